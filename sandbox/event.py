@@ -1,0 +1,60 @@
+"""An event as the sandbox stores it."""
+
+from dataclasses import dataclass
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+CREATE_TIME = 0
+LOG_APPEND_TIME = 1
+TIMESTAMP_TYPES = ("CreateTime", "LogAppendTime")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One immutable event of a topic-partition.
+
+    Attributes:
+        topic: the topic's name.
+        partition: 0 and up.
+        offset: its place in the partition's log, 0 and up.
+        timestamp_ms: milliseconds since 1970-01-01 UTC; -1 where the producer sent none.
+        timestamp_type: `CREATE_TIME` (0) or `LOG_APPEND_TIME` (1).
+        key: the bytes, or None for no key.
+        value: the bytes, or None for a tombstone.
+        headers: (name, value) pairs in order; a name may repeat, a value may be None. A name that is not UTF-8 is kept
+            with the `surrogateescape` error handler, so that it gives back the same bytes.
+        transactional: True where a transactional producer wrote it.
+        control: True for a transaction marker, which consumers never see.
+        aborted: True where its transaction was aborted.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    timestamp_type: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    transactional: bool = False
+    control: bool = False
+    aborted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event to append.
+
+    Attributes:
+        value: the bytes, or None for a tombstone.
+        key: the bytes, or None.
+        headers: (name, value) pairs.
+        timestamp_ms: milliseconds since 1970; None for now.
+        partition: None to let the key choose (murmur2, as the Java clients do).
+    """
+
+    value: bytes | None
+    key: bytes | None = None
+    headers: Headers = ()
+    timestamp_ms: int | None = None
+    partition: int | None = None
