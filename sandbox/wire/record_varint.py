@@ -1,0 +1,52 @@
+"""The numbers inside a record: varints, with signs in zigzag form (0, -1, 1, -2 become 0, 1, 2, 3).
+
+Source: https://kafka.apache.org/protocol#protocol_types (VARINT, VARLONG).
+"""
+
+ZIGZAG_END = 1 << 12
+
+
+def zigzag(value: int) -> bytes:
+    """``value``, of at most 64 bits with its sign, as a varint."""
+    left = (value << 1) ^ (value >> 63)
+    written = bytearray()
+    while left > 0x7F:
+        written.append(left & 0x7F | 0x80)
+        left >>= 7
+    written.append(left)
+    return bytes(written)
+
+
+def zigzag_value(number: int) -> int:
+    """The value with its sign that an unsigned number of a varint stands for."""
+    return (number >> 1) ^ -(number & 1)
+
+
+def read_unsigned(data: bytes, position: int, bytes_max: int) -> tuple[int, int]:
+    """The unsigned number of the varint at ``position``, and the position after it.
+
+    Raises:
+        IndexError: the data ends within it.
+        OverflowError: it has more than ``bytes_max`` bytes.
+    """
+    value = shift = 0
+    for at in range(position, position + bytes_max):
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at + 1
+        shift += 7
+    raise OverflowError(f"a varint at {position} has more than {bytes_max} bytes")
+
+
+# The varints of 0 to ZIGZAG_END - 1, and behind them that of -1, the length of null: so ZIGZAG[-1] is right too.
+ZIGZAG = [bytes((value << 1,)) for value in range(64)]
+ZIGZAG += [bytes((value << 1 & 0x7F | 0x80, value >> 6)) for value in range(64, ZIGZAG_END)]
+ZIGZAG += [zigzag(-1)]
+
+# The other way: what the numbers below SIGNED_END stand for.
+SIGNED_END = 2 * ZIGZAG_END
+SIGNED = [value for half in range(ZIGZAG_END) for value in (half, -half - 1)]
+
+# What the second byte of a number of two bytes adds to the first, whose top bit says that there is a second.
+HIGH = [(byte << 7) - 0x80 for byte in range(0x80)]
