@@ -1,0 +1,287 @@
+"""The broker: topics, logs and what one commit makes visible.
+
+Everything here happens on one thread, in memory first: an append gives offsets at once and stages rows in the one write
+transaction. `commit` ends that transaction and only then moves the high watermarks, so nobody is ever shown an event
+that a crash could take back. Whoever must wait for durability waits for `commit`; many requests share one.
+"""
+
+from collections.abc import Callable, Mapping
+from uuid import UUID, uuid4
+
+from sandbox.broker.log import Log
+from sandbox.broker.topic import Partition, Topic, check_name
+from sandbox.broker.turn import Changes, Turn
+from sandbox.config import BrokerConfig, check_topic_setting
+from sandbox.errors import BrokerError
+from sandbox.storage import log, producers, topics
+from sandbox.storage.database import Database, StorageFailed
+
+PARTITIONS_MAX = 10_000
+PURGE_ROWS = 5_000
+PURGE_PAUSE_MS = 20
+
+
+class Broker:
+    """Kafka's rules over one open file.
+
+    Args:
+        database: the file, which this is now the only writer of.
+        config: the broker's settings.
+        now_ms: the time.
+    """
+
+    def __init__(self, database: Database, config: BrokerConfig, now_ms: int) -> None:
+        self.database = database
+        self.config = config
+        self.topics: dict[str, Topic] = {}
+        self.topics_by_id: dict[UUID, Topic] = {}
+        self.turn = Turn()
+        self.log = Log(database, config, self.turn)
+        self.cluster_id = ""
+        self._listeners: list[Callable[[Changes], None]] = []
+        self._undo_listeners: list[Callable[[], None]] = []
+        self._purge_at_ms: int | None = now_ms
+        self._load()
+        self._identify()
+
+    def _identify(self) -> None:
+        found = topics.load_setting(self.database, "cluster.id")
+        if found is None:
+            import base64
+
+            found = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
+            topics.save_file_setting(self.database, "cluster.id", found)
+            self.database.commit()
+        self.cluster_id = found
+
+    def _load(self) -> None:
+        self.topics.clear()
+        self.topics_by_id.clear()
+        for row in topics.load_topics(self.database):
+            self._remember(row)
+        self._choose_sync()
+
+    def _remember(self, row: topics.TopicRow) -> Topic:
+        topic = Topic(row.id, row.name, row.topic_id, row.created_ms, row.settings)
+        for found in row.partitions:
+            last = log.last_batch(self.database, found.id)
+            end = max(found.log_start_offset, last.last_offset + 1 if last else 0)
+            topic.partitions.append(
+                Partition(
+                    found.id,
+                    topic,
+                    found.partition,
+                    found.log_start_offset,
+                    end,
+                    end,
+                    found.leader_epoch,
+                    last.bytes_before + last.size_bytes if last else 0,
+                    last.max_timestamp if last else None,
+                    last.appended_ms if last else None,
+                )
+            )
+        self.topics[topic.name] = topic
+        self.topics_by_id[topic.topic_id] = topic
+        return topic
+
+    def _choose_sync(self) -> None:
+        if not self.database.in_transaction:
+            wanted = any(topic.settings.get("flush.messages") == "1" for topic in self.topics.values())
+            self.database.sync_every_commit(wanted)
+
+    # Turns
+
+    @property
+    def uncommitted(self) -> bool:
+        """True while something waits for `commit`."""
+        return self.database.in_transaction or bool(self.turn.changes)
+
+    def subscribe(self, listener: Callable[[Changes], None]) -> Callable[[], None]:
+        """Call `listener` after each commit that changed something. Returns what ends it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def on_undo(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after a turn was undone, so that it reads its state from the rows again."""
+        self._undo_listeners.append(listener)
+
+    def group_changed(self, group: str, kind: str) -> None:
+        """Note that a group changed: "commit" for offsets, "group" for all else."""
+        (self.turn.changes.commits if kind == "commit" else self.turn.changes.groups).add(group)
+
+    def commit(self) -> BrokerError | None:
+        """End the turn: all of it is durable and visible, or none of it happened.
+
+        Returns:
+            None, or KAFKA_STORAGE_ERROR where the file could not be written; the turn's waiters were told the same.
+        """
+        try:
+            self.database.commit()
+        except StorageFailed as error:
+            return self.undo(error)
+        changes, waiters = self.turn.take()
+        for partition in changes.partitions:
+            partition.high_watermark = partition.next
+        if changes.topics:
+            self._choose_sync()
+        for waiter in waiters:
+            waiter(None)
+        if changes:
+            for listener in tuple(self._listeners):
+                listener(changes)
+        return None
+
+    def undo(self, reason: Exception) -> BrokerError:
+        """Drop everything of this turn, in the file and in memory, and tell who waits."""
+        error = BrokerError("KAFKA_STORAGE_ERROR", f"The file could not be written: {reason}. Nothing was stored.")
+        _, waiters = self.turn.take()
+        self.database.rollback()
+        self.log.producers.forget()
+        self._load()
+        for listener in self._undo_listeners:
+            listener()
+        for waiter in waiters:
+            waiter(error)
+        return error
+
+    def new_producer_id(self, now_ms: int) -> int:
+        """A producer id that was never given before, with epoch 0."""
+        return producers.new_producer_id(self.database, now_ms)
+
+    # Topics
+
+    def topic(self, name: str) -> Topic:
+        """A topic, or UNKNOWN_TOPIC_OR_PARTITION."""
+        topic = self.topics.get(name)
+        if topic is None:
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {name}.")
+        return topic
+
+    def create_topic(
+        self,
+        name: str,
+        now_ms: int,
+        *,
+        partitions: int = -1,
+        replication_factor: int = -1,
+        settings: Mapping[str, str | None] | None = None,
+        validate_only: bool = False,
+    ) -> Topic | None:
+        """Create a topic.
+
+        Args:
+            partitions: 1 and up; -1 for `num.partitions`.
+            replication_factor: 1; -1 for `default.replication.factor`.
+            validate_only: only look whether it could be created.
+
+        Raises:
+            BrokerError: INVALID_TOPIC_EXCEPTION, TOPIC_ALREADY_EXISTS, INVALID_PARTITIONS,
+                INVALID_REPLICATION_FACTOR, INVALID_CONFIG.
+        """
+        check_name(name)
+        self._check_new_name(name)
+        count = self.config.number("num.partitions") if partitions == -1 else partitions
+        if count < 1:
+            raise BrokerError("INVALID_PARTITIONS", "Number of partitions must be larger than 0.")
+        if count > PARTITIONS_MAX:
+            raise BrokerError("INVALID_PARTITIONS", f"The sandbox takes at most {PARTITIONS_MAX} partitions a topic.")
+        if replication_factor not in (-1, 1):
+            reason = (
+                f"Unable to replicate the partition {replication_factor} time(s): The target replication factor of "
+                f"{replication_factor} cannot be reached because only 1 broker(s) are registered."
+                if replication_factor > 1
+                else "Replication factor must be larger than 0, or -1 to use the default value."
+            )
+            raise BrokerError("INVALID_REPLICATION_FACTOR", reason)
+        checked = {key: check_topic_setting(key, value) for key, value in (settings or {}).items()}
+        if validate_only:
+            return None
+        row = topics.insert_topic(self.database, name, uuid4(), count, checked, now_ms)
+        self.turn.changes.topics.add(name)
+        return self._remember(row)
+
+    def _check_new_name(self, name: str) -> None:
+        if name in self.topics:
+            raise BrokerError("TOPIC_ALREADY_EXISTS", f"Topic '{name}' already exists.")
+        alike = name.replace(".", "_")
+        for other in self.topics if alike != name or "_" in name else ():
+            if other.replace(".", "_") == alike:
+                raise BrokerError("INVALID_TOPIC_EXCEPTION", f"Topic '{name}' collides with existing topic: {other}")
+
+    def topic_for_use(self, name: str, now_ms: int, *, create: bool = True) -> Topic:
+        """A topic, which is created on first use where `auto.create.topics.enable` and the caller allow it."""
+        topic = self.topics.get(name)
+        if topic is not None:
+            return topic
+        if create and self.config.flag("auto.create.topics.enable"):
+            created = self.create_topic(name, now_ms)
+            if created is not None:
+                return created
+        check_name(name)
+        raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {name}.")
+
+    def delete_topic(self, name: str, now_ms: int) -> None:
+        """Delete a topic: it is out of sight at once, its rows go piece by piece."""
+        topic = self.topic(name)
+        if not self.config.flag("delete.topic.enable"):
+            raise BrokerError("TOPIC_DELETION_DISABLED")
+        topics.mark_deleted(self.database, topic.id, now_ms)
+        del self.topics[name]
+        del self.topics_by_id[topic.topic_id]
+        self.turn.changes.topics.add(name)
+        self.turn.changes.partitions.update(topic.partitions)
+        self._purge_at_ms = now_ms
+
+    def create_partitions(self, name: str, count: int, *, validate_only: bool = False) -> None:
+        """Raise the number of partitions of a topic to `count`; it can never fall (KIP-195)."""
+        topic = self.topic(name)
+        current = len(topic.partitions)
+        if count == current:
+            raise BrokerError("INVALID_PARTITIONS", f"Topic already has {current} partition(s).")
+        if count < current:
+            raise BrokerError(
+                "INVALID_PARTITIONS",
+                f"The topic {name} currently has {current} partition(s); {count} would not be an increase.",
+            )
+        if count > PARTITIONS_MAX:
+            raise BrokerError("INVALID_PARTITIONS", f"The sandbox takes at most {PARTITIONS_MAX} partitions a topic.")
+        if validate_only:
+            return
+        for row in topics.insert_partitions(self.database, topic.id, current, count):
+            topic.partitions.append(Partition(row.id, topic, row.partition))
+        self.turn.changes.topics.add(name)
+
+    def alter_topic(
+        self, name: str, changes: Mapping[str, str | None], *, replace: bool = False, validate_only: bool = False
+    ) -> None:
+        """Set settings of a topic; None takes one back to its default.
+
+        Args:
+            replace: True takes away what `changes` does not name (AlterConfigs).
+        """
+        topic = self.topic(name)
+        settings = {} if replace else dict(topic.settings)
+        for key, value in changes.items():
+            if value is None:
+                settings.pop(key, None)
+            else:
+                settings[key] = check_topic_setting(key, value)
+        if validate_only:
+            return
+        for key in topic.settings.keys() | settings.keys():
+            if topic.settings.get(key) != settings.get(key):
+                topics.save_setting(self.database, topic.id, key, settings.get(key))
+        topic.set(settings)
+        self.turn.changes.topics.add(name)
+
+    # Time
+
+    def tick(self, now_ms: int) -> None:
+        """Do what is due: remove rows of deleted topics, some at a time."""
+        if self._purge_at_ms is not None and now_ms >= self._purge_at_ms:
+            more = topics.purge(self.database, PURGE_ROWS)
+            self._purge_at_ms = now_ms + PURGE_PAUSE_MS if more else None
+
+    def next_deadline_ms(self) -> int | None:
+        """When `tick` has something to do, or None."""
+        return self._purge_at_ms

@@ -1,0 +1,195 @@
+"""The log of a partition: what may be appended, and what is read back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sandbox.broker.producers import ProducerState, ProducerStates, WrittenBatch
+from sandbox.broker.topic import Partition, Topic
+from sandbox.broker.turn import Turn
+from sandbox.config import BrokerConfig
+from sandbox.errors import BrokerError
+from sandbox.event import CREATE_TIME, LOG_APPEND_TIME
+from sandbox.storage import log
+from sandbox.storage.database import Database
+from sandbox.storage.log import BatchRow, Record
+
+NO_TIMESTAMP = -1
+
+
+@dataclass(frozen=True, slots=True)
+class ProducedBatch:
+    """A record batch that a producer sent, decoded.
+
+    Attributes:
+        records: (0 to count - 1, timestamp in ms, key, value, headers), in order.
+        size_bytes: its size on the wire.
+        compression: Kafka's number of the codec, 0 for none.
+    """
+
+    records: Sequence[Record]
+    size_bytes: int
+    compression: int = 0
+    producer_id: int = -1
+    producer_epoch: int = -1
+    base_sequence: int = -1
+    transactional: bool = False
+    control: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where a batch went.
+
+    Attributes:
+        append_time_ms: the timestamp that the broker gave (LogAppendTime), or -1.
+        duplicate: True where the same batch had been written before, and this is its old place.
+        partition: the partition.
+    """
+
+    base_offset: int
+    append_time_ms: int
+    duplicate: bool
+    partition: Partition
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """A record batch read back from rows."""
+
+    batch: BatchRow
+    records: list[Record]
+
+
+class Log:
+    """Appends to and reads from partitions.
+
+    Args:
+        database: the rows.
+        config: the broker's settings.
+        turn: the turn that appends belong to.
+    """
+
+    def __init__(self, database: Database, config: BrokerConfig, turn: Turn) -> None:
+        self.database = database
+        self.config = config
+        self.turn = turn
+        self.producers = ProducerStates(self._load_producer)
+
+    def _load_producer(self, producer_id: int, partition_id: int) -> ProducerState:
+        state = ProducerState()
+        for batch in log.producer_batches(self.database, producer_id, partition_id):
+            if batch.producer_epoch != state.epoch:
+                state.epoch = batch.producer_epoch
+                state.batches.clear()
+            last_sequence = (batch.base_sequence + batch.last_offset - batch.base_offset) % 2**31
+            state.batches.append(WrittenBatch(batch.base_sequence, last_sequence, batch.base_offset, batch.appended_ms))
+        return state
+
+    def append(self, partition: Partition, batch: ProducedBatch, now_ms: int) -> Appended:
+        """Append a batch; it is durable and visible when the turn is committed.
+
+        Raises:
+            BrokerError: MESSAGE_TOO_LARGE, INVALID_TIMESTAMP, INVALID_RECORD, OUT_OF_ORDER_SEQUENCE_NUMBER,
+                INVALID_PRODUCER_EPOCH.
+            StorageFailed: the file could not be written; the whole turn must be undone.
+        """
+        topic = partition.topic
+        count = len(batch.records)
+        append_time = now_ms if topic.value("message.timestamp.type", self.config) == "LogAppendTime" else NO_TIMESTAMP
+        if batch.producer_id >= 0:
+            before = self.producers.check(
+                batch.producer_id, batch.producer_epoch, batch.base_sequence, count, partition.id
+            )
+            if before is not None:
+                at = before.appended_ms if append_time != NO_TIMESTAMP else NO_TIMESTAMP
+                return Appended(before.base_offset, at, True, partition)
+        self.check(topic, batch, now_ms)
+        records = batch.records
+        if append_time != NO_TIMESTAMP:
+            records = [(delta, now_ms, key, value, headers) for delta, _, key, value, headers in records]
+        stamps = [record[1] for record in records]
+        row = BatchRow(
+            partition_id=partition.id,
+            base_offset=partition.next,
+            last_offset=partition.next + count - 1,
+            min_timestamp=min(stamps),
+            max_timestamp=max(stamps),
+            timestamp_type=CREATE_TIME if append_time == NO_TIMESTAMP else LOG_APPEND_TIME,
+            appended_ms=now_ms,
+            producer_id=batch.producer_id,
+            producer_epoch=batch.producer_epoch,
+            base_sequence=batch.base_sequence,
+            transactional=int(batch.transactional),
+            control=int(batch.control),
+            compression=batch.compression,
+            leader_epoch=partition.leader_epoch,
+            size_bytes=batch.size_bytes,
+            bytes_before=partition.bytes_total,
+        )
+        log.insert_batch(self.database, row, records)
+        if batch.producer_id >= 0:
+            self.producers.written(
+                batch.producer_id,
+                batch.producer_epoch,
+                batch.base_sequence,
+                count,
+                partition.id,
+                (row.base_offset, now_ms),
+            )
+        partition.next = row.last_offset + 1
+        partition.bytes_total += batch.size_bytes
+        partition.last_timestamp_ms = row.max_timestamp
+        partition.last_append_ms = now_ms
+        self.turn.appended(partition, count)
+        return Appended(row.base_offset, append_time, False, partition)
+
+    def check(self, topic: Topic, batch: ProducedBatch, now_ms: int) -> None:
+        """Refuse a batch that the topic does not take; `append` does this too."""
+        size_max = topic.number("max.message.bytes", self.config)
+        if batch.size_bytes > size_max:
+            raise BrokerError(
+                "MESSAGE_TOO_LARGE",
+                f"The record batch size in the append to {topic.name} is {batch.size_bytes} bytes which exceeds the "
+                f"maximum configured value of {size_max} (max.message.bytes).",
+            )
+        if not batch.records:
+            raise BrokerError("INVALID_RECORD", "A record batch without records cannot be appended.")
+        if batch.control:
+            raise BrokerError("INVALID_RECORD", "Clients are not allowed to write control records.")
+        if topic.value("message.timestamp.type", self.config) == "CreateTime":
+            self._check_timestamps(topic, batch, now_ms)
+        if "compact" in topic.value("cleanup.policy", self.config):
+            for record in batch.records:
+                if record[2] is None:
+                    raise BrokerError(
+                        "INVALID_RECORD", f"Compacted topic cannot accept message without key in topic {topic.name}."
+                    )
+
+    def _check_timestamps(self, topic: Topic, batch: ProducedBatch, now_ms: int) -> None:
+        latest = now_ms + topic.number("message.timestamp.after.max.ms", self.config)
+        earliest = now_ms - topic.number("message.timestamp.before.max.ms", self.config)
+        for _, timestamp, *_ in batch.records:
+            if timestamp != NO_TIMESTAMP and not earliest <= timestamp <= latest:
+                raise BrokerError(
+                    "INVALID_TIMESTAMP",
+                    f"Timestamp {timestamp} of message is out of range. The timestamp should be within "
+                    f"[{earliest}, {latest}] (message.timestamp.before.max.ms and message.timestamp.after.max.ms).",
+                )
+
+    def read(self, partition: Partition, offset: int, size_bytes_max: int, end: int) -> list[StoredBatch]:
+        """Batches from rows: the one that holds `offset` and what follows, below `end`."""
+        found = log.read_batches(self.database, partition.id, max(offset, partition.start), end, size_bytes_max)
+        stored = []
+        for batch in found:
+            first = max(batch.base_offset, partition.start)
+            records = log.read_records(self.database, partition.id, first, min(batch.last_offset, end - 1))
+            stored.append(StoredBatch(batch, list(records)))
+        return stored
+
+    def offset_for_time(self, partition: Partition, timestamp_ms: int) -> tuple[int, int] | None:
+        """The first event at or after a time: (offset, timestamp), or None."""
+        return log.offset_for_time(self.database, partition.id, timestamp_ms, partition.start, partition.high_watermark)
+
+    def largest_timestamp(self, partition: Partition) -> tuple[int, int] | None:
+        """The event with the largest timestamp: (offset, timestamp), or None."""
+        return log.largest_timestamp(self.database, partition.id, partition.start, partition.high_watermark)

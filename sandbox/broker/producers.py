@@ -1,0 +1,109 @@
+"""Idempotent producers: duplicates are answered with their old offset, gaps are refused (KIP-98).
+
+Kafka remembers the last five batches of each producer in each partition, because a producer has at most five requests
+in flight. Here they are read back from the rows of `batches` when a producer comes that is not in memory, so this
+survives a restart.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sandbox.errors import BrokerError
+
+BATCHES_REMEMBERED = 5
+SEQUENCE_LIMIT = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenBatch:
+    """A batch that was written: its sequences and its place."""
+
+    first_sequence: int
+    last_sequence: int
+    base_offset: int
+    appended_ms: int
+
+
+@dataclass(slots=True)
+class ProducerState:
+    """One producer in one partition.
+
+    Attributes:
+        epoch: its current epoch; -1 where it has written nothing here.
+        batches: the newest ones, at most five, oldest first.
+    """
+
+    epoch: int = -1
+    batches: deque[WrittenBatch] = field(default_factory=lambda: deque(maxlen=BATCHES_REMEMBERED))
+
+
+class ProducerStates:
+    """What is remembered of producers.
+
+    Args:
+        load: reads the state of (producer id, partition id) from the rows.
+    """
+
+    def __init__(self, load: Callable[[int, int], ProducerState]) -> None:
+        self._load = load
+        self._states: dict[tuple[int, int], ProducerState] = {}
+
+    def state(self, producer_id: int, partition_id: int) -> ProducerState:
+        """The state of one producer in one partition."""
+        key = (producer_id, partition_id)
+        state = self._states.get(key)
+        if state is None:
+            state = self._states[key] = self._load(producer_id, partition_id)
+        return state
+
+    def check(
+        self, producer_id: int, epoch: int, first_sequence: int, count: int, partition_id: int
+    ) -> WrittenBatch | None:
+        """Look whether a batch may be written.
+
+        Returns:
+            None where it may; the batch that was written before where this one repeats it.
+
+        Raises:
+            BrokerError: INVALID_PRODUCER_EPOCH for an older epoch, OUT_OF_ORDER_SEQUENCE_NUMBER for a gap.
+        """
+        state = self.state(producer_id, partition_id)
+        if epoch < state.epoch:
+            raise BrokerError(
+                "INVALID_PRODUCER_EPOCH", f"Epoch {epoch} of producer {producer_id} is older than {state.epoch}."
+            )
+        last_sequence = (first_sequence + count - 1) % SEQUENCE_LIMIT
+        if epoch > state.epoch:
+            if first_sequence != 0 and state.epoch != -1:
+                raise self._gap(producer_id, first_sequence, 0)
+            return None
+        for batch in state.batches:
+            if batch.first_sequence == first_sequence and batch.last_sequence == last_sequence:
+                return batch
+        if state.batches:
+            expected = (state.batches[-1].last_sequence + 1) % SEQUENCE_LIMIT
+            if first_sequence != expected:
+                raise self._gap(producer_id, first_sequence, expected)
+        return None
+
+    def _gap(self, producer_id: int, found: int, expected: int) -> BrokerError:
+        return BrokerError(
+            "OUT_OF_ORDER_SEQUENCE_NUMBER",
+            f"Producer {producer_id} sent sequence number {found} where {expected} is next.",
+        )
+
+    def written(
+        self, producer_id: int, epoch: int, first_sequence: int, count: int, partition_id: int, place: tuple[int, int]
+    ) -> None:
+        """Remember a batch that was written at `place` (base offset, time of the append in ms)."""
+        state = self.state(producer_id, partition_id)
+        if epoch != state.epoch:
+            state.epoch = epoch
+            state.batches.clear()
+        last_sequence = (first_sequence + count - 1) % SEQUENCE_LIMIT
+        state.batches.append(WrittenBatch(first_sequence, last_sequence, *place))
+
+    def forget(self) -> None:
+        """Forget everything in memory; it is read from the rows again."""
+        self._states.clear()

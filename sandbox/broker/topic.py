@@ -1,0 +1,105 @@
+"""Topics and partitions as the broker holds them in memory, and the rules of their names."""
+
+import re
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from sandbox.config import BrokerConfig, topic_value
+from sandbox.errors import BrokerError
+
+NAME_LENGTH_MAX = 249
+_NAME = re.compile(r"[a-zA-Z0-9._-]+")
+
+NODE_ID = 1
+"""The id of the one broker."""
+
+
+@dataclass(slots=True, eq=False)
+class Partition:
+    """One partition.
+
+    Attributes:
+        id: its row.
+        start: the log start offset.
+        next: the offset that the next event gets; ahead of `high_watermark` until the commit.
+        high_watermark: the end of what is committed; nothing is ever served at or past it.
+        bytes_total: running total of the sizes of all batches ever written.
+        bytes_start: that total where the log starts.
+    """
+
+    id: int
+    topic: "Topic"
+    partition: int
+    start: int = 0
+    next: int = 0
+    high_watermark: int = 0
+    leader_epoch: int = 0
+    bytes_total: int = 0
+    last_timestamp_ms: int | None = None
+    last_append_ms: int | None = None
+    leader: int = NODE_ID
+    replicas: tuple[int, ...] = (NODE_ID,)
+    isr: tuple[int, ...] = (NODE_ID,)
+
+    def check_leader_epoch(self, epoch: int) -> None:
+        """Refuse a leader epoch that is not the current one (KIP-320); -1 is not checked."""
+        if epoch >= 0 and epoch != self.leader_epoch:
+            raise BrokerError("FENCED_LEADER_EPOCH" if epoch < self.leader_epoch else "UNKNOWN_LEADER_EPOCH")
+
+
+@dataclass(slots=True, eq=False)
+class Topic:
+    """One topic.
+
+    Attributes:
+        id: its row.
+        settings: what was set for it.
+    """
+
+    id: int
+    name: str
+    topic_id: UUID
+    created_ms: int
+    settings: dict[str, str]
+    partitions: list[Partition] = field(default_factory=list)
+    _cache: dict[str, str] = field(default_factory=dict)
+
+    def value(self, name: str, broker: BrokerConfig) -> str:
+        """The value in effect of a setting."""
+        found = self._cache.get(name)
+        if found is None:
+            found = self._cache[name] = topic_value(name, self.settings, broker)
+        return found
+
+    def number(self, name: str, broker: BrokerConfig) -> int:
+        """The value in effect of a setting that is a number."""
+        return int(self.value(name, broker))
+
+    def set(self, settings: dict[str, str]) -> None:
+        """Replace the settings."""
+        self.settings = settings
+        self._cache.clear()
+
+    def partition(self, number: int) -> Partition:
+        """One partition; UNKNOWN_TOPIC_OR_PARTITION where there is none of that number."""
+        if 0 <= number < len(self.partitions):
+            return self.partitions[number]
+        raise BrokerError(
+            "UNKNOWN_TOPIC_OR_PARTITION",
+            f"Topic {self.name} has no partition {number}: it has 0 to {len(self.partitions) - 1}.",
+        )
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that Kafka refuses: INVALID_TOPIC_EXCEPTION (org.apache.kafka.common.internals.Topic)."""
+    reason = None
+    if not name:
+        reason = "the empty string is not allowed"
+    elif name in (".", ".."):
+        reason = "'.' or '..' is not allowed"
+    elif len(name) > NAME_LENGTH_MAX:
+        reason = f"the length of '{name[:40]}...' is longer than the max allowed length {NAME_LENGTH_MAX}"
+    elif not _NAME.fullmatch(name):
+        reason = f"'{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
+    if reason:
+        raise BrokerError("INVALID_TOPIC_EXCEPTION", f"Topic name is invalid: {reason}")

@@ -1,0 +1,238 @@
+"""The connections: one that writes, read-only ones for everybody else.
+
+Problem: SQLite allows one writer, and versions before 3.51.3 have a rare race when two connections write or checkpoint
+at the same instant. Here one connection does both, in one transaction at a time, which `commit` ends; readers open the
+file read-only and see one consistent state for as long as their `with` lasts.
+"""
+
+import os
+import sqlite3
+import struct
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sandbox.errors import FileRefused
+from sandbox.storage.schema import APPLICATION_ID, VERSION, apply_migrations
+
+MAGIC = b"SQLite format 3\x00"
+Row = tuple[Any, ...]
+Parameters = Sequence[Any] | dict[str, Any]
+
+
+class StorageFailed(Exception):
+    """A write or a commit failed (disk full, I/O error). The whole write transaction was undone."""
+
+
+class Reader:
+    """One read transaction: every query sees the same state."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """The rows."""
+        return self._connection.execute(sql, parameters).fetchall()
+
+    def rows(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
+        """The rows, one by one, as they are asked for."""
+        return iter(self._connection.execute(sql, parameters))
+
+    def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
+        """The first row, or None."""
+        row: Row | None = self._connection.execute(sql, parameters).fetchone()
+        return row
+
+
+class Database(Reader):
+    """An open sandbox file. The caller holds its lock.
+
+    Args:
+        path: the file; it is made where it does not exist.
+
+    Raises:
+        FileRefused: it is not a sandbox file of this version or an older one, or cannot be opened. Nothing was changed.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(os.path.realpath(path))
+        self.statements = 0
+        self.commits = 0
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._readers_lock = threading.Lock()
+        current = check_file(self.path)
+        try:
+            self._writer = self._open_writer(current)
+        except sqlite3.Error as error:
+            raise FileRefused(f"{self.path} cannot be opened: {error}") from error
+        super().__init__(self._writer)
+
+    def _open_writer(self, current: bool) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=5.0
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA secure_delete = OFF")
+            connection.execute("PRAGMA recursive_triggers = ON")
+            connection.execute("PRAGMA journal_size_limit = 67108864")
+            if not current:
+                import sqlite_utils
+
+                apply_migrations(sqlite_utils.Database(connection))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @property
+    def in_transaction(self) -> bool:
+        """True while there are writes that `commit` has not ended."""
+        return bool(self._writer.in_transaction)
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
+        """Write, in the one write transaction, which begins here where none is open.
+
+        Raises:
+            StorageFailed: the disk is full or failed; call `rollback`.
+        """
+        self.statements += 1
+        try:
+            self._begin()
+            return self._writer.execute(sql, parameters)
+        except sqlite3.OperationalError as error:
+            raise StorageFailed(str(error)) from error
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Write many rows with one statement, as `execute` does."""
+        self.statements += 1
+        try:
+            self._begin()
+            self._writer.executemany(sql, rows)
+        except sqlite3.OperationalError as error:
+            raise StorageFailed(str(error)) from error
+
+    def _begin(self) -> None:
+        if not self._writer.in_transaction:
+            self._writer.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """End the write transaction: all of it is in the file, or StorageFailed is raised and none of it is."""
+        if not self._writer.in_transaction:
+            return
+        self.commits += 1
+        try:
+            self._writer.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            self.rollback()
+            raise StorageFailed(str(error)) from error
+
+    def rollback(self) -> None:
+        """Undo the write transaction."""
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK")
+
+    def sync_every_commit(self, wanted: bool) -> None:
+        """Choose whether a commit also survives a loss of power (`flush.messages=1`). Call it between transactions."""
+        self._writer.execute(f"PRAGMA synchronous = {'FULL' if wanted else 'NORMAL'}")
+
+    @contextmanager
+    def reader(self) -> Iterator[Reader]:
+        """A read-only connection of this thread, in one read transaction. Calls may nest and share the outer one."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(
+                f"file:{quote(str(self.path))}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+            )
+            connection.execute("PRAGMA query_only = ON")
+            self._local.connection = connection
+            with self._readers_lock:
+                self._readers.append(connection)
+        if connection.in_transaction:
+            yield Reader(connection)
+            return
+        connection.execute("BEGIN")
+        try:
+            yield Reader(connection)
+        finally:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+
+    def size_bytes(self) -> int:
+        """The size of the file and its write-ahead log on disk."""
+        return sum(
+            place.stat().st_size
+            for place in (self.path, self.path.with_name(self.path.name + "-wal"))
+            if place.exists()
+        )
+
+    def close(self) -> None:
+        """Commit what is pending, and close every connection."""
+        try:
+            self.commit()
+        finally:
+            with self._readers_lock:
+                readers, self._readers = self._readers, []
+            for connection in readers:
+                with suppress(sqlite3.Error):
+                    connection.close()
+            self._writer.close()
+
+
+def check_file(path: Path) -> bool:
+    """Look whether a path can be a sandbox file, and change nothing.
+
+    Returns:
+        True for a sandbox file of this version; False for one to be made, or to be brought up to date.
+
+    Raises:
+        FileRefused: with the reason and the way out.
+    """
+    try:
+        if path.is_dir():
+            raise FileRefused(f"{path} is a folder. Name a file in it, such as {path / 'dev.db'}.")
+        if not path.parent.is_dir():
+            raise FileRefused(f"{path} cannot be made: the folder {path.parent} does not exist.")
+        if not path.exists() or path.stat().st_size == 0:
+            return False
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError as error:
+        raise FileRefused(f"{path} cannot be read: {error.strerror or error}") from error
+    if not os.access(path, os.W_OK):
+        raise FileRefused(f"{path} is read-only for this user. Change its permissions, or work on a copy.")
+    if len(header) < 100 or not header.startswith(MAGIC):
+        raise FileRefused(f"{path} is not an SQLite database. Choose another file name; nothing was changed.")
+    version, application = struct.unpack(">i", header[60:64])[0], struct.unpack(">i", header[68:72])[0]
+    if application != APPLICATION_ID:
+        version, application = _look_inside(path)
+    if application != APPLICATION_ID:
+        if application == 0 and version == -1:
+            return False
+        raise FileRefused(f"{path} is the database of another program. Choose another file name; nothing was changed.")
+    if version > VERSION:
+        raise FileRefused(
+            f"{path} was written by a newer Kafka Sandbox (file version {version}, this one knows {VERSION}). "
+            "Upgrade with: pip install --upgrade kafka-sandbox"
+        )
+    return bool(version == VERSION)
+
+
+def _look_inside(path: Path) -> tuple[int, int]:
+    """Version and application id as SQLite sees them, write-ahead log included; version -1 where there is no table."""
+    try:
+        connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+        try:
+            application = connection.execute("PRAGMA application_id").fetchone()[0]
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise FileRefused(f"{path} cannot be read as a database: {error}. Nothing was changed.") from error
+    return (version if tables else -1), application

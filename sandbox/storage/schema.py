@@ -1,0 +1,252 @@
+"""The file: its tables, its guards, and how an older one is brought up to date.
+
+One database in WAL mode. Every event is one row of `events`, written once:
+
+* `events.id` is `partition_id * 2**40 + offset`, so that one B-tree holds every partition in offset order, a range of a
+  partition is a range of keys, and an insert touches one tree only. `partition_id` and `offset` are generated columns.
+* `key` and `value` are TEXT where the bytes are valid UTF-8, BLOB where they are not and NULL for Kafka's null: the
+  bytes are the same either way (`CAST(value AS BLOB)`), and people and SQLite's JSON functions can read them.
+* `headers` is NULL for none, else a JSON array of `[name, value]`; a name or value that is not UTF-8 is
+  `{"base64": "..."}`.
+* `batches` has one row per produced record batch: what the protocol must give back (producer id, epoch, sequence,
+  transaction and control marks, timestamp type), and the largest and smallest timestamp, which serve look-ups by time.
+  `bytes_before` is the running total of `size_bytes`, so that the size of a log is one subtraction.
+* The end of a log is the end of its last batch, or its log start offset where retention took every batch: it is kept
+  nowhere else.
+* Triggers refuse to change an event, a batch, a commit or a rebalance, and to delete an event that the log still has:
+  one at or above `partitions.log_start_offset` and at or above `partitions.cleaner_offset` (where compaction works).
+  `INSERT OR REPLACE` passes triggers unless the connection sets `recursive_triggers`; the sandbox's own does. A guard
+  against it for everybody cost 14 to 30 % of the insert rate, more than the tenth that it was worth.
+
+`PRAGMA application_id` tells a sandbox from other programs' databases, `PRAGMA user_version` its version.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite_utils
+
+APPLICATION_ID = 0x4B534258
+VERSION = 1
+OFFSET_BITS = 40
+OFFSET_LIMIT = 1 << OFFSET_BITS
+
+TABLES = """
+CREATE TABLE settings(
+  name TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE topics(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL,
+  topic_id TEXT NOT NULL UNIQUE,
+  created_ms INTEGER NOT NULL,
+  deleted_ms INTEGER
+);
+CREATE UNIQUE INDEX topics_by_name ON topics(name) WHERE deleted_ms IS NULL;
+
+CREATE TABLE topic_settings(
+  topic INTEGER NOT NULL REFERENCES topics(id),
+  name TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY(topic, name)
+) WITHOUT ROWID;
+
+CREATE TABLE partitions(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  topic INTEGER NOT NULL REFERENCES topics(id),
+  partition INTEGER NOT NULL,
+  log_start_offset INTEGER NOT NULL DEFAULT 0,
+  cleaner_offset INTEGER NOT NULL DEFAULT 0,
+  leader_epoch INTEGER NOT NULL DEFAULT 0,
+  UNIQUE(topic, partition)
+);
+
+CREATE TABLE events(
+  id INTEGER PRIMARY KEY,
+  timestamp INTEGER NOT NULL,
+  key,
+  value,
+  headers TEXT,
+  partition_id INTEGER GENERATED ALWAYS AS (id >> 40) VIRTUAL,
+  offset INTEGER GENERATED ALWAYS AS (id & 1099511627775) VIRTUAL
+);
+
+CREATE TABLE batches(
+  partition_id INTEGER NOT NULL,
+  base_offset INTEGER NOT NULL,
+  last_offset INTEGER NOT NULL,
+  min_timestamp INTEGER NOT NULL,
+  max_timestamp INTEGER NOT NULL,
+  timestamp_type INTEGER NOT NULL,
+  appended_ms INTEGER NOT NULL,
+  producer_id INTEGER NOT NULL,
+  producer_epoch INTEGER NOT NULL,
+  base_sequence INTEGER NOT NULL,
+  transactional INTEGER NOT NULL,
+  control INTEGER NOT NULL,
+  compression INTEGER NOT NULL,
+  leader_epoch INTEGER NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  bytes_before INTEGER NOT NULL,
+  PRIMARY KEY(partition_id, base_offset)
+) WITHOUT ROWID;
+CREATE INDEX batches_by_time ON batches(partition_id, max_timestamp, min_timestamp, last_offset);
+CREATE INDEX batches_by_first_time ON batches(partition_id, min_timestamp, max_timestamp, last_offset);
+CREATE INDEX batches_by_producer ON batches(producer_id, partition_id) WHERE producer_id >= 0;
+
+CREATE TABLE producers(
+  producer_id INTEGER PRIMARY KEY AUTOINCREMENT,
+  epoch INTEGER NOT NULL,
+  transactional_id TEXT UNIQUE,
+  updated_ms INTEGER NOT NULL
+);
+
+CREATE TABLE groups(
+  group_id TEXT PRIMARY KEY,
+  state TEXT NOT NULL,
+  protocol_type TEXT NOT NULL DEFAULT '',
+  protocol TEXT NOT NULL DEFAULT '',
+  generation INTEGER NOT NULL DEFAULT 0,
+  leader TEXT,
+  updated_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE group_members(
+  group_id TEXT NOT NULL REFERENCES groups(group_id),
+  member_id TEXT NOT NULL,
+  instance_id TEXT,
+  client_id TEXT NOT NULL,
+  client_host TEXT NOT NULL,
+  session_timeout_ms INTEGER NOT NULL,
+  rebalance_timeout_ms INTEGER NOT NULL,
+  protocols TEXT NOT NULL,
+  assignment BLOB NOT NULL,
+  assigned TEXT NOT NULL DEFAULT '{}',
+  PRIMARY KEY(group_id, member_id)
+) WITHOUT ROWID;
+
+CREATE TABLE committed_offsets(
+  group_id TEXT NOT NULL,
+  topic TEXT NOT NULL,
+  partition INTEGER NOT NULL,
+  offset INTEGER NOT NULL,
+  leader_epoch INTEGER NOT NULL,
+  metadata TEXT,
+  committed_ms INTEGER NOT NULL,
+  PRIMARY KEY(group_id, topic, partition)
+) WITHOUT ROWID;
+CREATE INDEX committed_offsets_by_topic ON committed_offsets(topic, partition);
+
+CREATE TABLE commits(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  group_id TEXT NOT NULL,
+  topic TEXT NOT NULL,
+  partition INTEGER NOT NULL,
+  offset INTEGER NOT NULL,
+  metadata TEXT,
+  committed_ms INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  member_id TEXT NOT NULL
+);
+CREATE INDEX commits_by_group ON commits(group_id, topic, partition, committed_ms);
+
+CREATE TABLE rebalances(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  group_id TEXT NOT NULL,
+  generation INTEGER NOT NULL,
+  started_ms INTEGER NOT NULL,
+  ended_ms INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  members INTEGER NOT NULL,
+  assignment TEXT NOT NULL
+);
+CREATE INDEX rebalances_by_group ON rebalances(group_id, id);
+"""
+
+GUARDS = """
+CREATE TRIGGER events_are_immutable BEFORE UPDATE ON events BEGIN
+  SELECT RAISE(ABORT, 'events are immutable: append a new one instead');
+END;
+CREATE TRIGGER events_stay_in_the_log BEFORE DELETE ON events
+WHEN OLD.offset >= (SELECT max(log_start_offset, cleaner_offset) FROM partitions WHERE id = OLD.partition_id) BEGIN
+  SELECT RAISE(ABORT, 'the log is append-only: events leave it by retention, compaction or delete records alone');
+END;
+CREATE TRIGGER batches_are_immutable BEFORE UPDATE ON batches BEGIN
+  SELECT RAISE(ABORT, 'record batches are immutable');
+END;
+CREATE TRIGGER batches_stay_in_the_log BEFORE DELETE ON batches
+WHEN OLD.last_offset >= (SELECT log_start_offset FROM partitions WHERE id = OLD.partition_id) BEGIN
+  SELECT RAISE(ABORT, 'the log is append-only: record batches leave it with their last event');
+END;
+CREATE TRIGGER log_start_offset_never_falls BEFORE UPDATE OF log_start_offset ON partitions
+WHEN NEW.log_start_offset < OLD.log_start_offset BEGIN
+  SELECT RAISE(ABORT, 'a log start offset never falls');
+END;
+CREATE TRIGGER commits_are_immutable BEFORE UPDATE ON commits BEGIN
+  SELECT RAISE(ABORT, 'the history of commits is immutable: commit again instead');
+END;
+CREATE TRIGGER rebalances_are_immutable BEFORE UPDATE ON rebalances BEGIN
+  SELECT RAISE(ABORT, 'the history of rebalances is immutable');
+END;
+"""
+
+VIEWS = """
+CREATE VIEW messages AS
+SELECT t.name AS topic,
+  p.partition AS partition,
+  e.id - (p.id << 40) AS offset,
+  CASE WHEN e.timestamp >= 0 THEN strftime('%Y-%m-%dT%H:%M:%fZ', e.timestamp / 1000.0, 'unixepoch') END AS timestamp,
+  CASE typeof(e.key) WHEN 'blob' THEN 'x''' || hex(e.key) || '''' ELSE e.key END AS key,
+  CASE typeof(e.value) WHEN 'blob' THEN 'x''' || hex(e.value) || '''' ELSE e.value END AS value,
+  coalesce(e.headers, '[]') AS headers
+FROM topics t
+JOIN partitions p ON p.topic = t.id
+JOIN events e ON e.id BETWEEN (p.id << 40) + p.log_start_offset AND (p.id << 40) + 1099511627775
+WHERE t.deleted_ms IS NULL;
+
+CREATE VIEW log_ends AS
+SELECT p.id AS partition_id, t.name AS topic, p.partition AS partition, p.log_start_offset AS log_start_offset,
+  max(p.log_start_offset, coalesce((
+    SELECT b.last_offset + 1 FROM batches b WHERE b.partition_id = p.id ORDER BY b.base_offset DESC LIMIT 1
+  ), 0)) AS end_offset
+FROM partitions p JOIN topics t ON t.id = p.topic
+WHERE t.deleted_ms IS NULL;
+
+CREATE VIEW lag AS
+SELECT c.group_id AS group_id, c.topic AS topic, c.partition AS partition, c.offset AS committed,
+  l.end_offset AS end_offset, max(0, l.end_offset - c.offset) AS lag
+FROM committed_offsets c JOIN log_ends l ON l.topic = c.topic AND l.partition = c.partition;
+"""
+
+
+def apply_migrations(database: "sqlite_utils.Database") -> None:
+    """Bring a new or older file to `VERSION`. Each step is one transaction: it is whole, or it did not happen."""
+    from sqlite_utils.migrations import Migrations
+
+    migrations = Migrations("sandbox")
+
+    @migrations()
+    def create_file(db: "sqlite_utils.Database") -> None:
+        for statements in (TABLES, GUARDS, VIEWS):
+            for statement in split_statements(statements):
+                db.execute(statement)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {VERSION}")
+
+    migrations.apply(database)
+
+
+def split_statements(script: str) -> list[str]:
+    """The statements of a script, triggers whole. (`executescript` would commit the migration's transaction.)"""
+    from sqlite3 import complete_statement
+
+    statements: list[str] = []
+    pending = ""
+    for line in script.strip().splitlines(keepends=True):
+        pending += line
+        if line.rstrip().endswith(";") and complete_statement(pending):
+            statements.append(pending.strip())
+            pending = ""
+    return statements
