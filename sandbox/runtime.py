@@ -1,0 +1,320 @@
+"""One owned file at work: the lock, the broker, the loop that serves the ports, and the clock.
+
+Without ports, calls run inline, one at a time. With ports, one thread runs an asyncio loop; it serves every connection
+and does every write, and calls from other threads are handed to it.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sandbox.broker.broker import Broker
+from sandbox.broker.coordinator import GroupCoordinator
+from sandbox.config import BrokerConfig
+from sandbox.errors import BrokerError, SandboxError
+from sandbox.storage import topics
+from sandbox.storage.database import Database, StorageFailed
+from sandbox.storage.groups import GroupStore
+from sandbox.storage.lock import OwnerLock
+
+if TYPE_CHECKING:
+    from sandbox.web.backend import Backend
+    from sandbox.web.server import WebServer
+    from sandbox.wire.server import KafkaServer
+
+T = TypeVar("T")
+PORT_SETTING = "kafka.port"
+STOP_SECONDS = 10.0
+
+logger = logging.getLogger("sandbox")
+
+
+class PortInUse(SandboxError):
+    """A port could not be opened."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        self.host, self.port = host, port
+        super().__init__(f"Port {port} on {host} cannot be opened: {reason}. Choose another one, or 0 for any.")
+
+
+def system_clock() -> int:
+    """The time in ms since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class Runtime:
+    """The owner of one file.
+
+    Args:
+        path: the file.
+        settings: broker settings that differ from Kafka's defaults.
+        clock: the time in ms.
+
+    Raises:
+        FileInUse, FileRefused: see `sandbox.errors`.
+        BrokerError: INVALID_CONFIG for a setting.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], settings: Mapping[str, str], clock: Callable[[], int] = system_clock
+    ) -> None:
+        self.clock = clock
+        self.started_ms = clock()
+        self.kafka_address: str | None = None
+        self.web_address: str | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._inline = threading.RLock()
+        self._commit_due = False
+        self._tick_timer: asyncio.TimerHandle | None = None
+        self._kafka: KafkaServer | None = None
+        self._web: WebServer | None = None
+        self.closed = False
+        config = BrokerConfig(dict(settings))
+        self.lock = OwnerLock(path)
+        try:
+            self.database = Database(path)
+            self.broker = Broker(self.database, config, self.started_ms)
+            self.coordinator = self._make_coordinator(config)
+        except BaseException:
+            self.lock.release()
+            raise
+
+    def _make_coordinator(self, config: BrokerConfig) -> GroupCoordinator:
+        from sandbox.wire.group_bytes import assigned_partitions, subscribed_topics
+
+        coordinator = GroupCoordinator(
+            GroupStore(self.database),
+            config,
+            decode_assignment=assigned_partitions,
+            decode_subscription=subscribed_topics,
+            on_change=self.broker.group_changed,
+        )
+        coordinator.load(self.started_ms)
+        self.broker.commit()
+        self.broker.on_undo(coordinator.reload)
+        return coordinator
+
+    # Calls from any thread
+
+    def call(self, function: Callable[[int], T]) -> T:
+        """Run a function of the time as part of a turn, and return its result when that is durable.
+
+        Raises:
+            BrokerError: what the function raises, or KAFKA_STORAGE_ERROR where the file could not be written.
+        """
+        self._check_open()
+        if self._loop is None:
+            return self._call_inline(function)
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("this would wait for itself: the loop thread must not wait for a write")
+        future: Future[T] = Future()
+        self._loop.call_soon_threadsafe(self._call_on_loop, function, future)
+        return future.result()
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise SandboxError("This sandbox is closed.")
+
+    def _call_inline(self, function: Callable[[int], T]) -> T:
+        with self._inline:
+            self._check_open()
+            try:
+                result = function(self.clock())
+            except StorageFailed as error:
+                raise self.broker.undo(error) from error
+            failed = self.broker.commit() if self.broker.uncommitted else None
+            self.broker.tick(self.clock())
+            self.broker.commit()
+            if failed is not None:
+                raise failed
+            return result
+
+    def _call_on_loop(self, function: Callable[[int], Any], future: "Future[Any]") -> None:
+        try:
+            result = function(self.clock())
+        except StorageFailed as error:
+            future.set_exception(self.broker.undo(error))
+            return
+        except BaseException as error:
+            future.set_exception(error)
+            self.after()
+            return
+
+        def finish(failed: BrokerError | None) -> None:
+            if failed is None:
+                future.set_result(result)
+            else:
+                future.set_exception(failed)
+
+        if self.broker.uncommitted:
+            self.broker.turn.wait(finish)
+        else:
+            finish(None)
+        self.after()
+
+    # On the loop
+
+    def after(self) -> None:
+        """See to it that what was written is committed at the end of this turn of the loop, and time goes on."""
+        if self._loop is not None and not self._commit_due:
+            self._commit_due = True
+            self._loop.call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self._commit_due = False
+        if self.broker.uncommitted:
+            self.broker.commit()
+        self._schedule_tick()
+
+    def _schedule_tick(self) -> None:
+        if self._tick_timer is not None:
+            self._tick_timer.cancel()
+            self._tick_timer = None
+        deadlines = [
+            deadline
+            for deadline in (self.broker.next_deadline_ms(), self.coordinator.next_deadline_ms())
+            if deadline is not None
+        ]
+        if deadlines and self._loop is not None and not self.closed:
+            delay_ms = max(0, min(deadlines) - self.clock())
+            self._tick_timer = self._loop.call_later(delay_ms / 1000, self._tick)
+
+    def _tick(self) -> None:
+        self._tick_timer = None
+        now_ms = self.clock()
+        try:
+            self.broker.tick(now_ms)
+            self.coordinator.tick(now_ms)
+        except StorageFailed as error:
+            self.broker.undo(error)
+        self.after()
+
+    # Ports
+
+    def serve(self, host: str, kafka_port: int | None, web_port: int | None, backend: "Backend") -> None:
+        """Start the loop thread and open the ports; return when they answer."""
+        self._check_open()
+        if self._thread is not None:
+            raise SandboxError("This sandbox serves already.")
+        started: Future[None] = Future()
+        self._thread = threading.Thread(
+            target=self._run_loop, args=(host, kafka_port, web_port, backend, started), name="sandbox", daemon=True
+        )
+        self._thread.start()
+        try:
+            started.result()
+        except BaseException:
+            self._thread.join(STOP_SECONDS)
+            self._thread = None
+            raise
+        self.lock.publish(kafka=self.kafka_address, web=self.web_address)
+
+    def _run_loop(
+        self, host: str, kafka_port: int | None, web_port: int | None, backend: "Backend", started: "Future[None]"
+    ) -> None:
+        loop = asyncio.new_event_loop()
+        try:
+            with self._inline:
+                loop.run_until_complete(self._open(host, kafka_port, web_port, backend))
+                self._loop = loop
+            loop.call_soon(self.after)
+            started.set_result(None)
+            loop.run_forever()
+            loop.run_until_complete(self._shut())
+        except BaseException as error:
+            if started.done():
+                logger.exception("the sandbox's loop failed")
+            else:
+                loop.run_until_complete(self._shut())
+                started.set_exception(error)
+        finally:
+            self._loop = None
+            loop.close()
+
+    async def _open(self, host: str, kafka_port: int | None, web_port: int | None, backend: "Backend") -> None:
+        if kafka_port is not None:
+            from sandbox.wire.server import KafkaServer
+
+            self._kafka = KafkaServer(self.broker, self.coordinator, self.clock, self.after)
+            port = await self._open_kafka(self._kafka, host, kafka_port)
+            self.kafka_address = f"{_spelled(host)}:{port}"
+        if web_port is not None:
+            from sandbox.web.server import WebServer
+
+            self._web = WebServer(backend, host, web_port)
+            try:
+                port = await self._web.start()
+            except OSError as error:
+                raise PortInUse(host, web_port, error.strerror or str(error)) from error
+            self.web_address = f"http://{_spelled(host)}:{port}"
+
+    async def _open_kafka(self, kafka: "KafkaServer", host: str, port: int) -> int:
+        """Open the Kafka port. 0 tries the port of the last time first, because clients remember it."""
+        wanted = [port]
+        remembered = topics.load_setting(self.database, PORT_SETTING)
+        if port == 0 and remembered is not None and _is_free(host, int(remembered)):
+            wanted = [int(remembered), 0]
+        for attempt in wanted:
+            try:
+                bound = await kafka.start(host, attempt)
+            except OSError as error:
+                if attempt == wanted[-1]:
+                    raise PortInUse(host, attempt, error.strerror or str(error)) from error
+                continue
+            if str(bound) != remembered:
+                topics.save_file_setting(self.database, PORT_SETTING, str(bound))
+                self.broker.commit()
+            return bound
+        raise AssertionError("one attempt returned or raised")
+
+    async def _shut(self) -> None:
+        if self._web is not None:
+            await self._web.stop()
+            self._web = None
+        if self._kafka is not None:
+            await self._kafka.stop()
+            self._kafka = None
+        if self._tick_timer is not None:
+            self._tick_timer.cancel()
+        if self.broker.uncommitted:
+            self.broker.commit()
+        loop = asyncio.get_running_loop()
+        left = [task for task in asyncio.all_tasks(loop) if task is not asyncio.current_task()]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await loop.shutdown_default_executor()
+
+    def close(self) -> None:
+        """Close the ports, commit what is pending and give the file free. May be called again."""
+        if self.closed:
+            return
+        self.closed = True
+        loop, thread = self._loop, self._thread
+        if loop is not None and thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(STOP_SECONDS)
+        with self._inline:
+            if self.broker.uncommitted:
+                self.broker.commit()
+            self.database.close()
+        self.lock.release()
+
+
+def _spelled(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _is_free(host: str, port: int) -> bool:
+    """Whether nobody listens there. asyncio sets SO_REUSEADDR, which would not tell."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex((host, port)) != 0

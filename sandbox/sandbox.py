@@ -1,0 +1,424 @@
+"""The direct API: topics, events and groups of one file, without a network.
+
+    with Sandbox("dev.db") as sandbox:
+        sandbox.create_topic("orders", partitions=3)
+        sandbox.append("orders", '{"id": 1}', key="user-42")
+        for event in sandbox.read("orders"):
+            print(event.partition, event.offset, event.value)
+
+The page, the command line and the tests use it too.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from sandbox.appends import Appender
+from sandbox.broker.group_calls import OffsetCommit
+from sandbox.broker.turn import Changes
+from sandbox.description import (
+    Change,
+    GroupDescription,
+    LagPoint,
+    MessagePage,
+    MessageQuery,
+    Overview,
+    PartitionLag,
+    Rebalance,
+    ResetLine,
+    TopicDescription,
+)
+from sandbox.errors import BrokerError
+from sandbox.event import Event, Headers, NewEvent
+from sandbox.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
+from sandbox.resets import plan_reset
+from sandbox.runtime import Runtime, system_clock
+from sandbox.storage import group_descriptions, messages, topic_descriptions, topics
+from sandbox.version import __version__
+
+if TYPE_CHECKING:
+    from sandbox.web.backend import DemoSwitch
+
+
+class Sandbox:
+    """One sandbox file, owned by this process.
+
+    Args:
+        path: the SQLite file; it is made where it does not exist.
+        settings: broker settings by Kafka's names, such as `{"num.partitions": "3"}`.
+        clock: gives the time in ms since 1970; the system's where None.
+
+    Raises:
+        FileInUse: another process owns the file; `.owner` says which, and where it listens.
+        FileRefused: it is not a sandbox file. It was not changed.
+        BrokerError: INVALID_CONFIG for a setting.
+
+    Every method may be called from any thread. What a write returns is durable and visible to everybody.
+    """
+
+    demo: "DemoSwitch | None" = None
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        settings: Mapping[str, str] | None = None,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self._runtime = Runtime(path, settings or {}, clock or system_clock)
+        self._database = self._runtime.database
+        self._broker = self._runtime.broker
+        self._appender = Appender(self._broker)
+
+    def __enter__(self) -> "Sandbox":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the ports and the file. May be called again."""
+        self._runtime.close()
+
+    def serve(self, *, host: str = "127.0.0.1", kafka_port: int | None = 9092, web_port: int | None = 8080) -> None:
+        """Open the Kafka port and the page.
+
+        Args:
+            host: the address to listen on. Anything but loopback lets other machines in: there is no authentication.
+            kafka_port: 0 picks one (the one of the last time where it is free); None opens none.
+            web_port: 0 picks one; None opens none.
+
+        Raises:
+            PortInUse: a port is taken.
+        """
+        self._runtime.serve(host, kafka_port, web_port, self)
+
+    @property
+    def kafka_address(self) -> str | None:
+        """Where Kafka clients connect, "host:port"; None where no port is open."""
+        return self._runtime.kafka_address
+
+    @property
+    def web_address(self) -> str | None:
+        """Where the page is, "http://host:port"; None where no port is open."""
+        return self._runtime.web_address
+
+    # Topics
+
+    def create_topic(
+        self, topic: str, *, partitions: int | None = None, settings: Mapping[str, str] | None = None
+    ) -> TopicDescription:
+        """Create a topic.
+
+        Args:
+            topic: 1 to 249 letters, digits, ".", "_" and "-".
+            partitions: 1 and up; `num.partitions` where None.
+            settings: topic settings by Kafka's names.
+
+        Raises:
+            BrokerError: TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_PARTITIONS, INVALID_CONFIG.
+        """
+        count = -1 if partitions is None else partitions
+        self._runtime.call(lambda now_ms: self._broker.create_topic(topic, now_ms, partitions=count, settings=settings))
+        return self.topic(topic)
+
+    def topics(self) -> tuple[TopicDescription, ...]:
+        """Every topic, by name."""
+        with self._database.reader() as reader:
+            return topic_descriptions.describe_topics(reader)
+
+    def topic(self, topic: str) -> TopicDescription:
+        """One topic; BrokerError UNKNOWN_TOPIC_OR_PARTITION where there is none."""
+        with self._database.reader() as reader:
+            found = topic_descriptions.describe_topics(reader, topic)
+        if not found:
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {topic}.")
+        return found[0]
+
+    def delete_topic(self, topic: str) -> None:
+        """Delete a topic, its events and the offsets committed in it."""
+
+        def delete(now_ms: int) -> None:
+            self._broker.delete_topic(topic, now_ms)
+            self._runtime.coordinator.remove_topic(topic)
+
+        self._runtime.call(delete)
+
+    def create_partitions(self, topic: str, count: int) -> TopicDescription:
+        """Give a topic `count` partitions in all. Keys may go elsewhere from now on; events stay where they are."""
+        self._runtime.call(lambda now_ms: self._broker.create_partitions(topic, count))
+        return self.topic(topic)
+
+    def alter_topic(self, topic: str, settings: Mapping[str, str | None]) -> None:
+        """Change settings of a topic; None takes one back to its default."""
+        self._runtime.call(lambda now_ms: self._broker.alter_topic(topic, settings))
+
+    # Events
+
+    def partition_for(self, topic: str, key: bytes | None, partitioner: str = DEFAULT_PARTITIONER) -> int | None:
+        """The partition that a key goes to.
+
+        Args:
+            partitioner: a name of `sandbox.partitioner.PARTITIONERS`.
+
+        Returns:
+            None where the partitioner leaves the choice open, as for an event without a key.
+        """
+        if partitioner not in PARTITIONERS:
+            raise BrokerError("INVALID_REQUEST", f"A partitioner is one of {', '.join(PARTITIONERS)}.")
+        return PARTITIONERS[partitioner].partition_for(key, len(self._broker.topic(topic).partitions))
+
+    def append(
+        self,
+        topic: str,
+        value: bytes | str | None,
+        *,
+        key: bytes | str | None = None,
+        headers: Headers | Mapping[str, bytes | str | None] = (),
+        timestamp_ms: int | None = None,
+        partition: int | None = None,
+    ) -> Event:
+        """Append one event, and return it as stored.
+
+        Args:
+            topic: created on first use where `auto.create.topics.enable` is true, as it is.
+            value: bytes, text (UTF-8), or None for a tombstone.
+            key: bytes, text or None; it chooses the partition (murmur2, as the Java clients do).
+            headers: pairs, or a mapping.
+            timestamp_ms: ms since 1970; now where None.
+            partition: a fixed one; None lets the key choose, or round robin where there is none.
+
+        Raises:
+            BrokerError: MESSAGE_TOO_LARGE, UNKNOWN_TOPIC_OR_PARTITION, INVALID_TIMESTAMP, INVALID_RECORD,
+                KAFKA_STORAGE_ERROR.
+        """
+        new = NewEvent(_bytes(value), _bytes(key), _headers(headers), timestamp_ms, partition)
+        place, offset = self._runtime.call(lambda now_ms: self._appender.append(topic, [new], now_ms))[0]
+        return self.event(topic, place, offset)
+
+    def append_many(self, topic: str, events: Iterable[NewEvent], *, chunk: int = 1000) -> int:
+        """Append many events, `chunk` of them in one commit.
+
+        Returns:
+            How many were appended. Where one is refused, those of earlier chunks stay, and none of its own does.
+        """
+        count = 0
+        source = iter(events)
+        while batch := list(islice(source, chunk)):
+            self._runtime.call(lambda now_ms, batch=batch: self._appender.append(topic, batch, now_ms))  # type: ignore[misc]
+            count += len(batch)
+        return count
+
+    def read(
+        self,
+        topic: str,
+        *,
+        partition: int | None = None,
+        offset: int | None = None,
+        since_ms: int | None = None,
+        newest_first: bool = False,
+        limit: int = 100,
+    ) -> list[Event]:
+        """Read events.
+
+        Args:
+            partition: only this one.
+            offset: from this offset on, in offset order, partition by partition.
+            since_ms: only with this timestamp or a later one.
+            newest_first: in true time order over all partitions, the latest first; else the earliest first.
+            limit: at most so many, 1 and up.
+        """
+        order = "offset" if offset is not None else "newest" if newest_first else "oldest"
+        found: list[Event] = []
+        cursor: str | None = None
+        while len(found) < limit:
+            query = MessageQuery(
+                topic,
+                partitions=() if partition is None else (partition,),
+                order=order,
+                from_offset=offset,
+                since_ms=since_ms,
+                limit=min(1000, limit - len(found)),
+                cursor=cursor,
+            )
+            page = self.messages(query)
+            found.extend(page.events)
+            cursor = page.next
+            if cursor is None:
+                break
+        return found
+
+    def event(self, topic: str, partition: int, offset: int) -> Event:
+        """One event by its address; BrokerError OFFSET_OUT_OF_RANGE says whether it is gone or not yet written."""
+        with self._database.reader() as reader:
+            return messages.read_event(reader, topic, partition, offset)
+
+    def messages(self, query: MessageQuery) -> MessagePage:
+        """One page of events."""
+        with self._database.reader() as reader:
+            return messages.MessageSearch(reader, query).page(self._runtime.clock())
+
+    def start_offsets(self, topic: str) -> dict[int, int]:
+        """Partition to log start offset."""
+        return {one.partition: one.start for one in self.topic(topic).partitions}
+
+    def end_offsets(self, topic: str) -> dict[int, int]:
+        """Partition to high watermark: the offset that the next event gets."""
+        return {one.partition: one.end for one in self.topic(topic).partitions}
+
+    def offsets_for_time(self, topic: str, timestamp_ms: int) -> dict[int, int | None]:
+        """Partition to the offset of the first event at or after a time, None where there is none."""
+        with self._database.reader() as reader:
+            return messages.offsets_for_time(reader, topic, timestamp_ms)
+
+    # Groups
+
+    def groups(self) -> tuple[GroupDescription, ...]:
+        """Every group, by id."""
+        with self._database.reader() as reader:
+            return group_descriptions.describe_groups(reader, self._runtime.clock())
+
+    def group(self, group: str) -> GroupDescription:
+        """One group; BrokerError GROUP_ID_NOT_FOUND where there is none."""
+        with self._database.reader() as reader:
+            found = group_descriptions.describe_groups(reader, self._runtime.clock(), group)
+        if not found:
+            raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {group}.")
+        return found[0]
+
+    def lag(self, group: str) -> tuple[PartitionLag, ...]:
+        """How far a group is in each partition."""
+        return self.group(group).partitions
+
+    def lag_history(self, group: str, *, since_ms: int, points: int = 120) -> list[LagPoint]:
+        """How far a group was, at `points` moments from `since_ms` to now, from the rows."""
+        with self._database.reader() as reader:
+            return group_descriptions.lag_history(reader, group, since_ms, self._runtime.clock(), points)
+
+    def rebalances(self, group: str, limit: int = 50) -> list[Rebalance]:
+        """The newest rebalances of a group, newest first."""
+        with self._database.reader() as reader:
+            return group_descriptions.list_rebalances(reader, group, limit)
+
+    def commit(self, group: str, topic: str, partition: int, offset: int, metadata: str = "") -> None:
+        """Commit an offset for a group without members.
+
+        Raises:
+            BrokerError: NON_EMPTY_GROUP, UNKNOWN_TOPIC_OR_PARTITION.
+        """
+        self._commit(group, [OffsetCommit(topic, partition, offset, -1, metadata)])
+
+    def _commit(self, group: str, offsets: list[OffsetCommit]) -> None:
+        def commit(now_ms: int) -> None:
+            for one in offsets:
+                self._broker.topic(one.topic).partition(one.partition)
+            error = self._runtime.coordinator.set_offsets(group, offsets, now_ms)
+            if error == "NON_EMPTY_GROUP":
+                raise BrokerError(error, f"Group {group} has members. Stop them first: Kafka refuses this too.")
+            if error != "NONE":
+                raise BrokerError(error)
+
+        self._runtime.call(commit)
+
+    def preview_reset(
+        self, group: str, *, topic: str | None = None, partition: int | None = None, to: str
+    ) -> list[ResetLine]:
+        """What `reset` would do, partition by partition."""
+        with self._database.reader() as reader:
+            return plan_reset(reader, group, self._runtime.clock(), topic, partition, to)
+
+    def reset(self, group: str, *, topic: str | None = None, partition: int | None = None, to: str) -> list[ResetLine]:
+        """Move the committed offsets of a group that has no members.
+
+        Args:
+            topic: only this one; every topic that the group has committed in where None.
+            partition: only this one.
+            to: "earliest", "latest", "offset:N", "time:MS", "shift:+N", "shift:-N" or "group:OTHER". Offsets outside
+                a log are moved to its start or end.
+
+        Raises:
+            BrokerError: NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND, INVALID_REQUEST.
+        """
+        plan = self.preview_reset(group, topic=topic, partition=partition, to=to)
+        self._commit(group, [OffsetCommit(line.topic, line.partition, line.after, -1, "") for line in plan])
+        return plan
+
+    def delete_group(self, group: str) -> None:
+        """Delete a group that has no members, and its offsets."""
+
+        def delete(now_ms: int) -> None:
+            error = self._runtime.coordinator.delete(group, now_ms)
+            if error != "NONE":
+                raise BrokerError(error, f"Group {group} cannot be deleted: {BrokerError(error).detail}")
+
+        self._runtime.call(delete)
+
+    # The sandbox itself
+
+    def overview(self) -> Overview:
+        """The sandbox as a whole."""
+        runtime = self._runtime
+        with self._database.reader() as reader:
+            found = topic_descriptions.describe_topics(reader)
+            _, groups = topic_descriptions.totals(reader)
+        return Overview(
+            file=str(self._database.path),
+            size_bytes=self._database.size_bytes(),
+            kafka=runtime.kafka_address,
+            web=runtime.web_address,
+            cluster_id=self._broker.cluster_id,
+            version=__version__,
+            pid=os.getpid(),
+            started_ms=runtime.started_ms,
+            topics=len(found),
+            events=sum(topic.events for topic in found),
+            groups=groups,
+            as_of_ms=runtime.clock(),
+        )
+
+    def setting(self, name: str) -> str | None:
+        """A setting of the file itself, None where it was never set."""
+        with self._database.reader() as reader:
+            return topics.load_setting(reader, name)
+
+    def set_setting(self, name: str, value: str) -> None:
+        """Set a setting of the file itself."""
+        self._runtime.call(lambda now_ms: topics.save_file_setting(self._database, name, value))
+
+    def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
+        """Call `callback` after each commit that changed something, on the thread that committed. It must be quick.
+
+        Returns:
+            What ends it.
+        """
+
+        def tell(changes: Changes) -> None:
+            for change in _changes(changes, self._runtime.clock()):
+                callback(change)
+
+        return self._broker.subscribe(tell)
+
+
+def _changes(changes: Changes, now_ms: int) -> Iterable[Change]:
+    none: frozenset[str] = frozenset()
+    if changes.topics:
+        yield Change("topics", frozenset(changes.topics), none, now_ms)
+    if changes.partitions:
+        yield Change("events", frozenset(one.topic.name for one in changes.partitions), none, now_ms)
+    if changes.commits:
+        yield Change("commit", none, frozenset(changes.commits), now_ms)
+    if changes.groups:
+        yield Change("group", none, frozenset(changes.groups), now_ms)
+
+
+def _bytes(data: bytes | str | None) -> bytes | None:
+    return data.encode() if isinstance(data, str) else data
+
+
+def _headers(headers: Headers | Mapping[str, bytes | str | None]) -> Headers:
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    return tuple((name, _bytes(value)) for name, value in pairs)

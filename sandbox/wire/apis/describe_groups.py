@@ -1,0 +1,39 @@
+"""DescribeGroups, key 15, versions 0 to 6.
+
+Differs from a real broker: authorized operations are never given, because there is no authorizer.
+"""
+
+from sandbox.errors import CODE
+from sandbox.wire.node import NO_OPERATIONS, Answer, Request
+
+ERROR_SINCE = 6
+
+
+def handle(request: Request) -> Answer:
+    """Describe each group; one that does not exist is Dead."""
+    return {"groups": [_describe(request, group) for group in request.body.groups]}
+
+
+def _describe(request: Request, group_id: str) -> Answer:
+    group = request.node.coordinator.describe(group_id)
+    missing = group.error != "NONE"
+    return {
+        "error_code": CODE[group.error] if request.version >= ERROR_SINCE else 0,
+        "error_message": f"Group {group_id} not found." if missing else None,
+        "group_id": group.group,
+        "group_state": group.state,
+        "protocol_type": group.protocol_type,
+        "protocol_data": group.protocol,
+        "authorized_operations": NO_OPERATIONS,
+        "members": [
+            {
+                "member_id": member.member_id,
+                "group_instance_id": member.instance_id,
+                "client_id": member.client_id,
+                "client_host": member.client_host,
+                "member_metadata": member.metadata,
+                "member_assignment": member.assignment,
+            }
+            for member in group.members
+        ],
+    }

@@ -1,0 +1,55 @@
+"""ListOffsets, key 2, versions 1 to 11.
+
+By time it gives the first event at or after it, exactly per event; -1 the end, -2 the start, -3 the largest timestamp
+(KIP-734), -4 the earliest local offset (KIP-405), -5 the latest tiered one, which there never is.
+Differs from a real broker: nothing known.
+"""
+
+from typing import Any
+
+from sandbox.errors import BrokerError
+from sandbox.wire.node import Answer, Request
+
+LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED = -1, -2, -3, -4, -5
+SINCE = {MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9}
+
+
+def handle(request: Request) -> Answer:
+    """Look up an offset in each partition."""
+    return {
+        "topics": [
+            {"name": topic.name, "partitions": [_look_up(request, topic.name, wanted) for wanted in topic.partitions]}
+            for topic in request.body.topics
+        ]
+    }
+
+
+def _look_up(request: Request, name: str, wanted: Any) -> Answer:
+    broker = request.node.broker
+    answer = {"partition_index": wanted.partition_index, "timestamp": -1, "offset": -1, "leader_epoch": -1}
+    try:
+        partition = broker.topic(name).partition(wanted.partition_index)
+        partition.check_leader_epoch(wanted.current_leader_epoch)
+        if request.version < SINCE.get(wanted.timestamp, 0) or wanted.timestamp < LATEST_TIERED:
+            raise BrokerError("UNSUPPORTED_VERSION")
+    except BrokerError as error:
+        return answer | {"error_code": error.code}
+    found: tuple[int, int] | None
+    if wanted.timestamp == LATEST:
+        found = (partition.high_watermark, -1)
+    elif wanted.timestamp in (EARLIEST, EARLIEST_LOCAL):
+        found = (partition.start, -1)
+    elif wanted.timestamp == LATEST_TIERED:
+        found = None
+    elif wanted.timestamp == MAX_TIMESTAMP:
+        found = broker.log.largest_timestamp(partition)
+    else:
+        found = broker.log.offset_for_time(partition, wanted.timestamp)
+    if found is None:
+        return answer | {"error_code": 0}
+    return answer | {
+        "error_code": 0,
+        "offset": found[0],
+        "timestamp": found[1],
+        "leader_epoch": partition.leader_epoch,
+    }

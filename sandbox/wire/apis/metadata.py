@@ -1,0 +1,73 @@
+"""Metadata, key 3, versions 0 to 13.
+
+Differs from a real broker: there is one node, under the address that the client came to. A topic that is asked for by
+name is created where `auto.create.topics.enable` and the request allow it, and is there at once (Kafka answers
+LEADER_NOT_AVAILABLE first).
+Left out: authorized operations are never given (-2147483648), because there is no authorizer.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from sandbox.broker.topic import Topic
+from sandbox.errors import CODE, BrokerError
+from sandbox.wire.node import NO_OPERATIONS, Answer, Request
+
+ALLOW_CREATION_SINCE = 4
+
+
+def handle(request: Request) -> Answer:
+    """Say which brokers and topics there are."""
+    body = request.body
+    broker = request.node.broker
+    if body.topics is None or (request.version == 0 and not body.topics):
+        topics = [_describe(topic) for _, topic in sorted(broker.topics.items())]
+    else:
+        topics = [_find(request, wanted) for wanted in body.topics]
+    return {
+        "brokers": [{"node_id": request.node.node_id, "host": request.host, "port": request.port, "rack": None}],
+        "cluster_id": broker.cluster_id,
+        "controller_id": request.node.node_id,
+        "topics": topics,
+        "cluster_authorized_operations": NO_OPERATIONS,
+    }
+
+
+def _find(request: Request, wanted: Any) -> Answer:
+    broker = request.node.broker
+    if wanted.name is None:
+        topic = broker.topics_by_id.get(wanted.topic_id)
+        if topic is None:
+            return _failed(None, wanted.topic_id, "UNKNOWN_TOPIC_ID")
+        return _describe(topic)
+    create = request.version < ALLOW_CREATION_SINCE or request.body.allow_auto_topic_creation
+    try:
+        return _describe(broker.topic_for_use(wanted.name, request.node.now_ms(), create=create))
+    except BrokerError as error:
+        return _failed(wanted.name, UUID(int=0), error.error.name)
+
+
+def _failed(name: str | None, topic_id: UUID, error: str) -> Answer:
+    return {"error_code": CODE[error], "name": name, "topic_id": topic_id, "partitions": []}
+
+
+def _describe(topic: Topic) -> Answer:
+    return {
+        "error_code": 0,
+        "name": topic.name,
+        "topic_id": topic.topic_id,
+        "is_internal": False,
+        "topic_authorized_operations": NO_OPERATIONS,
+        "partitions": [
+            {
+                "error_code": 0,
+                "partition_index": partition.partition,
+                "leader_id": partition.leader,
+                "leader_epoch": partition.leader_epoch,
+                "replica_nodes": partition.replicas,
+                "isr_nodes": partition.isr,
+                "offline_replicas": (),
+            }
+            for partition in topic.partitions
+        ],
+    }

@@ -1,0 +1,79 @@
+"""OffsetFetch, key 9, versions 1 to 10 (KIP-447, KIP-709, KIP-848).
+
+Differs from a real broker: nothing known. A group that does not exist has committed nothing, which is no error.
+"""
+
+from types import SimpleNamespace
+from uuid import UUID
+
+from sandbox.broker.group_calls import FetchedOffset
+from sandbox.errors import CODE
+from sandbox.wire.node import Answer, Request
+
+GROUPS_SINCE = 8
+TOPIC_IDS_SINCE = 10
+
+
+def handle(request: Request) -> Answer:
+    """Give the committed offsets of one group, or (version 8 and up) of several."""
+    body = request.body
+    if request.version < GROUPS_SINCE:
+        return {"topics": _topics(request, body.group_id, body.topics), "error_code": 0}
+    return {
+        "groups": [
+            {"group_id": group.group_id, "topics": _topics(request, group.group_id, group.topics), "error_code": 0}
+            for group in body.groups
+        ]
+    }
+
+
+def _topics(request: Request, group: str, wanted: list[SimpleNamespace] | None) -> list[Answer]:
+    coordinator, broker = request.node.coordinator, request.node.broker
+    if wanted is None:
+        found: dict[str, list[Answer]] = {}
+        for one in coordinator.fetch_offsets(group, None):
+            found.setdefault(one.topic, []).append(_partition(one))
+        return [_topic(request, name, partitions) for name, partitions in found.items()]
+    answers = []
+    for topic in wanted:
+        name = topic.name
+        if request.version >= TOPIC_IDS_SINCE:
+            known = broker.topics_by_id.get(topic.topic_id)
+            if known is None:
+                answers.append(_unknown(topic))
+                continue
+            name = known.name
+        offsets = coordinator.fetch_offsets(group, {name: topic.partition_indexes})
+        answers.append(_topic(request, name, [_partition(one) for one in offsets]))
+    return answers
+
+
+def _topic(request: Request, name: str, partitions: list[Answer]) -> Answer:
+    known = request.node.broker.topics.get(name)
+    return {"name": name, "topic_id": known.topic_id if known else UUID(int=0), "partitions": partitions}
+
+
+def _partition(one: FetchedOffset) -> Answer:
+    return {
+        "partition_index": one.partition,
+        "committed_offset": one.offset,
+        "committed_leader_epoch": one.leader_epoch,
+        "metadata": one.metadata,
+        "error_code": 0,
+    }
+
+
+def _unknown(topic: SimpleNamespace) -> Answer:
+    return {
+        "topic_id": topic.topic_id,
+        "partitions": [
+            {
+                "partition_index": index,
+                "committed_offset": -1,
+                "committed_leader_epoch": -1,
+                "metadata": "",
+                "error_code": CODE["UNKNOWN_TOPIC_ID"],
+            }
+            for index in topic.partition_indexes
+        ],
+    }

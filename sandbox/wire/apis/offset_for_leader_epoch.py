@@ -1,0 +1,38 @@
+"""OffsetForLeaderEpoch, key 23, versions 2 to 4 (KIP-320).
+
+Differs from a real broker: leader epochs do not change yet, so the end of any known epoch is the end of the log.
+"""
+
+from typing import Any
+
+from sandbox.errors import BrokerError
+from sandbox.wire.node import Answer, Request
+
+
+def handle(request: Request) -> Answer:
+    """Give the end offset of an epoch in each partition."""
+    return {
+        "topics": [
+            {
+                "topic": topic.topic,
+                "partitions": [_look_up(request, topic.topic, wanted) for wanted in topic.partitions],
+            }
+            for topic in request.body.topics
+        ]
+    }
+
+
+def _look_up(request: Request, name: str, wanted: Any) -> Answer:
+    answer = {"partition": wanted.partition, "leader_epoch": -1, "end_offset": -1}
+    try:
+        partition = request.node.broker.topic(name).partition(wanted.partition)
+        partition.check_leader_epoch(wanted.current_leader_epoch)
+    except BrokerError as error:
+        return answer | {"error_code": error.code}
+    if not 0 <= wanted.leader_epoch <= partition.leader_epoch:
+        return answer | {"error_code": 0}
+    return answer | {
+        "error_code": 0,
+        "leader_epoch": partition.leader_epoch,
+        "end_offset": partition.high_watermark,
+    }

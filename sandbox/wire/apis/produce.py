@@ -1,0 +1,135 @@
+"""Produce, key 0, versions 3 to 13 (announced from 0, see ApiVersions).
+
+Differs from a real broker: acks=1 and acks=all both wait for the commit; acks=0 is stored the same
+way, and not answered.
+Left out: message sets of magic 0 and 1, as in Kafka 4 (UNSUPPORTED_FOR_MESSAGE_FORMAT).
+"""
+
+from typing import Any
+from uuid import UUID
+
+from sandbox.broker.log import Appended, ProducedBatch
+from sandbox.broker.topic import Partition
+from sandbox.errors import BrokerError
+from sandbox.wire import record_batch
+from sandbox.wire.node import Answer, Request, topic_of
+
+ZSTD = 4
+ZSTD_SINCE = 7
+COMPRESSIONS = ("uncompressed", "gzip", "snappy", "lz4", "zstd")
+TRANSACTIONS_LEFT_OUT = "The sandbox has no transactions yet: leave transactional.id unset."
+
+
+def handle(request: Request) -> Answer | None:
+    """Append one batch to each partition named."""
+    body = request.body
+    responses = []
+    for topic in body.topic_data:
+        answers = [_produce(request, topic, partition) for partition in topic.partition_data]
+        responses.append({"name": topic.name, "topic_id": topic.topic_id, "partition_responses": answers})
+    return None if body.acks == 0 else {"responses": responses}
+
+
+def fail(request: Request, error: BrokerError) -> Answer | None:
+    """The answer where the turn could not be committed: nothing was stored."""
+    if request.body.acks == 0:
+        return None
+    return {
+        "responses": [
+            {
+                "name": topic.name,
+                "topic_id": topic.topic_id,
+                "partition_responses": [_refused(partition.index, error) for partition in topic.partition_data],
+            }
+            for topic in request.body.topic_data
+        ]
+    }
+
+
+def _produce(request: Request, topic: Any, wanted: Any) -> Answer:
+    try:
+        if request.body.acks not in (-1, 0, 1):
+            raise BrokerError("INVALID_REQUIRED_ACKS")
+        partition = topic_of(request, topic.name, _zero_for_none(topic.topic_id)).partition(wanted.index)
+        appended = _append(request, partition, wanted.records)
+    except BrokerError as error:
+        return _refused(wanted.index, error)
+    except record_batch.BatchError as error:
+        return _refused(wanted.index, BrokerError(_error_name(error), f"{error}"))
+    return {
+        "index": wanted.index,
+        "error_code": 0,
+        "base_offset": appended.base_offset,
+        "log_append_time_ms": appended.append_time_ms,
+        "log_start_offset": partition.start,
+    }
+
+
+def _zero_for_none(topic_id: UUID | None) -> UUID:
+    return topic_id or UUID(int=0)
+
+
+def _error_name(error: record_batch.BatchError) -> str:
+    if isinstance(error, record_batch.UnsupportedMagic):
+        return "UNSUPPORTED_FOR_MESSAGE_FORMAT"
+    return "CORRUPT_MESSAGE" if isinstance(error, record_batch.BatchCorrupt) else "INVALID_RECORD"
+
+
+def _refused(index: int, error: BrokerError) -> Answer:
+    return {
+        "index": index,
+        "error_code": error.code,
+        "base_offset": -1,
+        "log_append_time_ms": -1,
+        "log_start_offset": -1,
+        "error_message": error.detail,
+    }
+
+
+def _append(request: Request, partition: Partition, records: memoryview | None) -> Appended:
+    node = request.node
+    size_max = partition.topic.number("max.message.bytes", node.broker.config)
+    if records is not None and len(records) > size_max:
+        raise BrokerError(
+            "MESSAGE_TOO_LARGE",
+            f"A record batch of {len(records)} bytes is larger than max.message.bytes of {partition.topic.name}, "
+            f"which is {size_max}.",
+        )
+    batches = record_batch.decode_batches(records) if records else []
+    if len(batches) != 1:
+        raise BrokerError("INVALID_RECORD", f"Produce takes exactly one record batch a partition, not {len(batches)}.")
+    batch = batches[0]
+    if batch.compression == ZSTD and request.version < ZSTD_SINCE:
+        raise BrokerError("UNSUPPORTED_COMPRESSION_TYPE", "Produce takes zstd from version 7.")
+    if batch.transactional:
+        raise BrokerError("INVALID_TXN_STATE", TRANSACTIONS_LEFT_OUT)
+    wanted = partition.topic.value("compression.type", node.broker.config)
+    compression = batch.compression if wanted == "producer" else COMPRESSIONS.index(wanted)
+    appended = node.broker.log.append(
+        partition,
+        ProducedBatch(
+            batch.records,
+            batch.size_bytes,
+            compression,
+            batch.producer_id,
+            batch.producer_epoch,
+            batch.base_sequence,
+            batch.transactional,
+            batch.control,
+        ),
+        node.now_ms(),
+    )
+    if not appended.duplicate:
+        _keep(node.cache, partition, batch, appended, compression)
+    return appended
+
+
+def _keep(
+    cache: Any, partition: Partition, batch: record_batch.RecordBatch, appended: Appended, compression: int
+) -> None:
+    unchanged = appended.append_time_ms == -1 and compression == batch.compression
+    if unchanged and batch.timestamp_type == record_batch.CREATE_TIME:
+        raw = record_batch.rebase(batch.raw, appended.base_offset, partition.leader_epoch)
+        cache.put(partition.id, appended.base_offset, appended.base_offset + batch.last_offset_delta, raw)
+    else:
+        cache.skip(partition.id)

@@ -1,0 +1,36 @@
+"""SyncGroup, key 14, versions 0 to 5 (KIP-345, KIP-559).
+
+Differs from a real broker: nothing known.
+"""
+
+from sandbox.broker.group_calls import SyncAnswer
+from sandbox.errors import CODE
+from sandbox.reply import Reply
+from sandbox.wire.node import Answer, Request
+
+
+def handle(request: Request) -> Reply[Answer]:
+    """Hand in the leader's assignment, and get one's own when it is there."""
+    body = request.body
+    synced = request.node.coordinator.sync(
+        body.group_id,
+        body.generation_id,
+        body.member_id,
+        body.group_instance_id,
+        body.protocol_type,
+        body.protocol_name,
+        {one.member_id: bytes(one.assignment) for one in body.assignments},
+        request.node.now_ms(),
+    )
+    reply: Reply[Answer] = Reply()
+    synced.on_done(lambda answer: reply.set(_answer(answer)))
+    return reply
+
+
+def _answer(synced: SyncAnswer) -> Answer:
+    return {
+        "error_code": CODE[synced.error],
+        "protocol_type": synced.protocol_type,
+        "protocol_name": synced.protocol,
+        "assignment": synced.assignment,
+    }

@@ -1,0 +1,105 @@
+"""The newest record batches as bytes, so that those who read the tail cost no encoding.
+
+A produced batch is kept as it came, with its base offset and leader epoch set, which lie outside its checksum. It holds
+no truth: the rows do. It is bounded in bytes, the oldest batches go first, and it is only asked below the high
+watermark, so what is not committed is never served.
+"""
+
+from bisect import bisect_right
+from collections import deque
+
+BYTES_MAX = 24 * 1024 * 1024
+OVERHEAD_BYTES = 200
+"""What a kept batch costs beside its bytes."""
+
+
+class _Tail:
+    """The kept batches of one partition, in offset order and without a gap."""
+
+    __slots__ = ("bases", "batches", "first", "next")
+
+    def __init__(self) -> None:
+        self.bases: list[int] = []
+        self.batches: list[bytes] = []
+        self.first = 0
+        self.next = -1
+
+
+class BatchCache:
+    """A bounded cache of encoded batches.
+
+    Args:
+        bytes_max: how many bytes it may keep, over all partitions.
+    """
+
+    def __init__(self, bytes_max: int = BYTES_MAX) -> None:
+        self.bytes_max = bytes_max
+        self.size_bytes = 0
+        self._tails: dict[int, _Tail] = {}
+        self._order: deque[int] = deque()
+
+    def put(self, partition_id: int, base_offset: int, last_offset: int, batch: bytes) -> None:
+        """Keep the batch that was just appended to a partition."""
+        tail = self._tails.get(partition_id)
+        if tail is None:
+            tail = self._tails[partition_id] = _Tail()
+        if tail.next != base_offset:
+            self._drop_all(tail)
+        tail.bases.append(base_offset)
+        tail.batches.append(batch)
+        tail.next = last_offset + 1
+        self._order.append(partition_id)
+        self.size_bytes += len(batch) + OVERHEAD_BYTES
+        while self.size_bytes > self.bytes_max:
+            self._drop_oldest(self._order.popleft())
+
+    def skip(self, partition_id: int) -> None:
+        """Forget a partition: something was appended that is not kept."""
+        tail = self._tails.get(partition_id)
+        if tail is not None:
+            self._drop_all(tail)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._tails.clear()
+        self._order.clear()
+        self.size_bytes = 0
+
+    def read(self, partition_id: int, offset: int, end: int, size_bytes_max: int) -> list[bytes] | None:
+        """The batches from the one that holds `offset`, below `end`, up to a size; at least one.
+
+        Returns:
+            None where the cache does not reach back to `offset`.
+        """
+        tail = self._tails.get(partition_id)
+        if tail is None or tail.first >= len(tail.bases) or offset < tail.bases[tail.first] or offset >= tail.next:
+            return None
+        index = bisect_right(tail.bases, offset, tail.first) - 1
+        found: list[bytes] = []
+        total = 0
+        while index < len(tail.bases) and tail.bases[index] < end:
+            batch = tail.batches[index]
+            total += len(batch)
+            if found and total > size_bytes_max:
+                break
+            found.append(batch)
+            index += 1
+        return found or None
+
+    def _drop_oldest(self, partition_id: int) -> None:
+        tail = self._tails.get(partition_id)
+        if tail is None or tail.first >= len(tail.bases):
+            return
+        self.size_bytes -= len(tail.batches[tail.first]) + OVERHEAD_BYTES
+        tail.batches[tail.first] = b""
+        tail.first += 1
+        if tail.first > 64 and tail.first * 2 > len(tail.bases):
+            del tail.bases[: tail.first], tail.batches[: tail.first]
+            tail.first = 0
+
+    def _drop_all(self, tail: _Tail) -> None:
+        self.size_bytes -= sum(len(batch) + OVERHEAD_BYTES for batch in tail.batches[tail.first :])
+        tail.bases.clear()
+        tail.batches.clear()
+        tail.first = 0
+        tail.next = -1

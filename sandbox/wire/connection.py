@@ -1,0 +1,105 @@
+"""One connection without its socket: frames in, answers out, in the order of the requests.
+
+A request is a length of four bytes and that many bytes. Clients pipeline: they send further requests before the first
+is answered, and read the answers in the same order, so an answer that comes early waits for those before it.
+"""
+
+import struct
+from collections import deque
+from collections.abc import Callable
+
+_LENGTH = struct.Struct(">i")
+
+
+class ProtocolViolation(Exception):
+    """The peer sent what no Kafka client sends. The connection is closed, and the text logged."""
+
+
+class Slot:
+    """The place of one answer in the order of answers."""
+
+    __slots__ = ("_connection", "done", "pieces")
+
+    def __init__(self, connection: "Connection") -> None:
+        self._connection = connection
+        self.done = False
+        self.pieces: list[bytes] = []
+
+    def abort(self) -> None:
+        """Close the connection instead of answering; the client sends again on another."""
+        self._connection.abort()
+
+    def set(self, answer: bytes | None) -> None:
+        """Give the answer, header included; None for no answer (acks=0)."""
+        self.done = True
+        if answer is not None:
+            self.pieces = [_LENGTH.pack(len(answer)), answer]
+        self._connection.flush()
+
+
+class Connection:
+    """Framing and order.
+
+    Args:
+        write: sends bytes.
+        abort: closes the socket.
+        request_bytes_max: the longest request accepted (`socket.request.max.bytes`).
+    """
+
+    def __init__(self, write: Callable[[bytes], None], abort: Callable[[], None], request_bytes_max: int) -> None:
+        self._write = write
+        self.abort = abort
+        self._request_bytes_max = request_bytes_max
+        self._buffer = bytearray()
+        self._slots: deque[Slot] = deque()
+        self.closed = False
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are not answered yet."""
+        return len(self._slots)
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """Take bytes from the peer; give the requests that are whole now, without their lengths.
+
+        Raises:
+            ProtocolViolation: a length that is negative or above the limit.
+        """
+        buffer = self._buffer
+        buffer += data
+        frames: list[bytes] = []
+        position = 0
+        while len(buffer) - position >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(buffer, position)
+            if not 0 <= length <= self._request_bytes_max:
+                raise ProtocolViolation(
+                    f"a request of {length} bytes; the limit is {self._request_bytes_max} (socket.request.max.bytes)"
+                )
+            start = position + _LENGTH.size
+            if len(buffer) - start < length:
+                break
+            frames.append(bytes(memoryview(buffer)[start : start + length]))
+            position = start + length
+        if position:
+            del buffer[:position]
+        return frames
+
+    def slot(self) -> Slot:
+        """The place of the next answer."""
+        slot = Slot(self)
+        self._slots.append(slot)
+        return slot
+
+    def flush(self) -> None:
+        """Send the answers that are next in order."""
+        pieces: list[bytes] = []
+        while self._slots and self._slots[0].done:
+            pieces += self._slots.popleft().pieces
+        if pieces and not self.closed:
+            self._write(b"".join(pieces))
+
+    def close(self) -> None:
+        """Forget what is waiting; nothing more is sent."""
+        self.closed = True
+        self._slots.clear()
+        self._buffer.clear()

@@ -1,0 +1,108 @@
+"""From the bytes of a request to the bytes of its answer."""
+
+import logging
+
+from sandbox.errors import CODE, BrokerError
+from sandbox.reply import Reply
+from sandbox.storage.database import StorageFailed
+from sandbox.wire import messages
+from sandbox.wire.api_table import API_BY_KEY, Api
+from sandbox.wire.connection import ProtocolViolation, Slot
+from sandbox.wire.node import Answer, Node, Request
+
+API_VERSIONS = 18
+TURN_EVENTS_MAX = 10_000
+"""How many events one commit may hold before it is ended early, which bounds the wait of everybody else."""
+
+logger = logging.getLogger("sandbox.wire")
+
+
+class Dispatcher:
+    """Gives each request to its API, and its answer to the connection when it is durable.
+
+    Args:
+        node: what the APIs work with.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    def dispatch(self, frame: bytes, slot: Slot, host: str, port: int, client_host: str) -> None:
+        """Handle one request.
+
+        Raises:
+            ProtocolViolation: it cannot be read, or is for an API or version that does not exist.
+        """
+        try:
+            header = messages.decode_header(frame)
+        except (messages.MalformedMessage, messages.UnsupportedVersion) as error:
+            raise ProtocolViolation(str(error)) from error
+        api = API_BY_KEY.get(header.api_key)
+        if api is None:
+            raise ProtocolViolation(f"there is no API with the key {header.api_key} here (client {header.client_id})")
+        if not api.first <= header.api_version <= api.last:
+            self._refuse_version(api, header.api_version, header.correlation_id, slot)
+            return
+        try:
+            body, _ = messages.decode_request(header.api_key, header.api_version, frame, header.body_offset)
+        except messages.MalformedMessage as error:
+            raise ProtocolViolation(str(error)) from error
+        request = Request(
+            header.api_key,
+            header.api_version,
+            header.client_id,
+            body,
+            self.node,
+            host,
+            port,
+            client_host,
+        )
+        prefix = messages.response_header(header.api_key, header.api_version, header.correlation_id)
+        self._handle(api, request, prefix, slot)
+
+    def _refuse_version(self, api: Api, version: int, correlation_id: int, slot: Slot) -> None:
+        if api.key != API_VERSIONS:
+            raise ProtocolViolation(f"{api.name} version {version} is not supported: {api.first} to {api.last} are")
+        answer = {"error_code": CODE["UNSUPPORTED_VERSION"], "api_keys": self.node.advertised}
+        slot.set(
+            messages.response_header(API_VERSIONS, 0, correlation_id)
+            + messages.encode_response(API_VERSIONS, 0, answer)
+        )
+
+    def _handle(self, api: Api, request: Request, prefix: bytes, slot: Slot) -> None:
+        try:
+            answer = api.handle(request)
+        except StorageFailed as error:
+            self.node.broker.turn.wait(lambda failed: self._finish(api, request, prefix, slot, None, failed))
+            self.node.broker.undo(error)
+            return
+        if isinstance(answer, Reply):
+            answer.on_done(lambda given: self._hold(api, request, prefix, slot, given))
+        else:
+            self._hold(api, request, prefix, slot, answer)
+        if self.node.broker.turn.events > TURN_EVENTS_MAX:
+            self.node.broker.commit()
+
+    def _hold(self, api: Api, request: Request, prefix: bytes, slot: Slot, answer: Answer | None) -> None:
+        """Answer now, or after the commit where anything of this turn waits for it."""
+        if self.node.broker.uncommitted:
+            self.node.broker.turn.wait(lambda error: self._finish(api, request, prefix, slot, answer, error))
+        else:
+            self._finish(api, request, prefix, slot, answer, None)
+
+    def _finish(
+        self,
+        api: Api,
+        request: Request,
+        prefix: bytes,
+        slot: Slot,
+        answer: Answer | None,
+        error: BrokerError | None,
+    ) -> None:
+        if error is not None:
+            logger.error("%s of client %s: %s", api.name, request.client_id, error.detail)
+            if api.fail is None:
+                slot.abort()
+                return
+            answer = api.fail(request, error)
+        slot.set(None if answer is None else prefix + messages.encode_response(request.key, request.version, answer))

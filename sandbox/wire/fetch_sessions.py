@@ -1,0 +1,107 @@
+"""Fetch sessions (KIP-227): a client names its partitions once, then only what changes, both ways."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from random import randrange
+from typing import Any
+from uuid import UUID
+
+from sandbox.errors import BrokerError
+
+INITIAL_EPOCH = 0
+FINAL_EPOCH = -1
+NO_SESSION = 0
+
+Place = tuple[str, UUID, int]
+"""Topic name (or ""), topic id (or zero), partition."""
+
+
+@dataclass(slots=True)
+class FetchedPartition:
+    """What a session knows of one partition.
+
+    Attributes:
+        sent: high watermark, log start offset and last stable offset as last sent; None for never.
+    """
+
+    fetch_offset: int
+    partition_max_bytes: int
+    current_leader_epoch: int
+    sent: tuple[int, int, int] | None = None
+
+
+@dataclass(slots=True)
+class FetchSession:
+    """One session.
+
+    Attributes:
+        id: 0 for a fetch without a session.
+        epoch: the epoch that the next request must carry.
+        partitions: in the order in which they are read; who got data goes to the end, so that none starves.
+    """
+
+    id: int
+    epoch: int = INITIAL_EPOCH
+    partitions: OrderedDict[Place, FetchedPartition] = field(default_factory=OrderedDict)
+    incremental: bool = False
+
+    def update(self, topics: list[Any], forgotten: list[Any]) -> None:
+        """Take over what a request adds, changes and forgets."""
+        for topic in forgotten:
+            for partition in topic.partitions:
+                self.partitions.pop((topic.topic, topic.topic_id, partition), None)
+        for topic in topics:
+            for wanted in topic.partitions:
+                place = (topic.topic, topic.topic_id, wanted.partition)
+                known = self.partitions.get(place)
+                self.partitions[place] = FetchedPartition(
+                    wanted.fetch_offset,
+                    wanted.partition_max_bytes,
+                    wanted.current_leader_epoch,
+                    known.sent if known else None,
+                )
+
+
+class FetchSessions:
+    """The sessions that are kept; the one unused for longest goes first.
+
+    Args:
+        slots: how many (`max.incremental.fetch.session.cache.slots`).
+    """
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self._sessions: OrderedDict[int, FetchSession] = OrderedDict()
+
+    def begin(self, session_id: int, epoch: int, topics: list[Any], forgotten: list[Any]) -> FetchSession:
+        """The session of a request, brought up to date by it.
+
+        Raises:
+            BrokerError: FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH; the client begins a new one.
+        """
+        if epoch in (INITIAL_EPOCH, FINAL_EPOCH):
+            self._sessions.pop(session_id, None)
+            session = FetchSession(self._new_id() if epoch == INITIAL_EPOCH and self.slots else NO_SESSION)
+            session.update(topics, [])
+            if session.id:
+                session.epoch = 1
+                self._sessions[session.id] = session
+                while len(self._sessions) > self.slots:
+                    self._sessions.popitem(last=False)
+            return session
+        found = self._sessions.get(session_id)
+        if found is None:
+            raise BrokerError("FETCH_SESSION_ID_NOT_FOUND")
+        if epoch != found.epoch:
+            raise BrokerError("INVALID_FETCH_SESSION_EPOCH")
+        self._sessions.move_to_end(session_id)
+        found.epoch = 1 if found.epoch == 2**31 - 1 else found.epoch + 1
+        found.incremental = True
+        found.update(topics, forgotten)
+        return found
+
+    def _new_id(self) -> int:
+        while True:
+            session_id = randrange(1, 2**31)
+            if session_id not in self._sessions:
+                return session_id

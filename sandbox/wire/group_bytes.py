@@ -1,0 +1,21 @@
+"""What consumers put into group messages, for the rows that people read. The protocol itself hands the bytes around."""
+
+from sandbox.wire import messages
+
+
+def assigned_partitions(data: bytes) -> dict[str, tuple[int, ...]] | None:
+    """Topic to partitions of a consumer's assignment, None where it is something else."""
+    try:
+        found = messages.decode_assignment(data)
+    except messages.MalformedMessage:
+        return None
+    return {one.topic: tuple(one.partitions) for one in found.assigned_partitions}
+
+
+def subscribed_topics(data: bytes) -> tuple[str, ...] | None:
+    """The topics that a consumer's metadata names, None where it is something else."""
+    try:
+        found = messages.decode_subscription(data)
+    except messages.MalformedMessage:
+        return None
+    return tuple(found.topics)

@@ -1,0 +1,88 @@
+"""What an API module works with: one request, and the node that it came to."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+from sandbox.broker.broker import Broker
+from sandbox.broker.coordinator import GroupCoordinator
+from sandbox.broker.topic import NODE_ID, Topic
+from sandbox.errors import BrokerError
+from sandbox.reply import Reply
+from sandbox.wire.batch_cache import BatchCache
+from sandbox.wire.fetch_sessions import FetchSessions
+
+Answer = Mapping[str, Any]
+
+NO_OPERATIONS = -2147483648
+"""Authorized operations that were not asked for, or that there is no authorizer to tell of."""
+
+
+class Timer(Protocol):
+    """What `Node.call_later` gives back."""
+
+    def cancel(self) -> None:
+        """Forget the call."""
+
+
+@dataclass(slots=True)
+class Node:
+    """The broker as the wire sees it.
+
+    Attributes:
+        now_ms: the clock.
+        call_later: call a function after a time in ms.
+        on_append: who waits for an append, by partition id; called after each commit that appended
+            to that partition.
+        advertised: every API with its versions, as ApiVersions answers.
+    """
+
+    broker: Broker
+    coordinator: GroupCoordinator
+    cache: BatchCache
+    sessions: FetchSessions
+    now_ms: Callable[[], int]
+    call_later: Callable[[int, Callable[[], None]], Timer]
+    on_append: dict[int, set[Callable[[], None]]]
+    advertised: list[dict[str, int]]
+    node_id: int = NODE_ID
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, decoded.
+
+    Attributes:
+        body: every field of every version (`sandbox.wire.messages`).
+        host: the address of ours that the client came to, which is the one that it is told again.
+        client_host: as Kafka shows it: "/" and the address.
+    """
+
+    key: int
+    version: int
+    client_id: str | None
+    body: SimpleNamespace
+    node: Node
+    host: str
+    port: int
+    client_host: str
+
+
+Handler = Callable[[Request], Answer | Reply[Answer] | None]
+"""Answers a request: now, later, or (None) never, for acks=0."""
+
+
+def topic_of(request: Request, name: str | None, topic_id: Any) -> Topic:
+    """The topic that a request names, or by its id where it has no name.
+
+    Raises:
+        BrokerError: UNKNOWN_TOPIC_OR_PARTITION, or UNKNOWN_TOPIC_ID.
+    """
+    broker = request.node.broker
+    if name:
+        return broker.topic(name)
+    topic = broker.topics_by_id.get(topic_id)
+    if topic is None:
+        raise BrokerError("UNKNOWN_TOPIC_ID", f"There is no topic with the id {topic_id}.")
+    return topic

@@ -1,0 +1,164 @@
+"""The Kafka port: sockets on an asyncio loop, which is also where every write happens."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import cast
+
+from sandbox.broker.broker import Broker
+from sandbox.broker.coordinator import GroupCoordinator
+from sandbox.broker.turn import Changes
+from sandbox.wire.api_table import advertised
+from sandbox.wire.batch_cache import BatchCache
+from sandbox.wire.connection import Connection, ProtocolViolation
+from sandbox.wire.dispatch import Dispatcher
+from sandbox.wire.fetch_sessions import FetchSessions
+from sandbox.wire.node import Node
+
+IN_FLIGHT_MAX = 64
+"""How many requests a connection may have open before no more are read from it."""
+SEND_BUFFER_BYTES = 4 * 1024 * 1024
+"""How much may wait to be sent on a connection before no more is read from it."""
+
+logger = logging.getLogger("sandbox.wire")
+
+
+class KafkaServer:
+    """The Kafka port of one sandbox.
+
+    Args:
+        broker: the broker.
+        coordinator: the coordinator of groups.
+        now_ms: the clock.
+        after: called after requests were handled, so that a commit and the next tick are scheduled.
+    """
+
+    def __init__(
+        self, broker: Broker, coordinator: GroupCoordinator, now_ms: Callable[[], int], after: Callable[[], None]
+    ) -> None:
+        self.after = after
+        self.request_bytes_max = broker.config.number("socket.request.max.bytes")
+        self.connections: set[KafkaConnection] = set()
+        self._server: asyncio.Server | None = None
+        self.node = Node(
+            broker=broker,
+            coordinator=coordinator,
+            cache=BatchCache(),
+            sessions=FetchSessions(broker.config.number("max.incremental.fetch.session.cache.slots")),
+            now_ms=now_ms,
+            call_later=lambda delay_ms, call: asyncio.get_running_loop().call_later(delay_ms / 1000, call),
+            on_append={},
+            advertised=advertised(),
+        )
+        self.dispatcher = Dispatcher(self.node)
+        self._unsubscribe = broker.subscribe(self._wake)
+        broker.on_undo(self.node.cache.clear)
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; the port that was bound."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: KafkaConnection(self), host, port, backlog=1024)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """Close the port and every connection."""
+        self._unsubscribe()
+        if self._server is not None:
+            self._server.close()
+        for connection in tuple(self.connections):
+            connection.transport.close()
+        if self._server is not None:
+            await self._server.wait_closed()
+
+    def _wake(self, changes: Changes) -> None:
+        calls = self.node.on_append
+        if not calls:
+            return
+        for partition in changes.partitions:
+            for call in tuple(calls.get(partition.id, ())):
+                call()
+
+
+class KafkaConnection(asyncio.Protocol):
+    """One client."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, server: KafkaServer) -> None:
+        self._server = server
+        self._frames: list[bytes] = []
+        self._choked = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected."""
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(high=SEND_BUFFER_BYTES)
+        self.connection = Connection(self._write, self.transport.abort, self._server.request_bytes_max)
+        address = self.transport.get_extra_info("sockname")
+        self._host, self._port = str(address[0]), int(address[1])
+        peer = self.transport.get_extra_info("peername")
+        self._client_host = f"/{peer[0]}" if peer else "/?"
+        self._server.connections.add(self)
+
+    def _write(self, data: bytes) -> None:
+        self.transport.write(data)
+        if self._frames and not self._choked:
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def connection_lost(self, reason: Exception | None) -> None:
+        """The client has gone; what it still waits for is dropped."""
+        self.connection.close()
+        self._frames.clear()
+        self._server.connections.discard(self)
+
+    def pause_writing(self) -> None:
+        """The client reads slowly: no more of its requests are handled."""
+        self._choked = True
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self._choked = False
+        self._go_on()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come."""
+        try:
+            self._frames += self.connection.receive(data)
+        except ProtocolViolation as violation:
+            self._close(violation)
+            return
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Handle the requests that have come, as far as this connection may."""
+        handled = 0
+        try:
+            while self._frames and not self._choked and self.connection.in_flight < IN_FLIGHT_MAX:
+                if self.connection.closed:
+                    return
+                frame = self._frames.pop(0)
+                handled += 1
+                self._server.dispatcher.dispatch(
+                    frame, self.connection.slot(), self._host, self._port, self._client_host
+                )
+        except ProtocolViolation as violation:
+            self._close(violation)
+        except Exception:
+            logger.exception("a request of %s failed; its connection is closed", self._client_host)
+            self.transport.abort()
+        finally:
+            if handled:
+                self._server.after()
+        if self.transport.is_closing():
+            return
+        if self._frames or self._choked:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+
+    def _close(self, violation: ProtocolViolation) -> None:
+        logger.warning("connection of %s closed: %s", self._client_host, violation)
+        self.connection.close()
+        self._frames.clear()
+        self.transport.close()
