@@ -1,10 +1,12 @@
 """Events appended without a network: which partition each goes to, and in which batches."""
 
+from collections.abc import Mapping
+
 from sandbox.broker.broker import Broker
 from sandbox.broker.log import ProducedBatch
 from sandbox.broker.topic import Partition, Topic
 from sandbox.errors import BrokerError
-from sandbox.event import NewEvent
+from sandbox.event import Headers, NewEvent
 from sandbox.partitioner import DEFAULT_PARTITIONER, PARTITIONERS, StickyPartitioner
 from sandbox.storage.log import Record
 from sandbox.wire.record_batch import HEADER_BYTES
@@ -93,3 +95,20 @@ def _check_types(event: NewEvent) -> None:
     stamp = event.timestamp_ms
     if stamp is not None and (not isinstance(stamp, int) or not -1 <= stamp < 2**63):
         raise BrokerError("INVALID_TIMESTAMP", f"A timestamp is a whole number of ms since 1970, not {stamp!r}.")
+
+
+def new_event(
+    value: bytes | str | None,
+    key: bytes | str | None,
+    headers: Headers | Mapping[str, bytes | str | None],
+    timestamp_ms: int | None,
+    partition: int | None,
+) -> NewEvent:
+    """An event to append, text as UTF-8."""
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    encoded = tuple((name, _bytes(content)) for name, content in pairs)
+    return NewEvent(_bytes(value), _bytes(key), encoded, timestamp_ms, partition)
+
+
+def _bytes(data: bytes | str | None) -> bytes | None:
+    return data.encode() if isinstance(data, str) else data

@@ -10,13 +10,15 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sandbox.broker.broker import Broker
 from sandbox.broker.coordinator import GroupCoordinator
+from sandbox.broker.turn import Changes
 from sandbox.config import BrokerConfig
+from sandbox.description import Change
 from sandbox.errors import BrokerError, SandboxError
 from sandbox.storage import topics
 from sandbox.storage.database import Database, StorageFailed
@@ -318,3 +320,16 @@ def _is_free(host: str, port: int) -> bool:
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.settimeout(0.2)
         return probe.connect_ex((host, port)) != 0
+
+
+def told(changes: Changes, now_ms: int) -> Iterable[Change]:
+    """What a turn changed, as it is told to those who watch."""
+    none: frozenset[str] = frozenset()
+    if changes.topics:
+        yield Change("topics", frozenset(changes.topics), none, now_ms)
+    if changes.partitions:
+        yield Change("events", frozenset(one.topic.name for one in changes.partitions), none, now_ms)
+    if changes.commits:
+        yield Change("commit", none, frozenset(changes.commits), now_ms)
+    if changes.groups:
+        yield Change("group", none, frozenset(changes.groups), now_ms)

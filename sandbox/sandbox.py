@@ -15,7 +15,7 @@ from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from sandbox.appends import Appender
+from sandbox.appends import Appender, new_event
 from sandbox.broker.group_calls import OffsetCommit
 from sandbox.broker.turn import Changes
 from sandbox.description import (
@@ -34,7 +34,7 @@ from sandbox.errors import BrokerError
 from sandbox.event import Event, Headers, NewEvent
 from sandbox.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
 from sandbox.resets import plan_reset
-from sandbox.runtime import Runtime, system_clock
+from sandbox.runtime import Runtime, system_clock, told
 from sandbox.storage import group_descriptions, messages, topic_descriptions, topics
 from sandbox.version import __version__
 
@@ -196,7 +196,7 @@ class Sandbox:
             BrokerError: MESSAGE_TOO_LARGE, UNKNOWN_TOPIC_OR_PARTITION, INVALID_TIMESTAMP, INVALID_RECORD,
                 KAFKA_STORAGE_ERROR.
         """
-        new = NewEvent(_bytes(value), _bytes(key), _headers(headers), timestamp_ms, partition)
+        new = new_event(value, key, headers, timestamp_ms, partition)
         place, offset = self._runtime.call(lambda now_ms: self._appender.append(topic, [new], now_ms))[0]
         return self.event(topic, place, offset)
 
@@ -397,28 +397,7 @@ class Sandbox:
         """
 
         def tell(changes: Changes) -> None:
-            for change in _changes(changes, self._runtime.clock()):
+            for change in told(changes, self._runtime.clock()):
                 callback(change)
 
         return self._broker.subscribe(tell)
-
-
-def _changes(changes: Changes, now_ms: int) -> Iterable[Change]:
-    none: frozenset[str] = frozenset()
-    if changes.topics:
-        yield Change("topics", frozenset(changes.topics), none, now_ms)
-    if changes.partitions:
-        yield Change("events", frozenset(one.topic.name for one in changes.partitions), none, now_ms)
-    if changes.commits:
-        yield Change("commit", none, frozenset(changes.commits), now_ms)
-    if changes.groups:
-        yield Change("group", none, frozenset(changes.groups), now_ms)
-
-
-def _bytes(data: bytes | str | None) -> bytes | None:
-    return data.encode() if isinstance(data, str) else data
-
-
-def _headers(headers: Headers | Mapping[str, bytes | str | None]) -> Headers:
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    return tuple((name, _bytes(value)) for name, value in pairs)

@@ -1,0 +1,70 @@
+"""Read a JUnit report of the tests, and fail when a suite did not run: a run of skips must not pass for a proof.
+
+    python .ci/suites.py .cache/junit.xml
+
+A suite is a folder of tests/ with tests in it. Prints how many tests of each ran, and why the others were skipped.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree
+
+TESTS = Path(__file__).resolve().parent.parent / "tests"
+REQUIRED = ("browser", "clients", "crash")
+
+
+def suites(folder: Path) -> list[str]:
+    """Return the names of the suites that must run: those that are there, and those that always have to be."""
+    there = {path.relative_to(folder).parts[0] for path in folder.glob("*/**/test_*.py")}
+    return sorted(there | set(REQUIRED))
+
+
+def suite_of(classname: str) -> str:
+    """Return the suite of a JUnit class name, "tests.browser.test_live" or "tests.test_wheel" (the suite "tests")."""
+    parts = classname.split(".")
+    return parts[1] if len(parts) > 2 and not parts[1].startswith("test_") else "tests"
+
+
+def failures(report: Path, required: list[str]) -> list[str]:
+    """Print the report's summary, and return a sentence for each thing that makes it no proof."""
+    ran: Counter[str] = Counter()
+    skipped: Counter[tuple[str, str]] = Counter()
+    wrong = []
+    for case in ElementTree.parse(report).iter("testcase"):
+        suite = suite_of(case.get("classname", ""))
+        skip = case.find("skipped")
+        if skip is not None:
+            skipped[suite, skip.get("message", "no reason given")] += 1
+        else:
+            ran[suite] += 1
+        if case.find("failure") is not None or case.find("error") is not None:
+            wrong.append(f"failed: {case.get('classname')}.{case.get('name')}")
+    for suite in sorted({*ran, *(suite for suite, _ in skipped), *required}):
+        count = sum(number for (each, _), number in skipped.items() if each == suite)
+        print(f"{suite:<12} {ran[suite]:>5} ran {count:>5} skipped")
+    for (suite, reason), number in sorted(skipped.items()):
+        print(f"skipped in {suite}, {number} x: {reason}")
+    print(f"{ran.total()} ran, {skipped.total()} skipped")
+    wrong += [f"no test of tests/{suite} ran" for suite in required if not ran[suite]]
+    return wrong
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line: the path of the report. Returns the exit status."""
+    if len(arguments) != 1:
+        print("usage: suites.py JUNIT.XML", file=sys.stderr)
+        return 2
+    try:
+        wrong = failures(Path(arguments[0]), suites(TESTS))
+    except (OSError, ElementTree.ParseError) as error:
+        wrong = [f"there is no report of the tests: {error}"]
+    for sentence in wrong:
+        print(sentence, file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

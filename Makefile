@@ -1,0 +1,69 @@
+# The tasks of this project. `make` alone lists them. `make up` needs Python 3.11 and nothing else.
+
+PYTHON ?= python3
+FILE ?= dev.db
+KAFKA_PORT ?= 9092
+UI_PORT ?= 8080
+UP_OPTIONS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST_OPTIONS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help up test check format bench bench-quick screenshots wheel tools clean
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Choose another one: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "python -m venv failed (on Debian and Ubuntu: apt install python3-venv)"; exit 1; }
+
+# One stamp for what the program needs, another for what its tests need: `make up` installs no more than it must.
+$(VENV)/.runs: pyproject.toml $(VENV)/bin/python
+	@echo "Installing into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.develops: $(VENV)/.runs
+	@echo "Installing what the tests need ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@touch $@
+
+up: $(VENV)/.runs ## start a sandbox on dev.db with the demo (FILE=, KAFKA_PORT=, UI_PORT= change what it uses)
+	@exec $(BIN)/sandbox up $(FILE) --kafka-port $(KAFKA_PORT) --ui-port $(UI_PORT) --demo $(UP_OPTIONS)
+
+tools: $(VENV)/.develops ## fetch the browser and the Kafka clients that tests drive, where this machine can
+	@.ci/tools $(BIN)/python
+
+test: $(VENV)/.develops tools ## run every test; what cannot run here is skipped, with the reason
+	@mkdir -p .cache
+	@rm -f .cache/junit.xml
+	$(BIN)/python -m pytest --junitxml=.cache/junit.xml $(PYTEST_OPTIONS)
+
+check: $(VENV)/.develops ## lint, formatting, types, architecture
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.develops ## put the code into the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.develops ## measure the figures that the README quotes
+	$(BIN)/python -m benchmarks
+
+bench-quick: $(VENV)/.develops ## the same, smaller
+	$(BIN)/python -m benchmarks --quick
+
+screenshots: $(VENV)/.develops tools ## take the README's screenshots anew
+	$(BIN)/python docs/screenshots.py
+
+wheel: $(VENV)/.develops ## build the wheel into dist/
+	$(BIN)/python -m build --wheel
+
+clean: ## remove what can be made again; sandbox files (*.db) are yours and stay
+	rm -rf $(VENV) .cache dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
