@@ -32,6 +32,7 @@ from sandbox.description import (
 )
 from sandbox.errors import BrokerError
 from sandbox.event import Event, Headers, NewEvent
+from sandbox.group_changes import commit_offsets, delete_group
 from sandbox.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
 from sandbox.resets import plan_reset
 from sandbox.runtime import Runtime, system_clock, told
@@ -310,19 +311,7 @@ class Sandbox:
         Raises:
             BrokerError: NON_EMPTY_GROUP, UNKNOWN_TOPIC_OR_PARTITION.
         """
-        self._commit(group, [OffsetCommit(topic, partition, offset, -1, metadata)])
-
-    def _commit(self, group: str, offsets: list[OffsetCommit]) -> None:
-        def commit(now_ms: int) -> None:
-            for one in offsets:
-                self._broker.topic(one.topic).partition(one.partition)
-            error = self._runtime.coordinator.set_offsets(group, offsets, now_ms)
-            if error == "NON_EMPTY_GROUP":
-                raise BrokerError(error, f"Group {group} has members. Stop them first: Kafka refuses this too.")
-            if error != "NONE":
-                raise BrokerError(error)
-
-        self._runtime.call(commit)
+        commit_offsets(self._runtime, group, [OffsetCommit(topic, partition, offset, -1, metadata)])
 
     def preview_reset(
         self, group: str, *, topic: str | None = None, partition: int | None = None, to: str
@@ -344,18 +333,13 @@ class Sandbox:
             BrokerError: NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND, INVALID_REQUEST.
         """
         plan = self.preview_reset(group, topic=topic, partition=partition, to=to)
-        self._commit(group, [OffsetCommit(line.topic, line.partition, line.after, -1, "") for line in plan])
+        offsets = [OffsetCommit(line.topic, line.partition, line.after, -1, "") for line in plan]
+        commit_offsets(self._runtime, group, offsets)
         return plan
 
     def delete_group(self, group: str) -> None:
         """Delete a group that has no members, and its offsets."""
-
-        def delete(now_ms: int) -> None:
-            error = self._runtime.coordinator.delete(group, now_ms)
-            if error != "NONE":
-                raise BrokerError(error, f"Group {group} cannot be deleted: {BrokerError(error).detail}")
-
-        self._runtime.call(delete)
+        delete_group(self._runtime, group)
 
     # The sandbox itself
 
