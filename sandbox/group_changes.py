@@ -1,8 +1,10 @@
-"""Changes to groups from outside: commits for a group without members, and its end."""
+"""Groups from outside: commits for a group without members, its end, and what only the coordinator knows of members."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sandbox.broker.group_calls import OffsetCommit
+from sandbox.description import GroupDescription
 from sandbox.errors import BrokerError
 from sandbox.runtime import Runtime
 
@@ -35,3 +37,13 @@ def delete_group(runtime: Runtime, group: str) -> None:
             raise BrokerError(error, f"Group {group} cannot be deleted: {BrokerError(error).detail}")
 
     runtime.call(delete)
+
+
+def with_heartbeats(runtime: Runtime, group: GroupDescription) -> GroupDescription:
+    """A group with the time at which each member was last heard of, which is not in the file."""
+    if not group.members:
+        return group
+    known = runtime.call(lambda now_ms: runtime.coordinator.describe(group.group))
+    heard = {member.member_id: member.last_heartbeat_ms for member in known.members}
+    members = tuple(replace(member, last_heartbeat_ms=heard.get(member.member_id)) for member in group.members)
+    return replace(group, members=members)

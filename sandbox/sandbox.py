@@ -32,7 +32,7 @@ from sandbox.description import (
 )
 from sandbox.errors import BrokerError
 from sandbox.event import Event, Headers, NewEvent
-from sandbox.group_changes import commit_offsets, delete_group
+from sandbox.group_changes import commit_offsets, delete_group, with_heartbeats
 from sandbox.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
 from sandbox.resets import plan_reset
 from sandbox.runtime import Runtime, system_clock, told
@@ -289,7 +289,7 @@ class Sandbox:
             found = group_descriptions.describe_groups(reader, self._runtime.clock(), group)
         if not found:
             raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {group}.")
-        return found[0]
+        return with_heartbeats(self._runtime, found[0])
 
     def lag(self, group: str) -> tuple[PartitionLag, ...]:
         """How far a group is in each partition."""
