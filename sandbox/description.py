@@ -245,6 +245,26 @@ class ResetLine:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokerDescription:
+    """One simulated broker.
+
+    Attributes:
+        address: "host:port", None where its port is closed.
+        leads: how many partitions it leads.
+        replicas: how many partitions it has.
+        out_of_sync: of how many of those it is not in the in-sync set.
+    """
+
+    broker: int
+    up: bool
+    address: str | None
+    controller: bool
+    leads: int
+    replicas: int
+    out_of_sync: int
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """The sandbox as a whole.
 

@@ -79,6 +79,7 @@ _table: dict[Path, _Running] = {}
 _table_lock = threading.Lock()
 _dropped: SimpleQueue[tuple[float, Attachment]] = SimpleQueue()
 _closer: list[threading.Thread] = []
+_sandbox_threads: set[threading.Thread] = set()
 _before_exit: list[Callable[[], None]] = []
 _of_the_parent: list[Any] = []
 
@@ -133,9 +134,6 @@ def alone() -> bool:
         thread.ident in ours or thread is threading.current_thread() or not thread.is_alive()
         for thread in threading.enumerate()
     )
-
-
-_sandbox_threads: set[threading.Thread] = set()
 
 
 def _shared(real: Path) -> Attachment | None:

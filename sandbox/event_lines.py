@@ -129,7 +129,7 @@ def _fields(line: str | bytes) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise LineRefused(f'not UTF-8 at byte {error.start}; write other bytes as {{"base64": ...}}') from None
     try:
-        fields = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        fields = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise LineRefused(f"not JSON: {error.msg} at character {error.pos + 1}") from None
     except (ValueError, RecursionError) as error:
@@ -150,6 +150,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise LineRefused(f"not JSON: {name} is not a JSON number")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_constant)
 
 
 def _to_bytes(field: str, found: Any) -> bytes | None:

@@ -11,12 +11,18 @@ class Reply(Generic[T]):
 
     The broker's core knows no event loop: where Kafka holds an answer back (JoinGroup waits for the other members) it
     returns a `Reply` and sets it when a later call, or the clock, decides. Not thread safe: one thread uses the core.
+
+    Attributes:
+        done: whether it was given.
+        drop: what to call when nobody waits for it any more, because the client has gone; None where that changes
+            nothing.
     """
 
-    __slots__ = ("_callbacks", "_result", "done")
+    __slots__ = ("_callbacks", "_result", "done", "drop")
 
-    def __init__(self) -> None:
+    def __init__(self, drop: Callable[[], None] | None = None) -> None:
         self.done = False
+        self.drop = drop
         self._result: T | None = None
         self._callbacks: list[Callable[[T], None]] = []
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sandbox.broker.broker import Broker
@@ -19,20 +20,24 @@ from sandbox.broker.coordinator import GroupCoordinator
 from sandbox.broker.turn import Changes
 from sandbox.config import BrokerConfig
 from sandbox.description import Change
-from sandbox.errors import BrokerError, SandboxError
+from sandbox.errors import BrokerError, FileRefused, SandboxError
 from sandbox.storage import topics
-from sandbox.storage.database import Database, StorageFailed
+from sandbox.storage.database import Database, StorageFailed, check_file
 from sandbox.storage.groups import GroupStore
 from sandbox.storage.lock import OwnerLock
 
 if TYPE_CHECKING:
     from sandbox.web.backend import Backend
     from sandbox.web.server import WebServer
-    from sandbox.wire.server import KafkaServer
+    from sandbox.wire.cluster_ports import ClusterPorts
 
 T = TypeVar("T")
 PORT_SETTING = "kafka.port"
 STOP_SECONDS = 10.0
+LOOP_CHECK_SECONDS = 1.0
+REFUSALS = (SandboxError, TypeError, ValueError)
+"""What says no before anything is written; any other error may have left something half done."""
+CLOSED = "This sandbox is closed."
 
 logger = logging.getLogger("sandbox")
 
@@ -57,6 +62,7 @@ class Runtime:
         path: the file.
         settings: broker settings that differ from Kafka's defaults.
         clock: the time in ms.
+        brokers: how many brokers are played, 1 to 9.
 
     Raises:
         FileInUse, FileRefused: see `sandbox.errors`.
@@ -64,9 +70,15 @@ class Runtime:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], settings: Mapping[str, str], clock: Callable[[], int] = system_clock
+        self,
+        path: str | os.PathLike[str],
+        settings: Mapping[str, str],
+        clock: Callable[[], int] = system_clock,
+        brokers: int = 1,
     ) -> None:
         self.clock = clock
+        self.brokers = brokers
+        self._host = ""
         self.started_ms = clock()
         self.kafka_address: str | None = None
         self.web_address: str | None = None
@@ -75,18 +87,30 @@ class Runtime:
         self._inline = threading.RLock()
         self._commit_due = False
         self._tick_timer: asyncio.TimerHandle | None = None
-        self._kafka: KafkaServer | None = None
+        self.kafka: ClusterPorts | None = None
         self._web: WebServer | None = None
         self.closed = False
         config = BrokerConfig(dict(settings))
+        check_file(Path(os.path.realpath(path)))
         self.lock = OwnerLock(path)
         try:
             self.database = Database(path)
-            self.broker = Broker(self.database, config, self.started_ms)
-            self.coordinator = self._make_coordinator(config)
+            try:
+                self._start(config)
+            except BaseException:
+                self.database.close()
+                raise
         except BaseException:
             self.lock.release()
             raise
+
+    def _start(self, config: BrokerConfig) -> None:
+        try:
+            self.broker = Broker(self.database, config, self.started_ms, self.brokers)
+            self.coordinator = self._make_coordinator(config)
+        except StorageFailed as error:
+            self.database.rollback()
+            raise FileRefused(f"{self.database.path} cannot be written: {error}.") from error
 
     def _make_coordinator(self, config: BrokerConfig) -> GroupCoordinator:
         from sandbox.wire.group_bytes import assigned_partitions, subscribed_topics
@@ -111,32 +135,50 @@ class Runtime:
         Raises:
             BrokerError: what the function raises, or KAFKA_STORAGE_ERROR where the file could not be written.
         """
-        self._check_open()
-        if self._loop is None:
-            return self._call_inline(function)
+        with self._inline:
+            self.check_open()
+            loop = self._loop
+            if loop is None:
+                return self._call_inline(function)
         if threading.current_thread() is self._thread:
             raise RuntimeError("this would wait for itself: the loop thread must not wait for a write")
         future: Future[T] = Future()
-        self._loop.call_soon_threadsafe(self._call_on_loop, function, future)
-        return future.result()
+        try:
+            loop.call_soon_threadsafe(self._call_on_loop, function, future)
+        except RuntimeError:
+            raise SandboxError(CLOSED) from None
+        while True:
+            try:
+                return future.result(LOOP_CHECK_SECONDS)
+            except TimeoutError:
+                if future.done():
+                    return future.result()
+                if loop.is_closed():
+                    raise SandboxError("This sandbox was closed before it came to this call.") from None
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Refuse a call after `close`: SandboxError."""
         if self.closed:
-            raise SandboxError("This sandbox is closed.")
+            raise SandboxError(CLOSED)
 
     def _call_inline(self, function: Callable[[int], T]) -> T:
-        with self._inline:
-            self._check_open()
-            try:
-                result = function(self.clock())
-            except StorageFailed as error:
-                raise self.broker.undo(error) from error
-            failed = self.broker.commit() if self.broker.uncommitted else None
-            self.broker.tick(self.clock())
+        try:
+            result = function(self.clock())
+        except StorageFailed as error:
+            raise self.broker.undo(error) from error
+        except REFUSALS:
+            # What it had done before it was refused, such as creating the topic, is whole and stays.
             self.broker.commit()
-            if failed is not None:
-                raise failed
-            return result
+            raise
+        except BaseException as error:
+            self.broker.undo(error)
+            raise
+        failed = self.broker.commit()
+        if failed is not None:
+            raise failed
+        self._do_due()
+        self.broker.commit()
+        return result
 
     def _call_on_loop(self, function: Callable[[int], Any], future: "Future[Any]") -> None:
         try:
@@ -145,6 +187,8 @@ class Runtime:
             future.set_exception(self.broker.undo(error))
             return
         except BaseException as error:
+            if not isinstance(error, REFUSALS):
+                self.broker.undo(error)
             future.set_exception(error)
             self.after()
             return
@@ -160,6 +204,18 @@ class Runtime:
         else:
             finish(None)
         self.after()
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that serves the ports; SandboxError where none are open."""
+        self.check_open()
+        if self._loop is None:
+            raise SandboxError("No ports are open: call serve() first.")
+        return self._loop
+
+    def addresses(self) -> dict[int, str]:
+        """Broker id to "host:port" of those whose port is open."""
+        ports = dict(self.kafka.ports) if self.kafka is not None else {}
+        return {broker: f"{_spelled(self._host)}:{port}" for broker, port in ports.items()}
 
     # On the loop
 
@@ -190,19 +246,22 @@ class Runtime:
 
     def _tick(self) -> None:
         self._tick_timer = None
+        self._do_due()
+        self.after()
+
+    def _do_due(self) -> None:
         now_ms = self.clock()
         try:
             self.broker.tick(now_ms)
             self.coordinator.tick(now_ms)
         except StorageFailed as error:
             self.broker.undo(error)
-        self.after()
 
     # Ports
 
     def serve(self, host: str, kafka_port: int | None, web_port: int | None, backend: "Backend") -> None:
         """Start the loop thread and open the ports; return when they answer."""
-        self._check_open()
+        self.check_open()
         if self._thread is not None:
             raise SandboxError("This sandbox serves already.")
         started: Future[None] = Future()
@@ -242,11 +301,15 @@ class Runtime:
 
     async def _open(self, host: str, kafka_port: int | None, web_port: int | None, backend: "Backend") -> None:
         if kafka_port is not None:
-            from sandbox.wire.server import KafkaServer
+            from sandbox.wire.cluster_ports import ClusterPorts
 
-            self._kafka = KafkaServer(self.broker, self.coordinator, self.clock, self.after)
-            port = await self._open_kafka(self._kafka, host, kafka_port)
-            self.kafka_address = f"{_spelled(host)}:{port}"
+            self._host = host
+            self.kafka = ClusterPorts(self.broker, self.coordinator, self.clock, self.after)
+            for broker in self.broker.cluster.ids:
+                wanted = kafka_port + broker - 1 if kafka_port else 0
+                port = await self._open_kafka(self.kafka, broker, host, wanted)
+                if broker == 1:
+                    self.kafka_address = f"{_spelled(host)}:{port}"
         if web_port is not None:
             from sandbox.web.server import WebServer
 
@@ -257,36 +320,39 @@ class Runtime:
                 raise PortInUse(host, web_port, error.strerror or str(error)) from error
             self.web_address = f"http://{_spelled(host)}:{port}"
 
-    async def _open_kafka(self, kafka: "KafkaServer", host: str, port: int) -> int:
-        """Open the Kafka port. 0 tries the port of the last time first, because clients remember it."""
+    async def _open_kafka(self, kafka: "ClusterPorts", broker: int, host: str, port: int) -> int:
+        """Open a broker's port. 0 tries the port of the last time first, because clients remember it."""
         wanted = [port]
-        remembered = topics.load_setting(self.database, PORT_SETTING)
+        setting = PORT_SETTING if broker == 1 else f"{PORT_SETTING}.{broker}"
+        remembered = topics.load_setting(self.database, setting)
         if port == 0 and remembered is not None and _is_free(host, int(remembered)):
             wanted = [int(remembered), 0]
         for attempt in wanted:
             try:
-                bound = await kafka.start(host, attempt)
+                bound = await kafka.open(broker, host, attempt)
             except OSError as error:
                 if attempt == wanted[-1]:
                     raise PortInUse(host, attempt, error.strerror or str(error)) from error
                 continue
             if str(bound) != remembered:
-                topics.save_file_setting(self.database, PORT_SETTING, str(bound))
+                topics.save_file_setting(self.database, setting, str(bound))
                 self.broker.commit()
             return bound
         raise AssertionError("one attempt returned or raised")
 
     async def _shut(self) -> None:
+        # First, so that those who wait for this commit are still there to be answered.
+        self.broker.commit()
         if self._web is not None:
             await self._web.stop()
             self._web = None
-        if self._kafka is not None:
-            await self._kafka.stop()
-            self._kafka = None
+        if self.kafka is not None:
+            await self.kafka.close()
+            self.kafka = None
         if self._tick_timer is not None:
             self._tick_timer.cancel()
-        if self.broker.uncommitted:
-            self.broker.commit()
+        self.broker.commit()
+        self.kafka_address = self.web_address = None
         loop = asyncio.get_running_loop()
         left = [task for task in asyncio.all_tasks(loop) if task is not asyncio.current_task()]
         for task in left:
@@ -303,11 +369,12 @@ class Runtime:
         if loop is not None and thread is not None:
             loop.call_soon_threadsafe(loop.stop)
             thread.join(STOP_SECONDS)
-        with self._inline:
-            if self.broker.uncommitted:
+        try:
+            with self._inline:
                 self.broker.commit()
-            self.database.close()
-        self.lock.release()
+                self.database.close()
+        finally:
+            self.lock.release()
 
 
 def _spelled(host: str) -> str:

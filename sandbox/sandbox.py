@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from sandbox.appends import Appender, new_event
 from sandbox.broker.group_calls import OffsetCommit
 from sandbox.broker.turn import Changes
+from sandbox.cluster_control import ClusterControl, with_leaders
 from sandbox.description import (
     Change,
     GroupDescription,
@@ -50,6 +51,7 @@ class Sandbox:
         path: the SQLite file; it is made where it does not exist.
         settings: broker settings by Kafka's names, such as `{"num.partitions": "3"}`.
         clock: gives the time in ms since 1970; the system's where None.
+        brokers: how many brokers are played, 1 to 9; see `cluster`.
 
     Raises:
         FileInUse: another process owns the file; `.owner` says which, and where it listens.
@@ -67,8 +69,10 @@ class Sandbox:
         *,
         settings: Mapping[str, str] | None = None,
         clock: Callable[[], int] | None = None,
+        brokers: int = 1,
     ) -> None:
-        self._runtime = Runtime(path, settings or {}, clock or system_clock)
+        self._runtime = Runtime(path, settings or {}, clock or system_clock, brokers)
+        self.cluster = ClusterControl(self._runtime)
         self._database = self._runtime.database
         self._broker = self._runtime.broker
         self._appender = Appender(self._broker)
@@ -130,7 +134,8 @@ class Sandbox:
     def topics(self) -> tuple[TopicDescription, ...]:
         """Every topic, by name."""
         with self._database.reader() as reader:
-            return topic_descriptions.describe_topics(reader)
+            found = topic_descriptions.describe_topics(reader)
+        return tuple(with_leaders(self._runtime, one) for one in found)
 
     def topic(self, topic: str) -> TopicDescription:
         """One topic; BrokerError UNKNOWN_TOPIC_OR_PARTITION where there is none."""
@@ -138,7 +143,7 @@ class Sandbox:
             found = topic_descriptions.describe_topics(reader, topic)
         if not found:
             raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {topic}.")
-        return found[0]
+        return with_leaders(self._runtime, found[0])
 
     def delete_topic(self, topic: str) -> None:
         """Delete a topic, its events and the offsets committed in it."""

@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from typing import Any
 
 import confluent_kafka
 import pytest
@@ -103,10 +104,12 @@ def test_a_client_puts_a_key_where_the_partitioner_says(tmp_path: Path, partitio
         producer = confluent_kafka.Producer(
             {"bootstrap.servers": opened.kafka_address, "partitioner": row.librdkafka, "linger.ms": 5}
         )
+
+        def note(_: Any, sent: Any) -> None:
+            landed[sent.key()] = sent.partition()
+
         for key in keys:
-            producer.produce(
-                "orders", b"", key, on_delivery=lambda _, sent: landed.update({sent.key(): sent.partition()})
-            )
+            producer.produce("orders", b"", key, on_delivery=note)
         assert producer.flush(30) == 0
         producer.close()
         assert landed == {key: opened.partition_for("orders", key, partitioner) for key in keys}

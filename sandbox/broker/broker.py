@@ -5,9 +5,11 @@ transaction. `commit` ends that transaction and only then moves the high waterma
 that a crash could take back. Whoever must wait for durability waits for `commit`; many requests share one.
 """
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from uuid import UUID, uuid4
 
+from sandbox.broker.cluster import Cluster, Move
 from sandbox.broker.log import Log
 from sandbox.broker.topic import Partition, Topic, check_name
 from sandbox.broker.turn import Changes, Turn
@@ -15,6 +17,8 @@ from sandbox.config import BrokerConfig, check_topic_setting
 from sandbox.errors import BrokerError
 from sandbox.storage import log, producers, topics
 from sandbox.storage.database import Database, StorageFailed
+
+logger = logging.getLogger("sandbox.broker")
 
 PARTITIONS_MAX = 10_000
 PURGE_ROWS = 5_000
@@ -28,11 +32,13 @@ class Broker:
         database: the file, which this is now the only writer of.
         config: the broker's settings.
         now_ms: the time.
+        brokers: how many brokers are played.
     """
 
-    def __init__(self, database: Database, config: BrokerConfig, now_ms: int) -> None:
+    def __init__(self, database: Database, config: BrokerConfig, now_ms: int, brokers: int = 1) -> None:
         self.database = database
         self.config = config
+        self.cluster = Cluster(brokers)
         self.topics: dict[str, Topic] = {}
         self.topics_by_id: dict[UUID, Topic] = {}
         self.turn = Turn()
@@ -55,31 +61,36 @@ class Broker:
         self.cluster_id = found
 
     def _load(self) -> None:
+        before = {partition.id: partition for topic in self.topics.values() for partition in topic.partitions}
         self.topics.clear()
         self.topics_by_id.clear()
         for row in topics.load_topics(self.database):
-            self._remember(row)
+            for partition in self._remember(row).partitions:
+                known = before.get(partition.id)
+                if known is not None and known.leader_epoch == partition.leader_epoch:
+                    partition.leader, partition.replicas, partition.isr = known.leader, known.replicas, known.isr
         self._choose_sync()
 
     def _remember(self, row: topics.TopicRow) -> Topic:
-        topic = Topic(row.id, row.name, row.topic_id, row.created_ms, row.settings)
+        topic = Topic(row.id, row.name, row.topic_id, row.created_ms, row.settings, row.replication_factor)
         for found in row.partitions:
             last = log.last_batch(self.database, found.id)
             end = max(found.log_start_offset, last.last_offset + 1 if last else 0)
-            topic.partitions.append(
-                Partition(
-                    found.id,
-                    topic,
-                    found.partition,
-                    found.log_start_offset,
-                    end,
-                    end,
-                    found.leader_epoch,
-                    last.bytes_before + last.size_bytes if last else 0,
-                    last.max_timestamp if last else None,
-                    last.appended_ms if last else None,
-                )
+            partition = Partition(
+                found.id,
+                topic,
+                found.partition,
+                found.log_start_offset,
+                end,
+                end,
+                found.leader_epoch,
+                last.bytes_before + last.size_bytes if last else 0,
+                last.max_timestamp if last else None,
+                last.appended_ms if last else None,
             )
+            replicas = tuple(map(int, found.replicas.split(","))) if found.replicas else None
+            self.cluster.place(topic, partition, replicas)
+            topic.partitions.append(partition)
         self.topics[topic.name] = topic
         self.topics_by_id[topic.topic_id] = topic
         return topic
@@ -128,10 +139,14 @@ class Broker:
             waiter(None)
         if changes:
             for listener in tuple(self._listeners):
-                listener(changes)
+                try:
+                    listener(changes)
+                except Exception:
+                    # What was committed stays so, whoever fails at hearing of it.
+                    logger.exception("a listener to changes failed")
         return None
 
-    def undo(self, reason: Exception) -> BrokerError:
+    def undo(self, reason: BaseException) -> BrokerError:
         """Drop everything of this turn, in the file and in memory, and tell who waits."""
         error = BrokerError("KAFKA_STORAGE_ERROR", f"The file could not be written: {reason}. Nothing was stored.")
         _, waiters = self.turn.take()
@@ -171,7 +186,7 @@ class Broker:
 
         Args:
             partitions: 1 and up; -1 for `num.partitions`.
-            replication_factor: 1; -1 for `default.replication.factor`.
+            replication_factor: 1 to the number of brokers; -1 for `default.replication.factor`.
             validate_only: only look whether it could be created.
 
         Raises:
@@ -185,20 +200,30 @@ class Broker:
             raise BrokerError("INVALID_PARTITIONS", "Number of partitions must be larger than 0.")
         if count > PARTITIONS_MAX:
             raise BrokerError("INVALID_PARTITIONS", f"The sandbox takes at most {PARTITIONS_MAX} partitions a topic.")
-        if replication_factor not in (-1, 1):
-            reason = (
-                f"Unable to replicate the partition {replication_factor} time(s): The target replication factor of "
-                f"{replication_factor} cannot be reached because only 1 broker(s) are registered."
-                if replication_factor > 1
-                else "Replication factor must be larger than 0, or -1 to use the default value."
-            )
-            raise BrokerError("INVALID_REPLICATION_FACTOR", reason)
+        replicas = self._replication(replication_factor)
         checked = {key: check_topic_setting(key, value) for key, value in (settings or {}).items()}
         if validate_only:
             return None
-        row = topics.insert_topic(self.database, name, uuid4(), count, checked, now_ms)
+        row = topics.insert_topic(self.database, name, uuid4(), count, replicas, checked, now_ms)
         self.turn.changes.topics.add(name)
         return self._remember(row)
+
+    def _replication(self, wanted: int) -> int:
+        brokers = len(self.cluster.up)
+        if wanted == -1:
+            return min(self.config.number("default.replication.factor"), len(self.cluster.ids))
+        if wanted < 1:
+            raise BrokerError(
+                "INVALID_REPLICATION_FACTOR",
+                "Replication factor must be larger than 0, or -1 to use the default value.",
+            )
+        if wanted > brokers:
+            raise BrokerError(
+                "INVALID_REPLICATION_FACTOR",
+                f"Unable to replicate the partition {wanted} time(s): The target replication factor of {wanted} "
+                f"cannot be reached because only {brokers} broker(s) are registered.",
+            )
+        return wanted
 
     def _check_new_name(self, name: str) -> None:
         if name in self.topics:
@@ -248,7 +273,9 @@ class Broker:
         if validate_only:
             return
         for row in topics.insert_partitions(self.database, topic.id, current, count):
-            topic.partitions.append(Partition(row.id, topic, row.partition))
+            partition = Partition(row.id, topic, row.partition)
+            self.cluster.place(topic, partition, None)
+            topic.partitions.append(partition)
         self.turn.changes.topics.add(name)
 
     def alter_topic(
@@ -273,6 +300,15 @@ class Broker:
                 topics.save_setting(self.database, topic.id, key, settings.get(key))
         topic.set(settings)
         self.turn.changes.topics.add(name)
+
+    # The cluster
+
+    def led(self, moves: Iterable[Move]) -> None:
+        """Write down changes of leaders, and tell who watches."""
+        for move in moves:
+            partition = move.partition
+            topics.save_leadership(self.database, partition.id, partition.leader_epoch, None)
+            self.turn.changes.topics.add(partition.topic.name)
 
     # Time
 

@@ -216,12 +216,16 @@ class GroupCoordinator:
         return outcome
 
     def set_offsets(self, group_id: str, offsets: Sequence[OffsetCommit], now_ms: int) -> str:
-        """Reset: commit offsets for a group without members; the error, NON_EMPTY_GROUP where it has some."""
+        """Reset: commit offsets for a group without members.
+
+        Returns:
+            NON_EMPTY_GROUP where it has members; else the first error of a partition, "NONE" where all were committed.
+        """
         group = self._groups.get(group_id)
         if group is not None and group.state is not State.EMPTY:
             return "NON_EMPTY_GROUP"
-        self.commit(group_id, NO_GENERATION, UNKNOWN_MEMBER, None, offsets, now_ms)
-        return "NONE"
+        outcome = self.commit(group_id, NO_GENERATION, UNKNOWN_MEMBER, None, offsets, now_ms)
+        return next((one.error for one in outcome if one.error != "NONE"), "NONE")
 
     def fetch_offsets(self, group_id: str, topics: Mapping[str, Iterable[int]] | None) -> tuple[FetchedOffset, ...]:
         """OffsetFetch: topic to partitions, or None for all that are committed. An unknown group has none."""

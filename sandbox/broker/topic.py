@@ -11,7 +11,7 @@ NAME_LENGTH_MAX = 249
 _NAME = re.compile(r"[a-zA-Z0-9._-]+")
 
 NODE_ID = 1
-"""The id of the one broker."""
+"""The id of the first broker, which is the only one unless more are asked for."""
 
 
 @dataclass(slots=True, eq=False)
@@ -41,6 +41,15 @@ class Partition:
     replicas: tuple[int, ...] = (NODE_ID,)
     isr: tuple[int, ...] = (NODE_ID,)
 
+    def check_leader(self, broker: int) -> None:
+        """Refuse a broker that does not lead this partition."""
+        if broker != self.leader:
+            raise BrokerError(
+                "NOT_LEADER_OR_FOLLOWER",
+                f"Broker {broker} does not lead {self.topic.name}-{self.partition}: "
+                + (f"broker {self.leader} does." if self.leader > 0 else "it has no leader."),
+            )
+
     def check_leader_epoch(self, epoch: int) -> None:
         """Refuse a leader epoch that is not the current one (KIP-320); -1 is not checked."""
         if epoch >= 0 and epoch != self.leader_epoch:
@@ -54,6 +63,7 @@ class Topic:
     Attributes:
         id: its row.
         settings: what was set for it.
+        replication_factor: how many brokers have it, as far as there are so many.
     """
 
     id: int
@@ -61,6 +71,7 @@ class Topic:
     topic_id: UUID
     created_ms: int
     settings: dict[str, str]
+    replication_factor: int = 1
     partitions: list[Partition] = field(default_factory=list)
     _cache: dict[str, str] = field(default_factory=dict)
 

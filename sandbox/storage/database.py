@@ -100,12 +100,15 @@ class Database(Reader):
 
         Raises:
             StorageFailed: the disk is full or failed; call `rollback`.
+            sqlite3.IntegrityError: a guard of the schema refused it; call `rollback` here too.
         """
         self.statements += 1
         try:
             self._begin()
             return self._writer.execute(sql, parameters)
-        except sqlite3.OperationalError as error:
+        except sqlite3.IntegrityError:
+            raise
+        except (sqlite3.Error, OverflowError) as error:
             raise StorageFailed(str(error)) from error
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
@@ -114,7 +117,9 @@ class Database(Reader):
         try:
             self._begin()
             self._writer.executemany(sql, rows)
-        except sqlite3.OperationalError as error:
+        except sqlite3.IntegrityError:
+            raise
+        except (sqlite3.Error, OverflowError) as error:
             raise StorageFailed(str(error)) from error
 
     def _begin(self) -> None:
@@ -128,7 +133,7 @@ class Database(Reader):
         self.commits += 1
         try:
             self._writer.execute("COMMIT")
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             self.rollback()
             raise StorageFailed(str(error)) from error
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from sandbox.description import GroupDescription, LagPoint, MemberDescription, PartitionLag, Rebalance
 from sandbox.storage.database import Reader
 
-TREND_MS = 15_000
-"""Over how long the trend of a lag is taken."""
+TREND_MS = (6_000, 20_000)
+"""Over how long the trend of a lag is taken: a group that drains now does, whatever it was before; and one that commits
+every few seconds is looked at over some of them."""
 QUIET_MS = 60_000
 """After how long without a commit a group without members counts as such, rather than as one that assigns itself."""
 
@@ -201,7 +202,21 @@ def _trend(
         return "caught up", None
     if state == "Empty" and all(now_ms - (one.committed_ms or 0) > QUIET_MS for one in known):
         return "without members", None
-    then_ms = now_ms - TREND_MS
+    recent, moved = _lag_then(reader, group, known, places, now_ms - TREND_MS[0])
+    earlier, moved_earlier = _lag_then(reader, group, known, places, now_ms - TREND_MS[1])
+    if moved_earlier == 0:
+        return ("without members" if state == "Empty" else "stalled" if earlier >= lag else "growing"), None
+    if moved and lag < recent:
+        return "draining", round(lag * TREND_MS[0] / (recent - lag))
+    if lag < earlier:
+        return "draining", round(lag * TREND_MS[1] / (earlier - lag))
+    return ("growing" if lag > earlier else "steady"), None
+
+
+def _lag_then(
+    reader: Reader, group: str, known: list[PartitionLag], places: dict[tuple[str, int], _Place], then_ms: int
+) -> tuple[int, int]:
+    """The lag of a group at an earlier moment, and how many events it has committed since."""
     before = moved = 0
     for one in known:
         place = places[one.topic, one.partition]
@@ -210,11 +225,7 @@ def _trend(
         base = committed if committed is not None else min(one.committed or 0, end)
         before += max(0, end - base)
         moved += max(0, (one.committed or 0) - base)
-    if moved == 0:
-        return ("without members" if state == "Empty" else "stalled" if before >= lag else "growing"), None
-    if lag < before:
-        return "draining", round(lag * TREND_MS / (before - lag))
-    return ("growing" if lag > before else "steady"), None
+    return before, moved
 
 
 def lag_history(reader: Reader, group: str, since_ms: int, until_ms: int, points: int) -> list[LagPoint]:

@@ -32,6 +32,9 @@ class OwnerLock:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = lock_path(path)
+        if not self.path.parent.is_dir():
+            # filelock would make the folder: a mistyped path would then work, somewhere else.
+            raise FileRefused(f"{os.fspath(path)} cannot be made: there is no folder {self.path.parent}.")
         self._lock = FileLock(str(self.path), thread_local=False)
         try:
             self._lock.acquire(timeout=0)

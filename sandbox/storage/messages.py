@@ -164,13 +164,13 @@ class MessageSearch:
         for ranges, bound in self._chunks(partition):
             for first, last in ranges:
                 for row in self._rows(partition_id, first, last):
-                    event = self._event(partition, partition_id, row)
-                    heapq.heappush(heap, (sign * event.timestamp_ms, sign * event.offset, event))
+                    heapq.heappush(heap, (sign * row[1], sign * row[0], row))
             while heap and (bound is None or heap[0][0] < sign * bound):
-                event = heapq.heappop(heap)[2]
-                key = (event.timestamp_ms, partition, event.offset)
+                row = heapq.heappop(heap)[2]
+                key = (row[1], partition, row[0] - (partition_id << OFFSET_BITS))
                 if self._beyond_cursor(key):
-                    yield key, event
+                    # Most rows of a large batch are never shown: only those that are become events.
+                    yield key, self._event(partition, partition_id, row)
             if bound is not None:
                 yield (bound, partition, -1 if not self.descending else OFFSET_LIMIT), None
 

@@ -11,10 +11,22 @@ One database in WAL mode. Every event is one row of `events`, written once:
 * `batches` has one row per produced record batch: what the protocol must give back (producer id, epoch, sequence,
   transaction and control marks, timestamp type), and the largest and smallest timestamp, which serve look-ups by time.
   `bytes_before` is the running total of `size_bytes`, so that the size of a log is one subtraction.
+* A transaction marker is a batch with `control` and one row of `events`, as in Kafka's log. `log_transactions` has one
+  row for each transaction in each partition that it wrote to: from its first event to its marker (`last_offset`, NULL
+  while it is open). So an event of an aborted transaction stays where it is and is known as such, and the last stable
+  offset is one look-up. The view `messages` leaves the markers out, and says of each event what became of its
+  transaction. `transactions` has one row for each transactional id, `pending_offsets` the offsets that wait for the end
+  of one.
 * The end of a log is the end of its last batch, or its log start offset where retention took every batch: it is kept
   nowhere else.
 * Triggers refuse to change an event, a batch, a commit or a rebalance, and to delete an event that the log still has:
-  one at or above `partitions.log_start_offset` and at or above `partitions.cleaner_offset` (where compaction works).
+  one at or above `partitions.log_start_offset` and at or above `partitions.cleaner_offset`. The latter is 0 in every
+  committed state: compaction raises it and takes it back within one transaction, and only between the two may it take
+  events out of the middle of a log.
+* What compaction took is counted: `batches.removed_events` for one batch (whose `size_bytes` and timestamps are then
+  those of what is left), `partitions.compacted_events` and `compacted_bytes` for the log from its start on. So the
+  number and the size of a log's events are exact without counting rows. `first_dirty_offset` is where the part begins
+  that was never compacted; `batches.delete_horizon_ms` is when the tombstones of a batch may go (KIP-534).
   `INSERT OR REPLACE` passes triggers unless the connection sets `recursive_triggers`; the sandbox's own does. A guard
   against it for everybody cost 14 to 30 % of the insert rate, more than the tenth that it was worth.
 
@@ -42,6 +54,7 @@ CREATE TABLE topics(
   name TEXT NOT NULL,
   topic_id TEXT NOT NULL UNIQUE,
   created_ms INTEGER NOT NULL,
+  replication_factor INTEGER NOT NULL DEFAULT 1,
   deleted_ms INTEGER
 );
 CREATE UNIQUE INDEX topics_by_name ON topics(name) WHERE deleted_ms IS NULL;
@@ -53,13 +66,42 @@ CREATE TABLE topic_settings(
   PRIMARY KEY(topic, name)
 ) WITHOUT ROWID;
 
+CREATE TABLE resource_settings(
+  resource_type TEXT NOT NULL,
+  resource TEXT NOT NULL,
+  name TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY(resource_type, resource, name)
+) WITHOUT ROWID;
+
+CREATE TABLE client_quotas(
+  entity TEXT NOT NULL,
+  name TEXT NOT NULL,
+  value REAL NOT NULL,
+  PRIMARY KEY(entity, name)
+) WITHOUT ROWID;
+
+CREATE TABLE scram_credentials(
+  user TEXT NOT NULL,
+  mechanism TEXT NOT NULL,
+  iterations INTEGER NOT NULL,
+  salt BLOB NOT NULL,
+  stored_key BLOB NOT NULL,
+  server_key BLOB NOT NULL,
+  PRIMARY KEY(user, mechanism)
+) WITHOUT ROWID;
+
 CREATE TABLE partitions(
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   topic INTEGER NOT NULL REFERENCES topics(id),
   partition INTEGER NOT NULL,
   log_start_offset INTEGER NOT NULL DEFAULT 0,
   cleaner_offset INTEGER NOT NULL DEFAULT 0,
+  first_dirty_offset INTEGER NOT NULL DEFAULT 0,
+  compacted_events INTEGER NOT NULL DEFAULT 0,
+  compacted_bytes INTEGER NOT NULL DEFAULT 0,
   leader_epoch INTEGER NOT NULL DEFAULT 0,
+  replicas TEXT,
   UNIQUE(topic, partition)
 );
 
@@ -90,18 +132,73 @@ CREATE TABLE batches(
   leader_epoch INTEGER NOT NULL,
   size_bytes INTEGER NOT NULL,
   bytes_before INTEGER NOT NULL,
+  removed_events INTEGER NOT NULL DEFAULT 0,
+  delete_horizon_ms INTEGER,
   PRIMARY KEY(partition_id, base_offset)
 ) WITHOUT ROWID;
 CREATE INDEX batches_by_time ON batches(partition_id, max_timestamp, min_timestamp, last_offset);
 CREATE INDEX batches_by_first_time ON batches(partition_id, min_timestamp, max_timestamp, last_offset);
 CREATE INDEX batches_by_producer ON batches(producer_id, partition_id) WHERE producer_id >= 0;
+CREATE INDEX batches_by_horizon ON batches(partition_id, delete_horizon_ms) WHERE delete_horizon_ms IS NOT NULL;
 
 CREATE TABLE producers(
   producer_id INTEGER PRIMARY KEY AUTOINCREMENT,
-  epoch INTEGER NOT NULL,
-  transactional_id TEXT UNIQUE,
-  updated_ms INTEGER NOT NULL
+  created_ms INTEGER NOT NULL
 );
+
+CREATE TABLE transactions(
+  transactional_id TEXT PRIMARY KEY,
+  producer_id INTEGER NOT NULL,
+  producer_epoch INTEGER NOT NULL,
+  last_producer_id INTEGER NOT NULL,
+  last_producer_epoch INTEGER NOT NULL,
+  timeout_ms INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  started_ms INTEGER,
+  updated_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE transaction_partitions(
+  transactional_id TEXT NOT NULL REFERENCES transactions(transactional_id),
+  topic TEXT NOT NULL,
+  partition INTEGER NOT NULL,
+  PRIMARY KEY(transactional_id, topic, partition)
+) WITHOUT ROWID;
+
+CREATE TABLE transaction_groups(
+  transactional_id TEXT NOT NULL REFERENCES transactions(transactional_id),
+  group_id TEXT NOT NULL,
+  PRIMARY KEY(transactional_id, group_id)
+) WITHOUT ROWID;
+
+CREATE TABLE pending_offsets(
+  producer_id INTEGER NOT NULL,
+  group_id TEXT NOT NULL,
+  topic TEXT NOT NULL,
+  partition INTEGER NOT NULL,
+  offset INTEGER NOT NULL,
+  leader_epoch INTEGER NOT NULL,
+  metadata TEXT,
+  generation INTEGER NOT NULL,
+  member_id TEXT NOT NULL,
+  after_commit INTEGER NOT NULL,
+  PRIMARY KEY(producer_id, group_id, topic, partition)
+) WITHOUT ROWID;
+CREATE INDEX pending_offsets_by_group ON pending_offsets(group_id, topic, partition);
+
+CREATE TABLE log_transactions(
+  partition_id INTEGER NOT NULL,
+  producer_id INTEGER NOT NULL,
+  first_offset INTEGER NOT NULL,
+  last_offset INTEGER,
+  aborted INTEGER,
+  PRIMARY KEY(partition_id, producer_id, first_offset)
+) WITHOUT ROWID;
+CREATE INDEX log_transactions_by_end ON log_transactions(partition_id, last_offset);
+CREATE INDEX log_transactions_aborted ON log_transactions(partition_id, last_offset, first_offset, producer_id)
+  WHERE aborted = 1;
+CREATE INDEX log_transactions_open ON log_transactions(partition_id) WHERE last_offset IS NULL;
 
 CREATE TABLE groups(
   group_id TEXT PRIMARY KEY,
@@ -173,12 +270,16 @@ CREATE TRIGGER events_stay_in_the_log BEFORE DELETE ON events
 WHEN OLD.offset >= (SELECT max(log_start_offset, cleaner_offset) FROM partitions WHERE id = OLD.partition_id) BEGIN
   SELECT RAISE(ABORT, 'the log is append-only: events leave it by retention, compaction or delete records alone');
 END;
-CREATE TRIGGER batches_are_immutable BEFORE UPDATE ON batches BEGIN
+CREATE TRIGGER batches_are_immutable BEFORE UPDATE ON batches
+WHEN OLD.last_offset >= (SELECT cleaner_offset FROM partitions WHERE id = OLD.partition_id) BEGIN
   SELECT RAISE(ABORT, 'record batches are immutable');
 END;
 CREATE TRIGGER batches_stay_in_the_log BEFORE DELETE ON batches
-WHEN OLD.last_offset >= (SELECT log_start_offset FROM partitions WHERE id = OLD.partition_id) BEGIN
+WHEN OLD.last_offset >= (SELECT max(log_start_offset, cleaner_offset) FROM partitions WHERE id = OLD.partition_id) BEGIN
   SELECT RAISE(ABORT, 'the log is append-only: record batches leave it with their last event');
+END;
+CREATE TRIGGER ended_transactions_are_immutable BEFORE UPDATE ON log_transactions WHEN OLD.last_offset IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'a transaction that was committed or aborted stays so');
 END;
 CREATE TRIGGER log_start_offset_never_falls BEFORE UPDATE OF log_start_offset ON partitions
 WHEN NEW.log_start_offset < OLD.log_start_offset BEGIN
@@ -197,14 +298,25 @@ CREATE VIEW messages AS
 SELECT t.name AS topic,
   p.partition AS partition,
   e.id - (p.id << 40) AS offset,
-  CASE WHEN e.timestamp >= 0 THEN strftime('%Y-%m-%dT%H:%M:%fZ', e.timestamp / 1000.0, 'unixepoch') END AS timestamp,
+  CASE WHEN e.timestamp <> -1 THEN
+    coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', e.timestamp / 1000.0, 'unixepoch'), e.timestamp) END AS timestamp,
   CASE typeof(e.key) WHEN 'blob' THEN 'x''' || hex(e.key) || '''' ELSE e.key END AS key,
   CASE typeof(e.value) WHEN 'blob' THEN 'x''' || hex(e.value) || '''' ELSE e.value END AS value,
-  coalesce(e.headers, '[]') AS headers
+  coalesce(e.headers, '[]') AS headers,
+  (SELECT CASE b.transactional WHEN 1 THEN (
+      SELECT CASE x.aborted WHEN 0 THEN 'committed' WHEN 1 THEN 'aborted' ELSE 'open' END
+      FROM log_transactions x
+      WHERE x.partition_id = p.id AND x.producer_id = b.producer_id AND x.first_offset <= b.base_offset
+      ORDER BY x.first_offset DESC LIMIT 1) END
+    FROM batches b WHERE b.partition_id = p.id AND b.base_offset <= e.id - (p.id << 40)
+    ORDER BY b.base_offset DESC LIMIT 1) AS "transaction"
 FROM topics t
 JOIN partitions p ON p.topic = t.id
 JOIN events e ON e.id BETWEEN (p.id << 40) + p.log_start_offset AND (p.id << 40) + 1099511627775
-WHERE t.deleted_ms IS NULL;
+WHERE t.deleted_ms IS NULL
+AND NOT EXISTS (
+  SELECT 1 FROM log_transactions x WHERE x.partition_id = p.id AND x.last_offset = e.id - (p.id << 40)
+);
 
 CREATE VIEW log_ends AS
 SELECT p.id AS partition_id, t.name AS topic, p.partition AS partition, p.log_start_offset AS log_start_offset,
@@ -235,7 +347,9 @@ def apply_migrations(database: "sqlite_utils.Database") -> None:
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {VERSION}")
 
-    migrations.apply(database)
+    with database.atomic():
+        # The table of migrations too: a process that dies here leaves no file that looks like another program's.
+        migrations.apply(database)
 
 
 def split_statements(script: str) -> list[str]:

@@ -10,12 +10,13 @@ from sandbox.storage.schema import OFFSET_BITS
 
 @dataclass(frozen=True, slots=True)
 class PartitionRow:
-    """One row of `partitions`."""
+    """One row of `partitions`. `replicas` are broker ids, separated by commas, where they were reassigned by hand."""
 
     id: int
     partition: int
     log_start_offset: int
     leader_epoch: int
+    replicas: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class TopicRow:
     name: str
     topic_id: UUID
     created_ms: int
+    replication_factor: int
     settings: dict[str, str]
     partitions: tuple[PartitionRow, ...]
 
@@ -37,29 +39,37 @@ def load_topics(reader: Reader) -> list[TopicRow]:
         settings.setdefault(topic, {})[name] = value
     partitions: dict[int, list[PartitionRow]] = {}
     for topic, *columns in reader.rows(
-        "SELECT topic, id, partition, log_start_offset, leader_epoch FROM partitions ORDER BY topic, partition"
+        "SELECT topic, id, partition, log_start_offset, leader_epoch, replicas FROM partitions "
+        "ORDER BY topic, partition"
     ):
         partitions.setdefault(topic, []).append(PartitionRow(*columns))
     return [
-        TopicRow(id, name, UUID(topic_id), created_ms, settings.get(id, {}), tuple(partitions.get(id, ())))
-        for id, name, topic_id, created_ms in reader.rows(
-            "SELECT id, name, topic_id, created_ms FROM topics WHERE deleted_ms IS NULL"
+        TopicRow(id, name, UUID(topic_id), created_ms, replicas, settings.get(id, {}), tuple(partitions.get(id, ())))
+        for id, name, topic_id, created_ms, replicas in reader.rows(
+            "SELECT id, name, topic_id, created_ms, replication_factor FROM topics WHERE deleted_ms IS NULL"
         )
     ]
 
 
 def insert_topic(
-    database: Database, name: str, topic_id: UUID, partitions: int, settings: Mapping[str, str], now_ms: int
+    database: Database,
+    name: str,
+    topic_id: UUID,
+    partitions: int,
+    replication_factor: int,
+    settings: Mapping[str, str],
+    now_ms: int,
 ) -> TopicRow:
     """Write a new topic with its partitions."""
     cursor = database.execute(
-        "INSERT INTO topics(name, topic_id, created_ms) VALUES(?, ?, ?)", (name, str(topic_id), now_ms)
+        "INSERT INTO topics(name, topic_id, created_ms, replication_factor) VALUES(?, ?, ?, ?)",
+        (name, str(topic_id), now_ms, replication_factor),
     )
     row_id = cursor.lastrowid or 0
     for setting, value in settings.items():
         save_setting(database, row_id, setting, value)
     rows = insert_partitions(database, row_id, 0, partitions)
-    return TopicRow(row_id, name, topic_id, now_ms, dict(settings), rows)
+    return TopicRow(row_id, name, topic_id, now_ms, replication_factor, dict(settings), rows)
 
 
 def insert_partitions(database: Database, topic: int, first: int, count: int) -> tuple[PartitionRow, ...]:
@@ -67,7 +77,7 @@ def insert_partitions(database: Database, topic: int, first: int, count: int) ->
     rows = []
     for partition in range(first, count):
         cursor = database.execute("INSERT INTO partitions(topic, partition) VALUES(?, ?)", (topic, partition))
-        rows.append(PartitionRow(cursor.lastrowid or 0, partition, 0, 0))
+        rows.append(PartitionRow(cursor.lastrowid or 0, partition, 0, 0, None))
     return tuple(rows)
 
 
@@ -83,9 +93,12 @@ def save_setting(database: Database, topic: int, name: str, value: str | None) -
         )
 
 
-def set_log_start(database: Database, partition_id: int, offset: int) -> None:
-    """Raise the log start offset: the events below it have left the log."""
-    database.execute("UPDATE partitions SET log_start_offset = ? WHERE id = ?", (offset, partition_id))
+def save_leadership(database: Database, partition_id: int, leader_epoch: int, replicas: str | None) -> None:
+    """Write a partition's leader epoch, and its replicas where they were reassigned by hand."""
+    database.execute(
+        "UPDATE partitions SET leader_epoch = ?, replicas = coalesce(?, replicas) WHERE id = ?",
+        (leader_epoch, replicas, partition_id),
+    )
 
 
 def mark_deleted(database: Database, topic: int, now_ms: int) -> None:

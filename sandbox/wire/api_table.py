@@ -1,9 +1,7 @@
 """The one table of APIs. Everything that lists them reads it."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
-from sandbox.errors import BrokerError
 from sandbox.wire.apis import (
     alter_configs,
     api_versions,
@@ -32,7 +30,7 @@ from sandbox.wire.apis import (
     sync_group,
 )
 from sandbox.wire.messages import api_name
-from sandbox.wire.node import Answer, Handler, Request
+from sandbox.wire.node import Handler
 
 PRODUCE = 0
 
@@ -43,14 +41,12 @@ class Api(NamedTuple):
     Attributes:
         first: the lowest version that is served.
         last: the highest one.
-        fail: the answer where the turn could not be committed; None closes the connection instead.
     """
 
     key: int
     first: int
     last: int
     handle: Handler
-    fail: Callable[[Request, BrokerError], Answer | None] | None = None
 
     @property
     def name(self) -> str:
@@ -59,11 +55,11 @@ class Api(NamedTuple):
 
 
 APIS = (
-    Api(PRODUCE, 3, 13, produce.handle, produce.fail),
+    Api(PRODUCE, 3, 13, produce.handle),
     Api(1, 4, 18, fetch.handle),
     Api(2, 1, 11, list_offsets.handle),
     Api(3, 0, 13, metadata.handle),
-    Api(8, 2, 10, offset_commit.handle, offset_commit.fail),
+    Api(8, 2, 10, offset_commit.handle),
     Api(9, 1, 10, offset_fetch.handle),
     Api(10, 0, 6, find_coordinator.handle),
     Api(11, 0, 9, join_group.handle),

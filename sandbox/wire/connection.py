@@ -16,13 +16,18 @@ class ProtocolViolation(Exception):
 
 
 class Slot:
-    """The place of one answer in the order of answers."""
+    """The place of one answer in the order of answers.
 
-    __slots__ = ("_connection", "done", "pieces")
+    Attributes:
+        dropped: called when the connection ends before the answer is given; None for nothing to do.
+    """
+
+    __slots__ = ("_connection", "done", "dropped", "pieces")
 
     def __init__(self, connection: "Connection") -> None:
         self._connection = connection
         self.done = False
+        self.dropped: Callable[[], None] | None = None
         self.pieces: list[bytes] = []
 
     def abort(self) -> None:
@@ -32,6 +37,7 @@ class Slot:
     def set(self, answer: bytes | None) -> None:
         """Give the answer, header included; None for no answer (acks=0)."""
         self.done = True
+        self.dropped = None
         if answer is not None:
             self.pieces = [_LENGTH.pack(len(answer)), answer]
         self._connection.flush()
@@ -58,6 +64,11 @@ class Connection:
     def in_flight(self) -> int:
         """How many requests are not answered yet."""
         return len(self._slots)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether the peer has sent a part of a request and not the rest."""
+        return bool(self._buffer)
 
     def receive(self, data: bytes) -> list[bytes]:
         """Take bytes from the peer; give the requests that are whole now, without their lengths.
@@ -93,13 +104,19 @@ class Connection:
     def flush(self) -> None:
         """Send the answers that are next in order."""
         pieces: list[bytes] = []
+        answered = False
         while self._slots and self._slots[0].done:
             pieces += self._slots.popleft().pieces
-        if pieces and not self.closed:
+            answered = True
+        if answered and not self.closed:
+            # Also where there is nothing to send (acks=0): it makes room for requests that wait.
             self._write(b"".join(pieces))
 
     def close(self) -> None:
         """Forget what is waiting; nothing more is sent."""
         self.closed = True
-        self._slots.clear()
+        slots, self._slots = self._slots, deque()
+        for slot in slots:
+            if slot.dropped is not None:
+                slot.dropped()
         self._buffer.clear()

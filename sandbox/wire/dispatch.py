@@ -6,11 +6,16 @@ from sandbox.errors import CODE, BrokerError
 from sandbox.reply import Reply
 from sandbox.storage.database import StorageFailed
 from sandbox.wire import messages
-from sandbox.wire.api_table import API_BY_KEY, Api
+from sandbox.wire.api_table import API_BY_KEY, PRODUCE, Api
 from sandbox.wire.connection import ProtocolViolation, Slot
+from sandbox.wire.coordination import KEYS
 from sandbox.wire.node import Answer, Node, Request
+from sandbox.wire.refusals import refuse
 
 API_VERSIONS = 18
+READS = frozenset((1, 2, API_VERSIONS))
+"""Fetch, ListOffsets and ApiVersions: they tell only what is committed, so they neither wait for the commit of others nor
+fail with it."""
 TURN_EVENTS_MAX = 10_000
 """How many events one commit may hold before it is ended early, which bounds the wait of everybody else."""
 
@@ -71,21 +76,32 @@ class Dispatcher:
 
     def _handle(self, api: Api, request: Request, prefix: bytes, slot: Slot) -> None:
         try:
-            answer = api.handle(request)
+            answer = self._misplaced(request) or api.handle(request)
         except StorageFailed as error:
             self.node.broker.turn.wait(lambda failed: self._finish(api, request, prefix, slot, None, failed))
             self.node.broker.undo(error)
             return
         if isinstance(answer, Reply):
+            slot.dropped = answer.drop
             answer.on_done(lambda given: self._hold(api, request, prefix, slot, given))
         else:
             self._hold(api, request, prefix, slot, answer)
         if self.node.broker.turn.events > TURN_EVENTS_MAX:
             self.node.broker.commit()
 
+    def _misplaced(self, request: Request) -> Answer | None:
+        """The refusal of a request that another broker coordinates, None where it came to the right one."""
+        keys = KEYS.get(request.key)
+        cluster = self.node.broker.cluster
+        if keys is None or len(cluster.ids) == 1:
+            return None
+        if all(cluster.coordinator(key) == self.node.node_id for key in keys(request.body)):
+            return None
+        return refuse(request, BrokerError("NOT_COORDINATOR"))
+
     def _hold(self, api: Api, request: Request, prefix: bytes, slot: Slot, answer: Answer | None) -> None:
         """Answer now, or after the commit where anything of this turn waits for it."""
-        if self.node.broker.uncommitted:
+        if self.node.broker.uncommitted and request.key not in READS:
             self.node.broker.turn.wait(lambda error: self._finish(api, request, prefix, slot, answer, error))
         else:
             self._finish(api, request, prefix, slot, answer, None)
@@ -101,8 +117,18 @@ class Dispatcher:
     ) -> None:
         if error is not None:
             logger.error("%s of client %s: %s", api.name, request.client_id, error.detail)
-            if api.fail is None:
-                slot.abort()
-                return
-            answer = api.fail(request, error)
-        slot.set(None if answer is None else prefix + messages.encode_response(request.key, request.version, answer))
+            answer = _failed(request, error)
+        try:
+            encoded = None if answer is None else messages.encode_response(request.key, request.version, answer)
+        except Exception:
+            logger.exception("the answer to %s of %s failed; its connection is closed", api.name, request.client_host)
+            slot.abort()
+            return
+        slot.set(None if encoded is None else prefix + encoded)
+
+
+def _failed(request: Request, error: BrokerError) -> Answer | None:
+    """The answer where the turn could not be committed: as Kafka, groups are told that their coordinator is away."""
+    if request.key == PRODUCE and request.body.acks == 0:
+        return None
+    return refuse(request, BrokerError("COORDINATOR_NOT_AVAILABLE") if request.key in KEYS else error)

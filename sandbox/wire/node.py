@@ -1,7 +1,7 @@
 """What an API module works with: one request, and the node that it came to."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Protocol
 
@@ -35,6 +35,7 @@ class Node:
         call_later: call a function after a time in ms.
         on_append: who waits for an append, by partition id; called after each commit that appended
             to that partition.
+        ports: broker id to port, of every broker that is up.
         advertised: every API with its versions, as ApiVersions answers.
     """
 
@@ -46,6 +47,7 @@ class Node:
     call_later: Callable[[int, Callable[[], None]], Timer]
     on_append: dict[int, set[Callable[[], None]]]
     advertised: list[dict[str, int]]
+    ports: dict[int, int] = field(default_factory=dict)
     node_id: int = NODE_ID
 
 
@@ -67,6 +69,20 @@ class Request:
     host: str
     port: int
     client_host: str
+
+    def brokers(self) -> list[dict[str, Any]]:
+        """Every broker that is up, under the address that the client came to."""
+        return [
+            {"node_id": broker, "host": self.host, "port": port, "rack": None}
+            for broker, port in sorted(self.node.ports.items())
+        ]
+
+    def address(self, broker: int) -> dict[str, Any]:
+        """Node id, host and port of a broker; none where it is not up."""
+        port = self.node.ports.get(broker)
+        if port is None:
+            return {"node_id": -1, "host": "", "port": -1}
+        return {"node_id": broker, "host": self.host, "port": port}
 
 
 Handler = Callable[[Request], Answer | Reply[Answer] | None]

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import cast
 
 from sandbox.broker.broker import Broker
@@ -10,13 +11,17 @@ from sandbox.broker.coordinator import GroupCoordinator
 from sandbox.broker.turn import Changes
 from sandbox.wire.api_table import advertised
 from sandbox.wire.batch_cache import BatchCache
-from sandbox.wire.connection import Connection, ProtocolViolation
+from sandbox.wire.connection import Connection, ProtocolViolation, Slot
 from sandbox.wire.dispatch import Dispatcher
 from sandbox.wire.fetch_sessions import FetchSessions
 from sandbox.wire.node import Node
 
+FETCH = b"\x00\x01"
+"""How a Fetch request begins: its API key."""
 IN_FLIGHT_MAX = 64
 """How many requests a connection may have open before no more are read from it."""
+FAREWELL_SECONDS = 0.5
+"""How long a stop waits for clients to read the answers that they were given."""
 SEND_BUFFER_BYTES = 4 * 1024 * 1024
 """How much may wait to be sent on a connection before no more is read from it."""
 
@@ -24,51 +29,81 @@ logger = logging.getLogger("sandbox.wire")
 
 
 class KafkaServer:
-    """The Kafka port of one sandbox.
+    """The Kafka port of one broker.
 
     Args:
-        broker: the broker.
+        node_id: its id.
+        broker: what it serves.
         coordinator: the coordinator of groups.
         now_ms: the clock.
         after: called after requests were handled, so that a commit and the next tick are scheduled.
+        cache: the newest batches, shared by all brokers.
+        ports: broker id to port of all brokers that are up.
     """
 
     def __init__(
-        self, broker: Broker, coordinator: GroupCoordinator, now_ms: Callable[[], int], after: Callable[[], None]
+        self,
+        node_id: int,
+        broker: Broker,
+        coordinator: GroupCoordinator,
+        now_ms: Callable[[], int],
+        after: Callable[[], None],
+        cache: BatchCache,
+        ports: dict[int, int],
     ) -> None:
         self.after = after
         self.request_bytes_max = broker.config.number("socket.request.max.bytes")
         self.connections: set[KafkaConnection] = set()
         self._server: asyncio.Server | None = None
+        self._closed: asyncio.Event | None = None
         self.node = Node(
             broker=broker,
             coordinator=coordinator,
-            cache=BatchCache(),
+            cache=cache,
             sessions=FetchSessions(broker.config.number("max.incremental.fetch.session.cache.slots")),
             now_ms=now_ms,
             call_later=lambda delay_ms, call: asyncio.get_running_loop().call_later(delay_ms / 1000, call),
             on_append={},
             advertised=advertised(),
+            ports=ports,
+            node_id=node_id,
         )
         self.dispatcher = Dispatcher(self.node)
-        self._unsubscribe = broker.subscribe(self._wake)
-        broker.on_undo(self.node.cache.clear)
+        self._unsubscribe: Callable[[], None] | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listen; the port that was bound."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: KafkaConnection(self), host, port, backlog=1024)
+        self._unsubscribe = self.node.broker.subscribe(self._wake)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
-        """Close the port and every connection."""
-        self._unsubscribe()
-        if self._server is not None:
-            self._server.close()
+        """Close the port and every connection. It may be opened again, and stopped twice."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+        self.node.on_append.clear()
+        server.close()
         for connection in tuple(self.connections):
             connection.transport.close()
-        if self._server is not None:
-            await self._server.wait_closed()
+        # What is answered is sent; a client that does not read is not waited for.
+        self._closed = asyncio.Event()
+        if self.connections:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closed.wait(), FAREWELL_SECONDS)
+        for connection in tuple(self.connections):
+            connection.transport.abort()
+        await server.wait_closed()
+        await asyncio.sleep(0)
+
+    def gone(self, connection: "KafkaConnection") -> None:
+        """A connection has ended."""
+        self.connections.discard(connection)
+        if self._closed is not None and not self.connections:
+            self._closed.set()
 
     def _wake(self, changes: Changes) -> None:
         calls = self.node.on_append
@@ -88,6 +123,7 @@ class KafkaConnection(asyncio.Protocol):
         self._server = server
         self._frames: list[bytes] = []
         self._choked = False
+        self._waiting: Slot | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
@@ -107,9 +143,11 @@ class KafkaConnection(asyncio.Protocol):
 
     def connection_lost(self, reason: Exception | None) -> None:
         """The client has gone; what it still waits for is dropped."""
+        if self.connection.incomplete:
+            logger.warning("connection of %s ended in the middle of a request", self._client_host)
         self.connection.close()
         self._frames.clear()
-        self._server.connections.discard(self)
+        self._server.gone(self)
 
     def pause_writing(self) -> None:
         """The client reads slowly: no more of its requests are handled."""
@@ -130,23 +168,33 @@ class KafkaConnection(asyncio.Protocol):
             return
         self._go_on()
 
+    def _may_go_on(self) -> bool:
+        """Whether the next request may be handled.
+
+        Not while a Fetch waits: as in Kafka, what follows it on its connection comes after it. So a connection can ask
+        for one large answer at a time.
+        """
+        held = self._waiting is not None and not self._waiting.done
+        return not held and not self._choked and self.connection.in_flight < IN_FLIGHT_MAX
+
     def _go_on(self) -> None:
         """Handle the requests that have come, as far as this connection may."""
         handled = 0
         try:
-            while self._frames and not self._choked and self.connection.in_flight < IN_FLIGHT_MAX:
+            while self._frames and self._may_go_on():
                 if self.connection.closed:
                     return
                 frame = self._frames.pop(0)
                 handled += 1
-                self._server.dispatcher.dispatch(
-                    frame, self.connection.slot(), self._host, self._port, self._client_host
-                )
+                slot = self.connection.slot()
+                self._server.dispatcher.dispatch(frame, slot, self._host, self._port, self._client_host)
+                self._waiting = slot if frame.startswith(FETCH) else None
         except ProtocolViolation as violation:
             self._close(violation)
-        except Exception:
+        except Exception as failure:
             logger.exception("a request of %s failed; its connection is closed", self._client_host)
             self.transport.abort()
+            self._server.node.broker.undo(failure)
         finally:
             if handled:
                 self._server.after()

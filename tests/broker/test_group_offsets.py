@@ -169,6 +169,12 @@ def test_a_reset_is_refused_while_the_group_has_members(room: Room) -> None:
     assert room.committed() == 2
 
 
+def test_a_reset_tells_of_an_offset_that_was_not_taken(room: Room) -> None:
+    offsets = [OffsetCommit("orders", 0, 2, -1, "x" * 4097)]
+    assert room.coordinator.set_offsets(GROUP, offsets, room.now_ms) == "OFFSET_METADATA_TOO_LARGE"
+    assert room.committed() == -1
+
+
 def test_offsets_are_deleted_but_not_in_topics_that_a_member_reads(room: Room) -> None:
     (one,) = room.stable("one")
     room.commit(7, one)

@@ -1,6 +1,6 @@
 """DescribeCluster, key 60, versions 0 to 2 (KIP-700).
 
-Differs from a real broker: one node. Controller endpoints are refused (UNSUPPORTED_ENDPOINT_TYPE in Kafka; here
+Differs from a real broker: controller endpoints are refused (UNSUPPORTED_ENDPOINT_TYPE in Kafka; here
 INVALID_REQUEST).
 """
 
@@ -19,7 +19,10 @@ def handle(request: Request) -> Answer:
         "error_code": 0,
         "endpoint_type": BROKERS,
         "cluster_id": node.broker.cluster_id,
-        "controller_id": node.node_id,
-        "brokers": [{"broker_id": node.node_id, "host": request.host, "port": request.port, "rack": None}],
+        "controller_id": node.broker.cluster.controller,
+        "brokers": [
+            {"broker_id": one["node_id"], "host": one["host"], "port": one["port"], "rack": None}
+            for one in request.brokers()
+        ],
         "cluster_authorized_operations": NO_OPERATIONS,
     }

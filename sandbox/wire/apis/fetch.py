@@ -61,6 +61,7 @@ class _Reading:
         answer: dict[str, Any] = {"partition_index": number, "error_code": 0, "records": []}
         try:
             partition = topic_of(self.request, name, topic_id or UUID(int=0)).partition(number)
+            partition.check_leader(self.request.node.node_id)
             partition.check_leader_epoch(wanted.current_leader_epoch)
             self.partitions.add(partition)
             answer["high_watermark"] = partition.high_watermark
@@ -113,13 +114,16 @@ def _wait(reading: _Reading, max_wait_ms: int) -> Reply[Answer]:
         if reading.enough():
             finish()
 
-    def finish() -> None:
-        if reply.done:
-            return
+    def forget() -> None:
         timer[0].cancel()
         _watch(node, reading.partitions, look_again, False)
-        reply.set(reading.answer())
 
+    def finish() -> None:
+        if not reply.done:
+            forget()
+            reply.set(reading.answer())
+
+    reply.drop = forget
     timer.append(node.call_later(max_wait_ms, finish))
     _watch(node, reading.partitions, look_again, True)
     return reply

@@ -29,6 +29,7 @@ def _look_up(request: Request, name: str, wanted: Any) -> Answer:
     answer = {"partition_index": wanted.partition_index, "timestamp": -1, "offset": -1, "leader_epoch": -1}
     try:
         partition = broker.topic(name).partition(wanted.partition_index)
+        partition.check_leader(request.node.node_id)
         partition.check_leader_epoch(wanted.current_leader_epoch)
         if request.version < SINCE.get(wanted.timestamp, 0) or wanted.timestamp < LATEST_TIERED:
             raise BrokerError("UNSUPPORTED_VERSION")

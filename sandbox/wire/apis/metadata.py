@@ -1,6 +1,6 @@
 """Metadata, key 3, versions 0 to 13.
 
-Differs from a real broker: there is one node, under the address that the client came to. A topic that is asked for by
+Differs from a real broker: brokers have the address that the client came to. A topic that is asked for by
 name is created where `auto.create.topics.enable` and the request allow it, and is there at once (Kafka answers
 LEADER_NOT_AVAILABLE first).
 Left out: authorized operations are never given (-2147483648), because there is no authorizer.
@@ -21,13 +21,13 @@ def handle(request: Request) -> Answer:
     body = request.body
     broker = request.node.broker
     if body.topics is None or (request.version == 0 and not body.topics):
-        topics = [_describe(topic) for _, topic in sorted(broker.topics.items())]
+        topics = [_describe(request, topic) for _, topic in sorted(broker.topics.items())]
     else:
         topics = [_find(request, wanted) for wanted in body.topics]
     return {
-        "brokers": [{"node_id": request.node.node_id, "host": request.host, "port": request.port, "rack": None}],
+        "brokers": request.brokers(),
         "cluster_id": broker.cluster_id,
-        "controller_id": request.node.node_id,
+        "controller_id": broker.cluster.controller,
         "topics": topics,
         "cluster_authorized_operations": NO_OPERATIONS,
     }
@@ -39,10 +39,10 @@ def _find(request: Request, wanted: Any) -> Answer:
         topic = broker.topics_by_id.get(wanted.topic_id)
         if topic is None:
             return _failed(None, wanted.topic_id, "UNKNOWN_TOPIC_ID")
-        return _describe(topic)
+        return _describe(request, topic)
     create = request.version < ALLOW_CREATION_SINCE or request.body.allow_auto_topic_creation
     try:
-        return _describe(broker.topic_for_use(wanted.name, request.node.now_ms(), create=create))
+        return _describe(request, broker.topic_for_use(wanted.name, request.node.now_ms(), create=create))
     except BrokerError as error:
         return _failed(wanted.name, UUID(int=0), error.error.name)
 
@@ -51,7 +51,8 @@ def _failed(name: str | None, topic_id: UUID, error: str) -> Answer:
     return {"error_code": CODE[error], "name": name, "topic_id": topic_id, "partitions": []}
 
 
-def _describe(topic: Topic) -> Answer:
+def _describe(request: Request, topic: Topic) -> Answer:
+    up = request.node.ports
     return {
         "error_code": 0,
         "name": topic.name,
@@ -60,13 +61,13 @@ def _describe(topic: Topic) -> Answer:
         "topic_authorized_operations": NO_OPERATIONS,
         "partitions": [
             {
-                "error_code": 0,
+                "error_code": 0 if partition.leader > 0 else CODE["LEADER_NOT_AVAILABLE"],
                 "partition_index": partition.partition,
                 "leader_id": partition.leader,
                 "leader_epoch": partition.leader_epoch,
                 "replica_nodes": partition.replicas,
                 "isr_nodes": partition.isr,
-                "offline_replicas": (),
+                "offline_replicas": [one for one in partition.replicas if one not in up],
             }
             for partition in topic.partitions
         ],

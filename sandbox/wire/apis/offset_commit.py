@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 
 from sandbox.broker.group_calls import OffsetCommit
-from sandbox.errors import CODE, BrokerError
+from sandbox.errors import CODE
 from sandbox.wire.node import Answer, Request
 
 TOPIC_IDS_SINCE = 10
@@ -50,23 +50,6 @@ def handle(request: Request) -> Answer:
                 ],
             }
             for name, topic in zip(names, body.topics, strict=True)
-        ]
-    }
-
-
-def fail(request: Request, error: BrokerError) -> Answer:
-    """The answer where the turn could not be committed: COORDINATOR_NOT_AVAILABLE, as Kafka says."""
-    return {
-        "topics": [
-            {
-                "name": topic.name,
-                "topic_id": topic.topic_id,
-                "partitions": [
-                    {"partition_index": one.partition_index, "error_code": CODE["COORDINATOR_NOT_AVAILABLE"]}
-                    for one in topic.partitions
-                ],
-            }
-            for topic in request.body.topics
         ]
     }
 

@@ -49,8 +49,10 @@ def _topics(request: Request, group: str, wanted: list[SimpleNamespace] | None) 
 
 
 def _topic(request: Request, name: str, partitions: list[Answer]) -> Answer:
+    if request.version < TOPIC_IDS_SINCE:
+        return {"name": name, "partitions": partitions}
     known = request.node.broker.topics.get(name)
-    return {"name": name, "topic_id": known.topic_id if known else UUID(int=0), "partitions": partitions}
+    return {"topic_id": known.topic_id if known else UUID(int=0), "partitions": partitions}
 
 
 def _partition(one: FetchedOffset) -> Answer:

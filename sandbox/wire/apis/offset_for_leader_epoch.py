@@ -26,6 +26,7 @@ def _look_up(request: Request, name: str, wanted: Any) -> Answer:
     answer = {"partition": wanted.partition, "leader_epoch": -1, "end_offset": -1}
     try:
         partition = request.node.broker.topic(name).partition(wanted.partition)
+        partition.check_leader(request.node.node_id)
         partition.check_leader_epoch(wanted.current_leader_epoch)
     except BrokerError as error:
         return answer | {"error_code": error.code}

@@ -30,27 +30,13 @@ def handle(request: Request) -> Answer | None:
     return None if body.acks == 0 else {"responses": responses}
 
 
-def fail(request: Request, error: BrokerError) -> Answer | None:
-    """The answer where the turn could not be committed: nothing was stored."""
-    if request.body.acks == 0:
-        return None
-    return {
-        "responses": [
-            {
-                "name": topic.name,
-                "topic_id": topic.topic_id,
-                "partition_responses": [_refused(partition.index, error) for partition in topic.partition_data],
-            }
-            for topic in request.body.topic_data
-        ]
-    }
-
-
 def _produce(request: Request, topic: Any, wanted: Any) -> Answer:
     try:
         if request.body.acks not in (-1, 0, 1):
             raise BrokerError("INVALID_REQUIRED_ACKS")
         partition = topic_of(request, topic.name, _zero_for_none(topic.topic_id)).partition(wanted.index)
+        partition.check_leader(request.node.node_id)
+        _check_in_sync(request, partition)
         appended = _append(request, partition, wanted.records)
     except BrokerError as error:
         return _refused(wanted.index, error)
@@ -63,6 +49,16 @@ def _produce(request: Request, topic: Any, wanted: Any) -> Answer:
         "log_append_time_ms": appended.append_time_ms,
         "log_start_offset": partition.start,
     }
+
+
+def _check_in_sync(request: Request, partition: Partition) -> None:
+    least = partition.topic.number("min.insync.replicas", request.node.broker.config)
+    if request.body.acks == -1 and len(partition.isr) < least:
+        raise BrokerError(
+            "NOT_ENOUGH_REPLICAS",
+            f"{len(partition.isr)} replicas of {partition.topic.name}-{partition.partition} are in sync, "
+            f"min.insync.replicas asks for {least}.",
+        )
 
 
 def _zero_for_none(topic_id: UUID | None) -> UUID:
