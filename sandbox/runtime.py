@@ -7,6 +7,7 @@ and does every write, and calls from other threads are handed to it.
 import asyncio
 import logging
 import os
+import random
 import socket
 import threading
 import time
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sandbox.broker.broker import Broker
 from sandbox.broker.coordinator import GroupCoordinator
+from sandbox.broker.faults import Faults
 from sandbox.broker.turn import Changes
 from sandbox.config import BrokerConfig
 from sandbox.description import Change
@@ -79,6 +81,7 @@ class Runtime:
         self.clock = clock
         self.brokers = brokers
         self._host = ""
+        self.faults = Faults(random.random)
         self.started_ms = clock()
         self.kafka_address: str | None = None
         self.web_address: str | None = None
@@ -304,7 +307,7 @@ class Runtime:
             from sandbox.wire.cluster_ports import ClusterPorts
 
             self._host = host
-            self.kafka = ClusterPorts(self.broker, self.coordinator, self.clock, self.after)
+            self.kafka = ClusterPorts(self.broker, self.coordinator, self.clock, self.after, self.faults)
             for broker in self.broker.cluster.ids:
                 wanted = kafka_port + broker - 1 if kafka_port else 0
                 port = await self._open_kafka(self.kafka, broker, host, wanted)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from sandbox.appends import Appender, new_event
 from sandbox.broker.group_calls import OffsetCommit
 from sandbox.broker.turn import Changes
+from sandbox.cleaning import Cleaning
 from sandbox.cluster_control import ClusterControl, with_leaders
 from sandbox.description import (
     Change,
@@ -33,6 +34,7 @@ from sandbox.description import (
 )
 from sandbox.errors import BrokerError
 from sandbox.event import Event, Headers, NewEvent
+from sandbox.fault_control import FaultControl
 from sandbox.group_changes import commit_offsets, delete_group, with_heartbeats
 from sandbox.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
 from sandbox.resets import plan_reset
@@ -73,6 +75,10 @@ class Sandbox:
     ) -> None:
         self._runtime = Runtime(path, settings or {}, clock or system_clock, brokers)
         self.cluster = ClusterControl(self._runtime)
+        self.faults = FaultControl(self._runtime)
+        self.inject = self.faults.inject
+        logs = Cleaning(self._runtime)
+        self.compact, self.apply_retention, self.delete_records = logs.compact, logs.apply_retention, logs.delete_records
         self._database = self._runtime.database
         self._broker = self._runtime.broker
         self._appender = Appender(self._broker)
@@ -212,6 +218,8 @@ class Sandbox:
         Returns:
             How many were appended. Where one is refused, those of earlier chunks stay, and none of its own does.
         """
+        if chunk < 1:
+            raise ValueError(f"a chunk is 1 event or more, not {chunk}")
         count = 0
         source = iter(events)
         while batch := list(islice(source, chunk)):

@@ -2,8 +2,8 @@
 
 Nothing is replicated: behind every broker is the same file. What is played is what clients see of a cluster. When a
 broker stops, it leaves the in-sync sets; a partition that it led gets the first of its replicas that is in sync as the
-new leader, with a higher leader epoch, or none where no replica is left. When it starts again it is in sync at once, and
-leads only what has no leader, until its preferred partitions are given back to it (Kafka's preferred leader election).
+new leader, with a higher leader epoch, or none where no replica is left. When it starts again it is in sync at once,
+and leads only what has no leader, until its preferred partitions are given back to it (preferred leader election).
 
 Replicas are worked out from a partition's place, so that a file may be opened with another number of brokers; only a
 reassignment by hand is stored.

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from sandbox.broker.broker import Broker
 from sandbox.broker.coordinator import GroupCoordinator
+from sandbox.broker.faults import Faults
 from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.server import KafkaServer
 
@@ -16,13 +17,19 @@ class ClusterPorts:
         coordinator: the groups.
         now_ms: the clock.
         after: called after requests were handled.
+        faults: what is made to go wrong.
 
     Attributes:
         ports: broker id to port, of those that are up; metadata names these.
     """
 
     def __init__(
-        self, broker: Broker, coordinator: GroupCoordinator, now_ms: Callable[[], int], after: Callable[[], None]
+        self,
+        broker: Broker,
+        coordinator: GroupCoordinator,
+        now_ms: Callable[[], int],
+        after: Callable[[], None],
+        faults: Faults,
     ) -> None:
         self.ports: dict[int, int] = {}
         self._broker = broker
@@ -31,7 +38,7 @@ class ClusterPorts:
         cache = BatchCache()
         broker.on_undo(cache.clear)
         self._servers = {
-            node_id: KafkaServer(node_id, broker, coordinator, now_ms, after, cache, self.ports)
+            node_id: KafkaServer(node_id, broker, coordinator, now_ms, after, cache, self.ports, faults)
             for node_id in broker.cluster.ids
         }
 

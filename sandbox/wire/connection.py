@@ -19,16 +19,23 @@ class Slot:
     """The place of one answer in the order of answers.
 
     Attributes:
+        holds: True while what follows on the connection must wait for this one.
         dropped: called when the connection ends before the answer is given; None for nothing to do.
     """
 
-    __slots__ = ("_connection", "done", "dropped", "pieces")
+    __slots__ = ("_connection", "done", "dropped", "holds", "pieces")
 
     def __init__(self, connection: "Connection") -> None:
         self._connection = connection
         self.done = False
+        self.holds = False
         self.dropped: Callable[[], None] | None = None
         self.pieces: list[bytes] = []
+
+    @property
+    def gone(self) -> bool:
+        """Whether the connection has ended, so that nobody waits for the answer."""
+        return self._connection.closed
 
     def abort(self) -> None:
         """Close the connection instead of answering; the client sends again on another."""

@@ -1,6 +1,8 @@
 """From the bytes of a request to the bytes of its answer."""
 
 import logging
+from types import SimpleNamespace
+from uuid import UUID
 
 from sandbox.errors import CODE, BrokerError
 from sandbox.reply import Reply
@@ -13,9 +15,10 @@ from sandbox.wire.node import Answer, Node, Request
 from sandbox.wire.refusals import refuse
 
 API_VERSIONS = 18
+NO_ID = UUID(int=0)
 READS = frozenset((1, 2, API_VERSIONS))
-"""Fetch, ListOffsets and ApiVersions: they tell only what is committed, so they neither wait for the commit of others nor
-fail with it."""
+"""Fetch, ListOffsets and ApiVersions: they tell only what is committed, so they neither wait for the commit of others
+nor fail with it."""
 TURN_EVENTS_MAX = 10_000
 """How many events one commit may hold before it is ended early, which bounds the wait of everybody else."""
 
@@ -63,7 +66,40 @@ class Dispatcher:
             client_host,
         )
         prefix = messages.response_header(header.api_key, header.api_version, header.correlation_id)
-        self._handle(api, request, prefix, slot)
+        if self.node.faults and api.key != API_VERSIONS:
+            self._inject(api, request, prefix, slot)
+        else:
+            self._handle(api, request, prefix, slot)
+
+    def _inject(self, api: Api, request: Request, prefix: bytes, slot: Slot) -> None:
+        """Handle a request that may be made to go wrong."""
+        node = self.node
+        fault = node.faults.match(
+            api.name, lambda: named_topics(request), request.client_id, node.node_id, node.now_ms()
+        )
+        if fault is None:
+            self._handle(api, request, prefix, slot)
+            return
+        logger.warning(
+            "injected fault %d hits %s of client %s: %s", fault.id, api.name, request.client_id, fault.text()
+        )
+
+        def go_on() -> None:
+            if fault.drop:
+                slot.abort()
+            elif fault.error is not None:
+                error = BrokerError(fault.error, f"Injected: {fault.text()}")
+                silent = request.key == PRODUCE and request.body.acks == 0
+                self._finish(api, request, prefix, slot, None if silent else refuse(request, error), None)
+            else:
+                self._handle(api, request, prefix, slot, fault.throttle_ms)
+            node.after()
+
+        if fault.latency_ms:
+            slot.holds = True
+            node.call_later(fault.latency_ms, go_on)
+        else:
+            go_on()
 
     def _refuse_version(self, api: Api, version: int, correlation_id: int, slot: Slot) -> None:
         if api.key != API_VERSIONS:
@@ -74,13 +110,17 @@ class Dispatcher:
             + messages.encode_response(API_VERSIONS, 0, answer)
         )
 
-    def _handle(self, api: Api, request: Request, prefix: bytes, slot: Slot) -> None:
+    def _handle(self, api: Api, request: Request, prefix: bytes, slot: Slot, throttle_ms: int = 0) -> None:
+        if slot.gone:
+            return
         try:
             answer = self._misplaced(request) or api.handle(request)
         except StorageFailed as error:
             self.node.broker.turn.wait(lambda failed: self._finish(api, request, prefix, slot, None, failed))
             self.node.broker.undo(error)
             return
+        if throttle_ms and answer is not None and not isinstance(answer, Reply):
+            answer = {**answer, "throttle_time_ms": throttle_ms}
         if isinstance(answer, Reply):
             slot.dropped = answer.drop
             answer.on_done(lambda given: self._hold(api, request, prefix, slot, given))
@@ -125,6 +165,21 @@ class Dispatcher:
             slot.abort()
             return
         slot.set(None if encoded is None else prefix + encoded)
+
+
+def named_topics(request: Request) -> set[str]:
+    """The topics that a request names, by name or id."""
+    found: set[str] = set()
+    by_id = request.node.broker.topics_by_id
+    for array in vars(request.body).values():
+        for one in array if isinstance(array, list) else ():
+            if isinstance(one, str):
+                found.add(one)
+            elif isinstance(one, SimpleNamespace):
+                name = getattr(one, "name", None) or getattr(one, "topic", None)
+                topic = by_id.get(getattr(one, "topic_id", NO_ID))
+                found.update(([name] if isinstance(name, str) else []) + ([topic.name] if topic else []))
+    return found
 
 
 def _failed(request: Request, error: BrokerError) -> Answer | None:

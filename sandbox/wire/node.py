@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from sandbox.broker.broker import Broker
 from sandbox.broker.coordinator import GroupCoordinator
+from sandbox.broker.faults import Faults
 from sandbox.broker.topic import NODE_ID, Topic
 from sandbox.errors import BrokerError
 from sandbox.reply import Reply
@@ -35,6 +36,8 @@ class Node:
         call_later: call a function after a time in ms.
         on_append: who waits for an append, by partition id; called after each commit that appended
             to that partition.
+        faults: what is made to go wrong.
+        after: called when requests were handled outside their turn, so that a commit is scheduled.
         ports: broker id to port, of every broker that is up.
         advertised: every API with its versions, as ApiVersions answers.
     """
@@ -47,6 +50,8 @@ class Node:
     call_later: Callable[[int, Callable[[], None]], Timer]
     on_append: dict[int, set[Callable[[], None]]]
     advertised: list[dict[str, int]]
+    faults: Faults
+    after: Callable[[], None]
     ports: dict[int, int] = field(default_factory=dict)
     node_id: int = NODE_ID
 

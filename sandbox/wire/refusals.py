@@ -1,8 +1,8 @@
 """One error as the answer to a whole request, in the form of any API.
 
 Where Kafka's answer has an error for each topic, partition or group, the answer repeats what the request named and
-gives each the error; else the error stands on top. The form is read from the messages' definitions, so this serves every
-API: for a turn that could not be committed, a broker that is not the coordinator, and errors that were asked for.
+gives each the error; else the error stands on top. The form is read from the messages' definitions, so this serves
+every API: for a turn that could not be committed, a broker that is not the coordinator, and errors that were asked for.
 """
 
 from collections.abc import Iterable

@@ -8,6 +8,7 @@ from typing import cast
 
 from sandbox.broker.broker import Broker
 from sandbox.broker.coordinator import GroupCoordinator
+from sandbox.broker.faults import Faults
 from sandbox.broker.turn import Changes
 from sandbox.wire.api_table import advertised
 from sandbox.wire.batch_cache import BatchCache
@@ -39,6 +40,7 @@ class KafkaServer:
         after: called after requests were handled, so that a commit and the next tick are scheduled.
         cache: the newest batches, shared by all brokers.
         ports: broker id to port of all brokers that are up.
+        faults: what is made to go wrong.
     """
 
     def __init__(
@@ -50,10 +52,12 @@ class KafkaServer:
         after: Callable[[], None],
         cache: BatchCache,
         ports: dict[int, int],
+        faults: Faults,
     ) -> None:
         self.after = after
         self.request_bytes_max = broker.config.number("socket.request.max.bytes")
         self.connections: set[KafkaConnection] = set()
+        self.listening = False
         self._server: asyncio.Server | None = None
         self._closed: asyncio.Event | None = None
         self.node = Node(
@@ -65,6 +69,8 @@ class KafkaServer:
             call_later=lambda delay_ms, call: asyncio.get_running_loop().call_later(delay_ms / 1000, call),
             on_append={},
             advertised=advertised(),
+            faults=faults,
+            after=after,
             ports=ports,
             node_id=node_id,
         )
@@ -74,6 +80,7 @@ class KafkaServer:
     async def start(self, host: str, port: int) -> int:
         """Listen; the port that was bound."""
         loop = asyncio.get_running_loop()
+        self.listening = True
         self._server = await loop.create_server(lambda: KafkaConnection(self), host, port, backlog=1024)
         self._unsubscribe = self.node.broker.subscribe(self._wake)
         return int(self._server.sockets[0].getsockname()[1])
@@ -81,6 +88,7 @@ class KafkaServer:
     async def stop(self) -> None:
         """Close the port and every connection. It may be opened again, and stopped twice."""
         server, self._server = self._server, None
+        self.listening = False
         if server is None:
             return
         if self._unsubscribe is not None:
@@ -106,6 +114,8 @@ class KafkaServer:
             self._closed.set()
 
     def _wake(self, changes: Changes) -> None:
+        for partition in changes.cleaned:
+            self.node.cache.skip(partition.id)
         calls = self.node.on_append
         if not calls:
             return
@@ -135,6 +145,9 @@ class KafkaConnection(asyncio.Protocol):
         peer = self.transport.get_extra_info("peername")
         self._client_host = f"/{peer[0]}" if peer else "/?"
         self._server.connections.add(self)
+        if not self._server.listening:
+            # It was accepted in the same turn in which the port was closed.
+            self.transport.abort()
 
     def _write(self, data: bytes) -> None:
         self.transport.write(data)
@@ -171,8 +184,8 @@ class KafkaConnection(asyncio.Protocol):
     def _may_go_on(self) -> bool:
         """Whether the next request may be handled.
 
-        Not while a Fetch waits: as in Kafka, what follows it on its connection comes after it. So a connection can ask
-        for one large answer at a time.
+        Not while one is delayed on purpose, nor while a Fetch waits: as in Kafka, what follows it on its connection
+        comes after it. So a connection can ask for one large answer at a time.
         """
         held = self._waiting is not None and not self._waiting.done
         return not held and not self._choked and self.connection.in_flight < IN_FLIGHT_MAX
@@ -188,7 +201,7 @@ class KafkaConnection(asyncio.Protocol):
                 handled += 1
                 slot = self.connection.slot()
                 self._server.dispatcher.dispatch(frame, slot, self._host, self._port, self._client_host)
-                self._waiting = slot if frame.startswith(FETCH) else None
+                self._waiting = slot if slot.holds or frame.startswith(FETCH) else None
         except ProtocolViolation as violation:
             self._close(violation)
         except Exception as failure:
