@@ -1,4 +1,4 @@
-"""DescribeGroups, key 15, versions 0 to 6.
+"""DescribeGroups, key 15, versions 0 to 6. A group of the consumer protocol (KIP-848) is not known to it.
 
 Differs from a real broker: authorized operations are never given, because there is no authorizer.
 """
@@ -16,10 +16,9 @@ def handle(request: Request) -> Answer:
 
 def _describe(request: Request, group_id: str) -> Answer:
     group = request.node.coordinator.describe(group_id)
-    missing = group.error != "NONE"
     return {
         "error_code": CODE[group.error] if request.version >= ERROR_SINCE else 0,
-        "error_message": f"Group {group_id} not found." if missing else None,
+        "error_message": group.error_message if request.version >= ERROR_SINCE else None,
         "group_id": group.group,
         "group_state": group.state,
         "protocol_type": group.protocol_type,
