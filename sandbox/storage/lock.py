@@ -13,6 +13,9 @@ from filelock import FileLock, Timeout
 from sandbox.errors import FileInUse, FileRefused
 
 
+PATIENCE_SECONDS = 0.1
+
+
 def lock_path(path: str | os.PathLike[str]) -> Path:
     """Where the lock of a sandbox file lies."""
     real = Path(os.path.realpath(path))
@@ -37,7 +40,8 @@ class OwnerLock:
             raise FileRefused(f"{os.fspath(path)} cannot be made: there is no folder {self.path.parent}.")
         self._lock = FileLock(str(self.path), thread_local=False)
         try:
-            self._lock.acquire(timeout=0)
+            # Somebody who looks who owns the file holds the lock for an instant.
+            self._lock.acquire(timeout=PATIENCE_SECONDS, poll_interval=0.01)
         except Timeout:
             raise FileInUse(os.fspath(path), _read(self.path) or {}) from None
         except OSError as error:

@@ -1,0 +1,157 @@
+"""`sandbox consume`: events of a topic, as lines."""
+
+import sys
+from collections.abc import Generator
+from typing import Any
+
+import click
+
+from sandbox.cli.display import event_text
+from sandbox.cli.position import EARLIEST, LATEST, TIME, Position, parse_start
+from sandbox.cli.target import Target, json_option, target_options
+from sandbox.event import Event
+from sandbox.event_lines import to_line
+
+Batches = Generator[list[Event], None, None]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  sandbox consume orders
+  sandbox consume orders --from 10m --follow
+  sandbox consume orders --from 2026-01-31T12:00:00Z --max 10 --json
+  sandbox consume orders --group billing"""
+)
+@click.argument("topic")
+@click.option(
+    "--group", metavar="G", help="Read as a member of this group: from where it is, committing what is shown."
+)
+@click.option("--from", "start", metavar="START", help="earliest, latest, an offset, or a time (ISO, or 10m for ago).")
+@click.option("--follow", is_flag=True, help="Go on with new events, until Ctrl-C.")
+@click.option("--max", "events_max", type=click.IntRange(min=1), metavar="N", help="Stop after N events.")
+@json_option
+@target_options
+def consume(
+    topic: str,
+    group: str | None,
+    start: str | None,
+    follow: bool,
+    events_max: int | None,
+    as_json: bool,
+    target: Target,
+) -> None:
+    """Show the events of TOPIC: those that are there now, or with --follow new ones too.
+
+    Without --group it starts at the earliest event (with --follow, at the latest) and commits nothing.
+    """
+    target.require()
+    position = None if start is None else parse_start(start)
+    if group is not None:
+        if position is not None and position.kind not in (EARLIEST, LATEST):
+            raise click.UsageError(
+                "a group starts where it has committed; --from earliest or latest is for one that has not. "
+                "To move a group: sandbox groups reset"
+            )
+        batches = _of_group(target, topic, group, EARLIEST if position is None else position.kind, follow, events_max)
+    else:
+        position = position or Position(LATEST if follow else EARLIEST)
+        batches = _first(_of_topic(target, topic, position, follow), events_max or sys.maxsize)
+    try:
+        _write(batches, as_json)
+    except KeyboardInterrupt:
+        # Ctrl-C is how --follow ends.
+        if not follow:
+            raise
+    finally:
+        batches.close()
+
+
+def _write(batches: Batches, as_json: bool) -> None:
+    for batch in batches:
+        if batch:
+            lines = [to_line(event) if as_json else event_text(event) for event in batch]
+            click.echo("\n".join(lines))
+
+
+def _first(batches: Batches, events_max: int) -> Batches:
+    left = events_max
+    for batch in batches:
+        yield batch[:left]
+        left -= len(batch)
+        if left <= 0:
+            return
+
+
+def _of_topic(target: Target, topic: str, position: Position, follow: bool) -> Batches:
+    from sandbox.cli.log_offsets import offsets_at_time, places_of, ranges
+    from sandbox.cli.reading import read_between, read_on
+
+    admin = target.admin()
+    spans = ranges(admin, places_of(admin, topic))
+    times = offsets_at_time(admin, spans, position.number) if position.kind == TIME else {}
+    firsts = {place: position.offset(start, end, times.get(place), None) for place, (start, end) in spans.items()}
+    consumer = target.consumer()
+    try:
+        if follow:
+            yield from read_on(consumer, firsts)
+        else:
+            yield from read_between(consumer, {place: (firsts[place], end) for place, (_, end) in spans.items()})
+    finally:
+        consumer.close()
+
+
+class _Membership:
+    """What is assigned to this member, and which of it has been read to its end."""
+
+    def __init__(self) -> None:
+        self.assigned: set[tuple[str, int]] | None = None
+        self.ended: set[tuple[str, int]] = set()
+
+    def on_assign(self, _consumer: Any, places: list[Any]) -> None:
+        self.assigned = (self.assigned or set()) | {(place.topic, place.partition) for place in places}
+
+    def on_revoke(self, _consumer: Any, places: list[Any]) -> None:
+        gone = {(place.topic, place.partition) for place in places}
+        self.assigned = (self.assigned or set()) - gone
+        self.ended -= gone
+
+    @property
+    def done(self) -> bool:
+        """True once a rebalance has ended and nothing is left to read; without partitions there is nothing to read."""
+        return self.assigned is not None and self.assigned <= self.ended
+
+
+def _of_group(target: Target, topic: str, group: str, reset: str, follow: bool, events_max: int | None) -> Batches:
+    from confluent_kafka import KafkaException
+
+    from sandbox.cli.log_offsets import places_of
+    from sandbox.cli.reading import BATCH_EVENTS, POLL_S, event_of
+
+    places_of(target.admin(), topic)
+    consumer = target.consumer(group_id=group, enable_auto_commit=True, auto_offset_reset=reset)
+    membership = _Membership()
+    left = sys.maxsize if events_max is None else events_max
+    try:
+        consumer.subscribe([topic], on_assign=membership.on_assign, on_revoke=membership.on_revoke)
+        while follow or not membership.done:
+            events = []
+            # Never more than will be shown: what is taken from the consumer here counts as read.
+            messages: list[Any] = consumer.consume(min(BATCH_EVENTS, left), POLL_S)
+            for message in messages:
+                error = message.error()
+                if error is None:
+                    events.append((event_of(message), message))
+                elif error.name() == "_PARTITION_EOF":
+                    membership.ended.add((message.topic(), message.partition()))
+                else:
+                    raise KafkaException(error)
+            left -= len(events)
+            if events:
+                yield [event for event, _ in events]
+            for _, message in events:
+                consumer.store_offsets(message)
+            if left <= 0:
+                return
+    finally:
+        consumer.close()

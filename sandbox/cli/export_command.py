@@ -1,0 +1,79 @@
+"""`sandbox export`: a topic as JSON lines, exactly."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from sandbox.cli.display import show_json
+from sandbox.cli.progress import progress_bar
+from sandbox.cli.status import Failed
+from sandbox.cli.target import Target, json_option, target_options
+from sandbox.event_lines import to_line
+
+
+@click.command(
+    "export",
+    epilog="""\b
+Examples:
+  sandbox export orders -o orders.jsonl
+  sandbox export orders --bootstrap broker:9092 | sandbox import - --topic orders-copy""",
+)
+@click.argument("topic")
+@click.option("--output", "-o", type=click.Path(path_type=Path), metavar="PATH", help="Where to; stdout if absent.")
+@json_option
+@target_options
+def export_command(topic: str, output: Path | None, as_json: bool, target: Target) -> None:
+    """Write the events of TOPIC as JSON lines, partition by partition, each in order.
+
+    `import` restores them exactly. The file is complete or not there. With --json, -o also prints a line that says how
+    many events it holds.
+    """
+    from sandbox.cli.log_offsets import places_of, ranges
+    from sandbox.cli.reading import read_between
+
+    target.require()
+    admin = target.admin()
+    spans = ranges(admin, places_of(admin, topic))
+    total = sum(end - start for start, end in spans.values())
+    events = 0
+    consumer = target.consumer()
+    try:
+        with _opened(output) as lines, progress_bar(f"Exporting {topic}", total) as advance:
+            for place, span in spans.items():
+                for batch in read_between(consumer, {place: span}):
+                    lines.write("".join(f"{to_line(event)}\n" for event in batch).encode())
+                    events += len(batch)
+                    advance(len(batch))
+    finally:
+        consumer.close()
+    if output is not None and as_json:
+        show_json({"topic": topic, "events": events, "file": str(output)})
+    elif output is not None:
+        click.echo(f"{events} events of {topic} written to {output}.", err=True)
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[BinaryIO]:
+    if output is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    if output.exists() and not output.is_file():
+        # A pipe or a device takes the lines as they come, and must not be replaced.
+        with output.open("wb") as lines:
+            yield lines
+        return
+    unfinished = output.with_name(f"{output.name}.unfinished-{os.getpid()}")
+    try:
+        with unfinished.open("xb") as lines:
+            yield lines
+        unfinished.replace(output)
+    except OSError as error:
+        raise Failed(f"{output} cannot be written: {error.strerror or error}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)

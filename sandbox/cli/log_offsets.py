@@ -1,0 +1,62 @@
+"""Questions about logs that several commands ask: which partitions there are, where they start and end."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition, admin
+
+from sandbox.cli.status import Failed
+from sandbox.cli.target import TIMEOUT_S
+
+Place = tuple[str, int]
+"""A topic and a partition."""
+
+KAFKA_ADMIN: Any = admin
+"""confluent_kafka.admin, whose classes have no types."""
+
+
+def places_of(client: Any, topic: str) -> list[Place]:
+    """The partitions of a topic, in order. Ends the command where there is no such topic; it is not created."""
+    # A list of all topics never creates one; asking for this one would.
+    topics = client.list_topics(timeout=TIMEOUT_S).topics
+    if topic not in topics:
+        known = ", ".join(sorted(name for name in topics if not name.startswith("__"))[:20])
+        raise Failed(f"UNKNOWN_TOPIC_OR_PARTITION: there is no topic {topic}. Topics here: {known or 'none'}")
+    return [(topic, partition) for partition in sorted(topics[topic].partitions)]
+
+
+def offsets_at_time(client: Any, places: Iterable[Place], timestamp_ms: int) -> dict[Place, int]:
+    """The first offset at or after a time, in every partition; those that have none are left out."""
+    found = _offsets(client, places, KAFKA_ADMIN.OffsetSpec.for_timestamp(timestamp_ms))
+    return {place: offset for place, offset in found.items() if offset >= 0}
+
+
+def ends_of(client: Any, places: Iterable[Place]) -> dict[Place, int]:
+    """The high watermark of every partition."""
+    return _offsets(client, places, KAFKA_ADMIN.OffsetSpec.latest())
+
+
+def _offsets(client: Any, places: Iterable[Place], spec: Any) -> dict[Place, int]:
+    asked = {TopicPartition(topic, partition): spec for topic, partition in places}
+    if not asked:
+        return {}
+    futures = client.list_offsets(asked, request_timeout=TIMEOUT_S)
+    return {(place.topic, place.partition): future.result().offset for place, future in futures.items()}
+
+
+def ranges(client: Any, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
+    """Log start offset and high watermark of every partition."""
+    places = list(places)
+    starts = _offsets(client, places, KAFKA_ADMIN.OffsetSpec.earliest())
+    ends = ends_of(client, places)
+    return {place: (starts[place], ends[place]) for place in places}
+
+
+def committed_offsets(client: Any, group: str) -> dict[Place, int]:
+    """What the group has committed, by partition."""
+    asked = [ConsumerGroupTopicPartitions(group)]
+    found = client.list_consumer_group_offsets(asked, request_timeout=TIMEOUT_S)[group].result().topic_partitions
+    for place in found:
+        if place.error is not None:
+            raise KafkaException(place.error)
+    return {(place.topic, place.partition): place.offset for place in found if place.offset >= 0}

@@ -1,0 +1,71 @@
+"""The command `sandbox`: one table of commands, each loaded when it is used."""
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from sandbox.cli.status import MEANINGS, failure
+from sandbox.version import __version__
+
+COMMANDS = {
+    "up": "sandbox.cli.up:up",
+    "topics": "sandbox.cli.topics:topics",
+    "produce": "sandbox.cli.produce:produce",
+    "consume": "sandbox.cli.consume:consume",
+    "groups": "sandbox.cli.groups:groups",
+    "export": "sandbox.cli.export_command:export_command",
+    "import": "sandbox.cli.import_command:import_command",
+}
+
+
+class _Commands(click.Group):
+    """The table as a click group, which also ends a known error with its exit status."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        place = COMMANDS.get(name)
+        if place is None:
+            return None
+        module, _, attribute = place.partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except click.exceptions.Exit:
+            raise
+        except Exception as error:
+            failed = failure(error)
+            if failed is None:
+                raise
+            raise failed from error
+
+
+_STATUSES = "\n".join(f"  {status.value}  {meaning}" for status, meaning in MEANINGS.items())
+
+
+@click.command(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=f"""\b
+Exit status:
+{_STATUSES}
+
+\b
+Examples:
+  sandbox up --demo
+  echo 'user-42:hello' | sandbox produce orders --key-separator :
+  sandbox consume orders --follow
+  sandbox groups describe billing""",
+)
+@click.version_option(__version__, "--version", prog_name="sandbox", message="%(prog)s %(version)s")
+def main() -> None:
+    """Kafka in one process and one SQLite file, with a window into it.
+
+    `up` starts a sandbox. The other commands work on its file, whether it runs or not, and on any Kafka cluster
+    (--bootstrap HOST:PORT).
+    """

@@ -1,0 +1,116 @@
+"""Where to start reading, or to reset a group to: earliest, latest, an offset, a time, a shift."""
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import click
+
+EARLIEST, LATEST, OFFSET, TIME, SHIFT = "earliest", "latest", "offset", "time", "shift"
+_AGO = re.compile(r"(\d+)(ms|s|m|h|d)")
+_UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a log.
+
+    Attributes:
+        kind: `EARLIEST`, `LATEST`, `OFFSET`, `TIME` or `SHIFT`.
+        number: the offset, the time in milliseconds since 1970, or the shift (negative: backwards).
+    """
+
+    kind: str
+    number: int = 0
+
+    def offset(self, start: int, end: int, at_time: int | None, committed: int | None) -> int:
+        """The offset that it means in one partition.
+
+        Args:
+            start: the log start offset.
+            end: the high watermark.
+            at_time: the first offset at or after the time, None where there is none.
+            committed: the offset to shift from; None counts as `start`.
+
+        Returns:
+            An offset from `start` to `end`: what lies outside the log is moved to its nearer end.
+        """
+        wanted = {
+            EARLIEST: start,
+            LATEST: end,
+            OFFSET: self.number,
+            TIME: end if at_time is None else at_time,
+            SHIFT: (start if committed is None else committed) + self.number,
+        }[self.kind]
+        return min(max(wanted, start), end)
+
+
+def parse_start(text: str) -> Position:
+    """Read `earliest`, `latest`, an offset or a time, as `consume --from` takes them."""
+    if text in (EARLIEST, LATEST):
+        return Position(text)
+    if text.isascii() and text.isdigit():
+        return Position(OFFSET, _number(text))
+    return Position(TIME, parse_time(text))
+
+
+def parse_reset(text: str) -> Position:
+    """Read `earliest`, `latest`, `offset:N`, `time:ISO` or `shift:N`, as `groups reset --to` takes them."""
+    kind, colon, rest = text.partition(":")
+    if not colon and kind in (EARLIEST, LATEST):
+        return Position(kind)
+    if kind == TIME and rest:
+        return Position(TIME, parse_time(rest))
+    if kind == OFFSET and rest.isascii() and rest.isdigit():
+        return Position(OFFSET, _number(rest))
+    if kind == SHIFT and re.fullmatch(r"[+-]?\d+", rest, re.ASCII):
+        return Position(SHIFT, _number(rest))
+    raise click.BadParameter(f"{text!r} is none of earliest, latest, offset:N, time:ISO, shift:N")
+
+
+def _number(text: str) -> int:
+    if len(text) > 20 or not -(2**63) <= int(text) < 2**63:
+        raise click.BadParameter(f"{text[:30]} is no 64-bit number")
+    return int(text)
+
+
+def parse_time(text: str, now_ms: int | None = None) -> int:
+    """Read a time.
+
+    Args:
+        text: ISO 8601 (UTC where it names no zone), `@` and milliseconds since 1970, or an age such as `10m` (ms, s, m,
+            h, d).
+        now_ms: what an age is subtracted from; None for the clock.
+
+    Returns:
+        Milliseconds since 1970.
+
+    Raises:
+        click.BadParameter: it is none of these.
+    """
+    if ago := _AGO.fullmatch(text):
+        now_ms = int(time.time() * 1000) if now_ms is None else now_ms
+        return max(0, now_ms - _number(ago[1]) * _UNIT_MS[ago[2]])
+    if text.startswith("@") and text[1:].isascii() and text[1:].isdigit():
+        return _number(text[1:])
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is no offset and no time; times look like 2026-01-31T12:00:00Z, @1769860800000 or 10m (ago)"
+        ) from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    since_1970 = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return since_1970.days * 86_400_000 + since_1970.seconds * 1000 + since_1970.microseconds // 1000
+
+
+def time_text(timestamp_ms: int) -> str:
+    """Milliseconds since 1970 as ISO time in UTC; as a number with @ where no calendar has it, - for no time."""
+    if timestamp_ms < 0:
+        return "-"
+    try:
+        moment = datetime.fromtimestamp(timestamp_ms // 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return f"@{timestamp_ms}"
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{timestamp_ms % 1000:03d}Z"

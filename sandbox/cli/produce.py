@@ -1,0 +1,147 @@
+"""`sandbox produce`: events from lines of text, JSON lines, or options."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, BinaryIO
+
+import click
+
+from sandbox.cli.display import show_json
+from sandbox.cli.sending import Sender
+from sandbox.cli.status import Failed
+from sandbox.cli.target import Target, json_option, target_options
+from sandbox.event_lines import EventLine, LineRefused, from_line
+from sandbox.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
+
+_PARTITIONER_TEXT = "; ".join(f"{name}: {row.text}" for name, row in PARTITIONERS.items())
+
+
+def partitioner_option(command: Any) -> Any:
+    """Give a command --partitioner: which of Kafka's partitioners places an event with a key."""
+    return click.option(
+        "--partitioner",
+        type=click.Choice(list(PARTITIONERS)),
+        default=DEFAULT_PARTITIONER,
+        show_default=True,
+        help=f"Where a key goes. {_PARTITIONER_TEXT}.",
+    )(command)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  sandbox produce orders --key user-42 --value '{"total": 7}' --header source=shell
+  printf 'user-42:one\\nuser-7:two\\n' | sandbox produce orders --key-separator :
+  sandbox produce orders --jsonl < events.jsonl"""
+)
+@click.argument("topic")
+@click.option("--key", "-k", help="The key of every event.")
+@click.option("--value", "-v", help="One event with this value; stdin is not read.")
+@click.option("--key-separator", "-s", metavar="TEXT", help="A line is KEY TEXT VALUE.")
+@click.option("--jsonl", is_flag=True, help="A line is an event as `export` writes it; only value must be there.")
+@click.option("--header", "-H", "headers", multiple=True, metavar="NAME=VALUE", help="A header of every event.")
+@click.option("--partition", "-p", type=click.IntRange(min=0), help="Where to; the partitioner decides if absent.")
+@partitioner_option
+@json_option
+@target_options
+def produce(
+    topic: str,
+    key: str | None,
+    value: str | None,
+    key_separator: str | None,
+    jsonl: bool,
+    headers: tuple[str, ...],
+    partition: int | None,
+    partitioner: str,
+    as_json: bool,
+    target: Target,
+) -> None:
+    """Send events to TOPIC: one with --value, or one for each line of stdin."""
+    if jsonl and (key_separator is not None or key is not None or value is not None):
+        raise click.UsageError("--jsonl has keys and values in its lines: leave out --key, --value and --key-separator")
+    if key_separator is not None and (key is not None or value is not None):
+        raise click.UsageError("--key-separator takes keys from the lines: leave out --key and --value")
+    if key_separator == "":
+        raise click.UsageError("--key-separator must not be empty")
+    added = tuple(_header(header) for header in headers)
+    default = EventLine(None, key=None if key is None else _argument_bytes(key), headers=added, partition=partition)
+    if value is not None:
+        events: Iterator[tuple[str, EventLine]] = iter([("--value", replace(default, value=_argument_bytes(value)))])
+    else:
+        events = _from_lines(sys.stdin.buffer, default, key_separator, jsonl)
+    producer = target.producer(partitioner=PARTITIONERS[partitioner].librdkafka, linger_ms=5)
+    typed = value is None and sys.stdin.isatty()
+    one_by_one = as_json or typed or value is not None
+    sender = Sender(producer, on_stored=(_show_json if as_json else _show) if one_by_one else None)
+    try:
+        for origin, event in events:
+            sender.send(topic, event, origin)
+            if typed:
+                producer.flush()
+    except (LineRefused, Failed) as refused:
+        _finish(sender, refused)
+    sender.finish()
+    if not one_by_one:
+        click.echo(f"{sender.summary()}.")
+
+
+def _finish(sender: Sender, refused: Exception) -> None:
+    """What came before the bad line is stored, and the text says so."""
+    try:
+        sender.finish()
+    except Failed as failed:
+        raise Failed(f"{refused}. {failed.message}") from refused
+    raise Failed(f"{refused}. {sender.summary()} before it; nothing after it was read.") from refused
+
+
+def _from_lines(
+    lines: BinaryIO, default: EventLine, key_separator: str | None, jsonl: bool
+) -> Iterator[tuple[str, EventLine]]:
+    separator = None if key_separator is None else _argument_bytes(key_separator)
+    for number, raw in enumerate(lines, start=1):
+        origin = f"line {number}"
+        line = raw.removesuffix(b"\n").removesuffix(b"\r")
+        if jsonl:
+            if not line.strip():
+                continue
+            try:
+                event = from_line(line)
+            except LineRefused as refused:
+                raise LineRefused(f"{origin}: {refused}") from None
+            partition = event.partition if default.partition is None else default.partition
+            yield origin, replace(event, headers=event.headers + default.headers, partition=partition)
+        elif separator is not None:
+            key, found, value = line.partition(separator)
+            if not found:
+                raise LineRefused(f"{origin}: the separator {key_separator!r} is not in it")
+            yield origin, replace(default, key=key, value=value)
+        else:
+            yield origin, replace(default, value=line)
+
+
+def _argument_bytes(text: str) -> bytes:
+    # The shell may pass any bytes; Python keeps those that are not UTF-8 as surrogates.
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _header(text: str) -> tuple[str, bytes | None]:
+    name, equals, value = text.partition("=")
+    if not name:
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--header")
+    return name, _argument_bytes(value) if equals else None
+
+
+def _show(message: Any) -> None:
+    click.echo(f"partition {message.partition()} · offset {message.offset()}")
+
+
+def _show_json(message: Any) -> None:
+    show_json(
+        {
+            "topic": message.topic(),
+            "partition": message.partition(),
+            "offset": message.offset(),
+            "timestamp": message.timestamp()[1],
+        }
+    )

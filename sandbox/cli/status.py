@@ -1,0 +1,70 @@
+"""How a command ends, and how it says so."""
+
+from enum import IntEnum
+from typing import Any
+
+import click
+
+
+class Status(IntEnum):
+    """The exit statuses of `sandbox`."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    FILE_IN_USE = 3
+    PORT_IN_USE = 4
+    FILE_REFUSED = 5
+
+
+MEANINGS = {
+    Status.OK: "done",
+    Status.FAILED: "Kafka refused it, or not every event was stored; the text says which",
+    Status.USAGE: "the command line makes no sense",
+    Status.FILE_IN_USE: "another process owns the file; the text says which, and where it listens",
+    Status.PORT_IN_USE: "a port is taken; 0 picks a free one",
+    Status.FILE_REFUSED: "the file is not a sandbox, or cannot be used; it was not changed",
+}
+
+
+class Failed(click.ClickException):
+    """Ends the command with a status and one line of text on stderr.
+
+    Args:
+        message: what happened, and the way out.
+        status: see `Status`.
+    """
+
+    def __init__(self, message: str, status: Status = Status.FAILED) -> None:
+        super().__init__(message)
+        self.status = status
+
+    exit_code = property(lambda self: int(self.status))
+
+
+def failure(error: Exception) -> Failed | None:
+    """The way a known error ends a command, or None for one that nobody expected."""
+    from sandbox.errors import FileInUse, FileRefused, SandboxError
+
+    if isinstance(error, FileInUse):
+        return Failed(str(error), Status.FILE_IN_USE)
+    if isinstance(error, FileRefused):
+        return Failed(str(error), Status.FILE_REFUSED)
+    if isinstance(error, SandboxError):
+        return Failed(str(error))
+    # Not imported here: a command that never spoke Kafka cannot have failed with an error of the client.
+    if type(error).__name__ == "KafkaException" and error.args:
+        return Failed(kafka_text(error.args[0]))
+    return None
+
+
+def kafka_text(error: Any) -> str:
+    """One line for a `confluent_kafka.KafkaError`: Kafka's name for it, and its text."""
+    from sandbox.errors import BY_CODE
+
+    # librdkafka has names of its own for some of Kafka's errors (MSG_SIZE_TOO_LARGE); its own errors are negative.
+    known = BY_CODE.get(error.code()) if error.code() > 0 else None
+    name = known.name if known else error.name()
+    if name in ("_TRANSPORT", "_ALL_BROKERS_DOWN", "_TIMED_OUT", "_RESOLVE"):
+        return f"Kafka does not answer ({name}: {error.str()}). Is it running, and is the address right?"
+    return f"{name}: {error.str()}"

@@ -1,0 +1,143 @@
+"""What a command works on: a sandbox file, or any cluster. All of them speak Kafka to it, through `sandbox.client`."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from sandbox.cli.status import Failed, Status, kafka_text
+
+if TYPE_CHECKING:
+    from sandbox.client import AdminClient, Consumer, Producer
+
+DEFAULT_FILE = "dev.db"
+TIMEOUT_S = 10.0
+# The broker decides what is too large, by the setting of the topic, and says so with its own error.
+_MESSAGE_MAX_BYTES = 1_000_000_000
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a command connects.
+
+    Attributes:
+        servers: an address or a sandbox file.
+        properties: more of librdkafka's configuration, as given with -X.
+        file: the path, where it is a file.
+    """
+
+    servers: str
+    properties: dict[str, str]
+    file: Path | None
+
+    def require(self) -> None:
+        """For a command that only reads: refuse a file that is not there, instead of making an empty one."""
+        if self.file is not None and not self.file.exists():
+            raise Failed(
+                f"{self.file} does not exist. Name a sandbox file with --file or a cluster with --bootstrap, or start "
+                f"with: sandbox up {self.file}",
+                Status.FILE_REFUSED,
+            )
+
+    def admin(self) -> "AdminClient":
+        """An admin client."""
+        from sandbox.client import AdminClient
+
+        return AdminClient(self._config({}))
+
+    def producer(self, **more: Any) -> "Producer":
+        """A producer; `more` is librdkafka's configuration with _ for dots."""
+        from sandbox.client import Producer
+
+        return Producer(self._config({"message.max.bytes": _MESSAGE_MAX_BYTES, **_dotted(more)}))
+
+    def consumer(self, **more: Any) -> "Consumer":
+        """A consumer; `more` is librdkafka's configuration with _ for dots."""
+        from sandbox.client import Consumer
+
+        settings = {
+            "group.id": "sandbox-command-line",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "fetch.queue.backoff.ms": 10,
+        }
+        return Consumer(self._config({**settings, **_dotted(more)}))
+
+    def _config(self, more: dict[str, Any]) -> dict[str, Any]:
+        # librdkafka's own log lines are for programs; a command says what went wrong in its own words.
+        quiet = {"log_level": 0, "error_cb": _say_once()}
+        return {"bootstrap.servers": self.servers, "client.id": "sandbox", **quiet, **more, **self.properties}
+
+
+def _dotted(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name.replace("_", "."): value for name, value in settings.items()}
+
+
+def _say_once() -> Callable[[Any], None]:
+    said: set[str] = set()
+
+    def say(error: Any) -> None:
+        # The last of these names all of them; the calls that fail for the others report them by themselves.
+        if error.name() == "_ALL_BROKERS_DOWN" and error.name() not in said:
+            said.add(error.name())
+            click.echo(f"Warning: {kafka_text(error)}", err=True)
+
+    return say
+
+
+def target_options(command: F) -> F:
+    """Give a command --file, --bootstrap and -X, and the argument `target`."""
+
+    @wraps(command)
+    def with_target(
+        *args: Any, file: str | None, bootstrap: str | None, properties: tuple[str, ...], **more: Any
+    ) -> Any:
+        if file is not None and bootstrap is not None:
+            raise click.UsageError("--file and --bootstrap exclude each other")
+        if file is None and bootstrap is None:
+            file, bootstrap = os.environ.get("SANDBOX_FILE"), os.environ.get("SANDBOX_BOOTSTRAP")
+            if file and bootstrap:
+                raise click.UsageError("SANDBOX_FILE and SANDBOX_BOOTSTRAP exclude each other: unset one")
+        pairs = dict(_pair(pair) for pair in properties)
+        return command(*args, target=_target(file or None, bootstrap or None, pairs), **more)
+
+    file_text = f"The sandbox file [env: SANDBOX_FILE, else {DEFAULT_FILE}]."
+    decorated: Any = with_target
+    for option in (
+        click.option("-X", "properties", multiple=True, metavar="KEY=VALUE", help="A property of librdkafka."),
+        click.option("--bootstrap", "-b", metavar="HOST:PORT", help="A Kafka cluster [env: SANDBOX_BOOTSTRAP]."),
+        click.option("--file", "-f", metavar="PATH", help=file_text),
+    ):
+        decorated = option(decorated)
+    result: F = decorated
+    return result
+
+
+def _target(file: str | None, bootstrap: str | None, properties: dict[str, str]) -> Target:
+    if bootstrap is not None:
+        return Target(bootstrap, properties, None)
+    from sandbox.client import sandbox_file
+
+    name = file or DEFAULT_FILE
+    # What --file names is a file, whatever it looks like.
+    path = sandbox_file(name) if name.lower().startswith("sqlite:") else Path(name).expanduser()
+    return Target(f"sqlite:{path.absolute() if path else name}", properties, path)
+
+
+def _pair(pair: str) -> tuple[str, str]:
+    key, equals, value = pair.partition("=")
+    if not equals or not key:
+        raise click.BadParameter(f"{pair!r} is not KEY=VALUE", param_hint="-X")
+    return key, value
+
+
+def json_option(command: F) -> F:
+    """Give a command --json, and the argument `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Write JSON, one object per line.")(command)

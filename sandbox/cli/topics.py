@@ -1,0 +1,171 @@
+"""`sandbox topics`: list, create, describe, delete."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sandbox.cli.display import printable, show_json, show_rows
+from sandbox.cli.target import TIMEOUT_S, Target, json_option, target_options
+
+if TYPE_CHECKING:
+    from sandbox.cli.log_offsets import Place
+
+
+@click.group()
+def topics() -> None:
+    """List, create, describe and delete topics."""
+
+
+@topics.command("list")
+@click.option("--internal", is_flag=True, help="Internal topics too (their names begin with __).")
+@json_option
+@target_options
+def list_topics(internal: bool, as_json: bool, target: Target) -> None:
+    """List the topics, with how many partitions and events they have."""
+    from sandbox.cli.log_offsets import ranges
+
+    target.require()
+    admin = target.admin()
+    found = admin.list_topics(timeout=TIMEOUT_S).topics
+    names = [name for name in sorted(found) if internal or not name.startswith("__")]
+    spans = ranges(admin, [(name, partition) for name in names for partition in found[name].partitions])
+    rows = [
+        {
+            "topic": name,
+            "partitions": len(found[name].partitions),
+            "events": sum(end - start for (topic, _), (start, end) in spans.items() if topic == name),
+        }
+        for name in names
+    ]
+    show_rows(("topic", "partitions", "events"), rows, as_json=as_json, empty="There are no topics.")
+
+
+@topics.command(
+    epilog="""\b
+Examples:
+  sandbox topics create orders --partitions 6
+  sandbox topics create users --config cleanup.policy=compact"""
+)
+@click.argument("topic")
+@click.option(
+    "--partitions", "-p", type=click.IntRange(min=1), help="How many; num.partitions of the broker if absent."
+)
+@click.option("--replication-factor", type=click.IntRange(min=1), help="For a cluster; its default if absent.")
+@click.option("--config", "-c", "settings", multiple=True, metavar="KEY=VALUE", help="A setting, any number of them.")
+@json_option
+@target_options
+def create(
+    topic: str,
+    partitions: int | None,
+    replication_factor: int | None,
+    settings: tuple[str, ...],
+    as_json: bool,
+    target: Target,
+) -> None:
+    """Create TOPIC."""
+    from sandbox.cli.log_offsets import places_of
+
+    values = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(f"{setting!r} is not KEY=VALUE", param_hint="--config")
+        values[key] = value
+    admin = target.admin()
+    create_topic(admin, topic, partitions, replication_factor, values)
+    made = len(places_of(admin, topic))
+    if as_json:
+        show_json({"topic": topic, "partitions": made})
+    else:
+        click.echo(f"Created {topic} with {made} partition{'s' if made != 1 else ''}.")
+
+
+def create_topic(
+    admin: Any, topic: str, partitions: int | None, replication_factor: int | None, settings: dict[str, str]
+) -> None:
+    """Create a topic and wait until it is there; None leaves a number to the broker."""
+    from sandbox.cli.log_offsets import KAFKA_ADMIN
+
+    new = KAFKA_ADMIN.NewTopic(topic, partitions or -1, replication_factor or -1, config=settings)
+    admin.create_topics([new], operation_timeout=TIMEOUT_S)[topic].result()
+
+
+@topics.command()
+@click.argument("topic")
+@json_option
+@target_options
+def describe(topic: str, as_json: bool, target: Target) -> None:
+    """Show the partitions of TOPIC and the settings that were changed for it."""
+    from sandbox.cli.log_offsets import places_of, ranges
+
+    target.require()
+    admin = target.admin()
+    spans = ranges(admin, places_of(admin, topic))
+    rows = _partition_rows(admin.list_topics(timeout=TIMEOUT_S).topics[topic].partitions, spans)
+    settings = _changed_settings(admin, topic)
+    if as_json:
+        show_json(
+            {"topic": topic, "events": sum(row["events"] for row in rows), "partitions": rows, "settings": settings}
+        )
+        return
+    events = sum(row["events"] for row in rows)
+    click.echo(f"{topic}: {len(rows)} partitions, {events} events")
+    for name, value in settings.items():
+        click.echo(f"{name} = {printable(str(value))}")
+    columns = ("partition", "start", "end", "events", "leader", "replicas", "isr")
+    shown = [{**row, "replicas": _numbers(row["replicas"]), "isr": _numbers(row["isr"])} for row in rows]
+    show_rows(columns, shown, as_json=False, empty="It has no partitions.")
+
+
+def _partition_rows(partitions: Any, spans: "dict[Place, tuple[int, int]]") -> list[dict[str, Any]]:
+    return [
+        {
+            "partition": partition,
+            "start": start,
+            "end": end,
+            "events": end - start,
+            "leader": partitions[partition].leader,
+            "replicas": list(partitions[partition].replicas),
+            "isr": list(partitions[partition].isrs),
+        }
+        for (_, partition), (start, end) in spans.items()
+    ]
+
+
+def _changed_settings(admin: Any, topic: str) -> dict[str, str | None]:
+    from sandbox.cli.log_offsets import KAFKA_ADMIN
+
+    resource = KAFKA_ADMIN.ConfigResource(KAFKA_ADMIN.ResourceType.TOPIC, topic)
+    found = admin.describe_configs([resource], request_timeout=TIMEOUT_S)[resource].result()
+    changed = KAFKA_ADMIN.ConfigSource.DYNAMIC_TOPIC_CONFIG.value
+    return {name: entry.value for name, entry in sorted(found.items()) if entry.source == changed}
+
+
+def _numbers(found: list[int]) -> str:
+    return ", ".join(map(str, found))
+
+
+@topics.command()
+@click.argument("names", metavar="TOPIC...", nargs=-1, required=True)
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@json_option
+@target_options
+def delete(names: tuple[str, ...], yes: bool, as_json: bool, target: Target) -> None:
+    """Delete topics, with all their events."""
+    from sandbox.cli.log_offsets import places_of, ranges
+
+    target.require()
+    if as_json and not yes:
+        raise click.UsageError("--json does not ask: add --yes")
+    admin = target.admin()
+    places = [place for name in names for place in places_of(admin, name)]
+    events = sum(end - start for start, end in ranges(admin, places).values())
+    if not yes:
+        click.confirm(f"Delete {', '.join(names)} with {events} events?", abort=True)
+    deletions = admin.delete_topics(list(names), operation_timeout=TIMEOUT_S)
+    for name in names:
+        deletions[name].result()
+        if as_json:
+            show_json({"topic": name, "deleted": True})
+        else:
+            click.echo(f"Deleted {name}.")
