@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PYTEST_OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check format bench bench-quick screenshots wheel tools clean
+.PHONY: help up test check format bench bench-quick docs screenshots wheel tools clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
@@ -57,6 +57,9 @@ bench: $(VENV)/.develops ## measure the figures that the README quotes
 
 bench-quick: $(VENV)/.develops ## the same, smaller
 	$(BIN)/python -m benchmarks --quick
+
+docs: $(VENV)/.develops ## write docs/protocol.md from the tables in the code
+	$(BIN)/python docs/make_protocol.py
 
 screenshots: $(VENV)/.develops tools ## take the README's screenshots anew
 	$(BIN)/python docs/screenshots.py

@@ -1,0 +1,121 @@
+"""The Flask application: one blueprint for each noun, and what is true of every answer."""
+
+import hashlib
+from collections.abc import Collection
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, current_app, request
+from htmx_flask import Htmx
+from werkzeug.exceptions import HTTPException
+
+from sandbox.errors import BrokerError
+from sandbox.version import __version__
+from sandbox.web import groups, guard, messages, page, produce, shell, snippets, topics, words
+from sandbox.web.assets import asset_folder
+from sandbox.web.backend import Backend
+from sandbox.web.payload import describe, header_name
+
+BODY_MAX_BYTES = 32 * 1024 * 1024
+NOT_FOUND = ("UNKNOWN_TOPIC_OR_PARTITION", "GROUP_ID_NOT_FOUND", "OFFSET_OUT_OF_RANGE", "RESOURCE_NOT_FOUND")
+
+
+def create_app(backend: Backend, *, hosts: Collection[str] = ()) -> Flask:
+    """Make the application.
+
+    Args:
+        backend: the sandbox to show.
+        hosts: addresses that the server listens on, beside the loopback's.
+    """
+    app = Flask("sandbox", template_folder=str(asset_folder("templates")), static_folder=str(asset_folder("static")))
+    app.config.update(
+        MAX_CONTENT_LENGTH=BODY_MAX_BYTES, MAX_FORM_MEMORY_SIZE=BODY_MAX_BYTES, SEND_FILE_MAX_AGE_DEFAULT=86400
+    )
+    app.extensions["backend"] = backend
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    Htmx(app)
+    for blueprint in (topics.blueprint, messages.blueprint, produce.blueprint, groups.blueprint, shell.blueprint):
+        app.register_blueprint(blueprint)
+    _guard(app, hosts)
+    _words(app)
+    app.register_error_handler(BrokerError, _refused)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _failed)
+    return app
+
+
+def _guard(app: Flask, hosts: Collection[str]) -> None:
+    @app.before_request
+    def check() -> tuple[str, int] | None:
+        reason = guard.host_refused(request.host, hosts)
+        if reason is None and request.method not in guard.SAFE_METHODS:
+            reason = guard.origin_refused({name.lower(): value for name, value in request.headers})
+        return (reason, 403) if reason else None
+
+    @app.after_request
+    def protect(response: Response) -> Response:
+        response.headers.update(guard.HEADERS)
+        return response
+
+
+def _words(app: Flask) -> None:
+    static = Path(app.static_folder or "")
+
+    @cache
+    def asset(name: str) -> str:
+        digest = hashlib.sha256((static / name).read_bytes()).hexdigest()[:12]
+        return f"/static/{name}?v={digest}"
+
+    for function in (words.number, words.size, words.at, words.clock, words.ago, words.duration, words.plural):
+        app.jinja_env.filters[function.__name__] = function
+    app.jinja_env.filters["payload"] = describe
+    app.jinja_env.filters["header_name"] = lambda name: describe(header_name(name))
+    app.jinja_env.globals.update(
+        asset=asset,
+        demo=page.demo,
+        group_address=page.group_address,
+        snippet=snippets.snippet,
+        version=__version__,
+        zone=words.ZONE,
+        theme=shell.theme,
+    )
+
+
+def _answer(status: int, title: str, text: str, code: str = "", **more: Any) -> Response:
+    if request.path.endswith(".json"):
+        answer = page.data({"error": code or title, "message": text})
+        answer.status_code = status
+        return answer
+    if page.by_htmx() and not page.is_live():
+        return page.fragment("shell/_refusal.html", status, title=title, text=text, code=code)
+    return page.page("shell/error", page.ALL, status, title=title, text=text, code=code, **more)
+
+
+def _refused(error: BrokerError) -> Response:
+    name = error.error.name
+    missing = name in NOT_FOUND
+    status = 404 if missing else 409 if name in ("TOPIC_ALREADY_EXISTS", "NON_EMPTY_GROUP") else 400
+    return _answer(status, error.error.text.rstrip("."), error.detail, name)
+
+
+def _http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    if status in range(300, 400):
+        return Response("", status, headers=list(error.get_headers()))
+    titles = {404: "There is no such page", 413: "That is too large", 405: "That is not done here"}
+    texts = {
+        404: f"Nothing lives at {request.path}. Start from Topics or Groups, or search for a name.",
+        413: f"The page takes at most {words.size(BODY_MAX_BYTES)} at once. Use the command line for larger input.",
+        405: f"{request.path} does not take {request.method}.",
+    }
+    return _answer(status, titles.get(status, error.name), texts.get(status, error.description or error.name))
+
+
+def _failed(error: Exception) -> Response:
+    cause = f"{type(error).__name__}: {error}"
+    current_app.logger.exception("the page %s failed", request.path)
+    try:
+        return _answer(500, "The page failed", f"This is a defect of the sandbox, not of your program. {cause}")
+    except Exception:
+        return Response(f"The sandbox cannot be read: {cause}\n", 500, content_type="text/plain; charset=utf-8")

@@ -1,0 +1,22 @@
+"""Where the templates and the static files lie."""
+
+from pathlib import Path
+
+
+def asset_folder(name: str) -> Path:
+    """Find a folder of assets: in the package (an installed wheel), else at the root of the project (a checkout).
+
+    Args:
+        name: "templates" or "static".
+
+    Returns:
+        The folder, which exists.
+
+    Raises:
+        FileNotFoundError: it lies in neither place, so the installation is not complete.
+    """
+    package = Path(__file__).resolve().parent
+    for folder in (package / name, package.parents[1] / name):
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError(f"the folder {name!r} is missing: install the package again")

@@ -1,0 +1,154 @@
+"""The bytes of a key, a value or a header, told apart and shown as they are.
+
+null, empty and missing are three things. Bytes that are not UTF-8 are shown in hex, with the reason.
+"""
+
+import base64
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+from sandbox.web.json_text import json_error, pretty_markup
+
+SHOWN_MAX = 64 * 1024
+"""Characters of a value (bytes, in hex) that are shown before *show all*."""
+HEX_MAX = 4096
+CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if code not in (9, 10)} | {127: 0x2421}
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What a person sees of some bytes.
+
+    Attributes:
+        kind: "null", "empty", "json", "text" or "bytes".
+        size_bytes: how long it is.
+        preview: one line for a table.
+        reason: for "bytes": why it is not text, and what it looks like; else None.
+        control: True where the text holds control characters, which are shown as pictures.
+    """
+
+    kind: str
+    size_bytes: int
+    preview: str
+    reason: str | None = None
+    control: bool = False
+
+
+def json_value(data: bytes | None) -> object:
+    """Bytes in JSON: null for None, a string where they are UTF-8, else `{"base64": ...}`."""
+    if data is None:
+        return None
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(data).decode()}
+
+
+def header_name(name: str) -> bytes:
+    """The bytes of a header's name, which an `Event` keeps with `surrogateescape`."""
+    return name.encode("utf-8", "surrogateescape")
+
+
+def visible(text: str) -> str:
+    """A text with pictures in place of control characters, which a browser would drop."""
+    return text.translate(CONTROL_PICTURES)
+
+
+def _undecodable(data: bytes, error: UnicodeDecodeError) -> str:
+    reason = f"not UTF-8: byte 0x{data[error.start]:02x} at position {error.start} ({error.reason})"
+    if len(data) > 5 and data[0] == 0:
+        reason += f"; may be framed by a schema registry, schema id {int.from_bytes(data[1:5], 'big')}"
+    return reason
+
+
+def _line(text: str, length: int) -> str:
+    head = " ".join(text[: length * 2].split())
+    return visible(head if len(head) <= length and len(text) <= length * 2 else head[:length] + "…")
+
+
+def describe(data: bytes | None, length: int = 140) -> Payload:
+    """Tell what the bytes are.
+
+    Args:
+        data: the bytes, or None for null.
+        length: characters of the preview.
+    """
+    if data is None:
+        return Payload("null", 0, "null")
+    if data == b"":
+        return Payload("empty", 0, "empty")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        head = data[: length // 3].hex(" ")
+        return Payload("bytes", len(data), head + (" …" if len(data) > length // 3 else ""), _undecodable(data, error))
+    looks = text.lstrip()[:1] in ("{", "[")
+    control = any(code in text for code in map(chr, CONTROL_PICTURES))
+    return Payload("json" if looks else "text", len(data), _line(text, length), None, control)
+
+
+def hex_dump(data: bytes, limit: int | None = HEX_MAX) -> str:
+    """Lines of offset, sixteen bytes and their ASCII.
+
+    Args:
+        limit: bytes shown; None for all.
+    """
+    lines = []
+    shown = data if limit is None else data[:limit]
+    for start in range(0, len(shown), 16):
+        row = shown[start : start + 16]
+        left, right = row[:8].hex(" "), row[8:].hex(" ")
+        ascii_text = "".join(chr(byte) if 32 <= byte < 127 else "·" for byte in row)
+        lines.append(f"{start:08x}  {left:<23}  {right:<23}  {ascii_text}")
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Some bytes in one of the three views.
+
+    Attributes:
+        view: "pretty", "raw" or "hex": the one that is shown, which may not be the one asked for.
+        body: safe HTML for a `<pre>`.
+        cut: how many characters (bytes, in hex) were left out.
+        note: a sentence about what is shown, or None.
+    """
+
+    view: str
+    body: Markup
+    cut: int
+    note: str | None
+
+
+def show(data: bytes, view: str = "pretty", *, whole: bool = False) -> Shown:
+    """Lay the bytes out.
+
+    Args:
+        view: "pretty" (JSON laid out, other text as it is), "raw" or "hex".
+        whole: True to show all of a long value.
+    """
+    payload = describe(data)
+    if view == "hex" or payload.kind == "bytes":
+        limit = None if whole else HEX_MAX
+        cut = 0 if whole else max(0, len(data) - HEX_MAX)
+        return Shown("hex", escape(hex_dump(data, limit)), cut, payload.reason)
+    text = data.decode()
+    notes = []
+    if payload.control:
+        notes.append("control characters are shown as pictures; the download has the exact bytes")
+    cut = 0 if whole else max(0, len(text) - SHOWN_MAX)
+    if view == "raw":
+        return Shown("raw", escape(visible(text[: len(text) - cut])), cut, _sentence(notes))
+    error = json_error(text) if payload.kind == "json" else "not JSON"
+    if error is None and not cut:
+        return Shown("pretty", pretty_markup(text), 0, _sentence(notes))
+    if error is not None and payload.kind == "json":
+        notes.append(f"looks like JSON, but is not: {error}")
+    elif error is None:
+        notes.append("shown as stored, because it is long")
+    return Shown("pretty", escape(visible(text[: len(text) - cut])), cut, _sentence(notes))
+
+
+def _sentence(notes: list[str]) -> str | None:
+    return "; ".join(notes) or None

@@ -1,0 +1,251 @@
+// What the page does in the browser. Everything else is HTML: without this file the pages, links and forms still work.
+"use strict";
+
+(function () {
+  const byId = (id) => document.getElementById(id);
+  document.documentElement.classList.add("scripts");
+
+  // The pill: Live, Paused (N new), Reconnecting, Stopped.
+  const pill = byId("pill");
+  let socket = null;
+  let paused = false;
+  let mark = 0;
+  let tries = 0;
+  const STOPPED_AFTER = 6;
+
+  function say(state, text) {
+    if (pill.dataset.state !== state) pill.dataset.state = state;
+    if (pill.lastElementChild.textContent !== text) pill.lastElementChild.textContent = text;
+    pill.setAttribute("aria-pressed", String(paused));
+    pill.title = paused ? "Press to go on (l)" : state === "live" ? "Press to pause (l)" : "";
+  }
+  const markOf = (html) => Number((/ data-mark="(\d+)"/.exec(html) || [0, 0])[1]);
+
+  function toggle() {
+    if (pill.hidden) return;
+    if (pill.dataset.state === "stopped") return location.reload();
+    paused = !paused;
+    if (paused) {
+      const live = byId("live");
+      mark = Number((live && live.dataset.mark) || 0);
+      say("paused", "Paused");
+    } else {
+      say(socket ? "live" : "reconnecting", socket ? "Live" : "Reconnecting");
+      if (socket) socket.send("whole");
+    }
+  }
+  pill.hidden = !byId("socket");
+  pill.addEventListener("click", toggle);
+
+  htmx.config.wsReconnectDelay = (count) => Math.min(200 * 2 ** count, 5000);
+  document.body.addEventListener("htmx:wsOpen", (event) => {
+    socket = event.detail.socketWrapper;
+    tries = 0;
+    say(paused ? "paused" : "live", paused ? "Paused" : "Live");
+  });
+  document.body.addEventListener("htmx:wsClose", () => {
+    socket = null;
+    tries += 1;
+    if (tries > STOPPED_AFTER) say("stopped", "Stopped");
+    else if (!paused) say("reconnecting", "Reconnecting");
+  });
+  document.body.addEventListener("htmx:wsBeforeMessage", (event) => {
+    if (!paused) return;
+    event.preventDefault();
+    const fresh = markOf(event.detail.message) - mark;
+    say("paused", fresh > 0 ? `Paused (${fresh.toLocaleString("en")} new)` : "Paused");
+    if (socket) socket.send("ok");
+  });
+  document.body.addEventListener("htmx:wsAfterMessage", (event) => {
+    if (socket) socket.send("ok");
+    keepOrder(event.detail.message);
+    announce();
+    document.dispatchEvent(new CustomEvent("sandbox:live"));
+  });
+
+  // One polite announcement at most every five seconds, and only of what differs.
+  let announced = "";
+  let announceTimer = 0;
+  function announce() {
+    if (announceTimer) return;
+    announceTimer = setTimeout(() => {
+      announceTimer = 0;
+      const text = (byId("live") || { dataset: {} }).dataset.announce || "";
+      if (text !== announced) byId("announce").textContent = announced = text;
+    }, 5000);
+  }
+
+  // An opened row is left alone by swaps: its event cannot change, and someone is reading it.
+  const isOpen = (node) => node instanceof Element && node.classList.contains("is-open");
+  Idiomorph.defaults.callbacks.beforeNodeMorphed = (node) => !isOpen(node);
+  Idiomorph.defaults.callbacks.beforeNodeRemoved = (node) => !isOpen(node);
+  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
+    !(name === "open" && node.nodeName === "DETAILS") && !(name === "title" && node.nodeName === "TIME");
+
+  // An opened row that has left the page's newest stays for its reader, below them: it is older than all of them.
+  function keepOrder(html) {
+    const gone = [...document.querySelectorAll("tbody.is-open")].filter((row) => !html.includes(`id="${row.id}"`));
+    const rows = gone.length ? gone[0].parentNode.tBodies : [];
+    if (gone.every((row, index) => rows[rows.length - gone.length + index] === row)) return;
+    const focused = document.activeElement;
+    gone.forEach((row) => row.parentNode.append(row));
+    if (gone.some((row) => row.contains(focused))) focused.focus({ preventScroll: true });
+  }
+
+  function shut(row) {
+    row.classList.remove("is-open");
+    row.querySelector(".detail > td").replaceChildren();
+    row.querySelector("a.open").setAttribute("aria-expanded", "false");
+  }
+  document.body.addEventListener("htmx:beforeRequest", (event) => {
+    const link = event.target.closest("a.open");
+    const row = link && link.closest("tbody.event");
+    if (row && row.classList.contains("is-open")) {
+      event.preventDefault();
+      shut(row);
+    }
+  });
+  document.body.addEventListener("htmx:afterSwap", (event) => {
+    const row = event.detail.target.closest && event.detail.target.closest("tbody.event");
+    if (row && event.detail.target.matches(".detail > td")) {
+      row.classList.add("is-open");
+      row.querySelector("a.open").setAttribute("aria-expanded", "true");
+    }
+  });
+  document.addEventListener("click", (event) => {
+    const row = event.target.closest(".messages .event > tr:first-child");
+    if (!row || event.target.closest("a, button, input") || String(getSelection())) return;
+    row.querySelector("a.open").click();
+  });
+
+  // A refusal is worth showing although it has an error status.
+  document.body.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.xhr.status >= 400 && event.detail.xhr.status < 600) event.detail.shouldSwap = true;
+  });
+
+  // Copy.
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest(".copy");
+    if (!button) return;
+    let text = button.dataset.copyText || "";
+    if (button.dataset.absolute) text = new URL(text, location.href).href;
+    if (button.dataset.copy) text = document.querySelector(button.dataset.copy).textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const area = document.createElement("textarea");
+      area.value = text;
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+      button.focus();
+    }
+    const label = button.textContent;
+    if (button.dataset.done) return;
+    button.dataset.done = "1";
+    button.textContent = "Copied";
+    setTimeout(() => { delete button.dataset.done; button.textContent = label; }, 1200);
+  });
+
+  // Relative time, on hover and on focus.
+  function ago(ms) {
+    const past = Date.now() - ms;
+    const steps = [[86400000, "d"], [3600000, "h"], [60000, "min"], [1000, "s"]];
+    const [size, unit] = steps.find(([size]) => Math.abs(past) >= size) || [1, "ms"];
+    return past >= 0 ? `${Math.floor(past / size)} ${unit} ago` : `in ${Math.floor(-past / size)} ${unit}`;
+  }
+  document.addEventListener("pointerover", (event) => {
+    const time = event.target.closest && event.target.closest("time[data-ms]");
+    if (time) time.title = ago(Number(time.dataset.ms));
+  });
+
+  // Theme: at once, without a page load.
+  const theme = byId("theme");
+  theme.addEventListener("click", (event) => {
+    event.preventDefault();
+    const order = ["auto", "light", "dark"];
+    const now = theme.value;
+    const next = order[(order.indexOf(now) + 1) % 3];
+    document.cookie = `theme=${now}; path=/; max-age=31536000; samesite=strict`;
+    document.documentElement.dataset.theme = now;
+    document.querySelector('meta[name="color-scheme"]').content = now === "auto" ? "light dark" : now;
+    theme.querySelector(".theme-word").textContent = now;
+    theme.value = next;
+    theme.title = `Theme: ${now}. Press for ${next}.`;
+    document.dispatchEvent(new CustomEvent("sandbox:theme"));
+  });
+
+  // Keys.
+  const dialog = byId("keys");
+  byId("keys-button").hidden = false;
+  byId("keys-button").addEventListener("click", () => dialog.showModal());
+  let prefix = "";
+  const typing = (node) => node.matches("input, textarea, select, [contenteditable]");
+  function step(by) {
+    const rows = [...document.querySelectorAll("main a.row")].filter((link) => link.offsetParent);
+    if (!rows.length) return;
+    const at = rows.indexOf(document.activeElement);
+    const to = rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.max(0, Math.min(rows.length - 1, at + by))];
+    to.focus();
+    to.scrollIntoView({ block: "nearest" });
+  }
+  const actions = {
+    "/": () => byId("search").focus(),
+    "g t": () => location.assign("/"),
+    "g g": () => location.assign("/groups"),
+    p: () => {
+      const live = byId("live");
+      const topic = live && live.dataset.topic;
+      location.assign(topic ? `/topics/${topic}/produce` : "/produce");
+    },
+    l: toggle,
+    j: () => step(1),
+    k: () => step(-1),
+    "?": () => dialog.showModal(),
+  };
+  document.addEventListener("keydown", (event) => {
+    const node = event.target;
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && node.form && node.form.id === "produce-form") {
+      event.preventDefault();
+      node.form.requestSubmit();
+      return;
+    }
+    if (event.key === "Escape") {
+      byId("found").replaceChildren();
+      if (node.id === "search") node.blur();
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(node) || dialog.open) return;
+    const key = prefix ? `${prefix} ${event.key}` : event.key;
+    prefix = "";
+    if (event.key === "g" && key === "g") prefix = "g";
+    else if (actions[key]) {
+      event.preventDefault();
+      actions[key]();
+    }
+  });
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest(".search")) byId("found").replaceChildren();
+  });
+
+  // Small things of single pages.
+  const topicSelect = byId("produce-topic");
+  if (topicSelect) {
+    topicSelect.addEventListener("change", () => {
+      const number = document.querySelector('#produce-form [name="partition"]');
+      number.removeAttribute("max");
+    });
+  }
+  const to = byId("reset-to");
+  if (to) {
+    const at = byId("reset-at");
+    const fit = () => {
+      const hint = to.selectedOptions[0].dataset.hint;
+      at.hidden = !hint;
+      at.querySelector("input").placeholder = hint;
+    };
+    to.addEventListener("change", fit);
+    fit();
+  }
+})();

@@ -1,0 +1,65 @@
+"""The live part of a page is what the page shows, and changes only when it must."""
+
+import re
+
+from flask import Flask
+from flask.testing import FlaskClient
+
+from sandbox.description import Change
+from sandbox.sandbox import Sandbox
+from sandbox.web.live import render_view
+from sandbox.web.page import Interest
+
+
+def _change(topics: set[str], groups: set[str]) -> Change:
+    return Change("events", frozenset(topics), frozenset(groups), 0)
+
+
+def test_a_view_is_rendered_as_parts_to_swap(app: Flask, page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("t", partitions=1)
+    box.append("t", "hello")
+    rendered = render_view(app, "/topics/t/messages")
+    assert '<section id="live" class="events" hx-swap-oob="morph"' in rendered.html
+    assert "<html" not in rendered.html
+    assert 'id="m-0-0"' in rendered.html
+    in_page = re.findall(r'<tbody id="m-0-0".*?</tbody>', page.get("/topics/t/messages").text, re.S)
+    assert in_page == re.findall(r'<tbody id="m-0-0".*?</tbody>', rendered.html, re.S)
+
+
+def test_a_view_that_did_not_change_is_rendered_the_same(app: Flask, box: Sandbox) -> None:
+    box.create_topic("t", partitions=1)
+    box.append("t", "hello")
+    for view in ("/", "/topics/t", "/groups"):
+        assert render_view(app, view).print == render_view(app, view).print
+
+
+def test_a_page_hears_only_of_what_it_shows(app: Flask, box: Sandbox) -> None:
+    box.create_topic("t", partitions=1)
+    box.create_topic("other", partitions=1)
+    box.commit("g", "t", 0, 0)
+    group = render_view(app, "/groups/g").interest
+    assert group.concerns(_change({"t"}, set()))
+    assert group.concerns(_change(set(), {"g"}))
+    assert not group.concerns(_change({"other"}, {"h"}))
+    assert render_view(app, "/").interest.concerns(_change({"new"}, set()))
+    assert not render_view(app, "/help").interest.concerns(_change({"t"}, {"g"}))
+
+
+def test_an_interest_in_everything_still_needs_something_to_happen() -> None:
+    assert not Interest(None, None).concerns(_change(set(), set()))
+
+
+def test_a_topic_that_is_deleted_under_an_open_page_becomes_its_error(app: Flask, box: Sandbox) -> None:
+    box.create_topic("t", partitions=1)
+    box.delete_topic("t")
+    rendered = render_view(app, "/topics/t/messages")
+    assert 'id="live"' in rendered.html
+    assert "UNKNOWN_TOPIC_OR_PARTITION" in rendered.html
+    assert rendered.interest.concerns(_change({"t"}, set()))
+
+
+def test_a_view_that_is_no_page_is_never_sent(app: Flask, box: Sandbox) -> None:
+    box.create_topic("t", partitions=1)
+    box.append("t", "x")
+    for view in ("/topics.json", "/static/app.js", "/topics.csv", "/topics/t/0/0/value"):
+        assert render_view(app, view).html == ""
