@@ -2,17 +2,18 @@
 
 import hashlib
 from collections.abc import Collection
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, current_app, g, request
 from htmx_flask import Htmx
 from werkzeug.exceptions import HTTPException
 
 from sandbox.errors import BrokerError
 from sandbox.version import __version__
-from sandbox.web import groups, guard, messages, page, produce, shell, snippets, topics, words
+from sandbox.web import cluster, groups, guard, messages, page, produce, shell, snippets, topics, words
 from sandbox.web.assets import asset_folder
 from sandbox.web.backend import Backend
 from sandbox.web.payload import describe, header_name
@@ -35,9 +36,10 @@ def create_app(backend: Backend, *, hosts: Collection[str] = ()) -> Flask:
     app.extensions["backend"] = backend
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     Htmx(app)
-    for blueprint in (topics.blueprint, messages.blueprint, produce.blueprint, groups.blueprint, shell.blueprint):
-        app.register_blueprint(blueprint)
+    for noun in (topics, messages, produce, groups, cluster, shell):
+        app.register_blueprint(noun.blueprint)
     _guard(app, hosts)
+    _one_view(app, backend)
     _words(app)
     app.register_error_handler(BrokerError, _refused)
     app.register_error_handler(HTTPException, _http_error)
@@ -50,13 +52,29 @@ def _guard(app: Flask, hosts: Collection[str]) -> None:
     def check() -> tuple[str, int] | None:
         reason = guard.host_refused(request.host, hosts)
         if reason is None and request.method not in guard.SAFE_METHODS:
-            reason = guard.origin_refused({name.lower(): value for name, value in request.headers})
+            headers = {name.lower(): value for name, value in request.headers}
+            reason = guard.origin_refused(headers) or guard.program_refused(request.path, headers)
         return (reason, 403) if reason else None
 
     @app.after_request
     def protect(response: Response) -> Response:
         response.headers.update(guard.HEADERS)
         return response
+
+
+def _one_view(app: Flask, backend: Backend) -> None:
+    """All figures of a page come from one read transaction."""
+
+    @app.before_request
+    def begin() -> None:
+        if request.method in guard.SAFE_METHODS and not request.path.startswith("/static/"):
+            g.view = ExitStack()
+            g.view.enter_context(backend.one_view())
+
+    @app.teardown_request
+    def end(error: BaseException | None) -> None:
+        if "view" in g:
+            g.pop("view").close()
 
 
 def _words(app: Flask) -> None:
@@ -74,6 +92,7 @@ def _words(app: Flask) -> None:
     app.jinja_env.globals.update(
         asset=asset,
         demo=page.demo,
+        faults_in_force=page.faults_in_force,
         group_address=page.group_address,
         snippet=snippets.snippet,
         version=__version__,

@@ -1,12 +1,17 @@
 """What the page asks of a sandbox. `sandbox.sandbox.Sandbox` has all of it; the tests have a small one in memory."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Protocol
 
+from sandbox.broker.faults import Fault, Hit
 from sandbox.description import (
+    BrokerDescription,
     Change,
+    ClientDescription,
     GroupDescription,
     LagPoint,
+    LeaderMove,
     MessagePage,
     MessageQuery,
     Overview,
@@ -34,8 +39,91 @@ class DemoSwitch(Protocol):
         """Stop it, and delete its topics and groups."""
 
 
+class Brokers(Protocol):
+    """The simulated brokers: `backend.cluster`."""
+
+    def brokers(self) -> tuple[BrokerDescription, ...]:
+        """Every broker, up or down."""
+
+    def clients(self) -> tuple[ClientDescription, ...]:
+        """Every open connection of a Kafka client."""
+
+    def coordinator(self, key: str) -> int:
+        """The broker that coordinates a group, -1 where none is up."""
+
+    def preview(self, broker: int) -> tuple[LeaderMove, ...]:
+        """The leaders that `stop` would move, or `start` where the broker is down."""
+
+    def stop(self, broker: int) -> None:
+        """Stop a broker."""
+
+    def start(self, broker: int) -> None:
+        """Start it again."""
+
+    def move_leader(self, topic: str, partition: int, broker: int) -> None:
+        """Make a broker the leader of a partition."""
+
+    def prefer_leaders(self) -> int:
+        """Give every partition back to the first of its replicas; how many moved."""
+
+
+class Injected(Protocol):
+    """What `inject` gives back."""
+
+    @property
+    def fault(self) -> Fault:
+        """The fault that began."""
+
+
+class FaultList(Protocol):
+    """What is made to go wrong: `backend.faults`."""
+
+    @property
+    def apis(self) -> tuple[str, ...]:
+        """Kafka's names of the APIs that a fault can hit."""
+
+    def inject(
+        self,
+        api: str | None = None,
+        *,
+        topic: str | None = None,
+        client_id: str | None = None,
+        broker: int | None = None,
+        latency_ms: int = 0,
+        error: str | None = None,
+        drop: bool = False,
+        throttle_ms: int = 0,
+        probability: float = 1.0,
+        times: int | None = None,
+    ) -> Injected:
+        """Let requests go wrong from now on."""
+
+    def remove(self, id: int) -> None:
+        """End a fault."""
+
+    def clear(self) -> None:
+        """End all faults."""
+
+    def list(self) -> tuple[Fault, ...]:
+        """Every fault that was injected and not removed."""
+
+    def hits(self) -> tuple[Hit, ...]:
+        """The newest requests that were hit, oldest of them first."""
+
+
 class Backend(Protocol):
     """Every method may be called from any thread, and raises `BrokerError` with Kafka's own error."""
+
+    def one_view(self) -> AbstractContextManager[object]:
+        """A context in which everything that this thread reads comes from one read transaction."""
+
+    @property
+    def cluster(self) -> Brokers:
+        """The simulated brokers."""
+
+    @property
+    def faults(self) -> FaultList:
+        """What is made to go wrong."""
 
     def overview(self) -> Overview:
         """The sandbox as a whole."""

@@ -3,7 +3,9 @@
 There is no login: a sandbox is for the person at this machine. What must be kept out is another web site in the same
 browser. Three checks do that: the Host header must be one that this server is known by (against DNS rebinding), a
 request that changes something must come from the page itself (`Sec-Fetch-Site`, else `Origin`), and so must the
-WebSocket. Programs that send neither header, such as curl, are no browsers and are let in.
+WebSocket. Programs that send neither header, such as curl, are no browsers and are let in. What they change through a
+`.json` address needs a header of its own on top, `X-Sandbox`, which a page of another site cannot send: the browser
+would ask this server first (a CORS preflight), and it never agrees.
 """
 
 import ipaddress
@@ -12,6 +14,7 @@ from collections.abc import Collection, Mapping
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 WILDCARDS = ("0.0.0.0", "::", "")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+PROGRAM_HEADER = "X-Sandbox"
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -67,4 +70,16 @@ def origin_refused(headers: Mapping[str, str]) -> str | None:
         return f"The request comes from another site (Sec-Fetch-Site: {site}). Use the page itself."
     if origin is not None and origin.partition("://")[2] != headers.get("host"):
         return f"The request comes from another site (Origin: {origin}). Use the page itself."
+    return None
+
+
+def program_refused(path: str, headers: Mapping[str, str]) -> str | None:
+    """Why a change through a `.json` address is refused; None where it is let in, or is none.
+
+    Args:
+        path: of the request.
+        headers: with names in lower case.
+    """
+    if path.endswith(".json") and not headers.get(PROGRAM_HEADER.lower()):
+        return f"A program that changes something sends the header {PROGRAM_HEADER}, with its name."
     return None

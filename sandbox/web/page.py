@@ -36,7 +36,9 @@ class Interest:
     every_s: float | None = None
 
     def concerns(self, change: Change) -> bool:
-        """True where the page may look different after the change."""
+        """True where the page may look different after the change. Faults are labelled on every page."""
+        if change.kind == "cluster":
+            return True
         for mine, theirs in ((self.topics, change.topics), (self.groups, change.groups)):
             if theirs and (mine is None or not mine.isdisjoint(theirs)):
                 return True
@@ -55,6 +57,11 @@ def backend() -> Backend:
 def demo() -> DemoSwitch | None:
     """The demo's switch, or None where no demo was asked for."""
     return cast("DemoSwitch | None", getattr(backend(), "demo", None))
+
+
+def faults_in_force() -> int:
+    """How many injected faults may still hit a request; every page is labelled with it."""
+    return sum(not fault.spent for fault in backend().faults.list())
 
 
 def by_htmx() -> bool:
