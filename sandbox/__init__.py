@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sandbox.event import Event as Event
     from sandbox.event import NewEvent as NewEvent
     from sandbox.sandbox import Sandbox as Sandbox
+    from sandbox.wire.listener import Listener as Listener
+    from sandbox.wire.listener import TlsFiles as TlsFiles
 
 # Loaded when first asked for: the command line must not wait for the Kafka client, nor a notebook for the web server.
 _MODULES = {
@@ -27,11 +29,13 @@ _MODULES = {
     "Event": "sandbox.event",
     "FileInUse": "sandbox.errors",
     "FileRefused": "sandbox.errors",
+    "Listener": "sandbox.wire.listener",
     "NewEvent": "sandbox.event",
     "Producer": "sandbox.client",
     "Sandbox": "sandbox.sandbox",
     "SandboxError": "sandbox.errors",
     "SerializingProducer": "sandbox.client",
+    "TlsFiles": "sandbox.wire.listener",
 }
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from sandbox.broker.topic import Partition
-from sandbox.description import BrokerDescription, TopicDescription
+from sandbox.description import BrokerDescription, ClientDescription, LeaderMove, TopicDescription
 from sandbox.errors import BrokerError
 from sandbox.runtime import Runtime
 
@@ -49,6 +49,27 @@ class ClusterControl:
             for broker in cluster.ids
         )
 
+    def clients(self) -> tuple[ClientDescription, ...]:
+        """Every open connection of a Kafka client."""
+        ports = self._runtime.kafka
+        return ports.clients() if ports is not None else ()
+
+    def coordinator(self, key: str) -> int:
+        """The id of the broker that coordinates a group or a transactional id, -1 where none is up."""
+        return self._runtime.broker.cluster.coordinator(key)
+
+    def preview(self, broker: int) -> tuple[LeaderMove, ...]:
+        """The leaders that `stop` would move, or `start` where the broker is down. Nothing is changed.
+
+        Raises:
+            BrokerError: BROKER_NOT_AVAILABLE where there is no such broker.
+        """
+        owner = self._runtime.broker
+        moves = owner.cluster.would_move(broker, tuple(owner.topics.values()))
+        return tuple(
+            LeaderMove(one.partition.topic.name, one.partition.partition, one.before, one.after) for one in moves
+        )
+
     def stop(self, broker: int) -> None:
         """Stop a broker: its leaders move to in-sync replicas, its port and its connections are closed.
 
@@ -62,12 +83,21 @@ class ClusterControl:
             self._run(ports.stop_broker(broker))
 
     def start(self, broker: int) -> None:
-        """Start a broker again, on the port that it had. It is in sync at once, and leads what has no leader."""
+        """Start a broker again, on the port that it had. It is in sync at once, and leads what has no leader.
+
+        Raises:
+            BrokerError: BROKER_NOT_AVAILABLE where there is no such broker, it is up, or its port is taken.
+        """
+        self._runtime.broker.cluster.check(broker)
         ports = self._runtime.kafka
         if ports is None:
             self._change(lambda: self._moved(broker, True))
-        else:
+            return
+        try:
             self._run(ports.start_broker(broker))
+        except OSError as error:
+            reason = f"The port of broker {broker} cannot be opened: {error.strerror or error}."
+            raise BrokerError("BROKER_NOT_AVAILABLE", reason) from error
 
     def move_leader(self, topic: str, partition: int, broker: int) -> None:
         """Make a broker the leader of a partition.
@@ -110,7 +140,8 @@ class ClusterControl:
 def with_leaders(runtime: Runtime, topic: TopicDescription) -> TopicDescription:
     """A topic with its leaders and in-sync sets, which only the running broker knows."""
     known = runtime.broker.topics.get(topic.topic)
-    if known is None or len(runtime.broker.cluster.ids) == 1:
+    cluster = runtime.broker.cluster
+    if known is None or (len(cluster.ids) == 1 and cluster.up):
         return topic
     led: dict[int, Partition] = {one.partition: one for one in known.partitions}
     return replace(

@@ -127,7 +127,10 @@ class GroupDescription:
     """One group as it stands.
 
     Attributes:
-        state: Kafka's word: Empty, PreparingRebalance, CompletingRebalance, Stable, Dead.
+        state: Kafka's word: Empty, PreparingRebalance, CompletingRebalance, Stable, Dead; in the consumer protocol also
+            Assigning and Reconciling.
+        protocol: the assignor.
+        generation: the group epoch in the consumer protocol.
         lag: sum over partitions with a commit; None where it has never committed.
         lag_ms: the largest of its partitions; None where unknown.
         word: caught up, draining, growing, stalled, without members, never committed, rebalancing.
@@ -265,6 +268,55 @@ class BrokerDescription:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaderMove:
+    """A partition whose leader changes.
+
+    Attributes:
+        before: broker id, -1 for none.
+        after: broker id, -1 for none.
+    """
+
+    topic: str
+    partition: int
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApiUse:
+    """How often a client asked for an API.
+
+    Attributes:
+        requests: how many came.
+        mean_ms: from a request to its answer, waiting (for events, for members) included; None before the first answer.
+    """
+
+    api: str
+    requests: int
+    mean_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientDescription:
+    """One connection of a Kafka client.
+
+    Attributes:
+        client_id: the client's `client.id`, None before its first request or where it has none.
+        address: "host:port" of the client.
+        broker: id of the broker that it is connected to.
+        software: name and version as the client says in ApiVersions 3 and up (KIP-511), "" where it does not.
+        apis: what it asked for, most often first.
+    """
+
+    client_id: str | None
+    address: str
+    broker: int
+    software: str
+    connected_ms: int
+    apis: tuple[ApiUse, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """The sandbox as a whole.
 
@@ -292,8 +344,8 @@ class Change:
     """What one commit changed, for whoever watches.
 
     Attributes:
-        kind: "events" (appended or removed), "commit" (offsets), "group" (members, state) or "topics" (created,
-            deleted, altered).
+        kind: "events" (appended or removed), "commit" (offsets), "group" (members, state), "topics" (created,
+            deleted, altered) or "cluster" (brokers, leaders, in-sync sets, faults).
         topics: the names concerned.
         groups: the group ids concerned.
     """

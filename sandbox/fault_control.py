@@ -7,11 +7,16 @@ What was injected is logged, and labelled in the page. Faults end with the `with
 """
 
 import logging
+from collections.abc import Callable
 from types import TracebackType
+from typing import TypeVar
 
 from sandbox.broker.faults import Fault, Faults, Hit
 from sandbox.runtime import Runtime
 from sandbox.wire.api_table import APIS
+
+API_VERSIONS = 18
+T = TypeVar("T")
 
 logger = logging.getLogger("sandbox.faults")
 
@@ -56,6 +61,11 @@ class FaultControl:
         self._runtime = runtime
 
     @property
+    def apis(self) -> tuple[str, ...]:
+        """Kafka's names of the APIs that a fault can hit: every one but ApiVersions."""
+        return tuple(sorted(one.name for one in APIS if one.key != API_VERSIONS))
+
+    @property
     def _faults(self) -> Faults:
         return self._runtime.faults
 
@@ -80,23 +90,31 @@ class FaultControl:
         """
         fault = Fault(api, topic, client_id, broker, latency_ms, error, drop, throttle_ms, probability, times)
         fault.check({one.name for one in APIS})
-        self._runtime.call(lambda now_ms: self._faults.add(fault))
+        self._change(lambda: self._faults.add(fault))
         logger.warning("injected fault %d: %s", fault.id, fault.text())
         return Injection(self, fault)
 
     def remove(self, id: int) -> None:
         """End a fault. Nothing happens where there is none of that id."""
-        if not self._runtime.closed and self._runtime.call(lambda now_ms: self._faults.remove(id)):
+        if not self._runtime.closed and self._change(lambda: self._faults.remove(id)):
             logger.warning("removed fault %d", id)
 
     def clear(self) -> None:
         """End all faults."""
-        self._runtime.call(lambda now_ms: self._faults.clear())
+        self._change(self._faults.clear)
 
     def list(self) -> tuple[Fault, ...]:
         """Every fault that was injected and not removed."""
-        return self._runtime.call(lambda now_ms: self._faults.list())
+        return self._faults.list()
 
     def hits(self) -> tuple[Hit, ...]:
         """The newest requests that were hit, oldest of them first."""
-        return self._runtime.call(lambda now_ms: tuple(self._faults.hits))
+        return tuple(self._faults.hits)
+
+    def _change(self, function: Callable[[], T]) -> T:
+        def change(now_ms: int) -> T:
+            # Open pages label what is injected, so they are told.
+            self._runtime.broker.cluster_changed()
+            return function()
+
+        return self._runtime.call(change)

@@ -13,11 +13,13 @@ def commit_offsets(runtime: Runtime, group: str, offsets: Sequence[OffsetCommit]
     """Commit offsets for a group that has no members, which it may create.
 
     Raises:
-        BrokerError: NON_EMPTY_GROUP, UNKNOWN_TOPIC_OR_PARTITION; nothing was committed then.
+        BrokerError: NON_EMPTY_GROUP, UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST for an offset below 0; nothing was committed then.
     """
 
     def commit(now_ms: int) -> None:
         for one in offsets:
+            if not 0 <= one.offset < 2**63:
+                raise BrokerError("INVALID_REQUEST", f"An offset to commit is 0 or more, not {one.offset}.")
             runtime.broker.topic(one.topic).partition(one.partition)
         error = runtime.coordinator.set_offsets(group, offsets, now_ms)
         if error == "NON_EMPTY_GROUP":
@@ -43,7 +45,6 @@ def with_heartbeats(runtime: Runtime, group: GroupDescription) -> GroupDescripti
     """A group with the time at which each member was last heard of, which is not in the file."""
     if not group.members:
         return group
-    known = runtime.call(lambda now_ms: runtime.coordinator.describe(group.group))
-    heard = {member.member_id: member.last_heartbeat_ms for member in known.members}
+    heard = runtime.call(lambda now_ms: runtime.coordinator.last_heartbeats(group.group))
     members = tuple(replace(member, last_heartbeat_ms=heard.get(member.member_id)) for member in group.members)
     return replace(group, members=members)

@@ -8,22 +8,22 @@ import asyncio
 import logging
 import os
 import random
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sandbox.broker.broker import Broker
 from sandbox.broker.coordinator import GroupCoordinator
 from sandbox.broker.faults import Faults
-from sandbox.broker.turn import Changes
+from sandbox.broker.target_assignment import Topics
 from sandbox.config import BrokerConfig
-from sandbox.description import Change
 from sandbox.errors import BrokerError, FileRefused, SandboxError
-from sandbox.storage import topics
+from sandbox.ports import PLAINTEXT, open_ports, spelled
+from sandbox.ports import PortInUse as PortInUse
 from sandbox.storage.database import Database, StorageFailed, check_file
 from sandbox.storage.groups import GroupStore
 from sandbox.storage.lock import OwnerLock
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from sandbox.web.backend import Backend
     from sandbox.web.server import WebServer
     from sandbox.wire.cluster_ports import ClusterPorts
+    from sandbox.wire.listener import Listener
 
 T = TypeVar("T")
-PORT_SETTING = "kafka.port"
 STOP_SECONDS = 10.0
 LOOP_CHECK_SECONDS = 1.0
 REFUSALS = (SandboxError, TypeError, ValueError)
@@ -42,14 +42,6 @@ REFUSALS = (SandboxError, TypeError, ValueError)
 CLOSED = "This sandbox is closed."
 
 logger = logging.getLogger("sandbox")
-
-
-class PortInUse(SandboxError):
-    """A port could not be opened."""
-
-    def __init__(self, host: str, port: int, reason: str) -> None:
-        self.host, self.port = host, port
-        super().__init__(f"Port {port} on {host} cannot be opened: {reason}. Choose another one, or 0 for any.")
 
 
 def system_clock() -> int:
@@ -84,6 +76,7 @@ class Runtime:
         self.faults = Faults(random.random)
         self.started_ms = clock()
         self.kafka_address: str | None = None
+        self.listener_addresses: dict[str, str] = {}
         self.web_address: str | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -123,6 +116,7 @@ class Runtime:
             config,
             decode_assignment=assigned_partitions,
             decode_subscription=subscribed_topics,
+            topics=Topics(self.broker.topics, self.broker.topics_by_id),
             on_change=self.broker.group_changed,
         )
         coordinator.load(self.started_ms)
@@ -218,7 +212,7 @@ class Runtime:
     def addresses(self) -> dict[int, str]:
         """Broker id to "host:port" of those whose port is open."""
         ports = dict(self.kafka.ports) if self.kafka is not None else {}
-        return {broker: f"{_spelled(self._host)}:{port}" for broker, port in ports.items()}
+        return {broker: f"{spelled(self._host)}:{port}" for broker, port in ports.items()}
 
     # On the loop
 
@@ -262,14 +256,24 @@ class Runtime:
 
     # Ports
 
-    def serve(self, host: str, kafka_port: int | None, web_port: int | None, backend: "Backend") -> None:
+    def serve(
+        self,
+        host: str,
+        kafka_port: int | None,
+        web_port: int | None,
+        backend: "Backend",
+        listeners: "Sequence[Listener]" = (),
+    ) -> None:
         """Start the loop thread and open the ports; return when they answer."""
         self.check_open()
         if self._thread is not None:
             raise SandboxError("This sandbox serves already.")
         started: Future[None] = Future()
         self._thread = threading.Thread(
-            target=self._run_loop, args=(host, kafka_port, web_port, backend, started), name="sandbox", daemon=True
+            target=self._run_loop,
+            args=(started, host, kafka_port, web_port, backend, listeners),
+            name="sandbox",
+            daemon=True,
         )
         self._thread.start()
         try:
@@ -278,16 +282,14 @@ class Runtime:
             self._thread.join(STOP_SECONDS)
             self._thread = None
             raise
-        self.lock.publish(kafka=self.kafka_address, web=self.web_address)
+        self.lock.publish(kafka=self.kafka_address, web=self.web_address, listeners=self.listener_addresses)
 
-    def _run_loop(
-        self, host: str, kafka_port: int | None, web_port: int | None, backend: "Backend", started: "Future[None]"
-    ) -> None:
+    def _run_loop(self, started: "Future[None]", *wanted: Any) -> None:
         loop = asyncio.new_event_loop()
         try:
             with self._inline:
-                loop.run_until_complete(self._open(host, kafka_port, web_port, backend))
                 self._loop = loop
+                loop.run_until_complete(self._open(*wanted))
             loop.call_soon(self.after)
             started.set_result(None)
             loop.run_forever()
@@ -302,18 +304,25 @@ class Runtime:
             self._loop = None
             loop.close()
 
-    async def _open(self, host: str, kafka_port: int | None, web_port: int | None, backend: "Backend") -> None:
-        if kafka_port is not None:
+    async def _open(
+        self,
+        host: str,
+        kafka_port: int | None,
+        web_port: int | None,
+        backend: "Backend",
+        listeners: "Sequence[Listener]",
+    ) -> None:
+        if kafka_port is not None or listeners:
             from sandbox.wire.cluster_ports import ClusterPorts
 
             self._host = host
             self.kafka = ClusterPorts(self.broker, self.coordinator, self.clock, self.after, self.faults)
-            for broker in self.broker.cluster.ids:
-                wanted = kafka_port + broker - 1 if kafka_port else 0
-                port = await self._open_kafka(self.kafka, broker, host, wanted)
-                if broker == 1:
-                    self.kafka_address = f"{_spelled(host)}:{port}"
+            opened = await open_ports(self.kafka, self.broker, host, kafka_port, listeners)
+            self.kafka_address = opened.pop(PLAINTEXT, None)
+            self.listener_addresses = opened
         if web_port is not None:
+            # Kafka clients are answered while the page loads, which takes longer than all of the start before it.
+            await asyncio.to_thread(import_module, "sandbox.web.server")
             from sandbox.web.server import WebServer
 
             self._web = WebServer(backend, host, web_port)
@@ -321,27 +330,7 @@ class Runtime:
                 port = await self._web.start()
             except OSError as error:
                 raise PortInUse(host, web_port, error.strerror or str(error)) from error
-            self.web_address = f"http://{_spelled(host)}:{port}"
-
-    async def _open_kafka(self, kafka: "ClusterPorts", broker: int, host: str, port: int) -> int:
-        """Open a broker's port. 0 tries the port of the last time first, because clients remember it."""
-        wanted = [port]
-        setting = PORT_SETTING if broker == 1 else f"{PORT_SETTING}.{broker}"
-        remembered = topics.load_setting(self.database, setting)
-        if port == 0 and remembered is not None and _is_free(host, int(remembered)):
-            wanted = [int(remembered), 0]
-        for attempt in wanted:
-            try:
-                bound = await kafka.open(broker, host, attempt)
-            except OSError as error:
-                if attempt == wanted[-1]:
-                    raise PortInUse(host, attempt, error.strerror or str(error)) from error
-                continue
-            if str(bound) != remembered:
-                topics.save_file_setting(self.database, setting, str(bound))
-                self.broker.commit()
-            return bound
-        raise AssertionError("one attempt returned or raised")
+            self.web_address = f"http://{spelled(host)}:{port}"
 
     async def _shut(self) -> None:
         # First, so that those who wait for this commit are still there to be answered.
@@ -356,6 +345,7 @@ class Runtime:
             self._tick_timer.cancel()
         self.broker.commit()
         self.kafka_address = self.web_address = None
+        self.listener_addresses = {}
         loop = asyncio.get_running_loop()
         left = [task for task in asyncio.all_tasks(loop) if task is not asyncio.current_task()]
         for task in left:
@@ -378,28 +368,3 @@ class Runtime:
                 self.database.close()
         finally:
             self.lock.release()
-
-
-def _spelled(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-def _is_free(host: str, port: int) -> bool:
-    """Whether nobody listens there. asyncio sets SO_REUSEADDR, which would not tell."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.settimeout(0.2)
-        return probe.connect_ex((host, port)) != 0
-
-
-def told(changes: Changes, now_ms: int) -> Iterable[Change]:
-    """What a turn changed, as it is told to those who watch."""
-    none: frozenset[str] = frozenset()
-    if changes.topics:
-        yield Change("topics", frozenset(changes.topics), none, now_ms)
-    if changes.partitions:
-        yield Change("events", frozenset(one.topic.name for one in changes.partitions), none, now_ms)
-    if changes.commits:
-        yield Change("commit", none, frozenset(changes.commits), now_ms)
-    if changes.groups:
-        yield Change("group", none, frozenset(changes.groups), now_ms)

@@ -1,18 +1,16 @@
 """The direct API: topics, events and groups of one file, without a network.
 
-    with Sandbox("dev.db") as sandbox:
-        sandbox.create_topic("orders", partitions=3)
-        sandbox.append("orders", '{"id": 1}', key="user-42")
-        for event in sandbox.read("orders"):
-            print(event.partition, event.offset, event.value)
-
-The page, the command line and the tests use it too.
+with Sandbox("dev.db") as sandbox:
+    sandbox.create_topic("orders", partitions=3)
+    sandbox.append("orders", '{"id": 1}', key="user-42")
+    for event in sandbox.read("orders"):
+        print(event.partition, event.offset, event.value)
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import islice
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from sandbox.appends import Appender, new_event
@@ -36,14 +34,16 @@ from sandbox.errors import BrokerError
 from sandbox.event import Event, Headers, NewEvent
 from sandbox.fault_control import FaultControl
 from sandbox.group_changes import commit_offsets, delete_group, with_heartbeats
+from sandbox.overview import overview_of
 from sandbox.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
 from sandbox.resets import plan_reset
-from sandbox.runtime import Runtime, system_clock, told
+from sandbox.runtime import Runtime, system_clock
 from sandbox.storage import group_descriptions, messages, topic_descriptions, topics
-from sandbox.version import __version__
+from sandbox.user_control import UserControl
 
 if TYPE_CHECKING:
     from sandbox.web.backend import DemoSwitch
+    from sandbox.wire.listener import Listener
 
 
 class Sandbox:
@@ -77,8 +77,10 @@ class Sandbox:
         self.cluster = ClusterControl(self._runtime)
         self.faults = FaultControl(self._runtime)
         self.inject = self.faults.inject
-        logs = Cleaning(self._runtime)
-        self.compact, self.apply_retention, self.delete_records = logs.compact, logs.apply_retention, logs.delete_records
+        self.users = UserControl(self._runtime)
+        self.add_user = self.users.add
+        log = Cleaning(self._runtime)
+        self.compact, self.apply_retention, self.delete_records = log.compact, log.apply_retention, log.delete_records
         self._database = self._runtime.database
         self._broker = self._runtime.broker
         self._appender = Appender(self._broker)
@@ -86,32 +88,40 @@ class Sandbox:
     def __enter__(self) -> "Sandbox":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
         """Close the ports and the file. May be called again."""
         self._runtime.close()
 
-    def serve(self, *, host: str = "127.0.0.1", kafka_port: int | None = 9092, web_port: int | None = 8080) -> None:
-        """Open the Kafka port and the page.
+    def serve(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        kafka_port: int | None = 9092,
+        web_port: int | None = 8080,
+        listeners: "Sequence[Listener]" = (),
+    ) -> None:
+        """Open the Kafka port and the page; PortInUse where a port is taken.
 
         Args:
             host: the address to listen on. Anything but loopback lets other machines in: there is no authentication.
             kafka_port: 0 picks one (the one of the last time where it is free); None opens none.
             web_port: 0 picks one; None opens none.
-
-        Raises:
-            PortInUse: a port is taken.
+            listeners: more ways in for Kafka clients, with TLS, a log-in (`add_user`), or both.
         """
-        self._runtime.serve(host, kafka_port, web_port, self)
+        self._runtime.serve(host, kafka_port, web_port, self, listeners)
 
     @property
     def kafka_address(self) -> str | None:
         """Where Kafka clients connect, "host:port"; None where no port is open."""
         return self._runtime.kafka_address
+
+    @property
+    def listener_addresses(self) -> dict[str, str]:
+        """The security protocol of each listener beside the Kafka port, to "host:port"."""
+        return dict(self._runtime.listener_addresses)
 
     @property
     def web_address(self) -> str | None:
@@ -209,8 +219,7 @@ class Sandbox:
                 KAFKA_STORAGE_ERROR.
         """
         new = new_event(value, key, headers, timestamp_ms, partition)
-        place, offset = self._runtime.call(lambda now_ms: self._appender.append(topic, [new], now_ms))[0]
-        return self.event(topic, place, offset)
+        return self._runtime.call(lambda now_ms: self._appender.append_one(topic, new, now_ms))
 
     def append_many(self, topic: str, events: Iterable[NewEvent], *, chunk: int = 1000) -> int:
         """Append many events, `chunk` of them in one commit.
@@ -356,26 +365,13 @@ class Sandbox:
 
     # The sandbox itself
 
+    def one_view(self) -> AbstractContextManager[object]:
+        """A context in which everything that this thread reads comes from one read transaction."""
+        return self._database.reader()
+
     def overview(self) -> Overview:
         """The sandbox as a whole."""
-        runtime = self._runtime
-        with self._database.reader() as reader:
-            found = topic_descriptions.describe_topics(reader)
-            _, groups = topic_descriptions.totals(reader)
-        return Overview(
-            file=str(self._database.path),
-            size_bytes=self._database.size_bytes(),
-            kafka=runtime.kafka_address,
-            web=runtime.web_address,
-            cluster_id=self._broker.cluster_id,
-            version=__version__,
-            pid=os.getpid(),
-            started_ms=runtime.started_ms,
-            topics=len(found),
-            events=sum(topic.events for topic in found),
-            groups=groups,
-            as_of_ms=runtime.clock(),
-        )
+        return overview_of(self._runtime)
 
     def setting(self, name: str) -> str | None:
         """A setting of the file itself, None where it was never set."""
@@ -394,7 +390,7 @@ class Sandbox:
         """
 
         def tell(changes: Changes) -> None:
-            for change in told(changes, self._runtime.clock()):
+            for change in changes.told(self._runtime.clock()):
                 callback(change)
 
         return self._broker.subscribe(tell)

@@ -5,10 +5,21 @@ from dataclasses import dataclass
 
 from sandbox.errors import BrokerError
 
-BOOLEAN, STRING, INT, LONG, DOUBLE, LIST = 1, 2, 3, 5, 6, 7
-"""The types of a setting, numbered as DescribeConfigs numbers them (CLASS 8 and PASSWORD 9 are not used here)."""
-TYPE_NAMES = {BOOLEAN: "boolean", STRING: "string", INT: "int", LONG: "long", DOUBLE: "double", LIST: "list"}
+BOOLEAN, STRING, INT, SHORT, LONG, DOUBLE, LIST, CLASS, PASSWORD = range(1, 10)
+"""The types of a setting, numbered as DescribeConfigs numbers them."""
+TYPE_NAMES = {
+    BOOLEAN: "boolean",
+    STRING: "string",
+    INT: "int",
+    SHORT: "short",
+    LONG: "long",
+    DOUBLE: "double",
+    LIST: "list",
+    CLASS: "class",
+    PASSWORD: "password",
+}
 
+SHORT_MAX = 2**15 - 1
 INT_MAX = 2**31 - 1
 LONG_MAX = 2**63 - 1
 
@@ -27,6 +38,7 @@ class Setting:
         choices: the values allowed, or () for any.
         broker_name: the broker setting that gives a topic setting its default, or None.
         in_effect: False where it is accepted and shown but changes nothing in the sandbox.
+        dynamic: True for a broker setting that can be altered while the broker runs (KIP-226).
     """
 
     name: str
@@ -38,6 +50,7 @@ class Setting:
     choices: tuple[str, ...] = ()
     broker_name: str | None = None
     in_effect: bool = True
+    dynamic: bool = False
 
     def check(self, value: str) -> str:
         """Return `value` in Kafka's spelling, or raise BrokerError INVALID_CONFIG with the reason."""
@@ -46,7 +59,7 @@ class Setting:
             if text.lower() not in ("true", "false"):
                 raise self._invalid(value, "Expected value to be either true or false")
             return text.lower()
-        if self.type in (INT, LONG, DOUBLE):
+        if self.type in (INT, SHORT, LONG, DOUBLE):
             return self._check_number(value, text)
         if self.choices:
             parts = [part.strip() for part in text.split(",")] if self.type == LIST else [text]
@@ -62,7 +75,7 @@ class Setting:
             number = kind(text)
         except ValueError:
             raise self._invalid(value, f"Not a number of type {TYPE_NAMES[self.type].upper()}") from None
-        bound = INT_MAX if self.type == INT else LONG_MAX
+        bound = {INT: INT_MAX, SHORT: SHORT_MAX}.get(self.type, LONG_MAX)
         least = self.least if self.least is not None else -bound - 1
         most = self.most if self.most is not None else bound
         if number != number or number < least:

@@ -116,7 +116,6 @@ TOPIC_SETTINGS = (
         "The longest time an event may stay uncompacted, in ms.",
         broker_name="log.cleaner.max.compaction.lag.ms",
         least=1,
-        in_effect=False,
     ),
     Setting(
         "max.message.bytes",

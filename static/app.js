@@ -194,6 +194,7 @@
     "/": () => byId("search").focus(),
     "g t": () => location.assign("/"),
     "g g": () => location.assign("/groups"),
+    "g c": () => location.assign("/cluster"),
     p: () => {
       const live = byId("live");
       const topic = live && live.dataset.topic;

@@ -10,12 +10,18 @@ from collections.abc import Callable, Iterable, Mapping
 from uuid import UUID, uuid4
 
 from sandbox.broker.cluster import Cluster, Move
+from sandbox.broker.compaction import Compaction
+from sandbox.broker.credentials import Credentials
 from sandbox.broker.log import Log
+from sandbox.broker.quotas import Quotas
+from sandbox.broker.resources import Resources
+from sandbox.broker.retention import Retention
 from sandbox.broker.topic import Partition, Topic, check_name
+from sandbox.broker.transactions import TransactionCoordinator
 from sandbox.broker.turn import Changes, Turn
 from sandbox.config import BrokerConfig, check_topic_setting
 from sandbox.errors import BrokerError
-from sandbox.storage import log, producers, topics
+from sandbox.storage import log, log_transactions, producers, topics
 from sandbox.storage.database import Database, StorageFailed
 
 logger = logging.getLogger("sandbox.broker")
@@ -48,6 +54,14 @@ class Broker:
         self._undo_listeners: list[Callable[[], None]] = []
         self._purge_at_ms: int | None = now_ms
         self._load()
+        self.resources = Resources(database, config, self.topics, self.cluster.ids)
+        self.quotas = Quotas(database)
+        self.credentials = Credentials(database)
+        self.retention = Retention(database, config, self.turn, self.topics, now_ms)
+        self.compaction = Compaction(database, config, self.turn, self.topics, now_ms)
+        self.transactions = TransactionCoordinator(self, now_ms)
+        self._undo_listeners += (self.resources.reload, self.retention.reload, self.compaction.reload)
+        self._undo_listeners.append(self.transactions.load)
         self._identify()
 
     def _identify(self) -> None:
@@ -90,6 +104,10 @@ class Broker:
             )
             replicas = tuple(map(int, found.replicas.split(","))) if found.replicas else None
             self.cluster.place(topic, partition, replicas)
+            if last is not None:
+                partition.open_transactions = log_transactions.open_transactions(self.database, found.id)
+                partition.aborted_until = log_transactions.aborted_until(self.database, found.id)
+            partition.settle()
             topic.partitions.append(partition)
         self.topics[topic.name] = topic
         self.topics_by_id[topic.topic_id] = topic
@@ -132,7 +150,7 @@ class Broker:
             return self.undo(error)
         changes, waiters = self.turn.take()
         for partition in changes.partitions:
-            partition.high_watermark = partition.next
+            partition.settle()
         if changes.topics:
             self._choose_sync()
         for waiter in waiters:
@@ -309,15 +327,30 @@ class Broker:
             partition = move.partition
             topics.save_leadership(self.database, partition.id, partition.leader_epoch, None)
             self.turn.changes.topics.add(partition.topic.name)
+        self.cluster_changed()
+
+    def cluster_changed(self) -> None:
+        """Note that brokers, in-sync sets or faults changed."""
+        self.turn.changes.cluster = True
+
+    def reassign(self, partition: Partition, replicas: tuple[int, ...]) -> None:
+        """Give a partition other replicas; INVALID_REPLICA_ASSIGNMENT where there are none such."""
+        self.cluster.reassign(partition, replicas)
+        topics.save_leadership(self.database, partition.id, partition.leader_epoch, ",".join(map(str, replicas)))
+        self.turn.changes.topics.add(partition.topic.name)
 
     # Time
 
     def tick(self, now_ms: int) -> None:
-        """Do what is due: remove rows of deleted topics, some at a time."""
+        """Do what is due: transactions that time out, retention, compaction, rows of deleted topics; some at a time."""
+        self.transactions.tick(now_ms)
+        self.retention.tick(now_ms)
+        self.compaction.tick(now_ms)
         if self._purge_at_ms is not None and now_ms >= self._purge_at_ms:
             more = topics.purge(self.database, PURGE_ROWS)
             self._purge_at_ms = now_ms + PURGE_PAUSE_MS if more else None
 
-    def next_deadline_ms(self) -> int | None:
-        """When `tick` has something to do, or None."""
-        return self._purge_at_ms
+    def next_deadline_ms(self) -> int:
+        """When `tick` has something to do."""
+        due_ms = min(one.next_deadline_ms() for one in (self.transactions, self.retention, self.compaction))
+        return due_ms if self._purge_at_ms is None else min(due_ms, self._purge_at_ms)

@@ -86,7 +86,7 @@ class Cluster:
         Raises:
             BrokerError: BROKER_NOT_AVAILABLE where there is no such broker, or it is down.
         """
-        self._check(broker)
+        self.check(broker)
         if broker not in self._up:
             raise BrokerError("BROKER_NOT_AVAILABLE", f"Broker {broker} is down already.")
         self._up.discard(broker)
@@ -101,7 +101,7 @@ class Cluster:
 
     def start(self, broker: int, topics: Iterable[Topic]) -> list[Move]:
         """Bring a broker back: it is in sync at once, and leads what has no leader."""
-        self._check(broker)
+        self.check(broker)
         if broker in self._up:
             raise BrokerError("BROKER_NOT_AVAILABLE", f"Broker {broker} is up already.")
         self._up.add(broker)
@@ -119,13 +119,21 @@ class Cluster:
                 partition.isr = tuple(one for one in partition.replicas if one in in_sync)
         return moves
 
+    def would_move(self, broker: int, topics: Iterable[Topic]) -> list[Move]:
+        """What `stop` would do to the leaders, or `start` where the broker is down. Nothing is changed."""
+        self.check(broker)
+        partitions = _partitions(topics)
+        if broker in self._up:
+            return [Move(one, broker, self._candidate(one, broker)) for one in partitions if one.leader == broker]
+        return [Move(one, NO_LEADER, broker) for one in partitions if one.leader == NO_LEADER and broker in one.isr]
+
     def move(self, partition: Partition, broker: int) -> Move:
         """Make a broker the leader of a partition.
 
         Raises:
             BrokerError: ELIGIBLE_LEADERS_NOT_AVAILABLE where it is not in sync, ELECTION_NOT_NEEDED where it leads.
         """
-        self._check(broker)
+        self.check(broker)
         if broker == partition.leader:
             raise BrokerError("ELECTION_NOT_NEEDED", f"Broker {broker} leads that partition already.")
         if broker not in partition.isr or broker not in self._up:
@@ -157,8 +165,8 @@ class Cluster:
             return Move(partition, partition.leader, partition.leader)
         return self._lead(partition, self._candidate(partition))
 
-    def _candidate(self, partition: Partition) -> int:
-        in_sync = (one for one in partition.replicas if one in partition.isr and one in self._up)
+    def _candidate(self, partition: Partition, without: int | None = None) -> int:
+        in_sync = (one for one in partition.replicas if one in partition.isr and one in self._up and one != without)
         return next(in_sync, NO_LEADER)
 
     def _lead(self, partition: Partition, broker: int) -> Move:
@@ -167,7 +175,8 @@ class Cluster:
         partition.leader_epoch += 1
         return move
 
-    def _check(self, broker: int) -> None:
+    def check(self, broker: int) -> None:
+        """Refuse an id that no broker has: BROKER_NOT_AVAILABLE."""
         if broker not in self.ids:
             raise BrokerError(
                 "BROKER_NOT_AVAILABLE", f"There is no broker {broker}: there are {', '.join(map(str, self.ids))}."

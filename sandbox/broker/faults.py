@@ -67,6 +67,11 @@ class Fault:
         if self.error and self.drop:
             raise BrokerError("INVALID_REQUEST", "A dropped connection gets no answer: choose error or drop.")
 
+    @property
+    def spent(self) -> bool:
+        """Whether it has hit as often as it may, and hits no more."""
+        return self.times is not None and self.hits >= self.times
+
     def text(self) -> str:
         """What it does, in words."""
         whom = [
@@ -141,7 +146,7 @@ class Faults:
         """The first fault that hits a request, counted as a hit; None where it goes through."""
         for fault in self._faults.values():
             if (
-                (fault.times is None or fault.hits < fault.times)
+                not fault.spent
                 and fault.api in (None, api)
                 and fault.broker in (None, broker)
                 and fault.client_id in (None, client_id)

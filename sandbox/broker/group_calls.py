@@ -148,7 +148,7 @@ class FetchedOffset(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ListedGroup:
-    """One group in a list. `type` is "classic" for every group of the classic protocol, and for simple ones."""
+    """One group in a list. `type` is "consumer" for a group of the consumer protocol (KIP-848), else "classic"."""
 
     group: str
     protocol_type: str
@@ -182,6 +182,7 @@ class DescribedGroup:
     Attributes:
         error: GROUP_ID_NOT_FOUND for an unknown group, whose state is Dead. (Before version 6 the answer has no error.)
         protocol: "" unless the group is Stable.
+        error_message: a sentence about the error, None where there is none.
     """
 
     error: str
@@ -191,6 +192,7 @@ class DescribedGroup:
     protocol: str = ""
     generation: int = NO_GENERATION
     members: tuple[DescribedMember, ...] = ()
+    error_message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

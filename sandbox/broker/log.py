@@ -1,6 +1,6 @@
 """The log of a partition: what may be appended, and what is read back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sandbox.broker.producers import ProducerState, ProducerStates, WrittenBatch
@@ -9,11 +9,17 @@ from sandbox.broker.turn import Turn
 from sandbox.config import BrokerConfig
 from sandbox.errors import BrokerError
 from sandbox.event import CREATE_TIME, LOG_APPEND_TIME
-from sandbox.storage import log
+from sandbox.storage import log, log_transactions
 from sandbox.storage.database import Database
 from sandbox.storage.log import BatchRow, Record
 
 NO_TIMESTAMP = -1
+ABORT_KEY, COMMIT_KEY = b"\0\0\0\0", b"\0\0\0\1"
+"""The key of a transaction marker: its version 0 and its type, two bytes each (KIP-98)."""
+MARKER_VALUE = b"\0\0\0\0\0\0"
+"""The value of a transaction marker: its version 0, and the epoch of the coordinator, of which there is one: 0."""
+MARKER_BYTES = 78
+"""The size of a transaction marker's batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,16 @@ class StoredBatch:
     batch: BatchRow
     records: list[Record]
 
+    @property
+    def data_bytes(self) -> int:
+        """About how large it is when not compressed."""
+        if not self.batch.compression:
+            return self.batch.size_bytes
+        return sum(len(record[2] or b"") + len(record[3] or b"") for record in self.records)
+
+
+MarkerListener = Callable[[Partition, StoredBatch], None]
+
 
 class Log:
     """Appends to and reads from partitions.
@@ -74,6 +90,7 @@ class Log:
         self.config = config
         self.turn = turn
         self.producers = ProducerStates(self._load_producer)
+        self._marker_listener: MarkerListener = lambda partition, marker: None
 
     def _load_producer(self, producer_id: int, partition_id: int) -> ProducerState:
         state = ProducerState()
@@ -83,20 +100,76 @@ class Log:
                 state.batches.clear()
             last_sequence = (batch.base_sequence + batch.last_offset - batch.base_offset) % 2**31
             state.batches.append(WrittenBatch(batch.base_sequence, last_sequence, batch.base_offset, batch.appended_ms))
+        newest = log_transactions.newest_epoch(self.database, producer_id, partition_id)
+        if newest > state.epoch:
+            state.epoch = newest
+            state.batches.clear()
         return state
+
+    def on_marker(self, listener: MarkerListener) -> None:
+        """Call `listener` with each transaction marker that is appended. There is one: the last that was set."""
+        self._marker_listener = listener
+
+    def append_marker(self, partition: Partition, producer_id: int, epoch: int, committed: bool, now_ms: int) -> int:
+        """End a producer's transaction in a partition: append its marker, which takes one offset. Returns the offset.
+
+        Args:
+            epoch: of the marker; a newer one than the producer's fences it here.
+            committed: False: the transaction was aborted.
+        """
+        record: Record = (0, now_ms, COMMIT_KEY if committed else ABORT_KEY, MARKER_VALUE, ())
+        row = BatchRow(
+            partition_id=partition.id,
+            base_offset=partition.next,
+            last_offset=partition.next,
+            min_timestamp=now_ms,
+            max_timestamp=now_ms,
+            timestamp_type=CREATE_TIME,
+            appended_ms=now_ms,
+            producer_id=producer_id,
+            producer_epoch=epoch,
+            base_sequence=-1,
+            transactional=1,
+            control=1,
+            compression=0,
+            leader_epoch=partition.leader_epoch,
+            size_bytes=MARKER_BYTES,
+            bytes_before=partition.bytes_total,
+        )
+        log.insert_batch(self.database, row, [record])
+        first = partition.open_transactions.pop(producer_id, row.base_offset)
+        log_transactions.end(self.database, partition.id, producer_id, first, row.base_offset, not committed)
+        if not committed and first < row.base_offset:
+            partition.aborted_until = row.base_offset
+        self.producers.marked(producer_id, epoch, partition.id)
+        self._written(partition, row, 1)
+        self._marker_listener(partition, StoredBatch(row, [(row.base_offset, *record[1:])]))
+        return row.base_offset
+
+    def _written(self, partition: Partition, row: BatchRow, count: int) -> None:
+        partition.next = row.last_offset + 1
+        partition.bytes_total += row.size_bytes
+        partition.last_timestamp_ms = row.max_timestamp
+        partition.last_append_ms = row.appended_ms
+        self.turn.appended(partition, count)
 
     def append(self, partition: Partition, batch: ProducedBatch, now_ms: int) -> Appended:
         """Append a batch; it is durable and visible when the turn is committed.
 
         Raises:
             BrokerError: MESSAGE_TOO_LARGE, INVALID_TIMESTAMP, INVALID_RECORD, OUT_OF_ORDER_SEQUENCE_NUMBER,
-                INVALID_PRODUCER_EPOCH.
+                INVALID_PRODUCER_EPOCH, INVALID_TXN_STATE.
             StorageFailed: the file could not be written; the whole turn must be undone.
         """
         topic = partition.topic
         count = len(batch.records)
         append_time = now_ms if topic.value("message.timestamp.type", self.config) == "LogAppendTime" else NO_TIMESTAMP
         if batch.producer_id >= 0:
+            if not batch.transactional and batch.producer_id in partition.open_transactions:
+                raise BrokerError(
+                    "INVALID_TXN_STATE",
+                    f"Producer {batch.producer_id} has an open transaction here, and writes outside of it.",
+                )
             before = self.producers.check(
                 batch.producer_id, batch.producer_epoch, batch.base_sequence, count, partition.id
             )
@@ -136,11 +209,10 @@ class Log:
                 partition.id,
                 (row.base_offset, now_ms),
             )
-        partition.next = row.last_offset + 1
-        partition.bytes_total += batch.size_bytes
-        partition.last_timestamp_ms = row.max_timestamp
-        partition.last_append_ms = now_ms
-        self.turn.appended(partition, count)
+            if batch.transactional and batch.producer_id not in partition.open_transactions:
+                partition.open_transactions[batch.producer_id] = row.base_offset
+                log_transactions.begin(self.database, partition.id, batch.producer_id, row.base_offset)
+        self._written(partition, row, count)
         return Appended(row.base_offset, append_time, False, partition)
 
     def check(self, topic: Topic, batch: ProducedBatch, now_ms: int) -> None:
@@ -168,7 +240,10 @@ class Log:
     def _check_timestamps(self, topic: Topic, batch: ProducedBatch, now_ms: int) -> None:
         latest = now_ms + topic.number("message.timestamp.after.max.ms", self.config)
         earliest = now_ms - topic.number("message.timestamp.before.max.ms", self.config)
-        for _, timestamp, *_ in batch.records:
+        stamps = [record[1] for record in batch.records]
+        if earliest <= min(stamps) and max(stamps) <= latest:
+            return
+        for timestamp in stamps:
             if timestamp != NO_TIMESTAMP and not earliest <= timestamp <= latest:
                 raise BrokerError(
                     "INVALID_TIMESTAMP",
@@ -180,10 +255,14 @@ class Log:
         """Batches from rows: the one that holds `offset` and what follows, below `end`."""
         found = log.read_batches(self.database, partition.id, max(offset, partition.start), end, size_bytes_max)
         stored = []
+        total = 0
         for batch in found:
             first = max(batch.base_offset, partition.start)
             records = log.read_records(self.database, partition.id, first, min(batch.last_offset, end - 1))
             stored.append(StoredBatch(batch, list(records)))
+            total += stored[-1].data_bytes
+            if total >= size_bytes_max:
+                break
         return stored
 
     def offset_for_time(self, partition: Partition, timestamp_ms: int) -> tuple[int, int] | None:

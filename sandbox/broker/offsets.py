@@ -6,8 +6,10 @@ counts from when a group became empty), KIP-496 (deleting offsets), and Kafka's 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from sandbox.broker.group import Group, State
+from sandbox.broker.consumer_group import ConsumerGroup
+from sandbox.broker.group import State
 from sandbox.broker.group_calls import FetchedOffset, OffsetCommit, PartitionError
+from sandbox.broker.group_listing import AnyGroup
 from sandbox.config import BrokerConfig
 from sandbox.storage.groups import CommittedOffset, GroupStore
 
@@ -18,6 +20,7 @@ NO_OFFSET = -1
 
 PartitionExists = Callable[[str, int], bool]
 DecodeSubscription = Callable[[bytes], tuple[str, ...] | None]
+StageOffsets = Callable[[list[CommittedOffset]], None]
 
 
 class Offsets:
@@ -33,12 +36,33 @@ class Offsets:
         self._config = config
         self._decode_subscription = decode_subscription
 
-    def refusal(self, group: Group, generation: int, member_id: str, instance_id: str | None) -> str | None:
+    def refusal(
+        self,
+        group: AnyGroup,
+        generation: int,
+        member_id: str,
+        instance_id: str | None,
+        *,
+        knows_epochs: bool = True,
+        transactional: bool = False,
+    ) -> str | None:
         """Why a commit is refused, None where it is not.
 
         A group without members takes commits of clients that assign partitions to themselves (generation -1). Else
         only a member of the current generation may commit, and not between its JoinGroup's answer and its assignment.
+        In the consumer protocol `generation` is the member's epoch, and requests must know of epochs (version 9).
+        A transaction may also commit in between, and for no member at all (KIP-447).
         """
+        if transactional and generation < 0 and not member_id and instance_id is None:
+            return None
+        if isinstance(group, ConsumerGroup):
+            if generation < 0 and not group.members:
+                return None
+            return (
+                "UNSUPPORTED_VERSION"
+                if member_id in group.members and not knows_epochs and not transactional
+                else group.refusal(member_id, generation)
+            )
         if generation < 0 and group.state is State.EMPTY:
             return None
         refusal = group.refusal(member_id, instance_id)
@@ -46,7 +70,7 @@ class Offsets:
             return refusal
         if generation != group.generation:
             return "ILLEGAL_GENERATION"
-        return "REBALANCE_IN_PROGRESS" if group.state is State.COMPLETING_REBALANCE else None
+        return "REBALANCE_IN_PROGRESS" if group.state is State.COMPLETING_REBALANCE and not transactional else None
 
     def commit(
         self,
@@ -56,8 +80,13 @@ class Offsets:
         offsets: Sequence[OffsetCommit],
         exists: PartitionExists | None,
         now_ms: int,
+        stage: StageOffsets | None = None,
     ) -> tuple[PartitionError, ...]:
-        """Write those that can be: not for unknown partitions, not with metadata that is too long."""
+        """Write those that can be: not for unknown partitions, not with metadata that is too long.
+
+        Args:
+            stage: takes them instead, for the end of a transaction.
+        """
         length_max = self._config.number("offset.metadata.max.bytes")
         outcome: list[PartitionError] = []
         rows: list[CommittedOffset] = []
@@ -70,7 +99,9 @@ class Offsets:
             else:
                 rows.append(CommittedOffset(topic, partition, offset, leader_epoch, metadata, now_ms))
             outcome.append(PartitionError(topic, partition, error))
-        if rows:
+        if rows and stage is not None:
+            stage(rows)
+        elif rows:
             self._store.commit(group_id, rows, generation, member_id)
         return tuple(outcome)
 
@@ -87,7 +118,7 @@ class Offsets:
             for partition in partitions
         )
 
-    def delete(self, group: Group, partitions: Iterable[tuple[str, int]]) -> tuple[PartitionError, ...]:
+    def delete(self, group: AnyGroup, partitions: Iterable[tuple[str, int]]) -> tuple[PartitionError, ...]:
         """Remove committed offsets; not in topics that a member subscribes to."""
         subscribed = self.subscribed_topics(group)
         outcome: list[PartitionError] = []
@@ -97,8 +128,10 @@ class Offsets:
         self._store.delete_offsets(group.group_id, [one[:2] for one in outcome if one.error == "NONE"])
         return tuple(outcome)
 
-    def subscribed_topics(self, group: Group) -> frozenset[str] | None:
+    def subscribed_topics(self, group: AnyGroup) -> frozenset[str] | None:
         """The topics that the members of a consumer group subscribe to; None where that cannot be known."""
+        if isinstance(group, ConsumerGroup):
+            return group.subscribed
         if group.protocol_type != CONSUMER:
             return None
         topics: set[str] = set()
@@ -109,18 +142,19 @@ class Offsets:
             topics.update(subscription)
         return frozenset(topics)
 
-    def expire(self, group: Group, now_ms: int) -> bool:
+    def expire(self, group: AnyGroup, now_ms: int) -> bool:
         """Remove the offsets whose retention is over; returns whether there were any.
 
         Retention begins when the last member left; for a group that only commits, at each commit. A stable consumer
-        group loses the offsets of topics that nobody in it subscribes to any more.
+        group loses the offsets of topics that nobody in it subscribes to any more. In the consumer protocol retention
+        always counts from the commit.
         """
         retention_ms = self._config.number("offsets.retention.minutes") * 60_000
-        stable = group.state is State.STABLE
-        subscribed = self.subscribed_topics(group) if stable else None
-        if group.state is not State.EMPTY and subscribed is None:
+        consumer = isinstance(group, ConsumerGroup)
+        subscribed = self.subscribed_topics(group) if consumer or group.state is State.STABLE else None
+        if not consumer and group.state is not State.EMPTY and subscribed is None:
             return False
-        counts_from_state = group.state is State.EMPTY and group.protocol_type != ""
+        counts_from_state = group.state is State.EMPTY and not consumer and group.protocol_type != ""
         expired = [
             (offset.topic, offset.partition)
             for offset in self._store.offsets(group.group_id).values()

@@ -31,7 +31,7 @@ class ProducerState:
 
     Attributes:
         epoch: its current epoch; -1 where it has written nothing here.
-        batches: the newest ones, at most five, oldest first.
+        batches: the newest ones with that epoch, at most five, oldest first; none where only a marker has it.
     """
 
     epoch: int = -1
@@ -81,10 +81,9 @@ class ProducerStates:
         for batch in state.batches:
             if batch.first_sequence == first_sequence and batch.last_sequence == last_sequence:
                 return batch
-        if state.batches:
-            expected = (state.batches[-1].last_sequence + 1) % SEQUENCE_LIMIT
-            if first_sequence != expected:
-                raise self._gap(producer_id, first_sequence, expected)
+        expected = (state.batches[-1].last_sequence + 1) % SEQUENCE_LIMIT if state.batches else 0
+        if first_sequence != expected and state.epoch != -1:
+            raise self._gap(producer_id, first_sequence, expected)
         return None
 
     def _gap(self, producer_id: int, found: int, expected: int) -> BrokerError:
@@ -103,6 +102,13 @@ class ProducerStates:
             state.batches.clear()
         last_sequence = (first_sequence + count - 1) % SEQUENCE_LIMIT
         state.batches.append(WrittenBatch(first_sequence, last_sequence, *place))
+
+    def marked(self, producer_id: int, epoch: int, partition_id: int) -> None:
+        """Remember the epoch of a transaction marker: a newer one fences, and begins a new sequence."""
+        state = self.state(producer_id, partition_id)
+        if epoch > state.epoch:
+            state.epoch = epoch
+            state.batches.clear()
 
     def forget(self) -> None:
         """Forget everything in memory; it is read from the rows again."""

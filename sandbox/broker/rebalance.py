@@ -5,7 +5,7 @@ delay), KIP-345 (static members are not dropped for missing a rebalance), and th
 after the rebalance timeout.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sandbox.broker.group import EndedRebalance, Group, Member, Move, State
 from sandbox.broker.group_calls import JoinAnswer, SyncAnswer
@@ -18,6 +18,12 @@ those who have said that they are about to: consumers that start together then m
 the first would have to find out about the others with its next heartbeat, seconds later.
 """
 REASONS_MAX = 5
+
+
+def in_words(reasons: Sequence[str]) -> str:
+    """Why a group rebalanced, as its history has it: the first `REASONS_MAX` reasons, and how many more."""
+    words = "; ".join(reasons[:REASONS_MAX])
+    return f"{words}; and {len(reasons) - REASONS_MAX} more" if len(reasons) > REASONS_MAX else words
 
 
 def note(group: Group, reason: str, now_ms: int) -> None:
@@ -159,10 +165,7 @@ def synced(group: Group, member_id: str) -> None:
 
 def _end(group: Group, now_ms: int) -> None:
     """Write down the rebalance that ends here."""
-    reasons = group.reasons
-    words = "; ".join(reasons[:REASONS_MAX])
-    if len(reasons) > REASONS_MAX:
-        words += f"; and {len(reasons) - REASONS_MAX} more"
+    words = in_words(group.reasons)
     started_ms = now_ms if group.started_ms is None else group.started_ms
     assignment = tuple((member.member_id, member.client_id, member.assignment) for member in group.members.values())
     group.ended.append(EndedRebalance(group.generation, started_ms, now_ms, words, assignment))

@@ -23,6 +23,9 @@ class Partition:
         start: the log start offset.
         next: the offset that the next event gets; ahead of `high_watermark` until the commit.
         high_watermark: the end of what is committed; nothing is ever served at or past it.
+        last_stable_offset: the end of what no open transaction can change; as far as read_committed reads.
+        open_transactions: producer id to the first offset of its open transaction here.
+        aborted_until: the offset of the last marker that aborted events, -1 for none.
         bytes_total: running total of the sizes of all batches ever written.
         bytes_start: that total where the log starts.
     """
@@ -40,6 +43,15 @@ class Partition:
     leader: int = NODE_ID
     replicas: tuple[int, ...] = (NODE_ID,)
     isr: tuple[int, ...] = (NODE_ID,)
+    last_stable_offset: int = 0
+    open_transactions: dict[int, int] = field(default_factory=dict)
+    aborted_until: int = -1
+
+    def settle(self) -> None:
+        """Show all that was written: it is durable now."""
+        self.high_watermark = self.last_stable_offset = self.next
+        if self.open_transactions:
+            self.last_stable_offset = max(self.start, min(self.open_transactions.values()))
 
     def check_leader(self, broker: int) -> None:
         """Refuse a broker that does not lead this partition."""

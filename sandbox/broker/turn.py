@@ -5,10 +5,11 @@ durability gives a callback. At the end all of the turn is committed, or, when t
 undone and everybody is told.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from sandbox.broker.topic import Partition
+from sandbox.description import Change
 from sandbox.errors import BrokerError
 
 Waiter = Callable[[BrokerError | None], None]
@@ -16,15 +17,40 @@ Waiter = Callable[[BrokerError | None], None]
 
 @dataclass(slots=True)
 class Changes:
-    """What a turn changed: partitions appended to or cut, names of topics, group ids by kind of change."""
+    """What a turn changed.
+
+    Attributes:
+        partitions: appended to, cut or compacted.
+        cleaned: those of them that were compacted: what is kept of their batches elsewhere is not as it is now.
+        topics: names.
+        commits: ids of groups whose offsets changed.
+        groups: ids of groups that changed otherwise.
+        cluster: True where brokers, leaders, in-sync sets or faults changed.
+    """
 
     partitions: set[Partition] = field(default_factory=set)
+    cleaned: set[Partition] = field(default_factory=set)
     topics: set[str] = field(default_factory=set)
     commits: set[str] = field(default_factory=set)
     groups: set[str] = field(default_factory=set)
+    cluster: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.partitions or self.topics or self.commits or self.groups)
+        return bool(self.partitions or self.topics or self.commits or self.groups or self.cluster)
+
+    def told(self, now_ms: int) -> Iterable[Change]:
+        """The same, as it is told to those who watch."""
+        none: frozenset[str] = frozenset()
+        if self.topics:
+            yield Change("topics", frozenset(self.topics), none, now_ms)
+        if self.partitions:
+            yield Change("events", frozenset(one.topic.name for one in self.partitions), none, now_ms)
+        if self.commits:
+            yield Change("commit", none, frozenset(self.commits), now_ms)
+        if self.groups:
+            yield Change("group", none, frozenset(self.groups), now_ms)
+        if self.cluster:
+            yield Change("cluster", none, none, now_ms)
 
 
 class Turn:

@@ -14,6 +14,8 @@ COMMANDS = {
     "produce": "sandbox.cli.produce:produce",
     "consume": "sandbox.cli.consume:consume",
     "groups": "sandbox.cli.groups:groups",
+    "brokers": "sandbox.cli.brokers:brokers",
+    "faults": "sandbox.cli.faults:faults",
     "export": "sandbox.cli.export_command:export_command",
     "import": "sandbox.cli.import_command:import_command",
 }
@@ -67,5 +69,5 @@ def main() -> None:
     """Kafka in one process and one SQLite file, with a window into it.
 
     `up` starts a sandbox. The other commands work on its file, whether it runs or not, and on any Kafka cluster
-    (--bootstrap HOST:PORT).
+    (--bootstrap HOST:PORT); `brokers` and `faults` work on a running sandbox.
     """

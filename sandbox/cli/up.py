@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sandbox.cli.display import show_json
+from sandbox.cli.listeners import WaysIn, listener_options
 from sandbox.cli.progress import progress_bar
 from sandbox.cli.status import Failed, Status
 from sandbox.cli.target import DEFAULT_FILE, json_option
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 _LOCK_RETRIES = 25
 _LOCK_RETRY_S = 0.02
-_PORT = click.IntRange(0, 65535)
+PORT_MAX = 65535
+_PORT = click.IntRange(0, PORT_MAX)
 
 
 @click.command(
@@ -32,20 +34,43 @@ _PORT = click.IntRange(0, 65535)
 Examples:
   sandbox up
   sandbox up orders.db --kafka-port 0 --ui-port 0
-  sandbox up --demo --open"""
+  sandbox up --brokers 3
+  sandbox up --demo --open
+  sandbox up --listener SASL_SSL:9094 --user alice"""
 )
 @click.argument("file", default=DEFAULT_FILE, envvar="SANDBOX_FILE", type=click.Path(path_type=Path))
 @click.option("--kafka-port", type=_PORT, default=9092, show_default=True, help="0 picks a free one.")
+@click.option(
+    "--brokers",
+    type=click.IntRange(1, 9),
+    default=1,
+    show_default=True,
+    help="How many brokers to play; broker 2 listens at the Kafka port + 1, and so on.",
+)
 @click.option("--ui-port", type=_PORT, default=8080, show_default=True, help="Of the page; 0 picks a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option("--demo", "with_demo", is_flag=True, help="Load sample data, and keep two groups at work on it.")
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
+@listener_options
 @json_option
-def up(file: Path, kafka_port: int, ui_port: int, host: str, with_demo: bool, open_page: bool, as_json: bool) -> None:
+def up(
+    file: Path,
+    kafka_port: int,
+    brokers: int,
+    ui_port: int,
+    host: str,
+    with_demo: bool,
+    open_page: bool,
+    as_json: bool,
+    ways_in: WaysIn,
+) -> None:
     """Start a sandbox on FILE, which is made if it is not there. Ctrl-C ends it; the events stay in the file.
 
-    With --json it prints one line when it is ready: {"kafka", "web", "file", "pid"}.
+    With --json it prints one line when it is ready: {"kafka", "web", "file", "pid", "brokers": {"1": address, ...}};
+    with --listener also "listeners": {"SASL_SSL": address}.
     """
+    if kafka_port + brokers - 1 > PORT_MAX:
+        raise click.UsageError(f"{brokers} brokers need the ports {kafka_port} and up, and the last port is {PORT_MAX}")
     ended = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -59,13 +84,14 @@ def up(file: Path, kafka_port: int, ui_port: int, host: str, with_demo: bool, op
             "can read and write everything.",
             err=True,
         )
-    sandbox = _opened(file)
+    sandbox = _opened(file, brokers)
     demo: Demo | None = None
     try:
-        _serve(sandbox, host, kafka_port, ui_port)
+        ways_in.prepare(sandbox)
+        _serve(sandbox, host, kafka_port, ui_port, brokers, ways_in)
         if with_demo:
             demo = _demo_of(sandbox)
-        _say_ready(sandbox, file, as_json)
+        _say_ready(sandbox, file, as_json, ways_in)
         if open_page and sandbox.web_address:
             import webbrowser
 
@@ -77,12 +103,12 @@ def up(file: Path, kafka_port: int, ui_port: int, host: str, with_demo: bool, op
         sandbox.close()
 
 
-def _opened(file: Path) -> "Sandbox":
+def _opened(file: Path, brokers: int) -> "Sandbox":
     from sandbox.sandbox import Sandbox
 
     for attempt in range(_LOCK_RETRIES):
         try:
-            return Sandbox(file)
+            return Sandbox(file, brokers=brokers)
         except FileInUse as in_use:
             # A program that looks who owns the file holds the lock for an instant, and names nobody.
             if in_use.owner or attempt == _LOCK_RETRIES - 1:
@@ -91,15 +117,17 @@ def _opened(file: Path) -> "Sandbox":
     raise AssertionError("the loop returns or raises")
 
 
-def _serve(sandbox: "Sandbox", host: str, kafka_port: int, ui_port: int) -> None:
+def _serve(sandbox: "Sandbox", host: str, kafka_port: int, ui_port: int, brokers: int, ways_in: WaysIn) -> None:
     from sandbox.runtime import PortInUse
 
     try:
-        sandbox.serve(host=host, kafka_port=kafka_port, web_port=ui_port)
+        sandbox.serve(host=host, kafka_port=kafka_port, web_port=ui_port, listeners=ways_in.listeners)
     except PortInUse as error:
-        # The Kafka port is opened first, so where both are the same it is the page's that is taken.
-        option = "--kafka-port" if error.port == kafka_port != ui_port else "--ui-port"
-        raise Failed(f"{error} Here: {option} 0.", Status.PORT_IN_USE) from error
+        # The Kafka ports are opened first, so where both are the same it is the page's that is taken.
+        of_kafka = error.port in range(kafka_port, kafka_port + brokers) and error.port != ui_port
+        option = "--kafka-port" if of_kafka else "--ui-port"
+        there = ways_in.option_of(error.port) or f"{option} 0"
+        raise Failed(f"{error} Here: {there}.", Status.PORT_IN_USE) from error
 
 
 def _demo_of(sandbox: "Sandbox") -> "Demo":
@@ -119,7 +147,8 @@ def _demo_of(sandbox: "Sandbox") -> "Demo":
     return demo
 
 
-def _say_ready(sandbox: "Sandbox", file: Path, as_json: bool) -> None:
+def _say_ready(sandbox: "Sandbox", file: Path, as_json: bool, ways_in: WaysIn) -> None:
+    brokers = {str(one.broker): one.address for one in sandbox.cluster.brokers()}
     if as_json:
         show_json(
             {
@@ -127,13 +156,16 @@ def _say_ready(sandbox: "Sandbox", file: Path, as_json: bool) -> None:
                 "web": sandbox.web_address,
                 "file": str(file.absolute()),
                 "pid": os.getpid(),
+                "brokers": brokers,
+                **({"listeners": sandbox.listener_addresses} if ways_in.listeners else {}),
             }
         )
         return
     click.echo(
         f"Kafka Sandbox {__version__}\n"
         f"  page   {sandbox.web_address}\n"
-        f"  Kafka  {sandbox.kafka_address}\n"
+        f"  Kafka  {', '.join(address for address in brokers.values() if address)}\n"
+        f"{ways_in.lines(sandbox)}"
         f"  file   {file.absolute()}\n"
         "Ctrl-C ends it; the events stay in the file."
     )

@@ -14,8 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from weakref import WeakSet
 
-from sandbox.errors import FileRefused
+from sandbox.errors import BrokerError, FileRefused, SandboxError
 from sandbox.storage.schema import APPLICATION_ID, VERSION, apply_migrations
 
 MAGIC = b"SQLite format 3\x00"
@@ -35,16 +36,40 @@ class Reader:
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """The rows."""
-        return self._connection.execute(sql, parameters).fetchall()
+        return self._read(sql, parameters).fetchall()
 
     def rows(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         """The rows, one by one, as they are asked for."""
-        return iter(self._connection.execute(sql, parameters))
+        return iter(self._read(sql, parameters))
 
     def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
         """The first row, or None."""
-        row: Row | None = self._connection.execute(sql, parameters).fetchone()
+        row: Row | None = self._read(sql, parameters).fetchone()
         return row
+
+    def _read(self, sql: str, parameters: Parameters) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(sql, parameters)
+        except OverflowError:
+            raise BrokerError("INVALID_REQUEST", "A number is too large: 64 bits are the most.") from None
+
+
+class _ThreadConnection:
+    """The read-only connection of one thread; it ends with the thread."""
+
+    def __init__(self, path: Path) -> None:
+        self.connection = sqlite3.connect(
+            f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        )
+        self.connection.execute("PRAGMA query_only = ON")
+
+    def close(self) -> None:
+        """Close it. May be called again."""
+        with suppress(sqlite3.Error, AttributeError):
+            self.connection.close()
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class Database(Reader):
@@ -62,8 +87,9 @@ class Database(Reader):
         self.statements = 0
         self.commits = 0
         self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._readers: WeakSet[_ThreadConnection] = WeakSet()
         self._readers_lock = threading.Lock()
+        self.closed = False
         current = check_file(self.path)
         try:
             self._writer = self._open_writer(current)
@@ -149,15 +175,14 @@ class Database(Reader):
     @contextmanager
     def reader(self) -> Iterator[Reader]:
         """A read-only connection of this thread, in one read transaction. Calls may nest and share the outer one."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(
-                f"file:{quote(str(self.path))}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
-            )
-            connection.execute("PRAGMA query_only = ON")
-            self._local.connection = connection
+        if self.closed:
+            raise SandboxError("This sandbox is closed.")
+        own: _ThreadConnection | None = getattr(self._local, "own", None)
+        if own is None:
+            own = self._local.own = _ThreadConnection(self.path)
             with self._readers_lock:
-                self._readers.append(connection)
+                self._readers.add(own)
+        connection = own.connection
         if connection.in_transaction:
             yield Reader(connection)
             return
@@ -181,11 +206,11 @@ class Database(Reader):
         try:
             self.commit()
         finally:
+            self.closed = True
             with self._readers_lock:
-                readers, self._readers = self._readers, []
-            for connection in readers:
-                with suppress(sqlite3.Error):
-                    connection.close()
+                readers = tuple(self._readers)
+            for reader in readers:
+                reader.close()
             self._writer.close()
 
 
@@ -213,6 +238,7 @@ def check_file(path: Path) -> bool:
         raise FileRefused(f"{path} is read-only for this user. Change its permissions, or work on a copy.")
     if len(header) < 100 or not header.startswith(MAGIC):
         raise FileRefused(f"{path} is not an SQLite database. Choose another file name; nothing was changed.")
+    _check_length(path, header)
     version, application = struct.unpack(">i", header[60:64])[0], struct.unpack(">i", header[68:72])[0]
     if application != APPLICATION_ID:
         version, application = _look_inside(path)
@@ -228,10 +254,28 @@ def check_file(path: Path) -> bool:
     return bool(version == VERSION)
 
 
+def _check_length(path: Path, header: bytes) -> None:
+    """Refuse a file that is shorter than its header says. With a write-ahead log beside it, that may have the rest."""
+    page_bytes, pages = struct.unpack(">H", header[16:18])[0], struct.unpack(">I", header[28:32])[0]
+    wanted = pages * (65536 if page_bytes == 1 else page_bytes)
+    found = path.stat().st_size
+    if found < wanted and not _has_log(path):
+        raise FileRefused(
+            f"{path} is cut short: {found:,} of {wanted:,} bytes. Take a whole copy, or another file name; nothing was "
+            "changed."
+        )
+
+
+def _has_log(path: Path) -> bool:
+    return path.with_name(path.name + "-wal").exists()
+
+
 def _look_inside(path: Path) -> tuple[int, int]:
     """Version and application id as SQLite sees them, write-ahead log included; version -1 where there is no table."""
     try:
-        connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+        # Without a log nobody writes, and `immutable` keeps SQLite from making files beside it.
+        how = "mode=ro" if _has_log(path) else "mode=ro&immutable=1"
+        connection = sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True)
         try:
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]

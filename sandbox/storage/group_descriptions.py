@@ -16,6 +16,9 @@ every few seconds is looked at over some of them."""
 QUIET_MS = 60_000
 """After how long without a commit a group without members counts as such, rather than as one that assigns itself."""
 
+REBALANCING = ("PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling")
+"""The states, of the classic and of the consumer protocol, in which partitions change hands."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
@@ -192,7 +195,7 @@ def _trend(
     places: dict[tuple[str, int], _Place],
 ) -> tuple[str, int | None]:
     """A word for where a group's lag is going, and how long until it is gone where it shrinks."""
-    if state in ("PreparingRebalance", "CompletingRebalance"):
+    if state in REBALANCING:
         return "rebalancing", None
     known = [one for one in partitions if one.committed is not None]
     if not known:

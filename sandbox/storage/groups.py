@@ -10,11 +10,16 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sandbox.storage.database import Database, Row
 
 Protocols = tuple[tuple[str, bytes], ...]
 Assigned = Mapping[str, tuple[int, ...]]
+
+CLASSIC_TYPE = "classic"
+CONSUMER_TYPE = "consumer"
+"""The types of groups, as ListGroups names them: which of the two protocols its members speak."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,8 @@ class StoredMember:
         protocols: (name, metadata) in the member's order of preference.
         assignment: the leader's bytes for this member, empty before the first.
         assigned: the same decoded, topic to partitions; empty where it cannot be decoded.
+        consumer: epochs, subscription, target and the like of a member of the consumer protocol, as values that JSON
+            has; None for one of the classic protocol.
     """
 
     member_id: str
@@ -37,6 +44,7 @@ class StoredMember:
     protocols: Protocols
     assignment: bytes
     assigned: Assigned = field(default_factory=dict)
+    consumer: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,10 @@ class StoredGroup:
         state: Kafka's word.
         protocol_type: "" for a group that only commits offsets.
         leader: member id, None where there is none.
+        generation: the group epoch in the consumer protocol.
         updated_ms: since when it is in this state.
+        type: "classic" or "consumer".
+        assignment_epoch: the target's in the consumer protocol, else 0.
     """
 
     group_id: str
@@ -58,6 +69,8 @@ class StoredGroup:
     leader: str | None
     updated_ms: int
     members: tuple[StoredMember, ...] = ()
+    type: str = CLASSIC_TYPE
+    assignment_epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,22 +123,26 @@ class GroupStore:
         members: dict[str, list[StoredMember]] = {}
         for row in self._database.query(
             "SELECT group_id, member_id, instance_id, client_id, client_host, session_timeout_ms, rebalance_timeout_ms,"
-            " protocols, assignment, assigned FROM group_members ORDER BY group_id, member_id"
+            " protocols, assignment, assigned, consumer FROM group_members ORDER BY group_id, member_id"
         ):
             members.setdefault(row[0], []).append(_member(row[1:]))
         groups = self._database.query(
-            "SELECT group_id, state, protocol_type, protocol, generation, leader, updated_ms"
+            "SELECT group_id, state, protocol_type, protocol, generation, leader, updated_ms, type, assignment_epoch"
             " FROM groups ORDER BY group_id"
         )
-        return tuple(replace(StoredGroup(*row), members=tuple(members.get(row[0], ()))) for row in groups)
+        return tuple(
+            replace(StoredGroup(*row[:7]), members=tuple(members.get(row[0], ())), type=row[7], assignment_epoch=row[8])
+            for row in groups
+        )
 
     def save(self, group: StoredGroup) -> None:
         """Write the rows of one group and its members in place of those it had."""
         self._database.execute(
-            "INSERT INTO groups(group_id, state, protocol_type, protocol, generation, leader, updated_ms)"
-            " VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT(group_id) DO UPDATE SET state = excluded.state,"
-            " protocol_type = excluded.protocol_type, protocol = excluded.protocol, generation = excluded.generation,"
-            " leader = excluded.leader, updated_ms = excluded.updated_ms",
+            "INSERT INTO groups(group_id, state, protocol_type, protocol, generation, leader, updated_ms, type,"
+            " assignment_epoch) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(group_id) DO UPDATE SET"
+            " state = excluded.state, protocol_type = excluded.protocol_type, protocol = excluded.protocol,"
+            " generation = excluded.generation, leader = excluded.leader, updated_ms = excluded.updated_ms,"
+            " type = excluded.type, assignment_epoch = excluded.assignment_epoch",
             (
                 group.group_id,
                 group.state,
@@ -134,28 +151,33 @@ class GroupStore:
                 group.generation,
                 group.leader,
                 group.updated_ms,
+                group.type,
+                group.assignment_epoch,
             ),
         )
         self._database.execute("DELETE FROM group_members WHERE group_id = ?", (group.group_id,))
         self._database.executemany(
             "INSERT INTO group_members(group_id, member_id, instance_id, client_id, client_host, session_timeout_ms,"
-            " rebalance_timeout_ms, protocols, assignment, assigned) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " rebalance_timeout_ms, protocols, assignment, assigned, consumer)"
+            " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [_member_row(group.group_id, member) for member in group.members],
         )
 
     def delete(self, group_id: str) -> None:
-        """Remove a group, its members and its committed offsets. The history of commits and rebalances stays."""
-        for table in ("committed_offsets", "group_members", "groups"):
+        """Remove a group, its members and its offsets. The history of commits and rebalances stays."""
+        for table in ("pending_offsets", "committed_offsets", "group_members", "groups"):
             self._database.execute(f"DELETE FROM {table} WHERE group_id = ?", (group_id,))
 
     def commit(self, group_id: str, offsets: Iterable[CommittedOffset], generation: int, member_id: str) -> None:
         """Write committed offsets: the current rows, and one row of history each."""
         rows = list(offsets)
         self._database.executemany(
-            "INSERT INTO committed_offsets(group_id, topic, partition, offset, leader_epoch, metadata, committed_ms)"
-            " VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT(group_id, topic, partition) DO UPDATE SET"
+            "INSERT INTO committed_offsets(group_id, topic, partition, offset, leader_epoch, metadata, committed_ms,"
+            " position) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, 1 + coalesce((SELECT max(position) FROM pending_offsets"
+            " WHERE group_id = ?1 AND topic = ?2 AND partition = ?3), 0))"
+            " ON CONFLICT(group_id, topic, partition) DO UPDATE SET"
             " offset = excluded.offset, leader_epoch = excluded.leader_epoch, metadata = excluded.metadata,"
-            " committed_ms = excluded.committed_ms",
+            " committed_ms = excluded.committed_ms, position = max(position + 1, excluded.position)",
             [(group_id, o.topic, o.partition, o.offset, o.leader_epoch, o.metadata, o.committed_ms) for o in rows],
         )
         self._database.executemany(
@@ -177,22 +199,25 @@ class GroupStore:
         return {(row[0], row[1]): CommittedOffset(*row) for row in rows}
 
     def has_offsets(self, group_id: str) -> bool:
-        """Whether the group has a committed offset."""
-        return bool(self._database.query("SELECT 1 FROM committed_offsets WHERE group_id = ? LIMIT 1", (group_id,)))
+        """Whether the group has a committed offset, or one that waits for the end of a transaction."""
+        return any(
+            self._database.query(f"SELECT 1 FROM {table} WHERE group_id = ? LIMIT 1", (group_id,))
+            for table in ("committed_offsets", "pending_offsets")
+        )
 
     def delete_offsets(self, group_id: str, partitions: Iterable[tuple[str, int]]) -> None:
-        """Remove committed offsets of a group."""
-        self._database.executemany(
-            "DELETE FROM committed_offsets WHERE group_id = ? AND topic = ? AND partition = ?",
-            [(group_id, topic, partition) for topic, partition in partitions],
-        )
+        """Remove offsets of a group: committed ones, and those that wait for the end of a transaction."""
+        rows = [(group_id, topic, partition) for topic, partition in partitions]
+        for table in ("committed_offsets", "pending_offsets"):
+            self._database.executemany(f"DELETE FROM {table} WHERE group_id = ? AND topic = ? AND partition = ?", rows)
 
     def remove_topic(self, topic: str) -> tuple[str, ...]:
         """Remove every committed offset in a topic; returns the ids of the groups that had one."""
         groups = self._database.query(
             "SELECT DISTINCT group_id FROM committed_offsets WHERE topic = ? ORDER BY group_id", (topic,)
         )
-        self._database.execute("DELETE FROM committed_offsets WHERE topic = ?", (topic,))
+        for table in ("committed_offsets", "pending_offsets"):
+            self._database.execute(f"DELETE FROM {table} WHERE topic = ?", (topic,))
         return tuple(row[0] for row in groups)
 
     def record_rebalance(self, rebalance: StoredRebalance) -> None:
@@ -217,7 +242,7 @@ class GroupStore:
 
 
 def _member(row: Row) -> StoredMember:
-    member_id, instance_id, client_id, client_host, session_ms, rebalance_ms, protocols, assignment, assigned = row
+    member_id, instance_id, client_id, client_host, session_ms, rebalance_ms, protocols, assignment, assigned = row[:9]
     return StoredMember(
         member_id,
         instance_id,
@@ -228,6 +253,7 @@ def _member(row: Row) -> StoredMember:
         tuple((name, b64decode(metadata)) for name, metadata in json.loads(protocols)),
         bytes(assignment),
         {topic: tuple(partitions) for topic, partitions in json.loads(assigned).items()},
+        None if row[9] is None else json.loads(row[9]),
     )
 
 
@@ -244,4 +270,5 @@ def _member_row(group_id: str, member: StoredMember) -> tuple[object, ...]:
         json.dumps(protocols, ensure_ascii=False),
         member.assignment,
         json.dumps({topic: list(partitions) for topic, partitions in member.assigned.items()}, ensure_ascii=False),
+        None if member.consumer is None else json.dumps(member.consumer, ensure_ascii=False),
     )

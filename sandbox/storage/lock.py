@@ -6,6 +6,7 @@ it is into that file; the text is a hint for people and for clients that attach,
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -48,9 +49,14 @@ class OwnerLock:
             raise FileRefused(f"{self.path} cannot be locked: {error.strerror or error}") from error
         self.publish()
 
-    def publish(self, *, kafka: str | None = None, web: str | None = None) -> None:
+    def publish(
+        self, *, kafka: str | None = None, web: str | None = None, listeners: Mapping[str, str] | None = None
+    ) -> None:
         """Write who owns the file and where it listens; None where a port is not open."""
-        text = json.dumps({"pid": os.getpid(), "kafka": kafka, "web": web}) + "\n"
+        owner: dict[str, object] = {"pid": os.getpid(), "kafka": kafka, "web": web}
+        if listeners:
+            owner["listeners"] = dict(listeners)
+        text = json.dumps(owner) + "\n"
         descriptor = os.open(self.path, os.O_WRONLY)
         try:
             os.pwrite(descriptor, text.encode(), 0)
@@ -71,8 +77,8 @@ def read_owner(path: str | os.PathLike[str]) -> dict[str, object] | None:
     """Who owns a sandbox file now.
 
     Returns:
-        `pid`, `kafka` and `web` (addresses, None where not open) as the owner wrote them, `{}` while it starts, or None
-        where nobody owns it. It takes the lock for an instant to find out, and never waits.
+        `pid`, `kafka` and `web` (addresses, None where not open) as the owner wrote them, and `listeners` where it has
+        any; `{}` while it starts, or None where nobody owns it. It takes the lock for an instant to find out, and never waits.
     """
     place = lock_path(path)
     if not place.exists():

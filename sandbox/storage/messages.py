@@ -2,21 +2,24 @@
 
 Time order is true order over all partitions, though only batches have an index by time: the batches of a partition are
 taken by their largest (newest first) or smallest (oldest first) timestamp, their events go into a heap, and one is
-given out as soon as no batch that is left can hold an earlier one. The partitions are merged. A cursor names the last
-event of a page by (timestamp, partition, offset), so a page stays where it is while producers write.
+given out as soon as no batch that is left can hold an earlier one. The partitions are merged. Transaction markers are
+left out: they are no events, though each has an offset. A cursor names the last event of a page by (timestamp,
+partition, offset), so a page stays where it is while producers write.
 """
 
 import heapq
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sandbox.description import MessagePage, MessageQuery
 from sandbox.errors import BrokerError
 from sandbox.event import Event
+from sandbox.storage.compaction import compacted_events
 from sandbox.storage.database import Reader
 from sandbox.storage.log import EVENT_COLUMNS, headers_from_json, offset_for_time
+from sandbox.storage.log_transactions import count_markers, markers, outcome
 from sandbox.storage.schema import OFFSET_BITS, OFFSET_LIMIT
 from sandbox.storage.topic_descriptions import partition_ids
 
@@ -77,6 +80,7 @@ class MessageSearch:
         self.scanned = 0
         self.deadline = time.perf_counter() + query.budget_ms / 1000
         self.last_key: Key | None = None
+        self._batch: dict[int, _Batch | None] = {}
         self.where, self.parameters = _conditions(query)
 
     @property
@@ -96,7 +100,7 @@ class MessageSearch:
                 found.append((key, event))
                 if len(found) > self.query.limit:
                     break
-            elif time.perf_counter() > self.deadline:
+            elif time.perf_counter() > self.deadline and self._beyond_cursor(key):
                 complete = False
                 self.last_key = key
                 break
@@ -105,15 +109,21 @@ class MessageSearch:
         if back:
             found.reverse()
         following = _cursor("after", found[-1][0]) if found and (more or back) else None
-        if not complete and not back and self.last_key is not None:
-            following = _cursor("after", self.last_key)
         previous = _cursor("before", found[0][0]) if found and (more if back else self.cursor is not None) else None
+        if self.last_key is not None:
+            if back:
+                previous = _cursor("before", self.last_key)
+            else:
+                following = _cursor("after", self.last_key)
         return MessagePage(
             events=tuple(self._whole(event) for _, event in found),
             next=following,
             previous=previous,
             scanned=self.scanned,
-            total=sum(end - start for _, start, end in self.places.values()),
+            total=sum(
+                end - start - count_markers(self.reader, at, start) - compacted_events(self.reader, at)
+                for at, start, end in self.places.values()
+            ),
             complete=complete,
             elapsed_ms=(time.perf_counter() - started) * 1000,
             as_of_ms=now_ms,
@@ -148,10 +158,12 @@ class MessageSearch:
             first, last = (
                 (max(low, high - CHUNK_EVENTS), high) if self.descending else (low, min(high, low + CHUNK_EVENTS))
             )
+            hidden = markers(self.reader, partition_id, first, last - 1)
             rows = self._rows(partition_id, first, last - 1)
             for row in reversed(rows) if self.descending else rows:
                 event = self._event(partition, partition_id, row)
-                yield (0, partition, event.offset), event
+                if event.offset not in hidden:
+                    yield (0, partition, event.offset), event
             low, high = (low, first) if self.descending else (last, high)
             yield (0, partition, first if self.descending else last - 1), None
 
@@ -226,7 +238,12 @@ class MessageSearch:
         return Event(self.query.topic, partition, offset, timestamp, 0, key, value, headers_from_json(headers))
 
     def _whole(self, event: Event) -> Event:
-        return with_batch(self.reader, self.places[event.partition][0], event)
+        """With what its batch says. The events of a page share few batches: the last one of a partition is kept."""
+        partition_id = self.places[event.partition][0]
+        batch = self._batch.get(partition_id)
+        if batch is None or not batch.base_offset <= event.offset <= batch.last_offset:
+            batch = self._batch[partition_id] = _batch_of(self.reader, partition_id, event.offset)
+        return _with_batch(self.reader, partition_id, event, batch)
 
 
 def read_event(reader: Reader, topic: str, partition: int, offset: int) -> Event:
@@ -252,7 +269,7 @@ def read_event(reader: Reader, topic: str, partition: int, offset: int) -> Event
         raise BrokerError("OFFSET_OUT_OF_RANGE", f"Offset {offset} was removed by compaction.")
     _, timestamp, key, value, headers = row
     event = Event(topic, partition, offset, timestamp, 0, key, value, headers_from_json(headers))
-    return with_batch(reader, partition_id, event)
+    return _with_batch(reader, partition_id, event, _batch_of(reader, partition_id, offset))
 
 
 def offsets_for_time(reader: Reader, topic: str, timestamp_ms: int) -> dict[int, int | None]:
@@ -267,16 +284,37 @@ def offsets_for_time(reader: Reader, topic: str, timestamp_ms: int) -> dict[int,
     return {partition: place[0] if place else None for partition, place in found.items()}
 
 
-def with_batch(reader: Reader, partition_id: int, event: Event) -> Event:
-    """An event with what its batch says: whose clock stamped it, and what it is to a transaction."""
+class _Batch(NamedTuple):
+    """What a batch says of its events."""
+
+    base_offset: int
+    last_offset: int
+    timestamp_type: int
+    transactional: int
+    control: int
+    producer_id: int
+
+
+def _batch_of(reader: Reader, partition_id: int, offset: int) -> _Batch | None:
     row = reader.one(
-        "SELECT timestamp_type, transactional, control FROM batches WHERE partition_id = ? AND base_offset <= ? "
-        "ORDER BY base_offset DESC LIMIT 1",
-        (partition_id, event.offset),
+        "SELECT base_offset, last_offset, timestamp_type, transactional, control, producer_id FROM batches "
+        "WHERE partition_id = ? AND base_offset <= ? ORDER BY base_offset DESC LIMIT 1",
+        (partition_id, offset),
     )
-    if row is None or not any(row):
+    return None if row is None else _Batch(*row)
+
+
+def _with_batch(reader: Reader, partition_id: int, event: Event, batch: _Batch | None) -> Event:
+    """An event with what its batch says: whose clock stamped it, and what became of its transaction."""
+    if batch is None or not (batch.timestamp_type or batch.transactional or batch.control):
         return event
-    return replace(event, timestamp_type=row[0], transactional=bool(row[1]), control=bool(row[2]))
+    return replace(
+        event,
+        timestamp_type=batch.timestamp_type,
+        transactional=bool(batch.transactional),
+        control=bool(batch.control),
+        aborted=bool(batch.transactional and outcome(reader, partition_id, batch.producer_id, event.offset)),
+    )
 
 
 def _cursor(direction: str, key: Key) -> str:

@@ -16,7 +16,7 @@ One database in WAL mode. Every event is one row of `events`, written once:
   while it is open). So an event of an aborted transaction stays where it is and is known as such, and the last stable
   offset is one look-up. The view `messages` leaves the markers out, and says of each event what became of its
   transaction. `transactions` has one row for each transactional id, `pending_offsets` the offsets that wait for the end
-  of one.
+  of one; `position` numbers the commits of a group in a partition in the order in which they were sent.
 * The end of a log is the end of its last batch, or its log start offset where retention took every batch: it is kept
   nowhere else.
 * Triggers refuse to change an event, a batch, a commit or a rebalance, and to delete an event that the log still has:
@@ -24,8 +24,9 @@ One database in WAL mode. Every event is one row of `events`, written once:
   committed state: compaction raises it and takes it back within one transaction, and only between the two may it take
   events out of the middle of a log.
 * What compaction took is counted: `batches.removed_events` for one batch (whose `size_bytes` and timestamps are then
-  those of what is left), `partitions.compacted_events` and `compacted_bytes` for the log from its start on. So the
-  number and the size of a log's events are exact without counting rows. `first_dirty_offset` is where the part begins
+  those of what is left), `partitions.compacted_events` and `compacted_bytes` for the log from its start on.
+  `log_start_bytes` is `bytes_before` of the batch where the log starts. So the number of a log's events and its size
+  are known without counting rows. `first_dirty_offset` is where the part begins
   that was never compacted; `batches.delete_horizon_ms` is when the tombstones of a batch may go (KIP-534).
   `INSERT OR REPLACE` passes triggers unless the connection sets `recursive_triggers`; the sandbox's own does. A guard
   against it for everybody cost 14 to 30 % of the insert rate, more than the tenth that it was worth.
@@ -96,6 +97,7 @@ CREATE TABLE partitions(
   topic INTEGER NOT NULL REFERENCES topics(id),
   partition INTEGER NOT NULL,
   log_start_offset INTEGER NOT NULL DEFAULT 0,
+  log_start_bytes INTEGER NOT NULL DEFAULT 0,
   cleaner_offset INTEGER NOT NULL DEFAULT 0,
   first_dirty_offset INTEGER NOT NULL DEFAULT 0,
   compacted_events INTEGER NOT NULL DEFAULT 0,
@@ -182,7 +184,7 @@ CREATE TABLE pending_offsets(
   metadata TEXT,
   generation INTEGER NOT NULL,
   member_id TEXT NOT NULL,
-  after_commit INTEGER NOT NULL,
+  position INTEGER NOT NULL,
   PRIMARY KEY(producer_id, group_id, topic, partition)
 ) WITHOUT ROWID;
 CREATE INDEX pending_offsets_by_group ON pending_offsets(group_id, topic, partition);
@@ -207,7 +209,9 @@ CREATE TABLE groups(
   protocol TEXT NOT NULL DEFAULT '',
   generation INTEGER NOT NULL DEFAULT 0,
   leader TEXT,
-  updated_ms INTEGER NOT NULL
+  updated_ms INTEGER NOT NULL,
+  type TEXT NOT NULL DEFAULT 'classic',
+  assignment_epoch INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
 CREATE TABLE group_members(
@@ -221,6 +225,7 @@ CREATE TABLE group_members(
   protocols TEXT NOT NULL,
   assignment BLOB NOT NULL,
   assigned TEXT NOT NULL DEFAULT '{}',
+  consumer TEXT,
   PRIMARY KEY(group_id, member_id)
 ) WITHOUT ROWID;
 
@@ -232,6 +237,7 @@ CREATE TABLE committed_offsets(
   leader_epoch INTEGER NOT NULL,
   metadata TEXT,
   committed_ms INTEGER NOT NULL,
+  position INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY(group_id, topic, partition)
 ) WITHOUT ROWID;
 CREATE INDEX committed_offsets_by_topic ON committed_offsets(topic, partition);

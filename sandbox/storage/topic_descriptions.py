@@ -3,6 +3,8 @@
 from sandbox.description import PartitionDescription, TopicDescription
 from sandbox.storage.database import Reader
 from sandbox.storage.log import last_batch
+from sandbox.storage.log_transactions import count_markers
+from sandbox.storage.retention import log_size
 
 NODES = (1,)
 
@@ -12,7 +14,8 @@ def describe_topics(reader: Reader, name: str | None = None) -> tuple[TopicDescr
     where, parameters = ("AND t.name = ?", (name,)) if name is not None else ("", ())
     partitions: dict[int, list[PartitionDescription]] = {}
     for topic, *columns in reader.query(
-        "SELECT p.topic, p.id, p.partition, p.log_start_offset, p.leader_epoch FROM partitions p "
+        "SELECT p.topic, p.id, p.partition, p.log_start_offset, p.leader_epoch, p.compacted_events "
+        "FROM partitions p "
         f"JOIN topics t ON t.id = p.topic WHERE t.deleted_ms IS NULL {where} ORDER BY p.topic, p.partition",
         parameters,
     ):
@@ -52,24 +55,16 @@ def _describe_topic(
 
 
 def _describe_partition(
-    reader: Reader, partition_id: int, partition: int, start: int, leader_epoch: int
+    reader: Reader, partition_id: int, partition: int, start: int, leader_epoch: int, compacted: int
 ) -> PartitionDescription:
     last = last_batch(reader, partition_id)
     end = max(start, last.last_offset + 1) if last else start
-    size_bytes = 0
-    if last and end > start:
-        first = reader.one(
-            "SELECT bytes_before FROM batches WHERE partition_id = ? AND base_offset <= ? "
-            "ORDER BY base_offset DESC LIMIT 1",
-            (partition_id, start),
-        )
-        size_bytes = last.bytes_before + last.size_bytes - (first[0] if first else 0)
     return PartitionDescription(
         partition=partition,
         start=start,
         end=end,
-        events=end - start,
-        size_bytes=size_bytes,
+        events=end - start - compacted - count_markers(reader, partition_id, start),
+        size_bytes=log_size(reader, partition_id) if end > start else 0,
         last_timestamp_ms=last.max_timestamp if last else None,
         last_append_ms=last.appended_ms if last else None,
         leader=NODES[0],

@@ -116,14 +116,20 @@ def purge(database: Database, rows_max: int) -> bool:
     Returns:
         True where something may be left.
     """
+    limit = _changes(database) + rows_max
     for (topic,) in database.query("SELECT id FROM topics WHERE deleted_ms IS NOT NULL"):
         for (partition_id,) in database.query("SELECT id FROM partitions WHERE topic = ?", (topic,)):
-            if purge_partition(database, partition_id, 1 << OFFSET_BITS, rows_max):
+            if _changes(database) >= limit or purge_partition(database, partition_id, 1 << OFFSET_BITS, rows_max):
                 return True
             database.execute("DELETE FROM partitions WHERE id = ?", (partition_id,))
         database.execute("DELETE FROM topic_settings WHERE topic = ?", (topic,))
         database.execute("DELETE FROM topics WHERE id = ?", (topic,))
     return False
+
+
+def _changes(database: Database) -> int:
+    changed: int = database.query("SELECT total_changes()")[0][0]
+    return changed
 
 
 def purge_partition(database: Database, partition_id: int, below: int, rows_max: int) -> bool:
@@ -138,6 +144,10 @@ def purge_partition(database: Database, partition_id: int, below: int, rows_max:
         "DELETE FROM batches WHERE partition_id = ?1 AND base_offset IN (SELECT base_offset FROM batches "
         "WHERE partition_id = ?1 AND last_offset < ?2 ORDER BY base_offset LIMIT ?3)",
         (partition_id, below, rows_max),
+    )
+    database.execute(
+        "DELETE FROM log_transactions WHERE partition_id = ? AND coalesce(last_offset, ?) < ?",
+        (partition_id, (1 << OFFSET_BITS) - 1, below),
     )
     return removed >= rows_max or cursor.rowcount >= rows_max
 

@@ -3,6 +3,8 @@
 The same program runs against any cluster: only the address changes.
 """
 
+import shlex
+
 from sandbox.web.page import overview
 
 PRODUCE = """\
@@ -65,14 +67,50 @@ for topic, done in admin.delete_topics([{topic!r}]).items():
     print("deleted", topic)
 """
 
-TEMPLATES = {"produce": PRODUCE, "consume": CONSUME, "create": CREATE, "reset": RESET, "delete": DELETE}
+CLUSTER = """\
+from sandbox import Sandbox
+
+with Sandbox("cluster.db", brokers=3) as sandbox:
+    sandbox.serve(kafka_port=0, web_port=None)
+    print("connect to", [broker.address for broker in sandbox.cluster.brokers()])
+    with sandbox.inject("Produce", error="NOT_ENOUGH_REPLICAS", times=3) as injection:
+        sandbox.cluster.stop(2)  # its port closes, its partitions get other leaders
+        sandbox.cluster.start(2)
+        print(injection.hits, "requests were hit")
+    print(sandbox.cluster.prefer_leaders(), "leaders went back")
+"""
+
+CLUSTER_COMMANDS = """\
+sandbox brokers list --file {file}
+sandbox faults inject Produce --error NOT_ENOUGH_REPLICAS --times 3 --file {file}
+sandbox brokers stop 1 --file {file}
+sandbox brokers start 1 --file {file}
+sandbox brokers prefer --file {file}
+sandbox faults list --file {file}
+sandbox faults clear --file {file}
+"""
+
+REPLICATED = """\
+sandbox topics create orders --partitions 6 --replication-factor 3 --file {file}
+"""
+
+TEMPLATES = {
+    "produce": PRODUCE,
+    "consume": CONSUME,
+    "create": CREATE,
+    "reset": RESET,
+    "delete": DELETE,
+    "cluster": CLUSTER,
+    "cluster-commands": CLUSTER_COMMANDS,
+    "replicated": REPLICATED,
+}
 
 
 def snippet(what: str, **values: object) -> str:
     """A program that runs as it stands.
 
     Args:
-        what: "produce", "consume", "create", "reset" or "delete".
+        what: a name of `TEMPLATES`.
         **values: topic, group, key, value, partitions; `offsets` as (topic, partition, offset) for "reset".
     """
     filled: dict[str, object] = {
@@ -82,6 +120,7 @@ def snippet(what: str, **values: object) -> str:
         "key": "user-42",
         "value": '{"hello": "world"}',
         "partitions": 3,
+        "file": shlex.quote(overview().file),
         **values,
     }
     if what == "reset":

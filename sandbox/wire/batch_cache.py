@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections import deque
 
 BYTES_MAX = 24 * 1024 * 1024
+STALE_MAX = 2_000
 OVERHEAD_BYTES = 200
 """What a kept batch costs beside its bytes."""
 
@@ -37,6 +38,7 @@ class BatchCache:
         self.size_bytes = 0
         self._tails: dict[int, _Tail] = {}
         self._order: deque[int] = deque()
+        self._stale = 0
 
     def put(self, partition_id: int, base_offset: int, last_offset: int, batch: bytes) -> None:
         """Keep the batch that was just appended to a partition."""
@@ -99,7 +101,12 @@ class BatchCache:
 
     def _drop_all(self, tail: _Tail) -> None:
         self.size_bytes -= sum(len(batch) + OVERHEAD_BYTES for batch in tail.batches[tail.first :])
+        self._stale += len(tail.batches) - tail.first
         tail.bases.clear()
         tail.batches.clear()
         tail.first = 0
         tail.next = -1
+        if self._stale > STALE_MAX:
+            # The order still names batches that are gone; which of the others is older no longer matters.
+            self._order = deque(one for one, kept in self._tails.items() for _ in kept.bases[kept.first :])
+            self._stale = 0

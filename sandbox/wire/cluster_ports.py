@@ -1,12 +1,28 @@
 """The ports of the simulated brokers: one Kafka port each, in one event loop, over one file."""
 
+import ssl
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from sandbox.broker.broker import Broker
 from sandbox.broker.coordinator import GroupCoordinator
 from sandbox.broker.faults import Faults
+from sandbox.broker.log import StoredBatch
+from sandbox.broker.topic import Partition
+from sandbox.description import ClientDescription
 from sandbox.wire.batch_cache import BatchCache
+from sandbox.wire.fetch_records import encode_marker
+from sandbox.wire.listener import PLAINTEXT, Listener
 from sandbox.wire.server import KafkaServer
+
+
+@dataclass(slots=True)
+class _Door:
+    """One listener: a server for each broker, and where those listen that are up."""
+
+    servers: dict[int, KafkaServer] = field(default_factory=dict)
+    ports: dict[int, int] = field(default_factory=dict)
+    remembered: dict[int, int] = field(default_factory=dict)
 
 
 class ClusterPorts:
@@ -20,7 +36,8 @@ class ClusterPorts:
         faults: what is made to go wrong.
 
     Attributes:
-        ports: broker id to port, of those that are up; metadata names these.
+        ports: broker id to the Kafka port itself, of those that are up; metadata names these. The other listeners
+            have their own.
     """
 
     def __init__(
@@ -31,40 +48,70 @@ class ClusterPorts:
         after: Callable[[], None],
         faults: Faults,
     ) -> None:
-        self.ports: dict[int, int] = {}
         self._broker = broker
         self._host = ""
-        self._remembered: dict[int, int] = {}
-        cache = BatchCache()
+        self._doors: dict[str, _Door] = {}
+        self._cache = cache = BatchCache()
+        self._serves = (coordinator, now_ms, after)
+        self._faults = faults
         broker.on_undo(cache.clear)
-        self._servers = {
-            node_id: KafkaServer(node_id, broker, coordinator, now_ms, after, cache, self.ports, faults)
-            for node_id in broker.cluster.ids
-        }
+        broker.log.on_marker(lambda partition, marker: _keep(cache, partition, marker))
+        self.add()
+        self.ports = self._doors[PLAINTEXT].ports
 
-    async def open(self, broker: int, host: str, port: int) -> int:
-        """Open the port of one broker; the port that was bound."""
-        bound = await self._servers[broker].start(host, port)
+    def add(self, listener: Listener | None = None, tls: ssl.SSLContext | None = None) -> None:
+        """Make room for one more listener, whose ports are opened afterwards; with its certificate where it has TLS."""
+        door = self._doors[listener.protocol if listener else PLAINTEXT] = _Door()
+        for node_id in self._broker.cluster.ids:
+            door.servers[node_id] = KafkaServer(
+                node_id, self._broker, *self._serves, self._cache, door.ports, self._faults, listener, tls
+            )
+
+    async def open(self, broker: int, host: str, port: int, protocol: str = PLAINTEXT) -> int:
+        """Open the port of one broker for one listener; the port that was bound."""
+        door = self._doors[protocol]
+        bound = await door.servers[broker].start(host, port)
         self._host = host
-        self.ports[broker] = self._remembered[broker] = bound
+        door.ports[broker] = door.remembered[broker] = bound
         return bound
 
     async def stop_broker(self, broker: int) -> None:
-        """Move its leaders elsewhere, then close its port and its connections."""
+        """Move its leaders elsewhere, then close its ports and its connections."""
         self._broker.led(self._broker.cluster.stop(broker, self._broker.topics.values()))
         self._broker.commit()
-        self.ports.pop(broker, None)
-        await self._servers[broker].stop()
+        await self._close(broker)
 
     async def start_broker(self, broker: int) -> None:
-        """Open its port again, the same one, and let it catch up."""
+        """Open its ports again, the same ones, and let it catch up."""
         if not self._broker.cluster.is_up(broker):
-            await self.open(broker, self._host, self._remembered.get(broker, 0))
+            try:
+                for protocol, door in self._doors.items():
+                    if broker in door.remembered:
+                        await self.open(broker, self._host, door.remembered[broker], protocol)
+            except OSError:
+                await self._close(broker)
+                raise
         self._broker.led(self._broker.cluster.start(broker, self._broker.topics.values()))
         self._broker.commit()
 
+    def clients(self) -> tuple[ClientDescription, ...]:
+        """Every connection, by client id, then broker. May be called from any thread."""
+        servers = [server for door in tuple(self._doors.values()) for server in door.servers.values()]
+        found = [one.describe() for server in servers for one in tuple(server.connections)]
+        return tuple(sorted(found, key=lambda one: (one.client_id or "", one.broker, one.connected_ms, one.address)))
+
     async def close(self) -> None:
         """Close every port."""
-        for server in self._servers.values():
-            await server.stop()
-        self.ports.clear()
+        for broker in self._broker.cluster.ids:
+            await self._close(broker)
+
+    async def _close(self, broker: int) -> None:
+        for door in self._doors.values():
+            door.ports.pop(broker, None)
+        for door in self._doors.values():
+            await door.servers[broker].stop()
+
+
+def _keep(cache: BatchCache, partition: Partition, marker: StoredBatch) -> None:
+    """Markers lie between batches that are kept: without them the next batch would begin the cache anew."""
+    cache.put(partition.id, marker.batch.base_offset, marker.batch.last_offset, encode_marker(marker))

@@ -7,8 +7,14 @@ is answered, and read the answers in the same order, so an answer that comes ear
 import struct
 from collections import deque
 from collections.abc import Callable
+from time import perf_counter
+
+from sandbox.wire.usage import ApiCount, Usage
 
 _LENGTH = struct.Struct(">i")
+TLS_HANDSHAKE = b"\x16\x03"
+"""How a TLS client begins."""
+TLS_HINT = "; it sent TLS: is security.protocol of the client with SSL, and this listener without?"
 
 
 class ProtocolViolation(Exception):
@@ -23,7 +29,7 @@ class Slot:
         dropped: called when the connection ends before the answer is given; None for nothing to do.
     """
 
-    __slots__ = ("_connection", "done", "dropped", "holds", "pieces")
+    __slots__ = ("_begun_s", "_connection", "_count", "done", "dropped", "holds", "pieces")
 
     def __init__(self, connection: "Connection") -> None:
         self._connection = connection
@@ -31,6 +37,15 @@ class Slot:
         self.holds = False
         self.dropped: Callable[[], None] | None = None
         self.pieces: list[bytes] = []
+        self._count: ApiCount | None = None
+        self._begun_s = 0.0
+
+    def asked(self, key: int, client_id: str | None) -> Usage:
+        """Count the request, and time its answer."""
+        usage = self._connection.usage
+        self._count = usage.asked(key, client_id)
+        self._begun_s = perf_counter()
+        return usage
 
     @property
     def gone(self) -> bool:
@@ -45,6 +60,8 @@ class Slot:
         """Give the answer, header included; None for no answer (acks=0)."""
         self.done = True
         self.dropped = None
+        if self._count is not None:
+            self._count.answered(perf_counter() - self._begun_s)
         if answer is not None:
             self.pieces = [_LENGTH.pack(len(answer)), answer]
         self._connection.flush()
@@ -57,15 +74,19 @@ class Connection:
         write: sends bytes.
         abort: closes the socket.
         request_bytes_max: the longest request accepted (`socket.request.max.bytes`).
+
+    Attributes:
+        usage: what its client asked for so far.
     """
 
     def __init__(self, write: Callable[[bytes], None], abort: Callable[[], None], request_bytes_max: int) -> None:
         self._write = write
         self.abort = abort
-        self._request_bytes_max = request_bytes_max
+        self.request_bytes_max = request_bytes_max
         self._buffer = bytearray()
         self._slots: deque[Slot] = deque()
         self.closed = False
+        self.usage = Usage()
 
     @property
     def in_flight(self) -> int:
@@ -89,9 +110,10 @@ class Connection:
         position = 0
         while len(buffer) - position >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(buffer, position)
-            if not 0 <= length <= self._request_bytes_max:
+            if not 0 <= length <= self.request_bytes_max:
                 raise ProtocolViolation(
-                    f"a request of {length} bytes; the limit is {self._request_bytes_max} (socket.request.max.bytes)"
+                    f"a request of {length} bytes; the limit is {self.request_bytes_max} (socket.request.max.bytes)"
+                    + (TLS_HINT if buffer.startswith(TLS_HANDSHAKE) else "")
                 )
             start = position + _LENGTH.size
             if len(buffer) - start < length:

@@ -13,12 +13,13 @@ from sandbox.wire.connection import ProtocolViolation, Slot
 from sandbox.wire.coordination import KEYS
 from sandbox.wire.node import Answer, Node, Request
 from sandbox.wire.refusals import refuse
+from sandbox.wire.sasl import SaslSession
 
 API_VERSIONS = 18
 NO_ID = UUID(int=0)
-READS = frozenset((1, 2, API_VERSIONS))
-"""Fetch, ListOffsets and ApiVersions: they tell only what is committed, so they neither wait for the commit of others
-nor fail with it."""
+READS = frozenset((1, 2, 17, API_VERSIONS, 36))
+"""Fetch, ListOffsets, ApiVersions and the log-in: they tell only what is committed, so they neither wait for the commit
+of others nor fail with it."""
 TURN_EVENTS_MAX = 10_000
 """How many events one commit may hold before it is ended early, which bounds the wait of everybody else."""
 
@@ -35,7 +36,9 @@ class Dispatcher:
     def __init__(self, node: Node) -> None:
         self.node = node
 
-    def dispatch(self, frame: bytes, slot: Slot, host: str, port: int, client_host: str) -> None:
+    def dispatch(
+        self, frame: bytes, slot: Slot, host: str, port: int, client_host: str, sasl: SaslSession | None = None
+    ) -> None:
         """Handle one request.
 
         Raises:
@@ -55,6 +58,9 @@ class Dispatcher:
             body, _ = messages.decode_request(header.api_key, header.api_version, frame, header.body_offset)
         except messages.MalformedMessage as error:
             raise ProtocolViolation(str(error)) from error
+        usage = slot.asked(header.api_key, header.client_id)
+        if header.api_key == API_VERSIONS and body.client_software_name:
+            usage.software = f"{body.client_software_name} {body.client_software_version}"
         request = Request(
             header.api_key,
             header.api_version,
@@ -64,6 +70,7 @@ class Dispatcher:
             host,
             port,
             client_host,
+            sasl,
         )
         prefix = messages.response_header(header.api_key, header.api_version, header.correlation_id)
         if self.node.faults and api.key != API_VERSIONS:

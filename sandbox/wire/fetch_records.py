@@ -2,19 +2,23 @@
 
 from sandbox.broker.log import StoredBatch
 from sandbox.broker.topic import Partition
+from sandbox.storage import log_transactions
 from sandbox.wire import record_batch
 from sandbox.wire.node import Node
 
 MERGED_RECORDS_MAX = 1000
 
 
-def read_records(node: Node, partition: Partition, offset: int, size_bytes_max: int) -> list[bytes]:
+def read_records(
+    node: Node, partition: Partition, offset: int, size_bytes_max: int, stable: bool = False
+) -> list[bytes]:
     """Batches from the one that holds `offset`, below the high watermark.
 
     Args:
         size_bytes_max: how many bytes to return; the first batch comes even where it is larger (KIP-74).
+        stable: only below the last stable offset, for a reader in read_committed.
     """
-    end = partition.high_watermark
+    end = partition.last_stable_offset if stable else partition.high_watermark
     if offset >= end:
         return []
     cached = node.cache.read(partition.id, offset, end, size_bytes_max)
@@ -22,7 +26,7 @@ def read_records(node: Node, partition: Partition, offset: int, size_bytes_max: 
         return cached
     found: list[bytes] = []
     total = 0
-    for batches in _runs(node.broker.log.read(partition, offset, size_bytes_max, end)):
+    for batches in _runs(node.broker.log.read(partition, offset, size_bytes_max, end), size_bytes_max):
         encoded = _encode(batches)
         total += len(encoded)
         if found and total > size_bytes_max:
@@ -31,17 +35,37 @@ def read_records(node: Node, partition: Partition, offset: int, size_bytes_max: 
     return found
 
 
-def _runs(batches: list[StoredBatch]) -> list[list[StoredBatch]]:
+def aborted_transactions(node: Node, partition: Partition, offset: int, batches: list[bytes]) -> list[dict[str, int]]:
+    """The aborted transactions that have events in what was read from `offset` on; readers skip these.
+
+    Who reads beyond the last marker that aborted anything, as those at the tail mostly do, costs no look-up.
+    """
+    if not batches or offset > partition.aborted_until:
+        return []
+    last = record_batch.decode_batch_header(batches[-1])
+    end = last.base_offset + last.last_offset_delta + 1
+    found = log_transactions.aborted_transactions(node.broker.database, partition.id, offset, end)
+    return [{"producer_id": one.producer_id, "first_offset": one.first_offset} for one in found]
+
+
+def encode_marker(marker: StoredBatch) -> bytes:
+    """The batch of a transaction marker."""
+    return _encode([marker])
+
+
+def _runs(batches: list[StoredBatch], size_bytes_max: int) -> list[list[StoredBatch]]:
     """Neighbours that may go as one batch: small, plain ones, alike in what their header says."""
     runs: list[list[StoredBatch]] = []
-    records = 0
+    records = size_bytes = 0
     for stored in batches:
-        if runs and _alike(runs[-1][-1], stored) and records + len(stored.records) <= MERGED_RECORDS_MAX:
+        records += len(stored.records)
+        size_bytes += stored.data_bytes
+        fits = records <= MERGED_RECORDS_MAX and size_bytes <= size_bytes_max
+        if runs and fits and _alike(runs[-1][-1], stored):
             runs[-1].append(stored)
-            records += len(stored.records)
         else:
             runs.append([stored])
-            records = len(stored.records)
+            records, size_bytes = len(stored.records), stored.data_bytes
     return runs
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sandbox.broker.broker import Broker
 from sandbox.broker.coordinator import GroupCoordinator
@@ -14,10 +14,17 @@ from sandbox.reply import Reply
 from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.fetch_sessions import FetchSessions
 
+if TYPE_CHECKING:
+    from sandbox.wire.sasl import SaslSession
+
 Answer = Mapping[str, Any]
 
+TOPIC_OPERATIONS = sum(1 << operation for operation in (3, 4, 5, 6, 7, 8, 10, 11))
+CLUSTER_OPERATIONS = sum(1 << operation for operation in (5, 7, 8, 9, 10, 11, 12))
+GROUP_OPERATIONS = sum(1 << operation for operation in (3, 6, 8, 10, 11))
+"""What everybody may do where there is no authorizer: the bits of AclOperation that Kafka gives."""
 NO_OPERATIONS = -2147483648
-"""Authorized operations that were not asked for, or that there is no authorizer to tell of."""
+"""Authorized operations that were not asked for."""
 
 
 class Timer(Protocol):
@@ -64,6 +71,7 @@ class Request:
         body: every field of every version (`sandbox.wire.messages`).
         host: the address of ours that the client came to, which is the one that it is told again.
         client_host: as Kafka shows it: "/" and the address.
+        sasl: the log-in of the connection, None on a listener without.
     """
 
     key: int
@@ -74,6 +82,7 @@ class Request:
     host: str
     port: int
     client_host: str
+    sasl: "SaslSession | None" = None
 
     def brokers(self) -> list[dict[str, Any]]:
         """Every broker that is up, under the address that the client came to."""

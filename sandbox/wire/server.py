@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
@@ -10,12 +11,17 @@ from sandbox.broker.broker import Broker
 from sandbox.broker.coordinator import GroupCoordinator
 from sandbox.broker.faults import Faults
 from sandbox.broker.turn import Changes
+from sandbox.description import ApiUse, ClientDescription
 from sandbox.wire.api_table import advertised
 from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.connection import Connection, ProtocolViolation, Slot
 from sandbox.wire.dispatch import Dispatcher
 from sandbox.wire.fetch_sessions import FetchSessions
+from sandbox.wire.listener import Listener
+from sandbox.wire.messages import api_name
 from sandbox.wire.node import Node
+from sandbox.wire.sasl import REQUEST_BYTES_MAX, SaslSession
+from sandbox.wire.tls import TlsDoor
 
 FETCH = b"\x00\x01"
 """How a Fetch request begins: its API key."""
@@ -30,7 +36,7 @@ logger = logging.getLogger("sandbox.wire")
 
 
 class KafkaServer:
-    """The Kafka port of one broker.
+    """One listener of one broker: its Kafka port, or another beside it.
 
     Args:
         node_id: its id.
@@ -41,6 +47,8 @@ class KafkaServer:
         cache: the newest batches, shared by all brokers.
         ports: broker id to port of all brokers that are up.
         faults: what is made to go wrong.
+        listener: what clients must do to come in; None for the Kafka port itself, where that is nothing.
+        tls: our certificate, for a listener with TLS.
     """
 
     def __init__(
@@ -53,8 +61,13 @@ class KafkaServer:
         cache: BatchCache,
         ports: dict[int, int],
         faults: Faults,
+        listener: Listener | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.after = after
+        self.listener = listener
+        self._tls = tls
+        self._doors: set[TlsDoor] = set()
         self.request_bytes_max = broker.config.number("socket.request.max.bytes")
         self.connections: set[KafkaConnection] = set()
         self.listening = False
@@ -81,9 +94,24 @@ class KafkaServer:
         """Listen; the port that was bound."""
         loop = asyncio.get_running_loop()
         self.listening = True
-        self._server = await loop.create_server(lambda: KafkaConnection(self), host, port, backlog=1024)
+        self._server = await loop.create_server(self._door, host, port, backlog=1024)
         self._unsubscribe = self.node.broker.subscribe(self._wake)
         return int(self._server.sockets[0].getsockname()[1])
+
+    def _door(self) -> asyncio.Protocol:
+        return KafkaConnection(self) if self._tls is None else TlsDoor(self._tls, self._behind, self._doors)
+
+    def _behind(self) -> "KafkaConnection":
+        return KafkaConnection(self)
+
+    def sasl_session(self, fail: Callable[[str], None]) -> SaslSession | None:
+        """The log-in of a connection, None where none is asked for."""
+        if self.listener is None or not self.listener.has_sasl:
+            return None
+        credentials = self.node.broker.credentials
+        return SaslSession(
+            self.listener.mechanisms, lambda user: [one for one in credentials.all() if one.user == user], fail
+        )
 
     async def stop(self) -> None:
         """Close the port and every connection. It may be opened again, and stopped twice."""
@@ -95,6 +123,8 @@ class KafkaServer:
             self._unsubscribe()
         self.node.on_append.clear()
         server.close()
+        for door in tuple(self._doors):
+            door.end()
         for connection in tuple(self.connections):
             connection.transport.close()
         # What is answered is sent; a client that does not read is not waited for.
@@ -139,15 +169,33 @@ class KafkaConnection(asyncio.Protocol):
         """A client has connected."""
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=SEND_BUFFER_BYTES)
-        self.connection = Connection(self._write, self.transport.abort, self._server.request_bytes_max)
+        self.sasl = self._server.sasl_session(self._refuse)
+        bytes_max = self._server.request_bytes_max if self.sasl is None else REQUEST_BYTES_MAX
+        self.connection = Connection(self._write, self.transport.abort, bytes_max)
         address = self.transport.get_extra_info("sockname")
         self._host, self._port = str(address[0]), int(address[1])
         peer = self.transport.get_extra_info("peername")
         self._client_host = f"/{peer[0]}" if peer else "/?"
+        self._client_address = f"{peer[0]}:{peer[1]}" if peer else "?"
+        self._connected_ms = self._server.node.now_ms()
         self._server.connections.add(self)
         if not self._server.listening:
             # It was accepted in the same turn in which the port was closed.
             self.transport.abort()
+
+    def describe(self) -> ClientDescription:
+        """Who the client is, and what it asked for so far. May be called from any thread."""
+        usage = self.connection.usage
+        apis = [ApiUse(api_name(key), count.requests, count.mean_ms) for key, count in tuple(usage.apis.items())]
+        apis.sort(key=lambda use: (-use.requests, use.api))
+        return ClientDescription(
+            client_id=usage.client_id,
+            address=self._client_address,
+            broker=self._server.node.node_id,
+            software=usage.software,
+            connected_ms=self._connected_ms,
+            apis=tuple(apis),
+        )
 
     def _write(self, data: bytes) -> None:
         self.transport.write(data)
@@ -200,7 +248,7 @@ class KafkaConnection(asyncio.Protocol):
                 frame = self._frames.pop(0)
                 handled += 1
                 slot = self.connection.slot()
-                self._server.dispatcher.dispatch(frame, slot, self._host, self._port, self._client_host)
+                self._serve(frame, slot)
                 self._waiting = slot if slot.holds or frame.startswith(FETCH) else None
         except ProtocolViolation as violation:
             self._close(violation)
@@ -217,6 +265,18 @@ class KafkaConnection(asyncio.Protocol):
             self.transport.pause_reading()
         else:
             self.transport.resume_reading()
+
+    def _serve(self, frame: bytes, slot: Slot) -> None:
+        sasl = self.sasl
+        if sasl is None or sasl.admits(frame, slot):
+            self._server.dispatcher.dispatch(frame, slot, self._host, self._port, self._client_host, sasl)
+        if sasl is not None and sasl.complete:
+            self.connection.request_bytes_max = self._server.request_bytes_max
+
+    def _refuse(self, reason: str) -> None:
+        # After the answer that says so, and before anything else is read.
+        self._frames.clear()
+        asyncio.get_running_loop().call_soon(self._close, ProtocolViolation(reason))
 
     def _close(self, violation: ProtocolViolation) -> None:
         logger.warning("connection of %s closed: %s", self._client_host, violation)

@@ -6,6 +6,7 @@ from itertools import count
 from pathlib import Path
 
 from sandbox.broker.coordinator import GroupCoordinator
+from sandbox.broker.group import Group
 from sandbox.broker.group_calls import JoinAnswer, JoinGroup, LeavingMember, OffsetCommit, SyncAnswer
 from sandbox.config import BrokerConfig
 from sandbox.reply import Reply
@@ -62,6 +63,12 @@ class Room:
             new_id=lambda: f"{next(self.ids):08d}-uuid",
         )
         self.coordinator.load(self.now_ms)
+
+    def group(self, group_id: str = GROUP) -> Group:
+        """A group of the classic protocol as the coordinator has it."""
+        group = self.coordinator._table.classic(group_id)
+        assert group is not None
+        return group
 
     def restart(self, *, after_ms: int = 0) -> None:
         """Stop the sandbox and start it again."""

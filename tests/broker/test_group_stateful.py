@@ -64,7 +64,7 @@ class GroupMachine(RuleBasedStateMachine):
 
     @property
     def group(self) -> Group:
-        return self.room.coordinator._groups[GROUP]
+        return self.room.group(GROUP)
 
     @initialize()
     def somebody_commits(self) -> None:
@@ -175,13 +175,13 @@ class GroupMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_generation_never_falls(self) -> None:
-        if GROUP in self.room.coordinator._groups:
+        if GROUP in self.room.coordinator._table.groups:
             assert self.group.generation >= self.generation
             self.generation = self.group.generation
 
     @invariant()
     def nobody_is_in_two_states(self) -> None:
-        if GROUP not in self.room.coordinator._groups:
+        if GROUP not in self.room.coordinator._table.groups:
             return
         group = self.group
         members = set(group.members)
@@ -204,7 +204,7 @@ class GroupMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_rows_are_the_group(self) -> None:
-        if GROUP not in self.room.coordinator._groups:
+        if GROUP not in self.room.coordinator._table.groups:
             return
         (row,) = self.room.database.query("SELECT state, generation, leader FROM groups")
         assert row == (self.group.state.value, self.group.generation, self.group.leader)
@@ -214,7 +214,7 @@ class GroupMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_deadline_is_missed(self) -> None:
-        true_ms = self.room.coordinator._earliest_ms()
+        true_ms = self.room.coordinator._table.earliest_ms()
         known_ms = self.room.coordinator.next_deadline_ms()
         assert true_ms is None or (known_ms is not None and known_ms <= true_ms)
 

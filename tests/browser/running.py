@@ -43,19 +43,20 @@ class Running:
 
 
 @contextmanager
-def running(file: Path, ports: tuple[int, int] = (0, 0)) -> Iterator[Running]:
+def running(file: Path, ports: tuple[int, int] = (0, 0), brokers: int = 1) -> Iterator[Running]:
     """Run the sandbox until the block ends.
 
     Args:
         file: the sandbox file; its log is written beside it.
         ports: for Kafka and the page; 0 picks a free one.
+        brokers: how many of them.
 
     Raises:
         RuntimeError: it did not say in time where it listens.
     """
     log = file.with_suffix(".log")
     command = [sys.executable, "-m", "sandbox", "up", str(file), "--json"]
-    command += ["--kafka-port", str(ports[0]), "--ui-port", str(ports[1])]
+    command += ["--kafka-port", str(ports[0]), "--ui-port", str(ports[1]), "--brokers", str(brokers)]
     with log.open("ab") as stderr:
         process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr)
     try:

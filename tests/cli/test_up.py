@@ -27,6 +27,7 @@ def test_up_says_in_one_json_line_where_it_listens(command_line: "CommandLine") 
         "web": said["web"],
         "file": str(command_line.folder / "dev.db"),
         "pid": process.pid,
+        "brokers": {"1": said["kafka"]},
     }
     assert AdminClient({"bootstrap.servers": said["kafka"]}).list_topics(timeout=10).topics == {}
     with urlopen(f"{said['web']}/topics.json", timeout=10) as answer:

@@ -84,20 +84,20 @@ def go(folder: str) -> Callable[[], list[str]]:
     return command
 
 
-def java() -> list[str]:
-    """The command of the Java program; it is compiled against the jars of Apache Kafka, which hold its client."""
+def java(program: str = "KafkaProgram") -> list[str]:
+    """The command of a Java program; it is compiled against the jars of Apache Kafka, which hold its client."""
     _needs("javac")
     try:
         jars = find_or_fetch()
     except KafkaUnavailableError as missing:
         raise ClientUnavailableError(str(missing)) from None
-    source = PROGRAMS / "java" / "KafkaProgram.java"
+    source = PROGRAMS / "java" / f"{program}.java"
     classes = BUILT / f"java-{_digest(source)}-{jars.name}"
-    if not (classes / "KafkaProgram.class").exists():
+    if not (classes / f"{program}.class").exists():
         classes.mkdir(parents=True, exist_ok=True)
         _build(["javac", "-cp", f"{jars}/*", "-d", str(classes), str(source)], source.parent)
     flags = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-    return ["java", *flags, "-cp", f"{classes}:{jars}/*", "KafkaProgram"]
+    return ["java", *flags, "-cp", f"{classes}:{jars}/*", program]
 
 
 def _needs(*tools: str) -> None:

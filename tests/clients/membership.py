@@ -25,12 +25,26 @@ class Ownership(NamedTuple):
 class Membership:
     """The members of one group, alive and gone."""
 
-    def __init__(self, topic: str, partitions: int, group: str, assignor: str, session_ms: int = 6000) -> None:
+    def __init__(
+        self,
+        topic: str,
+        partitions: int,
+        group: str,
+        assignor: str,
+        session_ms: int = 6000,
+        protocol: str = "classic",
+    ) -> None:
         self.members: dict[str, Program] = {}
         self._all: dict[str, Program] = {}
         self._killed_us: dict[str, int] = {}
         self._partitions = set(range(partitions))
-        self._order = {"topic": topic, "group": group, "assignor": assignor, "session_ms": session_ms}
+        self._order = {
+            "topic": topic,
+            "group": group,
+            "assignor": assignor,
+            "session_ms": session_ms,
+            "protocol": protocol,
+        }
 
     def add(self, program: Program) -> str:
         """Make a program join the group.

@@ -6,7 +6,7 @@ of its standard input with one line of its standard output, `{"error": "..."}` w
     {"do": "create_topic", "topic", "partitions"}                                -> {"created": true}
     {"do": "produce", "topic", "compression", "idempotent", "events": [EVENT]}   -> {"produced": N}
     {"do": "read", "topic", "group", "count"}                                    -> {"events": [READ]}, after a commit
-    {"do": "join", "topic", "group", "assignor", "session_ms"}                   -> reports, until
+    {"do": "join", "topic", "group", "assignor", "session_ms", "protocol"}       -> reports, until
     {"do": "leave"}                                                              -> {"left": true}
 
 EVENT is `[timestamp_ms, key, value, [[name, value], ...]]` and READ is `[partition, offset]` followed by the same

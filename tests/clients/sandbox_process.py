@@ -29,6 +29,13 @@ def running_sandbox(file: Path) -> Iterator[str]:
     Raises:
         RuntimeError: the sandbox did not say within 20 seconds where it listens.
     """
+    with started_sandbox(file) as (_, bootstrap):
+        yield bootstrap
+
+
+@contextmanager
+def started_sandbox(file: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """As `running_sandbox`, with the process too, for those who kill it."""
     log = file.with_suffix(".log")
     with log.open("wb") as stderr:
         process = subprocess.Popen(
@@ -42,7 +49,7 @@ def running_sandbox(file: Path) -> Iterator[str]:
         addresses = _first_line(process)
         if addresses is None:
             raise RuntimeError(f"the sandbox did not start: {tail(log)}")
-        yield addresses["kafka"]
+        yield process, addresses["kafka"]
     finally:
         end(process)
 

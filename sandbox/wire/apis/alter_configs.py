@@ -1,30 +1,30 @@
-"""AlterConfigs, key 33, versions 0 to 2 (KIP-133): replaces every setting of a topic.
+"""AlterConfigs, key 33, versions 0 to 2 (KIP-133): replaces every setting of a topic, broker, group or client metrics
+subscription.
 
-Differs from a real broker: settings of brokers are fixed at the start (INVALID_REQUEST).
+Differs from a real broker: the settings of one broker are in effect for all, behind whom is one file.
 """
 
 from typing import Any
 
 from sandbox.errors import BrokerError
+from sandbox.wire.config_resources import alter
 from sandbox.wire.node import Answer, Request
-
-TOPIC = 2
 
 
 def handle(request: Request) -> Answer:
-    """Replace the settings of each topic."""
+    """Replace the settings of each resource."""
     return {"responses": [_alter(request, resource) for resource in request.body.resources]}
 
 
 def _alter(request: Request, resource: Any) -> Answer:
-    answer = {"resource_type": resource.resource_type, "resource_name": resource.resource_name}
+    kind, name = resource.resource_type, resource.resource_name
+    answer = {"resource_type": kind, "resource_name": name}
     try:
-        if resource.resource_type != TOPIC:
-            raise BrokerError("INVALID_REQUEST", "Only the settings of topics can be altered while the sandbox runs.")
+        for config in resource.configs:
+            if config.value is None:
+                raise BrokerError("INVALID_REQUEST", f"Null value not supported for : {config.name}")
         changes = {config.name: config.value for config in resource.configs}
-        request.node.broker.alter_topic(
-            resource.resource_name, changes, replace=True, validate_only=request.body.validate_only
-        )
+        alter(request, kind, name, changes, replace=True, validate_only=request.body.validate_only)
     except BrokerError as error:
         return answer | {"error_code": error.code, "error_message": error.detail}
     return answer | {"error_code": 0, "error_message": None}

@@ -1,20 +1,29 @@
-"""DescribeCluster, key 60, versions 0 to 2 (KIP-700).
+"""DescribeCluster, key 60, versions 0 to 2 (KIP-700, KIP-919).
 
-Differs from a real broker: controller endpoints are refused (UNSUPPORTED_ENDPOINT_TYPE in Kafka; here
-INVALID_REQUEST).
+Endpoints of controllers are refused with MISMATCHED_ENDPOINT_TYPE, as by a broker. Authorized operations are all that
+there are, as without an authorizer.
+
+Differs from a real broker: a broker that is down is not named, where Kafka 4 can name it as fenced.
 """
 
-from sandbox.errors import CODE
-from sandbox.wire.node import NO_OPERATIONS, Answer, Request
+from sandbox.errors import BrokerError
+from sandbox.wire.node import CLUSTER_OPERATIONS, NO_OPERATIONS, Answer, Request
 
 BROKERS = 1
 
 
 def handle(request: Request) -> Answer:
     """Say which brokers there are."""
-    node = request.node
-    if request.body.endpoint_type != BROKERS:
-        return {"error_code": CODE["INVALID_REQUEST"], "error_message": "There are no controller endpoints here."}
+    node, body = request.node, request.body
+    if body.endpoint_type != BROKERS:
+        error = BrokerError("MISMATCHED_ENDPOINT_TYPE", "This is an endpoint of a broker, not of a controller.")
+        return {
+            "error_code": error.code,
+            "error_message": error.detail,
+            "endpoint_type": BROKERS,
+            "controller_id": -1,
+            "cluster_authorized_operations": NO_OPERATIONS,
+        }
     return {
         "error_code": 0,
         "endpoint_type": BROKERS,
@@ -24,5 +33,7 @@ def handle(request: Request) -> Answer:
             {"broker_id": one["node_id"], "host": one["host"], "port": one["port"], "rack": None}
             for one in request.brokers()
         ],
-        "cluster_authorized_operations": NO_OPERATIONS,
+        "cluster_authorized_operations": (
+            CLUSTER_OPERATIONS if body.include_cluster_authorized_operations else NO_OPERATIONS
+        ),
     }

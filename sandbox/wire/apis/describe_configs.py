@@ -1,21 +1,33 @@
 """DescribeConfigs, key 32, versions 1 to 4 (KIP-133, KIP-226).
 
-Differs from a real broker: the settings are those of `sandbox.config`, which has every topic setting of Kafka and the
-broker settings that mean something here.
-Left out: logger and client metrics resources (INVALID_REQUEST).
+Differs from a real broker: the settings are those of `sandbox.config`, which has every topic and group setting of Kafka
+and the broker settings that mean something here. The loggers of a broker are those of Python's `logging`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from sandbox.config import BROKER_SETTING, BROKER_SETTINGS
+from sandbox.broker.topic import check_name
+from sandbox.config import BROKER, BROKER_SETTING, BROKER_SETTINGS, CLIENT_METRICS, CLUSTER_WIDE, GROUP
 from sandbox.errors import BrokerError
-from sandbox.setting import Setting
+from sandbox.resource_settings import CLIENT_METRICS_SETTINGS, GROUP_SETTINGS, LARGER_UNITS
+from sandbox.setting import PASSWORD, STRING, Setting
 from sandbox.topic_settings import TOPIC_SETTINGS
+from sandbox.wire.config_resources import (
+    BROKER_TYPE,
+    CLIENT_METRICS_TYPE,
+    GROUP_TYPE,
+    LOGGER_TYPE,
+    TOPIC_TYPE,
+    log_levels,
+)
 from sandbox.wire.node import Answer, Request
 
-TOPIC, BROKER = 2, 4
-TOPIC_CONFIG, STATIC_BROKER_CONFIG, DEFAULT_CONFIG = 1, 4, 5
+TOPIC_CONFIG, BROKER_CONFIG, DEFAULT_BROKER_CONFIG, STATIC_BROKER_CONFIG, DEFAULT_CONFIG = 1, 2, 3, 4, 5
+LOGGER_CONFIG, CLIENT_METRICS_CONFIG, GROUP_CONFIG = 6, 7, 8
+UNKNOWN_TYPE = 0
+
+Described = Iterable[tuple[Setting, dict[str, Any]]]
 
 
 def handle(request: Request) -> Answer:
@@ -26,68 +38,156 @@ def handle(request: Request) -> Answer:
 def _describe(request: Request, resource: Any) -> Answer:
     answer = {"resource_type": resource.resource_type, "resource_name": resource.resource_name}
     try:
-        settings, describe = _settings(request, resource)
+        describe = DESCRIBED.get(resource.resource_type)
+        if describe is None:
+            raise BrokerError("INVALID_REQUEST", f"Resources of type {resource.resource_type} have no settings.")
+        found = list(describe(request, resource.resource_name))
     except BrokerError as error:
         return answer | {"error_code": error.code, "error_message": error.detail, "configs": []}
     keys = resource.configuration_keys
     return answer | {
         "error_code": 0,
-        "error_message": None,
+        "error_message": "",
         "configs": [
-            describe(setting) | _words(request, setting) for setting in settings if keys is None or setting.name in keys
+            _words(request, setting, described) for setting, described in found if keys is None or setting.name in keys
         ],
     }
 
 
-def _settings(request: Request, resource: Any) -> tuple[tuple[Setting, ...], Callable[[Setting], dict[str, Any]]]:
-    broker = request.node.broker
-    if resource.resource_type == TOPIC:
-        topic = broker.topic(resource.resource_name)
-        return TOPIC_SETTINGS, lambda setting: _topic_setting(request, topic.settings, setting)
-    if resource.resource_type == BROKER:
-        if resource.resource_name not in ("", str(request.node.node_id)):
-            raise BrokerError("INVALID_REQUEST", f"There is no broker {resource.resource_name} here.")
-        return BROKER_SETTINGS, lambda setting: _broker_setting(request, setting)
-    raise BrokerError("INVALID_REQUEST", f"Resources of type {resource.resource_type} have no settings here.")
-
-
-def _topic_setting(request: Request, overrides: dict[str, str], setting: Setting) -> dict[str, Any]:
-    synonyms = []
-    if setting.name in overrides:
-        synonyms.append({"name": setting.name, "value": overrides[setting.name], "source": TOPIC_CONFIG})
-    if setting.broker_name is not None:
-        synonyms.extend(_broker_synonyms(request, setting.broker_name, setting.default))
+def _words(request: Request, setting: Setting, described: dict[str, Any]) -> dict[str, Any]:
+    """What is described of a setting, in full."""
+    synonyms = described.pop("synonyms")
     chosen = synonyms[0] if synonyms else {"value": setting.default, "source": DEFAULT_CONFIG}
     return {
         "name": setting.name,
         "value": chosen["value"],
         "read_only": False,
         "config_source": chosen["source"],
+        "is_sensitive": setting.type == PASSWORD,
         "synonyms": synonyms if request.body.include_synonyms else [],
-    }
-
-
-def _broker_setting(request: Request, setting: Setting) -> dict[str, Any]:
-    synonyms = _broker_synonyms(request, setting.name, setting.default)
-    return {
-        "name": setting.name,
-        "value": synonyms[0]["value"],
-        "read_only": True,
-        "config_source": synonyms[0]["source"],
-        "synonyms": synonyms if request.body.include_synonyms else [],
-    }
-
-
-def _broker_synonyms(request: Request, name: str, default: str | None) -> list[dict[str, Any]]:
-    overrides = request.node.broker.config.overrides
-    set_here = [{"name": name, "value": overrides[name], "source": STATIC_BROKER_CONFIG}] if name in overrides else []
-    known = BROKER_SETTING.get(name)
-    return [*set_here, {"name": name, "value": known.default if known else default, "source": DEFAULT_CONFIG}]
-
-
-def _words(request: Request, setting: Setting) -> dict[str, Any]:
-    return {
-        "is_sensitive": False,
         "config_type": setting.type,
         "documentation": setting.text if request.body.include_documentation else None,
+    } | described
+
+
+def _synonym(name: str, value: str | None, source: int) -> dict[str, Any]:
+    return {"name": name, "value": value, "source": source}
+
+
+def _topic(request: Request, name: str) -> Described:
+    topic = request.node.broker.topics.get(name)
+    if topic is None:
+        check_name(name)
+        raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION")
+    for setting in TOPIC_SETTINGS:
+        synonyms = []
+        if setting.name in topic.settings:
+            synonyms.append(_synonym(setting.name, topic.settings[setting.name], TOPIC_CONFIG))
+        if setting.broker_name is not None:
+            synonyms += _broker_synonyms(request, setting.broker_name, str(request.node.node_id))
+            for larger, _ in LARGER_UNITS.get(setting.broker_name, ()):
+                synonyms += _broker_synonyms(request, larger, str(request.node.node_id))
+        yield setting, {"synonyms": synonyms, "value": topic.value(setting.name, request.node.broker.config)}
+
+
+def _broker(request: Request, name: str) -> Described:
+    broker = request.node.broker
+    if name == CLUSTER_WIDE:
+        for key, value in sorted(broker.resources.settings(BROKER, CLUSTER_WIDE).items()):
+            yield _known(key), _altered(key, value, DEFAULT_BROKER_CONFIG)
+        return
+    if not name.lstrip("-").isdigit():
+        raise BrokerError("INVALID_REQUEST", f"Broker id must be an integer, but it is: {name}")
+    if name != str(request.node.node_id):
+        raise BrokerError(
+            "INVALID_REQUEST",
+            f"Unexpected broker id, expected {request.node.node_id} or empty string, but received {name}",
+        )
+    fixed = _fixed(request)
+    for setting in BROKER_SETTINGS:
+        synonyms = _broker_synonyms(request, setting.name, name)
+        if setting.name in fixed:
+            synonyms = [_synonym(setting.name, fixed[setting.name], STATIC_BROKER_CONFIG), *synonyms]
+        for larger, _ in LARGER_UNITS.get(setting.name, ()) if synonyms else ():
+            synonyms += _broker_synonyms(request, larger, name)
+        yield setting, {"synonyms": synonyms, "read_only": not setting.dynamic}
+    for key, value in broker.resources.settings(BROKER, name).items():
+        if key not in BROKER_SETTING:
+            yield _known(key), _altered(key, value, BROKER_CONFIG)
+
+
+def _fixed(request: Request) -> dict[str, str]:
+    """The settings of a broker that follow from how the sandbox was started."""
+    node = str(request.node.node_id)
+    listener = f"PLAINTEXT://{request.host}:{request.port}"
+    return {
+        "node.id": node,
+        "broker.id": node,
+        "log.dirs": str(request.node.broker.database.path),
+        "listeners": listener,
+        "advertised.listeners": listener,
     }
+
+
+def _known(name: str) -> Setting:
+    return BROKER_SETTING.get(name) or Setting(name, STRING, None, "")
+
+
+def _altered(name: str, value: str, source: int) -> dict[str, Any]:
+    """What was altered; a name that Kafka does not know may hold a secret, so its value is not shown."""
+    if name in BROKER_SETTING:
+        return {"synonyms": [_synonym(name, value, source)]}
+    hidden = {"is_sensitive": True, "read_only": True, "config_type": UNKNOWN_TYPE}
+    return {"synonyms": [_synonym(name, None, source)], **hidden}
+
+
+def _broker_synonyms(request: Request, name: str, node: str) -> list[dict[str, Any]]:
+    """The values that a broker setting has, the one in effect first."""
+    broker = request.node.broker
+    places = (
+        (BROKER_CONFIG, broker.resources.settings(BROKER, node)),
+        (DEFAULT_BROKER_CONFIG, broker.resources.settings(BROKER, CLUSTER_WIDE)),
+        (STATIC_BROKER_CONFIG, broker.config.overrides),
+    )
+    found = [_synonym(name, settings[name], source) for source, settings in places if name in settings]
+    default = BROKER_SETTING[name].default
+    return found if default is None else [*found, _synonym(name, default, DEFAULT_CONFIG)]
+
+
+def _loggers(request: Request, name: str) -> Described:
+    if name != str(request.node.node_id):
+        raise BrokerError(
+            "INVALID_REQUEST", f"Unexpected broker id, expected {request.node.node_id} but received {name}"
+        )
+    for logger, level in log_levels().items():
+        setting = Setting(logger, STRING, None, "")
+        yield setting, {"synonyms": [_synonym(logger, level, LOGGER_CONFIG)]}
+
+
+def _group(request: Request, name: str) -> Described:
+    if not name:
+        raise BrokerError("INVALID_REQUEST", "Group name must not be empty")
+    broker = request.node.broker
+    own = broker.resources.settings(GROUP, name)
+    for setting in GROUP_SETTINGS:
+        default = broker.config.get(setting.broker_name) if setting.broker_name else setting.default
+        synonyms = [_synonym(setting.name, own[setting.name], GROUP_CONFIG)] if setting.name in own else []
+        yield setting, {"synonyms": synonyms or [_synonym(setting.name, default, DEFAULT_CONFIG)]}
+
+
+def _client_metrics(request: Request, name: str) -> Described:
+    if not name:
+        raise BrokerError("INVALID_REQUEST", "Client metrics subscription name must not be empty")
+    own = request.node.broker.resources.settings(CLIENT_METRICS, name)
+    for setting in CLIENT_METRICS_SETTINGS:
+        given = [_synonym(setting.name, own[setting.name], CLIENT_METRICS_CONFIG)] if setting.name in own else []
+        yield setting, {"synonyms": given}
+
+
+DESCRIBED: dict[int, Callable[[Request, str], Described]] = {
+    TOPIC_TYPE: _topic,
+    BROKER_TYPE: _broker,
+    LOGGER_TYPE: _loggers,
+    CLIENT_METRICS_TYPE: _client_metrics,
+    GROUP_TYPE: _group,
+}

@@ -1,10 +1,10 @@
 """DescribeGroups, key 15, versions 0 to 6. A group of the consumer protocol (KIP-848) is not known to it.
 
-Differs from a real broker: authorized operations are never given, because there is no authorizer.
+Differs from a real broker: nothing known. Authorized operations are all that there are, as without an authorizer.
 """
 
 from sandbox.errors import CODE
-from sandbox.wire.node import NO_OPERATIONS, Answer, Request
+from sandbox.wire.node import GROUP_OPERATIONS, NO_OPERATIONS, Answer, Request
 
 ERROR_SINCE = 6
 
@@ -23,7 +23,7 @@ def _describe(request: Request, group_id: str) -> Answer:
         "group_state": group.state,
         "protocol_type": group.protocol_type,
         "protocol_data": group.protocol,
-        "authorized_operations": NO_OPERATIONS,
+        "authorized_operations": (GROUP_OPERATIONS if request.body.include_authorized_operations else NO_OPERATIONS),
         "members": [
             {
                 "member_id": member.member_id,

@@ -13,9 +13,11 @@ from uuid import UUID
 from sandbox.broker.topic import Partition
 from sandbox.errors import BrokerError
 from sandbox.reply import Reply
-from sandbox.wire.fetch_records import read_records
+from sandbox.wire.fetch_records import aborted_transactions, read_records
 from sandbox.wire.fetch_sessions import FetchedPartition, FetchSession, Place
 from sandbox.wire.node import Answer, Node, Request, Timer, topic_of
+
+READ_COMMITTED = 1
 
 
 def handle(request: Request) -> Answer | Reply[Answer]:
@@ -39,6 +41,7 @@ class _Reading:
     def __init__(self, request: Request, session: FetchSession) -> None:
         self.request = request
         self.session = session
+        self.stable = request.body.isolation_level == READ_COMMITTED
         self.partitions: set[Partition] = set()
         self.read()
 
@@ -58,24 +61,31 @@ class _Reading:
 
     def _read_one(self, place: Place, wanted: FetchedPartition, left: int) -> dict[str, Any]:
         name, topic_id, number = place
+        node = self.request.node
         answer: dict[str, Any] = {"partition_index": number, "error_code": 0, "records": []}
+        answer["aborted_transactions"] = None
         try:
             partition = topic_of(self.request, name, topic_id or UUID(int=0)).partition(number)
             partition.check_leader(self.request.node.node_id)
             partition.check_leader_epoch(wanted.current_leader_epoch)
             self.partitions.add(partition)
             answer["high_watermark"] = partition.high_watermark
-            answer["last_stable_offset"] = partition.high_watermark
+            answer["last_stable_offset"] = partition.last_stable_offset
             answer["log_start_offset"] = partition.start
             if not partition.start <= wanted.fetch_offset <= partition.high_watermark:
                 raise BrokerError("OFFSET_OUT_OF_RANGE")
             if left > 0 or self.size_bytes == 0:
-                answer["records"] = read_records(
-                    self.request.node, partition, wanted.fetch_offset, min(left, wanted.partition_max_bytes)
+                size_bytes_max = min(left, wanted.partition_max_bytes)
+                records = read_records(node, partition, wanted.fetch_offset, size_bytes_max, self.stable)
+                # Only the very first batch of an answer may be larger than the limit (KIP-74).
+                if self.size_bytes == 0 or sum(map(len, records)) <= size_bytes_max:
+                    answer["records"] = records
+            if self.stable:
+                answer["aborted_transactions"] = aborted_transactions(
+                    node, partition, wanted.fetch_offset, answer["records"]
                 )
         except BrokerError as error:
-            answer["error_code"] = error.code
-            answer.setdefault("high_watermark", -1)
+            answer |= {"error_code": error.code, "high_watermark": -1, "last_stable_offset": -1, "log_start_offset": -1}
         return answer
 
     def enough(self) -> bool:

@@ -1,8 +1,7 @@
 """FindCoordinator, key 10, versions 0 to 6.
 
 Differs from a real broker: a group stays with its coordinator unless that one stops.
-Left out: coordinators of transactions, which the sandbox does not have yet (COORDINATOR_NOT_AVAILABLE), and of share
-groups (INVALID_REQUEST).
+Left out: coordinators of share groups (INVALID_REQUEST).
 """
 
 from sandbox.errors import BY_NAME, KafkaError
@@ -31,6 +30,4 @@ def _place(request: Request, key: str) -> dict[str, object]:
 
 
 def _refusal(key_type: int) -> KafkaError | None:
-    if key_type == GROUP:
-        return None
-    return BY_NAME["COORDINATOR_NOT_AVAILABLE" if key_type == TRANSACTION else "INVALID_REQUEST"]
+    return None if key_type in (GROUP, TRANSACTION) else BY_NAME["INVALID_REQUEST"]

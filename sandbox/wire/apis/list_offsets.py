@@ -1,7 +1,9 @@
 """ListOffsets, key 2, versions 1 to 11.
 
 By time it gives the first event at or after it, exactly per event; -1 the end, -2 the start, -3 the largest timestamp
-(KIP-734), -4 the earliest local offset (KIP-405), -5 the latest tiered one, which there never is.
+(KIP-734), -4 the earliest local offset (KIP-405), -5 the latest tiered one, which there never is. In read_committed the
+end is the last stable offset, and nothing at or after it is found. As in Kafka, a transaction marker has an offset and
+a time like an event.
 Differs from a real broker: nothing known.
 """
 
@@ -11,6 +13,7 @@ from sandbox.errors import BrokerError
 from sandbox.wire.node import Answer, Request
 
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED = -1, -2, -3, -4, -5
+READ_COMMITTED = 1
 SINCE = {MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9}
 
 
@@ -35,9 +38,11 @@ def _look_up(request: Request, name: str, wanted: Any) -> Answer:
             raise BrokerError("UNSUPPORTED_VERSION")
     except BrokerError as error:
         return answer | {"error_code": error.code}
+    stable = request.body.isolation_level == READ_COMMITTED
+    end = partition.last_stable_offset if stable else partition.high_watermark
     found: tuple[int, int] | None
     if wanted.timestamp == LATEST:
-        found = (partition.high_watermark, -1)
+        found = (end, -1)
     elif wanted.timestamp in (EARLIEST, EARLIEST_LOCAL):
         found = (partition.start, -1)
     elif wanted.timestamp == LATEST_TIERED:
@@ -46,7 +51,7 @@ def _look_up(request: Request, name: str, wanted: Any) -> Answer:
         found = broker.log.largest_timestamp(partition)
     else:
         found = broker.log.offset_for_time(partition, wanted.timestamp)
-    if found is None:
+    if found is None or (found[0] >= end and wanted.timestamp not in (LATEST, EARLIEST, EARLIEST_LOCAL)):
         return answer | {"error_code": 0}
     return answer | {
         "error_code": 0,

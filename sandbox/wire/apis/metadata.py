@@ -3,7 +3,7 @@
 Differs from a real broker: brokers have the address that the client came to. A topic that is asked for by
 name is created where `auto.create.topics.enable` and the request allow it, and is there at once (Kafka answers
 LEADER_NOT_AVAILABLE first).
-Left out: authorized operations are never given (-2147483648), because there is no authorizer.
+Authorized operations are all that there are, as in Kafka without an authorizer.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sandbox.broker.topic import Topic
 from sandbox.errors import CODE, BrokerError
-from sandbox.wire.node import NO_OPERATIONS, Answer, Request
+from sandbox.wire.node import CLUSTER_OPERATIONS, NO_OPERATIONS, TOPIC_OPERATIONS, Answer, Request
 
 ALLOW_CREATION_SINCE = 4
 
@@ -29,7 +29,9 @@ def handle(request: Request) -> Answer:
         "cluster_id": broker.cluster_id,
         "controller_id": broker.cluster.controller,
         "topics": topics,
-        "cluster_authorized_operations": NO_OPERATIONS,
+        "cluster_authorized_operations": (
+            CLUSTER_OPERATIONS if body.include_cluster_authorized_operations else NO_OPERATIONS
+        ),
     }
 
 
@@ -58,7 +60,9 @@ def _describe(request: Request, topic: Topic) -> Answer:
         "name": topic.name,
         "topic_id": topic.topic_id,
         "is_internal": False,
-        "topic_authorized_operations": NO_OPERATIONS,
+        "topic_authorized_operations": (
+            TOPIC_OPERATIONS if request.body.include_topic_authorized_operations else NO_OPERATIONS
+        ),
         "partitions": [
             {
                 "error_code": 0 if partition.leader > 0 else CODE["LEADER_NOT_AVAILABLE"],

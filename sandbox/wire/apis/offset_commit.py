@@ -10,6 +10,7 @@ from sandbox.broker.group_calls import OffsetCommit
 from sandbox.errors import CODE
 from sandbox.wire.node import Answer, Request
 
+MEMBER_EPOCH_SINCE = 9
 TOPIC_IDS_SINCE = 10
 
 
@@ -34,6 +35,7 @@ def handle(request: Request) -> Answer:
             offsets,
             node.now_ms(),
             exists=_exists(request),
+            knows_epochs=request.version >= MEMBER_EPOCH_SINCE,
         )
     )
     return {

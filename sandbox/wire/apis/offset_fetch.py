@@ -1,6 +1,8 @@
 """OffsetFetch, key 9, versions 1 to 10 (KIP-447, KIP-709, KIP-848).
 
-Differs from a real broker: nothing known. A group that does not exist has committed nothing, which is no error.
+Differs from a real broker: nothing known. A group that does not exist has committed nothing, which is no error. Where
+an open transaction holds a commit, a client that asks for what is stable is told to come again
+(UNSTABLE_OFFSET_COMMIT).
 """
 
 from types import SimpleNamespace
@@ -19,20 +21,24 @@ def handle(request: Request) -> Answer:
     body = request.body
     if request.version < GROUPS_SINCE:
         return {"topics": _topics(request, body.group_id, body.topics), "error_code": 0}
-    return {
-        "groups": [
-            {"group_id": group.group_id, "topics": _topics(request, group.group_id, group.topics), "error_code": 0}
-            for group in body.groups
-        ]
-    }
+    return {"groups": [_group(request, group) for group in body.groups]}
+
+
+def _group(request: Request, group: SimpleNamespace) -> Answer:
+    """One group's offsets. Version 9 and up tells which member asks, and a stale one gets none."""
+    refusal = request.node.coordinator.fetch_refusal(group.group_id, group.member_id, group.member_epoch)
+    if refusal != "NONE":
+        return {"group_id": group.group_id, "topics": [], "error_code": CODE[refusal]}
+    return {"group_id": group.group_id, "topics": _topics(request, group.group_id, group.topics), "error_code": 0}
 
 
 def _topics(request: Request, group: str, wanted: list[SimpleNamespace] | None) -> list[Answer]:
     coordinator, broker = request.node.coordinator, request.node.broker
+    unstable = broker.transactions.pending(group) if request.body.require_stable else set()
     if wanted is None:
         found: dict[str, list[Answer]] = {}
         for one in coordinator.fetch_offsets(group, None):
-            found.setdefault(one.topic, []).append(_partition(one))
+            found.setdefault(one.topic, []).append(_partition(one, unstable))
         return [_topic(request, name, partitions) for name, partitions in found.items()]
     answers = []
     for topic in wanted:
@@ -44,7 +50,7 @@ def _topics(request: Request, group: str, wanted: list[SimpleNamespace] | None) 
                 continue
             name = known.name
         offsets = coordinator.fetch_offsets(group, {name: topic.partition_indexes})
-        answers.append(_topic(request, name, [_partition(one) for one in offsets]))
+        answers.append(_topic(request, name, [_partition(one, unstable) for one in offsets]))
     return answers
 
 
@@ -55,7 +61,9 @@ def _topic(request: Request, name: str, partitions: list[Answer]) -> Answer:
     return {"topic_id": known.topic_id if known else UUID(int=0), "partitions": partitions}
 
 
-def _partition(one: FetchedOffset) -> Answer:
+def _partition(one: FetchedOffset, unstable: set[tuple[str, int]]) -> Answer:
+    if (one.topic, one.partition) in unstable:
+        return _none(one.partition, "UNSTABLE_OFFSET_COMMIT")
     return {
         "partition_index": one.partition,
         "committed_offset": one.offset,
@@ -65,17 +73,18 @@ def _partition(one: FetchedOffset) -> Answer:
     }
 
 
+def _none(partition: int, error: str) -> Answer:
+    return {
+        "partition_index": partition,
+        "committed_offset": -1,
+        "committed_leader_epoch": -1,
+        "metadata": "",
+        "error_code": CODE[error],
+    }
+
+
 def _unknown(topic: SimpleNamespace) -> Answer:
     return {
         "topic_id": topic.topic_id,
-        "partitions": [
-            {
-                "partition_index": index,
-                "committed_offset": -1,
-                "committed_leader_epoch": -1,
-                "metadata": "",
-                "error_code": CODE["UNKNOWN_TOPIC_ID"],
-            }
-            for index in topic.partition_indexes
-        ],
+        "partitions": [_none(index, "UNKNOWN_TOPIC_ID") for index in topic.partition_indexes],
     }

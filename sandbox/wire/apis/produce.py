@@ -1,7 +1,8 @@
 """Produce, key 0, versions 3 to 13 (announced from 0, see ApiVersions).
 
 Differs from a real broker: acks=1 and acks=all both wait for the commit; acks=0 is stored the same
-way, and not answered.
+way, and not answered. A batch of a transaction is looked at as Kafka does with its transaction partition verification:
+the partition must take part in the producer's transaction; from version 12 on the write itself makes it (KIP-890).
 Left out: message sets of magic 0 and 1, as in Kafka 4 (UNSUPPORTED_FOR_MESSAGE_FORMAT).
 """
 
@@ -17,7 +18,9 @@ from sandbox.wire.node import Answer, Request, topic_of
 ZSTD = 4
 ZSTD_SINCE = 7
 COMPRESSIONS = ("uncompressed", "gzip", "snappy", "lz4", "zstd")
-TRANSACTIONS_LEFT_OUT = "The sandbox has no transactions yet: leave transactional.id unset."
+ABORTABLE_SINCE = 11
+JOINS_SINCE = 12
+"""From which version a write makes its partition take part in the transaction."""
 
 
 def handle(request: Request) -> Answer | None:
@@ -98,7 +101,7 @@ def _append(request: Request, partition: Partition, records: memoryview | None) 
     if batch.compression == ZSTD and request.version < ZSTD_SINCE:
         raise BrokerError("UNSUPPORTED_COMPRESSION_TYPE", "Produce takes zstd from version 7.")
     if batch.transactional:
-        raise BrokerError("INVALID_TXN_STATE", TRANSACTIONS_LEFT_OUT)
+        _check_transaction(request, partition, batch)
     wanted = partition.topic.value("compression.type", node.broker.config)
     compression = batch.compression if wanted == "producer" else COMPRESSIONS.index(wanted)
     appended = node.broker.log.append(
@@ -118,6 +121,23 @@ def _append(request: Request, partition: Partition, records: memoryview | None) 
     if not appended.duplicate:
         _keep(node.cache, partition, batch, appended, compression)
     return appended
+
+
+def _check_transaction(request: Request, partition: Partition, batch: record_batch.RecordBatch) -> None:
+    broker = request.node.broker
+    joins = request.version >= JOINS_SINCE
+    broker.transactions.check_write(
+        request.body.transactional_id,
+        batch.producer_id,
+        batch.producer_epoch,
+        (partition.topic.name, partition.partition),
+        request.node.now_ms(),
+        joins=joins,
+        refusal="TRANSACTION_ABORTABLE" if request.version >= ABORTABLE_SINCE else "INVALID_TXN_STATE",
+    )
+    if joins and batch.base_sequence and broker.log.producers.state(batch.producer_id, partition.id).epoch < 0:
+        # Here a sequence always begins with its transaction, so this batch came before one that is still on its way.
+        raise BrokerError("OUT_OF_ORDER_SEQUENCE_NUMBER", f"The first sequence number is {batch.base_sequence}, not 0.")
 
 
 def _keep(

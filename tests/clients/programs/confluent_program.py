@@ -109,12 +109,21 @@ class Member:
                 "group.id": command["group"],
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
-                "partition.assignment.strategy": command["assignor"],
-                "session.timeout.ms": command["session_ms"],
-                "heartbeat.interval.ms": 300,
+                **self._protocol(command),
             }
         )
         self._consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+
+    @staticmethod
+    def _protocol(command: dict[str, Any]) -> dict[str, Any]:
+        """In the consumer protocol the broker assigns, and decides about the times."""
+        if command["protocol"] == "consumer":
+            return {"group.protocol": "consumer", "group.remote.assignor": command["assignor"]}
+        return {
+            "partition.assignment.strategy": command["assignor"],
+            "session.timeout.ms": command["session_ms"],
+            "heartbeat.interval.ms": 300,
+        }
 
     def run(self, leave: threading.Event) -> None:
         while not leave.is_set():

@@ -171,10 +171,14 @@ public final class KafkaProgram {
 
         private Member(JsonNode command) {
             topic = command.get("topic").asText();
-            consumer = consumer(command, Map.of(
-                "partition.assignment.strategy", ASSIGNORS.get(command.get("assignor").asText()),
-                "session.timeout.ms", command.get("session_ms").asText(),
-                "heartbeat.interval.ms", "300"));
+            boolean brokerAssigns = command.get("protocol").asText().equals("consumer");
+            String assignor = command.get("assignor").asText();
+            consumer = consumer(command, brokerAssigns
+                ? Map.of("group.protocol", "consumer", "group.remote.assignor", assignor)
+                : Map.of(
+                    "partition.assignment.strategy", ASSIGNORS.get(assignor),
+                    "session.timeout.ms", command.get("session_ms").asText(),
+                    "heartbeat.interval.ms", "300"));
         }
 
         private ObjectNode run() {

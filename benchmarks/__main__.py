@@ -1,0 +1,63 @@
+"""`python -m benchmarks`: every figure of docs/performance.md, in one run on one machine."""
+
+import json
+import platform
+import sqlite3
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from benchmarks import direct, footprint, port
+from benchmarks.figures import Figure, as_data, show
+
+PARTS = ("port", "waits", "direct", "start", "growth", "disk", "peers")
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="20,000 events and fewer rounds: under a minute.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--only", type=click.Choice(PARTS), multiple=True, help="Only this part; may be given again.")
+@click.option("--events", type=click.IntRange(1000, 10_000_000), help="How many events in the throughput parts.")
+def main(quick: bool, as_json: bool, only: tuple[str, ...], events: int | None) -> None:
+    """Measure the sandbox, SQLite itself and peers in the same run, and compare."""
+    count = events or (20_000 if quick else 200_000)
+    rounds, slow_rounds = (1, 1) if quick else (5, 3)
+    missing: list[str] = []
+    console = Console(stderr=as_json)
+
+    def compare(folder: Path) -> list[Figure]:
+        found, reasons = port.others(folder, count)
+        missing.extend(reasons)
+        return found
+
+    with tempfile.TemporaryDirectory(prefix="sandbox-bench-") as name:
+        folder = Path(name)
+        parts = {
+            "port": lambda: port.throughput(folder, count, rounds),
+            "waits": lambda: port.waits(folder, 200 if quick else 1000, slow_rounds),
+            "direct": lambda: direct.append_and_read(folder, count, rounds),
+            "start": lambda: footprint.start(folder, rounds),
+            "growth": lambda: footprint.growth(folder, count if quick else 1_000_000),
+            "disk": lambda: footprint.disk(folder, count),
+            "peers": lambda: compare(folder),
+        }
+        figures: list[Figure] = []
+        for part in only or PARTS:
+            with console.status(f"measuring: {part}"):
+                figures += parts[part]()
+    machine = f"{platform.platform()}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    if as_json:
+        json.dump({"machine": machine, "events": count, "figures": as_data(figures), "left_out": missing}, sys.stdout)
+        print()
+        return
+    console.print(f"{count:,} events, {rounds} rounds; {machine}")
+    show(figures, console)
+    for reason in missing:
+        console.print(f"left out: {reason}", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""The client of a benchmark, a program of its own: `python -m benchmarks.load JOB '{"servers": ...}'`.
+
+It prints what it measured as one line of JSON. The same code measures the sandbox and every peer.
+"""
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+JOB_SECONDS = 120.0
+KEYS = [b"user-%07d" % number for number in range(1000)]
+# librdkafka stops fetching for a second when 100,000 events are queued; a benchmark must not measure that rest.
+CONSUMER = {"queued.min.messages": 10_000_000, "queued.max.messages.kbytes": 1_000_000, "fetch.queue.backoff.ms": 0}
+
+
+class TookTooLong(Exception):
+    """A job did not end within its time."""
+
+
+def _until(deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise TookTooLong(f"not done after {JOB_SECONDS:g} s")
+
+
+def create(servers: str, topic: str, partitions: int) -> dict[str, Any]:
+    """Create a topic, and wait for it."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    for future in admin.create_topics([NewTopic(topic, partitions, 1)]).values():
+        future.result(10)
+    return {}
+
+
+def produce(servers: str, topic: str, events: int, value_bytes: int) -> dict[str, Any]:
+    """Produce as fast as it goes; the clock stops with the last acknowledgement."""
+    producer = Producer(
+        {
+            "bootstrap.servers": servers,
+            "linger.ms": 5,
+            "queue.buffering.max.messages": events + 1,
+            "queue.buffering.max.kbytes": 2_000_000,
+        }
+    )
+    producer.list_topics(topic, timeout=10)
+    value, count = b"v" * value_bytes, len(KEYS)
+    deadline = time.monotonic() + JOB_SECONDS
+    started = time.perf_counter()
+    for number in range(events):
+        producer.produce(topic, value, KEYS[number % count])
+    while producer.flush(1.0):
+        _until(deadline)
+    return {"events_per_s": events / (time.perf_counter() - started)}
+
+
+def consume(servers: str, topic: str) -> dict[str, Any]:
+    """Read every event that a topic has; the clock starts before the first fetch."""
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "bench", "enable.auto.commit": False, **CONSUMER})
+    places, wanted = [], 0
+    for partition in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
+        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+        places.append(TopicPartition(topic, partition, low))
+        wanted += high - low
+    deadline = time.monotonic() + JOB_SECONDS
+    started = time.perf_counter()
+    consumer.assign(places)
+    seen = 0
+    while seen < wanted:
+        seen += len(consumer.consume(10_000, 0.1))
+        _until(deadline)
+    spent = time.perf_counter() - started
+    consumer.close()
+    return {"events_per_s": seen / spent, "events": seen}
+
+
+def acknowledged(servers: str, topic: str, events: int) -> dict[str, Any]:
+    """One event at a time, each waited for: how long each took, in ms."""
+    producer = Producer({"bootstrap.servers": servers, "linger.ms": 0})
+    done: list[object] = []
+    times = []
+    deadline = time.monotonic() + JOB_SECONDS
+    for number in range(events + 50):
+        started = time.perf_counter()
+        producer.produce(topic, b"v" * 100, KEYS[number % 1000], on_delivery=lambda error, _: done.append(error))
+        while len(done) <= number:
+            producer.poll(1.0)
+            _until(deadline)
+        times.append((time.perf_counter() - started) * 1000)
+    if any(done):
+        raise RuntimeError(f"an event was not acknowledged: {next(filter(None, done))}")
+    return {"ms": times[50:]}
+
+
+def end_to_end(servers: str, topic: str, events: int) -> dict[str, Any]:
+    """From `produce` to the return of a consumer's waiting `poll`, one event at a time, in ms."""
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "bench", "enable.auto.commit": False})
+    consumer.assign([TopicPartition(topic, 0, consumer.get_watermark_offsets(TopicPartition(topic, 0))[1])])
+    arrived = threading.Semaphore(0)
+    times: list[float] = []
+    ended = threading.Event()
+
+    def follow() -> None:
+        while not ended.is_set():
+            message = consumer.poll(0.2)
+            if message is not None and message.error() is None:
+                times.append((time.perf_counter_ns() - int(message.value() or b"0")) / 1e6)
+                arrived.release()
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    producer = Producer({"bootstrap.servers": servers, "linger.ms": 0})
+    try:
+        for _ in range(events + 50):
+            producer.produce(topic, str(time.perf_counter_ns()).encode(), partition=0)
+            producer.poll(0)
+            if not arrived.acquire(timeout=10):
+                raise TookTooLong("an event did not arrive within 10 s")
+    finally:
+        ended.set()
+        thread.join()
+        consumer.close()
+    return {"ms": times[50:]}
+
+
+def fresh_group(servers: str, topic: str, group: str) -> dict[str, Any]:
+    """From a new consumer of a new group to its first event, in seconds."""
+    deadline = time.monotonic() + JOB_SECONDS
+    started = time.perf_counter()
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": group, "auto.offset.reset": "earliest"})
+    consumer.subscribe([topic])
+    while True:
+        message = consumer.poll(1.0)
+        if message is not None and message.error() is None:
+            break
+        _until(deadline)
+    spent = time.perf_counter() - started
+    consumer.close()
+    return {"s": spent}
+
+
+def in_process(file: str) -> dict[str, Any]:
+    """From before the import to an answered Metadata of a sandbox inside this process, in seconds."""
+    from benchmarks.processes import wait_for_metadata
+
+    started = time.perf_counter()
+    from sandbox import Sandbox
+
+    with Sandbox(file) as sandbox:
+        sandbox.serve(kafka_port=0, web_port=None)
+        wait_for_metadata(int(str(sandbox.kafka_address).rpartition(":")[2]))
+        return {"s": time.perf_counter() - started}
+
+
+JOBS: dict[str, Callable[..., dict[str, Any]]] = {
+    job.__name__: job for job in (create, produce, consume, acknowledged, end_to_end, fresh_group, in_process)
+}
+
+if __name__ == "__main__":
+    print(json.dumps(JOBS[sys.argv[1]](**json.loads(sys.argv[2]))))

@@ -1,0 +1,119 @@
+"""Through the Kafka port: in, out, and how long one event takes."""
+
+from pathlib import Path
+from statistics import median
+
+from benchmarks import peers, raw_sqlite
+from benchmarks.figures import Figure, at_least, at_most, median_of, percentile
+from benchmarks.processes import Server, run_job, sandbox_up
+
+PART = "through the port"
+VALUE_BYTES = 100
+PARTITIONS = 3
+
+
+def throughput(folder: Path, events: int, rounds: int) -> list[Figure]:
+    """Produce, consume the tail, consume from rows after a restart; SQLite and the mock in the same rounds."""
+    limits: dict[str, list[float]] = {"own": [], "together": [], "bare": [], "mock": []}
+    into, tail = _Timed(), _Timed()
+    with sandbox_up(folder / "port.db") as server, peers.started("librdkafka's mock", folder / "mock") as mock:
+        for number in range(rounds):
+            topic = f"round-{number}"
+            for name, own_schema, together in (("own", True, False), ("together", True, True), ("bare", False, False)):
+                file = folder / f"{name}-{number}.db"
+                rate = raw_sqlite.insert_rate(file, events, VALUE_BYTES, own_schema=own_schema, together=together)
+                limits[name].append(rate)
+            run_job("create", servers=server.kafka, topic=topic, partitions=PARTITIONS)
+            into.run(server, "produce", topic, events, events=events, value_bytes=VALUE_BYTES)
+            _rate("produce", mock, topic, events=events, value_bytes=VALUE_BYTES)
+            tail.run(server, "consume", topic, events)
+            limits["mock"].append(_rate("consume", mock, topic))
+    cold = _Timed()
+    with sandbox_up(folder / "port.db") as server:
+        for number in range(rounds):
+            cold.run(server, "consume", f"round-{number}", events)
+    own, fifty, bare, mock_rate = (median(values) for values in limits.values())
+    part = "the limits of this run"
+    return [
+        Figure(part, "SQLite's own insert, row by row, same table and triggers", own, "events/s"),
+        Figure(part, "SQLite's own insert, 50 rows a statement", fifty, "events/s"),
+        Figure(part, "SQLite's own insert, row by row, a bare table", bare, "events/s"),
+        Figure(part, "consume from librdkafka's mock", mock_rate, "events/s"),
+        at_least(PART, "produce", into.rate, "events/s", own, 0.6, "SQLite row by row"),
+        at_least(PART, "produce, against the faster insert", into.rate, "events/s", fifty, 0.6, "SQLite, 50 rows"),
+        at_least(PART, "consume the tail", tail.rate, "events/s", mock_rate, 0.9, "librdkafka's mock"),
+        at_least(PART, "consume from rows, after a restart", cold.rate, "events/s", into.rate, 3, "produce"),
+        Figure(PART, "the broker's processor time for an event: produce", into.cpu_us, "µs"),
+        Figure(PART, "the broker's processor time for an event: tail", tail.cpu_us, "µs"),
+        Figure(PART, "the broker's processor time for an event: from rows", cold.cpu_us, "µs"),
+    ]
+
+
+class _Timed:
+    """Rounds of one job: what the client saw, and what the broker spent."""
+
+    def __init__(self) -> None:
+        self.rates: list[float] = []
+        self.cpu: list[float] = []
+
+    def run(self, server: Server, job: str, topic: str, count: int, **arguments: int) -> None:
+        """One round with `count` events."""
+        before = server.cpu_s()
+        self.rates.append(_rate(job, server.kafka, topic, **arguments))
+        self.cpu.append((server.cpu_s() - before) / count * 1e6)
+
+    @property
+    def rate(self) -> float:
+        """Events per second, the median."""
+        return median(self.rates)
+
+    @property
+    def cpu_us(self) -> float:
+        """Microseconds of the broker's processor time for each event, the median."""
+        return median(self.cpu)
+
+
+def _rate(job: str, servers: str, topic: str, **arguments: int) -> float:
+    return float(run_job(job, servers=servers, topic=topic, **arguments)["events_per_s"])
+
+
+def waits(folder: Path, events: int, rounds: int) -> list[Figure]:
+    """One event at a time: acknowledged, and at a waiting consumer; and the first event of a fresh group."""
+    figures = []
+    with sandbox_up(folder / "waits.db") as server:
+        for job, name, limits in (
+            ("acknowledged", "one acknowledged event", (0.3, 1.0)),
+            ("end_to_end", "one event to a waiting consumer", (0.7, 2.0)),
+        ):
+            run_job("create", servers=server.kafka, topic=job, partitions=PARTITIONS)
+            measured = [run_job(job, servers=server.kafka, topic=job, events=events)["ms"] for _ in range(rounds)]
+            for share, limit in zip((0.5, 0.99), limits, strict=True):
+                value = median(percentile(times, share) for times in measured)
+                figures.append(at_most(PART, f"{name}, p{share * 100:g}", value, "ms", limit))
+        fresh = median_of(
+            rounds,
+            lambda number: run_job("fresh_group", servers=server.kafka, topic="acknowledged", group=f"fresh-{number}")[
+                "s"
+            ],
+        )
+    return [*figures, at_most(PART, "subscribe to first event, fresh group", fresh, "s", 0.25)]
+
+
+def others(folder: Path, events: int) -> tuple[list[Figure], list[str]]:
+    """Every peer that runs here, once; and why the others do not."""
+    figures, missing = [], []
+    for name in peers.PEERS:
+        try:
+            with peers.started(name, folder / name.partition(" ")[0]) as address:
+                into = _rate("produce", address, "peer", events=events, value_bytes=VALUE_BYTES)
+                out = _rate("consume", address, "peer")
+                ack = run_job("acknowledged", servers=address, topic="peer", events=200)["ms"]
+        except peers.PeerMissing as reason:
+            missing.append(f"{name}: {reason}")
+            continue
+        figures += [
+            Figure("peers, one run", f"{name}: produce", into, "events/s"),
+            Figure("peers, one run", f"{name}: consume", out, "events/s"),
+            Figure("peers, one run", f"{name}: one acknowledged event, p50", percentile(ack, 0.5), "ms"),
+        ]
+    return figures, missing

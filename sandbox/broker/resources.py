@@ -1,0 +1,190 @@
+"""What can be altered while the broker runs, topics aside: settings of brokers, groups and client metrics.
+
+As in Kafka, only some settings of a broker can be altered (KIP-226), a name that Kafka does not know is taken as it is,
+and a group or a subscription to client metrics exists as soon as it has settings.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from sandbox.broker.topic import Topic
+from sandbox.config import (
+    BROKER,
+    BROKER_SETTING,
+    CLIENT_METRICS,
+    CLUSTER_WIDE,
+    GROUP,
+    GROUP_SETTING,
+    BrokerConfig,
+)
+from sandbox.errors import BrokerError
+from sandbox.resource_settings import CLIENT_METRICS_SETTINGS
+from sandbox.setting import Setting
+from sandbox.storage import resources
+from sandbox.storage.database import Database
+
+CLIENT_METRICS_SETTING = {setting.name: setting for setting in CLIENT_METRICS_SETTINGS}
+CLIENT_MATCHES = (
+    "client_instance_id",
+    "client_id",
+    "client_software_name",
+    "client_software_version",
+    "client_source_address",
+    "client_source_port",
+)
+
+
+class Resources:
+    """The settings that were altered.
+
+    Args:
+        database: the rows.
+        config: the broker's settings, which take effect from.
+        topics: every topic by its name: their defaults may change.
+        brokers: the ids of the brokers.
+    """
+
+    def __init__(
+        self, database: Database, config: BrokerConfig, topics: Mapping[str, Topic], brokers: Iterable[int]
+    ) -> None:
+        self._database = database
+        self._config = config
+        self._topics = topics
+        self._brokers = {str(broker) for broker in brokers}
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the rows again."""
+        self._set(resources.load_settings(self._database))
+
+    def _set(self, found: Mapping[tuple[str, str], Mapping[str, str]]) -> None:
+        self._config.set_resources(found)
+        for topic in self._topics.values():
+            topic.set(topic.settings)
+
+    def settings(self, kind: str, name: str) -> dict[str, str]:
+        """What was set for a resource."""
+        return dict(self._config.resources.get((kind, name), {}))
+
+    def names(self, kind: str) -> list[str]:
+        """The resources of a type that have settings, except the one that stands for all brokers."""
+        return sorted(name for found, name in self._config.resources if found == kind and name != CLUSTER_WIDE)
+
+    def alter(
+        self,
+        kind: str,
+        name: str,
+        changes: Mapping[str, str | None],
+        *,
+        replace: bool = False,
+        validate_only: bool = False,
+    ) -> None:
+        """Set settings of a resource; None takes one away.
+
+        Args:
+            kind: BROKER, GROUP or CLIENT_METRICS of `sandbox.config`.
+            replace: True takes away what `changes` does not name.
+
+        Raises:
+            BrokerError: INVALID_REQUEST, INVALID_CONFIG.
+        """
+        check = {BROKER: self._check_broker, GROUP: self._check_group, CLIENT_METRICS: _check_client_metrics}[kind]
+        settings = {} if replace else self.settings(kind, name)
+        check(name, changes)
+        for setting, value in changes.items():
+            if value is None:
+                settings.pop(setting, None)
+            else:
+                settings[setting] = value
+        if validate_only:
+            return
+        resources.save_settings(self._database, (kind, name), settings)
+        self._set({**self._config.resources, (kind, name): settings})
+
+    def _check_broker(self, name: str, changes: Mapping[str, str | None]) -> None:
+        if name != CLUSTER_WIDE:
+            if not re.fullmatch(r"-?\d+", name):
+                raise BrokerError("INVALID_REQUEST", f"Node id must be an integer, but it is: {name}")
+            if name not in self._brokers:
+                raise BrokerError(
+                    "INVALID_REQUEST", f"There is no broker {name}: there are {self._brokers_in_words()}."
+                )
+        fixed = [one for one in changes if one in BROKER_SETTING and not BROKER_SETTING[one].dynamic]
+        if fixed:
+            raise BrokerError("INVALID_REQUEST", f"Cannot update these configs dynamically: {', '.join(fixed)}")
+        for setting, value in changes.items():
+            if value is not None and setting in BROKER_SETTING:
+                _check(BROKER_SETTING[setting], value)
+
+    def _brokers_in_words(self) -> str:
+        return ", ".join(sorted(self._brokers))
+
+    def _check_group(self, name: str, changes: Mapping[str, str | None]) -> None:
+        if not name:
+            raise BrokerError("INVALID_REQUEST", "Default group resources are not allowed.")
+        for setting, value in changes.items():
+            if setting not in GROUP_SETTING:
+                raise BrokerError("INVALID_CONFIG", f"Unknown group config name: {setting}")
+            if value is not None:
+                self._check_bounds(setting, GROUP_SETTING[setting].check(value))
+        after = {**self.settings(GROUP, name), **{key: value for key, value in changes.items() if value is not None}}
+        session, heartbeat = "consumer.session.timeout.ms", "consumer.heartbeat.interval.ms"
+        if self._group_number(after, session) <= self._group_number(after, heartbeat):
+            raise BrokerError("INVALID_CONFIG", f"{session} must be greater than {heartbeat}")
+
+    def _group_number(self, settings: Mapping[str, str], name: str) -> int:
+        return int(settings.get(name) or self._config.get(GROUP_SETTING[name].broker_name or ""))
+
+    def _check_bounds(self, name: str, value: str) -> None:
+        """Hold a group's setting against the broker's limits for it."""
+        what = name.partition(".")[2]
+        least, most = f"group.consumer.min.{what}", f"group.consumer.max.{what}"
+        if not name.startswith("consumer.") or least not in BROKER_SETTING:
+            return
+        if int(value) < self._config.number(least):
+            raise BrokerError("INVALID_CONFIG", f"{name} must be greater than or equal to {least}")
+        if int(value) > self._config.number(most):
+            raise BrokerError("INVALID_CONFIG", f"{name} must be less than or equal to {most}")
+
+
+def _check(setting: Setting, value: str) -> None:
+    try:
+        setting.check(value)
+    except BrokerError as error:
+        raise BrokerError("INVALID_REQUEST", error.detail) from error
+
+
+def _check_client_metrics(name: str, changes: Mapping[str, str | None]) -> None:
+    if not name:
+        raise BrokerError("INVALID_REQUEST", "Subscription name can't be empty")
+    for setting, value in changes.items():
+        if setting not in CLIENT_METRICS_SETTING:
+            raise BrokerError("INVALID_REQUEST", f"Unknown client metrics configuration: {setting}")
+        if value is None:
+            continue
+        if setting == "interval.ms":
+            _check_interval(value)
+        elif setting == "match":
+            for pattern in filter(None, value.split(",")):
+                _check_match(pattern)
+
+
+def _check_interval(value: str) -> None:
+    setting = CLIENT_METRICS_SETTING["interval.ms"]
+    try:
+        setting.check(value)
+    except BrokerError as error:
+        raise BrokerError(
+            "INVALID_REQUEST",
+            f"Invalid value {value} for interval.ms, interval must be between 100 and 3600000 (1 hour)",
+        ) from error
+
+
+def _check_match(pattern: str) -> None:
+    name, _, expression = pattern.partition("=")
+    try:
+        known = name.strip() in CLIENT_MATCHES and bool(re.compile(expression))
+    except re.error:
+        known = False
+    if not known:
+        raise BrokerError("INVALID_CONFIG", f"Illegal client matching pattern: {pattern}")

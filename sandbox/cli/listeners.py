@@ -1,0 +1,132 @@
+"""The options of `sandbox up` for listeners with TLS or a log-in, and for who may log in."""
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from sandbox.sandbox import Sandbox
+    from sandbox.wire.listener import Listener
+
+PASSWORD_VARIABLE = "SANDBOX_PASSWORD_"
+_EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class WaysIn:
+    """What was asked for beside the Kafka port.
+
+    Attributes:
+        listeners: one for each protocol.
+        users: names and passwords.
+    """
+
+    listeners: "tuple[Listener, ...]" = ()
+    users: tuple[tuple[str, str], ...] = ()
+
+    def prepare(self, sandbox: "Sandbox") -> None:
+        """Write down who may log in, and say so where nobody may."""
+        for name, password in self.users:
+            sandbox.add_user(name, password)
+        if any(listener.has_sasl for listener in self.listeners) and not sandbox.users.names():
+            click.echo("Warning: there are no users, so nobody can log in. Add one: --user alice", err=True)
+
+    def option_of(self, port: int) -> str | None:
+        """The option that asks for a port, None where it is none of these."""
+        for listener in self.listeners:
+            if listener.port == port != 0:
+                return f"--listener {listener.protocol}:0"
+        return None
+
+    def lines(self, sandbox: "Sandbox") -> str:
+        """What is said of it when all is ready."""
+        text = "".join(f"  {protocol}  {address}\n" for protocol, address in sandbox.listener_addresses.items())
+        if any(listener.has_tls and listener.tls is None for listener in self.listeners):
+            from sandbox.tls_files import tls_folder
+
+            text += f"  trust  {tls_folder(sandbox.overview().file) / 'ca.pem'}\n"
+        return text
+
+
+def listener_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options, and their values as `ways_in`."""
+
+    @click.option(
+        "--listener",
+        "listeners",
+        multiple=True,
+        metavar="PROTOCOL[:PORT]",
+        help="One more port for clients: SSL, SASL_PLAINTEXT or SASL_SSL. Without PORT, a free one. Repeatable.",
+    )
+    @click.option(
+        "--user",
+        "users",
+        multiple=True,
+        metavar="NAME[:PASSWORD]",
+        help=f"Who may log in. Without PASSWORD it is read from {PASSWORD_VARIABLE}NAME, or asked for. Repeatable.",
+    )
+    @click.option("--tls-cert", type=_EXISTING, help="A certificate of your own (PEM); else one is made beside FILE.")
+    @click.option("--tls-key", type=_EXISTING, help="Its key (PEM, not encrypted).")
+    @click.option("--tls-client-auth", is_flag=True, help="Clients with TLS must show a certificate.")
+    @click.option(
+        "--tls-client-ca", type=_EXISTING, help="Whose certificates, where --tls-cert is given."
+    )
+    @wraps(command)
+    def wrapped(
+        *args: Any,
+        listeners: tuple[str, ...],
+        users: tuple[str, ...],
+        tls_cert: Path | None,
+        tls_key: Path | None,
+        tls_client_auth: bool,
+        tls_client_ca: Path | None,
+        **kwargs: Any,
+    ) -> Any:
+        if (tls_cert is None) != (tls_key is None):
+            raise click.UsageError("--tls-cert and --tls-key go together.")
+        if tls_client_ca is not None and tls_cert is None:
+            raise click.UsageError("--tls-client-ca goes with --tls-cert and --tls-key.")
+        ways_in = WaysIn()
+        if listeners or users:
+            tls = (tls_cert, tls_key, tls_client_ca) if tls_cert else None
+            parsed = tuple(_listener(text, tls, tls_client_auth or tls_client_ca is not None) for text in listeners)
+            if len({listener.protocol for listener in parsed}) < len(parsed):
+                raise click.UsageError("--listener: each protocol may be given once.")
+            ways_in = WaysIn(parsed, tuple(_user(text) for text in users))
+        return command(*args, ways_in=ways_in, **kwargs)
+
+    return wrapped
+
+
+def _listener(text: str, tls: tuple[Any, ...] | None, client_auth: bool) -> "Listener":
+    from sandbox.wire.listener import Listener, TlsFiles
+
+    protocol, _, port = text.partition(":")
+    if port and not (port.isascii() and port.isdigit()):
+        raise click.BadParameter(f"{text!r}: a port is a number, as in SASL_SSL:9094.", param_hint="--listener")
+    try:
+        return Listener(protocol.upper(), int(port or 0), tls=TlsFiles(*tls) if tls else None, client_auth=client_auth)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--listener") from None
+
+
+def _user(text: str) -> tuple[str, str]:
+    name, colon, password = text.partition(":")
+    variable = PASSWORD_VARIABLE + re.sub(r"\W", "_", name, flags=re.ASCII).upper()
+    if not colon:
+        password = os.environ.get(variable, "")
+        if not password and sys.stdin.isatty():
+            password = click.prompt(f"Password of {name}", hide_input=True, confirmation_prompt=True, err=True)
+    if not name or not password:
+        raise click.BadParameter(
+            f"{text!r}: a name and a password are needed: NAME:PASSWORD, or NAME and the password in {variable}.",
+            param_hint="--user",
+        )
+    return name, password

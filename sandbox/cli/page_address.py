@@ -1,0 +1,130 @@
+"""The page of a running sandbox, as commands use it: found through the lock of its file, spoken to over HTTP.
+
+Brokers and faults live in the process that owns the file, not in the file; so these commands ask that process.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
+
+import click
+
+from sandbox.cli.status import Failed, Status
+from sandbox.cli.target import DEFAULT_FILE
+
+TIMEOUT_S = 15.0
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class PageAddress:
+    """Where the page of a running sandbox is.
+
+    Attributes:
+        url: "http://host:port".
+    """
+
+    url: str
+
+    def get(self, path: str) -> dict[str, Any]:
+        """The data at an address of the page."""
+        return self._ask(Request(self.url + path))
+
+    def post(self, path: str, fields: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Change something through an address of the page; what it answers.
+
+        Raises:
+            Failed: with Kafka's name of the error and the reason, or that nobody answers.
+        """
+        headers = {"Content-Type": "application/json", "X-Sandbox": "cli"}
+        return self._ask(Request(self.url + path, json.dumps(dict(fields or {})).encode(), headers, method="POST"))
+
+    def _ask(self, request: Request) -> dict[str, Any]:
+        try:
+            with _opener().open(request, timeout=TIMEOUT_S) as answer:
+                return _object(answer.read(), self.url)
+        except HTTPError as error:
+            text = error.read().decode("utf-8", "replace").strip()
+            try:
+                told = json.loads(text)
+                raise Failed(f"{told['error']}: {told['message']}") from None
+            except (ValueError, KeyError, TypeError):
+                raise Failed(f"{self.url} answers {error.code}: {text[:200]}") from None
+        except (URLError, OSError) as error:
+            reason = getattr(error, "reason", error)
+            raise Failed(f"{self.url} does not answer ({reason}). Is it the page of a running sandbox?") from None
+
+
+def _opener() -> OpenerDirector:
+    # Never through a proxy: a sandbox is on this machine, or on one next to it.
+    return build_opener(ProxyHandler({}))
+
+
+def _object(body: bytes, url: str) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise Failed(f"{url} is not the page of a sandbox: it does not answer with data.")
+    return found
+
+
+def page_options(command: F) -> F:
+    """Give a command --file and --web, and the argument `running`."""
+
+    @wraps(command)
+    def with_page(*args: Any, file: Path | None, web: str | None, **more: Any) -> Any:
+        if file is not None and web is not None:
+            raise click.UsageError("--file and --web exclude each other")
+        return command(*args, running=_page(file, web), **more)
+
+    decorated: Any = with_page
+    for option in (
+        click.option("--web", "-w", metavar="URL", help="The page of a running sandbox, http://host:port."),
+        click.option(
+            "--file",
+            "-f",
+            metavar="PATH",
+            type=click.Path(path_type=Path),
+            help=f"The file of a running sandbox [env: SANDBOX_FILE, else {DEFAULT_FILE}].",
+        ),
+    ):
+        decorated = option(decorated)
+    result: F = decorated
+    return result
+
+
+def _page(file: Path | None, web: str | None) -> PageAddress:
+    if web is not None:
+        parts = urlsplit(web if "//" in web else f"http://{web}")
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise click.BadParameter(f"{web!r} is not http://host:port", param_hint="--web")
+        return PageAddress(f"{parts.scheme}://{parts.netloc}")
+    return PageAddress(_address(file or Path(os.environ.get("SANDBOX_FILE") or DEFAULT_FILE)))
+
+
+def _address(file: Path) -> str:
+    from sandbox.storage.lock import read_owner
+
+    owner = read_owner(file.expanduser())
+    if owner is None:
+        raise Failed(
+            f"No sandbox runs on {file}. Brokers and faults are in the running process: start one with `sandbox up "
+            f"{file}`, or name its page with --web http://host:port.",
+            Status.FAILED,
+        )
+    web = owner.get("web")
+    if not isinstance(web, str):
+        raise Failed(
+            f"The sandbox on {file} (process {owner.get('pid', 'unknown')}) has no page open, or has only just begun; "
+            "`sandbox up` opens one."
+        )
+    return web

@@ -1,0 +1,92 @@
+"""Settings of brokers, groups and client metrics, client quotas and SCRAM credentials, as rows."""
+
+from dataclasses import dataclass
+
+from sandbox.storage.database import Database, Reader
+
+Resource = tuple[str, str]
+"""Type and name of a resource."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScramCredential:
+    """What a password became: enough to check it, not enough to know it (RFC 5802)."""
+
+    user: str
+    mechanism: str
+    iterations: int
+    salt: bytes
+    stored_key: bytes
+    server_key: bytes
+
+
+def load_settings(reader: Reader) -> dict[Resource, dict[str, str]]:
+    """Every setting that was altered."""
+    found: dict[Resource, dict[str, str]] = {}
+    for kind, resource, name, value in reader.rows(
+        "SELECT resource_type, resource, name, value FROM resource_settings"
+    ):
+        found.setdefault((kind, resource), {})[name] = value
+    return found
+
+
+def save_settings(database: Database, resource: Resource, settings: dict[str, str]) -> None:
+    """Write all settings of a resource in place of those it had."""
+    database.execute("DELETE FROM resource_settings WHERE resource_type = ? AND resource = ?", resource)
+    database.executemany(
+        "INSERT INTO resource_settings(resource_type, resource, name, value) VALUES(?, ?, ?, ?)",
+        [(*resource, name, value) for name, value in settings.items()],
+    )
+
+
+def load_quotas(reader: Reader) -> dict[str, dict[str, float]]:
+    """Every client quota: the entity, as JSON, to its quotas."""
+    found: dict[str, dict[str, float]] = {}
+    for entity, name, value in reader.rows("SELECT entity, name, value FROM client_quotas"):
+        found.setdefault(entity, {})[name] = value
+    return found
+
+
+def save_quota(database: Database, entity: str, name: str, value: float | None) -> None:
+    """Write one quota; None takes it away."""
+    if value is None:
+        database.execute("DELETE FROM client_quotas WHERE entity = ? AND name = ?", (entity, name))
+    else:
+        database.execute(
+            "INSERT INTO client_quotas(entity, name, value) VALUES(?, ?, ?) "
+            "ON CONFLICT(entity, name) DO UPDATE SET value = excluded.value",
+            (entity, name, value),
+        )
+
+
+def load_credentials(reader: Reader) -> list[ScramCredential]:
+    """Every SCRAM credential, by user."""
+    return [
+        ScramCredential(*row)
+        for row in reader.rows(
+            "SELECT user, mechanism, iterations, salt, stored_key, server_key FROM scram_credentials "
+            "ORDER BY user, mechanism"
+        )
+    ]
+
+
+def save_credential(database: Database, credential: ScramCredential) -> None:
+    """Write a credential in place of the one that the user had for that mechanism."""
+    database.execute(
+        "INSERT INTO scram_credentials(user, mechanism, iterations, salt, stored_key, server_key) "
+        "VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(user, mechanism) DO UPDATE SET iterations = excluded.iterations, "
+        "salt = excluded.salt, stored_key = excluded.stored_key, server_key = excluded.server_key",
+        (
+            credential.user,
+            credential.mechanism,
+            credential.iterations,
+            credential.salt,
+            credential.stored_key,
+            credential.server_key,
+        ),
+    )
+
+
+def delete_credential(database: Database, user: str, mechanism: str) -> None:
+    """Remove a credential."""
+    database.execute("DELETE FROM scram_credentials WHERE user = ? AND mechanism = ?", (user, mechanism))

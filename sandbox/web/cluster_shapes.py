@@ -1,0 +1,85 @@
+"""Brokers, their clients and faults as JSON: one function for each thing. Field names are promises to scripts."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sandbox.broker.faults import Fault, Hit
+from sandbox.description import BrokerDescription, ClientDescription, LeaderMove, TopicDescription
+
+
+def broker_json(broker: BrokerDescription) -> dict[str, Any]:
+    """One broker."""
+    return {
+        "broker": broker.broker,
+        "up": broker.up,
+        "address": broker.address,
+        "controller": broker.controller,
+        "leads": broker.leads,
+        "replicas": broker.replicas,
+        "out_of_sync": broker.out_of_sync,
+    }
+
+
+def leaders_json(topics: Iterable[TopicDescription]) -> list[dict[str, Any]]:
+    """Who leads each partition."""
+    return [
+        {
+            "topic": topic.topic,
+            "partition": partition.partition,
+            "leader": partition.leader,
+            "leader_epoch": partition.leader_epoch,
+            "replicas": list(partition.replicas),
+            "isr": list(partition.isr),
+        }
+        for topic in topics
+        for partition in topic.partitions
+    ]
+
+
+def move_json(move: LeaderMove) -> dict[str, Any]:
+    """A partition whose leader changes; -1 for none."""
+    return {"topic": move.topic, "partition": move.partition, "before": move.before, "after": move.after}
+
+
+def client_json(client: ClientDescription) -> dict[str, Any]:
+    """One connection of a client."""
+    return {
+        "client_id": client.client_id,
+        "address": client.address,
+        "broker": client.broker,
+        "software": client.software,
+        "connected_ms": client.connected_ms,
+        "apis": [{"api": use.api, "requests": use.requests, "mean_ms": use.mean_ms} for use in client.apis],
+    }
+
+
+def fault_json(fault: Fault) -> dict[str, Any]:
+    """One fault that was injected."""
+    return {
+        "id": fault.id,
+        "api": fault.api,
+        "topic": fault.topic,
+        "client_id": fault.client_id,
+        "broker": fault.broker,
+        "latency_ms": fault.latency_ms,
+        "error": fault.error,
+        "drop": fault.drop,
+        "throttle_ms": fault.throttle_ms,
+        "probability": fault.probability,
+        "times": fault.times,
+        "hits": fault.hits,
+        "spent": fault.spent,
+        "text": fault.text(),
+    }
+
+
+def hit_json(hit: Hit) -> dict[str, Any]:
+    """One request that a fault hit."""
+    return {
+        "at_ms": hit.at_ms,
+        "fault": hit.fault,
+        "api": hit.api,
+        "client_id": hit.client_id,
+        "broker": hit.broker,
+        "text": hit.text,
+    }

@@ -1,0 +1,20 @@
+"""AddRaftVoter, key 80, versions 0 and 1 (KIP-853).
+
+The quorum is fixed, as one with `kraft.version` 0: UNSUPPORTED_VERSION.
+
+Differs from a real broker: the endpoints of the voter are not looked at.
+"""
+
+from sandbox.errors import BrokerError
+from sandbox.wire.node import Answer, Request
+
+
+def handle(request: Request) -> Answer:
+    """Refuse."""
+    cluster_id, wanted = request.node.broker.cluster_id, request.body.cluster_id
+    error = BrokerError("UNSUPPORTED_VERSION", "Cluster doesn't support adding voter because kraft.version is 0")
+    if wanted is not None and wanted != cluster_id:
+        error = BrokerError(
+            "INCONSISTENT_CLUSTER_ID", f'The given id "{wanted}" doesn\'t match the cluster id "{cluster_id}"'
+        )
+    return {"error_code": error.code, "error_message": error.detail}

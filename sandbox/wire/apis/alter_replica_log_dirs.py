@@ -1,0 +1,34 @@
+"""AlterReplicaLogDirs, key 34, versions 1 and 2 (KIP-113).
+
+Differs from a real broker: there is one log directory, the sandbox file, in which every replica is already.
+"""
+
+from typing import Any
+
+from sandbox.errors import CODE
+from sandbox.wire.node import Answer, Request
+
+
+def handle(request: Request) -> Answer:
+    """Accept the directory that there is, and no other: LOG_DIR_NOT_FOUND."""
+    codes: dict[str, dict[int, int]] = {}
+    for directory in request.body.dirs:
+        for topic in directory.topics:
+            for partition in topic.partitions:
+                codes.setdefault(topic.name, {})[partition] = _code(request, directory.path, topic.name, partition)
+    return {"results": [_answer(topic, partitions) for topic, partitions in codes.items()]}
+
+
+def _code(request: Request, path: str, name: str, partition: int) -> int:
+    if path != str(request.node.broker.database.path):
+        return CODE["LOG_DIR_NOT_FOUND"]
+    topic = request.node.broker.topics.get(name)
+    known = topic is not None and 0 <= partition < len(topic.partitions)
+    return CODE["NONE"] if known else CODE["UNKNOWN_TOPIC_OR_PARTITION"]
+
+
+def _answer(topic: str, partitions: dict[int, int]) -> dict[str, Any]:
+    return {
+        "topic_name": topic,
+        "partitions": [{"partition_index": partition, "error_code": code} for partition, code in partitions.items()],
+    }

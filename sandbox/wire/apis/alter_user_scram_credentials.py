@@ -1,0 +1,43 @@
+"""AlterUserScramCredentials, key 51, version 0 (KIP-554): writes or deletes a SCRAM credential of each user.
+
+Differs from a real broker: results come in the order of the request. An empty password is refused with
+UNACCEPTABLE_CREDENTIAL, where Kafka fails.
+"""
+
+from typing import Any
+
+from sandbox.errors import BrokerError
+from sandbox.wire.node import Answer, Request
+
+
+def handle(request: Request) -> Answer:
+    """Write or delete the credentials of each user."""
+    body = request.body
+    users = dict.fromkeys(one.name for one in (*body.deletions, *body.upsertions))
+    return {
+        "results": [
+            _alter(
+                request,
+                user,
+                [one for one in body.deletions if one.name == user],
+                [one for one in body.upsertions if one.name == user],
+            )
+            for user in users
+        ]
+    }
+
+
+def _alter(request: Request, user: str, deletions: list[Any], upsertions: list[Any]) -> Answer:
+    credentials = request.node.broker.credentials
+    try:
+        if len(deletions) + len(upsertions) > 1:
+            raise BrokerError("DUPLICATE_RESOURCE", "A user credential cannot be altered twice in the same request")
+        for one in deletions:
+            credentials.check_deletion(user, one.mechanism)
+            credentials.delete(user, one.mechanism)
+        for one in upsertions:
+            credentials.check_upsertion(user, one.mechanism, one.iterations, bytes(one.salted_password))
+            credentials.upsert(user, one.mechanism, one.iterations, bytes(one.salt), bytes(one.salted_password))
+    except BrokerError as error:
+        return {"user": user, "error_code": error.code, "error_message": error.detail}
+    return {"user": user, "error_code": 0, "error_message": None}

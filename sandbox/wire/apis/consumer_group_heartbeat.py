@@ -1,0 +1,61 @@
+"""ConsumerGroupHeartbeat, key 68, versions 0 and 1 (KIP-848).
+
+A member of the consumer protocol joins, is alive, leaves, and learns what it may read: all by this one request.
+Differs from a real broker: a regular expression is resolved at once, and anew at every heartbeat (a real one does it
+in the background).
+Left out: a classic group that has members is not converted while it runs (GROUP_ID_NOT_FOUND, as on a real broker with
+`group.consumer.migration.policy=disabled`).
+"""
+
+from typing import Any
+
+from sandbox.broker.assignors import Partitions
+from sandbox.broker.consumer_calls import ConsumerHeartbeat
+from sandbox.errors import BrokerError
+from sandbox.wire.node import Answer, Request
+
+MEMBER_ID_MADE_BY_CLIENT_SINCE = 1
+
+
+def handle(request: Request) -> Answer:
+    """Take a member's heartbeat."""
+    node, body = request.node, request.body
+    heartbeat = ConsumerHeartbeat(
+        group=body.group_id,
+        member_id=body.member_id,
+        member_epoch=body.member_epoch,
+        instance_id=body.instance_id,
+        rack_id=body.rack_id,
+        client_id=request.client_id or "",
+        client_host=request.client_host,
+        rebalance_timeout_ms=body.rebalance_timeout_ms,
+        topics=None if body.subscribed_topic_names is None else tuple(body.subscribed_topic_names),
+        pattern=body.subscribed_topic_regex,
+        assignor=body.server_assignor,
+        owned=_partitions(body.topic_partitions),
+        makes_member_id=request.version >= MEMBER_ID_MADE_BY_CLIENT_SINCE,
+    )
+    try:
+        answer = node.coordinator.consumer_heartbeat(heartbeat, node.now_ms())
+    except BrokerError as error:
+        return {"error_code": error.code, "error_message": error.detail}
+    return {
+        "error_code": 0,
+        "member_id": answer.member_id,
+        "member_epoch": answer.member_epoch,
+        "heartbeat_interval_ms": answer.heartbeat_interval_ms,
+        "assignment": None if answer.assigned is None else {"topic_partitions": _by_topic(answer.assigned)},
+    }
+
+
+def _partitions(topics: list[Any] | None) -> Partitions | None:
+    if topics is None:
+        return None
+    return frozenset((topic.topic_id, partition) for topic in topics for partition in topic.partitions)
+
+
+def _by_topic(partitions: Partitions) -> list[Answer]:
+    found: dict[Any, list[int]] = {}
+    for topic_id, partition in sorted(partitions):
+        found.setdefault(topic_id, []).append(partition)
+    return [{"topic_id": topic_id, "partitions": several} for topic_id, several in found.items()]

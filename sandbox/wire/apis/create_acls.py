@@ -1,0 +1,13 @@
+"""CreateAcls, key 30, versions 1 to 3.
+
+There is no authorizer: SECURITY_DISABLED, as Kafka answers without one.
+"""
+
+from sandbox.errors import CODE
+from sandbox.wire.node import Answer, Request
+
+
+def handle(request: Request) -> Answer:
+    """Refuse each."""
+    refused = {"error_code": CODE["SECURITY_DISABLED"], "error_message": "No Authorizer is configured."}
+    return {"results": [refused for _ in request.body.creations]}

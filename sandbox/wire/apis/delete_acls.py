@@ -1,0 +1,13 @@
+"""DeleteAcls, key 31, versions 1 to 3.
+
+There is no authorizer: SECURITY_DISABLED, as Kafka answers without one.
+"""
+
+from sandbox.errors import CODE
+from sandbox.wire.node import Answer, Request
+
+
+def handle(request: Request) -> Answer:
+    """Refuse each."""
+    refused = {"error_code": CODE["SECURITY_DISABLED"], "error_message": "No Authorizer is configured."}
+    return {"filter_results": [refused | {"matching_acls": []} for _ in request.body.filters]}

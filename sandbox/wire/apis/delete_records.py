@@ -1,0 +1,35 @@
+"""DeleteRecords, key 21, versions 0 to 2 (KIP-107): raises the log start offset of partitions.
+
+-1 stands for the high watermark. The answer has the log start offset, which stays where it is beyond what was asked.
+
+Differs from a real broker: the partition's rows are removed soon, not a segment at a time.
+"""
+
+from typing import Any
+
+from sandbox.errors import BrokerError
+from sandbox.wire.node import Answer, Request
+
+NONE = -1
+
+
+def handle(request: Request) -> Answer:
+    """Cut the log of each partition."""
+    return {
+        "topics": [
+            {"name": topic.name, "partitions": [_delete(request, topic.name, wanted) for wanted in topic.partitions]}
+            for topic in request.body.topics
+        ]
+    }
+
+
+def _delete(request: Request, name: str, wanted: Any) -> Answer:
+    broker = request.node.broker
+    answer = {"partition_index": wanted.partition_index}
+    try:
+        partition = broker.topic(name).partition(wanted.partition_index)
+        partition.check_leader(request.node.node_id)
+        start = broker.retention.delete_records(partition, wanted.offset)
+    except BrokerError as error:
+        return answer | {"low_watermark": NONE, "error_code": error.code}
+    return answer | {"low_watermark": start, "error_code": 0}

@@ -1,0 +1,16 @@
+"""DescribeAcls, key 29, versions 1 to 3.
+
+There is no authorizer: SECURITY_DISABLED, as Kafka answers without one.
+"""
+
+from sandbox.errors import CODE
+from sandbox.wire.node import Answer, Request
+
+
+def handle(request: Request) -> Answer:
+    """Refuse."""
+    return {
+        "error_code": CODE["SECURITY_DISABLED"],
+        "error_message": "No Authorizer is configured on the broker",
+        "resources": [],
+    }

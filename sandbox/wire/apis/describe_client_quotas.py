@@ -1,0 +1,29 @@
+"""DescribeClientQuotas, key 48, versions 0 and 1 (KIP-546).
+
+Differs from a real broker: quotas are kept and described, but nobody is throttled.
+"""
+
+from sandbox.broker.quotas import Component
+from sandbox.errors import BrokerError
+from sandbox.wire.node import Answer, Request
+
+
+def handle(request: Request) -> Answer:
+    """Give the quotas of the entities that match."""
+    body = request.body
+    components = [Component(one.entity_type, one.match_type, one.match) for one in body.components]
+    try:
+        found = request.node.broker.quotas.describe(components, body.strict)
+    except BrokerError as error:
+        return {"error_code": error.code, "error_message": error.detail, "entries": None}
+    return {
+        "error_code": 0,
+        "error_message": "",
+        "entries": [
+            {
+                "entity": [{"entity_type": kind, "entity_name": name} for kind, name in entity],
+                "values": [{"key": name, "value": value} for name, value in quotas.items()],
+            }
+            for entity, quotas in found
+        ],
+    }

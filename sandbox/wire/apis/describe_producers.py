@@ -1,0 +1,46 @@
+"""DescribeProducers, key 61, version 0 (KIP-664).
+
+Differs from a real broker: nothing known.
+Shown by: `tests/clients/test_transaction_requests.py`.
+"""
+
+from sandbox.errors import BrokerError
+from sandbox.storage import log_transactions
+from sandbox.wire.node import Answer, Request
+
+COORDINATOR_EPOCH = 0
+
+
+def handle(request: Request) -> Answer:
+    """Name the producers that wrote to each partition, for as long as `producer.id.expiration.ms` remembers them."""
+    return {
+        "topics": [
+            {"name": topic.name, "partitions": [_describe(request, topic.name, at) for at in topic.partition_indexes]}
+            for topic in request.body.topics
+        ]
+    }
+
+
+def _describe(request: Request, name: str, number: int) -> Answer:
+    broker = request.node.broker
+    try:
+        partition = broker.topic(name).partition(number)
+        partition.check_leader(request.node.node_id)
+    except BrokerError as error:
+        return {"partition_index": number, "error_code": error.code, "error_message": error.detail}
+    since_ms = request.node.now_ms() - broker.config.number("producer.id.expiration.ms")
+    return {
+        "partition_index": number,
+        "error_code": 0,
+        "active_producers": [
+            {
+                "producer_id": one.producer_id,
+                "producer_epoch": one.producer_epoch,
+                "last_sequence": one.last_sequence,
+                "last_timestamp": one.last_timestamp,
+                "coordinator_epoch": COORDINATOR_EPOCH if one.marked else -1,
+                "current_txn_start_offset": partition.open_transactions.get(one.producer_id, -1),
+            }
+            for one in log_transactions.active_producers(broker.database, partition.id, since_ms)
+        ],
+    }

@@ -1,0 +1,66 @@
+"""ElectLeaders, key 43, versions 0 to 2 (KIP-183, KIP-460).
+
+With one broker, or where the preferred replica leads already, the answer is ELECTION_NOT_NEEDED, as in Kafka. When all
+partitions are asked for, those that need no election are left out of the answer.
+
+Differs from a real broker: an unclean election never finds a leader where a clean one does not.
+"""
+
+from typing import Any
+
+from sandbox.broker.topic import Partition
+from sandbox.errors import CODE, BrokerError
+from sandbox.wire.node import Answer, Request
+
+PREFERRED, UNCLEAN = 0, 1
+TYPES_SINCE = 1
+
+
+def handle(request: Request) -> Answer:
+    """Elect the leader of each partition that is named, or of all."""
+    body = request.body
+    kind = body.election_type if request.version >= TYPES_SINCE else PREFERRED
+    topics = request.node.broker.topics
+    everywhere = body.topic_partitions is None
+    wanted = (
+        [(name, range(len(topic.partitions))) for name, topic in sorted(topics.items())]
+        if everywhere
+        else [(topic.topic, topic.partitions) for topic in body.topic_partitions]
+    )
+    results = []
+    for name, numbers in wanted:
+        found = [_elect(request, kind, name, number) for number in numbers]
+        if everywhere:
+            found = [one for one in found if one["error_code"] != CODE["ELECTION_NOT_NEEDED"]]
+        results.append({"topic": name, "partition_result": found})
+    error_code = 0 if kind in (PREFERRED, UNCLEAN) or not results else CODE["INVALID_REQUEST"]
+    return {"error_code": error_code, "replica_election_results": results}
+
+
+def _elect(request: Request, kind: int, name: str, number: int) -> dict[str, Any]:
+    answer = {"partition_id": number, "error_code": 0, "error_message": None}
+    try:
+        if kind not in (PREFERRED, UNCLEAN):
+            raise BrokerError("INVALID_REQUEST", f"Unknown election type {kind}")
+        _elect_one(request, kind, _partition(request, name, number))
+    except BrokerError as error:
+        return answer | {"error_code": error.code, "error_message": error.detail}
+    return answer
+
+
+def _partition(request: Request, name: str, number: int) -> Partition:
+    topic = request.node.broker.topics.get(name)
+    if topic is None:
+        raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"No such topic as {name}")
+    if not 0 <= number < len(topic.partitions):
+        raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"No such partition as {name}-{number}")
+    return topic.partitions[number]
+
+
+def _elect_one(request: Request, kind: int, partition: Partition) -> None:
+    broker = request.node.broker
+    if partition.leader > 0 and (kind == UNCLEAN or partition.leader == partition.replicas[0]):
+        raise BrokerError("ELECTION_NOT_NEEDED", "Leader election not needed for topic partition.")
+    if kind == UNCLEAN:
+        raise BrokerError("ELIGIBLE_LEADERS_NOT_AVAILABLE")
+    broker.led([broker.cluster.prefer(partition)])

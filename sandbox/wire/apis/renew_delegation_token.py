@@ -1,0 +1,13 @@
+"""RenewDelegationToken, key 39, versions 1 and 2 (KIP-48).
+
+Delegation tokens are off. As Kafka does on a connection without authentication, which is looked at first, it answers
+DELEGATION_TOKEN_REQUEST_NOT_ALLOWED.
+"""
+
+from sandbox.errors import CODE
+from sandbox.wire.node import Answer, Request
+
+
+def handle(request: Request) -> Answer:
+    """Refuse."""
+    return {"error_code": CODE["DELEGATION_TOKEN_REQUEST_NOT_ALLOWED"], "expiry_timestamp_ms": -1}

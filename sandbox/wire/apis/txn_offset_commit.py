@@ -1,0 +1,85 @@
+"""TxnOffsetCommit, key 28, versions 0 to 5 (KIP-98, KIP-447, KIP-890).
+
+The offsets wait for the end of the transaction. A member of a group is looked at as in OffsetCommit, but may commit
+while its group rebalances; who names no member and no generation is not looked at.
+Differs from a real broker: version 5 with a transactional id that does not exist is always refused; Kafka accepts it
+where it has just had a write of the same producer.
+Shown by: `tests/clients/test_transaction_requests.py`.
+"""
+
+from types import SimpleNamespace
+
+from sandbox.broker.group_calls import OffsetCommit
+from sandbox.errors import CODE, BrokerError
+from sandbox.wire.node import Answer, Request
+
+ABORTABLE_SINCE = 4
+JOINS_SINCE = 5
+"""From which version a commit makes its group take part in the transaction."""
+
+
+def handle(request: Request) -> Answer:
+    """Stage offsets of a group for the end of a transaction."""
+    body, broker = request.body, request.node.broker
+    known, errors = [], {}
+    for topic in body.topics:
+        found = broker.topics.get(topic.name)
+        for one in topic.partitions:
+            if found is None or not 0 <= one.partition_index < len(found.partitions):
+                errors[topic.name, one.partition_index] = "UNKNOWN_TOPIC_OR_PARTITION"
+            else:
+                known.append(_offset(topic.name, one))
+    if known:
+        errors.update(_stage(request, known))
+    return {
+        "topics": [
+            {
+                "name": topic.name,
+                "partitions": [
+                    {
+                        "partition_index": one.partition_index,
+                        "error_code": CODE[errors[topic.name, one.partition_index]],
+                    }
+                    for one in topic.partitions
+                ],
+            }
+            for topic in body.topics
+        ]
+    }
+
+
+def _offset(topic: str, one: SimpleNamespace) -> OffsetCommit:
+    return OffsetCommit(
+        topic, one.partition_index, one.committed_offset, one.committed_leader_epoch, one.committed_metadata
+    )
+
+
+def _stage(request: Request, offsets: list[OffsetCommit]) -> dict[tuple[str, int], str]:
+    body, node = request.body, request.node
+    now_ms = node.now_ms()
+    try:
+        if not body.group_id:
+            raise BrokerError("INVALID_GROUP_ID")
+        node.broker.transactions.check_offsets(
+            body.transactional_id,
+            body.producer_id,
+            body.producer_epoch,
+            body.group_id,
+            now_ms,
+            joins=request.version >= JOINS_SINCE,
+            refusal="TRANSACTION_ABORTABLE" if request.version >= ABORTABLE_SINCE else "INVALID_TXN_STATE",
+        )
+    except BrokerError as error:
+        return {(one.topic, one.partition): error.error.name for one in offsets}
+    outcome = node.coordinator.commit(
+        body.group_id,
+        body.generation_id,
+        body.member_id,
+        body.group_instance_id,
+        offsets,
+        now_ms,
+        stage=lambda accepted: node.broker.transactions.stage_offsets(
+            body.producer_id, body.group_id, accepted, body.generation_id, body.member_id
+        ),
+    )
+    return {(one.topic, one.partition): one.error for one in outcome}

@@ -1,0 +1,89 @@
+"""The door of a listener with TLS: the handshake first, then the connection that lies behind it.
+
+asyncio can do both itself, and then says nothing of a handshake that failed. Here the handshake is a task of its own:
+it has its time, holds up nobody, and why it failed is logged.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable
+from typing import cast
+
+HANDSHAKE_SECONDS = 10.0
+GUESSES = {
+    "WRONG_VERSION_NUMBER": "it sent no TLS: is security.protocol of the client without SSL?",
+    "HTTP_REQUEST": "it sent HTTP without TLS",
+    "UNKNOWN_CA": "it does not trust our certificate: give it ca.pem",
+    "CERTIFICATE_UNKNOWN": "it does not accept our certificate: give it ca.pem, and connect to a name that is in it",
+    "BAD_CERTIFICATE": "it does not accept our certificate",
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "it showed no certificate, and this listener wants one",
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is not from the authority that this listener trusts",
+}
+"""What the reasons of OpenSSL mean here."""
+
+logger = logging.getLogger("sandbox.wire")
+
+
+class TlsDoor(asyncio.Protocol):
+    """One client, until the handshake is done.
+
+    Args:
+        context: our certificate.
+        behind: makes the connection that gets what is decrypted.
+        doors: those whose handshake is going on, which this one joins.
+    """
+
+    def __init__(self, context: ssl.SSLContext, behind: Callable[[], asyncio.Protocol], doors: "set[TlsDoor]") -> None:
+        self._context = context
+        self._behind = behind
+        self._doors = doors
+        self._early: list[bytes] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected: begin the handshake."""
+        plain = cast(asyncio.Transport, transport)
+        # What has come already is read by the handshake, not here.
+        plain.pause_reading()
+        self._doors.add(self)
+        self._task = asyncio.get_running_loop().create_task(self._open(plain))
+
+    def data_received(self, data: bytes) -> None:
+        """What came decrypted in one piece with the end of the handshake, before the connection behind it was there."""
+        self._early.append(data)
+
+    def end(self) -> None:
+        """Give up the handshake, and close the socket."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _open(self, plain: asyncio.Transport) -> None:
+        peer = plain.get_extra_info("peername")
+        client_host = f"/{peer[0]}" if peer else "/?"
+        loop = asyncio.get_running_loop()
+        try:
+            encrypted = await loop.start_tls(
+                plain, self, self._context, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
+            )
+        except OSError as error:
+            logger.warning("TLS handshake of %s failed: %s", client_host, _reason(error))
+            return
+        finally:
+            self._doors.discard(self)
+        if encrypted is None:
+            logger.warning("TLS handshake of %s failed: the connection ended", client_host)
+            return
+        connection = self._behind()
+        connection.connection_made(encrypted)
+        encrypted.set_protocol(connection)
+        for data in self._early:
+            connection.data_received(data)
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        reason = error.reason or str(error)
+        guess = next((text for name, text in GUESSES.items() if name in reason), None)
+        return f"{guess} ({reason})" if guess else reason
+    return str(error) or type(error).__name__

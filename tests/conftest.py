@@ -1,0 +1,60 @@
+"""A sandbox in a file of its own, with a clock that the test sets, and its Kafka port where one is asked for."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.sandbox import Sandbox
+from tests.clock import Clock
+from tests.wire.raw_client import RawClient
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where a sandbox file may be made."""
+    return tmp_path / "dev.db"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The clock of `box` and `served`."""
+    return Clock()
+
+
+@pytest.fixture
+def box(file: Path, clock: Clock) -> Iterator[Sandbox]:
+    """A sandbox without ports."""
+    with Sandbox(file, clock=clock) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def served(file: Path, clock: Clock) -> Iterator[Sandbox]:
+    """A sandbox with a Kafka port and no page."""
+    with Sandbox(file, clock=clock) as sandbox:
+        sandbox.serve(kafka_port=0, web_port=None)
+        yield sandbox
+
+
+Connect = Callable[[], RawClient]
+
+
+@pytest.fixture
+def connect(served: Sandbox) -> Iterator[Connect]:
+    """Connect to the Kafka port of `served`; every client is closed with the test."""
+    clients: list[RawClient] = []
+
+    def open_one() -> RawClient:
+        clients.append(RawClient(served.kafka_address or ""))
+        return clients[-1]
+
+    yield open_one
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def client(connect: Connect) -> RawClient:
+    """One client of `served`."""
+    return connect()

@@ -1,0 +1,58 @@
+"""What people see of transactions: pages of events, single events, and counts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.description import MessageQuery
+from sandbox.storage.log_transactions import count_markers, markers
+from sandbox.storage.messages import MessageSearch, read_event
+from sandbox.storage.topic_descriptions import describe_topics
+from tests.broker.transaction_room import TOPIC, TransactionRoom
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[TransactionRoom]:
+    """Offsets of partition 0: 0 plain, 1 and 2 aborted, 3 its marker, 4 committed, 5 its marker, 6 open."""
+    made = TransactionRoom(tmp_path / "dev.db")
+    made.plain("plain")
+    teller = made.init()
+    made.transact(teller, "gone", "too", commit=False)
+    made.transact(teller, "here")
+    made.add(teller)
+    made.write(teller, "waits")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("order", ["offset", "oldest", "newest"])
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_a_page_has_every_event_and_no_marker(room: TransactionRoom, order: str, limit: int) -> None:
+    found: list[tuple[int, bool, bool]] = []
+    cursor: str | None = None
+    while True:
+        with room.database.reader() as reader:
+            query = MessageQuery(TOPIC, order=order, limit=limit, cursor=cursor)
+            page = MessageSearch(reader, query).page(room.now_ms)
+        assert page.total == 5
+        found += [(event.offset, event.transactional, event.aborted) for event in page.events]
+        cursor = page.next
+        if cursor is None:
+            break
+    expected = [(0, False, False), (1, True, True), (2, True, True), (4, True, False), (6, True, False)]
+    assert found == (expected[::-1] if order == "newest" else expected)
+
+
+def test_a_marker_asked_for_by_its_offset_is_shown_as_such(room: TransactionRoom) -> None:
+    with room.database.reader() as reader:
+        assert read_event(reader, TOPIC, 0, 3).control
+        assert not read_event(reader, TOPIC, 0, 4).control
+
+
+def test_counts_leave_markers_out_and_offsets_do_not(room: TransactionRoom) -> None:
+    with room.database.reader() as reader:
+        (topic,) = describe_topics(reader, TOPIC)
+        assert (topic.events, topic.partitions[0].end) == (5, 7)
+        assert markers(reader, room.partition().id, 0, 100) == {3, 5}
+        assert count_markers(reader, room.partition().id, 4) == 1

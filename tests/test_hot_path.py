@@ -1,0 +1,123 @@
+"""What an event costs, counted: statements, commits, encodings and rows. No clock is looked at."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sandbox.description import MessageQuery
+from sandbox.event import NewEvent
+from sandbox.sandbox import Sandbox
+from sandbox.storage.database import Database, Reader
+from sandbox.storage.log import ROWS_PER_STATEMENT
+from sandbox.wire import messages, record_batch
+from sandbox.wire.batch_cache import BatchCache
+from tests.wire.raw_client import PRODUCE, PRODUCE_VERSION, RawClient, framed, produce_body, request_header, rows
+
+TOGETHER = 5
+FIRST_MS = 1_700_000_000_000
+
+
+@pytest.fixture
+def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often the log is written, read and encoded, by name."""
+    found: Counter[str] = Counter()
+
+    def count(owner: Any, name: str) -> None:
+        real: Callable[..., Any] = getattr(owner, name)
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            found[name] += 1
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    for name in ("execute", "executemany"):
+        count(Database, name)
+    for name in ("query", "rows", "one"):
+        count(Reader, name)
+    count(record_batch, "encode_batch")
+    count(record_batch, "decode_batches")
+    return found
+
+
+def queries(counts: Counter[str]) -> int:
+    return counts["query"] + counts["rows"] + counts["one"]
+
+
+def test_a_produce_request_is_one_commit_and_a_statement_for_fifty_events(
+    served: Sandbox, client: RawClient, counts: Counter[str]
+) -> None:
+    served.create_topic("orders")
+    client.produce("orders", rows(b"first"))
+    database = served._runtime.database
+    counts.clear()
+    commits, statements = database.commits, database.statements
+    client.produce("orders", rows(*[b"value"] * (4 * ROWS_PER_STATEMENT)))
+    assert database.commits - commits == 1
+    assert database.statements - statements == 4 + 1, "four of fifty events, and one for their batch"
+    assert counts["decode_batches"] == 1
+    assert counts["encode_batch"] == 0
+    assert queries(counts) == 0
+
+
+def test_produce_requests_that_arrive_together_share_one_commit(served: Sandbox, client: RawClient) -> None:
+    served.create_topic("orders")
+    client.produce("orders", rows(b"first"))
+    body = messages.encode_request(PRODUCE, PRODUCE_VERSION, produce_body("orders", rows(b"value")))
+    frames = [framed(request_header(PRODUCE, PRODUCE_VERSION, number) + body) for number in range(TOGETHER)]
+    commits = served._runtime.database.commits
+    client.send_bytes(b"".join(frames))
+    for _ in range(TOGETHER):
+        client.receive_frame()
+    assert served.end_offsets("orders") == {0: 1 + TOGETHER}
+    assert served._runtime.database.commits - commits == 1
+
+
+def test_the_tail_is_fetched_without_reading_or_encoding_a_row(
+    served: Sandbox, client: RawClient, counts: Counter[str]
+) -> None:
+    served.create_topic("orders")
+    for _ in range(3):
+        client.produce("orders", rows(*[b"value"] * 100))
+    client.fetch("orders", 0)
+    counts.clear()
+    answer = client.fetch("orders", 0)
+    # Before this client decodes what came: that counts too.
+    assert counts["encode_batch"] == 0
+    assert queries(counts) == 0
+    assert [batch.count for batch in record_batch.decode_batches(answer.records)] == [100, 100, 100]
+
+
+def test_a_kept_batch_is_given_out_without_a_copy() -> None:
+    cache = BatchCache()
+    batch = record_batch.encode_batch(0, rows(*[b"value"] * 100))
+    cache.put(1, 0, 99, batch)
+    found = cache.read(1, 50, 100, 1 << 20)
+    assert found is not None
+    assert found[0] is batch
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+def test_a_page_reads_no_more_rows_of_a_log_of_ten_times_the_length(box: Sandbox, order: str) -> None:
+    def read(topic: str, events: int) -> int:
+        box.create_topic(topic, partitions=3)
+        made = (NewEvent(b"value", b"%d" % number, timestamp_ms=FIRST_MS + number) for number in range(events))
+        box.append_many(topic, made, chunk=100)
+        page = box.messages(MessageQuery(topic, order=order, limit=50))
+        assert len(page.events) == 50
+        return page.scanned
+
+    short, long = read("short", 3_000), read("long", 30_000)
+    assert long <= short * 1.5
+    assert long < 3_000
+
+
+def test_the_events_of_a_page_do_not_ask_one_by_one_for_their_batch(box: Sandbox, counts: Counter[str]) -> None:
+    box.create_topic("orders")
+    box.append_many("orders", (NewEvent(b"value") for _ in range(1_000)))
+    counts.clear()
+    page = box.messages(MessageQuery("orders", order="offset", from_offset=0, limit=500))
+    assert len(page.events) == 500
+    assert queries(counts) <= 15
