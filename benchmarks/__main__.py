@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from benchmarks import direct, footprint, port
-from benchmarks.figures import Figure, as_data, show
+from benchmarks.figures import Figure, as_data, as_markdown, show
 
 PARTS = ("port", "waits", "direct", "start", "growth", "disk", "peers")
 
@@ -19,14 +19,15 @@ PARTS = ("port", "waits", "direct", "start", "growth", "disk", "peers")
 @click.command()
 @click.option("--quick", is_flag=True, help="20,000 events and fewer rounds: under a minute.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--markdown", is_flag=True, help="Print the table of docs/performance.md.")
 @click.option("--only", type=click.Choice(PARTS), multiple=True, help="Only this part; may be given again.")
 @click.option("--events", type=click.IntRange(1000, 10_000_000), help="How many events in the throughput parts.")
-def main(quick: bool, as_json: bool, only: tuple[str, ...], events: int | None) -> None:
+def main(quick: bool, as_json: bool, markdown: bool, only: tuple[str, ...], events: int | None) -> None:
     """Measure the sandbox, SQLite itself and peers in the same run, and compare."""
     count = events or (20_000 if quick else 200_000)
     rounds, slow_rounds = (1, 1) if quick else (5, 3)
     missing: list[str] = []
-    console = Console(stderr=as_json)
+    console = Console(stderr=as_json or markdown)
 
     def compare(folder: Path) -> list[Figure]:
         found, reasons = port.others(folder, count)
@@ -52,6 +53,9 @@ def main(quick: bool, as_json: bool, only: tuple[str, ...], events: int | None) 
     if as_json:
         json.dump({"machine": machine, "events": count, "figures": as_data(figures), "left_out": missing}, sys.stdout)
         print()
+        return
+    if markdown:
+        click.echo(f"{count:,} events, medians of {rounds} rounds; {machine}.\n\n{as_markdown(figures)}")
         return
     console.print(f"{count:,} events, {rounds} rounds; {machine}")
     show(figures, console)

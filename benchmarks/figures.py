@@ -90,3 +90,17 @@ def show(figures: Sequence[Figure], console: Console) -> None:
 def as_data(figures: Sequence[Figure]) -> list[dict[str, object]]:
     """The table for programs."""
     return [{**asdict(figure), "ratio": figure.ratio, "met": figure.met} for figure in figures]
+
+
+def as_markdown(figures: Sequence[Figure]) -> str:
+    """The table as it stands in docs/performance.md."""
+    lines = ["| | figure | goal | ratio | reached |", "|---|---|---|---|---|"]
+    part = ""
+    for figure in figures:
+        if figure.part != part:
+            part = figure.part
+            lines.append(f"| **{part}** | | | | |")
+        ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
+        reached = "" if figure.met is None else "yes" if figure.met else "**no**"
+        lines.append(f"| {figure.name} | {spelled(figure.value, figure.unit)} | {figure.note} | {ratio} | {reached} |")
+    return "\n".join(lines)

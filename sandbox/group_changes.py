@@ -13,7 +13,8 @@ def commit_offsets(runtime: Runtime, group: str, offsets: Sequence[OffsetCommit]
     """Commit offsets for a group that has no members, which it may create.
 
     Raises:
-        BrokerError: NON_EMPTY_GROUP, UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST for an offset below 0; nothing was committed then.
+        BrokerError: NON_EMPTY_GROUP, UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST for an offset below 0; nothing was
+            committed then.
     """
 
     def commit(now_ms: int) -> None:

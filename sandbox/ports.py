@@ -9,6 +9,8 @@ from sandbox.errors import SandboxError
 from sandbox.storage import topics
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from sandbox.wire.cluster_ports import ClusterPorts
     from sandbox.wire.listener import Listener
 
@@ -44,14 +46,12 @@ async def open_ports(
         PortInUse: a port is taken.
         SandboxError: there is no certificate.
     """
-    from sandbox.tls_files import server_context
-
     wanted = {} if kafka_port is None else {PLAINTEXT: kafka_port}
     for listener in listeners:
         if listener.protocol in wanted:
             raise ValueError(f"There is one listener for each protocol, and {listener.protocol} was given twice.")
         wanted[listener.protocol] = listener.port
-        kafka.add(listener, server_context(listener, broker.database.path) if listener.has_tls else None)
+        kafka.add(listener, _certificate(listener, broker) if listener.has_tls else None)
     opened: dict[str, str] = {}
     count = len(broker.cluster.ids)
     for protocol, first in wanted.items():
@@ -61,6 +61,12 @@ async def open_ports(
             port = await _open(kafka, broker, protocol, node_id, host, first + node_id - 1 if first else 0)
             opened.setdefault(protocol, f"{spelled(host)}:{port}")
     return opened
+
+
+def _certificate(listener: "Listener", broker: Broker) -> "SSLContext":
+    from sandbox.tls_files import server_context
+
+    return server_context(listener, broker.database.path)
 
 
 async def _open(kafka: "ClusterPorts", broker: Broker, protocol: str, node_id: int, host: str, port: int) -> int:

@@ -1,8 +1,8 @@
 """The group coordinator: every group of the sandbox, found by its id.
 
-Problem: a group's answers, its rows and what watchers hear must agree, though one call may change many members.
-Trade: each call changes the group in memory first, then `GroupTable.settle` writes its rows, gives the answers, and
-tells the watchers. Consequence: an answer never runs ahead of its rows within the write transaction (the caller commits, and
+Problem: a group's answers, its rows and what watchers hear must agree, though one call may change many members. Trade:
+each call changes the group in memory first, then `GroupTable.settle` writes its rows, gives the answers, and tells the
+watchers. Consequence: an answer never runs ahead of its rows within the write transaction (the caller commits, and
 sends after that), and code that an answer wakes finds the group whole.
 
 No clock: `now_ms` comes in, `next_deadline_ms` says when to call `tick`. One thread uses it.

@@ -75,9 +75,7 @@ def listener_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--tls-cert", type=_EXISTING, help="A certificate of your own (PEM); else one is made beside FILE.")
     @click.option("--tls-key", type=_EXISTING, help="Its key (PEM, not encrypted).")
     @click.option("--tls-client-auth", is_flag=True, help="Clients with TLS must show a certificate.")
-    @click.option(
-        "--tls-client-ca", type=_EXISTING, help="Whose certificates, where --tls-cert is given."
-    )
+    @click.option("--tls-client-ca", type=_EXISTING, help="Whose certificates, where --tls-cert is given.")
     @wraps(command)
     def wrapped(
         *args: Any,

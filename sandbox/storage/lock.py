@@ -13,7 +13,6 @@ from filelock import FileLock, Timeout
 
 from sandbox.errors import FileInUse, FileRefused
 
-
 PATIENCE_SECONDS = 0.1
 
 
@@ -78,7 +77,8 @@ def read_owner(path: str | os.PathLike[str]) -> dict[str, object] | None:
 
     Returns:
         `pid`, `kafka` and `web` (addresses, None where not open) as the owner wrote them, and `listeners` where it has
-        any; `{}` while it starts, or None where nobody owns it. It takes the lock for an instant to find out, and never waits.
+        any; `{}` while it starts, or None where nobody owns it. It takes the lock for an instant to find out, and
+        never waits.
     """
     place = lock_path(path)
     if not place.exists():

@@ -76,12 +76,14 @@ class PlainExchange:
 
     def step(self, token: bytes) -> bytes:
         """Take the token; the answer is empty."""
-        parts = token.split(b"\0", 2)
+        parts = token.split(b"\0")
         if len(parts) != 3:
-            raise AuthenticationFailed("the token is not one of PLAIN")
+            told = f"Invalid SASL/PLAIN response: expected 3 tokens, got {len(parts)}"
+            raise AuthenticationFailed("the token is not one of PLAIN", told)
         authzid, user, password = (part.decode(errors="replace") for part in parts)
-        if not user or not password:
-            raise AuthenticationFailed("the user or the password is empty")
+        for what, text in (("username", user), ("password", password)):
+            if not text:
+                raise AuthenticationFailed(f"the {what} is empty", f"Authentication failed: {what} not specified")
         # All of a user's credentials are made of one password, unless an admin client altered one of them.
         if not any(is_password(credential, password) for credential in self._find(user)):
             raise AuthenticationFailed(
@@ -173,7 +175,7 @@ class SaslSession:
                 f"{self._mechanism}"
             )
             return {"error_code": CODE["SASL_AUTHENTICATION_FAILED"], "error_message": told, "auth_bytes": b""}
-        return {"error_code": 0, "error_message": None, "auth_bytes": answer, "session_lifetime_ms": 0}
+        return {"error_code": 0, "error_message": "", "auth_bytes": answer, "session_lifetime_ms": 0}
 
     def _take_bare(self, token: bytes) -> bytes:
         try:

@@ -29,6 +29,8 @@ IN_FLIGHT_MAX = 64
 """How many requests a connection may have open before no more are read from it."""
 FAREWELL_SECONDS = 0.5
 """How long a stop waits for clients to read the answers that they were given."""
+BACKLOG_BYTES = 64 * 1024
+"""How much may be read from a connection ahead of what is handled."""
 SEND_BUFFER_BYTES = 4 * 1024 * 1024
 """How much may wait to be sent on a connection before no more is read from it."""
 
@@ -122,9 +124,16 @@ class KafkaServer:
         if self._unsubscribe is not None:
             self._unsubscribe()
         self.node.on_append.clear()
+        # A connection that was accepted, but not made yet, would be leaked by close() (CPython's gh-109564): no more
+        # are accepted, and those get their turn first.
+        loop = asyncio.get_running_loop()
+        for door in server.sockets:
+            loop.remove_reader(door.fileno())
+        for _ in range(3):
+            await asyncio.sleep(0)
         server.close()
-        for door in tuple(self._doors):
-            door.end()
+        for tls_door in tuple(self._doors):
+            tls_door.end()
         for connection in tuple(self.connections):
             connection.transport.close()
         # What is answered is sent; a client that does not read is not waited for.
@@ -229,6 +238,11 @@ class KafkaConnection(asyncio.Protocol):
             return
         self._go_on()
 
+    def _has_backlog(self) -> bool:
+        """Whether enough requests wait. As long as some bytes are read, the end of the connection is seen too."""
+        frames = self._frames
+        return len(frames) > IN_FLIGHT_MAX or (bool(frames) and sum(map(len, frames)) > BACKLOG_BYTES)
+
     def _may_go_on(self) -> bool:
         """Whether the next request may be handled.
 
@@ -261,7 +275,7 @@ class KafkaConnection(asyncio.Protocol):
                 self._server.after()
         if self.transport.is_closing():
             return
-        if self._frames or self._choked:
+        if self._choked or self._has_backlog():
             self.transport.pause_reading()
         else:
             self.transport.resume_reading()

@@ -103,9 +103,9 @@ def test_a_fault_is_injected_its_hits_are_seen_and_every_page_says_so(
 
     window.goto("/cluster")
     live(window)
-    window.get_by_label("API").select_option("Produce")
-    window.get_by_label("Error", exact=True).select_option("INVALID_RECORD")
-    window.get_by_label("Times").fill("2")
+    window.locator('#fault-form [name="api"]').select_option("Produce")
+    window.locator('#fault-form [name="error"]').select_option("INVALID_RECORD")
+    window.locator('#fault-form [name="times"]').fill("2")
     window.get_by_role("button", name="Inject", exact=True).click()
     expect(window.get_by_role("status")).to_contain_text("injected fault 1: Produce: answered INVALID_RECORD")
     expect(other.locator(".injected")).to_have_text(re.compile("1 fault injected"))
@@ -119,8 +119,8 @@ def test_a_fault_is_injected_its_hits_are_seen_and_every_page_says_so(
     window.get_by_role("button", name="Remove fault 1").click()
     expect(window.locator("#no-faults")).to_be_visible()
 
-    window.get_by_label("Later by, ms").fill("100")
-    window.get_by_label("Client id").fill("nobody")
+    window.locator('#fault-form [name="latency_ms"]').fill("100")
+    window.locator('#fault-form [name="client_id"]').fill("nobody")
     window.get_by_role("button", name="Inject", exact=True).click()
     other.locator(".injected").click()
     expect(other.locator("#f-2")).to_contain_text("every API, client nobody: 100 ms later")
@@ -150,7 +150,7 @@ def test_nothing_serious_is_found_on_the_cluster_pages(
     page = context.new_page()
     page.goto("/cluster/brokers/3/stop")
     page.locator("#apply").click()
-    page.get_by_label("Error", exact=True).select_option("NOT_ENOUGH_REPLICAS")
+    page.locator('#fault-form [name="error"]').select_option("NOT_ENOUGH_REPLICAS")
     page.get_by_role("button", name="Inject", exact=True).click()
     found: list[str] = []
     for address in ("/cluster", "/cluster/brokers/1/stop", "/cluster/brokers/3/start", "/cluster?q=zzz", "/help"):
@@ -160,9 +160,11 @@ def test_nothing_serious_is_found_on_the_cluster_pages(
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if overflow > 0:
             found.append(f"{address}: {overflow} px over the edge")
-        for violation in Axe().run(page).response["violations"]:
-            if violation["impact"] in ("serious", "critical"):
-                found.append(f"{address}: {violation['id']} {[node['target'] for node in violation['nodes'][:3]]}")
+        found += [
+            f"{address}: {violation['id']} {[node['target'] for node in violation['nodes'][:3]]}"
+            for violation in Axe().run(page).response["violations"]
+            if violation["impact"] in ("serious", "critical")
+        ]
     context.close()
     assert found == []
 

@@ -114,13 +114,13 @@ def sizes(answer: SimpleNamespace) -> dict[int, int]:
 def test_a_replica_can_only_go_to_a_log_directory_that_there_is(raw: RawClient, topic: str) -> None:
     own = raw.ask(LOG_DIRS, 4, {"topics": []}).results[0].log_dir
 
-    def codes(path: str) -> list[str]:
+    def codes(path: str) -> dict[int, str]:
         body = {"dirs": [{"path": path, "topics": [{"name": topic, "partitions": [0, 9]}]}]}
         (found,) = raw.ask(ALTER_LOG_DIRS, 2, body).results
-        return [named(one.error_code) for one in found.partitions]
+        return {one.partition_index: named(one.error_code) for one in found.partitions}
 
-    assert codes("/nowhere") == ["LOG_DIR_NOT_FOUND", "LOG_DIR_NOT_FOUND"]
-    assert codes(own) == ["NONE", "UNKNOWN_TOPIC_OR_PARTITION"]
+    assert codes("/nowhere") == {0: "LOG_DIR_NOT_FOUND", 9: "LOG_DIR_NOT_FOUND"}
+    assert codes(own) == {0: "NONE", 9: "UNKNOWN_TOPIC_OR_PARTITION"}
 
 
 @pytest.mark.parametrize("kind", [0, 1])

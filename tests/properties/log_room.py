@@ -14,7 +14,7 @@ from sandbox import Sandbox
 from sandbox.broker.broker import Broker
 from sandbox.broker.coordinator import GroupCoordinator
 from sandbox.broker.group_calls import JoinAnswer, JoinGroup, OffsetCommit
-from sandbox.broker.log import ABORT_KEY, Appended, ProducedBatch
+from sandbox.broker.log import ABORT_KEY, Appended, ProducedBatch, StoredBatch
 from sandbox.broker.topic import Partition
 from sandbox.reply import Reply
 from sandbox.storage import log_transactions
@@ -60,6 +60,48 @@ def produced(values: Sequence[str], producer: Producer | None = None, sequence: 
         base_sequence=sequence,
         transactional=producer.name is not None,
     )
+
+
+@dataclass(frozen=True)
+class View:
+    """A read of a partition. `aborted` names transactions by (producer id, first offset), as a Fetch does."""
+
+    batches: list[StoredBatch]
+    offset: int
+    last_stable_offset: int
+    aborted: set[tuple[int, int]]
+
+    @property
+    def offsets(self) -> list[int]:
+        """Every offset, those of transaction markers too."""
+        return [record[0] for stored in self.batches for record in stored.records]
+
+    @property
+    def events(self) -> list[tuple[int, str]]:
+        """What a consumer in read_uncommitted gets: (offset, value)."""
+        return [
+            (record[0], (record[3] or b"").decode())
+            for stored in self.batches
+            if not stored.batch.control
+            for record in stored.records
+            if record[0] >= self.offset
+        ]
+
+    @property
+    def committed(self) -> list[tuple[int, str]]:
+        """What a consumer in read_committed gets, worked out as clients do: from markers and aborted transactions."""
+        waiting = sorted(self.aborted, key=lambda one: one[1])
+        skipped: set[int] = set()
+        hidden: set[int] = set()
+        for stored in self.batches:
+            producer_id = stored.batch.producer_id
+            while waiting and waiting[0][1] <= stored.batch.last_offset:
+                skipped.add(waiting.pop(0)[0])
+            if stored.batch.control and stored.records[0][2] == ABORT_KEY:
+                skipped.discard(producer_id)
+            elif stored.batch.transactional and producer_id in skipped:
+                hidden.update(record[0] for record in stored.records)
+        return [(at, value) for at, value in self.events if at < self.last_stable_offset and at not in hidden]
 
 
 class LogRoom:
@@ -183,46 +225,14 @@ class LogRoom:
 
     # Consumers
 
-    def read(self, topic: str, number: int, offset: int = 0, size_bytes: int = ALL_BYTES) -> list[tuple[int, str]]:
-        """What a consumer in read_uncommitted gets from `offset` on: (offset, value)."""
+    def look(self, topic: str, number: int, offset: int = 0, size_bytes: int = ALL_BYTES) -> "View":
+        """What a partition has from `offset` on, in one read."""
         partition = self.partition(topic, number)
         found = self.broker.log.read(partition, offset, size_bytes, partition.high_watermark)
-        return [
-            (record[0], (record[3] or b"").decode())
-            for stored in found
-            if not stored.batch.control
-            for record in stored.records
-            if record[0] >= offset
-        ]
-
-    def offsets(self, topic: str, number: int) -> list[int]:
-        """Every offset of a partition below its high watermark, those of transaction markers too."""
-        partition = self.partition(topic, number)
-        found = self.broker.log.read(partition, 0, ALL_BYTES, partition.high_watermark)
-        return [record[0] for stored in found for record in stored.records]
-
-    def read_committed(self, topic: str, number: int, offset: int = 0) -> list[tuple[int, str]]:
-        """What a consumer in read_committed gets, worked out as clients do: from markers and aborted transactions."""
-        partition = self.partition(topic, number)
-        end = partition.last_stable_offset
-        batches = self.broker.log.read(partition, offset, ALL_BYTES, end) if offset < end else []
-        aborted = sorted(
-            log_transactions.aborted_transactions(self.broker.database, partition.id, offset, end),
-            key=lambda one: one.first_offset,
+        aborted = log_transactions.aborted_transactions(
+            self.broker.database, partition.id, offset, partition.last_stable_offset
         )
-        skipped: set[int] = set()
-        found: list[tuple[int, str]] = []
-        for stored in batches:
-            producer_id = stored.batch.producer_id
-            if stored.batch.control:
-                if stored.records[0][2] == ABORT_KEY:
-                    skipped.discard(producer_id)
-                continue
-            while aborted and aborted[0].first_offset <= stored.batch.last_offset:
-                skipped.add(aborted.pop(0).producer_id)
-            if not (stored.batch.transactional and producer_id in skipped):
-                found += [(record[0], (record[3] or b"").decode()) for record in stored.records if record[0] >= offset]
-        return found
+        return View(found, offset, partition.last_stable_offset, {(one.producer_id, one.first_offset) for one in aborted})
 
     # Groups
 

@@ -183,7 +183,7 @@ class Dying(sqlite3.Connection):
             os._exit(9)
         return super().execute(sql, *parameters)
 sqlite3.connect = lambda *args, **options: connect(*args, **{**options, "factory": Dying})
-for number in range(0, 1000, 2):
+for number in range(0, 1000, 4):
     path = os.path.join(sys.argv[1], f"{number}.db")
     child = os.fork()
     if child == 0:
@@ -201,7 +201,7 @@ def test_a_file_whose_owner_died_at_any_statement_of_its_creation_is_made_anew(t
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     died = int(result.stdout)
     assert died > 30
-    for number in range(0, died, 2):
+    for number in range(0, died, 4):
         with Sandbox(tmp_path / f"{number}.db") as sandbox:
             assert sandbox.append("orders", b"ham").offset == 0, number
 

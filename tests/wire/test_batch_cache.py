@@ -25,7 +25,7 @@ moves = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(moves, st.integers(0, 3_000), st.data())
 def test_what_is_read_is_what_was_put_and_never_at_or_past_the_end_asked_for(
     steps: list[tuple[str, int, int]], bytes_max: int, data: st.DataObject

@@ -1,10 +1,8 @@
 """Fetch and ListOffsets through the port."""
 
-import threading
 import time
 from itertools import count
 from pathlib import Path
-from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,7 +12,7 @@ from hypothesis import strategies as st
 from sandbox.errors import CODE
 from sandbox.event import NewEvent
 from sandbox.sandbox import Sandbox
-from sandbox.wire import compression
+from sandbox.wire import compression, messages
 from sandbox.wire.record_batch import Row, decode_batches
 from tests.clock import START_MS, Clock
 from tests.conftest import Connect
@@ -22,9 +20,13 @@ from tests.wire.raw_client import (
     FETCH,
     FETCH_VERSION,
     LIST_OFFSETS,
+    PRODUCE,
     RawClient,
     fetch_body,
+    framed,
+    produce_body,
     records_of,
+    request_header,
     rows,
 )
 
@@ -219,30 +221,17 @@ def test_a_cold_read_of_what_compresses_well_is_bounded(file: Path) -> None:
         client.close()
 
 
-def test_a_reader_never_sees_an_event_before_its_commit(served: Sandbox, connect: Connect) -> None:
-    """The events of a turn that is not committed lie in memory already; none may be served."""
+def test_a_fetch_in_the_turn_of_a_write_does_not_see_it_before_its_commit(served: Sandbox, client: RawClient) -> None:
+    """Both requests come at once, so the event lies in memory, and in the cache, when the fetch is answered."""
     served.create_topic("orders")
-    reader = connect()
-    blocked, go = threading.Event(), threading.Event()
-    seen: list[SimpleNamespace] = []
-
-    def turn(now_ms: int) -> None:
-        served._appender.append("orders", [NewEvent(b"x")] * 3, now_ms)
-        partition = served._broker.topic("orders").partition(0)
-        seen.append(SimpleNamespace(next=partition.next, high=partition.high_watermark))
-        blocked.set()
-        go.wait(10)
-
-    thread = threading.Thread(target=served._runtime.call, args=(turn,))
-    thread.start()
-    assert blocked.wait(10)
-    reader.send(FETCH, FETCH_VERSION, fetch_body("orders", {0: 0}))
-    go.set()
-    thread.join(10)
-    first = reader.receive().responses[0].partitions[0]
-    assert (seen[0].next, seen[0].high) == (3, 0)
-    assert len(records_of(first)) == first.high_watermark
-    assert [row[0] for row in records_of(reader.fetch("orders", 0))] == [0, 1, 2]
+    produce = messages.encode_request(PRODUCE, 9, produce_body("orders", rows(b"x")))
+    fetch = messages.encode_request(FETCH, 12, fetch_body("orders", {0: 0}))
+    client.send_bytes(framed(request_header(PRODUCE, 9, 1) + produce) + framed(request_header(FETCH, 12, 2) + fetch))
+    client.receive_frame()
+    answer, _ = messages.decode_response(FETCH, 12, client.receive_frame(), 5)
+    found = answer.responses[0].partitions[0]
+    assert (found.high_watermark, records_of(found)) == (0, [])
+    assert [row[0] for row in records_of(client.fetch("orders", 0))] == [0]
 
 
 stamps = st.lists(st.lists(st.integers(-20, 20), min_size=1, max_size=4), min_size=1, max_size=6)

@@ -1,5 +1,6 @@
 """Produce through the port: what is refused, what is changed on the way, and what is remembered."""
 
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from uuid import UUID, uuid4
@@ -16,7 +17,6 @@ from tests.wire.raw_client import (
     FETCH,
     FETCH_VERSION,
     INIT_PRODUCER_ID,
-    METADATA,
     OFFSET_COMMIT,
     PRODUCE,
     RawClient,
@@ -238,26 +238,39 @@ def test_a_full_disk_is_a_storage_error_and_reading_goes_on(served: Sandbox, cli
     assert [row[0] for row in records_of(client.fetch("orders", 0))] == [0, 1]
 
 
-def test_a_turn_that_fails_fails_for_all_its_writers_and_for_no_reader(served: Sandbox, client: RawClient) -> None:
-    """A fetch on the same connection, behind the write that fails, is answered as if nothing had been."""
+def test_a_turn_that_fails_fails_for_its_writers_and_not_for_a_reader(served: Sandbox) -> None:
+    """Four requests come in one turn of the loop; the last one finds no room, and takes back what two others wrote."""
     served.create_topic("orders")
     served.append("orders", "ham")
-    others = [RawClient(served.kafka_address or "") for _ in range(3)]
-    with full_disk(served):
-        for one in others:
-            one.send(PRODUCE, 9, produce_body("orders", rows(b"x" * 100_000)))
-            one.send(FETCH, FETCH_VERSION, fetch_body("orders", {0: 0}))
-            one.send(METADATA, 9, {"topics": [{"name": "orders"}]})
-            one.send(OFFSET_COMMIT, 8, commit_body())
-        for one in others:
-            assert one.receive().responses[0].partition_responses[0].error_code == CODE["KAFKA_STORAGE_ERROR"]
-            assert [row[3] for row in records_of(one.receive().responses[0].partitions[0])] == [b"ham"]
-            one.receive()
-            one.receive()
-    for one in others:
+    small, reader, group, large = (RawClient(served.kafka_address or "") for _ in range(4))
+    blocked, go = threading.Event(), threading.Event()
+
+    def block(now_ms: int) -> None:
+        blocked.set()
+        go.wait(10)
+
+    with full_disk(served, free_pages=10):
+        holder = threading.Thread(target=served._runtime.call, args=(block,))
+        holder.start()
+        assert blocked.wait(10)
+        small.send(PRODUCE, 9, produce_body("orders", rows(b"small")))
+        group.send(OFFSET_COMMIT, 8, commit_body())
+        reader.send(FETCH, FETCH_VERSION, fetch_body("orders", {0: 0}))
+        large.send(PRODUCE, 9, produce_body("orders", rows(b"x" * 100_000)))
+        go.set()
+        holder.join(10)
+        found = reader.receive().responses[0].partitions[0]
+        assert (found.error_code, [row[3] for row in records_of(found)]) == (0, [b"ham"])
+        answers = [one.receive().responses[0].partition_responses[0].error_code for one in (small, large)]
+        assert answers == [CODE["KAFKA_STORAGE_ERROR"]] * 2
+        code = group.receive().topics[0].partitions[0].error_code
+        assert code == CODE["COORDINATOR_NOT_AVAILABLE"]
+        assert served.end_offsets("orders") == {0: 1}
+        assert served.groups() == ()
+    for one in (small, reader, group, large):
         assert one.produce("orders", rows(b"x")).error_code == 0
         one.close()
-    assert served.end_offsets("orders") == {0: 4}
+    assert served.end_offsets("orders") == {0: 5}
 
 
 def commit_body() -> dict[str, object]:

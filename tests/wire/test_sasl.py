@@ -128,15 +128,11 @@ def test_a_wrong_password_is_told_as_kafka_does_and_ends_the_connection(
     assert "wrong" not in caplog.text
 
 
-@pytest.mark.parametrize("token", [b"", b"alice", b"\0alice", b"\0\0secret", b"\0alice\0"])
-def test_a_token_that_is_not_one_of_plain_says_no_more_than_that_it_failed(sasl: Connect, token: bytes) -> None:
+@pytest.mark.parametrize("token", [b"", b"alice", b"\0alice", b"\0\0secret", b"\0alice\0", b"\0alice\0secret\0"])
+def test_a_token_that_is_not_one_of_plain_lets_nobody_in(sasl: Connect, token: bytes) -> None:
     client = sasl()
     handshake(client)
-    answer = authenticate(client, token)
-    assert name(answer) == "SASL_AUTHENTICATION_FAILED"
-    assert answer.error_message == (
-        "Authentication failed during authentication due to invalid credentials with SASL mechanism PLAIN"
-    )
+    assert name(authenticate(client, token)) == "SASL_AUTHENTICATION_FAILED"
     assert client.is_ended()
 
 
