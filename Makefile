@@ -39,8 +39,8 @@ tools: $(VENV)/.develops ## fetch the browser and the Kafka clients that tests d
 
 test: $(VENV)/.develops tools ## run every test; what cannot run here is skipped, with the reason
 	@mkdir -p .cache
-	@rm -f .cache/junit.xml
-	$(BIN)/python -m pytest --junitxml=.cache/junit.xml $(PYTEST_OPTIONS)
+	@rm -f .cache/junit-*.xml
+	@.ci/tests $(BIN)/python $(PYTEST_OPTIONS)
 
 check: $(VENV)/.develops ## lint, formatting, types, architecture
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
-"""Read a JUnit report of the tests, and fail when a suite did not run: a run of skips must not pass for a proof.
+"""Read the JUnit reports of the tests, and fail when a suite did not run: a run of skips must not pass for a proof.
 
-    python .ci/suites.py .cache/junit.xml
+    python .ci/suites.py .cache/junit-*.xml
 
 A suite is a folder of tests/ with tests in it. Prints how many tests of each ran, and why the others were skipped.
 """
@@ -28,12 +28,13 @@ def suite_of(classname: str) -> str:
     return parts[1] if len(parts) > 2 and not parts[1].startswith("test_") else "tests"
 
 
-def failures(report: Path, required: list[str]) -> list[str]:
-    """Print the report's summary, and return a sentence for each thing that makes it no proof."""
+def failures(report: Path | list[Path], required: list[str]) -> list[str]:
+    """Print the reports' summary, and return a sentence for each thing that makes it no proof."""
     ran: Counter[str] = Counter()
     skipped: Counter[tuple[str, str]] = Counter()
     wrong = []
-    for case in ElementTree.parse(report).iter("testcase"):
+    reports = report if isinstance(report, list) else [report]
+    for case in (case for one in reports for case in ElementTree.parse(one).iter("testcase")):
         suite = suite_of(case.get("classname", ""))
         skip = case.find("skipped")
         if skip is not None:
@@ -53,12 +54,12 @@ def failures(report: Path, required: list[str]) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command line: the path of the report. Returns the exit status."""
-    if len(arguments) != 1:
-        print("usage: suites.py JUNIT.XML", file=sys.stderr)
+    """Run the command line: the paths of the reports. Returns the exit status."""
+    if not arguments:
+        print("usage: suites.py JUNIT.XML ...", file=sys.stderr)
         return 2
     try:
-        wrong = failures(Path(arguments[0]), suites(TESTS))
+        wrong = failures([Path(argument) for argument in arguments], suites(TESTS))
     except (OSError, ElementTree.ParseError) as error:
         wrong = [f"there is no report of the tests: {error}"]
     for sentence in wrong:

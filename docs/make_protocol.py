@@ -18,7 +18,7 @@ HEAD = """# The Kafka port
 
 Made by `python docs/make_protocol.py` from the tables in the code; a test fails when it is stale.
 What a version means is in [Kafka's protocol guide](https://kafka.apache.org/protocol). Anything else is answered by
-closing the connection, with the reason in the log; an unknown version of ApiVersions by UNSUPPORTED_VERSION, as Kafka does.
+closing the connection, with the reason in the log; an unknown version of ApiVersions by UNSUPPORTED_VERSION, as Kafka.
 """
 
 

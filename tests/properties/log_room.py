@@ -232,7 +232,9 @@ class LogRoom:
         aborted = log_transactions.aborted_transactions(
             self.broker.database, partition.id, offset, partition.last_stable_offset
         )
-        return View(found, offset, partition.last_stable_offset, {(one.producer_id, one.first_offset) for one in aborted})
+        return View(
+            found, offset, partition.last_stable_offset, {(one.producer_id, one.first_offset) for one in aborted}
+        )
 
     # Groups
 

@@ -40,7 +40,7 @@ SANDBOX_VERSION = "4.3"
 APACHE_VERSION = "4.1"
 
 # The source distribution lacks the module by which the suite knows processes that it did or did not start.
-SERVICE = '''
+SERVICE = """
 class ExternalService:
     def __init__(self, host, port):
         self.host, self.port = host, port
@@ -52,7 +52,7 @@ class ExternalService:
 class SpawnedService:
     def __init__(self, *arguments):
         raise RuntimeError("here the suite starts no broker of its own")
-'''
+"""
 
 
 class SuiteUnavailableError(Exception):

@@ -1,4 +1,4 @@
-"""Administration that Apache Kafka on one broker cannot be asked about: several brokers, restarts, and the file itself."""
+"""Administration that one broker of Apache Kafka cannot be asked about: several brokers, restarts, the file itself."""
 
 from collections.abc import Iterator
 from pathlib import Path
