@@ -139,7 +139,7 @@ class LogMachine(RuleBasedStateMachine):
     def an_idempotent_producer_leaves_out_a_batch(self, number: int, ahead: int) -> None:
         sequence = self.plain.sequences.get((ORDERS, number))
         if sequence:
-            with pytest.raises(BrokerError, match="OUT_OF_ORDER_SEQUENCE_NUMBER|sequence number"):
+            with pytest.raises(BrokerError):
                 self.room.append(ORDERS, number, produced(["never"], self.plain, sequence + ahead))
 
     # Transactions
