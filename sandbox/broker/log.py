@@ -164,18 +164,10 @@ class Log:
         topic = partition.topic
         count = len(batch.records)
         append_time = now_ms if topic.value("message.timestamp.type", self.config) == "LogAppendTime" else NO_TIMESTAMP
-        if batch.producer_id >= 0:
-            if not batch.transactional and batch.producer_id in partition.open_transactions:
-                raise BrokerError(
-                    "INVALID_TXN_STATE",
-                    f"Producer {batch.producer_id} has an open transaction here, and writes outside of it.",
-                )
-            before = self.producers.check(
-                batch.producer_id, batch.producer_epoch, batch.base_sequence, count, partition.id
-            )
-            if before is not None:
-                at = before.appended_ms if append_time != NO_TIMESTAMP else NO_TIMESTAMP
-                return Appended(before.base_offset, at, True, partition)
+        before = self._repeated(partition, batch)
+        if before is not None:
+            at = before.appended_ms if append_time != NO_TIMESTAMP else NO_TIMESTAMP
+            return Appended(before.base_offset, at, True, partition)
         self.check(topic, batch, now_ms)
         records = batch.records
         if append_time != NO_TIMESTAMP:
@@ -214,6 +206,19 @@ class Log:
                 log_transactions.begin(self.database, partition.id, batch.producer_id, row.base_offset)
         self._written(partition, row, count)
         return Appended(row.base_offset, append_time, False, partition)
+
+    def _repeated(self, partition: Partition, batch: ProducedBatch) -> WrittenBatch | None:
+        """The batch that an idempotent producer repeats, None where this one is new."""
+        if batch.producer_id < 0:
+            return None
+        if not batch.transactional and batch.producer_id in partition.open_transactions:
+            raise BrokerError(
+                "INVALID_TXN_STATE",
+                f"Producer {batch.producer_id} has an open transaction here, and writes outside of it.",
+            )
+        return self.producers.check(
+            batch.producer_id, batch.producer_epoch, batch.base_sequence, len(batch.records), partition.id
+        )
 
     def check(self, topic: Topic, batch: ProducedBatch, now_ms: int) -> None:
         """Refuse a batch that the topic does not take; `append` does this too."""

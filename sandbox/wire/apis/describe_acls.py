@@ -1,6 +1,6 @@
 """DescribeAcls, key 29, versions 1 to 3.
 
-There is no authorizer: SECURITY_DISABLED, as Kafka answers without one.
+Differs from a real broker: nothing known. There is no authorizer: SECURITY_DISABLED, as Kafka answers without one.
 """
 
 from sandbox.errors import CODE

@@ -1,13 +1,13 @@
 """DescribeDelegationToken, key 41, versions 1 to 3 (KIP-48).
 
-Delegation tokens are off. As Kafka does on a connection without authentication, which is looked at first, it answers
-DELEGATION_TOKEN_REQUEST_NOT_ALLOWED.
+Differs from a real broker: nothing known. Delegation tokens are off: DELEGATION_TOKEN_AUTH_DISABLED, and, as in Kafka,
+DELEGATION_TOKEN_REQUEST_NOT_ALLOWED on a connection without SASL.
 """
 
-from sandbox.errors import CODE
+from sandbox.wire.delegation_tokens import refusal
 from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
     """Refuse."""
-    return {"error_code": CODE["DELEGATION_TOKEN_REQUEST_NOT_ALLOWED"], "tokens": []}
+    return {"error_code": refusal(request), "tokens": []}

@@ -1,6 +1,6 @@
 """RemoveRaftVoter, key 81, version 0 (KIP-853).
 
-The quorum is fixed, as one with `kraft.version` 0: UNSUPPORTED_VERSION.
+Differs from a real broker: nothing known. The quorum is fixed, as one with `kraft.version` 0: UNSUPPORTED_VERSION.
 """
 
 from sandbox.errors import BrokerError
