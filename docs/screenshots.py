@@ -55,6 +55,7 @@ def _take(browser: Browser, web: str, group: str) -> None:
         "produce": "/topics/payments/produce",
         "groups": "/groups",
         "group": f"/groups/{group}",
+        "cluster": "/cluster",
     }
     for scheme in ("light", "dark"):
         for width, height in WIDTHS.items():

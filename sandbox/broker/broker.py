@@ -98,7 +98,7 @@ class Broker:
                 end,
                 end,
                 found.leader_epoch,
-                last.bytes_before + last.size_bytes if last else 0,
+                last.bytes_before + last.size_bytes if last else found.log_start_bytes,
                 last.max_timestamp if last else None,
                 last.appended_ms if last else None,
             )

@@ -30,9 +30,11 @@ from sandbox.storage.database import Database
 from sandbox.storage.log_transactions import outcome
 
 STEP_BATCHES = 500
-STEP_EVENTS = 5_000
+STEP_EVENTS = 2_000
 """How many batches or events one step looks at."""
-STEP_PAUSE_MS = 20
+PARTITIONS_MAX = 200
+"""How many partitions are looked at in one tick."""
+STEP_PAUSE_MS = 10
 KEYS_MAX = 500_000
 """How many keys one pass remembers; what is beyond waits for the next pass."""
 
@@ -103,18 +105,19 @@ class Compaction:
                 if self.is_compacted(topic)
                 for one in topic.partitions
             ]
-            self._look_at_ms = now_ms + self._config.number("log.cleaner.backoff.ms")
+            self._look_at_ms = now_ms + max(STEP_PAUSE_MS, self._config.number("log.cleaner.backoff.ms"))
         if now_ms < self._step_at_ms:
             return
-        while self._pass is None and self._waiting:
+        for _ in range(min(PARTITIONS_MAX, len(self._waiting)) if self._pass is None else 0):
             name, number = self._waiting.pop()
             topic = self._topics.get(name)
-            if topic is not None and number < len(topic.partitions):
+            if topic is not None and number < len(topic.partitions) and self.is_compacted(topic):
                 self._pass = self.begin(topic.partitions[number], now_ms)
-        if self._pass is not None:
-            if not self.step(self._pass, now_ms):
-                self._pass = None
-            self._step_at_ms = now_ms + STEP_PAUSE_MS
+            if self._pass is not None:
+                break
+        if self._pass is not None and not self.step(self._pass, now_ms):
+            self._pass = None
+        self._step_at_ms = now_ms + STEP_PAUSE_MS
 
     def is_compacted(self, topic: Topic) -> bool:
         """Whether `cleanup.policy` of a topic asks for compaction."""

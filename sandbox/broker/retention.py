@@ -20,8 +20,10 @@ from sandbox.storage.database import Database
 
 BATCHES_MAX = 5_000
 """How many batches of a partition one look goes through."""
-PURGE_ROWS = 5_000
-PURGE_PAUSE_MS = 20
+PARTITIONS_MAX = 200
+"""How many partitions are looked at in one tick."""
+PURGE_ROWS = 2_000
+PURGE_PAUSE_MS = 10
 HIGH_WATERMARK = -1
 
 
@@ -67,7 +69,8 @@ class Retention:
                 if self._is_deleted_from(topic)
                 for one in topic.partitions
             ]
-            self._check_at_ms = now_ms + self._config.number("log.retention.check.interval.ms")
+            interval_ms = self._config.number("log.retention.check.interval.ms")
+            self._check_at_ms = now_ms + max(PURGE_PAUSE_MS, interval_ms)
         if (self._waiting or self._purging) and now_ms >= self._purge_at_ms:
             self._check_some(now_ms)
             self.purge()
@@ -77,8 +80,8 @@ class Retention:
         return "delete" in topic.value("cleanup.policy", self._config).split(",")
 
     def _check_some(self, now_ms: int) -> None:
-        """Look at the partitions that wait, until one was long enough for this tick."""
-        while self._waiting:
+        """Look at the partitions that wait, until it was enough for this tick."""
+        for _ in range(min(PARTITIONS_MAX, len(self._waiting))):
             name, number = self._waiting[-1]
             topic = self._topics.get(name)
             if topic is not None and number < len(topic.partitions) and self.cut(topic.partitions[number], now_ms):

@@ -15,6 +15,7 @@ class PartitionRow:
     id: int
     partition: int
     log_start_offset: int
+    log_start_bytes: int
     leader_epoch: int
     replicas: str | None
 
@@ -39,7 +40,7 @@ def load_topics(reader: Reader) -> list[TopicRow]:
         settings.setdefault(topic, {})[name] = value
     partitions: dict[int, list[PartitionRow]] = {}
     for topic, *columns in reader.rows(
-        "SELECT topic, id, partition, log_start_offset, leader_epoch, replicas FROM partitions "
+        "SELECT topic, id, partition, log_start_offset, log_start_bytes, leader_epoch, replicas FROM partitions "
         "ORDER BY topic, partition"
     ):
         partitions.setdefault(topic, []).append(PartitionRow(*columns))
@@ -77,7 +78,7 @@ def insert_partitions(database: Database, topic: int, first: int, count: int) ->
     rows = []
     for partition in range(first, count):
         cursor = database.execute("INSERT INTO partitions(topic, partition) VALUES(?, ?)", (topic, partition))
-        rows.append(PartitionRow(cursor.lastrowid or 0, partition, 0, 0, None))
+        rows.append(PartitionRow(cursor.lastrowid or 0, partition, 0, 0, 0, None))
     return tuple(rows)
 
 

@@ -96,6 +96,7 @@ def _show(group: GroupDescription, form: MultiDict[str, str], error: str | None 
         except BrokerError as refusal:
             error = refusal.detail
     since_ms = overview().as_of_ms - HISTORY_MS
+    points = _history(group.group, since_ms, TABLE_POINTS)
     return page(
         "groups/one",
         Interest(frozenset(group.topics), frozenset((group.group,)), 2),
@@ -104,7 +105,7 @@ def _show(group: GroupDescription, form: MultiDict[str, str], error: str | None 
         most=max((lag.lag or 0 for lag in group.partitions), default=0) or 1,
         colours=colours(group),
         rebalances=backend().rebalances(group.group, limit=20),
-        history=history_table(backend().lag_history(group.group, since_ms=since_ms, points=TABLE_POINTS)),
+        history=history_table(points),
         resets=RESETS,
         form=form,
         preview=preview,
@@ -136,7 +137,7 @@ def history(group: str | None = None) -> Response:
     name = group if group is not None else request.args.get("id", "")
     minutes = max(1, min(request.args.get("minutes", HISTORY_MS // 60_000, type=int), 7 * 24 * 60))
     found = backend().group(name)
-    points = backend().lag_history(name, since_ms=overview().as_of_ms - minutes * 60_000, points=POINTS)
+    points = _history(name, overview().as_of_ms - minutes * 60_000, POINTS)
     return data(
         {
             "as_of": overview().as_of_ms,
@@ -146,6 +147,17 @@ def history(group: str | None = None) -> Response:
             "rebalances": [rebalance_json(rebalance) for rebalance in backend().rebalances(name)],
         }
     )
+
+
+def _history(group: str, since_ms: int, points: int) -> list[LagPoint]:
+    """Lag from a time on; of a group that is younger, from its first commit on, and so as finely drawn."""
+    found = backend().lag_history(group, since_ms=since_ms, points=points)
+    moments = sorted({point.at_ms for point in found})
+    known = min((point.at_ms for point in found if point.committed is not None), default=since_ms)
+    before = max((moment for moment in moments if moment < known), default=since_ms)
+    if not moments or before - since_ms <= (moments[-1] - since_ms) // 4:
+        return found
+    return backend().lag_history(group, since_ms=before, points=points)
 
 
 def _reset(form: MultiDict[str, str]) -> dict[str, Any]:

@@ -370,3 +370,14 @@ def test_nothing_after_the_beginning_of_an_open_transaction_is_touched(room: Ope
     log.append(("c", "4"))
     log.compact()
     assert log.values() == ["1", "2", "3", "4"]
+
+
+def test_a_topic_that_is_no_longer_compacted_is_passed_over(room: Open) -> None:
+    log = room()
+    log.append(("a", "0"))
+    log.append(("a", "1"))
+    log.broker.compaction.tick(log.now_ms - 1)
+    log.broker.alter_topic(TOPIC, {"cleanup.policy": "delete"})
+    log.broker.commit()
+    log.pass_ms(2 * BACKOFF_MS)
+    assert log.values() == ["0", "1"]

@@ -129,6 +129,7 @@ def test_offsets_go_on_after_everything_was_removed_and_the_sandbox_restarted(ro
     log.restart()
     assert log.rows("value") == []
     assert log.append(("a", "3")) == 2
+    assert log.described().size_bytes == BATCH_BYTES
 
 
 def test_rows_are_removed_some_at_a_time(room: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,17 @@ def node(program: str) -> Callable[[], list[str]]:
     return command
 
 
+def node_native(program: str) -> list[str]:
+    """The command of a program over node-rdkafka, which `programs/node_native/build.sh` builds before the tests."""
+    _needs("node")
+    source = PROGRAMS / "node_native"
+    home = BUILT / "node_native"
+    if not (home / "built").exists():
+        raise ClientUnavailableError(f"{source.name}/build.sh did not build it")
+    shutil.copy(source / program, home)
+    return ["node", str(home / program)]
+
+
 def go(folder: str) -> Callable[[], list[str]]:
     """The command of a Go program; it is built when its sources are newer."""
 

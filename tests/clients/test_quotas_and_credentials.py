@@ -124,7 +124,7 @@ def scram(raw: RawClient, *users: str) -> dict[str, Any]:
     answer = raw.ask(SCRAM, 0, {"users": [{"name": user} for user in users]})
     assert answer.error_code == 0
     return {
-        one.user: [(info.mechanism, info.iterations) for info in one.credential_infos]
+        one.user: sorted((info.mechanism, info.iterations) for info in one.credential_infos)
         if one.error_code == 0
         else named(one.error_code)
         for one in answer.results

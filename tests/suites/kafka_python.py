@@ -31,8 +31,10 @@ PASSING = Path(__file__).with_name("kafka_python_passing.txt")
 FINDINGS = Path(__file__).with_name("kafka_python_findings.md")
 HOME = CACHE / "suites"
 FETCH_S = 120
-SUITE_S = 140
+SUITE_S = 120
 TEST_S = 30
+AGAIN_S = 60
+AGAIN_MAX = 3
 
 # The suite's own broker has four partitions a topic, and a lower bound for sessions that lets it test short ones.
 SETTINGS = {"num.partitions": "4", "group.min.session.timeout.ms": "1000"}
@@ -104,7 +106,9 @@ def running_sandbox(folder: Path) -> Iterator[str]:
 
 
 def run(bootstrap: str, version: str = SANDBOX_VERSION) -> dict[str, str]:
-    """Run the suite against a broker.
+    """Run the suite against a broker; what must pass and failed is run once again, by itself.
+
+    Some of its tests give a poll a tenth of a second, ninety times: on a machine with more to do that says little.
 
     Args:
         bootstrap: its address.
@@ -117,12 +121,26 @@ def run(bootstrap: str, version: str = SANDBOX_VERSION) -> dict[str, str]:
         SuiteUnavailableError: the suite cannot be fetched.
         RuntimeError: it did not end in time, or left no report.
     """
+    outcomes = _run(["test/integration"], bootstrap, version, SUITE_S)
+    again = [name for name in must_pass() if outcomes.get(name, "").startswith("failed")]
+    if 0 < len(again) <= AGAIN_MAX:
+        outcomes |= _run([_address(name) for name in again], bootstrap, version, AGAIN_S)
+    return outcomes
+
+
+def _address(name: str) -> str:
+    place, test = name.split("::")
+    module, *classes = place.split(".")
+    return "::".join([f"test/integration/{module}.py", *classes, test])
+
+
+def _run(tests: list[str], bootstrap: str, version: str, within_s: float) -> dict[str, str]:
     suite = fetch()
     settings = {"KAFKA_URI": f"kafka://{bootstrap}", "KAFKA_VERSION": version, "KAFKA_ROOT": str(suite / "servers")}
     surroundings = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     with tempfile.TemporaryDirectory(prefix="kafka-python-suite-") as scratch:
         report, log = Path(scratch) / "junit.xml", Path(scratch) / "log"
-        command = [sys.executable, "-m", "pytest", "test/integration", "-q", "-p", "no:cacheprovider", "--tb=short"]
+        command = [sys.executable, "-m", "pytest", *tests, "-q", "-p", "no:cacheprovider", "--tb=short"]
         command += ["-o", "addopts=", "-o", "log_level=ERROR", f"--junitxml={report}", f"--basetemp={scratch}/tests"]
         command += [f"--timeout={TEST_S}", "--timeout-method=signal"]
         with log.open("wb") as output:
@@ -134,11 +152,11 @@ def run(bootstrap: str, version: str = SANDBOX_VERSION) -> dict[str, str]:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    timeout=SUITE_S,
+                    timeout=within_s,
                     check=False,
                 )
             except subprocess.TimeoutExpired:
-                raise RuntimeError(f"the suite did not end within {SUITE_S} s: {log.read_text()[-2000:]}") from None
+                raise RuntimeError(f"the suite did not end within {within_s} s: {log.read_text()[-2000:]}") from None
         if not report.exists():
             raise RuntimeError(f"the suite left no report: {log.read_text()[-2000:]}")
         return dict(_outcome(case) for case in ElementTree.parse(report).iter("testcase"))
