@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from sandbox.errors import BrokerError
 from sandbox.sandbox import Sandbox
@@ -139,6 +139,23 @@ def test_a_replication_factor_above_the_brokers_is_refused_as_kafka_refuses_it(s
     with pytest.raises(KafkaException) as refused:
         create(sandbox, "orders", 1, 4)
     assert refused.value.args[0].code() == KafkaError.INVALID_REPLICATION_FACTOR
+
+
+def test_replicas_chosen_by_hand_are_kept_and_impossible_ones_refused(sandbox: Sandbox) -> None:
+    admin = AdminClient(quiet(sandbox))
+    for future in admin.create_topics([NewTopic("orders", 2, replica_assignment=[[2, 3], [3, 1]])]).values():
+        future.result(WAIT_S)
+    for future in admin.create_partitions([NewPartitions("orders", 3, [[1, 2]])]).values():
+        future.result(WAIT_S)
+    partitions = sandbox.topic("orders").partitions
+    assert [(one.leader, one.replicas) for one in partitions] == [(2, (2, 3)), (3, (3, 1)), (1, (1, 2))]
+    for refused in (
+        admin.create_topics([NewTopic("more", 1, replica_assignment=[[9]])])["more"],
+        admin.create_partitions([NewPartitions("orders", 4, [[9]])])["orders"],
+    ):
+        with pytest.raises(KafkaException) as error:
+            refused.result(WAIT_S)
+        assert error.value.args[0].code() == KafkaError.INVALID_REPLICA_ASSIGNMENT
 
 
 def test_a_broker_that_does_not_exist_or_is_down_is_named(sandbox: Sandbox) -> None:

@@ -321,6 +321,12 @@ class Broker:
 
     # The cluster
 
+    def assign(self, partitions: Iterable[Partition], assignments: Iterable[tuple[int, ...]]) -> None:
+        """Give new partitions the replicas that somebody chose by hand (`Cluster.check_assignment` comes first)."""
+        for partition, replicas in zip(partitions, assignments, strict=True):
+            self.cluster.place(partition.topic, partition, replicas)
+            topics.save_leadership(self.database, partition.id, partition.leader_epoch, ",".join(map(str, replicas)))
+
     def led(self, moves: Iterable[Move]) -> None:
         """Write down changes of leaders, and tell who watches."""
         for move in moves:

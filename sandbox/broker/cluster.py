@@ -77,6 +77,19 @@ class Cluster:
         partition.isr = tuple(broker for broker in replicas if broker in self._up) or replicas[:1]
         partition.leader = next((broker for broker in partition.isr if broker in self._up), NO_LEADER)
 
+    def check_assignment(self, assignments: Iterable[tuple[int, ...]]) -> None:
+        """Refuse replicas by hand that cannot be: INVALID_REPLICA_ASSIGNMENT, with the reason."""
+        lengths = set()
+        for replicas in assignments:
+            lengths.add(len(replicas))
+            if not replicas or len(set(replicas)) != len(replicas):
+                raise BrokerError("INVALID_REPLICA_ASSIGNMENT", f"Replicas {list(replicas)} are none, or one twice.")
+            for broker in replicas:
+                if broker not in self._up:
+                    raise BrokerError("INVALID_REPLICA_ASSIGNMENT", f"There is no broker {broker} that is up.")
+        if len(lengths) > 1:
+            raise BrokerError("INVALID_REPLICA_ASSIGNMENT", "All partitions must have the same number of replicas.")
+
     def stop(self, broker: int, topics: Iterable[Topic]) -> list[Move]:
         """Take a broker down.
 

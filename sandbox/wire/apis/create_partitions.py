@@ -1,6 +1,6 @@
 """CreatePartitions, key 37, versions 0 to 3 (KIP-195).
 
-Differs from a real broker: a manual assignment is not looked at, because every replica is node 1.
+Differs from a real broker: nothing known.
 """
 
 from typing import Any
@@ -15,8 +15,21 @@ def handle(request: Request) -> Answer:
 
 
 def _create(request: Request, wanted: Any) -> Answer:
+    broker = request.node.broker
+    assignments = [tuple(one.broker_ids) for one in wanted.assignments or ()]
     try:
-        request.node.broker.create_partitions(wanted.name, wanted.count, validate_only=request.body.validate_only)
+        before = len(broker.topic(wanted.name).partitions)
+        if wanted.assignments is not None and wanted.count > before:
+            if len(assignments) != wanted.count - before:
+                raise BrokerError(
+                    "INVALID_REPLICA_ASSIGNMENT",
+                    f"Increasing the number of partitions by {wanted.count - before} but {len(assignments)} "
+                    "assignments provided.",
+                )
+            broker.cluster.check_assignment(assignments)
+        broker.create_partitions(wanted.name, wanted.count, validate_only=request.body.validate_only)
+        if assignments and not request.body.validate_only:
+            broker.assign(broker.topic(wanted.name).partitions[before:], assignments)
     except BrokerError as error:
         return {"name": wanted.name, "error_code": error.code, "error_message": error.detail}
     return {"name": wanted.name, "error_code": 0, "error_message": None}

@@ -1,7 +1,7 @@
 """CreateTopics, key 19, versions 2 to 7.
 
-Differs from a real broker: a manual assignment gives the number of partitions; every replica is node 1, so a
-replication factor above 1 is refused as a cluster of one broker refuses it.
+Differs from a real broker: nothing known. A topic has as many replicas as there are brokers at the most, one unless
+`sandbox up --brokers` plays more.
 """
 
 from typing import Any
@@ -25,6 +25,7 @@ def _create(request: Request, wanted: Any, twice: bool) -> Answer:
         if twice:
             raise BrokerError("INVALID_REQUEST", "Duplicate topic name.")
         partitions, replication = wanted.num_partitions, wanted.replication_factor
+        assignments: list[tuple[int, ...]] = []
         if wanted.assignments:
             if partitions != -1 or replication != -1:
                 raise BrokerError(
@@ -32,7 +33,9 @@ def _create(request: Request, wanted: Any, twice: bool) -> Answer:
                     "A manual partition assignment was specified, but numPartitions or replicationFactor was not "
                     "set to -1.",
                 )
-            partitions = _assigned_partitions(wanted.assignments)
+            assignments = _assignments(wanted.assignments)
+            broker.cluster.check_assignment(assignments)
+            partitions, replication = len(assignments), len(assignments[0])
         topic = broker.create_topic(
             wanted.name,
             request.node.now_ms(),
@@ -41,6 +44,8 @@ def _create(request: Request, wanted: Any, twice: bool) -> Answer:
             settings={config.name: config.value for config in wanted.configs},
             validate_only=request.body.validate_only,
         )
+        if topic is not None and assignments:
+            broker.assign(topic.partitions, assignments)
     except BrokerError as error:
         return {
             "name": wanted.name,
@@ -57,7 +62,7 @@ def _create(request: Request, wanted: Any, twice: bool) -> Answer:
         "topic_id": topic.topic_id if topic else None,
         "error_code": 0,
         "num_partitions": count,
-        "replication_factor": 1,
+        "replication_factor": topic.replication_factor if topic else max(replication, 1),
         "configs": [
             {
                 "name": setting.name,
@@ -71,11 +76,9 @@ def _create(request: Request, wanted: Any, twice: bool) -> Answer:
     }
 
 
-def _assigned_partitions(assignments: list[Any]) -> int:
-    indexes = sorted(assignment.partition_index for assignment in assignments)
-    if indexes != list(range(len(indexes))):
+def _assignments(assignments: list[Any]) -> list[tuple[int, ...]]:
+    """The replicas of each partition, by its number."""
+    found = {assignment.partition_index: tuple(assignment.broker_ids) for assignment in assignments}
+    if sorted(found) != list(range(len(assignments))):
         raise BrokerError("INVALID_REPLICA_ASSIGNMENT", "Partitions should be a consecutive 0-based integer sequence.")
-    for assignment in assignments:
-        if list(assignment.broker_ids) != [1]:
-            raise BrokerError("INVALID_REPLICA_ASSIGNMENT", "The sandbox has one broker, whose id is 1.")
-    return len(indexes)
+    return [found[number] for number in range(len(found))]
