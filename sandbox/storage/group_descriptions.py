@@ -211,6 +211,8 @@ def _trend(
         return ("without members" if state == "Empty" else "stalled" if earlier >= lag else "growing"), None
     if moved and lag < recent:
         return "draining", round(lag * TREND_MS[0] / (recent - lag))
+    if not moved and lag > recent:
+        return "growing", None
     if lag < earlier:
         return "draining", round(lag * TREND_MS[1] / (earlier - lag))
     return ("growing" if lag > earlier else "steady"), None

@@ -80,6 +80,17 @@ def test_a_group_with_members_that_commits_nothing_is_stalled(box: Sandbox, cloc
     assert word(box) == "growing"
 
 
+def test_a_group_that_has_drained_and_rests_while_events_come_is_growing(box: Sandbox, clock: Clock) -> None:
+    append(box, 100)
+    box.commit("app", "orders", 0, 10)
+    clock.pass_ms(5 * SECOND)
+    box.commit("app", "orders", 0, 100)
+    clock.pass_ms(10 * SECOND)
+    append(box, 30)
+    assert box.group("app").lag == 30
+    assert word(box) == "growing"
+
+
 def test_a_group_whose_members_have_gone_is_without_members(box: Sandbox, clock: Clock) -> None:
     append(box, 10)
     box.commit("app", "orders", 0, 1)
