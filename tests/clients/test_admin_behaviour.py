@@ -27,7 +27,7 @@ from kafka.errors import InvalidPartitionsError, InvalidReplicationFactorError, 
 
 from tests.clients.conftest import Kafka
 from tests.clients.offsets import committed_offsets
-from tests.clients.waiting import eventually
+from tests.clients.waiting import eventually, until_listed
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(60)]
 
@@ -57,6 +57,7 @@ def code_of(future: Future[Any]) -> int:
 def create(admin: AdminClient, topic: str, partitions: int = 3, **config: str) -> None:
     settings = {name.replace("_", "."): value for name, value in config.items()}
     admin.create_topics([NewTopic(topic, num_partitions=partitions, config=settings)])[topic].result(timeout=15)
+    until_listed(admin, topic)
 
 
 def topic_settings(admin: AdminClient, topic: str) -> dict[str, ConfigEntry]:

@@ -33,7 +33,7 @@ from kafka.errors import ElectionNotNeededError, SecurityDisabledError
 from tests.clients.apache_kafka import KafkaUnavailableError, find_or_fetch
 from tests.clients.conftest import Kafka
 from tests.clients.processes import ROOT
-from tests.clients.waiting import eventually
+from tests.clients.waiting import eventually, until_listed
 from tests.wire.raw_client import RawClient
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(90)]
@@ -64,6 +64,7 @@ def admin(kafka: Kafka) -> AdminClient:
 def topic(kafka: Kafka, admin: AdminClient, unique: Unique) -> str:
     name = unique("admin")
     admin.create_topics([NewTopic(name, num_partitions=2)])[name].result(timeout=15)
+    until_listed(admin, name)
     _await_leaders(kafka, name)
     return name
 

@@ -23,7 +23,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from tests.clients.conftest import Kafka
 from tests.clients.events import BASE_MS
 from tests.clients.offsets import end_offsets, offset_of_largest_timestamp
-from tests.clients.waiting import eventually
+from tests.clients.waiting import eventually, until_listed
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(60)]
 
@@ -62,6 +62,7 @@ def create(kafka: Kafka, topic: str, partitions: int = 1, **config: str) -> str:
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
     settings = {name.replace("_", "."): value for name, value in config.items()}
     admin.create_topics([NewTopic(topic, num_partitions=partitions, config=settings)])[topic].result(timeout=15)
+    until_listed(admin, topic)
     return topic
 
 

@@ -24,7 +24,7 @@ from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from tests.clients.conftest import Kafka
 from tests.clients.offsets import committed_offsets
-from tests.clients.waiting import eventually
+from tests.clients.waiting import eventually, until_listed
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(60)]
 
@@ -43,6 +43,7 @@ def topic(kafka: Kafka, admin: AdminClient, unique: Unique) -> str:
     """A topic of one partition with twenty events."""
     name = unique("deletes")
     admin.create_topics([NewTopic(name, num_partitions=1)])[name].result(timeout=15)
+    until_listed(admin, name)
     producer = Producer({"bootstrap.servers": kafka.bootstrap})
     for number in range(EVENTS):
         producer.produce(name, str(number))
@@ -138,6 +139,7 @@ def test_records_of_a_compacted_topic_cannot_be_deleted(admin: AdminClient, uniq
     name = unique("compacted")
     settings = {"cleanup.policy": "compact"}
     admin.create_topics([NewTopic(name, num_partitions=1, config=settings)])[name].result(timeout=15)
+    until_listed(admin, name)
     assert code_of(delete_records(admin, name, 0)) == KafkaError.POLICY_VIOLATION
 
 

@@ -23,7 +23,7 @@ from kafka.admin import MemberToRemove
 from kafka.structs import OffsetAndMetadata
 
 from tests.clients.conftest import Kafka
-from tests.clients.waiting import eventually
+from tests.clients.waiting import eventually, until_listed
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(90)]
 
@@ -46,6 +46,7 @@ def python_admin(kafka: Kafka) -> Iterator[Any]:
 def topic(admin: AdminClient, unique: Unique) -> str:
     name = unique("administered")
     admin.create_topics([NewTopic(name, num_partitions=2)])[name].result(timeout=15)
+    until_listed(admin, name)
     return name
 
 

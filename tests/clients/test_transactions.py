@@ -26,7 +26,7 @@ from tests.clients.offsets import committed_offsets, end_offsets
 from tests.clients.processes import ROOT, end
 from tests.clients.program import START_S
 from tests.clients.sandbox_process import started_sandbox
-from tests.clients.waiting import eventually
+from tests.clients.waiting import eventually, until_listed
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(120)]
 
@@ -44,6 +44,7 @@ def create(bootstrap: str, topic: str) -> str:
     """A topic of two partitions."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
     admin.create_topics([NewTopic(topic, 2)])[topic].result(timeout=15)
+    until_listed(admin, topic)
     return topic
 
 
