@@ -1,4 +1,4 @@
-"""What the page asks of a sandbox. `sandbox.sandbox.Sandbox` has all of it; the tests have a small one in memory."""
+"""What the page asks of a sandbox. `sandbox.sandbox.Sandbox` has all of it."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
