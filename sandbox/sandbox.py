@@ -14,31 +14,24 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from sandbox.appends import Appender, new_event
-from sandbox.broker.group_calls import OffsetCommit
 from sandbox.broker.turn import Changes
 from sandbox.cleaning import Cleaning
 from sandbox.cluster_control import ClusterControl, with_leaders
 from sandbox.description import (
     Change,
-    GroupDescription,
-    LagPoint,
     MessagePage,
     MessageQuery,
     Overview,
-    PartitionLag,
-    Rebalance,
-    ResetLine,
     TopicDescription,
 )
 from sandbox.errors import BrokerError
 from sandbox.event import Event, Headers, NewEvent
 from sandbox.fault_control import FaultControl
-from sandbox.group_changes import commit_offsets, delete_group, with_heartbeats
+from sandbox.group_control import GroupControl
 from sandbox.overview import overview_of
 from sandbox.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
-from sandbox.resets import plan_reset
 from sandbox.runtime import Runtime, system_clock
-from sandbox.storage import group_descriptions, messages, topic_descriptions, topics
+from sandbox.storage import messages, topic_descriptions, topics
 from sandbox.user_control import UserControl
 
 if TYPE_CHECKING:
@@ -46,7 +39,7 @@ if TYPE_CHECKING:
     from sandbox.wire.listener import Listener
 
 
-class Sandbox:
+class Sandbox(GroupControl):
     """One sandbox file, owned by this process.
 
     Args:
@@ -73,7 +66,7 @@ class Sandbox:
         clock: Callable[[], int] | None = None,
         brokers: int = 1,
     ) -> None:
-        self._runtime = Runtime(path, settings or {}, clock or system_clock, brokers)
+        super().__init__(Runtime(path, settings or {}, clock or system_clock, brokers))
         self.cluster = ClusterControl(self._runtime)
         self.faults = FaultControl(self._runtime)
         self.inject = self.faults.inject
@@ -81,7 +74,6 @@ class Sandbox:
         self.add_user = self.users.add
         log = Cleaning(self._runtime)
         self.compact, self.apply_retention, self.delete_records = log.compact, log.apply_retention, log.delete_records
-        self._database = self._runtime.database
         self._broker = self._runtime.broker
         self._appender = Appender(self._broker)
 
@@ -297,71 +289,6 @@ class Sandbox:
         """Partition to the offset of the first event at or after a time, None where there is none."""
         with self._database.reader() as reader:
             return messages.offsets_for_time(reader, topic, timestamp_ms)
-
-    # Groups
-
-    def groups(self) -> tuple[GroupDescription, ...]:
-        """Every group, by id."""
-        with self._database.reader() as reader:
-            return group_descriptions.describe_groups(reader, self._runtime.clock())
-
-    def group(self, group: str) -> GroupDescription:
-        """One group; BrokerError GROUP_ID_NOT_FOUND where there is none."""
-        with self._database.reader() as reader:
-            found = group_descriptions.describe_groups(reader, self._runtime.clock(), group)
-        if not found:
-            raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {group}.")
-        return with_heartbeats(self._runtime, found[0])
-
-    def lag(self, group: str) -> tuple[PartitionLag, ...]:
-        """How far a group is in each partition."""
-        return self.group(group).partitions
-
-    def lag_history(self, group: str, *, since_ms: int, points: int = 120) -> list[LagPoint]:
-        """How far a group was, at `points` moments from `since_ms` to now, from the rows."""
-        with self._database.reader() as reader:
-            return group_descriptions.lag_history(reader, group, since_ms, self._runtime.clock(), points)
-
-    def rebalances(self, group: str, limit: int = 50) -> list[Rebalance]:
-        """The newest rebalances of a group, newest first."""
-        with self._database.reader() as reader:
-            return group_descriptions.list_rebalances(reader, group, limit)
-
-    def commit(self, group: str, topic: str, partition: int, offset: int, metadata: str = "") -> None:
-        """Commit an offset for a group without members.
-
-        Raises:
-            BrokerError: NON_EMPTY_GROUP, UNKNOWN_TOPIC_OR_PARTITION.
-        """
-        commit_offsets(self._runtime, group, [OffsetCommit(topic, partition, offset, -1, metadata)])
-
-    def preview_reset(
-        self, group: str, *, topic: str | None = None, partition: int | None = None, to: str
-    ) -> list[ResetLine]:
-        """What `reset` would do, partition by partition."""
-        with self._database.reader() as reader:
-            return plan_reset(reader, group, self._runtime.clock(), topic, partition, to)
-
-    def reset(self, group: str, *, topic: str | None = None, partition: int | None = None, to: str) -> list[ResetLine]:
-        """Move the committed offsets of a group that has no members.
-
-        Args:
-            topic: only this one; every topic that the group has committed in where None.
-            partition: only this one.
-            to: "earliest", "latest", "offset:N", "time:MS", "shift:+N", "shift:-N" or "group:OTHER". Offsets outside
-                a log are moved to its start or end.
-
-        Raises:
-            BrokerError: NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND, INVALID_REQUEST.
-        """
-        plan = self.preview_reset(group, topic=topic, partition=partition, to=to)
-        offsets = [OffsetCommit(line.topic, line.partition, line.after, -1, "") for line in plan]
-        commit_offsets(self._runtime, group, offsets)
-        return plan
-
-    def delete_group(self, group: str) -> None:
-        """Delete a group that has no members, and its offsets."""
-        delete_group(self._runtime, group)
 
     # The sandbox itself
 

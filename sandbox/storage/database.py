@@ -17,7 +17,8 @@ from urllib.parse import quote
 from weakref import WeakSet
 
 from sandbox.errors import BrokerError, FileRefused, SandboxError
-from sandbox.storage.schema import APPLICATION_ID, VERSION, apply_migrations
+from sandbox.storage.migrations import apply_migrations
+from sandbox.storage.schema import APPLICATION_ID, VERSION
 
 MAGIC = b"SQLite format 3\x00"
 Row = tuple[Any, ...]

@@ -30,17 +30,16 @@ One database in WAL mode. Every event is one row of `events`, written once:
   that was never compacted; `batches.delete_horizon_ms` is when the tombstones of a batch may go (KIP-534).
   `INSERT OR REPLACE` passes triggers unless the connection sets `recursive_triggers`; the sandbox's own does. A guard
   against it for everybody cost 14 to 30 % of the insert rate, more than the tenth that it was worth.
+* `activity` is what happened beside the log: what was created, deleted, altered, reset, stopped, injected, taken as a
+  snapshot. What has rows of its own (batches, commits, rebalances) is not told twice. Its oldest rows leave it.
+* `event_templates` are the templates of the page's generator that somebody saved under a name.
 
-`PRAGMA application_id` tells a sandbox from other programs' databases, `PRAGMA user_version` its version.
+`PRAGMA application_id` tells a sandbox from other programs' databases, `PRAGMA user_version` its version: 2 came with
+`activity` and `event_templates`.
 """
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import sqlite_utils
-
 APPLICATION_ID = 0x4B534258
-VERSION = 1
+VERSION = 2
 OFFSET_BITS = 40
 OFFSET_LIMIT = 1 << OFFSET_BITS
 
@@ -338,35 +337,25 @@ SELECT c.group_id AS group_id, c.topic AS topic, c.partition AS partition, c.off
 FROM committed_offsets c JOIN log_ends l ON l.topic = c.topic AND l.partition = c.partition;
 """
 
+BESIDE_THE_LOG = """
+CREATE TABLE activity(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  at_ms INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  topic TEXT,
+  partition INTEGER,
+  group_id TEXT,
+  detail TEXT NOT NULL
+);
+CREATE INDEX activity_by_topic ON activity(topic, id) WHERE topic IS NOT NULL;
+CREATE INDEX activity_by_group ON activity(group_id, id) WHERE group_id IS NOT NULL;
+CREATE TRIGGER activity_is_immutable BEFORE UPDATE ON activity BEGIN
+  SELECT RAISE(ABORT, 'what happened is immutable');
+END;
 
-def apply_migrations(database: "sqlite_utils.Database") -> None:
-    """Bring a new or older file to `VERSION`. Each step is one transaction: it is whole, or it did not happen."""
-    from sqlite_utils.migrations import Migrations
-
-    migrations = Migrations("sandbox")
-
-    @migrations()
-    def create_file(db: "sqlite_utils.Database") -> None:
-        for statements in (TABLES, GUARDS, VIEWS):
-            for statement in split_statements(statements):
-                db.execute(statement)
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {VERSION}")
-
-    with database.atomic():
-        # The table of migrations too: a process that dies here leaves no file that looks like another program's.
-        migrations.apply(database)
-
-
-def split_statements(script: str) -> list[str]:
-    """The statements of a script, triggers whole. (`executescript` would commit the migration's transaction.)"""
-    from sqlite3 import complete_statement
-
-    statements: list[str] = []
-    pending = ""
-    for line in script.strip().splitlines(keepends=True):
-        pending += line
-        if line.rstrip().endswith(";") and complete_statement(pending):
-            statements.append(pending.strip())
-            pending = ""
-    return statements
+CREATE TABLE event_templates(
+  name TEXT PRIMARY KEY,
+  template TEXT NOT NULL,
+  updated_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+"""

@@ -1,0 +1,48 @@
+"""A file that an older version wrote is brought to this one's, whole or not at all."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from sandbox import Sandbox
+from sandbox.errors import FileRefused
+from sandbox.storage.schema import VERSION
+
+
+def make_version_1(file: Path) -> None:
+    """Take out of a file what version 2 brought: what is left is what version 1 wrote."""
+    with Sandbox(file) as sandbox:
+        sandbox.append("orders", "ham")
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("DROP TABLE activity")
+        connection.execute("DROP TABLE event_templates")
+        connection.execute("DELETE FROM _sqlite_migrations WHERE name <> 'create_file'")
+        connection.execute("PRAGMA user_version = 1")
+
+
+def described(file: Path) -> tuple[int, list[tuple[object, ...]]]:
+    with closing(sqlite3.connect(file)) as connection:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        schema = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
+        return version, connection.execute(schema).fetchall()
+
+
+def test_a_file_of_version_1_is_opened_with_all_it_holds(tmp_path: Path) -> None:
+    make_version_1(tmp_path / "old.db")
+    with Sandbox(tmp_path / "new.db"), Sandbox(tmp_path / "old.db") as sandbox:
+        assert [event.value for event in sandbox.read("orders")] == [b"ham"]
+    assert described(tmp_path / "old.db") == described(tmp_path / "new.db")
+    assert described(tmp_path / "old.db")[0] == VERSION
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    make_version_1(file)
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("CREATE TABLE event_templates(foreign_to_us)")
+    before = described(file)
+    with pytest.raises((FileRefused, sqlite3.Error), match="event_templates"):
+        Sandbox(file)
+    assert described(file) == before
