@@ -60,7 +60,7 @@ def _versions(api: Api) -> str:
 
 def notes(api: Api) -> str:
     """What the module of an API says of it, without its first line."""
-    module = inspect.getmodule(api.handle)
+    module = inspect.getmodule(api.load())
     text = inspect.cleandoc((module.__doc__ if module else None) or "")
     return text.partition("\n")[2].strip()
 

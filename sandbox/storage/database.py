@@ -17,7 +17,7 @@ from urllib.parse import quote
 from weakref import WeakSet
 
 from sandbox.errors import BrokerError, FileRefused, SandboxError
-from sandbox.storage.migrations import apply_migrations
+from sandbox.storage.migrations import migrate
 from sandbox.storage.schema import APPLICATION_ID, VERSION
 
 MAGIC = b"SQLite format 3\x00"
@@ -109,9 +109,7 @@ class Database(Reader):
             connection.execute("PRAGMA recursive_triggers = ON")
             connection.execute("PRAGMA journal_size_limit = 67108864")
             if not current:
-                import sqlite_utils
-
-                apply_migrations(sqlite_utils.Database(connection))
+                migrate(connection)
         except BaseException:
             connection.close()
             raise

@@ -99,8 +99,9 @@ class Request:
         return {"node_id": broker, "host": self.host, "port": port}
 
 
-Handler = Callable[[Request], Answer | Reply[Answer] | None]
-"""Answers a request: now, later, or (None) never, for acks=0."""
+Handled = Answer | Reply[Answer] | None
+"""An answer: now, later, or (None) never, for acks=0."""
+Handler = Callable[[Request], Handled]
 
 
 def topic_of(request: Request, name: str | None, topic_id: Any) -> Topic:

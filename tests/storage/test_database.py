@@ -109,7 +109,6 @@ OPEN_AS_NOBODY = """
 import os, sys
 from sandbox.sandbox import Sandbox
 from sandbox.errors import FileRefused
-import sqlite_utils
 if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
@@ -171,7 +170,6 @@ def test_a_file_whose_header_is_still_in_the_write_ahead_log_is_known(file: Path
 
 FORK_AND_DIE = """
 import os, sqlite3, sys
-import sqlite_utils
 from sandbox.sandbox import Sandbox
 connect = sqlite3.connect
 left = 0

@@ -8,6 +8,7 @@ import pytest
 
 from sandbox import Sandbox
 from sandbox.errors import FileRefused
+from sandbox.storage.migrations import STEPS
 from sandbox.storage.schema import VERSION
 
 
@@ -18,7 +19,6 @@ def make_version_1(file: Path) -> None:
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("DROP TABLE activity")
         connection.execute("DROP TABLE event_templates")
-        connection.execute("DELETE FROM _sqlite_migrations WHERE name <> 'create_file'")
         connection.execute("PRAGMA user_version = 1")
 
 
@@ -27,6 +27,10 @@ def described(file: Path) -> tuple[int, list[tuple[object, ...]]]:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         schema = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
         return version, connection.execute(schema).fetchall()
+
+
+def test_each_version_has_the_step_that_leads_to_it() -> None:
+    assert len(STEPS) == VERSION
 
 
 def test_a_file_of_version_1_is_opened_with_all_it_holds(tmp_path: Path) -> None:

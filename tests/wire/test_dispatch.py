@@ -22,6 +22,7 @@ def test_every_api_that_is_announced_is_served_once() -> None:
     assert len({api.key for api in APIS}) == len(APIS)
     for api in APIS:
         assert api.first <= api.last, api.name
+        assert callable(api.load()), api.name
 
 
 def test_what_is_announced_is_what_is_served(client: RawClient) -> None:
