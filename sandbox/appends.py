@@ -14,7 +14,11 @@ from sandbox.wire.record_batch import HEADER_BYTES
 BATCH_BYTES = 256 * 1024
 """How large a batch of several events grows; an event that is larger has a batch of its own."""
 
+EVENT_BYTES = 12
+"""About how many bytes an event takes in a batch beside its key, value and headers."""
+
 BYTES_OR_NONE = (bytes, type(None))
+PLAIN = frozenset(BYTES_OR_NONE)
 
 
 class Appender:
@@ -37,38 +41,55 @@ class Appender:
         if not isinstance(name, str):
             raise TypeError(f"a topic is named by text, not by {_kind(name)}")
         for event in events:
-            _check_types(event)
+            if not _is_plain(event):
+                _check_types(event)
         topic = self._broker.topic_for_use(name, now_ms)
-        places: list[tuple[Partition, int, int]] = []
-        batches: dict[Partition, list[list[Record]]] = {}
-        sizes: dict[Partition, list[int]] = {}
-        for event in events:
-            size = event_size_bytes(event)
-            partition = topic.partition(self._choose(topic, event, size))
-            if partition not in batches:
-                batches[partition], sizes[partition] = [[]], [HEADER_BYTES]
-            runs, totals = batches[partition], sizes[partition]
-            if runs[-1] and totals[-1] + size > BATCH_BYTES:
-                runs.append([])
-                totals.append(HEADER_BYTES)
-            totals[-1] += size
-            run = runs[-1]
-            places.append((partition, len(runs) - 1, len(run)))
-            stamp = now_ms if event.timestamp_ms is None else event.timestamp_ms
-            run.append((len(run), stamp, event.key, event.value, event.headers))
+        filled, places = self._fill(topic, events, now_ms)
         self._sticky.end_batch(name)
         produced = {
-            partition: [ProducedBatch(run, total) for run, total in zip(runs, sizes[partition], strict=True)]
-            for partition, runs in batches.items()
+            number: [ProducedBatch(run, size) for run, size in zip(one.runs, one.sizes, strict=True)]
+            for number, one in filled.items()
         }
-        for partition, made in produced.items():
-            for batch in made:
-                self._broker.log.check(partition.topic, batch, now_ms)
+        for batches in produced.values():
+            for batch in batches:
+                self._broker.log.check(topic, batch, now_ms)
         bases = {
-            partition: [self._broker.log.append(partition, batch, now_ms).base_offset for batch in made]
-            for partition, made in produced.items()
+            number: [self._broker.log.append(filled[number].partition, batch, now_ms).base_offset for batch in batches]
+            for number, batches in produced.items()
         }
-        return [(partition.partition, bases[partition][run] + index) for partition, run, index in places]
+        return [(number, bases[number][run] + index) for number, run, index in places]
+
+    def _fill(
+        self, topic: Topic, events: list[NewEvent], now_ms: int
+    ) -> tuple[dict[int, "_Filling"], list[tuple[int, int, int]]]:
+        """Put events into batches; and the partition of each, which of its batches, and the place in that."""
+        filled: dict[int, _Filling] = {}
+        places: list[tuple[int, int, int]] = []
+        by_key: dict[bytes | None, int] = {}
+        for event in events:
+            key, value, headers = event.key, event.value, event.headers
+            size = EVENT_BYTES + (len(key) if key else 0) + (len(value) if value else 0)
+            if headers:
+                size += sum(4 + len(name) + len(content or b"") for name, content in headers)
+            number = event.partition
+            if number is None:
+                number = by_key.get(key)
+                if number is None:
+                    number = self._choose(topic, key, size)
+                    if key is not None:
+                        by_key[key] = number
+            one = filled.get(number)
+            if one is None:
+                one = filled[number] = _Filling(topic.partition(number))
+            run = one.run
+            if one.size + size > BATCH_BYTES and run:
+                run = one.turn()
+            one.size += size
+            index = len(run)
+            places.append((number, len(one.runs) - 1, index))
+            stamp = event.timestamp_ms
+            run.append((index, now_ms if stamp is None else stamp, key, value, headers))
+        return filled, places
 
     def append_one(self, name: str, new: NewEvent, now_ms: int) -> Event:
         """Append one event; it is given back as stored, also where retention takes it at once."""
@@ -78,24 +99,46 @@ class Appender:
         stamp_type = LOG_APPEND_TIME if stamped else CREATE_TIME
         return Event(name, partition, offset, time_ms, stamp_type, new.key, new.value, tuple(new.headers))
 
-    def _choose(self, topic: Topic, event: NewEvent, size_bytes: int) -> int:
-        if event.partition is not None:
-            return event.partition
+    def _choose(self, topic: Topic, key: bytes | None, size_bytes: int) -> int:
         count = len(topic.partitions)
-        chosen = PARTITIONERS[DEFAULT_PARTITIONER].partition_for(event.key, count)
+        chosen = PARTITIONERS[DEFAULT_PARTITIONER].partition_for(key, count)
         return self._sticky.partition_for(topic.name, count, size_bytes) if chosen is None else chosen
 
 
-def event_size_bytes(event: NewEvent) -> int:
-    """About how many bytes an event takes in a batch: its key, value and headers, and their lengths."""
-    size = 12
-    if event.key:
-        size += len(event.key)
-    if event.value:
-        size += len(event.value)
-    for name, content in event.headers:
-        size += 4 + len(name) + len(content or b"")
-    return size
+class _Filling:
+    """The batches that are being filled for one partition."""
+
+    __slots__ = ("_full", "partition", "run", "runs", "size")
+
+    def __init__(self, partition: Partition) -> None:
+        self.partition = partition
+        self.run: list[Record] = []
+        self.runs = [self.run]
+        self.size = HEADER_BYTES
+        self._full: list[int] = []
+
+    def turn(self) -> list[Record]:
+        """Begin the next batch."""
+        self._full.append(self.size)
+        self.run = []
+        self.runs.append(self.run)
+        self.size = HEADER_BYTES
+        return self.run
+
+    @property
+    def sizes(self) -> list[int]:
+        """How large each batch is, in bytes."""
+        return [*self._full, self.size]
+
+
+def _is_plain(event: NewEvent) -> bool:
+    """Whether an event needs no other look: a plain key and value, and nothing else."""
+    return (
+        type(event) is NewEvent
+        and type(event.value) in PLAIN
+        and type(event.key) in PLAIN
+        and not (event.headers or event.timestamp_ms is not None or event.partition is not None)
+    )
 
 
 def _check_types(event: NewEvent) -> None:

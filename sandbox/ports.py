@@ -1,7 +1,9 @@
 """Which ports are opened: those that were asked for, else those of the last time, because clients remember them."""
 
+import asyncio
 import socket
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from sandbox.broker.broker import Broker
@@ -25,6 +27,24 @@ class PortInUse(SandboxError):
     def __init__(self, host: str, port: int, reason: str) -> None:
         self.host, self.port = host, port
         super().__init__(f"Port {port} on {host} cannot be opened: {reason}. Choose another one, or 0 for any.")
+
+
+def new_event_loop(listeners: "Sequence[Listener]") -> asyncio.AbstractEventLoop:
+    """The loop that serves the ports: uvloop's, which takes a fifth less work for an event, or asyncio's.
+
+    Args:
+        listeners: those beside the Kafka port. With TLS among them it is asyncio's: uvloop reads from a connection that
+            was paused when it was accepted, so that the first bytes of a handshake would go astray.
+    """
+    if any(listener.has_tls for listener in listeners):
+        return asyncio.new_event_loop()
+    try:
+        uvloop = import_module("uvloop")
+    except ImportError:
+        # It is not made for Windows.
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
 
 
 async def open_ports(

@@ -264,7 +264,7 @@ class Log:
         for batch in found:
             first = max(batch.base_offset, partition.start)
             records = log.read_records(self.database, partition.id, first, min(batch.last_offset, end - 1))
-            stored.append(StoredBatch(batch, list(records)))
+            stored.append(StoredBatch(batch, records))
             total += stored[-1].data_bytes
             if total >= size_bytes_max:
                 break

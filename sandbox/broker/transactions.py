@@ -275,6 +275,8 @@ class TransactionCoordinator:
 
     def next_deadline_ms(self) -> int:
         """When `tick` has something to do."""
+        if not self._open:
+            return self._expire_at_ms
         deadlines = (self._known[name].deadline_ms for name in self._open)
         return min((due_ms for due_ms in deadlines if due_ms is not None), default=self._expire_at_ms)
 

@@ -20,8 +20,8 @@ from sandbox.wire.record_varint import HIGH, SIGNED, SIGNED_END, ZIGZAG, ZIGZAG_
 
 # (name, value); a name that is not UTF-8 has its bytes as surrogates, so that it is written as it came
 Header = tuple[str, bytes | None]
-# (offset or offset delta, timestamp_ms, key, value, headers)
-Row = tuple[int, int, bytes | None, bytes | None, tuple[Header, ...]]
+# (offset or offset delta, timestamp_ms, key, value, headers: () or None for none)
+Row = tuple[int, int, bytes | None, bytes | None, tuple[Header, ...] | None]
 
 # A record of length, attributes, two deltas, two lengths and a count of headers
 RECORD_BYTES_MIN = 7

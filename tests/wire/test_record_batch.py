@@ -170,7 +170,7 @@ def test_what_aiokafka_writes_is_read(codec: int) -> None:
         batch_size=10**6,
     )  # fmt: skip
     for offset, timestamp_ms, key, value, headers in READABLE:
-        builder.append(offset, timestamp_ms, key, value, list(headers))
+        builder.append(offset, timestamp_ms, key, value, list(headers or ()))
     assert decode_batches(bytes(builder.build()))[0].records == READABLE
 
 
@@ -191,7 +191,7 @@ def test_what_kafka_python_writes_is_read(codec: int) -> None:
         batch_size=10**6,
     )  # fmt: skip
     for offset, timestamp_ms, key, value, headers in READABLE:
-        builder.append(offset, timestamp_ms, key, value, list(headers))
+        builder.append(offset, timestamp_ms, key, value, list(headers or ()))
     assert decode_batches(bytes(builder.build()))[0].records == READABLE
 
 
