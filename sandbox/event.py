@@ -1,6 +1,9 @@
-"""An event as the sandbox stores it."""
+"""An event as the sandbox stores it.
 
-from dataclasses import dataclass
+Named tuples: reading a topic makes one of each row, and a frozen dataclass takes four times as long to make.
+"""
+
+from typing import NamedTuple
 
 Headers = tuple[tuple[str, bytes | None], ...]
 
@@ -9,8 +12,7 @@ LOG_APPEND_TIME = 1
 TIMESTAMP_TYPES = ("CreateTime", "LogAppendTime")
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One immutable event of a topic-partition.
 
     Attributes:
@@ -26,6 +28,7 @@ class Event:
         transactional: True where a transactional producer wrote it.
         control: True for a transaction marker, which consumers never see.
         aborted: True where its transaction was aborted.
+        pending: True while its transaction is open: neither committed nor aborted.
     """
 
     topic: str
@@ -39,10 +42,10 @@ class Event:
     transactional: bool = False
     control: bool = False
     aborted: bool = False
+    pending: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
+class NewEvent(NamedTuple):
     """An event to append.
 
     Attributes:
