@@ -1,168 +1,232 @@
-"""Messages: the events of a topic, filtered and paged, and one event by its address."""
+"""Messages: the events of a topic, filtered and paged."""
 
-import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, urlencode
 
 from flask import Blueprint, Response, current_app, request
-from jinja2 import Template
-from markupsafe import Markup
+from werkzeug.wrappers import Response as AnyResponse
 
-from sandbox.description import GroupDescription, MessagePage, MessageQuery, TopicDescription
+from sandbox.description import MessagePage, MessageQuery, TopicDescription
 from sandbox.errors import BrokerError
 from sandbox.event import TIMESTAMP_TYPES, Event
-from sandbox.web import words
-from sandbox.web.page import Interest, backend, by_htmx, csv_file, data, fragment, overview, page
-from sandbox.web.payload import describe, header_name, json_value, show
+from sandbox.event_lines import to_line
+from sandbox.message_filter import OPERATORS, JsonPath
+from sandbox.message_survey import Volume
+from sandbox.web.messages_query import (
+    CONDITION_FIELDS,
+    LIMITS,
+    and_also,
+    is_filtered,
+    link,
+    looks_inside,
+    reached_ms,
+    read_columns,
+    read_query,
+    several,
+    typed_condition,
+    without,
+)
+from sandbox.web.messages_table import MARKS_MAX, cells_of, committed_in, fields_seen, rows_of
+from sandbox.web.messages_volume import histogram_of, volume_json, volume_of
+from sandbox.web.page import Interest, attachment, backend, csv_file, data, is_live, page, see
+from sandbox.web.payload import header_name, json_value
 from sandbox.web.shapes import event_json
 
 blueprint = Blueprint("messages", __name__)
 
-ORDERS = ("newest", "oldest", "offset")
-LIMITS = (50, 100, 200, 500)
-VIEWS = ("pretty", "raw", "hex")
-ROWS_KEPT = 4096
-ROW_KEPT_MAX_BYTES = 2048
-FIELDS = ("order", "from", "since", "until", "p", "key", "exact", "value", "header", "limit", "cursor")
+OPEN_COLUMNS = "#columns"
+"""The picker of columns stays open after a choice."""
 
 
-def _whole(name: str, least: int = 0) -> int | None:
-    text = request.args.get(name, "").strip()
-    if not text:
-        return None
-    if not re.fullmatch(r"\d{1,18}", text) or int(text) < least:
-        raise BrokerError("INVALID_REQUEST", f"{name} must be a whole number from {least}, not {text!r}.")
-    return int(text)
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A filter that may be there several times: what it says, and the address without it."""
+
+    text: str
+    remove: str
 
 
-def _time(name: str) -> int | None:
-    text = request.args.get(name, "").strip()
-    if not text:
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A JSON field shown as a column, and the addresses that move it or take it out."""
+
+    path: JsonPath
+    remove: str
+    left: str | None
+    right: str | None
+
+
+def _chips(path: str) -> list[Chip]:
+    return [
+        Chip(text if name == "where" else f"header {text}", link(path, **{name: without(name, text), "cursor": None}))
+        for name in ("where", "header")
+        for text in several(name)
+    ]
+
+
+def _columns(path: str, shown: tuple[JsonPath, ...]) -> list[Column]:
+    names = [str(column) for column in shown]
+
+    def moved(at: int, to: int) -> str | None:
+        if not 0 <= to < len(names):
+            return None
+        order = names.copy()
+        order.insert(to, order.pop(at))
+        return link(path, col=order) + OPEN_COLUMNS
+
+    return [
+        Column(
+            column, link(path, col=names[:at] + names[at + 1 :]) + OPEN_COLUMNS, moved(at, at - 1), moved(at, at + 1)
+        )
+        for at, column in enumerate(shown)
+    ]
+
+
+def _folded(path: str) -> AnyResponse | None:
+    """The address that has the condition of the form among the others; None where the form has none, or a bad one."""
+    if is_live() or not any(request.args.get(name, "").strip() for name in ("path", "operand")):
         return None
     try:
-        return words.as_ms(text, overview().as_of_ms)
-    except ValueError as error:
-        raise BrokerError("INVALID_REQUEST", str(error)) from None
-
-
-def _partitions() -> tuple[int, ...]:
-    found: set[int] = set()
-    for part in ",".join(request.args.getlist("p")).replace(" ", ",").split(","):
-        if not part:
-            continue
-        span = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", part)
-        if span is None or int(span[2] or 0) - int(span[1]) > 10_000:
-            raise BrokerError("INVALID_REQUEST", f"Write partitions as 0, 2, 4-6, not {part!r}.")
-        found.update(range(int(span[1]), int(span[2] or span[1]) + 1))
-    return tuple(sorted(found))
-
-
-def read_query(topic: str) -> MessageQuery:
-    """Read the query string of a Messages page.
-
-    Args:
-        topic: the topic's name.
-
-    Raises:
-        BrokerError: INVALID_REQUEST with what is wrong.
-    """
-    order = request.args.get("order", "newest")
-    if order not in ORDERS:
-        raise BrokerError("INVALID_REQUEST", f"order is one of {', '.join(ORDERS)}, not {order!r}.")
-    from_offset = _whole("from")
-    return MessageQuery(
-        topic=topic,
-        partitions=_partitions(),
-        order="offset" if from_offset is not None else order,
-        from_offset=from_offset,
-        since_ms=_time("since"),
-        until_ms=_time("until"),
-        key=request.args.get("key") or None,
-        key_exact=request.args.get("exact") == "1",
-        value=request.args.get("value") or None,
-        header=request.args.get("header") or None,
-        limit=min(_whole("limit", 1) or LIMITS[0], LIMITS[-1]),
-        cursor=request.args.get("cursor") or None,
-    )
-
-
-def is_filtered(query: MessageQuery) -> bool:
-    """True where the query leaves events out."""
-    plain = MessageQuery(query.topic)
-    parts = ("partitions", "since_ms", "until_ms", "key", "value", "header", "from_offset")
-    return any(getattr(query, part) != getattr(plain, part) for part in parts)
-
-
-@lru_cache(maxsize=ROWS_KEPT)
-def _small_row(template: Template, event: Event) -> Markup:
-    return Markup(template.render(event=event))
-
-
-def _row(template: Template, event: Event) -> Markup:
-    """One row of the table. An event never changes, so the row of a small one is kept for the next swap."""
-    small = len(event.key or b"") + len(event.value or b"") + sum(len(value or b"") for _, value in event.headers)
-    if small <= ROW_KEPT_MAX_BYTES:
-        return _small_row(template, event)
-    return Markup(template.render(event=event))
-
-
-def _link(path: str, **changes: str | None) -> str:
-    """This view's address with some of its query string changed; None takes a field out."""
-    pairs = [(name, value) for name in FIELDS if name not in changes for value in request.args.getlist(name) if value]
-    pairs += [(name, value) for name, value in changes.items() if value is not None]
-    return path + ("?" + urlencode(pairs) if pairs else "")
+        condition = typed_condition()
+    except BrokerError:
+        return None
+    texts = dict.fromkeys([*several("where"), str(condition)])
+    return see(link(path, where=list(texts), cursor=None))
 
 
 @blueprint.get("/topics/<topic>/messages")
-def index(topic: str) -> Response:
+def index(topic: str) -> AnyResponse:
     """A page of events."""
     found = backend().topic(topic)
     path = f"/topics/{topic}/messages"
-    interest = Interest(frozenset((topic,)), frozenset())
+    folded = _folded(path)
+    if folded is not None:
+        return folded
     error: str | None = None
-    template = current_app.jinja_env.get_template("messages/_row.html")
     query = MessageQuery(topic)
     result: MessagePage | None = None
+    columns: tuple[JsonPath, ...] = ()
     try:
-        query = read_query(topic)
+        query, columns = read_query(topic), read_columns()
         result = backend().messages(query)
     except BrokerError as refusal:
         if refusal.error.name == "UNKNOWN_TOPIC_OR_PARTITION" and not query.partitions:
             raise
         error = refusal.detail
+    committed = committed_in(topic)
+    shown = _shown(path, found, query, columns, result) if result else {}
     return page(
         "messages/index",
-        interest,
+        Interest(frozenset((topic,)), frozenset(committed), 5),
         400 if error else 200,
         topic=found,
         query=query,
         result=result,
-        rows=Markup("").join(_row(template, event) for event in result.events) if result else "",
         error=error,
         form=request.args,
         partitions_text=", ".join(request.args.getlist("p")),
         filtered=is_filtered(query),
+        chips=_chips(path),
+        columns=_columns(path, columns),
+        readers=list(committed),
+        readers_max=MARKS_MAX,
+        operators=OPERATORS,
+        typed={name: request.args.get(name, "") for name in CONDITION_FIELDS},
         limits=LIMITS,
         mark=sum(partition.end for partition in found.partitions),
-        next_page=_link(path, cursor=result.next) if result and result.next else None,
-        previous_page=_link(path, cursor=result.previous) if result and result.previous else None,
-        first_page=_link(path, cursor=None),
-        json_address=_link(path + ".json"),
-        csv_address=_link(path + ".csv"),
+        first_page=link(path, cursor=None),
+        **shown,
+    )
+
+
+def _shown(
+    path: str, topic: TopicDescription, query: MessageQuery, columns: tuple[JsonPath, ...], result: MessagePage
+) -> dict[str, Any]:
+    """What the page shows of a result."""
+    counted_on = request.args.get("count") == "1"
+    volume = volume_of(query, result, whole=counted_on)
+    filtered = is_filtered(query)
+    template = current_app.jinja_env.get_template("messages/_row.html")
+    around = link(path, since=None, until=None, cursor=None)
+    chosen = link(path, col=[str(column) for column in columns])
+    fields = [(field, and_also(chosen, col=str(field)) + OPEN_COLUMNS) for field in fields_seen(result.events)]
+    return {
+        "rows": rows_of(template, result.events, columns, committed_in(topic.topic)),
+        "volume": volume,
+        "histogram": histogram_of(volume, filtered),
+        "tally": _tally(query, result, volume, counted_on),
+        "count_on": None if counted_on else and_also(link(path), count="1"),
+        "fields": [field for field in fields if field[0] not in columns],
+        "closer": lambda since, until: and_also(around, since=since, until=until),
+        "lately": lambda since: and_also(around, since=since),
+        "all_time": around,
+        "tail": query.order == "newest" and query.cursor is None,
+        "selected": " ".join(f"{event.partition}/{event.offset}" for event in result.events),
+        "next_page": link(path, cursor=result.next) if result.next else None,
+        "previous_page": link(path, cursor=result.previous) if result.previous else None,
+        "json_address": link(path + ".json"),
+        "csv_address": link(path + ".csv"),
+        "jsonl_address": link(path + ".jsonl"),
+        "volume_address": link(path + "/volume.json", cursor=None),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The result line.
+
+    Attributes:
+        kind: "all" (no filter), "exact" (every match is counted), "least" (time was up while counting), or "stopped"
+            (time was up before the page was full).
+        reached_ms: where a search stopped, None in offset order.
+    """
+
+    kind: str
+    matched: int
+    about: bool
+    looked_at: int
+    total: int
+    elapsed_ms: float
+    reached_ms: int | None
+    on_page: int
+
+
+def _tally(query: MessageQuery, result: MessagePage, volume: Volume, counted_on: bool) -> Tally:
+    kind = "exact" if volume.complete else "least"
+    if not is_filtered(query):
+        kind = "all"
+    if not result.complete:
+        kind = "stopped"
+    took_ms = result.elapsed_ms + (volume.elapsed_ms if looks_inside(query) or counted_on else 0)
+    return Tally(
+        kind=kind,
+        matched=volume.matched,
+        about=not volume.exact,
+        looked_at=volume.looked_at,
+        total=result.total,
+        elapsed_ms=took_ms,
+        reached_ms=reached_ms(result.next or result.previous),
+        on_page=len(result.events),
     )
 
 
 @blueprint.get("/topics/<topic>/messages.json")
 def index_json(topic: str) -> Response:
-    """The same page as data."""
+    """The same page as data. Columns are given as text, numbers as they were written."""
+    columns = read_columns()
     result = backend().messages(read_query(topic))
+    events = []
+    for event in result.events:
+        shape = event_json(event)
+        if columns:
+            cells = cells_of(event, columns)
+            shape["columns"] = {str(column): cell.text for column, cell in zip(columns, cells, strict=True)}
+        events.append(shape)
     return data(
         {
             "as_of": result.as_of_ms,
             "topic": topic,
-            "events": [event_json(event) for event in result.events],
+            "events": events,
             "next": result.next,
             "previous": result.previous,
             "scanned": result.scanned,
@@ -172,6 +236,13 @@ def index_json(topic: str) -> Response:
             "end_offsets": {str(partition): end for partition, end in result.as_of.items()},
         }
     )
+
+
+@blueprint.get("/topics/<topic>/messages/volume.json")
+def volume(topic: str) -> Response:
+    """How the events of the query lie in time, as data."""
+    query = read_query(topic)
+    return data({"topic": topic, **volume_json(volume_of(query, backend().messages(query), whole=True))})
 
 
 def _cell(value: bytes | None) -> object:
@@ -185,91 +256,23 @@ def _cell(value: bytes | None) -> object:
 @blueprint.get("/topics/<topic>/messages.csv")
 def index_csv(topic: str) -> Response:
     """The same page as a table."""
+    paths = read_columns()
     columns = ("topic", "partition", "offset", "timestamp", "timestamp_type", "key", "value", "headers")
     rows = []
     for event in backend().messages(read_query(topic)).events:
         headers = " ".join(f"{name}={_cell(value)}" for name, value in _header_cells(event))
         kind = TIMESTAMP_TYPES[event.timestamp_type]
         row = (topic, event.partition, event.offset, event.timestamp_ms, kind, _cell(event.key), _cell(event.value))
-        rows.append((*row, headers))
-    return csv_file(f"{topic}.csv", columns, rows)
+        rows.append((*row, headers, *(cell.text for cell in cells_of(event, paths))))
+    return csv_file(f"{topic}.csv", (*columns, *map(str, paths)), rows)
 
 
 def _header_cells(event: Event) -> list[tuple[object, bytes | None]]:
     return [(_cell(header_name(name)), value) for name, value in event.headers]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an event lies: its address, its neighbours, and who has read it."""
-
-    address: str
-    previous: int | None
-    next: int | None
-    readers: tuple[tuple[GroupDescription, bool], ...]
-
-
-def _place(event: Event, topic: TopicDescription) -> Place:
-    log = next(partition for partition in topic.partitions if partition.partition == event.partition)
-    readers = [
-        (group, lag.committed > event.offset)
-        for group in backend().groups()
-        for lag in group.partitions
-        if (lag.topic, lag.partition) == (event.topic, event.partition) and lag.committed is not None
-    ]
-    return Place(
-        f"/topics/{event.topic}/{event.partition}/{event.offset}",
-        event.offset - 1 if event.offset > log.start else None,
-        event.offset + 1 if event.offset + 1 < log.end else None,
-        tuple(readers),
-    )
-
-
-def _event(topic: str, partition: int, offset: int) -> Event:
-    """The event, or BrokerError with whether it is gone or not written yet."""
-    try:
-        return backend().event(topic, partition, offset)
-    except BrokerError as error:
-        if error.error.name != "OFFSET_OUT_OF_RANGE":
-            raise
-        logs = [log for log in backend().topic(topic).partitions if log.partition == partition]
-        if logs and offset >= logs[0].end:
-            detail = f"It is not written yet: the next event of partition {partition} gets offset {logs[0].end}."
-        elif logs and offset < logs[0].start:
-            detail = f"It is gone: the log of partition {partition} starts at offset {logs[0].start} now."
-        else:
-            detail = error.detail
-        raise BrokerError("OFFSET_OUT_OF_RANGE", detail) from None
-
-
-@blueprint.get("/topics/<topic>/<int:partition>/<int:offset>")
-def one(topic: str, partition: int, offset: int) -> Response:
-    """One event: a page, or (`?inline=1`) what opens in its row."""
-    event = _event(topic, partition, offset)
-    view = request.args.get("view", "pretty")
-    view = view if view in VIEWS else "pretty"
-    shown = show(event.value, view, whole=request.args.get("all") == "1") if event.value else None
-    place = _place(event, backend().topic(topic))
-    context: dict[str, Any] = {"event": event, "view": view, "shown": shown, "place": place, "types": TIMESTAMP_TYPES}
-    if request.args.get("inline") == "1" and by_htmx():
-        return fragment("messages/_detail.html", inline=True, **context)
-    return page("messages/one", Interest(frozenset((topic,)), frozenset(g.group for g, _ in place.readers)), **context)
-
-
-@blueprint.get("/topics/<topic>/<int:partition>/<int:offset>.json")
-def one_json(topic: str, partition: int, offset: int) -> Response:
-    """One event as data."""
-    return data(event_json(_event(topic, partition, offset)))
-
-
-@blueprint.get("/topics/<topic>/<int:partition>/<int:offset>/<any(key, value):part>")
-def download(topic: str, partition: int, offset: int, part: str) -> Response:
-    """The exact bytes of a key or a value, as a file."""
-    event = _event(topic, partition, offset)
-    stored = event.key if part == "key" else event.value
-    if stored is None:
-        raise BrokerError("RESOURCE_NOT_FOUND", f"This event has no {part}: it is null.")
-    ending = "json" if describe(stored).kind == "json" else "bin" if describe(stored).kind == "bytes" else "txt"
-    name = f"{topic}-{partition}-{offset}-{part}.{ending}"
-    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}", "Cache-Control": "no-store"}
-    return Response(stored, content_type="application/octet-stream", headers=headers)
+@blueprint.get("/topics/<topic>/messages.jsonl")
+def index_jsonl(topic: str) -> Response:
+    """The same page as lines of JSON, which import takes."""
+    events = backend().messages(read_query(topic)).events
+    return attachment(f"{topic}.jsonl", "".join(to_line(event) + "\n" for event in events))

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from sandbox.description import MessageQuery
 from sandbox.errors import BrokerError
-from sandbox.event import Event, Headers, NewEvent
+from sandbox.event import Event, NewEvent
+from sandbox.message_filter import Condition, has_header, meets
 from sandbox.sandbox import Sandbox
 from tests.clock import START_MS, Clock
 
@@ -28,7 +29,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 headers = st.sampled_from(((), (("trace", b"1"),), (("trace", b"2"), ("trace", b"1")), (("other", None),)))
 new_events = st.builds(
     NewEvent,
-    value=st.sampled_from((None, b"", b"ham", b"ham and eggs", b"\xff")),
+    value=st.sampled_from((None, b"", b"ham", b"ham and eggs", b"\xff", b'{"n": 1}', b'{"n": 9007199254740993}')),
     key=st.sampled_from((None, b"", b"ada", b"bob")),
     headers=headers,
     timestamp_ms=st.integers(START_MS - 6, START_MS + 6),
@@ -45,7 +46,8 @@ queries = st.builds(
     key=st.sampled_from((None, "", "a", "ada")),
     key_exact=st.booleans(),
     value=st.sampled_from((None, "", "eggs")),
-    header=st.sampled_from((None, "trace", "trace=1", "other")),
+    headers=st.sampled_from(((), ("trace",), ("trace=1",), ("other",), ("trace=1", "trace=2"))),
+    conditions=st.sampled_from(((), (), (), tuple(map(Condition.parse, ("$.n exists", "$.n > 9007199254740992"))))),
     limit=st.integers(1, 7),
 )
 
@@ -65,11 +67,6 @@ def fill(store: Sandbox, events: list[NewEvent], chunk: int) -> tuple[str, list[
     return topic, stored
 
 
-def has_header(query: str, found: Headers) -> bool:
-    name, equals, value = query.partition("=")
-    return any(one == name and (not equals or content == value.encode()) for one, content in found)
-
-
 def matches(query: MessageQuery, event: Event) -> bool:
     if query.key is not None:
         key = query.key.encode()
@@ -81,7 +78,8 @@ def matches(query: MessageQuery, event: Event) -> bool:
         and (query.since_ms is None or event.timestamp_ms >= query.since_ms)
         and (query.until_ms is None or event.timestamp_ms < query.until_ms)
         and (query.value is None or (event.value is not None and query.value.encode() in event.value))
-        and (query.header is None or has_header(query.header, event.headers))
+        and all(has_header(one, event.headers) for one in query.headers)
+        and meets(query.conditions, event.value)
     )
 
 
@@ -176,9 +174,46 @@ def test_the_first_page_of_many_events_looks_at_few_of_them(store: Sandbox) -> N
     assert page.total == 20_000
 
 
+@pytest.mark.parametrize("order", ["newest", "oldest", "offset"])
+def test_a_page_of_events_that_share_one_timestamp_looks_at_few_of_them(store: Sandbox, order: str) -> None:
+    events = [NewEvent(b"x", timestamp_ms=START_MS, partition=at % PARTITIONS) for at in range(30_000)]
+    topic, _ = fill(store, events, 300)
+    query = MessageQuery(topic, order=order)
+    page = store.messages(query)
+    pages = [page]
+    for _ in range(20):
+        page = store.messages(replace(query, cursor=page.next))
+        pages.append(page)
+    assert max(page.scanned for page in pages) < 1_000
+    seen = [event for page in pages for event in page.events]
+    assert len(set(seen)) == 21 * 50
+    for expected_page in reversed(pages[:-1]):
+        page = store.messages(replace(query, cursor=page.previous))
+        assert page.events == expected_page.events
+        assert page.scanned < 1_000
+
+
+def test_twenty_pages_on_and_twenty_back_are_the_same_while_producers_write(store: Sandbox) -> None:
+    events = [NewEvent(b"%d" % at, timestamp_ms=START_MS + at // 7, partition=at % PARTITIONS) for at in range(3_000)]
+    topic, _ = fill(store, events, 40)
+    query = MessageQuery(topic)
+    page = store.messages(query)
+    forwards = [page.events]
+    for at in range(20):
+        store.append_many(topic, [NewEvent(b"new", timestamp_ms=START_MS + 10_000 + at) for _ in range(30)])
+        page = store.messages(replace(query, cursor=page.next))
+        forwards.append(page.events)
+    backwards = [page.events]
+    for at in range(20):
+        store.append_many(topic, [NewEvent(b"new", timestamp_ms=START_MS + 20_000 + at) for _ in range(30)])
+        page = store.messages(replace(query, cursor=page.previous))
+        backwards.append(page.events)
+    assert backwards[::-1] == forwards
+
+
 def test_a_search_that_runs_out_of_time_goes_on_where_it_stopped(store: Sandbox) -> None:
     events = [NewEvent(b"needle" if at in (10, 4_000) else b"hay", partition=0) for at in range(5_000)]
-    topic, _ = fill(store, [replace(event, timestamp_ms=START_MS) for event in events], 100)
+    topic, _ = fill(store, [event._replace(timestamp_ms=START_MS) for event in events], 100)
     query = MessageQuery(topic, order="oldest", value="needle", budget_ms=0)
     found: list[int] = []
     cursor: str | None = None

@@ -1,0 +1,89 @@
+"""What is told of many events of a cluster at once, from as many of them as can be read in a moment."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+from sandbox.description import MessageQuery
+from sandbox.event import Event
+from sandbox.message_survey import Neighbours, Volume, dense, width_for
+from sandbox.remote.connection import Connection
+from sandbox.remote.groups import Groups
+from sandbox.remote.logs import Logs
+from sandbox.remote.messages import RemoteSearch
+from sandbox.remote.reader import Stretch, read_stretches
+
+VOLUME_EVENTS = 1000
+BESIDE = 250
+"""How many offsets before and after an event are looked at for its neighbours."""
+BESIDE_BUDGET_S = 1.0
+
+
+class RemoteSurvey:
+    """What the page asks as `backend.survey`.
+
+    Args:
+        connection: to the cluster.
+        logs: its topics.
+        groups: its groups.
+    """
+
+    def __init__(self, connection: Connection, logs: Logs, groups: Groups) -> None:
+        self._connection = connection
+        self._logs = logs
+        self._groups = groups
+
+    def volume(self, query: MessageQuery, *, budget_ms: int = 150) -> Volume:
+        """How the newest events that a query finds lie in time: at most `VOLUME_EVENTS` of them."""
+        asked = replace(query, order="newest", from_offset=None, cursor=None, limit=VOLUME_EVENTS, budget_ms=budget_ms)
+        page = RemoteSearch(self._connection, self._logs, asked).page(int(time.time() * 1000))
+        timed = [event.timestamp_ms for event in page.events if event.timestamp_ms >= 0]
+        width_ms = width_for(max(timed) - min(timed)) if timed else 1
+        return Volume(
+            buckets=dense(Counter(at_ms // width_ms for at_ms in timed), width_ms),
+            width_ms=width_ms,
+            matched=len(page.events),
+            untimed=len(page.events) - len(timed),
+            looked_at=page.scanned,
+            total=page.total,
+            complete=page.complete and page.next is None,
+            exact=True,
+            by_batches=False,
+            elapsed_ms=page.elapsed_ms,
+        )
+
+    def committed(self, topic: str) -> Mapping[str, Mapping[int, int]]:
+        """Group to partition to committed offset, of the groups that have committed in a topic."""
+        found: dict[str, dict[int, int]] = {}
+        for group in self._groups.described.get():
+            for lag in group.partitions:
+                if lag.topic == topic and lag.committed is not None:
+                    found.setdefault(group.group, {})[lag.partition] = lag.committed
+        return found
+
+    def neighbours(self, topic: str, partition: int, offset: int) -> Neighbours:
+        """What lies beside an event in its partition, as far as `BESIDE` offsets away."""
+        log = next(one for one in self._logs.describe(topic, ()).partitions if one.partition == partition)
+        first, until = max(log.start, offset - BESIDE), min(log.end, offset + BESIDE + 1)
+        events: list[Event] = []
+
+        def take(event: Event) -> bool:
+            events.append(event)
+            return True
+
+        deadline_s = time.monotonic() + BESIDE_BUDGET_S
+        read_stretches(self._connection, topic, {partition: Stretch(first, until)}, take, deadline_s)
+        key = next((event.key for event in events if event.offset == offset), None)
+        before = [event for event in events if event.offset < offset]
+        after = [event for event in events if event.offset > offset]
+        same_before = [event.offset for event in before if key is not None and event.key == key]
+        same_after = [event.offset for event in after if key is not None and event.key == key]
+        return Neighbours(
+            previous=before[-1].offset if before else None,
+            next=after[0].offset if after else None,
+            previous_of_key=same_before[-1] if same_before else None,
+            next_of_key=same_after[0] if same_after else None,
+            looked_back=None if first == log.start else offset - first,
+            looked_on=None if until == log.end else until - offset - 1,
+        )

@@ -1,0 +1,36 @@
+"""What is told of many events at once, over the rows of one file: `Sandbox.survey`."""
+
+from sandbox.description import MessageQuery
+from sandbox.message_survey import Neighbours, Volume
+from sandbox.runtime import Runtime
+from sandbox.storage import message_neighbours, message_volume
+
+
+class Survey:
+    """Volumes and neighbours of events. Every method may be called from any thread.
+
+    Args:
+        runtime: the open file.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._database = runtime.database
+
+    def volume(self, query: MessageQuery, *, budget_ms: int = 150) -> Volume:
+        """How the events that a query finds lie in time; its order, cursor and limit do not matter.
+
+        Args:
+            budget_ms: how long events may be looked at, where a filter needs the events themselves.
+        """
+        with self._database.reader() as reader:
+            return message_volume.volume(reader, query, budget_ms)
+
+    def committed(self, topic: str) -> dict[str, dict[int, int]]:
+        """Group to partition to committed offset, of the groups that have committed in a topic."""
+        with self._database.reader() as reader:
+            return message_neighbours.committed_in(reader, topic)
+
+    def neighbours(self, topic: str, partition: int, offset: int) -> Neighbours:
+        """What lies beside an event in its partition: the events next to it, and the nearest with the same key."""
+        with self._database.reader() as reader:
+            return message_neighbours.neighbours(reader, topic, partition, offset)

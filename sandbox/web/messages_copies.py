@@ -1,0 +1,232 @@
+"""Events that were picked: exported as lines, or sent once more, to their own topic or to another.
+
+A selection is written as text, so that it is part of an address: `0:41-52,55 1:7` are offsets 41 to 52 and 55 of
+partition 0 and offset 7 of partition 1. A copy has the same bytes for key, value and headers; its key chooses its
+partition anew.
+"""
+
+import re
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from sandbox.errors import BrokerError
+from sandbox.event import Event
+from sandbox.event_lines import to_line
+from sandbox.web.page import Interest, attachment, backend, by_htmx, fragment, page, see
+from sandbox.web.seam import changes_nothing
+from sandbox.web.words import plural
+
+blueprint = Blueprint("copies", __name__)
+
+SELECTED_MAX = 500
+SHOWN_MAX = 20
+PLACE = re.compile(r"(\d{1,9})/(\d{1,18})")
+RANGE = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?")
+
+Selection = dict[int, list[int]]
+"""Partition to offsets, in order and once each."""
+
+
+def written(selection: Selection) -> str:
+    """A selection as text."""
+    parts = []
+    for partition, offsets in sorted(selection.items()):
+        ranges: list[list[int]] = []
+        for offset in sorted(set(offsets)):
+            if ranges and offset == ranges[-1][1] + 1:
+                ranges[-1][1] = offset
+            else:
+                ranges.append([offset, offset])
+        shown = ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
+        parts.append(f"{partition}:{shown}")
+    return " ".join(parts)
+
+
+def read_selection(text: str) -> Selection:
+    """Read a selection.
+
+    Raises:
+        BrokerError: INVALID_REQUEST for text that is none, or more than `SELECTED_MAX` events.
+    """
+    found: Selection = {}
+    count = 0
+    for part in text.split():
+        partition, colon, ranges = part.partition(":")
+        if not colon or not re.fullmatch(r"\d{1,9}", partition):
+            raise _unreadable(part)
+        for piece in ranges.split(","):
+            span = RANGE.fullmatch(piece)
+            if span is None:
+                raise _unreadable(part)
+            first, last = int(span[1]), int(span[2] or span[1])
+            count += max(0, last - first + 1)
+            if count > SELECTED_MAX:
+                raise BrokerError("INVALID_REQUEST", f"At most {SELECTED_MAX} events are taken at once.")
+            found.setdefault(int(partition), []).extend(range(first, last + 1))
+    return {partition: sorted(set(offsets)) for partition, offsets in found.items()}
+
+
+def _unreadable(part: str) -> BrokerError:
+    return BrokerError("INVALID_REQUEST", f"{part!r} does not say which events: write 0:41-52,55 1:7.")
+
+
+def _picked() -> Selection:
+    """What the form of a Messages page has: `event` each, or `shown` with `all`."""
+    texts = request.form.getlist("event")
+    if request.form.get("all") == "1":
+        texts = request.form.get("shown", "").split()
+    if len(texts) > SELECTED_MAX:
+        raise BrokerError("INVALID_REQUEST", f"At most {SELECTED_MAX} events are taken at once.")
+    found: Selection = {}
+    for text in texts:
+        place = PLACE.fullmatch(text)
+        if place is None:
+            raise BrokerError("INVALID_REQUEST", f"{text!r} is no event: write partition/offset.")
+        found.setdefault(int(place[1]), []).append(int(place[2]))
+    return found
+
+
+def _events(topic: str, selection: Selection) -> tuple[list[Event], int]:
+    """The events of a selection in true time order, and how many of them are gone."""
+    found: list[Event] = []
+    gone = 0
+    for partition, offsets in sorted(selection.items()):
+        for offset in offsets:
+            try:
+                found.append(backend().event(topic, partition, offset))
+            except BrokerError as error:
+                if error.error.name != "OFFSET_OUT_OF_RANGE":
+                    raise
+                gone += 1
+    found.sort(key=lambda event: (event.timestamp_ms, event.partition, event.offset))
+    return [event for event in found if not event.control], gone
+
+
+@blueprint.post("/topics/<topic>/messages/selected")
+@changes_nothing
+def selected(topic: str) -> AnyResponse:
+    """What to do with the events that were ticked: export them, or ask where to send them."""
+    selection = _picked()
+    if not selection:
+        return page(
+            "messages/refused",
+            status=400,
+            topic=backend().topic(topic),
+            title="Nothing is ticked",
+            text="Tick the events in the table first, or tick all on the page. Then export or send them.",
+        )
+    if request.form.get("action") == "send":
+        return see(f"/topics/{topic}/messages/send", events=written(selection))
+    events, _ = _events(topic, selection)
+    return attachment(f"{topic}-selected.jsonl", "".join(to_line(event) + "\n" for event in events))
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One event, and the partition of the target that its key chooses; None where that is only known afterwards."""
+
+    event: Event
+    partition: int | None
+
+
+@blueprint.get("/topics/<topic>/messages/send")
+def preview(topic: str) -> Response:
+    """What sending the selected events would do."""
+    found = backend().topic(topic)
+    selection = read_selection(request.args.get("events", ""))
+    events, gone = _events(topic, selection)
+    names = [one.topic for one in backend().topics()]
+    to = request.args.get("to") or None
+    error = None
+    if to is not None and to not in names:
+        error, to = f"There is no topic {to}. Create it first, or choose another.", None
+    planned = [
+        Planned(event, None if to is None else backend().partition_for(to, event.key)) for event in events[:SHOWN_MAX]
+    ]
+    return page(
+        "messages/send",
+        Interest(frozenset((topic,)), frozenset()),
+        400 if error else 200,
+        topic=found,
+        events=events,
+        gone=gone,
+        planned=planned,
+        selection=written(selection),
+        first=[(event.partition, event.offset) for event in events[:SHOWN_MAX]],
+        names=sorted(names, key=lambda name: (name == topic, name)),
+        to=to,
+        keep_time=request.args.get("time") == "kept",
+        error=error,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was sent.
+
+    Attributes:
+        places: partition to offsets of the copies.
+        refused: why it stopped before the end, or None.
+    """
+
+    places: Selection
+    refused: str | None
+
+    @property
+    def count(self) -> int:
+        """How many copies there are."""
+        return sum(map(len, self.places.values()))
+
+
+def _send(events: list[Event], to: str, *, keep_time: bool) -> Sent:
+    places: Selection = {}
+    for event in events:
+        try:
+            stored = backend().append(
+                to,
+                event.value,
+                key=event.key,
+                headers=event.headers,
+                timestamp_ms=event.timestamp_ms if keep_time and event.timestamp_ms >= 0 else None,
+            )
+        except BrokerError as error:
+            where = f"partition {event.partition} offset {event.offset}"
+            return Sent(places, f"{where} was refused, and nothing after it was sent: {error.detail}")
+        places.setdefault(stored.partition, []).append(stored.offset)
+    return Sent(places, None)
+
+
+@blueprint.post("/topics/<topic>/messages/copy")
+def copy(topic: str) -> AnyResponse:
+    """Send events once more, with the same bytes; the answer says where they went."""
+    to = request.form.get("to") or topic
+    backend().topic(to)
+    selection = read_selection(request.form["events"]) if request.form.get("events") else _picked()
+    events, gone = _events(topic, selection)
+    if not events:
+        raise BrokerError("OFFSET_OUT_OF_RANGE", "None of these events is there any more: nothing was sent.")
+    sent = _send(events, to, keep_time=request.form.get("time") == "kept")
+    if by_htmx():
+        return fragment("messages/_answer.html", sent=sent, to=to)
+    return see(
+        f"/topics/{topic}/messages/sent", to=to, at=written(sent.places), gone=gone or None, stopped=sent.refused
+    )
+
+
+@blueprint.get("/topics/<topic>/messages/sent")
+def sent(topic: str) -> Response:
+    """Where the copies went."""
+    to = request.args.get("to", topic)
+    places = read_selection(request.args.get("at", ""))
+    gone = request.args.get("gone", 0, type=int)
+    return page(
+        "messages/sent",
+        Interest(frozenset((to,)), frozenset()),
+        topic=backend().topic(topic),
+        to=to,
+        sent=Sent(places, request.args.get("stopped")),
+        ranges=[(partition, written({partition: offsets}), offsets) for partition, offsets in places.items()],
+        left_out=f"{plural(gone, 'event')} of the selection had left the log" if gone else None,
+    )

@@ -1,0 +1,120 @@
+"""One event by its address: a page, or what opens in its row."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from flask import Blueprint, Response, request
+
+from sandbox.description import TopicDescription
+from sandbox.errors import BrokerError
+from sandbox.event import TIMESTAMP_TYPES, Event
+from sandbox.message_survey import Neighbours
+from sandbox.web.messages_table import Marks, committed_in, marks_of
+from sandbox.web.page import Interest, backend, by_htmx, data, fragment, page
+from sandbox.web.payload import describe, show
+from sandbox.web.shapes import event_json
+
+blueprint = Blueprint("event", __name__)
+
+VIEWS = ("pretty", "raw", "hex")
+KEY_MAX_BYTES = 1_000
+"""A longer key is not put into an address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an event lies.
+
+    Attributes:
+        address: of its page.
+        beside: its neighbours; those of its key only on its page.
+        readers: who has read it.
+        same_key: address of all events with its key; None where the key cannot be written in one.
+        edit, reuse: addresses of the Produce form, filled from it whole or with its key alone.
+    """
+
+    address: str
+    beside: Neighbours | None
+    readers: Marks
+    same_key: str | None
+    edit: str
+    reuse: str
+
+
+def _place(event: Event, topic: TopicDescription, *, inline: bool) -> Place:
+    copied = f"{event.topic}/{event.partition}/{event.offset}"
+    form = f"/topics/{event.topic}/produce?copy={quote(copied, safe='/')}"
+    same_key = None
+    if event.key and len(event.key) <= KEY_MAX_BYTES and describe(event.key).kind != "bytes":
+        query = urlencode({"key": event.key.decode(), "exact": "1"})
+        same_key = f"/topics/{event.topic}/messages?{query}"
+    return Place(
+        address=f"/topics/{copied}",
+        beside=None if inline else _beside(event, topic),
+        readers=marks_of(event, committed_in(event.topic)),
+        same_key=same_key,
+        edit=form,
+        reuse=form + "&only=key",
+    )
+
+
+def _beside(event: Event, topic: TopicDescription) -> Neighbours:
+    if "survey" not in backend().lacks:
+        return backend().survey.neighbours(event.topic, event.partition, event.offset)
+    log = next(partition for partition in topic.partitions if partition.partition == event.partition)
+    previous = event.offset - 1 if event.offset > log.start else None
+    following = event.offset + 1 if event.offset + 1 < log.end else None
+    return Neighbours(previous, following, None, None, 0, 0)
+
+
+def _event(topic: str, partition: int, offset: int) -> Event:
+    """The event, or BrokerError with whether it is gone or not written yet."""
+    try:
+        return backend().event(topic, partition, offset)
+    except BrokerError as error:
+        if error.error.name != "OFFSET_OUT_OF_RANGE":
+            raise
+        logs = [log for log in backend().topic(topic).partitions if log.partition == partition]
+        if logs and offset >= logs[0].end:
+            detail = f"It is not written yet: the next event of partition {partition} gets offset {logs[0].end}."
+        elif logs and offset < logs[0].start:
+            detail = f"It is gone: the log of partition {partition} starts at offset {logs[0].start} now."
+        else:
+            detail = error.detail
+        raise BrokerError("OFFSET_OUT_OF_RANGE", detail) from None
+
+
+@blueprint.get("/topics/<topic>/<int:partition>/<int:offset>")
+def one(topic: str, partition: int, offset: int) -> Response:
+    """One event: a page, or (`?inline=1`) what opens in its row."""
+    event = _event(topic, partition, offset)
+    view = request.args.get("view", "pretty")
+    view = view if view in VIEWS else "pretty"
+    inline = request.args.get("inline") == "1" and by_htmx()
+    shown = show(event.value, view, whole=request.args.get("all") == "1") if event.value else None
+    place = _place(event, backend().topic(topic), inline=inline)
+    context: dict[str, Any] = {"event": event, "view": view, "shown": shown, "place": place, "types": TIMESTAMP_TYPES}
+    if inline:
+        return fragment("messages/_detail.html", inline=True, **context)
+    groups = frozenset(group for group, _ in place.readers.read)
+    return page("messages/one", Interest(frozenset((topic,)), groups), **context)
+
+
+@blueprint.get("/topics/<topic>/<int:partition>/<int:offset>.json")
+def one_json(topic: str, partition: int, offset: int) -> Response:
+    """One event as data."""
+    return data(event_json(_event(topic, partition, offset)))
+
+
+@blueprint.get("/topics/<topic>/<int:partition>/<int:offset>/<any(key, value):part>")
+def download(topic: str, partition: int, offset: int, part: str) -> Response:
+    """The exact bytes of a key or a value, as a file."""
+    event = _event(topic, partition, offset)
+    stored = event.key if part == "key" else event.value
+    if stored is None:
+        raise BrokerError("RESOURCE_NOT_FOUND", f"This event has no {part}: it is null.")
+    ending = "json" if describe(stored).kind == "json" else "bin" if describe(stored).kind == "bytes" else "txt"
+    name = f"{topic}-{partition}-{offset}-{part}.{ending}"
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}", "Cache-Control": "no-store"}
+    return Response(stored, content_type="application/octet-stream", headers=headers)

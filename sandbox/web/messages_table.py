@@ -1,0 +1,124 @@
+"""The rows of a Messages page: JSON fields as columns, and who has read what."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from jinja2 import Template
+from markupsafe import Markup
+
+from sandbox.event import Event
+from sandbox.message_filter import JsonPath, parse_value, paths_in, shown_text
+from sandbox.web.page import backend
+
+ROWS_KEPT = 4096
+ROW_KEPT_MAX_BYTES = 2048
+FIELDS_MAX = 40
+PARSED_MAX_BYTES = 64 * 1024
+MARKS_MAX = 6
+"""With more groups than this, a row says how many have read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Who has read an event: the groups that have committed in its partition.
+
+    Attributes:
+        read: group and whether it has passed the event, by group id.
+    """
+
+    read: tuple[tuple[str, bool], ...]
+
+    @property
+    def count(self) -> int:
+        """How many of them have read it."""
+        return sum(read for _, read in self.read)
+
+    @property
+    def text(self) -> str:
+        """In words, for a title and for those who do not see the marks."""
+        if not self.read:
+            return "no group has committed here"
+        have = ", ".join(group for group, read in self.read if read)
+        not_yet = ", ".join(group for group, read in self.read if not read)
+        return "; ".join(part for part in (have and f"read by {have}", not_yet and f"not yet by {not_yet}") if part)
+
+
+def committed_in(topic: str) -> Mapping[str, Mapping[int, int]]:
+    """Group to partition to committed offset; empty where that cannot be told."""
+    return {} if "survey" in backend().lacks else backend().survey.committed(topic)
+
+
+def marks_of(event: Event, committed: Mapping[str, Mapping[int, int]]) -> Marks:
+    """Who has read an event."""
+    return Marks(
+        tuple(
+            (group, offsets[event.partition] > event.offset)
+            for group, offsets in committed.items()
+            if event.partition in offsets
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One JSON field of one event: its text, None where the value has no such field."""
+
+    text: str | None
+    number: bool
+
+
+def cells_of(event: Event, columns: tuple[JsonPath, ...]) -> tuple[Cell, ...]:
+    """The JSON fields of an event that are shown as columns."""
+    if not columns:
+        return ()
+    root = parse_value(event.value)
+    found = [column.find(root) for column in columns]
+    return tuple(Cell(shown_text(node), isinstance(node, str) and type(node) is not str) for node in found)
+
+
+@lru_cache(maxsize=ROWS_KEPT)
+def _small_row(template: Template, event: Event, columns: tuple[JsonPath, ...], marks: Marks | None) -> Markup:
+    return Markup(template.render(event=event, cells=cells_of(event, columns), marks=marks, marks_max=MARKS_MAX))
+
+
+def _row(template: Template, event: Event, columns: tuple[JsonPath, ...], marks: Marks | None) -> Markup:
+    """One row of the table. An event never changes, so the row of a small one is kept for the next swap."""
+    small = len(event.key or b"") + len(event.value or b"") + sum(len(value or b"") for _, value in event.headers)
+    render = _small_row if small <= ROW_KEPT_MAX_BYTES else _small_row.__wrapped__
+    return render(template, event, columns, marks)
+
+
+def rows_of(
+    template: Template,
+    events: Iterable[Event],
+    columns: tuple[JsonPath, ...],
+    committed: Mapping[str, Mapping[int, int]],
+) -> Markup:
+    """The rows of a page.
+
+    Args:
+        template: of one row.
+        columns: JSON fields between key and value.
+        committed: group to partition to committed offset; with none, there is no column of marks.
+    """
+    return Markup("").join(
+        _row(template, event, columns, marks_of(event, committed) if committed else None) for event in events
+    )
+
+
+@lru_cache(maxsize=ROWS_KEPT)
+def _paths(value: bytes) -> tuple[JsonPath, ...]:
+    return tuple(paths_in(parse_value(value)))
+
+
+def fields_seen(events: Iterable[Event]) -> list[JsonPath]:
+    """The JSON fields of the events on a page, the ones that most of them have first."""
+    counts: dict[JsonPath, int] = {}
+    for event in events:
+        if not event.value or len(event.value) > PARSED_MAX_BYTES or event.value[:1] not in b"{[ \t\r\n":
+            continue
+        small = len(event.value) <= ROW_KEPT_MAX_BYTES
+        for path in _paths(event.value) if small else tuple(paths_in(parse_value(event.value))):
+            counts[path] = counts.get(path, 0) + 1
+    return sorted(counts, key=lambda path: -counts[path])[:FIELDS_MAX]

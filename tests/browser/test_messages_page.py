@@ -1,0 +1,106 @@
+"""What is done with events on their page: looking closer, ticking, sending on, sending again."""
+
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+from playwright.sync_api import Page, expect
+
+from tests.browser.running import Running, program
+
+pytestmark = pytest.mark.browser
+
+
+def _create(box: Running, *topics: str) -> None:
+    admin = AdminClient({"bootstrap.servers": box.kafka})
+    for done in admin.create_topics([NewTopic(topic, 1) for topic in topics]).values():
+        done.result(10)
+
+
+def _live(page: Page) -> None:
+    expect(page.locator("#pill")).to_have_text("Live")
+
+
+def test_dead_letters_are_ticked_while_events_arrive_and_sent_to_their_topic(box: Running, window: Page) -> None:
+    _create(box, "orders", "dead")
+    program("produce", box.kafka, "dead", 3, 0, "user-1")
+    window.goto("/topics/dead/messages?limit=50")
+    _live(window)
+    send = window.get_by_role("button", name="Send to another topic")
+    expect(send).to_be_disabled()
+    window.locator('#m-0-0 input[name="event"]').check()
+    window.locator('#m-0-2 input[name="event"]').check()
+    expect(window.locator("#picked")).to_have_text("2 ticked")
+    program("produce", box.kafka, "dead", 60, 2, "user-2")
+    expect(window.locator("#m-0-62")).to_be_visible()
+    expect(window.locator('#m-0-2 input[name="event"]')).to_be_checked()
+    expect(window.locator("#picked")).to_have_text("2 ticked")
+    offsets = window.locator("tbody.event").evaluate_all("rows => rows.map(row => Number(row.dataset.offset))")
+    assert offsets == sorted(offsets, reverse=True)
+    with window.expect_download() as download:
+        window.get_by_role("button", name="Export as JSONL").click()
+    assert download.value.path().read_text().count("\n") == 2
+    send.click()
+    expect(window.locator("h2.first")).to_have_text("Send 2 events once more")
+    window.locator("#to").select_option("orders")
+    window.get_by_role("button", name="Preview").click()
+    window.get_by_role("button", name="Send 2 events to orders").click()
+    expect(window.locator("#sent")).to_have_text("2 events sent to orders.")
+    window.get_by_role("link", name="See orders").click()
+    expect(window.locator("tbody.event")).to_have_count(2)
+
+
+def test_a_drag_over_the_bars_looks_closer_and_the_bars_move_by_themselves(box: Running, window: Page) -> None:
+    _create(box, "orders")
+    program("produce", box.kafka, "orders", 40, 20, "user-1")
+    window.goto("/topics/orders/messages")
+    _live(window)
+    before = window.locator("#volume").get_attribute("data-until")
+    program("produce", box.kafka, "orders", 2, 0, "user-1")
+    expect(window.locator("#tally")).to_contain_text("42 of 42 events")
+    expect(window.locator("#volume")).not_to_have_attribute("data-until", before or "")
+    area = window.locator("#volume .bars").bounding_box()
+    assert area is not None
+    middle = area["y"] + area["height"] / 2
+    window.mouse.move(area["x"] + 1, middle)
+    window.mouse.down()
+    window.mouse.move(area["x"] + area["width"] / 3, middle, steps=4)
+    window.mouse.up()
+    window.wait_for_url(re.compile("since="))
+    query = parse_qs(urlsplit(window.url).query)
+    assert query["since"] < query["until"]
+    matched = re.match(r"(\d+) of 42 matched", window.locator("#tally").inner_text())
+    assert matched is not None
+    assert 0 < int(matched[1]) < 42
+    window.get_by_role("link", name="All times").click()
+    expect(window.locator("#tally")).to_contain_text("42 of 42 events")
+
+
+def test_a_row_is_sent_again_by_the_keyboard_and_fields_become_columns(box: Running, window: Page) -> None:
+    _create(box, "orders")
+    program("produce", box.kafka, "orders", 2, 0, "user-1")
+    window.goto("/topics/orders/messages")
+    _live(window)
+    window.locator("#m-0-1 a.open").focus()
+    window.keyboard.press("Enter")
+    window.locator("#m-0-1").get_by_role("button", name="Send again").focus()
+    window.keyboard.press("Enter")
+    answer = window.locator("#m-0-1 .sent-answer a")
+    expect(answer).to_have_text("partition 0 · offset 2")
+    expect(window.locator("#m-0-2")).to_be_visible()
+    window.locator("#columns summary").click()
+    window.get_by_role("link", name="Show $.n as a column").click()
+    expect(window.locator("#m-0-2 td.jfield")).to_have_text("1")
+    expect(window.locator("#m-0-0 td.jfield")).to_have_text("0")
+    expect(window.locator("#columns")).to_have_attribute("open", "")
+
+
+def test_the_tail_says_what_went_by_between_two_updates(box: Running, window: Page) -> None:
+    _create(box, "orders")
+    program("produce", box.kafka, "orders", 1, 0, "user-1")
+    window.goto("/topics/orders/messages?limit=1")
+    _live(window)
+    program("produce", box.kafka, "orders", 60, 0, "user-1")
+    expect(window.locator("#m-0-60")).to_be_visible()
+    expect(window.locator("#skipped")).to_contain_text("went by between two updates")

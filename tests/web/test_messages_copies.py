@@ -1,0 +1,155 @@
+"""Events that were ticked: exported so that they come back as they were, and sent again with the same bytes."""
+
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox.event import Event
+from sandbox.event_lines import from_line
+from sandbox.sandbox import Sandbox
+from sandbox.web.messages_copies import read_selection, written
+from tests.clock import START_MS
+from tests.web.hostile import INVALID, VALUES
+
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def letters(box: Sandbox) -> Sandbox:
+    """A topic of dead letters with every value that other tools get wrong, and the topic that they are for."""
+    box.create_topic("dead", partitions=2)
+    box.create_topic("orders", partitions=3)
+    headers = (("trace", b"1"), ("trace", None), ("\udcff", INVALID))
+    for n, value in enumerate(VALUES.values()):
+        key = (b"k%d" % n, None, INVALID)[n % 3]
+        box.append("dead", value, key=key, headers=headers, partition=n % 2, timestamp_ms=START_MS + n)
+    return box
+
+
+def places(count: int) -> list[str]:
+    return [f"{n % 2}/{n // 2}" for n in range(count)]
+
+
+def content(event: Event) -> tuple[object, ...]:
+    return event.key, event.value, event.headers
+
+
+def stored(box: Sandbox, topic: str) -> list[Event]:
+    return box.read(topic, limit=1000)
+
+
+def test_an_export_comes_back_as_it_was(page: FlaskClient, letters: Sandbox) -> None:
+    answer = page.post("/topics/dead/messages/selected", data={"action": "export", "event": places(len(VALUES))})
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    lines = [from_line(line) for line in answer.data.decode().splitlines()]
+    assert len(lines) == len(VALUES)
+    letters.append_many("orders", (line.new_event() for line in lines if line.partition is not None))
+    copies = stored(letters, "orders")
+    assert [(content(one), one.partition, one.timestamp_ms) for one in copies] == [
+        (content(one), one.partition, one.timestamp_ms) for one in stored(letters, "dead")
+    ]
+    whole = page.get("/topics/dead/messages.jsonl?order=oldest").data
+    assert whole == answer.data
+
+
+def test_dead_letters_are_sent_after_a_preview_that_changes_nothing(page: FlaskClient, letters: Sandbox) -> None:
+    form = {"action": "send", "event": places(len(VALUES))}
+    answer = page.post("/topics/dead/messages/selected", data=form)
+    assert answer.status_code == 303
+    address = answer.headers["Location"]
+    assert "Send 8 events once more" in page.get(address).text
+    preview = page.get(address + "&to=orders").text
+    assert "Send 8 events to orders" in preview
+    assert stored(letters, "orders") == []
+    selection = parse_qs(urlsplit(address).query)["events"][0]
+    sent = page.post("/topics/dead/messages/copy", data={"events": selection, "to": "orders"})
+    assert sent.status_code == 303
+    result = page.get(sent.headers["Location"]).text
+    assert "<b>8 events</b> sent to" in result
+    copies = sorted(map(content, stored(letters, "orders")), key=repr)
+    assert copies == sorted(map(content, stored(letters, "dead")), key=repr)
+    for copy in stored(letters, "orders"):
+        assert copy.timestamp_ms > START_MS + 1_000
+        if copy.key is not None:
+            assert copy.partition == letters.partition_for("orders", copy.key)
+            shown = re.search(rf'<span class="chip p{copy.partition}">{copy.partition}</span>', preview)
+            assert shown is not None
+    assert len(stored(letters, "dead")) == len(VALUES)
+
+
+def test_timestamps_are_kept_where_that_is_asked_for(page: FlaskClient, letters: Sandbox) -> None:
+    page.post("/topics/dead/messages/copy", data={"events": "0:0-1", "to": "orders", "time": "kept"})
+    assert [event.timestamp_ms for event in stored(letters, "orders")] == [START_MS, START_MS + 2]
+
+
+def test_an_event_is_sent_again_and_the_answer_is_a_link(page: FlaskClient, letters: Sandbox) -> None:
+    answer = page.post("/topics/dead/messages/copy", data={"event": "1/1", "to": "dead"}, headers=HTMX)
+    place = re.search(r'<a href="/topics/dead/(\d)/(\d+)">partition \1 · offset \2</a>', answer.text)
+    assert place is not None
+    copy, original = letters.event("dead", int(place[1]), int(place[2])), letters.event("dead", 1, 1)
+    assert content(copy) == content(original)
+    assert copy.offset != original.offset
+
+
+def test_all_on_the_page_works_without_scripts(page: FlaskClient, letters: Sandbox) -> None:
+    html = page.get("/topics/dead/messages").text
+    shown = re.findall(r'name="shown" form="selection" value="([^"]*)"', html)[0]
+    answer = page.post("/topics/dead/messages/selected", data={"action": "export", "all": "1", "shown": shown})
+    assert len(answer.data.splitlines()) == len(VALUES)
+
+
+def test_nothing_ticked_says_what_to_do(page: FlaskClient, letters: Sandbox) -> None:
+    answer = page.post("/topics/dead/messages/selected", data={"action": "send"})
+    assert answer.status_code == 400
+    assert "Tick the events in the table first" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("address", "form", "reason"),
+    [
+        ("selected", {"action": "export", "event": ["x"]}, "is no event"),
+        ("selected", {"action": "export", "event": [f"0/{n}" for n in range(501)]}, "At most 500 events"),
+        ("copy", {"events": "0:0-500", "to": "orders"}, "At most 500 events"),
+        ("copy", {"events": "0-5", "to": "orders"}, "does not say which events"),
+        ("copy", {"events": "0:0", "to": "nowhere"}, "nowhere"),
+        ("copy", {"events": "0:999", "to": "orders"}, "nothing was sent"),
+        ("copy", {"to": "orders"}, "nothing was sent"),
+    ],
+)
+def test_what_cannot_be_sent_says_why_and_sends_nothing(
+    page: FlaskClient, letters: Sandbox, address: str, form: dict[str, str | list[str]], reason: str
+) -> None:
+    answer = page.post(f"/topics/dead/messages/{address}", data=form)
+    assert answer.status_code in (400, 404)
+    assert reason in answer.text
+    assert stored(letters, "orders") == []
+
+
+def test_a_copy_that_is_refused_says_how_far_it_came(page: FlaskClient, letters: Sandbox) -> None:
+    letters.alter_topic("orders", {"max.message.bytes": "1000"})
+    answer = page.post("/topics/dead/messages/copy", data={"events": "0:0-3 1:0-3", "to": "orders"})
+    html = page.get(answer.headers["Location"]).text
+    assert "It stopped before the end" in html
+    large = list(VALUES).index("large")
+    assert f"partition {large % 2} offset {large // 2} was refused" in html
+    assert len(stored(letters, "orders")) == large
+
+
+def test_a_target_that_is_not_there_is_refused_before_anything_is_sent(page: FlaskClient, letters: Sandbox) -> None:
+    answer = page.get("/topics/dead/messages/send?events=0:0&to=nowhere")
+    assert answer.status_code == 400
+    assert "There is no topic nowhere" in answer.text
+    assert 'id="send-all"' not in answer.text
+
+
+@given(
+    st.dictionaries(st.integers(0, 20), st.lists(st.integers(0, 99), min_size=1, max_size=9, unique=True), max_size=5)
+)
+def test_a_selection_is_read_as_it_is_written(selection: dict[int, list[int]]) -> None:
+    assert read_selection(written(selection)) == {
+        partition: sorted(offsets) for partition, offsets in selection.items()
+    }
