@@ -1,9 +1,7 @@
 """Produce: one event from a form, its partition shown before it is sent."""
 
-import json
 import re
-import threading
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
 from flask import Blueprint, Response, request
 from werkzeug.datastructures import MultiDict
@@ -11,186 +9,75 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.description import TopicDescription
 from sandbox.errors import BrokerError
-from sandbox.event import Event, Headers
-from sandbox.web import words
-from sandbox.web.json_text import json_error
+from sandbox.event import Event, NewEvent
 from sandbox.web.page import backend, by_htmx, data, fragment, overview, page, see
-from sandbox.web.payload import describe
+from sandbox.web.produce_code import event_program
+from sandbox.web.produce_copy import Copied, address_of, copied
+from sandbox.web.produce_form import FIRST, HEADER_KINDS, KEY_KINDS, VALUE_KINDS, event_of
+from sandbox.web.produce_partition import MODES, PARTITIONERS, Choice, choose
+from sandbox.web.seam import changes_nothing
 
 blueprint = Blueprint("produce", __name__)
 
-PARTITIONERS = (
-    ("murmur2", "murmur2, as the Java clients do"),
-    ("consistent_random", "consistent_random, librdkafka's default"),
-)
-KEY_KINDS = (("text", "text"), ("none", "no key (null)"), ("empty", "empty, 0 bytes"))
-VALUE_KINDS = (("json", "JSON"), ("text", "text"), ("empty", "empty, 0 bytes"), ("null", "null: a tombstone"))
-MODES = (("key", "the key decides"), ("fixed", "this one"), ("round", "round robin"))
-FIRST = {
-    "key_kind": "text",
-    "key": "user-42",
-    "value_kind": "json",
-    "value": '{"amount": 12.5, "item": "ham sandwich"}',
-    "mode": "key",
-    "partition": "0",
-    "partitioner": "murmur2",
-}
-"""What the form holds before anybody wrote in it."""
 KEPT_MAX = 2000
 """Characters of a form that are carried in the address, for a browser without scripts."""
 
 
-@dataclass(slots=True)
-class Turns:
-    """Whose turn it is in each topic, for round robin."""
-
-    _next: dict[str, int] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def peek(self, topic: str, partitions: int) -> int:
-        """The partition that is next."""
-        return self._next.get(topic, 0) % partitions
-
-    def take(self, topic: str, partitions: int) -> int:
-        """The partition that is next, and move on."""
-        with self._lock:
-            turn = self._next.get(topic, 0) % partitions
-            self._next[topic] = turn + 1
-            return turn
-
-
-turns = Turns()
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Where an event will go, and why.
-
-    Attributes:
-        partition: None where it is only known afterwards.
-        steps: what leads there, in order: the key, the partitioner.
-        why: a sentence.
-    """
-
-    partition: int | None
-    partitions: int
-    steps: tuple[str, ...]
-    why: str
-
-
-def _key(form: MultiDict[str, str]) -> bytes | None:
-    kind = form.get("key_kind", "text")
-    if kind == "none":
-        return None
-    return b"" if kind == "empty" else form.get("key", "").encode()
-
-
-def choose(form: MultiDict[str, str], topic: TopicDescription, *, take: bool = False) -> Choice:
-    """Say which partition the form's event goes to: the same answer before sending and when sending.
-
-    Args:
-        form: the Produce form.
-        topic: where to.
-        take: True to use up a turn of round robin.
+def named_topic(topic: str | None) -> TopicDescription | None:
+    """The topic of a Produce page: of its path, of `?topic=`, or else the first; None where there is none at all.
 
     Raises:
-        BrokerError: the form names a partition or a partitioner that does not exist.
+        BrokerError: UNKNOWN_TOPIC_OR_PARTITION where there is no topic of that name.
     """
-    count, mode, key = len(topic.partitions), form.get("mode", "key"), _key(form)
-    if mode == "fixed":
-        text = form.get("partition", "").strip()
-        if not re.fullmatch(r"\d{1,9}", text) or int(text) >= count:
-            raise BrokerError(
-                "UNKNOWN_TOPIC_OR_PARTITION",
-                f"{topic.topic} has partitions 0 to {count - 1}; {text!r} is none of them.",
-            )
-        return Choice(int(text), count, ("fixed",), "you chose it")
-    if mode == "round":
-        turn = (turns.take if take else turns.peek)(topic.topic, count)
-        return Choice(turn, count, ("round robin",), "one partition after the other, whatever the key")
-    partitioner = form.get("partitioner", "murmur2")
-    if partitioner not in dict(PARTITIONERS):
-        raise BrokerError("INVALID_REQUEST", f"There is no partitioner called {partitioner!r}.")
-    partition = backend().partition_for(topic.topic, key, partitioner)
-    shown = "no key" if key is None else "empty key" if key == b"" else json.dumps(_short(key), ensure_ascii=False)
-    if partition is None:
-        if key is not None:
-            return Choice(None, count, (shown, partitioner, "random"), "librdkafka spreads empty keys at random")
-        return Choice(None, count, (shown, "sticky"), "no key: a while in one partition, then another")
-    return Choice(partition, count, (shown, partitioner), "the same key always goes there")
+    name = topic or request.values.get("topic")
+    if name:
+        return backend().topic(name)
+    return next(iter(backend().topics()), None)
 
 
-def _short(key: bytes) -> str:
-    payload = describe(key, 40)
-    return payload.preview
-
-
-def _headers(text: str) -> Headers:
-    """Read headers, one a line: `name: value`; `name:` is an empty value, `name` alone is a null one."""
-    found: list[tuple[str, bytes | None]] = []
-    for line in text.replace("\r\n", "\n").split("\n"):
-        if not line.strip():
-            continue
-        name, colon, value = line.partition(":")
-        found.append((name.strip(), value.strip().encode() if colon else None))
-    return tuple(found)
-
-
-def _value(form: MultiDict[str, str]) -> bytes | None:
-    kind = form.get("value_kind", "json")
-    if kind == "null":
-        return None
-    if kind == "empty":
-        return b""
-    # A form carries every line break as CR LF, whatever was typed: in a text area it is one LF.
-    text = form.get("value", "").replace("\r\n", "\n")
-    if kind == "json":
-        error = json_error(text)
-        if error is not None:
-            hint = "Nothing was typed: choose text, empty or null" if not text.strip() else f"Not JSON: {error}"
-            raise BrokerError("INVALID_RECORD", f"{hint}. Nothing was sent.")
-    return text.encode()
-
-
-def _timestamp(form: MultiDict[str, str]) -> int | None:
-    text = form.get("timestamp", "").strip()
-    if not text:
-        return None
-    try:
-        return words.as_ms(text, overview().as_of_ms)
-    except ValueError as error:
-        raise BrokerError("INVALID_TIMESTAMP", f"{error}. Nothing was sent.") from None
-
-
-def send(form: MultiDict[str, str], topic: TopicDescription) -> tuple[Event, Choice]:
+def send(form: Mapping[str, str], topic: TopicDescription) -> tuple[Event, Choice]:
     """Store the form's event.
 
     Raises:
         BrokerError: the form or the event is refused; nothing was stored.
     """
-    value, timestamp_ms = _value(form), _timestamp(form)
-    headers = _headers(form.get("headers", ""))
+    now_ms = overview().as_of_ms
+    event_of(form, now_ms, None)  # What is refused uses up no turn of round robin.
     choice = choose(form, topic, take=True)
+    new = event_of(form, now_ms, choice.partition)
     event = backend().append(
         topic.topic,
-        value,
-        key=_key(form),
-        headers=headers,
-        timestamp_ms=timestamp_ms,
-        partition=choice.partition,
+        new.value,
+        key=new.key,
+        headers=new.headers,
+        timestamp_ms=new.timestamp_ms,
+        partition=new.partition,
     )
     return event, choice
 
 
+def program(form: Mapping[str, str], topic: str) -> str:
+    """The Python that sends the form's event; the form's first content where what is typed is no event yet."""
+    try:
+        new = event_of(form, overview().as_of_ms, None)
+    except BrokerError:
+        new = event_of(FIRST, overview().as_of_ms, None)
+    if form.get("mode") == "fixed" and re.fullmatch(r"[0-9]{1,9}", form.get("partition", "")):
+        new = NewEvent(new.value, new.key, new.headers, new.timestamp_ms, int(form["partition"]))
+    return event_program(overview().kafka, topic, new, form.get("partitioner", "murmur2"))
+
+
 def _form_page(
     topic: TopicDescription | None,
-    form: MultiDict[str, str],
+    form: Mapping[str, str],
     *,
     status: int = 200,
     error: BrokerError | None = None,
+    copy: Copied | None = None,
+    copy_error: str | None = None,
 ) -> Response:
-    form = MultiDict(FIRST | form.to_dict())
-    names = [found.topic for found in backend().topics()]
+    form = FIRST | dict(form) | (copy.form if copy else {})
+    within = request.path.startswith("/topics/")
     choice: Choice | None = None
     if topic is not None:
         try:
@@ -201,22 +88,26 @@ def _form_page(
         "produce/index",
         status=status,
         topic=topic,
-        names=names,
+        names=[] if within else [found.topic for found in backend().topics()],
         form=form,
         choice=choice,
         error=error,
+        copy=copy,
+        copy_error=copy_error,
         sent=_sent(form, topic),
+        program=program(form, topic.topic) if topic else "",
         partitioners=PARTITIONERS,
         key_kinds=KEY_KINDS,
         value_kinds=VALUE_KINDS,
+        header_kinds=HEADER_KINDS,
         modes=MODES,
-        within=request.path.startswith("/topics/"),
+        within=within,
     )
 
 
-def _sent(form: MultiDict[str, str], topic: TopicDescription | None) -> dict[str, object] | None:
+def _sent(form: Mapping[str, str], topic: TopicDescription | None) -> dict[str, object] | None:
     """What the last form gave, after its redirect."""
-    place = re.fullmatch(r"(\d{1,9})-(\d{1,18})", form.get("sent", ""))
+    place = re.fullmatch(r"([0-9]{1,9})-([0-9]{1,18})", form.get("sent", ""))
     if topic is None or place is None:
         return None
     return {"topic": topic.topic, "partition": int(place[1]), "offset": int(place[2])}
@@ -225,19 +116,27 @@ def _sent(form: MultiDict[str, str], topic: TopicDescription | None) -> dict[str
 @blueprint.get("/produce")
 @blueprint.get("/topics/<topic>/produce")
 def index(topic: str | None = None) -> Response:
-    """The form."""
-    names = [found.topic for found in backend().topics()]
-    name = topic or request.args.get("topic") or (names[0] if names else None)
-    return _form_page(backend().topic(name) if name else None, request.args)
+    """The form; with `?copy=TOPIC/PARTITION/OFFSET` filled from that event, with `&only=key` from its key alone."""
+    wanted = request.args.get("copy", "")
+    copy, why = None, None
+    if wanted:
+        place = address_of(wanted)
+        try:
+            if place is None:
+                raise BrokerError("INVALID_REQUEST", f"{wanted!r} is no address of an event: TOPIC/PARTITION/OFFSET.")
+            copy = copied(backend().event(*place), only_key=request.args.get("only") == "key")
+        except BrokerError as error:
+            why = error.detail
+    form = {name: value for name, value in request.args.items() if name not in ("copy", "only")}
+    return _form_page(named_topic(topic), form, copy=copy, copy_error=why)
 
 
 @blueprint.route("/produce/preview", methods=["GET", "POST"])
+@changes_nothing
 def preview() -> Response:
     """The partition that the form's event would go to. A key may be longer than an address, hence POST too."""
-    form = request.values
     try:
-        topic = backend().topic(form.get("topic", ""))
-        choice = choose(form, topic)
+        choice = choose(request.values, backend().topic(request.values.get("topic", "")))
     except BrokerError as error:
         return fragment("produce/_preview.html", choice=None, error=error.detail)
     return fragment("produce/_preview.html", choice=choice, error=None)
@@ -254,18 +153,19 @@ def preview_json() -> Response:
 @blueprint.post("/topics/<topic>/produce")
 def produce(topic: str | None = None) -> AnyResponse:
     """Send one event; the answer says where it went."""
-    form = request.form
+    form: MultiDict[str, str] = request.form
     name = topic or form.get("topic", "")
     try:
-        found = backend().topic(name)
-        event, choice = send(form, found)
+        event, choice = send(form, backend().topic(name))
     except BrokerError as error:
         if by_htmx():
             # 200, because htmx swaps nothing in for an error status.
             return fragment("produce/_answer.html", event=None, error=error)
         return _form_page(backend().topic(name), form, status=400, error=error)
     if by_htmx():
-        return fragment("produce/_answer.html", event=event, choice=choice, error=None)
+        return fragment(
+            "produce/_answer.html", event=event, choice=choice, error=None, program=program(form, event.topic)
+        )
     kept = {field: value for field, value in form.items() if field not in ("topic", "sent")}
     if sum(map(len, kept.values())) > KEPT_MAX:
         kept = {}

@@ -1,0 +1,43 @@
+"""The event templates that somebody saved under a name, as rows."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from sandbox.storage.database import Database, Reader
+
+
+def load_templates(reader: Reader) -> dict[str, str]:
+    """Every template, as JSON, by name."""
+    return dict(reader.rows("SELECT name, template FROM event_templates ORDER BY name"))
+
+
+def save_template(database: Database, name: str, template: str, now_ms: int) -> None:
+    """Write a template in place of the one that had that name."""
+    database.execute(
+        "INSERT INTO event_templates(name, template, updated_ms) VALUES(?, ?, ?) "
+        "ON CONFLICT(name) DO UPDATE SET template = excluded.template, updated_ms = excluded.updated_ms",
+        (name, template, now_ms),
+    )
+
+
+def delete_template(database: Database, name: str) -> bool:
+    """Remove a template; False where there is none."""
+    return database.execute("DELETE FROM event_templates WHERE name = ?", (name,)).rowcount > 0
+
+
+def read_template(path: Path, name: str) -> str | None:
+    """A template of a file that another process may own, as JSON; None where there is none, or no such file.
+
+    Args:
+        path: the sandbox file. It is only read.
+        name: of the template.
+    """
+    if not path.is_file():
+        return None
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            row = connection.execute("SELECT template FROM event_templates WHERE name = ?", (name,)).fetchone()
+    except sqlite3.Error:
+        return None
+    return row[0] if row else None

@@ -1,0 +1,99 @@
+"""Where an event of the Produce form goes, and why: the same answer before sending and when sending."""
+
+import json
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sandbox.description import TopicDescription
+from sandbox.errors import BrokerError
+from sandbox.web.page import backend
+from sandbox.web.payload import describe
+from sandbox.web.produce_form import key_of
+
+PARTITIONERS = (
+    ("murmur2", "murmur2, as the Java clients do"),
+    ("consistent_random", "consistent_random, librdkafka's default"),
+)
+MODES = (("key", "the key decides"), ("fixed", "this one"), ("round", "round robin"))
+
+
+@dataclass(slots=True)
+class Turns:
+    """Whose turn it is in each topic, for round robin."""
+
+    _next: dict[str, int] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def peek(self, topic: str, partitions: int) -> int:
+        """The partition that is next."""
+        return self._next.get(topic, 0) % partitions
+
+    def take(self, topic: str, partitions: int) -> int:
+        """The partition that is next, and move on."""
+        with self._lock:
+            turn = self._next.get(topic, 0) % partitions
+            self._next[topic] = turn + 1
+            return turn
+
+
+turns = Turns()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Where an event will go, and why.
+
+    Attributes:
+        partition: None where it is only known afterwards.
+        steps: what leads there, in order: the key, the partitioner.
+        why: a sentence.
+    """
+
+    partition: int | None
+    partitions: int
+    steps: tuple[str, ...]
+    why: str
+
+
+def choose(form: Mapping[str, str], topic: TopicDescription, *, take: bool = False) -> Choice:
+    """Say which partition the form's event goes to.
+
+    Args:
+        form: the Produce form.
+        topic: where to.
+        take: True to use up a turn of round robin.
+
+    Raises:
+        BrokerError: the form names a partition or a partitioner that does not exist, or its key is not what it says.
+    """
+    count, mode, key = len(topic.partitions), form.get("mode", "key"), key_of(form)
+    if mode == "fixed":
+        text = form.get("partition", "").strip()
+        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) >= count:
+            raise BrokerError(
+                "UNKNOWN_TOPIC_OR_PARTITION",
+                f"{topic.topic} has partitions 0 to {count - 1}; {text!r} is none of them.",
+            )
+        return Choice(int(text), count, ("fixed",), "you chose it")
+    if mode == "round":
+        turn = (turns.take if take else turns.peek)(topic.topic, count)
+        return Choice(turn, count, ("round robin",), "one partition after the other, whatever the key")
+    partitioner = form.get("partitioner", "murmur2")
+    if partitioner not in dict(PARTITIONERS):
+        raise BrokerError("INVALID_REQUEST", f"There is no partitioner called {partitioner!r}.")
+    partition = backend().partition_for(topic.topic, key, partitioner)
+    shown = _shown(key)
+    if partition is None:
+        if key is not None:
+            return Choice(None, count, (shown, partitioner, "random"), "librdkafka spreads empty keys at random")
+        return Choice(None, count, (shown, "sticky"), "no key: a while in one partition, then another")
+    return Choice(partition, count, (shown, partitioner), "the same key always goes there")
+
+
+def _shown(key: bytes | None) -> str:
+    payload = describe(key, 40)
+    if payload.kind in ("null", "empty"):
+        return "no key" if key is None else "empty key"
+    return payload.preview if payload.kind == "bytes" else json.dumps(payload.preview, ensure_ascii=False)

@@ -1,0 +1,86 @@
+// Produce: what the form shows while it is typed in. Without this file the forms work the same.
+"use strict";
+
+(function () {
+  const byId = (id) => document.getElementById(id);
+  const CHECKED_MAX = 200000;
+
+  // A field that would not be sent is off, and says so.
+  const NOT_SENT = { none: "the key is null", empty: "it is empty, 0 bytes", null: "the value is null" };
+  function bind(kindId, fieldId) {
+    const kind = byId(kindId);
+    const field = byId(fieldId);
+    if (!kind || !field) return;
+    const placeholder = field.placeholder;
+    const fit = () => {
+      const why = NOT_SENT[kind.value];
+      field.disabled = Boolean(why);
+      field.placeholder = why ? `not sent: ${why}` : placeholder;
+      field.title = why ? `Not sent: ${why}. Choose another kind to type here.` : "";
+    };
+    kind.addEventListener("change", fit);
+    fit();
+  }
+  bind("key-kind", "key");
+  bind("value-kind", "value");
+
+  // Whether the value is JSON. Only its validity is looked at: what is sent is the text itself.
+  const state = byId("value-state");
+  const value = byId("value");
+  const valueKind = byId("value-kind");
+  let timer = 0;
+  function check() {
+    const text = value.value;
+    if (valueKind.value !== "json" || !text.trim() || text.length > CHECKED_MAX) {
+      state.hidden = true;
+      return;
+    }
+    let why = "";
+    try {
+      JSON.parse(text);
+    } catch (error) {
+      why = error.message;
+    }
+    state.hidden = false;
+    state.dataset.state = why ? "bad" : "good";
+    const said = why ? `✗ Not JSON: ${why}` : "✓ JSON";
+    if (state.textContent !== said) state.textContent = said;
+  }
+  if (state) {
+    state.setAttribute("role", "status");
+    value.addEventListener("input", () => {
+      clearTimeout(timer);
+      timer = setTimeout(check, 200);
+    });
+    valueKind.addEventListener("change", check);
+    check();
+  }
+
+  // Of the fields of Many, those that the format and the kind of key need.
+  const format = byId("format");
+  const manyKey = byId("many-key-kind");
+  if (format && manyKey) {
+    const fit = () => {
+      for (const part of document.querySelectorAll("[data-only]")) part.hidden = part.dataset.only !== format.value;
+      for (const part of document.querySelectorAll("[data-key]")) part.hidden = part.dataset.key !== manyKey.value;
+    };
+    format.addEventListener("change", fit);
+    manyKey.addEventListener("change", fit);
+    fit();
+  }
+
+  document.addEventListener("keydown", (event) => {
+    const form = event.target.form;
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || !form) return;
+    if (form.id === "many-form" || form.id === "generator-form") {
+      event.preventDefault();
+      form.requestSubmit(byId(form.id === "many-form" ? "send" : "start"));
+    }
+  });
+
+  // A number that the browser would refuse in a part that is folded up could not be shown: open it.
+  document.addEventListener("invalid", (event) => {
+    const folded = event.target.closest("details");
+    if (folded) folded.open = true;
+  }, true);
+})();

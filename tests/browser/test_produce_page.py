@@ -1,0 +1,82 @@
+"""Produce in a real browser: what is typed is checked while it is typed, and generators are seen at work."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.running import Running, program
+
+pytestmark = pytest.mark.browser
+
+
+def _topic(box: Running) -> None:
+    program("produce", box.kafka, "orders", 3, 0, "user-42")
+
+
+def test_the_loop_of_typing_and_sending_keeps_the_focus(box: Running, window: Page) -> None:
+    _topic(box)
+    window.goto("/topics/orders/produce")
+    value = window.locator("#value")
+    value.fill('{"id": 1')
+    expect(window.locator("#value-state")).to_contain_text("Not JSON")
+    value.press("End")
+    value.type("}")
+    expect(window.locator("#value-state")).to_have_text("✓ JSON")
+    for n in range(1, 4):
+        value.press("Control+Enter")
+        expect(window.locator("#answers > li")).to_have_count(n)
+        expect(value).to_be_focused()
+    expect(window.locator("#produce-code")).to_contain_text("value='{\"id\": 1}'", use_inner_text=False)
+    window.locator("#key-kind").select_option("none")
+    expect(window.locator("#key")).to_be_disabled()
+    expect(window.locator("#key")).to_have_attribute("title", re.compile("the key is null"))
+    expect(window.locator("#preview")).to_contain_text("no key → to sticky → to any of")
+    window.locator("#answers a").first.click()
+    expect(window.locator(".value-body")).to_contain_text('"id": 1')
+
+
+def test_many_lines_are_looked_at_mended_and_sent(box: Running, window: Page, tmp_path: Path) -> None:
+    _topic(box)
+    window.goto("/topics/orders/produce/many")
+    window.get_by_label("Format").select_option("jsonl")
+    lines = window.get_by_label("Lines", exact=True)
+    lines.fill('{"key": "user-7", "value": "one"}\n{"value": 2}')
+    window.get_by_role("button", name="Preview").click()
+    expect(window.locator("#many-preview")).to_contain_text("line 2")
+    lines.press("Control+Enter")
+    expect(window.locator("#answers > li")).to_contain_text("Nothing was sent.")
+    lines.fill('{"key": "user-7", "value": "one"}\n{"key": "user-7", "value": null}')
+    lines.press("Control+Enter")
+    expect(window.locator("#answers > li").first).to_contain_text("2 events stored in orders")
+    expect(lines).to_be_focused()
+    file = tmp_path / "events.txt"
+    file.write_bytes(b"from\na\nfile\n")
+    window.get_by_label("Format").select_option("lines")
+    window.get_by_label("or a file").set_input_files(file)
+    window.get_by_role("button", name="Send all").click()
+    expect(window.locator("#answers > li").first).to_contain_text("3 events stored in orders")
+
+
+def test_a_generator_is_seen_at_work_and_stopped(box: Running, window: Page) -> None:
+    _topic(box)
+    window.goto("/topics/orders/produce/generators")
+    window.get_by_role("link", name="sensors").click()
+    window.locator("#value").fill("{{int 1 6}} of {{nme}}")
+    expect(window.locator("#made")).to_contain_text("did you mean name?")
+    window.locator("#value").fill("throw {{int 1 6}}")
+    expect(window.locator("#made pre").first).to_have_text(re.compile(r"throw [1-6]"))
+    expect(window.locator("#made .spread tbody tr").first).to_be_visible()
+    window.get_by_label("Events/s").fill("50")
+    window.get_by_label("Count").fill("")
+    window.get_by_role("button", name="Start").click()
+    row = window.locator("#gen-1")
+    expect(row).to_have_attribute("data-state", "running")
+    seen = int(row.get_attribute("data-sent") or 0)
+    expect(row).not_to_have_attribute("data-sent", str(seen))
+    expect(window.locator("#value")).to_have_value("throw {{int 1 6}}")
+    row.get_by_role("button", name="Stop generator 1").press("Enter")
+    expect(window.locator("#gen-1")).to_have_attribute("data-state", "stopped")
+    window.locator("#gen-1 a.row").click()
+    expect(window.locator("tbody.event td.value").first).to_contain_text("throw")
