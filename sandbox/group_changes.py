@@ -3,14 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sandbox.broker.group_calls import OffsetCommit
-from sandbox.description import GroupDescription
+from sandbox.broker.group_calls import DescribedMember, OffsetCommit
+from sandbox.broker.happenings import in_words
+from sandbox.description import GroupDescription, MemberDescription
 from sandbox.errors import BrokerError
 from sandbox.runtime import Runtime
+from sandbox.wire.group_bytes import subscribed_topics
 
 
-def commit_offsets(runtime: Runtime, group: str, offsets: Sequence[OffsetCommit]) -> None:
+def commit_offsets(runtime: Runtime, group: str, offsets: Sequence[OffsetCommit], reset_to: str | None = None) -> None:
     """Commit offsets for a group that has no members, which it may create.
+
+    Args:
+        reset_to: where a reset goes, as it was asked for; None for a plain commit.
 
     Raises:
         BrokerError: NON_EMPTY_GROUP, UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST for an offset below 0; nothing was
@@ -27,6 +32,10 @@ def commit_offsets(runtime: Runtime, group: str, offsets: Sequence[OffsetCommit]
             raise BrokerError(error, f"Group {group} has members. Stop them first: Kafka refuses this too.")
         if error != "NONE":
             raise BrokerError(error)
+        if reset_to is not None and offsets:
+            topics = {one.topic for one in offsets}
+            words = f"{in_words(len(offsets), 'committed offset')} set to {reset_to}"
+            runtime.broker.turn.note("reset", words, topic=topics.pop() if len(topics) == 1 else None, group=group)
 
     runtime.call(commit)
 
@@ -42,10 +51,40 @@ def delete_group(runtime: Runtime, group: str) -> None:
     runtime.call(delete)
 
 
-def with_heartbeats(runtime: Runtime, group: GroupDescription) -> GroupDescription:
-    """A group with the time at which each member was last heard of, which is not in the file."""
+def delete_offsets(runtime: Runtime, group: str, partitions: Sequence[tuple[str, int]]) -> None:
+    """Delete committed offsets of a group, in topics that none of its members subscribes to.
+
+    Raises:
+        BrokerError: GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP, GROUP_SUBSCRIBED_TO_TOPIC; nothing was deleted in that topic.
+    """
+
+    def delete(now_ms: int) -> None:
+        answer = runtime.coordinator.delete_offsets(group, partitions)
+        errors = [answer.error, *(one.error for one in answer.partitions)]
+        error = next((one for one in errors if one != "NONE"), None)
+        if error is not None:
+            raise BrokerError(error, f"The offsets of {group} cannot be deleted: {BrokerError(error).detail}")
+        for topic in {topic for topic, _ in partitions}:
+            runtime.broker.turn.note("deleted", "its committed offsets in this topic", topic=topic, group=group)
+
+    runtime.call(delete)
+
+
+def with_members(runtime: Runtime, group: GroupDescription) -> GroupDescription:
+    """A group with what is not in its rows: when each member was last heard of, and what the classic ones asked for."""
     if not group.members:
         return group
-    heard = runtime.call(lambda now_ms: runtime.coordinator.last_heartbeats(group.group))
-    members = tuple(replace(member, last_heartbeat_ms=heard.get(member.member_id)) for member in group.members)
-    return replace(group, members=members)
+
+    def ask(now_ms: int) -> tuple[dict[str, int | None], dict[str, DescribedMember]]:
+        described = runtime.coordinator.describe(group.group).members
+        return runtime.coordinator.last_heartbeats(group.group), {one.member_id: one for one in described}
+
+    heard, described = runtime.call(ask, changes=False)
+    members = (_with_call(one, heard.get(one.member_id), described.get(one.member_id)) for one in group.members)
+    return replace(group, members=tuple(members))
+
+
+def _with_call(member: MemberDescription, heard_ms: int | None, known: DescribedMember | None) -> MemberDescription:
+    topics = subscribed_topics(known.metadata) if known and known.metadata else None
+    subscription = member.subscription if topics is None else tuple(sorted(topics))
+    return replace(member, last_heartbeat_ms=heard_ms, subscription=subscription)

@@ -1,12 +1,16 @@
 """Consumer groups from outside: what they have read, their history, and their offsets set anew."""
 
+from dataclasses import replace
+
 from sandbox.broker.group_calls import OffsetCommit
 from sandbox.description import GroupDescription, LagPoint, PartitionLag, Rebalance, ResetLine
 from sandbox.errors import BrokerError
-from sandbox.group_changes import commit_offsets, delete_group, with_heartbeats
+from sandbox.group_changes import commit_offsets, delete_group, delete_offsets, with_members
+from sandbox.group_past import GroupHistory
 from sandbox.resets import plan_reset
 from sandbox.runtime import Runtime
-from sandbox.storage import group_descriptions
+from sandbox.storage.group_descriptions import describe_groups
+from sandbox.storage.group_rebalances import list_rebalances
 
 
 class GroupControl:
@@ -19,19 +23,24 @@ class GroupControl:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._database = runtime.database
+        self.group_history = GroupHistory(runtime)
 
     def groups(self) -> tuple[GroupDescription, ...]:
         """Every group, by id."""
         with self._database.reader() as reader:
-            return group_descriptions.describe_groups(reader, self._runtime.clock())
+            found = describe_groups(reader, self._runtime.clock())
+        return tuple(self._with_coordinator(one) for one in found)
+
+    def _with_coordinator(self, group: GroupDescription) -> GroupDescription:
+        return replace(group, coordinator=self._runtime.broker.cluster.coordinator(group.group))
 
     def group(self, group: str) -> GroupDescription:
         """One group; BrokerError GROUP_ID_NOT_FOUND where there is none."""
         with self._database.reader() as reader:
-            found = group_descriptions.describe_groups(reader, self._runtime.clock(), group)
+            found = describe_groups(reader, self._runtime.clock(), group)
         if not found:
             raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {group}.")
-        return with_heartbeats(self._runtime, found[0])
+        return with_members(self._runtime, self._with_coordinator(found[0]))
 
     def lag(self, group: str) -> tuple[PartitionLag, ...]:
         """How far a group is in each partition."""
@@ -39,13 +48,12 @@ class GroupControl:
 
     def lag_history(self, group: str, *, since_ms: int, points: int = 120) -> list[LagPoint]:
         """How far a group was, at `points` moments from `since_ms` to now, from the rows."""
-        with self._database.reader() as reader:
-            return group_descriptions.lag_history(reader, group, since_ms, self._runtime.clock(), points)
+        return self.group_history.lag(group, since_ms=since_ms, points=points)
 
     def rebalances(self, group: str, limit: int = 50) -> list[Rebalance]:
         """The newest rebalances of a group, newest first."""
         with self._database.reader() as reader:
-            return group_descriptions.list_rebalances(reader, group, limit)
+            return list_rebalances(reader, group, limit)
 
     def commit(self, group: str, topic: str, partition: int, offset: int, metadata: str = "") -> None:
         """Commit an offset for a group without members.
@@ -68,17 +76,31 @@ class GroupControl:
         Args:
             topic: only this one; every topic that the group has committed in where None.
             partition: only this one.
-            to: "earliest", "latest", "offset:N", "time:MS", "shift:+N", "shift:-N" or "group:OTHER". Offsets outside
-                a log are moved to its start or end.
+            to: "earliest", "latest", "offset:N", "time:MS", "shift:+N", "shift:-N", "group:OTHER", or "back": where
+                it was before the last reset. Offsets outside a log are moved to its start or end.
 
         Raises:
             BrokerError: NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND, INVALID_REQUEST.
         """
         plan = self.preview_reset(group, topic=topic, partition=partition, to=to)
         offsets = [OffsetCommit(line.topic, line.partition, line.after, -1, "") for line in plan]
-        commit_offsets(self._runtime, group, offsets)
+        commit_offsets(self._runtime, group, offsets, to)
         return plan
 
     def delete_group(self, group: str) -> None:
         """Delete a group that has no members, and its offsets."""
         delete_group(self._runtime, group)
+
+    def delete_offsets(self, group: str, topic: str) -> int:
+        """Delete the committed offsets of a group in a topic that none of its members subscribes to.
+
+        Returns:
+            In how many partitions there was one.
+
+        Raises:
+            BrokerError: GROUP_ID_NOT_FOUND, GROUP_SUBSCRIBED_TO_TOPIC; nothing was deleted then.
+        """
+        found = self.group(group).partitions
+        partitions = [(one.topic, one.partition) for one in found if one.topic == topic and one.committed is not None]
+        delete_offsets(self._runtime, group, partitions)
+        return len(partitions)

@@ -1,13 +1,18 @@
 """Resetting a group: what would be committed, partition by partition, before anything is."""
 
-from sandbox.description import PartitionLag, ResetLine
+from collections.abc import Mapping
+
+from sandbox.description import GroupDescription, PartitionLag, ResetLine
 from sandbox.errors import BrokerError
 from sandbox.storage.database import Reader
 from sandbox.storage.group_descriptions import describe_groups
+from sandbox.storage.group_history import last_reset
 from sandbox.storage.messages import offsets_for_time
 from sandbox.storage.topic_descriptions import partition_ids
 
-MODES = "earliest, latest, offset:N, time:MS, shift:+N, shift:-N, group:OTHER"
+MODES = "earliest, latest, offset:N, time:MS, shift:+N, shift:-N, group:OTHER, back"
+
+Name = tuple[str, int]
 
 
 def plan_reset(
@@ -16,9 +21,10 @@ def plan_reset(
     """What a reset would do.
 
     Args:
-        topic: only this one, which the group need not have read yet; None for those it has committed in or reads.
+        topic: only this one, which the group need not have read yet; None for those it has committed in or reads, and
+            with "group" those of the other.
         partition: only this one.
-        to: one of `MODES`.
+        to: one of `MODES`; "back" is where it was before the last reset.
 
     Raises:
         BrokerError: GROUP_ID_NOT_FOUND, UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST.
@@ -27,68 +33,116 @@ def plan_reset(
     known = {(one.topic, one.partition): one for one in (found[0].partitions if found else ())}
     if topic is None and not found:
         raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {group}. Name a topic to make one.")
+    target = _Target(reader, now_ms, found[0] if found else None, to)
+    topics = {topic} if topic is not None else {one for one, _ in known} | target.topics
+    places = _places(reader, sorted(topics), partition)
     lines = []
-    for name in [topic] if topic is not None else sorted({one for one, _ in known}):
-        places = partition_ids(reader, name)
-        if places is None or (partition is not None and partition not in places):
-            where = name if partition is None else f"{name}-{partition}"
-            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic or partition {where}.")
-        for number, (_, start, end) in places.items():
-            if partition is None or number == partition:
-                after = _target(reader, now_ms, name, number, (start, end), known.get((name, number)), to)
-                if after is not None:
-                    lines.append(_line(name, number, (start, end), known.get((name, number)), after))
+    for name, bounds in places.items():
+        after = target.offset(name, bounds, known.get(name))
+        if after is not None:
+            lines.append(_line(name, bounds, known.get(name), after))
     return lines
 
 
-def _target(
-    reader: Reader,
-    now_ms: int,
-    topic: str,
-    partition: int,
-    bounds: tuple[int, int],
-    current: PartitionLag | None,
-    to: str,
-) -> int | None:
-    """The offset that a partition would get; None to leave it as it is."""
-    start, end = bounds
-    mode, _, argument = to.partition(":")
-    if mode == "earliest" and not argument:
-        return start
-    if mode == "latest" and not argument:
-        return end
-    if mode == "group" and argument:
-        other = describe_groups(reader, now_ms, argument)
-        if not other:
-            raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {argument}.")
-        offsets = {(one.topic, one.partition): one.committed for one in other[0].partitions}
-        wanted = offsets.get((topic, partition))
+def _places(reader: Reader, topics: list[str], partition: int | None) -> dict[Name, tuple[int, int]]:
+    """(topic, partition) to start and end, of what is to be reset."""
+    places = {}
+    for topic in topics:
+        bounds = partition_ids(reader, topic)
+        if bounds is None or (partition is not None and partition not in bounds):
+            where = topic if partition is None else f"{topic}-{partition}"
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic or partition {where}.")
+        for number, (_, start, end) in bounds.items():
+            if partition is None or number == partition:
+                places[topic, number] = (start, end)
+    return places
+
+
+class _Target:
+    """Where a reset goes. What is the same for all partitions is read once.
+
+    Args:
+        group: the one that is reset, None where it does not exist yet.
+        to: one of `MODES`.
+    """
+
+    def __init__(self, reader: Reader, now_ms: int, group: GroupDescription | None, to: str) -> None:
+        self._reader = reader
+        self._to = to
+        self._mode, _, self._argument = to.partition(":")
+        self._at_time: dict[str, dict[int, int | None]] = {}
+        self._number = 0
+        self._offsets: Mapping[Name, int | None] = {}
+        if self._mode == "group" and self._argument:
+            other = describe_groups(reader, now_ms, self._argument)
+            if not other:
+                raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {self._argument}.")
+            self._offsets = {(one.topic, one.partition): one.committed for one in other[0].partitions}
+        elif to == "back":
+            self._offsets = _before(reader, group)
+        elif to not in ("earliest", "latest"):
+            self._number = self._integer()
+
+    @property
+    def topics(self) -> set[str]:
+        """The topics for which it knows offsets of its own."""
+        return {topic for (topic, _), offset in self._offsets.items() if offset is not None}
+
+    def _integer(self) -> int:
+        refused = BrokerError("INVALID_REQUEST", f"A reset goes to one of: {MODES}; not {self._to!r}.")
+        try:
+            number = int(self._argument)
+        except ValueError:
+            raise refused from None
+        if self._mode not in ("offset", "time", "shift") or (self._mode == "offset" and number < 0):
+            raise refused
+        return number
+
+    def offset(self, name: Name, bounds: tuple[int, int], current: PartitionLag | None) -> int | None:
+        """The offset that a partition would get; None to leave it as it is."""
+        start, end = bounds
+        wanted: int | None
+        if self._to == "earliest":
+            return start
+        if self._to == "latest":
+            return end
+        if self._mode == "time":
+            return self._offset_at_time(name, end)
+        if self._mode == "offset":
+            wanted = self._number
+        elif self._mode == "shift":
+            committed = current.committed if current else None
+            wanted = None if committed is None else committed + self._number
+        else:
+            wanted = self._offsets.get(name)
         return None if wanted is None else min(max(wanted, start), end)
-    try:
-        number = int(argument)
-    except ValueError:
-        raise BrokerError("INVALID_REQUEST", f"A reset goes to one of: {MODES}; not {to!r}.") from None
-    if mode == "time":
-        at = offsets_for_time(reader, topic, number)[partition]
+
+    def _offset_at_time(self, name: Name, end: int) -> int:
+        topic, partition = name
+        if topic not in self._at_time:
+            self._at_time[topic] = offsets_for_time(self._reader, topic, self._number)
+        at = self._at_time[topic][partition]
         return end if at is None else at
-    if mode == "offset" and number >= 0:
-        wanted = number
-    elif mode == "shift":
-        if current is None or current.committed is None:
-            return None
-        wanted = current.committed + number
-    else:
-        raise BrokerError("INVALID_REQUEST", f"A reset goes to one of: {MODES}; not {to!r}.")
-    return min(max(wanted, start), end)
 
 
-def _line(topic: str, partition: int, bounds: tuple[int, int], current: PartitionLag | None, after: int) -> ResetLine:
+def _before(reader: Reader, group: GroupDescription | None) -> Mapping[Name, int | None]:
+    """What was committed before the last reset."""
+    names = [(one.topic, one.partition) for one in (group.partitions if group else ()) if one.committed is not None]
+    found = last_reset(reader, group.group, names, group.generation > 0) if group else None
+    if found is None:
+        raise BrokerError(
+            "INVALID_REQUEST", "There is no reset to go back from: the group has committed since, or was never reset."
+        )
+    return found.before
+
+
+def _line(name: Name, bounds: tuple[int, int], current: PartitionLag | None, after: int) -> ResetLine:
     start, end = bounds
     before = current.committed if current else None
     at = start if before is None else before
     return ResetLine(
-        topic=topic,
-        partition=partition,
+        topic=name[0],
+        partition=name[1],
         before=before,
         after=after,
         start=start,

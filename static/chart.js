@@ -4,43 +4,89 @@
 (function () {
   const place = document.getElementById("lag-chart");
   if (!place) return;
-  const KEPT_MS = 15 * 60 * 1000;
-  const POINTS_MAX = 4000;
+  const inTime = place.dataset.unit === "time";
+  const rangeMs = Number(place.dataset.rangeMs) || Infinity;
+  const POINTS_MAX = 2000;
+  const HEIGHT = 216;
   let chart = null;
   let names = [];
   let columns = [];
+  let marks = [];
+  let story = "";
+  let keepEveryMs = 0;
+  let keptMs = 0;
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const id = (topic, partition) => `${topic}-${partition}`;
+  const live = () => document.getElementById("live");
+  const lagOf = (point) => (inTime ? (point.lag_ms === null ? null : point.lag_ms / 1000) : point.lag);
 
-  function take(points) {
-    const times = [...new Set(points.map((point) => point.at_ms))].sort((a, b) => a - b);
+  function take(answer) {
+    names = answer.partitions;
+    marks = answer.marks;
+    const times = [...new Set(answer.points.map((point) => point.at_ms))].sort((a, b) => a - b);
     const at = new Map(times.map((time, index) => [time, index]));
     const column = new Map(names.map((name) => [id(name.topic, name.partition), times.map(() => null)]));
-    for (const point of points) {
+    for (const point of answer.points) {
       const values = column.get(id(point.topic, point.partition));
-      if (values) values[at.get(point.at_ms)] = point.lag;
+      if (values) values[at.get(point.at_ms)] = lagOf(point);
     }
     columns = [times.map((time) => time / 1000), ...column.values()];
-    const first = times.findIndex((_, index) => columns.slice(1).some((values) => values[index] !== null));
-    if (first > 1) columns.forEach((values) => values.splice(0, first - 1));
+    const length = times.length > 1 ? times[times.length - 1] - times[0] : 0;
+    keepEveryMs = Math.min(rangeMs, Math.max(length, 60000)) / 600;
+    keptMs = times.length ? times[times.length - 1] : 0;
   }
 
-  function clock(seconds) {
-    const text = new Date(seconds * 1000).toISOString();
-    return seconds % 60 ? text.slice(11, 19) : text.slice(11, 16);
+  const two = (number) => String(number).padStart(2, "0");
+  function clock(seconds, spanS) {
+    const at = new Date(seconds * 1000);
+    const day = `${two(at.getUTCMonth() + 1)}-${two(at.getUTCDate())}`;
+    const minutes = `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}`;
+    if (spanS > 4 * 86400) return day;
+    if (seconds % 86400 === 0) return day;
+    return seconds % 60 ? `${minutes}:${two(at.getUTCSeconds())}` : minutes;
+  }
+  function lasted(seconds) {
+    if (seconds >= 86400) return `${+(seconds / 86400).toFixed(1)} d`;
+    if (seconds >= 3600) return `${+(seconds / 3600).toFixed(1)} h`;
+    if (seconds >= 60) return `${+(seconds / 60).toFixed(1)} min`;
+    return `${+seconds.toFixed(1)} s`;
+  }
+
+  function drawMarks(plot) {
+    const { ctx, bbox } = plot;
+    ctx.save();
+    for (const mark of marks) {
+      const x = Math.round(plot.valToPos(mark.at_ms / 1000, "x", true));
+      if (x < bbox.left || x > bbox.left + bbox.width) continue;
+      const rebalance = mark.kind === "rebalance";
+      ctx.strokeStyle = style(rebalance ? "--line-strong" : "--bad");
+      ctx.lineWidth = (rebalance ? 1 : 2) * devicePixelRatio;
+      ctx.setLineDash(rebalance ? [3 * devicePixelRatio, 3 * devicePixelRatio] : []);
+      ctx.beginPath();
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, bbox.top + bbox.height);
+      ctx.stroke();
+    }
+    ctx.restore();
   }
 
   function draw() {
     if (chart) chart.destroy();
     const axis = { stroke: style("--soft"), grid: { stroke: style("--line"), width: 1 }, ticks: { stroke: style("--line") }, font: "11px system-ui" };
+    const tick = (value) => (inTime ? lasted(value) : Number.isInteger(value) ? value.toLocaleString("en") : "");
+    const span = () => columns[0].length > 1 ? columns[0][columns[0].length - 1] - columns[0][0] : 0;
     chart = new uPlot({
       width: place.clientWidth || 600,
-      height: 200,
+      height: HEIGHT,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       legend: { live: false, show: names.length <= 24 },
       cursor: { drag: { x: false, y: false } },
       scales: { y: { range: (_, low, high) => [0, Math.max(high || 0, 5) * 1.08] } },
-      axes: [{ ...axis, space: 80, incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400], values: (_, ticks) => ticks.map(clock) }, { ...axis, size: 62, values: (_, ticks) => ticks.map((tick) => Number.isInteger(tick) ? tick.toLocaleString("en") : "") }],
+      axes: [
+        { ...axis, size: 34, space: 80, incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800, 2592000], values: (_, ticks) => ticks.map((at) => clock(at, span())) },
+        { ...axis, size: 66, incrs: inTime ? [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800] : undefined, values: (_, ticks) => ticks.map(tick) },
+      ],
+      hooks: { draw: [drawMarks] },
       series: [
         { label: "Time" },
         ...names.map((name) => ({
@@ -54,17 +100,21 @@
     }, columns, place);
   }
 
+  // A point for every look would fill a day's chart within minutes: the newest stands until its share of time is over.
   function follow() {
+    if (live().dataset.story !== story) return start();
     const rows = new Map([...document.querySelectorAll("#lag-table tbody tr")].map((row) => [row.id.slice(2), row]));
-    if (rows.size !== names.length) return start();
     const now = Date.now();
+    if (now - keptMs < keepEveryMs && columns[0].length > 1) columns.forEach((column) => column.pop());
+    else keptMs = now;
     columns[0].push(now / 1000);
     names.forEach((name, index) => {
       const row = rows.get(id(name.topic, name.partition));
-      columns[index + 1].push(!row || row.dataset.lag === "" ? null : Number(row.dataset.lag));
+      const text = row ? (inTime ? row.dataset.age : row.dataset.lag) : "";
+      columns[index + 1].push(text === "" ? null : inTime ? Number(text) / 1000 : Number(text));
     });
     let old = 0;
-    while (columns[0].length - old > POINTS_MAX || columns[0][old] * 1000 < now - KEPT_MS) old += 1;
+    while (columns[0].length - old > POINTS_MAX || columns[0][old] * 1000 < now - rangeMs) old += 1;
     if (old) columns.forEach((column) => column.splice(0, old));
     if (chart) chart.setData(columns);
   }
@@ -74,9 +124,8 @@
     if (starting) return;
     starting = true;
     try {
-      const answer = await (await fetch(place.dataset.history)).json();
-      names = answer.partitions;
-      take(answer.points);
+      story = live().dataset.story;
+      take(await (await fetch(place.dataset.history)).json());
       draw();
     } finally {
       starting = false;
@@ -86,6 +135,6 @@
   document.addEventListener("sandbox:live", () => { if (chart) follow(); });
   document.addEventListener("sandbox:theme", () => { if (chart) draw(); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (chart) draw(); });
-  new ResizeObserver(() => { if (chart) chart.setSize({ width: place.clientWidth, height: 200 }); }).observe(place);
+  new ResizeObserver(() => { if (chart) chart.setSize({ width: place.clientWidth, height: HEIGHT }); }).observe(place);
   start();
 })();

@@ -112,3 +112,54 @@ def test_offsets_committed_in_a_deleted_topic_are_gone(box: Sandbox) -> None:
     box.delete_topic("orders")
     box.create_topic("orders", partitions=2)
     assert all(group.partitions == () for group in box.groups())
+
+
+def test_a_reset_is_taken_back_in_one_go(box: Sandbox) -> None:
+    filled(box)
+    box.commit("app", "orders", 0, 5)
+    box.reset("app", to="latest")
+    assert [line.after for line in box.preview_reset("app", to="back")] == [5, 6]
+    box.reset("app", to="back")
+    assert [one.committed for one in box.lag("app")] == [5, 6]
+    box.reset("app", to="back")
+    assert [one.committed for one in box.lag("app")] == [10, 10]
+
+
+def test_a_group_that_was_never_reset_has_nothing_to_go_back_to(box: Sandbox) -> None:
+    filled(box)
+    for call in (box.preview_reset, box.reset):
+        with pytest.raises(BrokerError, match="no reset to go back from"):
+            call("app", to="back")
+
+
+def test_a_copy_of_another_group_takes_its_topics_too(box: Sandbox) -> None:
+    filled(box)
+    box.append("payments", "x", partition=0)
+    box.commit("other", "payments", 0, 1)
+    box.commit("other", "orders", 1, 9)
+    box.reset("app", to="group:other")
+    assert {(one.topic, one.partition): one.committed for one in box.lag("app")} == {
+        ("orders", 0): 4,
+        ("orders", 1): 9,
+        ("payments", 0): 1,
+    }
+
+
+def test_the_offsets_of_one_topic_are_forgotten_and_the_others_stay(box: Sandbox) -> None:
+    filled(box)
+    box.append("payments", "x", partition=0)
+    box.commit("app", "payments", 0, 1)
+    assert box.delete_offsets("app", "orders") == 2
+    assert [(one.topic, one.committed) for one in box.lag("app")] == [("payments", 1)]
+    assert box.delete_offsets("app", "nowhere") == 0
+
+
+def test_offsets_in_a_topic_that_a_member_reads_are_kept(box: Sandbox) -> None:
+    filled(box)
+    protocols = (("range", b"\0\0\0\0\0\1\0\6orders\xff\xff\xff\xff"),)
+    request = JoinGroup("app", "", None, "one", "/127.0.0.1", 6_000, 60_000, "consumer", protocols, None, False, False)
+    box._runtime.call(lambda now_ms: box._runtime.coordinator.join(request, now_ms))
+    with pytest.raises(BrokerError) as refused:
+        box.delete_offsets("app", "orders")
+    assert refused.value.error.name == "GROUP_SUBSCRIBED_TO_TOPIC"
+    assert [one.committed for one in box.lag("app")] == [4, 6]

@@ -32,7 +32,7 @@ class GroupTable:
         store: the rows.
         membership: the rules of the classic protocol.
         consumers: the rules of the consumer protocol.
-        on_change: called with a group id and "group" when its rows were written, or it is gone.
+        on_change: called with a group id and "group" when its rows were written, "deleted" when it is gone.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class GroupTable:
         group.changed = False
         del self.groups[group.group_id]
         self._store.delete(group.group_id)
-        self._on_change(group.group_id, "group")
+        self._on_change(group.group_id, "deleted")
 
     def settle(self, group: AnyGroup) -> None:
         """Write the rows of what changed, give the answers, tell the watchers, and know when time is up."""

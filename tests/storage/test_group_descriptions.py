@@ -69,6 +69,21 @@ def test_a_group_that_commits_less_than_comes_is_growing(box: Sandbox, clock: Cl
     assert box.group("app").drain_ms is None
 
 
+def test_a_group_that_reads_what_comes_within_seconds_is_steady(box: Sandbox, clock: Clock) -> None:
+    for number in range(10):
+        append(box, 10 + number)
+        clock.pass_ms(2 * SECOND)
+        box.commit("app", "orders", 0, box.end_offsets("orders")[0] - 3)
+    assert box.group("app").lag == 3
+    assert word(box) == "steady"
+    append(box, 50)
+    clock.pass_ms(5 * SECOND)
+    box.commit("app", "orders", 0, box.end_offsets("orders")[0] - 40)
+    assert word(box) == "steady"
+    clock.pass_ms(4 * SECOND)
+    assert word(box) == "draining"
+
+
 def test_a_group_with_members_that_commits_nothing_is_stalled(box: Sandbox, clock: Clock) -> None:
     append(box, 10)
     box.commit("app", "orders", 0, 1)

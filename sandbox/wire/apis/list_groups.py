@@ -1,13 +1,17 @@
 """ListGroups, key 16, versions 0 to 5 (KIP-518, KIP-848).
 
+A broker lists only the groups that it coordinates; clients ask every broker, and put the answers together.
+
 Differs from a real broker: nothing known.
+Shown by: `tests/wire/test_group_listing.py`.
 """
 
 from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
-    """List the groups, by state and type where asked."""
+    """List the groups that this broker coordinates, by state and type where asked."""
+    cluster = request.node.broker.cluster
     groups = request.node.coordinator.list(request.body.states_filter, request.body.types_filter)
     return {
         "error_code": 0,
@@ -19,5 +23,6 @@ def handle(request: Request) -> Answer:
                 "group_type": one.type,
             }
             for one in groups
+            if cluster.coordinator(one.group) == request.node.node_id
         ],
     }

@@ -1,0 +1,117 @@
+"""What only the rows tell of groups: their past, and what was there before a reset. `sandbox.group_history`."""
+
+import time
+from collections.abc import Iterable, Sequence
+
+from sandbox.description import GroupDescription, LagPoint
+from sandbox.group_facts import LastReset, Mark, Rates, RebalancePage, Spark
+from sandbox.runtime import Runtime
+from sandbox.storage import group_history
+from sandbox.storage.group_moments import places
+from sandbox.storage.group_rebalances import rebalance_page
+
+RATE_MS = 10_000
+SPARK_STEP_MS = 10_000
+SPARK_POINTS = 30
+SETTLED_MS = 5_000
+"""What happened so long ago is in the file, or never will be: it may be remembered."""
+GROUPS_MAX = 2_000
+
+
+class GroupHistory:
+    """The past of groups.
+
+    Args:
+        runtime: the owner of the file.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._file: tuple[object, ...] = ()
+        self._known: dict[str, dict[int, int | None]] = {}
+
+    def lag(
+        self, group: str, *, since_ms: int, points: int = 120, partitions: Sequence[tuple[str, int]] | None = None
+    ) -> list[LagPoint]:
+        """How far a group was, at `points` moments from `since_ms` to now.
+
+        Args:
+            partitions: (topic, partition) of those wanted; all in which the group has committed where None.
+        """
+        with self._runtime.database.reader() as reader:
+            now_ms = self._runtime.clock()
+            return group_history.lag_history(reader, group, since_ms, now_ms, points, partitions)
+
+    def first_commit_ms(self, group: str) -> int | None:
+        """When a group first committed, None where it never has."""
+        with self._runtime.database.reader() as reader:
+            return group_history.first_commit_ms(reader, group)
+
+    def rates(self, group: GroupDescription) -> dict[tuple[str, int], Rates]:
+        """How fast events come into each partition and are committed past, over the last `RATE_MS`."""
+        with self._runtime.database.reader() as reader:
+            return group_history.rates(reader, group.group, group.partitions, self._runtime.clock(), RATE_MS)
+
+    def marks(self, group: str, points: Sequence[LagPoint], *, since_ms: int) -> list[Mark]:
+        """The newest rebalances and resets since a time, earliest first; `points` is the lag since then."""
+        with self._runtime.database.reader() as reader:
+            return group_history.list_marks(reader, group, points, since_ms)
+
+    def rebalances(self, group: str, *, before: int | None = None, limit: int = 10) -> RebalancePage:
+        """Rebalances, newest first, each beside the one before it; `before` is `RebalancePage.older`."""
+        with self._runtime.database.reader() as reader:
+            return rebalance_page(reader, group, before, limit)
+
+    def last_reset(self, group: GroupDescription) -> LastReset | None:
+        """The reset that a group has not gone on from, None where there is none."""
+        names = [(one.topic, one.partition) for one in group.partitions if one.committed is not None]
+        with self._runtime.database.reader() as reader:
+            return group_history.last_reset(reader, group.group, names, group.generation > 0)
+
+    def sparks(self, groups: Iterable[GroupDescription], *, budget_ms: int = 60) -> dict[str, Spark]:
+        """The lag of the last minutes, of as many of these groups as can be had in a time.
+
+        What was worked out is remembered: it cannot change. So the next call goes on where this one stopped.
+
+        Args:
+            budget_ms: when to stop; those that are left out have no entry.
+        """
+        now_ms = self._runtime.clock()
+        last = (now_ms - SETTLED_MS) // SPARK_STEP_MS * SPARK_STEP_MS
+        grid = [last - step * SPARK_STEP_MS for step in reversed(range(SPARK_POINTS))]
+        self._forget_other_files()
+        deadline = time.monotonic() + budget_ms / 1000
+        found: dict[str, Spark] = {}
+        ends: dict[tuple[int, ...], dict[tuple[str, int], list[int | None]]] = {}
+        with self._runtime.database.reader() as reader:
+            known = None
+            for group in groups:
+                missing = self._missing(group.group, grid)
+                if missing:
+                    if time.monotonic() > deadline:
+                        continue
+                    known = known if known is not None else places(reader)
+                    names = [(one.topic, one.partition) for one in group.partitions]
+                    lags = group_history.lags_at(
+                        reader, group.group, names, known, missing, ends.setdefault(tuple(missing), {})
+                    )
+                    self._known.setdefault(group.group, {}).update(zip(missing, lags, strict=True))
+                kept = self._known[group.group]
+                found[group.group] = Spark(grid[0], now_ms, (*(kept.get(moment) for moment in grid), group.lag))
+        return found
+
+    def _missing(self, group: str, grid: Sequence[int]) -> list[int]:
+        """The moments of the grid that are not known yet; those before it are forgotten."""
+        kept = self._known.get(group)
+        if kept is None:
+            return list(grid)
+        for moment in [moment for moment in tuple(kept) if moment < grid[0]]:
+            kept.pop(moment, None)
+        return [moment for moment in grid if moment not in kept]
+
+    def _forget_other_files(self) -> None:
+        """Remember nothing of another file: one that was restored, or of more groups than can be."""
+        file = (self._runtime.database, self._runtime.broker, self._runtime.coordinator)
+        if file != self._file or len(self._known) > GROUPS_MAX:
+            self._file = file
+            self._known = {}

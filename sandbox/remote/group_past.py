@@ -1,0 +1,101 @@
+"""The past of a cluster's groups, as far as it was seen: `backend.group_history`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+
+from sandbox.description import GroupDescription, LagPoint
+from sandbox.group_facts import LastReset, Mark, Rates, RebalancePage, Spark
+from sandbox.remote.samples import Place, Sample, Samples
+
+RATE_MS = 10_000
+SPARK_MS = 5 * 60_000
+SPARK_POINTS = 30
+
+
+class RemoteGroupPast:
+    """What samples tell of groups: nothing from before the first one, and nothing of who had which partition.
+
+    Args:
+        samples: where it was written down how far they were.
+    """
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+
+    def lag(
+        self, group: str, *, since_ms: int, points: int = 120, partitions: Sequence[Place] | None = None
+    ) -> list[LagPoint]:
+        """How far a group was, of some partitions or all."""
+        return self._samples.history(group, since_ms, points, None if partitions is None else set(partitions))
+
+    def first_commit_ms(self, group: str) -> int | None:
+        """When it was first seen to have committed, None where it never was."""
+        return next((sample.at_ms for sample in self._samples.of(group) if sample.places), None)
+
+    def rates(self, group: GroupDescription) -> Mapping[Place, Rates]:
+        """How fast events come into each of its partitions, and are committed past, over the last `RATE_MS`."""
+        samples = self._samples.of(group.group)
+        if len(samples) < 2:
+            return {}
+        now = samples[-1]
+        then = next(sample for sample in samples if sample.at_ms >= now.at_ms - RATE_MS)
+        return _rates(then, now) if then.at_ms < now.at_ms else {}
+
+    def marks(self, group: str, points: Sequence[LagPoint], *, since_ms: int) -> list[Mark]:
+        """Where committed offsets were seen to go back, since a time."""
+        samples = [sample for sample in self._samples.of(group) if sample.at_ms >= since_ms]
+        found = []
+        for before, after in pairwise(samples):
+            back = sum(
+                committed < before.places[place][0]
+                for place, (committed, _) in after.places.items()
+                if place in before.places
+            )
+            if back:
+                where = "1 partition" if back == 1 else f"{back} partitions"
+                found.append(Mark(after.at_ms, "moved back", f"committed offsets went back in {where}"))
+        return found
+
+    def rebalances(self, group: str, *, before: int | None = None, limit: int = 10) -> RebalancePage:
+        """None: a cluster does not tell."""
+        return RebalancePage((), None)
+
+    def last_reset(self, group: GroupDescription) -> LastReset | None:
+        """None: a cluster does not tell."""
+        return None
+
+    def sparks(self, groups: Iterable[GroupDescription], *, budget_ms: int = 80) -> Mapping[str, Spark]:
+        """The lag of the last minutes, as far as it was seen."""
+        found = {}
+        for group in groups:
+            samples = self._samples.of(group.group)
+            if not samples:
+                continue
+            until_ms = samples[-1].at_ms
+            since_ms = max(until_ms - SPARK_MS, samples[0].at_ms)
+            step_ms = max(1, (until_ms - since_ms) // SPARK_POINTS)
+            lags = tuple(_lag_at(samples, since_ms + step_ms * number) for number in range(SPARK_POINTS))
+            found[group.group] = Spark(since_ms, until_ms, (*lags, group.lag))
+        return found
+
+
+def _rates(then: Sample, now: Sample) -> dict[Place, Rates]:
+    length_s = (now.at_ms - then.at_ms) / 1000
+    return {
+        place: Rates(
+            max(0, end - then.places[place][1]) / length_s, max(0, committed - then.places[place][0]) / length_s
+        )
+        for place, (committed, end) in now.places.items()
+        if place in then.places
+    }
+
+
+def _lag_at(samples: list[Sample], at_ms: int) -> int | None:
+    found = None
+    for sample in samples:
+        if sample.at_ms > at_ms:
+            break
+        found = sample
+    if found is None or not found.places:
+        return None
+    return sum(max(0, end - committed) for committed, end in found.places.values())

@@ -1,0 +1,250 @@
+"""The groups of a cluster: state, members, committed offsets, lag, and where it is going."""
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
+
+from sandbox.description import GroupDescription, MemberDescription, PartitionLag
+from sandbox.errors import BrokerError
+from sandbox.remote.ages import Ages
+from sandbox.remote.connection import Connection
+from sandbox.remote.logs import KEPT_S, Logs
+from sandbox.remote.moment import Moment, Views
+from sandbox.remote.samples import Place, Samples
+
+GROUPS_MAX = 2_000
+"""How many groups are described, by id; of a cluster with more, the rest is left out."""
+UNKNOWN = -1
+STATES = {
+    "PREPARING_REBALANCING": "PreparingRebalance",
+    "COMPLETING_REBALANCING": "CompletingRebalance",
+    "STABLE": "Stable",
+    "DEAD": "Dead",
+    "EMPTY": "Empty",
+    "ASSIGNING": "Assigning",
+    "RECONCILING": "Reconciling",
+}
+"""The client's names of the states, to Kafka's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a cluster tells of one group.
+
+    Attributes:
+        description: librdkafka's, None where it may not be seen.
+        commits: (topic, partition) to offset and metadata.
+    """
+
+    description: Any
+    commits: Mapping[Place, tuple[int, str]]
+
+
+class Groups:
+    """The groups of a cluster, as they stand.
+
+    Args:
+        connection: to the cluster.
+        logs: its topics.
+        views: of the threads that ask.
+        samples: where it is written down how far they are.
+        kept_s: for how long an answer is used again.
+    """
+
+    def __init__(
+        self, connection: Connection, logs: Logs, views: Views, samples: Samples, kept_s: float = KEPT_S
+    ) -> None:
+        self._connection = connection
+        self._logs = logs
+        self._samples = samples
+        self._ages = Ages(connection)
+        self.refused: str | None = None
+        self.ids: Moment[tuple[str, ...]] = Moment(views, self._ids, kept_s)
+        self.told: Moment[dict[str, Told]] = Moment(views, self._told, kept_s)
+        self.described: Moment[tuple[GroupDescription, ...]] = Moment(views, self._describe, kept_s)
+
+    def forget(self) -> None:
+        """Ask for all of it again: something has changed."""
+        for moment in (self.ids, self.told, self.described):
+            moment.forget()
+
+    def _ids(self) -> tuple[str, ...]:
+        try:
+            found = self._listed()
+        except BrokerError as error:
+            if not error.error.name.endswith("_AUTHORIZATION_FAILED"):
+                raise
+            self.refused = error.detail
+            return ()
+        self.refused = None
+        return found
+
+    def _listed(self) -> tuple[str, ...]:
+        listed = self._connection.result(
+            self._connection.ask(
+                lambda timeout_s: self._connection.admin.list_consumer_groups(request_timeout=timeout_s)
+            )
+        )
+        if not listed.valid and listed.errors:
+            first = listed.errors[0]
+            raise self._connection.error_of(first if isinstance(first, KafkaException) else KafkaException(first))
+        return tuple(sorted(one.group_id for one in listed.valid or ()))[:GROUPS_MAX]
+
+    def _told(self) -> dict[str, Told]:
+        return self.ask_for(self.ids.get())
+
+    def ask_for(self, ids: tuple[str, ...]) -> dict[str, Told]:
+        """What the cluster tells of some groups, asked now."""
+        if not ids:
+            return {}
+        admin = self._connection.admin
+        described = self._connection.ask(
+            lambda timeout_s: admin.describe_consumer_groups(list(ids), request_timeout=timeout_s)
+        )
+        # The client asks for the offsets of one group at a time; all are on their way before the first is waited for.
+        asked = {group: self._offsets(group) for group in ids}
+        found: dict[str, Told] = {}
+        for group in ids:
+            try:
+                description = self._connection.result(described[group])
+                offsets = self._connection.result(asked[group])
+            except BrokerError:
+                # A group of another kind (of connectors, of share consumers), or one that may not be seen.
+                continue
+            commits = {
+                (one.topic, one.partition): (one.offset, one.metadata or "")
+                for one in offsets.topic_partitions
+                if one.offset >= 0 and one.error is None
+            }
+            found[group] = Told(description, commits)
+        return found
+
+    def _offsets(self, group: str) -> "Future[Any]":
+        request = [ConsumerGroupTopicPartitions(group)]
+        futures = self._connection.ask(
+            lambda timeout_s: self._connection.admin.list_consumer_group_offsets(request, request_timeout=timeout_s)
+        )
+        return futures[group]
+
+    def one(self, group: str) -> GroupDescription:
+        """One group; BrokerError GROUP_ID_NOT_FOUND where there is none."""
+        found = [one for one in self.described.get() if one.group == group]
+        if not found:
+            raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {group}.")
+        return self.with_ages(found)[0]
+
+    def _describe(self) -> tuple[GroupDescription, ...]:
+        # The commits first, the ends after them: so no group is ahead of a log.
+        told = self.told.get()
+        ends = self._logs.ends.get()
+        now_ms = int(time.time() * 1000)
+        places = {
+            group: {
+                place: (offset, max(offset, ends[place].end))
+                for place, (offset, _) in one.commits.items()
+                if place in ends
+            }
+            for group, one in told.items()
+        }
+        self._samples.note(now_ms, places)
+        return tuple(self._description(group, told[group], places[group], now_ms) for group in sorted(told))
+
+    def _description(
+        self, group: str, told: Told, places: Mapping[Place, tuple[int, int]], now_ms: int
+    ) -> GroupDescription:
+        description = told.description
+        members = tuple(_member(one) for one in description.members)
+        owners = {
+            (topic, partition): member
+            for member in members
+            for topic, partitions in member.assignment.items()
+            for partition in partitions
+        }
+        ends = self._logs.ends.get()
+        known = set(ends)
+        lags = tuple(
+            self._lag(place, told, owners.get(place)) for place in sorted((set(told.commits) | set(owners)) & known)
+        )
+        committed = [one.lag for one in lags if one.lag is not None]
+        state = STATES.get(description.state.name, "Unknown")
+        word, drain_ms = self._samples.trend(group, state, places, now_ms)
+        kind = getattr(description, "type", None)
+        return GroupDescription(
+            group=group,
+            state=state,
+            protocol_type="consumer",
+            protocol=description.partition_assignor or "",
+            generation=UNKNOWN,
+            coordinator=description.coordinator.id if description.coordinator else UNKNOWN,
+            members=members,
+            partitions=lags,
+            topics=tuple(sorted({one.topic for one in lags})),
+            lag=sum(committed) if committed else None,
+            lag_ms=0 if committed and not any(committed) else None,
+            word=word,
+            drain_ms=drain_ms,
+            type="consumer" if kind is not None and kind.name == "CONSUMER" else "classic",
+        )
+
+    def _lag(self, place: Place, told: Told, member: MemberDescription | None) -> PartitionLag:
+        ends = self._logs.ends.get()[place]
+        commit = told.commits.get(place)
+        committed = commit[0] if commit else None
+        lag = None if committed is None else max(0, ends.end - committed)
+        return PartitionLag(
+            topic=place[0],
+            partition=place[1],
+            start=ends.start,
+            committed=committed,
+            end=ends.end if committed is None else max(ends.end, committed),
+            lag=lag,
+            lag_ms=0 if lag == 0 else None,
+            committed_ms=None,
+            metadata=commit[1] if commit else None,
+            member_id=member.member_id if member else None,
+            client_id=member.client_id if member else None,
+        )
+
+    def with_ages(self, groups: list[GroupDescription]) -> tuple[GroupDescription, ...]:
+        """Groups with how old their oldest unread events are, as far as that can be had in a moment."""
+        now_ms = int(time.time() * 1000)
+        wanted = {
+            (lag.topic, lag.partition, max(lag.committed, lag.start)): lag.end
+            for group in groups
+            for lag in group.partitions
+            if lag.lag and lag.committed is not None
+        }
+        stamps = self._ages.timestamps(wanted.items())
+
+        def aged(lag: PartitionLag) -> PartitionLag:
+            at_ms = stamps.get((lag.topic, lag.partition, max(lag.committed or 0, lag.start)))
+            if not lag.lag or at_ms is None:
+                return lag
+            return replace(lag, lag_ms=max(0, now_ms - at_ms))
+
+        found = []
+        for group in groups:
+            partitions = tuple(aged(lag) for lag in group.partitions)
+            known = [lag.lag_ms for lag in partitions if lag.lag_ms is not None]
+            found.append(replace(group, partitions=partitions, lag_ms=max(known, default=None)))
+        return tuple(found)
+
+
+def _member(told: Any) -> MemberDescription:
+    assignment: dict[str, list[int]] = {}
+    for one in told.assignment.topic_partitions if told.assignment else ():
+        assignment.setdefault(one.topic, []).append(one.partition)
+    return MemberDescription(
+        member_id=told.member_id,
+        instance_id=told.group_instance_id or None,
+        client_id=told.client_id,
+        client_host=told.host,
+        subscription=tuple(sorted(assignment)),
+        assignment={topic: tuple(sorted(partitions)) for topic, partitions in sorted(assignment.items())},
+        last_heartbeat_ms=None,
+        session_timeout_ms=UNKNOWN,
+    )
