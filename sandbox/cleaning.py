@@ -19,12 +19,20 @@ class Cleaning:
         self._runtime = runtime
         self._broker = runtime.broker
 
-    def apply_retention(self) -> int:
-        """Apply retention to every topic, and remove what has left its log; how many offsets the logs lost."""
+    def apply_retention(self, topic: str | None = None) -> int:
+        """Apply retention, and remove what has left its log; how many offsets the logs lost.
+
+        Args:
+            topic: only to this one; to every topic where None.
+
+        Raises:
+            BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
+        """
         lost = 0
-        for topic in tuple(self._broker.topics.values()):
-            for partition in tuple(topic.partitions):
-                lost += self._cut(topic.name, partition.partition)
+        wanted = tuple(self._broker.topics.values()) if topic is None else (self._broker.topic(topic),)
+        for one in wanted:
+            for partition in tuple(one.partitions):
+                lost += self._cut(one.name, partition.partition)
         while self._runtime.call(lambda now_ms: self._broker.retention.purge()):
             pass
         return lost

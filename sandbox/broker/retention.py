@@ -11,6 +11,7 @@ is too large loses no more than what is too much. The largest timestamp of a bat
 
 from collections.abc import Mapping
 
+from sandbox.broker.happenings import note_cut
 from sandbox.broker.topic import Partition, Topic
 from sandbox.broker.turn import Turn
 from sandbox.config import BrokerConfig
@@ -95,7 +96,8 @@ class Retention:
             return False
         retention_ms = topic.number("retention.ms", self._config)
         retention_bytes = topic.number("retention.bytes", self._config)
-        until, more = partition.start, False
+        first = partition.start
+        until, more = first, False
         if retention_ms >= 0:
             until, more = retention.expired_until(
                 self._database,
@@ -113,6 +115,8 @@ class Retention:
                     self._database, partition.id, until, partition.high_watermark, excess, BATCHES_MAX
                 )
         self.raise_start(partition, until)
+        if partition.start > first:
+            note_cut(self._turn, partition, "retention", first, partition.start)
         return more
 
     def size_bytes(self, partition: Partition) -> int:
@@ -142,7 +146,10 @@ class Retention:
             BrokerError: POLICY_VIOLATION where the topic is compacted only, OFFSET_OUT_OF_RANGE.
         """
         self.check_delete(partition, offset)
+        first = partition.start
         self.raise_start(partition, partition.high_watermark if offset == HIGH_WATERMARK else offset)
+        if partition.start > first:
+            note_cut(self._turn, partition, "deleted", first, partition.start)
         return partition.start
 
     def check_delete(self, partition: Partition, offset: int) -> None:

@@ -1,4 +1,4 @@
-"""`sandbox topics`: list, create, describe, delete."""
+"""`sandbox topics`: list, create, describe, delete; the commands that take events out are in `topics_cleaning`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,6 +6,7 @@ import click
 
 from sandbox.cli.display import printable, show_json, show_rows
 from sandbox.cli.target import TIMEOUT_S, Target, json_option, target_options
+from sandbox.cli.topics_cleaning import apply_retention, compact, delete_records, empty
 
 if TYPE_CHECKING:
     from sandbox.cli.log_offsets import Place
@@ -13,7 +14,11 @@ if TYPE_CHECKING:
 
 @click.group()
 def topics() -> None:
-    """List, create, describe and delete topics."""
+    """List, create, describe and delete topics, and take events out of them."""
+
+
+for command in (delete_records, empty, compact, apply_retention):
+    topics.add_command(command)
 
 
 @topics.command("list")

@@ -71,6 +71,32 @@ def oversized_until(
     return until, len(rows) == batches_max
 
 
+def cut_until(
+    reader: Reader,
+    partition_id: int,
+    start: int,
+    end: int,
+    before_ms: int | None,
+    retention_bytes: int,
+    batches_max: int,
+) -> tuple[int, bool]:
+    """Where retention would let a log begin; as `expired_until`.
+
+    Args:
+        before_ms: batches whose largest timestamp is before this are too old; None: none is.
+        retention_bytes: how large the log may be; -1 for no limit.
+    """
+    until, more = start, False
+    if before_ms is not None:
+        until, more = expired_until(reader, partition_id, start, end, before_ms, batches_max)
+    if retention_bytes >= 0 and not more:
+        excess_bytes = log_size(reader, partition_id) - _kept_bytes(reader, partition_id, start, until)
+        excess_bytes -= retention_bytes
+        if excess_bytes > 0:
+            until, more = oversized_until(reader, partition_id, until, end, excess_bytes, batches_max)
+    return until, more
+
+
 def _batches(reader: Reader, partition_id: int, start: int, end: int, count: int) -> list[tuple[int, int, int, int]]:
     return [
         (row[0], row[1], row[2], row[3])

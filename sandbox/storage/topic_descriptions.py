@@ -2,24 +2,37 @@
 
 from sandbox.description import PartitionDescription, TopicDescription
 from sandbox.storage.database import Reader
-from sandbox.storage.log import last_batch
-from sandbox.storage.log_transactions import count_markers
-from sandbox.storage.retention import log_size
 
 NODES = (1,)
+
+
+LOGS = """
+SELECT p.topic, p.partition, p.log_start_offset, p.leader_epoch, p.compacted_events,
+  p.log_start_bytes + p.compacted_bytes, b.last_offset, b.max_timestamp, b.appended_ms, b.bytes_before + b.size_bytes,
+  (SELECT count(*) FROM log_transactions x WHERE x.partition_id = p.id AND x.last_offset >= p.log_start_offset)
+FROM topics t JOIN partitions p ON p.topic = t.id
+LEFT JOIN batches b ON b.partition_id = p.id
+  AND b.base_offset = (SELECT max(base_offset) FROM batches WHERE partition_id = p.id)
+WHERE t.deleted_ms IS NULL
+"""
+"""Every partition with its newest batch, in one statement: a question for each of them took six times as long."""
+
+EVENTS = """
+SELECT coalesce(sum(max(0, coalesce(b.last_offset + 1 - p.log_start_offset, 0)) - p.compacted_events
+  - (SELECT count(*) FROM log_transactions x WHERE x.partition_id = p.id AND x.last_offset >= p.log_start_offset)), 0)
+FROM topics t JOIN partitions p ON p.topic = t.id
+LEFT JOIN batches b ON b.partition_id = p.id
+  AND b.base_offset = (SELECT max(base_offset) FROM batches WHERE partition_id = p.id)
+WHERE t.deleted_ms IS NULL
+"""
 
 
 def describe_topics(reader: Reader, name: str | None = None) -> tuple[TopicDescription, ...]:
     """Every topic by name, or the one that is named."""
     where, parameters = ("AND t.name = ?", (name,)) if name is not None else ("", ())
     partitions: dict[int, list[PartitionDescription]] = {}
-    for topic, *columns in reader.query(
-        "SELECT p.topic, p.id, p.partition, p.log_start_offset, p.leader_epoch, p.compacted_events "
-        "FROM partitions p "
-        f"JOIN topics t ON t.id = p.topic WHERE t.deleted_ms IS NULL {where} ORDER BY p.topic, p.partition",
-        parameters,
-    ):
-        partitions.setdefault(topic, []).append(_describe_partition(reader, *columns))
+    for topic, *columns in reader.rows(f"{LOGS} {where} ORDER BY p.topic, p.partition", parameters):
+        partitions.setdefault(topic, []).append(_describe_partition(*columns))
     settings: dict[int, dict[str, str]] = {}
     for topic, setting, value in reader.rows("SELECT topic, name, value FROM topic_settings"):
         settings.setdefault(topic, {})[setting] = value
@@ -55,18 +68,26 @@ def _describe_topic(
 
 
 def _describe_partition(
-    reader: Reader, partition_id: int, partition: int, start: int, leader_epoch: int, compacted: int
+    partition: int,
+    start: int,
+    leader_epoch: int,
+    compacted: int,
+    gone_bytes: int,
+    last_offset: int | None,
+    max_timestamp: int | None,
+    appended_ms: int | None,
+    until_bytes: int | None,
+    markers: int,
 ) -> PartitionDescription:
-    last = last_batch(reader, partition_id)
-    end = max(start, last.last_offset + 1) if last else start
+    end = start if last_offset is None else max(start, last_offset + 1)
     return PartitionDescription(
         partition=partition,
         start=start,
         end=end,
-        events=end - start - compacted - count_markers(reader, partition_id, start),
-        size_bytes=log_size(reader, partition_id) if end > start else 0,
-        last_timestamp_ms=last.max_timestamp if last else None,
-        last_append_ms=last.appended_ms if last else None,
+        events=end - start - compacted - markers,
+        size_bytes=max(0, (until_bytes or 0) - gone_bytes) if end > start else 0,
+        last_timestamp_ms=max_timestamp,
+        last_append_ms=appended_ms,
         leader=NODES[0],
         leader_epoch=leader_epoch,
         replicas=NODES,
@@ -86,11 +107,12 @@ def _readers(reader: Reader) -> dict[str, set[str]]:
     return groups
 
 
-def totals(reader: Reader) -> tuple[int, int]:
-    """How many topics and groups there are."""
-    topics = reader.one("SELECT count(*) FROM topics WHERE deleted_ms IS NULL")
-    groups = reader.one("SELECT count(*) FROM groups")
-    return (topics[0] if topics else 0), (groups[0] if groups else 0)
+def totals(reader: Reader) -> tuple[int, int, int]:
+    """How many topics, groups and events there are."""
+    row = reader.one(
+        f"SELECT (SELECT count(*) FROM topics WHERE deleted_ms IS NULL), (SELECT count(*) FROM groups), ({EVENTS})"
+    )
+    return (row[0], row[1], row[2]) if row else (0, 0, 0)
 
 
 def partition_ids(reader: Reader, topic: str) -> dict[int, tuple[int, int, int]] | None:

@@ -1,6 +1,6 @@
-"""Topics: the list, one topic, and what is done to one."""
+"""Topics: the list, one topic, a new one. What is changed in one is in `topics_settings` and `topics_cleaning`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,19 +9,29 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.description import GroupDescription, PartitionDescription, TopicDescription
 from sandbox.errors import BrokerError
-from sandbox.topic_settings import TOPIC_SETTINGS
+from sandbox.log_description import AppendRate, KeySample
 from sandbox.web import words
-from sandbox.web.page import Interest, backend, csv_file, data, overview, page, see, split_format
-from sandbox.web.shapes import one_topic_json, topic_json
+from sandbox.web.page import Interest, backend, csv_file, data, is_live, overview, page, see, split_format
+from sandbox.web.shapes import key_sample_json, one_topic_json, rate_json, topic_json
+from sandbox.web.topic_words import TOPIC_FORM_SETTINGS, parse_setting, setting_rows
 
 blueprint = Blueprint("topics", __name__)
 
 ROWS = 100
+PARTITION_ROWS = 200
+TICKS_MAX = 24
+"""How many groups' commits are drawn in one bar."""
+NEW_TOPIC_PARTITIONS = "3"
+HOT_KEY = 0.3
+"""The share of a sample from which on one key is called hot."""
+HOT_PARTITION = 2.0
+"""How many times its even share a partition holds when it is called hot."""
 SORTS: dict[str, Callable[[TopicDescription], Any]] = {
     "name": lambda topic: topic.topic,
-    "events": lambda topic: -topic.events,
-    "size": lambda topic: -topic.size_bytes,
-    "last": lambda topic: -(topic.last_append_ms or 0),
+    "partitions": lambda topic: (-len(topic.partitions), topic.topic),
+    "events": lambda topic: (-topic.events, topic.topic),
+    "size": lambda topic: (-topic.size_bytes, topic.topic),
+    "last": lambda topic: (-(topic.last_append_ms or 0), topic.topic),
 }
 
 
@@ -31,7 +41,9 @@ class Bar:
 
     Attributes:
         left, width: of the whole bar's 100.
-        ticks: (place, group, committed offset).
+        ticks: (place, group, committed offset), the farthest behind first.
+        share: of the topic's events, in per cent.
+        out: replicas that are not in sync.
     """
 
     partition: PartitionDescription
@@ -39,6 +51,22 @@ class Bar:
     width: float
     ticks: tuple[tuple[float, str, int], ...]
     share: float
+    out: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Spark:
+    """How fast a topic grows, drawn and in words.
+
+    Attributes:
+        now: "12.3/s" or "idle".
+        bars: (place, height) of each step that has events, in a box of 100 by 20.
+        text: what the drawing shows.
+    """
+
+    now: str
+    bars: tuple[tuple[int, float], ...]
+    text: str
 
 
 @blueprint.get("/")
@@ -51,10 +79,13 @@ def index() -> Response:
     sort = request.args.get("sort", "name")
     listed.sort(key=SORTS.get(sort, SORTS["name"]))
     first = max(0, min(request.args.get("page", 1, type=int) - 1, (len(listed) - 1) // ROWS)) * ROWS
+    shown = listed[first : first + ROWS]
+    groups = backend().groups() if any(topic.groups for topic in shown) else ()
     return page(
         "topics/index",
         Interest(None, None, 2),
-        topics=listed[first : first + ROWS],
+        topics=shown,
+        sparks=sparks([topic.topic for topic in shown]),
         found=len(listed),
         total=len(found),
         events=sum(topic.events for topic in found),
@@ -62,8 +93,45 @@ def index() -> Response:
         rows=ROWS,
         wanted=wanted,
         sort=sort if sort in SORTS else "name",
-        groups={group.group: group for group in backend().groups()},
+        groups={group.group: group for group in groups},
+        lags=_lags(groups),
+        said=request.args.get("said"),
+        no_undo=request.args.get("no_undo"),
     )
+
+
+def sparks(topics: Collection[str]) -> dict[str, Spark]:
+    """How fast topics grow; empty where the backend cannot tell."""
+    if "logs.rates" in backend().lacks:
+        return {}
+    return {topic: _spark(rate) for topic, rate in backend().logs.rates(topics).items()}
+
+
+def _spark(rate: AppendRate) -> Spark:
+    most = max(rate.counts, default=0)
+    step_s = rate.step_ms / 1000
+    width = 100 / max(1, len(rate.counts))
+    bars = tuple(
+        (round(at * width), round(max(1.5, 20 * count / most), 1)) for at, count in enumerate(rate.counts) if count
+    )
+    if not most:
+        return Spark("idle", (), "nothing was written in the last minute")
+    now = f"{rate.per_s:,.0f}/s" if rate.per_s >= 10 else f"{rate.per_s:.1f}/s" if rate.per_s >= 0.05 else "idle"
+    total = words.plural(sum(rate.counts), "event")
+    return Spark(now, bars, f"{total} in the last minute, at most {most / step_s:,.1f} a second")
+
+
+def _lags(groups: Collection[GroupDescription]) -> dict[tuple[str, str], int | None]:
+    """The lag of each group in each topic, None where it has committed nothing in it."""
+    found: dict[tuple[str, str], int | None] = {}
+    for group in groups:
+        for one in group.partitions:
+            place = (group.group, one.topic)
+            if one.lag is not None:
+                found[place] = (found.get(place) or 0) + one.lag
+            else:
+                found.setdefault(place, None)
+    return found
 
 
 @blueprint.get("/topics.json")
@@ -86,29 +154,53 @@ def index_csv() -> Response:
 @blueprint.get("/topics/new")
 def new() -> Response:
     """The form of a new topic."""
-    return page("topics/new", form=request.args, error=None)
+    return _new_topic_page(request.args, None)
+
+
+def _new_topic_page(form: Mapping[str, str], error: BrokerError | None, status: int = 200) -> Response:
+    return page(
+        "topics/new",
+        status=status,
+        form=form,
+        error=error,
+        brokers=len(backend().cluster.brokers()),
+        partitions=form.get("partitions") or NEW_TOPIC_PARTITIONS,
+    )
 
 
 @blueprint.post("/topics")
 def create() -> AnyResponse:
     """Create a topic."""
     name = request.form.get("topic", "").strip()
-    settings = {
-        setting: value.strip()
-        for setting in ("cleanup.policy", "retention.ms")
-        if (value := request.form.get(setting, "")).strip()
-    }
     try:
-        partitions = _whole_number("partitions", request.form.get("partitions", "") or "1")
+        settings = _form_settings()
+        partitions = whole_number("partitions", request.form.get("partitions", "") or "1")
+        replicas = request.form.get("replication_factor", "").strip()
+        factor = whole_number("The replication factor", replicas) if replicas else None
         if not name:
             raise BrokerError("INVALID_TOPIC_EXCEPTION", "A topic needs a name: letters, digits, '.', '_' and '-'.")
-        backend().create_topic(name, partitions=partitions, settings=settings)
+        backend().create_topic(name, partitions=partitions, settings=settings, replication_factor=factor)
     except BrokerError as error:
-        return page("topics/new", status=400, form=request.form, error=error)
+        return _new_topic_page(request.form, error, 400)
     return see(f"/topics/{name}")
 
 
-def _whole_number(name: str, text: str) -> int:
+def _form_settings() -> dict[str, str]:
+    settings = {
+        setting: value.strip() for setting in TOPIC_FORM_SETTINGS if (value := request.form.get(setting, "")).strip()
+    }
+    for line in request.form.get("settings", "").splitlines():
+        name, equals, value = (part.strip() for part in line.partition("="))
+        if not line.strip():
+            continue
+        if not equals or not name or not value:
+            raise BrokerError("INVALID_CONFIG", f"{line.strip()!r} is not name=value: one setting a line.")
+        settings[name] = value
+    return {name: parse_setting(name, value) for name, value in settings.items()}
+
+
+def whole_number(name: str, text: str) -> int:
+    """A number that somebody typed; BrokerError INVALID_REQUEST, which names it, where it is none."""
     try:
         return int(text)
     except ValueError:
@@ -121,68 +213,90 @@ def one(topic: str) -> Response:
     if topic.endswith((".json", ".csv")):
         topic, ending = split_format(topic, [found.topic for found in backend().topics()])
         if ending == "json":
-            return data(one_topic_json(backend().topic(topic), overview().as_of_ms))
+            return data(one_topic_json(backend().topic(topic), overview().as_of_ms) | _more_json(topic))
     found = backend().topic(topic)
-    groups = [group for group in backend().groups() if topic in group.topics]
+    groups = [group for group in backend().groups() if topic in group.topics] if found.groups else []
+    first = max(0, min(request.args.get("page", 1, type=int) - 1, (len(found.partitions) - 1) // PARTITION_ROWS))
+    live = is_live()
+    logs = backend().logs
     return page(
         "topics/one",
-        Interest(frozenset((topic,)), frozenset(group.group for group in groups), 5),
+        Interest(frozenset((topic,)), frozenset(group.group for group in groups), 3),
         topic=found,
-        bars=_bars(found, groups),
+        bars=_bars(found, groups, first * PARTITION_ROWS),
+        first=first * PARTITION_ROWS,
+        rows=PARTITION_ROWS,
+        hot=_hot_partition(found),
+        spark=sparks([topic]).get(topic),
         groups=groups,
-        settings=TOPIC_SETTINGS,
+        brokers=len({broker for one in found.partitions for broker in one.replicas}),
+        keys=None if live or "logs.keys" in backend().lacks or not found.events else _keys(logs.sample_keys(topic)),
+        settings=() if live else setting_rows(found.settings, logs.default_settings()),
+        sampled_ms=overview().as_of_ms,
         error=request.args.get("error"),
         said=request.args.get("said"),
+        no_undo=request.args.get("no_undo"),
     )
 
 
-def _bars(topic: TopicDescription, groups: list[GroupDescription]) -> list[Bar]:
+def _more_json(topic: str) -> dict[str, Any]:
+    """What the page of a topic shows beside its partitions."""
+    more: dict[str, Any] = {}
+    if "logs.rates" not in backend().lacks:
+        more["rate"] = rate_json(backend().logs.rates([topic])[topic])
+    if "logs.keys" not in backend().lacks:
+        more["keys"] = key_sample_json(backend().logs.sample_keys(topic))
+    return more
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """A sample of keys, with what is striking in it.
+
+    Attributes:
+        hot: the key that a large share of the events has, None where there is none.
+        spread: True where a key lies in more than one partition.
+    """
+
+    sample: KeySample
+    hot: bytes | None
+    hot_share: float
+    spread: bool
+
+
+def _keys(sample: KeySample) -> Keys:
+    first = next((one for one in sample.top if one.key is not None), None)
+    share = first.events / sample.events if first is not None and sample.events else 0.0
+    hot = first.key if first is not None and share >= HOT_KEY and sample.keys > 1 else None
+    return Keys(sample, hot, 100 * share, any(one.key is not None and len(one.partitions) > 1 for one in sample.top))
+
+
+def _hot_partition(topic: TopicDescription) -> tuple[int, float] | None:
+    """The partition that holds far more than its even share, and what it holds in per cent."""
+    if len(topic.partitions) < 2 or topic.events < 100:
+        return None
+    most = max(topic.partitions, key=lambda one: one.events)
+    share = most.events / topic.events
+    even = 1 / len(topic.partitions)
+    limit = min(HOT_PARTITION * even, (1 + even) / 2)
+    return (most.partition, 100 * share) if share >= limit else None
+
+
+def _bars(topic: TopicDescription, groups: list[GroupDescription], first: int) -> list[Bar]:
     most = max((partition.end for partition in topic.partitions), default=0) or 1
+    commits: dict[int, list[tuple[int, str]]] = {}
+    for group in groups:
+        for lag in group.partitions:
+            if lag.topic == topic.topic and lag.committed is not None:
+                commits.setdefault(lag.partition, []).append((lag.committed, group.group))
     bars = []
-    for partition in topic.partitions:
+    for partition in topic.partitions[first : first + PARTITION_ROWS]:
         ticks = tuple(
-            (100 * lag.committed / most, group.group, lag.committed)
-            for group in groups
-            for lag in group.partitions
-            if (lag.topic, lag.partition) == (topic.topic, partition.partition) and lag.committed is not None
+            (100 * committed / most, group, committed)
+            for committed, group in sorted(commits.get(partition.partition, ()))[:TICKS_MAX]
         )
         left = 100 * partition.start / most
         share = 100 * partition.events / topic.events if topic.events else 0.0
-        bars.append(Bar(partition, left, 100 * partition.end / most - left, ticks, share))
+        out = tuple(broker for broker in partition.replicas if broker not in partition.isr)
+        bars.append(Bar(partition, left, 100 * partition.end / most - left, ticks, share, out))
     return bars
-
-
-@blueprint.post("/topics/<topic>/settings")
-def alter(topic: str) -> AnyResponse:
-    """Change one setting; an empty value takes it back to its default."""
-    name = request.form.get("name", "")
-    value = request.form.get("value", "").strip()
-    try:
-        backend().alter_topic(topic, {name: value or None})
-    except BrokerError as error:
-        return see(f"/topics/{topic}", error=error.detail)
-    return see(f"/topics/{topic}", said=f"{name} is {value}" if value else f"{name} has its default again")
-
-
-@blueprint.post("/topics/<topic>/partitions")
-def add_partitions(topic: str) -> AnyResponse:
-    """Add partitions."""
-    try:
-        count = _whole_number("The number of partitions", request.form.get("count", ""))
-        backend().create_partitions(topic, count)
-    except BrokerError as error:
-        return see(f"/topics/{topic}", error=error.detail)
-    return see(f"/topics/{topic}", said=f"the topic has {words.plural(count, 'partition')} now")
-
-
-@blueprint.get("/topics/<topic>/delete")
-def ask_delete(topic: str) -> Response:
-    """What would be lost."""
-    return page("topics/delete", topic=backend().topic(topic))
-
-
-@blueprint.post("/topics/<topic>/delete")
-def delete(topic: str) -> AnyResponse:
-    """Delete it."""
-    backend().delete_topic(topic)
-    return see("/")

@@ -5,6 +5,7 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
+from sandbox.event import NewEvent
 from sandbox.sandbox import Sandbox
 
 
@@ -91,7 +92,8 @@ def test_a_thousand_topics_come_a_hundred_at_a_time(page: FlaskClient, box: Sand
 def test_search_finds_topics_and_groups(page: FlaskClient, box: Sandbox) -> None:
     box.create_topic("orders", partitions=1)
     box.commit("order-service", "orders", 0, 0)
-    assert page.get("/search.json?q=ORDER").get_json() == {"topics": ["orders"], "groups": ["order-service"]}
+    found = page.get("/search.json?q=ORDER").get_json()
+    assert (found["topics"], found["groups"]) == (["orders"], ["order-service"])
     part = page.get("/search?q=order", headers={"HX-Request": "true"}).text
     assert 'href="/groups/order-service"' in part
     assert "<html" not in part
@@ -130,3 +132,98 @@ def test_a_demo_is_removed_with_one_click(page: FlaskClient, box: Sandbox) -> No
     for what in ("off", "on", "remove"):
         assert page.post(f"/demo/{what}").status_code == 303
     assert calls == ["off", "on", "remove"]
+
+
+def test_the_list_says_who_reads_a_topic_and_how_far_behind_they_are_in_it(page: FlaskClient, box: Sandbox) -> None:
+    for topic in ("orders", "clicks"):
+        box.create_topic(topic, partitions=1)
+        for _ in range(5):
+            box.append(topic, "x")
+    box.commit("billing", "orders", 0, 3)
+    box.commit("billing", "clicks", 0, 5)
+    html = page.get("/").text
+    rows = dict(re.findall(r'<tr id="t-(\w+)"(.*?)</tr>', html, re.DOTALL))
+    assert re.search(r'class="badge">2<span class="visually-hidden"> events behind', rows["orders"])
+    assert re.search(r'class="badge">0<span', rows["clicks"])
+    assert "5 events in the last minute" in rows["orders"]
+    assert '<svg class="spark"' in rows["orders"]
+
+
+def test_the_list_is_sorted_by_a_link_and_says_so(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("aaa", partitions=1)
+    box.create_topic("bbb", partitions=2)
+    box.append("bbb", "x")
+    for sort in ("events", "partitions", "last"):
+        html = page.get(f"/topics?sort={sort}").text
+        assert html.index('id="t-bbb"') < html.index('id="t-aaa"')
+        assert html.count("aria-sort") == 1
+    html = page.get("/topics?sort=nonsense").text
+    assert html.index('id="t-aaa"') < html.index('id="t-bbb"')
+    assert 'aria-sort="ascending"' in html
+
+
+def test_a_topic_is_created_with_settings_in_words(page: FlaskClient, box: Sandbox) -> None:
+    form = {
+        "topic": "orders",
+        "partitions": "2",
+        "replication_factor": "1",
+        "retention.ms": "3600000",
+        "settings": "retention.bytes = 10 MB\n\nmin.compaction.lag.ms=12h\n",
+    }
+    assert page.post("/topics", data=form).status_code == 303
+    assert box.topic("orders").settings == {
+        "retention.ms": "3600000",
+        "retention.bytes": "10485760",
+        "min.compaction.lag.ms": "43200000",
+    }
+    bad = page.post("/topics", data=form | {"topic": "t", "replication_factor": "2"})
+    assert (bad.status_code, "INVALID_REPLICATION_FACTOR" in bad.text) == (400, True)
+    assert "retention.bytes = 10 MB" in bad.text
+    assert page.post("/topics", data=form | {"topic": "t", "settings": "nonsense"}).status_code == 400
+    assert len(box.topics()) == 1
+
+
+def test_a_topic_shows_its_frequent_keys_and_warns_of_hot_ones(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("orders", partitions=4)
+    box.append_many("orders", [NewEvent(b"x", b"<b>hot</b>" if n % 4 else f"k{n}".encode()) for n in range(200)])
+    html = page.get("/topics/orders").text
+    assert "Hot key" in html
+    assert "Hot partition" in html
+    assert "&lt;b&gt;hot&lt;/b&gt;" in html
+    assert "<b>hot</b>" not in html
+    assert "all 200 events" in html
+    found = page.get("/topics/orders.json").get_json()
+    place = box.partition_for("orders", b"<b>hot</b>")
+    assert found["keys"]["top"][0] == {"key": "<b>hot</b>", "events": 150, "partitions": [place]}
+    assert sum(found["rate"]["events"]) == 200
+
+
+def test_a_partition_shows_where_each_group_has_committed(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("orders", partitions=1)
+    for _ in range(4):
+        box.append("orders", "x")
+    for number in range(5):
+        box.commit(f"group-{number}", "orders", 0, number % 4)
+    row = re.search(r'<tr id="p-0".*?</tr>', page.get("/topics/orders").text, re.DOTALL)
+    assert row is not None
+    assert row[0].count('class="tick"') == 5
+    assert "<bdi>group-0</bdi> 0" in row[0]
+    assert "and 2 more" in row[0]
+
+
+def test_a_topic_of_many_partitions_shows_some_at_a_time(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("wide", partitions=450)
+    assert page.get("/topics/wide").text.count('<tr id="p-') == 200
+    assert page.get("/topics/wide?page=3").text.count('<tr id="p-') == 50
+    assert len(page.get("/topics/wide.json").get_json()["partitions"]) == 450
+
+
+def test_an_empty_topic_teaches_how_a_key_picks_a_partition(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("orders", partitions=3)
+    html = page.get("/topics/orders").text
+    assert "nothing has been written to it" in html
+    assert "murmur2 in the Java clients" in html
+    assert "murmur2 in the Java clients" in page.get("/topics/new").text
+    box.append("orders", "x")
+    box.logs.delete_records("orders", {0: -1, 1: -1, 2: -1})
+    assert "is gone again" in page.get("/topics/orders").text

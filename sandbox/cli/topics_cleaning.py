@@ -1,0 +1,263 @@
+"""What takes events out of a topic: `delete-records`, `empty`, `compact`, `apply-retention` of `sandbox topics`.
+
+Records are deleted over Kafka's own protocol, so on any cluster. Kafka has no request to compact or to apply retention:
+those two are asked of the process that owns the file, through its page, or done here where nobody owns it.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from sandbox.cli.display import show_json, show_rows
+from sandbox.cli.status import Failed, Status
+from sandbox.cli.target import DEFAULT_FILE, TIMEOUT_S, Target, json_option, target_options
+
+if TYPE_CHECKING:
+    from sandbox.cli.page_address import PageAddress
+    from sandbox.cli.log_offsets import Place
+    from sandbox.sandbox import Sandbox
+
+COMPACT, RETENTION = "compact", "retention"
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+
+
+@click.command(
+    "delete-records",
+    epilog="""\b
+Examples:
+  sandbox topics delete-records orders --before 1000 --partition 0
+  sandbox topics delete-records orders --before 7d
+  sandbox topics delete-records orders --all""",
+)
+@click.argument("topic")
+@click.option("--before", metavar="OFFSET|TIME", help="Everything before this offset, or time (ISO, or 2h, 7d ago).")
+@click.option("--all", "every", is_flag=True, help="Everything.")
+@click.option("--partition", "-p", "partitions", type=int, multiple=True, help="Only this one; any number of them.")
+@yes_option
+@json_option
+@target_options
+def delete_records(
+    topic: str, before: str | None, every: bool, partitions: tuple[int, ...], yes: bool, as_json: bool, target: Target
+) -> None:
+    """Delete the oldest events of TOPIC, up to an offset or a time. Shows first what would go."""
+    if (before is None) != every:
+        raise click.UsageError("say either --before OFFSET|TIME or --all")
+    _delete(topic, before, partitions, yes, as_json, target)
+
+
+@click.command(
+    epilog="""\b
+Example:
+  sandbox topics empty orders --yes"""
+)
+@click.argument("topic")
+@yes_option
+@json_option
+@target_options
+def empty(topic: str, yes: bool, as_json: bool, target: Target) -> None:
+    """Delete every event of TOPIC. The topic stays, and its offsets go on from where they are."""
+    _delete(topic, None, (), yes, as_json, target)
+
+
+def _delete(
+    topic: str, before: str | None, partitions: tuple[int, ...], yes: bool, as_json: bool, target: Target
+) -> None:
+    from sandbox.cli.log_offsets import places_of
+
+    target.require()
+    if as_json and not yes:
+        raise click.UsageError("--json does not ask: add --yes")
+    admin = target.admin()
+    places = [place for place in places_of(admin, topic) if not partitions or place[1] in partitions]
+    unknown = sorted(set(partitions) - {partition for _, partition in places})
+    if unknown:
+        raise Failed(f"UNKNOWN_TOPIC_OR_PARTITION: {topic} has no partition {unknown[0]}.")
+    plan = _plan(admin, places, before)
+    rows = [row for row in plan if row["events"]]
+    events = sum(row["events"] for row in rows)
+    if not rows:
+        if not as_json:
+            click.echo(f"There is nothing to delete in {topic}.", err=True)
+        return
+    if not yes:
+        show_rows(("partition", "start", "after", "end", "events"), rows, as_json=False, empty="")
+        click.confirm(f"Delete {_events(events)} of {topic}?", abort=True)
+    _delete_below(admin, {(topic, row["partition"]): row["after"] for row in rows})
+    if as_json:
+        show_rows((), [{"topic": topic, **row} for row in rows], as_json=True, empty="")
+    else:
+        click.echo(f"Deleted {_events(events)} of {topic}.")
+
+
+def _plan(admin: Any, places: "list[Place]", before: str | None) -> list[dict[str, Any]]:
+    """Where each log would begin, None for its end; a place outside a log is its nearer end."""
+    from sandbox.cli.log_offsets import offsets_at_time, ranges
+    from sandbox.cli.position import LATEST, TIME, Position, parse_start
+
+    position = Position(LATEST) if before is None else parse_start(before)
+    at_time = offsets_at_time(admin, places, position.number) if position.kind == TIME else {}
+    rows = []
+    for place, (start, end) in ranges(admin, places).items():
+        after = position.offset(start, end, at_time.get(place), None)
+        rows.append({"partition": place[1], "start": start, "after": after, "end": end, "events": after - start})
+    return rows
+
+
+def _delete_below(admin: Any, offsets: "Mapping[Place, int]") -> None:
+    from confluent_kafka import TopicPartition
+
+    wanted = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+    for deleted in admin.delete_records(wanted, request_timeout=TIMEOUT_S).values():
+        deleted.result()
+
+
+def _events(count: int) -> str:
+    return f"{count} event{'s' if count != 1 else ''}"
+
+
+class _Cleaner(Protocol):
+    """Whoever can compact and apply retention."""
+
+    def names(self) -> list[str]:
+        """Every topic."""
+
+    def preview(self, topic: str, do: str) -> Mapping[str, Any]:
+        """What it would do: `events` that would go."""
+
+    def clean(self, topic: str, do: str) -> int:
+        """Do it; how many events went."""
+
+
+class _Page:
+    """The process that owns the file, through its page."""
+
+    def __init__(self, page: "PageAddress") -> None:
+        self._page = page
+
+    def names(self) -> list[str]:
+        return [topic["name"] for topic in self._page.get("/topics.json")["topics"]]
+
+    def preview(self, topic: str, do: str) -> Mapping[str, Any]:
+        return self._page.get(f"/topics/{topic}/clean/{do}.json")
+
+    def clean(self, topic: str, do: str) -> int:
+        return int(self._page.post(f"/topics/{topic}/clean/{do}.json")["events"])
+
+
+class _File:
+    """This process, where nobody owns the file."""
+
+    def __init__(self, sandbox: "Sandbox") -> None:
+        self._sandbox = sandbox
+
+    def names(self) -> list[str]:
+        return [topic.topic for topic in self._sandbox.topics()]
+
+    def preview(self, topic: str, do: str) -> Mapping[str, Any]:
+        if do == COMPACT:
+            return {"events": self._sandbox.logs.preview_compaction(topic).obsolete}
+        return {"events": sum(loss.events for loss in self._sandbox.logs.preview_retention(topic))}
+
+    def clean(self, topic: str, do: str) -> int:
+        if do == COMPACT:
+            return self._sandbox.compact(topic)
+        before = self._sandbox.topic(topic).events
+        self._sandbox.apply_retention(topic)
+        return max(0, before - self._sandbox.topic(topic).events)
+
+
+@contextmanager
+def _cleaner(file: Path | None) -> Iterator[_Cleaner]:
+    from sandbox.cli.page_address import of_owner
+    from sandbox.storage.lock import read_owner
+
+    path = (file or Path(os.environ.get("SANDBOX_FILE") or DEFAULT_FILE)).expanduser()
+    Target(str(path), {}, path).require()
+    owner = read_owner(path)
+    if owner is None:
+        from sandbox.sandbox import Sandbox
+
+        with Sandbox(path) as sandbox:
+            yield _File(sandbox)
+        return
+    page = of_owner(owner)
+    if page is None:
+        raise Failed(
+            f"The sandbox on {path} (process {owner.get('pid', 'unknown')}) has no page open to ask it "
+            "through. `sandbox up` opens one.",
+            Status.FILE_IN_USE,
+        )
+    yield _Page(page)
+
+
+file_option = click.option(
+    "--file",
+    "-f",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help=f"The sandbox file, running or not [env: SANDBOX_FILE, else {DEFAULT_FILE}].",
+)
+
+
+@click.command(
+    epilog="""\b
+Example:
+  sandbox topics compact users"""
+)
+@click.argument("topic")
+@yes_option
+@json_option
+@file_option
+def compact(topic: str, yes: bool, as_json: bool, file: Path | None) -> None:
+    """Compact TOPIC now: of each key the latest event stays. Its cleanup.policy must ask for compaction."""
+    _refuse_to_ask(yes, as_json)
+    with _cleaner(file) as cleaner:
+        if not yes:
+            about = _events(cleaner.preview(topic, COMPACT)["events"])
+            click.confirm(
+                f"Compact {topic}? Of its newest events about {about} would go, which have a later one.", abort=True
+            )
+        gone = cleaner.clean(topic, COMPACT)
+    if as_json:
+        show_json({"topic": topic, "events": gone})
+    else:
+        click.echo(f"Compacted {topic}: {_events(gone)} went.")
+
+
+@click.command(
+    "apply-retention",
+    epilog="""\b
+Examples:
+  sandbox topics apply-retention orders
+  sandbox topics apply-retention --yes""",
+)
+@click.argument("topic", required=False)
+@yes_option
+@json_option
+@file_option
+def apply_retention(topic: str | None, yes: bool, as_json: bool, file: Path | None) -> None:
+    """Delete what is too old or too much in TOPIC now, or in every topic (retention.ms, retention.bytes)."""
+    _refuse_to_ask(yes, as_json)
+    with _cleaner(file) as cleaner:
+        names = [topic] if topic is not None else cleaner.names()
+        rows = [{"topic": name, "events": cleaner.preview(name, RETENTION)["events"]} for name in names]
+        losing = [row for row in rows if row["events"]]
+        if losing and not yes:
+            show_rows(("topic", "events"), losing, as_json=False, empty="")
+            events = sum(row["events"] for row in losing)
+            click.confirm(f"Delete {_events(events)}, which are too old or too much?", abort=True)
+        done = [{"topic": row["topic"], "events": cleaner.clean(str(row["topic"]), RETENTION)} for row in rows]
+    if as_json:
+        show_rows((), done, as_json=True, empty="")
+        return
+    gone = sum(row["events"] for row in done)
+    click.echo(f"Deleted {_events(gone)}." if gone else "Nothing is too old or too much.")
+
+
+def _refuse_to_ask(yes: bool, as_json: bool) -> None:
+    if as_json and not yes:
+        raise click.UsageError("--json does not ask: add --yes")

@@ -1,0 +1,195 @@
+"""The logs of a cluster's topics from outside: how fast they grow, which keys they hold, and taking records out."""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Collection, Mapping
+from itertools import pairwise
+
+from confluent_kafka import TopicPartition
+
+from sandbox.description import MessageQuery, PartitionDescription, TopicDescription
+from sandbox.errors import BrokerError
+from sandbox.log_description import AppendRate, CompactionPreview, KeyCount, KeyMove, KeyMoves, KeySample, Loss
+from sandbox.partitioner import PARTITIONERS
+from sandbox.remote.connection import Connection
+from sandbox.remote.logs import Logs
+from sandbox.remote.messages import RemoteSearch
+
+STEP_MS = 3_000
+STEPS = 20
+NOW_MS = 10_000
+LEAST_MS = 4_000
+"""For how long a topic must have been watched before a rate is told."""
+SAMPLE_EVENTS = 1_000
+SAMPLE_BUDGET_MS = 1_500
+TOP_KEYS = 10
+EXAMPLES = 8
+HIGH_WATERMARK = -1
+NO_COMPACTION = (
+    "A cluster compacts by itself, when its brokers see fit; there is no request that makes it do so now. To see what "
+    "compaction does, make the topic in a sandbox, and compact it there."
+)
+NO_RETENTION = (
+    "A cluster applies retention by itself, some minutes after the time has come, and deletes whole segments; there "
+    "is no request that makes it do so now."
+)
+
+
+class Growth:
+    """How far the logs of each topic have come, as it was seen in the last minute. May be used from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seen: deque[tuple[int, dict[str, int]]] = deque()
+
+    def note(self, at_ms: int, ends: Mapping[str, int]) -> None:
+        """Write down the ends of the logs, all partitions of a topic together."""
+        with self._lock:
+            if not self._seen or at_ms - self._seen[-1][0] >= 300:
+                self._seen.append((at_ms, dict(ends)))
+            while self._seen and self._seen[0][0] < at_ms - STEP_MS * STEPS:
+                self._seen.popleft()
+
+    def known_ms(self, now_ms: int) -> int:
+        """For how long it has been watched, without a gap up to now; 0 where it is not."""
+        with self._lock:
+            if not self._seen or now_ms - self._seen[-1][0] > LEAST_MS:
+                return 0
+            return now_ms - self._seen[0][0]
+
+    def rate(self, topic: str, now_ms: int) -> AppendRate:
+        """How many events were written to a topic in each step of the last minute, and per second just now."""
+        with self._lock:
+            seen = [(at_ms, ends[topic]) for at_ms, ends in self._seen if topic in ends]
+        counts = [0] * STEPS
+        since_ms = (now_ms // STEP_MS - STEPS + 1) * STEP_MS
+        for (_, before), (at_ms, end) in pairwise(seen):
+            step = (at_ms - since_ms) // STEP_MS
+            if 0 <= step < STEPS:
+                counts[step] += max(0, end - before)
+        recent = [one for one in seen if one[0] >= now_ms - NOW_MS]
+        length_ms = recent[-1][0] - recent[0][0] if len(recent) > 1 else 0
+        per_s = 1000 * max(0, recent[-1][1] - recent[0][1]) / length_ms if length_ms else 0.0
+        return AppendRate(per_s, tuple(counts), STEP_MS)
+
+
+class RemoteLogOperations:
+    """What the page asks as `backend.logs`.
+
+    Args:
+        connection: to the cluster.
+        logs: its topics; asked again after each change.
+        growth: how far they have come.
+    """
+
+    def __init__(self, connection: Connection, logs: Logs, growth: Growth) -> None:
+        self._connection = connection
+        self._logs = logs
+        self._growth = growth
+
+    def rates(self, topics: Collection[str]) -> dict[str, AppendRate]:
+        """How many events were written to topics in the last minute, as far as it was watched."""
+        now_ms = int(time.time() * 1000)
+        return {topic: self._growth.rate(topic, now_ms) for topic in topics}
+
+    def default_settings(self) -> dict[str, str]:
+        """What each topic setting is where a topic has none of its own, as the brokers say."""
+        return self._logs.default_settings()
+
+    def sample_keys(self, topic: str) -> KeySample:
+        """The most frequent keys of the newest events of a topic."""
+        described, keys = self._newest(topic)
+        counts = Counter(key for _, key in keys)
+        top = [
+            KeyCount(key, events, tuple(sorted({partition for partition, other in keys if other == key})))
+            for key, events in counts.most_common(TOP_KEYS)
+        ]
+        return KeySample(len(keys), described.events, len(counts) - (None in counts), tuple(top))
+
+    def key_moves(self, topic: str, partitions: int) -> KeyMoves:
+        """Where the keys of a topic's newest events go once it has more partitions. Nothing is changed."""
+        described, keys = self._newest(topic)
+        now = len(described.partitions)
+        if partitions <= now:
+            raise BrokerError(
+                "INVALID_PARTITIONS", f"{topic} has {now} partitions: more can be added, none can be taken away."
+            )
+        places = {key: partition for partition, key in reversed(keys) if key is not None}
+        explained, partitioner = max(
+            (sum(one.partition_for(key, now) == place for key, place in places.items()), name)
+            for name, one in reversed(PARTITIONERS.items())
+        )
+        choose = PARTITIONERS[partitioner].partition_for
+        moves = [
+            KeyMove(key, before, after)
+            for key in sorted(places)
+            if (before := choose(key, now)) is not None
+            and (after := choose(key, partitions)) is not None
+            and before != after
+        ]
+        return KeyMoves(
+            len(keys), described.events, len(places), len(moves), partitioner, explained, tuple(moves[:EXAMPLES])
+        )
+
+    def _newest(self, topic: str) -> tuple[TopicDescription, list[tuple[int, bytes | None]]]:
+        """The topic, and (partition, key) of its newest events."""
+        query = MessageQuery(topic, limit=SAMPLE_EVENTS, budget_ms=SAMPLE_BUDGET_MS)
+        page = RemoteSearch(self._connection, self._logs, query).page(0)
+        return self._logs.describe(topic, ()), [(event.partition, event.key) for event in page.events]
+
+    def offsets_at(self, topic: str, timestamp_ms: int) -> dict[int, int]:
+        """Partition to the offset of the first event at or after a time; its end where there is none."""
+        described = self._logs.describe(topic, ())
+        found = self._logs.offsets_at([(topic, one.partition) for one in described.partitions], timestamp_ms)
+        return {
+            one.partition: one.end if (at := found.get((topic, one.partition))) is None else at
+            for one in described.partitions
+        }
+
+    def preview_delete(self, topic: str, offsets: Mapping[int, int]) -> tuple[Loss, ...]:
+        """What `delete_records` would take from each partition that is named."""
+        logs = {one.partition: one for one in self._logs.describe(topic, ()).partitions}
+        return tuple(_loss(topic, logs, partition, offset) for partition, offset in sorted(offsets.items()))
+
+    def delete_records(self, topic: str, offsets: Mapping[int, int]) -> dict[int, int]:
+        """Remove what lies below an offset of each partition, -1 for its end; the log start offsets after it."""
+        self._connection.require_writes()
+        losses = self.preview_delete(topic, offsets)
+        asked = [TopicPartition(topic, loss.partition, loss.after) for loss in losses]
+        futures = self._connection.ask(
+            lambda timeout_s: self._connection.admin.delete_records(
+                asked, request_timeout=timeout_s, operation_timeout=timeout_s
+            )
+        )
+        found = {place.partition: self._connection.result(future).low_watermark for place, future in futures.items()}
+        self._logs.forget()
+        return found
+
+    def preview_retention(self, topic: str, settings: Mapping[str, str | None] | None = None) -> tuple[Loss, ...]:
+        """Refused."""
+        raise BrokerError("UNSUPPORTED_VERSION", NO_RETENTION)
+
+    def apply_retention(self, topic: str | None = None) -> int:
+        """Refused."""
+        raise BrokerError("UNSUPPORTED_VERSION", NO_RETENTION)
+
+    def preview_compaction(self, topic: str) -> CompactionPreview:
+        """Refused."""
+        raise BrokerError("UNSUPPORTED_VERSION", NO_COMPACTION)
+
+    def compact(self, topic: str) -> int:
+        """Refused."""
+        raise BrokerError("UNSUPPORTED_VERSION", NO_COMPACTION)
+
+
+def _loss(topic: str, logs: Mapping[int, PartitionDescription], partition: int, offset: int) -> Loss:
+    log = logs.get(partition)
+    if log is None:
+        raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"Topic {topic} has no partition {partition}.")
+    if not -1 <= offset <= log.end:
+        raise BrokerError(
+            "OFFSET_OUT_OF_RANGE", f"Partition {partition} of {topic} ends at offset {log.end}: {offset} is beyond it."
+        )
+    after = log.end if offset == HIGH_WATERMARK else max(log.start, offset)
+    return Loss(partition, log.start, after, log.end, after - log.start, exact=False)
