@@ -1,0 +1,98 @@
+"""What a consumer of the playground tells: one line of JSON for all that happened since the last one."""
+
+import base64
+import json
+import sys
+import time
+from collections import deque
+from typing import Any
+
+SHOWN_BYTES = 400
+"""Bytes of a key or a value that are told; the size is told of all."""
+RING = 25
+REPORT_S = 0.03
+Place = tuple[str, int]
+
+
+def cut(data: bytes | None) -> dict[str, Any] | None:
+    """The beginning of some bytes, for a line of JSON; whole characters where they are UTF-8."""
+    if data is None:
+        return None
+    head = data[:SHOWN_BYTES]
+    if len(data) > SHOWN_BYTES:
+        for back in range(4):
+            try:
+                head[: SHOWN_BYTES - back].decode()
+            except UnicodeDecodeError:
+                continue
+            head = head[: SHOWN_BYTES - back]
+            break
+    return {"head": base64.b64encode(head).decode(), "size": len(data)}
+
+
+class Report:
+    """What happened since the last line, and the line itself. Bounded: of many events only the newest are told."""
+
+    def __init__(self) -> None:
+        self.counts = dict.fromkeys(
+            ("processed", "failures", "dead_lettered", "skipped", "commits", "refused", "rebalances", "gave_up"), 0
+        )
+        self.positions: dict[Place, int] = {}
+        self.assigned: list[Place] = []
+        self.working: list[Any] | None = None
+        self.stuck: dict[str, Any] | None = None
+        self.error: str | None = None
+        self.paused = False
+        self.idle = True
+        self._runs: list[list[Any]] = []
+        self._events: deque[dict[str, Any]] = deque(maxlen=RING)
+        self._notes: deque[str] = deque(maxlen=RING)
+        self._sent_s = 0.0
+
+    def note(self, text: str) -> None:
+        """Say something in words."""
+        self._notes.append(text)
+
+    def handled(self, message: Any, outcome: str, attempts: int) -> None:
+        """Say what became of an event."""
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        if outcome != "skipped":
+            last = self._runs[-1] if self._runs else None
+            if last is not None and last[:2] == [topic, partition] and last[3] == offset - 1:
+                last[3] = offset
+            else:
+                self._runs.append([topic, partition, offset, offset])
+        self._events.append(
+            {
+                "at": [topic, partition, offset],
+                "key": cut(message.key()),
+                "value": cut(message.value()),
+                "outcome": outcome,
+                "attempts": attempts,
+            }
+        )
+        self.positions[topic, partition] = offset + 1
+
+    def send(self, *, now: bool = False, ended: bool = False) -> None:
+        """Write the line, at most one every `REPORT_S` seconds unless it must go now."""
+        if not now and time.monotonic() - self._sent_s < REPORT_S:
+            return
+        line = {
+            "assigned": self.assigned,
+            "positions": [[*place, offset] for place, offset in self.positions.items()],
+            "counts": self.counts,
+            "working": self.working,
+            "stuck": self.stuck,
+            "error": self.error,
+            "paused": self.paused,
+            "idle": self.idle,
+            "runs": self._runs,
+            "events": list(self._events),
+            "notes": list(self._notes),
+            "ended": ended,
+        }
+        self._runs, self._sent_s = [], time.monotonic()
+        self._events.clear()
+        self._notes.clear()
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()

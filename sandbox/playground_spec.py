@@ -1,0 +1,201 @@
+"""What a consumer of the playground is told to do: its group, its topics, and what is made to go wrong in it."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from sandbox.errors import BrokerError
+
+PROTOCOLS = ("classic", "consumer")
+ASSIGNORS: Mapping[str, tuple[str, ...]] = {
+    "classic": ("range", "roundrobin", "cooperative-sticky"),
+    "consumer": ("uniform", "range"),
+}
+"""Group protocol to the assignors it has, the default first."""
+RESETS = ("earliest", "latest")
+COMMITS: Mapping[str, str] = {
+    "after": "after each event",
+    "before": "before each event is processed",
+    "auto": "automatically, now and then",
+    "never": "never",
+}
+"""When a consumer commits, in words. "auto" is Kafka's default: what was polled is committed on a timer."""
+ENDINGS: Mapping[str, str] = {
+    "dlq": "goes to the dead-letter topic",
+    "stuck": "is tried again for ever",
+    "skip": "is skipped",
+}
+"""What becomes of an event that fails again and again, in words."""
+DEAD_LETTERS = ".dlq"
+RATE_MIN, RATE_MAX = 0.5, 1000.0
+SLOW_MAX_MS = 600_000
+GROUP_MAX, TOPICS_MAX = 249, 20
+CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
+LIVE = frozenset({"rate", "slow_ms", "commit", "fail", "fail_of", "fail_contains", "retries", "then", "flap_ms"})
+"""What can be changed while the consumer is at work."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerSpec:
+    """One consumer of the playground.
+
+    Attributes:
+        group: its group id.
+        topics: what it subscribes to.
+        client_id: None lets the playground name it, `playground-1` and so on.
+        protocol: `group.protocol`, "classic" or "consumer" (KIP-848).
+        assignor: a name of `ASSIGNORS[protocol]`; None is the first of them.
+        reset: `auto.offset.reset`, "earliest" or "latest".
+        rate: events per second at most, `RATE_MIN` to `RATE_MAX`; None for as fast as it can.
+        paused: True to begin paused, and be polled by hand.
+        commit: a name of `COMMITS`.
+        auto_commit_ms: `auto.commit.interval.ms`, for "auto".
+        slow_ms: how long it works on each event, 0 to `SLOW_MAX_MS`.
+        fail: so many ...
+        fail_of: ... of so many offsets are poison: processing them fails, each time. 0 for none.
+        fail_contains: events whose key or value contains this text are poison too; "" for none.
+        retries: how often a poison event is tried again.
+        then: a name of `ENDINGS`: what becomes of it after that.
+        flap_ms: it leaves and joins again after each such time, 0 for never.
+        session_timeout_ms: `session.timeout.ms`, in the classic protocol; the broker decides in the other one.
+        max_poll_interval_ms: `max.poll.interval.ms`.
+    """
+
+    group: str
+    topics: tuple[str, ...]
+    client_id: str | None = None
+    protocol: str = "classic"
+    assignor: str | None = None
+    reset: str = "earliest"
+    rate: float | None = 5.0
+    paused: bool = False
+    commit: str = "after"
+    auto_commit_ms: int = 5000
+    slow_ms: int = 0
+    fail: int = 0
+    fail_of: int = 10
+    fail_contains: str = ""
+    retries: int = 2
+    then: str = "dlq"
+    flap_ms: int = 0
+    session_timeout_ms: int = 6000
+    max_poll_interval_ms: int = 300_000
+
+    @property
+    def poisoned(self) -> bool:
+        """True where some events are made to fail."""
+        return self.fail > 0 or self.fail_contains != ""
+
+    @property
+    def assigns_by(self) -> str:
+        """The assignor, also where none was chosen."""
+        return self.assignor or ASSIGNORS[self.protocol][0]
+
+    def injected(self) -> tuple[str, ...]:
+        """What is made to go wrong, in words."""
+        found = []
+        if self.slow_ms:
+            found.append(f"slow: {self.slow_ms} ms per event")
+        if self.commit == "never":
+            found.append("skips commits")
+        if self.commit == "before":
+            found.append("commits before it has processed")
+        if self.fail:
+            found.append(f"poison: {self.fail} of {self.fail_of} events fail")
+        if self.fail_contains:
+            found.append(f"poison: events with “{self.fail_contains}” fail")
+        if self.flap_ms:
+            found.append(f"comes and goes every {self.flap_ms / 1000:g} s")
+        return tuple(found)
+
+    def checked(self) -> "ConsumerSpec":
+        """Itself.
+
+        Raises:
+            BrokerError: INVALID_REQUEST with what is wrong, or INVALID_GROUP_ID.
+        """
+        if not self.group or len(self.group) > GROUP_MAX:
+            raise BrokerError("INVALID_GROUP_ID", f"A group id has 1 to {GROUP_MAX} characters.")
+        if not 1 <= len(self.topics) <= TOPICS_MAX:
+            raise _invalid(f"A consumer reads 1 to {TOPICS_MAX} topics.")
+        if self.client_id is not None and not CLIENT_ID.fullmatch(self.client_id):
+            raise _invalid("A client id has 1 to 100 letters, digits, dots, underscores and hyphens.")
+        self._check_names()
+        self._check_numbers()
+        return self
+
+    def _check_names(self) -> None:
+        for what, value, known in (
+            ("A group protocol", self.protocol, PROTOCOLS),
+            ("auto.offset.reset", self.reset, RESETS),
+            ("When to commit", self.commit, tuple(COMMITS)),
+            ("What becomes of a poison event", self.then, tuple(ENDINGS)),
+        ):
+            if value not in known:
+                raise _invalid(f"{what} is one of {', '.join(known)}, not {value!r}.")
+        if self.assignor is not None and self.assignor not in ASSIGNORS[self.protocol]:
+            known_ones = ", ".join(ASSIGNORS[self.protocol])
+            raise _invalid(f"The {self.protocol} protocol has the assignors {known_ones}, not {self.assignor!r}.")
+
+    def _check_numbers(self) -> None:
+        if self.rate is not None and not (math.isfinite(self.rate) and RATE_MIN <= self.rate <= RATE_MAX):
+            raise _invalid(f"The rate is {RATE_MIN:g} to {RATE_MAX:g} events per second.")
+        for name, least, most in (
+            ("slow_ms", 0, SLOW_MAX_MS),
+            ("fail_of", 1, 1_000_000),
+            ("fail", 0, self.fail_of),
+            ("retries", 0, 100),
+            ("auto_commit_ms", 100, 600_000),
+            ("session_timeout_ms", 100, 1_800_000),
+            ("max_poll_interval_ms", self.session_timeout_ms, 86_400_000),
+        ):
+            if not least <= getattr(self, name) <= most:
+                raise _invalid(f"{name} is {least} to {most}, not {getattr(self, name)}.")
+        if self.flap_ms and not 500 <= self.flap_ms <= SLOW_MAX_MS:
+            raise _invalid(f"flap_ms is 0, or 500 to {SLOW_MAX_MS}.")
+
+    def changed(self, changes: Mapping[str, Any]) -> "ConsumerSpec":
+        """A copy with other values of what can be changed at work (`LIVE`); checked.
+
+        Raises:
+            BrokerError: INVALID_REQUEST.
+        """
+        fixed = set(changes) - LIVE
+        if fixed:
+            raise _invalid(f"{', '.join(sorted(fixed))}: not to be changed while the consumer is at work.")
+        return replace(self, **changes).checked()
+
+    def live(self) -> dict[str, Any]:
+        """What the worker reads anew for each event."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name in LIVE}
+
+    def kafka(self, client_id: str) -> dict[str, Any]:
+        """The settings of its Kafka client, without the address."""
+        settings: dict[str, Any] = {
+            "group.id": self.group,
+            "client.id": client_id,
+            "group.protocol": self.protocol,
+            "auto.offset.reset": self.reset,
+            "enable.auto.commit": True,
+            # What the timer commits is what was stored, and only "auto" stores: so it can be switched at work.
+            "enable.auto.offset.store": False,
+            "auto.commit.interval.ms": self.auto_commit_ms,
+            "max.poll.interval.ms": self.max_poll_interval_ms,
+            # New partitions are to be noticed while one looks on; the default is five minutes.
+            "topic.metadata.refresh.interval.ms": 2000,
+            "fetch.wait.max.ms": 200,
+            "log_level": 2,
+        }
+        if self.protocol == "consumer":
+            settings["group.remote.assignor"] = self.assigns_by
+        else:
+            settings["partition.assignment.strategy"] = self.assigns_by
+            settings["session.timeout.ms"] = self.session_timeout_ms
+            settings["heartbeat.interval.ms"] = max(50, min(1000, self.session_timeout_ms // 6))
+        return settings
+
+
+def _invalid(reason: str) -> BrokerError:
+    return BrokerError("INVALID_REQUEST", reason)

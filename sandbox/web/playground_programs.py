@@ -1,0 +1,262 @@
+"""The Python that does what the playground does, ready to run, with confluent_kafka alone."""
+
+from dataclasses import dataclass
+
+from sandbox.playground_spec import ConsumerSpec
+
+_HEAD = """\
+from confluent_kafka import NAMES
+from confluent_kafka.admin import AdminClient, NewTopic
+
+SERVERS = {"bootstrap.servers": ADDRESS}
+TOPIC = GROUP = THING
+
+admin = AdminClient(SERVERS)
+try:
+    admin.create_topics([NewTopic(TOPIC, PARTITIONS)])[TOPIC].result()
+except KafkaException as error:
+    print(error.args[0].str())  # it is there from the last time
+
+"""
+
+LOSE_NO_EVENT = '''\
+producer = Producer(SERVERS)
+for number in range(20):
+    producer.produce(TOPIC, f"event {number}")
+producer.flush()
+
+
+def work(commit_first):
+    """Process four events. In the fifth it crashes: between the two lines whose order matters."""
+    consumer = Consumer({**SERVERS, "group.id": GROUP, "auto.offset.reset": "earliest", "enable.auto.commit": False})
+    consumer.subscribe([TOPIC])
+    processed = []
+    while True:
+        message = consumer.poll(10)
+        if message is None:
+            raise SystemExit("no event came")
+        crash = len(processed) == 4
+        if commit_first:
+            consumer.commit(message=message, asynchronous=False)
+        if crash:
+            break
+        processed.append(message.offset())
+        if not commit_first:
+            consumer.commit(message=message, asynchronous=False)
+    consumer.close()  # nothing more is committed: enable.auto.commit is off
+    return processed
+
+
+for commit_first in (True, False):
+    offsets = work(commit_first) + work(commit_first)
+    lost = sorted(set(range(offsets[0], offsets[-1] + 1)) - set(offsets))
+    order = "commit, then process" if commit_first else "process, then commit"
+    print(f"{order}: processed {offsets}, lost {lost}")
+'''
+
+WHY_TWICE = '''\
+producer = Producer(SERVERS)
+for number in range(10):
+    producer.produce(TOPIC, f"event {number}")
+producer.flush()
+
+
+def work(count, commit):
+    """Process some events, and end; a crash is an end without a commit."""
+    consumer = Consumer({**SERVERS, "group.id": GROUP, "auto.offset.reset": "earliest", "enable.auto.commit": False})
+    consumer.subscribe([TOPIC])
+    processed = []
+    while len(processed) < count:
+        message = consumer.poll(10)
+        if message is None:
+            raise SystemExit("no event came")
+        processed.append((message.partition(), message.offset()))
+    if commit:
+        consumer.commit(asynchronous=False)
+    consumer.close()
+    return processed
+
+
+first = work(5, commit=False)  # as if killed before the automatic commit
+second = work(5, commit=True)
+print("processed", first)
+print("and again", [place for place in second if place in first])
+third = work(5, commit=False)
+print("after a commit, again", [place for place in third if place in second])
+'''
+
+HOT_PARTITION = '''\
+producer = Producer(SERVERS)
+
+
+def send(hot_key):
+    """Send 400 events, three of four with one key; how many went to each partition."""
+    went = Counter()
+
+    def delivered(error, message):
+        if error:
+            raise KafkaException(error)
+        went[message.partition()] += 1
+
+    for number in range(400):
+        key = hot_key(number) if number % 4 else f"customer-{2 + number % 50}"
+        producer.produce(TOPIC, f"event {number}", key=key, on_delivery=delivered)
+    producer.flush()
+    return dict(sorted(went.items()))
+
+
+print("one key:    ", send(lambda number: "customer-1"))
+print("with suffix:", send(lambda number: f"customer-1/{number % 50}"))
+'''
+
+IDLE_MEMBERS = """\
+members = []
+for number in range(3):
+    # Members hear of a rebalance in the answer to a heartbeat; by default they send one every 3 s.
+    consumer = Consumer({**SERVERS, "group.id": GROUP, "heartbeat.interval.ms": 300})
+    consumer.subscribe([TOPIC])
+    members.append(consumer)
+
+# Each must poll, so that the group can agree; then nothing moves any more.
+settled, last = 0, None
+while settled < 20:
+    for consumer in members:
+        consumer.poll(0.05)
+    shares = [[one.partition for one in consumer.assignment()] for consumer in members]
+    settled = settled + 1 if shares == last and sum(map(len, shares)) == PARTITIONS else 0
+    last = shares
+
+for number, partitions in enumerate(last):
+    print(f"member-{number} reads", partitions or "nothing: it is idle")
+for consumer in members:
+    consumer.close()
+"""
+
+REBALANCE_STORM = '''\
+def storm(assignor):
+    """Let a fourth member come and go twice; how many partitions the other three had to give up."""
+    given_up = 0
+
+    def revoked(consumer, partitions):
+        nonlocal given_up
+        given_up += len(partitions)
+
+    def member(**callbacks):
+        # Members hear of a rebalance in the answer to a heartbeat; by default they send one every 3 s.
+        settings = {"partition.assignment.strategy": assignor, "heartbeat.interval.ms": 300}
+        consumer = Consumer({**SERVERS, "group.id": GROUP, **settings})
+        consumer.subscribe([TOPIC], **callbacks)
+        return consumer
+
+    def settle(members):
+        until = time.monotonic() + 30
+        calm = 0
+        while calm < 10 and time.monotonic() < until:
+            for consumer in members:
+                consumer.poll(0.02)
+            shares = [len(consumer.assignment()) for consumer in members]
+            calm = calm + 1 if sum(shares) == PARTITIONS and min(shares) > 0 else 0
+
+    steady = [member(on_revoke=revoked) for _ in range(3)]
+    settle(steady)
+    given_up = 0
+    for _ in range(2):
+        restless = member()
+        settle([*steady, restless])
+        restless.close()
+        settle(steady)
+    result = given_up
+    for consumer in steady:
+        consumer.close()
+    return result
+
+
+for assignor in ("range", "cooperative-sticky"):
+    print(f"{assignor}: the three gave up {storm(assignor)} partitions")
+'''
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The program of a scenario.
+
+    Attributes:
+        body: what follows the head that all have.
+        partitions: of its topic.
+        names: what it takes from confluent_kafka.
+        library: what it imports of Python's own, as a line; "" for nothing.
+    """
+
+    body: str
+    partitions: int
+    names: str
+    library: str = ""
+
+
+BOTH = "Consumer, KafkaException, Producer"
+READS = "Consumer, KafkaException"
+PROGRAMS = {
+    "lose-no-event": Program(LOSE_NO_EVENT, 1, BOTH),
+    "why-twice": Program(WHY_TWICE, 1, BOTH),
+    "hot-partition": Program(HOT_PARTITION, 4, "KafkaException, Producer", "from collections import Counter\n\n"),
+    "idle-members": Program(IDLE_MEMBERS, 2, READS),
+    "rebalance-storm": Program(REBALANCE_STORM, 6, READS, "import time\n\n"),
+}
+
+CONSUMER = """\
+from confluent_kafka import Consumer
+
+consumer = Consumer({
+SETTINGS})
+consumer.subscribe(TOPICS)
+try:
+    while True:
+        message = consumer.poll(1.0)
+        if message is None:
+            continue
+        if message.error():
+            print(message.error())
+            continue
+BODYfinally:
+    consumer.close()
+"""
+_PROCESS = "print(message.topic(), message.partition(), message.offset(), message.key(), message.value())"
+_COMMIT = "consumer.commit(message=message, asynchronous=False)"
+
+
+def scenario_program(name: str, address: str) -> str:
+    """A program that shows what a scenario shows; it makes a topic and a group of its own.
+
+    Args:
+        name: of the scenario.
+        address: of the cluster.
+    """
+    program = PROGRAMS[name]
+    gap = "\n" if program.body.startswith("def ") else ""
+    return (
+        (program.library + _HEAD + gap + program.body)
+        .replace("NAMES", program.names)
+        .replace("ADDRESS", repr(address))
+        .replace("THING", repr(f"playground-{name}-python"))
+        .replace("PARTITIONS", str(program.partitions))
+    )
+
+
+def consumer_program(spec: ConsumerSpec, address: str) -> str:
+    """The program that reads as a consumer of the playground does, without what is made to go wrong in it."""
+    told = spec.kafka(spec.client_id or "my-program")
+    settings: dict[str, object] = {"bootstrap.servers": address}
+    settings |= {name: told[name] for name in ("group.id", "client.id", "auto.offset.reset")}
+    if spec.protocol == "consumer":
+        settings |= {"group.protocol": "consumer", "group.remote.assignor": spec.assigns_by}
+    else:
+        settings |= {name: told[name] for name in ("partition.assignment.strategy", "session.timeout.ms")}
+    settings["enable.auto.commit"] = spec.commit == "auto"
+    if spec.commit == "auto":
+        settings["auto.commit.interval.ms"] = spec.auto_commit_ms
+    lines = {"after": (_PROCESS, _COMMIT), "before": (_COMMIT, _PROCESS)}.get(spec.commit, (_PROCESS,))
+    return (
+        CONSUMER.replace("BODY", "".join(f"        {line}\n" for line in lines))
+        .replace("SETTINGS", "".join(f'    "{name}": {value!r},\n' for name, value in settings.items()))
+        .replace("TOPICS", repr(list(spec.topics)))
+    )

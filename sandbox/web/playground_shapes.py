@@ -1,0 +1,135 @@
+"""What the Playground page shows of a group, and the same things as data."""
+
+from typing import Any
+
+from sandbox.description import GroupDescription, Rebalance
+from sandbox.playground_description import ConsumerDescription, GroupFacts, ScenarioDescription
+from sandbox.web.payload import json_value
+
+PARTITIONS_SHOWN = 48
+ENDED_SHOWN = 4
+"""Consumers of a group that have ended, and are still shown: to compare what they handled with what comes again."""
+
+
+def group_view(
+    name: str,
+    consumers: list[ConsumerDescription],
+    group: GroupDescription | None,
+    facts: GroupFacts,
+    rebalances: list[Rebalance],
+) -> dict[str, Any]:
+    """What the page shows of a group.
+
+    Args:
+        name: its id.
+        consumers: those of the playground that are or were in it.
+        group: as the cluster describes it, None where it does not know it yet.
+        facts: what the consumers did together.
+        rebalances: the newest, newest first.
+    """
+    ours = {one.client_id for one in consumers if one.alive}
+    shown = [one.number for one in consumers if not one.alive][-ENDED_SHOWN:]
+    members = group.members if group is not None else ()
+    partitions = group.partitions if group is not None else ()
+    return {
+        "name": name,
+        "consumers": [one for one in consumers if one.alive or one.number in shown],
+        "group": group,
+        "facts": facts,
+        "rebalances": rebalances,
+        "partitions": partitions[:PARTITIONS_SHOWN],
+        "more_partitions": max(0, len(partitions) - PARTITIONS_SHOWN),
+        "ours": ours,
+        "others": [member for member in members if member.client_id not in {one.client_id for one in consumers}],
+        "gone": [
+            one.client_id
+            for one in consumers
+            if one.state == "crashed" and any(member.client_id == one.client_id for member in members)
+        ],
+        "alive": sum(one.alive for one in consumers),
+        "ended": sum(not one.alive for one in consumers),
+        "why_idle": {one.number: _why_idle(one, group, partitions) for one in consumers},
+    }
+
+
+def _why_idle(one: ConsumerDescription, group: GroupDescription | None, partitions: Any) -> str | None:
+    """Why a consumer at work has no partition; None where it has one, or does not work."""
+    if not one.alive or one.assigned or one.state == "closing":
+        return None
+    if one.spec.flap_ms:
+        return "between leaving and joining again"
+    known = {member.client_id: member for member in (group.members if group is not None else ())}
+    if one.client_id not in known:
+        return "joining its group"
+    if group is not None and group.state != "Stable":
+        gone = [name for name in known if name.startswith("playground-")]
+        waits = f"its group is rebalancing ({group.state}): it waits until every member has answered"
+        return waits + (", or the session of one that crashed has ended" if len(gone) > 1 else "")
+    mine = [lag for lag in partitions if lag.topic in one.spec.topics]
+    owned = [lag for lag in mine if lag.member_id]
+    if mine and len(owned) == len(mine):
+        return f"idle: each of the {len(mine)} partitions has an owner, and there are {len(known)} members"
+    return "no partition yet"
+
+
+def consumer_json(one: ConsumerDescription) -> dict[str, Any]:
+    """A consumer."""
+    return {
+        "consumer": one.number,
+        "client_id": one.client_id,
+        "group": one.spec.group,
+        "topics": list(one.spec.topics),
+        "state": one.state,
+        "pid": one.pid,
+        "assigned": [{"topic": topic, "partition": partition} for topic, partition in one.assigned],
+        "positions": [
+            {"topic": topic, "partition": partition, "offset": offset}
+            for (topic, partition), offset in one.positions.items()
+        ],
+        "counts": dict(one.counts),
+        "redelivered": one.redelivered,
+        "injected": list(one.spec.injected()),
+        "commit": one.spec.commit,
+        "error": one.error,
+        "events": [
+            {
+                "topic": event.topic,
+                "partition": event.partition,
+                "offset": event.offset,
+                "key": json_value(event.key),
+                "outcome": event.outcome,
+                "redelivered": event.redelivered,
+            }
+            for event in one.events
+        ],
+        "notes": [{"at": at_ms, "text": text} for at_ms, text in one.notes],
+    }
+
+
+def facts_json(facts: GroupFacts) -> dict[str, Any]:
+    """What the playground's consumers of a group did together."""
+    return {
+        "group": facts.group,
+        "processed": facts.processed,
+        "redelivered": facts.redelivered,
+        "missing": facts.missing,
+        "passed_over": [
+            {"topic": topic, "partition": partition, "first": first, "last": last}
+            for topic, partition, first, last in facts.passed_over
+        ],
+        "crashes": facts.crashes,
+    }
+
+
+def scenario_json(one: ScenarioDescription) -> dict[str, Any]:
+    """A scenario."""
+    return {
+        "scenario": one.name,
+        "title": one.title,
+        "goal": one.goal,
+        "running": one.running,
+        "reached": one.reached,
+        "steps": [{"text": step.text, "done": step.done} for step in one.steps],
+        "actions": [{"action": action.name, "why_not": action.why_not} for action in one.actions],
+        "sent": one.sent,
+    }
