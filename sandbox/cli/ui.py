@@ -1,0 +1,159 @@
+"""`sandbox ui`: the pages over any Kafka cluster, without a file."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from sandbox.cli.display import show_json
+from sandbox.cli.status import Failed, Status
+from sandbox.cli.target import json_option
+from sandbox.cli.token import page_to_open, token_option
+from sandbox.network import is_loopback, new_token
+from sandbox.version import __version__
+
+if TYPE_CHECKING:
+    from sandbox.remote.backend import RemoteBackend
+
+PORT_MAX = 65535
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  sandbox ui --bootstrap localhost:9092
+  sandbox ui --bootstrap broker.example.com:9092 --config client.properties
+  sandbox ui --bootstrap localhost:9092 --allow-writes --open
+
+\b
+A file for --config has one setting of librdkafka a line:
+  security.protocol=SASL_SSL
+  sasl.mechanisms=PLAIN
+  sasl.username=alice
+  sasl.password=..."""
+)
+@click.option(
+    "--bootstrap", "-b", envvar="SANDBOX_BOOTSTRAP", required=True, metavar="HOST:PORT", help="The Kafka cluster."
+)
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Librdkafka's settings, one a line.")
+@click.option("-X", "properties", multiple=True, metavar="KEY=VALUE", help="One of librdkafka's settings.")
+@click.option("--allow-writes", is_flag=True, help="Let the pages change the cluster; without it they only read.")
+@click.option(
+    "--ui-port", type=click.IntRange(0, PORT_MAX), default=8080, show_default=True, help="0 picks a free one."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@token_option
+@click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
+@json_option
+def ui(
+    bootstrap: str,
+    config: Path | None,
+    properties: tuple[str, ...],
+    allow_writes: bool,
+    ui_port: int,
+    host: str,
+    token: str | None,
+    open_page: bool,
+    as_json: bool,
+) -> None:
+    """Show any Kafka cluster in the browser: topics, messages, groups and their lag, live. Ctrl-C ends it.
+
+    Nothing in the cluster is changed, unless --allow-writes is given. With --json it prints one line when it is ready:
+    {"web", "bootstrap", "brokers", "pid", "read_only"}, and "token" where the page asks for one: it does where --host
+    lets other machines in.
+    """
+    from sandbox.remote.serving import PageServer
+
+    settings = (read_settings(config) if config else {}) | dict(_pair(one) for one in properties)
+    settings.pop("bootstrap.servers", None)
+    ended = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        ended.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    token = token or (None if is_loopback(host) else new_token())
+    with _connected(bootstrap, settings, allow_writes) as backend:
+        brokers = backend.check()
+        server = PageServer(backend, host, ui_port, token)
+        try:
+            backend.web_address = server.start()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise Failed(f"Port {ui_port} cannot be opened: {reason}. Here: --ui-port 0.", Status.PORT_IN_USE) from None
+        try:
+            _say_ready(backend.web_address, bootstrap, brokers, as_json, allow_writes, token)
+            if open_page:
+                import webbrowser
+
+                webbrowser.open(page_to_open(backend.web_address, token))
+            ended.wait()
+        finally:
+            server.stop()
+
+
+def read_settings(path: Path) -> dict[str, str]:
+    """Read a file of librdkafka's settings: `name=value`, one a line; empty lines and those that begin with # are left.
+
+    Raises:
+        Failed: the file cannot be read, or a line is no setting.
+    """
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Failed(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.", Status.USAGE) from None
+    found = {}
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if text and not text.startswith("#"):
+            name, equals, value = text.partition("=")
+            if not equals or not name.strip():
+                # The line itself is not shown: it may hold a password.
+                raise Failed(f"{path}, line {number} is not name=value.", Status.USAGE)
+            found[name.strip()] = value.strip()
+    return found
+
+
+def _pair(pair: str) -> tuple[str, str]:
+    name, equals, value = pair.partition("=")
+    if not equals or not name:
+        raise click.BadParameter("not KEY=VALUE", param_hint="-X")
+    return name, value
+
+
+def _connected(bootstrap: str, settings: dict[str, str], allow_writes: bool) -> "RemoteBackend":
+    from confluent_kafka import KafkaException
+
+    from sandbox.remote.backend import RemoteBackend
+
+    try:
+        return RemoteBackend(bootstrap, settings, allow_writes=allow_writes)
+    except KafkaException as error:
+        raise Failed(f"The settings are refused: {error.args[0].str()}", Status.USAGE) from None
+
+
+def _say_ready(web: str, bootstrap: str, brokers: int, as_json: bool, allow_writes: bool, token: str | None) -> None:
+    if as_json:
+        show_json(
+            {
+                "web": web,
+                "bootstrap": bootstrap,
+                "brokers": brokers,
+                "pid": os.getpid(),
+                "read_only": not allow_writes,
+                **({"token": token} if token else {}),
+            }
+        )
+        return
+    click.echo(
+        f"Kafka Sandbox {__version__}\n"
+        f"  page     {page_to_open(web, token)}\n"
+        f"  cluster  {bootstrap}, {brokers} broker{'' if brokers == 1 else 's'}\n"
+        f"  changes  {'allowed' if allow_writes else 'refused; --allow-writes lets the pages make them'}\n"
+        "Ctrl-C ends it."
+    )

@@ -1,0 +1,71 @@
+"""How old the oldest unread events are. An event never changes, so what was read once is remembered."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from sandbox.errors import BrokerError
+from sandbox.event import Event
+from sandbox.remote.connection import Connection
+from sandbox.remote.reader import Stretch, read_places
+
+REMEMBERED = 20_000
+ASKED_MAX = 100
+"""How many events are read for one page; the ages of the others stay unknown until the next."""
+BUDGET_S = 0.8
+
+Address = tuple[str, int, int]
+
+
+class Ages:
+    """The timestamps of events by their address.
+
+    Args:
+        connection: to the cluster.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._known: OrderedDict[Address, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def timestamps(self, wanted: Iterable[tuple[Address, int]]) -> dict[Address, int]:
+        """When the events at some addresses were made, by their timestamps; those without one are left out.
+
+        Where compaction or a transaction marker left a gap, it is the next event of the partition.
+
+        Args:
+            wanted: each address, and the end of its log.
+        """
+        found: dict[Address, int] = {}
+        asked: dict[tuple[str, int], Stretch] = {}
+        with self._lock:
+            for address, end in wanted:
+                if address in self._known:
+                    found[address] = self._known[address]
+                    self._known.move_to_end(address)
+                elif len(asked) < ASKED_MAX and address[:2] not in asked:
+                    asked[address[:2]] = Stretch(address[2], end)
+        if asked:
+            found.update(self._read(asked))
+        return {address: at_ms for address, at_ms in found.items() if at_ms >= 0}
+
+    def _read(self, asked: dict[tuple[str, int], Stretch]) -> dict[Address, int]:
+        read: dict[Address, int] = {}
+
+        def take(event: Event) -> bool:
+            place = (event.topic, event.partition)
+            read[*place, asked[place].first] = event.timestamp_ms
+            return False
+
+        try:
+            read_places(self._connection, asked, take, time.monotonic() + BUDGET_S)
+        except BrokerError:
+            # An age that cannot be had is unknown; the page says the rest.
+            pass
+        with self._lock:
+            self._known.update(read)
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        return read

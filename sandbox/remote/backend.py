@@ -1,0 +1,385 @@
+"""The second backend of the pages: a Kafka cluster, any one that confluent_kafka can talk to.
+
+    with RemoteBackend("broker.example.com:9092", {"security.protocol": "SASL_SSL", ...}) as backend:
+        for topic in backend.topics():
+            print(topic.topic, topic.events)
+
+It has every method that the pages ask of a sandbox (`sandbox.web.backend.Backend`); what a cluster does not tell or do
+is in `lacks`, with the reason. Nothing is changed unless that is allowed.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import NoReturn
+
+from sandbox.description import (
+    Change,
+    GroupDescription,
+    LagPoint,
+    MessagePage,
+    MessageQuery,
+    Overview,
+    Rebalance,
+    ResetLine,
+    TopicDescription,
+)
+from sandbox.errors import BrokerError
+from sandbox.event import Event, Headers, NewEvent
+from sandbox.generators import Generators
+from sandbox.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
+from sandbox.playground import Playground
+from sandbox.remote.appends import Appends
+from sandbox.remote.cluster import NoFaults, RemoteBrokers
+from sandbox.remote.connection import TIMEOUT_S, Connection
+from sandbox.remote.group_past import RemoteGroupPast
+from sandbox.remote.groups import Groups
+from sandbox.remote.lacking import RATES_SOON, READ_ONLY, SETTLED
+from sandbox.remote.log_operations import LEAST_MS, Growth, RemoteLogOperations
+from sandbox.remote.logs import KEPT_S, UNKNOWN, Logs
+from sandbox.remote.messages import RemoteSearch, read_event
+from sandbox.remote.moment import Views
+from sandbox.remote.resets import Resets
+from sandbox.remote.samples import Samples
+from sandbox.remote.survey import RemoteSurvey
+from sandbox.remote.topics import Topics
+from sandbox.remote.watch import EVERY_S, Look, Watch
+from sandbox.version import __version__
+
+NONE: frozenset[str] = frozenset()
+
+
+def now() -> int:
+    """The time in ms since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class RemoteBackend:
+    """One Kafka cluster.
+
+    Args:
+        bootstrap: "host:port", several with commas.
+        settings: more of librdkafka's settings, such as those of security.
+        allow_writes: False refuses every change.
+        timeout_s: how long one question to the cluster may take.
+        kept_s: for how long an answer is used again.
+        every_s: between two looks at the cluster, while somebody watches.
+
+    Every method may be called from any thread. A cluster that does not answer is `ClusterAway`.
+    """
+
+    demo = None
+
+    def __init__(
+        self,
+        bootstrap: str,
+        settings: Mapping[str, str] | None = None,
+        *,
+        allow_writes: bool = False,
+        timeout_s: float = TIMEOUT_S,
+        kept_s: float = KEPT_S,
+        every_s: float = EVERY_S,
+    ) -> None:
+        self.read_only = None if allow_writes else READ_ONLY
+        self.web_address: str | None = None
+        self._settings = dict(settings or {})
+        self._started_ms = now()
+        self._views = Views()
+        self._connection = Connection(bootstrap, self._settings, timeout_s, self.read_only)
+        self._samples, self._growth = Samples(), Growth()
+        self._logs = Logs(self._connection, self._views, kept_s)
+        self._groups = Groups(self._connection, self._logs, self._views, self._samples, kept_s)
+        self._topics = Topics(self._connection, self._logs)
+        self._resets = Resets(self._connection, self._logs, self._groups)
+        self._appends = Appends(self._connection)
+        self._watch = Watch(self._look, every_s)
+        self.cluster = RemoteBrokers(self._connection, self._logs)
+        self.faults = NoFaults()
+        self.logs = RemoteLogOperations(self._connection, self._logs, self._growth)
+        self.survey = RemoteSurvey(self._connection, self._logs, self._groups)
+        self.group_history = RemoteGroupPast(self._samples)
+        self.generators = Generators(self)
+        self.playground = Playground(self, lambda: {**self._settings, "bootstrap.servers": bootstrap}, now)
+
+    def __enter__(self) -> "RemoteBackend":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop what is at work, and let go of the cluster."""
+        self.playground.close()
+        self.generators.close()
+        self._watch.close()
+        self._connection.close()
+
+    def check(self) -> int:
+        """Ask the cluster whether it is there; how many brokers it has.
+
+        Raises:
+            ClusterAway: it is not, or does not let this program in.
+        """
+        return len(self._logs.metadata.get(kept_s=0).brokers)
+
+    # What it is
+
+    @property
+    def lacks(self) -> Mapping[str, str]:
+        """What a cluster does not tell or do, and what it refuses to this user at the moment."""
+        found = dict(SETTLED)
+        if self._growth.known_ms(now()) < LEAST_MS:
+            found["logs.rates"] = RATES_SOON
+        if self._groups.refused is not None:
+            found["groups"] = f"The groups of this cluster cannot be shown: {self._groups.refused}"
+        away = self._logs.metadata.away
+        if away is not None:
+            found["answers"] = "the cluster does not answer"
+        return found
+
+    def one_view(self) -> AbstractContextManager[object]:
+        """A context in which this thread is told everything once."""
+        return self._views.one()
+
+    def overview(self) -> Overview:
+        """The cluster as a whole; what it does not tell now is as it was told last, or -1."""
+        told = self._logs.metadata.last
+        try:
+            told = self._logs.metadata.get()
+            self._logs.ends.get()
+            self._groups.ids.get()
+        except BrokerError:
+            pass
+        ends, groups = self._logs.ends.last, self._groups.ids.last
+        return Overview(
+            file="",
+            size_bytes=UNKNOWN,
+            kafka=self._connection.bootstrap,
+            web=self.web_address,
+            cluster_id=(told.cluster_id or "") if told is not None else "",
+            version=__version__,
+            pid=os.getpid(),
+            started_ms=self._started_ms,
+            topics=len({topic for topic, _ in ends}) if ends is not None else UNKNOWN,
+            events=sum(one.end - one.start for one in ends.values()) if ends is not None else UNKNOWN,
+            groups=len(groups) if groups is not None else UNKNOWN,
+            as_of_ms=now(),
+        )
+
+    def _look(self) -> Look:
+        """The cluster as it is now, for the watch."""
+        # Groups before ends: so none is ahead of a log.
+        self._groups.forget()
+        self._logs.metadata.forget()
+        self._logs.ends.forget()
+        with self._views.one():
+            told = self._logs.metadata.get()
+            groups = self._described()
+            ends = self._logs.ends.get()
+        topics: dict[str, dict[int, object]] = {name: {} for name in self._logs.names()}
+        totals = dict.fromkeys(topics, 0)
+        for (topic, partition), one in ends.items():
+            topics.setdefault(topic, {})[partition] = (one.start, one.end)
+            totals[topic] = totals.get(topic, 0) + one.end
+        self._growth.note(now(), totals)
+        shape = (
+            tuple(sorted(told.brokers)),
+            told.controller_id,
+            tuple(
+                (name, number, partition.leader, tuple(partition.isrs))
+                for name, topic in sorted(told.topics.items())
+                for number, partition in sorted(topic.partitions.items())
+            ),
+        )
+        return Look(
+            shape=shape,
+            topics=topics,
+            commits={
+                group.group: [(one.topic, one.partition, one.committed) for one in group.partitions] for group in groups
+            },
+            groups={group.group: (group.state, group.members) for group in groups},
+        )
+
+    def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
+        """Be told of each change that is seen, about once a second; returns what ends it."""
+        return self._watch.subscribe(callback)
+
+    @property
+    def watching(self) -> bool:
+        """Whether the cluster is looked at by itself, because somebody wants to be told."""
+        return self._watch.watching
+
+    def _changed(self, kind: str, topic: str | None = None, group: str | None = None) -> None:
+        self._views.forget()
+        if kind in ("commit", "group"):
+            self._groups.forget()
+        else:
+            self._logs.ends.forget()
+            self._groups.described.forget()
+        topics = NONE if topic is None else frozenset((topic,))
+        self._watch.tell(Change(kind, topics, NONE if group is None else frozenset((group,)), now()))
+
+    # Topics
+
+    def topics(self) -> tuple[TopicDescription, ...]:
+        """Every topic but Kafka's own, by name."""
+        with self._views.one():
+            readers = self._readers()
+            return tuple(self._logs.describe(name, readers.get(name, ())) for name in self._logs.visible())
+
+    def _described(self) -> tuple[GroupDescription, ...]:
+        return self._groups.described.get()
+
+    def _readers(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, list[str]] = {}
+        for group in self._described():
+            for topic in group.topics:
+                found.setdefault(topic, []).append(group.group)
+        return {topic: tuple(groups) for topic, groups in found.items()}
+
+    def topic(self, topic: str) -> TopicDescription:
+        """One topic; BrokerError UNKNOWN_TOPIC_OR_PARTITION where there is none."""
+        with self._views.one():
+            return self._logs.with_id(self._logs.describe(topic, self._readers().get(topic, ())))
+
+    def create_topic(
+        self,
+        topic: str,
+        *,
+        partitions: int | None = None,
+        settings: Mapping[str, str] | None = None,
+        replication_factor: int | None = None,
+    ) -> TopicDescription:
+        """Create a topic. What is None is as the cluster has it by default."""
+        self._connection.require_writes()
+        self._topics.create(topic, partitions, settings, replication_factor)
+        self._changed("topics", topic)
+        return self.topic(topic)
+
+    def delete_topic(self, topic: str) -> None:
+        """Delete a topic with all its events."""
+        self._connection.require_writes()
+        self._topics.delete(topic)
+        self._groups.forget()
+        self._changed("topics", topic)
+
+    def create_partitions(self, topic: str, count: int) -> TopicDescription:
+        """Give a topic `count` partitions in all."""
+        self._connection.require_writes()
+        self._topics.create_partitions(topic, count)
+        self._changed("topics", topic)
+        return self.topic(topic)
+
+    def alter_topic(self, topic: str, settings: Mapping[str, str | None]) -> None:
+        """Change settings; None takes one back to its default."""
+        self._connection.require_writes()
+        self._topics.alter(topic, settings)
+        self._changed("topics", topic)
+
+    # Events
+
+    def partition_for(self, topic: str, key: bytes | None, partitioner: str = DEFAULT_PARTITIONER) -> int | None:
+        """Where a key goes; None where the partitioner leaves the choice open."""
+        if partitioner not in PARTITIONERS:
+            raise BrokerError("INVALID_REQUEST", f"A partitioner is one of {', '.join(PARTITIONERS)}.")
+        return PARTITIONERS[partitioner].partition_for(key, len(self._logs.describe(topic, ()).partitions))
+
+    def append(
+        self,
+        topic: str,
+        value: bytes | str | None,
+        *,
+        key: bytes | str | None = None,
+        headers: Headers = (),
+        timestamp_ms: int | None = None,
+        partition: int | None = None,
+    ) -> Event:
+        """Store one event, and return it as stored."""
+        value, key = (one.encode() if isinstance(one, str) else one for one in (value, key))
+        return self._append(topic, [NewEvent(value, key, tuple(headers), timestamp_ms, partition)])[0]
+
+    def append_all(self, topic: str, events: Sequence[NewEvent]) -> list[tuple[int, int]]:
+        """Store events; partition and offset of each. Where one is refused, others may be stored: Kafka has no undo."""
+        return [(event.partition, event.offset) for event in self._append(topic, events)]
+
+    def _append(self, topic: str, events: Sequence[NewEvent]) -> list[Event]:
+        self._connection.require_writes()
+        stored = self._appends.append(topic, events)
+        self._changed("events", topic)
+        return stored
+
+    def event(self, topic: str, partition: int, offset: int) -> Event:
+        """One event by its address; BrokerError OFFSET_OUT_OF_RANGE says whether it is gone or not yet written."""
+        with self._views.one():
+            return read_event(self._connection, self._logs, topic, partition, offset)
+
+    def messages(self, query: MessageQuery) -> MessagePage:
+        """One page of events."""
+        with self._views.one():
+            return RemoteSearch(self._connection, self._logs, query).page(now())
+
+    # Groups
+
+    def groups(self) -> tuple[GroupDescription, ...]:
+        """Every group, by id."""
+        with self._views.one():
+            return self._groups.with_ages(list(self._described()))
+
+    def group(self, group: str) -> GroupDescription:
+        """One group; BrokerError GROUP_ID_NOT_FOUND where there is none."""
+        with self._views.one():
+            return self._groups.one(group)
+
+    def lag_history(self, group: str, *, since_ms: int, points: int = 120) -> list[LagPoint]:
+        """Its lag over time, as far as it was seen."""
+        return self.group_history.lag(group, since_ms=since_ms, points=points)
+
+    def rebalances(self, group: str, limit: int = 50) -> list[Rebalance]:
+        """None: a cluster does not tell."""
+        return []
+
+    def preview_reset(
+        self, group: str, *, topic: str | None = None, partition: int | None = None, to: str
+    ) -> list[ResetLine]:
+        """What a reset would do."""
+        with self._views.one():
+            return self._resets.plan(group, topic, partition, to)
+
+    def reset(self, group: str, *, topic: str | None = None, partition: int | None = None, to: str) -> list[ResetLine]:
+        """Reset committed offsets of a group that has no members."""
+        self._connection.require_writes()
+        plan = self.preview_reset(group, topic=topic, partition=partition, to=to)
+        with self._views.one():
+            self._resets.apply(group, plan)
+        self._changed("commit", group=group)
+        return plan
+
+    def delete_group(self, group: str) -> None:
+        """Delete a group that has no members, and its offsets."""
+        self._connection.require_writes()
+        with self._views.one():
+            self._resets.delete(group)
+        self._changed("group", group=group)
+
+    def delete_offsets(self, group: str, topic: str) -> int:
+        """Refused: the client library cannot."""
+        self._connection.require_writes()
+        raise BrokerError("UNSUPPORTED_VERSION", SETTLED["groups.delete_offsets"])
+
+    # What needs a file. The pages that would ask for it are answered by `lacks`.
+
+    @property
+    def queries(self) -> NoReturn:
+        """Not there: `getattr` gives its default."""
+        raise AttributeError(SETTLED["sql"])
+
+    @property
+    def snapshots(self) -> NoReturn:
+        """Not there: `getattr` gives its default."""
+        raise AttributeError(SETTLED["snapshots"])
+
+    @property
+    def activity(self) -> NoReturn:
+        """Not there: `getattr` gives its default."""
+        raise AttributeError(SETTLED["activity"])

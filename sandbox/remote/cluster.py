@@ -1,0 +1,141 @@
+"""The brokers of a cluster. They can be looked at; they are nobody's to stop here."""
+
+from collections import Counter
+
+from confluent_kafka import ElectionType
+
+from sandbox.broker.faults import Fault, Hit
+from sandbox.description import BrokerDescription, ClientDescription, LeaderMove
+from sandbox.errors import BrokerError
+from sandbox.remote.connection import Connection
+from sandbox.remote.logs import Logs
+
+NO_STOP = (
+    "The brokers of a real cluster are not stopped from here. To see leaders move, start a sandbox with "
+    "sandbox up --brokers 3, and stop one there."
+)
+NO_MOVE = (
+    "Leaders of a real cluster are moved by its own tools, such as kafka-reassign-partitions. Giving them back to "
+    "the preferred replicas is possible here."
+)
+NO_CLIENTS = (
+    "A cluster does not tell who is connected to it: only a sandbox does. The members of a group are on its page."
+)
+NO_FAULTS = "Faults are injected into a sandbox (sandbox up), never into a real cluster."
+
+
+class RemoteBrokers:
+    """The brokers.
+
+    Args:
+        connection: to the cluster.
+        logs: what is known of its topics.
+    """
+
+    def __init__(self, connection: Connection, logs: Logs) -> None:
+        self._connection = connection
+        self._logs = logs
+
+    def brokers(self) -> tuple[BrokerDescription, ...]:
+        """Every broker that the cluster names, and those that it does not name but that have replicas."""
+        told = self._logs.metadata.get()
+        leads: Counter[int] = Counter()
+        replicas: Counter[int] = Counter()
+        out: Counter[int] = Counter()
+        for topic in told.topics.values():
+            for partition in topic.partitions.values():
+                leads[partition.leader] += 1
+                replicas.update(partition.replicas)
+                out.update(set(partition.replicas) - set(partition.isrs))
+        return tuple(
+            BrokerDescription(
+                broker=broker,
+                up=broker in told.brokers,
+                address=f"{told.brokers[broker].host}:{told.brokers[broker].port}" if broker in told.brokers else None,
+                controller=broker == told.controller_id,
+                leads=leads[broker],
+                replicas=replicas[broker],
+                out_of_sync=out[broker],
+            )
+            for broker in sorted({*told.brokers, *replicas})
+        )
+
+    def clients(self) -> tuple[ClientDescription, ...]:
+        """None: a cluster does not tell."""
+        return ()
+
+    def coordinator(self, key: str) -> int:
+        """Not known here: -1."""
+        return -1
+
+    def preview(self, broker: int) -> tuple[LeaderMove, ...]:
+        """Refused."""
+        raise BrokerError("UNSUPPORTED_VERSION", NO_STOP)
+
+    def stop(self, broker: int) -> None:
+        """Refused."""
+        raise BrokerError("UNSUPPORTED_VERSION", NO_STOP)
+
+    def start(self, broker: int) -> None:
+        """Refused."""
+        raise BrokerError("UNSUPPORTED_VERSION", NO_STOP)
+
+    def move_leader(self, topic: str, partition: int, broker: int) -> None:
+        """Refused."""
+        raise BrokerError("UNSUPPORTED_VERSION", NO_MOVE)
+
+    def prefer_leaders(self) -> int:
+        """Let every partition be led by the first of its replicas; how many moved."""
+        self._connection.require_writes()
+        future = self._connection.ask(
+            lambda timeout_s: self._connection.admin.elect_leaders(
+                ElectionType.PREFERRED, None, operation_timeout=timeout_s, request_timeout=timeout_s
+            )
+        )
+        moved = self._connection.result(future)
+        self._logs.forget()
+        return sum(error is None for error in moved.values())
+
+
+class NoFaults:
+    """Nothing is made to go wrong in a real cluster."""
+
+    apis: tuple[str, ...] = ()
+
+    def inject(
+        self,
+        api: str | None = None,
+        *,
+        topic: str | None = None,
+        client_id: str | None = None,
+        broker: int | None = None,
+        latency_ms: int = 0,
+        error: str | None = None,
+        drop: bool = False,
+        throttle_ms: int = 0,
+        probability: float = 1.0,
+        times: int | None = None,
+    ) -> "_Never":
+        """Refused."""
+        raise BrokerError("UNSUPPORTED_VERSION", NO_FAULTS)
+
+    def remove(self, id: int) -> None:
+        """Refused."""
+        raise BrokerError("UNSUPPORTED_VERSION", NO_FAULTS)
+
+    def clear(self) -> None:
+        """There are none to end."""
+
+    def list(self) -> tuple[Fault, ...]:
+        """None."""
+        return ()
+
+    def hits(self) -> tuple[Hit, ...]:
+        """None."""
+        return ()
+
+
+class _Never:
+    """What `inject` would give back."""
+
+    fault: Fault

@@ -1,0 +1,251 @@
+"""What a cluster tells of its topics: who leads what, where the logs begin and end, and the settings."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any
+
+from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import ClusterMetadata, ConfigResource, ConfigSource, OffsetSpec, ResourceType
+
+from sandbox.description import PartitionDescription, TopicDescription
+from sandbox.errors import BrokerError
+from sandbox.remote.connection import Connection
+from sandbox.remote.moment import Moment, Views
+from sandbox.topic_settings import TOPIC_SETTINGS
+
+KEPT_S = 0.4
+"""For how long metadata and offsets are used again: what a page shows is no older."""
+SETTINGS_KEPT_S = 20.0
+LAST_EVENTS_MAX = 1000
+"""In how many partitions the time of the last event is asked for; in more of them it is not."""
+INTERNAL = ("__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata")
+"""Kafka's own topics: not listed, though each can be opened by its name."""
+UNKNOWN = -1
+"""Where the cluster tells no number."""
+
+_SPEC: Any = OffsetSpec
+EARLIEST, LATEST, NEWEST, AT = _SPEC.earliest(), _SPEC.latest(), _SPEC.max_timestamp(), _SPEC.for_timestamp
+
+Place = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LogEnds:
+    """One partition's offsets.
+
+    Attributes:
+        start: the log start offset.
+        end: the high watermark.
+        last_ms: the largest timestamp in it, None for an empty log, or where it is not known.
+    """
+
+    start: int
+    end: int
+    leader_epoch: int
+    last_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of topics.
+
+    Attributes:
+        own: topic to those that were set for it.
+        of_brokers: those that a topic has which has none of its own.
+    """
+
+    own: dict[str, dict[str, str]]
+    of_brokers: dict[str, str]
+
+
+class Logs:
+    """The topics of a cluster, as they stand.
+
+    Args:
+        connection: to the cluster.
+        views: of the threads that ask.
+        kept_s: for how long an answer is used again.
+    """
+
+    def __init__(self, connection: Connection, views: Views, kept_s: float = KEPT_S) -> None:
+        self._connection = connection
+        self.metadata: Moment[ClusterMetadata] = Moment(views, self._metadata, kept_s)
+        self.ends: Moment[dict[Place, LogEnds]] = Moment(views, self._ends, kept_s)
+        self._settings: Moment[Settings] = Moment(views, self._all_settings, SETTINGS_KEPT_S)
+
+    def forget(self) -> None:
+        """Ask for all of it again: something has changed."""
+        for moment in (self.metadata, self.ends, self._settings):
+            moment.forget()
+
+    def _metadata(self) -> ClusterMetadata:
+        # Never for one topic by name: a broker may create what it is asked for.
+        return self._connection.ask(lambda timeout_s: self._connection.admin.list_topics(timeout=timeout_s))
+
+    def names(self) -> list[str]:
+        """The topics' names, without Kafka's own."""
+        return sorted(name for name in self.metadata.get().topics if name not in INTERNAL)
+
+    def visible(self) -> list[str]:
+        """The names of those topics that this user may describe."""
+        known = self.metadata.get().topics
+        return [name for name in self.names() if known[name].error is None]
+
+    def places(self, topics: Iterable[str]) -> list[Place]:
+        """The partitions of some topics that exist."""
+        known = self.metadata.get().topics
+        return [(name, number) for name in topics if name in known for number in sorted(known[name].partitions)]
+
+    def _ends(self) -> dict[Place, LogEnds]:
+        return self.ends_of(self.places(self.visible()))
+
+    def ends_of(self, places: list[Place]) -> dict[Place, LogEnds]:
+        """Where some logs begin and end now. A partition that has no leader, or may not be seen, is left out."""
+        if not places:
+            return {}
+        starts = self._offsets(places, EARLIEST)
+        ends = self._offsets(places, LATEST)
+        times = self._offsets(places, NEWEST) if len(places) <= LAST_EVENTS_MAX else {}
+        found = {}
+        for place, start in self._results(starts, must=True).items():
+            end = self._results({place: ends[place]}, must=False).get(place)
+            last = self._results({place: times[place]}, must=False).get(place) if place in times else None
+            if end is not None:
+                last_ms = last.timestamp if last is not None and last.timestamp >= 0 else None
+                epoch = end.leader_epoch if end.leader_epoch is not None else UNKNOWN
+                found[place] = LogEnds(start.offset, max(start.offset, end.offset), epoch, last_ms)
+        return found
+
+    def offsets_at(self, places: list[Place], timestamp_ms: int) -> dict[Place, int | None]:
+        """The first offset at or after a time in some logs, None where there is none."""
+        asked = self._offsets(places, AT(max(0, timestamp_ms)))
+        return {
+            place: told.offset if told.offset >= 0 else None for place, told in self._results(asked, must=True).items()
+        }
+
+    def _offsets(self, places: list[Place], spec: Any) -> dict[Place, "Future[Any]"]:
+        asked = {TopicPartition(*place): spec for place in places}
+        futures = self._connection.ask(
+            lambda timeout_s: self._connection.admin.list_offsets(
+                asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s
+            )
+        )
+        return {(partition.topic, partition.partition): future for partition, future in futures.items()}
+
+    def _results(self, futures: Mapping[Place, "Future[Any]"], *, must: bool) -> dict[Place, Any]:
+        """What could be told; raises where nothing could, and `must` is set."""
+        found: dict[Place, Any] = {}
+        refused: BrokerError | None = None
+        for place, future in futures.items():
+            try:
+                found[place] = self._connection.result(future)
+            except BrokerError as error:
+                refused = error
+        if refused is not None and not found and must:
+            raise refused
+        return found
+
+    # Settings
+
+    def _all_settings(self) -> Settings:
+        return self.settings_of(self.visible())
+
+    def settings_of(self, topics: Iterable[str]) -> Settings:
+        """The settings of some topics. Of one whose settings may not be seen nothing is told."""
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in topics]
+        found = Settings({}, {})
+        if not resources:
+            return found
+        futures = self._connection.ask(
+            lambda timeout_s: self._connection.admin.describe_configs(resources, request_timeout=timeout_s)
+        )
+        for resource, future in futures.items():
+            try:
+                entries = self._connection.result(future)
+            except BrokerError:
+                continue
+            own = found.own.setdefault(resource.name, {})
+            for name, entry in entries.items():
+                if entry.value is not None:
+                    of_topic = ConfigSource(entry.source) == ConfigSource.DYNAMIC_TOPIC_CONFIG
+                    (own if of_topic else found.of_brokers)[name] = entry.value
+        return found
+
+    def default_settings(self) -> dict[str, str]:
+        """What each topic setting is where a topic has none of its own, as the brokers say; Kafka's own where not."""
+        return {setting.name: setting.default or "" for setting in TOPIC_SETTINGS} | self._settings.get().of_brokers
+
+    # Descriptions
+
+    def describe(self, name: str, groups: tuple[str, ...]) -> TopicDescription:
+        """One topic.
+
+        Raises:
+            BrokerError: UNKNOWN_TOPIC_OR_PARTITION, TOPIC_AUTHORIZATION_FAILED.
+        """
+        known = self.metadata.get().topics.get(name)
+        if known is None:
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {name}.")
+        if known.error is not None:
+            raise self._connection.error_of(known.error)
+        ends = self.ends_of(self.places([name])) if name in INTERNAL else self.ends.get()
+        partitions = tuple(
+            _partition(number, known.partitions[number], ends.get((name, number)))
+            for number in sorted(known.partitions)
+        )
+        times = [one.last_append_ms for one in partitions if one.last_append_ms is not None]
+        settings = self.settings_of([name]) if name in INTERNAL else self._settings.get()
+        return TopicDescription(
+            topic=name,
+            topic_id="",
+            created_ms=UNKNOWN,
+            events=sum(one.events for one in partitions if one.events >= 0),
+            size_bytes=UNKNOWN,
+            last_append_ms=max(times, default=None),
+            settings=dict(settings.own.get(name, {})),
+            partitions=partitions,
+            groups=groups,
+        )
+
+    def with_id(self, topic: TopicDescription) -> TopicDescription:
+        """A topic with Kafka's UUID of it, where that is told."""
+        return replace(topic, topic_id=self._topic_id(topic.topic))
+
+    def _topic_id(self, name: str) -> str:
+        try:
+            futures = self._connection.ask(
+                lambda timeout_s: self._connection.admin.describe_topics(
+                    TopicCollection([name]), request_timeout=timeout_s
+                )
+            )
+            return str(self._connection.result(futures[name]).topic_id)
+        except (BrokerError, KafkaException):
+            return ""
+
+    def wait_for(self, holds: Callable[[ClusterMetadata], bool]) -> None:
+        """Ask for the metadata until something holds, for at most the connection's time limit."""
+        deadline_s = time.monotonic() + self._connection.timeout_s
+        while True:
+            self.metadata.forget()
+            if holds(self.metadata.get(kept_s=0)) or time.monotonic() > deadline_s:
+                self.forget()
+                return
+            time.sleep(0.02)
+
+
+def _partition(number: int, told: Any, ends: LogEnds | None) -> PartitionDescription:
+    return PartitionDescription(
+        partition=number,
+        start=ends.start if ends else UNKNOWN,
+        end=ends.end if ends else UNKNOWN,
+        events=ends.end - ends.start if ends else UNKNOWN,
+        size_bytes=UNKNOWN,
+        last_timestamp_ms=ends.last_ms if ends else None,
+        last_append_ms=ends.last_ms if ends else None,
+        leader=told.leader,
+        leader_epoch=ends.leader_epoch if ends else UNKNOWN,
+        replicas=tuple(told.replicas),
+        isr=tuple(told.isrs),
+    )

@@ -1,0 +1,161 @@
+"""Reading stretches of several logs at once, through one consumer without a group, within a time."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import (
+    TIMESTAMP_LOG_APPEND_TIME,
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+from sandbox.errors import BrokerError
+from sandbox.event import CREATE_TIME, LOG_APPEND_TIME, Event, Headers
+from sandbox.remote.connection import Connection
+
+CONSUME_AT_ONCE = 500
+CONSUME_WAIT_S = 0.1
+_END = "_PARTITION_EOF"
+_GONE = ("OFFSET_OUT_OF_RANGE", "_AUTO_OFFSET_RESET")
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of one log: from `first`, up to but not including `until`."""
+
+    first: int
+    until: int
+
+
+def event_of(message: Message) -> Event:
+    """A message of a consumer as an event. Whether its transaction was aborted is not told."""
+    kind, timestamp_ms = message.timestamp()
+    if kind == TIMESTAMP_NOT_AVAILABLE:
+        timestamp_ms = -1
+    topic, partition, offset = message.topic(), message.partition(), message.offset()
+    assert topic is not None
+    assert partition is not None
+    assert offset is not None
+    return Event(
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        timestamp_ms=timestamp_ms,
+        timestamp_type=LOG_APPEND_TIME if kind == TIMESTAMP_LOG_APPEND_TIME else CREATE_TIME,
+        key=_bytes(message.key()),
+        value=_bytes(message.value()),
+        headers=_headers(message),
+    )
+
+
+def _bytes(data: object) -> bytes | None:
+    return data.encode() if isinstance(data, str) else data if isinstance(data, bytes) else None
+
+
+def _headers(message: Message) -> Headers:
+    try:
+        found: Any = message.headers() or []
+    except UnicodeDecodeError:
+        # The client library cannot give a name that is not UTF-8, nor the headers beside it.
+        return (("(a header whose name is not UTF-8)", None),)
+    return tuple((name, _bytes(content)) for name, content in found)
+
+
+def read_stretches(
+    connection: Connection,
+    topic: str,
+    stretches: Mapping[int, Stretch],
+    take: Callable[[Event], bool],
+    deadline_s: float,
+) -> set[int]:
+    """Read a stretch of each of some partitions of a topic.
+
+    Args:
+        connection: to the cluster.
+        stretches: by partition.
+        take: is called with each event, partition by partition in the order of their offsets; returns False where no
+            more of that partition is wanted.
+        deadline_s: when to stop, by `time.monotonic`.
+
+    Returns:
+        The partitions whose stretch was read to its end. The others were not, for want of time.
+
+    Raises:
+        BrokerError: what the cluster refuses, ClusterAway where it does not answer.
+    """
+    wanted = {(topic, partition): stretch for partition, stretch in stretches.items()}
+    return {partition for _, partition in read_places(connection, wanted, take, deadline_s)}
+
+
+def read_places(
+    connection: Connection,
+    stretches: Mapping[tuple[str, int], Stretch],
+    take: Callable[[Event], bool],
+    deadline_s: float,
+) -> set[tuple[str, int]]:
+    """As `read_stretches`, of partitions of any topics."""
+    left = {place: stretch.until for place, stretch in stretches.items() if stretch.first < stretch.until}
+    done = set(stretches) - set(left)
+    if not left:
+        return done
+    consumer = connection.consumer()
+    try:
+        connection.ask(
+            lambda _: consumer.assign([TopicPartition(*place, stretches[place].first) for place in sorted(left)])
+        )
+        heard_s = time.monotonic()
+        while left:
+            now_s = time.monotonic()
+            if now_s >= deadline_s:
+                break
+            first = consumer.poll(min(CONSUME_WAIT_S, max(0.01, deadline_s - now_s)))
+            # `consume` waits for as many as it is asked for: so it is asked for what is there.
+            messages = [] if first is None else [first, *consumer.consume(CONSUME_AT_ONCE, 0)]
+            if messages:
+                heard_s = time.monotonic()
+            elif now_s - heard_s > connection.timeout_s:
+                raise connection.away("it gives no events")
+            for message in messages:
+                _one(connection, consumer, message, left, take)
+    except KafkaException as error:
+        raise connection.error_of(error) from None
+    finally:
+        connection.keep(consumer)
+    return done | (set(stretches) - set(left))
+
+
+def _one(
+    connection: Connection,
+    consumer: Consumer,
+    message: Message,
+    left: dict[tuple[str, int], int],
+    take: Callable[[Event], bool],
+) -> None:
+    partition = message.partition()
+    place = (message.topic() or "", -1 if partition is None else partition)
+    error = message.error()
+    if error is not None:
+        if error.name() == _END or error.name() in _GONE:
+            _leave(consumer, place, left)
+            return
+        refused: BrokerError = connection.error_of(error)
+        if error.name() in ("_TRANSPORT", "_ALL_BROKERS_DOWN") and not error.fatal():
+            return  # the client tries again until the time is up
+        raise refused
+    until = left.get(place)
+    if until is None:
+        return
+    event = event_of(message)
+    wanted = event.offset < until and take(event)
+    if not wanted or event.offset >= until - 1:
+        _leave(consumer, place, left)
+
+
+def _leave(consumer: Consumer, place: tuple[str, int], left: dict[tuple[str, int], int]) -> None:
+    if left.pop(place, None) is not None and left:
+        consumer.pause([TopicPartition(*place)])

@@ -1,0 +1,119 @@
+"""How far groups were a while ago. A cluster keeps only where they are now; so it is written down here as it is seen.
+
+The samples are kept in memory, bounded, from the start of this program on, and only while somebody looks.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sandbox.description import LagPoint
+
+SPACING_MS = 900
+"""Between two samples of a group."""
+SAMPLES_MAX = 1200
+PLACES_MAX = 400_000
+"""How many offsets are kept in all; with many partitions the history is shorter."""
+TREND_MS = (6_000, 20_000)
+"""Over how long a trend is taken: what drains now does, whatever it was before."""
+TREND_LEAST_MS = 2_500
+UNKNOWN_WORD = "not known yet"
+REBALANCING = ("PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling")
+
+Place = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A group at one moment.
+
+    Attributes:
+        places: (topic, partition) to committed offset and end of the log.
+    """
+
+    at_ms: int
+    places: Mapping[Place, tuple[int, int]]
+
+
+class Samples:
+    """The samples of all groups. May be used from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[str, deque[Sample]] = {}
+
+    def note(self, at_ms: int, groups: Mapping[str, Mapping[Place, tuple[int, int]]]) -> None:
+        """Write down how far all groups are; those that are not named are forgotten."""
+        with self._lock:
+            for gone in set(self._kept) - set(groups):
+                del self._kept[gone]
+            most = max(30, min(SAMPLES_MAX, PLACES_MAX // max(1, sum(map(len, groups.values())))))
+            for group, places in groups.items():
+                kept = self._kept.setdefault(group, deque())
+                if kept and at_ms - kept[-1].at_ms < SPACING_MS:
+                    continue
+                kept.append(Sample(at_ms, dict(places)))
+                while len(kept) > most:
+                    kept.popleft()
+
+    def of(self, group: str) -> list[Sample]:
+        """The samples of a group, earliest first."""
+        with self._lock:
+            return list(self._kept.get(group, ()))
+
+    def trend(
+        self, group: str, state: str, places: Mapping[Place, tuple[int, int]], now_ms: int
+    ) -> tuple[str, int | None]:
+        """A word for where a group's lag is going, and how long until it is gone where it shrinks."""
+        if state in REBALANCING:
+            return "rebalancing", None
+        if not places:
+            return "never committed", None
+        lag = _lag(places)
+        if lag == 0:
+            return "caught up", None
+        samples = self.of(group)
+        earlier = _before(samples, now_ms - TREND_MS[1])
+        recent = _before(samples, now_ms - TREND_MS[0])
+        if earlier is None or recent is None or now_ms - earlier.at_ms < TREND_LEAST_MS:
+            return ("without members" if state == "Empty" else UNKNOWN_WORD), None
+        if _moved(earlier, places) == 0:
+            if state == "Empty":
+                return "without members", None
+            return ("stalled" if _lag(earlier.places) >= lag else "growing"), None
+        for sample in (recent, earlier):
+            before, passed_ms = _lag(sample.places), now_ms - sample.at_ms
+            if lag < before and _moved(sample, places) and passed_ms > 0:
+                return "draining", round(lag * passed_ms / (before - lag))
+        return ("growing" if lag > _lag(earlier.places) else "steady"), None
+
+    def history(self, group: str, since_ms: int, points: int, partitions: set[Place] | None = None) -> list[LagPoint]:
+        """The lag of a group at up to `points` moments from a time on, as far back as there are samples."""
+        samples = [sample for sample in self.of(group) if sample.at_ms >= since_ms]
+        if len(samples) > points > 1:
+            step = (len(samples) - 1) / (points - 1)
+            samples = [samples[round(number * step)] for number in range(points)]
+        return [
+            LagPoint(sample.at_ms, *place, committed, end, max(0, end - committed))
+            for sample in samples
+            for place, (committed, end) in sorted(sample.places.items())
+            if partitions is None or place in partitions
+        ]
+
+
+def _lag(places: Mapping[Place, tuple[int, int]]) -> int:
+    return sum(max(0, end - committed) for committed, end in places.values())
+
+
+def _moved(then: Sample, now: Mapping[Place, tuple[int, int]]) -> int:
+    """How many events were committed since."""
+    return sum(
+        max(0, committed - then.places[place][0]) for place, (committed, _) in now.items() if place in then.places
+    )
+
+
+def _before(samples: list[Sample], at_ms: int) -> Sample | None:
+    """The last sample of that time or before it; the first one where all are later."""
+    found = [sample for sample in samples if sample.at_ms <= at_ms]
+    return found[-1] if found else samples[0] if samples else None

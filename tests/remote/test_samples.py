@@ -1,0 +1,61 @@
+"""What is written down of groups, and the words that follow from it."""
+
+import pytest
+
+from sandbox.remote.samples import PLACES_MAX, SAMPLES_MAX, UNKNOWN_WORD, Samples
+
+PLACE = ("orders", 0)
+
+
+def trend(committed: list[int], ends: list[int], state: str = "Stable") -> tuple[str, int | None]:
+    """The word for a group that was seen once a second."""
+    samples = Samples()
+    for second, (offset, end) in enumerate(zip(committed, ends, strict=True)):
+        samples.note(second * 1000, {"g": {PLACE: (offset, end)}})
+    return samples.trend("g", state, {PLACE: (committed[-1], ends[-1])}, (len(ends) - 1) * 1000)
+
+
+@pytest.mark.parametrize(
+    ("committed", "ends", "state", "word"),
+    [
+        ([10] * 9, [10] * 9, "Stable", "caught up"),
+        ([0] * 9, [10] * 9, "Stable", "stalled"),
+        ([0] * 9, list(range(10, 19)), "Stable", "growing"),
+        (list(range(9)), list(range(10, 28, 2)), "Stable", "growing"),
+        (list(range(0, 90, 10)), [200] * 9, "Stable", "draining"),
+        (list(range(9)), list(range(100, 109)), "Stable", "steady"),
+        ([0] * 9, [10] * 9, "Empty", "without members"),
+        ([0], [10], "Stable", UNKNOWN_WORD),
+        ([0] * 9, [10] * 9, "PreparingRebalance", "rebalancing"),
+    ],
+)
+def test_a_lag_has_a_word(committed: list[int], ends: list[int], state: str, word: str) -> None:
+    assert trend(committed, ends, state)[0] == word
+
+
+def test_a_lag_that_drains_has_an_estimate() -> None:
+    assert trend(list(range(0, 90, 10)), [200] * 9)[1] == 12_000
+
+
+def test_a_group_that_never_committed_is_not_caught_up() -> None:
+    assert Samples().trend("g", "Stable", {}, 0) == ("never committed", None)
+
+
+def test_samples_are_bounded_and_those_of_gone_groups_forgotten() -> None:
+    samples = Samples()
+    many = {("t", number): (0, 1) for number in range(5000)}
+    for second in range(SAMPLES_MAX + 100):
+        samples.note(second * 1000, {"small": {PLACE: (0, 1)}} if second < SAMPLES_MAX else {"large": many})
+    assert samples.of("small") == []
+    for second in range(200):
+        samples.note((SAMPLES_MAX + 200 + second) * 1000, {"large": many})
+    assert len(samples.of("large")) * len(many) <= PLACES_MAX
+
+
+def test_a_history_has_no_more_points_than_asked_for_and_ends_now() -> None:
+    samples = Samples()
+    for second in range(300):
+        samples.note(second * 1000, {"g": {PLACE: (second, 300)}})
+    points = samples.history("g", 100_000, 20)
+    assert len(points) == 20
+    assert (points[0].at_ms, points[-1].at_ms, points[-1].lag) == (100_000, 299_000, 1)
