@@ -8,9 +8,13 @@ UP_OPTIONS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_OPTIONS ?=
+KILLS ?= 500
+MINUTES ?= 60
+INPUTS ?= 10000000
+TORTURE_OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check format bench bench-quick docs screenshots wheel tools clean
+.PHONY: help up test torture check format bench bench-quick docs screenshots wheel tools clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
@@ -41,6 +45,9 @@ test: $(VENV)/.develops tools ## run every test; what cannot run here is skipped
 	@mkdir -p .cache
 	@rm -f .cache/junit-*.xml
 	@.ci/tests $(BIN)/python $(PYTEST_OPTIONS)
+
+torture: $(VENV)/.develops ## kill it, load it and feed it nonsense for hours (KILLS=, MINUTES=, INPUTS= say how much; 0 leaves a part out)
+	$(BIN)/python -m tests.torture --kills $(KILLS) --minutes $(MINUTES) --inputs $(INPUTS) $(TORTURE_OPTIONS)
 
 check: $(VENV)/.develops ## lint, formatting, types, architecture
 	$(BIN)/ruff check .

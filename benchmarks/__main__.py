@@ -10,10 +10,12 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from benchmarks import direct, footprint, port
+from benchmarks import direct, footprint, pages, port
 from benchmarks.figures import Figure, as_data, as_markdown, show
 
-PARTS = ("port", "waits", "direct", "start", "growth", "disk", "peers")
+PARTS = ("port", "waits", "direct", "start", "growth", "disk", "pages", "peers")
+SLOW = ("pages",)
+"""Left out of a quick run, unless they are asked for."""
 
 
 @click.command()
@@ -34,6 +36,11 @@ def main(quick: bool, as_json: bool, markdown: bool, only: tuple[str, ...], even
         missing.extend(reasons)
         return found
 
+    def look(folder: Path) -> list[Figure]:
+        found, reasons = pages.pages(folder, count if quick else 1_000_000, 10 if quick else 60)
+        missing.extend(reasons)
+        return found
+
     with tempfile.TemporaryDirectory(prefix="sandbox-bench-") as name:
         folder = Path(name)
         parts = {
@@ -43,10 +50,11 @@ def main(quick: bool, as_json: bool, markdown: bool, only: tuple[str, ...], even
             "start": lambda: footprint.start(folder, rounds),
             "growth": lambda: footprint.growth(folder, count if quick else 1_000_000),
             "disk": lambda: footprint.disk(folder, count),
+            "pages": lambda: look(folder),
             "peers": lambda: compare(folder),
         }
         figures: list[Figure] = []
-        for part in only or PARTS:
+        for part in only or [part for part in PARTS if not (quick and part in SLOW)]:
             with console.status(f"measuring: {part}"):
                 figures += parts[part]()
     machine = f"{platform.platform()}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"

@@ -3,17 +3,13 @@
 Each curve should be flat. It takes some minutes, and writes the picture that docs/performance.md shows.
 """
 
-import json
 import socket
 import tempfile
-import threading
 import time
 import urllib.request
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import click
 from confluent_kafka import Consumer, TopicPartition
@@ -21,9 +17,7 @@ from confluent_kafka import Consumer, TopicPartition
 from benchmarks.curves import Curve, write
 from benchmarks.figures import percentile
 from benchmarks.processes import ROOT, Server, free_port, run_job, sandbox_up, start_sandbox, stop, wait_for_metadata
-from sandbox.sandbox import Sandbox
-from sandbox.web.app import create_app
-from sandbox.web.live import render_view
+from benchmarks.swaps import swap_ms
 
 STEPS = (100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
 SPAN = 100_000
@@ -32,8 +26,7 @@ PARTITIONS = (1, 10, 100, 1000)
 GROUPS = (1, 10, 50, 100, 200)
 CONNECTIONS = (1, 50, 100, 250, 500)
 VALUE_BYTES = 100
-SWAP_EVENTS_PER_S = 1000
-SWAPS = 40
+MESSAGES = "/topics/growth/messages"
 
 
 @click.command()
@@ -70,11 +63,11 @@ def by_events(folder: Path, steps: list[int]) -> list[Curve]:
                 stored += some
             note("µs per event, produce", step, 1e6 / done["events_per_s"])
             _commit(server.kafka, "readers")
-            note("ms, newest page of messages", step, _get_ms(server, "/topics/growth/messages"))
+            note("ms, newest page of messages", step, _get_ms(server, MESSAGES))
             note("ms, a group's page with its lag", step, _get_ms(server, "/groups/readers"))
             note("MiB of memory", step, server.memory_mib() or 0)
         note("s, start on the known file", step, median(_start_s(file) for _ in range(3)))
-        note("ms of server time, a live swap", step, _swap_ms(file))
+        note("ms of server time, a live swap", step, swap_ms(file, "growth", [MESSAGES])[MESSAGES][1])
     first = rows["µs per event, produce"][0][1]
     limits = {
         "µs per event, produce": 1.15 * first,
@@ -161,32 +154,6 @@ def _start_s(file: Path) -> float:
         return time.perf_counter() - started
     finally:
         stop(process)
-
-
-def _swap_ms(file: Path) -> float:
-    """The time to render what an open page gets, while events come: the 95th percentile."""
-    with Sandbox(file) as sandbox:
-        app: Any = create_app(sandbox)
-        ended = threading.Event()
-        thread = threading.Thread(target=_trickle, args=(sandbox, ended.wait))
-        thread.start()
-        times = []
-        try:
-            for _ in range(SWAPS):
-                started = time.perf_counter()
-                render_view(app, "/topics/growth/messages")
-                times.append((time.perf_counter() - started) * 1000)
-                ended.wait(0.05)
-        finally:
-            ended.set()
-            thread.join()
-    return percentile(times, 0.95)
-
-
-def _trickle(sandbox: Sandbox, ended: Callable[[float], bool]) -> None:
-    value = json.dumps({"text": "v" * VALUE_BYTES})
-    while not ended(1 / SWAP_EVENTS_PER_S):
-        sandbox.append("growth", value, key="trickle")
 
 
 if __name__ == "__main__":

@@ -143,6 +143,49 @@ def fresh_group(servers: str, topic: str, group: str) -> dict[str, Any]:
     return {"s": spent}
 
 
+def steady(servers: str, topic: str, group: str, events_per_s: int, seconds: float) -> dict[str, Any]:
+    """Produce at an even rate, commit four times a second: when some of both were acknowledged, in ms since 1970."""
+    sample = max(1, events_per_s // 20)
+    events: list[dict[str, float]] = []
+    commits: list[dict[str, float]] = []
+
+    def note(error: object, message: Any) -> None:
+        if error is not None:
+            raise RuntimeError(f"an event was not acknowledged: {error}")
+        events.append({"partition": message.partition(), "offset": message.offset(), "at_ms": time.time_ns() / 1e6})
+
+    producer = Producer({"bootstrap.servers": servers, "linger.ms": 0})
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": group, "enable.auto.commit": False})
+    ended = threading.Event()
+
+    def commit() -> None:
+        offset = 1
+        while not ended.wait(0.25):
+            consumer.commit(offsets=[TopicPartition(topic, 0, offset)], asynchronous=False)
+            commits.append({"offset": offset, "at_ms": time.time_ns() / 1e6})
+            offset += 1
+
+    thread = threading.Thread(target=commit)
+    thread.start()
+    started = time.perf_counter()
+    made = 0
+    try:
+        while (passed := time.perf_counter() - started) < seconds:
+            while made < int(passed * events_per_s):
+                value, key = b'{"n": %d}' % made, KEYS[made % len(KEYS)]
+                producer.produce(topic, value, key, on_delivery=note if made % sample == 0 else lambda *_: None)
+                made += 1
+            producer.poll(0.001)
+        left = producer.flush(10.0)
+    finally:
+        ended.set()
+        thread.join()
+        consumer.close()
+    if left:
+        raise TookTooLong(f"{left} events were not acknowledged within 10 s")
+    return {"events": events, "commits": commits, "events_per_s": made / (time.perf_counter() - started)}
+
+
 def in_process(file: str) -> dict[str, Any]:
     """From before the import to an answered Metadata of a sandbox inside this process, in seconds."""
     from benchmarks.processes import wait_for_metadata
@@ -157,7 +200,7 @@ def in_process(file: str) -> dict[str, Any]:
 
 
 JOBS: dict[str, Callable[..., dict[str, Any]]] = {
-    job.__name__: job for job in (create, produce, consume, acknowledged, end_to_end, fresh_group, in_process)
+    job.__name__: job for job in (create, produce, consume, acknowledged, end_to_end, fresh_group, steady, in_process)
 }
 
 if __name__ == "__main__":

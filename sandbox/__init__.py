@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sandbox.errors import SandboxError as SandboxError
     from sandbox.event import Event as Event
     from sandbox.event import NewEvent as NewEvent
+    from sandbox.generator.template import EventTemplate as EventTemplate
     from sandbox.sandbox import Sandbox as Sandbox
     from sandbox.wire.listener import Listener as Listener
     from sandbox.wire.listener import TlsFiles as TlsFiles
@@ -27,6 +28,7 @@ _MODULES = {
     "Consumer": "sandbox.client",
     "DeserializingConsumer": "sandbox.client",
     "Event": "sandbox.event",
+    "EventTemplate": "sandbox.generator.template",
     "FileInUse": "sandbox.errors",
     "FileRefused": "sandbox.errors",
     "Listener": "sandbox.wire.listener",

@@ -98,6 +98,15 @@ class Demo:
         with self._lock:
             return self._stop()
 
+    def rest(self) -> None:
+        """A snapshot is about to be restored: let go of the topics."""
+        self.stop()
+
+    def go_on(self) -> None:
+        """The file may say something else now: do that."""
+        if self.state == "on":
+            self.switch_on()
+
     def switch_off(self) -> bool:
         """Stop, and stay off when the sandbox starts again. Topics and groups remain. Returns what `stop` returns."""
         with self._lock:

@@ -6,6 +6,7 @@ The page, the command line, the `.json` addresses and the tests read these; noth
 from dataclasses import dataclass
 
 from sandbox.event import Event
+from sandbox.message_filter import Condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +91,12 @@ class MemberDescription:
     """One member of a group.
 
     Attributes:
+        subscription: the topics that it asked for.
         assignment: topic to partitions.
         last_heartbeat_ms: by the broker's clock, None where unknown (after a restart).
+        assignors: what it can be assigned by, in its order of preference; of the classic protocol.
+        epoch: its member epoch in the consumer protocol, else None.
+        pattern: the regular expression that it subscribes with, in the consumer protocol, or None.
     """
 
     member_id: str
@@ -102,6 +107,9 @@ class MemberDescription:
     assignment: dict[str, tuple[int, ...]]
     last_heartbeat_ms: int | None
     session_timeout_ms: int
+    assignors: tuple[str, ...] = ()
+    epoch: int | None = None
+    pattern: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +119,8 @@ class Rebalance:
     Attributes:
         ended_ms: None while it goes on.
         reason: in words: who joined, left or timed out.
-        assignment: client or member id to "topic-partition" names, after it.
+        assignment: client id (with the end of the member id where several have the same) to "topic-partition" names,
+            after it.
     """
 
     generation: int
@@ -133,8 +142,10 @@ class GroupDescription:
         generation: the group epoch in the consumer protocol.
         lag: sum over partitions with a commit; None where it has never committed.
         lag_ms: the largest of its partitions; None where unknown.
-        word: caught up, draining, growing, stalled, without members, never committed, rebalancing.
+        word: caught up, steady (it commits, and no unread event is older than some seconds), draining, growing,
+            stalled, without members, never committed, rebalancing.
         drain_ms: estimated time until caught up, where draining, else None.
+        type: "classic" or "consumer": the protocol that its members speak.
     """
 
     group: str
@@ -150,11 +161,18 @@ class GroupDescription:
     lag_ms: int | None
     word: str
     drain_ms: int | None
+    type: str = "classic"
 
 
 @dataclass(frozen=True, slots=True)
 class LagPoint:
-    """Lag of one topic-partition at one moment, worked out from the rows of commits and batches."""
+    """Lag of one topic-partition at one moment, worked out from the rows of commits and batches.
+
+    Attributes:
+        end: the end of the log then; its start now, where retention has taken the batches of that time.
+        lag: None before the first commit, and where the end is not known any more.
+        lag_ms: the age that the oldest unread event had; 0 when caught up, None when unknown.
+    """
 
     at_ms: int
     topic: str
@@ -162,6 +180,7 @@ class LagPoint:
     committed: int | None
     end: int
     lag: int | None
+    lag_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +198,8 @@ class MessageQuery:
         key: text that the key must contain (UTF-8), None for any.
         key_exact: True: the key must equal `key`.
         value: text that the value must contain, None for any.
-        header: "name" or "name=value": a header that must be there, None for any.
+        headers: "name" or "name=value" each: headers that must be there.
+        conditions: what the JSON in the value must meet.
         limit: events on one page, 1 to 1,000.
         cursor: where to go on, from `MessagePage.next` or `.previous`; None for the first page.
         budget_ms: how long the search may take before it stops and offers to go on.
@@ -194,7 +214,8 @@ class MessageQuery:
     key: str | None = None
     key_exact: bool = False
     value: str | None = None
-    header: str | None = None
+    headers: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
     limit: int = 50
     cursor: str | None = None
     budget_ms: int = 2000
@@ -289,11 +310,13 @@ class ApiUse:
     Attributes:
         requests: how many came.
         mean_ms: from a request to its answer, waiting (for events, for members) included; None before the first answer.
+        max_ms: the longest such time.
     """
 
     api: str
     requests: int
     mean_ms: float | None
+    max_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

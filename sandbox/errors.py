@@ -160,6 +160,17 @@ class BrokerError(SandboxError):
         return self.error.code
 
 
+class ClusterAway(BrokerError):
+    """A cluster, not a sandbox file, does not answer. It may come back.
+
+    Args:
+        detail: a sentence with the reason and the way out.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("BROKER_NOT_AVAILABLE", detail)
+
+
 class FileRefused(SandboxError):
     """The file cannot be used (not SQLite, foreign, newer, damaged). It was not changed."""
 

@@ -13,6 +13,8 @@ from sandbox.storage import topics
 if TYPE_CHECKING:
     from ssl import SSLContext
 
+    from sandbox.web.backend import Backend
+    from sandbox.web.server import WebServer
     from sandbox.wire.cluster_ports import ClusterPorts
     from sandbox.wire.listener import Listener
 
@@ -103,11 +105,38 @@ async def _open(kafka: "ClusterPorts", broker: Broker, protocol: str, node_id: i
             if attempt == wanted[-1]:
                 raise PortInUse(host, attempt, error.strerror or str(error)) from error
             continue
-        if str(bound) != remembered:
+        if str(bound) != remembered and not broker.database.read_only:
             topics.save_file_setting(broker.database, setting, str(bound))
             broker.commit()
         return bound
     raise AssertionError("one attempt returned or raised")
+
+
+async def open_page(backend: "Backend", host: str, port: int, token: str | None) -> tuple["WebServer", str]:
+    """Open the page.
+
+    Args:
+        backend: what it shows.
+        host: where to listen.
+        port: 0 picks one.
+        token: what it asks for, None for nothing.
+
+    Returns:
+        Its server, and its address.
+
+    Raises:
+        PortInUse: the port is taken.
+    """
+    # Kafka clients are answered while the page loads, which takes longer than all of the start before it.
+    await asyncio.to_thread(import_module, "sandbox.web.server")
+    from sandbox.web.server import WebServer
+
+    server = WebServer(backend, host, port, token)
+    try:
+        bound = await server.start()
+    except OSError as error:
+        raise PortInUse(host, port, error.strerror or str(error)) from error
+    return server, f"http://{spelled(host)}:{bound}"
 
 
 def spelled(host: str) -> str:

@@ -12,21 +12,22 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sandbox.broker.broker import Broker
-from sandbox.broker.coordinator import GroupCoordinator
 from sandbox.broker.faults import Faults
-from sandbox.broker.target_assignment import Topics
+from sandbox.clock_jumps import ClockJumps
+from sandbox.clock_jumps import system_clock as system_clock
 from sandbox.config import BrokerConfig
 from sandbox.errors import BrokerError, FileRefused, SandboxError
-from sandbox.ports import PLAINTEXT, open_ports, spelled
+from sandbox.group_start import start_coordinator
+from sandbox.ports import PLAINTEXT, new_event_loop, open_page, open_ports, spelled
 from sandbox.ports import PortInUse as PortInUse
+from sandbox.storage import activity, network_drive
 from sandbox.storage.database import Database, StorageFailed, check_file
-from sandbox.storage.groups import GroupStore
 from sandbox.storage.lock import OwnerLock
+from sandbox.storage_watch import StorageWatch
 
 if TYPE_CHECKING:
     from sandbox.web.backend import Backend
@@ -37,16 +38,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 STOP_SECONDS = 10.0
 LOOP_CHECK_SECONDS = 1.0
+TROUBLED_TICK_MS = 1000
+"""How often what is due is tried while the file cannot be written."""
 REFUSALS = (SandboxError, TypeError, ValueError)
 """What says no before anything is written; any other error may have left something half done."""
 CLOSED = "This sandbox is closed."
+READ_ONLY = "This sandbox was opened read-only, and changes nothing. Open it without that (--read-only) to change it."
 
 logger = logging.getLogger("sandbox")
-
-
-def system_clock() -> int:
-    """The time in ms since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 class Runtime:
@@ -57,6 +56,10 @@ class Runtime:
         settings: broker settings that differ from Kafka's defaults.
         clock: the time in ms.
         brokers: how many brokers are played, 1 to 9.
+        read_only: nothing is changed once the file is open: it is as it was, retention and time-outs included.
+
+    Attributes:
+        web_token: what the page asks for, None for nothing; `serve` publishes it beside the file.
 
     Raises:
         FileInUse, FileRefused: see `sandbox.errors`.
@@ -69,8 +72,12 @@ class Runtime:
         settings: Mapping[str, str],
         clock: Callable[[], int] = system_clock,
         brokers: int = 1,
+        read_only: bool = False,
     ) -> None:
         self.clock = clock
+        self._jumps = ClockJumps(clock, time.monotonic if clock is system_clock else None)
+        self.read_only = read_only
+        self.web_token: str | None = None
         self.brokers = brokers
         self._host = ""
         self.faults = Faults(random.random)
@@ -83,11 +90,15 @@ class Runtime:
         self._inline = threading.RLock()
         self._commit_due = False
         self._tick_timer: asyncio.TimerHandle | None = None
+        self._tick_due_ms = 0
+        self._look_timer: asyncio.TimerHandle | None = None
         self.kafka: ClusterPorts | None = None
         self._web: WebServer | None = None
         self.closed = False
         config = BrokerConfig(dict(settings))
         check_file(Path(os.path.realpath(path)))
+        if read_only and not os.path.exists(path):
+            raise FileRefused(f"{os.fspath(path)} does not exist, and what is read-only makes no file.")
         self.lock = OwnerLock(path)
         try:
             self.database = Database(path)
@@ -103,37 +114,34 @@ class Runtime:
     def _start(self, config: BrokerConfig) -> None:
         try:
             self.broker = Broker(self.database, config, self.started_ms, self.brokers)
-            self.coordinator = self._make_coordinator(config)
+            self.watch = StorageWatch(self.broker, self._look_soon)
+            self.broker.record = lambda happenings: activity.record(self.database, happenings, self.clock())
+            self.coordinator = start_coordinator(self.broker, config, self.started_ms)
+            if self.read_only:
+                self.database.forbid_writes()
         except StorageFailed as error:
             self.database.rollback()
-            raise FileRefused(f"{self.database.path} cannot be written: {error}.") from error
-
-    def _make_coordinator(self, config: BrokerConfig) -> GroupCoordinator:
-        from sandbox.wire.group_bytes import assigned_partitions, subscribed_topics
-
-        coordinator = GroupCoordinator(
-            GroupStore(self.database),
-            config,
-            decode_assignment=assigned_partitions,
-            decode_subscription=subscribed_topics,
-            topics=Topics(self.broker.topics, self.broker.topics_by_id),
-            on_change=self.broker.group_changed,
-        )
-        coordinator.load(self.started_ms)
-        self.broker.commit()
-        self.broker.on_undo(coordinator.reload)
-        return coordinator
+            raise FileRefused(f"{self.database.path} cannot be used. {error.words} ({error})") from error
+        doubt = network_drive.warning(self.database.path)
+        if doubt is not None:
+            logger.warning(doubt)
 
     # Calls from any thread
 
-    def call(self, function: Callable[[int], T]) -> T:
+    def call(self, function: Callable[[int], T], *, changes: bool = True) -> T:
         """Run a function of the time as part of a turn, and return its result when that is durable.
 
+        Args:
+            changes: False for what only looks, which is done also where nothing may be changed.
+
         Raises:
-            BrokerError: what the function raises, or KAFKA_STORAGE_ERROR where the file could not be written.
+            BrokerError: CLUSTER_AUTHORIZATION_FAILED where nothing may be changed, what the function raises, or
+                KAFKA_STORAGE_ERROR where the file could not be written.
         """
         with self._inline:
             self.check_open()
+            if changes:
+                self.check_writable()
             loop = self._loop
             if loop is None:
                 return self._call_inline(function)
@@ -158,6 +166,11 @@ class Runtime:
         if self.closed:
             raise SandboxError(CLOSED)
 
+    def check_writable(self) -> None:
+        """Refuse a change of a file that was opened read-only: BrokerError CLUSTER_AUTHORIZATION_FAILED."""
+        if self.read_only:
+            raise BrokerError("CLUSTER_AUTHORIZATION_FAILED", READ_ONLY)
+
     def _call_inline(self, function: Callable[[int], T]) -> T:
         try:
             result = function(self.clock())
@@ -175,6 +188,7 @@ class Runtime:
             raise failed
         self._do_due()
         self.broker.commit()
+        self.watch.look_again()
         return result
 
     def _call_on_loop(self, function: Callable[[int], Any], future: "Future[Any]") -> None:
@@ -229,17 +243,24 @@ class Runtime:
         self._schedule_tick()
 
     def _schedule_tick(self) -> None:
+        """Set the timer for what is due next. One that is early enough stays: most turns move no deadline."""
+        if self.read_only:
+            return
+        due_ms = self.broker.next_deadline_ms()
+        groups_due_ms = self.coordinator.next_deadline_ms()
+        if groups_due_ms is not None and groups_due_ms < due_ms:
+            due_ms = groups_due_ms
+        now_ms = self.clock()
+        if self.watch.trouble is not None:
+            due_ms = max(due_ms, now_ms + TROUBLED_TICK_MS)
         if self._tick_timer is not None:
+            if now_ms < self._tick_due_ms <= due_ms:
+                return
             self._tick_timer.cancel()
             self._tick_timer = None
-        deadlines = [
-            deadline
-            for deadline in (self.broker.next_deadline_ms(), self.coordinator.next_deadline_ms())
-            if deadline is not None
-        ]
-        if deadlines and self._loop is not None and not self.closed:
-            delay_ms = max(0, min(deadlines) - self.clock())
-            self._tick_timer = self._loop.call_later(delay_ms / 1000, self._tick)
+        if self._loop is not None and not self.closed:
+            self._tick_due_ms = due_ms
+            self._tick_timer = self._loop.call_later(max(0, due_ms - now_ms) / 1000, self._tick)
 
     def _tick(self) -> None:
         self._tick_timer = None
@@ -247,12 +268,25 @@ class Runtime:
         self.after()
 
     def _do_due(self) -> None:
+        if self.read_only:
+            return
         now_ms = self.clock()
+        jump_ms = self._jumps.look()
+        if jump_ms:
+            logger.info("The clock moved by %d ms beside the time that passed: sleep, or it was set.", jump_ms)
+            self.coordinator.clock_moved(jump_ms, now_ms)
         try:
             self.broker.tick(now_ms)
             self.coordinator.tick(now_ms)
         except StorageFailed as error:
             self.broker.undo(error)
+
+    def _look_soon(self, after_s: float) -> None:
+        """Have the watch over the file look after a time. Without ports each call looks by itself."""
+        if self._loop is not None and not self.closed:
+            if self._look_timer is not None:
+                self._look_timer.cancel()
+            self._look_timer = self._loop.call_later(after_s, self.watch.look)
 
     # Ports
 
@@ -282,15 +316,17 @@ class Runtime:
             self._thread.join(STOP_SECONDS)
             self._thread = None
             raise
-        self.lock.publish(kafka=self.kafka_address, web=self.web_address, listeners=self.listener_addresses)
+        at = self.listener_addresses
+        self.lock.publish(kafka=self.kafka_address, web=self.web_address, listeners=at, token=self.web_token)
 
     def _run_loop(self, started: "Future[None]", *wanted: Any) -> None:
-        loop = asyncio.new_event_loop()
+        loop = new_event_loop(wanted[-1])
         try:
             with self._inline:
                 self._loop = loop
                 loop.run_until_complete(self._open(*wanted))
             loop.call_soon(self.after)
+            loop.call_soon(self.watch.look)
             started.set_result(None)
             loop.run_forever()
             loop.run_until_complete(self._shut())
@@ -321,16 +357,7 @@ class Runtime:
             self.kafka_address = opened.pop(PLAINTEXT, None)
             self.listener_addresses = opened
         if web_port is not None:
-            # Kafka clients are answered while the page loads, which takes longer than all of the start before it.
-            await asyncio.to_thread(import_module, "sandbox.web.server")
-            from sandbox.web.server import WebServer
-
-            self._web = WebServer(backend, host, web_port)
-            try:
-                port = await self._web.start()
-            except OSError as error:
-                raise PortInUse(host, web_port, error.strerror or str(error)) from error
-            self.web_address = f"http://{spelled(host)}:{port}"
+            self._web, self.web_address = await open_page(backend, host, web_port, self.web_token)
 
     async def _shut(self) -> None:
         # First, so that those who wait for this commit are still there to be answered.
@@ -341,8 +368,9 @@ class Runtime:
         if self.kafka is not None:
             await self.kafka.close()
             self.kafka = None
-        if self._tick_timer is not None:
-            self._tick_timer.cancel()
+        for timer in (self._tick_timer, self._look_timer):
+            if timer is not None:
+                timer.cancel()
         self.broker.commit()
         self.kafka_address = self.web_address = None
         self.listener_addresses = {}

@@ -11,12 +11,10 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from sandbox.appends import Appender, new_event
 from sandbox.broker.turn import Changes
-from sandbox.cleaning import Cleaning
-from sandbox.cluster_control import ClusterControl, with_leaders
 from sandbox.description import (
     Change,
     MessagePage,
@@ -24,15 +22,25 @@ from sandbox.description import (
     Overview,
     TopicDescription,
 )
+from sandbox.direct.activity_control import ActivityControl
+from sandbox.direct.appends import Appender, new_event
+from sandbox.direct.cluster_control import ClusterControl, with_leaders
+from sandbox.direct.fault_control import FaultControl
+from sandbox.direct.group_control import GroupControl
+from sandbox.direct.log_control import LogControl
+from sandbox.direct.overview import overview_of
+from sandbox.direct.sql_control import SqlControl
+from sandbox.direct.survey import Survey
+from sandbox.direct.user_control import UserControl
 from sandbox.errors import BrokerError
 from sandbox.event import Event, Headers, NewEvent
-from sandbox.fault_control import FaultControl
-from sandbox.group_control import GroupControl
-from sandbox.overview import overview_of
+from sandbox.generator.generators import FileTemplates, Generators
+from sandbox.network import is_loopback, new_token
 from sandbox.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
-from sandbox.runtime import Runtime, system_clock
-from sandbox.storage import messages, topic_descriptions, topics
-from sandbox.user_control import UserControl
+from sandbox.playground.playground import Playground
+from sandbox.runtime import READ_ONLY, Runtime, system_clock
+from sandbox.snapshots.snapshots import Snapshots
+from sandbox.storage import message_rows, messages, topic_descriptions, topics
 
 if TYPE_CHECKING:
     from sandbox.web.backend import DemoSwitch
@@ -47,6 +55,7 @@ class Sandbox(GroupControl):
         settings: broker settings by Kafka's names, such as `{"num.partitions": "3"}`.
         clock: gives the time in ms since 1970; the system's where None.
         brokers: how many brokers are played, 1 to 9; see `cluster`.
+        read_only: nothing in the file changes while it is open, whoever asks. It must be there.
 
     Raises:
         FileInUse: another process owns the file; `.owner` says which, and where it listens.
@@ -57,6 +66,7 @@ class Sandbox(GroupControl):
     """
 
     demo: "DemoSwitch | None" = None
+    lacks: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,
@@ -65,17 +75,26 @@ class Sandbox(GroupControl):
         settings: Mapping[str, str] | None = None,
         clock: Callable[[], int] | None = None,
         brokers: int = 1,
+        read_only: bool = False,
     ) -> None:
-        super().__init__(Runtime(path, settings or {}, clock or system_clock, brokers))
+        super().__init__(Runtime(path, settings or {}, clock or system_clock, brokers, read_only))
+        self.read_only: str | None = READ_ONLY if read_only else None
         self.cluster = ClusterControl(self._runtime)
         self.faults = FaultControl(self._runtime)
+        self.survey = Survey(self._runtime)
         self.inject = self.faults.inject
         self.users = UserControl(self._runtime)
         self.add_user = self.users.add
-        log = Cleaning(self._runtime)
+        self.logs = log = LogControl(self._runtime)
         self.compact, self.apply_retention, self.delete_records = log.compact, log.apply_retention, log.delete_records
+        self.activity = ActivityControl(self._runtime)
+        self.queries = SqlControl(self._runtime)
+        self.sql = self.queries.sql
+        self.snapshots = Snapshots(self._runtime, self.activity.note)
         self._broker = self._runtime.broker
         self._appender = Appender(self._broker)
+        self.playground = Playground(self, self._connection, self._runtime.clock)
+        self.generators = Generators(self, FileTemplates(self._runtime), self._runtime.clock, self.activity.note)
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -85,6 +104,9 @@ class Sandbox(GroupControl):
 
     def close(self) -> None:
         """Close the ports and the file. May be called again."""
+        self.playground.close()
+        self.generators.close()
+        self.snapshots.close()
         self._runtime.close()
 
     def serve(
@@ -94,16 +116,28 @@ class Sandbox(GroupControl):
         kafka_port: int | None = 9092,
         web_port: int | None = 8080,
         listeners: "Sequence[Listener]" = (),
+        web_token: str | None = None,
     ) -> None:
         """Open the Kafka port and the page; PortInUse where a port is taken.
 
         Args:
-            host: the address to listen on. Anything but loopback lets other machines in: there is no authentication.
+            host: the address to listen on. Anything but loopback lets other machines in: the page then asks for a
+                token, the Kafka port for nothing.
             kafka_port: 0 picks one (the one of the last time where it is free); None opens none.
             web_port: 0 picks one; None opens none.
             listeners: more ways in for Kafka clients, with TLS, a log-in (`add_user`), or both.
+            web_token: what the page asks for; None for nothing, or for one that is made where others can reach it.
         """
+        self._runtime.web_token = web_token or (None if is_loopback(host) else new_token())
         self._runtime.serve(host, kafka_port, web_port, self, listeners)
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with the file or its disk, with the way out; None where nothing is."""
+        return self._runtime.watch.trouble
+
+    def _connection(self) -> dict[str, str] | None:
+        return {"bootstrap.servers": self.kafka_address} if self.kafka_address else None
 
     @property
     def kafka_address(self) -> str | None:
@@ -116,6 +150,11 @@ class Sandbox(GroupControl):
         return dict(self._runtime.listener_addresses)
 
     @property
+    def web_token(self) -> str | None:
+        """What the page asks for: open `web_address` + "/?token=" and this once. None where it asks for nothing."""
+        return self._runtime.web_token
+
+    @property
     def web_address(self) -> str | None:
         """Where the page is, "http://host:port"; None where no port is open."""
         return self._runtime.web_address
@@ -123,7 +162,12 @@ class Sandbox(GroupControl):
     # Topics
 
     def create_topic(
-        self, topic: str, *, partitions: int | None = None, settings: Mapping[str, str] | None = None
+        self,
+        topic: str,
+        *,
+        partitions: int | None = None,
+        settings: Mapping[str, str] | None = None,
+        replication_factor: int | None = None,
     ) -> TopicDescription:
         """Create a topic.
 
@@ -131,12 +175,18 @@ class Sandbox(GroupControl):
             topic: 1 to 249 letters, digits, ".", "_" and "-".
             partitions: 1 and up; `num.partitions` where None.
             settings: topic settings by Kafka's names.
+            replication_factor: 1 to the number of brokers; `default.replication.factor` where None.
 
         Raises:
-            BrokerError: TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_PARTITIONS, INVALID_CONFIG.
+            BrokerError: TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_PARTITIONS, INVALID_CONFIG,
+                INVALID_REPLICATION_FACTOR.
         """
-        count = -1 if partitions is None else partitions
-        self._runtime.call(lambda now_ms: self._broker.create_topic(topic, now_ms, partitions=count, settings=settings))
+        count, replicas = (-1 if wanted is None else wanted for wanted in (partitions, replication_factor))
+        self._runtime.call(
+            lambda now_ms: self._broker.create_topic(
+                topic, now_ms, partitions=count, replication_factor=replicas, settings=settings
+            )
+        )
         return self.topic(topic)
 
     def topics(self) -> tuple[TopicDescription, ...]:
@@ -213,6 +263,10 @@ class Sandbox(GroupControl):
         new = new_event(value, key, headers, timestamp_ms, partition)
         return self._runtime.call(lambda now_ms: self._appender.append_one(topic, new, now_ms))
 
+    def append_all(self, topic: str, events: Sequence[NewEvent]) -> list[tuple[int, int]]:
+        """Append events in one commit, all or none of them; partition and offset of each, in their order."""
+        return self._runtime.call(lambda now_ms: self._appender.append(topic, list(events), now_ms))
+
     def append_many(self, topic: str, events: Iterable[NewEvent], *, chunk: int = 1000) -> int:
         """Append many events, `chunk` of them in one commit.
 
@@ -247,7 +301,10 @@ class Sandbox(GroupControl):
             newest_first: in true time order over all partitions, the latest first; else the earliest first.
             limit: at most so many, 1 and up.
         """
-        order = "offset" if offset is not None else "newest" if newest_first else "oldest"
+        if offset is not None and since_ms is None:
+            with self._database.reader() as reader:
+                return message_rows.read_from(reader, topic, partition, offset, limit)
+        order = "newest" if newest_first else "oldest"
         found: list[Event] = []
         cursor: str | None = None
         while len(found) < limit:

@@ -76,7 +76,7 @@
   }
 
   // An opened row is left alone by swaps: its event cannot change, and someone is reading it.
-  const isOpen = (node) => node instanceof Element && node.classList.contains("is-open");
+  const isOpen = (node) => node instanceof Element && node.matches(".is-open, .is-picked");
   Idiomorph.defaults.callbacks.beforeNodeMorphed = (node) => !isOpen(node);
   Idiomorph.defaults.callbacks.beforeNodeRemoved = (node) => !isOpen(node);
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
@@ -84,7 +84,7 @@
 
   // An opened row that has left the page's newest stays for its reader, below them: it is older than all of them.
   function keepOrder(html) {
-    const gone = [...document.querySelectorAll("tbody.is-open")].filter((row) => !html.includes(`id="${row.id}"`));
+    const gone = [...document.querySelectorAll("tbody.is-open, tbody.is-picked")].filter((row) => !html.includes(`id="${row.id}"`));
     const rows = gone.length ? gone[0].parentNode.tBodies : [];
     if (gone.every((row, index) => rows[rows.length - gone.length + index] === row)) return;
     const focused = document.activeElement;
@@ -176,6 +176,10 @@
     document.dispatchEvent(new CustomEvent("sandbox:theme"));
   });
 
+  // Where the pages' names have no room, the one that is open is in sight.
+  const open = document.querySelector(".bar-row nav [aria-current]");
+  if (open) open.parentNode.scrollLeft = open.offsetLeft - open.parentNode.offsetLeft - 40;
+
   // Keys.
   const dialog = byId("keys");
   byId("keys-button").hidden = false;
@@ -195,6 +199,11 @@
     "g t": () => location.assign("/"),
     "g g": () => location.assign("/groups"),
     "g c": () => location.assign("/cluster"),
+    "g s": () => location.assign("/sql"),
+    "g a": () => location.assign("/activity"),
+    "g p": () => location.assign("/playground"),
+    "g n": () => location.assign("/snapshots"),
+    "g h": () => location.assign("/help"),
     p: () => {
       const live = byId("live");
       const topic = live && live.dataset.topic;

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sandbox.playground_consumer import PlaygroundConsumer
+from sandbox.playground.consumer import PlaygroundConsumer
 from sandbox.sandbox import Sandbox
 
 SESSION_MS = 1000

@@ -8,10 +8,10 @@ from collections import Counter
 
 import pytest
 
-from sandbox.event_template import EventTemplate, template_from_json
-from sandbox.event_template_examples import EXAMPLES
-from sandbox.event_template_placeholders import PLACEHOLDERS
-from sandbox.event_template_text import TemplateRefused
+from sandbox.generator.examples import EXAMPLES
+from sandbox.generator.placeholders import PLACEHOLDERS
+from sandbox.generator.template import EventTemplate, template_from_json
+from sandbox.generator.template_text import TemplateRefused
 
 
 def values(text: str, count: int = 200, seed: int = 1) -> list[str]:
@@ -29,8 +29,7 @@ def test_the_same_seed_makes_the_same_events_and_another_seed_others() -> None:
 
 def test_the_events_of_a_seed_are_the_same_in_another_process() -> None:
     program = (
-        "from sandbox.event_template_examples import EXAMPLES\n"
-        "for event in EXAMPLES['payments'].events(5, 3): print(event)"
+        "from sandbox.generator.examples import EXAMPLES\nfor event in EXAMPLES['payments'].events(5, 3): print(event)"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert said.splitlines() == [repr(event) for event in EXAMPLES["payments"].events(5, 3)]

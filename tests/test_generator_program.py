@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.event import NewEvent
-from sandbox.event_template import EventTemplate
-from sandbox.event_template_examples import EXAMPLES
+from sandbox.generator.examples import EXAMPLES
+from sandbox.generator.template import EventTemplate
 from sandbox.sandbox import Sandbox
 from sandbox.web.produce_code import event_program, generator_program, many_program
 

@@ -6,10 +6,10 @@ import pytest
 
 from sandbox.activity_record import ActivityQuery
 from sandbox.errors import BrokerError, SandboxError
-from sandbox.event_template import EventTemplate
-from sandbox.generator import Pace
-from sandbox.generator_run import RUNNING_MAX
-from sandbox.generators import Generators
+from sandbox.generator.generator import Pace
+from sandbox.generator.generators import Generators
+from sandbox.generator.run import RUNNING_MAX
+from sandbox.generator.template import EventTemplate
 from sandbox.sandbox import Sandbox
 from tests.waiting import eventually
 

@@ -1,7 +1,7 @@
 """The small curves of the list of groups, and what is remembered of them."""
 
+from sandbox.direct.group_past import SPARK_POINTS, SPARK_STEP_MS, GroupHistory
 from sandbox.event import NewEvent
-from sandbox.group_past import SPARK_POINTS, SPARK_STEP_MS, GroupHistory
 from sandbox.sandbox import Sandbox
 from tests.clock import Clock
 

@@ -1,5 +1,6 @@
 """What an event costs, counted: statements, commits, encodings and rows. No clock is looked at."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ from sandbox.event import NewEvent
 from sandbox.sandbox import Sandbox
 from sandbox.storage.database import Database, Reader
 from sandbox.storage.log import ROWS_PER_STATEMENT
+from sandbox.web.app import create_app
 from sandbox.wire import messages, record_batch
 from sandbox.wire.batch_cache import BatchCache
 from tests.wire.raw_client import PRODUCE, PRODUCE_VERSION, RawClient, framed, produce_body, request_header, rows
@@ -121,3 +123,83 @@ def test_the_events_of_a_page_do_not_ask_one_by_one_for_their_batch(box: Sandbox
     page = box.messages(MessageQuery("orders", order="offset", from_offset=0, limit=500))
     assert len(page.events) == 500
     assert queries(counts) <= 15
+
+
+PAGES = (
+    "/",
+    "/topics.json",
+    "/topics/orders",
+    "/topics/orders/messages",
+    "/topics/orders/messages?order=oldest",
+    "/topics/orders/messages?key=user-1",
+    "/topics/orders/0/5",
+    "/topics/orders/produce",
+    "/groups",
+    "/groups/group-1",
+    "/groups/group-1/history.json",
+    "/groups/group-1/reset?to=earliest",
+    "/cluster",
+    "/playground",
+    "/sql",
+    "/activity",
+    "/activity?topic=orders",
+    "/snapshots",
+    "/help",
+    "/search?q=orders",
+)
+LARGE = re.compile(r"SCAN (events|batches|commits|e|b|c)\b(?! USING INDEX committed_offsets)")
+"""Going through all of a table that grows with every event or commit; `c` is that of committed offsets in the lists."""
+
+
+def test_no_page_goes_through_all_events_batches_or_commits(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    _fill(box, groups=3)
+    asked: dict[str, tuple[str, Any]] = {}
+    page = ""
+
+    def note(name: str) -> None:
+        real = getattr(Reader, name)
+
+        def asking(self: Reader, sql: str, parameters: Any = ()) -> Any:
+            asked.setdefault(sql, (page, parameters))
+            return real(self, sql, parameters)
+
+        monkeypatch.setattr(Reader, name, asking)
+
+    for name in ("query", "rows", "one"):
+        note(name)
+    browser = create_app(box).test_client()
+    for page in PAGES:
+        assert browser.get(page).status_code == 200, page
+    monkeypatch.undo()
+    with box._database.reader() as reader:
+        for sql, (page, parameters) in asked.items():
+            plan = [row[3] for row in reader.query(f"EXPLAIN QUERY PLAN {sql}", parameters)]
+            assert not [step for step in plan if LARGE.match(step)], (page, sql, plan)
+    assert len(asked) > len(PAGES)
+
+
+def test_a_page_asks_no_more_for_a_group_than_what_it_had_committed_earlier(box: Sandbox, counts: Counter[str]) -> None:
+    browser = create_app(box).test_client()
+
+    def asked(page: str) -> int:
+        browser.get(page)
+        counts.clear()
+        assert browser.get(page).status_code == 200
+        return queries(counts)
+
+    pages = ("/", "/groups", "/topics/orders", "/topics/orders/messages")
+    _fill(box, groups=3)
+    few = {page: asked(page) for page in pages}
+    _fill(box, groups=13)
+    for page in pages:
+        assert asked(page) - few[page] <= 10 * 3 * 2, "for each partition at two moments"
+
+
+def _fill(box: Sandbox, groups: int) -> None:
+    """A topic of three partitions, and groups that have read a half of it."""
+    if not any(one.topic == "orders" for one in box.topics()):
+        box.create_topic("orders", partitions=3)
+        box.append_many("orders", (NewEvent(b"value", b"user-%d" % (at % 9)) for at in range(3_000)), chunk=100)
+    for group in range(groups):
+        for partition, end in box.end_offsets("orders").items():
+            box.commit(f"group-{group}", "orders", partition, end // 2)

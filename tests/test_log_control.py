@@ -2,9 +2,9 @@
 
 import pytest
 
+from sandbox.direct.log_control import SAMPLE_EVENTS, STEPS
 from sandbox.errors import BrokerError
 from sandbox.event import NewEvent
-from sandbox.log_control import SAMPLE_EVENTS, STEPS
 from sandbox.partitioner import consistent_random_partition, murmur2_partition
 from sandbox.sandbox import Sandbox
 from tests.clock import Clock

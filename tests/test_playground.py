@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from sandbox import playground as playground_module
 from sandbox.errors import BrokerError
-from sandbox.playground_consumer import PlaygroundConsumer
+from sandbox.playground import playground as playground_module
+from sandbox.playground.consumer import PlaygroundConsumer
 from sandbox.sandbox import Sandbox
 from tests.playground_room import (
     SESSION_MS,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.errors import BrokerError
-from sandbox.playground_description import ScenarioDescription
-from sandbox.playground_plots import SCENARIOS
+from sandbox.playground.description import ScenarioDescription
+from sandbox.playground.plots import SCENARIOS
 from sandbox.sandbox import Sandbox
 from sandbox.web.playground_programs import PROGRAMS, consumer_program, scenario_program
 from tests.playground_room import eventually, fill, ground

@@ -84,7 +84,7 @@ def test_the_command_that_pyproject_names_is_there() -> None:
     assert callable(getattr(importlib.import_module(module), function))
 
 
-@pytest.mark.parametrize("target", ["up", "test", "check", "bench", "bench-quick", "screenshots", "clean"])
+@pytest.mark.parametrize("target", ["up", "test", "torture", "check", "bench", "bench-quick", "screenshots", "clean"])
 def test_make_knows_the_target(target: str) -> None:
     shown = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPa
 from sandbox import BrokerError, FileRefused, Sandbox
 from sandbox.activity_record import ActivityQuery
 from sandbox.event import Event
-from sandbox.snapshot_description import Ends
+from sandbox.snapshots.description import Ends
 from sandbox.storage.lock import read_owner
 from tests.clock import Clock
 from tests.waiting import eventually

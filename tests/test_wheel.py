@@ -126,6 +126,14 @@ def test_the_wheel_serves_its_page_with_its_style(installed: Path, tmp_path: Pat
             status, media_type, text = get(ready["web"] + asset)
             assert (status, media_type) == (200, expected)
             assert len(text) > 100
+        for address, shown in (
+            ("/help/differences", "First rebalance"),
+            ("/help/protocol", "OffsetCommit"),
+            ("/sql", "SQL"),
+        ):
+            status, media_type, page = get(ready["web"] + address)
+            assert (status, media_type) == (200, "text/html")
+            assert shown in page
 
 
 def test_the_wheel_has_the_sample_data(installed: Path, tmp_path: Path) -> None:

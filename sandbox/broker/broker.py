@@ -6,17 +6,19 @@ that a crash could take back. Whoever must wait for durability waits for `commit
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from uuid import UUID, uuid4
 
+from sandbox.activity_record import Happening
 from sandbox.broker.cluster import Cluster, Move
 from sandbox.broker.compaction import Compaction
 from sandbox.broker.credentials import Credentials
+from sandbox.broker.happenings import in_words, note_moves
 from sandbox.broker.log import Log
 from sandbox.broker.quotas import Quotas
 from sandbox.broker.resources import Resources
 from sandbox.broker.retention import Retention
-from sandbox.broker.topic import Partition, Topic, check_name
+from sandbox.broker.topic import Partition, Topic, check_name, check_new_name
 from sandbox.broker.transactions import TransactionCoordinator
 from sandbox.broker.turn import Changes, Turn
 from sandbox.config import BrokerConfig, check_topic_setting
@@ -50,6 +52,9 @@ class Broker:
         self.turn = Turn()
         self.log = Log(database, config, self.turn)
         self.cluster_id = ""
+        self.record: Callable[[Sequence[Happening]], None] = lambda happenings: None
+        self.on_failure: Callable[[StorageFailed], None] = lambda error: None
+        self._stale: StorageFailed | None = None
         self._listeners: list[Callable[[Changes], None]] = []
         self._undo_listeners: list[Callable[[], None]] = []
         self._purge_at_ms: int | None = now_ms
@@ -76,9 +81,10 @@ class Broker:
 
     def _load(self) -> None:
         before = {partition.id: partition for topic in self.topics.values() for partition in topic.partitions}
+        rows = topics.load_topics(self.database)
         self.topics.clear()
         self.topics_by_id.clear()
-        for row in topics.load_topics(self.database):
+        for row in rows:
             for partition in self._remember(row).partitions:
                 known = before.get(partition.id)
                 if known is not None and known.leader_epoch == partition.leader_epoch:
@@ -123,7 +129,7 @@ class Broker:
     @property
     def uncommitted(self) -> bool:
         """True while something waits for `commit`."""
-        return self.database.in_transaction or bool(self.turn.changes)
+        return self.database.in_transaction or bool(self.turn.changes) or bool(self.turn.happenings)
 
     def subscribe(self, listener: Callable[[Changes], None]) -> Callable[[], None]:
         """Call `listener` after each commit that changed something. Returns what ends it."""
@@ -135,8 +141,10 @@ class Broker:
         self._undo_listeners.append(listener)
 
     def group_changed(self, group: str, kind: str) -> None:
-        """Note that a group changed: "commit" for offsets, "group" for all else."""
+        """Note that a group changed: "commit" for offsets, "deleted" for its end, "group" for all else."""
         (self.turn.changes.commits if kind == "commit" else self.turn.changes.groups).add(group)
+        if kind == "deleted":
+            self.turn.note("deleted", "the group, with its committed offsets", group=group)
 
     def commit(self) -> BrokerError | None:
         """End the turn: all of it is durable and visible, or none of it happened.
@@ -145,6 +153,10 @@ class Broker:
             None, or KAFKA_STORAGE_ERROR where the file could not be written; the turn's waiters were told the same.
         """
         try:
+            if self._stale is not None:
+                raise self._stale
+            if self.turn.happenings:
+                self.record(self.turn.happenings)
             self.database.commit()
         except StorageFailed as error:
             return self.undo(error)
@@ -156,26 +168,50 @@ class Broker:
         for waiter in waiters:
             waiter(None)
         if changes:
-            for listener in tuple(self._listeners):
-                try:
-                    listener(changes)
-                except Exception:
-                    # What was committed stays so, whoever fails at hearing of it.
-                    logger.exception("a listener to changes failed")
+            self.tell(changes)
         return None
+
+    def tell(self, changes: Changes) -> None:
+        """Tell all who subscribed."""
+        for listener in tuple(self._listeners):
+            try:
+                listener(changes)
+            except Exception:
+                # What was committed stays so, whoever fails at hearing of it.
+                logger.exception("a listener to changes failed")
 
     def undo(self, reason: BaseException) -> BrokerError:
         """Drop everything of this turn, in the file and in memory, and tell who waits."""
         error = BrokerError("KAFKA_STORAGE_ERROR", f"The file could not be written: {reason}. Nothing was stored.")
         _, waiters = self.turn.take()
-        self.database.rollback()
+        if isinstance(reason, StorageFailed):
+            self.on_failure(reason)
+        try:
+            self.database.rollback()
+            self._take_again()
+            self._stale = None
+        except StorageFailed as unreadable:
+            # What is in memory may be ahead of the file: nothing is written until it could be read again.
+            self._stale = unreadable
+        for waiter in waiters:
+            waiter(error)
+        return error
+
+    def reload(self, now_ms: int) -> None:
+        """Take everything from the file again, whose content is that of another one now. Call it between turns."""
+        self.turn.changes.topics.update(self.topics)
+        # No partition is known again: the same id may be that of another one.
+        self.topics.clear()
+        self._take_again()
+        self._purge_at_ms = now_ms
+        self.turn.changes.topics.update(self.topics)
+        self.turn.changes.cluster = True
+
+    def _take_again(self) -> None:
         self.log.producers.forget()
         self._load()
         for listener in self._undo_listeners:
             listener()
-        for waiter in waiters:
-            waiter(error)
-        return error
 
     def new_producer_id(self, now_ms: int) -> int:
         """A producer id that was never given before, with epoch 0."""
@@ -211,52 +247,27 @@ class Broker:
             BrokerError: INVALID_TOPIC_EXCEPTION, TOPIC_ALREADY_EXISTS, INVALID_PARTITIONS,
                 INVALID_REPLICATION_FACTOR, INVALID_CONFIG.
         """
-        check_name(name)
-        self._check_new_name(name)
+        check_new_name(name, self.topics)
         count = self.config.number("num.partitions") if partitions == -1 else partitions
         if count < 1:
             raise BrokerError("INVALID_PARTITIONS", "Number of partitions must be larger than 0.")
         if count > PARTITIONS_MAX:
             raise BrokerError("INVALID_PARTITIONS", f"The sandbox takes at most {PARTITIONS_MAX} partitions a topic.")
-        replicas = self._replication(replication_factor)
+        replicas = self.cluster.replication_factor(replication_factor, self.config.number("default.replication.factor"))
         checked = {key: check_topic_setting(key, value) for key, value in (settings or {}).items()}
         if validate_only:
             return None
         row = topics.insert_topic(self.database, name, uuid4(), count, replicas, checked, now_ms)
         self.turn.changes.topics.add(name)
+        self.turn.note("created", in_words(count, "partition"), topic=name)
         return self._remember(row)
-
-    def _replication(self, wanted: int) -> int:
-        brokers = len(self.cluster.up)
-        if wanted == -1:
-            return min(self.config.number("default.replication.factor"), len(self.cluster.ids))
-        if wanted < 1:
-            raise BrokerError(
-                "INVALID_REPLICATION_FACTOR",
-                "Replication factor must be larger than 0, or -1 to use the default value.",
-            )
-        if wanted > brokers:
-            raise BrokerError(
-                "INVALID_REPLICATION_FACTOR",
-                f"Unable to replicate the partition {wanted} time(s): The target replication factor of {wanted} "
-                f"cannot be reached because only {brokers} broker(s) are registered.",
-            )
-        return wanted
-
-    def _check_new_name(self, name: str) -> None:
-        if name in self.topics:
-            raise BrokerError("TOPIC_ALREADY_EXISTS", f"Topic '{name}' already exists.")
-        alike = name.replace(".", "_")
-        for other in self.topics if alike != name or "_" in name else ():
-            if other.replace(".", "_") == alike:
-                raise BrokerError("INVALID_TOPIC_EXCEPTION", f"Topic '{name}' collides with existing topic: {other}")
 
     def topic_for_use(self, name: str, now_ms: int, *, create: bool = True) -> Topic:
         """A topic, which is created on first use where `auto.create.topics.enable` and the caller allow it."""
         topic = self.topics.get(name)
         if topic is not None:
             return topic
-        if create and self.config.flag("auto.create.topics.enable"):
+        if create and self.config.flag("auto.create.topics.enable") and not self.database.read_only:
             created = self.create_topic(name, now_ms)
             if created is not None:
                 return created
@@ -269,6 +280,7 @@ class Broker:
         if not self.config.flag("delete.topic.enable"):
             raise BrokerError("TOPIC_DELETION_DISABLED")
         topics.mark_deleted(self.database, topic.id, now_ms)
+        self.turn.note("deleted", f"the topic, with {in_words(len(topic.partitions), 'partition')}", topic=name)
         del self.topics[name]
         del self.topics_by_id[topic.topic_id]
         self.turn.changes.topics.add(name)
@@ -295,6 +307,7 @@ class Broker:
             self.cluster.place(topic, partition, None)
             topic.partitions.append(partition)
         self.turn.changes.topics.add(name)
+        self.turn.note("altered", f"{in_words(count, 'partition')} instead of {current}", topic=name)
 
     def alter_topic(
         self, name: str, changes: Mapping[str, str | None], *, replace: bool = False, validate_only: bool = False
@@ -313,8 +326,10 @@ class Broker:
                 settings[key] = check_topic_setting(key, value)
         if validate_only:
             return
-        for key in topic.settings.keys() | settings.keys():
+        for key in sorted(topic.settings.keys() | settings.keys()):
             if topic.settings.get(key) != settings.get(key):
+                now = f"is {settings[key]}" if key in settings else "is back at its default"
+                self.turn.note("altered", f"{key} {now}", topic=name)
                 topics.save_setting(self.database, topic.id, key, settings.get(key))
         topic.set(settings)
         self.turn.changes.topics.add(name)
@@ -329,11 +344,19 @@ class Broker:
 
     def led(self, moves: Iterable[Move]) -> None:
         """Write down changes of leaders, and tell who watches."""
+        moves = tuple(moves)
+        note_moves(self.turn, moves)
         for move in moves:
             partition = move.partition
             topics.save_leadership(self.database, partition.id, partition.leader_epoch, None)
             self.turn.changes.topics.add(partition.topic.name)
         self.cluster_changed()
+
+    def switched(self, broker: int, *, up: bool) -> None:
+        """Start or stop a broker; BROKER_NOT_AVAILABLE where there is none, or it is so already."""
+        moves = (self.cluster.start if up else self.cluster.stop)(broker, self.topics.values())
+        self.turn.note("started" if up else "stopped", f"broker {broker}")
+        self.led(moves)
 
     def cluster_changed(self) -> None:
         """Note that brokers, in-sync sets or faults changed."""
@@ -344,6 +367,8 @@ class Broker:
         self.cluster.reassign(partition, replicas)
         topics.save_leadership(self.database, partition.id, partition.leader_epoch, ",".join(map(str, replicas)))
         self.turn.changes.topics.add(partition.topic.name)
+        words = f"partition {partition.partition}: its replicas are {', '.join(map(str, replicas))}"
+        self.turn.note("altered", words, topic=partition.topic.name)
 
     # Time
 
@@ -358,5 +383,7 @@ class Broker:
 
     def next_deadline_ms(self) -> int:
         """When `tick` has something to do."""
-        due_ms = min(one.next_deadline_ms() for one in (self.transactions, self.retention, self.compaction))
+        due_ms = min(
+            self.transactions.next_deadline_ms(), self.retention.next_deadline_ms(), self.compaction.next_deadline_ms()
+        )
         return due_ms if self._purge_at_ms is None else min(due_ms, self._purge_at_ms)

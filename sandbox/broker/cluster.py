@@ -52,6 +52,31 @@ class Cluster:
         """The broker that is the controller: the first one that is up."""
         return min(self._up, default=NO_LEADER)
 
+    def replication_factor(self, wanted: int, default: int) -> int:
+        """How many replicas a new topic gets.
+
+        Args:
+            wanted: 1 to the number of brokers that are up; -1 for the default.
+            default: `default.replication.factor`.
+
+        Raises:
+            BrokerError: INVALID_REPLICATION_FACTOR.
+        """
+        if wanted == -1:
+            return min(default, len(self.ids))
+        if wanted < 1:
+            raise BrokerError(
+                "INVALID_REPLICATION_FACTOR",
+                "Replication factor must be larger than 0, or -1 to use the default value.",
+            )
+        if wanted > len(self._up):
+            raise BrokerError(
+                "INVALID_REPLICATION_FACTOR",
+                f"Unable to replicate the partition {wanted} time(s): The target replication factor of {wanted} "
+                f"cannot be reached because only {len(self._up)} broker(s) are registered.",
+            )
+        return wanted
+
     def is_up(self, broker: int) -> bool:
         """Whether a broker is up."""
         return broker in self._up

@@ -20,6 +20,7 @@ was written. The markers of transactions stay.
 
 from collections.abc import Mapping
 
+from sandbox.broker.happenings import in_words
 from sandbox.broker.topic import Partition, Topic
 from sandbox.broker.turn import Turn
 from sandbox.config import BrokerConfig
@@ -181,6 +182,9 @@ class Compaction:
             self._sweep(work, now_ms)
         else:
             self._learn(work)
+        if work.done and work.removed:
+            words = f"{in_words(work.removed, 'event')} went, each overtaken by a later one of its key"
+            self._turn.note("compacted", words, topic=topic.name, partition=partition.partition)
         return not work.done
 
     def _learn(self, work: Pass) -> None:

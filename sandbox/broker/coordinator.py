@@ -62,7 +62,7 @@ class GroupCoordinator:
             that people read; the protocol hands the bytes around.
         decode_subscription: a consumer's metadata to its topics, None where it cannot be read.
         topics: every topic as it is now, for the targets of the consumer protocol.
-        on_change: called with a group id and "group" (members, state; also when it was deleted) or "commit".
+        on_change: called with a group id and "group" (members, state), "commit" or "deleted".
         new_id: gives the unique part of a member id.
     """
 
@@ -98,6 +98,13 @@ class GroupCoordinator:
         self._now_ms = now_ms
         self._retention_due_ms = now_ms + OFFSETS_RETENTION_CHECK_INTERVAL_MS
         self._table.load(now_ms)
+
+    def clock_moved(self, by_ms: int, now_ms: int) -> None:
+        """Take the deadlines of members along with a clock that was set; see `GroupTable.clock_moved`."""
+        self._now_ms = now_ms
+        self._table.clock_moved(by_ms, now_ms)
+        if self._retention_due_ms is not None:
+            self._retention_due_ms = min(self._retention_due_ms, now_ms + OFFSETS_RETENTION_CHECK_INTERVAL_MS)
 
     def reload(self) -> None:
         """A write transaction was undone: what it stored of offsets is gone; groups go on, and are written again."""

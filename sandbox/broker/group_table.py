@@ -13,7 +13,7 @@ from sandbox.broker.consumer_membership import ConsumerMembership
 from sandbox.broker.group import Group, Move, State
 from sandbox.broker.group_listing import AnyGroup, is_empty
 from sandbox.broker.group_rows import DecodeAssignment, restored, stored, stored_rebalance
-from sandbox.broker.membership import Membership
+from sandbox.broker.membership import NEW_MEMBER_JOIN_TIMEOUT_MS, Membership
 from sandbox.broker.target_assignment import Subscriptions
 from sandbox.config import BrokerConfig
 from sandbox.errors import BrokerError
@@ -157,6 +157,41 @@ class GroupTable:
             return list(group.ended)
         self._store.save(stored(group, self._decode_assignment))
         return [stored_rebalance(group, rebalance, self._decode_assignment) for rebalance in group.ended]
+
+    def clock_moved(self, by_ms: int, now_ms: int) -> None:
+        """Take the deadlines along with a clock that was set, or that went on while the machine slept.
+
+        Kafka waits by a clock that is never set and stands still in sleep, so nobody is put out at the wake.
+
+        Args:
+            by_ms: how far the clock went beside the time that passed; below 0 where it was set back.
+            now_ms: the time it shows now.
+        """
+        ahead_ms = max(0, by_ms)
+
+        def moved(deadline_ms: int, most_ms: int) -> int:
+            return min(deadline_ms + ahead_ms, now_ms + max(1, most_ms))
+
+        for group in self.groups.values():
+            if isinstance(group, ConsumerGroup):
+                session_ms = self._config.group_number(group.group_id, "consumer.session.timeout.ms")
+                for one in group.members.values():
+                    one.expires_ms = moved(one.expires_ms, session_ms)
+                    if one.revoke_deadline_ms is not None:
+                        one.revoke_deadline_ms = moved(one.revoke_deadline_ms, one.rebalance_timeout_ms)
+                continue
+            for member in group.members.values():
+                wait_ms = NEW_MEMBER_JOIN_TIMEOUT_MS if member.is_new else member.session_timeout_ms
+                member.expires_ms = moved(member.expires_ms, wait_ms)
+            most_ms = group.rebalance_timeout_ms()
+            if group.join_deadline_ms is not None:
+                group.join_deadline_ms = moved(group.join_deadline_ms, most_ms)
+            if group.sync_deadline_ms is not None:
+                group.sync_deadline_ms = moved(group.sync_deadline_ms, most_ms)
+            group.pending = {one: moved(at_ms, NEW_MEMBER_JOIN_TIMEOUT_MS) for one, at_ms in group.pending.items()}
+        self._deadline_ms = self.earliest_ms()
+        if self._save_due_ms is not None:
+            self._save_due_ms = min(self._save_due_ms, now_ms + SAVE_AGAIN_AFTER_MS)
 
     def next_deadline_ms(self) -> int | None:
         """When `tick` has something to do, None for never. It may be too early, never too late."""

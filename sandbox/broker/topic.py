@@ -1,6 +1,7 @@
 """Topics and partitions as the broker holds them in memory, and the rules of their names."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -126,3 +127,14 @@ def check_name(name: str) -> None:
         reason = f"'{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
     if reason:
         raise BrokerError("INVALID_TOPIC_EXCEPTION", f"Topic name is invalid: {reason}")
+
+
+def check_new_name(name: str, topics: Collection[str]) -> None:
+    """Refuse the name of a new topic: also TOPIC_ALREADY_EXISTS, and one that only "." and "_" tell from another."""
+    check_name(name)
+    if name in topics:
+        raise BrokerError("TOPIC_ALREADY_EXISTS", f"Topic '{name}' already exists.")
+    alike = name.replace(".", "_")
+    for other in topics if alike != name or "_" in name else ():
+        if other.replace(".", "_") == alike:
+            raise BrokerError("INVALID_TOPIC_EXCEPTION", f"Topic '{name}' collides with existing topic: {other}")

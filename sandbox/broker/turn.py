@@ -8,6 +8,7 @@ undone and everybody is told.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from sandbox.activity_record import Happening
 from sandbox.broker.topic import Partition
 from sandbox.description import Change
 from sandbox.errors import BrokerError
@@ -59,17 +60,31 @@ class Turn:
     Attributes:
         changes: what it changed so far.
         events: how many events it appended so far.
+        happenings: what happened in it that has no rows of its own.
     """
 
     def __init__(self) -> None:
         self.changes = Changes()
         self.events = 0
+        self.happenings: list[Happening] = []
         self._waiters: list[Waiter] = []
 
     def appended(self, partition: Partition, events: int) -> None:
         """Note an append."""
         self.changes.partitions.add(partition)
         self.events += events
+
+    def note(
+        self,
+        kind: str,
+        detail: str,
+        *,
+        topic: str | None = None,
+        partition: int | None = None,
+        group: str | None = None,
+    ) -> None:
+        """Note what happened beside the log, for the stream of activity; see `Happening`."""
+        self.happenings.append(Happening(kind, detail, topic, partition, group))
 
     def wait(self, waiter: Waiter) -> None:
         """Call `waiter` at the end: with None after the commit, with the error after everything was undone."""
@@ -78,5 +93,5 @@ class Turn:
     def take(self) -> tuple[Changes, list[Waiter]]:
         """End this turn and begin the next: what changed, and who waits."""
         taken = self.changes, self._waiters
-        self.changes, self._waiters, self.events = Changes(), [], 0
+        self.changes, self._waiters, self.events, self.happenings = Changes(), [], 0, []
         return taken

@@ -17,9 +17,9 @@ from sandbox.cli.status import Failed
 from sandbox.cli.target import Target, json_option, target_options
 from sandbox.event import Event, NewEvent
 from sandbox.event_lines import EventLine, to_line
-from sandbox.event_template import KEYS_MAX, SEED_MAX, SKEW_MAX, EventTemplate, template_from_json
-from sandbox.event_template_examples import EXAMPLES
-from sandbox.event_template_placeholders import PLACEHOLDERS
+from sandbox.generator.examples import EXAMPLES
+from sandbox.generator.placeholders import PLACEHOLDERS
+from sandbox.generator.template import KEYS_MAX, SEED_MAX, SKEW_MAX, EventTemplate, template_from_json
 from sandbox.partitioner import PARTITIONERS
 
 _NAMES = ", ".join(EXAMPLES)

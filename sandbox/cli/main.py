@@ -10,12 +10,16 @@ from sandbox.version import __version__
 
 COMMANDS = {
     "up": "sandbox.cli.up:up",
+    "ui": "sandbox.cli.ui:ui",
     "topics": "sandbox.cli.topics:topics",
     "produce": "sandbox.cli.produce:produce",
+    "generate": "sandbox.cli.generate:generate",
     "consume": "sandbox.cli.consume:consume",
     "groups": "sandbox.cli.groups:groups",
     "brokers": "sandbox.cli.brokers:brokers",
     "faults": "sandbox.cli.faults:faults",
+    "snapshots": "sandbox.cli.snapshots:snapshots",
+    "sql": "sandbox.cli.sql:sql",
     "export": "sandbox.cli.export_command:export_command",
     "import": "sandbox.cli.import_command:import_command",
 }
@@ -69,5 +73,5 @@ def main() -> None:
     """Kafka in one process and one SQLite file, with a window into it.
 
     `up` starts a sandbox. The other commands work on its file, whether it runs or not, and on any Kafka cluster
-    (--bootstrap HOST:PORT); `brokers` and `faults` work on a running sandbox.
+    (--bootstrap HOST:PORT); `brokers` and `faults` work on a running sandbox, `sql` on a file alone.
     """

@@ -11,13 +11,14 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 import click
 
 from sandbox.cli.status import Failed, Status
 from sandbox.cli.target import DEFAULT_FILE
+from sandbox.network import TOKEN_VARIABLE
 
 TIMEOUT_S = 15.0
 F = TypeVar("F", bound=Callable[..., Any])
@@ -29,26 +30,34 @@ class PageAddress:
 
     Attributes:
         url: "http://host:port".
+        token: what it asks for, None for nothing.
     """
 
     url: str
+    token: str | None = None
 
     def get(self, path: str) -> dict[str, Any]:
         """The data at an address of the page."""
         return self._ask(Request(self.url + path))
 
-    def post(self, path: str, fields: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Change something through an address of the page; what it answers.
+    def post(
+        self, path: str, fields: Mapping[str, Any] | None = None, *, within_s: float = TIMEOUT_S
+    ) -> dict[str, Any]:
+        """Change something through an address of the page; what it answers within so many seconds.
 
         Raises:
             Failed: with Kafka's name of the error and the reason, or that nobody answers.
         """
         headers = {"Content-Type": "application/json", "X-Sandbox": "cli"}
-        return self._ask(Request(self.url + path, json.dumps(dict(fields or {})).encode(), headers, method="POST"))
+        body = json.dumps(dict(fields or {})).encode()
+        return self._ask(Request(self.url + path, body, headers, method="POST"), within_s)
 
-    def _ask(self, request: Request) -> dict[str, Any]:
+    def _ask(self, request: Request, within_s: float = TIMEOUT_S) -> dict[str, Any]:
+        if self.token:
+            # Not followed by a redirect to another host.
+            request.add_unredirected_header("Authorization", f"Bearer {self.token}")
         try:
-            with _opener().open(request, timeout=TIMEOUT_S) as answer:
+            with _opener().open(request, timeout=within_s) as answer:
                 return _object(answer.read(), self.url)
         except HTTPError as error:
             text = error.read().decode("utf-8", "replace").strip()
@@ -88,7 +97,12 @@ def page_options(command: F) -> F:
 
     decorated: Any = with_page
     for option in (
-        click.option("--web", "-w", metavar="URL", help="The page of a running sandbox, http://host:port."),
+        click.option(
+            "--web",
+            "-w",
+            metavar="URL",
+            help="The page of a running sandbox, http://host:port; with ?token= where it wants one.",
+        ),
         click.option(
             "--file",
             "-f",
@@ -107,11 +121,18 @@ def _page(file: Path | None, web: str | None) -> PageAddress:
         parts = urlsplit(web if "//" in web else f"http://{web}")
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise click.BadParameter(f"{web!r} is not http://host:port", param_hint="--web")
-        return PageAddress(f"{parts.scheme}://{parts.netloc}")
-    return PageAddress(_address(file or Path(os.environ.get("SANDBOX_FILE") or DEFAULT_FILE)))
+        given = parse_qs(parts.query).get("token", [None])[0] or os.environ.get(TOKEN_VARIABLE)
+        return PageAddress(f"{parts.scheme}://{parts.netloc}", given)
+    return _of_file(file or Path(os.environ.get("SANDBOX_FILE") or DEFAULT_FILE))
 
 
-def _address(file: Path) -> str:
+def of_owner(owner: Mapping[str, object]) -> PageAddress | None:
+    """The page of the owner of a file, as the lock beside it tells; None where it has none open."""
+    web, token = owner.get("web"), owner.get("token")
+    return PageAddress(web, token if isinstance(token, str) else None) if isinstance(web, str) else None
+
+
+def _of_file(file: Path) -> PageAddress:
     from sandbox.storage.lock import read_owner
 
     owner = read_owner(file.expanduser())
@@ -121,10 +142,10 @@ def _address(file: Path) -> str:
             f"{file}`, or name its page with --web http://host:port.",
             Status.FAILED,
         )
-    web = owner.get("web")
-    if not isinstance(web, str):
+    page = of_owner(owner)
+    if page is None:
         raise Failed(
             f"The sandbox on {file} (process {owner.get('pid', 'unknown')}) has no page open, or has only just begun; "
             "`sandbox up` opens one."
         )
-    return web
+    return page

@@ -22,9 +22,9 @@ from sandbox.cli.status import Failed, Status
 from sandbox.cli.target import DEFAULT_FILE, json_option
 
 if TYPE_CHECKING:
-    from sandbox.snapshot_description import Comparison
-    from sandbox.snapshots import Snapshots
-    from sandbox.snapshots_folder import SnapshotFolder
+    from sandbox.snapshots.description import Comparison
+    from sandbox.snapshots.folder import SnapshotFolder
+    from sandbox.snapshots.snapshots import Snapshots
     from sandbox.storage.database import Reader
 
 NOW = "now"
@@ -55,7 +55,7 @@ def file_option(command: F) -> F:
 
 
 def _folder(file: Path) -> "SnapshotFolder":
-    from sandbox.snapshots_folder import SnapshotFolder
+    from sandbox.snapshots.folder import SnapshotFolder
 
     return SnapshotFolder(file)
 
@@ -183,7 +183,7 @@ def fork(name: str, as_json: bool, file: Path) -> None:
 
 @contextmanager
 def _comparing(file: Path, left: str, right: str) -> "Iterator[Comparison]":
-    from sandbox.snapshots_compared import compare as compared
+    from sandbox.snapshots.compared import compare as compared
 
     if _owner(file) is None and NOW in (left, right):
         with _own(file) as own:

@@ -17,8 +17,8 @@ from sandbox.cli.status import Failed, Status
 from sandbox.cli.target import DEFAULT_FILE, TIMEOUT_S, Target, json_option, target_options
 
 if TYPE_CHECKING:
-    from sandbox.cli.page_address import PageAddress
     from sandbox.cli.log_offsets import Place
+    from sandbox.cli.page_address import PageAddress
     from sandbox.sandbox import Sandbox
 
 COMPACT, RETENTION = "compact", "retention"

@@ -1,10 +1,10 @@
 """`sandbox up`: own a file, open the Kafka port and the page, until told to end."""
 
-import ipaddress
 import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -16,7 +16,10 @@ from sandbox.cli.listeners import WaysIn, listener_options
 from sandbox.cli.progress import progress_bar
 from sandbox.cli.status import Failed, Status
 from sandbox.cli.target import DEFAULT_FILE, json_option
+from sandbox.cli.token import page_to_open, token_option
 from sandbox.errors import FileInUse
+from sandbox.network import is_loopback
+from sandbox.storage.lock import lock_path
 from sandbox.version import __version__
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 _LOCK_RETRIES = 25
 _LOCK_RETRY_S = 0.02
 PORT_MAX = 65535
+ENDS = "Ctrl-C ends it; the events stay in the file."
 _PORT = click.IntRange(0, PORT_MAX)
 
 
@@ -49,8 +53,11 @@ Examples:
 )
 @click.option("--ui-port", type=_PORT, default=8080, show_default=True, help="Of the page; 0 picks a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@token_option
+@click.option("--read-only", is_flag=True, help="Change nothing in FILE, whoever asks: page, Kafka clients, commands.")
 @click.option("--demo", "with_demo", is_flag=True, help="Load sample data, and keep two groups at work on it.")
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
+@click.option("--while-stdin", is_flag=True, hidden=True, help="End when standard input does: with its parent.")
 @listener_options
 @json_option
 def up(
@@ -59,18 +66,25 @@ def up(
     brokers: int,
     ui_port: int,
     host: str,
+    token: str | None,
+    read_only: bool,
     with_demo: bool,
     open_page: bool,
+    while_stdin: bool,
     as_json: bool,
     ways_in: WaysIn,
 ) -> None:
     """Start a sandbox on FILE, which is made if it is not there. Ctrl-C ends it; the events stay in the file.
 
     With --json it prints one line when it is ready: {"kafka", "web", "file", "pid", "brokers": {"1": address, ...}};
-    with --listener also "listeners": {"SASL_SSL": address}.
+    with --listener also "listeners": {"SASL_SSL": address}, and where the page asks for a token, "token".
+
+    At an address that other machines can reach (--host 0.0.0.0) the page asks for a token; the Kafka port never does.
     """
     if kafka_port + brokers - 1 > PORT_MAX:
         raise click.UsageError(f"{brokers} brokers need the ports {kafka_port} and up, and the last port is {PORT_MAX}")
+    if read_only and (with_demo or ways_in.users):
+        raise click.UsageError("--read-only changes nothing in the file: it goes neither with --demo nor with --user")
     ended = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -78,37 +92,60 @@ def up(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    if not _is_loopback(host):
+    if while_stdin:
+        threading.Thread(target=_end_with_stdin, args=(ended,), daemon=True).start()
+    if not is_loopback(host):
+        may = "read everything" if read_only else "read and write everything"
         click.echo(
-            f"Warning: {host} can be reached from other machines, and there is no authentication: whoever reaches it "
-            "can read and write everything.",
+            f"Warning: {host} can be reached from other machines. The page asks them for a token; the Kafka port asks "
+            f"for nothing, not even with --listener beside it: whoever reaches it can {may}.",
             err=True,
         )
-    sandbox = _opened(file, brokers)
+    left_over = not file.exists()
+    sandbox = _opened(file, brokers, read_only)
     demo: Demo | None = None
     try:
         ways_in.prepare(sandbox)
-        _serve(sandbox, host, kafka_port, ui_port, brokers, ways_in)
+        _serve(sandbox, host, kafka_port, ui_port, brokers, ways_in, token)
+        left_over = False
         if with_demo:
             demo = _demo_of(sandbox)
         _say_ready(sandbox, file, as_json, ways_in)
         if open_page and sandbox.web_address:
             import webbrowser
 
-            webbrowser.open(sandbox.web_address)
+            webbrowser.open(page_to_open(sandbox.web_address, sandbox.web_token))
         ended.wait()
     finally:
         if demo is not None:
             demo.stop()
-        sandbox.close()
+        _end(sandbox, file if left_over else None)
 
 
-def _opened(file: Path, brokers: int) -> "Sandbox":
+def _end(sandbox: "Sandbox", made: Path | None) -> None:
+    """Close it. A file that was made for a sandbox which then could not open its ports is taken away again."""
+    # The Kafka port may have been open for a moment before the page's was found taken: what was written then stays.
+    unused = made is not None and not (sandbox.topics() or sandbox.groups())
+    sandbox.close()
+    if made is not None and unused:
+        for place in (made, lock_path(made)):
+            place.unlink(missing_ok=True)
+
+
+def _end_with_stdin(ended: threading.Event) -> None:
+    # Not through sys.stdin, whose lock a thread that still reads would hold when the interpreter ends.
+    with suppress(OSError):
+        while os.read(0, 4096):
+            pass
+    ended.set()
+
+
+def _opened(file: Path, brokers: int, read_only: bool) -> "Sandbox":
     from sandbox.sandbox import Sandbox
 
     for attempt in range(_LOCK_RETRIES):
         try:
-            return Sandbox(file, brokers=brokers)
+            return Sandbox(file, brokers=brokers, read_only=read_only)
         except FileInUse as in_use:
             # A program that looks who owns the file holds the lock for an instant, and names nobody.
             if in_use.owner or attempt == _LOCK_RETRIES - 1:
@@ -117,11 +154,13 @@ def _opened(file: Path, brokers: int) -> "Sandbox":
     raise AssertionError("the loop returns or raises")
 
 
-def _serve(sandbox: "Sandbox", host: str, kafka_port: int, ui_port: int, brokers: int, ways_in: WaysIn) -> None:
+def _serve(
+    sandbox: "Sandbox", host: str, kafka_port: int, ui_port: int, brokers: int, ways_in: WaysIn, token: str | None
+) -> None:
     from sandbox.runtime import PortInUse
 
     try:
-        sandbox.serve(host=host, kafka_port=kafka_port, web_port=ui_port, listeners=ways_in.listeners)
+        sandbox.serve(host=host, kafka_port=kafka_port, web_port=ui_port, listeners=ways_in.listeners, web_token=token)
     except PortInUse as error:
         # The Kafka ports are opened first, so where both are the same it is the page's that is taken.
         of_kafka = error.port in range(kafka_port, kafka_port + brokers) and error.port != ui_port
@@ -135,6 +174,7 @@ def _demo_of(sandbox: "Sandbox") -> "Demo":
 
     demo = Demo(sandbox)
     sandbox.demo = demo
+    sandbox.snapshots.bystanders += (demo,)
     with progress_bar("Loading sample data", None) as advance:
         loaded = 0
 
@@ -158,23 +198,16 @@ def _say_ready(sandbox: "Sandbox", file: Path, as_json: bool, ways_in: WaysIn) -
                 "pid": os.getpid(),
                 "brokers": brokers,
                 **({"listeners": sandbox.listener_addresses} if ways_in.listeners else {}),
+                **({"token": sandbox.web_token} if sandbox.web_token else {}),
+                **({"read_only": True} if sandbox.read_only else {}),
             }
         )
         return
     click.echo(
         f"Kafka Sandbox {__version__}\n"
-        f"  page   {sandbox.web_address}\n"
+        f"  page   {page_to_open(sandbox.web_address or '', sandbox.web_token)}\n"
         f"  Kafka  {', '.join(address for address in brokers.values() if address)}\n"
         f"{ways_in.lines(sandbox)}"
         f"  file   {file.absolute()}\n"
-        "Ctrl-C ends it; the events stay in the file."
+        f"{'Ctrl-C ends it; nothing in the file is changed.' if sandbox.read_only else ENDS}"
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -27,9 +27,9 @@ from sandbox.description import (
 )
 from sandbox.errors import BrokerError
 from sandbox.event import Event, Headers, NewEvent
-from sandbox.generators import Generators
+from sandbox.generator.generators import Generators
 from sandbox.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
-from sandbox.playground import Playground
+from sandbox.playground.playground import Playground
 from sandbox.remote.appends import Appends
 from sandbox.remote.cluster import NoFaults, RemoteBrokers
 from sandbox.remote.connection import TIMEOUT_S, Connection
@@ -70,6 +70,8 @@ class RemoteBackend:
     """
 
     demo = None
+
+    trouble: str | None = None
 
     def __init__(
         self,

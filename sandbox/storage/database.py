@@ -9,14 +9,17 @@ import os
 import sqlite3
 import struct
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from weakref import WeakSet
 
 from sandbox.errors import BrokerError, FileRefused, SandboxError
+from sandbox.storage.failure import StorageFailed as StorageFailed
+from sandbox.storage.failure import failure_of, gone, keeps_from_reading
 from sandbox.storage.migrations import migrate
 from sandbox.storage.schema import APPLICATION_ID, VERSION
 
@@ -25,34 +28,48 @@ Row = tuple[Any, ...]
 Parameters = Sequence[Any] | dict[str, Any]
 
 
-class StorageFailed(Exception):
-    """A write or a commit failed (disk full, I/O error). The whole write transaction was undone."""
+OPENING_S = 2.0
+"""How long opening waits for another program that holds a lock."""
+BUSY_MS = 250
+"""How long a write waits for one. Meanwhile nobody is served, so the next ones fail at once until it has gone."""
 
 
 class Reader:
-    """One read transaction: every query sees the same state."""
+    """One read transaction: every query sees the same state. It raises StorageFailed where the file cannot be read."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """The rows."""
-        return self._read(sql, parameters).fetchall()
+        try:
+            return self._connection.execute(sql, parameters).fetchall()
+        except (sqlite3.Error, OverflowError) as error:
+            raise _reading_failed(error) from error
 
     def rows(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         """The rows, one by one, as they are asked for."""
-        return iter(self._read(sql, parameters))
+        try:
+            # Not `yield from`: that would close the cursor of a connection which may be closed by then.
+            for row in self._connection.execute(sql, parameters):  # noqa: UP028
+                yield row
+        except (sqlite3.Error, OverflowError) as error:
+            raise _reading_failed(error) from error
 
     def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
         """The first row, or None."""
-        row: Row | None = self._read(sql, parameters).fetchone()
+        try:
+            row: Row | None = self._connection.execute(sql, parameters).fetchone()
+        except (sqlite3.Error, OverflowError) as error:
+            raise _reading_failed(error) from error
         return row
 
-    def _read(self, sql: str, parameters: Parameters) -> sqlite3.Cursor:
-        try:
-            return self._connection.execute(sql, parameters)
-        except OverflowError:
-            raise BrokerError("INVALID_REQUEST", "A number is too large: 64 bits are the most.") from None
+
+def _reading_failed(error: Exception) -> Exception:
+    """What a failed query raises: a defect of the statement stays what it is."""
+    if isinstance(error, OverflowError):
+        return BrokerError("INVALID_REQUEST", "A number is too large: 64 bits are the most.")
+    return failure_of(error) if keeps_from_reading(error) else error
 
 
 class _ThreadConnection:
@@ -91,29 +108,57 @@ class Database(Reader):
         self._readers: WeakSet[_ThreadConnection] = WeakSet()
         self._readers_lock = threading.Lock()
         self.closed = False
+        self.read_only = False
+        self.slowest_commit_s = 0.0
+        self._waits = True
         current = check_file(self.path)
         try:
             self._writer = self._open_writer(current)
         except sqlite3.Error as error:
-            raise FileRefused(f"{self.path} cannot be opened: {error}") from error
+            raise FileRefused(f"{self.path} cannot be opened. {failure_of(error).words}") from error
         super().__init__(self._writer)
+        self._log = self.path.with_name(self.path.name + "-wal")
+        self._place = self._places()
 
     def _open_writer(self, current: bool) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self.path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=5.0
+            self.path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=OPENING_S
         )
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA secure_delete = OFF")
             connection.execute("PRAGMA recursive_triggers = ON")
+            connection.execute("PRAGMA cell_size_check = ON")
             connection.execute("PRAGMA journal_size_limit = 67108864")
             if not current:
                 migrate(connection)
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _places(self) -> tuple[tuple[int, int] | None, ...]:
+        """Which file lies where this one was opened, and which where its log was; None where there is none."""
+        found: list[tuple[int, int] | None] = []
+        for path in (self.path, self._log):
+            try:
+                there = os.stat(path)
+            except OSError:
+                found.append(None)
+            else:
+                found.append((there.st_dev, there.st_ino))
+        return tuple(found)
+
+    def check_place(self) -> None:
+        """Look whether the file is still where it was opened; StorageFailed where nobody would find what is written."""
+        places = self._places()
+        if places != self._place:
+            if places[0] != self._place[0] or self._place[1] is not None:
+                raise gone(self.path)
+            # The first write makes the log.
+            self._place = places
 
     @property
     def in_transaction(self) -> bool:
@@ -134,7 +179,7 @@ class Database(Reader):
         except sqlite3.IntegrityError:
             raise
         except (sqlite3.Error, OverflowError) as error:
-            raise StorageFailed(str(error)) from error
+            raise failure_of(error) from error
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Write many rows with one statement, as `execute` does."""
@@ -145,52 +190,111 @@ class Database(Reader):
         except sqlite3.IntegrityError:
             raise
         except (sqlite3.Error, OverflowError) as error:
-            raise StorageFailed(str(error)) from error
+            raise failure_of(error) from error
 
     def _begin(self) -> None:
-        if not self._writer.in_transaction:
+        if self._writer.in_transaction:
+            return
+        try:
             self._writer.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            self._wait_for_others(not failure_of(error).busy)
+            raise
+        self._wait_for_others(True)
+
+    def _wait_for_others(self, wanted: bool) -> None:
+        """Choose whether the next write waits for a lock. Who waited once in vain need not be waited for again."""
+        if wanted is not self._waits:
+            self._waits = wanted
+            self._writer.execute(f"PRAGMA busy_timeout = {BUSY_MS if wanted else 0}")
 
     def commit(self) -> None:
         """End the write transaction: all of it is in the file, or StorageFailed is raised and none of it is."""
         if not self._writer.in_transaction:
             return
         self.commits += 1
+        started_s = time.perf_counter()
         try:
+            self.check_place()
             self._writer.execute("COMMIT")
         except sqlite3.Error as error:
             self.rollback()
-            raise StorageFailed(str(error)) from error
+            raise failure_of(error) from error
+        except StorageFailed:
+            self.rollback()
+            raise
+        self.slowest_commit_s = max(self.slowest_commit_s, time.perf_counter() - started_s)
 
     def rollback(self) -> None:
         """Undo the write transaction."""
         if self._writer.in_transaction:
             self._writer.execute("ROLLBACK")
 
+    def forbid_writes(self) -> None:
+        """Change nothing in the file from now on: SQLite itself refuses what would. Call it between transactions."""
+        self.read_only = True
+        self._writer.execute("PRAGMA query_only = ON")
+
     def sync_every_commit(self, wanted: bool) -> None:
         """Choose whether a commit also survives a loss of power (`flush.messages=1`). Call it between transactions."""
         self._writer.execute(f"PRAGMA synchronous = {'FULL' if wanted else 'NORMAL'}")
+
+    def replace_content(self, source: Path) -> None:
+        """Put the content of another sandbox file in place of this one's, in one transaction: all of it, or nothing.
+
+        Readers go on with what they see until they are done. Call it between transactions.
+
+        Args:
+            source: a copy that nobody has open, of the same version and page size.
+
+        Raises:
+            StorageFailed: nothing was replaced.
+        """
+        try:
+            with closing(sqlite3.connect(f"file:{quote(str(source))}?mode=ro&immutable=1", uri=True)) as connection:
+                connection.backup(self._writer)
+            # The log is as large as the file now: it is emptied here, not by the next who writes.
+            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except sqlite3.Error as error:
+            raise failure_of(error) from error
+
+    def page_size_bytes(self) -> int:
+        """The size of a page of the file."""
+        return int(self.query("PRAGMA page_size")[0][0])
 
     @contextmanager
     def reader(self) -> Iterator[Reader]:
         """A read-only connection of this thread, in one read transaction. Calls may nest and share the outer one."""
         if self.closed:
             raise SandboxError("This sandbox is closed.")
+        try:
+            connection = self._own_connection()
+            if connection.in_transaction:
+                yield Reader(connection)
+                return
+            connection.execute("BEGIN")
+            try:
+                yield Reader(connection)
+            finally:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+        except StorageFailed as error:
+            raise BrokerError("KAFKA_STORAGE_ERROR", error.words) from error
+
+    def _own_connection(self) -> sqlite3.Connection:
+        """The read-only connection of this thread."""
         own: _ThreadConnection | None = getattr(self._local, "own", None)
         if own is None:
-            own = self._local.own = _ThreadConnection(self.path)
+            # What lies there now may be another file.
+            self.check_place()
+            try:
+                own = _ThreadConnection(self.path)
+            except sqlite3.Error as error:
+                raise failure_of(error) from error
+            self._local.own = own
             with self._readers_lock:
                 self._readers.add(own)
-        connection = own.connection
-        if connection.in_transaction:
-            yield Reader(connection)
-            return
-        connection.execute("BEGIN")
-        try:
-            yield Reader(connection)
-        finally:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
+        return own.connection
 
     def size_bytes(self) -> int:
         """The size of the file and its write-ahead log on disk."""

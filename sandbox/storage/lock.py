@@ -49,15 +49,28 @@ class OwnerLock:
         self.publish()
 
     def publish(
-        self, *, kafka: str | None = None, web: str | None = None, listeners: Mapping[str, str] | None = None
+        self,
+        *,
+        kafka: str | None = None,
+        web: str | None = None,
+        listeners: Mapping[str, str] | None = None,
+        token: str | None = None,
     ) -> None:
-        """Write who owns the file and where it listens; None where a port is not open."""
+        """Write who owns the file and where it listens; None where a port is not open.
+
+        Args:
+            token: what the page asks for. Nobody but the owner of the lock file may read it from then on.
+        """
         owner: dict[str, object] = {"pid": os.getpid(), "kafka": kafka, "web": web}
         if listeners:
             owner["listeners"] = dict(listeners)
+        if token:
+            owner["token"] = token
         text = json.dumps(owner) + "\n"
         descriptor = os.open(self.path, os.O_WRONLY)
         try:
+            if token:
+                os.chmod(self.path, 0o600)
             os.pwrite(descriptor, text.encode(), 0)
             os.ftruncate(descriptor, len(text.encode()))
         finally:
@@ -76,9 +89,9 @@ def read_owner(path: str | os.PathLike[str]) -> dict[str, object] | None:
     """Who owns a sandbox file now.
 
     Returns:
-        `pid`, `kafka` and `web` (addresses, None where not open) as the owner wrote them, and `listeners` where it has
-        any; `{}` while it starts, or None where nobody owns it. It takes the lock for an instant to find out, and
-        never waits.
+        `pid`, `kafka` and `web` (addresses, None where not open) as the owner wrote them, and `listeners` and `token`
+        where it has any; `{}` while it starts, or None where nobody owns it. It takes the lock for an instant to find
+        out, and never waits.
     """
     place = lock_path(path)
     if not place.exists():

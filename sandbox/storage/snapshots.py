@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sandbox.errors import FileRefused
-from sandbox.storage.database import Reader, check_file
+from sandbox.storage.database import Reader, StorageFailed, check_file
 from sandbox.storage.migrations import migrate
 from sandbox.storage.schema import VERSION
 
@@ -60,7 +60,7 @@ def opened(path: Path, *, in_use: bool = False) -> Iterator[Reader]:
             connection.execute("PRAGMA query_only = ON")
             connection.execute("BEGIN")
             yield Reader(connection)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, StorageFailed) as error:
         raise FileRefused(f"{path} cannot be read: {error}.") from error
 
 

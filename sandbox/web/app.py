@@ -11,55 +11,89 @@ from flask import Flask, Response, current_app, g, request
 from htmx_flask import Htmx
 from werkzeug.exceptions import HTTPException
 
-from sandbox.errors import BrokerError
+from sandbox.errors import BrokerError, ClusterAway
 from sandbox.version import __version__
-from sandbox.web import cluster, groups, guard, messages, page, produce, shell, snippets, topics, words
+from sandbox.web import (
+    activity,
+    cluster,
+    doors,
+    generators,
+    groups,
+    guard,
+    help,
+    messages,
+    messages_copies,
+    messages_event,
+    page,
+    playground,
+    produce,
+    produce_many,
+    seam,
+    shell,
+    snapshots,
+    snapshots_words,
+    snippets,
+    sql,
+    topics,
+    topics_cleaning,
+    topics_settings,
+    words,
+)
 from sandbox.web.assets import asset_folder
 from sandbox.web.backend import Backend
 from sandbox.web.payload import describe, header_name
 
+AWAY_RETRY_S = 2
 BODY_MAX_BYTES = 32 * 1024 * 1024
 NOT_FOUND = ("UNKNOWN_TOPIC_OR_PARTITION", "GROUP_ID_NOT_FOUND", "OFFSET_OUT_OF_RANGE", "RESOURCE_NOT_FOUND")
 
 
-def create_app(backend: Backend, *, hosts: Collection[str] = ()) -> Flask:
+def create_app(backend: Backend, *, hosts: Collection[str] = (), token: str | None = None) -> Flask:
     """Make the application.
 
     Args:
         backend: the sandbox to show.
         hosts: addresses that the server listens on, beside the loopback's.
+        token: what every request must bring, None for nothing.
     """
     app = Flask("sandbox", template_folder=str(asset_folder("templates")), static_folder=str(asset_folder("static")))
     app.config.update(
         MAX_CONTENT_LENGTH=BODY_MAX_BYTES, MAX_FORM_MEMORY_SIZE=BODY_MAX_BYTES, SEND_FILE_MAX_AGE_DEFAULT=86400
     )
     app.extensions["backend"] = backend
+    app.extensions["token"] = token
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.add_extension(seam.ReadOnlyForms)
     Htmx(app)
-    for noun in (topics, messages, produce, groups, cluster, shell):
+    for noun in (
+        topics,
+        topics_settings,
+        topics_cleaning,
+        messages,
+        messages_event,
+        messages_copies,
+        produce,
+        produce_many,
+        generators,
+        groups,
+        playground,
+        cluster,
+        sql,
+        activity,
+        snapshots,
+        help,
+        shell,
+    ):
         app.register_blueprint(noun.blueprint)
-    _guard(app, hosts)
+    doors.stand_at(app, hosts, token)
+    seam.stand_before(app, backend)
     _one_view(app, backend)
     _words(app)
     app.register_error_handler(BrokerError, _refused)
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(RecursionError, _too_deep)
     app.register_error_handler(Exception, _failed)
     return app
-
-
-def _guard(app: Flask, hosts: Collection[str]) -> None:
-    @app.before_request
-    def check() -> tuple[str, int] | None:
-        reason = guard.host_refused(request.host, hosts)
-        if reason is None and request.method not in guard.SAFE_METHODS:
-            headers = {name.lower(): value for name, value in request.headers}
-            reason = guard.origin_refused(headers) or guard.program_refused(request.path, headers)
-        return (reason, 403) if reason else None
-
-    @app.after_request
-    def protect(response: Response) -> Response:
-        response.headers.update(guard.HEADERS)
-        return response
 
 
 def _one_view(app: Flask, backend: Backend) -> None:
@@ -95,6 +129,7 @@ def _words(app: Flask) -> None:
         faults_in_force=page.faults_in_force,
         group_address=page.group_address,
         snippet=snippets.snippet,
+        undo_notice=snapshots_words.undo_notice,
         version=__version__,
         zone=words.ZONE,
         theme=shell.theme,
@@ -112,10 +147,31 @@ def _answer(status: int, title: str, text: str, code: str = "", **more: Any) -> 
 
 
 def _refused(error: BrokerError) -> Response:
+    if isinstance(error, ClusterAway):
+        return _away(error)
     name = error.error.name
+    if name == "KAFKA_STORAGE_ERROR":
+        return _storage_failed(error)
     missing = name in NOT_FOUND
     status = 404 if missing else 409 if name in ("TOPIC_ALREADY_EXISTS", "NON_EMPTY_GROUP") else 400
     return _answer(status, error.error.text.rstrip("."), error.detail, name)
+
+
+def _storage_failed(error: BrokerError) -> Response:
+    try:
+        return _answer(503, "The file cannot be used now", error.detail, error.error.name)
+    except BrokerError:
+        # Nor can it be read, and a page shows what the file has.
+        return Response(f"{error.detail}\n", 503, content_type="text/plain; charset=utf-8")
+
+
+def _away(error: ClusterAway) -> Response:
+    """A page that is open tries again by itself; one that was opened meanwhile is loaded again."""
+    answer = _answer(503, "The cluster does not answer", error.detail)
+    g.interest = page.Interest(None, None, AWAY_RETRY_S)
+    if not page.is_live() and request.method in guard.SAFE_METHODS:
+        answer.headers["Refresh"] = str(AWAY_RETRY_S)
+    return answer
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -129,6 +185,10 @@ def _http_error(error: HTTPException) -> Response:
         405: f"{request.path} does not take {request.method}.",
     }
     return _answer(status, titles.get(status, error.name), texts.get(status, error.description or error.name))
+
+
+def _too_deep(error: RecursionError) -> Response:
+    return _answer(400, "That is nested too deeply", "JSON may have some hundred levels here.", "INVALID_REQUEST")
 
 
 def _failed(error: Exception) -> Response:

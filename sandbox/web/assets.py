@@ -7,7 +7,7 @@ def asset_folder(name: str) -> Path:
     """Find a folder of assets: in the package (an installed wheel), else at the root of the project (a checkout).
 
     Args:
-        name: "templates" or "static".
+        name: "templates", "static" or "docs".
 
     Returns:
         The folder, which exists.

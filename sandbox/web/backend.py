@@ -1,9 +1,10 @@
 """What the page asks of a sandbox. `sandbox.sandbox.Sandbox` has all of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import IO, Protocol
 
+from sandbox.activity_record import ActivityPage, ActivityQuery
 from sandbox.broker.faults import Fault, Hit
 from sandbox.description import (
     BrokerDescription,
@@ -19,7 +20,21 @@ from sandbox.description import (
     ResetLine,
     TopicDescription,
 )
-from sandbox.event import Event, Headers
+from sandbox.event import Event, Headers, NewEvent
+from sandbox.group_facts import LastReset, Mark, Rates, RebalancePage, Spark
+from sandbox.message_survey import Neighbours, Volume
+from sandbox.snapshots.description import (
+    Comparison,
+    ForkDescription,
+    Restored,
+    RestorePreview,
+    Snapshot,
+    UndoPoint,
+)
+from sandbox.sql_result import Bounds, SqlResult, SqlTable
+from sandbox.web.event_generators import EventGenerators
+from sandbox.web.log_operations import LogOperations
+from sandbox.web.playing import Playing
 
 
 class DemoSwitch(Protocol):
@@ -111,8 +126,134 @@ class FaultList(Protocol):
         """The newest requests that were hit, oldest of them first."""
 
 
+class Survey(Protocol):
+    """What is told of many events at once: `backend.survey`. Each is bounded work, whatever the size of a log."""
+
+    def volume(self, query: MessageQuery, *, budget_ms: int = 150) -> Volume:
+        """How the events that a query finds lie in time; its order, cursor and limit do not matter."""
+
+    def committed(self, topic: str) -> Mapping[str, Mapping[int, int]]:
+        """Group to partition to committed offset, of the groups that have committed in a topic."""
+
+    def neighbours(self, topic: str, partition: int, offset: int) -> Neighbours:
+        """What lies beside an event in its partition."""
+
+
+class Queries(Protocol):
+    """SQL over the file: `backend.queries`."""
+
+    def run(self, query: str, values: Mapping[str, object], bounds: Bounds) -> SqlResult:
+        """Run one query, read-only; raises `SqlRefused`."""
+
+    def tables(self, detailed: Iterable[str] = (), topics_max: int = 200) -> list[SqlTable]:
+        """What can be asked for."""
+
+
+class SnapshotList(Protocol):
+    """Snapshots of the file: `backend.snapshots`. "now" stands for the file as it is."""
+
+    def list(self) -> tuple[Snapshot, ...]:
+        """Every snapshot, the newest first."""
+
+    def get(self, name: str) -> Snapshot:
+        """One of them; RESOURCE_NOT_FOUND where there is none."""
+
+    def compare(self, left: str, right: str = "now") -> Comparison:
+        """What differs between two."""
+
+    def preview_restore(self, name: str) -> RestorePreview:
+        """What `restore` would do."""
+
+    def restore(self, name: str) -> Restored:
+        """Put everything back as it was."""
+
+    def take(self, name: str | None = None, note: str = "") -> Snapshot:
+        """Take one."""
+
+    def before(self, action: str) -> UndoPoint:
+        """Take an automatic one before something is destroyed."""
+
+    def automatic_refusal(self) -> str | None:
+        """Why no automatic one would be taken now."""
+
+    @property
+    def upload_bytes_max(self) -> int:
+        """How large a file `add` takes."""
+
+    def add(self, source: IO[bytes], name: str | None = None, note: str = "") -> Snapshot:
+        """Take a file from elsewhere as one, after it was looked over."""
+
+    def rename(self, name: str, new_name: str) -> Snapshot:
+        """Give it another name."""
+
+    def note(self, name: str, note: str) -> Snapshot:
+        """Write about it."""
+
+    def delete(self, name: str) -> None:
+        """Delete it."""
+
+    def fork(self, name: str = "now") -> ForkDescription:
+        """Open a copy beside, in a process of its own."""
+
+    def forks(self) -> tuple[ForkDescription, ...]:
+        """Every copy that is open beside."""
+
+    def stop_fork(self, id: int, *, delete: bool = False) -> ForkDescription:
+        """End one of them."""
+
+
+class GroupPast(Protocol):
+    """What only rows tell of groups: `backend.group_history`; `lacks` names what is not told of it."""
+
+    def lag(
+        self, group: str, *, since_ms: int, points: int = 120, partitions: Sequence[tuple[str, int]] | None = None
+    ) -> list[LagPoint]:
+        """How far a group was, of some partitions or all."""
+
+    def first_commit_ms(self, group: str) -> int | None:
+        """When it first committed."""
+
+    def rates(self, group: GroupDescription) -> Mapping[tuple[str, int], Rates]:
+        """How fast events come into each of its partitions, and are committed past."""
+
+    def marks(self, group: str, points: Sequence[LagPoint], *, since_ms: int) -> list[Mark]:
+        """Its rebalances and resets since a time."""
+
+    def rebalances(self, group: str, *, before: int | None = None, limit: int = 10) -> RebalancePage:
+        """Its rebalances, each beside the one before it."""
+
+    def last_reset(self, group: GroupDescription) -> LastReset | None:
+        """The reset that it has not gone on from."""
+
+    def sparks(self, groups: Iterable[GroupDescription], *, budget_ms: int = 60) -> Mapping[str, Spark]:
+        """The lag of the last minutes, of as many groups as can be had in a time."""
+
+
+class Activity(Protocol):
+    """What happened: `backend.activity`."""
+
+    def read(self, query: ActivityQuery | None = None) -> ActivityPage:
+        """A part of it, newest first."""
+
+
 class Backend(Protocol):
     """Every method may be called from any thread, and raises `BrokerError` with Kafka's own error."""
+
+    @property
+    def lacks(self) -> Mapping[str, str]:
+        """What this backend cannot do, to the sentence why, with the way out. A sandbox file lacks nothing.
+
+        A name is that of a blueprint ("sql"), of an endpoint ("cluster.ask"), or one that only templates ask for. The
+        application answers requests for the first two with the sentence.
+        """
+
+    @property
+    def read_only(self) -> str | None:
+        """Why nothing may be changed here, with the way out; None where it may."""
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps everything from being stored or read now, with the way out; None where nothing does."""
 
     def one_view(self) -> AbstractContextManager[object]:
         """A context in which everything that this thread reads comes from one read transaction."""
@@ -122,8 +263,40 @@ class Backend(Protocol):
         """The simulated brokers."""
 
     @property
+    def logs(self) -> LogOperations:
+        """What can be asked of logs and done to them."""
+
+    @property
     def faults(self) -> FaultList:
         """What is made to go wrong."""
+
+    @property
+    def survey(self) -> Survey:
+        """What is told of many events at once."""
+
+    @property
+    def generators(self) -> EventGenerators:
+        """What sends made-up events, and the templates of those."""
+
+    @property
+    def playground(self) -> Playing:
+        """Consumers started from the page."""
+
+    @property
+    def queries(self) -> Queries:
+        """SQL over the file."""
+
+    @property
+    def snapshots(self) -> SnapshotList:
+        """Snapshots of the file."""
+
+    @property
+    def group_history(self) -> GroupPast:
+        """What is known of the past of groups."""
+
+    @property
+    def activity(self) -> Activity:
+        """What happened."""
 
     def overview(self) -> Overview:
         """The sandbox as a whole."""
@@ -135,7 +308,12 @@ class Backend(Protocol):
         """One topic."""
 
     def create_topic(
-        self, topic: str, *, partitions: int | None = None, settings: Mapping[str, str] | None = None
+        self,
+        topic: str,
+        *,
+        partitions: int | None = None,
+        settings: Mapping[str, str] | None = None,
+        replication_factor: int | None = None,
     ) -> TopicDescription:
         """Create it."""
 
@@ -159,6 +337,9 @@ class Backend(Protocol):
         partition: int | None = None,
     ) -> Event:
         """Store one event, and return it as stored."""
+
+    def append_all(self, topic: str, events: Sequence[NewEvent]) -> list[tuple[int, int]]:
+        """Store events in one commit, all or none of them; partition and offset of each, in their order."""
 
     def event(self, topic: str, partition: int, offset: int) -> Event:
         """One event by its address."""
@@ -191,6 +372,9 @@ class Backend(Protocol):
 
     def delete_group(self, group: str) -> None:
         """Delete a group that has no members."""
+
+    def delete_offsets(self, group: str, topic: str) -> int:
+        """Delete its committed offsets in a topic that no member reads; in how many partitions there was one."""
 
     def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
         """Be told of each change; returns what ends it."""

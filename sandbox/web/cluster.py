@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from sandbox.description import LeaderMove, TopicDescription
 from sandbox.errors import BY_NAME, BrokerError
 from sandbox.web import words
-from sandbox.web.cluster_shapes import broker_json, client_json, fault_json, hit_json, leaders_json, move_json
+from sandbox.web.cluster_shapes import all_uses, broker_json, client_json, fault_json, hit_json, leaders_json, move_json
 from sandbox.web.page import Interest, backend, data, overview, page, see
 
 blueprint = Blueprint("cluster", __name__)
@@ -61,6 +61,7 @@ def _show(form: Fields, error: str | None = None) -> Response:
         wanted=wanted,
         clients=clients[:CLIENTS_SHOWN],
         clients_in_all=len(clients),
+        all_uses=all_uses(clients),
         apis_shown=APIS_SHOWN,
         faults=faults.list(),
         hits=tuple(reversed(faults.hits()))[:HITS_SHOWN],

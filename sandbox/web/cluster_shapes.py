@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sandbox.broker.faults import Fault, Hit
-from sandbox.description import BrokerDescription, ClientDescription, LeaderMove, TopicDescription
+from sandbox.description import ApiUse, BrokerDescription, ClientDescription, LeaderMove, TopicDescription
 
 
 def broker_json(broker: BrokerDescription) -> dict[str, Any]:
@@ -41,6 +41,32 @@ def move_json(move: LeaderMove) -> dict[str, Any]:
     return {"topic": move.topic, "partition": move.partition, "before": move.before, "after": move.after}
 
 
+def use_json(use: ApiUse) -> dict[str, Any]:
+    """How often an API was asked for, and how long its answers took."""
+    return {"api": use.api, "requests": use.requests, "mean_ms": use.mean_ms, "max_ms": use.max_ms}
+
+
+def all_uses(clients: Iterable[ClientDescription]) -> list[ApiUse]:
+    """What all connections together ask for, most often first."""
+    by_api: dict[str, list[ApiUse]] = {}
+    for client in clients:
+        for use in client.apis:
+            by_api.setdefault(use.api, []).append(use)
+    found = []
+    for api, uses in by_api.items():
+        timed = [(use.mean_ms, use.requests) for use in uses if use.mean_ms is not None]
+        requests = sum(count for _, count in timed)
+        found.append(
+            ApiUse(
+                api,
+                sum(use.requests for use in uses),
+                sum(mean_ms * count for mean_ms, count in timed) / requests if requests else None,
+                max((use.max_ms for use in uses if use.max_ms is not None), default=None),
+            )
+        )
+    return sorted(found, key=lambda use: (-use.requests, use.api))
+
+
 def client_json(client: ClientDescription) -> dict[str, Any]:
     """One connection of a client."""
     return {
@@ -49,7 +75,7 @@ def client_json(client: ClientDescription) -> dict[str, Any]:
         "broker": client.broker,
         "software": client.software,
         "connected_ms": client.connected_ms,
-        "apis": [{"api": use.api, "requests": use.requests, "mean_ms": use.mean_ms} for use in client.apis],
+        "apis": [use_json(use) for use in client.apis],
     }
 
 

@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from sandbox.event_template import EventTemplate
-from sandbox.generator_run import GeneratorRun
+from sandbox.generator.run import GeneratorRun
+from sandbox.generator.template import EventTemplate
 
 
 class EventGenerators(Protocol):

@@ -9,8 +9,8 @@ from itertools import islice
 from sandbox.description import TopicDescription
 from sandbox.errors import BrokerError
 from sandbox.event import NewEvent
-from sandbox.event_template import EventTemplate
-from sandbox.event_template_text import TemplateRefused
+from sandbox.generator.template import EventTemplate
+from sandbox.generator.template_text import TemplateRefused
 from sandbox.partitioner import murmur2_partition
 from sandbox.web.json_text import json_error
 from sandbox.web.produce_form import Form, typed

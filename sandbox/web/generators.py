@@ -10,10 +10,10 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.description import TopicDescription
 from sandbox.errors import BrokerError
-from sandbox.event_template import KEYS_MAX, SKEW_MAX, EventTemplate, template_from_json
-from sandbox.event_template_placeholders import PLACEHOLDERS
-from sandbox.event_template_text import TemplateRefused
-from sandbox.generator_run import COUNT_MAX, RATE_MAX, RUNNING, RUNNING_MAX, GeneratorRun
+from sandbox.generator.placeholders import PLACEHOLDERS
+from sandbox.generator.run import COUNT_MAX, RATE_MAX, RUNNING, RUNNING_MAX, GeneratorRun
+from sandbox.generator.template import KEYS_MAX, SKEW_MAX, EventTemplate, template_from_json
+from sandbox.generator.template_text import TemplateRefused
 from sandbox.web.generator_form import KEY_KINDS, VALUE_KINDS, form_of, look, speed_of, template_of
 from sandbox.web.page import Interest, backend, by_htmx, data, fragment, is_live, overview, page, see
 from sandbox.web.produce import named_topic

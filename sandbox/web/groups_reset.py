@@ -6,7 +6,7 @@ from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.errors import BrokerError
-from sandbox.snapshot_description import UndoPoint
+from sandbox.snapshots.description import UndoPoint
 from sandbox.web.groups_view import integer, playground, read_reset, show
 from sandbox.web.page import NOTHING, backend, data, group_address, page, see, undo_point
 from sandbox.web.shapes import reset_json

@@ -1,14 +1,15 @@
 """One group as its page shows it, with the reset that its form asks for."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from flask import Response, request
 from werkzeug.datastructures import MultiDict
 
-from sandbox.description import GroupDescription, ResetLine
+from sandbox.description import GroupDescription, PartitionLag, ResetLine
 from sandbox.errors import BrokerError
-from sandbox.group_facts import LastReset, RebalancePage
+from sandbox.group_facts import LastReset, Rates, RebalancePage
 from sandbox.web import words
 from sandbox.web.groups_chart import (
     RANGE_WORDS,
@@ -49,6 +50,21 @@ class PlaygroundGroups(Protocol):
         """Let them leave, and end them; returns when they have."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Where a group falls behind.
+
+    Attributes:
+        worst: the partition with the most lag.
+        share: of the group's lag, 0 to 1.
+        rate: how fast it grows and is read; None where the group has no member at all.
+    """
+
+    worst: PartitionLag
+    share: float
+    rate: Rates | None
+
+
 def playground() -> PlaygroundGroups | None:
     """The consumers that this page started, None where there is no Playground."""
     return cast("PlaygroundGroups | None", getattr(backend(), "playground", None))
@@ -84,6 +100,7 @@ def show(group: GroupDescription, form: MultiDict[str, str], error: str | None =
         except BrokerError as refusal:
             error = error or refusal.detail
     own, others = blockers(group)
+    rates = backend().group_history.rates(group) if len(group.partitions) <= PARTITIONS_SHOWN else {}
     return page(
         "groups/one",
         Interest(frozenset(group.topics), frozenset((group.group,)), 2),
@@ -91,7 +108,8 @@ def show(group: GroupDescription, form: MultiDict[str, str], error: str | None =
         group=group,
         shown=group.partitions[:PARTITIONS_SHOWN],
         most=max((lag.lag or 0 for lag in group.partitions), default=0) or 1,
-        rates=backend().group_history.rates(group) if len(group.partitions) <= PARTITIONS_SHOWN else {},
+        rates=rates,
+        cause=cause(group, rates),
         per_second=per_second,
         idle=idle_reason(group),
         rebalances=_rebalances(group.group),
@@ -150,6 +168,26 @@ def idle_reason(group: GroupDescription) -> str:
             f"read by one member of a group, so {len(idle)} must wait. More partitions would give them work."
         )
     return "The assignor gave them nothing: their topics may differ, or a partition is still being handed over."
+
+
+def cause(group: GroupDescription, rates: Mapping[tuple[str, int], Rates]) -> Cause | None:
+    """What holds a group up: the partition with the most lag, where events arrive faster than they are read.
+
+    Args:
+        rates: how fast each partition grows and is read.
+    """
+    behind = [one for one in group.partitions if one.lag]
+    if not behind or group.word == "draining":
+        return None
+    worst = max(behind, key=lambda one: one.lag or 0)
+    if not group.members:
+        return Cause(worst, 0.0, None)
+    rate = rates.get((worst.topic, worst.partition))
+    if group.word != "growing" or not worst.member_id or rate is None or rate.out_per_s is None:
+        return None
+    if rate.in_per_s <= rate.out_per_s:
+        return None
+    return Cause(worst, (worst.lag or 0) / sum(one.lag or 0 for one in behind), rate)
 
 
 def _subscribed(group: GroupDescription) -> set[str]:

@@ -1,20 +1,31 @@
 """Who may talk to the page.
 
-There is no login: a sandbox is for the person at this machine. What must be kept out is another web site in the same
-browser. Three checks do that: the Host header must be one that this server is known by (against DNS rebinding), a
-request that changes something must come from the page itself (`Sec-Fetch-Site`, else `Origin`), and so must the
-WebSocket. Programs that send neither header, such as curl, are no browsers and are let in. What they change through a
-`.json` address needs a header of its own on top, `X-Sandbox`, which a page of another site cannot send: the browser
-would ask this server first (a CORS preflight), and it never agrees.
+On the loopback address there is no login: a sandbox is for the person at this machine. What must be kept out is another
+web site in the same browser. Three checks do that: the Host header must be one that this server is known by (against
+DNS rebinding), a request that changes something must come from the page itself (`Sec-Fetch-Site`, else `Origin`), and
+so must the WebSocket. Programs that send neither header, such as curl, are no browsers and are let in. What they change
+through a `.json` address needs a header of its own on top, `X-Sandbox`, which a page of another site cannot send: the
+browser would ask this server first (a CORS preflight), and it never agrees.
+
+Where other machines can reach the page, every request must bring a token on top: a program in the header
+`Authorization: Bearer`, a browser in a cookie, which it gets by opening the page once with `?token=`. It has the
+port in its name: cookies of one host are shared by all its ports.
 """
 
+import hmac
 import ipaddress
 from collections.abc import Collection, Mapping
+from http.cookies import CookieError, SimpleCookie
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 WILDCARDS = ("0.0.0.0", "::", "")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 PROGRAM_HEADER = "X-Sandbox"
+TOKEN_FIELD = "token"
+TOKEN_WANTED = (
+    "This page asks for a token, because other machines can reach it. Open the address that `sandbox up` printed, with "
+    "?token= in it, once in this browser. Programs send the header Authorization: Bearer, with the token."
+)
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -73,6 +84,22 @@ def origin_refused(headers: Mapping[str, str]) -> str | None:
     return None
 
 
+def reading_refused(headers: Mapping[str, str]) -> str | None:
+    """Why a request that only reads is refused: another site put it into its page. None where it is let in.
+
+    The browser would not show that site the answer, but the work was done, such as a query that takes its time. A link
+    from another site to a page is followed.
+
+    Args:
+        headers: with names in lower case.
+    """
+    if headers.get("sec-fetch-site") not in ("cross-site", "same-site"):
+        return None
+    if headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document":
+        return None
+    return "Another site asks for this from within its page. Open it in a tab of its own."
+
+
 def program_refused(path: str, headers: Mapping[str, str]) -> str | None:
     """Why a change through a `.json` address is refused; None where it is let in, or is none.
 
@@ -83,3 +110,33 @@ def program_refused(path: str, headers: Mapping[str, str]) -> str | None:
     if path.endswith(".json") and not headers.get(PROGRAM_HEADER.lower()):
         return f"A program that changes something sends the header {PROGRAM_HEADER}, with its name."
     return None
+
+
+def cookie_name(host: str) -> str:
+    """The name of the cookie with the token, for a Host header."""
+    port = host.rpartition(":")[2]
+    return f"sandbox-token-{port}" if port.isdigit() else "sandbox-token"
+
+
+def is_token(given: str, token: str) -> bool:
+    """Whether a text is the token; how long it takes to find out tells nothing of it."""
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode())
+
+
+def token_refused(headers: Mapping[str, str], token: str | None) -> str | None:
+    """Why a request is refused that does not bring the token; None where it does, or none is asked for.
+
+    Args:
+        headers: with names in lower case.
+        token: what is asked for.
+    """
+    if token is None:
+        return None
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and is_token(given.strip(), token):
+        return None
+    try:
+        cookie = SimpleCookie(headers.get("cookie", "")).get(cookie_name(headers.get("host", "")))
+    except CookieError:
+        cookie = None
+    return None if cookie is not None and is_token(cookie.value, token) else TOKEN_WANTED

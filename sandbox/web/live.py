@@ -59,7 +59,10 @@ def render_view(app: Flask, view: str) -> Rendered:
     Args:
         view: path and query string, "/topics/orders?x=1".
     """
-    with app.test_request_context(view, base_url="http://127.0.0.1", headers={page.LIVE_HEADER: "1"}):
+    headers = {page.LIVE_HEADER: "1"}
+    if token := app.extensions["token"]:
+        headers["Authorization"] = f"Bearer {token}"
+    with app.test_request_context(view, base_url="http://127.0.0.1", headers=headers):
         response = app.full_dispatch_request()
         html = "" if response.direct_passthrough else response.get_data(as_text=True)
         response.close()
@@ -97,11 +100,20 @@ class Hub:
     Args:
         app: the application that renders the views.
         hosts: addresses that the server listens on, beside the loopback's.
+        subscribe: takes what is to be told of each change, and gives back what ends that. It is not called while no
+            page is open: some backends have to ask for what has changed.
     """
 
-    def __init__(self, app: Flask, hosts: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        app: Flask,
+        hosts: tuple[str, ...] = (),
+        subscribe: Callable[[Callable[[Change], None]], Callable[[], None]] | None = None,
+    ) -> None:
         self._app = app
         self._hosts = hosts
+        self._subscribe = subscribe
+        self._unsubscribe: Callable[[], None] | None = None
         self._tabs: set[Tab] = set()
         self._workers = ThreadPoolExecutor(2, thread_name_prefix="live")
         self._loop = asyncio.get_running_loop()
@@ -117,15 +129,29 @@ class Hub:
         for tab in self._tabs:
             tab.mark(change)
 
+    def _watch(self) -> None:
+        """Be told of changes exactly while pages are open."""
+        wanted = bool(self._tabs) and not self._closed
+        if wanted and self._unsubscribe is None and self._subscribe is not None:
+            self._unsubscribe = self._subscribe(self.notify)
+        elif not wanted and self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+
     def close(self) -> None:
         """Take no more tabs; the server closes their sockets."""
         self._closed = True
+        self._watch()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket (ASGI)."""
         headers = {name.decode("latin1"): value.decode("latin1") for name, value in scope["headers"]}
-        reason = guard.host_refused(headers.get("host", ""), self._hosts) or guard.origin_refused(headers)
+        reason = (
+            guard.host_refused(headers.get("host", ""), self._hosts)
+            or guard.token_refused(headers, self._app.extensions["token"])
+            or guard.origin_refused(headers)
+        )
         view = parse_qs(scope["query_string"].decode("latin1")).get("view", [""])[0]
         if (await receive())["type"] != "websocket.connect":
             return
@@ -138,11 +164,13 @@ class Hub:
             return
         tab = Tab(view, send)
         self._tabs.add(tab)
+        self._watch()
         painter = asyncio.create_task(self._paint(tab))
         try:
             await self._listen(tab, receive)
         finally:
             self._tabs.discard(tab)
+            self._watch()
             painter.cancel()
             with suppress(asyncio.CancelledError):
                 await painter

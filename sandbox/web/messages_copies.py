@@ -22,6 +22,7 @@ blueprint = Blueprint("copies", __name__)
 
 SELECTED_MAX = 500
 SHOWN_MAX = 20
+ORIGIN_HEADER = "dlq.topic"
 PLACE = re.compile(r"(\d{1,9})/(\d{1,18})")
 RANGE = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?")
 
@@ -139,6 +140,8 @@ def preview(topic: str) -> Response:
     events, gone = _events(topic, selection)
     names = [one.topic for one in backend().topics()]
     to = request.args.get("to") or None
+    if "to" not in request.args:
+        to = _came_from(events, names)
     error = None
     if to is not None and to not in names:
         error, to = f"There is no topic {to}. Create it first, or choose another.", None
@@ -160,6 +163,13 @@ def preview(topic: str) -> Response:
         keep_time=request.args.get("time") == "kept",
         error=error,
     )
+
+
+def _came_from(events: list[Event], names: list[str]) -> str | None:
+    """The topic that all these dead letters come from, by their header; None where none is there."""
+    said = {dict(event.headers).get(ORIGIN_HEADER) or b"" for event in events}
+    origin = said.pop().decode("utf-8", "replace") if len(said) == 1 else ""
+    return origin if origin in names else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from htmx_flask.requests import HtmxAwareRequest
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.description import Change, Overview
+from sandbox.snapshots.description import UndoPoint
 from sandbox.web.backend import Backend, DemoSwitch
 
 LIVE_HEADER = "X-Live"
@@ -57,6 +58,18 @@ def backend() -> Backend:
 def demo() -> DemoSwitch | None:
     """The demo's switch, or None where no demo was asked for."""
     return cast("DemoSwitch | None", getattr(backend(), "demo", None))
+
+
+def undo_point(action: str) -> UndoPoint:
+    """Take an automatic snapshot before something is destroyed, where the backend has snapshots.
+
+    Args:
+        action: what is about to be done, such as "delete topic orders".
+    """
+    snapshots = getattr(backend(), "snapshots", None)
+    if snapshots is None:
+        return UndoPoint(None, "There are no snapshots here.")
+    return cast(UndoPoint, snapshots.before(action))
 
 
 def faults_in_force() -> int:
@@ -133,6 +146,12 @@ def csv_file(name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
     return Response(out.getvalue().encode("utf-8", "replace"), content_type="text/csv; charset=utf-8", headers=headers)
 
 
+def attachment(name: str, text: str) -> Response:
+    """Answer with lines of JSON to be saved under a name."""
+    headers = {"Cache-Control": "no-store", "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
+    return Response(text.encode(), content_type="application/x-ndjson; charset=utf-8", headers=headers)
+
+
 def see(address: str, **query: object) -> AnyResponse:
     """Answer a form with the page to look at next.
 
@@ -141,7 +160,9 @@ def see(address: str, **query: object) -> AnyResponse:
         **query: what its query string has; None leaves one out.
     """
     kept = {name: value for name, value in query.items() if value is not None}
-    return redirect(address + ("?" + urlencode(kept) if kept else ""), 303)
+    # A header has no room for what a path may have had encoded.
+    one_line = address.replace("\r", "%0D").replace("\n", "%0A")
+    return redirect(one_line + ("?" + urlencode(kept) if kept else ""), 303)
 
 
 def split_format(name: str, names: Iterable[str]) -> tuple[str, str | None]:

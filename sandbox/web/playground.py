@@ -9,8 +9,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.description import GroupDescription
 from sandbox.errors import BrokerError
-from sandbox.playground_description import ConsumerDescription, ScenarioDescription
-from sandbox.playground_spec import ASSIGNORS, COMMITS, ENDINGS, PROTOCOLS, RESETS, ConsumerSpec
+from sandbox.playground.description import ConsumerDescription, ScenarioDescription
+from sandbox.playground.spec import ASSIGNORS, COMMITS, ENDINGS, PROTOCOLS, RESETS, ConsumerSpec
 from sandbox.web.page import Interest, backend, by_htmx, data, fragment, overview, page, see
 from sandbox.web.playground_programs import consumer_program, scenario_program
 from sandbox.web.playground_shapes import consumer_json, facts_json, group_view, scenario_json
@@ -172,7 +172,9 @@ def start() -> AnyResponse:
         begun = [playing().start_spec(spec).client_id for _ in range(count)]
     except BrokerError as error:
         return _show(MultiDict({**request.form.to_dict(), "sent": "1"}), error)
-    return see("/playground", said=f"started {', '.join(begun)} in {spec.group}", group=spec.group)
+    return see(
+        "/playground", said=f"started {', '.join(begun)} in {spec.group}", group=spec.group, topic=spec.topics[0]
+    )
 
 
 def _spec(form: Mapping[str, str]) -> ConsumerSpec:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sandbox.playground_spec import ConsumerSpec
+from sandbox.playground.spec import ConsumerSpec
 
 _HEAD = """\
 from confluent_kafka import NAMES

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox.description import GroupDescription, Rebalance
-from sandbox.playground_description import ConsumerDescription, GroupFacts, ScenarioDescription
+from sandbox.playground.description import ConsumerDescription, GroupFacts, ScenarioDescription
 from sandbox.web.payload import json_value
 
 PARTITIONS_SHOWN = 48

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from sandbox.playground_description import ConsumerDescription, GroupFacts, ScenarioDescription
-from sandbox.playground_spec import ConsumerSpec
+from sandbox.playground.description import ConsumerDescription, GroupFacts, ScenarioDescription
+from sandbox.playground.spec import ConsumerSpec
 
 
 class PlayedConsumer(Protocol):

@@ -1,7 +1,7 @@
 """The Python that does what the Produce pages do, with what is in their forms. It runs against any cluster."""
 
 from sandbox.event import Headers, NewEvent
-from sandbox.event_template import EventTemplate
+from sandbox.generator.template import EventTemplate
 from sandbox.partitioner import PARTITIONERS
 
 SHOWN_MAX = 2000
@@ -62,7 +62,7 @@ def generator_program(
     return (
         "import time\n\n"
         "from confluent_kafka import Producer\n\n"
-        "from sandbox.event_template import template_from_json\n\n"
+        "from sandbox.generator.template import template_from_json\n\n"
         f"template = template_from_json({_json(template)})\n"
         f"{_producer(address, 'murmur2')}"
         "started_s = time.monotonic()\n"

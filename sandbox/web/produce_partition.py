@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sandbox.description import TopicDescription
+from sandbox.description import MessageQuery, TopicDescription
 from sandbox.errors import BrokerError
 from sandbox.web.page import backend
 from sandbox.web.payload import describe
@@ -16,6 +16,7 @@ PARTITIONERS = (
     ("murmur2", "murmur2, as the Java clients do"),
     ("consistent_random", "consistent_random, librdkafka's default"),
 )
+LOOK_BUDGET_MS = 50
 MODES = (("key", "the key decides"), ("fixed", "this one"), ("round", "round robin"))
 
 
@@ -49,12 +50,14 @@ class Choice:
         partition: None where it is only known afterwards.
         steps: what leads there, in order: the key, the partitioner.
         why: a sentence.
+        lies_in: the partition of the newest event with this key, None where that is the same or not known.
     """
 
     partition: int | None
     partitions: int
     steps: tuple[str, ...]
     why: str
+    lies_in: int | None = None
 
 
 def choose(form: Mapping[str, str], topic: TopicDescription, *, take: bool = False) -> Choice:
@@ -89,7 +92,23 @@ def choose(form: Mapping[str, str], topic: TopicDescription, *, take: bool = Fal
         if key is not None:
             return Choice(None, count, (shown, partitioner, "random"), "librdkafka spreads empty keys at random")
         return Choice(None, count, (shown, "sticky"), "no key: a while in one partition, then another")
-    return Choice(partition, count, (shown, partitioner), "the same key always goes there")
+    lies_in = None if take else _lies_in(topic.topic, key)
+    if lies_in in (None, partition):
+        return Choice(partition, count, (shown, partitioner), "the same key always goes there")
+    return Choice(partition, count, (shown, partitioner), "", lies_in)
+
+
+def _lies_in(topic: str, key: bytes | None) -> int | None:
+    """The partition of the newest event with a key, None where there is none or looking would take long."""
+    if not key or "sql" in backend().lacks:
+        # A sandbox file has an index of keys. A cluster has none: its events would have to be read.
+        return None
+    try:
+        text = key.decode()
+    except UnicodeDecodeError:
+        return None
+    query = MessageQuery(topic, key=text, key_exact=True, limit=1, budget_ms=LOOK_BUDGET_MS)
+    return next((event.partition for event in backend().messages(query).events), None)
 
 
 def _shown(key: bytes | None) -> str:

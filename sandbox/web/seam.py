@@ -42,6 +42,11 @@ def lacks(feature: str) -> str | None:
     return backend().lacks.get(feature)
 
 
+def trouble() -> str | None:
+    """What is wrong with the file or its disk now, with the way out; None where nothing is."""
+    return backend().trouble
+
+
 def read_only() -> str | None:
     """Why nothing may be changed, as a sentence with the way out; None where it may."""
     return backend().read_only
@@ -61,7 +66,7 @@ def stand_before(app: Flask, shown: Backend) -> None:
         app: the application.
         shown: its backend.
     """
-    app.jinja_env.globals.update(lacks=lacks, read_only=read_only, default_settings=default_settings)
+    app.jinja_env.globals.update(lacks=lacks, read_only=read_only, trouble=trouble, default_settings=default_settings)
 
     @app.before_request
     def check() -> Response | None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, cast
 
 import uvicorn
@@ -33,16 +33,17 @@ class WebServer:
         backend: what the pages show.
         host: address to listen on.
         port: 0 picks a free one.
+        token: what every request must bring, None for nothing.
     """
 
-    def __init__(self, backend: Backend, host: str, port: int) -> None:
+    def __init__(self, backend: Backend, host: str, port: int, token: str | None = None) -> None:
+        self._token = token
         self._backend = backend
         self._host = host
         self._port = port
         self._task: asyncio.Task[None] | None = None
         self._server: _Server | None = None
         self._hub: Hub | None = None
-        self._unsubscribe: Callable[[], None] | None = None
 
     async def start(self) -> int:
         """Listen.
@@ -55,8 +56,8 @@ class WebServer:
         """
         listener = _listen(self._host, self._port)
         port: int = listener.getsockname()[1]
-        app = create_app(self._backend, hosts=(self._host,))
-        self._hub = hub = Hub(app, (self._host,))
+        app = create_app(self._backend, hosts=(self._host,), token=self._token)
+        self._hub = hub = Hub(app, (self._host,), self._backend.subscribe)
         pages: Any = WSGIMiddleware(cast(Any, app), workers=PAGE_WORKERS)
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,13 +88,10 @@ class WebServer:
             await asyncio.sleep(0.001)
         if self._task.done():
             self._task.result()
-        self._unsubscribe = self._backend.subscribe(hub.notify)
         return port
 
     async def stop(self) -> None:
         """Close every connection and the port. Tabs that were open try to come back."""
-        if self._unsubscribe is not None:
-            self._unsubscribe()
         if self._hub is not None:
             self._hub.close()
         if self._server is not None and self._task is not None:

@@ -12,6 +12,7 @@ from sandbox.description import (
     TopicDescription,
 )
 from sandbox.event import TIMESTAMP_TYPES, Event
+from sandbox.log_description import AppendRate, KeySample, Loss
 from sandbox.web.payload import header_name, json_value
 
 
@@ -54,6 +55,35 @@ def one_topic_json(topic: TopicDescription, as_of_ms: int) -> dict[str, Any]:
     listed = topic_json(topic)
     listed["partitions"] = [partition_json(partition) for partition in topic.partitions]
     return {"as_of": as_of_ms, **listed}
+
+
+def rate_json(rate: AppendRate) -> dict[str, Any]:
+    """How fast a topic grows: events in each step of the last minute, the oldest first."""
+    return {"per_s": round(rate.per_s, 3), "step_ms": rate.step_ms, "events": list(rate.counts)}
+
+
+def key_sample_json(sample: KeySample) -> dict[str, Any]:
+    """The keys of a topic's newest events."""
+    return {
+        "sampled": sample.events,
+        "of": sample.of_events,
+        "keys": sample.keys,
+        "top": [
+            {"key": json_value(one.key), "events": one.events, "partitions": list(one.partitions)} for one in sample.top
+        ],
+    }
+
+
+def loss_json(loss: Loss) -> dict[str, Any]:
+    """What one partition loses at its start."""
+    return {
+        "partition": loss.partition,
+        "start": loss.start,
+        "after": loss.after,
+        "end": loss.end,
+        "events": loss.events,
+        "exact": loss.exact and not loss.more,
+    }
 
 
 def event_json(event: Event) -> dict[str, Any]:
@@ -106,6 +136,7 @@ def one_group_json(group: GroupDescription, as_of_ms: int) -> dict[str, Any]:
     return {
         "as_of": as_of_ms,
         **group_json(group),
+        "type": group.type,
         "protocol_type": group.protocol_type,
         "protocol": group.protocol,
         "generation": group.generation,
@@ -120,6 +151,8 @@ def one_group_json(group: GroupDescription, as_of_ms: int) -> dict[str, Any]:
                 "assignment": {topic: list(partitions) for topic, partitions in member.assignment.items()},
                 "last_heartbeat_ms": member.last_heartbeat_ms,
                 "session_timeout_ms": member.session_timeout_ms,
+                "assignors": list(member.assignors),
+                "epoch": member.epoch,
             }
             for member in group.members
         ],
@@ -136,6 +169,7 @@ def point_json(point: LagPoint) -> dict[str, Any]:
         "committed": point.committed,
         "end": point.end,
         "lag": point.lag,
+        "lag_ms": point.lag_ms,
     }
 
 

@@ -1,12 +1,14 @@
-"""What surrounds the pages: search, help, theme, and the demo's switch."""
+"""What surrounds the pages: search, theme, and the demo's switch."""
 
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.errors import BrokerError
-from sandbox.web.page import backend, by_htmx, data, demo, fragment, group_address, page, see
+from sandbox.web.finder import find
+from sandbox.web.page import by_htmx, data, demo, fragment, page, see, undo_point
+from sandbox.web.seam import changes_nothing
 
 blueprint = Blueprint("shell", __name__)
 
@@ -28,6 +30,7 @@ def _here() -> str:
 
 
 @blueprint.post("/theme")
+@changes_nothing
 def choose_theme() -> AnyResponse:
     """Remember a theme."""
     chosen = request.form.get("theme", "auto")
@@ -37,32 +40,28 @@ def choose_theme() -> AnyResponse:
 
 
 @blueprint.get("/search")
-def search() -> Response:
-    """Topics and groups whose name contains what is asked for."""
+def search() -> AnyResponse:
+    """What has a text in its name; the address of an event leads to the event."""
     wanted = request.args.get("q", "").strip()
-    found: list[tuple[str, str, str]] = []
-    if wanted:
-        low = wanted.lower()
-        found = [("topic", t.topic, f"/topics/{t.topic}") for t in backend().topics() if low in t.topic.lower()]
-        found += [("group", g.group, group_address(g.group)) for g in backend().groups() if low in g.group.lower()]
+    found = find(wanted)
     if by_htmx():
         return fragment("shell/_found.html", wanted=wanted, found=found[:FOUND_MAX], more=len(found) - FOUND_MAX)
+    if found and found[0].kind == "event":
+        return redirect(found[0].address)
     return page("shell/search", wanted=wanted, found=found[:FOUND_MAX], more=len(found) - FOUND_MAX)
 
 
 @blueprint.get("/search.json")
 def search_json() -> Response:
     """The same as data."""
-    low = request.args.get("q", "").strip().lower()
-    topics = [topic.topic for topic in backend().topics() if low in topic.topic.lower()]
-    groups = [group.group for group in backend().groups() if low in group.group.lower()]
-    return data({"topics": topics, "groups": groups})
-
-
-@blueprint.get("/help")
-def help_page() -> Response:
-    """What is the same as Kafka, what is not, keys, and how to connect."""
-    return page("shell/help")
+    found = find(request.args.get("q", ""))
+    return data(
+        {
+            "topics": [one.name for one in found if one.kind == "topic"],
+            "groups": [one.name for one in found if one.kind == "group"],
+            "found": [{"kind": one.kind, "name": one.name, "address": one.address} for one in found],
+        }
+    )
 
 
 @blueprint.post("/demo/<any(on, off, remove):what>")
@@ -72,8 +71,9 @@ def switch_demo(what: str) -> AnyResponse:
     if switch is None:
         raise BrokerError("RESOURCE_NOT_FOUND", "There is no demo here: start with `sandbox up --demo`.")
     if what == "remove":
+        point = undo_point("remove the demo")
         switch.remove()
-        return see("/")
+        return see("/", undo_point=point.name)
     if what == "on":
         switch.switch_on()
     else:

@@ -14,7 +14,7 @@ from flask import Blueprint, Response, request, send_file
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.errors import BrokerError, FileRefused, SandboxError
-from sandbox.snapshot_description import NOW, Comparison, UndoPoint
+from sandbox.snapshots.description import NOW, Comparison, UndoPoint
 from sandbox.web import words
 from sandbox.web.backend import SnapshotList
 from sandbox.web.page import ALL, Interest, backend, csv_file, data, overview, page, see, split_format

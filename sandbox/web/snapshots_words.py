@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from sandbox.errors import SandboxError
-from sandbox.snapshot_description import RestorePreview, Snapshot
+from sandbox.snapshots.description import RestorePreview, Snapshot
 from sandbox.web.page import backend
 
 

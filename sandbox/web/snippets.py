@@ -5,6 +5,7 @@ The same program runs against any cluster: only the address changes.
 
 import shlex
 
+from sandbox.web import snapshots_code
 from sandbox.web.page import overview
 
 PRODUCE = """\
@@ -67,6 +68,71 @@ for topic, done in admin.delete_topics([{topic!r}]).items():
     print("deleted", topic)
 """
 
+DELETE_GROUP = """\
+from confluent_kafka.admin import AdminClient
+
+admin = AdminClient({{"bootstrap.servers": {address!r}}})
+for group, done in admin.delete_consumer_groups([{group!r}]).items():
+    done.result()
+    print("deleted", group)
+"""
+
+ALTER_TOPIC = """\
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions
+
+admin = AdminClient({{"bootstrap.servers": {address!r}}})
+entry = ConfigEntry("retention.ms", "86400000", incremental_operation=AlterConfigOpType.SET)
+topic = ConfigResource(ConfigResource.Type.TOPIC, {topic!r}, incremental_configs=[entry])
+admin.incremental_alter_configs([topic])[topic].result()
+admin.create_partitions([NewPartitions({topic!r}, {partitions})])[{topic!r}].result()
+"""
+
+EMPTY_TOPIC = """\
+from confluent_kafka import OFFSET_END, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+admin = AdminClient({{"bootstrap.servers": {address!r}}})
+partitions = admin.list_topics({topic!r}).topics[{topic!r}].partitions
+places = [TopicPartition({topic!r}, partition, OFFSET_END) for partition in partitions]
+for place, done in admin.delete_records(places).items():
+    print(place.partition, "begins at", done.result().low_watermark)
+"""
+
+DELETE_RECORDS = """\
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
+admin = AdminClient({{"bootstrap.servers": {address!r}}})
+place = TopicPartition({topic!r}, 0, 10)  # partition 0, everything before offset 10
+print("begins at", admin.delete_records([place])[place].result().low_watermark)
+"""
+
+COMPACT = """\
+sandbox topics compact {topic} --file {file}
+"""
+
+APPLY_RETENTION = """\
+sandbox topics apply-retention {topic} --file {file}
+"""
+
+COPY = """\
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+picked = [  # partition and offset
+{places}]
+consumer = Consumer({{"bootstrap.servers": {address!r}, "group.id": "copy", "enable.auto.commit": False}})
+producer = Producer({{"bootstrap.servers": {address!r}, "partitioner": "murmur2_random"}})
+for partition, offset in picked:
+    consumer.assign([TopicPartition({topic!r}, partition, offset)])
+    message = consumer.poll(10)
+    if message is None or message.error() or message.offset() != offset:
+        print("not found:", partition, offset)
+        continue
+    producer.produce({target!r}, key=message.key(), value=message.value(), headers=message.headers())
+producer.flush()
+consumer.close()
+"""
+
 CLUSTER = """\
 from sandbox import Sandbox
 
@@ -94,15 +160,42 @@ REPLICATED = """\
 sandbox topics create orders --partitions 6 --replication-factor 3 --file {file}
 """
 
+SQL = """\
+import json
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+question = {question!r}
+with urlopen({web!r} + "/sql.json?" + urlencode(question)) as answer:
+    result = json.load(answer)
+print(result["columns"])
+for row in result["rows"]:
+    print(row)
+"""
+
+SQL_COMMAND = """\
+sandbox sql {arguments} --file {file}
+"""
+
 TEMPLATES = {
     "produce": PRODUCE,
     "consume": CONSUME,
     "create": CREATE,
     "reset": RESET,
     "delete": DELETE,
+    "alter-topic": ALTER_TOPIC,
+    "clean-empty": EMPTY_TOPIC,
+    "clean-delete-records": DELETE_RECORDS,
+    "clean-compact": COMPACT,
+    "clean-retention": APPLY_RETENTION,
+    "delete-group": DELETE_GROUP,
+    "copy": COPY,
     "cluster": CLUSTER,
+    "sql": SQL,
+    "sql-command": SQL_COMMAND,
     "cluster-commands": CLUSTER_COMMANDS,
     "replicated": REPLICATED,
+    **snapshots_code.TEMPLATES,
 }
 
 
@@ -121,10 +214,15 @@ def snippet(what: str, **values: object) -> str:
         "value": '{"hello": "world"}',
         "partitions": 3,
         "file": shlex.quote(overview().file),
+        "web": overview().web or "http://127.0.0.1:8080",
         **values,
     }
     if what == "reset":
         offsets = values.get("offsets", ())
         assert isinstance(offsets, list | tuple)
         filled["offsets"] = "".join(f"    TopicPartition({t!r}, {p}, {o}),\n" for t, p, o in offsets)
+    if what == "copy":
+        places = values.get("places", ())
+        assert isinstance(places, list | tuple)
+        filled["places"] = "".join(f"    ({partition}, {offset}),\n" for partition, offset in places)
     return TEMPLATES[what].format(**filled)

@@ -14,9 +14,11 @@ def number(value: int | None) -> str:
 
 
 def size(size_bytes: int | None) -> str:
-    """A size with three figures: 512 B, 1.21 KB, 48.2 MB (powers of 1,024)."""
+    """A size with three figures: 512 B, 1.21 KB, 48.2 MB (powers of 1,024); -1 is one that nobody tells."""
     if size_bytes is None:
         return "–"
+    if size_bytes < 0:
+        return "unknown"
     if size_bytes < 1024:
         return f"{size_bytes} B"
     amount = float(size_bytes)

@@ -47,7 +47,7 @@ class Api:
 APIS = (
     Api(PRODUCE, 3, 13, "produce"),
     Api(1, 4, 18, "fetch"),
-    Api(2, 1, 11, "list_offsets"),
+    Api(2, 1, 10, "list_offsets"),
     Api(3, 0, 13, "metadata"),
     Api(8, 2, 10, "offset_commit"),
     Api(9, 1, 10, "offset_fetch"),

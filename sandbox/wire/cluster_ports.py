@@ -77,7 +77,7 @@ class ClusterPorts:
 
     async def stop_broker(self, broker: int) -> None:
         """Move its leaders elsewhere, then close its ports and its connections."""
-        self._broker.led(self._broker.cluster.stop(broker, self._broker.topics.values()))
+        self._broker.switched(broker, up=False)
         self._broker.commit()
         await self._close(broker)
 
@@ -91,8 +91,14 @@ class ClusterPorts:
             except OSError:
                 await self._close(broker)
                 raise
-        self._broker.led(self._broker.cluster.start(broker, self._broker.topics.values()))
+        self._broker.switched(broker, up=True)
         self._broker.commit()
+
+    def disconnect(self) -> None:
+        """Close every connection of every broker; the ports stay open."""
+        for door in self._doors.values():
+            for server in door.servers.values():
+                server.disconnect()
 
     def clients(self) -> tuple[ClientDescription, ...]:
         """Every connection, by client id, then broker. May be called from any thread."""

@@ -12,6 +12,7 @@ from sandbox.wire.api_table import API_BY_KEY, PRODUCE, Api
 from sandbox.wire.connection import ProtocolViolation, Slot
 from sandbox.wire.coordination import KEYS
 from sandbox.wire.node import Answer, Node, Request
+from sandbox.wire.reading_only import refused
 from sandbox.wire.refusals import refuse
 from sandbox.wire.sasl import SaslSession
 
@@ -35,6 +36,7 @@ class Dispatcher:
 
     def __init__(self, node: Node) -> None:
         self.node = node
+        self._read_only = node.broker.database.read_only
 
     def dispatch(
         self, frame: bytes, slot: Slot, host: str, port: int, client_host: str, sasl: SaslSession | None = None
@@ -120,6 +122,9 @@ class Dispatcher:
     def _handle(self, api: Api, request: Request, prefix: bytes, slot: Slot, throttle_ms: int = 0) -> None:
         if slot.gone:
             return
+        if self._read_only and (error := refused(request)) is not None:
+            self._refuse_change(api, request, prefix, slot, error)
+            return
         try:
             answer = self._misplaced(request) or api.handle(request)
         except StorageFailed as error:
@@ -135,6 +140,14 @@ class Dispatcher:
             self._hold(api, request, prefix, slot, answer)
         if self.node.broker.turn.events > TURN_EVENTS_MAX:
             self.node.broker.commit()
+
+    def _refuse_change(self, api: Api, request: Request, prefix: bytes, slot: Slot, error: BrokerError) -> None:
+        """Answer what a sandbox that is read-only does not do. As in Kafka, acks=0 learns it by the end of it all."""
+        logger.info("%s of client %s is refused: %s", api.name, request.client_id, error.detail)
+        if request.key == PRODUCE and request.body.acks == 0:
+            slot.abort()
+        else:
+            self._finish(api, request, prefix, slot, refuse(request, error), None)
 
     def _misplaced(self, request: Request) -> Answer | None:
         """The refusal of a request that another broker coordinates, None where it came to the right one."""
@@ -163,7 +176,8 @@ class Dispatcher:
         error: BrokerError | None,
     ) -> None:
         if error is not None:
-            logger.error("%s of client %s: %s", api.name, request.client_id, error.detail)
+            # The trouble as a whole is told once, by who watches the file: not for each request that it hits.
+            logger.debug("%s of client %s: %s", api.name, request.client_id, error.detail)
             answer = _failed(request, error)
         try:
             encoded = None if answer is None else messages.encode_response(request.key, request.version, answer)

@@ -1,12 +1,17 @@
 """The records of a Fetch: from the cache of recent batches, else encoded from rows."""
 
+import struct
+
 from sandbox.broker.log import StoredBatch
 from sandbox.broker.topic import Partition
 from sandbox.storage import log_transactions
+from sandbox.storage.failure import DAMAGED, StorageFailed
 from sandbox.wire import record_batch
 from sandbox.wire.node import Node
 
 MERGED_RECORDS_MAX = 1000
+DAMAGE = (ArithmeticError, LookupError, TypeError, ValueError, struct.error)
+"""What a row raises that is not as it was written."""
 
 
 def read_records(
@@ -24,6 +29,13 @@ def read_records(
     cached = node.cache.read(partition.id, offset, end, size_bytes_max)
     if cached is not None:
         return cached
+    try:
+        return _from_rows(node, partition, offset, end, size_bytes_max)
+    except DAMAGE as error:
+        raise StorageFailed(f"{partition.topic.name}-{partition.partition} at {offset}: {error}", DAMAGED) from error
+
+
+def _from_rows(node: Node, partition: Partition, offset: int, end: int, size_bytes_max: int) -> list[bytes]:
     found: list[bytes] = []
     total = 0
     for batches in _runs(node.broker.log.read(partition, offset, size_bytes_max, end), size_bytes_max):

@@ -100,6 +100,10 @@ class FetchSessions:
         found.update(topics, forgotten)
         return found
 
+    def clear(self) -> None:
+        """Forget every session."""
+        self._sessions.clear()
+
     def _new_id(self) -> int:
         while True:
             session_id = randrange(1, 2**31)

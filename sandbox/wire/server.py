@@ -146,6 +146,16 @@ class KafkaServer:
         await server.wait_closed()
         await asyncio.sleep(0)
 
+    def disconnect(self) -> None:
+        """Close every connection, and forget what was prepared for them; the port stays open."""
+        self.node.on_append.clear()
+        self.node.sessions.clear()
+        for tls_door in tuple(self._doors):
+            tls_door.end()
+        for connection in tuple(self.connections):
+            connection.connection.close()
+            connection.transport.close()
+
     def gone(self, connection: "KafkaConnection") -> None:
         """A connection has ended."""
         self.connections.discard(connection)
@@ -195,7 +205,10 @@ class KafkaConnection(asyncio.Protocol):
     def describe(self) -> ClientDescription:
         """Who the client is, and what it asked for so far. May be called from any thread."""
         usage = self.connection.usage
-        apis = [ApiUse(api_name(key), count.requests, count.mean_ms) for key, count in tuple(usage.apis.items())]
+        apis = [
+            ApiUse(api_name(key), count.requests, count.mean_ms, count.max_ms)
+            for key, count in tuple(usage.apis.items())
+        ]
         apis.sort(key=lambda use: (-use.requests, use.api))
         return ClientDescription(
             client_id=usage.client_id,

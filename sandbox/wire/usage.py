@@ -11,21 +11,30 @@ class ApiCount:
         requests: how many came.
         answers: how many of them were answered, or needed no answer (acks=0).
         total_s: from request to answer, over all answers.
+        longest_s: the longest of them.
     """
 
     requests: int = 0
     answers: int = 0
     total_s: float = 0.0
+    longest_s: float = 0.0
 
     def answered(self, elapsed_s: float) -> None:
         """Count an answer."""
         self.answers += 1
         self.total_s += elapsed_s
+        if elapsed_s > self.longest_s:
+            self.longest_s = elapsed_s
 
     @property
     def mean_ms(self) -> float | None:
         """The mean time to an answer, None before the first."""
         return 1000 * self.total_s / self.answers if self.answers else None
+
+    @property
+    def max_ms(self) -> float | None:
+        """The longest time to an answer, None before the first."""
+        return 1000 * self.longest_s if self.answers else None
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from sandbox.snapshots.folder import SnapshotFolder
 from tests.browser.running import Running, program, running
 
 pytestmark = pytest.mark.browser
@@ -16,16 +17,47 @@ PAGES = {
     "new topic": "/topics/new",
     "topic": "/topics/orders",
     "delete": "/topics/orders/delete",
+    "sorted topics": "/topics?sort=events",
+    "empty a topic": "/topics/orders/clean/empty",
+    "delete records": "/topics/orders/clean/delete-records?partition=all&offset=3",
+    "compact": "/topics/orders/clean/compact",
+    "apply retention": "/topics/orders/clean/retention",
+    "more partitions": "/topics/orders/partitions?count=4",
+    "change a setting": "/topics/orders/settings?name=retention.bytes&value=100",
     "messages": "/topics/orders/messages",
     "no match": "/topics/orders/messages?key=nothing",
     "bad filter": "/topics/orders/messages?from=x",
+    "filtered messages": "/topics/orders/messages?where=%24.n+%3E%3D+3&header=&col=%24.n",
+    "send": "/topics/orders/messages/send?events=0:1-3&to=orders",
+    "sent": "/topics/orders/messages/sent?to=orders&at=0:1-3",
     "message": "/topics/orders/0/3",
     "produce": "/topics/orders/produce",
+    "produce a copy": "/topics/orders/produce?copy=orders/0/3",
+    "produce many": "/topics/orders/produce/many",
+    "generators": "/topics/orders/produce/generators",
     "groups": "/groups",
     "group": "/groups/billing",
     "preview": "/groups/billing?to=earliest",
+    "group in time": "/groups/billing?in=time&range=1h",
+    "delete group": "/groups/billing/delete",
+    "snapshots": "/snapshots",
+    "snapshot": "/snapshots/before",
+    "restore": "/snapshots/before/restore",
+    "compare": "/snapshots/compare?left=before",
     "search": "/search?q=ord",
     "help": "/help",
+    "differences": "/help/differences",
+    "protocol": "/help/protocol",
+    "settings": "/help/settings",
+    "sql": "/sql",
+    "sql rows": "/sql?q=SELECT+*+FROM+orders+ORDER+BY+offset+DESC+LIMIT+9",
+    "sql chart": "/sql?q=SELECT+key,+count(*)+FROM+orders+GROUP+BY+key&as=chart",
+    "sql mistake": "/sql?q=SELECT+1+FORM+orders",
+    "sql fields": "/sql?q=SELECT+:a",
+    "activity": "/activity",
+    "no activity": "/activity?topic=nothing",
+    "playground": "/playground",
+    "scenario": "/playground/scenarios/why-twice",
     "error": "/nowhere",
 }
 
@@ -34,6 +66,7 @@ PAGES = {
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(tmp_path_factory.mktemp("axe") / "dev.db") as box:
         program("produce", box.kafka, "orders", 70, 0, "user-42")
+        SnapshotFolder(box.file).take("before", "a note")
         program("commit", box.kafka, "orders", "billing", 20, 0)
         yield box
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox import Sandbox
-from sandbox.event_template import EventTemplate
-from sandbox.event_template_examples import EXAMPLES
+from sandbox.generator.examples import EXAMPLES
+from sandbox.generator.template import EventTemplate
 
 if TYPE_CHECKING:
     from tests.cli.conftest import CommandLine

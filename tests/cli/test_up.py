@@ -97,7 +97,7 @@ def test_a_file_that_is_no_sandbox_is_refused_with_status_5(command_line: "Comma
 def test_listening_to_the_world_is_warned_of(command_line: "CommandLine") -> None:
     process, _ = command_line.up("--host", "0.0.0.0")
     process.terminate()
-    assert "no authentication" in process.communicate(timeout=20)[1]
+    assert "can read and write everything" in process.communicate(timeout=20)[1]
 
 
 def test_up_for_people_prints_the_addresses(command_line: "CommandLine") -> None:

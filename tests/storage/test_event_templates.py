@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sandbox.event_template import EventTemplate
+from sandbox.generator.template import EventTemplate
 from sandbox.sandbox import Sandbox
 from sandbox.storage.event_templates import read_template
 

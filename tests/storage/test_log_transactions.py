@@ -50,6 +50,13 @@ def test_a_marker_asked_for_by_its_offset_is_shown_as_such(room: TransactionRoom
         assert not read_event(reader, TOPIC, 0, 4).control
 
 
+def test_an_event_of_an_open_transaction_is_known_as_such(room: TransactionRoom) -> None:
+    with room.database.reader() as reader:
+        found = [read_event(reader, TOPIC, 0, offset) for offset in (0, 1, 4, 6)]
+    assert [event.pending for event in found] == [False, False, False, True]
+    assert [event.aborted for event in found] == [False, True, False, False]
+
+
 def test_counts_leave_markers_out_and_offsets_do_not(room: TransactionRoom) -> None:
     with room.database.reader() as reader:
         (topic,) = describe_topics(reader, TOPIC)

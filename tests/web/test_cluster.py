@@ -9,9 +9,10 @@ import pytest
 from confluent_kafka import Producer
 from flask.testing import FlaskClient
 
-from sandbox.description import Change
+from sandbox.description import ApiUse, Change, ClientDescription
 from sandbox.sandbox import Sandbox
 from sandbox.web.app import create_app
+from sandbox.web.cluster_shapes import all_uses
 from sandbox.web.page import NOTHING
 
 PROGRAM = {"X-Sandbox": "test"}
@@ -246,3 +247,14 @@ def test_hits_are_counted_and_told_newest_first(three: Sandbox) -> None:
     assert "used up" in html
     assert '<li data-fault="1" data-api="Produce">' in html
     assert 'class="injected"' not in html
+
+
+def test_what_all_clients_ask_for_is_summed_up_by_api() -> None:
+    def client(*apis: ApiUse) -> ClientDescription:
+        return ClientDescription("c", "127.0.0.1:1", 1, "", 0, apis)
+
+    produce, fetch = ApiUse("Produce", 3, 2.0, 9.0), ApiUse("Fetch", 1, None, None)
+    assert all_uses([client(produce, fetch), client(ApiUse("Produce", 1, 6.0, 7.0))]) == [
+        ApiUse("Produce", 4, 3.0, 9.0),
+        ApiUse("Fetch", 1, None, None),
+    ]

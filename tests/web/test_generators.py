@@ -6,9 +6,9 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
-from sandbox.event_template import EventTemplate
-from sandbox.event_template_examples import EXAMPLES
-from sandbox.event_template_placeholders import PLACEHOLDERS
+from sandbox.generator.examples import EXAMPLES
+from sandbox.generator.placeholders import PLACEHOLDERS
+from sandbox.generator.template import EventTemplate
 from sandbox.sandbox import Sandbox
 from sandbox.web.generator_form import form_of, look, template_of
 

@@ -2,12 +2,16 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
 
 from sandbox.broker.group_calls import JoinGroup
+from sandbox.description import MemberDescription
+from sandbox.group_facts import Rates
 from sandbox.sandbox import Sandbox
+from sandbox.web.groups_view import cause
 from tests.waiting import eventually
 
 
@@ -275,3 +279,22 @@ def test_the_data_of_a_group_has_the_rates_of_its_partitions(page: FlaskClient, 
     assert (
         page.get("/groups/billing.csv").text.splitlines()[0].startswith("topic,partition,committed,end,lag,lag_ms,in")
     )
+
+
+def test_a_group_without_members_that_is_behind_says_that_nobody_reads(page: FlaskClient, billing: Sandbox) -> None:
+    assert "Nobody reads: this group has no member." in page.get("/groups/billing").text
+    billing.commit("billing", "orders", 0, 10)
+    assert "Nobody reads" not in page.get("/groups/billing").text
+
+
+def test_the_cause_of_growing_lag_is_the_partition_that_gets_more_than_its_member_takes(billing: Sandbox) -> None:
+    idle = billing.group("billing")
+    owned = tuple(replace(line, member_id="m-1") for line in idle.partitions)
+    member = MemberDescription("m-1", None, "reader", "/127.0.0.1", ("orders",), {"orders": (0, 1)}, None, 45_000)
+    group = replace(idle, word="growing", partitions=owned, members=(member,))
+    fast, slow = Rates(15.0, 8.0), Rates(3.0, 3.0)
+    found = cause(group, {("orders", 0): fast, ("orders", 1): slow})
+    assert found is not None
+    assert (found.worst.partition, found.share, found.rate) == (0, 1.0, fast)
+    assert cause(group, {("orders", 0): slow}) is None
+    assert cause(replace(group, word="draining"), {("orders", 0): fast}) is None

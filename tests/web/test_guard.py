@@ -46,6 +46,27 @@ def test_a_form_of_another_site_changes_nothing(page: FlaskClient, box: Sandbox,
     assert box.topics() == ()
 
 
+@pytest.mark.parametrize(
+    ("site", "mode", "dest", "status"),
+    [
+        ("cross-site", "navigate", "document", 200),
+        ("same-site", "navigate", "document", 200),
+        ("none", "navigate", "document", 200),
+        ("same-origin", "cors", "empty", 200),
+        ("cross-site", "navigate", "iframe", 403),
+        ("cross-site", "no-cors", "image", 403),
+        ("cross-site", "no-cors", "script", 403),
+        ("same-site", "cors", "empty", 403),
+    ],
+)
+def test_another_site_may_link_to_a_page_and_make_it_work_for_nothing(
+    page: FlaskClient, site: str, mode: str, dest: str, status: int
+) -> None:
+    headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": dest}
+    assert page.get("/sql.json?q=SELECT+1", headers=headers).status_code == status
+    assert page.get("/", headers=headers).status_code == status
+
+
 def test_a_form_of_the_page_itself_and_a_program_without_headers_are_let_in(page: FlaskClient, box: Sandbox) -> None:
     own = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
     assert page.post("/topics", data={"topic": "one"}, headers=own).status_code == 303

@@ -153,3 +153,13 @@ def test_a_selection_is_read_as_it_is_written(selection: dict[int, list[int]]) -
     assert read_selection(written(selection)) == {
         partition: sorted(offsets) for partition, offsets in selection.items()
     }
+
+
+def test_a_dead_letter_is_offered_to_the_topic_that_it_names(page: FlaskClient, letters: Sandbox) -> None:
+    stored_in = letters.append("dead", "v", headers=(("dlq.topic", b"orders"),), partition=0)
+    html = page.get(f"/topics/dead/messages/send?events=0:{stored_in.offset}").text
+    assert "<option selected>orders</option>" in html
+    assert "to orders</button>" in html
+    undecided = page.get("/topics/dead/messages/send?events=0:0").text
+    assert "to orders</button>" not in undecided
+    assert stored(letters, "orders") == []

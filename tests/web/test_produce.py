@@ -111,3 +111,15 @@ def test_without_scripts_the_form_comes_back_filled_with_the_answer(page: FlaskC
 def test_producing_to_a_topic_that_does_not_exist_is_refused(page: FlaskClient, orders: Sandbox) -> None:
     assert page.post("/topics/nope/produce", data={"value": "1"}).status_code == 404
     assert page.get("/produce?topic=nope").status_code == 404
+
+
+def test_the_preview_warns_where_the_key_lies_in_another_partition(page: FlaskClient, orders: Sandbox) -> None:
+    form = {"topic": "orders", "key": "user-42"}
+    chosen = page.get("/produce/preview.json", query_string=form).get_json()["partition"]
+    orders.append("orders", "v", key="user-42", partition=chosen)
+    assert "the same key always goes there" in page.post("/produce/preview", data=form).text
+    other = (chosen + 1) % 6
+    orders.append("orders", "v", key="user-42", partition=other)
+    text = page.post("/produce/preview", data=form).text
+    assert f"newest event with this key lies in partition {other}" in text
+    assert "the same key always goes there" not in text

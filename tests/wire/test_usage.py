@@ -21,7 +21,9 @@ def test_requests_are_counted_by_api_and_only_answers_are_timed() -> None:
     mean_ms = usage.apis[PRODUCE].mean_ms
     assert mean_ms is not None
     assert 0 <= mean_ms < 10_000
+    assert mean_ms <= (usage.apis[PRODUCE].max_ms or 0)
     assert usage.apis[FETCH].mean_ms is None
+    assert usage.apis[FETCH].max_ms is None
 
 
 def test_an_answer_that_is_none_counts_too() -> None:

@@ -11,8 +11,9 @@ from typing import Any
 from uuid import UUID
 
 from sandbox.broker.topic import Partition
-from sandbox.errors import BrokerError
+from sandbox.errors import CODE, BrokerError
 from sandbox.reply import Reply
+from sandbox.storage.failure import StorageFailed
 from sandbox.wire.fetch_records import aborted_transactions, read_records
 from sandbox.wire.fetch_sessions import FetchedPartition, FetchSession, Place
 from sandbox.wire.node import Answer, Node, Request, Timer, topic_of
@@ -84,6 +85,11 @@ class _Reading:
                 answer["aborted_transactions"] = aborted_transactions(
                     node, partition, wanted.fetch_offset, answer["records"]
                 )
+        except StorageFailed as error:
+            # The other partitions may be whole. As in Kafka, the client asks again.
+            node.broker.on_failure(error)
+            answer |= {"error_code": CODE["KAFKA_STORAGE_ERROR"], "high_watermark": -1}
+            answer |= {"last_stable_offset": -1, "log_start_offset": -1}
         except BrokerError as error:
             answer |= {"error_code": error.code, "high_watermark": -1, "last_stable_offset": -1, "log_start_offset": -1}
         return answer

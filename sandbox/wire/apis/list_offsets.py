@@ -1,4 +1,4 @@
-"""ListOffsets, key 2, versions 1 to 11.
+"""ListOffsets, key 2, versions 1 to 10.
 
 By time it gives the first event at or after it, exactly per event; -1 the end, -2 the start, -3 the largest timestamp
 (KIP-734), -4 the earliest local offset (KIP-405), -5 the latest tiered one, which there never is. In read_committed the

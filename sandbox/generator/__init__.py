@@ -1,0 +1,1 @@
+"""Templates of events, and what sends them at a rate."""

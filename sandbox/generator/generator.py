@@ -1,0 +1,202 @@
+"""One generator at work: a thread that makes events from a template and appends them at a rate.
+
+It keeps to its rate by the clock, not by counting its rests: what a slow disk held up is made good within a second, and
+what is later than that is let go, so that a generator never floods a log that has just come back.
+"""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Protocol
+
+from sandbox.description import Change, TopicDescription
+from sandbox.errors import SandboxError
+from sandbox.event import NewEvent
+from sandbox.generator.run import COUNT_MAX, DONE, FAILED, RUNNING, STOPPED, GeneratorOrder, GeneratorRun
+
+BATCH_MAX = 200
+"""Events of one commit: a bound on how long it holds up everybody else."""
+REST_MIN_S = 0.05
+LATE_MAX_S = 1.0
+WINDOW_S = 5.0
+
+
+class Log(Protocol):
+    """Where events go."""
+
+    def topic(self, topic: str) -> TopicDescription:
+        """One topic; BrokerError where there is none."""
+
+    def append_all(self, topic: str, events: Sequence[NewEvent]) -> list[tuple[int, int]]:
+        """Append events in one commit, all or none; partition and offset of each."""
+
+    def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
+        """Be told of each change; returns what ends it."""
+
+
+class Pace:
+    """How many events are due, by the time that has passed.
+
+    Args:
+        rate: events/s, more than 0.
+        now_s: the time at the start, in seconds of any clock that only goes forward.
+    """
+
+    def __init__(self, rate: float, now_s: float) -> None:
+        self._rate = rate
+        self._start_s = now_s
+        self._sent = 0
+
+    def due(self, now_s: float) -> int:
+        """How many events to send now, 0 and up. What is later than `LATE_MAX_S` is let go."""
+        late_s = now_s - self._start_s - self._sent / self._rate
+        if late_s > max(LATE_MAX_S, 2 / self._rate):
+            self._start_s += late_s
+        return max(0, int((now_s - self._start_s) * self._rate) + 1 - self._sent)
+
+    def sent(self, events: int) -> None:
+        """Note what was sent."""
+        self._sent += events
+
+    def rest_s(self, now_s: float) -> float:
+        """How long to rest until an event is due, at least `REST_MIN_S`: several may be due by then."""
+        return max(REST_MIN_S, self._start_s + self._sent / self._rate - now_s)
+
+
+class Generator:
+    """One generator. It is at work from the start until it has done its order, or `stop`.
+
+    Args:
+        id: its number.
+        order: what to do; it was checked.
+        log: where to.
+        now_ms: gives the time in ms since 1970.
+        ended: called in its thread when it has ended.
+    """
+
+    def __init__(
+        self,
+        id: int,
+        order: GeneratorOrder,
+        log: Log,
+        now_ms: Callable[[], int],
+        ended: Callable[[GeneratorRun], None] = lambda run: None,
+    ) -> None:
+        self.id = id
+        self.order = order
+        self._log = log
+        self._now_ms = now_ms
+        self._ended = ended
+        self._stopping = threading.Event()
+        self._topic_changed = threading.Event()
+        self._lock = threading.Lock()
+        self._state = RUNNING
+        self._error: str | None = None
+        self._sent = 0
+        self._partitions: Counter[int] = Counter()
+        self._last: tuple[int, int] | None = None
+        self._started_ms = now_ms()
+        self._ended_ms: int | None = None
+        self._window: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
+        # A daemon: a program that forgets to stop it still ends.
+        self._thread = threading.Thread(target=self._run, name=f"generator-{id}", daemon=True)
+        self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        """True until it has ended."""
+        return self._state == RUNNING
+
+    def stop(self, wait_s: float = 5.0) -> None:
+        """Let it end, and wait for that, at most so many seconds."""
+        self._stopping.set()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(wait_s)
+
+    def join(self, wait_s: float | None) -> bool:
+        """Wait until it has ended by itself; False where it had not after so many seconds."""
+        self._thread.join(wait_s)
+        return not self._thread.is_alive()
+
+    def description(self) -> GeneratorRun:
+        """What it does and did, as of now."""
+        with self._lock:
+            return GeneratorRun(
+                self.id,
+                self.order,
+                self._state,
+                self._sent,
+                self._rate_now(),
+                tuple(sorted(self._partitions.items())),
+                self._last,
+                self._started_ms,
+                self._ended_ms,
+                self._error,
+            )
+
+    def _rate_now(self) -> float:
+        if self._ended_ms is not None:
+            return self._sent * 1000 / max(1, self._ended_ms - self._started_ms)
+        (then_s, before), now_s = self._window[0], time.monotonic()
+        return (self._sent - before) / max(0.25, now_s - then_s)
+
+    def _run(self) -> None:
+        unsubscribe = self._log.subscribe(self._heard)
+        state, error = FAILED, None
+        try:
+            state = self._work()
+        except SandboxError as refusal:
+            # A sandbox that was closed meanwhile is no failure of the generator.
+            state, error = (STOPPED, None) if self._stopping.is_set() else (FAILED, str(refusal))
+        except Exception as failure:
+            error = f"{type(failure).__name__}: {failure}"
+        finally:
+            unsubscribe()
+            with self._lock:
+                self._state, self._error, self._ended_ms = state, error, self._clock()
+            self._ended(self.description())
+
+    def _clock(self) -> int:
+        return max(self._started_ms, self._now_ms())
+
+    def _heard(self, change: Change) -> None:
+        if change.kind == "topics" and self.order.topic in change.topics:
+            self._topic_changed.set()
+
+    def _work(self) -> str:
+        order = self.order
+        left = order.count or COUNT_MAX
+        events = order.template.events(order.seed, left, now_ms=self._now_ms)
+        started_s = time.monotonic()
+        end_s = None if order.duration_s is None else started_s + order.duration_s
+        pace = Pace(order.rate, started_s)
+        while left and not self._stopping.is_set():
+            now_s = time.monotonic()
+            if end_s is not None and now_s >= end_s:
+                break
+            batch = list(islice(events, min(left, BATCH_MAX, pace.due(now_s))))
+            if batch:
+                self._append(batch)
+                left -= len(batch)
+                pace.sent(len(batch))
+            now_s = time.monotonic()
+            rest_s = pace.rest_s(now_s) if left else 0
+            self._stopping.wait(rest_s if end_s is None else max(0.0, min(rest_s, end_s - now_s)))
+        return STOPPED if left and self._stopping.is_set() else DONE
+
+    def _append(self, batch: list[NewEvent]) -> None:
+        if self._topic_changed.is_set():
+            # Appending would make a topic again that somebody has just deleted.
+            self._topic_changed.clear()
+            self._log.topic(self.order.topic)
+        places = self._log.append_all(self.order.topic, batch)
+        now_s = time.monotonic()
+        with self._lock:
+            self._sent += len(places)
+            self._partitions.update(partition for partition, _ in places)
+            self._last = places[-1]
+            self._window.append((now_s, self._sent))
+            while len(self._window) > 2 and self._window[1][0] < now_s - WINDOW_S:
+                self._window.popleft()

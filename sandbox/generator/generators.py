@@ -1,0 +1,305 @@
+"""Generators: events from templates, at a rate, from threads of this process.
+
+    with Sandbox("dev.db") as sandbox:
+        sandbox.create_topic("orders", partitions=6)
+        run = sandbox.generators.start("orders", "orders", rate=50, count=1000, seed=1)
+        print(sandbox.generators.wait(run.id).sent)
+
+The same seed makes the same events. Templates come with the sandbox (`sandbox.generator.examples`), are kept in
+the file under a name, or are made on the spot (`EventTemplate`).
+"""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from random import SystemRandom
+from typing import Protocol
+
+from sandbox.errors import BrokerError, SandboxError
+from sandbox.generator.examples import EXAMPLES
+from sandbox.generator.generator import Generator, Log
+from sandbox.generator.run import (
+    COUNT_MAX,
+    DURATION_MAX_S,
+    ENDED_MAX,
+    RATE_MAX,
+    RATE_MIN,
+    RATES_MAX,
+    RUNNING_MAX,
+    GeneratorOrder,
+    GeneratorRun,
+)
+from sandbox.generator.template import SEED_MAX, EventTemplate, system_now_ms, template_from_json
+from sandbox.generator.template_text import TemplateRefused
+from sandbox.runtime import Runtime
+from sandbox.storage import event_templates
+
+NAME_MAX = 100
+SAVED_MAX = 200
+NO_STORE = "There is no sandbox file here to keep a template in. Copy its JSON into a file of your own."
+SEEDS = SystemRandom()
+
+
+class Note(Protocol):
+    """Where it is written down that a generator started, or ended."""
+
+    def __call__(self, kind: str, detail: str, *, topic: str | None = None) -> None:
+        """Write it down."""
+
+
+class TemplateStore(Protocol):
+    """Where templates are kept under a name, as JSON."""
+
+    def load(self) -> dict[str, str]:
+        """Every one, by name."""
+
+    def save(self, name: str, template: str) -> None:
+        """Keep one, in place of one of that name."""
+
+    def delete(self, name: str) -> bool:
+        """Forget one; False where there is none."""
+
+
+class FileTemplates:
+    """Templates kept in the sandbox file.
+
+    Args:
+        runtime: the sandbox.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def load(self) -> dict[str, str]:
+        """Every one, by name."""
+        with self._runtime.database.reader() as reader:
+            return event_templates.load_templates(reader)
+
+    def save(self, name: str, template: str) -> None:
+        """Keep one, in place of one of that name."""
+        database = self._runtime.database
+        self._runtime.call(lambda now_ms: event_templates.save_template(database, name, template, now_ms))
+
+    def delete(self, name: str) -> bool:
+        """Forget one; False where there is none."""
+        return self._runtime.call(lambda now_ms: event_templates.delete_template(self._runtime.database, name))
+
+
+class Generators:
+    """The generators of one sandbox, or of a cluster.
+
+    Args:
+        log: where the events go.
+        store: where templates are kept under a name; None where there is no such place.
+        now_ms: gives the time in ms since 1970.
+        note: told of each start and end; None for nobody.
+
+    Every method may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        store: TemplateStore | None = None,
+        now_ms: Callable[[], int] = system_now_ms,
+        note: Note | None = None,
+    ) -> None:
+        self._log = log
+        self._store = store
+        self._now_ms = now_ms
+        self._note = note
+        self._lock = threading.Lock()
+        self._all: dict[int, Generator] = {}
+        self._next = 1
+        self._closed = False
+
+    # Templates
+
+    def examples(self) -> dict[str, EventTemplate]:
+        """The templates that come with the sandbox, by name."""
+        return dict(EXAMPLES)
+
+    def saved(self) -> dict[str, EventTemplate]:
+        """The templates that were saved, by name."""
+        if self._store is None:
+            return {}
+        found = {}
+        for name, text in sorted(self._store.load().items()):
+            try:
+                found[name] = template_from_json(text)
+            except TemplateRefused:
+                # From a later version, with a placeholder that this one does not know: left as it is.
+                continue
+        return found
+
+    def template(self, name: str) -> EventTemplate:
+        """A template by name; BrokerError RESOURCE_NOT_FOUND where there is none."""
+        found = EXAMPLES.get(name) or self.saved().get(name)
+        if found is None:
+            raise BrokerError(
+                "RESOURCE_NOT_FOUND",
+                f"There is no template called {name!r}. Those that come with it: {', '.join(EXAMPLES)}.",
+            )
+        return found
+
+    def save(self, name: str, template: EventTemplate) -> None:
+        """Keep a template in the file, in place of one of that name.
+
+        Args:
+            name: 1 to `NAME_MAX` characters, and none of `examples()`.
+
+        Raises:
+            BrokerError: INVALID_REQUEST for the name, or where there is no file to keep it in.
+        """
+        store = self._kept()
+        if not name.strip() or len(name) > NAME_MAX or not name.isprintable():
+            raise BrokerError("INVALID_REQUEST", f"A template needs a name of 1 to {NAME_MAX} printable characters.")
+        if name in EXAMPLES:
+            raise BrokerError("INVALID_REQUEST", f"{name} comes with the sandbox: choose another name.")
+        known = store.load()
+        if name not in known and len(known) >= SAVED_MAX:
+            raise BrokerError("POLICY_VIOLATION", f"The file has {SAVED_MAX} templates already: delete one first.")
+        store.save(name, template.to_json())
+
+    def delete(self, name: str) -> None:
+        """Forget a saved template; BrokerError RESOURCE_NOT_FOUND where there is none."""
+        if not self._kept().delete(name):
+            raise BrokerError("RESOURCE_NOT_FOUND", f"No template called {name!r} was saved.")
+
+    def _kept(self) -> TemplateStore:
+        if self._store is None:
+            raise BrokerError("INVALID_REQUEST", NO_STORE)
+        return self._store
+
+    # Runs
+
+    def start(
+        self,
+        topic: str,
+        template: EventTemplate | str,
+        *,
+        rate: float = 10.0,
+        count: int | None = None,
+        duration_s: float | None = None,
+        seed: int | None = None,
+        name: str = "",
+    ) -> GeneratorRun:
+        """Start a generator.
+
+        Args:
+            topic: where to; it must exist.
+            template: one, or the name of one.
+            rate: events/s, `RATE_MIN` to `RATE_MAX`.
+            count: end after so many events; None for `COUNT_MAX`.
+            duration_s: end after so many seconds; None for no such end.
+            seed: the same seed makes the same events; None draws one.
+            name: what to call the template, where it is given itself.
+
+        Raises:
+            BrokerError: UNKNOWN_TOPIC_OR_PARTITION, RESOURCE_NOT_FOUND for the template, INVALID_REQUEST for a number,
+                POLICY_VIOLATION where too many run.
+        """
+        if isinstance(template, str):
+            name, template = template, self.template(template)
+        drawn = SEEDS.randrange(1, 1_000_000) if seed is None else seed
+        order = GeneratorOrder(topic, template, name, rate, count, duration_s, drawn)
+        _check(order)
+        self._log.topic(topic)
+        with self._lock:
+            self._check_room(rate)
+            made = Generator(self._next, order, self._log, self._now_ms, self._ended)
+            self._all[self._next] = made
+            self._next += 1
+            self._forget(ENDED_MAX)
+        named = name or "a template without a name"
+        self._tell(f"generator {made.id} started: {named}, {rate:g} events/s, seed {drawn}", topic)
+        return made.description()
+
+    def list(self) -> tuple[GeneratorRun, ...]:
+        """Every run that is remembered, newest first."""
+        with self._lock:
+            found = tuple(self._all.values())
+        return tuple(one.description() for one in reversed(found))
+
+    def get(self, id: int) -> GeneratorRun:
+        """One run; BrokerError RESOURCE_NOT_FOUND where there is none."""
+        return self._find(id).description()
+
+    def stop(self, id: int) -> GeneratorRun:
+        """Stop a run, if it has not ended; BrokerError RESOURCE_NOT_FOUND where there is none."""
+        found = self._find(id)
+        found.stop()
+        return found.description()
+
+    def stop_all(self) -> None:
+        """Stop every run."""
+        with self._lock:
+            found = tuple(self._all.values())
+        for one in found:
+            one.stop(0)
+        for one in found:
+            one.stop()
+
+    def wait(self, id: int, timeout_s: float | None = None) -> GeneratorRun:
+        """Wait until a run has come to its end, at most so many seconds, and describe it."""
+        found = self._find(id)
+        found.join(timeout_s)
+        return found.description()
+
+    def clear(self) -> None:
+        """Forget the runs that have ended."""
+        with self._lock:
+            self._forget(0)
+
+    def close(self) -> None:
+        """Stop every run, and start none any more."""
+        with self._lock:
+            self._closed = True
+        self.stop_all()
+
+    def _ended(self, run: GeneratorRun) -> None:
+        why = f": {run.error}" if run.error else ""
+        self._tell(f"generator {run.id} {run.state}, {run.sent:,} events sent{why}", run.order.topic)
+
+    def _tell(self, detail: str, topic: str) -> None:
+        if self._note is not None:
+            # Of a sandbox that was closed meanwhile nothing can be written down.
+            with suppress(SandboxError):
+                self._note("generated", detail, topic=topic)
+
+    def _find(self, id: int) -> Generator:
+        with self._lock:
+            found = self._all.get(id)
+        if found is None:
+            raise BrokerError("RESOURCE_NOT_FOUND", f"There is no generator {id}: it may have ended long ago.")
+        return found
+
+    def _check_room(self, rate: float) -> None:
+        running = [one for one in self._all.values() if one.running]
+        if self._closed:
+            raise BrokerError("INVALID_REQUEST", "The sandbox is being closed.")
+        if len(running) >= RUNNING_MAX:
+            raise BrokerError("POLICY_VIOLATION", f"{RUNNING_MAX} generators run already: stop one first.")
+        taken = sum(one.order.rate for one in running)
+        if taken + rate > RATES_MAX:
+            raise BrokerError(
+                "POLICY_VIOLATION",
+                f"All generators together send at most {RATES_MAX:,.0f} events/s, and those that run have taken "
+                f"{taken:,.6g} of it: stop one, or choose a rate of at most {RATES_MAX - taken:,.6g}.",
+            )
+
+    def _forget(self, most: int) -> None:
+        ended = [id for id, one in self._all.items() if not one.running]
+        for id in ended[: max(0, len(ended) - most)]:
+            del self._all[id]
+
+
+def _check(order: GeneratorOrder) -> None:
+    for what, found, least, most in (
+        ("The rate, in events/s,", order.rate, RATE_MIN, RATE_MAX),
+        ("The count", order.count, 1, COUNT_MAX),
+        ("The duration, in seconds,", order.duration_s, 0.001, DURATION_MAX_S),
+        ("The seed", order.seed, 0, SEED_MAX),
+    ):
+        if found is not None and not least <= found <= most:
+            raise BrokerError("INVALID_REQUEST", f"{what} must be {least:,} to {most:,.10g}, not {found:,}.")

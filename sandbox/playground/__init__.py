@@ -1,0 +1,1 @@
+"""Consumers started from the page, and the guided scenarios."""

@@ -1,0 +1,276 @@
+"""A consumer of the playground, as the server sees it: a child process that it commands, and that reports."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from sandbox.errors import BrokerError
+from sandbox.playground.description import AT_WORK, ConsumerDescription, SeenEvent, Stuck
+from sandbox.playground.spec import DEAD_LETTERS, ConsumerSpec
+
+EVENTS_KEPT = 50
+NOTES_KEPT = 40
+LEAVE_S = 10.0
+"""How long a consumer may take to leave its group before it is killed."""
+OFFSETS = ("earliest", "latest")
+PLACE = ("topic", "partition", "offset")
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class Told(Protocol):
+    """Who keeps the group's account: what one consumer handled, another may handle again."""
+
+    def handled(self, group: str, runs: list[Any], events: list[Any]) -> tuple[int, list[bool]]:
+        """Take down what was handled; how many of it again, and for each of the events whether it was."""
+
+
+class PlaygroundConsumer:
+    """A consumer at work. Methods may be called from any thread, also when it has ended: then they do nothing.
+
+    Args:
+        number: 1 and up.
+        spec: what it does; checked.
+        connection: librdkafka's settings that say where the cluster is.
+        account: the group's account.
+        clock: the time in ms.
+        ended: called when its process has ended, on its own thread.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        spec: ConsumerSpec,
+        connection: Mapping[str, Any],
+        account: Told,
+        clock: Callable[[], int],
+        ended: Callable[[], None],
+    ) -> None:
+        self.number = number
+        self.client_id = spec.client_id or f"playground-{number}"
+        self._spec = spec
+        self._account = account
+        self._clock = clock
+        self._ended = ended
+        self._lock = threading.RLock()
+        self._state = "starting"
+        self._report: dict[str, Any] = {"assigned": [], "positions": [], "working": None, "stuck": None, "error": None}
+        self._report["idle"] = True
+        self._counts: dict[str, int] = {}
+        self._redelivered = 0
+        self._events: deque[SeenEvent] = deque(maxlen=EVENTS_KEPT)
+        self._notes: deque[tuple[int, str]] = deque(maxlen=NOTES_KEPT)
+        self._started_ms = clock()
+        self._ended_ms: int | None = None
+        self._process = _started()
+        self._order(
+            {
+                "connection": dict(connection),
+                "kafka": spec.kafka(self.client_id),
+                "topics": list(spec.topics),
+                "live": spec.live(),
+                "paused": spec.paused,
+                "dead_letters": DEAD_LETTERS,
+            }
+        )
+        self._thread = threading.Thread(target=self._listen, name=self.client_id, daemon=True)
+        self._thread.start()
+
+    @property
+    def spec(self) -> ConsumerSpec:
+        """What it does now."""
+        return self._spec
+
+    @property
+    def alive(self) -> bool:
+        """True while its process lives."""
+        return self._state in AT_WORK
+
+    # What it is told
+
+    def pause(self) -> None:
+        """Stop handling events, and stay in the group."""
+        self._order({"do": "pause"})
+
+    def resume(self) -> None:
+        """Go on."""
+        self._order({"do": "resume"})
+
+    def poll(self) -> None:
+        """Handle one event, and be paused after it."""
+        self._order({"do": "poll"})
+
+    def commit(self) -> None:
+        """Commit what it has handled, now."""
+        self._order({"do": "commit"})
+
+    def seek(self, to: int | str, *, topic: str | None = None, partition: int | None = None) -> None:
+        """Go on reading elsewhere.
+
+        Args:
+            to: an offset, "earliest" or "latest".
+            topic: with `partition`: only there; None for everything that it owns.
+
+        Raises:
+            BrokerError: INVALID_REQUEST.
+        """
+        if to not in OFFSETS and not (isinstance(to, int) and to >= 0):
+            raise BrokerError("INVALID_REQUEST", "Seek to an offset, earliest or latest.")
+        if (topic is None) != (partition is None):
+            raise BrokerError("INVALID_REQUEST", "Say which topic and which partition, or neither.")
+        self._order({"do": "seek", "to": to, "topic": topic, "partition": partition})
+
+    def change(self, **changes: Any) -> None:
+        """Change what it does, from the next event on.
+
+        Args:
+            **changes: names of `sandbox.playground.spec.LIVE`, such as rate, slow_ms, commit.
+
+        Raises:
+            BrokerError: INVALID_REQUEST.
+        """
+        with self._lock:
+            self._spec = self._spec.changed(changes)
+            self._order({"do": "set", "live": self._spec.live()})
+
+    def crash(self) -> None:
+        """Kill it, as `kill -9` does: nothing is committed, nobody is told. Its group notices when its session ends."""
+        with self._lock:
+            if not self.alive:
+                return
+            self._process.kill()
+            self._state = "crashed"
+            self._note("killed: it did not say goodbye, its group waits until its session ends")
+        self._thread.join(LEAVE_S)
+
+    def leave(self) -> None:
+        """Let it leave its group and end; returns at once."""
+        with self._lock:
+            if self.alive:
+                self._state = "closing"
+                self._order({"do": "close"})
+
+    def close(self, wait_s: float = LEAVE_S) -> None:
+        """Let it leave its group and end; killed where that takes longer than `wait_s` seconds."""
+        self.leave()
+        self._thread.join(wait_s)
+        if self._thread.is_alive():
+            self._process.kill()
+            self._thread.join(LEAVE_S)
+
+    def _order(self, command: dict[str, Any]) -> None:
+        with self._lock:
+            if self._ended_ms is not None or self._process.stdin is None:
+                return
+            try:
+                self._process.stdin.write(json.dumps(command) + "\n")
+                self._process.stdin.flush()
+            except (OSError, ValueError):
+                return  # it has just ended, and its thread is about to say so
+
+    # What it tells
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            try:
+                told = json.loads(line)
+            except ValueError:
+                continue  # cut off by its death
+            if "failed" in told:
+                self._note(told["failed"])
+                with self._lock:
+                    self._report["error"] = told["failed"]
+                continue
+            self._take(told)
+        self._process.wait()
+        with self._lock:
+            failed = self._state not in ("closing", "crashed")
+            self._state = "failed" if failed else "closed" if self._state == "closing" else self._state
+            self._ended_ms = self._clock()
+            self._report |= {"assigned": [], "working": None, "stuck": None}
+            if failed and self._report["error"] is None:
+                self._report["error"] = f"its process ended by itself, with code {self._process.returncode}"
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    try:
+                        pipe.close()
+                    except OSError:
+                        continue  # what was not written any more
+        self._ended()
+
+    def _take(self, told: dict[str, Any]) -> None:
+        again, each = self._account.handled(self._spec.group, told["runs"], told["events"])
+        now_ms = self._clock()
+        with self._lock:
+            if self._state in ("starting", "running", "paused"):
+                joined = bool(told["assigned"]) or self._state != "starting" or told["counts"]["rebalances"] > 0
+                self._state = "paused" if told["paused"] else "running" if joined else "starting"
+            self._report = told
+            self._counts = told["counts"]
+            self._redelivered += again
+            for event, redelivered in zip(told["events"], each, strict=True):
+                self._events.appendleft(_seen(event, redelivered, now_ms))
+            for note in told["notes"]:
+                self._note(note)
+
+    def _note(self, text: str) -> None:
+        self._notes.appendleft((self._clock(), text))
+
+    def describe(self) -> ConsumerDescription:
+        """As it stands."""
+        with self._lock:
+            told = self._report
+            stuck = told["stuck"]
+            return ConsumerDescription(
+                number=self.number,
+                client_id=self.client_id,
+                spec=self._spec,
+                state=self._state,
+                pid=self._process.pid,
+                assigned=tuple((topic, partition) for topic, partition in told["assigned"]),
+                positions={(topic, partition): offset for topic, partition, offset in told["positions"]},
+                working=tuple(told["working"]) if told["working"] else None,
+                stuck=Stuck(**dict(zip(PLACE, stuck["at"], strict=True)), attempts=stuck["attempts"], why=stuck["why"])
+                if stuck
+                else None,
+                idle=told["idle"],
+                counts=dict(self._counts),
+                redelivered=self._redelivered,
+                events=tuple(self._events),
+                notes=tuple(self._notes),
+                error=told["error"],
+                started_ms=self._started_ms,
+                ended_ms=self._ended_ms,
+            )
+
+
+def _started() -> "subprocess.Popen[str]":
+    environment = dict(os.environ)
+    # The child finds this very package, whatever folder it begins in; with -P nothing in that folder is in its way.
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environment.get("PYTHONPATH"))))
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "sandbox.playground.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        encoding="utf-8",
+        env=environment,
+        start_new_session=os.name == "posix",
+    )
+
+
+def _seen(event: dict[str, Any], redelivered: bool, now_ms: int) -> SeenEvent:
+    topic, partition, offset = event["at"]
+    key, value = (None if part is None else base64.b64decode(part["head"]) for part in (event["key"], event["value"]))
+    size = event["value"]["size"] if event["value"] else 0
+    return SeenEvent(
+        topic, partition, offset, key, value, size, event["outcome"], event["attempts"], redelivered, now_ms
+    )

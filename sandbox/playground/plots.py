@@ -1,0 +1,329 @@
+"""The five guided scenarios of the playground, as data: what is set up, what to do, and which facts end a step."""
+
+from sandbox.playground.run import Action, Run, Scenario, Step
+
+HOT_KEY = "customer-1"
+
+
+def _spread_keys(number: int, spread: bool) -> str:
+    return f"customer-{number % 97}"
+
+
+def _hot_keys(number: int, spread: bool) -> str:
+    """Three of four events have one key; spread, that key gets a suffix, and is many."""
+    if number % 4 == 0:
+        return f"customer-{2 + number % 50}"
+    return f"{HOT_KEY}/{number % 50}" if spread else HOT_KEY
+
+
+def _none_alive(run: Run) -> str | None:
+    return None if run.alive() else "No consumer is at work: start one."
+
+
+def _one_alive(run: Run) -> str | None:
+    return "One is at work already: crash it first." if run.alive() else None
+
+
+CRASH = Action("crash", "Crash the consumer", Run.crash, _none_alive)
+START = Action("another", "Start another", Run.another, _one_alive)
+MORE = Action("another", "Start another", Run.another)
+COMMIT_AFTER = Action(
+    "after",
+    "Commit after each event",
+    lambda run: run.change(commit="after"),
+    lambda run: "It does already." if _commits_after(run) else None,
+)
+
+
+def _commits_after(run: Run) -> bool:
+    return all(one.spec.commit == "after" for one in run.room.consumers(run.scenario.thing))
+
+
+LOSE = Scenario(
+    name="lose-no-event",
+    title="Lose no event",
+    goal="Crash a consumer, and have every event processed all the same.",
+    story="A topic with one partition, three events a second, and one consumer that commits each event before it has "
+    "processed it, which takes 400 ms.",
+    lesson="What is committed first and processed then is lost in a crash: at most once. What is processed first and "
+    "committed then is never lost: at least once. Only the order of two lines differs.",
+    partitions=1,
+    rate=3,
+    key=_spread_keys,
+    setup=lambda run: run.add(commit="before", slow_ms=400),
+    steps=(
+        Step("Watch three events go by. Each is committed before it is processed.", lambda run: _processed(run, 3)),
+        Step("Crash the consumer while it works on an event.", lambda run: run.since("crashes") > 0, ("crash",)),
+        Step(
+            "Start another. When the session of the first has ended, it goes on after the committed offset: the event "
+            "in between was never processed.",
+            lambda run: run.since("missing") > 0,
+            ("another",),
+        ),
+        Step(
+            "Mend it: commit after each event. Watch two go by.",
+            lambda run: bool(run.working()) and _commits_after(run) and run.since("processed") >= 2,
+            ("after",),
+        ),
+        Step("Crash it again.", lambda run: run.since("crashes") > 0, ("crash",)),
+        Step(
+            "Start another, and watch three events go by: nothing is missing this time.",
+            lambda run: bool(run.working()) and _processed(run, 3) and run.since("missing") == 0,
+            ("another",),
+        ),
+    ),
+    actions=(CRASH, START, COMMIT_AFTER),
+    note=lambda run: f"{_events(run.seen.facts.processed)} processed, {run.seen.facts.missing} lost",
+)
+
+TWICE = Scenario(
+    name="why-twice",
+    title="Why twice?",
+    goal="See an event delivered twice, and know why.",
+    story="A topic with one partition, five events a second, and one consumer with Kafka's default: it commits "
+    "automatically, every 5 seconds.",
+    lesson="Whatever was processed since the last commit is delivered again after a crash. More commits make it less, "
+    "and none makes it nothing: so make processing idempotent, for example by the key and offset of the event.",
+    partitions=1,
+    rate=5,
+    key=_spread_keys,
+    setup=lambda run: run.add(commit="auto", auto_commit_ms=5000),
+    steps=(
+        Step("Watch five events go by.", lambda run: _processed(run, 5)),
+        Step(
+            "Crash the consumer, some seconds after its last commit.", lambda run: run.since("crashes") > 0, ("crash",)
+        ),
+        Step(
+            "Start another. When the session of the first has ended, events come that were processed before: they "
+            "are marked “again”.",
+            lambda run: run.since("redelivered") > 0,
+            ("another",),
+        ),
+        Step(
+            "Commit after each event. Watch two go by.",
+            lambda run: bool(run.working()) and _commits_after(run) and run.since("processed") >= 2,
+            ("after",),
+        ),
+        Step("Crash it again.", lambda run: run.since("crashes") > 0, ("crash",)),
+        Step(
+            "Start another, and watch three events go by: at most one comes again, the one it was working on.",
+            lambda run: (
+                bool(run.working()) and _processed(run, 3) and 2 * run.since("redelivered") < run.since("processed")
+            ),
+            ("another",),
+        ),
+    ),
+    actions=(CRASH, START, COMMIT_AFTER),
+    note=lambda run: f"{_events(run.seen.facts.processed)} processed, {run.seen.facts.redelivered} of them again",
+)
+
+
+def _each_has_one(run: Run) -> bool:
+    return run.stable and all(len(one.assigned) == 1 for one in run.working())
+
+
+def _hot_lag(run: Run) -> int:
+    """The lag of the partition with the hot key; remembers the highest."""
+    ends = run.ends
+    hot = max(ends, key=lambda partition: ends[partition], default=0)
+    lag = run.lags.get(hot, 0)
+    run.peak["lag"] = max(run.peak.get("lag", 0), lag)
+    return lag
+
+
+def _hot_share(run: Run) -> float:
+    ends = run.ends
+    return max(ends.values(), default=0) / max(1, sum(ends.values()))
+
+
+def _drains(run: Run) -> bool:
+    lag = _hot_lag(run)
+    return run.spread and run.peak["lag"] > 0 and lag <= run.peak["lag"] * 2 // 3
+
+
+def _two_slow(run: Run) -> None:
+    run.add(slow_ms=200)
+    run.add(slow_ms=200)
+
+
+HOT = Scenario(
+    name="hot-partition",
+    title="A hot partition",
+    goal="Find out why more consumers do not help, and what does.",
+    story="A topic with four partitions, twelve events a second, three of four with the same key, and two consumers "
+    "that need 200 ms for an event.",
+    lesson="Events with one key go to one partition, and one partition is read by one member of a group. More members "
+    "do not help a hot key; a finer key does, where the order of its events need not be kept.",
+    partitions=4,
+    rate=12,
+    key=_hot_keys,
+    setup=_two_slow,
+    steps=(
+        Step(
+            "Watch the partitions: one gets most of the events.",
+            lambda run: sum(run.ends.values()) >= 24 and _hot_share(run) > 0.6,
+        ),
+        Step(
+            "Help it: start consumers until each partition has its own.",
+            lambda run: len(run.working()) >= 4 and _each_has_one(run),
+            ("another",),
+        ),
+        Step("Watch the lag of the hot partition: it grows all the same.", lambda run: _hot_lag(run) >= 20),
+        Step("Spread the key: give it a suffix.", lambda run: run.spread, ("spread",)),
+        Step("Watch the hot partition drain, to two thirds of its highest lag.", _drains),
+    ),
+    actions=(
+        Action(
+            "another",
+            "Start another",
+            Run.another,
+            lambda run: "Each partition has its own consumer already." if len(run.alive()) >= 4 else None,
+        ),
+        Action("spread", "Spread the key", lambda run: setattr(run, "spread", not run.spread)),
+    ),
+    note=lambda run: f"the fullest partition has {_hot_share(run):.0%} of the events, and a lag of {_hot_lag(run)}",
+)
+
+
+def _two(run: Run) -> None:
+    run.add()
+    run.add()
+
+
+def _add_partition(run: Run) -> None:
+    run.room.ground.create_partitions(run.scenario.thing, len(run.ends) + 1)
+
+
+IDLE = Scenario(
+    name="idle-members",
+    title="More consumers than partitions",
+    goal="See who gets nothing to do, what it is good for, and how to give it work.",
+    story="A topic with two partitions, four events a second, and two consumers.",
+    lesson="A partition has one reader in each group. A member too many is idle: a spare, that takes over when another "
+    "goes. To read with more members at once, the topic needs more partitions.",
+    partitions=2,
+    rate=4,
+    key=_spread_keys,
+    setup=_two,
+    steps=(
+        Step(
+            "Wait until each of the two has its partition.", lambda run: len(run.working()) == 2 and _each_has_one(run)
+        ),
+        Step(
+            "Start a third. One of the three is idle.",
+            lambda run: len(run.working()) >= 3 and run.stable and any(not one.assigned for one in run.working()),
+            ("another",),
+        ),
+        Step(
+            "Close one that works. The idle one takes its partition.",
+            lambda run: run.since("ended") > 0 and len(run.working()) == 2 and _each_has_one(run),
+            ("close",),
+        ),
+        Step(
+            "Start a third again, and add a partition: now each of them has one.",
+            lambda run: len(run.working()) >= 3 and len(run.ends) >= 3 and _each_has_one(run),
+            ("another", "partition"),
+        ),
+    ),
+    actions=(
+        MORE,
+        Action("close", "Close one that works", Run.close_busy, _none_alive),
+        Action(
+            "partition",
+            "Add a partition",
+            _add_partition,
+            lambda run: "Twelve are enough." if len(run.ends) >= 12 else None,
+        ),
+    ),
+    note=lambda run: (
+        f"{len(run.working())} consumers, {len(run.ends)} partitions, "
+        f"{sum(not one.assigned for one in run.working())} idle"
+    ),
+)
+
+
+def _storms(run: Run) -> bool:
+    return any(one.spec.flap_ms for one in run.alive())
+
+
+def _start_storm(run: Run) -> None:
+    assignor = next((one.spec.assigns_by for one in run.alive()), "range")
+    run.add(flap_ms=2000, assignor=assignor)
+
+
+def _stop_storm(run: Run) -> None:
+    for one in run.alive():
+        if one.spec.flap_ms:
+            run.room.consumer(one.number).leave()
+
+
+def _cooperative(run: Run) -> bool:
+    ours = run.working()
+    return bool(ours) and all(one.spec.assigns_by == "cooperative-sticky" for one in ours)
+
+
+def _calm(run: Run) -> bool:
+    if _storms(run) or not run.stable:
+        run.peak["calm"] = 0
+    run.peak["calm"] = run.peak.get("calm", 0) + 1
+    return run.peak["calm"] > 8
+
+
+def _three_with_range(run: Run) -> None:
+    for _ in range(3):
+        run.add(assignor="range")
+
+
+STORM = Scenario(
+    name="rebalance-storm",
+    title="A rebalance storm",
+    goal="See what one restless consumer costs the others, and make it cost less.",
+    story="A topic with six partitions, twenty events a second, and three consumers with the assignor range.",
+    lesson="With range every rebalance takes all partitions from all members: everyone stops. With cooperative-sticky "
+    "a member keeps what it keeps, and only what moves is given up. The cure is a consumer that does not come and go.",
+    partitions=6,
+    rate=20,
+    key=_spread_keys,
+    setup=_three_with_range,
+    steps=(
+        Step(
+            "Wait until three consumers share the six partitions.",
+            lambda run: run.stable and [len(one.assigned) for one in run.working()] == [2, 2, 2],
+        ),
+        Step("Start the storm: a fourth comes and goes every 2 seconds.", _storms, ("storm",)),
+        Step(
+            "Watch three rebalances: each time all give up everything.",
+            lambda run: run.since("generation") >= 3 and run.since("gave_up") >= 12,
+        ),
+        Step("Restart them with cooperative-sticky.", _cooperative, ("cooperative",)),
+        Step(
+            "Watch three rebalances again: partitions stay where they are, few are given up.",
+            lambda run: run.since("generation") >= 3 and _storms(run) and all(one.assigned for one in run.working()),
+        ),
+        Step("Stop the storm. The group is calm.", _calm, ("calm",)),
+    ),
+    actions=(
+        Action("storm", "Start the storm", _start_storm, lambda run: "It storms already." if _storms(run) else None),
+        Action(
+            "cooperative",
+            "Restart with cooperative-sticky",
+            lambda run: run.restart(assignor="cooperative-sticky"),
+            lambda run: "They have it already." if _cooperative(run) else None,
+        ),
+        Action("calm", "Stop the storm", _stop_storm, lambda run: None if _storms(run) else "There is none."),
+    ),
+    note=lambda run: (
+        f"generation {run.seen.counts.get('generation', 0)}, "
+        f"{run.seen.facts.gave_up} partitions given up so far by those at work now"
+    ),
+)
+
+SCENARIOS = (LOSE, TWICE, HOT, IDLE, STORM)
+
+
+def _processed(run: Run, count: int) -> bool:
+    return run.since("processed") >= count
+
+
+def _events(count: int) -> str:
+    return f"{count:,} event{'' if count == 1 else 's'}"

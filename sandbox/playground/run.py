@@ -1,0 +1,299 @@
+"""One run of a scenario: its topic, its producer, its consumers, and the steps that tick themselves off."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.description import GroupDescription, TopicDescription
+from sandbox.errors import BrokerError
+from sandbox.playground.description import ConsumerDescription, GroupFacts
+from sandbox.playground.ground import Room
+
+TICK_S = 0.05
+LOOK_S = 0.25
+SENT_MAX = 50_000
+"""Events that the producer of one run sends at most: a forgotten scenario does not fill the disk."""
+JOIN_S = 15.0
+CATCH_S = 3.0
+"""How long a crash waits for a consumer to be at work on an event."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a scenario.
+
+    Attributes:
+        text: what to watch or do.
+        test: True when the facts say that it is done. Steps are tested in order, and stay done.
+        asks: names of the actions that it asks for.
+    """
+
+    text: str
+    test: Callable[["Run"], bool]
+    asks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A button of a scenario.
+
+    Attributes:
+        do: what it does.
+        why_not: why it cannot be done now, None where it can.
+    """
+
+    name: str
+    label: str
+    do: Callable[["Run"], None]
+    why_not: Callable[["Run"], str | None] = lambda run: None
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A guided scenario, as data.
+
+    Attributes:
+        name: as in its address, and in the names of its topic and group, `playground-<name>`.
+        goal: one line.
+        story: what is set up.
+        lesson: what it showed.
+        partitions: of its topic.
+        rate: events per second that its producer sends.
+        key: the key of an event, from its number and whether keys are spread.
+        setup: starts its consumers.
+        note: what can be seen now, in a line.
+    """
+
+    name: str
+    title: str
+    goal: str
+    story: str
+    lesson: str
+    partitions: int
+    rate: float
+    key: Callable[[int, bool], str]
+    setup: Callable[["Run"], None]
+    steps: tuple[Step, ...]
+    actions: tuple[Action, ...]
+    note: Callable[["Run"], str] = lambda run: ""
+
+    @property
+    def thing(self) -> str:
+        """The name of its topic and of its group."""
+        return f"playground-{self.name}"
+
+
+@dataclass(slots=True)
+class Seen:
+    """The facts at one moment."""
+
+    consumers: tuple[ConsumerDescription, ...] = ()
+    facts: GroupFacts = field(default_factory=lambda: GroupFacts(""))
+    group: GroupDescription | None = None
+    topic: TopicDescription | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+class Run:
+    """A scenario at work, until `end`.
+
+    Args:
+        scenario: which.
+        room: the playground.
+        pace: how much faster than usual everything goes, 1 for usual.
+    """
+
+    def __init__(self, scenario: Scenario, room: Room, pace: float = 1.0) -> None:
+        self.scenario = scenario
+        self.room = room
+        self.pace = pace
+        self.spread = False
+        self.sent = 0
+        self.done = [False] * len(scenario.steps)
+        self.peak: dict[str, int] = {}
+        self.seen = Seen()
+        self._base: Mapping[str, int] = {}
+        self._stopping = threading.Event()
+        self._due = threading.Event()
+        room.connection()
+        room.ground.create_topic(scenario.thing, partitions=scenario.partitions)
+        scenario.setup(self)
+        self._thread = threading.Thread(target=self._work, name=scenario.thing, daemon=True)
+        self._thread.start()
+
+    @property
+    def reached(self) -> bool:
+        """True when every step is done."""
+        return all(self.done)
+
+    def end(self) -> None:
+        """Stop its producer and its consumers. What it made stays."""
+        self.halt()
+        self._thread.join(JOIN_S)
+        self.room.stop_group(self.scenario.thing)
+
+    def halt(self) -> None:
+        """Stop its producer soon; returns at once."""
+        self._stopping.set()
+        self._due.set()
+
+    # What a scenario does
+
+    def add(self, **more: Any) -> None:
+        """Start a consumer; times are given at usual pace."""
+        for name in ("slow_ms", "auto_commit_ms", "flap_ms"):
+            if more.get(name):
+                more[name] = max(1 if name == "slow_ms" else 500, int(more[name] / self.pace))
+        more.setdefault("rate", None)
+        if self.pace > 1:
+            more.setdefault("session_timeout_ms", 2000)
+        self.room.start(self.scenario.thing, [self.scenario.thing], **more)
+        self._due.set()
+
+    def another(self) -> None:
+        """Start one more, like the newest."""
+        steady = [one.number for one in self.room.consumers(self.scenario.thing) if not one.spec.flap_ms]
+        if steady:
+            self.room.start_like(max(steady))
+        else:
+            self.scenario.setup(self)
+        self._due.set()
+
+    def change(self, **changes: Any) -> None:
+        """Change all its consumers, also what the next one is like."""
+        for one in self.room.consumers(self.scenario.thing):
+            self.room.consumer(one.number).change(**changes)
+
+    def crash(self) -> None:
+        """Kill one that has partitions; where they are slow, while it works on an event: else nothing would be seen."""
+        until = time.monotonic() + CATCH_S
+        while any(one.spec.slow_ms for one in self.alive()) and time.monotonic() < until:
+            if any(one.working for one in self.alive()):
+                break
+            self._stopping.wait(0.01)
+        alive = sorted(self.alive(), key=lambda one: (one.working is not None, len(one.assigned)))
+        if alive:
+            self.room.consumer(alive[-1].number).crash()
+
+    def close_busy(self) -> None:
+        """Let one that has partitions leave."""
+        busy = [one for one in self.alive() if one.assigned]
+        if busy:
+            self.room.consumer(busy[0].number).leave()
+
+    def restart(self, **changes: Any) -> None:
+        """Stop all its consumers, and start as many with other settings."""
+        specs = [one.spec for one in self.alive()]
+        self.room.stop_group(self.scenario.thing)
+        for spec in specs:
+            kept = {"slow_ms": spec.slow_ms, "flap_ms": spec.flap_ms, "commit": spec.commit, "rate": spec.rate}
+            kept["session_timeout_ms"] = spec.session_timeout_ms
+            self.room.start(self.scenario.thing, [self.scenario.thing], **{**kept, **changes})
+
+    # What its steps ask
+
+    def alive(self) -> list[ConsumerDescription]:
+        """Its consumers at work, as they are now."""
+        return [one for one in self.room.consumers(self.scenario.thing) if one.alive]
+
+    def working(self) -> list[ConsumerDescription]:
+        """Its consumers at work, when the facts were taken; without one that is made to come and go."""
+        return [one for one in self.seen.consumers if one.alive and not one.spec.flap_ms]
+
+    def since(self, count: str) -> int:
+        """By how much a count grew since the step before was done: crashes, started, ended, processed, ..."""
+        return self.seen.counts.get(count, 0) - self._base.get(count, 0)
+
+    @property
+    def stable(self) -> bool:
+        """True where the group is not rebalancing."""
+        return self.seen.group is not None and self.seen.group.state == "Stable"
+
+    @property
+    def lags(self) -> dict[int, int]:
+        """Partition to lag, where it is known."""
+        group = self.seen.group
+        return {one.partition: one.lag or 0 for one in group.partitions} if group is not None else {}
+
+    @property
+    def ends(self) -> dict[int, int]:
+        """Partition to the end of its log."""
+        topic = self.seen.topic
+        return {one.partition: one.end for one in topic.partitions} if topic is not None else {}
+
+    # Its thread
+
+    def look_soon(self) -> None:
+        """Something happened that may end a step."""
+        self._due.set()
+
+    def _work(self) -> None:
+        from confluent_kafka import Producer
+
+        try:
+            producer = Producer({**self.room.connection(), "client.id": self.scenario.thing, "log_level": 2})
+        except BrokerError:
+            return
+        begun_s = looked_s = time.monotonic()
+        while not self._stopping.is_set():
+            self._due.wait(TICK_S)
+            self._due.clear()
+            now_s = time.monotonic()
+            self._send(producer, int((now_s - begun_s) * self.scenario.rate * self.pace))
+            if now_s - looked_s >= LOOK_S / self.pace:
+                looked_s = now_s
+                self.look()
+        producer.flush(2.0)
+
+    def _send(self, producer: Any, wanted: int) -> None:
+        from confluent_kafka import KafkaException
+
+        while self.sent < min(wanted, SENT_MAX) and not self._stopping.is_set():
+            key = self.scenario.key(self.sent, self.spread)
+            try:
+                producer.produce(self.scenario.thing, f'{{"number": {self.sent}, "key": "{key}"}}', key=key)
+            except (BufferError, KafkaException):
+                break
+            self.sent += 1
+        producer.poll(0)
+
+    def look(self) -> None:
+        """Take the facts, and tick off the steps that they show to be done."""
+        try:
+            self.seen = self._take()
+            for index, step in enumerate(self.scenario.steps):
+                if not self.done[index]:
+                    if not step.test(self):
+                        break
+                    self.done[index] = True
+                    self._base = self.seen.counts
+                    self.peak = {}
+        except BrokerError as error:
+            # Its topic or its group was deleted under it; the page still shows what was done.
+            _log.debug("%s: %s", self.scenario.thing, error)
+
+    def _take(self) -> Seen:
+        room, thing = self.room, self.scenario.thing
+        consumers = room.consumers(thing)
+        facts = room.facts(thing)
+        try:
+            group = room.ground.group(thing)
+        except BrokerError:
+            group = None
+        counts = {
+            "started": len(consumers),
+            "ended": sum(not one.alive for one in consumers),
+            "crashes": facts.crashes,
+            "processed": facts.processed,
+            "redelivered": facts.redelivered,
+            "missing": facts.missing,
+            "rebalances": facts.rebalances,
+            "gave_up": facts.gave_up,
+            "generation": group.generation if group is not None else 0,
+        }
+        return Seen(consumers, facts, group, room.ground.topic(thing), counts)

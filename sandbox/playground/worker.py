@@ -1,0 +1,365 @@
+"""One consumer of the playground, in a process of its own, so that it can be killed as `kill -9` kills.
+
+It imports little beside the Kafka client: it must start quickly. It takes commands as lines of JSON on its
+standard input, the first of which says what to read and how, and reports as lines of JSON on its standard output.
+When its input ends, whoever started it is gone, and it leaves its group and ends.
+"""
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, Producer, TopicPartition
+
+from sandbox.playground.report import REPORT_S, Place, Report
+
+POLL_S = 0.1
+STEP_S = 2.0
+RETRY_S = 0.2
+CLOSE = {"do": "close"}
+
+
+class Worker:
+    """The consumer at work.
+
+    Args:
+        task: {"connection": settings of any client, "kafka": those of the consumer, "topics": names, "live": what can
+            be changed, "paused": bool, "dead_letters": what follows the name of a topic in its dead-letter topic's}.
+        commands: what to do next.
+    """
+
+    def __init__(self, task: dict[str, Any], commands: "queue.SimpleQueue[dict[str, Any]]") -> None:
+        self._task = task
+        self._commands = commands
+        self._live: dict[str, Any] = task["live"]
+        self._report = Report()
+        self._report.paused = task["paused"]
+        self._closing = False
+        self._steps = 0
+        self._held: frozenset[Place] = frozenset()
+        self._waiting: deque[Any] = deque()
+        self._next_s = 0.0
+        self._producer: Any = None
+        self._open()
+
+    def _open(self) -> None:
+        self._consumer = Consumer({**self._task["connection"], **self._task["kafka"], "error_cb": self._failed})
+        self._opened_s = time.monotonic()
+        self._held = frozenset()
+        self._waiting.clear()
+        self._consumer.subscribe(self._task["topics"], on_assign=self._got, on_revoke=self._gave_up, on_lost=self._lost)
+
+    # What the Kafka client tells
+
+    def _failed(self, error: Any) -> None:
+        self._report.error = error.str()
+
+    def _got(self, consumer: Any, partitions: list[Any]) -> None:
+        self._report.error = None
+        self._report.counts["rebalances"] += 1
+        self._report.note(f"got {_names(partitions)}" if partitions else "got no partition")
+
+    def _gave_up(self, consumer: Any, partitions: list[Any]) -> None:
+        self._report.counts["gave_up"] += len(partitions)
+        self._forget(partitions)
+        if partitions:
+            self._report.note(f"gave up {_names(partitions)}")
+
+    def _lost(self, consumer: Any, partitions: list[Any]) -> None:
+        self._report.counts["gave_up"] += len(partitions)
+        self._forget(partitions)
+        self._report.note(f"lost {_names(partitions)}: the group went on without this member")
+
+    def _forget(self, partitions: list[Any]) -> None:
+        for one in partitions:
+            self._report.positions.pop((one.topic, one.partition), None)
+
+    # The loop
+
+    def run(self) -> None:
+        """Work until it is told to close."""
+        while not self._closing:
+            self._obey()
+            self._flap()
+            message = self._next()
+            self._report.idle = message is None
+            self._look()
+            if message is not None and self._mine(message):
+                self._handle(message)
+                rate = self._live["rate"]
+                if rate and not self._report.paused:
+                    self._next_s = max(time.monotonic(), self._next_s + 1 / rate)
+                    self._wait(min(1 / rate, self._next_s - time.monotonic()))
+        self._report.note("leaves the group")
+        self._report.send(now=True)
+        self._consumer.close()
+        self._report.assigned = []
+        self._report.send(now=True, ended=True)
+
+    def _next(self) -> Any:
+        """The next event to handle, or None. A paused consumer polls too: it must, to stay in its group."""
+        if self._report.paused and not self._steps:
+            self._hold()
+            message = self._poll(POLL_S)
+            if message is not None:
+                self._waiting.append(message)
+            return None
+        if self._waiting:
+            message = self._waiting.popleft()
+            self._steps = max(0, self._steps - 1)
+            return message
+        self._release()
+        if not self._report.paused:
+            return self._poll(POLL_S)
+        self._steps -= 1
+        until = time.monotonic() + STEP_S
+        while time.monotonic() < until and not self._closing:
+            message = self._poll(POLL_S)
+            self._obey()
+            if message is not None:
+                self._hold()
+                return message
+        self._report.note("polled: nothing new")
+        return None
+
+    def _poll(self, wait_s: float) -> Any:
+        message = self._consumer.poll(wait_s)
+        if message is not None and (error := message.error()) is not None:
+            self._report.error = error.str()
+            self._report.note(error.str())
+            return None
+        return message
+
+    def _hold(self) -> None:
+        # After each rebalance anew: partitions that come are not paused.
+        assigned = frozenset((one.topic, one.partition) for one in self._consumer.assignment())
+        if assigned and assigned != self._held:
+            self._consumer.pause(self._consumer.assignment())
+        self._held = assigned
+
+    def _release(self) -> None:
+        if self._held:
+            self._consumer.resume(self._consumer.assignment())
+            self._held = frozenset()
+
+    def _look(self) -> None:
+        """Tell what is assigned now, and whatever else there is to tell."""
+        assigned = sorted((one.topic, one.partition) for one in self._consumer.assignment())
+        changed = assigned != self._report.assigned
+        self._report.assigned = assigned
+        self._report.send(now=changed)
+
+    def _mine(self, message: Any) -> bool:
+        return (message.topic(), message.partition()) in self._report.assigned
+
+    def _flap(self) -> None:
+        flap_ms = self._live["flap_ms"]
+        if flap_ms and time.monotonic() - self._opened_s > flap_ms / 1000:
+            self._report.note("leaves the group, and joins again")
+            self._consumer.close()
+            self._report.assigned = []
+            self._report.positions.clear()
+            self._report.send(now=True)
+            self._wait(flap_ms / 4000)
+            self._open()
+
+    def _wait(self, wait_s: float) -> None:
+        """Wait, and obey meanwhile; shorter where it is told to close."""
+        until = time.monotonic() + wait_s
+        self._report.send(now=wait_s > REPORT_S)
+        while not self._closing and (left_s := until - time.monotonic()) > 0:
+            try:
+                self._do(self._commands.get(timeout=left_s))
+            except queue.Empty:
+                return
+
+    # Commands
+
+    def _obey(self) -> None:
+        while not self._commands.empty():
+            self._do(self._commands.get())
+
+    def _do(self, command: dict[str, Any]) -> None:
+        what = command["do"]
+        if what == "close":
+            self._closing = True
+        elif what == "pause":
+            self._report.paused = True
+        elif what == "resume":
+            self._report.paused = False
+        elif what == "poll":
+            self._report.paused = True
+            self._steps += 1
+        elif what == "set":
+            self._live.update(command["live"])
+        elif what == "commit":
+            places = [(*place, offset) for place, offset in self._report.positions.items()]
+            if self._commit(places):
+                self._report.note(f"committed {', '.join(f'{t} {p} → {o}' for t, p, o in places) or 'nothing'}")
+        elif what == "seek":
+            self._seek(command)
+        self._report.send(now=True)
+
+    def _seek(self, command: dict[str, Any]) -> None:
+        ends = {"earliest": OFFSET_BEGINNING, "latest": OFFSET_END}
+        for topic, partition in list(self._report.assigned):
+            if command["partition"] is not None and (command["topic"], command["partition"]) != (topic, partition):
+                continue
+            try:
+                to = command["to"]
+                self._consumer.seek(TopicPartition(topic, partition, ends.get(to, to)))
+            except KafkaException as error:
+                self._report.note(f"seek in {topic} {partition}: {error.args[0].str()}")
+                continue
+            self._waiting = deque(one for one in self._waiting if (one.topic(), one.partition()) != (topic, partition))
+            self._report.positions.pop((topic, partition), None)
+            if isinstance(to, int):
+                self._report.positions[topic, partition] = to
+            self._report.note(f"seek: {topic} {partition} to {to}")
+
+    def _commit(self, places: list[tuple[str, int, int]]) -> bool:
+        if not places:
+            return True
+        try:
+            done = self._consumer.commit(offsets=[TopicPartition(*place) for place in places], asynchronous=False)
+            refused = next((one.error for one in done if one.error), None)
+        except KafkaException as error:
+            refused = error.args[0]
+        if refused:
+            self._report.counts["refused"] += 1
+            self._report.note(f"commit refused: {refused.str()}; these events will be delivered again")
+            return False
+        self._report.counts["commits"] += 1
+        return True
+
+    # One event
+
+    def _handle(self, message: Any) -> None:
+        place = (message.topic(), message.partition(), message.offset() + 1)
+        self._report.working = [message.topic(), message.partition(), message.offset()]
+        if self._live["commit"] == "auto":
+            # As the client does by default: stored when polled, committed when the timer comes round.
+            with suppress(KafkaException):  # the partition was taken away in between
+                self._consumer.store_offsets(message=message)
+        elif self._live["commit"] == "before":
+            self._commit([place])
+        outcome, attempts = self._process(message)
+        self._report.working = self._report.stuck = None
+        if outcome is not None:
+            self._report.counts[outcome.replace("-", "_")] += 1
+            self._report.handled(message, outcome, attempts)
+            # Told before it is committed: else a crash in between would make it look lost.
+            self._report.send(now=self._live["commit"] in ("after", "before"))
+            if self._live["commit"] == "after":
+                self._commit([place])
+        self._report.send()
+
+    def _process(self, message: Any) -> tuple[str | None, int]:
+        """Work on an event until it is handled. Returns None where it was given up, with the attempts."""
+        attempts = 0
+        while True:
+            if self._live["slow_ms"]:
+                self._wait(self._live["slow_ms"] / 1000)
+            if self._closing:
+                return None, attempts
+            reason = self._poison(message)
+            attempts += 1
+            if reason is None:
+                return "processed", attempts
+            self._report.counts["failures"] += 1
+            spent = attempts > self._live["retries"]
+            if spent and self._live["then"] == "skip":
+                return "skipped", attempts
+            if spent and self._live["then"] == "dlq" and self._dead_letter(message, attempts, reason):
+                return "dead-lettered", attempts
+            if not spent:
+                self._wait(RETRY_S)
+            elif not self._stay(message, attempts, reason):
+                return None, attempts
+
+    def _poison(self, message: Any) -> str | None:
+        """Why an event fails, each time it is tried; None where it does not."""
+        text = self._live["fail_contains"]
+        if text and any(text.encode() in (part or b"") for part in (message.key(), message.value())):
+            return f"it contains {text!r}"
+        if self._live["fail"] and message.offset() % self._live["fail_of"] < self._live["fail"]:
+            return f"{self._live['fail']} of {self._live['fail_of']} events are made to fail"
+        return None
+
+    def _stay(self, message: Any, attempts: int, reason: str) -> bool:
+        """Wait before another attempt, and stay in the group meanwhile. False where the partition was taken away."""
+        self._report.stuck = {"at": self._report.working, "attempts": attempts, "why": reason}
+        until = time.monotonic() + 2 * RETRY_S
+        while time.monotonic() < until and not self._closing:
+            self._hold()
+            other = self._poll(POLL_S)
+            if other is not None:
+                self._waiting.append(other)
+            self._obey()
+            self._look()
+        return not self._closing and self._mine(message)
+
+    def _dead_letter(self, message: Any, attempts: int, reason: str) -> bool:
+        if self._producer is None:
+            self._producer = Producer({**self._task["connection"], "log_level": 2})
+        told = {
+            "dlq.error": reason,
+            "dlq.topic": message.topic(),
+            "dlq.partition": str(message.partition()),
+            "dlq.offset": str(message.offset()),
+            "dlq.group": self._task["kafka"]["group.id"],
+            "dlq.attempts": str(attempts),
+        }
+        headers = [*(message.headers() or []), *((name, text.encode()) for name, text in told.items())]
+        failed: list[str] = []
+        self._producer.produce(
+            message.topic() + self._task["dead_letters"],
+            message.value(),
+            key=message.key(),
+            headers=headers,
+            on_delivery=lambda error, _: failed.append(error.str()) if error else None,
+        )
+        if self._producer.flush(10) or failed:
+            self._report.note(f"the dead letter was not taken: {', '.join(failed) or 'no answer'}")
+            return False
+        return True
+
+
+def _names(partitions: list[Any]) -> str:
+    return ", ".join(f"{one.topic} {one.partition}" for one in partitions)
+
+
+def main() -> None:
+    """Work on the task in the first line of the standard input, until the input ends or says so."""
+    # Ctrl-C is for the server, which then says goodbye; this process would only be in the way.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    commands: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    task = json.loads(sys.stdin.readline() or "null")
+    if task is None:
+        return
+
+    def listen() -> None:
+        for line in sys.stdin:
+            commands.put(json.loads(line))
+        commands.put(CLOSE)
+
+    threading.Thread(target=listen, daemon=True).start()
+    try:
+        Worker(task, commands).run()
+    except Exception as error:
+        sys.stdout.write(json.dumps({"failed": f"{type(error).__name__}: {error}"}) + "\n")
+        sys.stdout.flush()
+        os._exit(1)
+    # The listener may be inside a read, which the interpreter would wait for.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

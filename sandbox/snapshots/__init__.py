@@ -1,0 +1,1 @@
+"""Snapshots of the whole file, and forks of it."""

@@ -1,0 +1,137 @@
+"""Forks: copies of a snapshot that are open beside, each in a process of its own, on ports of its own.
+
+A fork ends with its parent: its standard input is a pipe that nobody writes to, and that ends when the parent does,
+however that dies. Its file stays, unless it is stopped with the wish to delete it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sandbox.errors import BrokerError, SandboxError
+from sandbox.snapshots.description import ForkDescription
+
+START_S = 30.0
+STOP_S = 10.0
+FORKS_MAX = 8
+ROOT = Path(__file__).resolve().parent.parent.parent
+PROGRAM = "import sys; sys.path.append(sys.argv.pop(1)); from sandbox.cli.main import main; main(prog_name='sandbox')"
+
+
+@dataclass(slots=True)
+class _Child:
+    described: ForkDescription
+    process: "subprocess.Popen[bytes]"
+
+
+class Forks:
+    """The forks of one sandbox.
+
+    Args:
+        clock: the time in ms.
+        brokers: how many brokers each plays.
+    """
+
+    def __init__(self, clock: Callable[[], int], brokers: int) -> None:
+        self._clock = clock
+        self._brokers = brokers
+        self._children: dict[int, _Child] = {}
+        self._lock = threading.Lock()
+        self._made = 0
+
+    def list(self) -> tuple[ForkDescription, ...]:
+        """Every fork that was not stopped, the newest first; `running` is False for one that ended by itself."""
+        with self._lock:
+            children = tuple(self._children.values())
+        return tuple(replace(child.described, running=child.process.poll() is None) for child in reversed(children))
+
+    def check_room(self) -> None:
+        """Refuse one fork too many: BrokerError POLICY_VIOLATION."""
+        if len(self._children) >= FORKS_MAX:
+            raise BrokerError("POLICY_VIOLATION", f"There are {FORKS_MAX} forks already: stop one of them first.")
+
+    def start(self, source: str, file: Path) -> ForkDescription:
+        """Open a copy in a process of its own; returns when it answers.
+
+        Args:
+            source: the name of the snapshot.
+            file: the copy.
+
+        Raises:
+            SandboxError: it did not start, with what it said.
+        """
+        self.check_room()
+        log = file.with_suffix(".log")
+        command = [sys.executable, "-P", "-c", PROGRAM, str(ROOT), "up", str(file), "--json", "--while-stdin"]
+        command += ["--kafka-port", "0", "--ui-port", "0", "--brokers", str(self._brokers)]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("SANDBOX_")}
+        with log.open("wb") as errors:
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=environment
+            )
+        assert process.stdout is not None
+        bound = threading.Timer(START_S, process.kill)
+        bound.start()
+        line = process.stdout.readline()
+        bound.cancel()
+        try:
+            told = json.loads(line)
+            kafka, web = str(told["kafka"]), str(told["web"])
+        except (ValueError, KeyError, TypeError):
+            _end(process)
+            said = log.read_text(encoding="utf-8", errors="replace").strip()[-500:]
+            raise SandboxError(f"The fork did not start: {said or 'it said nothing'}") from None
+        with self._lock:
+            self._made += 1
+            described = ForkDescription(
+                self._made, source, str(file), kafka, web, process.pid, self._clock(), running=True
+            )
+            self._children[described.id] = _Child(described, process)
+        return described
+
+    def stop(self, id: int, *, delete: bool = False) -> ForkDescription:
+        """End a fork.
+
+        Args:
+            id: as `list` has it.
+            delete: True deletes its file too.
+
+        Raises:
+            BrokerError: RESOURCE_NOT_FOUND.
+        """
+        with self._lock:
+            child = self._children.pop(id, None)
+        if child is None:
+            raise BrokerError("RESOURCE_NOT_FOUND", f"There is no fork {id}.")
+        _end(child.process)
+        file = Path(child.described.file)
+        endings = ("", "-wal", "-shm", ".lock") if delete else ()
+        for place in [file.with_suffix(".log"), *(file.with_name(file.name + ending) for ending in endings)]:
+            with suppress(OSError):
+                place.unlink()
+        return replace(child.described, running=False)
+
+    def close(self) -> None:
+        """End every fork; their files stay."""
+        for one in self.list():
+            with suppress(BrokerError):
+                self.stop(one.id)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Ask a child to end, by the end of its input; then make it."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

@@ -1,0 +1,64 @@
+"""What can become of the file while it is open, in words: the disk, other programs, the file itself."""
+
+import sqlite3
+
+
+class StorageFailed(Exception):
+    """The file could not be read or written (disk full, I/O error, lock). Its write transaction was undone.
+
+    Args:
+        cause: what failed, as SQLite or the system says it.
+        words: what that means, with the way out, in one or two whole sentences; None where only `cause` tells.
+        busy: another program holds a lock: it may be over at any moment.
+    """
+
+    def __init__(self, cause: str, words: str | None = None, *, busy: bool = False) -> None:
+        super().__init__(cause if words is None else f"{words.partition('.')[0]} ({cause})")
+        self.words = words or f"The file cannot be used: {cause}."
+        self.busy = busy
+
+
+BUSY = "Another program holds a lock on the file. Close that program, or end its transaction."
+DAMAGED = "The file is damaged. Go back to a snapshot or a copy; what can still be read can be exported."
+READ_ONLY = "The file has become read-only. Make the file and its folder writable again."
+WORDS = {
+    sqlite3.SQLITE_FULL: "The disk is full. Make room on it.",
+    sqlite3.SQLITE_IOERR: "The disk reports an error. Look whether it is full, at its quota, or going away.",
+    sqlite3.SQLITE_READONLY: READ_ONLY,
+    sqlite3.SQLITE_PERM: READ_ONLY,
+    sqlite3.SQLITE_BUSY: BUSY,
+    sqlite3.SQLITE_LOCKED: BUSY,
+    sqlite3.SQLITE_PROTOCOL: BUSY,
+    sqlite3.SQLITE_CANTOPEN: "The file or its write-ahead log cannot be opened. Put them back where they were.",
+    sqlite3.SQLITE_CORRUPT: DAMAGED,
+    sqlite3.SQLITE_NOTADB: DAMAGED,
+}
+"""SQLite's primary result codes that are about the file (https://sqlite.org/rescode.html)."""
+SIGNS_OF_DAMAGE = ("decode to UTF-8", "no such column", "no such table")
+BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
+GONE = "The file was moved, deleted or replaced. Put the same file back, or end the sandbox and start it anew."
+
+
+def keeps_from_reading(error: BaseException) -> bool:
+    """Whether the error of a query is about the file, not about the statement: as one that would write."""
+    code = _code(error)
+    return code in WORDS and code != sqlite3.SQLITE_READONLY
+
+
+def _code(error: BaseException) -> int:
+    """The primary result code. Text that is no UTF-8, or a table or column that is not there, is damage too."""
+    if isinstance(error, sqlite3.OperationalError) and any(sign in str(error) for sign in SIGNS_OF_DAMAGE):
+        return sqlite3.SQLITE_CORRUPT
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def failure_of(error: BaseException) -> StorageFailed:
+    """An error of SQLite's as what it means."""
+    code = _code(error)
+    words = WORDS.get(code)
+    return StorageFailed(str(error), words, busy=code in BUSY_CODES)
+
+
+def gone(path: object) -> StorageFailed:
+    """The failure of a file that is not where it was opened."""
+    return StorageFailed(str(path), GONE)

@@ -1,0 +1,50 @@
+"""Whether a file lies on a network drive, where the locks and the shared memory of SQLite cannot be relied on.
+
+Rule: a file in WAL mode needs shared memory between those who open it, which a network file system does not give
+(https://sqlite.org/wal.html).
+"""
+
+import os
+from pathlib import Path
+
+MOUNTS = Path("/proc/self/mountinfo")
+NETWORK_TYPES = frozenset(
+    ("nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs", "ceph", "glusterfs", "lustre", "9p", "drvfs", "davfs")
+)
+LOCAL_FUSE = frozenset(("fuseblk", "fuse.portal"))
+
+
+def warning(path: Path, mounts: Path = MOUNTS) -> str | None:
+    """A sentence for a file on a network drive, or None.
+
+    Args:
+        path: the file, with links followed.
+        mounts: the system's list of what is mounted, in Linux' format (proc(5)); where there is none, nothing is known.
+    """
+    kind = _file_system(path, mounts)
+    if kind is None or kind in LOCAL_FUSE or not (kind in NETWORK_TYPES or kind.startswith("fuse")):
+        return None
+    return (
+        f"{path} lies on a file system of the type {kind}, such as network drives have. SQLite's locks and its "
+        "write-ahead log cannot be relied on there: keep the file on a disk of this machine."
+    )
+
+
+def _file_system(path: Path, mounts: Path) -> str | None:
+    """The type of the file system that a path lies on: that of the deepest folder above it that is mounted."""
+    try:
+        lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return None
+    found: tuple[int, str] | None = None
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        fields = before.split(" ")
+        if len(fields) < 5 or not after:
+            continue
+        point = fields[4].encode("utf-8", "surrogateescape").decode("unicode_escape", "replace")
+        above = os.path.commonpath((point, path)) == point if point.startswith("/") else False
+        # Of two that are mounted at the same place, the later one is seen.
+        if above and (found is None or len(point) >= found[0]):
+            found = len(point), after.split(" ")[0]
+    return found[1] if found else None

@@ -1,0 +1,122 @@
+"""Activity: one stream of what happened, newest first, with a link to what each was about."""
+
+from urllib.parse import quote
+
+from flask import Blueprint, Response, request
+
+from sandbox.activity_record import KINDS, ActivityEntry, ActivityPage, ActivityQuery
+from sandbox.errors import BrokerError
+from sandbox.web import words
+from sandbox.web.page import ALL, NOTHING, backend, csv_file, data, group_address, overview, page
+
+blueprint = Blueprint("activity", __name__)
+
+ENTRIES = 60
+ENTRIES_MAX = 1000
+COLUMNS = ("at_ms", "kind", "topic", "partition", "offset", "group", "count", "detail")
+CLUSTER_KINDS = ("injected", "started", "stopped", "moved")
+MARKS = {
+    "produced": "→",
+    "committed": "✓",
+    "joined": "+",
+    "left": "−",
+    "rebalanced": "↻",
+    "reset": "↶",
+    "created": "✚",
+    "deleted": "✕",
+    "altered": "✎",
+    "injected": "⚠",
+    "started": "▲",
+    "stopped": "■",
+    "moved": "⇄",
+    "retention": "⌛",
+    "compacted": "≡",
+    "generated": "▷",
+    "snapshot": "◉",
+}
+
+
+def _asked(limit: int = ENTRIES) -> ActivityQuery:
+    """Read the filter of the address.
+
+    Raises:
+        BrokerError: INVALID_REQUEST with what is wrong.
+    """
+    kinds = frozenset(kind for kind in request.args.getlist("kind") if kind)
+    strange = sorted(kinds - KINDS.keys())
+    if strange:
+        raise BrokerError("INVALID_REQUEST", f"There is no kind {strange[0]!r}. The kinds are {', '.join(KINDS)}.")
+    return ActivityQuery(
+        kinds,
+        request.args.get("topic") or None,
+        request.args.get("group") or None,
+        _time("since"),
+        _time("before"),
+        max(1, min(request.args.get("limit", limit, type=int), ENTRIES_MAX)),
+    )
+
+
+def _time(name: str) -> int | None:
+    text = request.args.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        return words.as_ms(text, overview().as_of_ms)
+    except ValueError as error:
+        raise BrokerError("INVALID_REQUEST", f"{error}.") from None
+
+
+def link(entry: ActivityEntry, known: ActivityPage) -> str | None:
+    """The page of what an entry is about; None where that is gone, or has no page."""
+    if entry.kind in CLUSTER_KINDS:
+        return "/cluster#faults" if entry.kind == "injected" else "/cluster"
+    if entry.kind == "snapshot":
+        return "/snapshots"
+    if entry.group is not None:
+        return group_address(entry.group) if entry.group in known.groups else None
+    if entry.topic is None or entry.topic not in known.topics:
+        return None
+    path = f"/topics/{quote(entry.topic, safe='')}"
+    return path if entry.offset is None else f"{path}/{entry.partition}/{entry.offset}"
+
+
+@blueprint.get("/activity")
+def index() -> Response:
+    """What happened."""
+    try:
+        asked, error = _asked(), None
+    except BrokerError as refused:
+        asked, error = ActivityQuery(), refused.detail
+    found = backend().activity.read(asked) if error is None else ActivityPage((), None, frozenset(), frozenset())
+    filters = [(name, value) for name, value in request.args.items(multi=True) if value and name != "before"]
+    return page(
+        "activity/index",
+        # What lies in the past does not change any more.
+        NOTHING if asked.before_ms is not None or error else ALL,
+        400 if error else 200,
+        found=found,
+        link=link,
+        kinds=KINDS,
+        marks=MARKS,
+        asked=asked,
+        filters=filters,
+        error=error,
+        group_address=group_address,
+    )
+
+
+@blueprint.get("/activity.json")
+def index_json() -> Response:
+    """The same as data; `next` is the `before` of the page after it."""
+    found = backend().activity.read(_asked())
+    entries = [{column: getattr(entry, column) for column in COLUMNS} for entry in found.entries]
+    return data({"as_of": overview().as_of_ms, "entries": entries, "next": found.next_ms})
+
+
+@blueprint.get("/activity.csv")
+def index_csv() -> Response:
+    """The same as a table."""
+    found = backend().activity.read(_asked(ENTRIES_MAX))
+    return csv_file(
+        "activity.csv", COLUMNS, ([getattr(entry, column) for column in COLUMNS] for entry in found.entries)
+    )

@@ -1,0 +1,93 @@
+"""The project's own documents as pages: the same files that lie in `docs/`, shipped with the package."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+
+from sandbox.web.assets import asset_folder
+
+DOCUMENTS = {
+    "differences": "What differs from Apache Kafka",
+    "protocol": "APIs and versions of the Kafka port",
+    "security": "TLS, log-in and who may connect",
+}
+"""The documents that Help shows, and what each is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading of a document.
+
+    Attributes:
+        anchor: its id in the page.
+        level: 2 and up.
+    """
+
+    anchor: str
+    text: str
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document to be shown.
+
+    Attributes:
+        title: its first heading.
+        body: the rest as HTML; HTML in the source is shown, not taken.
+        headings: those of the body, in order.
+    """
+
+    name: str
+    title: str
+    body: Markup
+    headings: tuple[Heading, ...]
+
+
+def anchor_of(text: str) -> str:
+    """The id of a heading, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", text.lower()).strip().replace(" ", "-")
+
+
+@cache
+def document(name: str) -> Document:
+    """One of `DOCUMENTS`.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
+    source = (asset_folder("docs") / f"{name}.md").read_text(encoding="utf-8") if name in DOCUMENTS else None
+    if source is None:
+        raise KeyError(name)
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    pieces = parser.parse(source)
+    title, headings = DOCUMENTS[name], []
+    if len(pieces) > 2 and pieces[0].tag == "h1":
+        title, pieces = pieces[1].content, pieces[3:]
+    for at, piece in enumerate(pieces):
+        if piece.type == "heading_open":
+            text = re.sub(r"[`*]", "", pieces[at + 1].content)
+            piece.attrSet("id", anchor_of(text))
+            headings.append(Heading(anchor_of(text), text, int(piece.tag[1:])))
+        elif piece.type == "inline":
+            _link_here(piece.children or ())
+    html = parser.renderer.render(pieces, parser.options, {})
+    # A table may be wider than a phone: it scrolls by itself, also by keyboard.
+    html = html.replace(
+        "<table>", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table class="list">'
+    )
+    html = html.replace("</table>", "</table></div>").replace("<th>", '<th scope="col">')
+    return Document(name, title, Markup(html), tuple(headings))
+
+
+def _link_here(pieces: Sequence[Token]) -> None:
+    """Let links to other documents lead to their pages, and those to other files nowhere."""
+    for piece in pieces:
+        target = piece.attrGet("href") if piece.type == "link_open" else None
+        if isinstance(target, str) and (found := re.fullmatch(r"(\w+)\.md(#.*)?", target)):
+            piece.attrSet("href", f"/help/{found[1]}{found[2] or ''}" if found[1] in DOCUMENTS else "/help")

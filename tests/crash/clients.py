@@ -1,0 +1,199 @@
+"""Real clients that go on whatever happens to the owner, and write down what they were told."""
+
+import random
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from tests.crash.history import (
+    ABORTED,
+    COMMITTED,
+    GROUP,
+    PARTITIONS,
+    PIPELINE,
+    TOPIC,
+    UNKNOWN,
+    History,
+    value_of,
+)
+
+BATCH = 20
+CALL_S = 3.0
+QUICK = {
+    "reconnect.backoff.ms": 20,
+    "reconnect.backoff.max.ms": 50,
+    "retry.backoff.ms": 20,
+    "retry.backoff.max.ms": 50,
+    "log_level": 0,
+}
+
+
+class Clients:
+    """Producers of three kinds, a group that commits, and a read_committed reader; each a thread of its own.
+
+    Args:
+        bootstrap: where the owner is, when it is.
+        history: where they write down what they were told.
+        seed: of every choice.
+
+    Attributes:
+        failures: what a client met that it never should.
+        counts: how often what was done.
+    """
+
+    def __init__(self, bootstrap: str, history: History, seed: int) -> None:
+        self._settings: dict[str, Any] = {"bootstrap.servers": bootstrap, **QUICK}
+        self._history = history
+        self._dice = random.Random(seed)
+        self._ended = threading.Event()
+        self._written = threading.Event()
+        self.failures: list[str] = []
+        self.counts: dict[str, int] = {}
+        self._producers = self._threads(
+            lambda: self._produce("plain", once=False), lambda: self._produce("once", once=True), self._transact
+        )
+        self._readers = self._threads(self._commit_all, self._read_committed)
+
+    def _threads(self, *works: Callable[[], None]) -> list[threading.Thread]:
+        return [threading.Thread(target=self._guarded, args=(work,)) for work in works]
+
+    def __enter__(self) -> "Clients":
+        for thread in (*self._producers, *self._readers):
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in self._producers:
+            thread.join(60)
+        self._written.set()
+        for thread in self._readers:
+            thread.join(30)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            self.failures.append(repr(error))
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            self._history.acknowledged(message.partition() or 0, message.offset() or 0, message.value() or b"")
+
+    def _produce(self, name: str, *, once: bool) -> None:
+        producer = Producer({**self._settings, "enable.idempotence": once, "acks": "all", "linger.ms": 1})
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            self._delivered(error, message)
+            if error is not None:
+                self.failures.append(f"{name}: {error}")
+
+        number = 0
+        while not self._ended.is_set():
+            for _ in range(BATCH):
+                producer.produce(TOPIC, value_of(name, number), partition=number % PARTITIONS, on_delivery=delivered)
+                number += 1
+            while len(producer) > 10 * BATCH and not self._ended.is_set():
+                producer.poll(0.05)
+            producer.poll(0)
+            self._ended.wait(0.03)
+        if producer.flush(20):
+            self.failures.append(f"{name}: {len(producer)} events were never answered")
+
+    def _transact(self) -> None:
+        """One transaction after the other, a third of them aborted; a new producer where the old one can no more."""
+        number = 0
+        metadata = Consumer({**self._settings, "group.id": PIPELINE}).consumer_group_metadata()
+        producer: Producer | None = None
+        while not self._ended.is_set():
+            try:
+                if producer is None:
+                    producer = Producer({**self._settings, "transactional.id": "writer", "linger.ms": 1})
+                    producer.init_transactions(CALL_S)
+                self._one_transaction(producer, metadata, number)
+            except KafkaException as failed:
+                self._count(f"transactions that failed: {failed.args[0].name()}")
+                producer = self._given_up(producer, failed)
+            number += 1
+            self._ended.wait(0.02)
+        # What the last one left open is aborted, so that the reader can go on to the end.
+        Producer({**self._settings, "transactional.id": "writer"}).init_transactions(20)
+
+    def _given_up(self, producer: Producer | None, failed: KafkaException) -> Producer | None:
+        """Abort where that is what the error asks for. None where only a new producer can go on."""
+        if producer is None or not failed.args[0].txn_requires_abort():
+            return None
+        try:
+            producer.abort_transaction(CALL_S)
+        except KafkaException:
+            return None
+        return producer
+
+    def _one_transaction(self, producer: Producer, metadata: object, number: int) -> None:
+        size = self._dice.randint(1, 12)
+        abort = self._dice.random() < 1 / 3
+        self._history.transaction(number, UNKNOWN, size)
+        producer.begin_transaction()
+        for index in range(size):
+            value, partition = value_of("transaction", number, index), self._dice.randrange(PARTITIONS)
+            producer.produce(TOPIC, value, partition=partition, on_delivery=self._delivered)
+        place = TopicPartition(TOPIC, 0, number + 1)
+        self._again(lambda: producer.send_offsets_to_transaction([place], metadata, CALL_S))
+        if abort:
+            # Once it is asked for, nothing of it may ever be seen, whether it is answered or not.
+            self._history.transaction(number, ABORTED)
+            self._again(lambda: producer.abort_transaction(CALL_S))
+        else:
+            self._again(lambda: producer.commit_transaction(CALL_S))
+            self._history.transaction(number, COMMITTED)
+        self._count("transactions aborted" if abort else "transactions committed")
+
+    def _again(self, call: Callable[[], None]) -> None:
+        """Call, and again where the error says that it may be."""
+        while True:
+            try:
+                return call()
+            except KafkaException as failed:
+                if not failed.args[0].retriable() or self._ended.is_set():
+                    raise
+
+    def _count(self, what: str) -> None:
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+    def _consumer(self, **settings: object) -> Consumer:
+        return Consumer({**self._settings, "enable.auto.commit": False, "session.timeout.ms": 6_000, **settings})
+
+    def _commit_all(self) -> None:
+        consumer = self._consumer(**{"group.id": GROUP, "auto.offset.reset": "earliest"})
+        consumer.subscribe([TOPIC])
+        while not self._written.is_set():
+            consumer.consume(500, timeout=0.1)
+            try:
+                for done in consumer.commit(asynchronous=False) or []:
+                    if done.error is None and done.offset >= 0:
+                        self._history.committed(done.partition, done.offset)
+            except KafkaException:
+                continue
+        consumer.close()
+
+    def _read_committed(self) -> None:
+        # Without a reset, an offset that is not there any more is an error that is seen.
+        settings = {"group.id": "reader", "isolation.level": "read_committed", "auto.offset.reset": "error"}
+        consumer = self._consumer(**settings)
+        consumer.assign([TopicPartition(TOPIC, partition, 0) for partition in range(PARTITIONS)])
+        quiet = 0
+        while quiet < 5:
+            found = consumer.consume(500, timeout=0.2)
+            for message in found:
+                error = message.error()
+                if error is not None and error.code() == KafkaError._AUTO_OFFSET_RESET:
+                    self.failures.append(f"the reader: {error}")
+            self._history.read(
+                (message.partition() or 0, message.offset() or 0, message.value() or b"")
+                for message in found
+                if message.error() is None
+            )
+            quiet = quiet + 1 if self._written.is_set() and not found else 0
+        consumer.close()

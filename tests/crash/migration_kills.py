@@ -1,0 +1,86 @@
+"""kill -9 while a file of an older version is brought to this one."""
+
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+
+from sandbox import NewEvent, Sandbox
+from sandbox.storage.schema import VERSION
+from tests.crash.owner import ROOT
+
+EVENTS = 500
+# All is imported before the file is named, so that the kill falls into the opening, which takes a few milliseconds.
+OPENS = """
+import sys
+from sandbox import Sandbox
+print("ready", flush=True)
+box = Sandbox(sys.stdin.readline().strip())
+sys.stdin.readline()
+"""
+
+
+def make_version_1(file: Path) -> None:
+    """A file as version 1 wrote it: one of today without what version 2 brought."""
+    with Sandbox(file) as box:
+        box.append_many("orders", [NewEvent(b"%d" % number) for number in range(EVENTS)])
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("DROP TABLE activity")
+        connection.execute("DROP TABLE event_templates")
+        connection.execute("PRAGMA user_version = 1")
+
+
+def killed_at(file: Path, after_s: float) -> None:
+    """Let another process open the file, and kill it so long after it was told to."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", OPENS], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == "ready\n"
+        process.stdin.write(f"{file}\n")
+        process.stdin.flush()
+        threading.Event().wait(after_s)
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stdin.close()
+        process.stdout.close()
+
+
+def version_of(file: Path) -> int:
+    """The version of a file that is whole: no step of a migration is half done."""
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as reading:
+        assert reading.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        version: int = reading.execute("PRAGMA user_version").fetchone()[0]
+        names = {row[0] for row in reading.execute("SELECT name FROM sqlite_master")}
+        assert ({"activity", "event_templates", "activity_is_immutable"} <= names) == (version == VERSION)
+        assert reading.execute("SELECT count(*) FROM events").fetchone() == (EVENTS,)
+    return version
+
+
+def kill_migrations(folder: Path, kills: int, seed: int) -> tuple[int, list[str]]:
+    """Kill so often; how often the file was of the old version afterwards, and what was wrong."""
+    dice = random.Random(seed)
+    original, file = folder / "version-1.db", folder / "migrated.db"
+    make_version_1(original)
+    old, wrong = 0, []
+    for kill in range(kills):
+        for left in folder.glob("migrated.db*"):
+            left.unlink()
+        shutil.copy(original, file)
+        try:
+            killed_at(file, dice.uniform(0, 0.02))
+            old += version_of(file) == 1
+            with Sandbox(file) as box:
+                assert box.topic("orders").events == EVENTS
+            assert version_of(file) == VERSION
+        except (AssertionError, sqlite3.Error) as error:
+            wrong.append(f"migration kill {kill}: {error!r}")
+    return old, wrong

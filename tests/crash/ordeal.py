@@ -1,0 +1,93 @@
+"""One file under load whose owner is killed again and again, with the checker looking at it."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from tests.crash.checker import faults
+from tests.crash.clients import Clients
+from tests.crash.history import PARTITIONS, TOPIC, History
+from tests.crash.owner import Owner, owned
+from tests.crash.page_actions import PageActions
+
+IN_START_UP = 0.15
+"""The share of kills that come before the sandbox is ready."""
+UNDER_LOAD_S = 1.0
+CHECK_EVERY = 10
+
+
+@dataclass
+class Report:
+    """What an ordeal came to.
+
+    Attributes:
+        kills: how many, of which `in_start_up` before the sandbox was ready again.
+        acknowledged: how many events were.
+        read: how many the read_committed reader was given.
+        counts: what was done, how often.
+        start_s: how long each start took.
+        wrong: every broken promise.
+    """
+
+    kills: int = 0
+    in_start_up: int = 0
+    acknowledged: int = 0
+    read: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    start_s: list[float] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+
+def ordeal(file: Path, kills: int, seed: int, say: Callable[[str], None] = lambda text: None) -> Report:
+    """Kill the owner of a file so often, at moments that the seed chooses, while real clients work on it.
+
+    Returns:
+        What happened. The moments are the seed's; what they hit is chance.
+    """
+    dice = random.Random(seed)
+    report = Report()
+    history = History()
+    with owned(file) as owner:
+        admin = AdminClient({"bootstrap.servers": owner.bootstrap, "log_level": 0})
+        admin.create_topics([NewTopic(TOPIC, PARTITIONS)])[TOPIC].result(20)
+        with Clients(owner.bootstrap, history, seed) as clients, PageActions(owner, history, seed) as actions:
+            for _ in range(kills):
+                _kill_once(owner, dice, report)
+                if report.kills % CHECK_EVERY == 0:
+                    report.wrong += [f"after kill {report.kills}: {one}" for one in faults(history, file)]
+                    say(f"{report.kills} kills, {len(history.events):,} events acknowledged, {len(report.wrong)} wrong")
+                owner.start()
+            _until_more(history)
+    report.wrong += [*clients.failures, *actions.failures, *faults(history, file, at_rest=True)]
+    report.acknowledged, report.read = len(history.events), len(history.seen)
+    report.counts = clients.counts | {f"page: {name}": count for name, count in actions.counts.items()}
+    report.start_s = owner.start_s
+    return report
+
+
+def _kill_once(owner: Owner, dice: random.Random, report: Report) -> None:
+    """Kill it under load, or kill it under load and once more while it starts."""
+    threading.Event().wait(dice.uniform(0, UNDER_LOAD_S))
+    owner.kill()
+    report.kills += 1
+    if dice.random() < IN_START_UP:
+        owner.launch()
+        threading.Event().wait(dice.uniform(0, 1.2 * min(owner.start_s)))
+        owner.kill()
+        report.kills += 1
+        report.in_start_up += 1
+
+
+def _until_more(history: History) -> None:
+    """After the last start all goes on: events, commits, transactions."""
+    events, commits = len(history.events), sum(history.commits.values())
+    until = time.monotonic() + 30
+    pause = threading.Event()
+    while len(history.events) < events + 200 or sum(history.commits.values()) <= commits:
+        assert time.monotonic() < until, "nothing goes on after the last start"
+        pause.wait(0.05)

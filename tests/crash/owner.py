@@ -1,0 +1,93 @@
+"""`sandbox up` in a process of its own, on one file and always the same ports, which is killed and started again."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+START_S = 30.0
+
+
+class Owner:
+    """The process that owns a file.
+
+    Args:
+        file: the sandbox file.
+        options: more options of `sandbox up`.
+
+    Attributes:
+        start_s: how long each start took until it said that it was ready.
+    """
+
+    def __init__(self, file: Path, *options: str) -> None:
+        self.file = file
+        self.options = options
+        self.port = 0
+        self.web_port = 0
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start_s: list[float] = []
+
+    def launch(self) -> "subprocess.Popen[bytes]":
+        """Start it, and do not wait until it is ready."""
+        ports = ("--kafka-port", str(self.port), "--ui-port", str(self.web_port))
+        command = [sys.executable, "-m", "sandbox", "up", str(self.file), *ports, "--json", *self.options]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
+            )
+        return self.process
+
+    def start(self) -> None:
+        """Start it, and wait until it says that it is ready."""
+        started = time.monotonic()
+        process = self.launch()
+        assert process.stdout is not None
+        bound = threading.Timer(START_S, process.kill)
+        bound.start()
+        line = process.stdout.readline()
+        bound.cancel()
+        assert line, f"the sandbox did not start: {self.log.read_text()[-2000:]}"
+        ready = json.loads(line)
+        assert ready["pid"] == process.pid
+        self.port = int(ready["kafka"].rpartition(":")[2])
+        self.web_port = int(ready["web"].rpartition(":")[2])
+        self.start_s.append(time.monotonic() - started)
+
+    def kill(self) -> None:
+        """kill -9, and nothing before it."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+    @property
+    def log(self) -> Path:
+        """What it writes to its standard error."""
+        return self.file.with_suffix(".log")
+
+    @property
+    def bootstrap(self) -> str:
+        """Its address, which stays the same."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def page(self) -> str:
+        """Host and port of its page, which stay the same."""
+        return f"127.0.0.1:{self.web_port}"
+
+
+@contextmanager
+def owned(file: Path, *options: str) -> Iterator[Owner]:
+    """An owner that runs; killed at the end, whatever happens."""
+    owner = Owner(file, *options)
+    owner.start()
+    try:
+        yield owner
+    finally:
+        owner.kill()

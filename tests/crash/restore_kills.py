@@ -1,0 +1,79 @@
+"""kill -9 while snapshots are taken and restored."""
+
+import random
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+from sandbox import NewEvent, Sandbox
+from tests.crash.owner import ROOT
+
+STATES = {"a": (1_500, 100), "b": (2_500, 900)}
+"""Snapshot to how many events it has, and what the group has committed."""
+
+RESTORES = """
+import sys
+from sandbox import Sandbox
+with Sandbox(sys.argv[1]) as box:
+    print("ready", flush=True)
+    while True:
+        for name in "ab":
+            box.snapshots.restore(name)
+            box.snapshots.take()
+"""
+
+
+def make(file: Path) -> None:
+    """A file with the snapshots of `STATES`."""
+    with Sandbox(file) as box:
+        box.create_topic("orders", settings={"retention.ms": "-1"})
+        for name, (events, committed) in STATES.items():
+            there = box.topic("orders").events
+            box.append_many("orders", [NewEvent(b"%d" % n + b"x" * 1_000) for n in range(there, events)])
+            box.commit("billing", "orders", 0, committed)
+            box.snapshots.take(name)
+
+
+def killed_at(file: Path, after_s: float) -> None:
+    """Restore and take in another process, and kill it."""
+    process = subprocess.Popen([sys.executable, "-c", RESTORES, str(file)], cwd=ROOT, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == b"ready\n"
+        threading.Event().wait(after_s)
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
+
+
+def state(file: Path) -> tuple[int, int | None]:
+    """How many events there are, each of them whole, and what is committed."""
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as reading:
+        assert reading.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        rows = reading.execute("SELECT offset, CAST(value AS TEXT) FROM events ORDER BY id").fetchall()
+        assert all(value == f"{offset}{'x' * 1_000}" for offset, value in rows)
+    with Sandbox(file) as box:
+        (lag,) = box.lag("billing")
+        assert box.topic("orders").events == lag.end == len(rows)
+        return len(rows), lag.committed
+
+
+def kill_restores(file: Path, kills: int, seed: int) -> tuple[Counter[tuple[int, int | None]], list[str]]:
+    """Kill so often; how often which state was met afterwards, and what was wrong: a state that is none of `STATES`."""
+    dice = random.Random(seed)
+    make(file)
+    met: Counter[tuple[int, int | None]] = Counter()
+    wrong = []
+    for kill in range(kills):
+        killed_at(file, dice.uniform(0.05, 0.5))
+        found = state(file)
+        met[found] += 1
+        if found not in STATES.values():
+            wrong.append(f"restore kill {kill}: {found}")
+    return met, wrong

@@ -1,0 +1,187 @@
+"""What happened, read in one stream: from rows that exist anyway, and from those of `activity`."""
+
+import itertools
+
+import pytest
+
+from sandbox.activity_record import ACTIVITY_MAX, ActivityEntry, ActivityQuery, Happening
+from sandbox.errors import BrokerError
+from sandbox.event import NewEvent
+from sandbox.sandbox import Sandbox
+from sandbox.storage import activity, activity_sources
+from sandbox.storage.groups import GroupStore, StoredRebalance
+from tests.clock import Clock
+
+
+def told(box: Sandbox, **query: object) -> list[ActivityEntry]:
+    return list(box.activity.read(ActivityQuery(**query)).entries)  # type: ignore[arg-type]
+
+
+def kinds(box: Sandbox, **query: object) -> list[str]:
+    return [entry.kind for entry in told(box, **query)]
+
+
+def test_what_is_done_to_topics_and_groups_is_told_in_its_own_transaction(box: Sandbox, clock: Clock) -> None:
+    box.create_topic("orders", partitions=2)
+    clock.pass_ms(20_000)
+    box.alter_topic("orders", {"retention.ms": "1000"})
+    clock.pass_ms(20_000)
+    box.create_partitions("orders", 3)
+    clock.pass_ms(20_000)
+    box.commit("billing", "orders", 0, 0)
+    clock.pass_ms(20_000)
+    box.reset("billing", to="latest")
+    clock.pass_ms(20_000)
+    box.delete_group("billing")
+    clock.pass_ms(20_000)
+    with box.inject("Produce", error="NOT_ENOUGH_REPLICAS"):
+        pass
+    clock.pass_ms(20_000)
+    box.delete_topic("orders")
+    assert kinds(box, kinds=frozenset(("created", "deleted", "altered", "reset", "injected"))) == [
+        *("deleted", "injected", "injected", "deleted", "reset", "altered", "altered", "created")
+    ]
+    details = {(entry.kind, entry.topic, entry.group): entry.detail for entry in told(box)}
+    assert details["reset", "orders", "billing"] == "3 committed offsets set to latest"
+    assert details["created", "orders", None] == "2 partitions"
+    assert details["deleted", None, "billing"] == "the group, with its committed offsets"
+
+
+def test_what_was_undone_did_not_happen(box: Sandbox) -> None:
+    def half(now_ms: int) -> None:
+        box._broker.create_topic("half", now_ms)
+        raise RuntimeError("half done")
+
+    with pytest.raises(RuntimeError, match="half"):
+        box._runtime.call(half)
+    assert told(box) == []
+    with pytest.raises(BrokerError):
+        box.topic("half")
+
+
+def test_events_are_counted_by_topic_in_ten_seconds(box: Sandbox, clock: Clock) -> None:
+    box.create_topic("orders", partitions=3)
+    box.create_topic("clicks")
+    for _ in range(3):
+        clock.pass_ms(10_000)
+        for n in range(120):
+            box.append("orders", "x", key=str(n))
+        box.append_many("clicks", [NewEvent(b"y")] * 1_500, chunk=10)
+    found = told(box, kinds=frozenset(("produced",)))
+    assert [(entry.topic, entry.count) for entry in sorted(found, key=lambda one: (-one.at_ms, one.topic or ""))] == [
+        *(("clicks", 1_500), ("orders", 120)) * 3
+    ]
+    (newest,) = {(one.partition, one.offset) for one in told(box, topic="clicks", limit=1) if one.kind == "produced"}
+    assert newest == (0, 4_499)
+    assert box.event("clicks", 0, 4_499).value == b"y"
+
+
+def test_counting_goes_past_the_batches_that_are_read_one_by_one(
+    box: Sandbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activity_sources, "BATCHES_READ", 4)
+    box.create_topic("t")
+    counts = [1, 30, 3, 17, 50]
+    for count in counts:
+        clock.pass_ms(10_000)
+        for _ in range(count):
+            box.append("t", "x")
+    found = told(box, kinds=frozenset(("produced",)))
+    assert [entry.count for entry in found] == counts[::-1]
+
+
+def test_pages_follow_each_other_without_a_gap_while_others_write(box: Sandbox, clock: Clock) -> None:
+    box.create_topic("t", partitions=2)
+    for n in range(60):
+        clock.pass_ms(7_000)
+        box.append("t", "x", partition=n % 2)
+        box.commit("g", "t", n % 2, n // 2)
+    whole = told(box, limit=10_000)
+    page = box.activity.read(ActivityQuery(limit=7))
+    walked = list(page.entries)
+    for _ in range(100):
+        if page.next_ms is None:
+            break
+        clock.pass_ms(11_000)
+        box.append("t", "new")
+        page = box.activity.read(ActivityQuery(limit=7, before_ms=page.next_ms))
+        assert len(page.entries) < 20
+        walked += page.entries
+    assert walked == whole
+    assert sum(entry.count for entry in walked if entry.kind == "produced") == 60
+
+
+def test_commits_are_one_line_for_a_group_in_a_topic(box: Sandbox, clock: Clock) -> None:
+    box.create_topic("t", partitions=3)
+    clock.now_ms = clock.now_ms // 10_000 * 10_000 + 10_000
+    for offset, partition in itertools.product(range(1), range(3)):
+        box.commit("g", "t", partition, offset)
+    (entry,) = told(box, kinds=frozenset(("committed",)))
+    assert (entry.group, entry.topic, entry.count) == ("g", "t", 3)
+    assert "partitions 0, 1, 2" in entry.detail
+
+
+def test_who_joined_and_left_is_told_beside_the_rebalance(box: Sandbox, clock: Clock) -> None:
+    reason = "member c-1 joined (new); member c-2 left, c-3's session of 6,000 ms timed out"
+    store = GroupStore(box._runtime.database)
+    store.record_rebalance(StoredRebalance("g", 3, clock.now_ms, clock.now_ms + 40, reason, 2, {}))
+    box._runtime.database.commit()
+    found = {entry.kind: entry.detail for entry in told(box)}
+    assert found["joined"] == "member c-1 joined (new)"
+    assert "member c-2 left" in found["left"]
+    assert found["rebalanced"].startswith("generation 3, 2 members, 40 ms: member c-1 joined")
+    assert kinds(box, kinds=frozenset(("joined",))) == ["joined"]
+
+
+def test_the_filter_lets_through_what_is_about_a_topic_or_a_group(box: Sandbox) -> None:
+    for name in ("a", "b"):
+        box.create_topic(name)
+        box.append(name, "x")
+        box.commit(f"group-{name}", name, 0, 1)
+    assert {(entry.topic, entry.group) for entry in told(box, topic="a")} == {("a", None), ("a", "group-a")}
+    assert {(entry.topic, entry.group) for entry in told(box, group="group-b")} == {("b", "group-b")}
+    assert told(box, topic="none") == []
+
+
+def test_a_long_table_is_read_in_parts_and_nothing_is_passed_over(
+    box: Sandbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activity_sources, "SCANNED_MAX", 8)
+    monkeypatch.setattr(activity_sources, "CHUNK", 4)
+    box.create_topic("t")
+    for n in range(40):
+        clock.pass_ms(5_000)
+        box.commit("rare" if n == 0 else "busy", "t", 0, 0)
+    query = ActivityQuery(kinds=frozenset(("committed",)), group="rare")
+    page = box.activity.read(query)
+    for _ in range(60):
+        if page.entries or page.next_ms is None:
+            break
+        page = box.activity.read(ActivityQuery(query.kinds, group="rare", before_ms=page.next_ms))
+    assert [entry.group for entry in page.entries] == ["rare"]
+
+
+def test_the_oldest_rows_leave(box: Sandbox) -> None:
+    database = box._runtime.database
+    activity.record(database, [Happening("created", str(n)) for n in range(ACTIVITY_MAX + 50)], 1)
+    database.commit()
+    with database.reader() as reader:
+        assert reader.one("SELECT count(*), min(detail + 0) FROM activity") == (ACTIVITY_MAX, 50)
+
+
+def test_retention_compaction_and_deleting_records_are_told(box: Sandbox, clock: Clock) -> None:
+    box.create_topic("old", settings={"retention.ms": "1000"})
+    box.append("old", "x", timestamp_ms=clock.now_ms)
+    box.create_topic("keyed", settings={"cleanup.policy": "compact"})
+    for _ in range(3):
+        box.append("keyed", "x", key="k")
+    box.create_topic("cut")
+    box.append("cut", "x")
+    box.delete_records("cut", {0: 1})
+    clock.pass_ms(60_000)
+    box.apply_retention()
+    assert box.compact("keyed") > 0
+    found = {(entry.kind, entry.topic): entry.detail for entry in told(box)}
+    assert found["retention", "old"] == "1 offset left the log, which begins at 1 now"
+    assert "overtaken by a later one of its key" in found["compacted", "keyed"]
+    assert found["deleted", "cut"] == "1 offset left the log, which begins at 1 now"

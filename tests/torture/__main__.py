@@ -1,0 +1,53 @@
+"""`make torture KILLS=500 MINUTES=60 INPUTS=10000000`: kills, load and random inputs, for as long as is asked for."""
+
+import argparse
+import logging
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+from tests.torture import fuzz, kills, load, served
+
+SERVED_SHARE = 100
+"""One of so many random inputs is a request to a broker that runs: it takes that much longer."""
+
+
+def main() -> int:
+    """Run the parts one after the other, without those that are given 0; the exit code says whether all was well."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=500)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--inputs", type=int, default=10_000_000)
+    parser.add_argument("--seed", type=int, default=int(time.time()) % 1_000_000, help="the time where it is not given")
+    parser.add_argument("--picture", type=Path, help="where to draw the load, such as docs/images/load.svg")
+    arguments = parser.parse_args()
+    say = partial(print, flush=True)
+    say(f"seed {arguments.seed}")
+    wrong: list[str] = []
+    logging.getLogger("sandbox").propagate = False
+    with tempfile.TemporaryDirectory(prefix="sandbox-torture-") as name:
+        folder = Path(name)
+        if arguments.kills:
+            wrong += kills.run(arguments.kills, arguments.seed, say)
+        if arguments.minutes:
+            samples, failed = load.run(folder / "load.db", arguments.minutes, arguments.seed, say)
+            wrong += failed
+            if arguments.picture:
+                load.draw(arguments.picture, samples)
+        if arguments.inputs:
+            found = fuzz.run(arguments.inputs, arguments.seed, say)
+            found += served.run(folder / "fuzz.db", arguments.inputs // SERVED_SHARE, arguments.seed)
+            wrong += [f"{one.target}: {one.what}\n  {one.data[:2_000]!r}" for one in found]
+    for one in wrong:
+        say(f"WRONG: {one}")
+    say(
+        f"torture: {arguments.kills} kills, {arguments.minutes:g} minutes of load, {arguments.inputs:,} inputs, "
+        f"seed {arguments.seed}: {f'{len(wrong)} wrong' if wrong else 'nothing was lost, nothing broke'}"
+    )
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

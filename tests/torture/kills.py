@@ -1,0 +1,80 @@
+"""Hundreds of kills: `python -m tests.torture.kills --kills 500 --seed 1`.
+
+Eight of ten hit a sandbox under load (`tests.crash.ordeal`), on a new file every 50; one hits a file of an older
+version while it is brought to this one; one hits a snapshot that is taken or restored.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from tests.crash import migration_kills, restore_kills
+from tests.crash.ordeal import Report, ordeal
+
+ROUND = 50
+ELSEWHERE = 0.1
+"""The share of kills in a migration, and the share of those in a restore."""
+Say = Callable[[str], None]
+
+
+def under_load(folder: Path, kills: int, seed: int, say: Say) -> list[str]:
+    """Kills under load; every broken promise."""
+    total, wrong = Report(), []
+    counts: Counter[str] = Counter()
+    number = 0
+    while total.kills < kills:
+        try:
+            report = ordeal(folder / f"round-{number}.db", min(ROUND, kills - total.kills), seed + number, say)
+        except AssertionError as failed:
+            wrong.append(f"round {number}: {failed}")
+            number += 1
+            total.kills += 1
+            continue
+        total.kills += report.kills
+        total.in_start_up += report.in_start_up
+        total.acknowledged += report.acknowledged
+        total.read += report.read
+        counts.update(report.counts)
+        wrong += [f"round {number}, seed {seed + number}: {one}" for one in report.wrong]
+        number += 1
+        for left in [*folder.glob("round-*/*"), *folder.glob("round-*.*")]:
+            if left.is_file():
+                left.unlink()
+    say(
+        f"under load: {total.kills} kills, {total.in_start_up} of them in a start; {total.acknowledged:,} events "
+        f"acknowledged, {total.read:,} read; {dict(sorted(counts.items()))}"
+    )
+    return wrong
+
+
+def run(kills: int, seed: int, say: Say) -> list[str]:
+    """All kinds of kills; every broken promise."""
+    elsewhere = max(1, int(kills * ELSEWHERE))
+    with tempfile.TemporaryDirectory(prefix="sandbox-kills-") as name:
+        folder = Path(name)
+        old, wrong = migration_kills.kill_migrations(folder, elsewhere, seed)
+        say(f"in a migration: {elsewhere} kills, {old} of them left the old version, the others the new one")
+        met, more = restore_kills.kill_restores(folder / "restored.db", elsewhere, seed)
+        say(f"in a snapshot or restore: {elsewhere} kills, states met afterwards: {dict(sorted(met.items()))}")
+        return wrong + more + under_load(folder, kills - 2 * elsewhere, seed, say)
+
+
+def main() -> int:
+    """Run it; the exit code is 1 where a promise was broken."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    wrong = run(arguments.kills, arguments.seed, partial(print, flush=True))
+    for one in wrong:
+        print(f"WRONG: {one}")
+    print(f"kills: {arguments.kills}, seed {arguments.seed}: {len(wrong)} promises broken")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""What judges the hour of load finds what grows; the load itself is run by `make torture`."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.torture.load import Sample, draw, not_flat
+
+
+def samples(memory_mib: float = 0, files: int = 0, threads: int = 0) -> list[Sample]:
+    """Forty samples; what is given grows so much from one to the next."""
+    return [
+        Sample(number / 6, 80 + memory_mib * number, 50 + files * number, 11 + threads * number, 1_000 * number, 1.0)
+        for number in range(40)
+    ]
+
+
+def test_what_stays_is_flat() -> None:
+    assert not_flat(samples()) == []
+
+
+@pytest.mark.parametrize(
+    ("grown", "said"),
+    [({"memory_mib": 3}, "memory_mib grew"), ({"files": 3}, "files grew"), ({"threads": 1}, "threads grew")],
+)
+def test_what_grows_is_found(grown: dict[str, int], said: str) -> None:
+    (found,) = not_flat(samples(**grown))
+    assert found.startswith(said)
+
+
+def test_the_picture_is_drawn(tmp_path: Path) -> None:
+    draw(tmp_path / "load.svg", samples(memory_mib=1))
+    drawn = ElementTree.parse(tmp_path / "load.svg").getroot()
+    assert len(drawn.findall(".//{*}polyline")) == 3

@@ -1,0 +1,93 @@
+"""Activity: the page, its filters, its links, and the same as data."""
+
+import re
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from sandbox.description import Change
+from sandbox.sandbox import Sandbox
+from sandbox.web.live import render_view
+from tests.web.hostile import SCRIPT
+
+
+@pytest.fixture
+def busy(box: Sandbox) -> Sandbox:
+    box.create_topic("orders", partitions=2)
+    for n in range(30):
+        box.append("orders", f"v{n}", key=f"k{n}")
+    box.commit("billing", "orders", 0, 1)
+    box.inject("Produce", error="NOT_ENOUGH_REPLICAS", times=1)
+    return box
+
+
+def test_an_empty_file_says_what_will_appear(page: FlaskClient) -> None:
+    html = page.get("/activity").text
+    assert "Nothing has happened yet" in html
+    assert 'href="/produce"' in html
+
+
+def test_each_thing_that_happened_links_to_what_it_is_about(page: FlaskClient, busy: Sandbox) -> None:
+    html = page.get("/activity").text
+    rows = dict(re.findall(r'<tr data-kind="(\w+)">.*?<a class="row" href="([^"]+)"', html, re.DOTALL))
+    assert rows["created"] == "/topics/orders"
+    assert re.fullmatch(r"/topics/orders/\d/\d+", rows["produced"])
+    assert rows["committed"] == "/groups/billing"
+    assert rows["injected"] == "/cluster#faults"
+    assert all(page.get(address.partition("#")[0]).status_code == 200 for address in rows.values())
+    assert "30 events into partitions 0, 1" in html
+
+
+def test_the_filter_is_the_address(page: FlaskClient, busy: Sandbox) -> None:
+    found = page.get("/activity.json?kind=created&kind=committed").get_json()
+    assert {entry["kind"] for entry in found["entries"]} == {"created", "committed"}
+    html = page.get("/activity?kind=created&topic=orders").text
+    assert re.search(r'value="created" checked', html)
+    assert set(re.findall(r'<tr data-kind="(\w+)"', html)) == {"created"}
+    assert "Nothing of that kind" in page.get("/activity?topic=other").text
+    assert "Nothing of that kind" in page.get("/activity?since=1s&kind=snapshot").text
+    header, *lines = page.get("/activity.csv?kind=created").text.splitlines()
+    assert header == "at_ms,kind,topic,partition,offset,group,count,detail"
+    assert len(lines) == 1
+
+
+@pytest.mark.parametrize("query", ["kind=nothing", "since=soon", "before=later"])
+def test_a_filter_that_makes_no_sense_is_told(page: FlaskClient, busy: Sandbox, query: str) -> None:
+    answer = page.get(f"/activity?{query}")
+    assert answer.status_code == 400
+    assert "That filter cannot be read" in answer.text
+    assert page.get(f"/activity.json?{query}").status_code == 400
+
+
+def test_older_pages_are_reached_and_lead_back(page: FlaskClient, busy: Sandbox) -> None:
+    now_ms = page.get("/activity.json").get_json()["as_of"]
+    busy._runtime.clock = lambda: now_ms + 60_000
+    busy.append("orders", "later")
+    html = page.get("/activity?limit=1&topic=orders").text
+    (older,) = re.findall(r'href="(/activity\?[^"]*before=\d+)"', html)
+    assert "topic=orders" in older
+    older_html = page.get(older.replace("&amp;", "&")).text
+    assert "30 events" in older_html
+    assert re.search(r'<a class="button" href="/activity\?[^"]*">Newest', older_html)
+
+
+def test_the_newest_is_live_and_the_past_is_not(app: Flask, busy: Sandbox) -> None:
+    change = Change("events", frozenset({"orders"}), frozenset(), 1)
+    assert render_view(app, "/activity").interest.concerns(change)
+    assert not render_view(app, "/activity?before=1").interest.concerns(change)
+
+
+def test_names_are_never_markup(page: FlaskClient, busy: Sandbox) -> None:
+    busy.commit(SCRIPT.decode(), "orders", 0, 1)
+    html = page.get("/activity?group=%3Cimg%3E").text + page.get("/activity").text
+    assert "<script>alert" not in html
+    assert "<img>" not in html
+    assert page.get("/activity?group=" + SCRIPT.decode()).status_code == 200
+
+
+def test_what_is_gone_has_no_link(page: FlaskClient, busy: Sandbox) -> None:
+    busy.delete_topic("orders")
+    html = page.get("/activity?kind=created&kind=deleted").text
+    assert 'href="/topics/orders' not in html
+    assert "the topic, with 2 partitions" in html
