@@ -91,6 +91,7 @@ class Runtime:
         self._commit_due = False
         self._tick_timer: asyncio.TimerHandle | None = None
         self._tick_due_ms = 0
+        self.alone = False
         self._look_timer: asyncio.TimerHandle | None = None
         self.kafka: ClusterPorts | None = None
         self._web: WebServer | None = None
@@ -320,7 +321,7 @@ class Runtime:
         self.lock.publish(kafka=self.kafka_address, web=self.web_address, listeners=at, token=self.web_token)
 
     def _run_loop(self, started: "Future[None]", *wanted: Any) -> None:
-        loop = new_event_loop(wanted[-1])
+        loop = new_event_loop(wanted[-1]) if self.alone else asyncio.new_event_loop()
         try:
             with self._inline:
                 self._loop = loop

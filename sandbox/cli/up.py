@@ -160,7 +160,14 @@ def _serve(
     from sandbox.runtime import PortInUse
 
     try:
-        sandbox.serve(host=host, kafka_port=kafka_port, web_port=ui_port, listeners=ways_in.listeners, web_token=token)
+        sandbox.serve(
+            host=host,
+            kafka_port=kafka_port,
+            web_port=ui_port,
+            listeners=ways_in.listeners,
+            web_token=token,
+            alone=True,
+        )
     except PortInUse as error:
         # The Kafka ports are opened first, so where both are the same it is the page's that is taken.
         of_kafka = error.port in range(kafka_port, kafka_port + brokers) and error.port != ui_port
