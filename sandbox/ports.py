@@ -31,24 +31,6 @@ class PortInUse(SandboxError):
         super().__init__(f"Port {port} on {host} cannot be opened: {reason}. Choose another one, or 0 for any.")
 
 
-def new_event_loop(listeners: "Sequence[Listener]") -> asyncio.AbstractEventLoop:
-    """The loop that serves the ports: uvloop's, which takes a fifth less work for an event, or asyncio's.
-
-    Args:
-        listeners: those beside the Kafka port. With TLS among them it is asyncio's: uvloop reads from a connection that
-            was paused when it was accepted, so that the first bytes of a handshake would go astray.
-    """
-    if any(listener.has_tls for listener in listeners):
-        return asyncio.new_event_loop()
-    try:
-        uvloop = import_module("uvloop")
-    except ImportError:
-        # It is not made for Windows.
-        return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
-
-
 async def open_ports(
     kafka: "ClusterPorts", broker: Broker, host: str, kafka_port: int | None, listeners: "Sequence[Listener]"
 ) -> dict[str, str]:

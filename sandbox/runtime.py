@@ -22,7 +22,7 @@ from sandbox.clock_jumps import system_clock as system_clock
 from sandbox.config import BrokerConfig
 from sandbox.errors import BrokerError, FileRefused, SandboxError
 from sandbox.group_start import start_coordinator
-from sandbox.ports import PLAINTEXT, new_event_loop, open_page, open_ports, spelled
+from sandbox.ports import PLAINTEXT, open_page, open_ports, spelled
 from sandbox.ports import PortInUse as PortInUse
 from sandbox.storage import activity, network_drive
 from sandbox.storage.database import Database, StorageFailed, check_file
@@ -91,7 +91,6 @@ class Runtime:
         self._commit_due = False
         self._tick_timer: asyncio.TimerHandle | None = None
         self._tick_due_ms = 0
-        self.alone = False
         self._look_timer: asyncio.TimerHandle | None = None
         self.kafka: ClusterPorts | None = None
         self._web: WebServer | None = None
@@ -321,7 +320,7 @@ class Runtime:
         self.lock.publish(kafka=self.kafka_address, web=self.web_address, listeners=at, token=self.web_token)
 
     def _run_loop(self, started: "Future[None]", *wanted: Any) -> None:
-        loop = new_event_loop(wanted[-1]) if self.alone else asyncio.new_event_loop()
+        loop = asyncio.new_event_loop()
         try:
             with self._inline:
                 self._loop = loop

@@ -117,7 +117,6 @@ class Sandbox(GroupControl):
         web_port: int | None = 8080,
         listeners: "Sequence[Listener]" = (),
         web_token: str | None = None,
-        alone: bool = False,
     ) -> None:
         """Open the Kafka port and the page; PortInUse where a port is taken.
 
@@ -128,10 +127,7 @@ class Sandbox(GroupControl):
             web_port: 0 picks one; None opens none.
             listeners: more ways in for Kafka clients, with TLS, a log-in (`add_user`), or both.
             web_token: what the page asks for; None for nothing, or for one that is made where others can reach it.
-            alone: True where serving is all that this process does: uvloop then serves the ports where it is installed.
-                A process that forks must leave it: a child of it that ends would crash.
         """
-        self._runtime.alone = alone
         self._runtime.web_token = web_token or (None if is_loopback(host) else new_token())
         self._runtime.serve(host, kafka_port, web_port, self, listeners)
 

@@ -166,7 +166,6 @@ def _serve(
             web_port=ui_port,
             listeners=ways_in.listeners,
             web_token=token,
-            alone=True,
         )
     except PortInUse as error:
         # The Kafka ports are opened first, so where both are the same it is the page's that is taken.

@@ -21,6 +21,7 @@ from tests.crash.history import (
 
 BATCH = 20
 CALL_S = 3.0
+TRIES = 4
 QUICK = {
     "reconnect.backoff.ms": 20,
     "reconnect.backoff.max.ms": 50,
@@ -110,7 +111,8 @@ class Clients:
         while not self._ended.is_set():
             try:
                 if producer is None:
-                    producer = Producer({**self._settings, "transactional.id": "writer", "linger.ms": 1})
+                    settings = {"transactional.id": "writer", "transaction.timeout.ms": 10_000, "linger.ms": 1}
+                    producer = Producer({**self._settings, **settings})
                     producer.init_transactions(CALL_S)
                 self._one_transaction(producer, metadata, number)
             except KafkaException as failed:
@@ -151,13 +153,14 @@ class Clients:
         self._count("transactions aborted" if abort else "transactions committed")
 
     def _again(self, call: Callable[[], None]) -> None:
-        """Call, and again where the error says that it may be."""
-        while True:
+        """Call, and again where the error says that it may be: a few times, for a client may have lost its way."""
+        for left in range(TRIES - 1, -1, -1):
             try:
                 return call()
             except KafkaException as failed:
-                if not failed.args[0].retriable() or self._ended.is_set():
+                if not failed.args[0].retriable() or self._ended.is_set() or not left:
                     raise
+        return None
 
     def _count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1

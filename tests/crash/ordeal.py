@@ -84,9 +84,12 @@ def _kill_once(owner: Owner, dice: random.Random, report: Report) -> None:
 
 
 def _until_more(history: History) -> None:
-    """After the last start all goes on: events, commits, transactions."""
+    """After the last start all goes on: events, commits, transactions.
+
+    Readers are in read_committed, so a transaction whose client lost its way holds them up until its timeout.
+    """
     events, commits = len(history.events), sum(history.commits.values())
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     pause = threading.Event()
     while len(history.events) < events + 200 or sum(history.commits.values()) <= commits:
         assert time.monotonic() < until, "nothing goes on after the last start"

@@ -6,7 +6,7 @@ import pytest
 
 from tests.crash.ordeal import ordeal
 
-KILLS = 8
+KILLS = 6
 
 
 @pytest.mark.crash
