@@ -86,4 +86,5 @@ def test_a_rebalance_is_seen_on_the_open_page_while_it_happens(box: Running, win
         expect(members).to_have_count(1, timeout=SHOWN_MS)
         expect(owners.filter(has_text="by-confluent")).to_have_count(6, timeout=SHOWN_MS)
     expect(members).to_have_count(0, timeout=SHOWN_MS)
-    expect(window.locator("#live-members .log")).to_contain_text("by-kafka-python left")
+    left = window.locator("#live-members .rebalances .who").filter(has_text="left")
+    expect(left.filter(has_text="by-kafka-python")).to_have_count(1)
