@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.browser.running import CHROMIUM, CHROMIUM_ARGS, Running, running
+
+expect.set_options(timeout=15_000)
 
 
 @pytest.fixture(scope="session")

@@ -105,7 +105,7 @@ def test_lag_moves_on_the_open_page_within_250_ms_without_polling(box: Running, 
             f"lag {name}: p50 {sorted(waits_ms)[50]:.0f} ms, p95 {_p95(waits_ms):.0f} ms, most {max(waits_ms):.0f} ms"
         )
         assert _p95(waits_ms) < P95_MS
-    # The member that committed joined and left: the chart takes its history anew for the mark of each, and asks for no more.
+    # The member that committed joined and left: the chart takes its history anew for the mark of each, no more.
     assert all("/groups/billing/history.json" in one for one in requests)
     assert len(requests) <= 2
 
