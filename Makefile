@@ -8,13 +8,15 @@ UP_OPTIONS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_OPTIONS ?=
+# Exact versions for the tests. Where one of them cannot be had for a newer Python: make CONSTRAINTS= test
+CONSTRAINTS ?= .ci/constraints.txt
 KILLS ?= 500
 MINUTES ?= 60
 INPUTS ?= 10000000
 TORTURE_OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up test torture check format bench bench-quick docs screenshots wheel tools clean
+.PHONY: help up test torture check format lock audit bench bench-quick docs screenshots wheel tools clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
@@ -29,10 +31,11 @@ $(VENV)/.runs: pyproject.toml $(VENV)/bin/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-$(VENV)/.develops: $(VENV)/.runs
+$(VENV)/.develops: $(VENV)/.runs $(CONSTRAINTS)
 	@echo "Installing what the tests need ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev $(CONSTRAINTS:%=--constraint %) || \
+		{ echo "For versions that this Python can have: make CONSTRAINTS= ..."; exit 1; }
 	@touch $@
 
 up: $(VENV)/.runs ## start a sandbox on dev.db with the demo (FILE=, KAFKA_PORT=, UI_PORT= change what it uses)
@@ -58,6 +61,16 @@ check: $(VENV)/.develops ## lint, formatting, types, architecture
 format: $(VENV)/.develops ## put the code into the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+lock: $(VENV)/.develops ## write down the newest versions for the tests in .ci/constraints.txt
+	@mkdir -p .cache
+	$(BIN)/python .ci/lock.py > .cache/constraints.txt
+	mv .cache/constraints.txt .ci/constraints.txt
+
+audit: ## look up known holes of these versions, with pip-audit, where its service can be reached
+	$(PYTHON) -m venv .cache/audit
+	.cache/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	.cache/audit/bin/pip-audit --strict --disable-pip --no-deps --requirement .ci/constraints.txt
 
 bench: $(VENV)/.develops ## measure the figures that the README quotes
 	$(BIN)/python -m benchmarks

@@ -58,7 +58,7 @@ def _panel(curve: Curve) -> list[str]:
         value = top_value / 1.1 * share
         _, y = place(curve.points[0][0], value)
         drawn.append(f'<line class="g" x1="{LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        drawn.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:,.3g}</text>')
+        drawn.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_figure(value)}</text>')
     if curve.limit:
         _, y = place(curve.points[0][0], curve.limit)
         drawn.append(
@@ -73,6 +73,10 @@ def _panel(curve: Curve) -> list[str]:
         drawn.append(f'<text x="{x:.1f}" y="{floor + 14}" text-anchor="middle">{_short(count)}</text>')
     drawn.append(f'<text x="{(LEFT + right) / 2}" y="{floor + 28}" text-anchor="middle">{escape(curve.across)}</text>')
     return drawn
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _short(count: float) -> str:

@@ -171,6 +171,28 @@ class ClusterAway(BrokerError):
         super().__init__("BROKER_NOT_AVAILABLE", detail)
 
 
+class EventsDamaged(BrokerError):
+    """Events in the file are not as they were written: a disk, or another program, changed them.
+
+    Attributes:
+        topic, partition: where they are.
+        first_offset, last_offset: of the record batch that holds them, both included.
+    """
+
+    def __init__(self, topic: str, partition: int, first_offset: int, last_offset: int) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.first_offset = first_offset
+        self.last_offset = last_offset
+        what = f"offset {first_offset}" if first_offset == last_offset else f"offsets {first_offset} to {last_offset}"
+        super().__init__(
+            "CORRUPT_MESSAGE",
+            f"{topic}-{partition}, {what}: the file is damaged, these events are not as they were written. Go back to "
+            f"a snapshot or a copy; or go on behind them: read from offset {last_offset + 1}, or delete the records "
+            "before it.",
+        )
+
+
 class FileRefused(SandboxError):
     """The file cannot be used (not SQLite, foreign, newer, damaged). It was not changed."""
 

@@ -71,6 +71,8 @@ class KeyMoves:
         partitioner: the one that explains where they lie now, and was asked for the new place.
         explained: how many of the keys lie where it puts them.
         examples: some that move.
+        scattered: how many of the keys lie in more than one partition already.
+        scattered_example: one of them, None where there is none.
     """
 
     events: int
@@ -80,6 +82,8 @@ class KeyMoves:
     partitioner: str
     explained: int
     examples: tuple[KeyMove, ...]
+    scattered: int = 0
+    scattered_example: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

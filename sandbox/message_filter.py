@@ -63,6 +63,27 @@ def parse_value(data: bytes | None) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
+class HeaderName:
+    """A header, by its name; written as `header name`."""
+
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> "HeaderName | None":
+        """Read it; None for text that is written otherwise."""
+        word, space, name = text.partition(" ")
+        return cls(name) if word == "header" and space and 0 < len(name) <= TEXT_MAX else None
+
+    def __str__(self) -> str:
+        return f"header {self.name}"
+
+    @property
+    def label(self) -> str:
+        """What a column of it is called."""
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
 class JsonPath:
     """A place in a JSON value: names and places in arrays, from the root.
 

@@ -65,6 +65,10 @@ def murmur2_partition(key: bytes | None, partitions: int) -> int | None:
     return (hashed & 0x7FFFFFFF) % partitions
 
 
+def _murmur2_positive(key: bytes) -> int:
+    return _murmur2_unsigned(key) & 0x7FFFFFFF
+
+
 def consistent_random_partition(key: bytes | None, partitions: int) -> int | None:
     """The partition that librdkafka chooses by default.
 
@@ -85,18 +89,23 @@ class Partitioner(NamedTuple):
         text: what it is, for the page and the help.
         partition_for: (key, number of partitions) to the partition, or None where the producer is free to choose.
         librdkafka: the value of librdkafka's property `partitioner` that does the same.
+        hash_of: the number that is divided by the number of partitions; the rest is the partition.
     """
 
     text: str
     partition_for: Callable[[bytes | None, int], int | None]
     librdkafka: str
+    hash_of: Callable[[bytes], int]
 
 
 DEFAULT_PARTITIONER = "murmur2"
 PARTITIONERS = {
-    "murmur2": Partitioner("murmur2, as the Java clients do", murmur2_partition, "murmur2_random"),
+    "murmur2": Partitioner("murmur2, as the Java clients do", murmur2_partition, "murmur2_random", _murmur2_positive),
     "consistent_random": Partitioner(
-        "CRC-32, the default of librdkafka (Python, Go, .NET, kcat)", consistent_random_partition, "consistent_random"
+        "CRC-32, the default of librdkafka (Python, Go, .NET, kcat)",
+        consistent_random_partition,
+        "consistent_random",
+        crc32,
     ),
 }
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextvars import Context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +22,7 @@ from sandbox.clock_jumps import ClockJumps
 from sandbox.clock_jumps import system_clock as system_clock
 from sandbox.config import BrokerConfig
 from sandbox.errors import BrokerError, FileRefused, SandboxError
+from sandbox.event_loop import Arrivals, end_tasks, new_event_loop, result_of
 from sandbox.group_start import start_coordinator
 from sandbox.ports import PLAINTEXT, open_page, open_ports, spelled
 from sandbox.ports import PortInUse as PortInUse
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 STOP_SECONDS = 10.0
-LOOP_CHECK_SECONDS = 1.0
 TROUBLED_TICK_MS = 1000
 """How often what is due is tried while the file cannot be written."""
 REFUSALS = (SandboxError, TypeError, ValueError)
@@ -87,6 +88,7 @@ class Runtime:
         self.web_address: str | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._arrivals: Arrivals | None = None
         self._inline = threading.RLock()
         self._commit_due = False
         self._tick_timer: asyncio.TimerHandle | None = None
@@ -149,17 +151,11 @@ class Runtime:
             raise RuntimeError("this would wait for itself: the loop thread must not wait for a write")
         future: Future[T] = Future()
         try:
-            loop.call_soon_threadsafe(self._call_on_loop, function, future)
+            # In a context of its own: what follows on the loop would keep the caller's, such as the request of a page.
+            loop.call_soon_threadsafe(self._call_on_loop, function, future, context=Context())
         except RuntimeError:
             raise SandboxError(CLOSED) from None
-        while True:
-            try:
-                return future.result(LOOP_CHECK_SECONDS)
-            except TimeoutError:
-                if future.done():
-                    return future.result()
-                if loop.is_closed():
-                    raise SandboxError("This sandbox was closed before it came to this call.") from None
+        return result_of(future, loop)
 
     def check_open(self) -> None:
         """Refuse a call after `close`: SandboxError."""
@@ -235,6 +231,13 @@ class Runtime:
         if self._loop is not None and not self._commit_due:
             self._commit_due = True
             self._loop.call_soon(self._end_turn)
+
+    def _handled(self) -> None:
+        """As `after`, for what one connection has brought: nobody else's requests are waited for where none came."""
+        if self._arrivals is None or self._arrivals.count != 1 or self._commit_due:
+            self.after()
+        else:
+            self._end_turn()
 
     def _end_turn(self) -> None:
         self._commit_due = False
@@ -320,7 +323,7 @@ class Runtime:
         self.lock.publish(kafka=self.kafka_address, web=self.web_address, listeners=at, token=self.web_token)
 
     def _run_loop(self, started: "Future[None]", *wanted: Any) -> None:
-        loop = asyncio.new_event_loop()
+        loop, self._arrivals = new_event_loop()
         try:
             with self._inline:
                 self._loop = loop
@@ -352,7 +355,7 @@ class Runtime:
             from sandbox.wire.cluster_ports import ClusterPorts
 
             self._host = host
-            self.kafka = ClusterPorts(self.broker, self.coordinator, self.clock, self.after, self.faults)
+            self.kafka = ClusterPorts(self.broker, self.coordinator, self.clock, self.after, self._handled, self.faults)
             opened = await open_ports(self.kafka, self.broker, host, kafka_port, listeners)
             self.kafka_address = opened.pop(PLAINTEXT, None)
             self.listener_addresses = opened
@@ -374,12 +377,7 @@ class Runtime:
         self.broker.commit()
         self.kafka_address = self.web_address = None
         self.listener_addresses = {}
-        loop = asyncio.get_running_loop()
-        left = [task for task in asyncio.all_tasks(loop) if task is not asyncio.current_task()]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-        await loop.shutdown_default_executor()
+        await end_tasks()
 
     def close(self) -> None:
         """Close the ports, commit what is pending and give the file free. May be called again."""

@@ -15,13 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sandbox.broker.turn import Changes
-from sandbox.description import (
-    Change,
-    MessagePage,
-    MessageQuery,
-    Overview,
-    TopicDescription,
-)
+from sandbox.description import Change, MessagePage, MessageQuery, Overview, TopicDescription
 from sandbox.direct.activity_control import ActivityControl
 from sandbox.direct.appends import Appender, new_event
 from sandbox.direct.cluster_control import ClusterControl, with_leaders
@@ -34,15 +28,17 @@ from sandbox.direct.survey import Survey
 from sandbox.direct.user_control import UserControl
 from sandbox.errors import BrokerError
 from sandbox.event import Event, Headers, NewEvent
-from sandbox.generator.generators import FileTemplates, Generators
+from sandbox.late import Late
 from sandbox.network import is_loopback, new_token
 from sandbox.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
-from sandbox.playground.playground import Playground
 from sandbox.runtime import READ_ONLY, Runtime, system_clock
-from sandbox.snapshots.snapshots import Snapshots
 from sandbox.storage import message_rows, messages, topic_descriptions, topics
+from sandbox.storage.search_memory import SearchMemory
 
 if TYPE_CHECKING:
+    from sandbox.generator.generators import Generators
+    from sandbox.playground.playground import Playground
+    from sandbox.snapshots.snapshots import Snapshots
     from sandbox.web.backend import DemoSwitch
     from sandbox.wire.listener import Listener
 
@@ -81,20 +77,40 @@ class Sandbox(GroupControl):
         self.read_only: str | None = READ_ONLY if read_only else None
         self.cluster = ClusterControl(self._runtime)
         self.faults = FaultControl(self._runtime)
-        self.survey = Survey(self._runtime)
+        self._searches = SearchMemory()
+        self.survey = Survey(self._runtime, self._searches)
         self.inject = self.faults.inject
         self.users = UserControl(self._runtime)
         self.add_user = self.users.add
         self.logs = log = LogControl(self._runtime)
         self.compact, self.apply_retention, self.delete_records = log.compact, log.apply_retention, log.delete_records
+        self.check = log.check
         self.activity = ActivityControl(self._runtime)
         self.queries = SqlControl(self._runtime)
         self.sql = self.queries.sql
-        self.snapshots = Snapshots(self._runtime, self.activity.note)
         self._broker = self._runtime.broker
         self._appender = Appender(self._broker)
-        self.playground = Playground(self, self._connection, self._runtime.clock)
-        self.generators = Generators(self, FileTemplates(self._runtime), self._runtime.clock, self.activity.note)
+
+    @Late
+    def snapshots(self) -> "Snapshots":
+        """The snapshots of the file."""
+        from sandbox.snapshots.snapshots import Snapshots
+
+        return Snapshots(self._runtime, self.activity.note)
+
+    @Late
+    def playground(self) -> "Playground":
+        """Consumers started in any group."""
+        from sandbox.playground.playground import Playground
+
+        return Playground(self, self._connection, self._runtime.clock)
+
+    @Late
+    def generators(self) -> "Generators":
+        """What writes made-up events."""
+        from sandbox.generator.generators import FileTemplates, Generators
+
+        return Generators(self, FileTemplates(self._runtime), self._runtime.clock, self.activity.note)
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -104,9 +120,9 @@ class Sandbox(GroupControl):
 
     def close(self) -> None:
         """Close the ports and the file. May be called again."""
-        self.playground.close()
-        self.generators.close()
-        self.snapshots.close()
+        for name in ("playground", "generators", "snapshots"):
+            if name in vars(self):
+                getattr(self, name).close()
         self._runtime.close()
 
     def serve(
@@ -133,8 +149,9 @@ class Sandbox(GroupControl):
 
     @property
     def trouble(self) -> str | None:
-        """What is wrong with the file or its disk, with the way out; None where nothing is."""
-        return self._runtime.watch.trouble
+        """What is wrong with the file or its disk, the way out, and what it means; None where nothing is wrong."""
+        watch = self._runtime.watch
+        return watch.trouble and f"{watch.trouble} {watch.means}"
 
     def _connection(self) -> dict[str, str] | None:
         return {"bootstrap.servers": self.kafka_address} if self.kafka_address else None
@@ -332,7 +349,7 @@ class Sandbox(GroupControl):
     def messages(self, query: MessageQuery) -> MessagePage:
         """One page of events."""
         with self._database.reader() as reader:
-            return messages.MessageSearch(reader, query).page(self._runtime.clock())
+            return self._searches.page(reader, query, self._runtime.clock())
 
     def start_offsets(self, topic: str) -> dict[int, int]:
         """Partition to log start offset."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from sandbox.broker.broker import Broker
 from sandbox.broker.turn import Changes
 from sandbox.storage import trial
-from sandbox.storage.failure import StorageFailed
+from sandbox.storage.failure import StorageFailed, meaning
 
 QUIET_S = 2.0
 """After so long without a failure it is tried whether the file can be used again."""
@@ -21,6 +21,7 @@ LOOK_S = 5.0
 SLOW_S = 2.0
 """A commit that takes so long makes everybody wait, and is told as trouble."""
 SLOW_TOLD_S = 30.0
+SLOW = "Nothing was lost or refused, but programs may run into their timeouts. This message goes away by itself."
 
 logger = logging.getLogger("sandbox")
 
@@ -35,6 +36,7 @@ class StorageWatch:
 
     Attributes:
         trouble: one or two whole sentences, with the way out; None where nothing is wrong.
+        means: what that means for those who use the file; empty where nothing is wrong.
         failures: how many turns failed since that began.
     """
 
@@ -47,6 +49,7 @@ class StorageWatch:
         self._since_s = 0.0
         self._slow = False
         self.trouble: str | None = None
+        self.means = ""
         self.failures = 0
         broker.on_failure = self.failed
 
@@ -55,12 +58,12 @@ class StorageWatch:
         self.failures += 1
         self._since_s = self._steady_s()
         self._slow = False
-        self._begin(error.words, str(error))
+        self._begin(error.words, str(error), meaning(error.words))
 
-    def _begin(self, words: str, cause: str) -> None:
+    def _begin(self, words: str, cause: str, means: str) -> None:
         if words == self.trouble:
             return
-        self.trouble = words
+        self.trouble, self.means = words, means
         logger.error("%s: %s (%s) Clients are told to try again.", self._broker.database.path, words, cause)
         self._broker.tell(Changes(cluster=True))
         self._soon(QUIET_S)
@@ -84,7 +87,9 @@ class StorageWatch:
         if took_s >= SLOW_S:
             self._slow = True
             self._since_s = self._steady_s()
-            self._begin(f"The disk is slow: a commit took {took_s:.1f} s, and everybody waited for it.", "slow disk")
+            self._begin(
+                f"The disk is slow: a commit took {took_s:.1f} s, and everybody waited for it.", "slow disk", SLOW
+            )
 
     def look_again(self) -> None:
         """Try whether the file can be used again, where something is wrong with it."""
@@ -99,5 +104,5 @@ class StorageWatch:
             self._broker.undo(error)
         if self.failures == failures and self._broker.commit() is None:
             logger.warning("%s can be used again; %d turns were refused.", self._broker.database.path, failures)
-            self.trouble, self.failures, self._slow = None, 0, False
+            self.trouble, self.means, self.failures, self._slow = None, "", 0, False
             self._broker.tell(Changes(cluster=True))

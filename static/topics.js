@@ -16,3 +16,11 @@
     if (focused && focused !== document.activeElement && wanted.some((row) => row.contains(focused))) focused.focus({ preventScroll: true });
   });
 })();
+
+// The filter is at work while it is typed; the address is that of what is shown.
+document.getElementById("filter")?.addEventListener("htmx:afterRequest", (event) => {
+  if (!event.detail.successful) return;
+  const query = new URLSearchParams(new FormData(event.target.form));
+  if (!query.get("q")) query.delete("q");
+  history.replaceState(null, "", String(query) ? `/topics?${query}` : "/topics");
+});

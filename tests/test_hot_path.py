@@ -9,6 +9,7 @@ import pytest
 
 from sandbox.description import MessageQuery
 from sandbox.event import NewEvent
+from sandbox.event_loop import Arrivals
 from sandbox.sandbox import Sandbox
 from sandbox.storage.database import Database, Reader
 from sandbox.storage.log import ROWS_PER_STATEMENT
@@ -75,6 +76,24 @@ def test_produce_requests_that_arrive_together_share_one_commit(served: Sandbox,
         client.receive_frame()
     assert served.end_offsets("orders") == {0: 1 + TOGETHER}
     assert served._runtime.database.commits - commits == 1
+
+
+def test_a_request_that_comes_alone_is_answered_without_a_second_look_at_the_sockets(
+    served: Sandbox, client: RawClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.create_topic("orders")
+    client.produce("orders", rows(b"first"))
+    looks: list[float | None] = []
+    real = Arrivals.select
+
+    def counted(self: Arrivals, timeout: float | None = None) -> Any:
+        looks.append(timeout)
+        return real(self, timeout)
+
+    monkeypatch.setattr(Arrivals, "select", counted)
+    for _ in range(20):
+        client.produce("orders", rows(b"value"))
+    assert 10 < len(looks) < 30, "about one for each request, and some for what is due meanwhile"
 
 
 def test_the_tail_is_fetched_without_reading_or_encoding_a_row(

@@ -57,10 +57,14 @@ def test_more_partitions_move_the_keys_that_the_producers_own_hash_moves(box: Sa
     box.create_topic("orders", partitions=3)
     box.append_many("orders", [NewEvent(b"x", key, partition=place(key, 3)) for key in keys])
     found = box.logs.key_moves("orders", 6)
+    assert (found.scattered, found.scattered_example) == (0, None)
     moved = [key for key in keys if place(key, 3) != place(key, 6)]
     assert (found.partitioner, found.keys, found.explained, found.moved) == (name, 50, 50, len(moved))
     assert all(place(one.key, 3) == one.before and place(one.key, 6) == one.after for one in found.examples)
     assert len(box.topic("orders").partitions) == 3
+    box.append("orders", b"x", key=keys[0], partition=((place(keys[0], 3) or 0) + 1) % 3)
+    found = box.logs.key_moves("orders", 6)
+    assert (found.scattered, found.scattered_example) == (1, keys[0])
     with pytest.raises(BrokerError, match="none can be taken away"):
         box.logs.key_moves("orders", 3)
 

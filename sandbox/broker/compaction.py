@@ -14,22 +14,25 @@ As in Kafka (https://kafka.apache.org/documentation/#compaction, KIP-58, KIP-354
   older than `max.compaction.lag.ms`. That is looked at every `log.cleaner.backoff.ms`.
 
 Differs from Kafka: the part that is never cleaned is not the active segment, of which there is none, but the last
-record batch of the partition. (It hides earlier events all the same.) Tombstones that are due go though nothing new
-was written. The markers of transactions stay.
+record batch of the partition. (It hides earlier events all the same.) A record batch whose checksum is wrong stays as
+it is, and nothing from it on is compacted. Tombstones that are due go though nothing new was written. The markers of
+transactions stay.
 """
 
+import logging
 from collections.abc import Mapping
 
 from sandbox.broker.happenings import in_words
 from sandbox.broker.topic import Partition, Topic
 from sandbox.broker.turn import Turn
 from sandbox.config import BrokerConfig
-from sandbox.errors import BrokerError
+from sandbox.errors import BrokerError, EventsDamaged
 from sandbox.storage import compaction, retention
 from sandbox.storage.compaction import CleanedBatch, LogBatch, LogKey
 from sandbox.storage.database import Database
 from sandbox.storage.log_transactions import outcome
 
+logger = logging.getLogger("sandbox")
 STEP_BATCHES = 500
 STEP_EVENTS = 2_000
 """How many batches or events one step looks at."""
@@ -88,6 +91,7 @@ class Compaction:
         self._step_at_ms = now_ms
         self._waiting: list[tuple[str, int]] = []
         self._pass: Pass | None = None
+        self._told: set[tuple[int, int]] = set()
 
     def reload(self) -> None:
         """Give up the pass that is under way, after a turn was undone; it will begin anew."""
@@ -196,7 +200,8 @@ class Compaction:
         )
         for batch in batches:
             aborted = self._is_aborted(partition, batch)
-            if aborted is None or len(work.last_offsets) >= KEYS_MAX:
+            full = len(work.last_offsets) >= KEYS_MAX
+            if aborted is None or full or not self._is_as_written(partition, batch):
                 work.end = max(batch.base_offset, partition.start)
                 work.clean_end = min(work.clean_end, work.end)
                 break
@@ -213,6 +218,17 @@ class Compaction:
         for event in compaction.read_keys(self._database, work.partition.id, first, last):
             if event.key is not None:
                 work.last_offsets[event.key] = event.offset
+
+    def _is_as_written(self, partition: Partition, batch: LogBatch) -> bool:
+        """Whether a batch may be judged by, and changed: one that is damaged is neither, and stays as it is."""
+        try:
+            compaction.compare(self._database, partition.id, batch.base_offset, partition.start)
+        except EventsDamaged as error:
+            if (partition.id, batch.base_offset) not in self._told:
+                self._told.add((partition.id, batch.base_offset))
+                logger.error("compaction leaves a record batch as it is: %s", error.detail)
+            return False
+        return True
 
     def _is_aborted(self, partition: Partition, batch: LogBatch) -> bool | None:
         if not batch.transactional or batch.control:
@@ -232,7 +248,7 @@ class Compaction:
             if not batch.control and batch.last_offset < work.clean_end:
                 cleaned.append(self._clean(work, batch, now_ms, keep_until_ms))
             work.position = batch.last_offset + 1
-        self._apply(work, [one for one in cleaned if one.changed])
+        self._apply(work, [one for one in cleaned if one.changed and self._is_as_written(partition, one.batch)])
         if not batches or work.position >= work.clean_end:
             work.advanced = work.clean_end > compaction.first_dirty_offset(self._database, partition.id)
             if work.advanced:
@@ -273,6 +289,6 @@ class Compaction:
         if not cleaned:
             return
         partition = work.partition
-        work.removed += compaction.apply(self._database, partition.id, cleaned)
+        work.removed += compaction.apply(self._database, partition.id, cleaned, partition.start)
         self._turn.changes.partitions.add(partition)
         self._turn.changes.cleaned.add(partition)

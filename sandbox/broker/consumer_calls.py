@@ -4,7 +4,7 @@ Field names are those of the protocol's messages ConsumerGroupHeartbeat and Cons
 `BrokerError` with Kafka's name, and a sentence that the client shows.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sandbox.broker.assignors import NO_PARTITIONS, Partitions
 
@@ -14,8 +14,7 @@ STATIC_LEAVE_EPOCH = -2
 """The epoch with which a static member leaves for a while: its place is kept for its session."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConsumerHeartbeat:
+class ConsumerHeartbeat(NamedTuple):
     """One ConsumerGroupHeartbeat.
 
     Attributes:
@@ -55,8 +54,7 @@ class ConsumerHeartbeat:
         return self.rebalance_timeout_ms != -1 and subscribes and self.owned is not None
 
 
-@dataclass(frozen=True, slots=True)
-class HeartbeatAnswer:
+class HeartbeatAnswer(NamedTuple):
     """The answer to a ConsumerGroupHeartbeat.
 
     Attributes:
@@ -71,8 +69,7 @@ class HeartbeatAnswer:
     assigned: Partitions | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DescribedConsumer:
+class DescribedConsumer(NamedTuple):
     """One member, as ConsumerGroupDescribe shows it.
 
     Attributes:
@@ -92,8 +89,7 @@ class DescribedConsumer:
     target: Partitions = NO_PARTITIONS
 
 
-@dataclass(frozen=True, slots=True)
-class DescribedConsumerGroup:
+class DescribedConsumerGroup(NamedTuple):
     """One group, as ConsumerGroupDescribe shows it."""
 
     group: str

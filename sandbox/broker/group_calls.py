@@ -4,7 +4,6 @@ Errors are Kafka's names (`sandbox.errors.TABLE`), "NONE" for none. Field names 
 (https://kafka.apache.org/protocol#protocol_messages).
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from sandbox.storage.groups import Protocols
@@ -14,8 +13,7 @@ UNKNOWN_MEMBER = ""
 """The member id of somebody who has none yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class JoinGroup:
+class JoinGroup(NamedTuple):
     """One JoinGroup.
 
     Attributes:
@@ -53,8 +51,7 @@ class JoinedMember(NamedTuple):
     metadata: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class JoinAnswer:
+class JoinAnswer(NamedTuple):
     """The answer to a JoinGroup.
 
     Attributes:
@@ -74,8 +71,7 @@ class JoinAnswer:
     members: tuple[JoinedMember, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SyncAnswer:
+class SyncAnswer(NamedTuple):
     """The answer to a SyncGroup: the member's assignment, as the leader sent it, or an error."""
 
     error: str
@@ -100,8 +96,7 @@ class LeftMember(NamedTuple):
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class LeaveAnswer:
+class LeaveAnswer(NamedTuple):
     """The answer to a LeaveGroup.
 
     Attributes:
@@ -146,8 +141,7 @@ class FetchedOffset(NamedTuple):
     metadata: str
 
 
-@dataclass(frozen=True, slots=True)
-class ListedGroup:
+class ListedGroup(NamedTuple):
     """One group in a list. `type` is "consumer" for a group of the consumer protocol (KIP-848), else "classic"."""
 
     group: str
@@ -156,8 +150,7 @@ class ListedGroup:
     type: str = "classic"
 
 
-@dataclass(frozen=True, slots=True)
-class DescribedMember:
+class DescribedMember(NamedTuple):
     """One member as DescribeGroups shows it.
 
     Attributes:
@@ -175,8 +168,7 @@ class DescribedMember:
     last_heartbeat_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class DescribedGroup:
+class DescribedGroup(NamedTuple):
     """One group as DescribeGroups shows it.
 
     Attributes:
@@ -195,8 +187,7 @@ class DescribedGroup:
     error_message: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteOffsetsAnswer:
+class DeleteOffsetsAnswer(NamedTuple):
     """The answer to an OffsetDelete: an error of the whole, or one for each partition."""
 
     error: str

@@ -195,8 +195,10 @@ class GroupTable:
 
     def next_deadline_ms(self) -> int | None:
         """When `tick` has something to do, None for never. It may be too early, never too late."""
-        deadlines = (self._deadline_ms, self._save_due_ms)
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        deadline_ms, save_due_ms = self._deadline_ms, self._save_due_ms
+        if deadline_ms is None or save_due_ms is None:
+            return save_due_ms if deadline_ms is None else deadline_ms
+        return min(deadline_ms, save_due_ms)
 
     def earliest_ms(self) -> int | None:
         """When time changes a group next, exactly."""

@@ -1,13 +1,13 @@
 """The log of a partition: what may be appended, and what is read back."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sandbox.broker.producers import ProducerState, ProducerStates, WrittenBatch
 from sandbox.broker.topic import Partition, Topic
 from sandbox.broker.turn import Turn
 from sandbox.config import BrokerConfig
-from sandbox.errors import BrokerError
+from sandbox.errors import BrokerError, EventsDamaged
 from sandbox.event import CREATE_TIME, LOG_APPEND_TIME
 from sandbox.storage import log, log_transactions
 from sandbox.storage.database import Database
@@ -22,8 +22,7 @@ MARKER_BYTES = 78
 """The size of a transaction marker's batch."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProducedBatch:
+class ProducedBatch(NamedTuple):
     """A record batch that a producer sent, decoded.
 
     Attributes:
@@ -42,8 +41,7 @@ class ProducedBatch:
     control: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(NamedTuple):
     """Where a batch went.
 
     Attributes:
@@ -58,8 +56,7 @@ class Appended:
     partition: Partition
 
 
-@dataclass(frozen=True, slots=True)
-class StoredBatch:
+class StoredBatch(NamedTuple):
     """A record batch read back from rows."""
 
     batch: BatchRow
@@ -257,13 +254,21 @@ class Log:
                 )
 
     def read(self, partition: Partition, offset: int, size_bytes_max: int, end: int) -> list[StoredBatch]:
-        """Batches from rows: the one that holds `offset` and what follows, below `end`."""
+        """Batches from rows: the one that holds `offset` and what follows, below `end`, where no batch is cut.
+
+        Raises:
+            EventsDamaged: the first of them is not as it was written; one further on only ends what is read.
+        """
         found = log.read_batches(self.database, partition.id, max(offset, partition.start), end, size_bytes_max)
-        stored = []
+        stored: list[StoredBatch] = []
         total = 0
         for batch in found:
-            first = max(batch.base_offset, partition.start)
-            records = log.read_records(self.database, partition.id, first, min(batch.last_offset, end - 1))
+            try:
+                records = log.read_whole(self.database, batch, partition.start, end)
+            except EventsDamaged:
+                if stored:
+                    break
+                raise
             stored.append(StoredBatch(batch, records))
             total += stored[-1].data_bytes
             if total >= size_bytes_max:

@@ -8,15 +8,17 @@ survives a restart.
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sandbox.errors import BrokerError
 
 BATCHES_REMEMBERED = 5
+STATES_MAX = 4_096
+"""How many states are in memory, about 2 KB each. Programs come and go, and each brings a producer id of its own."""
 SEQUENCE_LIMIT = 2**31
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenBatch:
+class WrittenBatch(NamedTuple):
     """A batch that was written: its sequences and its place."""
 
     first_sequence: int
@@ -39,22 +41,31 @@ class ProducerState:
 
 
 class ProducerStates:
-    """What is remembered of producers.
+    """What is remembered of producers: the states that came into memory last; any other is read from the rows again.
 
     Args:
         load: reads the state of (producer id, partition id) from the rows.
+        states_max: how many are in memory, 1 and up.
     """
 
-    def __init__(self, load: Callable[[int, int], ProducerState]) -> None:
+    def __init__(self, load: Callable[[int, int], ProducerState], states_max: int = STATES_MAX) -> None:
         self._load = load
+        self._states_max = states_max
         self._states: dict[tuple[int, int], ProducerState] = {}
+
+    def __len__(self) -> int:
+        """How many states are in memory."""
+        return len(self._states)
 
     def state(self, producer_id: int, partition_id: int) -> ProducerState:
         """The state of one producer in one partition."""
         key = (producer_id, partition_id)
         state = self._states.get(key)
         if state is None:
-            state = self._states[key] = self._load(producer_id, partition_id)
+            state = self._load(producer_id, partition_id)
+            while len(self._states) >= self._states_max:
+                del self._states[next(iter(self._states))]
+            self._states[key] = state
         return state
 
     def check(

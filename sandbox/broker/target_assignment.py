@@ -9,6 +9,9 @@ from sandbox.broker.consumer_group import Consumer, ConsumerGroup
 from sandbox.broker.topic import Topic
 from sandbox.broker.topic_pattern import TopicPattern
 
+PATTERNS_MAX = 1_000
+"""How many regular expressions are remembered with what they match."""
+
 
 class Topics(NamedTuple):
     """Every topic that there is, as the broker has them now."""
@@ -39,7 +42,7 @@ class Subscriptions:
             PatternError: it is not one.
         """
         names = tuple(self._topics.by_name)
-        if names != self._names:
+        if names != self._names or len(self._matches) >= PATTERNS_MAX:
             self._names, self._matches = names, {}
         if pattern not in self._matches:
             compiled = TopicPattern(pattern)

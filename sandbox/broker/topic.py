@@ -87,6 +87,7 @@ class Topic:
     replication_factor: int = 1
     partitions: list[Partition] = field(default_factory=list)
     _cache: dict[str, str] = field(default_factory=dict)
+    _numbers: dict[str, int] = field(default_factory=dict)
 
     def value(self, name: str, broker: BrokerConfig) -> str:
         """The value in effect of a setting."""
@@ -97,12 +98,16 @@ class Topic:
 
     def number(self, name: str, broker: BrokerConfig) -> int:
         """The value in effect of a setting that is a number."""
-        return int(self.value(name, broker))
+        found = self._numbers.get(name)
+        if found is None:
+            found = self._numbers[name] = int(self.value(name, broker))
+        return found
 
     def set(self, settings: dict[str, str]) -> None:
         """Replace the settings."""
         self.settings = settings
         self._cache.clear()
+        self._numbers.clear()
 
     def partition(self, number: int) -> Partition:
         """One partition; UNKNOWN_TOPIC_OR_PARTITION where there is none of that number."""

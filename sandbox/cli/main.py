@@ -20,6 +20,7 @@ COMMANDS = {
     "faults": "sandbox.cli.faults:faults",
     "snapshots": "sandbox.cli.snapshots:snapshots",
     "sql": "sandbox.cli.sql:sql",
+    "check": "sandbox.cli.check:check",
     "export": "sandbox.cli.export_command:export_command",
     "import": "sandbox.cli.import_command:import_command",
 }
@@ -73,5 +74,5 @@ def main() -> None:
     """Kafka in one process and one SQLite file, with a window into it.
 
     `up` starts a sandbox. The other commands work on its file, whether it runs or not, and on any Kafka cluster
-    (--bootstrap HOST:PORT); `brokers` and `faults` work on a running sandbox, `sql` on a file alone.
+    (--bootstrap HOST:PORT); `brokers` and `faults` work on a running sandbox, `sql` and `check` on a file alone.
     """

@@ -9,7 +9,7 @@ import click
 
 from sandbox.cli.display import show_json, show_rows
 from sandbox.cli.status import Failed
-from sandbox.cli.target import Target, target_options
+from sandbox.cli.target import Target, file_option
 from sandbox.sql_result import ROWS_MAX, TIME_LIMIT_MAX_S, TIME_LIMIT_S, Bounds, Cell, SqlRefused, SqlResult
 from sandbox.sql_text import value_of
 
@@ -39,12 +39,11 @@ Examples:
     metavar="SECONDS",
     help="When it is stopped.",
 )
-@target_options
+@file_option
 def sql(query: str, params: tuple[str, ...], form: str, rows: int, time_limit: float, target: Target) -> None:
     """Ask the file with SQL: one SELECT. Nothing can be changed by it."""
-    if target.file is None:
-        raise Failed("SQL reads a sandbox file; a cluster has none. Name one with --file.")
     target.require()
+    assert target.file is not None
     result = _run(target.file, query, dict(map(_pair, params)), Bounds(time_limit, rows))
     names = _names(result)
     if form == "csv":

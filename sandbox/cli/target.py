@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sandbox.client import AdminClient, Consumer, Producer
 
 DEFAULT_FILE = "dev.db"
+FILE_TEXT = f"The sandbox file [env: SANDBOX_FILE, else {DEFAULT_FILE}]."
 TIMEOUT_S = 10.0
 # The broker decides what is too large, by the setting of the topic, and says so with its own error.
 _MESSAGE_MAX_BYTES = 1_000_000_000
@@ -108,14 +109,25 @@ def target_options(command: F) -> F:
         pairs = dict(_pair(pair) for pair in properties)
         return command(*args, target=_target(file or None, bootstrap or None, pairs), **more)
 
-    file_text = f"The sandbox file [env: SANDBOX_FILE, else {DEFAULT_FILE}]."
     decorated: Any = with_target
     for option in (
         click.option("-X", "properties", multiple=True, metavar="KEY=VALUE", help="A property of librdkafka."),
         click.option("--bootstrap", "-b", metavar="HOST:PORT", help="A Kafka cluster [env: SANDBOX_BOOTSTRAP]."),
-        click.option("--file", "-f", metavar="PATH", help=file_text),
+        click.option("--file", "-f", metavar="PATH", help=FILE_TEXT),
     ):
         decorated = option(decorated)
+    result: F = decorated
+    return result
+
+
+def file_option(command: F) -> F:
+    """Give a command that reads a sandbox file by itself --file, and the argument `target`; a cluster has no file."""
+
+    @wraps(command)
+    def with_target(*args: Any, file: str | None, **more: Any) -> Any:
+        return command(*args, target=_target(file or os.environ.get("SANDBOX_FILE"), None, {}), **more)
+
+    decorated: Any = click.option("--file", "-f", metavar="PATH", help=FILE_TEXT)(with_target)
     result: F = decorated
     return result
 

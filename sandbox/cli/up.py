@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sandbox.cli.arenas import share_arenas
+from sandbox.cli.collector import leave_out_the_start, resting_collector
 from sandbox.cli.display import show_json
 from sandbox.cli.listeners import WaysIn, listener_options
 from sandbox.cli.progress import progress_bar
@@ -40,7 +42,11 @@ Examples:
   sandbox up orders.db --kafka-port 0 --ui-port 0
   sandbox up --brokers 3
   sandbox up --demo --open
-  sandbox up --listener SASL_SSL:9094 --user alice"""
+  sandbox up --listener SASL_SSL:9094 --user alice
+
+\b
+The same pages over a real Kafka cluster, without a file:
+  sandbox ui --bootstrap HOST:PORT"""
 )
 @click.argument("file", default=DEFAULT_FILE, envvar="SANDBOX_FILE", type=click.Path(path_type=Path))
 @click.option("--kafka-port", type=_PORT, default=9092, show_default=True, help="0 picks a free one.")
@@ -95,12 +101,8 @@ def up(
     if while_stdin:
         threading.Thread(target=_end_with_stdin, args=(ended,), daemon=True).start()
     if not is_loopback(host):
-        may = "read everything" if read_only else "read and write everything"
-        click.echo(
-            f"Warning: {host} can be reached from other machines. The page asks them for a token; the Kafka port asks "
-            f"for nothing, not even with --listener beside it: whoever reaches it can {may}.",
-            err=True,
-        )
+        _warn(host, read_only)
+    share_arenas()
     left_over = not file.exists()
     sandbox = _opened(file, brokers, read_only)
     demo: Demo | None = None
@@ -111,6 +113,7 @@ def up(
         if with_demo:
             demo = _demo_of(sandbox)
         _say_ready(sandbox, file, as_json, ways_in)
+        leave_out_the_start()
         if open_page and sandbox.web_address:
             import webbrowser
 
@@ -120,6 +123,15 @@ def up(
         if demo is not None:
             demo.stop()
         _end(sandbox, file if left_over else None)
+
+
+def _warn(host: str, read_only: bool) -> None:
+    may = "read everything" if read_only else "read and write everything"
+    click.echo(
+        f"Warning: {host} can be reached from other machines. The page asks them for a token; the Kafka port asks "
+        f"for nothing, not even with --listener beside it: whoever reaches it can {may}.",
+        err=True,
+    )
 
 
 def _end(sandbox: "Sandbox", made: Path | None) -> None:
@@ -140,6 +152,7 @@ def _end_with_stdin(ended: threading.Event) -> None:
     ended.set()
 
 
+@resting_collector()
 def _opened(file: Path, brokers: int, read_only: bool) -> "Sandbox":
     from sandbox.sandbox import Sandbox
 
@@ -154,6 +167,7 @@ def _opened(file: Path, brokers: int, read_only: bool) -> "Sandbox":
     raise AssertionError("the loop returns or raises")
 
 
+@resting_collector()
 def _serve(
     sandbox: "Sandbox", host: str, kafka_port: int, ui_port: int, brokers: int, ways_in: WaysIn, token: str | None
 ) -> None:

@@ -10,6 +10,7 @@ Replication is simulated: behind every broker is the same file.
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -134,7 +135,8 @@ class ClusterControl:
         return self._runtime.call(lambda now_ms: function())
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._runtime.loop()).result()
+        # Not in the caller's context: a port that is opened in it, and its connections, would keep it.
+        Context().run(asyncio.run_coroutine_threadsafe, work, self._runtime.loop()).result()
 
 
 def with_leaders(runtime: Runtime, topic: TopicDescription) -> TopicDescription:

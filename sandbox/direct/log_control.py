@@ -19,6 +19,7 @@ from sandbox.errors import BrokerError
 from sandbox.log_description import AppendRate, CompactionPreview, KeyCount, KeyMove, KeyMoves, KeySample, Loss
 from sandbox.partitioner import PARTITIONERS
 from sandbox.storage import log_samples, messages, retention, topic_descriptions
+from sandbox.storage.check import Report, check
 from sandbox.storage.log_samples import Key
 
 SAMPLE_EVENTS = 5_000
@@ -45,6 +46,10 @@ class _Bounds:
 
 class LogControl(Cleaning):
     """What can be asked of logs and done to them, `Cleaning` included."""
+
+    def check(self) -> Report:
+        """Look through the whole file for what is not as it was written. Nothing is changed, and nobody waits."""
+        return check(self._runtime.database.path)
 
     def rates(self, topics: Collection[str]) -> dict[str, AppendRate]:
         """How many events were written to topics in the last minute; every topic that is named has a rate."""
@@ -90,9 +95,10 @@ class LogControl(Cleaning):
                 "INVALID_PARTITIONS", f"{topic} has {now} partitions: more can be added, none can be taken away."
             )
         places: dict[bytes, int] = {}
+        scattered = set()
         for partition, _, key in keys:
-            if key is not None:
-                places.setdefault(key, partition)
+            if key is not None and places.setdefault(key, partition) != partition:
+                scattered.add(key)
         explained, partitioner = max(
             (sum(one.partition_for(key, now) == place for key, place in places.items()), name)
             for name, one in reversed(PARTITIONERS.items())
@@ -113,6 +119,8 @@ class LogControl(Cleaning):
             partitioner,
             explained,
             tuple(sorted(moves, key=lambda move: move.key)[:EXAMPLES]),
+            len(scattered),
+            min(scattered, default=None),
         )
 
     def offsets_at(self, topic: str, timestamp_ms: int) -> dict[int, int]:

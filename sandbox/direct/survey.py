@@ -3,7 +3,8 @@
 from sandbox.description import MessageQuery
 from sandbox.message_survey import Neighbours, Volume
 from sandbox.runtime import Runtime
-from sandbox.storage import message_neighbours, message_volume
+from sandbox.storage import message_neighbours
+from sandbox.storage.search_memory import SearchMemory
 
 
 class Survey:
@@ -11,10 +12,12 @@ class Survey:
 
     Args:
         runtime: the open file.
+        memory: what searches have found.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, memory: SearchMemory) -> None:
         self._database = runtime.database
+        self._memory = memory
 
     def volume(self, query: MessageQuery, *, budget_ms: int = 150) -> Volume:
         """How the events that a query finds lie in time; its order, cursor and limit do not matter.
@@ -23,7 +26,7 @@ class Survey:
             budget_ms: how long events may be looked at, where a filter needs the events themselves.
         """
         with self._database.reader() as reader:
-            return message_volume.volume(reader, query, budget_ms)
+            return self._memory.volume(reader, query, budget_ms)
 
     def committed(self, topic: str) -> dict[str, dict[int, int]]:
         """Group to partition to committed offset, of the groups that have committed in a topic."""

@@ -116,6 +116,7 @@ class RemoteLogOperations:
                 "INVALID_PARTITIONS", f"{topic} has {now} partitions: more can be added, none can be taken away."
             )
         places = {key: partition for partition, key in reversed(keys) if key is not None}
+        scattered = {key for partition, key in keys if key is not None and places[key] != partition}
         explained, partitioner = max(
             (sum(one.partition_for(key, now) == place for key, place in places.items()), name)
             for name, one in reversed(PARTITIONERS.items())
@@ -129,7 +130,15 @@ class RemoteLogOperations:
             and before != after
         ]
         return KeyMoves(
-            len(keys), described.events, len(places), len(moves), partitioner, explained, tuple(moves[:EXAMPLES])
+            len(keys),
+            described.events,
+            len(places),
+            len(moves),
+            partitioner,
+            explained,
+            tuple(moves[:EXAMPLES]),
+            len(scattered),
+            min(scattered, default=None),
         )
 
     def _newest(self, topic: str) -> tuple[TopicDescription, list[tuple[int, bytes | None]]]:

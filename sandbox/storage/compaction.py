@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sandbox.storage import log
 from sandbox.storage.database import Database, Reader
 from sandbox.storage.schema import OFFSET_BITS
 
@@ -157,14 +158,22 @@ def remembered_from(reader: Reader, partition_id: int, producer_id: int) -> int:
     return int(rows[-1][0]) if rows else 0
 
 
-def apply(database: Database, partition_id: int, cleaned: Sequence[CleanedBatch]) -> int:
-    """Take events out of a log; how many went."""
+def compare(reader: Reader, partition_id: int, base_offset: int, start: int) -> None:
+    """Compare a batch with its checksum; EventsDamaged where it is not as it was written."""
+    batch = log.batch_at(reader, partition_id, base_offset)
+    if batch is not None:
+        log.read_whole(reader, batch, start)
+
+
+def apply(database: Database, partition_id: int, cleaned: Sequence[CleanedBatch], start: int) -> int:
+    """Take events out of a log whose log start offset is `start`; how many went."""
     below = max(one.batch.last_offset for one in cleaned) + 1
     events = size_bytes = 0
     _set_cleaner_offset(database, partition_id, below)
     for one in cleaned:
         events += len(one.removed)
         size_bytes += _apply_one(database, partition_id, one)
+        log.seal(database, partition_id, one.batch.base_offset, start)
     _set_cleaner_offset(database, partition_id, 0)
     database.execute(
         "UPDATE partitions SET compacted_events = compacted_events + ?, compacted_bytes = compacted_bytes + ? "

@@ -37,6 +37,12 @@ WORDS = {
 SIGNS_OF_DAMAGE = ("decode to UTF-8", "no such column", "no such table")
 BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 GONE = "The file was moved, deleted or replaced. Put the same file back, or end the sandbox and start it anew."
+REFUSED = (
+    "What programs send now is refused with KAFKA_STORAGE_ERROR, and they try again; what is stored can be read. This "
+    "message goes away by itself when that is over."
+)
+BROKEN = "Whatever needs the damaged part is refused; the rest is served. It does not mend itself."
+NOWHERE = "Nothing is written meanwhile: what programs send is refused with KAFKA_STORAGE_ERROR, and they try again."
 
 
 def keeps_from_reading(error: BaseException) -> bool:
@@ -62,3 +68,10 @@ def failure_of(error: BaseException) -> StorageFailed:
 def gone(path: object) -> StorageFailed:
     """The failure of a file that is not where it was opened."""
     return StorageFailed(str(path), GONE)
+
+
+def meaning(words: str) -> str:
+    """What a failure means for those who use the file, by its words."""
+    if "file is damaged" in words:
+        return BROKEN
+    return NOWHERE if words == GONE else REFUSED

@@ -5,16 +5,14 @@ two moments at which the same holds, the same held: many moments of a quiet part
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from sandbox.storage.database import Reader
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """One partition with its bounds, as they stand."""
 
     partition_id: int
@@ -22,8 +20,7 @@ class Place:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(NamedTuple):
     """A row of the history of commits."""
 
     id: int

@@ -45,7 +45,8 @@ class OwnerLock:
         except Timeout:
             raise FileInUse(os.fspath(path), _read(self.path) or {}) from None
         except OSError as error:
-            raise FileRefused(f"{self.path} cannot be locked: {error.strerror or error}") from error
+            hint = "It lies beside the file: make its folder writable, or work on a copy elsewhere."
+            raise FileRefused(f"{self.path} cannot be locked: {error.strerror or error}. {hint}") from error
         self.publish()
 
     def publish(

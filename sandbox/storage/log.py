@@ -3,14 +3,15 @@
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
+from sandbox.errors import EventsDamaged
 from sandbox.event import Headers
+from sandbox.storage.checksums import Unreadable, checksum, checksum_of_one
 from sandbox.storage.database import Database, Reader
-from sandbox.storage.schema import OFFSET_BITS
+from sandbox.storage.schema import OFFSET_BITS, OFFSET_LIMIT
 
 Record = tuple[int, int, bytes | None, bytes | None, Headers | None]
 """Offset (within its batch where it is being appended), timestamp in ms, key, value, headers (() or None for none)."""
@@ -22,12 +23,13 @@ ROWS_PER_STATEMENT = 50
 EVENT_COLUMNS = "id, timestamp, CAST(key AS BLOB), CAST(value AS BLOB), headers"
 BATCH_COLUMNS = (
     "partition_id, base_offset, last_offset, min_timestamp, max_timestamp, timestamp_type, appended_ms, producer_id, "
-    "producer_epoch, base_sequence, transactional, control, compression, leader_epoch, size_bytes, bytes_before"
+    "producer_epoch, base_sequence, transactional, control, compression, leader_epoch, size_bytes, bytes_before, "
+    "removed_events, delete_horizon_ms, checksum"
 )
+_INSERT_BATCH = f"INSERT INTO batches({BATCH_COLUMNS}) VALUES({', '.join(['?'] * 19)})"
 
 
-@dataclass(frozen=True, slots=True)
-class BatchRow:
+class BatchRow(NamedTuple):
     """One row of `batches`: a produced record batch without its records."""
 
     partition_id: int
@@ -46,6 +48,9 @@ class BatchRow:
     leader_epoch: int
     size_bytes: int
     bytes_before: int
+    removed_events: int = 0
+    delete_horizon_ms: int | None = None
+    checksum: int | None = None
 
 
 def headers_to_json(headers: Headers | None) -> str | None:
@@ -115,18 +120,31 @@ def _column_values(column: Sequence[bytes | None]) -> list[str | bytes | None]:
         return [_column(value) for value in column]
 
 
-def _event_values(batch: BatchRow, records: Sequence[Record]) -> list[Any]:
-    """The parameters of the rows of `events`, row after row in one list, filled a column at a time."""
+def _one_event_values(batch: BatchRow, record: Record) -> tuple[list[Any], int]:
+    delta, timestamp, key, value, headers = record
+    text = headers_to_json(headers)
+    place = (batch.partition_id << OFFSET_BITS) + batch.base_offset + delta
+    crc = checksum_of_one(batch[:18], batch.base_offset, timestamp, key, value, text)
+    return [place, timestamp, _column(key), _column(value), text], crc
+
+
+def _event_values(batch: BatchRow, records: Sequence[Record]) -> tuple[list[Any], int]:
+    """The parameters of the rows of `events`, row after row in one list, filled a column at a time; the checksum."""
+    if len(records) == 1:
+        return _one_event_values(batch, records[0])
     deltas, timestamps, keys, values, headers = zip(*records, strict=True)
+    count = len(records)
     first = (batch.partition_id << OFFSET_BITS) + batch.base_offset
-    flat: list[Any] = [None] * (5 * len(records))
+    flat: list[Any] = [None] * (5 * count)
     flat[0::5] = [first + delta for delta in deltas]
     flat[1::5] = timestamps
     flat[2::5] = _column_values(keys)
     flat[3::5] = _column_values(values)
+    texts = None
     if any(headers):
-        flat[4::5] = map(headers_to_json, headers)
-    return flat
+        flat[4::5] = texts = [headers_to_json(one) for one in headers]
+    offsets = range(batch.base_offset, batch.base_offset + count)
+    return flat, checksum(batch[:18], offsets, timestamps, keys, values, texts)
 
 
 @cache
@@ -140,32 +158,12 @@ def insert_batch(database: Database, batch: BatchRow, records: Sequence[Record])
 
     The events go in by `ROWS_PER_STATEMENT`: starting a statement costs as much as inserting half a row.
     """
-    values = _event_values(batch, records)
+    values, crc = _event_values(batch, records)
     columns = 5 * ROWS_PER_STATEMENT
     for start in range(0, len(values), columns):
         some = values[start : start + columns]
         database.execute(_insert_events(len(some) // 5), some)
-    database.execute(
-        f"INSERT INTO batches({BATCH_COLUMNS}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            batch.partition_id,
-            batch.base_offset,
-            batch.last_offset,
-            batch.min_timestamp,
-            batch.max_timestamp,
-            batch.timestamp_type,
-            batch.appended_ms,
-            batch.producer_id,
-            batch.producer_epoch,
-            batch.base_sequence,
-            batch.transactional,
-            batch.control,
-            batch.compression,
-            batch.leader_epoch,
-            batch.size_bytes,
-            batch.bytes_before,
-        ),
-    )
+    database.execute(_INSERT_BATCH, (*batch[:18], crc))
 
 
 def read_batches(reader: Reader, partition_id: int, offset: int, end: int, size_bytes_max: int) -> list[BatchRow]:
@@ -181,7 +179,7 @@ def read_batches(reader: Reader, partition_id: int, offset: int, end: int, size_
         "ORDER BY base_offset",
         (partition_id, first[0] if first else offset, end),
     ):
-        batch = BatchRow(*row)
+        batch = BatchRow._make(row)
         if batch.last_offset < offset:
             continue
         total += batch.size_bytes
@@ -192,19 +190,110 @@ def read_batches(reader: Reader, partition_id: int, offset: int, end: int, size_
 
 
 def read_records(reader: Reader, partition_id: int, first: int, last: int) -> list[Record]:
-    """The events of a partition from offset `first` to `last`, both included, upwards.
+    """The events of a partition from offset `first` to `last`, both included, upwards; no checksum is looked at.
 
     As the rows are, without a loop over them where none has headers: a loop here costs more than SQLite does.
     """
+    return records_of(read_rows(reader, partition_id, first, last))
+
+
+def read_rows(reader: Reader, partition_id: int, first: int, last: int) -> list[Any]:
+    """As `read_records`, with headers as they are stored."""
     base = partition_id << OFFSET_BITS
-    rows: list[Any] = reader.query(
+    return reader.query(
         "SELECT id - ?, timestamp, CAST(key AS BLOB), CAST(value AS BLOB), headers FROM events "
         "WHERE id BETWEEN ? AND ? ORDER BY id",
         (base, base + first, base + last),
     )
-    if any(map(_HEADERS, rows)):
-        return [(*row[:4], headers_from_json(row[4]) if row[4] else None) for row in rows]
-    return rows
+
+
+def records_of(rows: list[Any]) -> list[Record]:
+    """The events that rows of `read_rows` hold."""
+    return _with_headers(rows) if any(map(_HEADERS, rows)) else rows
+
+
+def _with_headers(rows: list[Any]) -> list[Record]:
+    return [(*row[:4], headers_from_json(row[4]) if row[4] else None) for row in rows]
+
+
+def read_whole(reader: Reader, batch: BatchRow, start: int, end: int = OFFSET_LIMIT) -> list[Record]:
+    """The events that a batch still has in its log, compared with its checksum.
+
+    Args:
+        start: the log start offset.
+        end: where the log ends at most, whatever the batch says.
+
+    Raises:
+        EventsDamaged: they, or the batch, are not as they were written.
+    """
+    rows = read_rows(reader, batch.partition_id, max(batch.base_offset, start), min(batch.last_offset, end - 1))
+    headers = any(map(_HEADERS, rows))
+    compare(reader, batch, rows, headers)
+    return _with_headers(rows) if headers else rows
+
+
+def compare(reader: Reader, batch: BatchRow, rows: list[Any], headers: bool) -> None:
+    """Compare the checksum of a batch with that of its rows: all that it has from the log start offset on.
+
+    Args:
+        headers: whether any of these rows has headers.
+
+    Raises:
+        EventsDamaged: they differ.
+    """
+    if batch.checksum is None or batch.checksum == _checksum(batch, rows, headers):
+        return
+    place = reader.one(
+        "SELECT t.name, p.partition FROM partitions p JOIN topics t ON t.id = p.topic WHERE p.id = ?",
+        (batch.partition_id,),
+    )
+    topic, partition = place or (f"partition id {batch.partition_id}", -1)
+    raise EventsDamaged(topic, partition, batch.base_offset, batch.last_offset)
+
+
+def _checksum(batch: BatchRow, rows: list[Any], headers: bool) -> int | None:
+    """The checksum of a batch as it is read, None where it cannot even be made; `headers`: whether an event has any."""
+    facts = batch[:18]
+    count = len(rows)
+    try:
+        if count == 1:
+            return checksum_of_one(facts, *rows[0])
+        offsets: Sequence[int] = range(rows[0][0], rows[0][0] + count) if rows else ()
+        if rows and offsets[-1] != rows[-1][0]:
+            offsets = [row[0] for row in rows]
+        texts = [row[4] for row in rows] if headers else None
+        return checksum(
+            facts, offsets, [row[1] for row in rows], [row[2] for row in rows], [row[3] for row in rows], texts
+        )
+    except Unreadable:
+        return None
+
+
+def batch_at(reader: Reader, partition_id: int, offset: int) -> BatchRow | None:
+    """The batch that holds an offset, or None where there is none."""
+    row = reader.one(
+        f"SELECT {BATCH_COLUMNS} FROM batches WHERE partition_id = ? AND base_offset <= ? "
+        "ORDER BY base_offset DESC LIMIT 1",
+        (partition_id, offset),
+    )
+    batch = BatchRow._make(row) if row else None
+    return batch if batch is not None and offset <= batch.last_offset else None
+
+
+def seal(database: Database, partition_id: int, base_offset: int, start: int) -> None:
+    """Make the checksum of a batch anew, after events that were right have left it.
+
+    Args:
+        start: the log start offset.
+    """
+    batch = batch_at(database, partition_id, base_offset)
+    if batch is None or batch.checksum is None:
+        return
+    rows = read_rows(database, partition_id, max(base_offset, start), batch.last_offset)
+    database.execute(
+        "UPDATE batches SET checksum = ? WHERE partition_id = ? AND base_offset = ?",
+        (_checksum(batch, rows, any(map(_HEADERS, rows))), partition_id, base_offset),
+    )
 
 
 def last_batch(reader: Reader, partition_id: int) -> BatchRow | None:
@@ -213,7 +302,7 @@ def last_batch(reader: Reader, partition_id: int) -> BatchRow | None:
         f"SELECT {BATCH_COLUMNS} FROM batches WHERE partition_id = ? ORDER BY base_offset DESC LIMIT 1",
         (partition_id,),
     )
-    return BatchRow(*row) if row else None
+    return BatchRow._make(row) if row else None
 
 
 def first_batch(reader: Reader, partition_id: int, offset: int) -> BatchRow | None:
@@ -229,7 +318,7 @@ def producer_batches(reader: Reader, producer_id: int, partition_id: int, count:
         "AND control = 0 ORDER BY base_offset DESC LIMIT ?",
         (producer_id, partition_id, count),
     )
-    return [BatchRow(*row) for row in reversed(rows)]
+    return [BatchRow._make(row) for row in reversed(rows)]
 
 
 def offset_for_time(

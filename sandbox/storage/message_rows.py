@@ -1,18 +1,31 @@
 """Single events: their rows, and what their batch says of them."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sandbox.errors import BrokerError
 from sandbox.event import Event
 from sandbox.storage.database import Reader
-from sandbox.storage.log import EVENT_COLUMNS, headers_from_json, read_records
+from sandbox.storage.log import (
+    BATCH_COLUMNS,
+    EVENT_COLUMNS,
+    BatchRow,
+    batch_at,
+    compare,
+    headers_from_json,
+    read_rows,
+    read_whole,
+    records_of,
+)
 from sandbox.storage.log_transactions import outcome
 from sandbox.storage.schema import OFFSET_BITS
 from sandbox.storage.topic_descriptions import partition_ids
 
 ROWS_PER_QUERY = 100
 RUN_EVENTS = 1000
+_OFFSET, _HEADERS = itemgetter(0), itemgetter(4)
 
 
 class _Batch(NamedTuple):
@@ -32,6 +45,7 @@ def read_event(reader: Reader, topic: str, partition: int, offset: int) -> Event
     Raises:
         BrokerError: UNKNOWN_TOPIC_OR_PARTITION, or OFFSET_OUT_OF_RANGE, whose text says whether it is gone or not yet
             written.
+        EventsDamaged: its batch is not as it was written.
     """
     places = partition_ids(reader, topic)
     if places is None or partition not in places:
@@ -44,11 +58,14 @@ def read_event(reader: Reader, topic: str, partition: int, offset: int) -> Event
     gone = f"Offset {offset} is gone: the log of the partition now starts at {start}."
     if offset < start:
         raise BrokerError("OFFSET_OUT_OF_RANGE", gone)
+    batch = batch_at(reader, partition_id, offset)
+    if batch is not None:
+        read_whole(reader, batch, start)
     row = reader.one(f"SELECT {EVENT_COLUMNS} FROM events WHERE id = ?", ((partition_id << OFFSET_BITS) + offset,))
     if row is None:
         raise BrokerError("OFFSET_OUT_OF_RANGE", f"Offset {offset} was removed by compaction.")
     event = _event(topic, partition, partition_id, row)
-    return _with_batch(reader, partition_id, event, _batch_of(reader, partition_id, offset))
+    return _with_batch(reader, partition_id, event, batch)
 
 
 def read_events(reader: Reader, topic: str, places: Sequence[tuple[int, int, int]]) -> tuple[Event, ...]:
@@ -77,7 +94,7 @@ def read_events(reader: Reader, topic: str, places: Sequence[tuple[int, int, int
 
 
 def read_from(reader: Reader, topic: str, only: int | None, offset: int, limit: int) -> list[Event]:
-    """Events from an offset on, in offset order, partition by partition.
+    """Events from an offset on, in offset order, partition by partition. A batch that is read whole is compared.
 
     Args:
         only: the one partition to read; None for all.
@@ -86,6 +103,7 @@ def read_from(reader: Reader, topic: str, only: int | None, offset: int, limit: 
 
     Raises:
         BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
+        EventsDamaged: a batch is not as it was written.
     """
     places = partition_ids(reader, topic)
     if places is None or (only is not None and only not in places):
@@ -93,16 +111,19 @@ def read_from(reader: Reader, topic: str, only: int | None, offset: int, limit: 
     found: list[Event] = []
     new = tuple.__new__
     for partition, (partition_id, start, end) in places.items() if only is None else [(only, places[only])]:
-        for batch in _runs(reader, partition_id, max(start, offset), end):
+        for run in _runs(reader, partition_id, max(start, offset), end):
             if len(found) >= limit:
                 return found
+            batch = run[0]
             first = max(batch.base_offset, start, offset)
-            last = min(batch.last_offset, end - 1, first + limit - len(found) - 1)
+            last = min(run[-1].last_offset, end - 1, first + limit - len(found) - 1)
+            rows = read_rows(reader, partition_id, first, last)
+            _compare(reader, run, rows, start, (first, last, end))
             stamp = batch.timestamp_type
             events = [
                 # Half of the time of `Event(...)`, and reading a log makes one of each row.
                 new(Event, (topic, partition, at, time, stamp, key, value, headers or (), False, False, False, False))
-                for at, time, key, value, headers in read_records(reader, partition_id, first, last)
+                for at, time, key, value, headers in records_of(rows)
             ]
             if batch.transactional:
                 events = [_with_batch(reader, partition_id, event, batch) for event in events]
@@ -110,27 +131,48 @@ def read_from(reader: Reader, topic: str, only: int | None, offset: int, limit: 
     return found
 
 
-def _runs(reader: Reader, partition_id: int, first: int, end: int) -> Iterator[_Batch]:
+def _runs(reader: Reader, partition_id: int, first: int, end: int) -> Iterator[list[BatchRow]]:
     """Batches, without transaction markers; small neighbours that are alike and in no transaction as one."""
-    run: _Batch | None = None
+    run: list[BatchRow] = []
     for row in reader.rows(
-        "SELECT base_offset, last_offset, timestamp_type, transactional, control, producer_id FROM batches "
+        f"SELECT {BATCH_COLUMNS} FROM batches "
         "WHERE partition_id = ? AND base_offset >= coalesce((SELECT max(base_offset) FROM batches "
         "WHERE partition_id = ? AND base_offset <= ?), 0) AND base_offset < ? ORDER BY base_offset",
         (partition_id, partition_id, first, end),
     ):
-        batch = _Batch(*row)
+        batch = BatchRow._make(row)
         if batch.control or batch.last_offset < first:
             continue
-        if run is not None:
-            plain = not (run.transactional or batch.transactional) and run.timestamp_type == batch.timestamp_type
-            if plain and batch.last_offset - run.base_offset < RUN_EVENTS:
-                run = run._replace(last_offset=batch.last_offset)
+        if run:
+            plain = not (run[0].transactional or batch.transactional) and run[0].timestamp_type == batch.timestamp_type
+            if plain and batch.last_offset - run[0].base_offset < RUN_EVENTS:
+                run.append(batch)
                 continue
             yield run
-        run = batch
-    if run is not None:
+        run = [batch]
+    if run:
         yield run
+
+
+def _compare(reader: Reader, run: list[BatchRow], rows: list[Any], start: int, extent: tuple[int, int, int]) -> None:
+    """Compare those batches of a run with their checksums of which all was read.
+
+    Args:
+        start: the log start offset.
+        extent: the first and the last offset that were read, and the end of the log, beyond which no batch goes.
+    """
+    first, last, end = extent
+    at = 0
+    for batch in run:
+        if batch.last_offset > last and last < end - 1:
+            return
+        upto = at + batch.last_offset - max(first, batch.base_offset) + 1
+        if upto > len(rows) or rows[upto - 1][0] != batch.last_offset:
+            upto = bisect_right(rows, batch.last_offset, at, key=_OFFSET)
+        if max(batch.base_offset, start) >= first:
+            own = rows if len(rows) == upto - at else rows[at:upto]
+            compare(reader, batch, own, any(map(_HEADERS, own)))
+        at = upto
 
 
 def _event(topic: str, partition: int, partition_id: int, row: tuple[Any, ...]) -> Event:
@@ -148,7 +190,7 @@ def _batch_of(reader: Reader, partition_id: int, offset: int) -> _Batch | None:
     return None if row is None else _Batch(*row)
 
 
-def _with_batch(reader: Reader, partition_id: int, event: Event, batch: _Batch | None) -> Event:
+def _with_batch(reader: Reader, partition_id: int, event: Event, batch: _Batch | BatchRow | None) -> Event:
     """An event with what its batch says: whose clock stamped it, and what became of its transaction."""
     if batch is None or not (batch.timestamp_type or batch.transactional or batch.control):
         return event

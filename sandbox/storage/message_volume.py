@@ -10,17 +10,16 @@ Any other filter needs the events themselves. They are looked at from the newest
 what was not looked at is said.
 """
 
-import heapq
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sandbox.description import MessageQuery
-from sandbox.message_survey import Volume, dense, width_for
+from sandbox.message_survey import BUCKETS, Volume, dense, width_for
 from sandbox.storage.database import Reader
 from sandbox.storage.message_conditions import Matching, joined
-from sandbox.storage.messages import Places, places_of, total_events
+from sandbox.storage.message_counts import FAR, count, new_stamps, volume_of
+from sandbox.storage.messages import Places, places_of, total_events, written_since
 from sandbox.storage.schema import OFFSET_BITS
 
 BATCHES_MAX = 10_000
@@ -28,8 +27,6 @@ EVENTS_MAX = 10_000
 PROBES = 600
 PROBES_LEAST = 20
 """So many places at least are looked at in one log, however many partitions there are."""
-CHUNK_EVENTS = 1_000
-FAR = 1 << 62
 
 Place = tuple[int, int, int]
 """Id of a partition's row, log start offset, end."""
@@ -45,13 +42,67 @@ def volume(reader: Reader, query: MessageQuery, budget_ms: int) -> Volume:
         BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
     """
     started = time.perf_counter()
-    places = places_of(reader, query)
-    plain = MessageQuery(query.topic, partitions=query.partitions, since_ms=query.since_ms, until_ms=query.until_ms)
-    same = replace(query, order=plain.order, cursor=None, limit=plain.limit, budget_ms=plain.budget_ms)
-    if query.order != "offset":
-        same = replace(same, from_offset=None)
-    found = _by_batches(reader, query, places) if same == plain else _by_events(reader, same, places, budget_ms)
+    asked = counted_query(query)
+    if looks_at_events(asked):
+        return volume_of(reader, count(reader, asked, budget_ms), started)
+    found = count_batches(reader, asked).volume
     return replace(found, elapsed_ms=(time.perf_counter() - started) * 1000)
+
+
+def counted_query(query: MessageQuery) -> MessageQuery:
+    """A query without what does not matter for how many events it finds."""
+    plain = MessageQuery(query.topic)
+    same = replace(query, order=plain.order, cursor=None, limit=plain.limit, budget_ms=plain.budget_ms)
+    return same if query.order == "offset" else replace(same, from_offset=None)
+
+
+def looks_at_events(query: MessageQuery) -> bool:
+    """True where batches do not tell which events are found."""
+    plain = MessageQuery(query.topic, partitions=query.partitions, since_ms=query.since_ms, until_ms=query.until_ms)
+    return query != plain
+
+
+@dataclass(frozen=True, slots=True)
+class Batched:
+    """What batches tell, and the partitions as they were then."""
+
+    volume: Volume
+    places: Places
+
+
+def count_batches(reader: Reader, query: MessageQuery) -> Batched:
+    """How events lie in time, by their batches; the query asks for partitions and times alone."""
+    places = places_of(reader, query)
+    return Batched(_by_batches(reader, query, places), places)
+
+
+def batches_on(reader: Reader, query: MessageQuery, before: Batched) -> Batched | None:
+    """What `count_batches` would tell, from what it told before; None where it must look itself.
+
+    Args:
+        query: of partitions alone.
+        before: of the same query and the same content of the file, which compaction has not changed.
+    """
+    places = places_of(reader, query)
+    written, old = written_since(before.places, places), before.volume
+    if written is None:
+        return None
+    stamps = new_stamps(reader, Matching(reader, query), places, written)
+    counts = Counter(stamp // old.width_ms for stamp in stamps if stamp >= 0)
+    counts.update({bucket.from_ms // old.width_ms: bucket.events for bucket in old.buckets})
+    if len(old.buckets) < 2 or max(counts) - min(counts) > BUCKETS:
+        return None
+    untimed = old.untimed + sum(stamp < 0 for stamp in stamps)
+    total = old.total + len(stamps)
+    found = replace(
+        old,
+        buckets=dense(counts, old.width_ms),
+        matched=old.matched + len(stamps),
+        untimed=untimed,
+        looked_at=total,
+        total=total,
+    )
+    return Batched(found, places)
 
 
 def _by_batches(reader: Reader, query: MessageQuery, places: Places) -> Volume:
@@ -221,53 +272,3 @@ def _scale(counts: Counter[int], events: int) -> int:
         number, most = counts.most_common(1)[0]
         counts[number] = max(0, most + events - sum(counts.values()))
     return sum(counts.values())
-
-
-# Events one by one
-
-
-def _by_events(reader: Reader, query: MessageQuery, places: Places, budget_ms: int) -> Volume:
-    deadline = time.perf_counter() + budget_ms / 1000
-    matching = Matching(reader, query)
-    stamps: list[int] = []
-    complete = True
-    for at, first, last in _newest_first(reader, query, places):
-        if time.perf_counter() > deadline:
-            complete = False
-            break
-        stamps += [timestamp for _, timestamp in matching.places(at, first, last)]
-    timed = [timestamp for timestamp in stamps if timestamp >= 0]
-    width_ms = width_for(max(timed) - min(timed)) if timed else 1
-    counts = Counter(timestamp // width_ms for timestamp in timed)
-    total = total_events(reader, places)
-    looked_at = total if complete else min(total, matching.scanned)
-    untimed = len(stamps) - len(timed)
-    return Volume(dense(counts, width_ms), width_ms, len(stamps), untimed, looked_at, total, complete, True, False, 0.0)
-
-
-def _newest_first(reader: Reader, query: MessageQuery, places: Places) -> Iterator[tuple[int, int, int]]:
-    """Ranges of offsets (id of the partition's row, first, last), the newest batches of all partitions first."""
-    since = query.since_ms if query.since_ms is not None else -FAR
-    until = query.until_ms if query.until_ms is not None else FAR
-
-    def of(at: int, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-        start = max(start, query.from_offset or 0)
-        pending: list[tuple[int, int]] = []
-        events = 0
-        edge = 0
-        for base, last, edge in reader.rows(
-            "SELECT base_offset, last_offset, max_timestamp FROM batches WHERE partition_id = ? AND max_timestamp >= ? "
-            "AND min_timestamp < ? AND last_offset >= ? AND base_offset < ? AND NOT EXISTS (SELECT 1 "
-            "FROM log_transactions x WHERE x.partition_id = batches.partition_id "
-            "AND x.last_offset = batches.last_offset) ORDER BY max_timestamp DESC",
-            (at, since, until, start, end),
-        ):
-            pending.append((max(base, start), min(last, end - 1)))
-            events += last - base + 1
-            if events >= CHUNK_EVENTS:
-                yield from ((-edge, at, first, final) for first, final in joined(pending))
-                pending, events = [], 0
-        yield from ((-edge, at, first, final) for first, final in joined(pending))
-
-    for _, at, first, last in heapq.merge(*(of(*place) for place in places.values())):
-        yield at, first, last

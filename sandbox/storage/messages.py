@@ -9,6 +9,9 @@ of a page by (timestamp, partition, offset), so a page stays where it is while p
 
 Only places are sorted: (timestamp, partition, offset). The keys, values and headers of the events on the page are read
 at the end, so large values cost no more than they must.
+
+A search that already looked at some events, and comes upon few, asks the key index (key_index.py) where a key may lie.
+What a search has found can be gone on from (`go_on`): a page that is open looks at new events alone.
 """
 
 import heapq
@@ -20,6 +23,7 @@ from sandbox.description import MessagePage, MessageQuery
 from sandbox.errors import BrokerError
 from sandbox.storage.compaction import compacted_events
 from sandbox.storage.database import Reader
+from sandbox.storage.key_index import SEGMENT_EVENTS, KeyIndex, Ranges
 from sandbox.storage.log import offset_for_time
 from sandbox.storage.log_transactions import count_markers, markers
 from sandbox.storage.message_conditions import Matching, joined
@@ -32,6 +36,10 @@ __all__ = ["MessageSearch", "offsets_for_time", "places_of", "read_event", "tota
 CHUNK_BATCHES = 128
 CHUNK_EVENTS = 500
 """How many batches, or events, are read from a partition at once, at most: the first time it is an eighth of that."""
+FIRST_LOOK_EVENTS = 60_000
+"""So many events are looked at before the key index is made for a log: a frequent key is found without it."""
+NEW_EVENTS_MAX = 20_000
+"""With more new events than this in one partition, a search begins anew."""
 ORDERS = ("newest", "oldest", "offset")
 
 Key = tuple[int, int, int]
@@ -82,29 +90,49 @@ class _Cursor:
         return cls(direction == "before", (timestamp, partition, offset))
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search came upon, before the events themselves are read.
+
+    Attributes:
+        keys: places in the order of the search, one more than a page has at most.
+        stopped: the place up to which all was looked at when time was up, None where it was not.
+        scanned: how many offsets were looked at.
+        places: the partitions as they were then.
+    """
+
+    keys: tuple[Key, ...]
+    stopped: Key | None
+    scanned: int
+    places: Places
+
+
 class MessageSearch:
     """One search.
 
     Args:
         reader: one read transaction, from which the whole page comes.
         query: what to look for.
+        keys: what is known of keys; None reads them anew.
 
     Raises:
         BrokerError: UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST.
     """
 
-    def __init__(self, reader: Reader, query: MessageQuery) -> None:
+    def __init__(self, reader: Reader, query: MessageQuery, keys: KeyIndex | None = None) -> None:
         if query.order not in ORDERS:
             raise BrokerError("INVALID_REQUEST", f"order is one of {', '.join(ORDERS)}, not {query.order!r}.")
         if not 1 <= query.limit <= 1000:
             raise BrokerError("INVALID_REQUEST", "limit is from 1 to 1,000 events.")
         self.reader = reader
         self.query = query
+        self.keys = keys
         self.places = places_of(reader, query)
         self.cursor = _Cursor.parse(query.cursor) if query.cursor else None
-        self.deadline = time.perf_counter() + query.budget_ms / 1000
-        self.last_key: Key | None = None
+        self.started = time.perf_counter()
+        self.deadline = self.started + query.budget_ms / 1000
         self.matching = Matching(reader, query)
+        self._ranges: Ranges | None = None
 
     @property
     def descending(self) -> bool:
@@ -114,42 +142,96 @@ class MessageSearch:
 
     def page(self, now_ms: int) -> MessagePage:
         """The page."""
-        started = time.perf_counter()
+        return self.page_of(self.find(), now_ms)
+
+    def find(self) -> Found:
+        """Look for the events of the page."""
+        if self.keys is None or self.query.key is None or not self.query.key_exact or self.query.order == "offset":
+            return self._look() or self._found([], None)
+        places = self.places.values()
+        self._ranges = self.keys.ranges(self.reader, self.query.key, places, 0)
+        if self._ranges is None:
+            if first := self._look(FIRST_LOOK_EVENTS):
+                return first
+            half_way = self.started + self.query.budget_ms / 2000
+            self._ranges = self.keys.ranges(self.reader, self.query.key, places, half_way)
+        if self._ranges is not None and is_spread(self._ranges, self.places):
+            self._ranges = None
+        self.matching.scanned = 0
+        return self._look() or self._found([], None)
+
+    def go_on(self, before: Found) -> Found | None:
+        """What `find` would find, from what it found before; None where it must look itself.
+
+        Args:
+            before: of the same query and the same content of the file, which compaction has not changed.
+        """
+        new: list[Key] = []
+        written = written_since(before.places, self.places)
+        if written is None:
+            return None
+        for partition, (at, _, end) in self.places.items():
+            known = written[partition]
+            if self.query.order == "offset":
+                known = max(known, self.query.from_offset or 0)
+            if known < end:
+                hidden = markers(self.reader, at, known, end - 1)
+                for offset, timestamp in self.matching.places(at, known, end - 1):
+                    key = (0 if self.query.order == "offset" else timestamp, partition, offset)
+                    if offset not in hidden and self._beyond_cursor(key) and not self._follows(key, before.stopped):
+                        new.append(key)
+        keys = sorted({*before.keys, *new}, reverse=self.descending)
+        full = len(keys) > self.query.limit
+        self.matching.scanned += before.scanned
+        return self._found(keys[: self.query.limit + 1], None if full else before.stopped)
+
+    def _follows(self, key: Key, stopped: Key | None) -> bool:
+        """True where a place comes after the one where a search stopped: it will be found when that goes on."""
+        return stopped is not None and (key < stopped if self.descending else key > stopped)
+
+    def page_of(self, found: Found, now_ms: int) -> MessagePage:
+        """The page that has what was found."""
         back = self.cursor is not None and self.cursor.back
+        keys = list(found.keys[: self.query.limit])
+        more = len(found.keys) > self.query.limit or found.stopped is not None
+        if back:
+            keys.reverse()
+        following = _cursor("after", keys[-1]) if keys and (more or back) else None
+        previous = _cursor("before", keys[0]) if keys and (more if back else self.cursor is not None) else None
+        if found.stopped is not None:
+            if back:
+                previous = _cursor("before", found.stopped)
+            else:
+                following = _cursor("after", found.stopped)
+        places = [(partition, self.places[partition][0], offset) for _, partition, offset in keys]
+        return MessagePage(
+            events=read_events(self.reader, self.query.topic, places),
+            next=following,
+            previous=previous,
+            scanned=found.scanned,
+            total=total_events(self.reader, self.places),
+            complete=found.stopped is None,
+            elapsed_ms=(time.perf_counter() - self.started) * 1000,
+            as_of_ms=now_ms,
+            as_of={partition: end for partition, (_, _, end) in self.places.items()},
+        )
+
+    def _look(self, scanned_max: int | None = None) -> Found | None:
+        """Look until the page is full or time is up; None where `scanned_max` offsets were looked at before that."""
         found: list[Key] = []
-        complete = True
         for key, matched in self._merged():
             if matched:
                 found.append(key)
                 if len(found) > self.query.limit:
                     break
+            elif scanned_max is not None and self.matching.scanned > scanned_max:
+                return None
             elif time.perf_counter() > self.deadline and self._beyond_cursor(key):
-                complete = False
-                self.last_key = key
-                break
-        more = len(found) > self.query.limit or not complete
-        del found[self.query.limit :]
-        if back:
-            found.reverse()
-        following = _cursor("after", found[-1]) if found and (more or back) else None
-        previous = _cursor("before", found[0]) if found and (more if back else self.cursor is not None) else None
-        if self.last_key is not None:
-            if back:
-                previous = _cursor("before", self.last_key)
-            else:
-                following = _cursor("after", self.last_key)
-        places = [(partition, self.places[partition][0], offset) for _, partition, offset in found]
-        return MessagePage(
-            events=read_events(self.reader, self.query.topic, places),
-            next=following,
-            previous=previous,
-            scanned=self.matching.scanned,
-            total=total_events(self.reader, self.places),
-            complete=complete,
-            elapsed_ms=(time.perf_counter() - started) * 1000,
-            as_of_ms=now_ms,
-            as_of={partition: end for partition, (_, _, end) in self.places.items()},
-        )
+                return self._found(found, key)
+        return self._found(found, None)
+
+    def _found(self, keys: list[Key], stopped: Key | None) -> Found:
+        return Found(tuple(keys), stopped, self.matching.scanned, self.places)
 
     def _merged(self) -> Iterator[tuple[Key, bool]]:
         """Every partition's events in the order of the page; False marks a place where time may be looked at."""
@@ -157,8 +239,9 @@ class MessageSearch:
             for partition in sorted(self.places, reverse=self.descending):
                 yield from self._by_offset(partition)
             return
+        one_log = self._by_time if self._ranges is None else self._by_key
         yield from heapq.merge(
-            *(self._by_time(partition) for partition in self.places),
+            *(one_log(partition) for partition in self.places),
             key=lambda found: found[0],
             reverse=self.descending,
         )
@@ -206,6 +289,22 @@ class MessageSearch:
             if bound is not None:
                 # Just before the first event that a later chunk can hold: a search goes on after this place.
                 yield (bound[0], partition, bound[1] - sign), False
+
+    def _by_key(self, partition: int) -> Iterator[tuple[Key, bool]]:
+        """The events of a key, from the parts of a log that may have it: few, and so not in turns."""
+        partition_id, start, end = self.places[partition]
+        found: list[Key] = []
+        for first, last in joined((self._ranges or {})[partition_id]):
+            hidden = markers(self.reader, partition_id, first, last)
+            found += [
+                (timestamp, partition, offset)
+                for offset, timestamp in self.matching.places(partition_id, max(first, start), last)
+                if offset not in hidden
+            ]
+            self.matching.scanned -= last - max(first, start) + 1
+        # The other parts were looked at too: not one of their keys is this one.
+        self.matching.scanned += end - start
+        yield from ((key, True) for key in sorted(found, reverse=self.descending) if self._beyond_cursor(key))
 
     def _beyond_cursor(self, key: Key) -> bool:
         if self.cursor is None:
@@ -258,6 +357,23 @@ class MessageSearch:
         if self.descending:
             return "AND (min_timestamp < ? OR (min_timestamp = ? AND base_offset < ?))", (timestamp, timestamp, offset)
         return "AND (max_timestamp > ? OR (max_timestamp = ? AND last_offset > ?))", (timestamp, timestamp, offset)
+
+
+def written_since(before: Places, now: Places) -> dict[int, int] | None:
+    """Partition to the end that it had; None where more than new events tells the partitions from what they were."""
+    if before.keys() != now.keys():
+        return None
+    for partition, (at, start, end) in now.items():
+        if before[partition][:2] != (at, start) or not 0 <= end - before[partition][2] <= NEW_EVENTS_MAX:
+            return None
+    return {partition: place[2] for partition, place in before.items()}
+
+
+def is_spread(ranges: Ranges, places: Places) -> bool:
+    """True where a key lies in so many parts of the logs that a page is full sooner by looking from its edge on."""
+    parts = sum(map(len, ranges.values()))
+    of = sum((end - start) // SEGMENT_EVENTS + 1 for _, start, end in places.values())
+    return parts * parts > 64 * of
 
 
 def offsets_for_time(reader: Reader, topic: str, timestamp_ms: int) -> dict[int, int | None]:

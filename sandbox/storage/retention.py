@@ -1,5 +1,7 @@
 """What leaves a log at its start, and the size of what is left."""
 
+from sandbox.errors import EventsDamaged
+from sandbox.storage import log
 from sandbox.storage.database import Database, Reader
 from sandbox.storage.schema import OFFSET_BITS
 
@@ -127,6 +129,22 @@ def set_log_start(database: Database, partition_id: int, offset: int) -> None:
         "WHERE id = ?",
         (offset, until_bytes, max(0, events), max(0, size_bytes), partition_id),
     )
+    _seal_cut(database, partition_id, start, offset)
+
+
+def _seal_cut(database: Database, partition_id: int, start: int, offset: int) -> None:
+    """Where the log start offset comes to lie within a batch, its checksum is that of what is left.
+
+    That of a batch which is damaged stays as it is, and goes on telling so.
+    """
+    batch = log.batch_at(database, partition_id, offset)
+    if batch is None or batch.base_offset >= offset:
+        return
+    try:
+        log.read_whole(database, batch, start)
+    except EventsDamaged:
+        return
+    log.seal(database, partition_id, batch.base_offset, offset)
 
 
 def _missing_events(reader: Reader, partition_id: int, first: int, below: int) -> int:

@@ -34,12 +34,15 @@ One database in WAL mode. Every event is one row of `events`, written once:
   snapshot. What has rows of its own (batches, commits, rebalances) is not told twice. Its oldest rows leave it.
 * `event_templates` are the templates of the page's generator that somebody saved under a name.
 
+* `batches.checksum` is over a batch and its events, `checksum` of every other table over its row: `checksums` and
+  `row_checksums` say how. NULL is that of a row that was written before version 3.
+
 `PRAGMA application_id` tells a sandbox from other programs' databases, `PRAGMA user_version` its version: 2 came with
-`activity` and `event_templates`.
+`activity` and `event_templates`, 3 with the checksums.
 """
 
 APPLICATION_ID = 0x4B534258
-VERSION = 2
+VERSION = 3
 OFFSET_BITS = 40
 OFFSET_LIMIT = 1 << OFFSET_BITS
 
@@ -358,4 +361,34 @@ CREATE TABLE event_templates(
   template TEXT NOT NULL,
   updated_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
+"""
+
+CHECKSUM_GUARDS = """
+DROP TRIGGER batches_are_immutable;
+CREATE TRIGGER batches_are_immutable BEFORE UPDATE OF partition_id, base_offset, last_offset, min_timestamp,
+  max_timestamp, timestamp_type, appended_ms, producer_id, producer_epoch, base_sequence, transactional, control,
+  compression, leader_epoch, size_bytes, bytes_before, removed_events, delete_horizon_ms ON batches
+WHEN OLD.last_offset >= (SELECT cleaner_offset FROM partitions WHERE id = OLD.partition_id) BEGIN
+  SELECT RAISE(ABORT, 'record batches are immutable');
+END;
+DROP TRIGGER ended_transactions_are_immutable;
+CREATE TRIGGER ended_transactions_are_immutable BEFORE UPDATE OF partition_id, producer_id, first_offset, last_offset,
+  aborted ON log_transactions WHEN OLD.last_offset IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'a transaction that was committed or aborted stays so');
+END;
+DROP TRIGGER commits_are_immutable;
+CREATE TRIGGER commits_are_immutable BEFORE UPDATE OF id, group_id, topic, partition, offset, metadata, committed_ms,
+  generation, member_id ON commits BEGIN
+  SELECT RAISE(ABORT, 'the history of commits is immutable: commit again instead');
+END;
+DROP TRIGGER rebalances_are_immutable;
+CREATE TRIGGER rebalances_are_immutable BEFORE UPDATE OF id, group_id, generation, started_ms, ended_ms, reason,
+  members, assignment ON rebalances BEGIN
+  SELECT RAISE(ABORT, 'the history of rebalances is immutable');
+END;
+DROP TRIGGER activity_is_immutable;
+CREATE TRIGGER activity_is_immutable BEFORE UPDATE OF id, at_ms, kind, topic, partition, group_id, detail ON activity
+BEGIN
+  SELECT RAISE(ABORT, 'what happened is immutable');
+END;
 """

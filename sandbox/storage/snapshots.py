@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sandbox.errors import FileRefused
+from sandbox.storage import row_checksums
 from sandbox.storage.database import Reader, StorageFailed, check_file
 from sandbox.storage.migrations import migrate
 from sandbox.storage.schema import VERSION
@@ -42,7 +43,8 @@ class Identity:
     last_producer_id: int
 
 
-def _address(path: Path, in_use: bool = False) -> str:
+def address(path: Path, in_use: bool = False) -> str:
+    """The URI by which a file is read, and nothing is made beside it where nobody has it open."""
     quiet = not in_use and not _log_bytes(path)
     return f"file:{quote(str(path))}?mode=ro{'&immutable=1' if quiet else ''}"
 
@@ -56,7 +58,7 @@ def _log_bytes(path: Path) -> int:
 def opened(path: Path, *, in_use: bool = False) -> Iterator[Reader]:
     """Read a copy, or a file that somebody may be writing, in one read transaction; FileRefused where that fails."""
     try:
-        with closing(sqlite3.connect(_address(path, in_use), uri=True, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(address(path, in_use), uri=True, isolation_level=None)) as connection:
             connection.execute("PRAGMA query_only = ON")
             connection.execute("BEGIN")
             yield Reader(connection)
@@ -76,7 +78,7 @@ def copy_file(source: Path, target: Path, *, in_use: bool) -> None:
         FileRefused: it cannot be read, or the copy cannot be written; a part of it may be left.
     """
     try:
-        with closing(sqlite3.connect(_address(source, in_use), uri=True, isolation_level=None)) as reading:
+        with closing(sqlite3.connect(address(source, in_use), uri=True, isolation_level=None)) as reading:
             reading.execute("BEGIN")
             # The read transaction begins with the first look. Held, it keeps the backup from beginning anew
             # whenever somebody writes.
@@ -131,25 +133,30 @@ def check_copy(path: Path, *, foreign: bool) -> None:
             raise FileRefused(f"The file is damaged: {error}.") from error
         if found != ("ok",):
             raise FileRefused(f"The file is damaged: {found[0] if found else 'it cannot be checked'}.")
-        if not _schema(connection):
+        if not schema_of(connection):
             raise FileRefused("The file is empty: it holds no sandbox.")
         if not current:
             migrate(connection)
-        _check_schema(_schema(connection), foreign)
+        check_schema(schema_of(connection), foreign)
         if connection.execute("PRAGMA user_version").fetchone() != (VERSION,):
             raise FileRefused(f"The file is not of version {VERSION}.")
 
 
-def _schema(connection: sqlite3.Connection) -> Schema:
+def schema_of(connection: sqlite3.Connection) -> Schema:
+    """The statements that make what a file has."""
     rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL")
     return {(kind, name): " ".join(sql.split()) for kind, name, sql in rows}
 
 
-def _check_schema(found: Schema, foreign: bool) -> None:
-    """Refuse what differs from a new file of ours, but for tables, indexes and views that somebody added."""
+def check_schema(found: Schema, foreign: bool) -> None:
+    """Refuse what differs from a new file of ours, but for tables, indexes and views that somebody added.
+
+    Raises:
+        FileRefused: with the first difference.
+    """
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         migrate(connection)
-        ours = _schema(connection)
+        ours = schema_of(connection)
     for (kind, name), sql in ours.items():
         if found.get((kind, name)) != sql:
             raise FileRefused(f"The file's {kind} {name} is not that of a sandbox.")
@@ -184,6 +191,7 @@ def make_ready(path: Path, identity: Identity | None) -> None:
         identity: of the sandbox that it goes into; None for a fork, which is somebody of its own.
     """
     with _altered(path) as connection:
+        row_checksums.keep(connection)
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("DELETE FROM group_members")
         connection.execute(
@@ -212,7 +220,7 @@ def _raise_producer_ids(connection: sqlite3.Connection, last: int) -> None:
 
 def fit_pages(path: Path, size_bytes: int) -> None:
     """Give a copy the page size of the file that it is to replace the content of, where it has another one."""
-    with closing(sqlite3.connect(_address(path), uri=True, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(address(path), uri=True, isolation_level=None)) as connection:
         if connection.execute("PRAGMA page_size").fetchone() == (size_bytes,):
             return
     with _altered(path) as connection:

@@ -27,7 +27,7 @@ from sandbox.sql_result import (
     SqlTable,
 )
 from sandbox.sql_text import has_questions, ordered_limit, parameters, tokens
-from sandbox.storage import sql_views
+from sandbox.storage import sql_functions, sql_views
 from sandbox.storage.database import Reader, StorageFailed
 
 RESULT_MAX_BYTES = 32 * 1024 * 1024
@@ -36,7 +36,7 @@ RUNNING_MAX = 4
 STEPS = 5_000
 """Steps of SQLite's machine between two looks at the clock."""
 LIMITS = {
-    sqlite3.SQLITE_LIMIT_LENGTH: 64 * 1024 * 1024,
+    sqlite3.SQLITE_LIMIT_LENGTH: sql_functions.VALUE_MAX_BYTES,
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 1024 * 1024,
     sqlite3.SQLITE_LIMIT_COLUMN: 500,
     sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 200,
@@ -44,15 +44,11 @@ LIMITS = {
     sqlite3.SQLITE_LIMIT_VDBE_OP: 250_000,
     sqlite3.SQLITE_LIMIT_FUNCTION_ARG: 100,
     sqlite3.SQLITE_LIMIT_ATTACHED: 0,
-    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 200,
+    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: sql_functions.PATTERN_MAX,
     sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER: 500,
     sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
 QUERY_MAX_CHARACTERS = 100_000
-FUNCTIONS_REFUSED = frozenset(
-    ("load_extension", "fts3_tokenizer", "sqlite_compileoption_get", "sqlite_log", "printf", "format")
-)
-"""With a width of 1,000,000,000, the last two work for 20 s in one step, in which nothing can stop them."""
 TABLES_OF_SQLITE = frozenset(
     ("json_each", "json_tree", "sqlite_master", "sqlite_schema", "sqlite_temp_master", "sqlite_temp_schema")
 )
@@ -78,6 +74,7 @@ class _Guard:
         self._tables = frozenset(tables) | TABLES_OF_SQLITE
         self._command = "What this does beside reading" if command in QUESTIONS else command.upper()
         self.refused: str | None = None
+        self._patterns = 0
 
     def __call__(self, action: int, first: str | None, second: str | None, *where: str | None) -> int:
         if action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE):
@@ -89,7 +86,11 @@ class _Guard:
                 return sqlite3.SQLITE_OK
             self.refused = self.refused or f"The table {first} cannot be read here."
         elif action == sqlite3.SQLITE_FUNCTION:
-            if (second or "").lower() not in FUNCTIONS_REFUSED:
+            name = (second or "").lower()
+            self._patterns += name in sql_functions.PATTERNS
+            if self._patterns > sql_functions.PATTERNS_MAX:
+                self.refused = self.refused or f"More than {sql_functions.PATTERNS_MAX} LIKE and GLOB are refused."
+            elif name not in sql_functions.REFUSED:
                 return sqlite3.SQLITE_OK
             self.refused = self.refused or f"The function {second} cannot be used here."
         else:
@@ -98,7 +99,10 @@ class _Guard:
 
 
 class _Clock:
-    """Ends a query when its time is over (SQLite's progress handler)."""
+    """Ends a query when its time is over: SQLite's progress handler, and an interrupt from another thread.
+
+    The handler is called after so many steps, which may take long each; the interrupt is seen before the next row.
+    """
 
     def __init__(self, limit_s: float) -> None:
         self._end_s = time.monotonic() + limit_s
@@ -107,6 +111,24 @@ class _Clock:
     def __call__(self) -> int:
         self.over = self.over or time.monotonic() > self._end_s
         return int(self.over)
+
+    def look(self) -> None:
+        """Raise where the time is over."""
+        if self():
+            raise TimeoutError
+
+    @contextmanager
+    def interrupting(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """Interrupt the connection when the time is over, until the block ends."""
+        alarm = threading.Timer(max(0.0, self._end_s - time.monotonic()) + 0.01, connection.interrupt)
+        alarm.daemon = True
+        alarm.start()
+        try:
+            yield
+        finally:
+            alarm.cancel()
+            alarm.join()
+            self()
 
 
 def run_query(path: Path, sql: str, values: Parameters = (), bounds: Bounds | None = None) -> SqlResult:
@@ -205,13 +227,15 @@ def _run(connection: sqlite3.Connection, sql: str, values: Parameters, bounds: B
     clock = _Clock(min(bounds.limit_s, TIME_LIMIT_MAX_S))
     connection.set_authorizer(guard)
     connection.set_progress_handler(clock, STEPS)
+    sql_functions.put_in_place(connection, clock.look)
     started_s = time.monotonic()
     try:
-        cursor = connection.execute(sql, dict(values) if isinstance(values, Mapping) else values)
-        if cursor.description is None:
-            raise SqlRefused("That gives no rows.", ONLY_READS)
-        columns = tuple(column[0] for column in cursor.description)
-        rows, more = _fetch(cursor, bounds, clock)
+        with clock.interrupting(connection):
+            cursor = connection.execute(sql, dict(values) if isinstance(values, Mapping) else values)
+            if cursor.description is None:
+                raise SqlRefused("That gives no rows.", ONLY_READS)
+            columns = tuple(column[0] for column in cursor.description)
+            rows, more = _fetch(cursor, bounds, clock)
     except sqlite3.Error as error:
         connection.set_progress_handler(None, 0)
         raise _explain(connection, sql, error, guard, clock, named, bounds.limit_s) from error
@@ -278,7 +302,7 @@ def _explain(
     if "one statement at a time" in text:
         return SqlRefused("There is more than one statement.", "Run one at a time.", _second(sql))
     if isinstance(error, sqlite3.DataError) or "too big" in text:
-        return SqlRefused("A value became too large (64 MB are the most).", "Take less of it, with substr().")
+        return SqlRefused("A value became too large (10 MB are the most).", "Take less of it, with substr().")
     if found := re.match(r'near "(.*)": syntax error', text, re.DOTALL):
         hint = "Look at the word before it, too."
         return SqlRefused(f"There is a mistake at “{found[1]}”.", hint, _mistake(connection, sql, found[1], text))

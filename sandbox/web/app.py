@@ -119,7 +119,16 @@ def _words(app: Flask) -> None:
         digest = hashlib.sha256((static / name).read_bytes()).hexdigest()[:12]
         return f"/static/{name}?v={digest}"
 
-    for function in (words.number, words.size, words.at, words.clock, words.ago, words.duration, words.plural):
+    for function in (
+        words.number,
+        words.size,
+        words.at,
+        words.clock,
+        words.ago,
+        words.duration,
+        words.plural,
+        words.percent,
+    ):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.filters["payload"] = describe
     app.jinja_env.filters["header_name"] = lambda name: describe(header_name(name))

@@ -26,6 +26,16 @@ PAGES = {
     "Activity": "/activity",
     "Help": "/help",
 }
+SUBJECTS = {
+    "How a key picks its partition: partitioner, murmur2, CRC-32": "/produce",
+    "Dead letters: let a consumer refuse poison events, retry them, set them aside": "/playground",
+    "Replay and redrive: open an event of a dead-letter topic, then “Edit and send”": "/",
+    "Generator: events from templates, at a rate": "/produce",
+    "Reset the offsets of a group, with a preview": "/groups",
+    "Faults: make requests fail or wait": "/cluster",
+    "Undo: the snapshots that are taken before what destroys": "/snapshots",
+}
+"""What people look for by other words than the names of pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +91,9 @@ def _all(wanted: str, low: str) -> Iterator[Found]:
         if low in name.lower() and address.strip("/") not in backend().lacks:
             yield Found("page", name, address)
     if len(low) >= LEAST_FOR_HELP:
+        for name, address in SUBJECTS.items():
+            if low in name.lower() and address.strip("/") not in backend().lacks:
+                yield Found("page", name, address)
         yield from _help(low)
 
 

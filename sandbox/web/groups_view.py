@@ -27,6 +27,7 @@ from sandbox.web.page import Interest, backend, demo, is_live, overview, page
 
 REBALANCES_SHOWN = 10
 PARTITIONS_SHOWN = 500
+UNREAD_MAX = 500
 TOPICS_LOOKED_AT = 50
 RESETS = (
     ("earliest", "the earliest event", ""),
@@ -124,8 +125,14 @@ def show(group: GroupDescription, form: MultiDict[str, str], error: str | None =
         done=form.get("done", type=int),
         last_reset=_last_reset(group),
         resets=[one for one in RESETS if one[0] != "back" or "groups.undo" not in backend().lacks],
-        **({} if is_live() else _chart_context(group)),
+        **({} if is_live() else {"unread": _unread(group), **_chart_context(group)}),
     )
+
+
+def _unread(group: GroupDescription) -> list[str]:
+    """The first topics, by name, that a group neither reads nor has committed in: it can be put there too."""
+    known = {*group.topics, *(lag.topic for lag in group.partitions)}
+    return [topic.topic for topic in backend().topics() if topic.topic not in known][:UNREAD_MAX]
 
 
 def _demo_members(group: GroupDescription) -> bool:

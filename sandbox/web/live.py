@@ -198,7 +198,11 @@ class Hub:
                 tab.interest = rendered.interest
                 if rendered.html and rendered.print != tab.last:
                     tab.answered.clear()
-                    await tab.send({"type": "websocket.send", "text": rendered.html})
+                    try:
+                        await tab.send({"type": "websocket.send", "text": rendered.html})
+                    except OSError:
+                        # The tab went away while its view was drawn; `_listen` hears of that too.
+                        return
                     tab.last = rendered.print
                     await tab.answered.wait()
                 rest_s = max(SPACING_S, took_s * SHARE) - (self._loop.time() - started_s)

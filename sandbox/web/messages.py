@@ -10,11 +10,12 @@ from sandbox.description import MessagePage, MessageQuery, TopicDescription
 from sandbox.errors import BrokerError
 from sandbox.event import TIMESTAMP_TYPES, Event
 from sandbox.event_lines import to_line
-from sandbox.message_filter import OPERATORS, JsonPath
+from sandbox.message_filter import OPERATORS
 from sandbox.message_survey import Volume
 from sandbox.web.messages_query import (
     CONDITION_FIELDS,
     LIMITS,
+    Field,
     and_also,
     is_filtered,
     link,
@@ -48,9 +49,9 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A JSON field shown as a column, and the addresses that move it or take it out."""
+    """A JSON field or a header shown as a column, and the addresses that move it or take it out."""
 
-    path: JsonPath
+    path: Field
     remove: str
     left: str | None
     right: str | None
@@ -64,7 +65,7 @@ def _chips(path: str) -> list[Chip]:
     ]
 
 
-def _columns(path: str, shown: tuple[JsonPath, ...]) -> list[Column]:
+def _columns(path: str, shown: tuple[Field, ...]) -> list[Column]:
     names = [str(column) for column in shown]
 
     def moved(at: int, to: int) -> str | None:
@@ -105,7 +106,7 @@ def index(topic: str) -> AnyResponse:
     error: str | None = None
     query = MessageQuery(topic)
     result: MessagePage | None = None
-    columns: tuple[JsonPath, ...] = ()
+    columns: tuple[Field, ...] = ()
     try:
         query, columns = read_query(topic), read_columns()
         result = backend().messages(query)
@@ -140,7 +141,7 @@ def index(topic: str) -> AnyResponse:
 
 
 def _shown(
-    path: str, topic: TopicDescription, query: MessageQuery, columns: tuple[JsonPath, ...], result: MessagePage
+    path: str, topic: TopicDescription, query: MessageQuery, columns: tuple[Field, ...], result: MessagePage
 ) -> dict[str, Any]:
     """What the page shows of a result."""
     counted_on = request.args.get("count") == "1"

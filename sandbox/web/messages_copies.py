@@ -1,11 +1,12 @@
 """Events that were picked: exported as lines, or sent once more, to their own topic or to another.
 
 A selection is written as text, so that it is part of an address: `0:41-52,55 1:7` are offsets 41 to 52 and 55 of
-partition 0 and offset 7 of partition 1. A copy has the same bytes for key, value and headers; its key chooses its
-partition anew.
+partition 0 and offset 7 of partition 1. A copy has the same bytes for key, value and headers; unless told
+otherwise, its key chooses its partition anew.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
@@ -14,6 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from sandbox.errors import BrokerError
 from sandbox.event import Event
 from sandbox.event_lines import to_line
+from sandbox.web.dead_letters import one_origin
 from sandbox.web.page import Interest, attachment, backend, by_htmx, fragment, page, see
 from sandbox.web.seam import changes_nothing
 from sandbox.web.words import plural
@@ -22,7 +24,13 @@ blueprint = Blueprint("copies", __name__)
 
 SELECTED_MAX = 500
 SHOWN_MAX = 20
-ORIGIN_HEADER = "dlq.topic"
+HOW = (
+    ("murmur2", "by key: murmur2, as the Java clients do"),
+    ("consistent_random", "by key: consistent_random, librdkafka's default"),
+    ("kept", "the number it has now"),
+    ("round", "round robin, whatever the key"),
+)
+"""How copies get their partition."""
 PLACE = re.compile(r"(\d{1,9})/(\d{1,18})")
 RANGE = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?")
 
@@ -126,7 +134,7 @@ def selected(topic: str) -> AnyResponse:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One event, and the partition of the target that its key chooses; None where that is only known afterwards."""
+    """One event, and the partition of the target that it goes to; None where that is only known afterwards."""
 
     event: Event
     partition: int | None
@@ -140,14 +148,19 @@ def preview(topic: str) -> Response:
     events, gone = _events(topic, selection)
     names = [one.topic for one in backend().topics()]
     to = request.args.get("to") or None
-    if "to" not in request.args:
-        to = _came_from(events, names)
+    origin = one_origin(events)
+    if "to" not in request.args and origin in names:
+        to = origin
+    how = _how(request.args)
     error = None
+    planned = [Planned(event, None) for event in events]
     if to is not None and to not in names:
         error, to = f"There is no topic {to}. Create it first, or choose another.", None
-    planned = [
-        Planned(event, None if to is None else backend().partition_for(to, event.key)) for event in events[:SHOWN_MAX]
-    ]
+    if to is not None:
+        try:
+            planned = _planned(events, to, how)
+        except BrokerError as refusal:
+            error = refusal.detail
     return page(
         "messages/send",
         Interest(frozenset((topic,)), frozenset()),
@@ -155,7 +168,10 @@ def preview(topic: str) -> Response:
         topic=found,
         events=events,
         gone=gone,
-        planned=planned,
+        planned=planned[:SHOWN_MAX],
+        how=how,
+        ways=HOW,
+        origin=origin,
         selection=written(selection),
         first=[(event.partition, event.offset) for event in events[:SHOWN_MAX]],
         names=sorted(names, key=lambda name: (name == topic, name)),
@@ -165,11 +181,28 @@ def preview(topic: str) -> Response:
     )
 
 
-def _came_from(events: list[Event], names: list[str]) -> str | None:
-    """The topic that all these dead letters come from, by their header; None where none is there."""
-    said = {dict(event.headers).get(ORIGIN_HEADER) or b"" for event in events}
-    origin = said.pop().decode("utf-8", "replace") if len(said) == 1 else ""
-    return origin if origin in names else None
+def _how(form: Mapping[str, str]) -> str:
+    how = form.get("how") or HOW[0][0]
+    if how not in dict(HOW):
+        raise BrokerError("INVALID_REQUEST", f"how is one of {', '.join(dict(HOW))}, not {how!r}.")
+    return how
+
+
+def _planned(events: list[Event], to: str, how: str) -> list[Planned]:
+    """Where each event goes; BrokerError where one would have to go to a partition that is not there."""
+    count = len(backend().topic(to).partitions)
+    if how == "round":
+        return [Planned(event, number % count) for number, event in enumerate(events)]
+    if how != "kept":
+        return [Planned(event, backend().partition_for(to, event.key, how)) for event in events]
+    beyond = sorted({event.partition for event in events if event.partition >= count})
+    if beyond:
+        raise BrokerError(
+            "INVALID_REQUEST",
+            f"{to} has partitions 0 to {count - 1}, and some of these events are in {', '.join(map(str, beyond))}. Let "
+            "the key choose, or add partitions to it.",
+        )
+    return [Planned(event, event.partition) for event in events]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +223,10 @@ class Sent:
         return sum(map(len, self.places.values()))
 
 
-def _send(events: list[Event], to: str, *, keep_time: bool) -> Sent:
+def _send(planned: list[Planned], to: str, *, keep_time: bool) -> Sent:
     places: Selection = {}
-    for event in events:
+    for one in planned:
+        event = one.event
         try:
             stored = backend().append(
                 to,
@@ -200,6 +234,7 @@ def _send(events: list[Event], to: str, *, keep_time: bool) -> Sent:
                 key=event.key,
                 headers=event.headers,
                 timestamp_ms=event.timestamp_ms if keep_time and event.timestamp_ms >= 0 else None,
+                partition=one.partition,
             )
         except BrokerError as error:
             where = f"partition {event.partition} offset {event.offset}"
@@ -217,7 +252,7 @@ def copy(topic: str) -> AnyResponse:
     events, gone = _events(topic, selection)
     if not events:
         raise BrokerError("OFFSET_OUT_OF_RANGE", "None of these events is there any more: nothing was sent.")
-    sent = _send(events, to, keep_time=request.form.get("time") == "kept")
+    sent = _send(_planned(events, to, _how(request.form)), to, keep_time=request.form.get("time") == "kept")
     if by_htmx():
         return fragment("messages/_answer.html", sent=sent, to=to)
     return see(

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 
 from flask import Blueprint, Response, request
 
-from sandbox.description import TopicDescription
+from sandbox.description import MessageQuery, TopicDescription
 from sandbox.errors import BrokerError
 from sandbox.event import TIMESTAMP_TYPES, Event
 from sandbox.message_survey import Neighbours
@@ -85,16 +85,31 @@ def _event(topic: str, partition: int, offset: int) -> Event:
         raise BrokerError("OFFSET_OUT_OF_RANGE", detail) from None
 
 
+def _shown(topic: str, partition: int, offset: int) -> tuple[Event, str | None]:
+    """The event, and what is wrong with its record batch: one that is damaged is shown all the same."""
+    try:
+        return _event(topic, partition, offset), None
+    except BrokerError as error:
+        if error.error.name != "CORRUPT_MESSAGE":
+            raise
+        query = MessageQuery(topic, partitions=(partition,), order="offset", from_offset=offset, limit=1)
+        found = backend().messages(query).events
+        if not found or found[0].offset != offset:
+            raise
+        return found[0], error.detail
+
+
 @blueprint.get("/topics/<topic>/<int:partition>/<int:offset>")
 def one(topic: str, partition: int, offset: int) -> Response:
     """One event: a page, or (`?inline=1`) what opens in its row."""
-    event = _event(topic, partition, offset)
+    event, damage = _shown(topic, partition, offset)
     view = request.args.get("view", "pretty")
     view = view if view in VIEWS else "pretty"
     inline = request.args.get("inline") == "1" and by_htmx()
     shown = show(event.value, view, whole=request.args.get("all") == "1") if event.value else None
     place = _place(event, backend().topic(topic), inline=inline)
     context: dict[str, Any] = {"event": event, "view": view, "shown": shown, "place": place, "types": TIMESTAMP_TYPES}
+    context["damage"] = damage
     if inline:
         return fragment("messages/_detail.html", inline=True, **context)
     groups = frozenset(group for group, _ in place.readers.read)

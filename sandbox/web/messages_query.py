@@ -9,12 +9,14 @@ from flask import request
 
 from sandbox.description import MessageQuery
 from sandbox.errors import BrokerError
-from sandbox.message_filter import Condition, JsonPath
+from sandbox.message_filter import Condition, HeaderName, JsonPath
 from sandbox.web import words
 from sandbox.web.page import overview
 
 ORDERS = ("newest", "oldest", "offset")
 LIMITS = (50, 100, 200, 500)
+Field = JsonPath | HeaderName
+"""What can be a column: a JSON field of the value, or a header."""
 COLUMNS_MAX = 8
 CONDITIONS_MAX = 8
 BUDGET_MS = 2_000
@@ -82,15 +84,15 @@ def _conditions() -> tuple[Condition, ...]:
     return found
 
 
-def read_columns() -> tuple[JsonPath, ...]:
-    """The JSON fields that the page shows as columns, in their order.
+def read_columns() -> tuple[Field, ...]:
+    """The JSON fields and headers that the page shows as columns, in their order.
 
     Raises:
         BrokerError: INVALID_REQUEST for a path that is none, or too many.
     """
-    found = tuple(dict.fromkeys(map(JsonPath.parse, several("col"))))
+    found = tuple(dict.fromkeys(HeaderName.parse(text) or JsonPath.parse(text) for text in several("col")))
     if len(found) > COLUMNS_MAX:
-        raise BrokerError("INVALID_REQUEST", f"A page shows at most {COLUMNS_MAX} JSON fields as columns.")
+        raise BrokerError("INVALID_REQUEST", f"A page shows at most {COLUMNS_MAX} fields as columns.")
     return found
 
 

@@ -1,4 +1,4 @@
-"""The rows of a Messages page: JSON fields as columns, and who has read what."""
+"""The rows of a Messages page: JSON fields and headers as columns, and who has read what."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,12 +8,15 @@ from jinja2 import Template
 from markupsafe import Markup
 
 from sandbox.event import Event
-from sandbox.message_filter import JsonPath, parse_value, paths_in, shown_text
+from sandbox.message_filter import HeaderName, JsonPath, parse_value, paths_in, shown_text
+from sandbox.web.messages_query import Field
 from sandbox.web.page import backend
+from sandbox.web.payload import describe
 
 ROWS_KEPT = 4096
 ROW_KEPT_MAX_BYTES = 2048
 FIELDS_MAX = 40
+HEADER_SHOWN_CHARACTERS = 100
 PARSED_MAX_BYTES = 64 * 1024
 MARKS_MAX = 6
 """With more groups than this, a row says how many have read it."""
@@ -62,27 +65,43 @@ def marks_of(event: Event, committed: Mapping[str, Mapping[int, int]]) -> Marks:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One JSON field of one event: its text, None where the value has no such field."""
+    """One JSON field or header of one event: its text, None where it has none."""
 
     text: str | None
     number: bool
 
 
-def cells_of(event: Event, columns: tuple[JsonPath, ...]) -> tuple[Cell, ...]:
-    """The JSON fields of an event that are shown as columns."""
+def cells_of(event: Event, columns: tuple[Field, ...]) -> tuple[Cell, ...]:
+    """The JSON fields and headers of an event that are shown as columns."""
     if not columns:
         return ()
-    root = parse_value(event.value)
-    found = [column.find(root) for column in columns]
-    return tuple(Cell(shown_text(node), isinstance(node, str) and type(node) is not str) for node in found)
+    root = parse_value(event.value) if any(isinstance(column, JsonPath) for column in columns) else None
+    return tuple(
+        _header_cell(event, column.name) if isinstance(column, HeaderName) else _cell(column.find(root))
+        for column in columns
+    )
+
+
+def _cell(node: object) -> Cell:
+    return Cell(shown_text(node), isinstance(node, str) and type(node) is not str)
+
+
+def _header_cell(event: Event, name: str) -> Cell:
+    """A header's value, all of them where its name is there more than once."""
+    values = [
+        "null" if value is None else describe(value, HEADER_SHOWN_CHARACTERS).preview
+        for one, value in event.headers
+        if one == name
+    ]
+    return Cell(", ".join(values) if values else None, False)
 
 
 @lru_cache(maxsize=ROWS_KEPT)
-def _small_row(template: Template, event: Event, columns: tuple[JsonPath, ...], marks: Marks | None) -> Markup:
+def _small_row(template: Template, event: Event, columns: tuple[Field, ...], marks: Marks | None) -> Markup:
     return Markup(template.render(event=event, cells=cells_of(event, columns), marks=marks, marks_max=MARKS_MAX))
 
 
-def _row(template: Template, event: Event, columns: tuple[JsonPath, ...], marks: Marks | None) -> Markup:
+def _row(template: Template, event: Event, columns: tuple[Field, ...], marks: Marks | None) -> Markup:
     """One row of the table. An event never changes, so the row of a small one is kept for the next swap."""
     small = len(event.key or b"") + len(event.value or b"") + sum(len(value or b"") for _, value in event.headers)
     render = _small_row if small <= ROW_KEPT_MAX_BYTES else _small_row.__wrapped__
@@ -92,14 +111,14 @@ def _row(template: Template, event: Event, columns: tuple[JsonPath, ...], marks:
 def rows_of(
     template: Template,
     events: Iterable[Event],
-    columns: tuple[JsonPath, ...],
+    columns: tuple[Field, ...],
     committed: Mapping[str, Mapping[int, int]],
 ) -> Markup:
     """The rows of a page.
 
     Args:
         template: of one row.
-        columns: JSON fields between key and value.
+        columns: JSON fields and headers between key and value.
         committed: group to partition to committed offset; with none, there is no column of marks.
     """
     return Markup("").join(
@@ -108,14 +127,17 @@ def rows_of(
 
 
 @lru_cache(maxsize=ROWS_KEPT)
-def _paths(value: bytes) -> tuple[JsonPath, ...]:
+def _paths(value: bytes) -> tuple[Field, ...]:
     return tuple(paths_in(parse_value(value)))
 
 
-def fields_seen(events: Iterable[Event]) -> list[JsonPath]:
-    """The JSON fields of the events on a page, the ones that most of them have first."""
-    counts: dict[JsonPath, int] = {}
+def fields_seen(events: Iterable[Event]) -> list[Field]:
+    """The headers and JSON fields of the events on a page, the ones that most of them have first."""
+    counts: dict[Field, int] = {}
     for event in events:
+        for name in {name for name, _ in event.headers}:
+            if name.isprintable() and 0 < len(name) <= HEADER_SHOWN_CHARACTERS:
+                counts[HeaderName(name)] = counts.get(HeaderName(name), 0) + 1
         if not event.value or len(event.value) > PARSED_MAX_BYTES or event.value[:1] not in b"{[ \t\r\n":
             continue
         small = len(event.value) <= ROW_KEPT_MAX_BYTES

@@ -94,6 +94,7 @@ def _form_page(
         error=error,
         copy=copy,
         copy_error=copy_error,
+        aim=_aim(copy, topic),
         sent=_sent(form, topic),
         program=program(form, topic.topic) if topic else "",
         partitioners=PARTITIONERS,
@@ -103,6 +104,15 @@ def _form_page(
         modes=MODES,
         within=within,
     )
+
+
+def _aim(copy: Copied | None, topic: TopicDescription | None) -> str | None:
+    """Where a dead letter can be sent back to: the address of the form that does, None where it already does."""
+    if copy is None or copy.origin is None or topic is None or copy.origin == topic.topic:
+        return None
+    if all(found.topic != copy.origin for found in backend().topics()):
+        return None
+    return f"/topics/{copy.origin}/produce?copy={'/'.join(map(str, copy.place))}"
 
 
 def _sent(form: Mapping[str, str], topic: TopicDescription | None) -> dict[str, object] | None:
@@ -140,6 +150,16 @@ def preview() -> Response:
     except BrokerError as error:
         return fragment("produce/_preview.html", choice=None, error=error.detail)
     return fragment("produce/_preview.html", choice=choice, error=None)
+
+
+@blueprint.post("/produce/program")
+@blueprint.post("/topics/<topic>/produce/program")
+@changes_nothing
+def shown_program(topic: str | None = None) -> Response:
+    """The Python that does what the form now says."""
+    form: MultiDict[str, str] = request.form
+    name = backend().topic(topic or form.get("topic", "")).topic
+    return fragment("produce/_program.html", program=program(form, name), elsewhere=False)
 
 
 @blueprint.get("/produce/preview.json")

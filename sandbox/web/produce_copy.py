@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sandbox.event import Event, Headers
 from sandbox.event_lines import to_line
+from sandbox.web.dead_letters import origin_of
 from sandbox.web.json_text import json_error
 
 
@@ -23,12 +24,14 @@ class Copied:
         notes: what cannot be edited as text, one sentence for each part.
         place: topic, partition and offset of the event.
         only_key: True where the key alone was taken.
+        origin: the topic that it was in before it became a dead letter, None for another event.
     """
 
     form: dict[str, str]
     notes: tuple[str, ...]
     place: tuple[str, int, int]
     only_key: bool
+    origin: str | None
 
 
 def address_of(text: str) -> tuple[str, int, int] | None:
@@ -53,7 +56,8 @@ def copied(event: Event, *, only_key: bool = False) -> Copied:
             kind = "json"
         form["value_kind"] = "null" if kind == "none" else kind
         form["headers_kind"], form["headers"] = _headers(event, notes)
-    return Copied(form, tuple(notes), (event.topic, event.partition, event.offset), only_key)
+    origin = None if only_key else origin_of(event)
+    return Copied(form, tuple(notes), (event.topic, event.partition, event.offset), only_key, origin)
 
 
 def _field(what: str, data: bytes | None, notes: list[str], *, one_line: bool = False) -> tuple[str, str]:

@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 
 from sandbox.description import MessageQuery, TopicDescription
 from sandbox.errors import BrokerError
+from sandbox.partitioner import PARTITIONERS as KAFKAS
 from sandbox.web.page import backend
 from sandbox.web.payload import describe
 from sandbox.web.produce_form import key_of
 
 PARTITIONERS = (
     ("murmur2", "murmur2, as the Java clients do"),
-    ("consistent_random", "consistent_random, librdkafka's default"),
+    ("consistent_random", "consistent_random (CRC-32), librdkafka's default: Python, Go, .NET, kcat"),
 )
+CLIENTS = {"murmur2": "Java", "consistent_random": "librdkafka: Python, Go, .NET, kcat"}
+"""Who uses each of them unless told otherwise."""
 LOOK_BUDGET_MS = 50
 MODES = (("key", "the key decides"), ("fixed", "this one"), ("round", "round robin"))
 
@@ -51,6 +54,8 @@ class Choice:
         steps: what leads there, in order: the key, the partitioner.
         why: a sentence.
         lies_in: the partition of the newest event with this key, None where that is the same or not known.
+        sum: how the partition is computed from the key, "" where it is not.
+        others: (clients, partition) for each partitioner, where the key decides; the chosen one too.
     """
 
     partition: int | None
@@ -58,6 +63,8 @@ class Choice:
     steps: tuple[str, ...]
     why: str
     lies_in: int | None = None
+    sum: str = ""
+    others: tuple[tuple[str, int], ...] = ()
 
 
 def choose(form: Mapping[str, str], topic: TopicDescription, *, take: bool = False) -> Choice:
@@ -93,9 +100,24 @@ def choose(form: Mapping[str, str], topic: TopicDescription, *, take: bool = Fal
             return Choice(None, count, (shown, partitioner, "random"), "librdkafka spreads empty keys at random")
         return Choice(None, count, (shown, "sticky"), "no key: a while in one partition, then another")
     lies_in = None if take else _lies_in(topic.topic, key)
-    if lies_in in (None, partition):
-        return Choice(partition, count, (shown, partitioner), "the same key always goes there")
-    return Choice(partition, count, (shown, partitioner), "", lies_in)
+    steps = (shown, partitioner)
+    why = f"the same key goes there, as long as the topic has {count} partition{'s' if count != 1 else ''}"
+    if lies_in not in (None, partition):
+        return Choice(partition, count, steps, "", lies_in, _sum(partitioner, key, count), _others(key, count))
+    return Choice(partition, count, steps, why, None, _sum(partitioner, key, count), _others(key, count))
+
+
+def _sum(partitioner: str, key: bytes | None, count: int) -> str:
+    """The arithmetic: the hash of the key, and what is left of it."""
+    name = "murmur2" if partitioner == "murmur2" else "CRC-32"
+    hashed = KAFKAS[partitioner].hash_of(key or b"")
+    return f"{name} of the key is {hashed:,}, and {hashed:,} mod {count} = {hashed % count}"
+
+
+def _others(key: bytes | None, count: int) -> tuple[tuple[str, int], ...]:
+    """Where the programs of each family would put it: they do not agree."""
+    found = [(clients, KAFKAS[name].partition_for(key, count)) for name, clients in CLIENTS.items()]
+    return tuple((clients, partition) for clients, partition in found if partition is not None)
 
 
 def _lies_in(topic: str, key: bytes | None) -> int | None:

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import Iterator
 from typing import Any, cast
 
 import uvicorn
 from a2wsgi import WSGIMiddleware
+from flask import Flask
 
 from sandbox.web.app import create_app
 from sandbox.web.backend import Backend
@@ -58,7 +60,7 @@ class WebServer:
         port: int = listener.getsockname()[1]
         app = create_app(self._backend, hosts=(self._host,), token=self._token)
         self._hub = hub = Hub(app, (self._host,), self._backend.subscribe)
-        pages: Any = WSGIMiddleware(cast(Any, app), workers=PAGE_WORKERS)
+        pages = _pages(app)
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "websocket" and scope["path"] == "/live":
@@ -97,6 +99,16 @@ class WebServer:
         if self._server is not None and self._task is not None:
             self._server.should_exit = True
             await self._task
+
+
+def _pages(app: Flask) -> Any:
+    """The pages as ASGI. What goes wrong is told to standard error: standard output belongs to the program."""
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Any:
+        environ["wsgi.errors"] = sys.stderr
+        return app(environ, start_response)
+
+    return WSGIMiddleware(cast(Any, answer), workers=PAGE_WORKERS)
 
 
 def _listen(host: str, port: int) -> socket.socket:

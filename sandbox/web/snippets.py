@@ -6,12 +6,13 @@ The same program runs against any cluster: only the address changes.
 import shlex
 
 from sandbox.web import snapshots_code
-from sandbox.web.page import overview
+from sandbox.web.page import backend, overview
 
 PRODUCE = """\
 from confluent_kafka import Producer
 
-producer = Producer({{"bootstrap.servers": {address!r}}})
+# Java's partitioner, so that a key goes where Java programs put it; without this, where other Python programs do.
+producer = Producer({{"bootstrap.servers": {address!r}, "partitioner": "murmur2_random"}})
 producer.produce({topic!r}, key={key!r}, value={value!r})
 producer.flush()
 """
@@ -81,9 +82,16 @@ ALTER_TOPIC = """\
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions
 
 admin = AdminClient({{"bootstrap.servers": {address!r}}})
-entry = ConfigEntry("retention.ms", "86400000", incremental_operation=AlterConfigOpType.SET)
+entry = ConfigEntry("retention.ms", "604800000", incremental_operation=AlterConfigOpType.SET)
 topic = ConfigResource(ConfigResource.Type.TOPIC, {topic!r}, incremental_configs=[entry])
 admin.incremental_alter_configs([topic])[topic].result()
+admin.create_partitions([NewPartitions({topic!r}, {partitions})])[{topic!r}].result()
+"""
+
+ADD_PARTITIONS = """\
+from confluent_kafka.admin import AdminClient, NewPartitions
+
+admin = AdminClient({{"bootstrap.servers": {address!r}}})
 admin.create_partitions([NewPartitions({topic!r}, {partitions})])[{topic!r}].result()
 """
 
@@ -121,14 +129,16 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 picked = [  # partition and offset
 {places}]
 consumer = Consumer({{"bootstrap.servers": {address!r}, "group.id": "copy", "enable.auto.commit": False}})
-producer = Producer({{"bootstrap.servers": {address!r}, "partitioner": "murmur2_random"}})
-for partition, offset in picked:
+producer = Producer({{"bootstrap.servers": {address!r}, "partitioner": {partitioner!r}}})
+for number, (partition, offset) in enumerate(picked):
     consumer.assign([TopicPartition({topic!r}, partition, offset)])
     message = consumer.poll(10)
     if message is None or message.error() or message.offset() != offset:
         print("not found:", partition, offset)
         continue
-    producer.produce({target!r}, key=message.key(), value=message.value(), headers=message.headers())
+    producer.produce(
+        {target!r}, key=message.key(), value=message.value(), headers=message.headers(){partition}
+    )
 producer.flush()
 consumer.close()
 """
@@ -184,6 +194,7 @@ TEMPLATES = {
     "reset": RESET,
     "delete": DELETE,
     "alter-topic": ALTER_TOPIC,
+    "add-partitions": ADD_PARTITIONS,
     "clean-empty": EMPTY_TOPIC,
     "clean-delete-records": DELETE_RECORDS,
     "clean-compact": COMPACT,
@@ -224,5 +235,10 @@ def snippet(what: str, **values: object) -> str:
     if what == "copy":
         places = values.get("places", ())
         assert isinstance(places, list | tuple)
+        how = values.get("how")
+        count = next((len(one.partitions) for one in backend().topics() if one.topic == values.get("target")), 1)
+        filled["partitioner"] = "consistent_random" if how == "consistent_random" else "murmur2_random"
+        chosen = {"kept": "partition", "round": f"number % {count}"}.get(str(how))
+        filled["partition"] = f", partition={chosen}" if chosen else ""
         filled["places"] = "".join(f"    ({partition}, {offset}),\n" for partition, offset in places)
     return TEMPLATES[what].format(**filled)

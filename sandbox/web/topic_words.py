@@ -104,7 +104,7 @@ def in_words(name: str, value: str) -> str:
     except ValueError:
         return value
     if name.endswith(".ratio"):
-        return f"{100 * number:.0f} %"
+        return words.percent(100 * number)
     if name == "flush.messages":
         return "when the system does" if number >= LONG_MAX else f"after {words.plural(int(number), 'event')}"
     if name.endswith((".ms", ".bytes")) and (number < 0 or number >= LONG_MAX):

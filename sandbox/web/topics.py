@@ -255,20 +255,23 @@ class Keys:
 
     Attributes:
         hot: the key that a large share of the events has, None where there is none.
-        spread: True where a key lies in more than one partition.
+        hot_partitions: in how many partitions it lies.
+        spread: the most frequent key that lies in more than one partition, None where there is none.
     """
 
     sample: KeySample
     hot: bytes | None
     hot_share: float
-    spread: bool
+    hot_partitions: int
+    spread: bytes | None
 
 
 def _keys(sample: KeySample) -> Keys:
     first = next((one for one in sample.top if one.key is not None), None)
     share = first.events / sample.events if first is not None and sample.events else 0.0
     hot = first.key if first is not None and share >= HOT_KEY and sample.keys > 1 else None
-    return Keys(sample, hot, 100 * share, any(one.key is not None and len(one.partitions) > 1 for one in sample.top))
+    spread = next((one.key for one in sample.top if one.key is not None and len(one.partitions) > 1), None)
+    return Keys(sample, hot, 100 * share, len(first.partitions) if first is not None else 0, spread)
 
 
 def _hot_partition(topic: TopicDescription) -> tuple[int, float] | None:

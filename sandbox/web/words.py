@@ -72,6 +72,19 @@ def duration(length_ms: int | None) -> str:
     return f"{seconds} s"
 
 
+def percent(share: float, digits: int = 0) -> str:
+    """A share in per cent, "12 %": 100 % is all of it and 0 % none, however little is missing.
+
+    Args:
+        share: 0 to 100.
+        digits: after the point.
+    """
+    least = 10**-digits
+    if 0 < share < least:
+        return f"<{least:.{digits}f} %"
+    return f"{min(share, 100 - least) if share < 100 else share:.{digits}f} %"
+
+
 def plural(count: int, one: str, many: str | None = None) -> str:
     """A count with its noun: 1 event, 2 events."""
     return f"{number(count)} {one if count == 1 else many or one + 's'}"

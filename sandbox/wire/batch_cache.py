@@ -57,7 +57,7 @@ class BatchCache:
 
     def skip(self, partition_id: int) -> None:
         """Forget a partition: something was appended that is not kept."""
-        tail = self._tails.get(partition_id)
+        tail = self._tails.pop(partition_id, None)
         if tail is not None:
             self._drop_all(tail)
 
@@ -65,7 +65,7 @@ class BatchCache:
         """Forget everything."""
         self._tails.clear()
         self._order.clear()
-        self.size_bytes = 0
+        self.size_bytes = self._stale = 0
 
     def read(self, partition_id: int, offset: int, end: int, size_bytes_max: int) -> list[bytes] | None:
         """The batches from the one that holds `offset`, below `end`, up to a size; at least one.
@@ -95,7 +95,10 @@ class BatchCache:
         self.size_bytes -= len(tail.batches[tail.first]) + OVERHEAD_BYTES
         tail.batches[tail.first] = b""
         tail.first += 1
-        if tail.first > 64 and tail.first * 2 > len(tail.bases):
+        if tail.first == len(tail.bases):
+            # Of a partition that is quiet, or gone with its topic.
+            del self._tails[partition_id]
+        elif tail.first > 64 and tail.first * 2 > len(tail.bases):
             del tail.bases[: tail.first], tail.batches[: tail.first]
             tail.first = 0
 

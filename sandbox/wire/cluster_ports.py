@@ -33,6 +33,7 @@ class ClusterPorts:
         coordinator: the groups.
         now_ms: the clock.
         after: called after requests were handled.
+        handled: the same, for those that a connection has just brought.
         faults: what is made to go wrong.
 
     Attributes:
@@ -46,13 +47,14 @@ class ClusterPorts:
         coordinator: GroupCoordinator,
         now_ms: Callable[[], int],
         after: Callable[[], None],
+        handled: Callable[[], None],
         faults: Faults,
     ) -> None:
         self._broker = broker
         self._host = ""
         self._doors: dict[str, _Door] = {}
         self._cache = cache = BatchCache()
-        self._serves = (coordinator, now_ms, after)
+        self._serves = (coordinator, now_ms, after, handled)
         self._faults = faults
         broker.on_undo(cache.clear)
         broker.log.on_marker(lambda partition, marker: _keep(cache, partition, marker))

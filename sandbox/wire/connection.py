@@ -98,13 +98,19 @@ class Connection:
         """Whether the peer has sent a part of a request and not the rest."""
         return bool(self._buffer)
 
-    def receive(self, data: bytes) -> list[bytes]:
+    def receive(self, data: bytes | memoryview) -> list[bytes]:
         """Take bytes from the peer; give the requests that are whole now, without their lengths.
 
         Raises:
             ProtocolViolation: a length that is negative or above the limit.
         """
         buffer = self._buffer
+        size_bytes = len(data)
+        if not buffer and _LENGTH.size <= size_bytes <= self.request_bytes_max:
+            (length,) = _LENGTH.unpack_from(data)
+            if length + _LENGTH.size == size_bytes:
+                # As it is most often: one whole request.
+                return [bytes(data[_LENGTH.size :])]
         buffer += data
         frames: list[bytes] = []
         position = 0

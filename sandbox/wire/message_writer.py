@@ -255,5 +255,6 @@ class Writer:
             self.field(field, value, path + field.name, f"{pieces}.append", f"{pieces}.extend")
             add(f"{section}.append(T({field.tag}, {pieces}))")
             self.out.indent -= 1
-        add(f"{w}(V(len({section})))", place)
+        # At most as many as the schema has, which are few.
+        add(f"{w}(B[len({section})])", place)
         add(f"for n in {section}: {w}(n)")

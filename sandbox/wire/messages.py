@@ -231,6 +231,9 @@ def decode_header(data: Buffer) -> RequestHeader:
     elif size_bytes != -1:
         raise MalformedMessage(f"the client_id has a length of {size_bytes}")
     if _is_flexible(api_key, version):
+        if position < end and not data[position]:
+            # As nearly always: none.
+            return RequestHeader(api_key, version, correlation_id, client_id, position + 1)
         try:
             position = skip_tagged_fields(data, position, end)
         except (IndexError, Refusal):

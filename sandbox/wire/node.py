@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from sandbox.broker.broker import Broker
 from sandbox.broker.coordinator import GroupCoordinator
@@ -63,8 +63,7 @@ class Node:
     node_id: int = NODE_ID
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One request, decoded.
 
     Attributes:

@@ -31,6 +31,8 @@ FAREWELL_SECONDS = 0.5
 """How long a stop waits for clients to read the answers that they were given."""
 BACKLOG_BYTES = 64 * 1024
 """How much may be read from a connection ahead of what is handled."""
+RECEIVE_BYTES = 256 * 1024
+"""How much is read from a connection at once."""
 SEND_BUFFER_BYTES = 4 * 1024 * 1024
 """How much may wait to be sent on a connection before no more is read from it."""
 
@@ -46,6 +48,7 @@ class KafkaServer:
         coordinator: the coordinator of groups.
         now_ms: the clock.
         after: called after requests were handled, so that a commit and the next tick are scheduled.
+        handled: the same, for the requests that a connection has just brought.
         cache: the newest batches, shared by all brokers.
         ports: broker id to port of all brokers that are up.
         faults: what is made to go wrong.
@@ -60,13 +63,15 @@ class KafkaServer:
         coordinator: GroupCoordinator,
         now_ms: Callable[[], int],
         after: Callable[[], None],
+        handled: Callable[[], None],
         cache: BatchCache,
         ports: dict[int, int],
         faults: Faults,
         listener: Listener | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.after = after
+        self.handled = handled
+        self.received = memoryview(bytearray(RECEIVE_BYTES))
         self.listener = listener
         self._tls = tls
         self._doors: set[TlsDoor] = set()
@@ -100,7 +105,7 @@ class KafkaServer:
         self._unsubscribe = self.node.broker.subscribe(self._wake)
         return int(self._server.sockets[0].getsockname()[1])
 
-    def _door(self) -> asyncio.Protocol:
+    def _door(self) -> asyncio.BaseProtocol:
         return KafkaConnection(self) if self._tls is None else TlsDoor(self._tls, self._behind, self._doors)
 
     def _behind(self) -> "KafkaConnection":
@@ -173,8 +178,12 @@ class KafkaServer:
                 call()
 
 
-class KafkaConnection(asyncio.Protocol):
-    """One client."""
+class KafkaConnection(asyncio.BufferedProtocol):
+    """One client.
+
+    What comes is read into one piece of memory that all connections share: with a piece for each, as `asyncio.Protocol`
+    has it, the system is asked for memory and given it back at every request, which takes longer than reading.
+    """
 
     transport: asyncio.Transport
 
@@ -187,6 +196,9 @@ class KafkaConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
         self.transport = cast(asyncio.Transport, transport)
+        # Only such a loop reads at the moment at which it hands out what it read.
+        shared = isinstance(asyncio.get_running_loop(), asyncio.SelectorEventLoop)
+        self._received = self._server.received if shared else memoryview(bytearray(RECEIVE_BYTES))
         self.transport.set_write_buffer_limits(high=SEND_BUFFER_BYTES)
         self.sasl = self._server.sasl_session(self._refuse)
         bytes_max = self._server.request_bytes_max if self.sasl is None else REQUEST_BYTES_MAX
@@ -220,7 +232,9 @@ class KafkaConnection(asyncio.Protocol):
         )
 
     def _write(self, data: bytes) -> None:
-        self.transport.write(data)
+        if not self.transport.is_closing():
+            # Else nothing would be sent either, and asyncio would complain of each.
+            self.transport.write(data)
         if self._frames and not self._choked:
             asyncio.get_running_loop().call_soon(self._go_on)
 
@@ -242,10 +256,14 @@ class KafkaConnection(asyncio.Protocol):
         self._choked = False
         self._go_on()
 
-    def data_received(self, data: bytes) -> None:
-        """Bytes have come."""
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes are read to."""
+        return self._received
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Bytes have come, and lie there."""
         try:
-            self._frames += self.connection.receive(data)
+            self._frames += self.connection.receive(self._received[:nbytes])
         except ProtocolViolation as violation:
             self._close(violation)
             return
@@ -285,7 +303,7 @@ class KafkaConnection(asyncio.Protocol):
             self._server.node.broker.undo(failure)
         finally:
             if handled:
-                self._server.after()
+                self._server.handled()
         if self.transport.is_closing():
             return
         if self._choked or self._has_backlog():

@@ -34,7 +34,9 @@ class TlsDoor(asyncio.Protocol):
         doors: those whose handshake is going on, which this one joins.
     """
 
-    def __init__(self, context: ssl.SSLContext, behind: Callable[[], asyncio.Protocol], doors: "set[TlsDoor]") -> None:
+    def __init__(
+        self, context: ssl.SSLContext, behind: Callable[[], asyncio.BufferedProtocol], doors: "set[TlsDoor]"
+    ) -> None:
         self._context = context
         self._behind = behind
         self._doors = doors
@@ -78,7 +80,16 @@ class TlsDoor(asyncio.Protocol):
         connection.connection_made(encrypted)
         encrypted.set_protocol(connection)
         for data in self._early:
-            connection.data_received(data)
+            _give(connection, memoryview(data))
+
+
+def _give(connection: asyncio.BufferedProtocol, data: memoryview) -> None:
+    while data:
+        place = memoryview(connection.get_buffer(len(data)))
+        some = data[: len(place)]
+        place[: len(some)] = some
+        connection.buffer_updated(len(some))
+        data = data[len(some) :]
 
 
 def _reason(error: OSError) -> str:

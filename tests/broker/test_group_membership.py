@@ -1,7 +1,6 @@
 """JoinGroup, SyncGroup, Heartbeat and LeaveGroup of dynamic members."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,7 +86,7 @@ def test_a_stale_generation_is_fenced(room: Room) -> None:
 
 def test_an_unknown_member_is_refused_everywhere(room: Room) -> None:
     (one,) = room.stable("one")
-    stranger = replace(one, member_id="stranger")
+    stranger = one._replace(member_id="stranger")
     assert room.join("x", "stranger").result().error == "UNKNOWN_MEMBER_ID"
     assert room.sync(stranger).result().error == "UNKNOWN_MEMBER_ID"
     assert room.heartbeat(stranger) == "UNKNOWN_MEMBER_ID"

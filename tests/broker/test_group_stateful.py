@@ -6,7 +6,7 @@ that a partition with two owners in one generation would be the coordinator's fa
 
 import shutil
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
@@ -136,7 +136,7 @@ class GroupMachine(RuleBasedStateMachine):
         if actor.member_id not in self.group.members:
             return
         generation = self.group.generation - behind
-        stale = replace(JoinAnswer("NONE", actor.member_id), generation=generation)
+        stale = JoinAnswer("NONE", actor.member_id, generation)
         assert self.room.heartbeat(stale, instance=actor.instance) == "ILLEGAL_GENERATION"
         assert self.room.commit(1, stale, instance=actor.instance) == "ILLEGAL_GENERATION"
         assert self.room.sync(stale, instance=actor.instance).result().error == "ILLEGAL_GENERATION"

@@ -75,3 +75,16 @@ def test_what_was_forgotten_is_read_from_the_rows_again() -> None:
     states.forget()
     write(states, 0, 1, 0)
     assert loads == [(PRODUCER, PARTITION)] * 2
+
+
+def test_producers_that_come_and_go_leave_no_more_behind_than_the_bound() -> None:
+    rows: dict[tuple[int, int], ProducerState] = {}
+    states = ProducerStates(lambda producer, partition: rows.get((producer, partition), ProducerState()), 100)
+    for producer in range(1_000):
+        assert states.check(producer, 0, 0, 5, PARTITION) is None
+        states.written(producer, 0, 0, 5, PARTITION, (5 * producer, 1))
+        rows[producer, PARTITION] = states.state(producer, PARTITION)
+    assert len(states) == 100
+    before = states.check(3, 0, 0, 5, PARTITION)
+    assert before is not None
+    assert before.base_offset == 15

@@ -60,6 +60,7 @@ PAGES = {
     "scenario": "/playground/scenarios/why-twice",
     "error": "/nowhere",
 }
+HEADER_MAX = 100
 
 
 OF_COLOUR = ["color-contrast", "link-in-text-block"]
@@ -102,6 +103,8 @@ def test_nothing_serious_is_found_on_any_page_light_or_dark(chromium: Browser, f
         page.emulate_media(color_scheme="light")
         page.goto(address)
         expect(page.locator("#pill")).to_have_text("Live")
+        if page.evaluate("document.querySelector('.top').offsetHeight") > HEADER_MAX:
+            found.append(f"{name}: the header takes more than {HEADER_MAX} px")
         _open_everything(page)
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if overflow > 0:

@@ -1,5 +1,7 @@
 """Topics in a browser: rows stay where they are, a topic is emptied by keyboard and undone, settings are in words."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -55,3 +57,22 @@ def test_a_setting_written_in_words_goes_back_to_its_default(window: Page, box: 
     expect(row.locator(".value-now")).to_have_text("10.0 MB")
     row.get_by_role("button", name="Back to default: retention.bytes").click()
     expect(window.locator("tr.own")).to_have_count(0)
+
+
+def test_the_list_is_filtered_while_it_is_typed_and_stays_live(window: Page, box: Running) -> None:
+    program("produce", box.kafka, "orders", 1, 0, "k")
+    program("produce", box.kafka, "clicks", 1, 0, "k")
+    window.goto("/")
+    wanted = window.get_by_label("Topics whose name contains")
+    wanted.press_sequentially("ord")
+    expect(window.locator("#t-clicks")).to_have_count(0)
+    expect(window).to_have_url(re.compile(r"/topics\?q=ord$"))
+    expect(wanted).to_be_focused()
+    expect(window.locator("#socket")).to_have_attribute("ws-connect", re.compile("q%3Dord$"))
+    program("produce", box.kafka, "orders", 4, 0, "k")
+    expect(window.locator("#t-orders td.num").nth(1)).to_have_text("5")
+    expect(window.locator("#t-clicks")).to_have_count(0)
+    expect(window.locator("#pill")).to_have_text("Live")
+    wanted.fill("")
+    expect(window.locator("#t-clicks")).to_be_visible()
+    expect(window).to_have_url(re.compile(r"/topics$"))

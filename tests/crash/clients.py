@@ -7,6 +7,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from tests.crash.endings import NeverReturned, still_at_work, within
 from tests.crash.history import (
     ABORTED,
     COMMITTED,
@@ -21,7 +22,11 @@ from tests.crash.history import (
 
 BATCH = 20
 CALL_S = 3.0
+HUNG_S = 5.0
+"""librdkafka's `send_offsets_to_transaction` may never return once its coordinator was away (its issue 5456)."""
 TRIES = 4
+PRODUCERS_END_S = 60.0
+READERS_END_S = 60.0
 QUICK = {
     "reconnect.backoff.ms": 20,
     "reconnect.backoff.max.ms": 50,
@@ -58,7 +63,8 @@ class Clients:
         self._readers = self._threads(self._commit_all, self._read_committed)
 
     def _threads(self, *works: Callable[[], None]) -> list[threading.Thread]:
-        return [threading.Thread(target=self._guarded, args=(work,)) for work in works]
+        # A thread that never ends must not keep the program from saying so.
+        return [threading.Thread(target=self._guarded, args=(work,), daemon=True) for work in works]
 
     def __enter__(self) -> "Clients":
         for thread in (*self._producers, *self._readers):
@@ -67,11 +73,9 @@ class Clients:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        for thread in self._producers:
-            thread.join(60)
+        self.failures += still_at_work(self._producers, PRODUCERS_END_S)
         self._written.set()
-        for thread in self._readers:
-            thread.join(30)
+        self.failures += still_at_work(self._readers, READERS_END_S)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -113,23 +117,26 @@ class Clients:
                 if producer is None:
                     settings = {"transactional.id": "writer", "transaction.timeout.ms": 10_000, "linger.ms": 1}
                     producer = Producer({**self._settings, **settings})
-                    producer.init_transactions(CALL_S)
+                    within(HUNG_S, producer.init_transactions, CALL_S)
                 self._one_transaction(producer, metadata, number)
+            except NeverReturned as hung:
+                self._count(f"clients given up: {hung}")
+                producer = None
             except KafkaException as failed:
                 self._count(f"transactions that failed: {failed.args[0].name()}")
                 producer = self._given_up(producer, failed)
             number += 1
             self._ended.wait(0.02)
         # What the last one left open is aborted, so that the reader can go on to the end.
-        Producer({**self._settings, "transactional.id": "writer"}).init_transactions(20)
+        within(30, Producer({**self._settings, "transactional.id": "writer"}).init_transactions, 20)
 
     def _given_up(self, producer: Producer | None, failed: KafkaException) -> Producer | None:
         """Abort where that is what the error asks for. None where only a new producer can go on."""
         if producer is None or not failed.args[0].txn_requires_abort():
             return None
         try:
-            producer.abort_transaction(CALL_S)
-        except KafkaException:
+            within(HUNG_S, producer.abort_transaction, CALL_S)
+        except (KafkaException, NeverReturned):
             return None
         return producer
 
@@ -142,21 +149,21 @@ class Clients:
             value, partition = value_of("transaction", number, index), self._dice.randrange(PARTITIONS)
             producer.produce(TOPIC, value, partition=partition, on_delivery=self._delivered)
         place = TopicPartition(TOPIC, 0, number + 1)
-        self._again(lambda: producer.send_offsets_to_transaction([place], metadata, CALL_S))
+        self._again(producer.send_offsets_to_transaction, [place], metadata, CALL_S)
         if abort:
             # Once it is asked for, nothing of it may ever be seen, whether it is answered or not.
             self._history.transaction(number, ABORTED)
-            self._again(lambda: producer.abort_transaction(CALL_S))
+            self._again(producer.abort_transaction, CALL_S)
         else:
-            self._again(lambda: producer.commit_transaction(CALL_S))
+            self._again(producer.commit_transaction, CALL_S)
             self._history.transaction(number, COMMITTED)
         self._count("transactions aborted" if abort else "transactions committed")
 
-    def _again(self, call: Callable[[], None]) -> None:
+    def _again(self, call: Callable[..., None], *arguments: object) -> None:
         """Call, and again where the error says that it may be: a few times, for a client may have lost its way."""
         for left in range(TRIES - 1, -1, -1):
             try:
-                return call()
+                return within(HUNG_S, call, *arguments)
             except KafkaException as failed:
                 if not failed.args[0].retriable() or self._ended.is_set() or not left:
                     raise

@@ -6,12 +6,14 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
 from sandbox import NewEvent, Sandbox
 from sandbox.storage.schema import VERSION
-from tests.crash.owner import ROOT
+from tests.crash.owner import ENDED_S, ROOT
+from tests.storage.older_file import make_older
 
 EVENTS = 500
 # All is imported before the file is named, so that the kill falls into the opening, which takes a few milliseconds.
@@ -25,13 +27,10 @@ sys.stdin.readline()
 
 
 def make_version_1(file: Path) -> None:
-    """A file as version 1 wrote it: one of today without what version 2 brought."""
+    """A file as version 1 wrote it."""
     with Sandbox(file) as box:
         box.append_many("orders", [NewEvent(b"%d" % number) for number in range(EVENTS)])
-    with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute("DROP TABLE activity")
-        connection.execute("DROP TABLE event_templates")
-        connection.execute("PRAGMA user_version = 1")
+    make_older(file, 1)
 
 
 def killed_at(file: Path, after_s: float) -> None:
@@ -49,7 +48,7 @@ def killed_at(file: Path, after_s: float) -> None:
         assert process.poll() is None
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(ENDED_S)
         process.stdin.close()
         process.stdout.close()
 
@@ -70,13 +69,17 @@ def kill_migrations(folder: Path, kills: int, seed: int) -> tuple[int, list[str]
     dice = random.Random(seed)
     original, file = folder / "version-1.db", folder / "migrated.db"
     make_version_1(original)
+    shutil.copy(original, file)
+    started = time.perf_counter()
+    Sandbox(file).close()
+    opening_s = time.perf_counter() - started
     old, wrong = 0, []
     for kill in range(kills):
         for left in folder.glob("migrated.db*"):
             left.unlink()
         shutil.copy(original, file)
         try:
-            killed_at(file, dice.uniform(0, 0.02))
+            killed_at(file, dice.uniform(0, 1.5 * opening_s))
             old += version_of(file) == 1
             with Sandbox(file) as box:
                 assert box.topic("orders").events == EVENTS

@@ -1,16 +1,31 @@
 """`sandbox up` in a process of its own, on one file and always the same ports, which is killed and started again."""
 
 import json
+import random
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 30.0
+ENDED_S = 60.0
+"""How long a process that was killed may take to be gone: a disk that hangs keeps it."""
+PORTS = range(20_000, 32_000)
+"""Below those that systems give away by themselves: to no other program's connection while the owner is dead."""
+
+
+def _free_port() -> int:
+    """A port that nobody listens at, which stays free between a kill and the next start."""
+    while True:
+        port = random.choice(PORTS)
+        with closing(socket.socket()) as trial, suppress(OSError):
+            trial.bind(("127.0.0.1", port))
+            return port
 
 
 class Owner:
@@ -19,23 +34,25 @@ class Owner:
     Args:
         file: the sandbox file.
         options: more options of `sandbox up`.
+        before: a program that runs it in the same process, with its options.
 
     Attributes:
         start_s: how long each start took until it said that it was ready.
     """
 
-    def __init__(self, file: Path, *options: str) -> None:
+    def __init__(self, file: Path, *options: str, before: Sequence[str] = ()) -> None:
         self.file = file
+        self.before = before
         self.options = options
-        self.port = 0
-        self.web_port = 0
+        self.port = _free_port()
+        self.web_port = _free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self.start_s: list[float] = []
 
     def launch(self) -> "subprocess.Popen[bytes]":
         """Start it, and do not wait until it is ready."""
         ports = ("--kafka-port", str(self.port), "--ui-port", str(self.web_port))
-        command = [sys.executable, "-m", "sandbox", "up", str(self.file), *ports, "--json", *self.options]
+        command = [*self.before, sys.executable, "-m", "sandbox", "up", str(self.file), *ports, "--json", *self.options]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
@@ -60,9 +77,9 @@ class Owner:
 
     def kill(self) -> None:
         """kill -9, and nothing before it."""
-        assert self.process is not None
+        assert self.process is not None, "it was not launched"
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(ENDED_S)
         if self.process.stdout is not None:
             self.process.stdout.close()
 
@@ -83,11 +100,11 @@ class Owner:
 
 
 @contextmanager
-def owned(file: Path, *options: str) -> Iterator[Owner]:
+def owned(file: Path, *options: str, before: Sequence[str] = ()) -> Iterator[Owner]:
     """An owner that runs; killed at the end, whatever happens."""
-    owner = Owner(file, *options)
-    owner.start()
+    owner = Owner(file, *options, before=before)
     try:
+        owner.start()
         yield owner
     finally:
         owner.kill()

@@ -7,11 +7,13 @@ import re
 import threading
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from tests.crash.endings import still_at_work
 from tests.crash.history import PARTITIONS, TOPIC, History, value_of
 from tests.crash.owner import Owner
 
 IMPORT_EVENTS = 300
 SNAPSHOTS_KEPT = 2
+END_S = 60.0
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -33,7 +35,7 @@ class PageActions:
         self._history = history
         self._dice = random.Random(seed)
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._guarded)
+        self._thread = threading.Thread(target=self._guarded, daemon=True)
         self.failures: list[str] = []
         self.counts: dict[str, int] = {}
 
@@ -43,7 +45,7 @@ class PageActions:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        self._thread.join(60)
+        self.failures += still_at_work([self._thread], END_S)
 
     def _guarded(self) -> None:
         try:

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from sandbox import NewEvent, Sandbox
-from tests.crash.owner import ROOT
+from tests.crash.owner import ENDED_S, ROOT
 
 STATES = {"a": (1_500, 100), "b": (2_500, 900)}
 """Snapshot to how many events it has, and what the group has committed."""
@@ -48,7 +48,7 @@ def killed_at(file: Path, after_s: float) -> None:
         assert process.poll() is None
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(ENDED_S)
         process.stdout.close()
 
 

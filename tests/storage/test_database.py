@@ -253,12 +253,12 @@ def test_a_closed_sandbox_says_so(file: Path) -> None:
 
 def test_a_write_that_fails_is_undone_as_a_whole(file: Path) -> None:
     with closing(Database(file)) as database:
-        database.execute("INSERT INTO settings VALUES('a', '1')")
+        database.execute("INSERT INTO settings(name, value) VALUES('a', '1')")
         with pytest.raises(StorageFailed, match="no such table"):
             database.execute("INSERT INTO nowhere VALUES(1)")
         database.rollback()
         assert database.query("SELECT * FROM settings WHERE name = 'a'") == []
-        database.execute("INSERT INTO settings VALUES('b', '2')")
+        database.execute("INSERT INTO settings(name, value) VALUES('b', '2')")
         database.commit()
         assert database.query("SELECT value FROM settings WHERE name = 'b'") == [("2",)]
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -37,8 +36,7 @@ def write(database: Database, batches: list[list[Record]]) -> int:
     base = 0
     for records in batches:
         stamps = [record[1] for record in records]
-        row = replace(
-            TEMPLATE,
+        row = TEMPLATE._replace(
             partition_id=partition_id,
             base_offset=base,
             last_offset=base + len(records) - 1,
@@ -135,8 +133,7 @@ def test_batches_are_read_from_the_one_that_holds_the_offset_up_to_a_size(databa
 def test_the_newest_five_batches_of_a_producer_are_found_oldest_first(database: Database) -> None:
     partition_id = next(NUMBERS)
     for number in range(7):
-        row = replace(
-            TEMPLATE,
+        row = TEMPLATE._replace(
             partition_id=partition_id,
             base_offset=number,
             last_offset=number,

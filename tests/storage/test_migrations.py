@@ -10,16 +10,14 @@ from sandbox import Sandbox
 from sandbox.errors import FileRefused
 from sandbox.storage.migrations import STEPS
 from sandbox.storage.schema import VERSION
+from tests.storage.older_file import make_older
 
 
 def make_version_1(file: Path) -> None:
-    """Take out of a file what version 2 brought: what is left is what version 1 wrote."""
+    """A file with an event, as version 1 wrote it."""
     with Sandbox(file) as sandbox:
         sandbox.append("orders", "ham")
-    with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute("DROP TABLE activity")
-        connection.execute("DROP TABLE event_templates")
-        connection.execute("PRAGMA user_version = 1")
+    make_older(file, 1)
 
 
 def described(file: Path) -> tuple[int, list[tuple[object, ...]]]:
@@ -39,6 +37,16 @@ def test_a_file_of_version_1_is_opened_with_all_it_holds(tmp_path: Path) -> None
         assert [event.value for event in sandbox.read("orders")] == [b"ham"]
     assert described(tmp_path / "old.db") == described(tmp_path / "new.db")
     assert described(tmp_path / "old.db")[0] == VERSION
+
+
+@pytest.mark.parametrize("version", range(1, VERSION))
+def test_an_older_file_has_its_tables_as_a_new_one(tmp_path: Path, version: int) -> None:
+    file = tmp_path / "old.db"
+    Sandbox(file).close()
+    make_older(file, version)
+    with Sandbox(tmp_path / "new.db"), Sandbox(file):
+        pass
+    assert described(file) == described(tmp_path / "new.db")
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:

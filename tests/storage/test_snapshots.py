@@ -138,7 +138,7 @@ def test_a_copy_made_ready_has_no_members_higher_epochs_and_the_place_of_the_fil
         "INSERT INTO partitions(id, topic, partition, leader_epoch) VALUES(1, 1, 0, 3), (2, 1, 1, 3)",
         "INSERT INTO producers(created_ms) VALUES(0)",
         "INSERT INTO groups(group_id, state, generation, leader, updated_ms) VALUES('g', 'Stable', 4, 'm', 0)",
-        "INSERT INTO group_members VALUES('g', 'm', NULL, '', '', 1, 1, '[]', x'', '{}', NULL)",
+        "INSERT INTO group_members VALUES('g', 'm', NULL, '', '', 1, 1, '[]', x'', '{}', NULL, NULL)",
     )
     make_ready(path, Identity({"cluster.id": "ours"}, {("t", 0): 7}, last_producer_id=40))
     with opened(path) as reader:

@@ -137,7 +137,7 @@ def test_transaction_markers_are_left_out(box: Sandbox) -> None:
     box.append("t", "1")
     (partition,) = [row[0] for row in box.sql("SELECT id FROM partitions").rows]
     database = box._runtime.database
-    database.execute("INSERT INTO log_transactions VALUES(?, 1, 0, 0, 0)", (partition,))
+    database.execute("INSERT INTO log_transactions VALUES(?, 1, 0, 0, 0, NULL)", (partition,))
     database.commit()
     assert box.sql("SELECT * FROM t").rows == ()
     assert box.sql("SELECT * FROM t ORDER BY offset DESC LIMIT 5").rows == ()

@@ -8,10 +8,12 @@ import time
 from functools import partial
 from pathlib import Path
 
-from tests.torture import fuzz, kills, load, served
+from tests.torture import flips, fuzz, kills, load, served, wild
 
 SERVED_SHARE = 100
 """One of so many random inputs is a request to a broker that runs: it takes that much longer."""
+WILD_SHARE = 1_000
+"""One of so many is a request to the page."""
 
 
 def main() -> int:
@@ -20,6 +22,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--inputs", type=int, default=10_000_000)
+    parser.add_argument("--flips", type=int, default=1_000, help="flipped bits, each in a file of its own")
     parser.add_argument("--seed", type=int, default=int(time.time()) % 1_000_000, help="the time where it is not given")
     parser.add_argument("--picture", type=Path, help="where to draw the load, such as docs/images/load.svg")
     arguments = parser.parse_args()
@@ -36,15 +39,19 @@ def main() -> int:
             wrong += failed
             if arguments.picture:
                 load.draw(arguments.picture, samples)
+        if arguments.flips:
+            wrong += flips.told(arguments.flips, arguments.seed, folder, say)
         if arguments.inputs:
             found = fuzz.run(arguments.inputs, arguments.seed, say)
             found += served.run(folder / "fuzz.db", arguments.inputs // SERVED_SHARE, arguments.seed)
+            found += wild.run(folder, arguments.inputs // WILD_SHARE, arguments.seed)
             wrong += [f"{one.target}: {one.what}\n  {one.data[:2_000]!r}" for one in found]
     for one in wrong:
         say(f"WRONG: {one}")
+    outcome = f"{len(wrong)} wrong" if wrong else "nothing was lost, nothing broke"
     say(
-        f"torture: {arguments.kills} kills, {arguments.minutes:g} minutes of load, {arguments.inputs:,} inputs, "
-        f"seed {arguments.seed}: {f'{len(wrong)} wrong' if wrong else 'nothing was lost, nothing broke'}"
+        f"torture: {arguments.kills} kills, {arguments.minutes:g} minutes of load, {arguments.flips:,} flipped bits, "
+        f"{arguments.inputs:,} inputs, seed {arguments.seed}: {outcome}"
     )
     return 1 if wrong else 0
 

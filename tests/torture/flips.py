@@ -1,10 +1,9 @@
 """Flipped bits: `python -m tests.torture.flips --flips 1000 --seed 1`.
 
-A closed file with known content is copied, one bit of the copy is flipped at random, and everything in it is read as
-clients and pages read it. Each flip must be refused with a sentence, told as a storage error by the read that meets it,
-or do no harm. SQLite keeps no checksums of its pages, so a bit in the middle of a value changes that value and nothing
-else: these are counted by themselves. What must never be is anything else: an error of the program, a
-hang, or an event at another place than its own.
+A closed file with known content is copied, one bit of the copy is flipped at random, everything in it is read as
+clients and pages read it, and it is looked through as by `sandbox check`. Each flip must be refused when the file is
+opened, told by the read that meets it, told by the check, or do no harm: what is read is what was written. Anything
+else is wrong: a change that nothing tells, an error of the program, a hang.
 """
 
 import argparse
@@ -13,16 +12,22 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from sandbox.errors import BrokerError, FileRefused
 from sandbox.event import NewEvent
 from sandbox.sandbox import Sandbox
+from sandbox.storage.check import check
 from sandbox.storage.failure import StorageFailed
 from sandbox.wire.fetch_records import DAMAGE
 
 EVENTS = 600
 PARTITIONS = 3
+
+TOLD = ("refused", "told by a read", "told by the check")
+HARMLESS = "harmless"
 
 Content = dict[str, object]
 
@@ -76,18 +81,22 @@ def outcome(path: Path, wanted: Content) -> str:
     """What became of a file with a flipped bit.
 
     Returns:
-        "refused" when it was opened, "told" as an error of a read, "harmless", or what was not noticed: "a changed
-        event" (its key, value, headers or timestamp), "a changed fact" (anything else that was read).
+        One of `TOLD`: "refused" when it was opened, "told by a read" as its error, "told by the check" alone; or
+        "harmless"; or what was not noticed: "a changed event" (its key, value, headers or timestamp), "a changed fact"
+        (anything else that was read).
     """
+    looked_through = check(path)
     try:
         with Sandbox(path) as sandbox:
             found = read(sandbox)
     except FileRefused:
-        return "refused"
+        return TOLD[0]
     except (BrokerError, StorageFailed, *DAMAGE):
-        return "told"
+        return TOLD[1]
+    if not looked_through.whole:
+        return TOLD[2]
     if found == wanted:
-        return "harmless"
+        return HARMLESS
     return "a changed event" if shape(found) == shape(wanted) else "a changed fact"
 
 
@@ -107,7 +116,7 @@ def run(flips: int, seed: int, folder: Path) -> tuple[Counter[str], list[str]]:
     """Flip one bit so many times.
 
     Returns:
-        How often each outcome came, and what else happened: errors of the program, which must not be.
+        How often each outcome came, and what must not be: changes that nothing told, errors of the program.
     """
     whole = folder / "whole.db"
     wanted = make(whole)
@@ -124,12 +133,23 @@ def run(flips: int, seed: int, folder: Path) -> tuple[Counter[str], list[str]]:
         flipped[bit // 8] ^= 1 << bit % 8
         path.write_bytes(flipped)
         try:
-            counts[outcome(path, wanted)] += 1
+            came = outcome(path, wanted)
         except Exception as error:
-            counts["defect"] += 1
-            defects.append(f"seed {seed}, bit {bit}: {type(error).__name__}: {error}")
+            came = f"{type(error).__name__}: {error}"
+        if came not in (*TOLD, HARMLESS):
+            defects.append(f"seed {seed}, bit {bit}: {came}")
+            came = "not told"
+        counts[came] += 1
         shutil.rmtree(place)
     return counts, defects
+
+
+def told(flips: int, seed: int, folder: Path, say: Callable[[str], None]) -> list[str]:
+    """Flip so many bits and say what became of them; what must not be."""
+    counts, defects = run(flips, seed, folder)
+    figures = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+    say(f"{flips} flips, seed {seed}: {figures}")
+    return defects
 
 
 def main() -> int:
@@ -139,9 +159,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        counts, defects = run(options.flips, options.seed, Path(folder))
-    figures = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
-    print(f"{options.flips} flips, seed {options.seed}: {figures}")
+        defects = told(options.flips, options.seed, Path(folder), partial(print, flush=True))
     for defect in defects:
         print(f"  {defect}")
     return 1 if defects else 0

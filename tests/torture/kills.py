@@ -5,6 +5,7 @@ version while it is brought to this one; one hits a snapshot that is taken or re
 """
 
 import argparse
+import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -30,20 +31,18 @@ def under_load(folder: Path, kills: int, seed: int, say: Say) -> list[str]:
         try:
             report = ordeal(folder / f"round-{number}.db", min(ROUND, kills - total.kills), seed + number, say)
         except AssertionError as failed:
-            wrong.append(f"round {number}: {failed}")
-            number += 1
-            total.kills += 1
-            continue
+            report = Report(kills=1, wrong=[str(failed)])
         total.kills += report.kills
         total.in_start_up += report.in_start_up
         total.acknowledged += report.acknowledged
         total.read += report.read
         counts.update(report.counts)
         wrong += [f"round {number}, seed {seed + number}: {one}" for one in report.wrong]
+        if not report.wrong:
+            for left in [*folder.glob(f"round-{number}.*/*"), *folder.glob(f"round-{number}.*")]:
+                if left.is_file():
+                    left.unlink()
         number += 1
-        for left in [*folder.glob("round-*/*"), *folder.glob("round-*.*")]:
-            if left.is_file():
-                left.unlink()
     say(
         f"under load: {total.kills} kills, {total.in_start_up} of them in a start; {total.acknowledged:,} events "
         f"acknowledged, {total.read:,} read; {dict(sorted(counts.items()))}"
@@ -54,13 +53,17 @@ def under_load(folder: Path, kills: int, seed: int, say: Say) -> list[str]:
 def run(kills: int, seed: int, say: Say) -> list[str]:
     """All kinds of kills; every broken promise."""
     elsewhere = max(1, int(kills * ELSEWHERE))
-    with tempfile.TemporaryDirectory(prefix="sandbox-kills-") as name:
-        folder = Path(name)
-        old, wrong = migration_kills.kill_migrations(folder, elsewhere, seed)
-        say(f"in a migration: {elsewhere} kills, {old} of them left the old version, the others the new one")
-        met, more = restore_kills.kill_restores(folder / "restored.db", elsewhere, seed)
-        say(f"in a snapshot or restore: {elsewhere} kills, states met afterwards: {dict(sorted(met.items()))}")
-        return wrong + more + under_load(folder, kills - 2 * elsewhere, seed, say)
+    folder = Path(tempfile.mkdtemp(prefix="sandbox-kills-"))
+    old, wrong = migration_kills.kill_migrations(folder, elsewhere, seed)
+    say(f"in a migration: {elsewhere} kills, {old} of them left the old version, the others the new one")
+    met, more = restore_kills.kill_restores(folder / "restored.db", elsewhere, seed)
+    say(f"in a snapshot or restore: {elsewhere} kills, states met afterwards: {dict(sorted(met.items()))}")
+    wrong += more + under_load(folder, kills - 2 * elsewhere, seed, say)
+    if wrong:
+        say(f"the files of what went wrong are in {folder}")
+    else:
+        shutil.rmtree(folder)
+    return wrong
 
 
 def main() -> int:

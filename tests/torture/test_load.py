@@ -8,10 +8,17 @@ import pytest
 from tests.torture.load import Sample, draw, not_flat
 
 
-def samples(memory_mib: float = 0, files: int = 0, threads: int = 0) -> list[Sample]:
+def samples(memory_mib: float = 0, files: int = 0, threads: int = 0, minutes: float = 7) -> list[Sample]:
     """Forty samples; what is given grows so much from one to the next."""
     return [
-        Sample(number / 6, 80 + memory_mib * number, 50 + files * number, 11 + threads * number, 1_000 * number, 1.0)
+        Sample(
+            number * minutes / 40,
+            80 + memory_mib * number,
+            50 + files * number,
+            11 + threads * number,
+            1_000 * number,
+            1.0,
+        )
         for number in range(40)
     ]
 
@@ -27,6 +34,12 @@ def test_what_stays_is_flat() -> None:
 def test_what_grows_is_found(grown: dict[str, int], said: str) -> None:
     (found,) = not_flat(samples(**grown))
     assert found.startswith(said)
+
+
+def test_what_may_grow_while_caches_fill_may_not_grow_in_an_hour() -> None:
+    assert not_flat(samples(memory_mib=1)) == []
+    (found,) = not_flat(samples(memory_mib=1, minutes=62))
+    assert found == "memory_mib grew from 94 to 114"
 
 
 def test_the_picture_is_drawn(tmp_path: Path) -> None:

@@ -262,7 +262,9 @@ def test_members_that_read_nothing_are_explained(page: FlaskClient, billing: San
     join(billing)
     billing._database.execute("UPDATE groups SET state = 'Stable' WHERE group_id = 'billing'")
     billing._database.execute(
-        "INSERT INTO group_members SELECT group_id, member_id || n, instance_id, client_id || n, client_host, "
+        "INSERT INTO group_members(group_id, member_id, instance_id, client_id, client_host, session_timeout_ms, "
+        "rebalance_timeout_ms, protocols, assignment, assigned, consumer) "
+        "SELECT group_id, member_id || n, instance_id, client_id || n, client_host, "
         "session_timeout_ms, rebalance_timeout_ms, protocols, assignment, assigned, consumer FROM group_members, "
         "(SELECT 2 AS n UNION SELECT 3)"
     )
@@ -298,3 +300,17 @@ def test_the_cause_of_growing_lag_is_the_partition_that_gets_more_than_its_membe
     assert (found.worst.partition, found.share, found.rate) == (0, 1.0, fast)
     assert cause(group, {("orders", 0): slow}) is None
     assert cause(replace(group, word="draining"), {("orders", 0): fast}) is None
+
+
+def test_a_group_can_be_put_into_a_topic_that_it_never_read(page: FlaskClient, billing: Sandbox) -> None:
+    billing.create_topic("fresh", partitions=2)
+    billing.append("fresh", "x", partition=1)
+    text = page.get("/groups/billing").text
+    assert '<optgroup label="Topics it has not read">' in text
+    assert '<option value="fresh">fresh, every partition</option>' in text
+    preview = page.get("/groups/billing?which=fresh&to=latest").text
+    assert '<option value="fresh" selected>' in preview
+    assert page.post("/groups/billing/reset", data={"which": "fresh", "to": "latest"}).status_code == 303
+    committed = {one.partition: one.committed for one in billing.group("billing").partitions if one.topic == "fresh"}
+    assert committed == {0: 0, 1: 1}
+    assert '<option value="fresh">fresh, every partition</option>' not in page.get("/groups/billing").text

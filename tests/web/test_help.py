@@ -68,6 +68,8 @@ def test_search_finds_whatever_has_a_name(page: FlaskClient, box: Sandbox) -> No
     assert "setting" in kinds("retention.ms")
     assert "help" in kinds("OffsetCommit")
     assert "page" in kinds("activity")
+    assert "page" in kinds("dead letter")
+    assert "page" in kinds("partitioner")
     found = page.get("/search.json?q=retention.ms").get_json()["found"]
     assert page.get(found[0]["address"].partition("#")[0]).status_code == 200
 

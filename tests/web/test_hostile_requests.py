@@ -1,10 +1,8 @@
 """No request, however odd, makes a page fail: each answer says what was wrong with it."""
 
-import os
 import random
 import re
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,76 +13,26 @@ from flask import Flask
 from sandbox.sandbox import Sandbox
 from sandbox.web import guard
 from sandbox.web.app import create_app
-from tests.web.wild import TEXTS, wild_request
+from tests.web.wild import TEXTS, address, ask_all, fill
 
-ROUNDS = int(os.environ.get("SANDBOX_WILD_ROUNDS", "4"))
-"""How often each address is asked; `make torture` asks more often."""
-SEED = int(os.environ.get("SANDBOX_WILD_SEED", "6"))
+ROUNDS = 4
+"""How often each address is asked; `make torture` asks more often, see `tests.torture.wild`."""
+SEED = 6
 ANSWER_WITHIN_S = 15
-INTEGERS = ("0", "1", "7", str(2**31), str(2**63), "9" * 40)
-NAMES = (
-    "orders",
-    "billing",
-    "before",
-    "compact",
-    "empty",
-    "why-twice",
-    "none.json",
-    "%00",
-    "%ff%fe",
-    "..%2f..",
-    "%0d%0a",
-    "x" * 3000,
-)
 
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[Flask]:
     with Sandbox(tmp_path / "wild.db") as box:
-        box.create_topic("orders", partitions=2)
-        for n in range(20):
-            box.append("orders", f'{{"a": {n}}}', key=f"k{n}", headers={"h": "v"})
-        box.commit("billing", "orders", 0, 0)
-        box.snapshots.take("before")
+        fill(box)
         yield create_app(box)
-
-
-def address(rule: str, source: random.Random) -> str:
-    """A path of a rule."""
-
-    def fill(part: re.Match[str]) -> str:
-        chosen = re.match(r"<any\(([^)]*)\)", part[0])
-        if chosen:
-            return str(source.choice(chosen[1].split(", ")))
-        return source.choice(INTEGERS if part[0].startswith("<int:") else NAMES)
-
-    path = re.sub(r"<[^>]*>", fill, rule)
-    # A copy that is opened beside is a process: too slow to start hundreds of them.
-    return path.replace("/before/fork", "/none/fork")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_no_field_of_any_address_makes_it_fail(app: Flask, method: str) -> None:
-    source = random.Random(SEED)
-    app.request_class = wild_request(source)
-    page = app.test_client()
-    failed: list[str] = []
-    slowest = (0.0, "")
-    for _ in range(ROUNDS):
-        for rule in app.url_map.iter_rules():
-            if method not in (rule.methods or ()):
-                continue
-            path = address(rule.rule, source)
-            begun_s = time.perf_counter()
-            answer = page.open(path, method=method, headers={guard.PROGRAM_HEADER: "test"})
-            slowest = max(slowest, (time.perf_counter() - begun_s, path))
-            if answer.status_code >= 500:
-                told = {kind: fields.told for kind, fields in answer.request.environ.get("wild", {}).items()}
-                failed.append(f"{method} {path[:200]} {answer.status_code} {str(told)[:600]}\n{answer.text[-300:]}")
-            answer.close()
-    print(f"{method}: the slowest took {slowest[0]:.2f} s: {slowest[1][:80]}")
+    failed, slowest_s = ask_all(app, method, ROUNDS, random.Random(SEED))
     assert failed == []
-    assert slowest[0] < ANSWER_WITHIN_S
+    assert slowest_s < ANSWER_WITHIN_S
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,20 @@
 """The live part of a page is what the page shows, and changes only when it must."""
 
+import asyncio
+import logging
 import re
+from pathlib import Path
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from sandbox.description import Change
 from sandbox.sandbox import Sandbox
-from sandbox.web.live import render_view
+from sandbox.web.app import create_app
+from sandbox.web.live import Hub, Message, render_view
 from sandbox.web.page import Interest
+from tests.clock import Clock
 
 
 def _change(topics: set[str], groups: set[str]) -> Change:
@@ -26,11 +32,14 @@ def test_a_view_is_rendered_as_parts_to_swap(app: Flask, page: FlaskClient, box:
     assert in_page == re.findall(r'<tbody id="m-0-0".*?</tbody>', rendered.html, re.S)
 
 
-def test_a_view_that_did_not_change_is_rendered_the_same(app: Flask, box: Sandbox) -> None:
-    box.create_topic("t", partitions=1)
-    box.append("t", "hello")
-    for view in ("/", "/topics/t", "/groups"):
-        assert render_view(app, view).print == render_view(app, view).print
+def test_a_view_that_did_not_change_is_rendered_the_same(tmp_path: Path) -> None:
+    # With a clock that stands still: ages and the bars of a rate move with the time.
+    with Sandbox(tmp_path / "still.db", clock=Clock()) as box:
+        app = create_app(box)
+        box.create_topic("t", partitions=1)
+        box.append("t", "hello")
+        for view in ("/", "/topics/t", "/groups"):
+            assert render_view(app, view).print == render_view(app, view).print
 
 
 def test_a_page_hears_only_of_what_it_shows(app: Flask, box: Sandbox) -> None:
@@ -63,3 +72,36 @@ def test_a_view_that_is_no_page_is_never_sent(app: Flask, box: Sandbox) -> None:
     box.append("t", "x")
     for view in ("/topics.json", "/static/app.js", "/topics.csv", "/topics/t/0/0/value"):
         assert render_view(app, view).html == ""
+
+
+def test_a_tab_that_goes_away_while_its_view_is_drawn_is_no_defect(
+    app: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = [(b"host", b"127.0.0.1"), (b"origin", b"http://127.0.0.1")]
+    scope = {"type": "websocket", "path": "/live", "query_string": b"view=/topics", "headers": headers}
+    tabs_left: list[int] = []
+
+    async def open_and_leave() -> None:
+        gone = asyncio.Event()
+        messages = iter(({"type": "websocket.connect"}, {"type": "websocket.disconnect"}))
+
+        async def receive() -> Message:
+            message = next(messages)
+            if message["type"] == "websocket.disconnect":
+                await gone.wait()
+            return message
+
+        async def send(message: Message) -> None:
+            if message["type"] == "websocket.send":
+                gone.set()
+                raise ConnectionResetError("the tab is closed")
+
+        hub = Hub(app)
+        await asyncio.wait_for(hub(scope, receive, send), 10)
+        tabs_left.append(len(hub._tabs))
+        hub.close()
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(open_and_leave())
+    assert tabs_left == [0]
+    assert caplog.text == ""

@@ -1,5 +1,6 @@
 """Events that were ticked: exported so that they come back as they were, and sent again with the same bytes."""
 
+import json
 import re
 from urllib.parse import parse_qs, urlsplit
 
@@ -163,3 +164,78 @@ def test_a_dead_letter_is_offered_to_the_topic_that_it_names(page: FlaskClient, 
     undecided = page.get("/topics/dead/messages/send?events=0:0").text
     assert "to orders</button>" not in undecided
     assert stored(letters, "orders") == []
+
+
+ORIGINS = {
+    "our own consumers": (("dlq.topic", b"orders"), ("dlq.error", b"no amount")),
+    "Spring": (("kafka_dlt-original-topic", b"orders"), ("kafka_dlt-original-offset", b"\0\0\0\0\0\0\0\x01")),
+    "Connect": (("__connect.errors.topic", b"orders"),),
+}
+
+
+@pytest.mark.parametrize("headers", ORIGINS.values(), ids=ORIGINS)
+def test_a_dead_letter_that_is_edited_can_be_aimed_at_its_topic(
+    page: FlaskClient, box: Sandbox, headers: tuple[tuple[str, bytes], ...]
+) -> None:
+    box.create_topic("dead", partitions=1)
+    box.append("dead", "{}", key="k", headers=headers)
+    assert "There is no such topic here" in page.get("/topics/dead/produce?copy=dead/0/0").text
+    box.create_topic("orders", partitions=1)
+    text = page.get("/topics/dead/produce?copy=dead/0/0").text
+    aim = re.search(r'<a class="button" href="([^"]+)">Aim at orders</a>', text)
+    assert aim is not None
+    there = page.get(aim[1]).text
+    assert "This form sends it back there." in there
+    assert 'action="/topics/orders/produce"' in there
+    assert headers[0][0] in there
+    assert "dead letter" not in page.get("/topics/dead/produce?copy=dead/0/0&only=key").text
+
+
+def test_an_event_that_is_no_dead_letter_has_no_topic_to_go_back_to(page: FlaskClient, letters: Sandbox) -> None:
+    assert "dead letter of" not in page.get("/topics/dead/produce?copy=dead/0/0").text
+
+
+@pytest.mark.parametrize("how", ["murmur2", "consistent_random", "kept", "round"])
+def test_copies_go_where_the_preview_says(page: FlaskClient, box: Sandbox, how: str) -> None:
+    box.create_topic("dead", partitions=3)
+    box.create_topic("orders", partitions=3)
+    for n in range(6):
+        box.append("dead", str(n), key=f"key-{n}", partition=n % 3, timestamp_ms=START_MS + n)
+    at = {"events": "0:0-1 1:0-1 2:0-1", "to": "orders", "how": how}
+    shown = re.findall(
+        r'<td><span class="chip p\d">(\d)</span></td>', page.get("/topics/dead/messages/send", query_string=at).text
+    )
+    assert page.post("/topics/dead/messages/copy", data=at).status_code == 303
+    copies = {int(event.value or b""): event.partition for event in stored(box, "orders")}
+    by_key = (
+        [box.partition_for("orders", b"key-%d" % n, how) for n in range(6)] if how not in ("kept", "round") else None
+    )
+    wanted = by_key or [n % 3 for n in range(6)]
+    assert [copies[n] for n in range(6)] == wanted == [int(one) for one in shown]
+
+
+def test_the_same_partition_is_refused_where_the_target_has_fewer(page: FlaskClient, letters: Sandbox) -> None:
+    letters.create_topic("small", partitions=1)
+    at = {"events": "0:0 1:0", "to": "small", "how": "kept"}
+    preview = page.get("/topics/dead/messages/send", query_string=at)
+    assert "small has partitions 0 to 0, and some of these events are in 1." in preview.text
+    assert 'id="send-all"' not in preview.text
+    assert page.post("/topics/dead/messages/copy", data=at).status_code == 400
+    assert page.post("/topics/dead/messages/copy", data=at | {"how": "odd"}).status_code == 400
+    assert stored(letters, "small") == []
+
+
+def test_headers_can_be_columns(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("dead", partitions=1)
+    box.append("dead", "{}", headers=(("dlq.error", b"no amount"), ("\udcff", b"x")))
+    box.append("dead", "{}", headers=(("dlq.error", b"<b>"), ("dlq.error", None)))
+    box.append("dead", "{}")
+    text = page.get("/topics/dead/messages").text
+    assert "col=header+dlq.error#columns" in text.replace("&#43;", "+")
+    shown = page.get("/topics/dead/messages?col=header+dlq.error").text
+    assert '<span class="visually-hidden">Header </span>dlq.error</th>' in shown
+    assert "<bdi>no amount</bdi>" in shown
+    assert "<bdi>&lt;b&gt;, null</bdi>" in shown
+    assert 'title="This event has none"' in shown
+    found = json.loads(page.get("/topics/dead/messages.json?order=oldest&col=header+dlq.error").text)
+    assert [event["columns"]["header dlq.error"] for event in found["events"]] == ["no amount", "<b>, null", None]

@@ -2,6 +2,7 @@
 
 import random
 import re
+from zlib import crc32
 
 import pytest
 from flask.testing import FlaskClient
@@ -43,6 +44,19 @@ def test_the_preview_says_how_the_partition_is_found(page: FlaskClient, orders: 
     assert "murmur2 →" in text
     assert f"partition {shown} of 6" in text
     assert "sticky" in page.post("/produce/preview", data={"topic": "orders", "key_kind": "none"}).text
+    assert re.search(r"murmur2 of the key is ([0-9,]+), and \1 mod 6 = " + str(shown), text)
+    assert f"Java: {shown}; librdkafka: Python, Go, .NET, kcat: {crc32(b'user-42') % 6}" in text
+
+
+def test_the_program_follows_the_form(page: FlaskClient, orders: Sandbox) -> None:
+    form = {"topic": "orders", "key": "user-7", "value": "{}", "partitioner": "consistent_random"}
+    text = page.post("/produce/program", data=form).text
+    assert "user-7" in text
+    assert "consistent_random" in text
+    assert "murmur2" not in text
+    assert "'orders'" in page.post("/topics/orders/produce/program", data=form | {"topic": ""}).text.replace(
+        "&#39;", "'"
+    )
 
 
 def test_round_robin_takes_turns_and_says_whose_turn_it_is(page: FlaskClient, orders: Sandbox) -> None:
@@ -117,9 +131,10 @@ def test_the_preview_warns_where_the_key_lies_in_another_partition(page: FlaskCl
     form = {"topic": "orders", "key": "user-42"}
     chosen = page.get("/produce/preview.json", query_string=form).get_json()["partition"]
     orders.append("orders", "v", key="user-42", partition=chosen)
-    assert "the same key always goes there" in page.post("/produce/preview", data=form).text
+    lasts = "the same key goes there, as long as the topic has 6 partitions"
+    assert lasts in page.post("/produce/preview", data=form).text
     other = (chosen + 1) % 6
     orders.append("orders", "v", key="user-42", partition=other)
     text = page.post("/produce/preview", data=form).text
     assert f"newest event with this key lies in partition {other}" in text
-    assert "the same key always goes there" not in text
+    assert lasts not in text

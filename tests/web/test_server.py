@@ -4,10 +4,12 @@ import http.client
 from contextlib import closing
 
 import pytest
+from flask import Flask, has_request_context, request
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from sandbox.sandbox import Sandbox
+from sandbox.web import server
 
 WITHIN_S = 10
 
@@ -100,3 +102,35 @@ def test_an_open_tab_does_not_keep_the_sandbox_from_closing(serving: Sandbox) ->
             tab.recv(WITHIN_S)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1012
+
+
+def test_what_a_page_complains_of_goes_to_standard_error_alone(
+    box: Sandbox, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    app = Flask("complaining")
+    app.extensions["token"] = None
+
+    @app.get("/")
+    def complain() -> str:
+        request.environ["wsgi.errors"].write("something went wrong\n")
+        return "done"
+
+    monkeypatch.setattr(server, "create_app", lambda *_, **__: app)
+    box.serve(kafka_port=None, web_port=0)
+    with closing(http.client.HTTPConnection(_address(box), timeout=WITHIN_S)) as http_connection:
+        http_connection.request("GET", "/")
+        assert http_connection.getresponse().read() == b"done"
+    assert tuple(capfd.readouterr()) == ("", "something went wrong\n")
+
+
+def test_what_the_loop_does_for_a_page_does_not_keep_the_request_of_the_page(serving: Sandbox) -> None:
+    kept: list[bool] = []
+
+    async def look() -> None:
+        kept.append(has_request_context())
+
+    with Flask("asking").test_request_context("/"):
+        serving._runtime.call(lambda now_ms: kept.append(has_request_context()))
+        serving.cluster._run(look())
+        assert has_request_context()
+    assert kept == [False, False]

@@ -5,6 +5,7 @@ import pytest
 from sandbox.setting import LONG_MAX
 from sandbox.topic_settings import TOPIC_SETTINGS
 from sandbox.web.topic_words import LABELS, in_words, parse_setting
+from sandbox.web.words import percent
 
 
 def test_every_setting_that_changes_something_has_a_plain_name() -> None:
@@ -48,3 +49,21 @@ def test_times_and_sizes_may_be_written_with_a_unit(name: str, text: str, value:
 )
 def test_a_value_says_what_it_means(name: str, value: str, said: str) -> None:
     assert in_words(name, value) == said
+
+
+@pytest.mark.parametrize(
+    ("share", "digits", "said"),
+    [
+        (0, 0, "0 %"),
+        (0.3, 0, "<1 %"),
+        (0.04, 1, "<0.1 %"),
+        (12.5, 1, "12.5 %"),
+        (49.6, 0, "50 %"),
+        (99.7, 0, "99 %"),
+        (99.99, 1, "99.9 %"),
+        (100, 0, "100 %"),
+        (100, 1, "100.0 %"),
+    ],
+)
+def test_all_is_said_of_all_alone_and_nothing_of_nothing(share: float, digits: int, said: str) -> None:
+    assert percent(share, digits) == said

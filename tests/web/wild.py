@@ -1,15 +1,35 @@
 """Requests in which every field that a view asks for has a value that it did not expect."""
 
 import random
+import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
+from flask import Flask
 from htmx_flask.requests import HtmxAwareRequest
 from werkzeug.datastructures import MultiDict
 
+from sandbox.sandbox import Sandbox
+from sandbox.web import guard
 from tests.web.hostile_names import HOSTILE
 
 ABSENT = "(absent)"
+INTEGERS = ("0", "1", "7", str(2**31), str(2**63), "9" * 40)
+NAMES = (
+    "orders",
+    "billing",
+    "before",
+    "compact",
+    "empty",
+    "why-twice",
+    "none.json",
+    "%00",
+    "%ff%fe",
+    "..%2f..",
+    "%0d%0a",
+    "x" * 3000,
+)
 TEXTS = (
     "",
     " ",
@@ -178,3 +198,52 @@ def wild_request(source: random.Random) -> type[HtmxAwareRequest]:
             return self._wild["json"] if whole < 0.8 else source.choice(JSON)
 
     return WildRequest
+
+
+def fill(box: Sandbox) -> None:
+    """Let a sandbox have what the addresses name."""
+    box.create_topic("orders", partitions=2)
+    for n in range(20):
+        box.append("orders", f'{{"a": {n}}}', key=f"k{n}", headers={"h": "v"})
+    box.commit("billing", "orders", 0, 0)
+    box.snapshots.take("before")
+
+
+def address(rule: str, source: random.Random) -> str:
+    """A path of a rule."""
+
+    def part_of(part: re.Match[str]) -> str:
+        chosen = re.match(r"<any\(([^)]*)\)", part[0])
+        if chosen:
+            return str(source.choice(chosen[1].split(", ")))
+        return source.choice(INTEGERS if part[0].startswith("<int:") else NAMES)
+
+    path = re.sub(r"<[^>]*>", part_of, rule)
+    # A copy that is opened beside is a process: too slow to start hundreds of them.
+    return path.replace("/before/fork", "/none/fork")
+
+
+def ask_all(app: Flask, method: str, rounds: int, source: random.Random) -> tuple[list[str], float]:
+    """Ask each address so often with wild fields.
+
+    Returns:
+        What failed, and how many seconds the slowest answer took.
+    """
+    app.request_class = wild_request(source)
+    page = app.test_client()
+    failed: list[str] = []
+    slowest = (0.0, "")
+    for _ in range(rounds):
+        for rule in app.url_map.iter_rules():
+            if method not in (rule.methods or ()):
+                continue
+            path = address(rule.rule, source)
+            begun_s = time.perf_counter()
+            answer = page.open(path, method=method, headers={guard.PROGRAM_HEADER: "test"})
+            slowest = max(slowest, (time.perf_counter() - begun_s, path))
+            if answer.status_code >= 500:
+                told = {kind: fields.told for kind, fields in answer.request.environ.get("wild", {}).items()}
+                failed.append(f"{method} {path[:200]} {answer.status_code} {str(told)[:600]}\n{answer.text[-300:]}")
+            answer.close()
+    print(f"{method}: the slowest took {slowest[0]:.2f} s: {slowest[1][:80]}")
+    return failed, slowest[0]

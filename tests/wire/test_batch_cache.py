@@ -77,3 +77,12 @@ def test_partitions_that_are_forgotten_over_and_over_leave_nothing_behind() -> N
         cache.skip(1)
     assert len(cache._order) < 5_000
     assert cache.read(2, 0, 1, 100) == [b"kept"]
+
+
+def test_partitions_whose_batches_went_to_make_room_leave_nothing_behind() -> None:
+    cache = BatchCache(100 * (5 + OVERHEAD_BYTES))
+    for partition in range(20_000):
+        cache.put(partition, 0, 0, b"batch")
+    assert len(cache._tails) == len(cache._order) == 100
+    cache.skip(19_999)
+    assert len(cache._tails) == 99

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from sandbox.broker.topic import Partition
-from sandbox.errors import CODE, BrokerError
+from sandbox.errors import CODE, BrokerError, EventsDamaged
 from sandbox.reply import Reply
 from sandbox.storage.failure import StorageFailed
 from sandbox.wire.fetch_records import aborted_transactions, read_records
@@ -91,6 +91,8 @@ class _Reading:
             answer |= {"error_code": CODE["KAFKA_STORAGE_ERROR"], "high_watermark": -1}
             answer |= {"last_stable_offset": -1, "log_start_offset": -1}
         except BrokerError as error:
+            if isinstance(error, EventsDamaged):
+                node.broker.on_failure(StorageFailed(f"offset {wanted.fetch_offset} was asked for", error.detail))
             answer |= {"error_code": error.code, "high_watermark": -1, "last_stable_offset": -1, "log_start_offset": -1}
         return answer
 

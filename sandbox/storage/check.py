@@ -1,0 +1,266 @@
+"""Whether a sandbox file is whole: looked at, never repaired.
+
+What is compared: SQLite's own structures (`PRAGMA integrity_check`), the tables, indexes, triggers and views with those
+of a new file, every record batch and its events with its checksum, every row beside the log with its own, and what is
+written down twice: the ends of a log and the number of its events, committed offsets and their history, the numbers
+that SQLite gives out.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sandbox.errors import EventsDamaged, FileRefused
+from sandbox.storage import log, row_checksums, snapshots
+from sandbox.storage.database import Reader, check_file
+from sandbox.storage.failure import StorageFailed
+from sandbox.storage.lock import read_owner
+from sandbox.storage.log import BATCH_COLUMNS, BatchRow
+from sandbox.storage.schema import OFFSET_BITS, OFFSET_LIMIT, VERSION
+
+SQLITE_FINDINGS_MAX = 20
+BACK = "Go back to a snapshot or a copy; what can still be read can be exported."
+WAYS_OUT = {
+    "committed_offsets": "Reset the group to where it should be, or go back to a snapshot or a copy.",
+    "pending_offsets": "Commit again, or go back to a snapshot or a copy.",
+} | dict.fromkeys(
+    ("settings", "topic_settings", "resource_settings", "client_quotas"),
+    "Set it again, or go back to a snapshot or a copy.",
+)
+"""What to do about a row of a table; `BACK` for the others."""
+_UNREADABLE = (sqlite3.Error, StorageFailed, FileRefused, OverflowError, UnicodeError)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it was written.
+
+    Attributes:
+        place: where: "file", "schema", "orders-0", or the name of a table.
+        text: what, and the way out, in whole sentences.
+    """
+
+    place: str
+    text: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What a check came upon.
+
+    Attributes:
+        findings: in the order in which they were found; none where the file is whole.
+        batches, events: how many record batches, and events in them, were looked at.
+        rows: how many rows beside the log were.
+        without_checksum: how many batches and rows have none, as an earlier version wrote them.
+    """
+
+    file: str
+    findings: list[Finding] = field(default_factory=list)
+    batches: int = 0
+    events: int = 0
+    rows: int = 0
+    without_checksum: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+    def as_dict(self) -> dict[str, Any]:
+        """As data."""
+        return {"whole": self.whole, **asdict(self)}
+
+
+Advance = Callable[[int], None]
+
+
+def check(path: Path, advance: Advance = lambda done: None) -> Report:
+    """Look through a file, whether somebody has it open or not. One state of it is seen, however long it takes.
+
+    Args:
+        advance: told how many more record batches were looked at.
+    """
+    report = Report(str(path))
+    try:
+        check_file(path)
+        address = snapshots.address(path, in_use=read_owner(path) is not None)
+        with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
+            # What is no UTF-8 any more is to be told by its checksum, with its place.
+            connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("BEGIN")
+            _Check(connection, report, advance).run()
+    except FileRefused as error:
+        report.findings.append(Finding("file", str(error)))
+    except _UNREADABLE as error:
+        report.findings.append(Finding("file", f"The file cannot be read: {error}. {BACK}"))
+    return report
+
+
+def count_batches(path: Path) -> int | None:
+    """How many record batches a file has, None where that cannot be read."""
+    try:
+        with snapshots.opened(path, in_use=read_owner(path) is not None) as reader:
+            row = reader.one("SELECT count(*) FROM batches")
+    except FileRefused:
+        return None
+    return int(row[0]) if row else None
+
+
+class _Check:
+    """One look through a file.
+
+    Args:
+        connection: in a read transaction.
+        report: what is found is put there.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, report: Report, advance: Advance) -> None:
+        self._connection = connection
+        self._reader = Reader(connection)
+        self._report = report
+        self._advance = advance
+
+    def run(self) -> None:
+        """Look at everything; a part that cannot be read keeps nobody from the others."""
+        parts: list[tuple[str, Callable[[], None]]] = [("file", self._integrity)]
+        if not self._reader.query("SELECT 1 FROM sqlite_master LIMIT 1"):
+            return
+        # Not by the file's first page: what is newer may lie in the write-ahead log.
+        current = self._reader.query("PRAGMA user_version") == [(VERSION,)]
+        if current:
+            parts.append(("schema", self._schema))
+            parts += [(table, self._rows_of(table)) for table in row_checksums.TABLES]
+        parts += [("partitions", self._logs), ("committed_offsets", self._commits), ("file", self._sequences)]
+        for place, part in parts:
+            self._try(place, part)
+        if not current and self._has_checksums():
+            self._find("file", f"The file's version number is not that of its tables, which is {VERSION}. {BACK}")
+
+    def _find(self, place: str, text: str) -> None:
+        # A name that is no UTF-8 any more is in it as it can be printed.
+        finding = Finding(*(words.encode("utf-8", "backslashreplace").decode() for words in (place, text)))
+        if finding not in self._report.findings:
+            self._report.findings.append(finding)
+
+    def _try(self, place: str, part: Callable[[], None]) -> None:
+        try:
+            part()
+        except _UNREADABLE as error:
+            self._find(place, f"{place} cannot be read: {error}. {BACK}")
+
+    def _integrity(self) -> None:
+        for (line,) in self._connection.execute(f"PRAGMA integrity_check({SQLITE_FINDINGS_MAX})"):
+            if line != "ok":
+                self._find("file", f"SQLite finds the file damaged: {' '.join(line.split())}. {BACK}")
+
+    def _schema(self) -> None:
+        try:
+            snapshots.check_schema(snapshots.schema_of(self._connection), foreign=False)
+        except FileRefused as error:
+            self._find("schema", f"{error} {BACK}")
+
+    def _rows_of(self, table: str) -> Callable[[], None]:
+        def look() -> None:
+            names, key = row_checksums.columns(self._connection)[table]
+            places = [names.index(name) for name in key]
+            for *values, crc in self._connection.execute(f"SELECT {', '.join(names)}, checksum FROM {table}"):
+                self._report.rows += 1
+                if crc is None:
+                    self._report.without_checksum += 1
+                elif crc != row_checksums.checksum(*values):
+                    which = ", ".join(f"{names[at]} {values[at]!r}" for at in places)
+                    self._find(
+                        table,
+                        f"{table}, {which}: this row is not as the sandbox wrote it. {WAYS_OUT.get(table, BACK)}",
+                    )
+
+        return look
+
+    # The logs
+
+    def _logs(self) -> None:
+        for partition_id, topic, number, start, compacted in self._reader.query(
+            "SELECT p.id, t.name, p.partition, p.log_start_offset, p.compacted_events FROM partitions p "
+            "JOIN topics t ON t.id = p.topic WHERE t.deleted_ms IS NULL ORDER BY t.name, p.partition"
+        ):
+            place = f"{topic}-{number}"
+            self._try(place, lambda at=(partition_id, start, compacted), place=place: self._log(place, *at))  # type: ignore[misc]
+
+    def _log(self, place: str, partition_id: int, start: int, compacted: int) -> None:
+        before, found, expected = -1, len(self._report.findings), 0
+        for batch in self._batches(partition_id):
+            if batch.base_offset <= before or batch.last_offset < batch.base_offset:
+                self._find(
+                    place,
+                    f"{place}: the record batch at offset {batch.base_offset} ends at {batch.last_offset}, the one "
+                    f"before it at {before}. {BACK}",
+                )
+                break
+            before = batch.last_offset
+            if batch.last_offset >= start:
+                expected += self._batch(place, batch, start)
+            self._report.batches += 1
+            self._advance(1)
+        base = partition_id << OFFSET_BITS
+        row = self._reader.one(
+            "SELECT count(*) FROM events WHERE id BETWEEN ? AND ?", (base + start, base + OFFSET_LIMIT - 1)
+        )
+        count = row[0] if row else 0
+        self._report.events += count
+        end = max(start, before + 1)
+        if found == len(self._report.findings) and not expected == count == end - start - compacted:
+            self._find(
+                place,
+                f"{place}: the log has {count:,} events from offset {start} to {end}, of which compaction took "
+                f"{compacted:,}, and its record batches have {expected:,}: these do not agree. {BACK}",
+            )
+
+    def _batches(self, partition_id: int) -> Iterator[BatchRow]:
+        columns = BATCH_COLUMNS if self._has_checksums() else BATCH_COLUMNS.replace("checksum", "NULL")
+        for row in self._reader.rows(
+            f"SELECT {columns} FROM batches WHERE partition_id = ? ORDER BY base_offset", (partition_id,)
+        ):
+            yield BatchRow._make(row)
+
+    def _has_checksums(self) -> bool:
+        """Whether the file has the column: one of an earlier version has not."""
+        return any(row[1] == "checksum" for row in self._connection.execute("PRAGMA table_info(batches)"))
+
+    def _batch(self, place: str, batch: BatchRow, start: int) -> int:
+        """Compare one batch; how many events it has in its log."""
+        rows = log.read_rows(self._reader, batch.partition_id, max(batch.base_offset, start), batch.last_offset)
+        self._report.without_checksum += batch.checksum is None
+        try:
+            log.compare(self._reader, batch, rows, any(row[4] for row in rows))
+        except EventsDamaged as error:
+            self._find(place, error.detail)
+        return len(rows)
+
+    # What is written down twice
+
+    def _commits(self) -> None:
+        for group, topic, partition, offset, last in self._reader.query(
+            "SELECT c.group_id, c.topic, c.partition, c.offset, h.offset FROM committed_offsets c LEFT JOIN commits h "
+            "ON h.id = (SELECT max(id) FROM commits n WHERE n.group_id = c.group_id AND n.topic = c.topic "
+            "AND n.partition = c.partition) WHERE h.offset IS NOT c.offset"
+        ):
+            self._find(
+                "committed_offsets",
+                f"The group {group} committed {last} in {topic}-{partition} last, and {offset} is written down. "
+                f"{WAYS_OUT['committed_offsets']}",
+            )
+
+    def _sequences(self) -> None:
+        given = dict(self._connection.execute("SELECT name, seq FROM sqlite_sequence"))
+        for (table,) in self._connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'"
+        ).fetchall():
+            # The key has one name in most tables, and `rowid` in all of them.
+            (last,) = self._connection.execute(f"SELECT max(rowid) FROM {table}").fetchone()
+            if last is not None and not (isinstance(given.get(table), int) and given[table] >= last):
+                self._find("file", f"The number that {table} gave out last is not {last} or more. {BACK}")

@@ -1,0 +1,91 @@
+"""Checksums of the rows beside the log: settings, partitions, groups, commits, transactions and the like.
+
+Problem: a bit that changes in a committed offset or a setting changes what the sandbox does, and nothing tells. Trade:
+each of these rows has a CRC-32C of its columns, which triggers of our own connection make; they are temporary, so the
+file has none that another program would stumble over. Consequence: what another program writes into these tables has a
+wrong checksum, or none, and `sandbox check` says so.
+
+A row that is overwritten as a whole gets a new checksum. One of which a part is changed gets one only where its old
+one was right: else the change would hide the damage.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+
+import google_crc32c
+
+INSERTED = (
+    "producers",
+    "transaction_partitions",
+    "transaction_groups",
+    "pending_offsets",
+    "group_members",
+    "commits",
+    "rebalances",
+    "activity",
+)
+"""Tables whose rows are written once, or replaced."""
+REWRITTEN = (
+    "settings",
+    "topic_settings",
+    "resource_settings",
+    "client_quotas",
+    "scram_credentials",
+    "committed_offsets",
+    "event_templates",
+)
+"""Tables whose rows are overwritten as a whole."""
+ALTERED = ("topics", "partitions", "transactions", "log_transactions", "groups")
+"""Tables of whose rows a part is overwritten."""
+TABLES = (*INSERTED, *REWRITTEN, *ALTERED)
+CHECKSUM = "checksum"
+
+Value = str | bytes | int | float | None
+
+
+def checksum(*values: Value) -> int:
+    """The checksum of a row, 0 to 2**32 - 1; its columns in their order."""
+    return int(google_crc32c.value("\x00".join(map(str, values)).encode("utf-8", "surrogateescape")))
+
+
+def columns(connection: sqlite3.Connection) -> dict[str, tuple[list[str], list[str]]]:
+    """Of each table the columns that a checksum is over, in their order, and those of the primary key."""
+    found: dict[str, tuple[list[str], list[str]]] = {table: ([], []) for table in TABLES}
+    for table, name, key in connection.execute(
+        "SELECT t.name, c.name, c.pk FROM sqlite_master t, pragma_table_info(t.name) c WHERE t.type = 'table' "
+        "ORDER BY t.name, c.cid"
+    ):
+        if table in found and name != CHECKSUM:
+            found[table][0].append(name)
+            if key:
+                found[table][1].append(name)
+    return found
+
+
+def keep(connection: sqlite3.Connection) -> None:
+    """Give every row that this connection writes its checksum.
+
+    Args:
+        connection: to a file of the version with checksums.
+    """
+    connection.create_function("row_checksum", -1, checksum, deterministic=True)
+    for table, (names, key) in columns(connection).items():
+        place = " AND ".join(f"{name} = NEW.{name}" for name in key)
+        old, new = _call("OLD", names), _call("NEW", names)
+        connection.execute(
+            f"CREATE TEMP TRIGGER {table}_written AFTER INSERT ON main.{table} BEGIN "
+            f"UPDATE {table} SET {CHECKSUM} = {new} WHERE {place}; END"
+        )
+        if table in INSERTED:
+            continue
+        again = new
+        if table in ALTERED:
+            again = f"CASE WHEN coalesce(OLD.{CHECKSUM} = {old}, 1) THEN {new} ELSE OLD.{CHECKSUM} END"
+        connection.execute(
+            f"CREATE TEMP TRIGGER {table}_changed AFTER UPDATE OF {', '.join(names)} ON main.{table} BEGIN "
+            f"UPDATE {table} SET {CHECKSUM} = {again} WHERE {place}; END"
+        )
+
+
+def _call(row: str, names: Sequence[str]) -> str:
+    return f"row_checksum({', '.join(f'{row}.{name}' for name in names)})"

@@ -1,0 +1,64 @@
+"""`sandbox check`: a file at rest, one that is open, one that is damaged, and what is no sandbox."""
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.sandbox import Sandbox
+from tests.cli.conftest import CommandLine
+from tests.storage.damage import damage
+from tests.storage.older_file import make_older
+
+
+@pytest.fixture
+def file(command_line: CommandLine) -> Path:
+    path = command_line.folder / "dev.db"
+    with Sandbox(path) as box:
+        box.create_topic("orders", settings={"retention.ms": "1000000"})
+        for value in ("ham", "eggs", "spam"):
+            box.append("orders", value)
+        box.commit("billing", "orders", 0, 2)
+    return path
+
+
+def test_a_whole_file_is_told_so_beside_its_owner_and_without(command_line: CommandLine, file: Path) -> None:
+    said = command_line.ok("check").out
+    assert said.startswith("dev.db is whole: 3 events in 3 record batches and ")
+    with Sandbox(file) as box:
+        box.append("orders", "more")
+        (told,) = command_line.ok("check", "dev.db", "--json").rows
+    assert (told["whole"], told["events"], told["findings"], told["without_checksum"]) == (True, 4, [], 0)
+
+
+def test_each_damage_is_named_with_its_place_and_nothing_is_repaired(command_line: CommandLine, file: Path) -> None:
+    damage(file, "UPDATE events SET value = 'egg' WHERE value = 'eggs'")
+    damage(file, "UPDATE topic_settings SET value = '3000000'")
+    damage(file, "UPDATE committed_offsets SET offset = 3")
+    before = file.read_bytes()
+    result = command_line.run("check", "dev.db")
+    assert (result.status, file.read_bytes()) == (1, before)
+    assert "orders-0, offset 1: the file is damaged" in result.out
+    assert "topic_settings, topic 1, name 'retention.ms': this row is not as the sandbox wrote it. Set it" in result.out
+    assert "The group billing committed 2 in orders-0 last, and 3 is written down. Reset" in result.out
+    assert "dev.db is damaged: 4 things are not as written" in result.out
+    (told,) = command_line.run("check", "dev.db", "--json").rows
+    places = [finding["place"] for finding in told["findings"]]
+    assert sorted(places) == ["committed_offsets", "committed_offsets", "orders-0", "topic_settings"]
+
+
+def test_an_older_file_is_looked_at_without_changing_it(command_line: CommandLine, file: Path) -> None:
+    make_older(file, 1)
+    before = file.read_bytes()
+    said = command_line.ok("check").out
+    assert "is whole: 3 events" in said
+    assert "3 record batches and rows were written by an earlier version and have no checksum" in said
+    assert file.read_bytes() == before
+
+
+def test_what_is_no_sandbox_is_told(command_line: CommandLine, file: Path) -> None:
+    (command_line.folder / "notes.db").write_text("hello " * 50)
+    other = command_line.run("check", "notes.db")
+    assert (other.status, "is not an SQLite database" in other.out) == (1, True)
+    assert command_line.run("check", "absent.db").status == 5
+    file.write_bytes(file.read_bytes()[:9000])
+    assert "is cut short" in command_line.run("check").out

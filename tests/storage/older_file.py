@@ -1,0 +1,25 @@
+"""A file as an older version wrote it, made out of one of today."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from sandbox.storage.migrations import STEPS, split_statements
+
+
+def make_older(file: Path, version: int) -> None:
+    """Put what a closed file holds, as far as an older version knew it, into a file of that version's tables."""
+    older = file.with_name(file.name + ".older")
+    with closing(sqlite3.connect(older, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        for step in STEPS[:version]:
+            for script in step:
+                for statement in split_statements(script):
+                    connection.execute(statement)
+        connection.execute("ATTACH ? AS today", (str(file),))
+        tables = [row[0] for row in connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")]
+        for table in tables:
+            names = ", ".join(row[1] for row in connection.execute(f"PRAGMA main.table_info({table})"))
+            connection.execute(f"INSERT OR REPLACE INTO main.{table}({names}) SELECT {names} FROM today.{table}")
+        connection.execute(f"PRAGMA user_version = {version}")
+    older.replace(file)
