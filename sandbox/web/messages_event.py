@@ -10,6 +10,7 @@ from sandbox.description import MessageQuery, TopicDescription
 from sandbox.errors import BrokerError
 from sandbox.event import TIMESTAMP_TYPES, Event
 from sandbox.message_survey import Neighbours
+from sandbox.web.dead_letters import DeadLetter, dead_letter
 from sandbox.web.messages_table import Marks, committed_in, marks_of
 from sandbox.web.page import Interest, backend, by_htmx, data, fragment, page
 from sandbox.web.payload import describe, show
@@ -31,7 +32,9 @@ class Place:
         beside: its neighbours; those of its key only on its page.
         readers: who has read it.
         same_key: address of all events with its key; None where the key cannot be written in one.
-        edit, reuse: addresses of the Produce form, filled from it whole or with its key alone.
+        edit, reuse: addresses of the Produce form, filled from it whole or with its key alone. A dead letter's `edit`
+            aims at the topic that it comes from.
+        letter: what is told of its refusal, where it is a dead letter of a topic that is here.
     """
 
     address: str
@@ -40,11 +43,16 @@ class Place:
     same_key: str | None
     edit: str
     reuse: str
+    letter: DeadLetter | None
 
 
 def _place(event: Event, topic: TopicDescription, *, inline: bool) -> Place:
     copied = f"{event.topic}/{event.partition}/{event.offset}"
     form = f"/topics/{event.topic}/produce?copy={quote(copied, safe='/')}"
+    letter = dead_letter(event)
+    if letter is not None and all(found.topic != letter.topic for found in backend().topics()):
+        letter = None
+    back = f"/topics/{letter.topic}/produce?copy={quote(copied, safe='/')}" if letter is not None else form
     same_key = None
     if event.key and len(event.key) <= KEY_MAX_BYTES and describe(event.key).kind != "bytes":
         query = urlencode({"key": event.key.decode(), "exact": "1"})
@@ -54,8 +62,9 @@ def _place(event: Event, topic: TopicDescription, *, inline: bool) -> Place:
         beside=None if inline else _beside(event, topic),
         readers=marks_of(event, committed_in(event.topic)),
         same_key=same_key,
-        edit=form,
+        edit=back,
         reuse=form + "&only=key",
+        letter=letter,
     )
 
 

@@ -15,6 +15,7 @@ from sandbox.web.page import Interest, backend, by_htmx, data, fragment, overvie
 from sandbox.web.playground_programs import consumer_program, scenario_program
 from sandbox.web.playground_shapes import consumer_json, facts_json, group_view, scenario_json
 from sandbox.web.playing import PlayedConsumer, Playing
+from sandbox.web.seam import changes_nothing
 
 blueprint = Blueprint("playground", __name__)
 
@@ -102,6 +103,14 @@ def _sample(form: MultiDict[str, str], names: list[str]) -> ConsumerSpec:
         return _spec(form).checked()
     except BrokerError:
         return ConsumerSpec(form.get("group") or "playground", tuple(names[:1]) or ("orders",))
+
+
+@blueprint.post("/playground/program")
+@changes_nothing
+def program() -> Response:
+    """The Python that does what the form now says."""
+    names = [one.topic for one in backend().topics()]
+    return fragment("playground/_program.html", program=consumer_program(_sample(request.form, names), _address()))
 
 
 def _choices() -> dict[str, Any]:

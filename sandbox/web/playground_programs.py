@@ -222,6 +222,15 @@ BODYfinally:
 """
 _PROCESS = "print(message.topic(), message.partition(), message.offset(), message.key(), message.value())"
 _COMMIT = "consumer.commit(message=message, asynchronous=False)"
+_REFUSE = """\
+if POISON in (message.key() or b"") + (message.value() or b""):  # what your program cannot handle
+    why = {"dlq.error": "it contains " + repr(POISON), "dlq.topic": message.topic()}
+    why |= {"dlq.partition": str(message.partition()), "dlq.offset": str(message.offset())}
+    headers = [*(message.headers() or []), *why.items()]
+    producer.produce(message.topic() + ".dlq", message.value(), message.key(), headers=headers)
+    producer.flush()  # the dead letter is stored before the offset is committed: else it could be lost
+else:
+    PROCESS"""
 
 
 def scenario_program(name: str, address: str) -> str:
@@ -243,7 +252,9 @@ def scenario_program(name: str, address: str) -> str:
 
 
 def consumer_program(spec: ConsumerSpec, address: str) -> str:
-    """The program that reads as a consumer of the playground does, without what is made to go wrong in it."""
+    """The program that reads as a consumer of the playground does: without what is made to go wrong in it, but for
+    events that are refused for what they contain, and become dead letters.
+    """
     told = spec.kafka(spec.client_id or "my-program")
     settings: dict[str, object] = {"bootstrap.servers": address}
     settings |= {name: told[name] for name in ("group.id", "client.id", "auto.offset.reset")}
@@ -254,9 +265,16 @@ def consumer_program(spec: ConsumerSpec, address: str) -> str:
     settings["enable.auto.commit"] = spec.commit == "auto"
     if spec.commit == "auto":
         settings["auto.commit.interval.ms"] = spec.auto_commit_ms
-    lines = {"after": (_PROCESS, _COMMIT), "before": (_COMMIT, _PROCESS)}.get(spec.commit, (_PROCESS,))
+    program, process = CONSUMER, _PROCESS
+    if spec.fail_contains and spec.then == "dlq":
+        process = _REFUSE.replace("PROCESS", _PROCESS).replace("POISON", repr(spec.fail_contains.encode()))
+        program = program.replace("import Consumer", "import Consumer, Producer").replace(
+            "consumer.subscribe", f'producer = Producer({{"bootstrap.servers": {address!r}}})\nconsumer.subscribe'
+        )
+    done = {"after": (process, _COMMIT), "before": (_COMMIT, process)}.get(spec.commit, (process,))
+    lines = "\n".join(done).splitlines()
     return (
-        CONSUMER.replace("BODY", "".join(f"        {line}\n" for line in lines))
+        program.replace("BODY", "".join(f"        {line}\n" for line in lines))
         .replace("SETTINGS", "".join(f'    "{name}": {value!r},\n' for name, value in settings.items()))
         .replace("TOPICS", repr(list(spec.topics)))
     )

@@ -36,6 +36,7 @@ def group_view(
         "consumers": [one for one in consumers if one.alive or one.number in shown],
         "group": group,
         "facts": facts,
+        "refused": sum(one.counts.get("dead_lettered", 0) for one in consumers),
         "rebalances": rebalances,
         "partitions": partitions[:PARTITIONS_SHOWN],
         "more_partitions": max(0, len(partitions) - PARTITIONS_SHOWN),

@@ -134,10 +134,15 @@ def index(topic: str | None = None) -> Response:
         try:
             if place is None:
                 raise BrokerError("INVALID_REQUEST", f"{wanted!r} is no address of an event: TOPIC/PARTITION/OFFSET.")
-            copy = copied(backend().event(*place), only_key=request.args.get("only") == "key")
+            copy = copied(
+                backend().event(*place),
+                only_key=request.args.get("only") == "key",
+                whole=request.args.get("headers") == "kept",
+            )
         except BrokerError as error:
             why = error.detail
-    form = {name: value for name, value in request.args.items() if name not in ("copy", "only")}
+    of_copy = ("copy", "only", "headers") if wanted else ()
+    form = {name: value for name, value in request.args.items() if name not in of_copy}
     return _form_page(named_topic(topic), form, copy=copy, copy_error=why)
 
 

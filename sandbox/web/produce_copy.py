@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sandbox.event import Event, Headers
 from sandbox.event_lines import to_line
-from sandbox.web.dead_letters import origin_of
+from sandbox.web.dead_letters import origin_of, without_refusal
 from sandbox.web.json_text import json_error
 
 
@@ -25,6 +25,7 @@ class Copied:
         place: topic, partition and offset of the event.
         only_key: True where the key alone was taken.
         origin: the topic that it was in before it became a dead letter, None for another event.
+        left_out: how many headers are left out, because they tell of the refusal of a dead letter.
     """
 
     form: dict[str, str]
@@ -32,6 +33,7 @@ class Copied:
     place: tuple[str, int, int]
     only_key: bool
     origin: str | None
+    left_out: int = 0
 
 
 def address_of(text: str) -> tuple[str, int, int] | None:
@@ -40,13 +42,20 @@ def address_of(text: str) -> tuple[str, int, int] | None:
     return (found[1], int(found[2]), int(found[3])) if found else None
 
 
-def copied(event: Event, *, only_key: bool = False) -> Copied:
+def copied(event: Event, *, only_key: bool = False, whole: bool = False) -> Copied:
     """Fill the form from an event.
 
     Args:
         event: as stored.
         only_key: take its key alone.
+        whole: keep the headers that tell of the refusal of a dead letter.
     """
+    origin = None if only_key else origin_of(event)
+    left_out = 0
+    if origin is not None and not whole:
+        kept = without_refusal(event.headers)
+        left_out = len(event.headers) - len(kept)
+        event = event._replace(headers=kept)
     form: dict[str, str] = {}
     notes: list[str] = []
     form["key_kind"], form["key"] = _field("key", event.key, notes, one_line=True)
@@ -56,8 +65,7 @@ def copied(event: Event, *, only_key: bool = False) -> Copied:
             kind = "json"
         form["value_kind"] = "null" if kind == "none" else kind
         form["headers_kind"], form["headers"] = _headers(event, notes)
-    origin = None if only_key else origin_of(event)
-    return Copied(form, tuple(notes), (event.topic, event.partition, event.offset), only_key, origin)
+    return Copied(form, tuple(notes), (event.topic, event.partition, event.offset), only_key, origin, left_out)
 
 
 def _field(what: str, data: bytes | None, notes: list[str], *, one_line: bool = False) -> tuple[str, str]:

@@ -166,6 +166,19 @@ def test_a_dead_letter_is_offered_to_the_topic_that_it_names(page: FlaskClient, 
     assert stored(letters, "orders") == []
 
 
+def test_a_dead_letter_says_why_it_was_refused_and_links_to_what_it_was(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("dead", partitions=1)
+    box.create_topic("orders", partitions=1)
+    told = (("dlq.topic", b"orders"), ("dlq.partition", b"0"), ("dlq.offset", b"7"), ("dlq.error", b"<b>no amount"))
+    box.append("dead", "{}", headers=(*told, ("trace", b"1")))
+    text = page.get("/topics/dead/0/0").text
+    assert '<a href="/topics/orders/0/7">orders · partition 0 · offset 7</a>' in text
+    assert "refused because: <b>&lt;b&gt;no amount</b>" in text
+    form = page.get("/topics/orders/produce?copy=dead/0/0").text
+    assert "4 headers that told of the refusal are left out" in form
+    assert "trace: 1" in form
+
+
 ORIGINS = {
     "our own consumers": (("dlq.topic", b"orders"), ("dlq.error", b"no amount")),
     "Spring": (("kafka_dlt-original-topic", b"orders"), ("kafka_dlt-original-offset", b"\0\0\0\0\0\0\0\x01")),
@@ -187,7 +200,12 @@ def test_a_dead_letter_that_is_edited_can_be_aimed_at_its_topic(
     there = page.get(aim[1]).text
     assert "This form sends it back there." in there
     assert 'action="/topics/orders/produce"' in there
-    assert headers[0][0] in there
+    assert headers[0][0] not in there
+    assert f"{len(headers)} header" in there
+    assert headers[0][0] in page.get(aim[1] + "&headers=kept").text
+    detail = page.get("/topics/dead/0/0").text
+    assert f'href="{aim[1]}">Edit and send to orders</a>' in detail
+    assert "Send again to dead</button>" in detail
     assert "dead letter" not in page.get("/topics/dead/produce?copy=dead/0/0&only=key").text
 
 

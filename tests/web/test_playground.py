@@ -79,6 +79,17 @@ def test_a_crash_and_its_redelivery_are_on_the_page(player: FlaskClient, playing
     assert (told["groups"][0]["processed"], told["groups"][0]["redelivered"]) == (6, 3)
 
 
+def test_the_program_follows_the_form(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("earthquakes")
+    box.create_topic("orders")
+    form = {"group": "g", "topic": "orders", "fail_contains": "flat white", "then": "dlq"}
+    text = unescape(page.post("/playground/program", data=form).text)
+    assert "'orders'" in text or '"orders"' in text
+    assert "flat white" in text
+    compile(text.partition(">")[2].removesuffix("</pre>"), "program", "exec")
+    assert "earthquakes" not in text
+
+
 def test_a_form_that_makes_no_sense_is_given_back_as_it_was(player: FlaskClient, playing: Sandbox) -> None:
     fill(playing, "orders", 1)
     for more, why in (
