@@ -15,7 +15,7 @@ from sandbox.web.produce_form import key_of
 
 PARTITIONERS = (
     ("murmur2", "murmur2, as the Java clients do"),
-    ("consistent_random", "consistent_random (CRC-32), librdkafka's default: Python, Go, .NET, kcat"),
+    ("consistent_random", "consistent_random (CRC-32), librdkafka's default"),
 )
 CLIENTS = {"murmur2": "Java", "consistent_random": "librdkafka: Python, Go, .NET, kcat"}
 """Who uses each of them unless told otherwise."""
