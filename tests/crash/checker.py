@@ -1,6 +1,7 @@
 """What is wrong with a file that should keep a history: nothing, where every promise was kept.
 
-It reads the file with SQLite alone, also while its owner is dead and nothing was repaired yet.
+It reads the file with SQLite alone, also while its owner is dead and nothing was repaired yet; only its checksums are
+compared by the sandbox's own check.
 """
 
 import sqlite3
@@ -9,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.storage.check import check
 from tests.crash.history import (
     ABORTED,
     COMMITTED,
@@ -105,6 +107,7 @@ def faults(history: History, file: Path, *, at_rest: bool = False) -> list[str]:
         stored = Stored.of(file)
         return [
             *([] if stored.integrity == "ok" else [f"the integrity check says: {stored.integrity}"]),
+            *(f"a checksum does not fit: {finding.text}" for finding in check(file).findings),
             *_lost(history, stored),
             *_torn(history, stored),
             *_doubled_or_reordered(stored),

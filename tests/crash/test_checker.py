@@ -119,6 +119,7 @@ LAST = "(SELECT max(first_offset) FROM log_transactions WHERE aborted = {})"
         ([f"UPDATE committed_offsets SET offset = 6 WHERE group_id = '{GROUP}'"], "commit of 7 in partition 0 is gone"),
         (["DELETE FROM committed_offsets"], "the acknowledged commit of 7 in partition 0 is gone"),
         (["UPDATE commits SET offset = 9 WHERE offset = 3"], "went back from 9 to 7"),
+        ([f"UPDATE events SET timestamp = timestamp + 1 WHERE {EVENT}"], "a checksum does not fit"),
         (["UPDATE topics SET deleted_ms = 1 WHERE name = 'there'"], "topic there was created, and is gone"),
         (["UPDATE topics SET name = 'gone' WHERE name = 'there'"], "topic gone was deleted, and is there"),
     ],

@@ -10,6 +10,7 @@ import http.client
 import json
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -30,6 +31,7 @@ from tests.crash.checker import faults
 from tests.crash.history import GROUP, TOPIC, History, value_of
 from tests.crash.owner import Owner, owned
 from tests.torture import picture
+from tests.torture.passing import QUICK, reader
 from tests.waiting import eventually
 
 PARTITIONS = 3
@@ -37,6 +39,8 @@ BROKERS = 3
 SAMPLE_S = 10.0
 WARM_MINUTES = 15.0
 """After so long the cache of batches is full, and what is left may hardly grow."""
+VISIT_S = 90
+"""A program of a group takes at most 12 seconds, and what brokers that are away and faults make of them."""
 RATE = 100
 """Events a second of each of the two producers."""
 VIEWS = ("/", f"/topics/{TOPIC}", f"/topics/{TOPIC}/messages", "/groups", f"/groups/{GROUP}", "/cluster", "/activity")
@@ -48,7 +52,6 @@ FAULTS = (
     {"api": "Heartbeat", "error": "NOT_COORDINATOR", "probability": "0.2"},
     {"api": "JoinGroup", "drop": "1", "probability": "0.5"},
 )
-QUICK = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 500, "retry.backoff.ms": 50, "log_level": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,8 @@ class Hour:
         except BaseException as error:
             self.failures.append(repr(error))
 
-    def _count(self, what: str) -> None:
-        self.counts[what] = self.counts.get(what, 0) + 1
+    def _count(self, what: str, times: int = 1) -> None:
+        self.counts[what] = self.counts.get(what, 0) + times
 
     def _rest(self, least_s: float, most_s: float) -> bool:
         return self._ended.wait(self._dice.uniform(least_s, most_s))
@@ -137,44 +140,38 @@ class Hour:
         if producer.flush(60):
             self.failures.append(f"{name}: {len(producer)} events were not delivered in 60 s")
 
-    def _consumer(self, group: str) -> Consumer:
-        settings = {"bootstrap.servers": self._owner.bootstrap, "group.id": group, "auto.offset.reset": "earliest"}
-        return Consumer({**settings, "enable.auto.commit": False, "session.timeout.ms": 10_000, **QUICK})
-
-    def _commit(self, consumer: Consumer, *, noted: bool) -> None:
+    def _commit(self, consumer: Consumer) -> None:
         try:
             for done in consumer.commit(asynchronous=False) or []:
-                if noted and done.error is None and done.offset >= 0:
+                if done.error is None and done.offset >= 0:
                     self.history.committed(done.partition, done.offset)
         except KafkaException:
             self._count("refused commits")
 
     def _read_all(self) -> None:
-        consumer = self._consumer(GROUP)
+        consumer = reader(self._owner.bootstrap, GROUP)
         consumer.subscribe([TOPIC])
         behind_s = 30.0
         while not self._ended.is_set() or behind_s > 0:
             found = [message for message in consumer.consume(1_000, 1.0) if message.error() is None]
             self.read.update(message.value() or b"" for message in found)
-            self._commit(consumer, noted=True)
+            self._commit(consumer)
             if self._ended.is_set():
                 behind_s = behind_s - 1.0 if not self.history.values() <= self.read else 0
         consumer.close()
 
     def _come_and_go(self, number: int) -> None:
+        program = [sys.executable, "-m", "tests.torture.passing", self._owner.bootstrap]
         while not self._rest(0.5, 3):
             group = f"passing-{number}-{self._dice.randrange(5)}"
-            members = [self._consumer(group) for _ in range(self._dice.randint(1, 3))]
-            for member in members:
-                member.subscribe([TOPIC])
-            until = time.monotonic() + self._dice.uniform(3, 12)
-            while time.monotonic() < until and not self._ended.is_set():
-                for member in members:
-                    if member.consume(2_000, 0.2):
-                        self._commit(member, noted=False)
-            for member in members:
-                member.close()
+            try:
+                visit = [*program, group, str(self._dice.randrange(2**32))]
+                refused = subprocess.run(visit, stdout=subprocess.PIPE, check=True, text=True, timeout=VISIT_S).stdout
+            except subprocess.TimeoutExpired:
+                self._count("programs of groups that librdkafka stopped")
+                continue
             self._count("groups that came and went")
+            self._count("refused commits", int(refused))
             if self._dice.random() < 0.3 and self._post(f"/groups/{group}/delete") < 400:
                 self._count("groups deleted")
 
