@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 T = TypeVar("T")
 _lock = threading.RLock()
@@ -18,7 +18,16 @@ class Late(Generic[T]):
         self._make = make
         self.__doc__ = make.__doc__
 
-    def __get__(self, instance: Any, owner: type) -> T:
+    @overload
+    def __get__(self, instance: None, owner: type) -> "Late[T]": ...
+
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+
+    def __get__(self, instance: object, owner: type) -> "T | Late[T]":
+        if instance is None:
+            # Asked of the class, as `help` does.
+            return self
         # Only until it is made: what is in the instance itself is found before this.
         made: dict[str, T] = vars(instance)
         name = self._make.__name__

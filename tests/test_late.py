@@ -1,5 +1,6 @@
 """Attributes that are made when they are first asked for."""
 
+import pydoc
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -33,6 +34,11 @@ def test_threads_that_ask_at_once_are_given_the_same_one() -> None:
         found = [one.result() for one in [pool.submit(ask) for _ in range(THREADS)]]
     assert house.made == 1
     assert len(set(map(id, found))) == 1
+
+
+def test_the_class_tells_what_it_is() -> None:
+    assert House.cellar.__doc__ == "Below."
+    assert "snapshots" in pydoc.render_doc(Sandbox)
 
 
 def test_each_has_its_own() -> None:

@@ -106,6 +106,9 @@ def test_confluent_kafka_produces_and_consumes_in_a_group_by_every_way_in(
     assert secured.group("app").lag == 0
 
 
+# kafka-python leaves sockets of connections that it gave up to the garbage collector; the sandbox has no `SSLSocket`.
+@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:.*<ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(("protocol", "mechanism"), WAYS)
 def test_kafka_python_produces_and_consumes_by_every_way_in(secured: Sandbox, protocol: str, mechanism: str) -> None:
     settings: dict[str, Any] = {

@@ -8,7 +8,6 @@
 Each operation has a preview. Whatever it costs to be exact is not spent: samples and looks are bounded, and say so.
 """
 
-from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -16,16 +15,13 @@ from sandbox.config import TOPIC_SETTING, check_topic_setting, topic_value
 from sandbox.description import PartitionDescription, TopicDescription
 from sandbox.direct.cleaning import Cleaning
 from sandbox.errors import BrokerError
-from sandbox.log_description import AppendRate, CompactionPreview, KeyCount, KeyMove, KeyMoves, KeySample, Loss
-from sandbox.partitioner import PARTITIONERS
+from sandbox.key_samples import Key, frequent_keys, key_moves
+from sandbox.log_description import AppendRate, CompactionPreview, KeyMoves, KeySample, Loss
 from sandbox.storage import log_samples, messages, retention, topic_descriptions
 from sandbox.storage.check import Report, check
-from sandbox.storage.log_samples import Key
 
 SAMPLE_EVENTS = 5_000
 """How many events a sample of keys has at most, about."""
-TOP_KEYS = 10
-EXAMPLES = 8
 STEP_MS = 3_000
 STEPS = 20
 NOW_STEPS = 3
@@ -69,15 +65,7 @@ class LogControl(Cleaning):
         Raises:
             BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
         """
-        described, keys = self._newest(topic)
-        counts = Counter(key for _, _, key in keys)
-        most = dict(counts.most_common(TOP_KEYS))
-        places: dict[bytes | None, set[int]] = {key: set() for key in most}
-        for partition, _, key in keys:
-            if key in places:
-                places[key].add(partition)
-        top = [KeyCount(key, events, tuple(sorted(places[key]))) for key, events in most.items()]
-        return KeySample(len(keys), described.events, len(counts) - (None in counts), tuple(top))
+        return frequent_keys(*self._newest(topic))
 
     def key_moves(self, topic: str, partitions: int) -> KeyMoves:
         """Where the keys of a topic's newest events go once it has more partitions. Nothing is changed.
@@ -88,40 +76,7 @@ class LogControl(Cleaning):
         Raises:
             BrokerError: UNKNOWN_TOPIC_OR_PARTITION; INVALID_PARTITIONS where it has as many already.
         """
-        described, keys = self._newest(topic)
-        now = len(described.partitions)
-        if partitions <= now:
-            raise BrokerError(
-                "INVALID_PARTITIONS", f"{topic} has {now} partitions: more can be added, none can be taken away."
-            )
-        places: dict[bytes, int] = {}
-        scattered = set()
-        for partition, _, key in keys:
-            if key is not None and places.setdefault(key, partition) != partition:
-                scattered.add(key)
-        explained, partitioner = max(
-            (sum(one.partition_for(key, now) == place for key, place in places.items()), name)
-            for name, one in reversed(PARTITIONERS.items())
-        )
-        choose = PARTITIONERS[partitioner].partition_for
-        moves = [
-            KeyMove(key, before, after)
-            for key in places
-            if (before := choose(key, now)) is not None
-            and (after := choose(key, partitions)) is not None
-            and before != after
-        ]
-        return KeyMoves(
-            len(keys),
-            described.events,
-            len(places),
-            len(moves),
-            partitioner,
-            explained,
-            tuple(sorted(moves, key=lambda move: move.key)[:EXAMPLES]),
-            len(scattered),
-            min(scattered, default=None),
-        )
+        return key_moves(*self._newest(topic), partitions)
 
     def offsets_at(self, topic: str, timestamp_ms: int) -> dict[int, int]:
         """Partition to the offset of the first event at or after a time; its end where there is none.
@@ -218,7 +173,8 @@ class LogControl(Cleaning):
         described = self._described(topic)
         logs = [(partition, one.id, one.start, one.end) for partition, one in self._bounds(topic).items()]
         with self._runtime.database.reader() as reader:
-            return described, log_samples.newest_keys(reader, logs, SAMPLE_EVENTS)
+            keys = log_samples.newest_keys(reader, logs, SAMPLE_EVENTS)
+        return described, [(partition, key) for partition, _, key in keys]
 
 
 def _rate(counts: list[int], now_ms: int) -> AppendRate:

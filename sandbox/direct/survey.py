@@ -1,9 +1,12 @@
 """What is told of many events at once, over the rows of one file: `Sandbox.survey`."""
 
+from collections.abc import Mapping, Sequence
+
 from sandbox.description import MessageQuery
+from sandbox.event import Event
 from sandbox.message_survey import Neighbours, Volume
 from sandbox.runtime import Runtime
-from sandbox.storage import message_neighbours
+from sandbox.storage import message_neighbours, message_rows
 from sandbox.storage.search_memory import SearchMemory
 
 
@@ -27,6 +30,11 @@ class Survey:
         """
         with self._database.reader() as reader:
             return self._memory.volume(reader, query, budget_ms)
+
+    def events(self, topic: str, offsets: Mapping[int, Sequence[int]]) -> list[Event]:
+        """The events at some offsets of each partition, as far as they are in the log: by partition, then offset."""
+        with self._database.reader() as reader:
+            return message_rows.read_places(reader, topic, offsets)
 
     def committed(self, topic: str) -> dict[str, dict[int, int]]:
         """Group to partition to committed offset, of the groups that have committed in a topic."""

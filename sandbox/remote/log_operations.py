@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Collection, Mapping
 from itertools import pairwise
 
@@ -10,8 +10,8 @@ from confluent_kafka import TopicPartition
 
 from sandbox.description import MessageQuery, PartitionDescription, TopicDescription
 from sandbox.errors import BrokerError
-from sandbox.log_description import AppendRate, CompactionPreview, KeyCount, KeyMove, KeyMoves, KeySample, Loss
-from sandbox.partitioner import PARTITIONERS
+from sandbox.key_samples import Key, frequent_keys, key_moves
+from sandbox.log_description import AppendRate, CompactionPreview, KeyMoves, KeySample, Loss
 from sandbox.remote.connection import Connection
 from sandbox.remote.logs import Logs
 from sandbox.remote.messages import RemoteSearch
@@ -23,8 +23,6 @@ LEAST_MS = 4_000
 """For how long a topic must have been watched before a rate is told."""
 SAMPLE_EVENTS = 1_000
 SAMPLE_BUDGET_MS = 1_500
-TOP_KEYS = 10
-EXAMPLES = 8
 HIGH_WATERMARK = -1
 NO_COMPACTION = (
     "A cluster compacts by itself, when its brokers see fit; there is no request that makes it do so now. To see what "
@@ -99,49 +97,13 @@ class RemoteLogOperations:
 
     def sample_keys(self, topic: str) -> KeySample:
         """The most frequent keys of the newest events of a topic."""
-        described, keys = self._newest(topic)
-        counts = Counter(key for _, key in keys)
-        top = [
-            KeyCount(key, events, tuple(sorted({partition for partition, other in keys if other == key})))
-            for key, events in counts.most_common(TOP_KEYS)
-        ]
-        return KeySample(len(keys), described.events, len(counts) - (None in counts), tuple(top))
+        return frequent_keys(*self._newest(topic))
 
     def key_moves(self, topic: str, partitions: int) -> KeyMoves:
         """Where the keys of a topic's newest events go once it has more partitions. Nothing is changed."""
-        described, keys = self._newest(topic)
-        now = len(described.partitions)
-        if partitions <= now:
-            raise BrokerError(
-                "INVALID_PARTITIONS", f"{topic} has {now} partitions: more can be added, none can be taken away."
-            )
-        places = {key: partition for partition, key in reversed(keys) if key is not None}
-        scattered = {key for partition, key in keys if key is not None and places[key] != partition}
-        explained, partitioner = max(
-            (sum(one.partition_for(key, now) == place for key, place in places.items()), name)
-            for name, one in reversed(PARTITIONERS.items())
-        )
-        choose = PARTITIONERS[partitioner].partition_for
-        moves = [
-            KeyMove(key, before, after)
-            for key in sorted(places)
-            if (before := choose(key, now)) is not None
-            and (after := choose(key, partitions)) is not None
-            and before != after
-        ]
-        return KeyMoves(
-            len(keys),
-            described.events,
-            len(places),
-            len(moves),
-            partitioner,
-            explained,
-            tuple(moves[:EXAMPLES]),
-            len(scattered),
-            min(scattered, default=None),
-        )
+        return key_moves(*self._newest(topic), partitions)
 
-    def _newest(self, topic: str) -> tuple[TopicDescription, list[tuple[int, bytes | None]]]:
+    def _newest(self, topic: str) -> tuple[TopicDescription, list[Key]]:
         """The topic, and (partition, key) of its newest events."""
         query = MessageQuery(topic, limit=SAMPLE_EVENTS, budget_ms=SAMPLE_BUDGET_MS)
         page = RemoteSearch(self._connection, self._logs, query).page(0)

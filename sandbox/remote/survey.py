@@ -2,10 +2,12 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from sandbox.description import MessageQuery
+from sandbox.errors import BrokerError
 from sandbox.event import Event
 from sandbox.message_survey import Neighbours, Volume, dense, width_for
 from sandbox.remote.connection import Connection
@@ -53,6 +55,30 @@ class RemoteSurvey:
             elapsed_ms=page.elapsed_ms,
         )
 
+    def events(self, topic: str, offsets: Mapping[int, Sequence[int]]) -> list[Event]:
+        """The events at some offsets of each partition, as far as they are in the log: by partition, then offset."""
+        logs = {one.partition: one for one in self._logs.describe(topic, ()).partitions}
+        runs: dict[int, list[Stretch]] = {}
+        for partition, wanted in offsets.items():
+            if partition not in logs:
+                raise BrokerError(
+                    "UNKNOWN_TOPIC_OR_PARTITION", f"There is no partition {partition} of a topic {topic}."
+                )
+            log = logs[partition]
+            runs[partition] = _runs(one for one in wanted if log.start <= one < log.end)
+        found: list[Event] = []
+
+        def take(event: Event) -> bool:
+            found.append(event)
+            return True
+
+        while runs := {partition: left for partition, left in runs.items() if left}:
+            stretches = {partition: left.pop() for partition, left in runs.items()}
+            deadline_s = time.monotonic() + self._connection.timeout_s
+            if len(read_stretches(self._connection, topic, stretches, take, deadline_s)) < len(stretches):
+                raise self._connection.away("it did not give the events in time")
+        return sorted(found, key=lambda event: (event.partition, event.offset))
+
     def committed(self, topic: str) -> Mapping[str, Mapping[int, int]]:
         """Group to partition to committed offset, of the groups that have committed in a topic."""
         found: dict[str, dict[int, int]] = {}
@@ -87,3 +113,10 @@ class RemoteSurvey:
             looked_back=None if first == log.start else offset - first,
             looked_on=None if until == log.end else until - offset - 1,
         )
+
+
+def _runs(offsets: Iterable[int]) -> list[Stretch]:
+    """Offsets as stretches without a gap."""
+    numbered = enumerate(sorted(set(offsets)))
+    runs = [[offset for _, offset in run] for _, run in groupby(numbered, lambda one: one[1] - one[0])]
+    return [Stretch(run[0], run[-1] + 1) for run in runs]

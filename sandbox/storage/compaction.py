@@ -1,5 +1,6 @@
 """What compaction reads of a log, and how it takes events out of the middle of it."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -68,10 +69,12 @@ def first_dirty_offset(reader: Reader, partition_id: int) -> int:
     return int(row[0]) if row else 0
 
 
-def compacted_events(reader: Reader, partition_id: int) -> int:
-    """How many offsets of a log have no event any more."""
-    row = reader.one("SELECT compacted_events FROM partitions WHERE id = ?", (partition_id,))
-    return int(row[0]) if row else 0
+def compacted_events(reader: Reader, partition_ids: list[int]) -> list[tuple[int, int]]:
+    """How many offsets of each log have no event any more: (partition id, offsets), in the order of the ids."""
+    return reader.query(
+        "SELECT id, compacted_events FROM partitions WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
+        (json.dumps(partition_ids),),
+    )
 
 
 def set_first_dirty_offset(database: Database, partition_id: int, offset: int) -> None:

@@ -4,6 +4,7 @@ A row is written with the first event of a transaction in a partition, and chang
 `sandbox.storage.schema`. It goes when its marker has left the log.
 """
 
+import json
 from typing import NamedTuple
 
 from sandbox.storage.database import Database, Reader
@@ -98,10 +99,12 @@ def markers(reader: Reader, partition_id: int, first: int, last: int) -> set[int
     }
 
 
-def count_markers(reader: Reader, partition_id: int, start: int) -> int:
-    """How many transaction markers a log has from `start` on."""
+def count_markers(reader: Reader, starts: list[tuple[int, int]]) -> int:
+    """How many transaction markers logs have: (partition id, offset from which on) each."""
     row = reader.one(
-        "SELECT count(*) FROM log_transactions WHERE partition_id = ? AND last_offset >= ?", (partition_id, start)
+        "SELECT count(*) FROM json_each(?) log JOIN log_transactions x "
+        "ON x.partition_id = json_extract(log.value, '$[0]') AND x.last_offset >= json_extract(log.value, '$[1]')",
+        (json.dumps(starts),),
     )
     return int(row[0]) if row else 0
 

@@ -1,7 +1,7 @@
 """Single events: their rows, and what their batch says of them."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from sandbox.storage.log import (
     BATCH_COLUMNS,
     EVENT_COLUMNS,
     BatchRow,
+    Record,
     batch_at,
     compare,
     headers_from_json,
@@ -47,25 +48,52 @@ def read_event(reader: Reader, topic: str, partition: int, offset: int) -> Event
             written.
         EventsDamaged: its batch is not as it was written.
     """
-    places = partition_ids(reader, topic)
-    if places is None or partition not in places:
-        raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no partition {partition} of a topic {topic}.")
-    partition_id, start, end = places[partition]
+    _, start, end = _place(partition_ids(reader, topic), topic, partition)
     if offset >= end:
         raise BrokerError(
             "OFFSET_OUT_OF_RANGE", f"Offset {offset} is not written yet: the next event of the partition gets {end}."
         )
-    gone = f"Offset {offset} is gone: the log of the partition now starts at {start}."
     if offset < start:
+        gone = f"Offset {offset} is gone: the log of the partition now starts at {start}."
         raise BrokerError("OFFSET_OUT_OF_RANGE", gone)
-    batch = batch_at(reader, partition_id, offset)
-    if batch is not None:
-        read_whole(reader, batch, start)
-    row = reader.one(f"SELECT {EVENT_COLUMNS} FROM events WHERE id = ?", ((partition_id << OFFSET_BITS) + offset,))
-    if row is None:
+    found = read_places(reader, topic, {partition: [offset]})
+    if not found:
         raise BrokerError("OFFSET_OUT_OF_RANGE", f"Offset {offset} was removed by compaction.")
-    event = _event(topic, partition, partition_id, row)
-    return _with_batch(reader, partition_id, event, batch)
+    return found[0]
+
+
+def read_places(reader: Reader, topic: str, wanted: Mapping[int, Sequence[int]]) -> list[Event]:
+    """The events at some offsets, as far as they are in the log: partition by partition, in offset order. Each batch
+    is read and compared once, however many of its events are wanted.
+
+    Args:
+        wanted: offsets of each partition.
+
+    Raises:
+        BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
+        EventsDamaged: a batch is not as it was written.
+    """
+    places = partition_ids(reader, topic)
+    found: list[Event] = []
+    for partition, offsets in sorted(wanted.items()):
+        partition_id, start, end = _place(places, topic, partition)
+        batch: BatchRow | None = None
+        records: dict[int, Record] = {}
+        for offset in sorted({one for one in offsets if start <= one < end}):
+            if batch is None or offset > batch.last_offset:
+                batch = batch_at(reader, partition_id, offset)
+                records = {one[0]: one for one in read_whole(reader, batch, start)} if batch else {}
+            if offset in records:
+                _, timestamp, key, value, headers = records[offset]
+                event = Event(topic, partition, offset, timestamp, 0, key, value, headers or ())
+                found.append(_with_batch(reader, partition_id, event, batch))
+    return found
+
+
+def _place(places: Mapping[int, tuple[int, int, int]] | None, topic: str, partition: int) -> tuple[int, int, int]:
+    if places is None or partition not in places:
+        raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no partition {partition} of a topic {topic}.")
+    return places[partition]
 
 
 def read_events(reader: Reader, topic: str, places: Sequence[tuple[int, int, int]]) -> tuple[Event, ...]:

@@ -10,7 +10,6 @@ Any other filter needs the events themselves. They are looked at from the newest
 what was not looked at is said.
 """
 
-import time
 from collections import Counter
 from dataclasses import dataclass, replace
 
@@ -18,7 +17,7 @@ from sandbox.description import MessageQuery
 from sandbox.message_survey import BUCKETS, Volume, dense, width_for
 from sandbox.storage.database import Reader
 from sandbox.storage.message_conditions import Matching, joined
-from sandbox.storage.message_counts import FAR, count, new_stamps, volume_of
+from sandbox.storage.message_counts import FAR, new_stamps
 from sandbox.storage.messages import Places, places_of, total_events, written_since
 from sandbox.storage.schema import OFFSET_BITS
 
@@ -30,23 +29,6 @@ PROBES_LEAST = 20
 
 Place = tuple[int, int, int]
 """Id of a partition's row, log start offset, end."""
-
-
-def volume(reader: Reader, query: MessageQuery, budget_ms: int) -> Volume:
-    """How the events that a query finds lie in time. Its order, cursor and limit do not matter.
-
-    Args:
-        budget_ms: how long events may be looked at, where single events must be.
-
-    Raises:
-        BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
-    """
-    started = time.perf_counter()
-    asked = counted_query(query)
-    if looks_at_events(asked):
-        return volume_of(reader, count(reader, asked, budget_ms), started)
-    found = count_batches(reader, asked).volume
-    return replace(found, elapsed_ms=(time.perf_counter() - started) * 1000)
 
 
 def counted_query(query: MessageQuery) -> MessageQuery:

@@ -34,7 +34,7 @@ class _Kept(Generic[Kind]):
     """What was found by what was asked, with how many events compaction had taken from each log, and when."""
 
     def __init__(self) -> None:
-        self._found: OrderedDict[Asked, tuple[Kind, tuple[int, ...], float]] = OrderedDict()
+        self._found: OrderedDict[Asked, tuple[Kind, list[tuple[int, int]], float]] = OrderedDict()
         self._lock = Lock()
 
     def get(self, reader: Reader, asked: Asked) -> Kind | None:
@@ -64,8 +64,8 @@ def _is_partial(found: Found | Counted | Batched) -> bool:
     return found.stopped is not None if isinstance(found, Found) else not found.complete
 
 
-def _compacted(reader: Reader, places: Places) -> tuple[int, ...]:
-    return tuple(compacted_events(reader, at) for at, _, _ in places.values())
+def _compacted(reader: Reader, places: Places) -> list[tuple[int, int]]:
+    return compacted_events(reader, [at for at, _, _ in places.values()])
 
 
 class SearchMemory:

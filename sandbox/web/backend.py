@@ -132,6 +132,9 @@ class Survey(Protocol):
     def volume(self, query: MessageQuery, *, budget_ms: int = 150) -> Volume:
         """How the events that a query finds lie in time; its order, cursor and limit do not matter."""
 
+    def events(self, topic: str, offsets: Mapping[int, Sequence[int]]) -> list[Event]:
+        """The events at some offsets of each partition, as far as they are in the log: by partition, then offset."""
+
     def committed(self, topic: str) -> Mapping[str, Mapping[int, int]]:
         """Group to partition to committed offset, of the groups that have committed in a topic."""
 

@@ -99,16 +99,8 @@ def _picked() -> Selection:
 
 def _events(topic: str, selection: Selection) -> tuple[list[Event], int]:
     """The events of a selection in true time order, and how many of them are gone."""
-    found: list[Event] = []
-    gone = 0
-    for partition, offsets in sorted(selection.items()):
-        for offset in offsets:
-            try:
-                found.append(backend().event(topic, partition, offset))
-            except BrokerError as error:
-                if error.error.name != "OFFSET_OUT_OF_RANGE":
-                    raise
-                gone += 1
+    found = backend().survey.events(topic, selection)
+    gone = sum(map(len, selection.values())) - len(found)
     found.sort(key=lambda event: (event.timestamp_ms, event.partition, event.offset))
     return [event for event in found if not event.control], gone
 

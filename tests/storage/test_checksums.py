@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sandbox import BrokerError, NewEvent, Sandbox
 from sandbox.errors import CODE, EventsDamaged
+from sandbox.storage import log
 from sandbox.storage.checksums import checksum
+from sandbox.storage.database import Reader
 from tests.clock import START_MS
 from tests.storage.damage import damage
 from tests.storage.older_file import make_older
@@ -184,3 +187,30 @@ def test_a_restored_snapshot_is_whole_and_goes_on(filled: Path) -> None:
         report = box.check()
     assert report.findings == []
     assert report.without_checksum == 0
+
+
+def test_a_batch_is_read_and_compared_once_however_many_of_its_events_are_picked(
+    filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[int] = []
+    compare = log.compare
+
+    def counted(reader: Reader, batch: log.BatchRow, rows: list[Any], headers: bool) -> None:
+        compared.append(batch.base_offset)
+        compare(reader, batch, rows, headers)
+
+    with Sandbox(filled) as box:
+        monkeypatch.setattr(log, "compare", counted)
+        found = box.survey.events("orders", {0: range(9)})
+    assert [(event.offset, event.value, event.headers) for event in found] == [
+        (one, b"v%d" % one, (("h", b"x"),) if one == 4 else ()) for one in range(9)
+    ]
+    assert compared == [0, 3, 6]
+
+
+def test_damage_is_told_of_a_picked_event_whose_neighbour_it_hit(filled: Path) -> None:
+    damage(filled, f"UPDATE events SET value = 'v9' WHERE id = {FIRST + 4}")
+    with Sandbox(filled) as box:
+        assert [event.offset for event in box.survey.events("orders", {0: [0, 8]})] == [0, 8]
+        with pytest.raises(EventsDamaged):
+            box.survey.events("orders", {0: [5]})

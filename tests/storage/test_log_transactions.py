@@ -62,4 +62,4 @@ def test_counts_leave_markers_out_and_offsets_do_not(room: TransactionRoom) -> N
         (topic,) = describe_topics(reader, TOPIC)
         assert (topic.events, topic.partitions[0].end) == (5, 7)
         assert markers(reader, room.partition().id, 0, 100) == {3, 5}
-        assert count_markers(reader, room.partition().id, 4) == 1
+        assert count_markers(reader, [(room.partition().id, 4)]) == 1

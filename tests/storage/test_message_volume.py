@@ -15,6 +15,7 @@ from sandbox.message_filter import Condition
 from sandbox.message_survey import WIDTHS_MS, Volume, width_for
 from sandbox.sandbox import Sandbox
 from sandbox.storage import message_neighbours, message_volume
+from sandbox.storage.search_memory import SearchMemory
 from tests.broker.transaction_room import TOPIC, TransactionRoom
 from tests.clock import START_MS, Clock
 
@@ -96,7 +97,7 @@ def test_transaction_markers_are_not_counted(tmp_path: Path) -> None:
     room.transact(room.init(), "one", "two")
     with room.database.reader() as reader:
         for query in (MessageQuery(TOPIC), MessageQuery(TOPIC, conditions=(), value="o")):
-            volume = message_volume.volume(reader, query, 1_000)
+            volume = SearchMemory().volume(reader, query, 1_000)
             assert volume.total == 3
             assert volume.matched == (3 if volume.by_batches else 2)
     room.close()
@@ -108,7 +109,7 @@ def test_a_log_of_many_batches_is_estimated_from_some_places(store: Sandbox, mon
     monkeypatch.setattr(message_volume, "BATCHES_MAX", 100)
     monkeypatch.setattr(message_volume, "PROBES", 100)
     with store._database.reader() as reader:
-        volume = message_volume.volume(reader, MessageQuery(topic), 150)
+        volume = SearchMemory().volume(reader, MessageQuery(topic), 150)
     assert not volume.exact
     assert volume.matched == sum(counted(volume).values()) == 2_000
     for at_ms, events in counted(volume).items():

@@ -258,6 +258,14 @@ def test_keys_and_neighbours_are_told(backend: Backend, orders: str) -> None:
     assert backend.logs.offsets_at(orders, BASE_MS + 30_000) == {0: 10, 1: 10, 2: 10}
 
 
+def test_picked_events_are_read_by_their_places(backend: Backend, orders: str) -> None:
+    found = backend.survey.events(orders, {2: [3], 0: [7, 5, 6, 6, 19, 20, 4_000], 1: []})
+    assert [(event.partition, event.offset) for event in found] == [(0, 5), (0, 6), (0, 7), (0, 19), (2, 3)]
+    assert found[0] == backend.event(orders, 0, 5)
+    with pytest.raises(BrokerError, match="no partition 9"):
+        backend.survey.events(orders, {9: [0]})
+
+
 def test_the_brokers_are_told(backend: Backend, orders: str) -> None:
     (broker,) = backend.cluster.brokers()
     assert broker.up
