@@ -6,6 +6,7 @@ written down twice: the ends of a log and the number of its events, committed of
 that SQLite gives out.
 """
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -83,10 +84,14 @@ def check(path: Path, advance: Advance = lambda done: None) -> Report:
 
     Args:
         advance: told how many more record batches were looked at.
+
+    Raises:
+        FileRefused: the place where it is keeps it from being read.
     """
     report = Report(str(path))
+    _refuse_what_cannot_be_read(path)
     try:
-        check_file(path)
+        check_file(path, to_write=False)
         address = snapshots.address(path, in_use=read_owner(path) is not None)
         with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
             # What is no UTF-8 any more is to be told by its checksum, with its place.
@@ -101,9 +106,19 @@ def check(path: Path, advance: Advance = lambda done: None) -> Report:
     return report
 
 
+def _refuse_what_cannot_be_read(path: Path) -> None:
+    recent, index = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
+    if recent.exists() and recent.stat().st_size and not index.exists() and not os.access(path.parent, os.W_OK):
+        raise FileRefused(
+            f"{path} cannot be read where it is: what was written last is in {recent.name}, and reading it takes a "
+            f"file beside it, which {path.parent} refuses. Copy both files to a folder of yours and check the copy."
+        )
+
+
 def count_batches(path: Path) -> int | None:
     """How many record batches a file has, None where that cannot be read."""
     try:
+        _refuse_what_cannot_be_read(path)
         with snapshots.opened(path, in_use=read_owner(path) is not None) as reader:
             row = reader.one("SELECT count(*) FROM batches")
     except FileRefused:

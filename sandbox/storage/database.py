@@ -326,8 +326,8 @@ class Database(Reader):
             self._writer.close()
 
 
-def check_file(path: Path) -> bool:
-    """Look whether a path can be a sandbox file, and change nothing.
+def check_file(path: Path, *, to_write: bool = True) -> bool:
+    """Look whether a path can be a sandbox file, which may be written where `to_write`, and change nothing.
 
     Returns:
         True for a sandbox file of this version; False for one to be made, or to be brought up to date.
@@ -346,7 +346,7 @@ def check_file(path: Path) -> bool:
             header = file.read(100)
     except OSError as error:
         raise FileRefused(f"{path} cannot be read: {error.strerror or error}") from error
-    if not os.access(path, os.W_OK):
+    if to_write and not os.access(path, os.W_OK):
         raise FileRefused(f"{path} is read-only for this user. Change its permissions, or work on a copy.")
     if len(header) < 100 or not header.startswith(MAGIC):
         raise FileRefused(f"{path} is not an SQLite database. Choose another file name; nothing was changed.")

@@ -1,10 +1,13 @@
 """`sandbox check`: a file at rest, one that is open, one that is damaged, and what is no sandbox."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from sandbox.errors import FileRefused
 from sandbox.sandbox import Sandbox
+from sandbox.storage.check import check, count_batches
 from tests.cli.conftest import CommandLine
 from tests.storage.damage import damage
 from tests.storage.older_file import make_older
@@ -62,3 +65,24 @@ def test_what_is_no_sandbox_is_told(command_line: CommandLine, file: Path) -> No
     assert command_line.run("check", "absent.db").status == 5
     file.write_bytes(file.read_bytes()[:9000])
     assert "is cut short" in command_line.run("check").out
+
+
+@pytest.fixture
+def may_not_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a user who may read alone; for root the system makes an exception."""
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and access(path, mode))
+
+
+@pytest.mark.usefixtures("may_not_write")
+def test_what_may_be_read_alone_is_looked_at(file: Path) -> None:
+    assert check(file).events == 3
+    assert check(file).whole
+
+
+@pytest.mark.usefixtures("may_not_write")
+def test_a_place_that_keeps_a_file_from_being_read_is_no_damage(file: Path) -> None:
+    file.with_name("dev.db-wal").write_bytes(bytes(32))
+    assert count_batches(file) is None
+    with pytest.raises(FileRefused, match="Copy both files to a folder of yours"):
+        check(file)
