@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from sandbox.snapshots.folder import SnapshotFolder
+from tests.browser.axe import OF_COLOUR, serious
 from tests.browser.running import Running, program, running
 
 pytestmark = pytest.mark.browser
@@ -63,10 +63,6 @@ PAGES = {
 HEADER_MAX = 100
 
 
-OF_COLOUR = ["color-contrast", "link-in-text-block"]
-"""The rules of axe that the colours of a theme can break: the same page in the dark is looked at with these."""
-
-
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(tmp_path_factory.mktemp("axe") / "dev.db") as box:
@@ -82,15 +78,6 @@ def _open_everything(page: Page) -> None:
     if row.count():
         row.click()
         expect(page.locator(".value-body")).to_be_visible()
-
-
-def _serious(page: Page, rules: list[str] | None = None) -> list[str]:
-    options = {"runOnly": {"type": "rule", "values": rules}} if rules else None
-    return [
-        f"{violation['id']} {[node['target'] for node in violation['nodes'][:3]]}"
-        for violation in Axe().run(page, options=options).response["violations"]
-        if violation["impact"] in ("serious", "critical")
-    ]
 
 
 @pytest.mark.timeout(400)
@@ -109,9 +96,9 @@ def test_nothing_serious_is_found_on_any_page_light_or_dark(chromium: Browser, f
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if overflow > 0:
             found.append(f"{name}: {overflow} px over the edge")
-        found += [f"{name}, light: {one}" for one in _serious(page)]
+        found += [f"{name}, light: {one}" for one in serious(page)]
         page.emulate_media(color_scheme="dark")
-        found += [f"{name}, dark: {one}" for one in _serious(page, OF_COLOUR)]
+        found += [f"{name}, dark: {one}" for one in serious(page, OF_COLOUR)]
     context.close()
     assert found == []
 
@@ -123,9 +110,9 @@ def test_a_page_that_hides_its_words_is_found_light_and_dark(chromium: Browser) 
         "@media (prefers-color-scheme: dark) { p { color: #eee } }</style><main><h1>Heading</h1><p>words</p></main>"
     )
     page.emulate_media(color_scheme="light")
-    assert _serious(page) == []
+    assert serious(page) == []
     page.emulate_media(color_scheme="dark")
-    assert [one.split()[0] for one in _serious(page, OF_COLOUR)] == ["color-contrast"]
+    assert [one.split()[0] for one in serious(page, OF_COLOUR)] == ["color-contrast"]
     page.close()
 
 
@@ -135,5 +122,5 @@ def test_an_empty_sandbox_is_accessible_too(chromium: Browser, tmp_path: Path) -
         for address in ("/", "/groups", "/produce"):
             page.goto(address)
             expect(page.locator("#pill")).to_have_text("Live")
-            assert _serious(page) == []
+            assert serious(page) == []
         page.close()

@@ -9,9 +9,9 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.axe import serious
 from tests.browser.running import START_S, Running, program
 from tests.clients.processes import ROOT, end
 
@@ -93,10 +93,6 @@ def test_the_pages_of_a_cluster_are_accessible(
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if overflow > 0:
             found.append(f"{address}: {overflow} px over the edge")
-        found += [
-            f"{address}: {violation['id']} {[node['target'] for node in violation['nodes'][:3]]}"
-            for violation in Axe().run(page).response["violations"]
-            if violation["impact"] in ("serious", "critical")
-        ]
+        found += [f"{address}: {one}" for one in serious(page)]
     context.close()
     assert found == []

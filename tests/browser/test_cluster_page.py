@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from confluent_kafka import KafkaError, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.axe import serious
 from tests.browser.running import Running, running
 
 pytestmark = pytest.mark.browser
@@ -160,11 +160,7 @@ def test_nothing_serious_is_found_on_the_cluster_pages(
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if overflow > 0:
             found.append(f"{address}: {overflow} px over the edge")
-        found += [
-            f"{address}: {violation['id']} {[node['target'] for node in violation['nodes'][:3]]}"
-            for violation in Axe().run(page).response["violations"]
-            if violation["impact"] in ("serious", "critical")
-        ]
+        found += [f"{address}: {one}" for one in serious(page)]
     context.close()
     assert found == []
 
