@@ -220,6 +220,11 @@ class MessageQuery:
     cursor: str | None = None
     budget_ms: int = 2000
 
+    def __post_init__(self) -> None:
+        # What was found is remembered by the query, so lists become what can be.
+        for name in ("partitions", "headers", "conditions"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
 
 @dataclass(frozen=True, slots=True)
 class MessagePage:

@@ -254,7 +254,7 @@ class Runtime:
         if groups_due_ms is not None and groups_due_ms < due_ms:
             due_ms = groups_due_ms
         now_ms = self.clock()
-        if self.watch.trouble is not None:
+        if self.watch.failures:
             due_ms = max(due_ms, now_ms + TROUBLED_TICK_MS)
         if self._tick_timer is not None:
             if now_ms < self._tick_due_ms <= due_ms:

@@ -3,6 +3,9 @@
 Problem: a disk that is full refuses every write of every client, many times a second, and is fine a minute later.
 Trade: each request is refused by itself, as it comes; the trouble as a whole is told once, to the log and on every
 page. Consequence: it is over when a small write of our own succeeds, some time after the last one that failed.
+
+Events that are not as they were written are another matter: they stay so, and keep nobody else from the file. Each such
+batch is told to the log once, and on every page until it is gone.
 """
 
 import logging
@@ -11,7 +14,8 @@ from collections.abc import Callable
 
 from sandbox.broker.broker import Broker
 from sandbox.broker.turn import Changes
-from sandbox.storage import trial
+from sandbox.errors import BrokerError, EventsDamaged
+from sandbox.storage import message_rows, trial
 from sandbox.storage.failure import StorageFailed, meaning
 
 QUIET_S = 2.0
@@ -51,7 +55,9 @@ class StorageWatch:
         self.trouble: str | None = None
         self.means = ""
         self.failures = 0
+        self._damaged: dict[str, EventsDamaged] = {}
         broker.on_failure = self.failed
+        broker.on_damage = self.damaged
 
     def failed(self, error: StorageFailed) -> None:
         """Note that the file could not be read or written."""
@@ -60,21 +66,59 @@ class StorageWatch:
         self._slow = False
         self._begin(error.words, str(error), meaning(error.words))
 
+    def damaged(self, error: EventsDamaged) -> None:
+        """Note that events are not as they were written."""
+        if error.detail not in self._damaged:
+            self._damaged[error.detail] = error
+            logger.error("%s: %s", self._broker.database.path, error.detail)
+            self._tell_damage()
+
+    def _tell_damage(self) -> None:
+        """Where nothing else is wrong, it is the first of the damaged batches that is told."""
+        if self.trouble is None and self._damaged:
+            self.trouble = next(iter(self._damaged))
+            self.means = meaning(self.trouble)
+            self._broker.tell(Changes(cluster=True))
+
+    def _look_at_damage(self, error: EventsDamaged) -> None:
+        """A batch was deleted, or a snapshot restored: then it is not told any more."""
+        try:
+            with self._broker.database.reader() as reader:
+                message_rows.read_places(reader, error.topic, {error.partition: [error.last_offset]})
+        except EventsDamaged:
+            return
+        except StorageFailed as failure:
+            self.failed(failure)
+            return
+        except BrokerError:
+            # The topic is gone with it.
+            pass
+        self._end()
+        del self._damaged[error.detail]
+        self._tell_damage()
+
+    def _end(self) -> None:
+        self.trouble, self.means, self.failures, self._slow = None, "", 0, False
+        self._broker.tell(Changes(cluster=True))
+
     def _begin(self, words: str, cause: str, means: str) -> None:
         if words == self.trouble:
             return
         self.trouble, self.means = words, means
-        logger.error("%s: %s (%s) Clients are told to try again.", self._broker.database.path, words, cause)
+        logger.error("%s: %s (%s) %s", self._broker.database.path, words, cause, means)
         self._broker.tell(Changes(cluster=True))
         self._soon(QUIET_S)
 
     def look(self) -> None:
         """Look whether the file is there, and whether trouble is over; ask for the next look. Call it between turns."""
-        if self.trouble is None:
+        damage = self._damaged.get(self.trouble or "")
+        if damage is not None:
+            self._look_at_damage(damage)
+        if self.trouble is None or damage is not None:
             self._look_for_trouble()
         elif self._steady_s() - self._since_s >= (SLOW_TOLD_S if self._slow else QUIET_S):
             self.look_again()
-        self._soon(LOOK_S if self.trouble is None else QUIET_S)
+        self._soon(LOOK_S if self.trouble is None or self.trouble in self._damaged else QUIET_S)
 
     def _look_for_trouble(self) -> None:
         database = self._broker.database
@@ -93,7 +137,7 @@ class StorageWatch:
 
     def look_again(self) -> None:
         """Try whether the file can be used again, where something is wrong with it."""
-        if self.trouble is None:
+        if self.trouble is None or self.trouble in self._damaged:
             return
         # The trial is a turn of its own: nobody else's rows are in it.
         self._broker.commit()
@@ -104,5 +148,5 @@ class StorageWatch:
             self._broker.undo(error)
         if self.failures == failures and self._broker.commit() is None:
             logger.warning("%s can be used again; %d turns were refused.", self._broker.database.path, failures)
-            self.trouble, self.means, self.failures, self._slow = None, "", 0, False
-            self._broker.tell(Changes(cluster=True))
+            self._end()
+            self._tell_damage()

@@ -22,7 +22,7 @@ from sandbox.broker.topic import Partition, Topic, check_name, check_new_name
 from sandbox.broker.transactions import TransactionCoordinator
 from sandbox.broker.turn import Changes, Turn
 from sandbox.config import BrokerConfig, check_topic_setting
-from sandbox.errors import BrokerError
+from sandbox.errors import BrokerError, EventsDamaged
 from sandbox.storage import log, log_transactions, producers, topics
 from sandbox.storage.database import Database, StorageFailed
 
@@ -54,6 +54,7 @@ class Broker:
         self.cluster_id = ""
         self.record: Callable[[Sequence[Happening]], None] = lambda happenings: None
         self.on_failure: Callable[[StorageFailed], None] = lambda error: None
+        self.on_damage: Callable[[EventsDamaged], None] = lambda error: None
         self._stale: StorageFailed | None = None
         self._listeners: list[Callable[[Changes], None]] = []
         self._undo_listeners: list[Callable[[], None]] = []

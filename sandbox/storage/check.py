@@ -8,6 +8,7 @@ that SQLite gives out.
 
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
@@ -23,7 +24,9 @@ from sandbox.storage.log import BATCH_COLUMNS, BatchRow
 from sandbox.storage.schema import OFFSET_BITS, OFFSET_LIMIT, VERSION
 
 SQLITE_FINDINGS_MAX = 20
-BACK = "Go back to a snapshot or a copy; what can still be read can be exported."
+BACK = "Go back to a snapshot or a copy; topics that are whole can be exported."
+FINDINGS_MAX = 100
+"""So many findings of one place are told, and how many more there were."""
 WAYS_OUT = {
     "committed_offsets": "Reset the group to where it should be, or go back to a snapshot or a copy.",
     "pending_offsets": "Commit again, or go back to a snapshot or a copy.",
@@ -88,12 +91,27 @@ def check(path: Path, advance: Advance = lambda done: None) -> Report:
     Raises:
         FileRefused: the place where it is keeps it from being read.
     """
-    report = Report(str(path))
     _refuse_what_cannot_be_read(path)
+    before = _seen(path)
+    report = _look_through(path, advance, in_use=before[0])
+    if not before[0] and _seen(path) != before:
+        # A sandbox has opened it meanwhile, and what nobody held still was changed under the look.
+        report = _look_through(path, lambda done: None, in_use=True)
+    return report
+
+
+def _seen(path: Path) -> tuple[bool, list[tuple[int, int] | None]]:
+    """Whether somebody has the file open, and what tells that it was written: times and sizes."""
+    files = (path, path.with_name(path.name + "-wal"))
+    stats = [file.stat() if file.exists() else None for file in files]
+    return read_owner(path) is not None, [one and (one.st_mtime_ns, one.st_size) for one in stats]
+
+
+def _look_through(path: Path, advance: Advance, *, in_use: bool) -> Report:
+    report = Report(str(path))
     try:
         check_file(path, to_write=False)
-        address = snapshots.address(path, in_use=read_owner(path) is not None)
-        with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(snapshots.address(path, in_use), uri=True, isolation_level=None)) as connection:
             # What is no UTF-8 any more is to be told by its checksum, with its place.
             connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
             connection.execute("PRAGMA query_only = ON")
@@ -139,6 +157,8 @@ class _Check:
         self._reader = Reader(connection)
         self._report = report
         self._advance = advance
+        self._told: dict[str, set[str]] = {}
+        self._more: Counter[str] = Counter()
 
     def run(self) -> None:
         """Look at everything; a part that cannot be read keeps nobody from the others."""
@@ -153,13 +173,19 @@ class _Check:
         parts += [("partitions", self._logs), ("committed_offsets", self._commits), ("file", self._sequences)]
         for place, part in parts:
             self._try(place, part)
+        for place, count in self._more.items():
+            self._report.findings.append(Finding(place, f"{place}: {count:,} more are not as written."))
         if not current and self._has_checksums():
             self._find("file", f"The file's version number is not that of its tables, which is {VERSION}. {BACK}")
 
     def _find(self, place: str, text: str) -> None:
         # A name that is no UTF-8 any more is in it as it can be printed.
         finding = Finding(*(words.encode("utf-8", "backslashreplace").decode() for words in (place, text)))
-        if finding not in self._report.findings:
+        told = self._told.setdefault(finding.place, set())
+        if len(told) == FINDINGS_MAX:
+            self._more[finding.place] += 1
+        elif finding.text not in told:
+            told.add(finding.text)
             self._report.findings.append(finding)
 
     def _try(self, place: str, part: Callable[[], None]) -> None:
@@ -275,7 +301,8 @@ class _Check:
         for (table,) in self._connection.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'"
         ).fetchall():
-            # The key has one name in most tables, and `rowid` in all of them.
-            (last,) = self._connection.execute(f"SELECT max(rowid) FROM {table}").fetchone()
+            # The key has one name in most tables, and `rowid` in all of them; a table of the user's has any name.
+            quoted = '"' + table.replace('"', '""') + '"'
+            (last,) = self._connection.execute(f"SELECT max(rowid) FROM {quoted}").fetchone()
             if last is not None and not (isinstance(given.get(table), int) and given[table] >= last):
                 self._find("file", f"The number that {table} gave out last is not {last} or more. {BACK}")

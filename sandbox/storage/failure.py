@@ -19,7 +19,7 @@ class StorageFailed(Exception):
 
 
 BUSY = "Another program holds a lock on the file. Close that program, or end its transaction."
-DAMAGED = "The file is damaged. Go back to a snapshot or a copy; what can still be read can be exported."
+DAMAGED = "The file is damaged. Go back to a snapshot or a copy; topics that are whole can be exported."
 READ_ONLY = "The file has become read-only. Make the file and its folder writable again."
 WORDS = {
     sqlite3.SQLITE_FULL: "The disk is full. Make room on it.",

@@ -18,6 +18,7 @@ import heapq
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from sandbox.description import MessagePage, MessageQuery
 from sandbox.errors import BrokerError
@@ -44,6 +45,8 @@ ORDERS = ("newest", "oldest", "offset")
 
 Key = tuple[int, int, int]
 """Timestamp, partition, offset: the place of an event in time order. In offset order the timestamp is 0."""
+Way = tuple[Key, bool]
+"""A place that was come to, and whether it holds an event that is looked for."""
 Places = dict[int, tuple[int, int, int]]
 """Partition to (id of its row, log start offset, end)."""
 
@@ -131,7 +134,6 @@ class MessageSearch:
         self.started = time.perf_counter()
         self.deadline = self.started + query.budget_ms / 1000
         self.matching = Matching(reader, query)
-        self._ranges: Ranges | None = None
 
     @property
     def descending(self) -> bool:
@@ -145,19 +147,20 @@ class MessageSearch:
 
     def find(self) -> Found:
         """Look for the events of the page."""
-        if self.keys is None or self.query.key is None or not self.query.key_exact or self.query.order == "offset":
-            return self._look() or self._found([], None)
-        places = self.places.values()
-        self._ranges = self.keys.ranges(self.reader, self.query.key, places, 0)
-        if self._ranges is None:
-            if first := self._look(FIRST_LOOK_EVENTS):
-                return first
-            half_way = self.started + self.query.budget_ms / 2000
-            self._ranges = self.keys.ranges(self.reader, self.query.key, places, half_way)
-        if self._ranges is not None and is_spread(self._ranges, self.places):
-            self._ranges = None
-        self.matching.scanned = 0
-        return self._look() or self._found([], None)
+        found: list[Key] = []
+        ways = self._merged()
+        key = self.query.key if self.query.key_exact and self.query.order != "offset" else None
+        if self.keys is not None and key is not None:
+            places = self.places.values()
+            ranges = self.keys.ranges(self.reader, key, places, 0)
+            if ranges is None:
+                if first := self._look(ways, found, FIRST_LOOK_EVENTS):
+                    return first
+                ranges = self.keys.ranges(self.reader, key, places, self.started + self.query.budget_ms / 2000)
+            if ranges is not None and not is_spread(ranges, self.places):
+                self.matching.scanned = 0
+                found, ways = [], self._merged(ranges)
+        return self._look(ways, found) or self._found([], None)
 
     def go_on(self, before: Found) -> Found | None:
         """What `find` would find, from what it found before; None where it must look itself.
@@ -215,10 +218,10 @@ class MessageSearch:
             as_of={partition: end for partition, (_, _, end) in self.places.items()},
         )
 
-    def _look(self, scanned_max: int | None = None) -> Found | None:
-        """Look until the page is full or time is up; None where `scanned_max` offsets were looked at before that."""
-        found: list[Key] = []
-        for key, matched in self._merged():
+    def _look(self, ways: Iterator[Way], found: list[Key], scanned_max: int | None = None) -> Found | None:
+        """Look until the page is full or time is up; None where `scanned_max` offsets were looked at before that: the
+        next look goes on with the same ways, and what was found."""
+        for key, matched in ways:
             if matched:
                 found.append(key)
                 if len(found) > self.query.limit:
@@ -232,13 +235,17 @@ class MessageSearch:
     def _found(self, keys: list[Key], stopped: Key | None) -> Found:
         return Found(tuple(keys), stopped, self.matching.scanned, self.places)
 
-    def _merged(self) -> Iterator[tuple[Key, bool]]:
-        """Every partition's events in the order of the page; False marks a place where time may be looked at."""
+    def _merged(self, ranges: Ranges | None = None) -> Iterator[Way]:
+        """Every partition's events in the order of the page; False marks a place where time may be looked at.
+
+        Args:
+            ranges: the parts of the logs that may have the key; None for all of them.
+        """
         if self.query.order == "offset":
             for partition in sorted(self.places, reverse=self.descending):
                 yield from self._by_offset(partition)
             return
-        one_log = self._by_time if self._ranges is None else self._by_key
+        one_log = self._by_time if ranges is None else partial(self._by_key, ranges)
         yield from heapq.merge(
             *(one_log(partition) for partition in self.places),
             key=lambda found: found[0],
@@ -247,7 +254,7 @@ class MessageSearch:
 
     # Offset order
 
-    def _by_offset(self, partition: int) -> Iterator[tuple[Key, bool]]:
+    def _by_offset(self, partition: int) -> Iterator[Way]:
         partition_id, low, high = self.places[partition]
         if self.query.from_offset is not None:
             low = max(low, self.query.from_offset)
@@ -271,7 +278,7 @@ class MessageSearch:
 
     # Time order
 
-    def _by_time(self, partition: int) -> Iterator[tuple[Key, bool]]:
+    def _by_time(self, partition: int) -> Iterator[Way]:
         sign = -1 if self.descending else 1
         heap: list[tuple[int, int]] = []
         partition_id = self.places[partition][0]
@@ -289,11 +296,11 @@ class MessageSearch:
                 # Just before the first event that a later chunk can hold: a search goes on after this place.
                 yield (bound[0], partition, bound[1] - sign), False
 
-    def _by_key(self, partition: int) -> Iterator[tuple[Key, bool]]:
+    def _by_key(self, ranges: Ranges, partition: int) -> Iterator[Way]:
         """The events of a key, from the parts of a log that may have it: few, and so not in turns."""
         partition_id, start, end = self.places[partition]
         found: list[Key] = []
-        for first, last in joined((self._ranges or {})[partition_id]):
+        for first, last in joined(ranges[partition_id]):
             hidden = markers(self.reader, partition_id, first, last)
             found += [
                 (timestamp, partition, offset)
@@ -369,10 +376,10 @@ def written_since(before: Places, now: Places) -> dict[int, int] | None:
 
 
 def is_spread(ranges: Ranges, places: Places) -> bool:
-    """True where a key lies in so many parts of the logs that a page is full sooner by looking from its edge on."""
+    """True where a key lies in so many parts that a page is full sooner from its edge on, or all of them take long."""
     parts = sum(map(len, ranges.values()))
     of = sum((end - start) // SEGMENT_EVENTS + 1 for _, start, end in places.values())
-    return parts * parts > 64 * of
+    return parts * parts > 64 * of or (parts - len(places)) * SEGMENT_EVENTS > FIRST_LOOK_EVENTS
 
 
 def offsets_for_time(reader: Reader, topic: str, timestamp_ms: int) -> dict[int, int | None]:

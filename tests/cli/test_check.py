@@ -1,11 +1,14 @@
 """`sandbox check`: a file at rest, one that is open, one that is damaged, and what is no sandbox."""
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from sandbox.errors import FileRefused
+from sandbox.event import NewEvent
 from sandbox.sandbox import Sandbox
 from sandbox.storage.check import check, count_batches
 from tests.cli.conftest import CommandLine
@@ -86,3 +89,35 @@ def test_a_place_that_keeps_a_file_from_being_read_is_no_damage(file: Path) -> N
     assert count_batches(file) is None
     with pytest.raises(FileRefused, match="Copy both files to a folder of yours"):
         check(file)
+
+
+def test_what_a_sandbox_writes_while_it_is_looked_through_is_no_damage(file: Path) -> None:
+    with Sandbox(file) as box:
+        for number in range(200):
+            box.append_many("orders", [NewEvent(b"%d" % number * 100)] * 10)
+    batches: list[int] = []
+
+    def advance(done: int) -> None:
+        batches.append(done)
+        if len(batches) == 5:
+            with Sandbox(file) as box:
+                box.delete_records("orders", {0: 1_900})
+                for _ in range(100):
+                    box.append_many("orders", [NewEvent(b"x" * 300)] * 10)
+
+    assert check(file, advance).findings == []
+
+
+def test_a_table_of_the_users_is_no_damage(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute('CREATE TABLE "my ""own"" notes"(id INTEGER PRIMARY KEY AUTOINCREMENT)')
+    assert check(file).whole
+
+
+def test_of_much_damage_some_is_told_and_how_much_more_there_is(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.storage.check.FINDINGS_MAX", 2)
+    for offset in range(3):
+        damage(file, f"UPDATE events SET value = 'x' WHERE id = {(1 << 40) + offset}")
+    texts = [finding.text for finding in check(file).findings]
+    assert [text[:18] for text in texts[:2]] == ["orders-0, offset 0", "orders-0, offset 1"]
+    assert texts[2:] == ["orders-0: 1 more are not as written."]

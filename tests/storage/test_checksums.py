@@ -99,6 +99,28 @@ def test_a_reader_gets_what_is_before_the_damage_and_then_kafkas_error(filled: P
         assert [event.value for event in box.read("orders", offset=6)] == [b"v6", b"v7", b"v8"]
 
 
+def test_damage_is_logged_once_and_told_until_it_is_gone(filled: Path, caplog: pytest.LogCaptureFixture) -> None:
+    damage(filled, f"UPDATE events SET value = 'other' WHERE id = {FIRST + 1}")
+    damage(filled, f"UPDATE events SET value = 'other' WHERE id = {FIRST + 4}")
+    with Sandbox(filled) as box:
+        box.serve(kafka_port=0, web_port=None)
+        client = RawClient(box.kafka_address or "")
+        for offset in (0, 0, 3, 4):
+            assert client.fetch("orders", offset=offset).error_code == CODE["CORRUPT_MESSAGE"]
+        client.close()
+        watch = box._runtime.watch
+        for start, told in ((0, "orders-0, offsets 0 to 2"), (3, "orders-0, offsets 3 to 5"), (6, None)):
+            if start:
+                box.delete_records("orders", {0: start})
+            box._runtime.call(lambda now_ms: watch.look())
+            assert (box.trouble or "None").startswith(str(told))
+        assert not watch.failures
+    assert [record.getMessage().split(": ")[1] for record in caplog.records if record.levelname == "ERROR"] == [
+        "orders-0, offsets 0 to 2",
+        "orders-0, offsets 3 to 5",
+    ]
+
+
 def test_a_consumer_gets_kafkas_error_and_the_page_says_where(filled: Path) -> None:
     damage(filled, f"UPDATE events SET value = 'other' WHERE id = {FIRST + 4}")
     with Sandbox(filled) as box:

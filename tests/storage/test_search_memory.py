@@ -13,7 +13,8 @@ from sandbox.sandbox import Sandbox
 from sandbox.storage import search_memory
 from sandbox.storage.database import Database
 from sandbox.storage.key_index import SEGMENT_EVENTS, KeyIndex, content_of
-from sandbox.storage.messages import MessageSearch, places_of
+from sandbox.storage.message_conditions import Matching
+from sandbox.storage.messages import MessageSearch, is_spread, places_of
 from sandbox.storage.search_memory import SearchMemory
 from tests.clock import START_MS, Clock
 
@@ -186,6 +187,38 @@ def test_a_rare_key_is_found_through_the_index_with_bytes_that_are_no_text_besid
         assert [event.offset for event in found.events] == offsets
         assert found.scanned == found.total
         assert found.complete
+
+
+def test_a_search_that_gets_no_index_goes_on_from_its_first_look(
+    long: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[tuple[int, int, int]] = []
+    places = Matching.places
+
+    def counted(self: Matching, at: int, first: int, last: int) -> list[tuple[int, int]]:
+        looked_at.append((at, first, last))
+        return places(self, at, first, last)
+
+    monkeypatch.setattr(Matching, "places", counted)
+    monkeypatch.setattr(KeyIndex, "ranges", lambda *_: None)
+    monkeypatch.setattr("sandbox.storage.messages.FIRST_LOOK_EVENTS", 10)
+    query = MessageQuery("orders", key="often", key_exact=True, conditions=(Condition.parse("$.n = 1"),))
+    assert long.messages(query).complete
+    assert len(set(looked_at)) == len(looked_at) > 2
+
+
+def test_a_key_in_many_parts_of_a_log_is_not_looked_for_in_one_go() -> None:
+    places = {0: (1, 0, 10_000_000)}
+    parts = [(number * SEGMENT_EVENTS, (number + 1) * SEGMENT_EVENTS - 1) for number in range(40)]
+    assert is_spread({1: parts}, places)
+    assert not is_spread({1: parts[:5]}, places)
+
+
+def test_a_query_may_be_asked_with_lists(store: Sandbox) -> None:
+    fill(store, range(20))
+    query = MessageQuery("orders", partitions=[0, 1], key="k7", headers=[], conditions=[])  # type: ignore[arg-type]
+    assert {event.partition for event in store.messages(query).events} <= {0, 1}
+    assert store.survey.volume(query).complete
 
 
 def test_a_frequent_key_needs_no_index(long: Sandbox) -> None:

@@ -92,7 +92,7 @@ class _Reading:
             answer |= {"last_stable_offset": -1, "log_start_offset": -1}
         except BrokerError as error:
             if isinstance(error, EventsDamaged):
-                node.broker.on_failure(StorageFailed(f"offset {wanted.fetch_offset} was asked for", error.detail))
+                node.broker.on_damage(error)
             answer |= {"error_code": error.code, "high_watermark": -1, "last_stable_offset": -1, "log_start_offset": -1}
         return answer
 
