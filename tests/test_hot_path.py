@@ -12,6 +12,7 @@ from sandbox.event import NewEvent
 from sandbox.event_loop import Arrivals
 from sandbox.sandbox import Sandbox
 from sandbox.storage.database import Database, Reader
+from sandbox.storage.event_columns import EventColumns
 from sandbox.storage.log import ROWS_PER_STATEMENT
 from sandbox.web.app import create_app
 from sandbox.wire import messages, record_batch
@@ -109,6 +110,55 @@ def test_the_tail_is_fetched_without_reading_or_encoding_a_row(
     assert counts["encode_batch"] == 0
     assert queries(counts) == 0
     assert [batch.count for batch in record_batch.decode_batches(answer.records)] == [100, 100, 100]
+
+
+def test_alike_events_are_produced_without_reading_or_binding_them_one_by_one(
+    served: Sandbox, client: RawClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.create_topic("orders")
+    client.produce("orders", rows(b"first"))
+    bound: list[int] = []
+    real = Database.execute
+
+    def execute(self: Database, sql: str, parameters: Any = ()) -> Any:
+        if sql.startswith("INSERT INTO events"):
+            bound.append(len(parameters))
+        return real(self, sql, parameters)
+
+    monkeypatch.setattr(Database, "execute", execute)
+    monkeypatch.setattr(record_batch, "decode_records", None)
+    monkeypatch.setattr(EventColumns, "__iter__", None)
+    monkeypatch.setattr(EventColumns, "__getitem__", None)
+    client.produce("orders", rows(*[b"value"] * (2 * ROWS_PER_STATEMENT)))
+    assert bound == [4 * ROWS_PER_STATEMENT] * 2, "id, timestamp, key and value: null headers are not bound"
+    assert served.end_offsets("orders") == {0: 1 + 2 * ROWS_PER_STATEMENT}
+
+
+def test_a_fetch_from_rows_asks_once_for_a_thousand_events_and_makes_no_row_of_any(
+    served: Sandbox, client: RawClient, counts: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.create_topic("orders")
+    for _ in range(20):
+        client.produce("orders", rows(*[b"value"] * 100))
+    assert served._runtime.kafka is not None
+    served._runtime.kafka._cache.clear()
+    made: list[int] = []
+    real = Reader.query
+
+    def query(self: Reader, sql: str, parameters: Any = ()) -> Any:
+        made.append(len(found := real(self, sql, parameters)))
+        return found
+
+    monkeypatch.setattr(Reader, "query", query)
+    monkeypatch.setattr(record_batch, "encode_records", None)
+    monkeypatch.setattr(EventColumns, "__iter__", None)
+    counts.clear()
+    answer = client.fetch("orders", 0)
+    assert counts["encode_batch"] == 2, "twenty small batches come as two of a thousand events"
+    assert queries(counts) <= 2 + 2
+    assert sum(made) == 0
+    monkeypatch.undo()
+    assert [batch.count for batch in record_batch.decode_batches(answer.records)] == [1000, 1000]
 
 
 def test_a_kept_batch_is_given_out_without_a_copy() -> None:

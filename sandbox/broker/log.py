@@ -9,11 +9,14 @@ from sandbox.broker.turn import Turn
 from sandbox.config import BrokerConfig
 from sandbox.errors import BrokerError, EventsDamaged
 from sandbox.event import CREATE_TIME, LOG_APPEND_TIME
-from sandbox.storage import log, log_transactions
+from sandbox.storage import log, log_columns, log_transactions
 from sandbox.storage.database import Database
+from sandbox.storage.event_columns import EventColumns
 from sandbox.storage.log import BatchRow, Record
 
 NO_TIMESTAMP = -1
+RUN_EVENTS_MAX = 1000
+"""How many events the small batches have together that are read, and go, as one."""
 ABORT_KEY, COMMIT_KEY = b"\0\0\0\0", b"\0\0\0\1"
 """The key of a transaction marker: its version 0 and its type, two bytes each (KIP-98)."""
 MARKER_VALUE = b"\0\0\0\0\0\0"
@@ -68,6 +71,13 @@ class StoredBatch(NamedTuple):
         if not self.batch.compression:
             return self.batch.size_bytes
         return sum(len(record[2] or b"") + len(record[3] or b"") for record in self.records)
+
+
+class StoredRun(NamedTuple):
+    """Neighbouring record batches read back from rows, which may go as one batch where they are several."""
+
+    batches: list[BatchRow]
+    events: Sequence[Record]
 
 
 MarkerListener = Callable[[Partition, StoredBatch], None]
@@ -169,13 +179,13 @@ class Log:
         records = batch.records
         if append_time != NO_TIMESTAMP:
             records = [(delta, now_ms, key, value, headers) for delta, _, key, value, headers in records]
-        stamps = [record[1] for record in records]
+        earliest, latest = _span(records)
         row = BatchRow(
             partition_id=partition.id,
             base_offset=partition.next,
             last_offset=partition.next + count - 1,
-            min_timestamp=min(stamps),
-            max_timestamp=max(stamps),
+            min_timestamp=earliest,
+            max_timestamp=latest,
             timestamp_type=CREATE_TIME if append_time == NO_TIMESTAMP else LOG_APPEND_TIME,
             appended_ms=now_ms,
             producer_id=batch.producer_id,
@@ -242,10 +252,10 @@ class Log:
     def _check_timestamps(self, topic: Topic, batch: ProducedBatch, now_ms: int) -> None:
         latest = now_ms + topic.number("message.timestamp.after.max.ms", self.config)
         earliest = now_ms - topic.number("message.timestamp.before.max.ms", self.config)
-        stamps = [record[1] for record in batch.records]
-        if earliest <= min(stamps) and max(stamps) <= latest:
+        first, last = _span(batch.records)
+        if earliest <= first and last <= latest:
             return
-        for timestamp in stamps:
+        for timestamp in (record[1] for record in batch.records):
             if timestamp != NO_TIMESTAMP and not earliest <= timestamp <= latest:
                 raise BrokerError(
                     "INVALID_TIMESTAMP",
@@ -275,6 +285,48 @@ class Log:
                 break
         return stored
 
+    def runs(self, partition: Partition, offset: int, size_bytes_max: int, end: int) -> list[list[BatchRow]]:
+        """The batches of `read` without their events, neighbours that may go as one together: small, plain, alike."""
+        runs: list[list[BatchRow]] = []
+        events = size_bytes = 0
+        for batch in log.read_batches(self.database, partition.id, max(offset, partition.start), end, size_bytes_max):
+            count = batch.last_offset - batch.base_offset + 1
+            events += count
+            size_bytes += batch.size_bytes
+            if runs and events <= RUN_EVENTS_MAX and size_bytes <= size_bytes_max and _alike(runs[-1][-1], batch):
+                runs[-1].append(batch)
+            else:
+                runs.append([batch])
+                events, size_bytes = count, batch.size_bytes
+        return runs
+
+    def read_run(self, partition: Partition, run: list[BatchRow], size_bytes_max: int, end: int) -> StoredRun:
+        """The events of one of `runs`.
+
+        Of its first batches alone, where a later one is not as it was written, or what was compressed is larger than
+        `size_bytes_max`.
+
+        Raises:
+            EventsDamaged: the first batch is not as it was written.
+        """
+        size_max = size_bytes_max if len(run) > 1 else log_columns.BYTES_MAX
+        columns = log_columns.read_run(self.database, run, partition.start, end, size_max)
+        if columns is not None:
+            return StoredRun(run, columns)
+        records: list[Record] = []
+        for count, batch in enumerate(run):
+            try:
+                found = log.read_whole(self.database, batch, partition.start, end)
+            except EventsDamaged:
+                if not count:
+                    raise
+                return StoredRun(run[:count], records)
+            size_bytes_max -= StoredBatch(batch, found).data_bytes
+            if count and size_bytes_max < 0:
+                return StoredRun(run[:count], records)
+            records += found
+        return StoredRun(run, records)
+
     def offset_for_time(self, partition: Partition, timestamp_ms: int) -> tuple[int, int] | None:
         """The first event at or after a time: (offset, timestamp), or None."""
         return log.offset_for_time(self.database, partition.id, timestamp_ms, partition.start, partition.high_watermark)
@@ -282,3 +334,19 @@ class Log:
     def largest_timestamp(self, partition: Partition) -> tuple[int, int] | None:
         """The event with the largest timestamp: (offset, timestamp), or None."""
         return log.largest_timestamp(self.database, partition.id, partition.start, partition.high_watermark)
+
+
+def _alike(one: BatchRow, other: BatchRow) -> bool:
+    return (
+        one.timestamp_type == other.timestamp_type == CREATE_TIME
+        and one.leader_epoch == other.leader_epoch
+        and not (one.transactional or one.control or other.transactional or other.control)
+    )
+
+
+def _span(records: Sequence[Record]) -> tuple[int, int]:
+    """The least and the largest timestamp."""
+    if isinstance(records, EventColumns):
+        return records.base_ms + min(records.after_ms), records.base_ms + max(records.after_ms)
+    stamps = [record[1] for record in records]
+    return min(stamps), max(stamps)

@@ -11,15 +11,15 @@ from sandbox.errors import EventsDamaged
 from sandbox.event import Headers
 from sandbox.storage.checksums import Unreadable, checksum, checksum_of_one
 from sandbox.storage.database import Database, Reader
+from sandbox.storage.event_columns import EventColumns
+from sandbox.storage.event_columns import Record as Record
 from sandbox.storage.schema import OFFSET_BITS, OFFSET_LIMIT
-
-Record = tuple[int, int, bytes | None, bytes | None, Headers | None]
-"""Offset (within its batch where it is being appended), timestamp in ms, key, value, headers (() or None for none)."""
 
 _HEADERS = itemgetter(4)
 
 ROWS_PER_STATEMENT = 50
 """How many events one statement inserts: 10 to 200 measured within a fifth of the best."""
+EVENT_NAMES = ("id", "timestamp", "key", "value", "headers")
 EVENT_COLUMNS = "id, timestamp, CAST(key AS BLOB), CAST(value AS BLOB), headers"
 BATCH_COLUMNS = (
     "partition_id, base_offset, last_offset, min_timestamp, max_timestamp, timestamp_type, appended_ms, producer_id, "
@@ -120,49 +120,65 @@ def _column_values(column: Sequence[bytes | None]) -> list[str | bytes | None]:
         return [_column(value) for value in column]
 
 
-def _one_event_values(batch: BatchRow, record: Record) -> tuple[list[Any], int]:
+def _insert_one(database: Database, batch: BatchRow, record: Record) -> int:
+    """Insert the row of a batch with one event; the checksum."""
     delta, timestamp, key, value, headers = record
     text = headers_to_json(headers)
     place = (batch.partition_id << OFFSET_BITS) + batch.base_offset + delta
-    crc = checksum_of_one(batch[:18], batch.base_offset, timestamp, key, value, text)
-    return [place, timestamp, _column(key), _column(value), text], crc
+    values = (place, timestamp, _column(key), _column(value), text)
+    database.execute(_insert_events(EVENT_NAMES, 1), values)
+    return checksum_of_one(batch[:18], batch.base_offset, timestamp, key, value, text)
 
 
-def _event_values(batch: BatchRow, records: Sequence[Record]) -> tuple[list[Any], int]:
-    """The parameters of the rows of `events`, row after row in one list, filled a column at a time; the checksum."""
-    if len(records) == 1:
-        return _one_event_values(batch, records[0])
-    deltas, timestamps, keys, values, headers = zip(*records, strict=True)
+def _events(batch: BatchRow, records: Sequence[Record]) -> tuple[dict[str, Sequence[Any]], int]:
+    """The columns of the rows of `events` by name, those without that would hold nothing but null; the checksum."""
     count = len(records)
-    first = (batch.partition_id << OFFSET_BITS) + batch.base_offset
-    flat: list[Any] = [None] * (5 * count)
-    flat[0::5] = [first + delta for delta in deltas]
-    flat[1::5] = timestamps
-    flat[2::5] = _column_values(keys)
-    flat[3::5] = _column_values(values)
-    texts = None
-    if any(headers):
-        flat[4::5] = texts = [headers_to_json(one) for one in headers]
+    keys: Sequence[bytes | None]
+    values: Sequence[bytes | None]
+    headers: Sequence[Headers | None] = ()
+    if isinstance(records, EventColumns):
+        timestamps: Sequence[int] = records.timestamps
+        keys, values = (one or [None] * count for one in (records.keys, records.values))
+    else:
+        _, timestamps, keys, values, headers = zip(*records, strict=True)
+    texts = [headers_to_json(one) for one in headers] if any(headers) else None
     offsets = range(batch.base_offset, batch.base_offset + count)
-    return flat, checksum(batch[:18], offsets, timestamps, keys, values, texts)
+    first = (batch.partition_id << OFFSET_BITS) + batch.base_offset
+    columns: dict[str, Sequence[Any]] = {"id": range(first, first + count), "timestamp": timestamps}
+    for name, column in (("key", keys), ("value", values)):
+        written = _column_values(column)
+        if written.count(None) < count:
+            columns[name] = written
+    if texts is not None:
+        columns["headers"] = texts
+    return columns, checksum(batch[:18], offsets, timestamps, keys, values, texts)
 
 
 @cache
-def _insert_events(rows: int) -> str:
-    places = ", ".join(["(?, ?, ?, ?, ?)"] * rows)
-    return f"INSERT INTO events(id, timestamp, key, value, headers) VALUES {places}"
+def _insert_events(names: tuple[str, ...], rows: int) -> str:
+    places = ", ".join([f"({', '.join('?' * len(names))})"] * rows)
+    return f"INSERT INTO events({', '.join(names)}) VALUES {places}"
 
 
 def insert_batch(database: Database, batch: BatchRow, records: Sequence[Record]) -> None:
     """Write one record batch: a row for it and one for each event, at consecutive offsets from `base_offset`.
 
-    The events go in by `ROWS_PER_STATEMENT`: starting a statement costs as much as inserting half a row.
+    The events go in by `ROWS_PER_STATEMENT`: starting a statement costs as much as inserting half a row. Columns that
+    hold nothing but null are left out: to bind a null takes `sqlite3` longer than all the rest of a row.
     """
-    values, crc = _event_values(batch, records)
-    columns = 5 * ROWS_PER_STATEMENT
-    for start in range(0, len(values), columns):
-        some = values[start : start + columns]
-        database.execute(_insert_events(len(some) // 5), some)
+    if len(records) == 1:
+        crc = _insert_one(database, batch, records[0])
+        database.execute(_INSERT_BATCH, (*batch[:18], crc))
+        return
+    columns, crc = _events(batch, records)
+    names, width = tuple(columns), len(columns)
+    values: list[Any] = [None] * (width * len(records))
+    for place, column in enumerate(columns.values()):
+        values[place::width] = column
+    step = width * ROWS_PER_STATEMENT
+    for start in range(0, len(values), step):
+        some = values[start : start + step]
+        database.execute(_insert_events(names, len(some) // width), some)
     database.execute(_INSERT_BATCH, (*batch[:18], crc))
 
 

@@ -8,6 +8,8 @@ watermark, so what is not committed is never served.
 from bisect import bisect_right
 from collections import deque
 
+from sandbox.wire.read_ahead import ReadAhead
+
 BYTES_MAX = 24 * 1024 * 1024
 STALE_MAX = 2_000
 OVERHEAD_BYTES = 200
@@ -31,6 +33,9 @@ class BatchCache:
 
     Args:
         bytes_max: how many bytes it may keep, over all partitions.
+
+    Attributes:
+        ahead: what was encoded for those who read from rows.
     """
 
     def __init__(self, bytes_max: int = BYTES_MAX) -> None:
@@ -39,6 +44,7 @@ class BatchCache:
         self._tails: dict[int, _Tail] = {}
         self._order: deque[int] = deque()
         self._stale = 0
+        self.ahead = ReadAhead()
 
     def put(self, partition_id: int, base_offset: int, last_offset: int, batch: bytes) -> None:
         """Keep the batch that was just appended to a partition."""
@@ -57,15 +63,22 @@ class BatchCache:
 
     def skip(self, partition_id: int) -> None:
         """Forget a partition: something was appended that is not kept."""
+        self.ahead.skip(partition_id)
         tail = self._tails.pop(partition_id, None)
         if tail is not None:
             self._drop_all(tail)
 
     def clear(self) -> None:
         """Forget everything."""
+        self.ahead.clear()
         self._tails.clear()
         self._order.clear()
         self.size_bytes = self._stale = 0
+
+    def holds(self, partition_id: int, offset: int) -> bool:
+        """Whether the batch with an offset is kept."""
+        tail = self._tails.get(partition_id)
+        return tail is not None and tail.first < len(tail.bases) and tail.bases[tail.first] <= offset < tail.next
 
     def read(self, partition_id: int, offset: int, end: int, size_bytes_max: int) -> list[bytes] | None:
         """The batches from the one that holds `offset`, below `end`, up to a size; at least one.
@@ -73,9 +86,9 @@ class BatchCache:
         Returns:
             None where the cache does not reach back to `offset`.
         """
-        tail = self._tails.get(partition_id)
-        if tail is None or tail.first >= len(tail.bases) or offset < tail.bases[tail.first] or offset >= tail.next:
+        if not self.holds(partition_id, offset):
             return None
+        tail = self._tails[partition_id]
         index = bisect_right(tail.bases, offset, tail.first) - 1
         found: list[bytes] = []
         total = 0

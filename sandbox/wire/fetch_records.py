@@ -2,14 +2,15 @@
 
 import struct
 
-from sandbox.broker.log import StoredBatch
+from sandbox.broker.log import StoredBatch, StoredRun
 from sandbox.broker.topic import Partition
+from sandbox.errors import EventsDamaged
 from sandbox.storage import log_transactions
 from sandbox.storage.failure import DAMAGED, StorageFailed
 from sandbox.wire import record_batch
 from sandbox.wire.node import Node
+from sandbox.wire.read_ahead import PIECE_BYTES_MAX, Place
 
-MERGED_RECORDS_MAX = 1000
 DAMAGE = (ArithmeticError, LookupError, TypeError, ValueError, struct.error)
 """What a row raises that is not as it was written."""
 
@@ -23,27 +24,80 @@ def read_records(
         size_bytes_max: how many bytes to return; the first batch comes even where it is larger (KIP-74).
         stable: only below the last stable offset, for a reader in read_committed.
     """
-    end = partition.last_stable_offset if stable else partition.high_watermark
+    end = _end(partition, stable)
     if offset >= end:
         return []
     cached = node.cache.read(partition.id, offset, end, size_bytes_max)
     if cached is not None:
         return cached
-    try:
-        return _from_rows(node, partition, offset, end, size_bytes_max)
-    except DAMAGE as error:
-        raise StorageFailed(f"{partition.topic.name}-{partition.partition} at {offset}: {error}", DAMAGED) from error
+    place = Place(partition.id, offset, stable)
+    found = node.cache.ahead.take(place, end, size_bytes_max)
+    if found is None:
+        try:
+            found = _from_rows(node, partition, offset, end, size_bytes_max)
+        except DAMAGE as error:
+            at = f"{partition.topic.name}-{partition.partition} at {offset}"
+            raise StorageFailed(f"{at}: {error}", DAMAGED) from error
+    _read_ahead(node, partition, _next_offset(found), size_bytes_max, stable)
+    return found
+
+
+def _end(partition: Partition, stable: bool) -> int:
+    return partition.last_stable_offset if stable else partition.high_watermark
+
+
+def _next_offset(batches: list[bytes]) -> int:
+    last = record_batch.decode_batch_header(batches[-1])
+    return last.base_offset + last.last_offset_delta + 1
+
+
+def _read_ahead(node: Node, partition: Partition, offset: int, size_bytes_max: int, stable: bool) -> None:
+    """Have the answer after this one made, once other requests were handled."""
+    if size_bytes_max > PIECE_BYTES_MAX or offset >= _end(partition, stable):
+        return
+    ahead, place = node.cache.ahead, Place(partition.id, offset, stable)
+
+    def make() -> None:
+        end = _end(partition, stable)
+        if offset >= end or node.cache.holds(partition.id, offset):
+            return
+        try:
+            found = _from_rows(node, partition, offset, end, size_bytes_max)
+        except (*DAMAGE, EventsDamaged, StorageFailed):
+            # Whoever asks for it is told.
+            return
+        # What reaches the end is short, and may be longer when it is asked for.
+        if found and (after := _next_offset(found)) < end:
+            ahead.keep(place, found, after, node.now_ms())
+
+    def go_on() -> None:
+        if ahead.make_next():
+            node.call_later(0, go_on)
+
+    if ahead.want(place, make, node.now_ms()):
+        node.call_later(0, go_on)
 
 
 def _from_rows(node: Node, partition: Partition, offset: int, end: int, size_bytes_max: int) -> list[bytes]:
     found: list[bytes] = []
     total = 0
-    for batches in _runs(node.broker.log.read(partition, offset, size_bytes_max, end), size_bytes_max):
-        encoded = _encode(batches)
+    log = node.broker.log
+    for run in log.runs(partition, offset, size_bytes_max, end):
+        if found and total + run[0].size_bytes > size_bytes_max:
+            break
+        try:
+            stored = log.read_run(partition, run, size_bytes_max - total, end)
+        except EventsDamaged:
+            if found:
+                break
+            raise
+        encoded = _encode(stored)
         total += len(encoded)
         if found and total > size_bytes_max:
             break
         found.append(encoded)
+        if len(stored.batches) < len(run):
+            break
     return found
 
 
@@ -54,50 +108,22 @@ def aborted_transactions(node: Node, partition: Partition, offset: int, batches:
     """
     if not batches or offset > partition.aborted_until:
         return []
-    last = record_batch.decode_batch_header(batches[-1])
-    end = last.base_offset + last.last_offset_delta + 1
-    found = log_transactions.aborted_transactions(node.broker.database, partition.id, offset, end)
+    found = log_transactions.aborted_transactions(node.broker.database, partition.id, offset, _next_offset(batches))
     return [{"producer_id": one.producer_id, "first_offset": one.first_offset} for one in found]
 
 
 def encode_marker(marker: StoredBatch) -> bytes:
     """The batch of a transaction marker."""
-    return _encode([marker])
+    return _encode(StoredRun([marker.batch], marker.records))
 
 
-def _runs(batches: list[StoredBatch], size_bytes_max: int) -> list[list[StoredBatch]]:
-    """Neighbours that may go as one batch: small, plain ones, alike in what their header says."""
-    runs: list[list[StoredBatch]] = []
-    records = size_bytes = 0
-    for stored in batches:
-        records += len(stored.records)
-        size_bytes += stored.data_bytes
-        fits = records <= MERGED_RECORDS_MAX and size_bytes <= size_bytes_max
-        if runs and fits and _alike(runs[-1][-1], stored):
-            runs[-1].append(stored)
-        else:
-            runs.append([stored])
-            records, size_bytes = len(stored.records), stored.data_bytes
-    return runs
-
-
-def _alike(one: StoredBatch, other: StoredBatch) -> bool:
-    a, b = one.batch, other.batch
-    return (
-        a.timestamp_type == b.timestamp_type == record_batch.CREATE_TIME
-        and a.leader_epoch == b.leader_epoch
-        and not (a.transactional or a.control or b.transactional or b.control)
-    )
-
-
-def _encode(run: list[StoredBatch]) -> bytes:
-    first, last = run[0].batch, run[-1].batch
-    records = run[0].records if len(run) == 1 else [record for stored in run for record in stored.records]
-    base_offset = min(first.base_offset, records[0][0]) if records else first.base_offset
-    alone = len(run) == 1
+def _encode(run: StoredRun) -> bytes:
+    events = run.events
+    first, last = run.batches[0], run.batches[-1]
+    alone = first is last
     return record_batch.encode_batch(
-        base_offset,
-        records,
+        min(first.base_offset, events[0][0]) if events else first.base_offset,
+        events,
         last_offset=last.last_offset,
         producer_id=first.producer_id if alone else -1,
         producer_epoch=first.producer_epoch if alone else -1,
@@ -106,5 +132,5 @@ def _encode(run: list[StoredBatch]) -> bytes:
         control=bool(first.control),
         timestamp_type=first.timestamp_type,
         leader_epoch=first.leader_epoch,
-        max_timestamp=max(stored.batch.max_timestamp for stored in run),
+        max_timestamp=max(batch.max_timestamp for batch in run.batches),
     )

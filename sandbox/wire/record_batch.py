@@ -19,7 +19,10 @@ from operator import itemgetter
 
 import google_crc32c
 
+from sandbox.storage.event_columns import EventColumns
 from sandbox.wire.compression import COMPRESSION_NAMES, CompressionError, compress, decompress
+from sandbox.wire.record_columns import encode_columns
+from sandbox.wire.record_strides import decode_alike
 from sandbox.wire.records import TIMESTAMP_MAX, BatchError, Header, InvalidRecord, Row, decode_records, encode_records
 
 __all__ = [
@@ -44,6 +47,8 @@ MAGIC = 2
 CREATE_TIME = 0
 LOG_APPEND_TIME = 1
 HEADER_BYTES = 61
+COLUMNS_MIN = 50
+"""Of fewer records, rows are encoded as fast as columns."""
 DECOMPRESSED_BYTES_MAX = 128 * 1024 * 1024
 
 _ATTRIBUTES_AT = 21
@@ -105,7 +110,7 @@ class RecordBatch:
     crc: int
     size_bytes: int
     raw: memoryview
-    records: list[Row] = field(default_factory=list)
+    records: Sequence[Row] = field(default_factory=list)
 
 
 def decode_batch_header(data: Buffer, position: int = 0) -> RecordBatch:
@@ -178,6 +183,7 @@ def decode_batches(
     data: Buffer,
     *,
     gaps_allowed: bool = False,
+    as_columns: bool = False,
     decompressed_bytes_max: int = DECOMPRESSED_BYTES_MAX,
 ) -> list[RecordBatch]:
     """The record batches in ``data``, with their records, each checked.
@@ -186,6 +192,7 @@ def decode_batches(
         data: the records of one partition, as in Produce or Fetch.
         gaps_allowed: False demands what a broker demands of a producer: at least one record, and offset deltas 0, 1,
             2 ... True takes what compaction may leave: ascending deltas up to the batch's last, or no records.
+        as_columns: the records of a batch are `EventColumns` where they are many, alike and without gaps.
         decompressed_bytes_max: how large the records of one batch may be when decompressed.
 
     Raises:
@@ -209,8 +216,13 @@ def decode_batches(
             except CompressionError as error:
                 raise InvalidRecord(str(error)) from None
             start = 0
-        batch.records = decode_records(body, start, batch.count, batch.base_timestamp)
-        _check_offsets(batch, gaps_allowed)
+        wanted = as_columns and not gaps_allowed and batch.timestamp_type == CREATE_TIME
+        columns = decode_alike(body, start, batch.count, batch.base_timestamp) if wanted else None
+        if columns is None:
+            batch.records = decode_records(body, start, batch.count, batch.base_timestamp)
+            _check_offsets(batch, gaps_allowed)
+        else:
+            batch.records = columns
         if batch.timestamp_type == LOG_APPEND_TIME:
             time_ms = batch.max_timestamp
             batch.records = [(delta, time_ms, k, v, headers) for delta, _, k, v, headers in batch.records]
@@ -276,6 +288,7 @@ def encode_batch(
     Args:
         base_offset: the offset that the batch begins with: not above that of the first row.
         rows: tuples (offset, timestamp_ms, key, value, headers), the offsets ascending; there may be gaps, or no rows.
+            Of `EventColumns`, no tuples are made.
         last_offset: the offset that the batch ends with; None for that of the last row, or without rows for
             ``base_offset``. Readers go on after it, so it must be kept when compaction removes the last record.
         producer_id: with ``producer_epoch`` and ``base_sequence``, -1 for a producer that is not idempotent.
@@ -297,7 +310,10 @@ def encode_batch(
         base_timestamp = rows[0][1] if rows else -1
     if max_timestamp is None:
         max_timestamp = max(map(itemgetter(1), rows)) if rows else -1
-    records = encode_records(rows, base_offset, base_timestamp)
+    if isinstance(rows, EventColumns) and len(rows) >= COLUMNS_MIN:
+        records = encode_columns(rows, base_offset, base_timestamp)
+    else:
+        records = encode_records(rows, base_offset, base_timestamp)
     if compression:
         records = compress(compression, records)
     attributes = _attributes(compression, timestamp_type, transactional, control, delete_horizon)

@@ -3,7 +3,7 @@
 Source: https://kafka.apache.org/protocol#protocol_types (VARINT, VARLONG).
 """
 
-ZIGZAG_END = 1 << 12
+ZIGZAG_END = 1 << 13
 
 
 def zigzag(value: int) -> bytes:
@@ -41,12 +41,17 @@ def read_unsigned(data: bytes, position: int, bytes_max: int) -> tuple[int, int]
 
 # The varints of 0 to ZIGZAG_END - 1, and behind them that of -1, the length of null: so ZIGZAG[-1] is right too.
 ZIGZAG = [bytes((value << 1,)) for value in range(64)]
-ZIGZAG += [bytes((value << 1 & 0x7F | 0x80, value >> 6)) for value in range(64, ZIGZAG_END)]
+_LOW = bytes(range(0x80, 0x100, 2))
+ZIGZAG += [
+    pair for high in range(1, ZIGZAG_END >> 6) for pair in map(bytes, zip(_LOW, bytes((high,)) * 64, strict=True))
+]
 ZIGZAG += [zigzag(-1)]
 
 # The other way: what the numbers below SIGNED_END stand for.
 SIGNED_END = 2 * ZIGZAG_END
-SIGNED = [value for half in range(ZIGZAG_END) for value in (half, -half - 1)]
+SIGNED = [0] * SIGNED_END
+SIGNED[0::2] = range(ZIGZAG_END)
+SIGNED[1::2] = range(-1, -ZIGZAG_END - 1, -1)
 
 # What the second byte of a number of two bytes adds to the first, whose top bit says that there is a second.
 HIGH = [(byte << 7) - 0x80 for byte in range(0x80)]

@@ -1,0 +1,162 @@
+"""What is encoded in advance for those who read from rows, by itself and through the port."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.broker.log import Log
+from sandbox.broker.topic import Partition
+from sandbox.errors import CODE
+from sandbox.event import NewEvent
+from sandbox.sandbox import Sandbox
+from sandbox.storage.log import BatchRow
+from sandbox.wire.batch_cache import BatchCache
+from sandbox.wire.read_ahead import FORGOTTEN_MS, PIECE_BYTES_MAX, Place, ReadAhead
+from tests.clock import Clock
+from tests.storage.damage import damage
+from tests.waiting import eventually
+from tests.wire.raw_client import RawClient, records_of
+
+BATCHES = 9
+EVENTS = 60
+LIMIT = 12_000
+"""Two batches."""
+HERE = Place(1, 100, False)
+
+
+@pytest.fixture
+def cold(file: Path, clock: Clock) -> Iterator[Sandbox]:
+    """A served sandbox whose events are in rows alone."""
+    with Sandbox(file, clock=clock) as sandbox:
+        sandbox.create_topic("orders", settings={"cleanup.policy": "compact"})
+        for _ in range(BATCHES):
+            sandbox.append_many("orders", [NewEvent(b"v" * 80, b"key-%d" % at) for at in range(EVENTS)])
+    with Sandbox(file, clock=clock) as sandbox:
+        sandbox.serve(kafka_port=0, web_port=None)
+        yield sandbox
+
+
+@pytest.fixture
+def reader(cold: Sandbox) -> Iterator[RawClient]:
+    """A client of `cold`."""
+    client = RawClient(cold.kafka_address or "")
+    yield client
+    client.close()
+
+
+def ahead_of(sandbox: Sandbox) -> ReadAhead:
+    assert sandbox._runtime.kafka is not None
+    return sandbox._runtime.kafka._cache.ahead
+
+
+def offsets(client: RawClient, offset: int, **limits: int) -> list[int]:
+    return [row[0] for row in records_of(client.fetch("orders", offset, **limits))]
+
+
+def test_the_next_answer_is_made_while_the_client_works_on_this_one(
+    cold: Sandbox, reader: RawClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = offsets(reader, 0, max_bytes=LIMIT)
+    assert first == list(range(2 * EVENTS))
+    eventually(lambda: ahead_of(cold).size_bytes, what="nothing was made in advance")
+    read: list[int] = []
+    real = Log.runs
+
+    def runs(self: Log, partition: Partition, offset: int, size_bytes_max: int, end: int) -> list[list[BatchRow]]:
+        read.append(offset)
+        return real(self, partition, offset, size_bytes_max, end)
+
+    monkeypatch.setattr(Log, "runs", runs)
+    assert offsets(reader, 2 * EVENTS, max_bytes=LIMIT) == list(range(2 * EVENTS, 4 * EVENTS))
+    eventually(lambda: read, what="the answer after that was not made")
+    assert read == [4 * EVENTS], "only the one after it was read"
+
+
+def test_all_events_come_once_and_in_order(cold: Sandbox, reader: RawClient) -> None:
+    found: list[int] = []
+    while found[-1:] != [BATCHES * EVENTS - 1]:
+        found += offsets(reader, len(found), max_bytes=LIMIT)
+        eventually(lambda: not ahead_of(cold)._wanted)
+    assert found == list(range(BATCHES * EVENTS))
+    assert ahead_of(cold).size_bytes == 0
+
+
+def test_nothing_is_made_for_who_comes_to_the_end_or_takes_much_at_once(cold: Sandbox, reader: RawClient) -> None:
+    offsets(reader, 0)
+    offsets(reader, 0, max_bytes=PIECE_BYTES_MAX + 1)
+    offsets(reader, (BATCHES - 1) * EVENTS, max_bytes=LIMIT)
+    offsets(reader, (BATCHES - 3) * EVENTS, max_bytes=LIMIT)
+    reader.api_versions()
+    eventually(lambda: not ahead_of(cold)._wanted)
+    assert ahead_of(cold).size_bytes == 0
+
+
+def test_what_compaction_took_is_not_given_out_from_what_was_made_before(cold: Sandbox, reader: RawClient) -> None:
+    offsets(reader, 0, max_bytes=LIMIT)
+    eventually(lambda: ahead_of(cold).size_bytes)
+    assert cold.logs.compact("orders") > 0
+    assert ahead_of(cold).size_bytes == 0
+    kept = [event.offset for event in cold.read("orders", offset=0, limit=1000)]
+    assert [one for one in offsets(reader, 2 * EVENTS) if one >= 2 * EVENTS] == [
+        one for one in kept if one >= 2 * EVENTS
+    ]
+
+
+def test_a_damaged_batch_ahead_is_told_when_it_is_asked_for(file: Path, clock: Clock) -> None:
+    with Sandbox(file, clock=clock) as sandbox:
+        sandbox.create_topic("orders")
+        for batch in range(6):
+            sandbox.append_many("orders", [NewEvent(b"%d" % batch * 80) for _ in range(EVENTS)])
+    damage(file, f"UPDATE events SET value = 'other' WHERE id % {1 << 40} = {2 * EVENTS + 1}")
+    with Sandbox(file, clock=clock) as sandbox:
+        sandbox.serve(kafka_port=0, web_port=None)
+        client = RawClient(sandbox.kafka_address or "")
+        assert offsets(client, 0, max_bytes=LIMIT) == list(range(2 * EVENTS))
+        eventually(lambda: not ahead_of(sandbox)._wanted)
+        assert client.fetch("orders", 2 * EVENTS, max_bytes=LIMIT).error_code == CODE["CORRUPT_MESSAGE"]
+        client.close()
+
+
+def test_what_was_made_is_given_out_once_to_who_may_read_it() -> None:
+    ahead = ReadAhead()
+    ahead.keep(HERE, [b"12345", b"678"], 110, 0)
+    assert ahead.size_bytes == 8
+    assert ahead.take(HERE._replace(stable=True), 200, 100) is None
+    assert ahead.take(HERE, 200, 100) == [b"12345", b"678"]
+    assert (ahead.take(HERE, 200, 100), ahead.size_bytes) == (None, 0)
+    for end, size_bytes_max in ((109, 100), (200, 7)):
+        ahead.keep(HERE, [b"12345", b"678"], 110, 0)
+        assert ahead.take(HERE, end, size_bytes_max) is None
+    ahead.keep(HERE, [b"12345678"], 110, 0)
+    assert ahead.take(HERE, 200, 7) == [b"12345678"], "the first batch comes whole"
+
+
+def test_a_partition_is_forgotten_and_so_is_everything() -> None:
+    cache = BatchCache()
+    for partition_id in (1, 2):
+        cache.ahead.keep(HERE._replace(partition_id=partition_id), [b"1234"], 110, 0)
+    cache.skip(1)
+    assert cache.ahead.size_bytes == 4
+    assert cache.ahead.take(HERE._replace(partition_id=2), 200, 100) == [b"1234"]
+    cache.ahead.keep(HERE, [b"1234"], 110, 0)
+    assert cache.ahead.want(HERE._replace(offset=1), lambda: None, 0)
+    cache.clear()
+    assert cache.ahead.size_bytes == 0
+    assert not cache.ahead.make_next()
+
+
+def test_no_more_is_made_than_there_is_room_for_until_it_is_forgotten() -> None:
+    ahead = ReadAhead(bytes_max=4)
+    calls: list[int] = []
+    there = [HERE._replace(offset=one) for one in range(3)]
+    assert ahead.want(there[0], lambda: calls.append(0), 0)
+    assert not ahead.want(there[0], lambda: calls.append(9), 0)
+    assert not ahead.want(there[1], lambda: calls.append(1), 0)
+    assert ahead.make_next()
+    assert not ahead.make_next()
+    assert calls == [0, 1]
+    ahead.keep(there[0], [b"1234"], 110, 0)
+    assert not ahead.want(there[2], lambda: None, FORGOTTEN_MS)
+    assert ahead.want(there[2], lambda: None, FORGOTTEN_MS + 1)
+    assert ahead.take(there[0], 200, 100) is None
