@@ -11,6 +11,7 @@
   let paused = false;
   let mark = 0;
   let tries = 0;
+  let held = false;
   const STOPPED_AFTER = 6;
 
   function say(state, text) {
@@ -18,13 +19,16 @@
     if (pill.lastElementChild.textContent !== text) pill.lastElementChild.textContent = text;
     pill.setAttribute("aria-pressed", String(paused));
     pill.title = paused ? "Press to go on (l)" : state === "live" ? "Press to pause (l)" : "";
+    if (byId("held")) byId("held").hidden = !(paused && held);
   }
   const markOf = (html) => Number((/ data-mark="(\d+)"/.exec(html) || [0, 0])[1]);
 
-  function toggle() {
+  const toggle = () => turn(false);
+  function turn(hold) {
     if (pill.hidden) return;
     if (pill.dataset.state === "stopped") return location.reload();
     paused = !paused;
+    held = paused && hold;
     if (paused) {
       const live = byId("live");
       mark = Number((live && live.dataset.mark) || 0);
@@ -34,18 +38,48 @@
       if (socket) socket.send("whole");
     }
   }
+  // Someone is at work on what is shown: it stands still until they are done, or say that it may go on.
+  document.addEventListener("sandbox:hold", (event) => {
+    if (pill.hidden || pill.dataset.state === "stopped" || event.detail === held) return;
+    if (event.detail !== paused) turn(event.detail);
+  });
+  document.addEventListener("click", (event) => {
+    if (event.target.id === "let-go" && paused) toggle();
+  });
   pill.hidden = !byId("socket");
   pill.addEventListener("click", toggle);
+
+  // One lost connection is nothing; a server that is not back after two tries is worth a sentence.
+  const away = byId("away");
+  function sayAway() {
+    const since = (document.querySelector("#where .as-of time") || { textContent: "" }).textContent;
+    const gone = "The server of this page does not answer" + (tries > STOPPED_AFTER ? ": is sandbox still running in its terminal?" : ".");
+    away.lastElementChild.textContent = `${gone} What you see is as of ${since}, and goes on by itself when it is back.`;
+    away.hidden = false;
+  }
+
+  // Who does not look is sent no more than one message: it is answered when the tab is looked at again.
+  let unanswered = false;
+  function answer() {
+    unanswered = document.hidden;
+    if (socket && !unanswered) socket.send("ok");
+  }
+  document.addEventListener("visibilitychange", () => {
+    if (unanswered && !document.hidden) answer();
+  });
 
   htmx.config.wsReconnectDelay = (count) => Math.min(200 * 2 ** count, 5000);
   document.body.addEventListener("htmx:wsOpen", (event) => {
     socket = event.detail.socketWrapper;
+    unanswered = false;
     tries = 0;
+    away.hidden = true;
     say(paused ? "paused" : "live", paused ? "Paused" : "Live");
   });
   document.body.addEventListener("htmx:wsClose", () => {
     socket = null;
     tries += 1;
+    if (tries === 3 || tries > STOPPED_AFTER) sayAway();
     if (tries > STOPPED_AFTER) say("stopped", "Stopped");
     else if (!paused) say("reconnecting", "Reconnecting");
   });
@@ -54,10 +88,12 @@
     event.preventDefault();
     const fresh = markOf(event.detail.message) - mark;
     say("paused", fresh > 0 ? `Paused (${fresh.toLocaleString("en")} new)` : "Paused");
-    if (socket) socket.send("ok");
+    answer();
   });
   document.body.addEventListener("htmx:wsAfterMessage", (event) => {
-    if (socket) socket.send("ok");
+    answer();
+    // A row that should have been here already: the view is out of step.
+    if (socket && byId("main").querySelector("[data-same]")) socket.send("whole");
     keepOrder(event.detail.message);
     announce();
     document.dispatchEvent(new CustomEvent("sandbox:live"));
@@ -77,7 +113,9 @@
 
   // An opened row is left alone by swaps: its event cannot change, and someone is reading it.
   const isOpen = (node) => node instanceof Element && node.matches(".is-open, .is-picked");
-  Idiomorph.defaults.callbacks.beforeNodeMorphed = (node) => !isOpen(node);
+  // Nor is one of which the server sent its id alone, because it has not changed.
+  const isSame = (node) => node instanceof Element && "same" in node.dataset;
+  Idiomorph.defaults.callbacks.beforeNodeMorphed = (node, wanted) => !isOpen(node) && !isSame(wanted);
   Idiomorph.defaults.callbacks.beforeNodeRemoved = (node) => !isOpen(node);
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
     !(name === "open" && node.nodeName === "DETAILS") && !(name === "title" && node.nodeName === "TIME");

@@ -7,7 +7,7 @@ from tests.clock import Clock
 
 
 def lags(box: Sandbox) -> tuple[int | None, ...]:
-    return box.group_history.sparks(box.groups(), budget_ms=60_000)["app"].lags
+    return box.group_history.sparks(box.group_summaries(), budget_ms=60_000)["app"].lags
 
 
 def grow(box: Sandbox, clock: Clock, steps: int) -> None:
@@ -33,7 +33,7 @@ def test_what_is_remembered_is_what_a_first_look_finds(box: Sandbox, clock: Cloc
     for _ in range(SPARK_POINTS + 5):
         grow(box, clock, 1)
         seen = lags(box)
-    fresh = GroupHistory(box._runtime).sparks(box.groups(), budget_ms=60_000)["app"]
+    fresh = GroupHistory(box._runtime).sparks(box.group_summaries(), budget_ms=60_000)["app"]
     assert seen == fresh.lags
     assert all(len(kept) <= SPARK_POINTS for kept in box.group_history._known.values())
 
@@ -42,7 +42,7 @@ def test_a_list_too_long_for_one_look_is_finished_by_the_next_ones(box: Sandbox)
     box.append("orders", "x")
     for number in range(5):
         box.commit(f"g{number}", "orders", 0, 0)
-    groups = box.groups()
+    groups = box.group_summaries()
     looks = 0
     while len(box.group_history.sparks(groups, budget_ms=0)) < 5:
         looks += 1
@@ -56,6 +56,6 @@ def test_groups_of_one_topic_share_what_was_read_of_it(box: Sandbox, clock: Cloc
     for group in ("a", "b"):
         box.commit(group, "orders", 0, 1)
     clock.pass_ms(SPARK_STEP_MS)
-    sparks = box.group_history.sparks(box.groups(), budget_ms=60_000)
+    sparks = box.group_history.sparks(box.group_summaries(), budget_ms=60_000)
     assert sparks["a"] == sparks["b"]
     assert sparks["a"].lags[-1] == 5

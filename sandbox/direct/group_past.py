@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from sandbox.description import GroupDescription, LagPoint
 from sandbox.group_facts import LastReset, Mark, Rates, RebalancePage, Spark
+from sandbox.group_summary import GroupSummary
 from sandbox.runtime import Runtime
 from sandbox.storage import group_history
 from sandbox.storage.group_moments import places
@@ -27,8 +28,9 @@ class GroupHistory:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._file: tuple[object, ...] = ()
+        self._contents = runtime.database.contents
         self._known: dict[str, dict[int, int | None]] = {}
+        self._lags: dict[str, tuple[int, tuple[int | None, ...]]] = {}
 
     def lag(
         self, group: str, *, since_ms: int, points: int = 120, partitions: Sequence[tuple[str, int]] | None = None
@@ -68,7 +70,7 @@ class GroupHistory:
         with self._runtime.database.reader() as reader:
             return group_history.last_reset(reader, group.group, names, group.generation > 0)
 
-    def sparks(self, groups: Iterable[GroupDescription], *, budget_ms: int = 60) -> dict[str, Spark]:
+    def sparks(self, groups: Iterable[GroupSummary], *, budget_ms: int = 60) -> dict[str, Spark]:
         """The lag of the last minutes, of as many of these groups as can be had in a time.
 
         What was worked out is remembered: it cannot change. So the next call goes on where this one stopped.
@@ -84,20 +86,26 @@ class GroupHistory:
         found: dict[str, Spark] = {}
         ends: dict[tuple[int, ...], dict[tuple[str, int], list[int | None]]] = {}
         with self._runtime.database.reader() as reader:
-            known = None
+            known = commits = None
             for group in groups:
+                kept = self._lags.get(group.group)
+                if kept is not None and kept[0] == last:
+                    found[group.group] = Spark(grid[0], now_ms, (*kept[1], group.lag))
+                    continue
                 missing = self._missing(group.group, grid)
                 if missing:
                     if time.monotonic() > deadline:
                         continue
-                    known = known if known is not None else places(reader)
-                    names = [(one.topic, one.partition) for one in group.partitions]
+                    if known is None or commits is None:
+                        known, commits = places(reader), group_history.latest_commits(reader)
+                    latest = group_history.taken_apart(commits.get(group.group, "[]"))
                     lags = group_history.lags_at(
-                        reader, group.group, names, known, missing, ends.setdefault(tuple(missing), {})
+                        reader, group.group, group.places, known, missing, ends.setdefault(tuple(missing), {}), latest
                     )
                     self._known.setdefault(group.group, {}).update(zip(missing, lags, strict=True))
-                kept = self._known[group.group]
-                found[group.group] = Spark(grid[0], now_ms, (*(kept.get(moment) for moment in grid), group.lag))
+                remembered = self._known[group.group]
+                self._lags[group.group] = last, tuple(remembered.get(moment) for moment in grid)
+                found[group.group] = Spark(grid[0], now_ms, (*self._lags[group.group][1], group.lag))
         return found
 
     def _missing(self, group: str, grid: Sequence[int]) -> list[int]:
@@ -110,8 +118,9 @@ class GroupHistory:
         return [moment for moment in grid if moment not in kept]
 
     def _forget_other_files(self) -> None:
-        """Remember nothing of another file: one that was restored, or of more groups than can be."""
-        file = (self._runtime.database, self._runtime.broker, self._runtime.coordinator)
-        if file != self._file or len(self._known) > GROUPS_MAX:
-            self._file = file
+        """Remember nothing of what was there before a snapshot was restored, or of more groups than can be."""
+        contents = self._runtime.database.contents
+        if contents != self._contents or len(self._known) > GROUPS_MAX:
+            self._contents = contents
             self._known = {}
+            self._lags = {}

@@ -17,6 +17,7 @@ from sandbox.direct.cleaning import Cleaning
 from sandbox.errors import BrokerError
 from sandbox.key_samples import Key, frequent_keys, key_moves
 from sandbox.log_description import AppendRate, CompactionPreview, KeyMoves, KeySample, Loss
+from sandbox.runtime import Runtime
 from sandbox.storage import log_samples, messages, retention, topic_descriptions
 from sandbox.storage.check import Report, check
 
@@ -26,6 +27,10 @@ STEP_MS = 3_000
 STEPS = 20
 NOW_STEPS = 3
 """The rate now is that of the last whole steps, so many of them, and of the one that is not over."""
+SETTLED_MS = 5_000
+"""What happened so long ago is in the file, or never will be: it may be remembered."""
+ENDS_MAX = 20_000
+"""How many ends of logs are."""
 BATCHES_MAX = 20_000
 """How many batches of a partition a preview of retention looks at."""
 HIGH_WATERMARK = -1
@@ -41,7 +46,16 @@ class _Bounds:
 
 
 class LogControl(Cleaning):
-    """What can be asked of logs and done to them, `Cleaning` included."""
+    """What can be asked of logs and done to them, `Cleaning` included.
+
+    Args:
+        runtime: the owner of the file.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime)
+        self._ends_of = (runtime.database.contents, 0)
+        self._ends: log_samples.Ends = {}
 
     def check(self) -> Report:
         """Look through the whole file for what is not as it was written. Nothing is changed, and nobody waits."""
@@ -52,8 +66,19 @@ class LogControl(Cleaning):
         now_ms = self._runtime.clock()
         since_ms = (now_ms // STEP_MS - STEPS + 1) * STEP_MS
         with self._runtime.database.reader() as reader:
-            found = log_samples.count_appends(reader, topics, since_ms, STEP_MS)
+            found = log_samples.count_appends(
+                reader, topics, since_ms, STEP_MS, now_ms - SETTLED_MS, self._known_ends(since_ms)
+            )
         return {topic: _rate(found.get(topic, []), now_ms) for topic in topics}
+
+    def _known_ends(self, since_ms: int) -> log_samples.Ends:
+        """The ends of logs that were looked up before; forgotten is what was before a time, or a restored snapshot."""
+        contents = self._runtime.database.contents
+        if (contents, since_ms) != self._ends_of or len(self._ends) > ENDS_MAX:
+            same = contents == self._ends_of[0] and len(self._ends) <= ENDS_MAX
+            self._ends_of = contents, since_ms
+            self._ends = {place: end for place, end in self._ends.items() if same and place[1] >= since_ms}
+        return self._ends
 
     def default_settings(self) -> dict[str, str]:
         """What each topic setting is where a topic has none of its own: the broker's value, else Kafka's."""

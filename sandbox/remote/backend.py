@@ -28,6 +28,7 @@ from sandbox.description import (
 from sandbox.errors import BrokerError
 from sandbox.event import Event, Headers, NewEvent
 from sandbox.generator.generators import Generators
+from sandbox.group_summary import GroupSummary, summary_of
 from sandbox.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
 from sandbox.playground.playground import Playground
 from sandbox.remote.appends import Appends
@@ -327,6 +328,12 @@ class RemoteBackend:
         """Every group, by id."""
         with self._views.one():
             return self._groups.with_ages(list(self._described()))
+
+    def group_summaries(self) -> tuple[GroupSummary, ...]:
+        """Every group as lists show it, by id."""
+        found = self.groups()
+        now_ms = now()
+        return tuple(summary_of(one, now_ms) for one in found)
 
     def group(self, group: str) -> GroupDescription:
         """One group; BrokerError GROUP_ID_NOT_FOUND where there is none."""

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from sandbox.description import GroupDescription, LagPoint
 from sandbox.group_facts import LastReset, Mark, Rates, RebalancePage, Spark
+from sandbox.group_summary import GroupSummary
 from sandbox.remote.samples import Place, Sample, Samples
 
 RATE_MS = 10_000
@@ -64,7 +65,7 @@ class RemoteGroupPast:
         """None: a cluster does not tell."""
         return None
 
-    def sparks(self, groups: Iterable[GroupDescription], *, budget_ms: int = 80) -> Mapping[str, Spark]:
+    def sparks(self, groups: Iterable[GroupSummary], *, budget_ms: int = 80) -> Mapping[str, Spark]:
         """The lag of the last minutes, as far as it was seen."""
         found = {}
         for group in groups:

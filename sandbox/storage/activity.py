@@ -6,13 +6,19 @@ one entry. A page is a number of whole spans, so that it stays as it is while ot
 where it ended. Events are counted by looking up the ends of a span, never one by one.
 """
 
+import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from sandbox.activity_record import ACTIVITY_MAX, ActivityEntry, ActivityPage, ActivityQuery, Happening
+from sandbox.remembered import Remembered
 from sandbox.storage.activity_sources import SPAN_MS, Batches, Commits, Happenings, Rebalances, Source
 from sandbox.storage.database import Database, Reader
 
 SPANS_MAX = 400
+SETTLED_MS = 5_000
+"""What happened so long ago is in the file, or never will be: it may be remembered."""
+ENTRIES_KEPT = 5_000
 SAME_SHOWN = 10
 """So many entries of one kind that fall into one span are told one by one, the rest together."""
 
@@ -28,6 +34,51 @@ def record(database: Database, happenings: Sequence[Happening], now_ms: int) -> 
 
 def read_activity(reader: Reader, query: ActivityQuery) -> ActivityPage:
     """One page of what happened, newest first."""
+    entries, next_ms, _ = _read(reader, query, None)
+    return ActivityPage(tuple(entries), next_ms, *_there(reader, entries))
+
+
+class ActivityMemory:
+    """What happened in one file, where the same page is read again and again.
+
+    What lies behind the spans that are over is read once for each of them: nothing is added there any more, and what is
+    taken from it, with a topic that is deleted or by retention, is itself told in `activity`.
+    """
+
+    def __init__(self) -> None:
+        self._past: Remembered[ActivityPage] = Remembered(ENTRIES_KEPT)
+
+    def read(self, reader: Reader, query: ActivityQuery, now_ms: int) -> ActivityPage:
+        """As `read_activity`.
+
+        Args:
+            now_ms: in ms since 1970.
+        """
+        settled_ms = (now_ms - SETTLED_MS) // SPAN_MS * SPAN_MS
+        if query.before_ms is not None or (query.since_ms is not None and query.since_ms >= settled_ms):
+            return read_activity(reader, query)
+        entries, next_ms, more = _read(reader, query, settled_ms)
+        if more:
+            rest = replace(query, before_ms=settled_ms, limit=query.limit - len(entries))
+            told = reader.one("SELECT max(id) FROM activity")
+            past = self._past.get(
+                query, (rest, told), lambda: read_activity(reader, rest), weight=query.limit + SAME_SHOWN
+            )
+            entries += past.entries
+            next_ms = past.next_ms
+        return ActivityPage(tuple(entries), next_ms, *_there(reader, entries))
+
+
+def _read(reader: Reader, query: ActivityQuery, floor_ms: int | None) -> tuple[list[ActivityEntry], int | None, bool]:
+    """Read span by span.
+
+    Args:
+        floor_ms: where to stop, the begin of a span; None for nowhere.
+
+    Returns:
+        The entries, newest first; where the next page begins (None where there is none), and whether it stopped at the
+        floor with something left to read.
+    """
     sources = tuple(_sources(reader, query))
     entries: list[ActivityEntry] = []
     next_ms: int | None = None
@@ -35,19 +86,19 @@ def read_activity(reader: Reader, query: ActivityQuery) -> ActivityPage:
         latest_ms = max((at_ms for source in sources if (at_ms := source.latest_ms()) is not None), default=None)
         until_ms = _complete_until(sources)
         if until_ms is not None and (latest_ms is None or latest_ms < until_ms) and until_ms != query.before_ms:
-            next_ms = until_ms
-            break
+            return entries, until_ms, False
         if latest_ms is None or (query.since_ms is not None and latest_ms < query.since_ms):
-            next_ms = None
-            break
+            return entries, None, False
         if len(entries) >= query.limit:
             break
+        if floor_ms is not None and latest_ms < floor_ms:
+            return entries, next_ms, True
         next_ms = latest_ms // SPAN_MS * SPAN_MS
         found = [entry for source in sources for entry in source.take(next_ms)]
         if query.since_ms is not None:
             found = [entry for entry in found if entry.at_ms >= query.since_ms]
         entries += _together([entry for entry in found if query.wants(entry.kind)])
-    return ActivityPage(tuple(entries), next_ms, *_there(reader, entries))
+    return entries, next_ms, False
 
 
 def _complete_until(sources: Sequence[Source]) -> int | None:
@@ -88,15 +139,15 @@ def _together(found: list[ActivityEntry]) -> list[ActivityEntry]:
 
 
 def _there(reader: Reader, entries: Sequence[ActivityEntry]) -> tuple[frozenset[str], frozenset[str]]:
+    """Which of the topics and groups are still there."""
     topics = {entry.topic for entry in entries if entry.topic is not None}
     groups = {entry.group for entry in entries if entry.group is not None}
     return (
-        frozenset(
-            topic
-            for topic in topics
-            if reader.one("SELECT 1 FROM topics WHERE name = ? AND deleted_ms IS NULL", (topic,)) is not None
-        ),
-        frozenset(
-            group for group in groups if reader.one("SELECT 1 FROM groups WHERE group_id = ?", (group,)) is not None
-        ),
+        _known(reader, "SELECT name FROM topics WHERE deleted_ms IS NULL AND name", topics),
+        _known(reader, "SELECT group_id FROM groups WHERE group_id", groups),
     )
+
+
+def _known(reader: Reader, select: str, names: set[str]) -> frozenset[str]:
+    rows = reader.query(f"{select} IN (SELECT value FROM json_each(?))", (json.dumps(list(names)),))
+    return frozenset(row[0] for row in rows)

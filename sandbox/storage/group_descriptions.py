@@ -52,7 +52,7 @@ def describe_groups(reader: Reader, now_ms: int, group: str | None = None) -> tu
         f"FROM group_members {where} ORDER BY client_id, member_id",
         parameters,
     ):
-        members.setdefault(row[0], []).append(_describe_member(*row[1:]))
+        members.setdefault(row[0], []).append(describe_member(*row[1:]))
     commits: dict[str, dict[Name, Commit]] = {}
     for group_id, topic, partition, *commit in reader.rows(f"{COMMITS} {where}", parameters):
         commits.setdefault(group_id, {})[topic, partition] = (commit[0], commit[1], commit[2], commit[3])
@@ -61,11 +61,11 @@ def describe_groups(reader: Reader, now_ms: int, group: str | None = None) -> tu
         named = {topic for topic, _ in commits.get(group, {})}
         named.update(topic for member in members.get(group, ()) for topic in member.assignment)
         topics = sorted(named)
-    look = _Look(reader, now_ms, places(reader, topics))
+    look = Look(reader, now_ms, places(reader, topics))
     return tuple(look.group(row, tuple(members.get(row[0], ())), commits.get(row[0], {})) for row in rows)
 
 
-def _describe_member(
+def describe_member(
     member_id: str,
     instance_id: str | None,
     client_id: str,
@@ -75,6 +75,7 @@ def _describe_member(
     consumer: str | None,
     protocols: str,
 ) -> MemberDescription:
+    """A member from its row; each argument is the column of that name."""
     assignment = {topic: tuple(partitions) for topic, partitions in json.loads(assigned or "{}").items()}
     more: dict[str, Any] = json.loads(consumer) if consumer else {}
     return MemberDescription(
@@ -92,7 +93,7 @@ def _describe_member(
     )
 
 
-class _Look:
+class Look:
     """One look at groups: what several of them need is read once.
 
     Args:

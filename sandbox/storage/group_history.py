@@ -4,7 +4,8 @@ The work depends on the number of moments and partitions that are asked for, and
 and batches there are.
 """
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from sandbox.description import LagPoint, PartitionLag
@@ -76,6 +77,21 @@ def _age(reader: Reader, place: Place, committed: int, moment: int) -> int | Non
     return None if appended_ms is None else max(0, moment - appended_ms)
 
 
+def latest_commits(reader: Reader) -> dict[str, str]:
+    """The committed offsets of each group, as a text for `taken_apart`: few of them may be wanted."""
+    return dict(
+        reader.query(
+            "SELECT group_id, json_group_array(json_array(topic, partition, offset, committed_ms)) "
+            "FROM committed_offsets GROUP BY group_id"
+        )
+    )
+
+
+def taken_apart(commits: str) -> dict[Name, tuple[int, int]]:
+    """Topic and partition to the committed offset, and when it was committed."""
+    return {(topic, partition): (offset, at_ms) for topic, partition, offset, at_ms in json.loads(commits)}
+
+
 def lags_at(
     reader: Reader,
     group: str,
@@ -83,10 +99,13 @@ def lags_at(
     known: dict[Name, Place],
     moments: Sequence[int],
     ends: dict[Name, list[int | None]],
+    latest: Mapping[Name, tuple[int, int]],
 ) -> list[int | None]:
     """The lag of a group at each of some moments, all partitions together; None before its first commit.
 
     Args:
+        latest: its committed offsets as they stand, and when each was committed: what was committed before all of the
+            moments, and not since, held at each of them.
         ends: the ends of logs at these moments, as far as they are known; others are added.
     """
     sums: list[int | None] = [None] * len(moments)
@@ -96,10 +115,16 @@ def lags_at(
             continue
         if name not in ends:
             ends[name] = ends_at(reader, place, moments)
-        for index, commit in enumerate(commits_at(reader, group, *name, moments)):
-            end = ends[name][index]
-            if commit is not None and end is not None:
-                sums[index] = (sums[index] or 0) + max(0, end - commit.offset)
+        offset, at_ms = latest.get(name, (None, 0))
+        offsets: list[int | None]
+        if offset is not None and at_ms <= moments[0]:
+            offsets = [offset] * len(moments)
+        else:
+            commits = commits_at(reader, group, *name, moments)
+            offsets = [None if commit is None else commit.offset for commit in commits]
+        for index, (committed, end) in enumerate(zip(offsets, ends[name], strict=True)):
+            if committed is not None and end is not None:
+                sums[index] = (sums[index] or 0) + max(0, end - committed)
     return sums
 
 

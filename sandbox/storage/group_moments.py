@@ -119,6 +119,8 @@ def _at_each(moments: Sequence[int], look: Callable[[int, T | None, T | None], T
         return []
     last = len(moments) - 1
     known: dict[int, T] = {last: look(moments[last], None, None)}
+    if last == 0:
+        return [known[0]]
     known[0] = look(moments[0], None, known[last])
     stretches = [(0, last)]
     while stretches:

@@ -1,7 +1,7 @@
 """How fast logs grow and which keys they hold, in bounded time whatever their size: from the newest rows alone."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, MutableMapping, Sequence
 
 from sandbox.storage.database import Reader
 from sandbox.storage.schema import OFFSET_BITS
@@ -16,13 +16,30 @@ Key = tuple[int, int, bytes | None]
 """Partition, offset, key."""
 
 
-def count_appends(reader: Reader, topics: Collection[str], since_ms: int, step_ms: int) -> dict[str, list[int]]:
+Ends = MutableMapping[tuple[int, int], int]
+"""Row id of a partition and a time, to where the log ended just before it."""
+
+NEWEST = """
+SELECT (appended_ms - ?1) / ?2, sum(CASE WHEN control THEN 0 ELSE last_offset - base_offset + 1 END), min(base_offset),
+  min(appended_ms), count(*)
+FROM (SELECT base_offset, last_offset, appended_ms, control FROM batches WHERE partition_id = ?3
+  ORDER BY base_offset DESC LIMIT ?4)
+WHERE appended_ms >= ?1 GROUP BY 1 ORDER BY 1
+"""
+"""The newest batches of a log, counted step by step in SQLite itself: there may be thousands."""
+
+
+def count_appends(
+    reader: Reader, topics: Collection[str], since_ms: int, step_ms: int, settled_ms: int = 0, known: Ends | None = None
+) -> dict[str, list[int]]:
     """How many events were written to topics in each step of time, from the rows that are still there.
 
     Args:
         topics: names.
         since_ms: where the first step begins.
         step_ms: the length of a step.
+        settled_ms: what was written before this time is in the file.
+        known: ends of logs that were looked up before, at times before `settled_ms`; others are added.
 
     Returns:
         Topic to counts, the oldest step first; topics to which nothing was written are left out.
@@ -35,34 +52,62 @@ def count_appends(reader: Reader, topics: Collection[str], since_ms: int, step_m
         (json.dumps(list(topics)), since_ms),
     )
     limit = max(BATCHES_LEAST, BATCHES_MAX // max(1, len(active)))
+    look = _EndsOfLogs(reader, settled_ms, {} if known is None else known)
     found: dict[str, list[int]] = {}
     for topic, partition_id, start, end, last_ms in active:
         counts = found.setdefault(topic, [])
         counts.extend([0] * ((last_ms - since_ms) // step_ms + 1 - len(counts)))
-        _count_partition(reader, partition_id, start, end, since_ms, step_ms, counts, limit)
+        _count_partition(look, partition_id, start, end, since_ms, step_ms, counts, limit)
     return found
 
 
+class _EndsOfLogs:
+    """Where logs ended at times that are over.
+
+    Args:
+        settled_ms: before this time nothing changes any more.
+        known: what was looked up before.
+    """
+
+    def __init__(self, reader: Reader, settled_ms: int, known: Ends) -> None:
+        self.reader = reader
+        self._settled_ms = settled_ms
+        self._known = known
+
+    def before(self, partition_id: int, start: int, end: int, at_ms: int) -> int:
+        """As `_end_before`."""
+        place = partition_id, at_ms
+        if place in self._known:
+            return min(max(self._known[place], start), end)
+        found = _end_before(self.reader, partition_id, start, end, at_ms)
+        if at_ms < self._settled_ms:
+            self._known[place] = found
+        return found
+
+
 def _count_partition(
-    reader: Reader, partition_id: int, start: int, end: int, since_ms: int, step_ms: int, counts: list[int], limit: int
+    look: _EndsOfLogs,
+    partition_id: int,
+    start: int,
+    end: int,
+    since_ms: int,
+    step_ms: int,
+    counts: list[int],
+    limit: int,
 ) -> None:
-    oldest = end
-    rows = reader.query(
-        "SELECT base_offset, last_offset, appended_ms, control FROM batches WHERE partition_id = ? "
-        "ORDER BY base_offset DESC LIMIT ?",
-        (partition_id, limit),
-    )
-    for base_offset, last_offset, appended_ms, control in rows:
-        if appended_ms < since_ms:
-            return
-        oldest = base_offset
-        if not control:
-            counts[(appended_ms - since_ms) // step_ms] += last_offset - base_offset + 1
-    if len(rows) < limit:
+    oldest, oldest_ms, read = end, since_ms, 0
+    for step, events, base_offset, appended_ms, batches in look.reader.query(
+        NEWEST, (since_ms, step_ms, partition_id, limit)
+    ):
+        counts[step] += events
+        read += batches
+        if base_offset < oldest:
+            oldest, oldest_ms = base_offset, appended_ms
+    if read < limit:
         return
     # More batches than may be read: what is left is counted by where the log ended at the end of each step.
-    for step in range((rows[-1][2] - since_ms) // step_ms, -1, -1):
-        begin = _end_before(reader, partition_id, start, oldest, since_ms + step * step_ms)
+    for step in range((oldest_ms - since_ms) // step_ms, -1, -1):
+        begin = look.before(partition_id, start, oldest, since_ms + step * step_ms)
         counts[step] += oldest - begin
         oldest = begin
 

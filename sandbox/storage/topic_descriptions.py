@@ -1,21 +1,30 @@
 """Topics as people see them, from one read transaction."""
 
+import json
+from functools import partial
+
 from sandbox.description import PartitionDescription, TopicDescription
+from sandbox.remembered import Remembered
 from sandbox.storage.database import Reader
 
 NODES = (1,)
 
 
 LOGS = """
-SELECT p.topic, p.partition, p.log_start_offset, p.leader_epoch, p.compacted_events,
+SELECT p.topic, json_group_array(json_array(p.partition, p.log_start_offset, p.leader_epoch, p.compacted_events,
   p.log_start_bytes + p.compacted_bytes, b.last_offset, b.max_timestamp, b.appended_ms, b.bytes_before + b.size_bytes,
-  (SELECT count(*) FROM log_transactions x WHERE x.partition_id = p.id AND x.last_offset >= p.log_start_offset)
+  (SELECT count(*) FROM log_transactions x WHERE x.partition_id = p.id AND x.last_offset >= p.log_start_offset)))
 FROM topics t JOIN partitions p ON p.topic = t.id
 LEFT JOIN batches b ON b.partition_id = p.id
   AND b.base_offset = (SELECT max(base_offset) FROM batches WHERE partition_id = p.id)
 WHERE t.deleted_ms IS NULL
 """
-"""Every partition with its newest batch, in one statement: a question for each of them took six times as long."""
+"""Every partition with its newest batch, in one statement: a question for each of them took six times as long. Those of
+a topic are one piece of text, which is taken apart only where it is not what it was."""
+
+SETTINGS = "SELECT topic, json_group_object(name, value) FROM topic_settings GROUP BY topic"
+TOPICS = "SELECT t.id, t.name, t.topic_id, t.created_ms FROM topics t WHERE t.deleted_ms IS NULL"
+READERS = "SELECT topic, json_group_array(DISTINCT group_id) FROM committed_offsets {where} GROUP BY topic"
 
 EVENTS = """
 SELECT coalesce(sum(max(0, coalesce(b.last_offset + 1 - p.log_start_offset, 0)) - p.compacted_events
@@ -27,32 +36,33 @@ WHERE t.deleted_ms IS NULL
 """
 
 
+PARTITIONS_MAX = 20_000
+"""The topics of so many partitions are remembered."""
+
+_described: Remembered[TopicDescription] = Remembered(PARTITIONS_MAX)
+"""By Kafka's id of a topic, which no other one has in any file."""
+
+
 def describe_topics(reader: Reader, name: str | None = None) -> tuple[TopicDescription, ...]:
     """Every topic by name, or the one that is named."""
     where, parameters = ("AND t.name = ?", (name,)) if name is not None else ("", ())
-    partitions: dict[int, list[PartitionDescription]] = {}
-    for topic, *columns in reader.rows(f"{LOGS} {where} ORDER BY p.topic, p.partition", parameters):
-        partitions.setdefault(topic, []).append(_describe_partition(*columns))
-    settings: dict[int, dict[str, str]] = {}
-    for topic, setting, value in reader.rows("SELECT topic, name, value FROM topic_settings"):
-        settings.setdefault(topic, {})[setting] = value
-    groups = _readers(reader)
-    return tuple(
-        _describe_topic(row, tuple(partitions.get(row[0], ())), settings.get(row[0], {}), groups.get(row[1], set()))
-        for row in reader.query(
-            f"SELECT t.id, t.name, t.topic_id, t.created_ms FROM topics t WHERE t.deleted_ms IS NULL {where} "
-            "ORDER BY t.name",
-            parameters,
-        )
-    )
+    logs: dict[int, str] = dict(reader.query(f"{LOGS} {where} GROUP BY p.topic", parameters))
+    settings: dict[int, str] = dict(reader.query(SETTINGS))
+    readers = READERS.format(where="" if name is None else "WHERE topic = ?")
+    groups: dict[str, str] = dict(reader.query(readers, parameters))
+    members = _members(reader)
+    found = []
+    for row in reader.query(f"{TOPICS} {where} ORDER BY t.name", parameters):
+        id, topic, topic_id, _ = row
+        source = row, logs.get(id, "[]"), settings.get(id, "{}"), groups.get(topic, "[]"), members.get(topic)
+        found.append(_described.get(topic_id, source, partial(_describe_topic, *source), source[1].count("[")))
+    return tuple(found)
 
 
 def _describe_topic(
-    row: tuple[int, str, str, int],
-    partitions: tuple[PartitionDescription, ...],
-    settings: dict[str, str],
-    groups: set[str],
+    row: tuple[int, str, str, int], logs: str, settings: str, groups: str, members: set[str] | None
 ) -> TopicDescription:
+    partitions = tuple(_describe_partition(*log) for log in sorted(json.loads(logs)))
     appended = [partition.last_append_ms for partition in partitions if partition.last_append_ms is not None]
     return TopicDescription(
         topic=row[1],
@@ -61,9 +71,9 @@ def _describe_topic(
         events=sum(partition.events for partition in partitions),
         size_bytes=sum(partition.size_bytes for partition in partitions),
         last_append_ms=max(appended, default=None),
-        settings=settings,
+        settings=json.loads(settings),
         partitions=partitions,
-        groups=tuple(sorted(groups)),
+        groups=tuple(sorted({*json.loads(groups), *(members or ())})),
     )
 
 
@@ -95,11 +105,9 @@ def _describe_partition(
     )
 
 
-def _readers(reader: Reader) -> dict[str, set[str]]:
-    """Topic to the groups that have committed in it, or have a member reading it."""
+def _members(reader: Reader) -> dict[str, set[str]]:
+    """Topic to the groups that have a member reading it."""
     groups: dict[str, set[str]] = {}
-    for topic, group in reader.rows("SELECT DISTINCT topic, group_id FROM committed_offsets"):
-        groups.setdefault(topic, set()).add(group)
     for topic, group in reader.rows(
         "SELECT a.key, m.group_id FROM group_members m, json_each(m.assigned) a WHERE json_valid(m.assigned)"
     ):

@@ -1,5 +1,6 @@
 """Activity: one stream of what happened, newest first, with a link to what each was about."""
 
+from collections.abc import Iterator
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
@@ -12,6 +13,7 @@ from sandbox.web.page import ALL, NOTHING, backend, csv_file, data, group_addres
 blueprint = Blueprint("activity", __name__)
 
 ENTRIES = 60
+SPAN_MS = 10_000
 ENTRIES_MAX = 1000
 COLUMNS = ("at_ms", "kind", "topic", "partition", "offset", "group", "count", "detail")
 CLUSTER_KINDS = ("injected", "started", "stopped", "moved")
@@ -80,6 +82,17 @@ def link(entry: ActivityEntry, known: ActivityPage) -> str | None:
     return path if entry.offset is None else f"{path}/{entry.partition}/{entry.offset}"
 
 
+def _rows(found: ActivityPage) -> Iterator[tuple[object, ...]]:
+    """What each row shows, after what it is known by: an entry counts on for ten seconds, and stays in its place."""
+    shown_day = None
+    for entry in found.entries:
+        day = words.at(entry.at_ms)[:10]
+        place = entry.at_ms // SPAN_MS, entry.kind, entry.topic, entry.group, entry.partition
+        mark = MARKS.get(entry.kind, "·")
+        yield place, entry, mark, link(entry, found), entry.topic in found.topics, day if day != shown_day else None
+        shown_day = day
+
+
 @blueprint.get("/activity")
 def index() -> Response:
     """What happened."""
@@ -95,9 +108,8 @@ def index() -> Response:
         NOTHING if asked.before_ms is not None or error else ALL,
         400 if error else 200,
         found=found,
-        link=link,
+        rows=_rows(found),
         kinds=KINDS,
-        marks=MARKS,
         asked=asked,
         filters=filters,
         error=error,

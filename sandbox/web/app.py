@@ -28,6 +28,7 @@ from sandbox.web import (
     playground,
     produce,
     produce_many,
+    rows,
     seam,
     shell,
     snapshots,
@@ -88,6 +89,7 @@ def create_app(backend: Backend, *, hosts: Collection[str] = (), token: str | No
     doors.stand_at(app, hosts, token)
     seam.stand_before(app, backend)
     _one_view(app, backend)
+    rows.keep_rows(app)
     _words(app)
     app.register_error_handler(BrokerError, _refused)
     app.register_error_handler(HTTPException, _http_error)

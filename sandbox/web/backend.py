@@ -22,6 +22,7 @@ from sandbox.description import (
 )
 from sandbox.event import Event, Headers, NewEvent
 from sandbox.group_facts import LastReset, Mark, Rates, RebalancePage, Spark
+from sandbox.group_summary import GroupSummary
 from sandbox.message_survey import Neighbours, Volume
 from sandbox.snapshots.description import (
     Comparison,
@@ -228,7 +229,7 @@ class GroupPast(Protocol):
     def last_reset(self, group: GroupDescription) -> LastReset | None:
         """The reset that it has not gone on from."""
 
-    def sparks(self, groups: Iterable[GroupDescription], *, budget_ms: int = 60) -> Mapping[str, Spark]:
+    def sparks(self, groups: Iterable[GroupSummary], *, budget_ms: int = 60) -> Mapping[str, Spark]:
         """The lag of the last minutes, of as many groups as can be had in a time."""
 
 
@@ -355,6 +356,9 @@ class Backend(Protocol):
 
     def groups(self) -> tuple[GroupDescription, ...]:
         """Every group."""
+
+    def group_summaries(self) -> tuple[GroupSummary, ...]:
+        """Every group as lists show it."""
 
     def group(self, group: str) -> GroupDescription:
         """One group."""

@@ -3,7 +3,8 @@
 from flask import Blueprint, Response, request
 
 from sandbox.description import GroupDescription
-from sandbox.web import groups_reset
+from sandbox.group_summary import GroupSummary
+from sandbox.web import groups_reset, words
 from sandbox.web.groups_chart import RANGES, chart, chosen_range, draw_sparks
 from sandbox.web.groups_view import show
 from sandbox.web.page import Interest, backend, csv_file, data, overview, page, split_format
@@ -19,7 +20,7 @@ COLUMNS = ("topic", "partition", "committed", "end", "lag", "lag_ms", "in_per_s"
 @blueprint.get("/groups")
 def index() -> Response:
     """All groups."""
-    found = backend().groups()
+    found = backend().group_summaries()
     wanted = request.args.get("q", "").strip().lower()
     shown = [group for group in found if wanted in group.group.lower()]
     return page(
@@ -27,9 +28,17 @@ def index() -> Response:
         Interest(None, None, 2),
         groups=shown,
         sparks=draw_sparks(shown),
+        oldest=_oldest,
         total=len(found),
         wanted=wanted,
     )
+
+
+def _oldest(group: GroupSummary, now_ms: int) -> str:
+    """How long the oldest unread event of a group has waited."""
+    if group.unread_since_ms is None:
+        return "–"
+    return words.duration(max(0, now_ms - group.unread_since_ms))
 
 
 @blueprint.get("/groups.json")

@@ -7,6 +7,8 @@ from flask import request
 
 from sandbox.description import GroupDescription, LagPoint, PartitionLag
 from sandbox.group_facts import Mark, Spark
+from sandbox.group_summary import GroupSummary
+from sandbox.remembered import Remembered
 from sandbox.web import words
 from sandbox.web.page import backend, overview
 
@@ -124,23 +126,32 @@ class DrawnSpark:
     text: str
 
 
-def draw_spark(spark: Spark) -> DrawnSpark:
-    """Draw the lag of the last minutes."""
-    known = [(index, lag) for index, lag in enumerate(spark.lags) if lag is not None]
+_drawn: Remembered[DrawnSpark] = Remembered(2_000)
+
+
+def draw_spark(group: str, spark: Spark) -> DrawnSpark:
+    """Draw the lag of the last minutes of a group."""
+    length_ms = spark.until_ms - spark.since_ms
+    # To ten seconds: what did not change otherwise need not be drawn or sent anew every second.
+    length = words.duration(length_ms if length_ms < 60_000 else round(length_ms, -4))
+    return _drawn.get(group, (length, spark.lags), lambda: _draw(spark.lags, length))
+
+
+def _draw(lags: Sequence[int | None], length: str) -> DrawnSpark:
+    known = [(index, lag) for index, lag in enumerate(lags) if lag is not None]
     if not known:
         return DrawnSpark("", "no commit yet")
     most = max(lag for _, lag in known)
     least = min(lag for _, lag in known)
-    step = SPARK_WIDTH / max(1, len(spark.lags) - 1)
+    step = SPARK_WIDTH / max(1, len(lags) - 1)
     height = SPARK_HEIGHT - 2
     line = " ".join(f"{index * step:.1f},{1 + height - height * lag / (most or 1):.1f}" for index, lag in known)
-    length = words.duration(spark.until_ms - spark.since_ms)
     return DrawnSpark(line, f"lag over the last {length}: {least:,} to {most:,}, now {known[-1][1]:,}")
 
 
-def draw_sparks(groups: Sequence[GroupDescription]) -> Mapping[str, DrawnSpark]:
+def draw_sparks(groups: Sequence[GroupSummary]) -> Mapping[str, DrawnSpark]:
     """The small curves of a list of groups, by group id; some may be missing until the next look."""
-    return {group: draw_spark(spark) for group, spark in backend().group_history.sparks(groups).items()}
+    return {group: draw_spark(group, spark) for group, spark in backend().group_history.sparks(groups).items()}
 
 
 def per_second(rate: float | None) -> str:

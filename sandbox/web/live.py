@@ -1,21 +1,24 @@
 """The hub: what changes in the sandbox appears on every open page.
 
-One WebSocket a tab: `/live?view=<path and query of the page>`. For each tab the hub remembers which view it shows and
-which topics and groups make that view different. A change only marks the tab; nothing is queued. A marked tab is
-rendered in a worker thread by the same code that renders the page, and what differs from what was last sent goes out.
+One WebSocket a tab: `/live?view=<path and query of the page>`. Tabs with the same address are one view, and the hub
+remembers which topics and groups make a view different. A change only marks the view and its tabs; nothing is queued. A
+marked view is rendered once for all of its tabs, in a worker thread, by the same code that renders the page. What
+differs from what was last sent goes out: in place of a row that a tab has already stands its id alone.
 
-Bounds: at most one rendering and one unanswered message per tab; `SPACING_S` between two renderings, more where
-rendering is slow; the browser acknowledges each message, so that a tab that sleeps costs nothing until it wakes, and
-then gets its view as it is. The first change after a quiet time is rendered at once.
+Bounds: at most one unanswered message per tab; `SPACING_S` between two messages, more where rendering is dear. The
+browser acknowledges each message, a hidden tab when it is looked at again: a tab that sleeps or is hidden costs nothing
+until it wakes, and then gets its view as it is. The first change after a quiet time is rendered at once.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 from flask import Flask, g
@@ -30,13 +33,32 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-SPACING_S = 0.16
-"""Between the starts of two renderings of one tab: an event is seen within 250 ms though traffic is steady, and though
-drawing takes 50 of them."""
+SPACING_S = 0.2
+"""Between the starts of two renderings for one tab: no more than five swaps a second."""
 SHARE = 4
-"""A rendering that took t is followed by SHARE times t, so that one tab never uses more than a fraction of a core."""
+"""A rendering that used a processor for t is followed by SHARE times t, so that no view ever uses more than a fraction
+of one."""
 TABS_MAX = 200
+AS_OF = "<!--as-of-->"
 CLOSE_POLICY, CLOSE_RESTART, CLOSE_LATER = 1008, 1012, 1013
+
+
+_ROW = re.compile(r'<([a-z]+) id="([^"]+)"')
+"""How a row begins that can be known again."""
+
+
+class Piece(NamedTuple):
+    """A part of a view.
+
+    Attributes:
+        text: as the page has it.
+        id: of a row as its attribute has it, "" for what is no row.
+        stub: what stands for the row where it is there already.
+    """
+
+    text: str
+    id: str
+    stub: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +66,37 @@ class Rendered:
     """The live part of a view.
 
     Attributes:
-        html: what to swap in.
         print: what to compare with the last one: the page without its "as of".
+        as_of: the rest of it.
+        pieces: both, cut at the rows.
+        rows: id to text of each row.
         interest: which changes make it different.
+        cost_s: how long a processor was used to make it.
     """
 
-    html: str
     print: str
+    as_of: str
+    pieces: tuple[Piece, ...]
+    rows: Mapping[str, str]
     interest: page.Interest
+    cost_s: float = 0.0
+
+    @property
+    def html(self) -> str:
+        """What to swap in; empty for what is no page."""
+        return self.print + self.as_of
+
+    def beside(self, last: "Rendered | None") -> str:
+        """What to send to a tab, which leaves alone the rows of which it gets the id.
+
+        Args:
+            last: what it was sent last, None for nothing.
+        """
+        known = last.rows if last is not None else {}
+        return "".join(piece.stub if known.get(piece.id) == piece.text else piece.text for piece in self.pieces)
+
+
+NO_PAGE = Rendered("", "", (), {}, page.NOTHING)
 
 
 def render_view(app: Flask, view: str) -> Rendered:
@@ -60,6 +105,7 @@ def render_view(app: Flask, view: str) -> Rendered:
     Args:
         view: path and query string, "/topics/orders?x=1".
     """
+    started_s = time.thread_time()
     headers = {page.LIVE_HEADER: "1"}
     if token := app.extensions["token"]:
         headers["Authorization"] = f"Bearer {token}"
@@ -68,31 +114,86 @@ def render_view(app: Flask, view: str) -> Rendered:
         html = "" if response.direct_passthrough else response.get_data(as_text=True)
         response.close()
         interest: page.Interest = g.get("interest", page.NOTHING)
-    if response.mimetype != "text/html" or "<!--as-of-->" not in html:
-        return Rendered("", "", page.NOTHING)
-    return Rendered(html, html.partition("<!--as-of-->")[0], interest)
+        drawn: Sequence[str] = g.get("rows", ())
+    if response.mimetype != "text/html" or AS_OF not in html:
+        return NO_PAGE
+    shown, mark, rest = html.partition(AS_OF)
+    pieces = _cut(html, drawn)
+    rows = {piece.id: piece.text for piece in pieces if piece.id}
+    return Rendered(shown, mark + rest, pieces, rows, interest, time.thread_time() - started_s)
 
 
-class Tab:
-    """One open page.
+def _cut(html: str, rows: Sequence[str]) -> tuple[Piece, ...]:
+    """Cut a view at its rows.
 
     Args:
-        view: its path and query string.
+        rows: those that were drawn in it, in their order; only those that begin with an id of their own count.
+    """
+    pieces: list[Piece] = []
+    seen: set[str] = set()
+    at = 0
+    for row in rows:
+        begin, found = _ROW.match(row), html.find(row, at)
+        if begin is None or found < 0 or begin[2] in seen:
+            continue
+        seen.add(begin[2])
+        pieces.append(Piece(html[at:found], "", ""))
+        pieces.append(Piece(row, begin[2], f"{begin[0]} data-same></{begin[1]}>"))
+        at = found + len(row)
+    return (*pieces, Piece(html[at:], "", ""))
+
+
+class View:
+    """What the tabs with one address show.
+
+    Args:
+        address: path and query string.
     """
 
-    def __init__(self, view: str, send: Send) -> None:
-        self.view = view
-        self.send = send
+    def __init__(self, address: str) -> None:
+        self.address = address
         self.interest = page.ALL
-        self.changed = asyncio.Event()
-        self.answered = asyncio.Event()
-        self.last: str | None = None
-        self.changed.set()
+        self.tabs: set[Tab] = set()
+        self.changed = True
+        self._drawing: asyncio.Task[Rendered] | None = None
+        self._drawing_since_s = 0.0
 
     def mark(self, change: Change) -> None:
         """Remember that something changed, where it concerns this view."""
-        if not self.changed.is_set() and self.interest.concerns(change):
-            self.changed.set()
+        if not self.changed and self.interest.concerns(change):
+            self.changed = True
+            for tab in self.tabs:
+                tab.changed.set()
+
+    async def draw(self, now_s: float, render: Callable[[str], Awaitable[Rendered]]) -> Rendered:
+        """The view as it is now: drawn anew, unless it was a moment ago and nothing has changed since that began.
+
+        Args:
+            now_s: by the clock of the loop.
+            render: draws an address.
+        """
+        drawing = self._drawing
+        if drawing is None or self.changed or now_s - self._drawing_since_s >= SPACING_S:
+            self.changed = False
+            self._drawing_since_s = now_s
+            drawing = self._drawing = asyncio.ensure_future(render(self.address))
+        # A tab that goes away takes nothing from the others.
+        rendered = await asyncio.shield(drawing)
+        if drawing is self._drawing:
+            self.interest = rendered.interest
+        return rendered
+
+
+class Tab:
+    """One open page."""
+
+    def __init__(self, view: View, send: Send) -> None:
+        self.view = view
+        self.send = send
+        self.changed = asyncio.Event()
+        self.answered = asyncio.Event()
+        self.last: Rendered | None = None
+        self.changed.set()
 
 
 class Hub:
@@ -116,6 +217,7 @@ class Hub:
         self._subscribe = subscribe
         self._unsubscribe: Callable[[], None] | None = None
         self._tabs: set[Tab] = set()
+        self._views: dict[str, View] = {}
         self._workers = ThreadPoolExecutor(2, thread_name_prefix="live")
         self._loop = asyncio.get_running_loop()
         self._closed = False
@@ -127,8 +229,8 @@ class Hub:
                 self._loop.call_soon_threadsafe(self._mark, change)
 
     def _mark(self, change: Change) -> None:
-        for tab in self._tabs:
-            tab.mark(change)
+        for view in self._views.values():
+            view.mark(change)
 
     def _watch(self) -> None:
         """Be told of changes exactly while pages are open."""
@@ -163,18 +265,30 @@ class Hub:
         if len(self._tabs) >= TABS_MAX or self._closed:
             await send({"type": "websocket.close", "code": CLOSE_LATER})
             return
-        tab = Tab(view, send)
-        self._tabs.add(tab)
+        tab = self._open(view, send)
         self._watch()
         painter = asyncio.create_task(self._paint(tab))
         try:
             await self._listen(tab, receive)
         finally:
-            self._tabs.discard(tab)
-            self._watch()
+            self._leave(tab)
             painter.cancel()
             with suppress(asyncio.CancelledError):
                 await painter
+
+    def _open(self, address: str, send: Send) -> Tab:
+        view = self._views.setdefault(address, View(address))
+        tab = Tab(view, send)
+        view.tabs.add(tab)
+        self._tabs.add(tab)
+        return tab
+
+    def _leave(self, tab: Tab) -> None:
+        self._tabs.discard(tab)
+        tab.view.tabs.discard(tab)
+        if not tab.view.tabs:
+            self._views.pop(tab.view.address, None)
+        self._watch()
 
     async def _listen(self, tab: Tab, receive: Receive) -> None:
         while True:
@@ -187,32 +301,35 @@ class Hub:
                 tab.last = None
                 tab.changed.set()
 
+    def _render(self, address: str) -> Awaitable[Rendered]:
+        return self._loop.run_in_executor(self._workers, render_view, self._app, address)
+
     async def _paint(self, tab: Tab) -> None:
         try:
             while True:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(tab.changed.wait(), tab.interest.every_s)
+                    await asyncio.wait_for(tab.changed.wait(), tab.view.interest.every_s)
                 tab.changed.clear()
                 started_s = self._loop.time()
-                rendered = await self._loop.run_in_executor(self._workers, render_view, self._app, tab.view)
-                took_s = self._loop.time() - started_s
-                tab.interest = rendered.interest
-                if rendered.html and rendered.print != tab.last:
+                rendered = await tab.view.draw(started_s, self._render)
+                if rendered.print and (tab.last is None or rendered.print != tab.last.print):
+                    text = rendered.beside(tab.last)
                     tab.answered.clear()
+                    # Before it is sent: meanwhile the tab may ask for the whole view.
+                    tab.last = rendered
                     try:
-                        await tab.send({"type": "websocket.send", "text": rendered.html})
+                        await tab.send({"type": "websocket.send", "text": text})
                     except OSError:
                         # The tab went away while its view was drawn; `_listen` hears of that too.
                         return
-                    tab.last = rendered.print
                     await tab.answered.wait()
-                rest_s = max(SPACING_S, took_s * SHARE) - (self._loop.time() - started_s)
+                rest_s = max(SPACING_S, rendered.cost_s * SHARE) - (self._loop.time() - started_s)
                 if rest_s > 0:
                     await asyncio.sleep(rest_s)
         except asyncio.CancelledError:
             raise
         except Exception:
             if not self._closed:
-                log.exception("the live view %r failed", tab.view)
+                log.exception("the live view %r failed", tab.view.address)
             with suppress(Exception):
                 await tab.send({"type": "websocket.close", "code": CLOSE_LATER})

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.description import Change, Overview
 from sandbox.snapshots.description import UndoPoint
+from sandbox.web import rows
 from sandbox.web.backend import Backend, DemoSwitch
 
 LIVE_HEADER = "X-Live"
@@ -108,6 +109,7 @@ def page(name: str, interest: Interest = NOTHING, status: int = 200, **context: 
     folder, _, base = name.rpartition("/")
     partial = f"{folder}/_{base}.html"
     if is_live():
+        rows.listen()
         body = render_template("_live.html", partial=partial, live=True, overview=overview(), **context)
     else:
         body = render_template(

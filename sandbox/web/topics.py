@@ -7,8 +7,9 @@ from typing import Any
 from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from sandbox.description import GroupDescription, PartitionDescription, TopicDescription
+from sandbox.description import PartitionDescription, TopicDescription
 from sandbox.errors import BrokerError
+from sandbox.group_summary import GroupSummary
 from sandbox.log_description import AppendRate, KeySample
 from sandbox.web import words
 from sandbox.web.page import Interest, backend, csv_file, data, is_live, overview, page, see, split_format
@@ -19,8 +20,10 @@ blueprint = Blueprint("topics", __name__)
 
 ROWS = 100
 PARTITION_ROWS = 200
+READERS_SHOWN = 3
 TICKS_MAX = 24
 """How many groups' commits are drawn in one bar."""
+TICK_WIDTH = 0.5
 NEW_TOPIC_PARTITIONS = "3"
 HOT_KEY = 0.3
 """The share of a sample from which on one key is called hot."""
@@ -41,7 +44,7 @@ class Bar:
 
     Attributes:
         left, width: of the whole bar's 100.
-        ticks: (place, group, committed offset), the farthest behind first.
+        ticks: (left end, group, committed offset), the farthest behind first.
         share: of the topic's events, in per cent.
         out: replicas that are not in sync.
     """
@@ -80,7 +83,8 @@ def index() -> Response:
     listed.sort(key=SORTS.get(sort, SORTS["name"]))
     first = max(0, min(request.args.get("page", 1, type=int) - 1, (len(listed) - 1) // ROWS)) * ROWS
     shown = listed[first : first + ROWS]
-    groups = backend().groups() if any(topic.groups for topic in shown) else ()
+    summaries = backend().group_summaries() if any(topic.groups for topic in shown) else ()
+    groups = {group.group: group for group in summaries}
     return page(
         "topics/index",
         Interest(None, None, 2),
@@ -93,8 +97,7 @@ def index() -> Response:
         rows=ROWS,
         wanted=wanted,
         sort=sort if sort in SORTS else "name",
-        groups={group.group: group for group in groups},
-        lags=_lags(groups),
+        readers=lambda topic: _readers(topic, groups),
         said=request.args.get("said"),
         no_undo=request.args.get("no_undo"),
     )
@@ -121,17 +124,13 @@ def _spark(rate: AppendRate) -> Spark:
     return Spark(now, bars, f"{total} in the last minute, at most {most / step_s:,.1f} a second")
 
 
-def _lags(groups: Collection[GroupDescription]) -> dict[tuple[str, str], int | None]:
-    """The lag of each group in each topic, None where it has committed nothing in it."""
-    found: dict[tuple[str, str], int | None] = {}
-    for group in groups:
-        for one in group.partitions:
-            place = (group.group, one.topic)
-            if one.lag is not None:
-                found[place] = (found.get(place) or 0) + one.lag
-            else:
-                found.setdefault(place, None)
-    return found
+def _readers(topic: TopicDescription, groups: Mapping[str, GroupSummary]) -> tuple[tuple[str, str, int | None], ...]:
+    """The first groups that read a topic: id, how it goes, and lag there (None where nothing was committed)."""
+    return tuple(
+        (name, groups[name].word, groups[name].lags.get(topic.topic))
+        for name in topic.groups[:READERS_SHOWN]
+        if name in groups
+    )
 
 
 @blueprint.get("/topics.json")
@@ -215,7 +214,7 @@ def one(topic: str) -> Response:
         if ending == "json":
             return data(one_topic_json(backend().topic(topic), overview().as_of_ms) | _more_json(topic))
     found = backend().topic(topic)
-    groups = [group for group in backend().groups() if topic in group.topics] if found.groups else []
+    groups = [group for group in backend().group_summaries() if topic in group.topics] if found.groups else []
     first = max(0, min(request.args.get("page", 1, type=int) - 1, (len(found.partitions) - 1) // PARTITION_ROWS))
     live = is_live()
     logs = backend().logs
@@ -285,21 +284,21 @@ def _hot_partition(topic: TopicDescription) -> tuple[int, float] | None:
     return (most.partition, 100 * share) if share >= limit else None
 
 
-def _bars(topic: TopicDescription, groups: list[GroupDescription], first: int) -> list[Bar]:
+def _bars(topic: TopicDescription, groups: list[GroupSummary], first: int) -> list[Bar]:
     most = max((partition.end for partition in topic.partitions), default=0) or 1
+    known = backend().survey.committed(topic.topic) if groups else {}
     commits: dict[int, list[tuple[int, str]]] = {}
     for group in groups:
-        for lag in group.partitions:
-            if lag.topic == topic.topic and lag.committed is not None:
-                commits.setdefault(lag.partition, []).append((lag.committed, group.group))
+        for partition, committed in known.get(group.group, {}).items():
+            commits.setdefault(partition, []).append((committed, group.group))
     bars = []
-    for partition in topic.partitions[first : first + PARTITION_ROWS]:
+    for one in topic.partitions[first : first + PARTITION_ROWS]:
         ticks = tuple(
-            (100 * committed / most, group, committed)
-            for committed, group in sorted(commits.get(partition.partition, ()))[:TICKS_MAX]
+            (round(min(max(100 * committed / most - TICK_WIDTH / 2, 0), 100 - TICK_WIDTH), 3), group, committed)
+            for committed, group in sorted(commits.get(one.partition, ()))[:TICKS_MAX]
         )
-        left = 100 * partition.start / most
-        share = 100 * partition.events / topic.events if topic.events else 0.0
-        out = tuple(broker for broker in partition.replicas if broker not in partition.isr)
-        bars.append(Bar(partition, left, 100 * partition.end / most - left, ticks, share, out))
+        left = 100 * one.start / most
+        share = 100 * one.events / topic.events if topic.events else 0.0
+        out = tuple(broker for broker in one.replicas if broker not in one.isr)
+        bars.append(Bar(one, left, 100 * one.end / most - left, ticks, share, out))
     return bars

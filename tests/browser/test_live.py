@@ -39,6 +39,17 @@ WATCH_LAG = """([name]) => {
     window.watching.observe(document.getElementById("main"), options);
 }"""
 
+HIDE = """(hidden) => {
+    Object.defineProperty(document, "hidden", {configurable: true, get: () => hidden});
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+ROWS_SHOWN = """async (fresh) => {
+    const page = fresh ? new DOMParser().parseFromString(await (await fetch("/")).text(), "text/html") : document;
+    return [...page.querySelectorAll("table.topics tbody tr")].map((row) =>
+        [row.id, row.dataset.events, [...row.cells].filter((cell) => !cell.matches(".rate-cell, .num.wide"))
+            .map((cell) => cell.textContent.trim())]);
+}"""
+
 
 def _create(box: Running, topic: str, partitions: int) -> None:
     admin = AdminClient({"bootstrap.servers": box.kafka})
@@ -124,9 +135,11 @@ def test_a_page_comes_back_and_is_right_after_the_server_restarts(chromium: Brow
         expect(page.locator("tbody.event")).to_have_count(2)
     expect(page.locator("#pill")).to_have_text(re.compile("Reconnecting|Stopped"), timeout=10_000)
     expect(page.locator("tbody.event")).to_have_count(2)
+    expect(page.locator("#away")).to_contain_text("does not answer")
     with running(file, first.ports) as again:
         program("produce", again.kafka, "orders", 3, 0, "b")
         expect(page.locator("#pill")).to_have_text("Live", timeout=20_000)
+        expect(page.locator("#away")).to_be_hidden()
         expect(page.locator("tbody.event")).to_have_count(5)
         assert page.evaluate("window.mine") == "not reloaded"
     context.close()
@@ -188,3 +201,44 @@ def test_new_topics_and_groups_appear_by_themselves(box: Running, window: Page) 
     expect(window.locator('tr[data-group="billing"]')).to_be_visible()
     with urllib.request.urlopen(f"{box.web}/groups.json") as answer:
         assert [group["group"] for group in json.load(answer)["groups"]] == ["billing"]
+
+
+def test_a_list_of_which_rows_were_left_alone_is_that_of_a_fresh_page(box: Running, window: Page) -> None:
+    for topic in ("b", "d", "f", "h"):
+        program("produce", box.kafka, topic, 1, 0, "k")
+    window.goto("/")
+    _live(window)
+    window.evaluate("document.querySelector('#t-h').mine = 'not replaced'")
+    window.locator("#t-d a.row").focus()
+    for topic in ("f", "a", "e", "b"):
+        program("produce", box.kafka, topic, 2, 0, "k")
+    admin = AdminClient({"bootstrap.servers": box.kafka})
+    admin.delete_topics(["f"])["f"].result(10)
+    expect(window.locator("#t-f")).to_have_count(0)
+    expect(window.locator("#t-b")).to_have_attribute("data-events", "3")
+    program("commit", box.kafka, "d", "billing", 1, 0)
+    expect(window.locator("#t-d .readers")).to_contain_text("caught up")
+    shown = window.evaluate(ROWS_SHOWN, False)
+    assert shown == window.evaluate(ROWS_SHOWN, True)
+    assert [row[0] for row in shown] == ["t-a", "t-b", "t-d", "t-e", "t-h"]
+    assert window.evaluate("document.querySelector('#t-h').mine") == "not replaced"
+    assert window.evaluate("document.activeElement.closest('tr').id") == "t-d"
+    assert window.locator("[data-same]").count() == 0
+
+
+def test_a_hidden_tab_is_sent_nothing_until_it_is_looked_at(box: Running, window: Page) -> None:
+    _create(box, "orders", 1)
+    window.goto("/topics/orders/messages")
+    other = window.context.new_page()
+    other.goto("/topics/orders/messages")
+    for page in (window, other):
+        _live(page)
+    window.evaluate(HIDE, True)
+    for events in (1, 3):
+        program("produce", box.kafka, "orders", events, 0, "a")
+        expect(other.locator("tbody.event")).to_have_count(1 if events == 1 else 4)
+    # One message was on its way at most; what came after it was not sent.
+    assert window.locator("tbody.event").count() <= 1
+    window.evaluate(HIDE, False)
+    expect(window.locator("tbody.event")).to_have_count(4)
+    other.close()

@@ -185,3 +185,49 @@ def test_retention_compaction_and_deleting_records_are_told(box: Sandbox, clock:
     assert found["retention", "old"] == "1 offset left the log, which begins at 1 now"
     assert "overtaken by a later one of its key" in found["compacted", "keyed"]
     assert found["deleted", "cut"] == "1 offset left the log, which begins at 1 now"
+
+
+def test_a_page_from_memory_is_the_page_that_is_read_from_the_rows(box: Sandbox, clock: Clock) -> None:
+    queries = [
+        ActivityQuery(),
+        ActivityQuery(limit=3),
+        ActivityQuery(kinds=frozenset(("produced", "created"))),
+        ActivityQuery(topic="topic-1", limit=5),
+        ActivityQuery(group="app"),
+        ActivityQuery(since_ms=clock.now_ms + 40_000),
+    ]
+    for turn in range(40):
+        clock.pass_ms((0, 1_000, 4_000, 11_000)[turn % 4])
+        if turn % 6 == 0:
+            box.create_topic(f"topic-{turn // 6}", partitions=2)
+        box.append(f"topic-{turn // 6}", "x")
+        if turn % 3 == 0:
+            box.commit("app", f"topic-{turn // 6}", 0, 0)
+        if turn == 30:
+            box.delete_topic("topic-1")
+        for query in queries:
+            with box._database.reader() as reader:
+                assert box.activity.read(query) == activity.read_activity(reader, query), (turn, query)
+
+
+def test_what_is_over_is_read_once(box: Sandbox, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    box.create_topic("orders", partitions=1)
+    for _ in range(20):
+        box.commit("app", "orders", 0, 0)
+        clock.pass_ms(10_000)
+    taken: list[int] = []
+    real = activity_sources.Commits.take
+
+    def counted(self: activity_sources.Commits, from_ms: int) -> list[ActivityEntry]:
+        taken.append(from_ms)
+        return real(self, from_ms)
+
+    monkeypatch.setattr(activity_sources.Commits, "take", counted)
+    box.append("orders", "now")
+    first = box.activity.read()
+    assert len(taken) >= 20
+    taken.clear()
+    clock.pass_ms(100)
+    box.append("orders", "now")
+    assert box.activity.read().entries[1:] == first.entries[1:]
+    assert len(taken) <= 2, "the spans that are not over"

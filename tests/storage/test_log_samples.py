@@ -14,13 +14,14 @@ def test_more_batches_than_may_be_read_are_counted_all_the_same(box: Sandbox, cl
         box.append("orders", "x")
         wanted[step] += 1
     with box._database.reader() as reader:
+        look = log_samples._EndsOfLogs(reader, 0, {})
         place = reader.query("SELECT p.id FROM partitions p")[0][0]
         for limit in (1000, 40, 3):
             counts = [0] * 10
-            log_samples._count_partition(reader, place, 0, 300, START_MS, 1000, counts, limit)
+            log_samples._count_partition(look, place, 0, 300, START_MS, 1000, counts, limit)
             assert counts == wanted
         counts = [0] * 5
-        log_samples._count_partition(reader, place, 0, 300, START_MS + 5000, 1000, counts, 3)
+        log_samples._count_partition(look, place, 0, 300, START_MS + 5000, 1000, counts, 3)
         assert counts == wanted[5:]
 
 

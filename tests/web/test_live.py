@@ -11,10 +11,42 @@ from flask.testing import FlaskClient
 
 from sandbox.description import Change
 from sandbox.sandbox import Sandbox
+from sandbox.web import live
 from sandbox.web.app import create_app
 from sandbox.web.live import Hub, Message, render_view
 from sandbox.web.page import Interest
 from tests.clock import Clock
+
+
+class Window:
+    """A tab as the hub sees it: what it is sent, and what it says."""
+
+    def __init__(self, hub: Hub, view: str) -> None:
+        self.sent: asyncio.Queue[str] = asyncio.Queue()
+        self._said: asyncio.Queue[Message] = asyncio.Queue()
+        self._said.put_nowait({"type": "websocket.connect"})
+        headers = [(b"host", b"127.0.0.1"), (b"origin", b"http://127.0.0.1")]
+        query = f"view={view}".encode()
+        scope = {"type": "websocket", "path": "/live", "query_string": query, "headers": headers}
+        self._served = asyncio.create_task(hub(scope, self._said.get, self._take))
+
+    async def _take(self, message: Message) -> None:
+        if message["type"] == "websocket.send":
+            self.sent.put_nowait(message["text"])
+
+    async def shown(self, answer: str | None = "ok") -> str:
+        """What it is sent next; it answers."""
+        text = await asyncio.wait_for(self.sent.get(), 10)
+        if answer:
+            self.say(answer)
+        return text
+
+    def say(self, text: str) -> None:
+        self._said.put_nowait({"type": "websocket.receive", "text": text})
+
+    async def close(self) -> None:
+        self._said.put_nowait({"type": "websocket.disconnect"})
+        await asyncio.wait_for(self._served, 10)
 
 
 def _change(topics: set[str], groups: set[str]) -> Change:
@@ -105,3 +137,93 @@ def test_a_tab_that_goes_away_while_its_view_is_drawn_is_no_defect(
         asyncio.run(open_and_leave())
     assert tabs_left == [0]
     assert caplog.text == ""
+
+
+def test_tabs_with_the_same_address_share_a_rendering(
+    app: Flask, box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.create_topic("t", partitions=1)
+    drawn: list[str] = []
+
+    def counted(app: Flask, view: str) -> live.Rendered:
+        drawn.append(view)
+        return render_view(app, view)
+
+    monkeypatch.setattr(live, "render_view", counted)
+
+    async def look() -> None:
+        hub = Hub(app)
+        windows = [Window(hub, "/topics/t/messages") for _ in range(3)]
+        first = {await window.shown() for window in windows}
+        assert len(first) == 1
+        assert drawn == ["/topics/t/messages"]
+        await asyncio.to_thread(box.append, "t", "one more")
+        hub.notify(_change({"t"}, set()))
+        second = {await window.shown() for window in windows}
+        assert "one more" in second.pop()
+        assert len(drawn) == 2
+        for window in windows:
+            await window.close()
+        assert not hub._views
+        hub.close()
+
+    asyncio.run(look())
+
+
+def test_a_row_that_is_there_already_is_sent_as_its_id(app: Flask, box: Sandbox) -> None:
+    for topic in ("changing", "still"):
+        box.create_topic(topic, partitions=1)
+
+    async def look() -> None:
+        hub = Hub(app)
+        window = Window(hub, "/")
+        whole = await window.shown()
+        assert "data-same" not in whole
+        await asyncio.to_thread(box.append, "changing", "x")
+        hub.notify(_change({"changing"}, set()))
+        part = await window.shown()
+        assert '<tr id="t-still" data-same></tr>' in part
+        assert '<tr id="t-changing" data-topic="changing" data-events="1"' in part
+        assert part.count("<tr ") == 2
+        window.say("whole")
+        again = await window.shown()
+        assert "data-same" not in again
+        assert '<tr id="t-still" data-topic="still"' in again
+        await window.close()
+        hub.close()
+
+    asyncio.run(look())
+
+
+def test_a_tab_that_does_not_answer_is_sent_nothing_and_then_what_it_missed(app: Flask, box: Sandbox) -> None:
+    box.create_topic("t", partitions=1)
+
+    async def look() -> None:
+        hub = Hub(app)
+        hidden, seen = Window(hub, "/topics/t/messages"), Window(hub, "/topics/t/messages")
+        await hidden.shown(answer=None)
+        await seen.shown()
+        for number in range(3):
+            await asyncio.to_thread(box.append, "t", f"event {number}")
+            hub.notify(_change({"t"}, set()))
+            assert f"event {number}" in await seen.shown()
+        assert hidden.sent.empty()
+        hidden.say("ok")
+        text = await hidden.shown()
+        assert all(f"event {number}" in text for number in range(3))
+        for window in (hidden, seen):
+            await window.close()
+        hub.close()
+
+    asyncio.run(look())
+
+
+def test_a_name_that_looks_like_a_row_is_no_row(app: Flask, box: Sandbox) -> None:
+    group = '<tr id="g-x">'
+    box.create_topic("t", partitions=1)
+    for name in (group, "x"):
+        box.commit(name, "t", 0, 0)
+    rendered = render_view(app, "/groups")
+    assert set(rendered.rows) == {"g-x", "g-&lt;tr id=&#34;g-x&#34;&gt;"}
+    assert rendered.beside(None) == rendered.html
+    assert rendered.beside(rendered).count("data-same") == 2

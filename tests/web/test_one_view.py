@@ -30,7 +30,7 @@ def test_an_event_that_is_stored_while_a_page_is_made_is_not_on_half_of_it(
 
         return reading
 
-    monkeypatch.setattr(box, "groups", after_a_write(box.groups))
+    monkeypatch.setattr(box, "group_summaries", after_a_write(box.group_summaries))
     assert page.get(address).status_code == 200
     assert seen
     assert set(seen) == {0}
