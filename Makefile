@@ -23,11 +23,12 @@ help:
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Choose another one: make PYTHON=python3.12 ...")'
+	@echo "Setting up $(VENV), once ..."
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "python -m venv failed (on Debian and Ubuntu: apt install python3-venv)"; exit 1; }
 
 # One stamp for what the program needs, another for what its tests need: `make up` installs no more than it must.
 $(VENV)/.runs: pyproject.toml $(VENV)/bin/python
-	@echo "Installing into $(VENV) ..."
+	@echo "Installing the sandbox and what it needs into $(VENV). The first time this takes a minute or so ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 

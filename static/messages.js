@@ -55,6 +55,7 @@ document.addEventListener("DOMContentLoaded", () => {
   // Ticks. A ticked row stays where its reader can find it, as an opened one does.
   const boxes = () => [...document.querySelectorAll('.messages input[name="event"]')];
   const all = () => document.getElementById("pick-all");
+  let picking = false;
   function tell() {
     const ticked = boxes().filter((box) => box.checked);
     const said = document.getElementById("picked");
@@ -73,6 +74,9 @@ document.addEventListener("DOMContentLoaded", () => {
     if (event.target.id === "pick-all") boxes().forEach((box) => { box.checked = event.target.checked; });
     else if (event.target.name !== "event") return;
     boxes().forEach((box) => box.closest("tbody").classList.toggle("is-picked", box.checked));
+    const some = boxes().some((box) => box.checked);
+    if (some !== picking) document.dispatchEvent(new CustomEvent("sandbox:hold", { detail: some }));
+    picking = some;
     tell();
   });
 

@@ -14,7 +14,7 @@ from sandbox.sandbox import Sandbox
 from sandbox.web.playground_programs import PROGRAMS, consumer_program, scenario_program
 from tests.playground_room import eventually, fill, ground
 
-PACE = {"hot-partition": 3.0}
+PACE = {"hot-partition": 3.0, "dead-letters": 1.0}
 USUAL_PACE = 4.0
 REACHED_S = 90.0
 
@@ -57,7 +57,11 @@ def test_every_scenario_reaches_its_goal_by_its_own_buttons(sandbox: Sandbox) ->
     for scenario in SCENARIOS:
         asked = {(scenario.name, at, name) for at, step in enumerate(scenario.steps) for name in step.asks}
         assert asked == {press for press in pressed if press[0] == scenario.name}
-        assert set(scenarios.one(scenario.name).things) == {f"topic {scenario.thing}", f"group {scenario.thing}"}
+        topics = [scenario.thing, *([f"{scenario.thing}.dlq"] if scenario.name == "dead-letters" else [])]
+        assert set(scenarios.one(scenario.name).things) == {
+            *(f"topic {one}" for one in topics),
+            f"group {scenario.thing}",
+        }
         scenarios.remove(scenario.name)
         assert not scenarios.one(scenario.name).running
     eventually(lambda: not sandbox.groups(), 10, "the groups go, at the latest when their last sessions have ended")
@@ -117,6 +121,10 @@ def test_the_program_of_each_scenario_runs_as_it_stands_and_shows_the_same(sandb
     assert printed["idle-members"].count("nothing: it is idle") == 1
     given_up = [int(line.split()[-2]) for line in printed["rebalance-storm"].splitlines()]
     assert given_up[1] < given_up[0]
+    assert printed["dead-letters"].splitlines() == [
+        "ten events: 1 dead letter, and nothing waited behind it",
+        "mended and sent back: 0 dead letters",
+    ]
 
 
 def test_the_program_of_a_consumer_can_be_compiled(sandbox: Sandbox) -> None:

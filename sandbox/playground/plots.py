@@ -1,5 +1,6 @@
-"""The five guided scenarios of the playground, as data: what is set up, what to do, and which facts end a step."""
+"""The guided scenarios of the playground, as data: what is set up, what to do, and which facts end a step."""
 
+from sandbox.playground.dead_letter_plot import DEAD
 from sandbox.playground.run import Action, Run, Scenario, Step
 
 HOT_KEY = "customer-1"
@@ -318,7 +319,7 @@ STORM = Scenario(
     ),
 )
 
-SCENARIOS = (LOSE, TWICE, HOT, IDLE, STORM)
+SCENARIOS = (LOSE, TWICE, HOT, IDLE, STORM, DEAD)
 
 
 def _processed(run: Run, count: int) -> bool:

@@ -67,6 +67,7 @@ class Scenario:
         key: the key of an event, from its number and whether keys are spread.
         setup: starts its consumers.
         note: what can be seen now, in a line.
+        value: the value of an event, from its number and whether its source was mended; None for one with its key.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Scenario:
     steps: tuple[Step, ...]
     actions: tuple[Action, ...]
     note: Callable[["Run"], str] = lambda run: ""
+    value: Callable[[int, bool], str] | None = None
 
     @property
     def thing(self) -> str:
@@ -113,6 +115,9 @@ class Run:
         self.room = room
         self.pace = pace
         self.spread = False
+        """Whether the producer writes what it should: spread keys, or values without poison."""
+        self.sent_back: dict[int, int] = {}
+        """Partition of the dead-letter topic to the next letter to send back."""
         self.sent = 0
         self.done = [False] * len(scenario.steps)
         self.peak: dict[str, int] = {}
@@ -255,8 +260,10 @@ class Run:
 
         while self.sent < min(wanted, SENT_MAX) and not self._stopping.is_set():
             key = self.scenario.key(self.sent, self.spread)
+            value = self.scenario.value
+            text = value(self.sent, self.spread) if value else f'{{"number": {self.sent}, "key": "{key}"}}'
             try:
-                producer.produce(self.scenario.thing, f'{{"number": {self.sent}, "key": "{key}"}}', key=key)
+                producer.produce(self.scenario.thing, text, key=key)
             except (BufferError, KafkaException):
                 break
             self.sent += 1
@@ -294,6 +301,7 @@ class Run:
             "missing": facts.missing,
             "rebalances": facts.rebalances,
             "gave_up": facts.gave_up,
+            "dead_lettered": sum(one.counts.get("dead_lettered", 0) for one in consumers),
             "generation": group.generation if group is not None else 0,
         }
         return Seen(consumers, facts, group, room.ground.topic(thing), counts)

@@ -29,6 +29,8 @@ ENDINGS: Mapping[str, str] = {
 }
 """What becomes of an event that fails again and again, in words."""
 DEAD_LETTERS = ".dlq"
+SENT_BACK_HEADER = "dlq.sent-back-from"
+"""What a dead letter is given that is sent back: its topic/partition/offset. Refused again, it loses it."""
 RATE_MIN, RATE_MAX = 0.5, 1000.0
 SLOW_MAX_MS = 600_000
 GROUP_MAX, TOPICS_MAX = 249, 20

@@ -30,6 +30,10 @@ SETTLED = {
         "offsets, also where their timestamps do not. All are shown, those of open and aborted transactions too: a "
         "cluster does not tell which those are."
     ),
+    "copies.transactions": (
+        "A cluster does not tell which events belong to aborted or open transactions: if some of these do, they are "
+        "sent too, and become plain events, which every consumer gets."
+    ),
     "groups.heartbeats": "A cluster does not tell when it last heard from a member.",
     "groups.generation": "A cluster does not tell the generation of a group.",
     "groups.past": (

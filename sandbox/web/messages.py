@@ -12,6 +12,7 @@ from sandbox.event import TIMESTAMP_TYPES, Event
 from sandbox.event_lines import to_line
 from sandbox.message_filter import OPERATORS
 from sandbox.message_survey import Volume
+from sandbox.web.dead_letters import why_column
 from sandbox.web.messages_query import (
     CONDITION_FIELDS,
     LIMITS,
@@ -28,7 +29,7 @@ from sandbox.web.messages_query import (
     without,
 )
 from sandbox.web.messages_table import MARKS_MAX, cells_of, committed_in, fields_seen, rows_of
-from sandbox.web.messages_volume import histogram_of, volume_json, volume_of
+from sandbox.web.messages_volume import histogram_of, in_frame, volume_json, volume_of
 from sandbox.web.page import Interest, attachment, backend, csv_file, data, is_live, page, see
 from sandbox.web.payload import header_name, json_value
 from sandbox.web.shapes import event_json
@@ -77,7 +78,10 @@ def _columns(path: str, shown: tuple[Field, ...]) -> list[Column]:
 
     return [
         Column(
-            column, link(path, col=names[:at] + names[at + 1 :]) + OPEN_COLUMNS, moved(at, at - 1), moved(at, at + 1)
+            column,
+            link(path, col=names[:at] + names[at + 1 :] or [""]) + OPEN_COLUMNS,
+            moved(at, at - 1),
+            moved(at, at + 1),
         )
         for at, column in enumerate(shown)
     ]
@@ -110,6 +114,8 @@ def index(topic: str) -> AnyResponse:
     try:
         query, columns = read_query(topic), read_columns()
         result = backend().messages(query)
+        if "col" not in request.args and (why := why_column(result.events)) is not None:
+            columns = (why,)
     except BrokerError as refusal:
         if refusal.error.name == "UNKNOWN_TOPIC_OR_PARTITION" and not query.partitions:
             raise
@@ -154,7 +160,7 @@ def _shown(
     return {
         "rows": rows_of(template, result.events, columns, committed_in(topic.topic)),
         "volume": volume,
-        "histogram": histogram_of(volume, filtered),
+        "histogram": histogram_of(in_frame(query, volume), filtered),
         "tally": _tally(query, result, volume, counted_on),
         "count_on": None if counted_on else and_also(link(path), count="1"),
         "fields": [field for field in fields if field[0] not in columns],

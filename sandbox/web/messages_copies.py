@@ -2,7 +2,8 @@
 
 A selection is written as text, so that it is part of an address: `0:41-52,55 1:7` are offsets 41 to 52 and 55 of
 partition 0 and offset 7 of partition 1. A copy has the same bytes for key, value and headers; unless told
-otherwise, its key chooses its partition anew.
+otherwise, its key chooses its partition anew, events of aborted or open transactions are left out, and a dead letter
+that goes back to its topic loses the headers of its refusal.
 """
 
 import re
@@ -13,9 +14,9 @@ from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.errors import BrokerError
-from sandbox.event import Event
+from sandbox.event import Event, Headers
 from sandbox.event_lines import to_line
-from sandbox.web.dead_letters import one_origin
+from sandbox.web.dead_letters import dead_letter, one_origin, origin_of, place_headers, sent_back
 from sandbox.web.page import Interest, attachment, backend, by_htmx, fragment, page, see
 from sandbox.web.seam import changes_nothing
 from sandbox.web.words import plural
@@ -27,10 +28,16 @@ SHOWN_MAX = 20
 HOW = (
     ("murmur2", "by key: murmur2, as the Java clients do"),
     ("consistent_random", "by key: consistent_random, librdkafka's default"),
+    ("origin", "the one that it was in before"),
     ("kept", "the number it has now"),
     ("round", "round robin, whatever the key"),
 )
-"""How copies get their partition."""
+"""How copies get their partition; "origin" is for dead letters."""
+HEADERS = (
+    ("mended", "as before the refusal, and dlq.sent-back-from"),
+    ("kept", "as they are"),
+)
+"""What headers copies of dead letters have that go back to their topic. All other copies have them as they are."""
 PLACE = re.compile(r"(\d{1,9})/(\d{1,18})")
 RANGE = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?")
 
@@ -137,17 +144,20 @@ def preview(topic: str) -> Response:
     """What sending the selected events would do."""
     found = backend().topic(topic)
     selection = read_selection(request.args.get("events", ""))
-    events, gone = _events(topic, selection)
+    picked, gone = _events(topic, selection)
+    events = _chosen(request.args, picked)
     names = [one.topic for one in backend().topics()]
     to = request.args.get("to") or None
     origin = one_origin(events)
     if "to" not in request.args and origin in names:
         to = origin
-    how = _how(request.args)
     error = None
-    planned = [Planned(event, None) for event in events]
     if to is not None and to not in names:
         error, to = f"There is no topic {to}. Create it first, or choose another.", None
+    back = sum(_goes_back(event, to) for event in events)
+    placed = to is not None and back == len(events) and _all_placed(events, to)
+    how = "origin" if placed and "how" not in request.args else _how(request.args)
+    planned = [Planned(event, None) for event in events]
     if to is not None:
         try:
             planned = _planned(events, to, how)
@@ -160,12 +170,20 @@ def preview(topic: str) -> Response:
         topic=found,
         events=events,
         gone=gone,
+        aborted=sum(event.aborted for event in picked),
+        open=sum(event.pending for event in picked),
+        uncommitted=request.args.get("uncommitted") == "sent",
         planned=planned[:SHOWN_MAX],
         how=how,
-        ways=HOW,
+        ways=[way for way in HOW if way[0] != "origin" or placed],
         origin=origin,
+        back=back,
+        header_ways=HEADERS,
+        mended=back > 0 and _mended(request.args),
+        placed_by=place_headers(events[0])[0] if placed and events else None,
         selection=written(selection),
-        first=[(event.partition, event.offset) for event in events[:SHOWN_MAX]],
+        chosen=[(event.partition, event.offset) for event in events],
+        sending=written(_places_of(events)),
         names=sorted(names, key=lambda name: (name == topic, name)),
         to=to,
         keep_time=request.args.get("time") == "kept",
@@ -180,11 +198,51 @@ def _how(form: Mapping[str, str]) -> str:
     return how
 
 
+def _uncommitted(event: Event) -> bool:
+    return event.aborted or event.pending
+
+
+def _chosen(form: Mapping[str, str], events: list[Event]) -> list[Event]:
+    """Those to send: without what no read_committed consumer has been given, unless told otherwise."""
+    return events if form.get("uncommitted") == "sent" else [event for event in events if not _uncommitted(event)]
+
+
+def _places_of(events: list[Event]) -> Selection:
+    places: Selection = {}
+    for event in events:
+        places.setdefault(event.partition, []).append(event.offset)
+    return places
+
+
+def _goes_back(event: Event, to: str | None) -> bool:
+    """True for a dead letter that is sent to the topic that it comes from."""
+    return to is not None and to != event.topic and to == origin_of(event)
+
+
+def _mended(form: Mapping[str, str]) -> bool:
+    """True where dead letters go back without the headers of their refusal: as they do unless told otherwise."""
+    return form.get("headers") != "kept"
+
+
+def _place_before(event: Event) -> tuple[int, int] | None:
+    letter = dead_letter(event)
+    return letter.place if letter is not None else None
+
+
+def _all_placed(events: list[Event], to: str) -> bool:
+    """True where each dead letter says in which partition it was, and its topic still has that one."""
+    count = len(backend().topic(to).partitions)
+    places = [_place_before(event) for event in events]
+    return bool(events) and all(place is not None and place[0] < count for place in places)
+
+
 def _planned(events: list[Event], to: str, how: str) -> list[Planned]:
     """Where each event goes; BrokerError where one would have to go to a partition that is not there."""
     count = len(backend().topic(to).partitions)
     if how == "round":
         return [Planned(event, number % count) for number, event in enumerate(events)]
+    if how == "origin":
+        return _placed(events, to, count)
     if how != "kept":
         return [Planned(event, backend().partition_for(to, event.key, how)) for event in events]
     beyond = sorted({event.partition for event in events if event.partition >= count})
@@ -195,6 +253,18 @@ def _planned(events: list[Event], to: str, how: str) -> list[Planned]:
             "the key choose, or add partitions to it.",
         )
     return [Planned(event, event.partition) for event in events]
+
+
+def _placed(events: list[Event], to: str, count: int) -> list[Planned]:
+    """Each dead letter to the partition that it was in."""
+    planned = []
+    for event in events:
+        place = _place_before(event) if _goes_back(event, to) else None
+        if place is None or place[0] >= count:
+            where = f"Partition {event.partition} offset {event.offset}"
+            raise BrokerError("INVALID_REQUEST", f"{where} does not say which of the {count} partitions it was in.")
+        planned.append(Planned(event, place[0]))
+    return planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,16 +285,17 @@ class Sent:
         return sum(map(len, self.places.values()))
 
 
-def _send(planned: list[Planned], to: str, *, keep_time: bool) -> Sent:
+def _send(planned: list[Planned], to: str, *, keep_time: bool, mended: bool) -> Sent:
     places: Selection = {}
     for one in planned:
         event = one.event
+        headers: Headers = sent_back(event) if mended and _goes_back(event, to) else event.headers
         try:
             stored = backend().append(
                 to,
                 event.value,
                 key=event.key,
-                headers=event.headers,
+                headers=headers,
                 timestamp_ms=event.timestamp_ms if keep_time and event.timestamp_ms >= 0 else None,
                 partition=one.partition,
             )
@@ -241,14 +312,23 @@ def copy(topic: str) -> AnyResponse:
     to = request.form.get("to") or topic
     backend().topic(to)
     selection = read_selection(request.form["events"]) if request.form.get("events") else _picked()
-    events, gone = _events(topic, selection)
-    if not events:
+    picked, gone = _events(topic, selection)
+    if not picked:
         raise BrokerError("OFFSET_OUT_OF_RANGE", "None of these events is there any more: nothing was sent.")
-    sent = _send(_planned(events, to, _how(request.form)), to, keep_time=request.form.get("time") == "kept")
+    events = _chosen(request.form, picked)
+    if not events:
+        raise BrokerError("INVALID_REQUEST", "Their transactions were aborted, or are open: nothing was sent.")
+    planned = _planned(events, to, _how(request.form))
+    sent = _send(planned, to, keep_time=request.form.get("time") == "kept", mended=_mended(request.form))
     if by_htmx():
         return fragment("messages/_answer.html", sent=sent, to=to)
     return see(
-        f"/topics/{topic}/messages/sent", to=to, at=written(sent.places), gone=gone or None, stopped=sent.refused
+        f"/topics/{topic}/messages/sent",
+        to=to,
+        at=written(sent.places),
+        gone=gone or None,
+        uncommitted=len(picked) - len(events) or None,
+        stopped=sent.refused,
     )
 
 
@@ -258,6 +338,10 @@ def sent(topic: str) -> Response:
     to = request.args.get("to", topic)
     places = read_selection(request.args.get("at", ""))
     gone = request.args.get("gone", 0, type=int)
+    uncommitted = request.args.get("uncommitted", 0, type=int)
+    left_out = [f"{plural(gone, 'event')} of the selection had left the log"] if gone else []
+    if uncommitted:
+        left_out.append(f"{plural(uncommitted, 'event')} of aborted or open transactions were left out")
     return page(
         "messages/sent",
         Interest(frozenset((to,)), frozenset()),
@@ -265,5 +349,5 @@ def sent(topic: str) -> Response:
         to=to,
         sent=Sent(places, request.args.get("stopped")),
         ranges=[(partition, written({partition: offsets}), offsets) for partition, offsets in places.items()],
-        left_out=f"{plural(gone, 'event')} of the selection had left the log" if gone else None,
+        left_out="; ".join(left_out),
     )

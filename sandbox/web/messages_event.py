@@ -10,9 +10,9 @@ from sandbox.description import MessageQuery, TopicDescription
 from sandbox.errors import BrokerError
 from sandbox.event import TIMESTAMP_TYPES, Event
 from sandbox.message_survey import Neighbours
-from sandbox.web.dead_letters import DeadLetter, dead_letter
+from sandbox.web.dead_letter_search import Story, story_of
 from sandbox.web.messages_table import Marks, committed_in, marks_of
-from sandbox.web.page import Interest, backend, by_htmx, data, fragment, page
+from sandbox.web.page import Interest, backend, by_htmx, data, fragment, is_live, page
 from sandbox.web.payload import describe, show
 from sandbox.web.shapes import event_json
 
@@ -34,7 +34,7 @@ class Place:
         same_key: address of all events with its key; None where the key cannot be written in one.
         edit, reuse: addresses of the Produce form, filled from it whole or with its key alone. A dead letter's `edit`
             aims at the topic that it comes from.
-        letter: what is told of its refusal, where it is a dead letter of a topic that is here.
+        story: what is known of its refusal.
     """
 
     address: str
@@ -43,15 +43,14 @@ class Place:
     same_key: str | None
     edit: str
     reuse: str
-    letter: DeadLetter | None
+    story: Story
 
 
 def _place(event: Event, topic: TopicDescription, *, inline: bool) -> Place:
     copied = f"{event.topic}/{event.partition}/{event.offset}"
     form = f"/topics/{event.topic}/produce?copy={quote(copied, safe='/')}"
-    letter = dead_letter(event)
-    if letter is not None and all(found.topic != letter.topic for found in backend().topics()):
-        letter = None
+    story = story_of(event)
+    letter = story.letter
     back = f"/topics/{letter.topic}/produce?copy={quote(copied, safe='/')}" if letter is not None else form
     same_key = None
     if event.key and len(event.key) <= KEY_MAX_BYTES and describe(event.key).kind != "bytes":
@@ -64,7 +63,7 @@ def _place(event: Event, topic: TopicDescription, *, inline: bool) -> Place:
         same_key=same_key,
         edit=back,
         reuse=form + "&only=key",
-        letter=letter,
+        story=story,
     )
 
 
@@ -111,7 +110,12 @@ def _shown(topic: str, partition: int, offset: int) -> tuple[Event, str | None]:
 @blueprint.get("/topics/<topic>/<int:partition>/<int:offset>")
 def one(topic: str, partition: int, offset: int) -> Response:
     """One event: a page, or (`?inline=1`) what opens in its row."""
-    event, damage = _shown(topic, partition, offset)
+    try:
+        event, damage = _shown(topic, partition, offset)
+    except BrokerError as error:
+        if error.error.name != "OFFSET_OUT_OF_RANGE" or by_htmx() or is_live():
+            raise
+        return _absent(topic, partition, offset, error)
     view = request.args.get("view", "pretty")
     view = view if view in VIEWS else "pretty"
     inline = request.args.get("inline") == "1" and by_htmx()
@@ -122,7 +126,16 @@ def one(topic: str, partition: int, offset: int) -> Response:
     if inline:
         return fragment("messages/_detail.html", inline=True, **context)
     groups = frozenset(group for group, _ in place.readers.read)
-    return page("messages/one", Interest(frozenset((topic,)), groups), **context)
+    return page("messages/one", Interest(frozenset((topic, *place.story.topics)), groups), **context)
+
+
+def _absent(topic: str, partition: int, offset: int, error: BrokerError) -> Response:
+    """Why there is no event at an offset, and the way to those that are there."""
+    found = backend().topic(topic)
+    log = next((one for one in found.partitions if one.partition == partition), None)
+    if log is None:
+        raise error
+    return page("messages/gone", status=404, topic=found, log=log, partition=partition, offset=offset, why=error.detail)
 
 
 @blueprint.get("/topics/<topic>/<int:partition>/<int:offset>.json")

@@ -150,6 +150,8 @@ def link(path: str, **changes: str | Sequence[str] | None) -> str:
         **changes: what a field becomes: one text, several, or None to take it out.
     """
     pairs = [(name, value) for name in FIELDS if name not in changes for value in several(name)]
+    if "col" not in changes and "col" in request.args and not several("col"):
+        pairs.append(("col", ""))  # No column was asked for, not even the one that dead letters have by themselves.
     for name, value in changes.items():
         values = () if value is None else (value,) if isinstance(value, str) else value
         pairs += [(name, one) for one in values]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -83,13 +83,29 @@ def _volume_of_events(result: MessagePage, *, complete: bool) -> Volume:
     return Volume(buckets, width_ms, matched, matched - len(timed), looked_at, result.total, complete, True, False, 0.0)
 
 
+def in_frame(query: MessageQuery, volume: Volume) -> Volume:
+    """A volume whose matches all lie in one bucket, on the time of all events: one bar alone says nothing."""
+    if len(volume.buckets) != 1 or not looks_inside(query) or "survey" in backend().lacks:
+        return volume
+    plain = replace(query, key=None, key_exact=False, value=None, headers=(), conditions=(), from_offset=None)
+    whole = backend().survey.volume(replace(plain, cursor=None), budget_ms=COUNT_MS)
+    only = volume.buckets[0]
+    buckets = tuple(
+        replace(bucket, events=only.events if bucket.from_ms <= only.from_ms < bucket.until_ms else 0)
+        for bucket in whole.buckets
+    )
+    if sum(bucket.events for bucket in buckets) != only.events:
+        return volume
+    return replace(volume, buckets=buckets, width_ms=whole.width_ms)
+
+
 def histogram_of(volume: Volume, filtered: bool) -> Histogram | None:
     """Draw a volume; None where there is nothing to draw.
 
     Args:
         filtered: True where events are "matches".
     """
-    if not volume.buckets or sum(bucket.events for bucket in volume.buckets) < 2:
+    if not volume.buckets or (len(volume.buckets) == 1 and volume.buckets[0].events < 2):
         return None
     most = max(bucket.events for bucket in volume.buckets)
     bars = []

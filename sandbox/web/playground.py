@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Blueprint, Response, request
-from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.description import GroupDescription
@@ -12,6 +11,7 @@ from sandbox.errors import BrokerError
 from sandbox.playground.description import ConsumerDescription, ScenarioDescription
 from sandbox.playground.spec import ASSIGNORS, COMMITS, ENDINGS, PROTOCOLS, RESETS, ConsumerSpec
 from sandbox.web.page import Interest, backend, by_htmx, data, fragment, overview, page, see
+from sandbox.web.playground_form import filled, kept, live_of, spec_of, tuned, whole
 from sandbox.web.playground_programs import consumer_program, scenario_program
 from sandbox.web.playground_shapes import consumer_json, facts_json, group_view, scenario_json
 from sandbox.web.playing import PlayedConsumer, Playing
@@ -23,7 +23,6 @@ RATES = ("0.5", "1", "2", "5", "10", "20", "50", "100")
 AT_WORK_S, AT_REST_S = 0.4, 3.0
 """How often an open page looks again: what consumers do is no change of the log, so nobody tells."""
 STARTED_MAX = 8
-NO_GROUP = {"group": "playground", "rate": "5", "commit": "after"}
 
 
 def playing() -> Playing:
@@ -76,33 +75,36 @@ def index() -> Response:
     return _show(request.args)
 
 
-def _show(form: MultiDict[str, str], error: BrokerError | None = None) -> Response:
+def _show(said: Mapping[str, str], error: BrokerError | None = None) -> Response:
     consumers = playing().consumers()
     names = [one.topic for one in backend().topics()]
-    filled = MultiDict({**NO_GROUP, **form.to_dict()}) if not form.get("sent") else form
+    scenarios = playing().scenarios.all()
+    guided = {one.group for one in scenarios}
+    form = filled(said, [one.spec for one in consumers if one.spec.group not in guided], names)
     return page(
         "playground/index",
         _interest(consumers),
         400 if error else 200,
         groups=_groups(consumers),
         consumers=consumers,
-        scenarios=playing().scenarios.all(),
+        scenarios=scenarios,
         names=names,
-        form=filled,
+        form=form,
+        tuned=tuned(form),
         error=error,
-        said=form.get("said"),
+        said=said.get("said"),
         closed=_closed(),
-        program=consumer_program(_sample(filled, names), _address()),
+        program=consumer_program(_sample(form, names), _address()),
         **_choices(),
     )
 
 
-def _sample(form: MultiDict[str, str], names: list[str]) -> ConsumerSpec:
+def _sample(form: Mapping[str, str], names: list[str]) -> ConsumerSpec:
     """What the form says, or the nearest to it that makes sense."""
     try:
-        return _spec(form).checked()
+        return spec_of(form).checked()
     except BrokerError:
-        return ConsumerSpec(form.get("group") or "playground", tuple(names[:1]) or ("orders",))
+        return ConsumerSpec(form.get("group") or "playground", (form.get("topic") or next(iter(names), "orders"),))
 
 
 @blueprint.post("/playground/program")
@@ -174,67 +176,14 @@ def one_json(number: int) -> Response:
 def start() -> AnyResponse:
     """Start one or more consumers."""
     try:
-        spec = _spec(request.form)
-        count = _whole(request.form, "count", 1) or 1
+        spec = spec_of(request.form)
+        count = whole(request.form, "count", 1) or 1
         if not 1 <= count <= STARTED_MAX:
             raise BrokerError("INVALID_REQUEST", f"Start 1 to {STARTED_MAX} at a time.")
         begun = [playing().start_spec(spec).client_id for _ in range(count)]
     except BrokerError as error:
-        return _show(MultiDict({**request.form.to_dict(), "sent": "1"}), error)
-    return see(
-        "/playground", said=f"started {', '.join(begun)} in {spec.group}", group=spec.group, topic=spec.topics[0]
-    )
-
-
-def _spec(form: Mapping[str, str]) -> ConsumerSpec:
-    """What a form asks for.
-
-    Raises:
-        BrokerError: INVALID_REQUEST with what is not a number.
-    """
-    topics = [form.get("topic", ""), *form.get("topics", "").replace(",", " ").split()]
-    protocol = form.get("protocol") or "classic"
-    return ConsumerSpec(
-        group=form.get("group", "").strip(),
-        topics=tuple(dict.fromkeys(topic for topic in topics if topic)),
-        client_id=form.get("client_id", "").strip() or None,
-        protocol=protocol,
-        assignor=form.get("assignor") or None,
-        reset=form.get("reset") or "earliest",
-        paused=form.get("paused") == "1",
-        auto_commit_ms=_whole(form, "auto_commit_ms", 5000),
-        session_timeout_ms=_whole(form, "session_timeout_ms", 6000),
-        max_poll_interval_ms=_whole(form, "max_poll_interval_ms", 300_000),
-        **_live(form),
-    )
-
-
-def _live(form: Mapping[str, str]) -> dict[str, Any]:
-    """What a form says of the things that can be changed at work."""
-    rate = form.get("rate", "").strip()
-    try:
-        each_s = float(rate) if rate else None
-    except ValueError:
-        raise BrokerError("INVALID_REQUEST", f"The rate must be a number, not {rate!r}.") from None
-    return {
-        "rate": each_s,
-        "commit": form.get("commit") or "after",
-        "slow_ms": _whole(form, "slow_ms", 0),
-        "fail": _whole(form, "fail", 0),
-        "fail_of": _whole(form, "fail_of", 10),
-        "fail_contains": form.get("fail_contains", ""),
-        "retries": _whole(form, "retries", 2),
-        "then": form.get("then") or "dlq",
-        "flap_ms": _whole(form, "flap_ms", 0),
-    }
-
-
-def _whole(form: Mapping[str, str], name: str, default: int) -> int:
-    text = form.get(name, "").strip()
-    try:
-        return int(text) if text else default
-    except ValueError:
-        raise BrokerError("INVALID_REQUEST", f"{name} must be a whole number, not {text!r}.") from None
+        return _show(request.form, error)
+    return see("/playground", said=f"started {', '.join(begun)} in {spec.group}", **kept(request.form))
 
 
 def _crash(consumer: PlayedConsumer) -> str:
@@ -298,7 +247,7 @@ def change(number: int) -> AnyResponse:
 
     def do() -> str:
         consumer = playing().consumer(number)
-        consumer.change(**_live(request.form))
+        consumer.change(**live_of(request.form))
         return f"{consumer.client_id} was changed"
 
     return _done(do)

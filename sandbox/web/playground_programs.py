@@ -1,5 +1,7 @@
 """The Python that does what the playground does, ready to run, with confluent_kafka alone."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sandbox.playground.spec import ConsumerSpec
@@ -175,6 +177,71 @@ for assignor in ("range", "cooperative-sticky"):
     print(f"{assignor}: the three gave up {storm(assignor)} partitions")
 '''
 
+DEAD_LETTERS = '''\
+LETTERS = TOPIC + ".dlq"
+try:
+    admin.create_topics([NewTopic(LETTERS, 1)])[LETTERS].result()
+except KafkaException as error:
+    print(error.args[0].str())
+
+producer = Producer(SERVERS)
+for number in range(10):
+    amount = '"12,50"' if number == 4 else f"{number}.50"  # number 4 is poison: text, where a number belongs
+    producer.produce(TOPIC, f'{{"number": {number}, "amount": {amount}}}')
+producer.flush()
+
+
+def work(message):
+    event = json.loads(message.value())
+    if not isinstance(event["amount"], float):
+        raise ValueError(f"the amount is {event['amount']!r}")
+
+
+def refuse(message, why):
+    """Keep an event for later, and say in its headers why, and where it was."""
+    place = {"dlq.topic": message.topic(), "dlq.partition": message.partition(), "dlq.offset": message.offset()}
+    headers = [(name, str(told)) for name, told in {"dlq.error": why, **place}.items()]
+    producer.produce(LETTERS, message.value(), message.key(), headers=headers)
+    producer.flush()  # stored before the offset is committed: else it could be lost
+
+
+def read(topic, count, handle):
+    """Handle events, each three times at most; how many became dead letters."""
+    consumer = Consumer({**SERVERS, "group.id": GROUP, "auto.offset.reset": "earliest", "enable.auto.commit": False})
+    consumer.subscribe([topic])
+    refused = 0
+    for _ in range(count):
+        message = consumer.poll(10)
+        if message is None:
+            raise SystemExit("no event came")
+        why = ""
+        for _attempt in range(3):
+            try:
+                handle(message)
+                break
+            except ValueError as error:
+                why = str(error)
+        else:
+            refuse(message, why)
+            refused += 1
+        consumer.commit(message=message, asynchronous=False)
+    consumer.close()
+    return refused
+
+
+def mend(message):
+    """Send it back as a new event, with the comma mended and without the headers of its refusal."""
+    place = f"{message.topic()}/{message.partition()}/{message.offset()}"
+    mended = message.value().replace(b'"12,50"', b"12.50")
+    producer.produce(TOPIC, mended, message.key(), headers=[("dlq.sent-back-from", place)])
+    producer.flush()
+
+
+print("ten events:", read(TOPIC, 10, work), "dead letter, and nothing waited behind it")
+read(LETTERS, 1, mend)
+print("mended and sent back:", read(TOPIC, 1, work), "dead letters")
+'''
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -201,12 +268,13 @@ PROGRAMS = {
     "hot-partition": Program(HOT_PARTITION, 4, "KafkaException, Producer", "from collections import Counter\n\n"),
     "idle-members": Program(IDLE_MEMBERS, 2, READS),
     "rebalance-storm": Program(REBALANCE_STORM, 6, READS, "import time\n\n"),
+    "dead-letters": Program(DEAD_LETTERS, 1, BOTH, "import json\n\n"),
 }
 
 CONSUMER = """\
-from confluent_kafka import Consumer
+from confluent_kafka import NAMES
 
-consumer = Consumer({
+PRODUCERconsumer = Consumer({
 SETTINGS})
 consumer.subscribe(TOPICS)
 try:
@@ -222,15 +290,29 @@ BODYfinally:
 """
 _PROCESS = "print(message.topic(), message.partition(), message.offset(), message.key(), message.value())"
 _COMMIT = "consumer.commit(message=message, asynchronous=False)"
+_PRODUCER = """\
+producer = Producer({"bootstrap.servers": ADDRESS})
+failed = []
+
+
+def delivered(error, message):
+    if error:
+        failed.append(error.str())
+
+
+"""
 _REFUSE = """\
-if POISON in (message.key() or b"") + (message.value() or b""):  # what your program cannot handle
-    why = {"dlq.error": "it contains " + repr(POISON), "dlq.topic": message.topic()}
+if any(POISON in (part or b"") for part in (message.key(), message.value())):  # what your program cannot handle
+    why = {"dlq.error": WHY, "dlq.group": GROUP, "dlq.topic": message.topic()}
     why |= {"dlq.partition": str(message.partition()), "dlq.offset": str(message.offset())}
     headers = [*(message.headers() or []), *why.items()]
-    producer.produce(message.topic() + ".dlq", message.value(), message.key(), headers=headers)
-    producer.flush()  # the dead letter is stored before the offset is committed: else it could be lost
+    place = message.topic() + ".dlq"
+    producer.produce(place, message.value(), message.key(), headers=headers, on_delivery=delivered)
+    if producer.flush(10) or failed:SAFE
+        raise SystemExit(f"no dead letter was stored in {place}: {failed or 'no answer in time'}")
 else:
     PROCESS"""
+_SAFE = "  # its offset is not committed: the event is read again"
 
 
 def scenario_program(name: str, address: str) -> str:
@@ -242,13 +324,14 @@ def scenario_program(name: str, address: str) -> str:
     """
     program = PROGRAMS[name]
     gap = "\n" if program.body.startswith("def ") else ""
-    return (
-        (program.library + _HEAD + gap + program.body)
-        .replace("NAMES", program.names)
-        .replace("ADDRESS", repr(address))
-        .replace("THING", repr(f"playground-{name}-python"))
-        .replace("PARTITIONS", str(program.partitions))
-    )
+    values = {"NAMES": program.names, "ADDRESS": repr(address), "PARTITIONS": str(program.partitions)}
+    values["THING"] = repr(f"playground-{name}-python")
+    return _filled(program.library + _HEAD + gap + program.body, values)
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    """Put values in for the words that stand for them: in one pass, for a value may have such words in it."""
+    return re.sub("|".join(values), lambda word: values[word[0]], text)
 
 
 def consumer_program(spec: ConsumerSpec, address: str) -> str:
@@ -265,16 +348,22 @@ def consumer_program(spec: ConsumerSpec, address: str) -> str:
     settings["enable.auto.commit"] = spec.commit == "auto"
     if spec.commit == "auto":
         settings["auto.commit.interval.ms"] = spec.auto_commit_ms
-    program, process = CONSUMER, _PROCESS
-    if spec.fail_contains and spec.then == "dlq":
-        process = _REFUSE.replace("PROCESS", _PROCESS).replace("POISON", repr(spec.fail_contains.encode()))
-        program = program.replace("import Consumer", "import Consumer, Producer").replace(
-            "consumer.subscribe", f'producer = Producer({{"bootstrap.servers": {address!r}}})\nconsumer.subscribe'
-        )
+    refuses = spec.fail_contains != "" and spec.then == "dlq"
+    process = _PROCESS
+    if refuses:
+        safe = _SAFE if spec.commit == "after" else ""
+        text = spec.fail_contains
+        told = {"POISON": repr(text.encode("utf-8", "replace")), "WHY": repr(f"it contains {text!r}")}
+        process = _filled(_REFUSE, told | {"GROUP": repr(spec.group), "PROCESS": _PROCESS, "SAFE": safe})
     done = {"after": (process, _COMMIT), "before": (_COMMIT, process)}.get(spec.commit, (process,))
     lines = "\n".join(done).splitlines()
-    return (
-        program.replace("BODY", "".join(f"        {line}\n" for line in lines))
-        .replace("SETTINGS", "".join(f'    "{name}": {value!r},\n' for name, value in settings.items()))
-        .replace("TOPICS", repr(list(spec.topics)))
+    return _filled(
+        CONSUMER,
+        {
+            "NAMES": "Consumer, Producer" if refuses else "Consumer",
+            "PRODUCER": _filled(_PRODUCER, {"ADDRESS": repr(address)}) if refuses else "",
+            "SETTINGS": "".join(f'    "{name}": {value!r},\n' for name, value in settings.items()),
+            "TOPICS": repr(list(spec.topics)),
+            "BODY": "".join(f"        {line}\n" for line in lines),
+        },
     )

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
 from werkzeug.datastructures import MultiDict
@@ -9,12 +11,12 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.description import TopicDescription
 from sandbox.errors import BrokerError
-from sandbox.event import Event, NewEvent
+from sandbox.event import Event
 from sandbox.web.page import backend, by_htmx, data, fragment, overview, page, see
 from sandbox.web.produce_code import event_program
 from sandbox.web.produce_copy import Copied, address_of, copied
 from sandbox.web.produce_form import FIRST, HEADER_KINDS, KEY_KINDS, VALUE_KINDS, event_of
-from sandbox.web.produce_partition import MODES, PARTITIONERS, Choice, choose
+from sandbox.web.produce_partition import MODES, PARTITIONERS, Choice, choose, turns
 from sandbox.web.seam import changes_nothing
 
 blueprint = Blueprint("produce", __name__)
@@ -62,9 +64,12 @@ def program(form: Mapping[str, str], topic: str) -> str:
         new = event_of(form, overview().as_of_ms, None)
     except BrokerError:
         new = event_of(FIRST, overview().as_of_ms, None)
-    if form.get("mode") == "fixed" and re.fullmatch(r"[0-9]{1,9}", form.get("partition", "")):
-        new = NewEvent(new.value, new.key, new.headers, new.timestamp_ms, int(form["partition"]))
-    return event_program(overview().kafka, topic, new, form.get("partitioner", "murmur2"))
+    turn = form.get("mode") == "round"
+    if turn:
+        new = new._replace(partition=turns.peek(topic, len(backend().topic(topic).partitions)))
+    elif form.get("mode") == "fixed" and re.fullmatch(r"[0-9]{1,9}", form.get("partition", "")):
+        new = new._replace(partition=int(form["partition"]))
+    return event_program(overview().kafka, topic, new, form.get("partitioner", "murmur2"), turn=turn)
 
 
 def _form_page(
@@ -95,6 +100,7 @@ def _form_page(
         copy=copy,
         copy_error=copy_error,
         aim=_aim(copy, topic),
+        there=_there(copy, topic, form),
         sent=_sent(form, topic),
         program=program(form, topic.topic) if topic else "",
         partitioners=PARTITIONERS,
@@ -115,6 +121,34 @@ def _aim(copy: Copied | None, topic: TopicDescription | None) -> str | None:
     return f"/topics/{copy.origin}/produce?copy={'/'.join(map(str, copy.place))}"
 
 
+@dataclass(frozen=True, slots=True)
+class There:
+    """The partition that a dead letter was in before, where its topic still has it.
+
+    Attributes:
+        chosen: True where the form sends to that partition by its number.
+        other: the address of the form that does, or of the one that leaves it to the key.
+    """
+
+    partition: int
+    chosen: bool
+    other: str
+
+
+def _there(copy: Copied | None, topic: TopicDescription | None, form: Mapping[str, str]) -> There | None:
+    if copy is None or topic is None or copy.origin != topic.topic or copy.partition is None:
+        return None
+    if copy.partition >= len(topic.partitions):
+        return None
+    chosen = form.get("mode") == "fixed" and form.get("partition") == str(copy.partition)
+    more = {"copy": "/".join(map(str, copy.place))}
+    if request.args.get("headers") == "kept":
+        more["headers"] = "kept"
+    if not chosen:
+        more |= {"mode": "fixed", "partition": str(copy.partition)}
+    return There(copy.partition, chosen, f"/topics/{topic.topic}/produce?{urlencode(more)}")
+
+
 def _sent(form: Mapping[str, str], topic: TopicDescription | None) -> dict[str, object] | None:
     """What the last form gave, after its redirect."""
     place = re.fullmatch(r"([0-9]{1,9})-([0-9]{1,18})", form.get("sent", ""))
@@ -127,6 +161,7 @@ def _sent(form: Mapping[str, str], topic: TopicDescription | None) -> dict[str, 
 @blueprint.get("/topics/<topic>/produce")
 def index(topic: str | None = None) -> Response:
     """The form; with `?copy=TOPIC/PARTITION/OFFSET` filled from that event, with `&only=key` from its key alone."""
+    found = named_topic(topic)
     wanted = request.args.get("copy", "")
     copy, why = None, None
     if wanted:
@@ -136,6 +171,7 @@ def index(topic: str | None = None) -> Response:
                 raise BrokerError("INVALID_REQUEST", f"{wanted!r} is no address of an event: TOPIC/PARTITION/OFFSET.")
             copy = copied(
                 backend().event(*place),
+                target=found.topic if found is not None else None,
                 only_key=request.args.get("only") == "key",
                 whole=request.args.get("headers") == "kept",
             )
@@ -143,7 +179,7 @@ def index(topic: str | None = None) -> Response:
             why = error.detail
     of_copy = ("copy", "only", "headers") if wanted else ()
     form = {name: value for name, value in request.args.items() if name not in of_copy}
-    return _form_page(named_topic(topic), form, copy=copy, copy_error=why)
+    return _form_page(found, form, copy=copy, copy_error=why)
 
 
 @blueprint.route("/produce/preview", methods=["GET", "POST"])
@@ -164,6 +200,11 @@ def shown_program(topic: str | None = None) -> Response:
     """The Python that does what the form now says."""
     form: MultiDict[str, str] = request.form
     name = backend().topic(topic or form.get("topic", "")).topic
+    try:
+        event_of(form, overview().as_of_ms, None)
+    except BrokerError:
+        # Half a value is typed: the program stays as it was before.
+        return Response(status=204)
     return fragment("produce/_program.html", program=program(form, name), elsewhere=False)
 
 

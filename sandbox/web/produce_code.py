@@ -8,27 +8,39 @@ SHOWN_MAX = 2000
 DEFAULT_ADDRESS = "127.0.0.1:9092"
 
 
-def event_program(address: str | None, topic: str, event: NewEvent, partitioner: str) -> str:
-    """Send one event.
+def event_program(address: str | None, topic: str, event: NewEvent, partitioner: str, *, turn: bool = False) -> str:
+    """Send one event. What is too long to show is read from a file: key.bin, value.bin, header-1.bin and so on.
 
     Args:
         address: of the Kafka port; None where none is open.
         topic: where to.
         event: what to send; a fixed partition is kept.
         partitioner: a name of `PARTITIONERS`.
+        turn: True where the partition is the one whose turn it is, in round robin.
     """
-    fields = [f"key={_shown(event.key)}", f"value={_shown(event.value)}"]
+    notes: list[str] = []
+    fields = [
+        f"key={_argument(event.key, 'key.bin', 'the key', notes)}",
+        f"value={_argument(event.value, 'value.bin', 'the value', notes)}",
+    ]
     if event.headers:
-        fields.append(f"headers=[{', '.join(_pair(name, value) for name, value in event.headers)}]")
+        pairs = (
+            f"({name!r}, {_argument(value, f'header-{number}.bin', f'header {number}', notes)})"
+            for number, (name, value) in enumerate(event.headers, 1)
+        )
+        fields.append(f"headers=[{', '.join(pairs)}]")
     if event.timestamp_ms is not None:
         fields.append(f"timestamp={event.timestamp_ms}")
     if event.partition is not None:
         fields.append(f"partition={event.partition}")
+    if turn:
+        notes.append(f"Round robin, whatever the key: it is the turn of partition {event.partition}.")
     lines = "".join(f"    {field},\n" for field in fields)
+    said = "".join(f"# {note}\n" for note in notes)
     return (
         "from confluent_kafka import Producer\n\n"
         f"{_producer(address, partitioner)}"
-        f"producer.produce(\n    {topic!r},\n{lines})\n"
+        f"{said}producer.produce(\n    {topic!r},\n{lines})\n"
         "producer.flush()\n"
     )
 
@@ -93,15 +105,17 @@ def _json(template: EventTemplate) -> str:
     return f"r'''{text}'''"
 
 
-def _pair(name: str, value: bytes | None) -> str:
-    return f"({name!r}, {_shown(value)})"
+def _argument(data: bytes | None, file: str, what: str, notes: list[str]) -> str:
+    """Bytes as an expression, and a note of what the file holds that takes their place where they are long."""
+    if data is None or len(data) <= SHOWN_MAX:
+        return _shown(data)
+    notes.append(f"{file} holds {what}: {len(data):,} bytes, too long to show here.")
+    return f'open("{file}", "rb").read()'
 
 
 def _shown(data: bytes | None) -> str:
     if data is None:
         return "None"
-    if len(data) > SHOWN_MAX:
-        return f'open("value.bin", "rb").read()  # {len(data):,} bytes, too long to show'
     try:
         return repr(data.decode())
     except UnicodeDecodeError:
@@ -110,4 +124,7 @@ def _shown(data: bytes | None) -> str:
 
 def headers_text(headers: Headers) -> str:
     """Headers in one line, for a preview."""
-    return ", ".join(f"{name}: {_shown(value)}" for name, value in headers)
+    return ", ".join(
+        f"{name}: {len(value):,} bytes" if value is not None and len(value) > SHOWN_MAX else f"{name}: {_shown(value)}"
+        for name, value in headers
+    )

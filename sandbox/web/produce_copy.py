@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sandbox.event import Event, Headers
 from sandbox.event_lines import to_line
-from sandbox.web.dead_letters import origin_of, without_refusal
+from sandbox.web.dead_letters import dead_letter, sent_back, without_refusal
 from sandbox.web.json_text import json_error
 
 
@@ -26,6 +26,7 @@ class Copied:
         only_key: True where the key alone was taken.
         origin: the topic that it was in before it became a dead letter, None for another event.
         left_out: how many headers are left out, because they tell of the refusal of a dead letter.
+        partition: that it was in before it became one; None where its headers do not say it.
     """
 
     form: dict[str, str]
@@ -34,6 +35,7 @@ class Copied:
     only_key: bool
     origin: str | None
     left_out: int = 0
+    partition: int | None = None
 
 
 def address_of(text: str) -> tuple[str, int, int] | None:
@@ -42,20 +44,24 @@ def address_of(text: str) -> tuple[str, int, int] | None:
     return (found[1], int(found[2]), int(found[3])) if found else None
 
 
-def copied(event: Event, *, only_key: bool = False, whole: bool = False) -> Copied:
+def copied(event: Event, *, target: str | None = None, only_key: bool = False, whole: bool = False) -> Copied:
     """Fill the form from an event.
 
     Args:
         event: as stored.
+        target: the topic that the form sends to: a dead letter that goes back to its own is given a header that says
+            from where.
         only_key: take its key alone.
         whole: keep the headers that tell of the refusal of a dead letter.
     """
-    origin = None if only_key else origin_of(event)
+    letter = None if only_key else dead_letter(event)
     left_out = 0
-    if origin is not None and not whole:
+    if letter is not None and not whole:
         kept = without_refusal(event.headers)
         left_out = len(event.headers) - len(kept)
-        event = event._replace(headers=kept)
+        event = event._replace(headers=sent_back(event) if letter.topic == target else kept)
+    origin = letter.topic if letter is not None else None
+    partition = letter.place[0] if letter is not None and letter.place is not None else None
     form: dict[str, str] = {}
     notes: list[str] = []
     form["key_kind"], form["key"] = _field("key", event.key, notes, one_line=True)
@@ -65,7 +71,8 @@ def copied(event: Event, *, only_key: bool = False, whole: bool = False) -> Copi
             kind = "json"
         form["value_kind"] = "null" if kind == "none" else kind
         form["headers_kind"], form["headers"] = _headers(event, notes)
-    return Copied(form, tuple(notes), (event.topic, event.partition, event.offset), only_key, origin, left_out)
+    place = (event.topic, event.partition, event.offset)
+    return Copied(form, tuple(notes), place, only_key, origin, left_out, partition)
 
 
 def _field(what: str, data: bytes | None, notes: list[str], *, one_line: bool = False) -> tuple[str, str]:

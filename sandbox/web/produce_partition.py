@@ -99,11 +99,11 @@ def choose(form: Mapping[str, str], topic: TopicDescription, *, take: bool = Fal
         if key is not None:
             return Choice(None, count, (shown, partitioner, "random"), "librdkafka spreads empty keys at random")
         return Choice(None, count, (shown, "sticky"), "no key: a while in one partition, then another")
-    lies_in = None if take else _lies_in(topic.topic, key)
+    there = None if take else lies_in(topic.topic, key)
     steps = (shown, partitioner)
     why = f"the same key goes there, as long as the topic has {count} partition{'s' if count != 1 else ''}"
-    if lies_in not in (None, partition):
-        return Choice(partition, count, steps, "", lies_in, _sum(partitioner, key, count), _others(key, count))
+    if there not in (None, partition):
+        return Choice(partition, count, steps, "", there, _sum(partitioner, key, count), _others(key, count))
     return Choice(partition, count, steps, why, None, _sum(partitioner, key, count), _others(key, count))
 
 
@@ -120,7 +120,7 @@ def _others(key: bytes | None, count: int) -> tuple[tuple[str, int], ...]:
     return tuple((clients, partition) for clients, partition in found if partition is not None)
 
 
-def _lies_in(topic: str, key: bytes | None) -> int | None:
+def lies_in(topic: str, key: bytes | None) -> int | None:
     """The partition of the newest event with a key, None where there is none or looking would take long."""
     if not key or "sql" in backend().lacks:
         # A sandbox file has an index of keys. A cluster has none: its events would have to be read.

@@ -4,8 +4,11 @@ The same program runs against any cluster: only the address changes.
 """
 
 import shlex
+from collections.abc import Mapping
 
+from sandbox.playground.spec import SENT_BACK_HEADER
 from sandbox.web import snapshots_code
+from sandbox.web.dead_letters import ORIGIN_HEADERS, REFUSAL_PREFIXES
 from sandbox.web.page import backend, overview
 
 PRODUCE = """\
@@ -128,20 +131,51 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 picked = [  # partition and offset
 {places}]
-consumer = Consumer({{"bootstrap.servers": {address!r}, "group.id": "copy", "enable.auto.commit": False}})
+consumer = Consumer({{
+    "bootstrap.servers": {address!r},
+    "group.id": "copy",
+    "enable.auto.commit": False,
+    "isolation.level": "read_uncommitted",  # these are chosen already
+    "fetch.wait.max.ms": 10,  # each event is fetched alone: do not wait for more
+}})
 producer = Producer({{"bootstrap.servers": {address!r}, "partitioner": {partitioner!r}}})
+failed = []
+
+
+def delivered(error, message):
+    if error:
+        failed.append(error.str())
+
+
 for number, (partition, offset) in enumerate(picked):
     consumer.assign([TopicPartition({topic!r}, partition, offset)])
     message = consumer.poll(10)
     if message is None or message.error() or message.offset() != offset:
         print("not found:", partition, offset)
         continue
-    producer.produce(
-        {target!r}, key=message.key(), value=message.value(), headers=message.headers(){partition}
+{mend}    producer.produce(
+        {target!r},
+        key=message.key(),
+        value=message.value(),
+        headers={headers},
+{more}        on_delivery=delivered,
     )
-producer.flush()
+    if producer.flush(10) or failed:
+        raise SystemExit(f"stopped at partition {{partition}} offset {{offset}}: {{failed or 'no answer in time'}}")
 consumer.close()
 """
+
+MEND = f"""\
+    refusal = {REFUSAL_PREFIXES!r}
+    headers = [one for one in message.headers() or [] if not one[0].startswith(refusal)]
+    headers.append(({SENT_BACK_HEADER!r}, f"{{message.topic()}}/{{partition}}/{{offset}}"))
+"""
+MIXED = f"""\
+    origin = {ORIGIN_HEADERS!r}
+    if not any(name in origin and value == TARGET for name, value in message.headers() or []):
+        headers = message.headers()  # it is no dead letter of this topic
+"""
+PLACES_IN_LINE = 8
 
 CLUSTER = """\
 from sandbox import Sandbox
@@ -210,6 +244,35 @@ TEMPLATES = {
 }
 
 
+def _origin(header: object) -> str:
+    """The partition that a dead letter was in, from one of its headers: digits, or as Spring writes it, bytes."""
+    said = f"dict(message.headers())[{header!r}]"
+    return f'int.from_bytes({said}, "big")' if str(header).startswith("kafka_dlt-") else f"int({said})"
+
+
+def _copy(values: Mapping[str, object]) -> dict[str, object]:
+    """What the program that copies events has in it, from what the preview of the same says."""
+    places, how, target = values.get("places", ()), str(values.get("how")), str(values.get("target"))
+    assert isinstance(places, list | tuple)
+    count = next((len(one.partitions) for one in backend().topics() if one.topic == target), 1)
+    chosen = {"kept": "partition", "round": f"number % {count}", "origin": _origin(values.get("placed_by"))}
+    more = f"        partition={chosen[how]},\n" if how in chosen else ""
+    if values.get("keep_time"):
+        more += "        timestamp=max(0, message.timestamp()[1]),  # 0, where it has none, is now\n"
+    mend = ""
+    if values.get("mended"):
+        mend = MEND + (MIXED.replace("TARGET", repr(target.encode())) if values.get("mixed") else "")
+    shown = [f"({partition}, {offset})" for partition, offset in places]
+    lines = [shown[first : first + PLACES_IN_LINE] for first in range(0, len(shown), PLACES_IN_LINE)]
+    return {
+        "places": "".join(f"    {', '.join(line)},\n" for line in lines),
+        "partitioner": "consistent_random" if how == "consistent_random" else "murmur2_random",
+        "more": more,
+        "mend": mend,
+        "headers": "headers" if mend else "message.headers()",
+    }
+
+
 def snippet(what: str, **values: object) -> str:
     """A program that runs as it stands.
 
@@ -233,12 +296,5 @@ def snippet(what: str, **values: object) -> str:
         assert isinstance(offsets, list | tuple)
         filled["offsets"] = "".join(f"    TopicPartition({t!r}, {p}, {o}),\n" for t, p, o in offsets)
     if what == "copy":
-        places = values.get("places", ())
-        assert isinstance(places, list | tuple)
-        how = values.get("how")
-        count = next((len(one.partitions) for one in backend().topics() if one.topic == values.get("target")), 1)
-        filled["partitioner"] = "consistent_random" if how == "consistent_random" else "murmur2_random"
-        chosen = {"kept": "partition", "round": f"number % {count}"}.get(str(how))
-        filled["partition"] = f", partition={chosen}" if chosen else ""
-        filled["places"] = "".join(f"    ({partition}, {offset}),\n" for partition, offset in places)
+        filled |= _copy(values)
     return TEMPLATES[what].format(**filled)

@@ -1,5 +1,7 @@
 """What is changed in a topic and takes no event away by itself: its settings and how many partitions it has."""
 
+from dataclasses import asdict, dataclass
+
 from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -9,6 +11,7 @@ from sandbox.partitioner import PARTITIONERS
 from sandbox.topic_settings import TOPIC_SETTINGS
 from sandbox.web import words
 from sandbox.web.page import backend, data, page, see, undo_point
+from sandbox.web.produce_partition import CLIENTS, lies_in
 from sandbox.web.topic_words import LABELS, in_words, parse_setting
 from sandbox.web.topics import whole_number
 from sandbox.web.topics_cleaning import undo_words
@@ -77,6 +80,49 @@ def alter(topic: str) -> AnyResponse:
     return see(f"/topics/{topic}", said=said, **undo)
 
 
+@dataclass(frozen=True, slots=True)
+class KeyPlace:
+    """Where a partitioner puts a key.
+
+    Attributes:
+        clients: whose default it is.
+        before, after: the partition with as many as there are, and with more.
+    """
+
+    partitioner: str
+    clients: str
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLookUp:
+    """One key, looked up.
+
+    Attributes:
+        places: for each partitioner.
+        lies_in: the partition of its newest event, None where there is none or that is not quickly found.
+    """
+
+    key: str
+    places: tuple[KeyPlace, ...]
+    lies_in: int | None
+
+
+def _look_up(topic: str, before: int, after: int) -> KeyLookUp | None:
+    """Where the key of the address goes now, and then; None without one. An empty key is none."""
+    key = request.args.get("key", "")
+    if not key:
+        return None
+    places = []
+    for name, clients in CLIENTS.items():
+        now, then = (PARTITIONERS[name].partition_for(key.encode(), count) for count in (before, after))
+        assert now is not None
+        assert then is not None
+        places.append(KeyPlace(name, clients, now, then))
+    return KeyLookUp(key, tuple(places), lies_in(topic, key.encode()))
+
+
 @blueprint.get("/topics/<topic>/partitions")
 def preview_partitions(topic: str) -> AnyResponse:
     """Where the keys of a topic go once it has more partitions."""
@@ -91,7 +137,8 @@ def preview_partitions(topic: str) -> AnyResponse:
             raise
         return see(f"/topics/{topic}", error=error.detail)
     partitioner = PARTITIONERS[moves.partitioner] if moves is not None else None
-    return page("topics/partitions", topic=found, count=count, moves=moves, partitioner=partitioner)
+    look = _look_up(topic, len(found.partitions), count)
+    return page("topics/partitions", topic=found, count=count, moves=moves, partitioner=partitioner, look=look)
 
 
 @blueprint.get("/topics/<topic>/partitions.json")
@@ -99,6 +146,7 @@ def preview_partitions_json(topic: str) -> Response:
     """The same as data."""
     count = whole_number("The number of partitions", request.args.get("count", ""))
     moves = backend().logs.key_moves(topic, count)
+    look = _look_up(topic, len(backend().topic(topic).partitions), count)
     return data(
         {
             "topic": topic,
@@ -108,6 +156,7 @@ def preview_partitions_json(topic: str) -> Response:
             "keys": moves.keys,
             "moved": moves.moved,
             "partitioner": moves.partitioner,
+            "key": None if look is None else asdict(look),
         }
     )
 

@@ -94,6 +94,11 @@ def test_a_group_is_reset_after_a_preview_and_put_back(box: Running, window: Pag
     expect(row).to_have_attribute("data-committed", "15")
 
 
+def _ready(window: Page) -> None:
+    """Wait for the page's scripts: before them its own keys do nothing."""
+    expect(window.locator("html")).to_have_class("scripts")
+
+
 def _tab_to(window: Page, selector: str, most: int = 60) -> None:
     """Press Tab until the focus is on the element."""
     for _ in range(most):
@@ -130,12 +135,14 @@ def test_the_whole_journey_with_the_keyboard_alone(box: Running, window: Page) -
     keys.press("g")
     keys.press("t")
     expect(window.locator("h1")).to_have_text("Topics")
+    _ready(window)
     keys.press("j")
     keys.press("Enter")
     expect(window.locator("h1")).to_have_text("orders")
     _tab_to(window, 'a[href="/topics/orders/messages"]')
     keys.press("Enter")
     expect(window.locator("tbody.event")).to_have_count(3)
+    _ready(window)
     keys.press("j")
     keys.press("j")
     keys.press("Enter")
@@ -152,6 +159,7 @@ def test_the_whole_journey_with_the_keyboard_alone(box: Running, window: Page) -
     keys.press("g")
     keys.press("g")
     expect(window.locator("h1")).to_have_text("Groups")
+    _ready(window)
     keys.press("k")
     keys.press("Enter")
     expect(window.locator("h1")).to_have_text("billing")

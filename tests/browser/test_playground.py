@@ -25,11 +25,20 @@ def press(page: Page, button: str) -> None:
 
 def test_a_consumer_is_started_watched_and_crashed_with_the_keyboard_alone(box: Running, window: Page) -> None:
     send(box, "orders", 4)
+    send(box, "aaa", 1)
     window.goto("/playground")
     expect(window.locator("#live")).to_contain_text("No consumer yet")
-    window.locator("input[name=group]").fill("billing")
+    topic = window.locator("#play-form select[name=topic]")
+    topic.select_option("orders")
+    group = window.locator("input[name=group]")
+    group.fill("billin")
+    expect(window.locator("#play-code")).to_contain_text("'billin'", use_inner_text=False)
+    expect(window.locator("#play-code")).to_contain_text("['orders']", use_inner_text=False)
+    group.press_sequentially("g")
+    expect(window.locator("#play-code")).to_contain_text("'billing'", use_inner_text=False)
     window.keyboard.press("Enter")
     card = window.locator("#c1")
+    expect(topic).to_have_value("orders")
     expect(card).to_have_attribute("data-handled", "4", timeout=SHOWN_MS)
     expect(card.locator("tr[data-offset]")).to_have_count(4)
 

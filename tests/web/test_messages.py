@@ -148,6 +148,19 @@ def test_what_is_not_there_says_why(page: FlaskClient, box: Sandbox, address: st
     assert page.get(address + ".json").status_code == 404
 
 
+def test_an_offset_without_an_event_leads_to_those_that_are_there(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("t", partitions=1)
+    for _ in range(3):
+        box.append("t", "x")
+    box.logs.delete_records("t", {0: 1})
+    assert 'href="/topics/t/messages?p=0">The newest of partition 0</a>' in page.get("/topics/t/0/9").text
+    gone = page.get("/topics/t/0/0").text
+    assert "the log of partition 0 starts at offset 1 now" in gone
+    after = re.search(r'href="([^"]+)">What comes after it in partition 0</a>', gone)
+    assert after is not None
+    assert re.findall(r'id="m-0-(\d)"', page.get(after[1].replace("&amp;", "&")).text) == ["1", "2"]
+
+
 def test_the_value_of_a_row_opens_as_a_part_for_htmx_only(page: FlaskClient, box: Sandbox) -> None:
     box.create_topic("t", partitions=1)
     box.append("t", BIG_INTEGER)

@@ -295,3 +295,16 @@ def test_every_figure_of_the_page_is_of_one_moment(
     assert tally(page.get(f"{MESSAGES}?where=$.n>=0&limit=5").text).startswith("60 of 60 matched")
     volume: Volume = orders.survey.volume(MessageQuery("orders"))
     assert volume.matched == 61
+
+
+def test_one_match_is_drawn_on_the_time_of_all_events(page: FlaskClient, orders: Sandbox) -> None:
+    whole = page.get(MESSAGES).text
+    found = page.get(MESSAGES, query_string={"where": "$.n = 17"}).text
+    assert "1 of 60 matched" in found
+    assert "Matches per" in found
+    for drawn in ("data-from", "data-until", "viewBox"):
+        told = re.search(rf'{drawn}="[^"]+"', whole[whole.index('id="volume"') :])
+        assert told is not None
+        assert told[0] in found
+    assert found.count('height="40.0"/>') == 1
+    assert 'id="volume"' not in page.get(MESSAGES, query_string={"where": "$.n = 999"}).text

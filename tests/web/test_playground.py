@@ -90,6 +90,25 @@ def test_the_program_follows_the_form(page: FlaskClient, box: Sandbox) -> None:
     assert "earthquakes" not in text
 
 
+def test_what_was_chosen_stays_for_the_next_start(player: FlaskClient, playing: Sandbox) -> None:
+    fill(playing, "aaa", 1)
+    fill(playing, "orders", 1)
+    answer = begin(player, fail_contains="flat white", retries="2", count="1")
+    html = player.get(answer.location).text
+    assert "<option selected>orders</option>" in html
+    assert 'name="group" value="billing"' in html
+    assert 'name="fail_contains" value="flat white"' in html
+    assert '<option value="5" selected>' not in html
+    assert "dead letters <b>(2 changed)</b></summary>" in html
+    plain = player.get("/playground").text
+    assert "<option selected>orders</option>" in plain
+    assert 'value="flat white"' not in plain
+    assert "changed)</b>" not in plain
+    playing.playground.stop_group("billing")
+    playing.delete_topic("orders")
+    assert "<option>aaa</option>" in player.get("/playground").text
+
+
 def test_a_form_that_makes_no_sense_is_given_back_as_it_was(player: FlaskClient, playing: Sandbox) -> None:
     fill(playing, "orders", 1)
     for more, why in (

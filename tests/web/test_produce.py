@@ -131,7 +131,7 @@ def test_the_preview_warns_where_the_key_lies_in_another_partition(page: FlaskCl
     form = {"topic": "orders", "key": "user-42"}
     chosen = page.get("/produce/preview.json", query_string=form).get_json()["partition"]
     orders.append("orders", "v", key="user-42", partition=chosen)
-    lasts = "the same key goes there, as long as the topic has 6 partitions"
+    lasts = "The same key goes there, as long as the topic has 6 partitions"
     assert lasts in page.post("/produce/preview", data=form).text
     other = (chosen + 1) % 6
     orders.append("orders", "v", key="user-42", partition=other)

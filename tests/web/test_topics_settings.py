@@ -5,6 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 from flask.testing import FlaskClient
 
 from sandbox.event import NewEvent
+from sandbox.partitioner import PARTITIONERS
 from sandbox.sandbox import Sandbox
 
 OLD_MS = 1_600_000_000_000
@@ -68,3 +69,18 @@ def test_partitions_of_a_topic_without_keys_move_nothing(page: FlaskClient, box:
     assert "no events yet" in page.get("/topics/orders/partitions?count=2").text
     box.append("orders", "x")
     assert "have no keys" in page.get("/topics/orders/partitions?count=2").text
+
+
+def test_any_key_can_be_looked_up_before_partitions_are_added(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("orders", partitions=2)
+    box.append("orders", "x", key="user-7", partition=1)
+    found = page.get("/topics/orders/partitions.json?count=5&key=user-7").get_json()["key"]
+    assert (found["key"], found["lies_in"]) == ("user-7", 1)
+    assert [(one["before"], one["after"]) for one in found["places"]] == [
+        tuple(PARTITIONERS[name].partition_for(b"user-7", count) for count in (2, 5))
+        for name in ("murmur2", "consistent_random")
+    ]
+    html = page.get("/topics/orders/partitions?count=5&key=user-7").text
+    assert 'id="looked-up"' in html
+    assert 'name="key" value="user-7"' in html
+    assert 'id="looked-up"' not in page.get("/topics/orders/partitions?count=5").text

@@ -1,0 +1,153 @@
+"""The scenario of a poison event: it holds up its partition, becomes a dead letter, is mended and sent back."""
+
+import time
+from typing import Any
+
+from sandbox.playground.run import Action, Run, Scenario, Step
+from sandbox.playground.spec import DEAD_LETTERS, SENT_BACK_HEADER
+
+EVERY, FIRST = 20, 6
+"""One of so many events is poison, and this one is the first."""
+POISON, MENDED = '"12,50"', "12.50"
+"""The amount of a poison event, which is text with a comma, and the number that it should have been."""
+FLUSH_S = 10.0
+CLEAN = 15
+"""Events without a dead letter that show the source to be mended."""
+
+
+def _key(number: int, mended: bool) -> str:
+    return f"customer-{number % 97}"
+
+
+def _value(number: int, mended: bool) -> str:
+    poison = number % EVERY == FIRST
+    amount = (MENDED if mended else POISON) if poison else f"{3 + number % 40}.{number % 9}0"
+    return f'{{"number": {number}, "amount": {amount}}}'
+
+
+def _dead(run: Run) -> int:
+    return run.seen.counts.get("dead_lettered", 0)
+
+
+def _lag(run: Run) -> int:
+    return sum(run.lags.values())
+
+
+def _drained(run: Run) -> bool:
+    """True where the lag is next to nothing, or half of what it was."""
+    run.peak["lag"] = max(run.peak.get("lag", 0), _lag(run))
+    return run.stable and _lag(run) <= max(3, run.peak["lag"] // 2)
+
+
+def _given_up(run: Run) -> bool:
+    return all(one.spec.then == "dlq" for one in run.room.consumers(run.scenario.thing))
+
+
+def _mended_processed(run: Run) -> bool:
+    """True where an amount is a number that only a mended event has."""
+    return any(
+        one.outcome == "processed" and f'"amount": {MENDED}'.encode() in (one.value or b"")
+        for consumer in run.seen.consumers
+        for one in consumer.events
+    )
+
+
+def _clean(run: Run) -> bool:
+    """True where many events went by since the last dead letter, or since the source was mended."""
+    processed = run.seen.counts.get("processed", 0)
+    if not run.spread or run.peak.get("dead") != _dead(run):
+        run.peak["dead"], run.peak["from"] = _dead(run), processed
+    return run.spread and processed - run.peak["from"] >= CLEAN
+
+
+def send_back(run: Run) -> None:
+    """Mend every dead letter that was not sent back yet, and send it to the end of the topic it was refused in."""
+    from confluent_kafka import Consumer, Producer, TopicPartition
+
+    topic, letters = run.scenario.thing, run.scenario.thing + DEAD_LETTERS
+    told = {**run.room.connection(), "log_level": 2}
+    producer = Producer(told)
+    consumer = Consumer({**told, "group.id": topic, "enable.auto.commit": False})
+    try:
+        for partition in consumer.list_topics(letters, timeout=FLUSH_S).topics[letters].partitions:
+            place = TopicPartition(letters, partition)
+            low, high = consumer.get_watermark_offsets(place, timeout=FLUSH_S)
+            place.offset = max(low, run.sent_back.get(partition, low))
+            consumer.assign([place])
+            until_s = time.monotonic() + FLUSH_S
+            while run.sent_back.get(partition, place.offset) < high and time.monotonic() < until_s:
+                message = consumer.poll(0.2)
+                if message is None or message.error():
+                    continue
+                value = (message.value() or b"").replace(POISON.encode(), MENDED.encode())
+                offset = int(message.offset() or 0)
+                headers: Any = [one for one in message.headers() or [] if not one[0].startswith("dlq.")]
+                headers.append((SENT_BACK_HEADER, f"{letters}/{partition}/{offset}".encode()))
+                producer.produce(topic, value, message.key(), headers=headers)
+                run.sent_back[partition] = offset + 1
+        producer.flush(FLUSH_S)
+    finally:
+        consumer.close()
+    run.look_soon()
+
+
+def _nothing_to_send(run: Run) -> str | None:
+    if not _dead(run):
+        return "There is no dead letter yet."
+    return "All were sent back." if sum(run.sent_back.values()) >= _dead(run) else None
+
+
+DEAD = Scenario(
+    name="dead-letters",
+    title="A poison event",
+    goal="Get an event that always fails out of the way, mend it, and have it processed after all.",
+    story="A topic with one partition, four events a second, and one consumer. One event of twenty is poison: its "
+    f"amount is the text {POISON}, with a comma, where a number belongs. The consumer tries it again for ever.",
+    lesson="An event that always fails holds up its partition for as long as it is tried. A dead-letter topic keeps it "
+    "for later, with the reason in its headers, and lets the others pass. What is mended goes back as a new event, at "
+    "the end of the log: after events that were written later. And the source is to be mended too.",
+    partitions=1,
+    rate=4,
+    key=_key,
+    value=_value,
+    setup=lambda run: run.add(fail_contains=POISON, retries=2, then="stuck"),
+    steps=(
+        Step(
+            "Watch a poison event come. It is tried again and again, and the events behind it wait: the lag grows.",
+            lambda run: any(one.stuck for one in run.working()) and _lag(run) >= 4,
+        ),
+        Step(
+            "Let the consumer give up after three attempts, and put such an event into the dead-letter topic.",
+            lambda run: run.since("dead_lettered") > 0,
+            ("give-up",),
+        ),
+        Step("Watch the lag go: nothing waits any more.", _drained),
+        Step(
+            f"Mend one and send it back: open playground-dead-letters{DEAD_LETTERS}, choose an event, “Correct it "
+            f"and send it back”, make the amount {MENDED}, and send. Or let the button mend them all. It is processed.",
+            _mended_processed,
+            ("send-back",),
+        ),
+        Step(
+            f"Mend the source, so that it writes {MENDED}. Watch {CLEAN} events go by without a dead letter.",
+            _clean,
+            ("source",),
+        ),
+    ),
+    actions=(
+        Action(
+            "give-up",
+            "Give up after three attempts",
+            lambda run: run.change(then="dlq"),
+            lambda run: "It does already." if _given_up(run) else None,
+        ),
+        Action("send-back", "Mend all and send them back", send_back, _nothing_to_send),
+        Action(
+            "source",
+            "Mend the source",
+            lambda run: setattr(run, "spread", True),
+            lambda run: "It is mended." if run.spread else None,
+        ),
+    ),
+    note=lambda run: f"a lag of {_lag(run)}, {_dead(run)} dead letters",
+)

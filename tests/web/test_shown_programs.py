@@ -1,0 +1,190 @@
+"""The programs that the pages show: Python whatever the user wrote, and they do what the buttons beside them do."""
+
+import ast
+import itertools
+import re
+import subprocess
+import sys
+from html import unescape
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from sandbox.event import Event, NewEvent
+from sandbox.playground.spec import COMMITS, ConsumerSpec
+from sandbox.sandbox import Sandbox
+from sandbox.web.playground_programs import consumer_program
+from sandbox.web.produce_code import SHOWN_MAX, event_program
+from tests.clock import START_MS
+from tests.waiting import eventually
+
+ADDRESS = "127.0.0.1:9092"
+HOSTILE = (
+    "MY-TOPICS",
+    "SETTINGS",
+    "MALFORMED_BODY",
+    "PROCESS",
+    "NAMES ADDRESS POISON WHY GROUP SAFE PRODUCER",
+    "it's \"quoted\" '''",
+    "two\nlines\r\u2028and\x85more",
+    "{0} {address!r} %s \\",
+    "żółw 🥪",
+)
+NOT_COMMITTED = "its offset is not committed"
+
+
+@pytest.fixture
+def served(box: Sandbox) -> Sandbox:
+    box.serve(kafka_port=0, web_port=None)
+    return box
+
+
+def run(program: str, within: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program], cwd=within, timeout=60, capture_output=True, text=True, check=False
+    )
+
+
+def shown(html: str, name: str) -> str:
+    found = re.search(rf'<pre id="{name}"[^>]*>(.*?)</pre>', html, re.DOTALL)
+    assert found is not None
+    return unescape(found[1])
+
+
+def constants(program: str) -> set[object]:
+    tree = ast.parse(program)
+    return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+
+
+def content(event: Event) -> tuple[object, ...]:
+    return event.partition, event.key, event.value, event.headers
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_is_typed_into_the_playground_is_only_ever_a_value(text: str) -> None:
+    for commit in COMMITS:
+        found = constants(consumer_program(ConsumerSpec(text, (text,), fail_contains=text, commit=commit), ADDRESS))
+        assert {text, text.encode(), ADDRESS, f"it contains {text!r}"} <= found
+
+
+def test_only_a_program_that_commits_after_an_event_says_that_a_refused_one_is_read_again() -> None:
+    says = [
+        commit
+        for commit in COMMITS
+        if NOT_COMMITTED in consumer_program(ConsumerSpec("g", ("orders",), fail_contains="x", commit=commit), ADDRESS)
+    ]
+    assert says == ["after"]
+
+
+def test_an_event_whose_dead_letter_is_refused_is_not_committed(served: Sandbox, tmp_path: Path) -> None:
+    served.create_topic("orders", partitions=1)
+    served.create_topic("orders.dlq", partitions=1, settings={"max.message.bytes": "200"})
+    served.append("orders", b"boom" + b"x" * 300, key="k")
+    served.append("orders", "fine")
+    program = consumer_program(ConsumerSpec("g", ("orders",), fail_contains="boom"), served.kafka_address or "")
+    ended = run(program, tmp_path)
+    assert ended.returncode == 1
+    assert "no dead letter was stored in orders.dlq: ['Broker: Message size too large']" in ended.stderr
+    assert [lag.committed for lag in served.lag("g")] in ([], [None])
+
+    served.alter_topic("orders.dlq", {"max.message.bytes": "1000"})
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL)
+    try:
+        eventually(lambda: [lag.committed for lag in served.lag("g")] == [2], 30, "both are read and committed")
+    finally:
+        process.terminate()
+        process.wait(10)
+    (letter,) = served.read("orders.dlq")
+    assert (letter.key, letter.value) == (b"k", b"boom" + b"x" * 300)
+    assert ("dlq.error", b"it contains 'boom'") in letter.headers
+
+
+def test_the_program_of_one_event_is_python_however_long_its_parts_are() -> None:
+    parts = (None, b"", b"it's\n", b"\xff", b"x" * SHOWN_MAX, b"x" * (SHOWN_MAX + 1))
+    for key, value, first, second in itertools.product(parts, repeat=4):
+        new = NewEvent(value, key, (("a", first), ("a", second)), START_MS)
+        tree = ast.parse(event_program(ADDRESS, "orders", new, "murmur2"))
+        files = {
+            node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and str(node.value)[-4:] == ".bin"
+        }
+        named = {"key.bin": key, "value.bin": value, "header-1.bin": first, "header-2.bin": second}
+        assert files == {name for name, part in named.items() if part == parts[-1]}
+
+
+def test_the_program_of_a_long_event_reads_each_part_from_its_own_file(served: Sandbox, tmp_path: Path) -> None:
+    served.create_topic("orders", partitions=1)
+    key, value, trace = (letter * (SHOWN_MAX + 1) for letter in (b"k", b"v", b"t"))
+    program = event_program(
+        served.kafka_address, "orders", NewEvent(value, key, (("short", b"1"), ("trace", trace))), "murmur2"
+    )
+    assert f"# header-2.bin holds header 2: {SHOWN_MAX + 1:,} bytes, too long to show here.\n" in program
+    for name, part in (("key.bin", key), ("value.bin", value), ("header-2.bin", trace)):
+        (tmp_path / name).write_bytes(part)
+    assert run(program, tmp_path).returncode == 0
+    (event,) = served.read("orders")
+    assert content(event) == (0, key, value, (("short", b"1"), ("trace", trace)))
+
+
+def test_the_program_of_round_robin_names_the_partition_whose_turn_it_is(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("orders", partitions=3)
+    form = {"topic": "orders", "mode": "round", "key": "same", "value_kind": "text", "value": "v"}
+    for _ in range(4):
+        turn = page.get("/produce/preview.json", query_string=form).get_json()["partition"]
+        program = page.post("/produce/program", data=form).text
+        assert f"    partition={turn},\n" in program
+        assert f"it is the turn of partition {turn}." in program
+        page.post("/produce", data=form)
+    assert "partition=" not in page.post("/produce/program", data=form | {"mode": "key"}).text
+
+
+@pytest.mark.parametrize("how", ["murmur2", "consistent_random", "kept", "round"])
+def test_the_program_of_copies_sends_every_event_as_the_button_does(
+    page: FlaskClient, served: Sandbox, tmp_path: Path, how: str
+) -> None:
+    for topic in ("dead", "button", "program"):
+        served.create_topic(topic, partitions=3)
+    for n in range(24):
+        headers = (("trace", b"%d" % n), ("none", None)) if n % 2 else ()
+        served.append("dead", str(n), key=f"key-{n % 5}", partition=n % 3, headers=headers, timestamp_ms=START_MS + n)
+    form = {"events": "0:0-7 1:0-7 2:0-7", "how": how, "time": "kept"}
+    page.post("/topics/dead/messages/copy", data=form | {"to": "button"})
+    preview = page.get("/topics/dead/messages/send", query_string=form | {"to": "program"}).text
+    ended = run(shown(preview, "copy-code"), tmp_path)
+    assert (ended.returncode, ended.stdout) == (0, "")
+    button, program = (
+        [(*content(event), event.timestamp_ms) for event in served.read(topic, limit=100)]
+        for topic in ("button", "program")
+    )
+    assert len(button) == 24
+    assert program == button
+
+
+def test_the_program_of_copies_stops_where_one_is_refused(page: FlaskClient, served: Sandbox, tmp_path: Path) -> None:
+    served.create_topic("dead", partitions=1)
+    served.create_topic("orders", partitions=1, settings={"max.message.bytes": "200"})
+    for value in ("fine", "x" * 300, "never sent"):
+        served.append("dead", value)
+    preview = page.get("/topics/dead/messages/send?events=0:0-2&to=orders").text
+    ended = run(shown(preview, "copy-code"), tmp_path)
+    assert ended.returncode == 1
+    assert "stopped at partition 0 offset 1: ['Broker: Message size too large']" in ended.stderr
+    assert [event.value for event in served.read("orders")] == [b"fine"]
+
+
+def test_the_program_of_copies_treats_letters_and_other_events_as_the_button_does(
+    page: FlaskClient, served: Sandbox, tmp_path: Path
+) -> None:
+    for topic in ("dead", "orders"):
+        served.create_topic(topic, partitions=1)
+    of = {"orders": (("dlq.topic", b"orders"),), "payments": (("dlq.topic", b"payments"),), "none": (("trace", b"1"),)}
+    for headers in of.values():
+        served.append("dead", "{}", key="k", headers=headers)
+    form = {"events": "0:0-2", "to": "orders"}
+    preview = page.get("/topics/dead/messages/send", query_string=form).text
+    assert "but 1 dead letter of orders without the headers that told of the refusal" in preview
+    page.post("/topics/dead/messages/copy", data=form)
+    assert run(shown(preview, "copy-code"), tmp_path).returncode == 0
+    headers_of = [event.headers for event in served.read("orders", limit=100)]
+    assert headers_of[:3] == [(("dlq.sent-back-from", b"dead/0/0"),), of["payments"], of["none"]]
+    assert headers_of[3:] == headers_of[:3]
