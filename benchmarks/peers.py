@@ -4,6 +4,8 @@ librdkafka's mock cluster comes with confluent-kafka. The others are looked for 
 `python -m benchmarks.peers` installs them; one that does not start here is left out, with the reason.
 """
 
+import os
+import signal
 import subprocess
 import sys
 import venv
@@ -68,6 +70,9 @@ def _listening(folder: Path, command: list[str], port: int) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
     finally:
         stop(process)
+        with suppress(ProcessLookupError):
+            # noida-db's command leaves its own program behind.
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextmanager
