@@ -346,3 +346,15 @@ def test_two_partitions_of_fifty_thousand_events_have_no_gap_and_no_duplicate(bo
         )
         assert reader.query("PRAGMA integrity_check") == [("ok",)]
     assert rows == [(0, 50_000, 50_000, 0, 49_999, 0), (1, 50_000, 50_000, 0, 49_999, 0)]
+
+
+def test_a_limit_counts_events_where_compaction_left_gaps(box: Sandbox) -> None:
+    box.create_topic("latest", settings={"cleanup.policy": "compact"})
+    box.append_many("latest", [NewEvent(b"v", b"a")] * 30 + [NewEvent(b"v", b"k%d" % one) for one in range(10)])
+    for _ in range(2):
+        box.append_many("latest", [NewEvent(b"w", b"a")] * 3)
+    assert box.logs.compact("latest") > 0
+    every = [event.offset for event in box.read("latest", offset=0)]
+    assert every[:10] == list(range(30, 40))
+    for limit in range(1, len(every) + 2):
+        assert [event.offset for event in box.read("latest", offset=0, limit=limit)] == every[:limit]

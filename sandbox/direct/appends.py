@@ -27,6 +27,8 @@ PLAIN_MIN = 20
 """Of fewer events, no columns are made."""
 KEYS_MAX = 8192
 """How many keys' partitions are remembered."""
+KEY_KEPT_BYTES = 100
+"""The partition of a longer key is not remembered."""
 
 
 class Appender:
@@ -155,7 +157,8 @@ class _Chosen(dict[bytes, int]):
     def __missing__(self, key: bytes) -> int:
         chosen = PARTITIONERS[DEFAULT_PARTITIONER].partition_for(key, self._partitions)
         assert chosen is not None, "every key has a partition"
-        self[key] = chosen
+        if len(key) <= KEY_KEPT_BYTES:
+            self[key] = chosen
         return chosen
 
 

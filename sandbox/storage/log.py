@@ -213,13 +213,13 @@ def read_records(reader: Reader, partition_id: int, first: int, last: int) -> li
     return records_of(read_rows(reader, partition_id, first, last))
 
 
-def read_rows(reader: Reader, partition_id: int, first: int, last: int) -> list[Any]:
-    """As `read_records`, with headers as they are stored."""
+def read_rows(reader: Reader, partition_id: int, first: int, last: int, limit: int = -1) -> list[Any]:
+    """As `read_records`, with headers as they are stored; at most `limit` rows, all where it is negative."""
     base = partition_id << OFFSET_BITS
     return reader.query(
         "SELECT id - ?, timestamp, CAST(key AS BLOB), CAST(value AS BLOB), headers FROM events "
-        "WHERE id BETWEEN ? AND ? ORDER BY id",
-        (base, base + first, base + last),
+        "WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
+        (base, base + first, base + last, limit),
     )
 
 

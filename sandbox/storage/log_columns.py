@@ -30,7 +30,7 @@ _NULL = os.urandom(8)
 _EVENTS = "FROM events WHERE id BETWEEN ? AND ?"
 _COLUMNS = (
     "SELECT group_concat(timestamp - ?), CAST(group_concat(key, ?) AS BLOB), CAST(group_concat(value, ?) AS BLOB), "
-    f"count(headers) {_EVENTS}"
+    f"count(headers) + total(typeof(timestamp) <> 'integer') {_EVENTS}"
 )
 _SIZE = f"SELECT total(coalesce(length(CAST(key AS BLOB)), 0) + coalesce(length(CAST(value AS BLOB)), 0)) {_EVENTS}"
 _WITH_NULL = {one: f"SELECT CAST(group_concat(coalesce({one}, ?), ?) AS BLOB) {_EVENTS}" for one in ("key", "value")}
@@ -54,17 +54,18 @@ def read_run(reader: Reader, run: Sequence[BatchRow], start: int, end: int, size
         return None
     if any(batch.removed_events for batch in run):
         return None
-    if data_bytes(reader, run, first, last) > min(size_bytes_max, BYTES_MAX):
-        return None
-    columns = read_columns(reader, run[0].partition_id, first, last, run[0].min_timestamp)
-    if columns is None:
-        return None
     try:
+        if data_bytes(reader, run, first, last) > min(size_bytes_max, BYTES_MAX):
+            return None
+        columns = read_columns(reader, run[0].partition_id, first, last, run[0].min_timestamp)
+        if columns is None:
+            return None
         for batch, count, behind in zip(run, counts, accumulate(counts), strict=True):
             own = columns if count == len(columns) else columns[behind - count : behind]
             if batch.checksum is not None and batch.checksum != _checksum(batch, own):
                 return None
-    except Unreadable:
+    except (Unreadable, TypeError, ValueError):
+        # Of a row or batch that is not as it was written; who reads row by row says which.
         return None
     return columns
 

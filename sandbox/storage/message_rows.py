@@ -147,17 +147,15 @@ def read_from(reader: Reader, topic: str, only: int | None, offset: int, limit: 
                 return found
             batch = run[0]
             first = max(batch.base_offset, start, offset)
-            last = min(run[-1].last_offset, end - 1, first + limit - len(found) - 1)
-            whole = (
-                not batch.transactional
-                and first == max(batch.base_offset, start)
-                and last == min(run[-1].last_offset, end - 1)
-            )
+            last, room = min(run[-1].last_offset, end - 1), limit - len(found)
+            whole = not batch.transactional and first == max(batch.base_offset, start) and last - first < room
             columns = read_run(reader, run, start, end, BYTES_MAX) if whole else None
             if columns is not None:
                 found += _events(topic, partition, batch.timestamp_type, columns)
                 continue
-            rows = read_rows(reader, partition_id, first, last)
+            rows = read_rows(reader, partition_id, first, last, room)
+            if len(rows) == room:
+                last = rows[-1][0]
             _compare(reader, run, rows, start, (first, last, end))
             stamp = batch.timestamp_type
             events = [
@@ -198,7 +196,13 @@ def _runs(reader: Reader, partition_id: int, first: int, end: int) -> Iterator[l
         (partition_id, partition_id, first, end),
     ):
         batch = BatchRow._make(row)
-        if batch.control or batch.last_offset < first:
+        if batch.last_offset < first:
+            continue
+        if batch.control:
+            # What lies between two batches of a run is read with them.
+            if run:
+                yield run
+            run = []
             continue
         if run:
             plain = not (run[0].transactional or batch.transactional) and run[0].timestamp_type == batch.timestamp_type

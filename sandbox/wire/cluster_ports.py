@@ -9,6 +9,7 @@ from sandbox.broker.coordinator import GroupCoordinator
 from sandbox.broker.faults import Faults
 from sandbox.broker.log import StoredBatch
 from sandbox.broker.topic import Partition
+from sandbox.broker.turn import Changes
 from sandbox.description import ClientDescription
 from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.fetch_records import encode_marker
@@ -57,6 +58,8 @@ class ClusterPorts:
         self._serves = (coordinator, now_ms, after, handled)
         self._faults = faults
         broker.on_undo(cache.clear)
+        # Also while every port is closed: what is kept outlives that.
+        broker.subscribe(lambda changes: _skip(cache, changes))
         broker.log.on_marker(lambda partition, marker: _keep(cache, partition, marker))
         self.add()
         self.ports = self._doors[PLAINTEXT].ports
@@ -118,6 +121,11 @@ class ClusterPorts:
             door.ports.pop(broker, None)
         for door in self._doors.values():
             await door.servers[broker].stop()
+
+
+def _skip(cache: BatchCache, changes: Changes) -> None:
+    for partition in changes.cleaned:
+        cache.skip(partition.id)
 
 
 def _keep(cache: BatchCache, partition: Partition, marker: StoredBatch) -> None:

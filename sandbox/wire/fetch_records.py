@@ -5,11 +5,11 @@ import struct
 from sandbox.broker.log import StoredBatch, StoredRun
 from sandbox.broker.topic import Partition
 from sandbox.errors import EventsDamaged
-from sandbox.storage import log_transactions
+from sandbox.storage import log_columns, log_transactions
 from sandbox.storage.failure import DAMAGED, StorageFailed
 from sandbox.wire import record_batch
 from sandbox.wire.node import Node
-from sandbox.wire.read_ahead import PIECE_BYTES_MAX, Place
+from sandbox.wire.read_ahead import PIECE_BYTES_MAX, Piece, Place
 
 DAMAGE = (ArithmeticError, LookupError, TypeError, ValueError, struct.error)
 """What a row raises that is not as it was written."""
@@ -38,7 +38,9 @@ def read_records(
         except DAMAGE as error:
             at = f"{partition.topic.name}-{partition.partition} at {offset}"
             raise StorageFailed(f"{at}: {error}", DAMAGED) from error
-    _read_ahead(node, partition, _next_offset(found), size_bytes_max, stable)
+    if found:
+        # Where compaction took all that there was, an answer is empty.
+        _read_ahead(node, partition, _next_offset(found), size_bytes_max, stable)
     return found
 
 
@@ -62,27 +64,42 @@ def _read_ahead(node: Node, partition: Partition, offset: int, size_bytes_max: i
         if offset >= end or node.cache.holds(partition.id, offset):
             return
         try:
-            found = _from_rows(node, partition, offset, end, size_bytes_max)
+            found = _from_rows(node, partition, offset, end, size_bytes_max, PIECE_BYTES_MAX)
         except (*DAMAGE, EventsDamaged, StorageFailed):
             # Whoever asks for it is told.
             return
         # What reaches the end is short, and may be longer when it is asked for.
         if found and (after := _next_offset(found)) < end:
-            ahead.keep(place, found, after, node.now_ms())
+            ahead.keep(place, Piece(found, size_bytes_max, after, node.now_ms()))
 
     def go_on() -> None:
-        if ahead.make_next():
-            node.call_later(0, go_on)
+        try:
+            ahead.make_next()
+        finally:
+            if ahead.wanted:
+                node.call_later(0, go_on)
 
-    if ahead.want(place, make, node.now_ms()):
+    if ahead.want(place, size_bytes_max, make, node.now_ms()):
         node.call_later(0, go_on)
 
 
-def _from_rows(node: Node, partition: Partition, offset: int, end: int, size_bytes_max: int) -> list[bytes]:
+def _from_rows(
+    node: Node, partition: Partition, offset: int, end: int, size_bytes_max: int, first_bytes_max: int | None = None
+) -> list[bytes]:
+    """Batches from rows.
+
+    Args:
+        first_bytes_max: nothing is returned where the first of them, which comes however large it is, is larger.
+    """
     found: list[bytes] = []
     total = 0
     log = node.broker.log
-    for run in log.runs(partition, offset, size_bytes_max, end):
+    runs = log.runs(partition, offset, size_bytes_max, end)
+    if runs and first_bytes_max is not None:
+        first, last = runs[0][0].base_offset, runs[0][-1].last_offset
+        if log_columns.data_bytes(node.broker.database, runs[0], first, last) > first_bytes_max:
+            return []
+    for run in runs:
         if found and total + run[0].size_bytes > size_bytes_max:
             break
         try:

@@ -25,64 +25,83 @@ class Place(NamedTuple):
     stable: bool
 
 
-class _Piece(NamedTuple):
+class Piece(NamedTuple):
+    """What was made for a reader, who takes at most `size_bytes_max`; the offset behind it, and when it was made."""
+
     batches: list[bytes]
-    size_bytes: int
+    size_bytes_max: int
     next_offset: int
     made_ms: int
+
+    @property
+    def size_bytes(self) -> int:
+        """How much it takes."""
+        return sum(map(len, self.batches))
 
 
 class ReadAhead:
     """What was made in advance, and what is to be made.
 
     Args:
-        bytes_max: how many bytes are kept before no more is made.
+        bytes_max: how many bytes are kept, those of what is to be made included.
     """
 
     def __init__(self, bytes_max: int = BYTES_MAX) -> None:
         self.bytes_max = bytes_max
         self.size_bytes = 0
-        self._pieces: dict[Place, _Piece] = {}
-        self._wanted: dict[Place, Callable[[], None]] = {}
+        self._pieces: dict[Place, Piece] = {}
+        self._wanted: dict[Place, tuple[int, Callable[[], None]]] = {}
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is something to be made."""
+        return bool(self._wanted)
 
     def take(self, place: Place, end: int, size_bytes_max: int) -> list[bytes] | None:
         """What was made for a reader at `place`, None where there is nothing that fits. It is given out once.
 
         Args:
             end: the offset that the reader may read up to.
-            size_bytes_max: how many bytes to return; a batch that comes alone may be larger.
+            size_bytes_max: how many bytes the reader takes: what was made for another limit does not fit.
         """
-        self._wanted.pop(place, None)
+        self._unwant(place)
         piece = self._drop(place)
-        if piece is None or piece.next_offset > end:
+        if piece is None or piece.next_offset > end or piece.size_bytes_max != size_bytes_max:
             return None
-        return piece.batches if piece.size_bytes <= size_bytes_max or len(piece.batches) == 1 else None
+        return piece.batches
 
-    def want(self, place: Place, make: Callable[[], None], now_ms: int) -> bool:
+    def want(self, place: Place, size_bytes: int, make: Callable[[], None], now_ms: int) -> bool:
         """Have something made for a reader, which will come to `place`, where there is room for it.
+
+        Args:
+            size_bytes: how large it may become.
 
         Returns:
             True where nothing was to be made before, so that `make_next` must be called.
         """
-        if self.size_bytes >= self.bytes_max:
+        if self.size_bytes + size_bytes > self.bytes_max:
             for old in [one for one, piece in self._pieces.items() if now_ms - piece.made_ms > FORGOTTEN_MS]:
                 self._drop(old)
-        if self.size_bytes >= self.bytes_max or place in self._pieces or place in self._wanted:
+        if self.size_bytes + size_bytes > self.bytes_max or place in self._pieces or place in self._wanted:
             return False
-        self._wanted[place] = make
+        self._wanted[place] = (size_bytes, make)
+        self.size_bytes += size_bytes
         return len(self._wanted) == 1
 
-    def make_next(self) -> bool:
-        """Make what was wanted first; whether there is more to be made."""
+    def make_next(self) -> None:
+        """Make what was wanted first, if there is something."""
         if self._wanted:
-            self._wanted.pop(next(iter(self._wanted)))()
-        return bool(self._wanted)
+            place = next(iter(self._wanted))
+            _, make = self._wanted[place]
+            self._unwant(place)
+            make()
 
-    def keep(self, place: Place, batches: list[bytes], next_offset: int, now_ms: int) -> None:
-        """Keep what was made for a place; `next_offset` is the one behind it."""
+    def keep(self, place: Place, piece: Piece) -> None:
+        """Keep what was made for a place, unless it has become too large."""
         self._drop(place)
-        self._pieces[place] = piece = _Piece(batches, sum(map(len, batches)), next_offset, now_ms)
-        self.size_bytes += piece.size_bytes
+        if self.size_bytes + piece.size_bytes <= self.bytes_max and piece.size_bytes <= PIECE_BYTES_MAX:
+            self._pieces[place] = piece
+            self.size_bytes += piece.size_bytes
 
     def skip(self, partition_id: int) -> None:
         """Forget what was made of a partition."""
@@ -95,7 +114,11 @@ class ReadAhead:
         self._wanted.clear()
         self.size_bytes = 0
 
-    def _drop(self, place: Place) -> _Piece | None:
+    def _unwant(self, place: Place) -> None:
+        size_bytes, _ = self._wanted.pop(place, (0, None))
+        self.size_bytes -= size_bytes
+
+    def _drop(self, place: Place) -> Piece | None:
         piece = self._pieces.pop(place, None)
         if piece is not None:
             self.size_bytes -= piece.size_bytes

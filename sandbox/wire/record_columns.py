@@ -15,7 +15,7 @@ ONE_BYTE_END = 64
 """The varints of 0 and up, before this, have one byte; those after it in the table have two."""
 RECORDS_AT_ONCE = 1000
 """More of them no longer fit the processor's caches; and of fewer, more have lengths and times in common."""
-ENDS = (ONE_BYTE_END, ZIGZAG_END)
+ENDS = (ONE_BYTE_END, ZIGZAG_END, 64 << 14, 64 << 21)
 """Where the varints of offset deltas get longer."""
 
 Piece = bytes | Sequence[bytes]

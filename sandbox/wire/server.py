@@ -168,8 +168,6 @@ class KafkaServer:
             self._closed.set()
 
     def _wake(self, changes: Changes) -> None:
-        for partition in changes.cleaned:
-            self.node.cache.skip(partition.id)
         calls = self.node.on_append
         if not calls:
             return

@@ -99,6 +99,15 @@ def _ready(window: Page) -> None:
     expect(window.locator("html")).to_have_class("scripts")
 
 
+def _go(window: Page, letter: str, heading: str) -> None:
+    """Press g and a letter, and wait for the page."""
+    window.evaluate("document.activeElement.blur()")
+    window.keyboard.press("g")
+    window.keyboard.press(letter)
+    expect(window.locator("h1")).to_have_text(heading)
+    _ready(window)
+
+
 def _tab_to(window: Page, selector: str, most: int = 60) -> None:
     """Press Tab until the focus is on the element."""
     for _ in range(most):
@@ -131,11 +140,7 @@ def test_the_whole_journey_with_the_keyboard_alone(box: Running, window: Page) -
         assert _answers(window, n)[0][0] == shown
         assert window.evaluate("document.activeElement.id") == "key"
 
-    window.evaluate("document.activeElement.blur()")
-    keys.press("g")
-    keys.press("t")
-    expect(window.locator("h1")).to_have_text("Topics")
-    _ready(window)
+    _go(window, "t", "Topics")
     keys.press("j")
     keys.press("Enter")
     expect(window.locator("h1")).to_have_text("orders")
@@ -155,11 +160,7 @@ def test_the_whole_journey_with_the_keyboard_alone(box: Running, window: Page) -
     expect(window.locator("tbody.event")).to_have_count(1)
 
     program("commit", box.kafka, "orders", "billing", 1, 0)
-    window.evaluate("document.activeElement.blur()")
-    keys.press("g")
-    keys.press("g")
-    expect(window.locator("h1")).to_have_text("Groups")
-    _ready(window)
+    _go(window, "g", "Groups")
     keys.press("k")
     keys.press("Enter")
     expect(window.locator("h1")).to_have_text("billing")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -83,18 +84,39 @@ def test_a_log_start_offset_within_a_batch_cuts_it(database: Database, few: None
     assert [(one[0], one[3]) for one in columns] == [(2, b"v2"), (3, b"v3"), (4, b"w")]
 
 
-@pytest.mark.parametrize("column", ["key", "value", "timestamp", "headers"])
-def test_a_batch_with_a_changed_row_is_left_to_be_read_row_by_row(database: Database, few: None, column: str) -> None:
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("key", "'7'"),
+        ("value", "'7'"),
+        ("timestamp", "'7'"),
+        ("timestamp", "timestamp || 'abc'"),
+        ("headers", "'7'"),
+    ],
+)
+def test_a_batch_with_a_changed_row_is_left_to_be_read_row_by_row(
+    database: Database, few: None, column: str, value: str
+) -> None:
     run = write(database, [[(NOW_MS, b"k", b"v")], [(NOW_MS, b"k", b"v"), (NOW_MS, b"l", b"w")]])
     place = (run[0].partition_id << OFFSET_BITS) + 2
     database.execute("DROP TRIGGER IF EXISTS events_are_immutable")
     for name in [row[0] for row in database.query("SELECT name FROM sqlite_master WHERE type = 'trigger'")]:
         database.execute(f"DROP TRIGGER {name}")
-    database.execute(f"UPDATE events SET {column} = '7' WHERE id = ?", (place,))
+    database.execute(f"UPDATE events SET {column} = {value} WHERE id = ?", (place,))
     assert log_columns.read_run(database, run, 0, OFFSET_LIMIT, ALL) is None
     if column != "headers":
         with pytest.raises(EventsDamaged):
             rows(database, run)
+    database.rollback()
+
+
+@pytest.mark.parametrize("changed", [{"min_timestamp": "x"}, {"min_timestamp": b"x"}, {"size_bytes": "x"}])
+def test_a_batch_that_is_not_as_it_was_written_is_left_to_be_read_row_by_row(
+    database: Database, few: None, changed: dict[str, Any]
+) -> None:
+    (batch,) = write(database, [[(NOW_MS, b"k", b"v"), (NOW_MS, b"l", b"w")]])
+    assert log_columns.read_run(database, [batch], 0, OFFSET_LIMIT, ALL) is not None
+    assert log_columns.read_run(database, [batch._replace(**changed)], 0, OFFSET_LIMIT, ALL) is None
     database.rollback()
 
 

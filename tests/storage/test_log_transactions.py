@@ -7,6 +7,7 @@ import pytest
 
 from sandbox.description import MessageQuery
 from sandbox.storage.log_transactions import count_markers, markers
+from sandbox.storage.message_rows import read_from
 from sandbox.storage.messages import MessageSearch, read_event
 from sandbox.storage.topic_descriptions import describe_topics
 from tests.broker.transaction_room import TOPIC, TransactionRoom
@@ -63,3 +64,17 @@ def test_counts_leave_markers_out_and_offsets_do_not(room: TransactionRoom) -> N
         assert (topic.events, topic.partitions[0].end) == (5, 7)
         assert markers(reader, room.partition().id, 0, 100) == {3, 5}
         assert count_markers(reader, [(room.partition().id, 4)]) == 1
+
+
+def test_a_marker_between_two_events_that_are_read_together_is_no_event(tmp_path: Path) -> None:
+    room = TransactionRoom(tmp_path / "dev.db")
+    producer = room.init()
+    room.add(producer, 0)
+    room.write(producer, "within")
+    room.plain("before")
+    room.end(producer)
+    room.plain("behind")
+    with room.database.reader() as reader:
+        found = read_from(reader, TOPIC, 0, 0, 100)
+    room.close()
+    assert [(event.offset, event.value) for event in found] == [(0, b"within"), (1, b"before"), (3, b"behind")]

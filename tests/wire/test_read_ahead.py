@@ -12,7 +12,8 @@ from sandbox.event import NewEvent
 from sandbox.sandbox import Sandbox
 from sandbox.storage.log import BatchRow
 from sandbox.wire.batch_cache import BatchCache
-from sandbox.wire.read_ahead import FORGOTTEN_MS, PIECE_BYTES_MAX, Place, ReadAhead
+from sandbox.wire.fetch_records import read_records
+from sandbox.wire.read_ahead import FORGOTTEN_MS, PIECE_BYTES_MAX, Piece, Place, ReadAhead
 from tests.clock import Clock
 from tests.storage.damage import damage
 from tests.waiting import eventually
@@ -59,7 +60,7 @@ def test_the_next_answer_is_made_while_the_client_works_on_this_one(
 ) -> None:
     first = offsets(reader, 0, max_bytes=LIMIT)
     assert first == list(range(2 * EVENTS))
-    eventually(lambda: ahead_of(cold).size_bytes, what="nothing was made in advance")
+    eventually(lambda: ahead_of(cold)._pieces, what="nothing was made in advance")
     read: list[int] = []
     real = Log.runs
 
@@ -94,7 +95,7 @@ def test_nothing_is_made_for_who_comes_to_the_end_or_takes_much_at_once(cold: Sa
 
 def test_what_compaction_took_is_not_given_out_from_what_was_made_before(cold: Sandbox, reader: RawClient) -> None:
     offsets(reader, 0, max_bytes=LIMIT)
-    eventually(lambda: ahead_of(cold).size_bytes)
+    eventually(lambda: ahead_of(cold)._pieces)
     assert cold.logs.compact("orders") > 0
     assert ahead_of(cold).size_bytes == 0
     kept = [event.offset for event in cold.read("orders", offset=0, limit=1000)]
@@ -118,45 +119,114 @@ def test_a_damaged_batch_ahead_is_told_when_it_is_asked_for(file: Path, clock: C
         client.close()
 
 
+def piece(*batches: bytes, made_ms: int = 0) -> Piece:
+    return Piece(list(batches), 100, 110, made_ms)
+
+
 def test_what_was_made_is_given_out_once_to_who_may_read_it() -> None:
     ahead = ReadAhead()
-    ahead.keep(HERE, [b"12345", b"678"], 110, 0)
+    ahead.keep(HERE, piece(b"12345", b"678"))
     assert ahead.size_bytes == 8
     assert ahead.take(HERE._replace(stable=True), 200, 100) is None
     assert ahead.take(HERE, 200, 100) == [b"12345", b"678"]
     assert (ahead.take(HERE, 200, 100), ahead.size_bytes) == (None, 0)
-    for end, size_bytes_max in ((109, 100), (200, 7)):
-        ahead.keep(HERE, [b"12345", b"678"], 110, 0)
+    for end, size_bytes_max in ((109, 100), (200, 99), (200, 101)):
+        ahead.keep(HERE, piece(b"12345", b"678"))
         assert ahead.take(HERE, end, size_bytes_max) is None
-    ahead.keep(HERE, [b"12345678"], 110, 0)
-    assert ahead.take(HERE, 200, 7) == [b"12345678"], "the first batch comes whole"
 
 
 def test_a_partition_is_forgotten_and_so_is_everything() -> None:
     cache = BatchCache()
     for partition_id in (1, 2):
-        cache.ahead.keep(HERE._replace(partition_id=partition_id), [b"1234"], 110, 0)
+        cache.ahead.keep(HERE._replace(partition_id=partition_id), piece(b"1234"))
     cache.skip(1)
     assert cache.ahead.size_bytes == 4
     assert cache.ahead.take(HERE._replace(partition_id=2), 200, 100) == [b"1234"]
-    cache.ahead.keep(HERE, [b"1234"], 110, 0)
-    assert cache.ahead.want(HERE._replace(offset=1), lambda: None, 0)
+    cache.ahead.keep(HERE, piece(b"1234"))
+    assert cache.ahead.want(HERE._replace(offset=1), 100, lambda: None, 0)
     cache.clear()
     assert cache.ahead.size_bytes == 0
-    assert not cache.ahead.make_next()
+    assert not cache.ahead.wanted
 
 
 def test_no_more_is_made_than_there_is_room_for_until_it_is_forgotten() -> None:
-    ahead = ReadAhead(bytes_max=4)
+    ahead = ReadAhead(bytes_max=10)
     calls: list[int] = []
     there = [HERE._replace(offset=one) for one in range(3)]
-    assert ahead.want(there[0], lambda: calls.append(0), 0)
-    assert not ahead.want(there[0], lambda: calls.append(9), 0)
-    assert not ahead.want(there[1], lambda: calls.append(1), 0)
-    assert ahead.make_next()
-    assert not ahead.make_next()
-    assert calls == [0, 1]
-    ahead.keep(there[0], [b"1234"], 110, 0)
-    assert not ahead.want(there[2], lambda: None, FORGOTTEN_MS)
-    assert ahead.want(there[2], lambda: None, FORGOTTEN_MS + 1)
+    assert ahead.want(there[0], 5, lambda: calls.append(0), 0)
+    assert not ahead.want(there[0], 5, lambda: calls.append(9), 0)
+    assert not ahead.want(there[1], 5, lambda: calls.append(1), 0)
+    assert not ahead.want(there[2], 1, lambda: calls.append(2), 0)
+    assert ahead.size_bytes == 10
+    while ahead.wanted:
+        ahead.make_next()
+    assert (calls, ahead.size_bytes) == ([0, 1], 0)
+    ahead.keep(there[0], piece(b"12345678"))
+    ahead.keep(there[1], piece(b"1234"))
+    assert ahead.size_bytes == 8, "what has become too large is not kept"
+    assert not ahead.want(there[2], 3, lambda: None, FORGOTTEN_MS)
+    assert ahead.want(there[2], 3, lambda: None, FORGOTTEN_MS + 1)
     assert ahead.take(there[0], 200, 100) is None
+
+
+def test_what_cannot_be_made_keeps_nothing_else_from_being_made() -> None:
+    ahead = ReadAhead()
+
+    def fail() -> None:
+        raise RuntimeError
+
+    ahead.want(HERE, 5, fail, 0)
+    with pytest.raises(RuntimeError):
+        ahead.make_next()
+    assert (ahead.wanted, ahead.size_bytes) == (False, 0)
+    assert ahead.want(HERE, 5, lambda: None, 0)
+
+
+def test_forty_readers_have_no_more_made_than_there_is_room_for(file: Path, clock: Clock) -> None:
+    with Sandbox(file, clock=clock) as sandbox:
+        sandbox.create_topic("orders", partitions=40)
+        for partition in range(40):
+            sandbox.append_many("orders", [NewEvent(b"v" * 80, partition=partition) for _ in range(4 * EVENTS)])
+    with Sandbox(file, clock=clock) as sandbox:
+        sandbox.serve(kafka_port=0, web_port=None)
+        ahead_of(sandbox).bytes_max = 3 * LIMIT
+        client = RawClient(sandbox.kafka_address or "")
+        for partition in range(40):
+            client.fetch("orders", 0, partition=partition, max_bytes=LIMIT)
+            assert ahead_of(sandbox).size_bytes <= 3 * LIMIT
+        client.close()
+
+
+def test_an_answer_without_events_is_one(file: Path, clock: Clock) -> None:
+    """Compaction took all that was before an open transaction."""
+    with Sandbox(file, clock=clock) as sandbox:
+        sandbox.create_topic("orders", settings={"cleanup.policy": "compact"})
+        sandbox.append_many("orders", [NewEvent(b"v" * 80, b"key") for _ in range(2 * EVENTS)])
+        sandbox.append("orders", b"last", key=b"key")
+        sandbox.logs.compact("orders")
+        sandbox.append("orders", b"later", key=b"other")
+    with Sandbox(file, clock=clock) as sandbox:
+        sandbox.serve(kafka_port=0, web_port=None)
+        client = RawClient(sandbox.kafka_address or "")
+        partition = sandbox._broker.topic("orders").partitions[0]
+        node = sandbox._runtime.kafka._doors["PLAINTEXT"].servers[1].node  # type: ignore[union-attr]
+        partition.high_watermark, there = 5, partition.high_watermark
+        assert read_records(node, partition, 0, LIMIT) == []
+        partition.high_watermark = there
+        client.close()
+
+
+def test_what_is_compacted_while_every_port_is_closed_is_not_given_out(file: Path, clock: Clock) -> None:
+    with Sandbox(file, clock=clock, brokers=2) as sandbox:
+        sandbox.serve(kafka_port=0, web_port=None)
+        cache = sandbox._runtime.kafka._cache  # type: ignore[union-attr]
+        sandbox.create_topic("orders", replication_factor=2, settings={"cleanup.policy": "compact"})
+        sandbox.append_many("orders", [NewEvent(b"v" * 80, b"key") for _ in range(EVENTS)])
+        for _ in range(2):
+            sandbox.append("orders", b"later", key=b"key")
+        partition = sandbox._broker.topic("orders").partitions[0]
+        cache.ahead.keep(Place(partition.id, 0, False), piece(b"old"))
+        for broker in (1, 2):
+            sandbox.cluster.stop(broker)
+        assert sandbox.logs.compact("orders") > 0
+        assert cache.ahead.size_bytes == 0
