@@ -7,6 +7,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from sandbox import Sandbox
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from tests.cli.conftest import CommandLine
@@ -36,10 +37,7 @@ def test_up_plays_as_many_brokers_as_it_is_told_each_on_its_port(
 
 
 def test_the_ports_follow_the_kafka_port(command_line: "CommandLine") -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    if port + 1 > 65535:
-        pytest.skip("the free port that was found is the last one")
+    port = free_port(2)
     _, said = command_line.up("--brokers", 2, "--kafka-port", port)
     assert said["brokers"] == {"1": f"127.0.0.1:{port}", "2": f"127.0.0.1:{port + 1}"}
 
@@ -53,9 +51,9 @@ def test_a_number_of_brokers_that_cannot_be_is_refused(
 
 
 def test_a_port_of_a_later_broker_that_is_taken_is_named(command_line: "CommandLine") -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        result = command_line.run("up", "--kafka-port", port - 1, "--brokers", 2, "--ui-port", 0)
+    port = free_port(2)
+    with socket.create_server(("127.0.0.1", port + 1)):
+        result = command_line.run("up", "--kafka-port", port, "--brokers", 2, "--ui-port", 0)
     assert result.status == 4
     assert "--kafka-port 0" in result.err
 

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.clients.processes import CACHE, end, free_port, tail
+from tests.clients.processes import CACHE, end, tail
+from tests.ports import free_port
 
 VERSION = "4.1.2"
 # The jar that carries Kafka's log lines to log4j; Kafka's own release adds it outside Maven's dependencies.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
@@ -28,18 +27,6 @@ def end(process: subprocess.Popen[bytes], within_s: float = 10.0) -> None:
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
             stream.close()
-
-
-def free_port() -> int:
-    """Find a loopback port that nobody listens on at this moment.
-
-    Returns:
-        The port. Another process may take it first, so whoever uses it must be ready to try again.
-    """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def tail(path: Path, size_bytes: int = 4000) -> str:

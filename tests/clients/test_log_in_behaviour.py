@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechani
 from sandbox import Listener, Sandbox
 from tests.clients import apache_kafka
 from tests.clients.apache_kafka import KafkaUnavailableError, find_or_fetch, running_kafka
-from tests.clients.processes import free_port
+from tests.ports import free_port
 from tests.wire.raw_client import METADATA, RawClient
 from tests.wire.test_scram import client_final
 

@@ -1,31 +1,20 @@
 """`sandbox up` in a process of its own, on one file and always the same ports, which is killed and started again."""
 
 import json
-import random
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 30.0
 ENDED_S = 60.0
 """How long a process that was killed may take to be gone: a disk that hangs keeps it."""
-PORTS = range(20_000, 32_000)
-"""Below those that systems give away by themselves: to no other program's connection while the owner is dead."""
-
-
-def _free_port() -> int:
-    """A port that nobody listens at, which stays free between a kill and the next start."""
-    while True:
-        port = random.choice(PORTS)
-        with closing(socket.socket()) as trial, suppress(OSError):
-            trial.bind(("127.0.0.1", port))
-            return port
 
 
 class Owner:
@@ -44,8 +33,8 @@ class Owner:
         self.file = file
         self.before = before
         self.options = options
-        self.port = _free_port()
-        self.web_port = _free_port()
+        self.port = free_port()
+        self.web_port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self.start_s: list[float] = []
 

@@ -1,6 +1,5 @@
 """A cluster that is not there, that goes and comes back, or that does not let this program in."""
 
-import socket
 import time
 from pathlib import Path
 
@@ -12,16 +11,10 @@ from sandbox.remote.serving import PageServer
 from sandbox.sandbox import Sandbox
 from sandbox.web.app import create_app
 from sandbox.wire.listener import Listener
+from tests.ports import free_port
 from tests.waiting import eventually
 
 USER, PASSWORD = "alice", "correct-horse"
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 def test_a_cluster_that_is_not_there_is_said_so_in_time() -> None:
