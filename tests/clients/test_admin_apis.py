@@ -44,7 +44,12 @@ def create(raw: RawClient, name: str, **settings: str) -> str:
     wanted = {"name": name, "num_partitions": 3, "replication_factor": 1, "configs": configs}
     answer = raw.ask(CREATE_TOPICS, 7, {"topics": [wanted], "timeout_ms": 10_000})
     assert answer.topics[0].error_code == 0
-    eventually(lambda: raw.list_offset(name, -1).error_code == 0, 10, lambda: "the topic has no leader")
+    for partition in range(3):
+        eventually(
+            lambda partition=partition: raw.list_offset(name, -1, partition=partition).error_code == 0,  # type: ignore[misc]
+            10,
+            lambda: "a partition has no leader",
+        )
     return name
 
 
