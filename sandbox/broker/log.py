@@ -63,7 +63,7 @@ class StoredBatch(NamedTuple):
     """A record batch read back from rows."""
 
     batch: BatchRow
-    records: list[Record]
+    records: Sequence[Record]
 
     @property
     def data_bytes(self) -> int:
@@ -274,7 +274,7 @@ class Log:
         total = 0
         for batch in found:
             try:
-                records = log.read_whole(self.database, batch, partition.start, end)
+                records = self.read_run(partition, [batch], size_bytes_max, end).events
             except EventsDamaged:
                 if stored:
                     break
