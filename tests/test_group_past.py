@@ -35,7 +35,10 @@ def test_what_is_remembered_is_what_a_first_look_finds(box: Sandbox, clock: Cloc
         seen = lags(box)
     fresh = GroupHistory(box._runtime).sparks(box.group_summaries(), budget_ms=60_000)["app"]
     assert seen == fresh.lags
-    assert all(len(kept) <= SPARK_POINTS for kept in box.group_history._known.values())
+    with box._database.reader() as reader:
+        known = box.group_history._sparks.of(reader).known
+    assert known
+    assert all(len(kept) <= SPARK_POINTS for kept in known.values())
 
 
 def test_a_list_too_long_for_one_look_is_finished_by_the_next_ones(box: Sandbox) -> None:

@@ -7,6 +7,7 @@ for entry in sandbox.activity.read(ActivityQuery(topic="orders")).entries:
 from sandbox.activity_record import ActivityPage, ActivityQuery
 from sandbox.runtime import Runtime
 from sandbox.storage.activity import ActivityMemory
+from sandbox.storage.content import OfContent
 
 
 class ActivityControl:
@@ -18,17 +19,12 @@ class ActivityControl:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._contents = runtime.database.contents
-        self._memory = ActivityMemory()
+        self._memory = OfContent(ActivityMemory)
 
     def read(self, query: ActivityQuery | None = None) -> ActivityPage:
         """A part of it, newest first; the newest of everything where no query is given."""
-        contents = self._runtime.database.contents
-        if contents != self._contents:
-            # A snapshot was restored: something else happened.
-            self._contents, self._memory = contents, ActivityMemory()
         with self._runtime.database.reader() as reader:
-            return self._memory.read(reader, query or ActivityQuery(), self._runtime.clock())
+            return self._memory.of(reader).read(reader, query or ActivityQuery(), self._runtime.clock())
 
     def note(self, kind: str, detail: str, *, topic: str | None = None, group: str | None = None) -> None:
         """Write down what happened outside the broker, such as a snapshot.

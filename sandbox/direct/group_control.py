@@ -10,6 +10,7 @@ from sandbox.direct.resets import plan_reset
 from sandbox.errors import BrokerError
 from sandbox.group_summary import GroupSummary
 from sandbox.runtime import Runtime
+from sandbox.storage.content import OfContent
 from sandbox.storage.group_descriptions import describe_groups
 from sandbox.storage.group_rebalances import list_rebalances
 from sandbox.storage.group_summaries import GroupSummaries
@@ -26,8 +27,7 @@ class GroupControl:
         self._runtime = runtime
         self._database = runtime.database
         self.group_history = GroupHistory(runtime)
-        self._summarized = self._database.contents
-        self._summaries = GroupSummaries()
+        self._summaries = OfContent(GroupSummaries)
 
     def groups(self) -> tuple[GroupDescription, ...]:
         """Every group, by id."""
@@ -37,11 +37,8 @@ class GroupControl:
 
     def group_summaries(self) -> tuple[GroupSummary, ...]:
         """Every group as lists show it, by id: less than `groups` tells, for much less work."""
-        if self._database.contents != self._summarized:
-            # A snapshot was restored: what was known is of other rows.
-            self._summarized, self._summaries = self._database.contents, GroupSummaries()
         with self._database.reader() as reader:
-            return self._summaries.read(reader, self._runtime.clock())
+            return self._summaries.of(reader).read(reader, self._runtime.clock())
 
     def _with_coordinator(self, group: GroupDescription) -> GroupDescription:
         return replace(group, coordinator=self._runtime.broker.cluster.coordinator(group.group))

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from sandbox.description import GroupDescription, LagPoint
 from sandbox.group_facts import LastReset, Mark, Rates, RebalancePage, Spark
 from sandbox.group_summary import GroupSummary
 from sandbox.runtime import Runtime
 from sandbox.storage import group_history
+from sandbox.storage.content import OfContent
 from sandbox.storage.group_moments import places
 from sandbox.storage.group_rebalances import rebalance_page
 
@@ -19,6 +21,28 @@ SETTLED_MS = 5_000
 GROUPS_MAX = 2_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Sparks:
+    """What was worked out of the last minutes of groups.
+
+    Attributes:
+        known: group to moment to lag.
+        lines: group to the newest moment of its curve, and the curve.
+    """
+
+    known: dict[str, dict[int, int | None]] = field(default_factory=dict)
+    lines: dict[str, tuple[int, tuple[int | None, ...]]] = field(default_factory=dict)
+
+    def missing(self, group: str, grid: Sequence[int]) -> list[int]:
+        """The moments of the grid that are not known yet; those before it are forgotten."""
+        kept = self.known.get(group)
+        if kept is None:
+            return list(grid)
+        for moment in [moment for moment in tuple(kept) if moment < grid[0]]:
+            kept.pop(moment, None)
+        return [moment for moment in grid if moment not in kept]
+
+
 class GroupHistory:
     """The past of groups.
 
@@ -28,9 +52,7 @@ class GroupHistory:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._contents = runtime.database.contents
-        self._known: dict[str, dict[int, int | None]] = {}
-        self._lags: dict[str, tuple[int, tuple[int | None, ...]]] = {}
+        self._sparks = OfContent(_Sparks)
 
     def lag(
         self, group: str, *, since_ms: int, points: int = 120, partitions: Sequence[tuple[str, int]] | None = None
@@ -81,18 +103,21 @@ class GroupHistory:
         now_ms = self._runtime.clock()
         last = (now_ms - SETTLED_MS) // SPARK_STEP_MS * SPARK_STEP_MS
         grid = [last - step * SPARK_STEP_MS for step in reversed(range(SPARK_POINTS))]
-        self._forget_other_files()
         deadline = time.monotonic() + budget_ms / 1000
         found: dict[str, Spark] = {}
         ends: dict[tuple[int, ...], dict[tuple[str, int], list[int | None]]] = {}
         with self._runtime.database.reader() as reader:
+            memory = self._sparks.of(reader)
+            if len(memory.known) > GROUPS_MAX:
+                memory.known.clear()
+                memory.lines.clear()
             known = commits = None
             for group in groups:
-                kept = self._lags.get(group.group)
+                kept = memory.lines.get(group.group)
                 if kept is not None and kept[0] == last:
                     found[group.group] = Spark(grid[0], now_ms, (*kept[1], group.lag))
                     continue
-                missing = self._missing(group.group, grid)
+                missing = memory.missing(group.group, grid)
                 if missing:
                     if time.monotonic() > deadline:
                         continue
@@ -102,25 +127,8 @@ class GroupHistory:
                     lags = group_history.lags_at(
                         reader, group.group, group.places, known, missing, ends.setdefault(tuple(missing), {}), latest
                     )
-                    self._known.setdefault(group.group, {}).update(zip(missing, lags, strict=True))
-                remembered = self._known[group.group]
-                self._lags[group.group] = last, tuple(remembered.get(moment) for moment in grid)
-                found[group.group] = Spark(grid[0], now_ms, (*self._lags[group.group][1], group.lag))
+                    memory.known.setdefault(group.group, {}).update(zip(missing, lags, strict=True))
+                remembered = memory.known.get(group.group, {})
+                memory.lines[group.group] = last, tuple(remembered.get(moment) for moment in grid)
+                found[group.group] = Spark(grid[0], now_ms, (*memory.lines[group.group][1], group.lag))
         return found
-
-    def _missing(self, group: str, grid: Sequence[int]) -> list[int]:
-        """The moments of the grid that are not known yet; those before it are forgotten."""
-        kept = self._known.get(group)
-        if kept is None:
-            return list(grid)
-        for moment in [moment for moment in tuple(kept) if moment < grid[0]]:
-            kept.pop(moment, None)
-        return [moment for moment in grid if moment not in kept]
-
-    def _forget_other_files(self) -> None:
-        """Remember nothing of what was there before a snapshot was restored, or of more groups than can be."""
-        contents = self._runtime.database.contents
-        if contents != self._contents or len(self._known) > GROUPS_MAX:
-            self._contents = contents
-            self._known = {}
-            self._lags = {}

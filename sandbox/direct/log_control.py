@@ -20,6 +20,7 @@ from sandbox.log_description import AppendRate, CompactionPreview, KeyMoves, Key
 from sandbox.runtime import Runtime
 from sandbox.storage import log_samples, messages, retention, topic_descriptions
 from sandbox.storage.check import Report, check
+from sandbox.storage.content import OfContent
 
 SAMPLE_EVENTS = 5_000
 """How many events a sample of keys has at most, about."""
@@ -54,8 +55,7 @@ class LogControl(Cleaning):
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
-        self._ends_of = (runtime.database.contents, 0)
-        self._ends: log_samples.Ends = {}
+        self._ends = OfContent[log_samples.Ends](dict)
 
     def check(self) -> Report:
         """Look through the whole file for what is not as it was written. Nothing is changed, and nobody waits."""
@@ -66,19 +66,13 @@ class LogControl(Cleaning):
         now_ms = self._runtime.clock()
         since_ms = (now_ms // STEP_MS - STEPS + 1) * STEP_MS
         with self._runtime.database.reader() as reader:
-            found = log_samples.count_appends(
-                reader, topics, since_ms, STEP_MS, now_ms - SETTLED_MS, self._known_ends(since_ms)
-            )
+            ends = self._ends.of(reader)
+            if len(ends) > ENDS_MAX:
+                ends.clear()
+            for place in [place for place in tuple(ends) if place[1] < since_ms]:
+                ends.pop(place, None)
+            found = log_samples.count_appends(reader, topics, since_ms, STEP_MS, now_ms - SETTLED_MS, ends)
         return {topic: _rate(found.get(topic, []), now_ms) for topic in topics}
-
-    def _known_ends(self, since_ms: int) -> log_samples.Ends:
-        """The ends of logs that were looked up before; forgotten is what was before a time, or a restored snapshot."""
-        contents = self._runtime.database.contents
-        if (contents, since_ms) != self._ends_of or len(self._ends) > ENDS_MAX:
-            same = contents == self._ends_of[0] and len(self._ends) <= ENDS_MAX
-            self._ends_of = contents, since_ms
-            self._ends = {place: end for place, end in self._ends.items() if same and place[1] >= since_ms}
-        return self._ends
 
     def default_settings(self) -> dict[str, str]:
         """What each topic setting is where a topic has none of its own: the broker's value, else Kafka's."""

@@ -104,7 +104,6 @@ class Database(Reader):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(os.path.realpath(path))
         self.statements = self.commits = 0
-        self.contents = 0  # How often another file took its place: what was remembered of it is void then.
         self._local = threading.local()
         self._readers: WeakSet[_ThreadConnection] = WeakSet()
         self._readers_lock = threading.Lock()
@@ -266,7 +265,6 @@ class Database(Reader):
         try:
             with closing(sqlite3.connect(f"file:{quote(str(source))}?mode=ro&immutable=1", uri=True)) as connection:
                 connection.backup(self._writer)
-            self.contents += 1
             # The log is as large as the file now: it is emptied here, not by the next who writes.
             self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         except sqlite3.Error as error:

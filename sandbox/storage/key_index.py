@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from threading import Lock
 
+from sandbox.storage.content import content_of
 from sandbox.storage.database import Reader
 from sandbox.storage.schema import OFFSET_BITS
 
@@ -29,12 +30,6 @@ Ranges = dict[int, list[tuple[int, int]]]
 """Id of a partition's row to (first, last) offset of the parts that may have the key, upwards."""
 Log = tuple[int, int]
 """Content and id of a partition's row."""
-
-
-def content_of(reader: Reader) -> int:
-    """A number that differs once a snapshot was restored: rows of before and after it are never taken together."""
-    row = reader.one("PRAGMA schema_version")
-    return int(row[0]) if row else 0
 
 
 def _hashed(key: str | bytes) -> int:

@@ -15,8 +15,9 @@ from sandbox.description import MessagePage, MessageQuery
 from sandbox.message_survey import Volume
 from sandbox.storage import message_counts, message_volume
 from sandbox.storage.compaction import compacted_events
+from sandbox.storage.content import content_of
 from sandbox.storage.database import Reader
-from sandbox.storage.key_index import KeyIndex, content_of
+from sandbox.storage.key_index import KeyIndex
 from sandbox.storage.message_counts import Counted
 from sandbox.storage.message_volume import Batched, counted_query, looks_at_events
 from sandbox.storage.messages import Found, MessageSearch, Places

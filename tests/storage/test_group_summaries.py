@@ -14,6 +14,11 @@ from tests.clock import Clock
 QUIET_MS = 120_000
 
 
+def remembered(box: Sandbox) -> group_summaries.GroupSummaries:
+    with box._database.reader() as reader:
+        return box._summaries.of(reader)
+
+
 def worked_out(box: Sandbox, clock: Clock) -> tuple[GroupSummary, ...]:
     with box._database.reader() as reader:
         return tuple(summary_of(group, clock.now_ms) for group in describe_groups(reader, clock.now_ms))
@@ -54,7 +59,7 @@ def test_only_the_groups_whose_rows_changed_are_worked_out_again(box: Sandbox, c
     box.create_topic("alone", partitions=1)
     box.commit("reader", "alone", 0, 0)
     clock.pass_ms(QUIET_MS)
-    memory = box._summaries
+    memory = remembered(box)
     box.group_summaries()
     before = memory.worked_out
     clock.pass_ms(1_000)
@@ -108,4 +113,4 @@ def test_more_commits_than_may_be_remembered_are_worked_out_each_time(
     fill(box, 3)
     for _ in range(2):
         assert box.group_summaries() == worked_out(box, clock)
-    assert box._summaries._known == {}
+    assert remembered(box)._known == {}

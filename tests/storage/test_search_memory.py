@@ -11,8 +11,7 @@ from sandbox.event import NewEvent
 from sandbox.message_filter import Condition
 from sandbox.sandbox import Sandbox
 from sandbox.storage import search_memory
-from sandbox.storage.database import Database
-from sandbox.storage.key_index import SEGMENT_EVENTS, KeyIndex, content_of
+from sandbox.storage.key_index import SEGMENT_EVENTS, KeyIndex
 from sandbox.storage.message_conditions import Matching
 from sandbox.storage.messages import MessageSearch, is_spread, places_of
 from sandbox.storage.search_memory import SearchMemory
@@ -224,19 +223,3 @@ def test_a_query_may_be_asked_with_lists(store: Sandbox) -> None:
 def test_a_frequent_key_needs_no_index(long: Sandbox) -> None:
     assert len(long.messages(MessageQuery("orders", key="often", key_exact=True)).events) == 50
     assert long._searches._keys.held == 0
-
-
-def test_a_restored_snapshot_is_another_content(store: Sandbox) -> None:
-    def content() -> int:
-        database: Database = store._database
-        with database.reader() as reader:
-            return content_of(reader)
-
-    first = content()
-    store.append("orders", "value", key="k1")
-    assert content() == first
-    store.snapshots.take("one")
-    store.snapshots.restore("one")
-    second = content()
-    store.snapshots.restore("one")
-    assert len({first, second, content()}) == 3
