@@ -47,7 +47,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'sandbox' has no attribute {name!r}")
     from importlib import import_module
 
-    found = getattr(import_module(module), name)
+    from sandbox.collector import resting_collector
+
+    with resting_collector():
+        found = getattr(import_module(module), name)
     globals()[name] = found
     return found
 

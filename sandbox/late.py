@@ -2,9 +2,12 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, overload
+from importlib import import_module
+from operator import attrgetter
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 T = TypeVar("T")
+P = ParamSpec("P")
 _lock = threading.RLock()
 
 
@@ -16,7 +19,11 @@ class Late(Generic[T]):
 
     def __init__(self, make: Callable[[Any], T]) -> None:
         self._make = make
+        self._name = ""
         self.__doc__ = make.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
 
     @overload
     def __get__(self, instance: None, owner: type) -> "Late[T]": ...
@@ -30,8 +37,33 @@ class Late(Generic[T]):
             return self
         # Only until it is made: what is in the instance itself is found before this.
         made: dict[str, T] = vars(instance)
-        name = self._make.__name__
         with _lock:
-            if name not in made:
-                made[name] = self._make(instance)
-            return made[name]
+            if self._name not in made:
+                made[self._name] = self._make(instance)
+            return made[self._name]
+
+
+def late_part(module: str, name: str, *arguments: str) -> Any:
+    """An attribute whose class is not even imported before it is asked for.
+
+    Args:
+        module: where the class is.
+        name: of the class.
+        arguments: the attributes that it is made of.
+    """
+
+    def make(owner: object) -> object:
+        made_of = [getattr(owner, one) for one in arguments]
+        return getattr(import_module(module), name)(*made_of)
+
+    return Late(make)
+
+
+def passed_on(place: str, like: Callable[[], Callable[Concatenate[Any, P], T]]) -> "Late[Callable[P, T]]":
+    """A method that is another object's, which may itself be made late.
+
+    Args:
+        place: the attribute that holds the object, and the name of its method, such as "queries.sql".
+        like: gives the method of the class, for whoever checks types; it is never called.
+    """
+    return Late(attrgetter(place))

@@ -21,24 +21,24 @@ from sandbox.direct.appends import Appender, new_event
 from sandbox.direct.cluster_control import ClusterControl, with_leaders
 from sandbox.direct.fault_control import FaultControl
 from sandbox.direct.group_control import GroupControl
-from sandbox.direct.log_control import LogControl
 from sandbox.direct.overview import overview_of
-from sandbox.direct.sql_control import SqlControl
-from sandbox.direct.survey import Survey
 from sandbox.direct.user_control import UserControl
 from sandbox.errors import BrokerError
 from sandbox.event import Event, Headers, NewEvent
-from sandbox.late import Late
+from sandbox.late import Late, late_part, passed_on
 from sandbox.network import is_loopback, new_token
 from sandbox.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
 from sandbox.runtime import READ_ONLY, Runtime, system_clock
 from sandbox.storage import message_rows, messages, topic_descriptions, topics
-from sandbox.storage.search_memory import SearchMemory
 
 if TYPE_CHECKING:
+    from sandbox.direct.log_control import LogControl
+    from sandbox.direct.sql_control import SqlControl
+    from sandbox.direct.survey import Survey
     from sandbox.generator.generators import Generators
     from sandbox.playground.playground import Playground
     from sandbox.snapshots.snapshots import Snapshots
+    from sandbox.storage.search_memory import SearchMemory
     from sandbox.web.backend import DemoSwitch
     from sandbox.wire.listener import Listener
 
@@ -63,6 +63,15 @@ class Sandbox(GroupControl):
 
     demo: "DemoSwitch | None" = None
     lacks: Mapping[str, str] = MappingProxyType({})
+    logs: "LogControl" = late_part("sandbox.direct.log_control", "LogControl", "_runtime")
+    queries: "SqlControl" = late_part("sandbox.direct.sql_control", "SqlControl", "_runtime")
+    _searches: "SearchMemory" = late_part("sandbox.storage.search_memory", "SearchMemory")
+    survey: "Survey" = late_part("sandbox.direct.survey", "Survey", "_runtime", "_searches")
+    check = passed_on("logs.check", lambda: LogControl.check)
+    sql = passed_on("queries.sql", lambda: SqlControl.sql)
+    compact = passed_on("logs.compact", lambda: LogControl.compact)
+    apply_retention = passed_on("logs.apply_retention", lambda: LogControl.apply_retention)
+    delete_records = passed_on("logs.delete_records", lambda: LogControl.delete_records)
 
     def __init__(
         self,
@@ -77,17 +86,10 @@ class Sandbox(GroupControl):
         self.read_only: str | None = READ_ONLY if read_only else None
         self.cluster = ClusterControl(self._runtime)
         self.faults = FaultControl(self._runtime)
-        self._searches = SearchMemory()
-        self.survey = Survey(self._runtime, self._searches)
         self.inject = self.faults.inject
         self.users = UserControl(self._runtime)
         self.add_user = self.users.add
-        self.logs = log = LogControl(self._runtime)
-        self.compact, self.apply_retention, self.delete_records = log.compact, log.apply_retention, log.delete_records
-        self.check = log.check
         self.activity = ActivityControl(self._runtime)
-        self.queries = SqlControl(self._runtime)
-        self.sql = self.queries.sql
         self._broker = self._runtime.broker
         self._appender = Appender(self._broker)
 
@@ -284,8 +286,8 @@ class Sandbox(GroupControl):
         """Append events in one commit, all or none of them; partition and offset of each, in their order."""
         return self._runtime.call(lambda now_ms: self._appender.append(topic, list(events), now_ms))
 
-    def append_many(self, topic: str, events: Iterable[NewEvent], *, chunk: int = 1000) -> int:
-        """Append many events, `chunk` of them in one commit.
+    def append_many(self, topic: str, events: Iterable[NewEvent], *, chunk: int = 2000) -> int:
+        """Append many events, `chunk` (1 and up) of them in one commit; nobody else is served during one.
 
         Returns:
             How many were appended. Where one is refused, those of earlier chunks stay, and none of its own does.
@@ -295,7 +297,7 @@ class Sandbox(GroupControl):
         count = 0
         source = iter(events)
         while batch := list(islice(source, chunk)):
-            self._runtime.call(lambda now_ms, batch=batch: self._appender.append(topic, batch, now_ms))  # type: ignore[misc]
+            self._runtime.call(lambda now_ms, batch=batch: self._appender.write(topic, batch, now_ms))  # type: ignore[misc]
             count += len(batch)
         return count
 

@@ -347,6 +347,6 @@ def _alike(one: BatchRow, other: BatchRow) -> bool:
 def _span(records: Sequence[Record]) -> tuple[int, int]:
     """The least and the largest timestamp."""
     if isinstance(records, EventColumns):
-        return records.base_ms + min(records.after_ms), records.base_ms + max(records.after_ms)
+        return records.span_ms
     stamps = [record[1] for record in records]
     return min(stamps), max(stamps)

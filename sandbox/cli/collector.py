@@ -5,18 +5,8 @@ again and again takes a tenth of the start, and later lets everybody wait now an
 """
 
 import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-
-@contextmanager
-def resting_collector() -> Iterator[None]:
-    """Collect nothing until the block ends."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
+from sandbox.collector import resting_collector as resting_collector
 
 
 def leave_out_the_start() -> None:

@@ -1,7 +1,8 @@
 """Events appended without a network: which partition each goes to, and in which batches."""
 
-from collections.abc import Mapping, Sequence
-from itertools import count
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, count, repeat
 from typing import NamedTuple
 
 from sandbox.broker.broker import Broker
@@ -49,6 +50,10 @@ class Appender:
         Returns:
             Partition and offset of each, in the order of the events.
         """
+        return list(self.write(name, events, now_ms))
+
+    def write(self, name: str, events: list[NewEvent], now_ms: int) -> Iterator[tuple[int, int]]:
+        """As `append`. The places are worked out while somebody goes through them: not everybody asks for them."""
         if not isinstance(name, str):
             raise TypeError(f"a topic is named by text, not by {_kind(name)}")
         plain = _Plain.of(events)
@@ -72,10 +77,10 @@ class Appender:
             number: [self._broker.log.append(filled[number].partition, batch, now_ms).base_offset for batch in batches]
             for number, batches in produced.items()
         }
-        return [(number, bases[number][run] + index) for number, run, index in places]
+        return ((number, bases[number][run] + index) for number, run, index in places)
 
-    def _append_plain(self, topic: Topic, plain: "_Plain", now_ms: int) -> list[tuple[int, int]]:
-        """Append events a column at a time: as `_fill` would, with one batch for each partition."""
+    def _append_plain(self, topic: Topic, plain: "_Plain", now_ms: int) -> Iterator[tuple[int, int]]:
+        """Append events a column at a time, in the batches that `_fill` would put them in."""
         known = self._chosen.get(len(topic.partitions))
         if known is None or len(known) > KEYS_MAX:
             known = self._chosen[len(topic.partitions)] = _Chosen(len(topic.partitions))
@@ -85,21 +90,18 @@ class Appender:
             keys, values = filled[number]
             keys.append(key)
             values.append(value)
-        produced = {
-            number: ProducedBatch(
-                EventColumns(0, now_ms, [0] * len(keys), keys, values),
-                HEADER_BYTES + EVENT_BYTES * len(keys) + sum(map(len, keys)) + sum(map(len, values)),
-            )
-            for number, (keys, values) in filled.items()
-        }
-        for batch in produced.values():
-            self._broker.log.check(topic, batch, now_ms)
+        produced = {number: _batches(keys, values, now_ms) for number, (keys, values) in filled.items()}
+        for batches in produced.values():
+            for batch in batches:
+                self._broker.log.check(topic, batch, now_ms)
         log = self._broker.log
-        offsets = {
-            number: count(log.append(topic.partition(number), batch, now_ms).base_offset)
-            for number, batch in produced.items()
-        }
-        return [(number, next(offsets[number])) for number in numbers]
+        offsets = {}
+        for number, batches in produced.items():
+            partition = topic.partition(number)
+            bases = [log.append(partition, batch, now_ms).base_offset for batch in batches]
+            # Nobody else appends meanwhile, so one batch follows the other.
+            offsets[number] = count(bases[0])
+        return zip(numbers, map(next, map(offsets.__getitem__, numbers)), strict=True)
 
     def _fill(
         self, topic: Topic, events: list[NewEvent], now_ms: int
@@ -163,7 +165,7 @@ class _Chosen(dict[bytes, int]):
 
 
 class _Plain(NamedTuple):
-    """The columns of events that have a key and a value each, and nothing else, and fit into one batch."""
+    """The columns of events that have a key and a value each, and nothing else."""
 
     keys: Sequence[bytes]
     values: Sequence[bytes]
@@ -178,8 +180,26 @@ class _Plain(NamedTuple):
             return None
         if stamps.count(None) < len(events) or partitions.count(None) < len(events):
             return None
-        size = HEADER_BYTES + EVENT_BYTES * len(events) + sum(map(len, keys)) + sum(map(len, values))
-        return cls(keys, values) if size <= BATCH_BYTES else None
+        return cls(keys, values)
+
+
+def _batches(keys: list[bytes], values: list[bytes], now_ms: int) -> list[ProducedBatch]:
+    """The batches of a partition's events, each as large as it may be."""
+    number = len(keys)
+    size_bytes = HEADER_BYTES + EVENT_BYTES * number + sum(map(len, keys)) + sum(map(len, values))
+    if size_bytes <= BATCH_BYTES:
+        return [ProducedBatch(EventColumns(0, now_ms, [0] * number, keys, values, same_ms=True), size_bytes)]
+    sizes = map(sum, zip(map(len, keys), map(len, values), repeat(EVENT_BYTES), strict=False))
+    upto = [0, *accumulate(sizes)]
+    batches = []
+    start = 0
+    while start < number:
+        room = BATCH_BYTES - HEADER_BYTES + upto[start]
+        end = max(start + 1, bisect_right(upto, room) - 1)
+        columns = EventColumns(0, now_ms, [0] * (end - start), keys[start:end], values[start:end], same_ms=True)
+        batches.append(ProducedBatch(columns, HEADER_BYTES + upto[end] - upto[start]))
+        start = end
+    return batches
 
 
 class _Filling:

@@ -23,14 +23,23 @@ class EventColumns(Sequence[Record]):
         after_ms: the timestamp of each, from `base_ms` on.
         keys: of each; None where all are null.
         values: of each; None where all are null.
+        same_ms: True where it is known that every timestamp is `base_ms`.
     """
 
-    __slots__ = ("after_ms", "base_ms", "keys", "offset", "values")
+    __slots__ = ("after_ms", "base_ms", "keys", "offset", "same_ms", "values")
 
     def __init__(
-        self, offset: int, base_ms: int, after_ms: list[int], keys: Column | None, values: Column | None
+        self,
+        offset: int,
+        base_ms: int,
+        after_ms: list[int],
+        keys: Column | None,
+        values: Column | None,
+        *,
+        same_ms: bool = False,
     ) -> None:
         self.offset = offset
+        self.same_ms = same_ms
         self.base_ms = base_ms
         self.after_ms = after_ms
         self.keys = keys
@@ -39,7 +48,16 @@ class EventColumns(Sequence[Record]):
     @property
     def timestamps(self) -> list[int]:
         """The timestamp of each, in ms since 1970."""
+        if self.same_ms:
+            return [self.base_ms] * len(self.after_ms)
         return list(map(self.base_ms.__add__, self.after_ms))
+
+    @property
+    def span_ms(self) -> tuple[int, int]:
+        """The least and the largest timestamp."""
+        if self.same_ms:
+            return self.base_ms, self.base_ms
+        return self.base_ms + min(self.after_ms), self.base_ms + max(self.after_ms)
 
     def __len__(self) -> int:
         return len(self.after_ms)
@@ -62,7 +80,8 @@ class EventColumns(Sequence[Record]):
             if step != 1:
                 raise ValueError("events of columns come one after another")
             keys, values = (None if one is None else one[start:end] for one in (self.keys, self.values))
-            return EventColumns(self.offset + start, self.base_ms, self.after_ms[start:end], keys, values)
+            after_ms = self.after_ms[start:end]
+            return EventColumns(self.offset + start, self.base_ms, after_ms, keys, values, same_ms=self.same_ms)
         place = range(len(self))[index]
         key, value = (None if one is None else one[place] for one in (self.keys, self.values))
         return self.offset + place, self.base_ms + self.after_ms[place], key, value, None

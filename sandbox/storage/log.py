@@ -1,7 +1,5 @@
 """The log: events and record batches as rows."""
 
-import base64
-import json
 from collections.abc import Sequence
 from functools import cache
 from operator import itemgetter
@@ -13,19 +11,21 @@ from sandbox.storage.checksums import Unreadable, checksum, checksum_of_one
 from sandbox.storage.database import Database, Reader
 from sandbox.storage.event_columns import EventColumns
 from sandbox.storage.event_columns import Record as Record
+from sandbox.storage.event_headers import headers_from_json as headers_from_json
+from sandbox.storage.event_headers import headers_to_json as headers_to_json
 from sandbox.storage.schema import OFFSET_BITS, OFFSET_LIMIT
 
 _HEADERS = itemgetter(4)
 
 ROWS_PER_STATEMENT = 50
 """How many events one statement inserts: 10 to 200 measured within a fifth of the best."""
-EVENT_NAMES = ("id", "timestamp", "key", "value", "headers")
 EVENT_COLUMNS = "id, timestamp, CAST(key AS BLOB), CAST(value AS BLOB), headers"
 BATCH_COLUMNS = (
     "partition_id, base_offset, last_offset, min_timestamp, max_timestamp, timestamp_type, appended_ms, producer_id, "
     "producer_epoch, base_sequence, transactional, control, compression, leader_epoch, size_bytes, bytes_before, "
     "removed_events, delete_horizon_ms, checksum"
 )
+_INSERT_EVENT = "INSERT INTO events(id, timestamp, key, value, headers) VALUES(?, ?, ?, ?, ?)"
 _INSERT_BATCH = f"INSERT INTO batches({BATCH_COLUMNS}) VALUES({', '.join(['?'] * 19)})"
 
 
@@ -53,55 +53,6 @@ class BatchRow(NamedTuple):
     checksum: int | None = None
 
 
-def headers_to_json(headers: Headers | None) -> str | None:
-    """The `headers` column: NULL for none, else a JSON array of [name, value]."""
-    if not headers:
-        return None
-    return json.dumps(
-        [[_name_to_json(name), _bytes_to_json(value)] for name, value in headers],
-        ensure_ascii=False,
-        separators=(",", ":"),
-    )
-
-
-def headers_from_json(text: str | None) -> Headers:
-    """What `headers_to_json` wrote, exactly."""
-    if text is None:
-        return ()
-    return tuple((_name_from_json(name), _bytes_from_json(value)) for name, value in json.loads(text))
-
-
-def _name_to_json(name: str) -> object:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return {"base64": base64.b64encode(name.encode("utf-8", "surrogateescape")).decode()}
-    return name
-
-
-def _name_from_json(name: object) -> str:
-    if isinstance(name, dict):
-        return base64.b64decode(name["base64"]).decode("utf-8", "surrogateescape")
-    return str(name)
-
-
-def _bytes_to_json(value: bytes | None) -> object:
-    if value is None:
-        return None
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(value).decode()}
-
-
-def _bytes_from_json(value: object) -> bytes | None:
-    if value is None:
-        return None
-    if isinstance(value, dict):
-        return base64.b64decode(value["base64"])
-    return str(value).encode()
-
-
 def _column(value: bytes | None) -> str | bytes | None:
     """TEXT where the bytes are UTF-8, BLOB where not, NULL for null."""
     if value is None:
@@ -112,12 +63,12 @@ def _column(value: bytes | None) -> str | bytes | None:
         return bytes(value)
 
 
-def _column_values(column: Sequence[bytes | None]) -> list[str | bytes | None]:
-    """A column of keys or values. The first line is for what most batches are, all text."""
+def _column_values(column: Sequence[bytes | None]) -> Sequence[str | bytes | None] | None:
+    """A column of keys or values, None where all are null. The first line is for what most batches are, all text."""
     try:
-        return [None if value is None else value.decode() for value in column]
-    except UnicodeDecodeError:
-        return [_column(value) for value in column]
+        return list(map(bytes.decode, column))  # type: ignore[arg-type]
+    except (TypeError, UnicodeDecodeError):
+        return None if column.count(None) == len(column) else list(map(_column, column))
 
 
 def _insert_one(database: Database, batch: BatchRow, record: Record) -> int:
@@ -126,12 +77,12 @@ def _insert_one(database: Database, batch: BatchRow, record: Record) -> int:
     text = headers_to_json(headers)
     place = (batch.partition_id << OFFSET_BITS) + batch.base_offset + delta
     values = (place, timestamp, _column(key), _column(value), text)
-    database.execute(_insert_events(EVENT_NAMES, 1), values)
+    database.execute(_INSERT_EVENT, values)
     return checksum_of_one(batch[:18], batch.base_offset, timestamp, key, value, text)
 
 
 def _events(batch: BatchRow, records: Sequence[Record]) -> tuple[dict[str, Sequence[Any]], int]:
-    """The columns of the rows of `events` by name, those without that would hold nothing but null; the checksum."""
+    """The columns of the rows of `events` by name, but ids, and what would hold nothing but null; the checksum."""
     count = len(records)
     keys: Sequence[bytes | None]
     values: Sequence[bytes | None]
@@ -143,11 +94,10 @@ def _events(batch: BatchRow, records: Sequence[Record]) -> tuple[dict[str, Seque
         _, timestamps, keys, values, headers = zip(*records, strict=True)
     texts = [headers_to_json(one) for one in headers] if any(headers) else None
     offsets = range(batch.base_offset, batch.base_offset + count)
-    first = (batch.partition_id << OFFSET_BITS) + batch.base_offset
-    columns: dict[str, Sequence[Any]] = {"id": range(first, first + count), "timestamp": timestamps}
+    columns: dict[str, Sequence[Any]] = {"timestamp": timestamps}
     for name, column in (("key", keys), ("value", values)):
         written = _column_values(column)
-        if written.count(None) < count:
+        if written is not None:
             columns[name] = written
     if texts is not None:
         columns["headers"] = texts
@@ -155,30 +105,41 @@ def _events(batch: BatchRow, records: Sequence[Record]) -> tuple[dict[str, Seque
 
 
 @cache
-def _insert_events(names: tuple[str, ...], rows: int) -> str:
-    places = ", ".join([f"({', '.join('?' * len(names))})"] * rows)
-    return f"INSERT INTO events({', '.join(names)}) VALUES {places}"
+def _insert_events(names: tuple[str, ...], same: tuple[str, ...], rows: int) -> str:
+    """Parameters: the id of the first event, what is the same in all of them, and then of each what has these names."""
+    width, shared = len(names), len(same) + 1
+    alike = [f"?{place}" for place in range(2, shared + 1)]
+    events = []
+    for row in range(rows):
+        own = [f"?{shared + row * width + place}" for place in range(1, width + 1)]
+        events.append(f"({', '.join([f'?1 + {row}', *alike, *own])})")
+    return f"INSERT INTO events({', '.join(['id', *same, *names])}) VALUES {', '.join(events)}"
 
 
 def insert_batch(database: Database, batch: BatchRow, records: Sequence[Record]) -> None:
     """Write one record batch: a row for it and one for each event, at consecutive offsets from `base_offset`.
 
     The events go in by `ROWS_PER_STATEMENT`: starting a statement costs as much as inserting half a row. Columns that
-    hold nothing but null are left out: to bind a null takes `sqlite3` longer than all the rest of a row.
+    hold nothing but null are left out: to bind a null takes `sqlite3` longer than all the rest of a row. What SQLite
+    can tell by itself is bound once: ids, which go up by one, and a timestamp that all have.
     """
     if len(records) == 1:
         crc = _insert_one(database, batch, records[0])
         database.execute(_INSERT_BATCH, (*batch[:18], crc))
         return
     columns, crc = _events(batch, records)
-    names, width = tuple(columns), len(columns)
-    values: list[Any] = [None] * (width * len(records))
-    for place, column in enumerate(columns.values()):
-        values[place::width] = column
-    step = width * ROWS_PER_STATEMENT
-    for start in range(0, len(values), step):
-        some = values[start : start + step]
-        database.execute(_insert_events(names, len(some) // width), some)
+    count, stamps = len(records), columns["timestamp"]
+    same = {"timestamp": stamps[0]} if stamps.count(stamps[0]) == count else {}
+    names = tuple(name for name in columns if name not in same)
+    width = len(names)
+    values: list[Any] = [None] * (width * count)
+    for place, name in enumerate(names):
+        values[place::width] = columns[name]
+    place = (batch.partition_id << OFFSET_BITS) + batch.base_offset
+    for start in range(0, count, ROWS_PER_STATEMENT):
+        end = min(start + ROWS_PER_STATEMENT, count)
+        some = [place + start, *same.values(), *values[start * width : end * width]]
+        database.execute(_insert_events(names, tuple(same), end - start), some)
     database.execute(_INSERT_BATCH, (*batch[:18], crc))
 
 

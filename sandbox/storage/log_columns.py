@@ -28,10 +28,11 @@ _MARK = os.urandom(8)
 _NULL = os.urandom(8)
 """In place of null, which SQLite leaves out."""
 _EVENTS = "FROM events WHERE id BETWEEN ? AND ?"
+_JOINED = "CAST(group_concat(key, ?) AS BLOB), CAST(group_concat(value, ?) AS BLOB)"
 _COLUMNS = (
-    "SELECT group_concat(timestamp - ?), CAST(group_concat(key, ?) AS BLOB), CAST(group_concat(value, ?) AS BLOB), "
-    f"count(headers) + total(typeof(timestamp) <> 'integer') {_EVENTS}"
+    f"SELECT group_concat(timestamp - ?), {_JOINED}, count(headers) + total(typeof(timestamp) <> 'integer') {_EVENTS}"
 )
+_SAME = f"SELECT count(*), {_JOINED} {_EVENTS} AND timestamp = ? AND headers IS NULL"
 _SIZE = f"SELECT total(coalesce(length(CAST(key AS BLOB)), 0) + coalesce(length(CAST(value AS BLOB)), 0)) {_EVENTS}"
 _WITH_NULL = {one: f"SELECT CAST(group_concat(coalesce({one}, ?), ?) AS BLOB) {_EVENTS}" for one in ("key", "value")}
 
@@ -57,7 +58,8 @@ def read_run(reader: Reader, run: Sequence[BatchRow], start: int, end: int, size
     try:
         if data_bytes(reader, run, first, last) > min(size_bytes_max, BYTES_MAX):
             return None
-        columns = read_columns(reader, run[0].partition_id, first, last, run[0].min_timestamp)
+        same = len(run) == 1 and has_one_time(run[0])
+        columns = read_columns(reader, run[0].partition_id, first, last, run[0].min_timestamp, same_ms=same)
         if columns is None:
             return None
         for batch, count, behind in zip(run, counts, accumulate(counts), strict=True):
@@ -68,6 +70,11 @@ def read_run(reader: Reader, run: Sequence[BatchRow], start: int, end: int, size
         # Of a row or batch that is not as it was written; who reads row by row says which.
         return None
     return columns
+
+
+def has_one_time(batch: BatchRow) -> bool:
+    """Whether all events of a batch have the same timestamp: it is then compared by SQLite, and read of no event."""
+    return batch.min_timestamp == batch.max_timestamp
 
 
 def data_bytes(reader: Reader, run: Sequence[BatchRow], first: int, last: int) -> int:
@@ -91,26 +98,32 @@ def _checksum(batch: BatchRow, columns: EventColumns) -> int:
     )
 
 
-def read_columns(reader: Reader, partition_id: int, first: int, last: int, base_ms: int) -> EventColumns | None:
+def read_columns(
+    reader: Reader, partition_id: int, first: int, last: int, base_ms: int, *, same_ms: bool = False
+) -> EventColumns | None:
     """The events of a partition from offset `first` to `last`, both included; no checksum is looked at.
 
     Args:
         base_ms: what their timestamps shall count from, such as the least of them.
+        same_ms: every timestamp must be `base_ms`.
 
     Returns:
         None where they cannot be told so: an offset has no event, an event has headers, or a row is damaged.
     """
     base = partition_id << OFFSET_BITS
+    read = _read_same if same_ms else _read
     pieces = []
     for start in range(first, last + 1, ROWS_PER_QUERY):
-        piece = _read(reader, base + start, base + min(start + ROWS_PER_QUERY, last + 1), base_ms)
+        piece = read(reader, base + start, base + min(start + ROWS_PER_QUERY, last + 1), base_ms)
         if piece is None:
             return None
         pieces.append(piece)
     if len(pieces) == 1:
-        return EventColumns(first, base_ms, *pieces[0])
+        return EventColumns(first, base_ms, *pieces[0], same_ms=same_ms)
     times, keys, values = zip(*pieces, strict=True)
-    return EventColumns(first, base_ms, [*chain(*times)], _chained(keys, times), _chained(values, times))
+    return EventColumns(
+        first, base_ms, [*chain(*times)], _chained(keys, times), _chained(values, times), same_ms=same_ms
+    )
 
 
 def _chained(columns: Sequence[Column | None], times: Sequence[list[int]]) -> Column | None:
@@ -119,7 +132,25 @@ def _chained(columns: Sequence[Column | None], times: Sequence[list[int]]) -> Co
     return [*chain(*(column or [None] * len(beside) for column, beside in zip(columns, times, strict=True)))]
 
 
-def _read(reader: Reader, start: int, end: int, base_ms: int) -> tuple[list[int], Column | None, Column | None] | None:
+Piece = tuple[list[int], Column | None, Column | None]
+"""Timestamps from `base_ms` on, keys, values."""
+
+
+def _read_same(reader: Reader, start: int, end: int, same_ms: int) -> Piece | None:
+    """As `_read`, where every timestamp is `same_ms`."""
+    count, place = end - start, (start, end - 1)
+    found = reader.one(_SAME, (_MARK, _MARK, *place, same_ms))
+    if found is None or found[0] != count:
+        return None
+    try:
+        keys = _column(reader, "key", found[1], count, place)
+        values = _column(reader, "value", found[2], count, place)
+    except ValueError:
+        return None
+    return [0] * count, keys, values
+
+
+def _read(reader: Reader, start: int, end: int, base_ms: int) -> Piece | None:
     place = (start, end - 1)
     found = reader.one(_COLUMNS, (base_ms, _MARK, _MARK, *place))
     if found is None or not isinstance(found[0], str) or found[3]:

@@ -6,6 +6,7 @@ from itertools import repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from sandbox.collector import resting_collector
 from sandbox.errors import BrokerError
 from sandbox.event import Event
 from sandbox.storage.database import Reader
@@ -22,13 +23,17 @@ from sandbox.storage.log import (
     read_whole,
     records_of,
 )
-from sandbox.storage.log_columns import BYTES_MAX, read_run
+from sandbox.storage.log_columns import BYTES_MAX, has_one_time, read_run
 from sandbox.storage.log_transactions import outcome
 from sandbox.storage.schema import OFFSET_BITS
 from sandbox.storage.topic_descriptions import partition_ids
 
 ROWS_PER_QUERY = 100
 RUN_EVENTS = 1000
+ALONE_EVENTS = 250
+"""A batch of so many events with one timestamp is read alone: that takes less than to read their timestamps."""
+RESTING_EVENTS_MIN = 2000
+"""While so many events are read, the garbage collector rests."""
 _OFFSET, _HEADERS = itemgetter(0), itemgetter(4)
 
 
@@ -136,6 +141,14 @@ def read_from(reader: Reader, topic: str, only: int | None, offset: int, limit: 
         BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
         EventsDamaged: a batch is not as it was written.
     """
+    if limit < RESTING_EVENTS_MIN:
+        return _read_from(reader, topic, only, offset, limit)
+    # Every event that is made stays, and none is part of a cycle.
+    with resting_collector():
+        return _read_from(reader, topic, only, offset, limit)
+
+
+def _read_from(reader: Reader, topic: str, only: int | None, offset: int, limit: int) -> list[Event]:
     places = partition_ids(reader, topic)
     if places is None or (only is not None and only not in places):
         raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no partition {only or 0} of a topic {topic}.")
@@ -175,7 +188,7 @@ def _events(topic: str, partition: int, timestamp_type: int, columns: EventColum
         repeat(topic),
         repeat(partition),
         range(columns.offset, columns.offset + len(columns)),
-        columns.timestamps,
+        repeat(columns.base_ms) if columns.same_ms else columns.timestamps,
         repeat(timestamp_type),
         repeat(None) if columns.keys is None else columns.keys,
         repeat(None) if columns.values is None else columns.values,
@@ -206,6 +219,7 @@ def _runs(reader: Reader, partition_id: int, first: int, end: int) -> Iterator[l
             continue
         if run:
             plain = not (run[0].transactional or batch.transactional) and run[0].timestamp_type == batch.timestamp_type
+            plain = plain and not _is_read_alone(run[0]) and not _is_read_alone(batch)
             if plain and batch.last_offset - run[0].base_offset < RUN_EVENTS:
                 run.append(batch)
                 continue
@@ -213,6 +227,10 @@ def _runs(reader: Reader, partition_id: int, first: int, end: int) -> Iterator[l
         run = [batch]
     if run:
         yield run
+
+
+def _is_read_alone(batch: BatchRow) -> bool:
+    return batch.last_offset - batch.base_offset >= ALONE_EVENTS and has_one_time(batch)
 
 
 def _compare(reader: Reader, run: list[BatchRow], rows: list[Any], start: int, extent: tuple[int, int, int]) -> None:

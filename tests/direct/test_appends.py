@@ -1,5 +1,6 @@
 """Events appended a column at a time, against the same events appended one by one."""
 
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -19,12 +20,22 @@ texts = st.binary(max_size=5) | st.just(b"k" * 70)
 plain = st.lists(st.tuples(texts, texts).map(lambda pair: NewEvent(*pair)), min_size=1, max_size=60)
 
 
+def batches_of(box: Sandbox, topic: str) -> list[tuple[object, ...]]:
+    """Partition, and the first and the last offset of each batch."""
+    batches = box.sql(
+        "SELECT p.partition, b.base_offset, b.last_offset FROM batches b JOIN partitions p ON p.id = b.partition_id "
+        f"JOIN topics t ON t.id = p.topic WHERE t.name = '{topic}' ORDER BY 1, 2"
+    )
+    return list(batches.rows)
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(plain, st.integers(1, 5))
+@given(plain, st.integers(1, 5), st.sampled_from([appends.BATCH_BYTES, 300, 150]))
 def test_plain_events_go_where_they_go_one_by_one(
-    box: Sandbox, monkeypatch: pytest.MonkeyPatch, events: list[NewEvent], partitions: int
+    box: Sandbox, monkeypatch: pytest.MonkeyPatch, events: list[NewEvent], partitions: int, batch_bytes: int
 ) -> None:
     found = []
+    monkeypatch.setattr(appends, "BATCH_BYTES", batch_bytes)
     for least in (1, 1_000):
         monkeypatch.setattr(appends, "PLAIN_MIN", least)
         topic = f"topic-{next(NUMBERS)}"
@@ -32,7 +43,7 @@ def test_plain_events_go_where_they_go_one_by_one(
         places = box._runtime.call(lambda now_ms, topic=topic: box._appender.append(topic, events, now_ms))  # type: ignore[misc]
         stored = box.read(topic, offset=0, limit=100)
         sizes = [one.size_bytes for one in box.topic(topic).partitions]
-        found.append((places, [event[1:] for event in stored], sizes))
+        found.append((places, [event[1:] for event in stored], sizes, batches_of(box, topic)))
     assert found[0] == found[1]
     assert len(found[0][1]) == len(events)
 
@@ -45,7 +56,6 @@ def test_plain_events_go_where_they_go_one_by_one(
         NewEvent(b"v", b"k", (("h", b"1"),)),
         NewEvent(b"v", b"k", timestamp_ms=5),
         NewEvent(b"v", b"k", partition=0),
-        NewEvent(b"v" * appends.BATCH_BYTES, b"k"),
     ],
 )
 def test_events_among_which_one_is_not_plain_are_appended_one_by_one(other: NewEvent) -> None:
@@ -53,6 +63,23 @@ def test_events_among_which_one_is_not_plain_are_appended_one_by_one(other: NewE
     assert appends._Plain.of(some) is not None
     assert appends._Plain.of([*some, other]) is None
     assert appends._Plain.of(some[1:]) is None
+
+
+def test_places_that_nobody_asks_for_are_not_worked_out(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    box.create_topic("orders", partitions=2)
+    events = [NewEvent(b"v", b"%d" % at) for at in range(40)]
+    asked: list[int] = []
+
+    def counted(first: int) -> Iterator[int]:
+        for number in count(first):
+            asked.append(number)
+            yield number
+
+    monkeypatch.setattr(appends, "count", counted)
+    assert box.append_many("orders", events) == 40
+    assert asked == []
+    assert len(box.append_all("orders", events)) == 40
+    assert len(asked) == 40
 
 
 def test_partitions_of_many_different_keys_are_not_all_remembered(

@@ -104,6 +104,7 @@ def test_a_batch_with_a_changed_row_is_left_to_be_read_row_by_row(
         database.execute(f"DROP TRIGGER {name}")
     database.execute(f"UPDATE events SET {column} = {value} WHERE id = ?", (place,))
     assert log_columns.read_run(database, run, 0, OFFSET_LIMIT, ALL) is None
+    assert log_columns.read_run(database, run[1:], 0, OFFSET_LIMIT, ALL) is None, "its events have one timestamp"
     if column != "headers":
         with pytest.raises(EventsDamaged):
             rows(database, run)
@@ -141,6 +142,21 @@ def test_the_size_of_what_was_compressed_is_asked_for(database: Database, few: N
     assert log_columns.read_run(database, [compressed], 0, OFFSET_LIMIT, 2002) is None
 
 
+def test_no_timestamp_of_a_batch_that_has_but_one_is_read(
+    database: Database, few: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (same,) = write(database, [[(NOW_MS, b"k", b"v%d" % at) for at in range(4)]])
+    (apart,) = write(database, [[(NOW_MS + at, b"k", b"v") for at in range(4)]])
+    monkeypatch.setattr(log_columns, "_read", None)
+    columns = log_columns.read_run(database, [same], 0, OFFSET_LIMIT, ALL)
+    assert columns is not None
+    assert columns.same_ms
+    assert list(columns) == rows(database, [same])
+    assert list(columns[1:3]) == rows(database, [same])[1:3]
+    assert columns.span_ms == (NOW_MS, NOW_MS)
+    assert log_columns.read_run(database, [apart], 0, OFFSET_LIMIT, ALL) is None
+
+
 def test_columns_are_a_sequence_of_rows() -> None:
     columns = EventColumns(7, 1000, [0, 5, 9], [b"a", None, b"c"], None)
     expected = [(7, 1000, b"a", None, None), (8, 1005, None, None, None), (9, 1009, b"c", None, None)]
@@ -148,6 +164,7 @@ def test_columns_are_a_sequence_of_rows() -> None:
     assert [columns[0], columns[1], columns[-1]] == expected
     assert list(columns[1:]) == expected[1:]
     assert columns.timestamps == [1000, 1005, 1009]
+    assert columns.span_ms == (1000, 1009)
     with pytest.raises(IndexError):
         columns[3]
     with pytest.raises(ValueError, match="one after another"):
