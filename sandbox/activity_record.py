@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 KINDS = {
     "produced": "events were appended",
+    "returned": "dead letters were sent back to their topic from this page",
     "committed": "a group committed offsets",
     "joined": "a member joined a group",
     "left": "a member left a group, or was lost",

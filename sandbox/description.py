@@ -6,6 +6,7 @@ The page, the command line, the `.json` addresses and the tests read these; noth
 from dataclasses import dataclass
 
 from sandbox.event import Event
+from sandbox.group_waits import GroupWaits
 from sandbox.message_filter import Condition
 
 
@@ -118,9 +119,8 @@ class Rebalance:
 
     Attributes:
         ended_ms: None while it goes on.
-        reason: in words: who joined, left or timed out.
-        assignment: client id (with the end of the member id where several have the same) to "topic-partition" names,
-            after it.
+        reason: in words: who joined, left or timed out, and for whom the group waited.
+        assignment: name of a member (see `sandbox.member_names`) to "topic-partition" names, after it.
     """
 
     generation: int
@@ -146,6 +146,7 @@ class GroupDescription:
             stalled, without members, never committed, rebalancing.
         drain_ms: estimated time until caught up, where draining, else None.
         type: "classic" or "consumer": the protocol that its members speak.
+        waits: whom it waits for; None in lists, and where nobody tells.
     """
 
     group: str
@@ -162,6 +163,7 @@ class GroupDescription:
     word: str
     drain_ms: int | None
     type: str = "classic"
+    waits: GroupWaits | None = None
 
 
 @dataclass(frozen=True, slots=True)

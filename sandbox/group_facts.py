@@ -49,11 +49,11 @@ class Handover:
 class RebalanceStep:
     """One rebalance, beside the one before it.
 
-    A member is named by its client id, with the end of its member id where several have the same.
+    A member is named as `sandbox.member_names` says.
 
     Attributes:
         id: rises with time.
-        reason: in words, as the coordinator wrote it down.
+        reason: in words, as the coordinator wrote it down: who caused it, and for whom it waited.
         members: how many the group has after it.
         joined: members that the one before did not have.
         left: members that only the one before had.

@@ -30,6 +30,7 @@ from uuid import UUID
 
 from sandbox.broker.assignors import NO_PARTITIONS, Partitions
 from sandbox.broker.rebalance import in_words
+from sandbox.member_names import member_name
 from sandbox.storage.groups import StoredRebalance
 
 PROTOCOL_TYPE = "consumer"
@@ -113,6 +114,8 @@ class ConsumerGroup:
         metadata: (topic id, partitions) of those that exist, as of the last heartbeat.
         started_ms: when the rebalance began that goes on, or None.
         reasons: why.
+        waited: what it has waited for, in words, and for how many ms.
+        gone: client ids of members that went since the last rebalance ended: the next one tells of them too.
         ended: rebalances that ended in this call.
         outbox: always empty: every answer of this protocol is given at once.
         changed: True where the rows are older than this.
@@ -129,6 +132,8 @@ class ConsumerGroup:
     metadata: frozenset[tuple[UUID, int]] = frozenset()
     started_ms: int | None = None
     reasons: list[str] = field(default_factory=list)
+    waited: dict[str, int] = field(default_factory=dict)
+    gone: list[str] = field(default_factory=list)
     ended: list[StoredRebalance] = field(default_factory=list)
     outbox: list[Callable[[], None]] = field(default_factory=list)
     changed: bool = False
@@ -202,6 +207,10 @@ class ConsumerGroup:
             member.state, member.assigned, member.revoking = MemberState.UNREVOKED, kept, taken
             member.revoke_deadline_ms = now_ms + max(1, member.rebalance_timeout_ms)
         else:
+            if member.revoke_deadline_ms is not None:
+                what = f"{self.name_of(member)} to give partitions back"
+                asked_ms = member.revoke_deadline_ms - max(1, member.rebalance_timeout_ms)
+                self.waited[what] = self.waited.get(what, 0) + now_ms - asked_ms
             wanted = member.target - member.assigned
             free = wanted - self._held_by_others(member) if wanted else wanted
             member.go_to(self.assignment_epoch)
@@ -235,20 +244,19 @@ class ConsumerGroup:
                 self.generation,
                 self.started_ms,
                 now_ms,
-                in_words(self.reasons),
+                in_words(self.reasons, self.waited),
                 len(self.members),
                 assignment,
             )
         )
-        self.started_ms, self.reasons, self.changed = None, [], True
+        self.started_ms, self.reasons, self.waited, self.gone, self.changed = None, [], {}, [], True
 
     def next_deadline_ms(self) -> int | None:
         """When time itself changes this group next, None for never."""
         return min((member.deadline_ms() for member in self.members.values()), default=None)
 
     def name_of(self, member: Consumer) -> str:
-        """A member in words: its instance id, its client id where only it has that, else its member id."""
-        if member.instance_id is not None:
-            return member.instance_id
+        """A member in words, see `member_name`."""
         alike = sum(other.client_id == member.client_id for other in self.members.values())
-        return member.client_id if member.client_id and alike == 1 else member.member_id
+        alike += self.gone.count(member.client_id)
+        return member_name(member.member_id, member.client_id, member.instance_id, alone=alike <= 1)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from uuid import uuid4
 
 from sandbox.broker import consumer_rows
+from sandbox.broker.awaited import waits
 from sandbox.broker.consumer_calls import (
     JOIN_EPOCH,
     ConsumerHeartbeat,
@@ -45,6 +46,7 @@ from sandbox.broker.offsets import CONSUMER, DecodeSubscription, Offsets, Partit
 from sandbox.broker.target_assignment import NO_TOPICS, Subscriptions, Topics
 from sandbox.config import BrokerConfig
 from sandbox.errors import BrokerError
+from sandbox.group_waits import GroupWaits
 from sandbox.reply import Reply
 from sandbox.storage.groups import GroupStore
 
@@ -304,6 +306,12 @@ class GroupCoordinator:
         """When each member of a group was last heard of, by member id."""
         group = self._table.get(group_id)
         return {member.member_id: member.last_heartbeat_ms for member in group.members.values()} if group else {}
+
+    def waits(self, group_id: str, now_ms: int) -> GroupWaits:
+        """Whom a group waits for now; nobody where there is no such group."""
+        group = self._table.get(group_id)
+        session_ms = self._config.group_number(group_id, "consumer.session.timeout.ms")
+        return GroupWaits() if group is None else waits(group, session_ms, now_ms)
 
     def delete(self, group_id: str, now_ms: int) -> str:
         """DeleteGroups, for one group: the error, NON_EMPTY_GROUP or GROUP_ID_NOT_FOUND where it stays."""

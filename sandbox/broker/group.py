@@ -33,6 +33,7 @@ from enum import StrEnum
 from functools import partial
 
 from sandbox.broker.group_calls import JoinAnswer, JoinedMember, SyncAnswer
+from sandbox.member_names import member_name
 from sandbox.reply import Reply, T
 from sandbox.storage.groups import Protocols
 
@@ -156,6 +157,8 @@ class Group:
         newcomer: True where a member has joined during that wait.
         started_ms: when the rebalance began that goes on, or None.
         reasons: why.
+        waited: whom or what it has waited for, in words, and for how many ms.
+        gone: client ids of members that went since the last rebalance ended: the next one tells of them too.
         ended: rebalances that ended in this call.
         outbox: answers decided in this call; given when the group's state is whole again.
         changed: True where the rows are older than this.
@@ -178,6 +181,8 @@ class Group:
     newcomer: bool = False
     started_ms: int | None = None
     reasons: list[str] = field(default_factory=list)
+    waited: dict[str, int] = field(default_factory=dict)
+    gone: list[str] = field(default_factory=list)
     ended: list[EndedRebalance] = field(default_factory=list)
     outbox: list["partial[None]"] = field(default_factory=list)
     changed: bool = False
@@ -216,6 +221,7 @@ class Group:
         member = self.members.pop(member_id, None)
         if member is None:
             return
+        self.gone.append(member.client_id)
         self.unsynced.discard(member_id)
         self.answer(member.join_reply, UNKNOWN_JOIN)
         self.answer(member.sync_reply, UNKNOWN_SYNC)
@@ -297,13 +303,7 @@ class Group:
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def name_of(self, member: Member) -> str:
-        """A member in words: its instance id, its client id where only it has that, else the start of its member id."""
-        if member.instance_id is not None:
-            return member.instance_id
+        """A member in words, see `member_name`."""
         alike = sum(other.client_id == member.client_id for other in self.members.values())
-        if member.client_id and alike == 1:
-            return member.client_id
-        prefix = f"{member.client_id}-"
-        if member.member_id.startswith(prefix):
-            return prefix + member.member_id[len(prefix) :][:8]
-        return member.member_id
+        alike += self.gone.count(member.client_id)
+        return member_name(member.member_id, member.client_id, member.instance_id, alone=alike <= 1)

@@ -27,6 +27,7 @@ from sandbox.broker.rebalance import (
     prepare,
     prepare_or_begin,
     synced,
+    waited_for,
 )
 from sandbox.config import BrokerConfig
 from sandbox.reply import Reply
@@ -228,6 +229,7 @@ class Membership:
                 error = group.refusal(current or UNKNOWN_MEMBER, instance_id) or "NONE"
                 if error == "NONE" and current is not None:
                     reasons.append(_with(f"member {group.name_of(group.members[current])} left", reason))
+                    waited_for(group, group.members[current], now_ms)
                     group.remove(current)
             left.append(LeftMember(member_id, instance_id, error))
         if reasons:
@@ -254,6 +256,7 @@ class Membership:
         reasons = []
         for member in members:
             reasons.append(group.name_of(member) + what.format(session=member.session_timeout_ms))
+            waited_for(group, member, now_ms)
             group.remove(member.member_id)
         prepare_or_begin(group, ", ".join(reasons), now_ms, self._initial_delay_ms())
 
@@ -280,6 +283,7 @@ class Membership:
         begin_if_complete(group, now_ms)
 
     def _update(self, group: Group, member: Member, request: JoinGroup, reply: Reply[JoinAnswer], now_ms: int) -> None:
+        waited_for(group, member, now_ms)
         group.answer(member.join_reply, JoinAnswer("REBALANCE_IN_PROGRESS", member.member_id))
         member.join_reply = reply
         member.protocols = request.protocols

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from sandbox.broker.group import EndedRebalance, Group, Member, Move, State
 from sandbox.broker.group_calls import JoinAnswer, SyncAnswer
+from sandbox.duration import duration
 
 PENDING_JOIN_WAIT_MS = 500
 """How long a first rebalance without initial delay waits for member ids that were just given (MEMBER_ID_REQUIRED).
@@ -18,12 +19,32 @@ those who have said that they are about to: consumers that start together then m
 the first would have to find out about the others with its next heartbeat, seconds later.
 """
 REASONS_MAX = 5
+WAITS_MAX = 3
+WAIT_TOLD_MS = 1_000
+"""A shorter wait for a member is how rebalances are, and not told."""
 
 
-def in_words(reasons: Sequence[str]) -> str:
-    """Why a group rebalanced, as its history has it: the first `REASONS_MAX` reasons, and how many more."""
+def in_words(reasons: Sequence[str], waited: Mapping[str, int]) -> str:
+    """Why a group rebalanced, as its history has it: the first `REASONS_MAX` reasons, how many more, and the waits.
+
+    Args:
+        waited: what for, and for how many ms; the longest `WAITS_MAX` are told, where they are worth it.
+    """
     words = "; ".join(reasons[:REASONS_MAX])
-    return f"{words}; and {len(reasons) - REASONS_MAX} more" if len(reasons) > REASONS_MAX else words
+    if len(reasons) > REASONS_MAX:
+        words += f"; and {len(reasons) - REASONS_MAX} more"
+    long = sorted((-ms, what) for what, ms in waited.items() if ms >= WAIT_TOLD_MS)
+    if not long:
+        return words
+    more = f", and for {len(long) - WAITS_MAX} more" if len(long) > WAITS_MAX else ""
+    return f"{words}; waited {', '.join(f'{duration(-ms)} for {what}' for ms, what in long[:WAITS_MAX])}{more}"
+
+
+def waited_for(group: Group, member: Member, now_ms: int) -> None:
+    """Remember how long the group has waited for a member that joins again now, or never will."""
+    if group.state is State.PREPARING_REBALANCE and member.join_reply is None:
+        name = group.name_of(member)
+        group.waited[name] = group.waited.get(name, 0) + now_ms - group.since_ms
 
 
 def note(group: Group, reason: str, now_ms: int) -> None:
@@ -96,6 +117,7 @@ def begin_generation(group: Group, now_ms: int) -> None:
     """
     for member in [one for one in group.members.values() if one.join_reply is None and one.instance_id is None]:
         note(group, f"{group.name_of(member)} did not join again in time", now_ms)
+        waited_for(group, member, now_ms)
         group.remove(member.member_id)
     joined = [member.member_id for member in group.members.values() if member.join_reply is not None]
     if group.members and not joined:
@@ -136,6 +158,8 @@ def current_generation(group: Group, member: Member) -> JoinAnswer:
 
 def assign(group: Group, assignments: Mapping[str, bytes], now_ms: int) -> None:
     """The leader has assigned: hand it around. A member that it left out has an empty assignment."""
+    if group.leader is not None and group.leader in group.members:
+        group.waited[f"the assignment by {group.name_of(group.members[group.leader])}"] = now_ms - group.since_ms
     group.move(Move.ASSIGNED, now_ms)
     for member in group.members.values():
         member.assignment = assignments.get(member.member_id, b"")
@@ -165,9 +189,9 @@ def synced(group: Group, member_id: str) -> None:
 
 def _end(group: Group, now_ms: int) -> None:
     """Write down the rebalance that ends here."""
-    words = in_words(group.reasons)
+    words = in_words(group.reasons, group.waited)
     started_ms = now_ms if group.started_ms is None else group.started_ms
     assignment = tuple((member.member_id, member.client_id, member.assignment) for member in group.members.values())
     group.ended.append(EndedRebalance(group.generation, started_ms, now_ms, words, assignment))
     group.started_ms = None
-    group.reasons = []
+    group.reasons, group.waited, group.gone = [], {}, []

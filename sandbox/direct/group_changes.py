@@ -7,8 +7,12 @@ from sandbox.broker.group_calls import DescribedMember, OffsetCommit
 from sandbox.broker.happenings import in_words
 from sandbox.description import GroupDescription, MemberDescription
 from sandbox.errors import BrokerError
+from sandbox.group_waits import GroupWaits
 from sandbox.runtime import Runtime
 from sandbox.wire.group_bytes import subscribed_topics
+
+PLACES_TOLD = 4
+"""A reset of more offsets is told without the place of each."""
 
 
 def commit_offsets(runtime: Runtime, group: str, offsets: Sequence[OffsetCommit], reset_to: str | None = None) -> None:
@@ -34,10 +38,19 @@ def commit_offsets(runtime: Runtime, group: str, offsets: Sequence[OffsetCommit]
             raise BrokerError(error)
         if reset_to is not None and offsets:
             topics = {one.topic for one in offsets}
-            words = f"{in_words(len(offsets), 'committed offset')} set to {reset_to}"
+            words = f"{in_words(len(offsets), 'committed offset')} set to {reset_to}{_places(offsets)}"
             runtime.broker.turn.note("reset", words, topic=topics.pop() if len(topics) == 1 else None, group=group)
 
     runtime.call(commit)
+
+
+def _places(offsets: Sequence[OffsetCommit]) -> str:
+    """Where a reset put few offsets; nothing where they are many."""
+    if len(offsets) > PLACES_TOLD:
+        return ""
+    several = len({one.topic for one in offsets}) > 1
+    places = (f"{one.topic + ' ' if several else ''}partition {one.partition} at {one.offset:,}" for one in offsets)
+    return f": {', '.join(places)}"
 
 
 def delete_group(runtime: Runtime, group: str) -> None:
@@ -71,17 +84,20 @@ def delete_offsets(runtime: Runtime, group: str, partitions: Sequence[tuple[str,
 
 
 def with_members(runtime: Runtime, group: GroupDescription) -> GroupDescription:
-    """A group with what is not in its rows: when each member was last heard of, and what the classic ones asked for."""
-    if not group.members:
-        return group
+    """A group with what is not in its rows: when each member was last heard of, what the classic ones asked for, and
+    whom the group waits for.
+    """
+    if not group.members and group.state == "Empty":
+        return replace(group, waits=GroupWaits())
 
-    def ask(now_ms: int) -> tuple[dict[str, int | None], dict[str, DescribedMember]]:
+    def ask(now_ms: int) -> tuple[dict[str, int | None], dict[str, DescribedMember], GroupWaits]:
         described = runtime.coordinator.describe(group.group).members
-        return runtime.coordinator.last_heartbeats(group.group), {one.member_id: one for one in described}
+        heard = runtime.coordinator.last_heartbeats(group.group)
+        return heard, {one.member_id: one for one in described}, runtime.coordinator.waits(group.group, now_ms)
 
-    heard, described = runtime.call(ask, changes=False)
+    heard, described, waits = runtime.call(ask, changes=False)
     members = (_with_call(one, heard.get(one.member_id), described.get(one.member_id)) for one in group.members)
-    return replace(group, members=tuple(members))
+    return replace(group, members=tuple(members), waits=waits)
 
 
 def _with_call(member: MemberDescription, heard_ms: int | None, known: DescribedMember | None) -> MemberDescription:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from sandbox.activity_record import ActivityEntry, ActivityQuery
+from sandbox.duration import duration
 from sandbox.storage.database import Reader, Row
 
 SPAN_MS = 10_000
@@ -139,8 +140,8 @@ class Rebalances(_Rows):
         """See `Source`."""
         found = []
         for _, at_ms, group, generation, started_ms, reason, members in self._take(from_ms):
-            who = f"{members} member" if members == 1 else f"{members} members"
-            detail = f"generation {generation}, {who}, {at_ms - started_ms:,} ms: {reason}"
+            took = f"took {duration(at_ms - started_ms)}"
+            detail = f"generation {generation}, {_count(members, 'member')}, {took}: {reason}"
             found.append(ActivityEntry(at_ms, "rebalanced", detail, group=group))
             for piece in _PIECES.split(reason):
                 kind = "left" if _LOST.search(piece) else "joined" if " joined" in piece else None
@@ -177,8 +178,12 @@ class Commits(_Rows):
             ActivityEntry(
                 row[1],
                 "committed",
-                f"{_count(counts[place], 'commit')} in {_partitions(partitions[place])}; "
-                f"the last: partition {row[4]} at {row[5]:,}",
+                f"partition {row[4]} at {row[5]:,}"
+                if counts[place] == 1
+                else f"{_count(counts[place], 'commit')} in {_partitions(partitions[place])}"
+                + (
+                    "; the last: partition {0} at {1:,}" if len(partitions[place]) > 1 else ", the last at {1:,}"
+                ).format(row[4], row[5]),
                 topic=place[1],
                 partition=row[4],
                 group=place[0],
@@ -227,7 +232,7 @@ class Batches(Source):
             count = last - first + 1 - self._markers(partition_id, first, last)
             if count:
                 events[topic] = events.get(topic, 0) + count
-                newest.setdefault(topic, (-negative_ms, partition, last))
+                newest.setdefault(topic, (-negative_ms, partition, self._last_event(partition_id, last)))
                 partitions.setdefault(topic, set()).add(partition)
             if before is not None:
                 heapq.heappush(self._heads, (-before[0], partition_id, before[1], before[2]))
@@ -250,6 +255,12 @@ class Batches(Source):
             (partition_id, first, last),
         )
         return row[0] if row else 0
+
+    def _last_event(self, partition_id: int, last: int) -> int:
+        """The offset of the last event up to `last`, which may be that of a transaction marker."""
+        while last > 0 and self._markers(partition_id, last, last):
+            last -= 1
+        return last
 
     def _first_and_before(
         self, partition_id: int, base: int, last: int, from_ms: int

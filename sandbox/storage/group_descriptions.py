@@ -10,7 +10,7 @@ from typing import Any
 
 from sandbox.description import GroupDescription, MemberDescription, PartitionLag
 from sandbox.storage.database import Reader
-from sandbox.storage.group_moments import Place, committed_at, end_at, places
+from sandbox.storage.group_moments import Place, committed_at, end_at, first_commit, places
 
 TREND_MS = (6_000, 20_000)
 """Over how long the trend of a lag is taken: a group that drains now does, whatever it was before; and one that commits
@@ -176,8 +176,11 @@ class Look:
             return "caught up", None
         if state == "Empty" and all(self._now_ms - (one.committed_ms or 0) > QUIET_MS for one in known):
             return "without members", None
-        recent, moved = self._then(group, known, self._now_ms - TREND_MS[0])
-        earlier, moved_earlier = self._then(group, known, self._now_ms - TREND_MS[1])
+        recent, moved, _ = self._then(group, known, self._now_ms - TREND_MS[0])
+        earlier, moved_earlier, began = self._then(group, known, self._now_ms - TREND_MS[1])
+        if moved_earlier == 0 and began and state != "Empty":
+            # Its first commit: it reads, and how fast the next one tells.
+            return "draining", None
         if moved_earlier == 0:
             return ("without members" if state == "Empty" else "stalled" if earlier >= lag else "growing"), None
         if moved and all((one.lag_ms or 0) <= TREND_MS[0] for one in known):
@@ -191,9 +194,10 @@ class Look:
             return "draining", round(lag * TREND_MS[1] / (earlier - lag))
         return ("growing" if lag > earlier else "steady"), None
 
-    def _then(self, group: str, known: Iterable[PartitionLag], then_ms: int) -> tuple[int, int]:
-        """The lag of a group at an earlier moment, and how many events it has committed since."""
+    def _then(self, group: str, known: Iterable[PartitionLag], then_ms: int) -> tuple[int, int, bool]:
+        """The lag of a group at an earlier moment, what it has committed since, and whether it began since."""
         before = moved = 0
+        began = False
         for one in known:
             place = self._places[one.topic, one.partition]
             end = self._end(place, then_ms)
@@ -201,10 +205,15 @@ class Look:
             if (one.committed_ms or 0) > then_ms:
                 row = committed_at(self._reader, group, one.topic, one.partition, then_ms)
                 committed = None if row is None else row.offset
-            base = committed if committed is not None else min(one.committed or 0, end)
+            if committed is None and one.committed is not None:
+                # It began since: from where its first commit left it, it has moved on.
+                began = True
+                first = first_commit(self._reader, group, one.topic, one.partition)
+                committed = min(one.committed if first is None else first.offset, end)
+            base = committed or 0
             before += max(0, end - base)
             moved += max(0, (one.committed or 0) - base)
-        return before, moved
+        return before, moved, began
 
     def _end(self, place: Place, then_ms: int) -> int:
         key = place.partition_id, then_ms

@@ -82,6 +82,16 @@ def committed_at(reader: Reader, group: str, topic: str, partition: int, at_ms: 
     return Committed(*row) if row else None
 
 
+def first_commit(reader: Reader, group: str, topic: str, partition: int) -> Committed | None:
+    """The first commit of a group in a partition, None where there was none."""
+    row = reader.one(
+        "SELECT id, offset, committed_ms, member_id FROM commits WHERE group_id = ? AND topic = ? AND partition = ? "
+        "ORDER BY committed_ms, id LIMIT 1",
+        (group, topic, partition),
+    )
+    return Committed(*row) if row else None
+
+
 def ends_at(reader: Reader, place: Place, moments: Sequence[int]) -> list[int | None]:
     """The end of a log at each of some moments, earliest first; None where the batches of that time are gone."""
     if not moments:

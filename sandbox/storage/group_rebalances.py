@@ -6,10 +6,8 @@ from typing import Any
 
 from sandbox.description import Rebalance
 from sandbox.group_facts import Handover, RebalancePage, RebalanceStep
+from sandbox.member_names import member_names
 from sandbox.storage.database import Reader, Row
-
-ID_END = 6
-"""Characters of a member id that tell members with one client id apart."""
 
 COLUMNS = "id, generation, started_ms, ended_ms, reason, members, assignment"
 Assigned = dict[str, tuple[str, tuple[str, ...]]]
@@ -65,17 +63,10 @@ def _assigned(text: str) -> Assigned:
 
 
 def _names(*assignments: Assigned) -> dict[str, str]:
-    """A name for each member: its client id, with the end of its member id where several have the same."""
-    clients = {member_id: client_id for assigned in assignments for member_id, (client_id, _) in assigned.items()}
-    alike: dict[str, int] = {}
-    for client_id in clients.values():
-        alike[client_id] = alike.get(client_id, 0) + 1
-    return {
-        member_id: (client_id if alike[client_id] == 1 else f"{client_id} …{member_id[-ID_END:]}")
-        if client_id
-        else member_id
-        for member_id, client_id in clients.items()
-    }
+    """A name for each member of any of them."""
+    return member_names(
+        {member_id: client_id for assigned in assignments for member_id, (client_id, _) in assigned.items()}
+    )
 
 
 def _step(row: Row, earlier: Row | None) -> RebalanceStep:

@@ -1,6 +1,7 @@
 """Activity: one stream of what happened, newest first, with a link to what each was about."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
@@ -8,6 +9,7 @@ from flask import Blueprint, Response, request
 from sandbox.activity_record import KINDS, ActivityEntry, ActivityPage, ActivityQuery
 from sandbox.errors import BrokerError
 from sandbox.web import words
+from sandbox.web.dead_letters import PLACE
 from sandbox.web.page import ALL, NOTHING, backend, csv_file, data, group_address, overview, page
 
 blueprint = Blueprint("activity", __name__)
@@ -19,6 +21,7 @@ COLUMNS = ("at_ms", "kind", "topic", "partition", "offset", "group", "count", "d
 CLUSTER_KINDS = ("injected", "started", "stopped", "moved")
 MARKS = {
     "produced": "→",
+    "returned": "↩",
     "committed": "✓",
     "joined": "+",
     "left": "−",
@@ -82,6 +85,36 @@ def link(entry: ActivityEntry, known: ActivityPage) -> str | None:
     return path if entry.offset is None else f"{path}/{entry.partition}/{entry.offset}"
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A piece of what an entry says.
+
+    Attributes:
+        address: of the event that it names; None for plain text.
+    """
+
+    text: str
+    address: str | None = None
+
+
+def told(entry: ActivityEntry) -> tuple[Words, ...]:
+    """What an entry says: with the place of the newest event, and links to the events that it names."""
+    if entry.kind == "produced" and entry.offset is not None:
+        one = entry.detail.endswith(f" partition {entry.partition}")
+        last = ", the last at" if one else f"; the last: partition {entry.partition} at"
+        return (Words(f"{entry.detail}{' at' if entry.count == 1 else last} {entry.offset:,}"),)
+    if entry.kind != "returned":
+        return (Words(entry.detail),)
+    pieces: list[Words] = []
+    end = 0
+    for place in PLACE.finditer(entry.detail):
+        topic, partition, offset = place.groups()
+        pieces.append(Words(entry.detail[end : place.start()]))
+        pieces.append(Words(f"{topic} {partition} · {int(offset):,}", f"/topics/{topic}/{partition}/{offset}"))
+        end = place.end()
+    return (*pieces, Words(entry.detail[end:]))
+
+
 def _rows(found: ActivityPage) -> Iterator[tuple[object, ...]]:
     """What each row shows, after what it is known by: an entry counts on for ten seconds, and stays in its place."""
     shown_day = None
@@ -89,7 +122,8 @@ def _rows(found: ActivityPage) -> Iterator[tuple[object, ...]]:
         day = words.at(entry.at_ms)[:10]
         place = entry.at_ms // SPAN_MS, entry.kind, entry.topic, entry.group, entry.partition
         mark = MARKS.get(entry.kind, "·")
-        yield place, entry, mark, link(entry, found), entry.topic in found.topics, day if day != shown_day else None
+        there = entry.topic in found.topics
+        yield place, entry, told(entry), mark, link(entry, found), there, day if day != shown_day else None
         shown_day = day
 
 

@@ -239,6 +239,9 @@ class Activity(Protocol):
     def read(self, query: ActivityQuery | None = None) -> ActivityPage:
         """A part of it, newest first."""
 
+    def note(self, kind: str, detail: str, *, topic: str | None = None, group: str | None = None) -> None:
+        """Write down what was done from a page, and has no rows of its own."""
+
 
 class Backend(Protocol):
     """Every method may be called from any thread, and raises `BrokerError` with Kafka's own error."""

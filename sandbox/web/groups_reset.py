@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from sandbox.errors import BrokerError
 from sandbox.snapshots.description import UndoPoint
 from sandbox.web.groups_view import integer, playground, read_reset, show
+from sandbox.web.groups_waits import names_of
 from sandbox.web.page import NOTHING, backend, data, group_address, page, see, undo_point
 from sandbox.web.shapes import reset_json
 
@@ -97,6 +98,7 @@ def _deletion(name: str, topic: str | None, error: str | None = None) -> Respons
         NOTHING,
         409 if error else 200,
         group=found,
+        names=names_of(found),
         topic=topic,
         lost=lost,
         reading=reading,

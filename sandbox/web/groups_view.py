@@ -23,6 +23,7 @@ from sandbox.web.groups_chart import (
     per_second,
     table,
 )
+from sandbox.web.groups_waits import is_eager, names_of, waits_of
 from sandbox.web.page import Interest, backend, demo, is_live, overview, page
 
 REBALANCES_SHOWN = 10
@@ -79,8 +80,9 @@ def blockers(group: GroupDescription) -> tuple[int, list[str]]:
     """
     place = playground()
     own = set(place.members(group.group)) if place and group.members else set()
+    names = names_of(group)
     others = [
-        f"{member.client_id or member.member_id} ({member.client_host.lstrip('/')})"
+        f"{names[member.member_id]} ({member.client_host.lstrip('/')})"
         for member in group.members
         if member.client_id not in own
     ]
@@ -114,7 +116,9 @@ def show(group: GroupDescription, form: MultiDict[str, str], error: str | None =
         per_second=per_second,
         idle=idle_reason(group),
         rebalances=_rebalances(group.group),
-        eager=group.type == "classic" and "cooperative" not in group.protocol,
+        eager=is_eager(group),
+        names=names_of(group),
+        waits=waits_of(group, overview().as_of_ms),
         form=form,
         preview=preview,
         own=own,
@@ -166,7 +170,9 @@ def _rebalances(group: str) -> RebalancePage:
 def idle_reason(group: GroupDescription) -> str:
     """Why some members read nothing, in a sentence; empty where all read."""
     idle = [member for member in group.members if not member.assignment]
-    if not idle or group.state not in ("Stable", "Reconciling"):
+    waited_for = group.waits.awaited if group.waits is not None else ()
+    if not idle or waited_for or group.state not in ("Stable", "Reconciling"):
+        # Where a member is awaited, the partitions are about to be shared anew.
         return ""
     there = sum(_partitions(topic) for topic in sorted(_subscribed(group))[:TOPICS_LOOKED_AT])
     if len(group.members) > there:
@@ -188,7 +194,10 @@ def cause(group: GroupDescription, rates: Mapping[tuple[str, int], Rates]) -> Ca
         return None
     worst = max(behind, key=lambda one: one.lag or 0)
     if not group.members:
-        return Cause(worst, 0.0, None)
+        return Cause(worst, 0.0, None) if group.state in ("Empty", "Dead") else None
+    if group.waits is not None and any(one.member_id == worst.member_id for one in group.waits.awaited):
+        # It does not read slowly: it does not read. Whom the group waits for is told beside this.
+        return None
     rate = rates.get((worst.topic, worst.partition))
     if group.word != "growing" or not worst.member_id or rate is None or rate.out_per_s is None:
         return None

@@ -53,6 +53,7 @@ def _groups(consumers: tuple[ConsumerDescription, ...]) -> list[dict[str, Any]]:
             _group(name),
             playing().facts(name),
             backend().rebalances(name, limit=5),
+            overview().as_of_ms,
         )
         for name in names
     ]

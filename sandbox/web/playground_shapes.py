@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from sandbox.description import GroupDescription, Rebalance
+from sandbox.description import GroupDescription, MemberDescription, Rebalance
 from sandbox.playground.description import ConsumerDescription, GroupFacts, ScenarioDescription
+from sandbox.web import words
+from sandbox.web.groups_waits import Wait, names_of, waits_of
 from sandbox.web.payload import json_value
 
 PARTITIONS_SHOWN = 48
@@ -17,6 +19,7 @@ def group_view(
     group: GroupDescription | None,
     facts: GroupFacts,
     rebalances: list[Rebalance],
+    now_ms: int,
 ) -> dict[str, Any]:
     """What the page shows of a group.
 
@@ -26,7 +29,10 @@ def group_view(
         group: as the cluster describes it, None where it does not know it yet.
         facts: what the consumers did together.
         rebalances: the newest, newest first.
+        now_ms: when the group was described.
     """
+    crashed = {one.client_id for one in consumers if one.state == "crashed"}
+    waits = waits_of(group, now_ms) if group is not None else []
     ours = {one.client_id for one in consumers if one.alive}
     shown = [one.number for one in consumers if not one.alive][-ENDED_SHOWN:]
     members = group.members if group is not None else ()
@@ -42,18 +48,24 @@ def group_view(
         "more_partitions": max(0, len(partitions) - PARTITIONS_SHOWN),
         "ours": ours,
         "others": [member for member in members if member.client_id not in {one.client_id for one in consumers}],
-        "gone": [
-            one.client_id
-            for one in consumers
-            if one.state == "crashed" and any(member.client_id == one.client_id for member in members)
-        ],
+        "gone": {member.client_id: _session_ends_ms(member) for member in members if member.client_id in crashed},
+        "names": names_of(group) if group is not None else {},
+        "waits": waits,
         "alive": sum(one.alive for one in consumers),
         "ended": sum(not one.alive for one in consumers),
-        "why_idle": {one.number: _why_idle(one, group, partitions) for one in consumers},
+        "why_idle": {one.number: _why_idle(one, group, partitions, waits) for one in consumers},
     }
 
 
-def _why_idle(one: ConsumerDescription, group: GroupDescription | None, partitions: Any) -> str | None:
+def _session_ends_ms(member: MemberDescription) -> int | None:
+    """When a member that is not heard of any more is put out; None where it is not known when it last was."""
+    heard_ms = member.last_heartbeat_ms
+    return None if heard_ms is None else heard_ms + member.session_timeout_ms
+
+
+def _why_idle(
+    one: ConsumerDescription, group: GroupDescription | None, partitions: Any, waits: list[Wait]
+) -> str | None:
     """Why a consumer at work has no partition; None where it has one, or does not work."""
     if not one.alive or one.assigned or one.state == "closing":
         return None
@@ -63,9 +75,10 @@ def _why_idle(one: ConsumerDescription, group: GroupDescription | None, partitio
     if one.client_id not in known:
         return "joining its group"
     if group is not None and group.state != "Stable":
-        gone = [name for name in known if name.startswith("playground-")]
-        waits = f"its group is rebalancing ({group.state}): it waits until every member has answered"
-        return waits + (", or the session of one that crashed has ended" if len(gone) > 1 else "")
+        others = [wait for wait in waits if wait.name != one.client_id]
+        if not others:
+            return f"its group is rebalancing ({group.state}): it waits until every member has answered"
+        return f"its group is rebalancing, and waits for {others[0].name} until {words.clock(others[0].until_ms)}"
     mine = [lag for lag in partitions if lag.topic in one.spec.topics]
     owned = [lag for lag in mine if lag.member_id]
     if mine and len(owned) == len(mine):

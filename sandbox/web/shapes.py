@@ -12,6 +12,8 @@ from sandbox.description import (
     TopicDescription,
 )
 from sandbox.event import TIMESTAMP_TYPES, Event
+from sandbox.event_lines import transaction_of
+from sandbox.group_waits import Awaited
 from sandbox.log_description import AppendRate, KeySample, Loss
 from sandbox.web.payload import header_name, json_value
 
@@ -87,7 +89,8 @@ def loss_json(loss: Loss) -> dict[str, Any]:
 
 
 def event_json(event: Event) -> dict[str, Any]:
-    """One event. Text is a JSON string, null is null, other bytes are `{"base64": ...}`."""
+    """One event. Text is a JSON string, null is null, other bytes are `{"base64": ...}`. Its transaction is "aborted",
+    "open", or null where the event is committed or in none."""
     return {
         "topic": event.topic,
         "partition": event.partition,
@@ -97,6 +100,7 @@ def event_json(event: Event) -> dict[str, Any]:
         "key": json_value(event.key),
         "value": json_value(event.value),
         "headers": [[json_value(header_name(name)), json_value(value)] for name, value in event.headers],
+        "transaction": transaction_of(event),
     }
 
 
@@ -156,7 +160,22 @@ def one_group_json(group: GroupDescription, as_of_ms: int) -> dict[str, Any]:
             }
             for member in group.members
         ],
+        "awaited": None if group.waits is None else [awaited_json(one) for one in group.waits.awaited],
+        "joining": None if group.waits is None else list(group.waits.joining),
         "partitions": [lag_json(lag) for lag in group.partitions],
+    }
+
+
+def awaited_json(awaited: Awaited) -> dict[str, Any]:
+    """A member that its group waits for; `what` and the times are those of `Awaited`."""
+    return {
+        "member_id": awaited.member_id,
+        "name": awaited.name,
+        "what": awaited.what,
+        "silent": awaited.silent,
+        "last_heartbeat_ms": awaited.heard_ms,
+        "session_ends_ms": awaited.session_ends_ms,
+        "until_ms": awaited.decided_ms,
     }
 
 

@@ -3,6 +3,8 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+from sandbox.duration import duration as duration
+
 ZONE = "UTC"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YEAR_10000_MS = 253_402_300_800_000
@@ -55,21 +57,6 @@ def ago(timestamp_ms: int | None, now_ms: int) -> str:
     if abs(distance_ms) < 1000:
         return "just now"
     return f"{duration(distance_ms)} ago" if distance_ms > 0 else f"in {duration(-distance_ms)}"
-
-
-def duration(length_ms: int | None) -> str:
-    """A length of time with its two largest units: 0 s, 40 s, 3 min 5 s, 2 h 10 min, 3 d 4 h."""
-    if length_ms is None:
-        return "–"
-    if length_ms < 1000:
-        return f"{length_ms} ms" if length_ms else "0 s"
-    seconds = round(length_ms / 1000)
-    for unit_s, unit, smaller_s, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if seconds >= unit_s:
-            whole, rest = divmod(seconds, unit_s)
-            part = rest // smaller_s
-            return f"{number(whole)} {unit}" + (f" {part} {smaller}" if part else "")
-    return f"{seconds} s"
 
 
 def percent(share: float, digits: int = 0) -> str:

@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from confluent_kafka import Producer
 
 from sandbox.activity_record import ACTIVITY_MAX, ActivityEntry, ActivityQuery, Happening
 from sandbox.errors import BrokerError
@@ -42,7 +43,9 @@ def test_what_is_done_to_topics_and_groups_is_told_in_its_own_transaction(box: S
         *("deleted", "injected", "injected", "deleted", "reset", "altered", "altered", "created")
     ]
     details = {(entry.kind, entry.topic, entry.group): entry.detail for entry in told(box)}
-    assert details["reset", "orders", "billing"] == "3 committed offsets set to latest"
+    assert details["reset", "orders", "billing"] == (
+        "3 committed offsets set to latest: partition 0 at 0, partition 1 at 0, partition 2 at 0"
+    )
     assert details["created", "orders", None] == "2 partitions"
     assert details["deleted", None, "billing"] == "the group, with its committed offsets"
 
@@ -74,6 +77,18 @@ def test_events_are_counted_by_topic_in_ten_seconds(box: Sandbox, clock: Clock) 
     (newest,) = {(one.partition, one.offset) for one in told(box, topic="clicks", limit=1) if one.kind == "produced"}
     assert newest == (0, 4_499)
     assert box.event("clicks", 0, 4_499).value == b"y"
+
+
+def test_the_newest_event_of_a_transaction_is_no_marker(served: Sandbox, clock: Clock) -> None:
+    producer = Producer({"bootstrap.servers": served.kafka_address, "transactional.id": "t"})
+    producer.init_transactions(30)
+    for _ in range(2):
+        producer.begin_transaction()
+        producer.produce("orders", "x", partition=0, timestamp=clock.now_ms)
+        producer.commit_transaction(30)
+    (entry,) = told(served, kinds=frozenset(("produced",)), topic="orders")
+    assert (entry.count, entry.partition, entry.offset) == (2, 0, 2)
+    assert served.event("orders", 0, 2).value == b"x"
 
 
 def test_counting_goes_past_the_batches_that_are_read_one_by_one(
@@ -121,6 +136,30 @@ def test_commits_are_one_line_for_a_group_in_a_topic(box: Sandbox, clock: Clock)
     assert "partitions 0, 1, 2" in entry.detail
 
 
+def test_one_commit_is_told_once_with_its_place(box: Sandbox) -> None:
+    box.create_topic("t", partitions=3)
+    box.commit("g", "t", 2, 0)
+    assert [entry.detail for entry in told(box, kinds=frozenset(("committed",)))] == ["partition 2 at 0"]
+
+
+def test_a_reset_is_told_once_and_not_as_commits_too(box: Sandbox, clock: Clock) -> None:
+    clock.now_ms = clock.now_ms // 10_000 * 10_000 + 10_000
+    for name in ("a", "b"):
+        box.create_topic(name, partitions=2)
+        box.append(name, "x", partition=1)
+        box.commit("g", name, 1, 0)
+    box.commit("other", "a", 1, 0)
+    clock.pass_ms(10_000)
+    box.reset("g", to="latest")
+    found = told(box, since_ms=clock.now_ms, limit=10_000)
+    assert [(entry.kind, entry.group) for entry in found] == [("reset", "g")]
+    assert "b partition 1 at 1" in found[0].detail
+    assert kinds(box, kinds=frozenset(("committed",)), since_ms=clock.now_ms) == ["committed", "committed"]
+    clock.pass_ms(2_000)
+    box.commit("g", "a", 1, 0)
+    assert {entry.kind for entry in told(box, since_ms=clock.now_ms)} == {"committed"}, "what it commits beside is told"
+
+
 def test_who_joined_and_left_is_told_beside_the_rebalance(box: Sandbox, clock: Clock) -> None:
     reason = "member c-1 joined (new); member c-2 left, c-3's session of 6,000 ms timed out"
     store = GroupStore(box._runtime.database)
@@ -129,7 +168,7 @@ def test_who_joined_and_left_is_told_beside_the_rebalance(box: Sandbox, clock: C
     found = {entry.kind: entry.detail for entry in told(box)}
     assert found["joined"] == "member c-1 joined (new)"
     assert "member c-2 left" in found["left"]
-    assert found["rebalanced"].startswith("generation 3, 2 members, 40 ms: member c-1 joined")
+    assert found["rebalanced"].startswith("generation 3, 2 members, took 40 ms: member c-1 joined")
     assert kinds(box, kinds=frozenset(("joined",))) == ["joined"]
 
 

@@ -95,6 +95,22 @@ def test_a_group_with_members_that_commits_nothing_is_stalled(box: Sandbox, cloc
     assert word(box) == "growing"
 
 
+def test_a_group_that_has_just_begun_to_read_is_not_stalled(box: Sandbox, clock: Clock) -> None:
+    append(box, 100)
+    clock.pass_ms(60 * SECOND)
+    box.commit("app", "orders", 0, 10)
+    set_state(box, "Stable")
+    clock.pass_ms(3 * SECOND)
+    assert word(box) == "draining"
+    set_state(box, "Empty")
+    box.commit("app", "orders", 0, 40)
+    set_state(box, "Stable")
+    clock.pass_ms(SECOND)
+    assert word(box) == "draining"
+    clock.pass_ms(60 * SECOND)
+    assert word(box) == "stalled"
+
+
 def test_a_group_that_has_drained_and_rests_while_events_come_is_growing(box: Sandbox, clock: Clock) -> None:
     append(box, 100)
     box.commit("app", "orders", 0, 10)

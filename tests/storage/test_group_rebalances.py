@@ -58,10 +58,10 @@ def test_the_first_rebalance_is_compared_with_nothing(box: Sandbox) -> None:
 def test_members_with_one_client_id_are_told_apart(box: Sandbox) -> None:
     rebalanced(box, first_member_111111="orders-0", other_member_222222="orders-1")
     rebalanced(box, first_member_111111="orders-0 orders-1")
-    assert newest(box).left == ("app …222222",)
+    assert newest(box).left == ("app-other_me",)
     with box._database.reader() as reader:
         names = [set(one.assignment) for one in list_rebalances(reader, "g", 5)]
-    assert names == [{"app"}, {"app …111111", "app …222222"}]
+    assert names == [{"app"}, {"app-first_me", "app-other_me"}]
 
 
 def test_rebalances_are_paged_newest_first_and_each_knows_the_one_before_its_page(box: Sandbox) -> None:

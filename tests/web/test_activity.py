@@ -91,3 +91,58 @@ def test_what_is_gone_has_no_link(page: FlaskClient, busy: Sandbox) -> None:
     html = page.get("/activity?kind=created&kind=deleted").text
     assert 'href="/topics/orders' not in html
     assert "the topic, with 2 partitions" in html
+
+
+def test_a_single_event_is_told_with_its_offset_and_several_with_the_last(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("orders", partitions=1)
+    box.append("orders", "x")
+    assert "1 event into partition 0 at 0<" in page.get("/activity?kind=produced").text
+    box.append("orders", "y")
+    assert "2 events into partition 0, the last at 1<" in page.get("/activity?kind=produced").text
+    box.create_topic("clicks", partitions=2)
+    for partition in (0, 0, 1):
+        box.append("clicks", "x", partition=partition)
+    assert re.search(
+        r"3 events into partitions 0, 1; the last: partition [01] at [01]<", page.get("/activity?topic=clicks").text
+    )
+
+
+@pytest.fixture
+def letters(box: Sandbox) -> Sandbox:
+    box.create_topic("orders", partitions=1)
+    for number in range(3):
+        stored = box.append("orders", f"v{number}")
+        told = {"topic": "orders", "partition": "0", "offset": str(stored.offset), "error": "no"}
+        box.append(
+            "orders.dlq", f"v{number}", headers=tuple((f"dlq.{name}", text.encode()) for name, text in told.items())
+        )
+    return box
+
+
+def test_dead_letters_that_are_sent_back_are_told_with_both_places(page: FlaskClient, letters: Sandbox) -> None:
+    page.post("/topics/orders.dlq/messages/copy", data={"to": "orders", "events": "0:0-1"})
+    html = page.get("/activity?kind=returned").text
+    (row,) = re.findall(r'<tr data-kind="returned">.*?</tr>', html, re.DOTALL)
+    assert "2 dead letters; the last: " in row
+    assert (
+        '<a href="/topics/orders.dlq/0/1">orders.dlq 0 · 1</a> is <a href="/topics/orders/0/4">orders 0 · 4</a>' in row
+    )
+    (entry,) = page.get("/activity.json?kind=returned").get_json()["entries"]
+    assert (entry["topic"], entry["detail"]) == ("orders", "2 dead letters; the last: orders.dlq/0/1 is orders/0/4 now")
+
+
+def test_a_dead_letter_that_was_corrected_in_the_form_is_told_too(page: FlaskClient, letters: Sandbox) -> None:
+    form = {"topic": "orders", "value_kind": "text", "value": "mended", "headers": "dlq.sent-back-from: orders.dlq/0/2"}
+    assert page.post("/produce", data=form).status_code in (200, 303)
+    assert letters.event("orders", 0, 3).value == b"mended"
+    html = page.get("/activity?kind=returned").text
+    assert (
+        '<a href="/topics/orders.dlq/0/2">orders.dlq 0 · 2</a> is <a href="/topics/orders/0/3">orders 0 · 3</a>' in html
+    )
+
+
+def test_a_copy_of_any_other_event_is_no_letter_that_came_back(page: FlaskClient, letters: Sandbox) -> None:
+    page.post("/topics/orders/messages/copy", data={"to": "orders", "events": "0:0"})
+    page.post("/topics/orders.dlq/messages/copy", data={"to": "orders", "events": "0:0", "headers": "kept"})
+    assert letters.event("orders", 0, 4)
+    assert "Nothing of that kind" in page.get("/activity?kind=returned").text

@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 from flask.testing import FlaskClient
 
-from sandbox.broker.group_calls import JoinGroup
 from sandbox.description import MemberDescription
 from sandbox.group_facts import Rates
+from sandbox.group_waits import Awaited, GroupWaits
 from sandbox.sandbox import Sandbox
 from sandbox.web.groups_view import cause
 from tests.waiting import eventually
+from tests.web.group_members import assign, join
 
 
 @pytest.fixture
@@ -143,19 +144,6 @@ def test_the_offsets_of_one_topic_are_forgotten_after_a_preview(page: FlaskClien
     assert billing.group("billing").topics == ("payments",)
 
 
-def join(box: Sandbox, client_id: str = "worker") -> str:
-    """One member in the group, as the coordinator knows it; its member id."""
-    protocols = (("range", b"\0\0\0\0\0\1\0\6orders\xff\xff\xff\xff"),)
-    request = JoinGroup(
-        "billing", "", None, client_id, "/10.0.0.7", 6_000, 60_000, "consumer", protocols, None, False, False
-    )
-    reply = box._runtime.call(lambda now_ms: box._runtime.coordinator.join(request, now_ms))
-    box._runtime.call(lambda now_ms: box._runtime.coordinator.tick(now_ms + 1_000))
-    (member,) = box.group("billing").members
-    assert reply.done
-    return member.member_id
-
-
 def test_a_reset_while_members_are_there_is_refused_with_the_way_out(page: FlaskClient, billing: Sandbox) -> None:
     join(billing)
     html = page.get("/groups/billing?to=earliest").text
@@ -251,7 +239,8 @@ def test_rebalances_are_told_with_who_got_what_and_paged(page: FlaskClient, bill
     assert re.findall(r'<li data-generation="(\d+)"', html) == [str(number) for number in range(13, 3, -1)]
     assert "client-11 → client-12" in html
     assert "&lt;b&gt;x&lt;/b&gt;" in html
-    assert "paused 250 ms" in html
+    assert "took 250 ms" in html
+    assert 'data-ms="1250"' in html, "the time of a rebalance is when it ended, as Activity has it"
     older = re.search(r'<a href="([^"#]+)#rebalances">Older rebalances</a>', html)
     assert older is not None
     rest = page.get(older[1].replace("&amp;", "&")).text
@@ -259,7 +248,7 @@ def test_rebalances_are_told_with_who_got_what_and_paged(page: FlaskClient, bill
 
 
 def test_members_that_read_nothing_are_explained(page: FlaskClient, billing: Sandbox) -> None:
-    join(billing)
+    assign(billing, join(billing))
     billing._database.execute("UPDATE groups SET state = 'Stable' WHERE group_id = 'billing'")
     billing._database.execute(
         "INSERT INTO group_members(group_id, member_id, instance_id, client_id, client_host, session_timeout_ms, "
@@ -300,6 +289,11 @@ def test_the_cause_of_growing_lag_is_the_partition_that_gets_more_than_its_membe
     assert (found.worst.partition, found.share, found.rate) == (0, 1.0, fast)
     assert cause(group, {("orders", 0): slow}) is None
     assert cause(replace(group, word="draining"), {("orders", 0): fast}) is None
+    silent = Awaited("m-1", "reader", "heartbeat", True, 0, 45_000, None, 45_000)
+    dead = replace(group, waits=GroupWaits((silent,)))
+    assert cause(dead, {("orders", 0): fast}) is None, "a dead member is not told to take less time"
+    joining = replace(idle, state="PreparingRebalance")
+    assert cause(joining, {}) is None, "somebody is about to read"
 
 
 def test_a_group_can_be_put_into_a_topic_that_it_never_read(page: FlaskClient, billing: Sandbox) -> None:

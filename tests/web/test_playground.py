@@ -66,7 +66,8 @@ def test_a_crash_and_its_redelivery_are_on_the_page(player: FlaskClient, playing
     html = player.get("/playground").text
     assert re.search(r'data-consumer="1" data-state="crashed"', html)
     assert "injected: skips commits" in html
-    assert "crashed: until its session ends" in html
+    assert "crashed: until its session ends at <time" in html
+    assert "Its group waits for it until its session ends, at <time" in html
 
     said = player.post("/playground/1/again", headers=HTMX)
     assert "started playground-2, like playground-1" in said.text
@@ -74,6 +75,8 @@ def test_a_crash_and_its_redelivery_are_on_the_page(player: FlaskClient, playing
     html = player.get("/playground").text
     assert re.search(r'data-consumer="2" data-state="running" data-redelivered="3"', html)
     assert html.count('data-again="true"') == 3
+    assert "Its session has ended, and its group goes on without it." in html
+    assert re.search(r"1 member, took [^<]+", html)
     told = player.get("/playground.json").get_json()
     assert [one["state"] for one in told["consumers"]] == ["crashed", "running"]
     assert (told["groups"][0]["processed"], told["groups"][0]["redelivered"]) == (6, 3)
