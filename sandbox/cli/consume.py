@@ -84,7 +84,7 @@ def _first(batches: Batches, events_max: int) -> Batches:
 
 
 def _of_topic(target: Target, topic: str, position: Position, follow: bool) -> Batches:
-    from sandbox.cli.log_offsets import offsets_at_time, places_of, ranges
+    from sandbox.cli.log_offsets import offsets_at_time, places_of, ranges, stable_ends_of, tell_held_back
     from sandbox.cli.reading import read_between, read_on
 
     admin = target.admin()
@@ -96,7 +96,9 @@ def _of_topic(target: Target, topic: str, position: Position, follow: bool) -> B
         if follow:
             yield from read_on(consumer, firsts)
         else:
-            yield from read_between(consumer, {place: (firsts[place], end) for place, (_, end) in spans.items()})
+            stable = stable_ends_of(admin, spans)
+            yield from read_between(consumer, {place: (firsts[place], end) for place, end in stable.items()})
+            tell_held_back(admin, spans)
     finally:
         consumer.close()
 

@@ -30,15 +30,17 @@ Examples:
 def export_command(topic: str, output: Path | None, as_json: bool, target: Target) -> None:
     """Write the events of TOPIC as JSON lines, partition by partition, each in order.
 
-    `import` restores them exactly. The file is complete or not there. With --json, -o also prints a line that says how
-    many events it holds.
+    `import` restores them exactly. The file is complete or not there. Events of aborted transactions are left out, and
+    it ends where one is open, as for read_committed consumers. With --json, -o also prints a line that says how many
+    events it holds.
     """
-    from sandbox.cli.log_offsets import places_of, ranges
+    from sandbox.cli.log_offsets import places_of, ranges, stable_ends_of, tell_held_back
     from sandbox.cli.reading import read_between
 
     target.require()
     admin = target.admin()
-    spans = ranges(admin, places_of(admin, topic))
+    stable = stable_ends_of(admin, places_of(admin, topic))
+    spans = {place: (start, stable[place]) for place, (start, _) in ranges(admin, stable).items()}
     total = sum(end - start for start, end in spans.values())
     events = 0
     consumer = target.consumer()
@@ -51,6 +53,7 @@ def export_command(topic: str, output: Path | None, as_json: bool, target: Targe
                     advance(len(batch))
     finally:
         consumer.close()
+    tell_held_back(admin, spans)
     if output is not None and as_json:
         show_json({"topic": topic, "events": events, "file": str(output)})
     elif output is not None:

@@ -52,6 +52,7 @@ def import_command(
     sender = Sender(producer)
     prepared = set(needed)
     refused: Exception | None = None
+    uncommitted = 0
     try:
         with _opened(source) as lines, progress_bar(f"Importing {source}", total) as advance:
             for origin, name, event in _events(lines, topic):
@@ -59,10 +60,15 @@ def import_command(
                     _prepare(admin, name, 0 if event.partition is None else event.partition + 1, partitions)
                     prepared.add(name)
                 sender.send(name, event, origin)
+                uncommitted += event.transaction is not None
                 advance(1)
     except (LineRefused, Failed) as error:
         refused = error
     _report(sender, refused, as_json)
+    if uncommitted:
+        what = "event was of a transaction" if uncommitted == 1 else "events were of transactions"
+        text = f"{uncommitted} {what} that had not been committed; here every consumer gets what is stored."
+        click.echo(text, err=True)
 
 
 def _report(sender: Sender, refused: Exception | None, as_json: bool) -> None:

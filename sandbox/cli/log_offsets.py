@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition, admin
+import click
+from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition, admin
 
 from sandbox.cli.status import Failed
 from sandbox.cli.target import TIMEOUT_S
@@ -36,11 +37,31 @@ def ends_of(client: Any, places: Iterable[Place]) -> dict[Place, int]:
     return _offsets(client, places, KAFKA_ADMIN.OffsetSpec.latest())
 
 
-def _offsets(client: Any, places: Iterable[Place], spec: Any) -> dict[Place, int]:
+def stable_ends_of(client: Any, places: Iterable[Place]) -> dict[Place, int]:
+    """The last stable offset of every partition: so far a read_committed consumer comes, as those of this program."""
+    return _offsets(client, places, KAFKA_ADMIN.OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
+
+
+def tell_held_back(client: Any, places: Iterable[Place]) -> None:
+    """Say on stderr which events a read_committed consumer does not get because a transaction is open."""
+    places = list(places)
+    # In this order, so that what is written meanwhile is not taken for held back.
+    ends = ends_of(client, places)
+    stable = stable_ends_of(client, places)
+    for (topic, partition), end in ends.items():
+        first = stable[topic, partition]
+        if first < end:
+            held = f"{topic}, partition {partition}: offsets {first} to {end - 1} are held back"
+            click.echo(f"{held} by an open transaction; read again once it has ended.", err=True)
+
+
+def _offsets(
+    client: Any, places: Iterable[Place], spec: Any, isolation: Any = IsolationLevel.READ_UNCOMMITTED
+) -> dict[Place, int]:
     asked = {TopicPartition(topic, partition): spec for topic, partition in places}
     if not asked:
         return {}
-    futures = client.list_offsets(asked, request_timeout=TIMEOUT_S)
+    futures = client.list_offsets(asked, isolation_level=isolation, request_timeout=TIMEOUT_S)
     return {(place.topic, place.partition): future.result().offset for place, future in futures.items()}
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from confluent_kafka import Producer
 
 from sandbox import NewEvent, Sandbox
 
@@ -80,6 +81,16 @@ def test_an_import_from_a_file_makes_as_many_partitions_as_the_events_need(comma
     assert len(described["partitions"]) == 3
 
 
+def test_an_import_says_how_many_events_had_never_been_committed(command_line: "CommandLine") -> None:
+    lines = '{"topic": "t", "value": "a", "transaction": "aborted"}\n{"topic": "t", "value": "b"}\n'
+    result = command_line.run("import", "-", stdin=lines.encode())
+    assert (result.status, result.err) == (
+        0,
+        "1 event was of a transaction that had not been committed; here every consumer gets what is stored.\n",
+    )
+    assert [found[5] for found in _contents(command_line.folder / "dev.db", "t")] == [b"a", b"b"]
+
+
 def test_lines_without_a_partition_go_where_their_key_goes(command_line: "CommandLine") -> None:
     keys = [f"user-{number}" for number in range(100)]
     (command_line.folder / "x.jsonl").write_text(
@@ -140,6 +151,29 @@ def test_an_import_of_a_file_that_is_not_there_is_told_as_such(command_line: "Co
     result = command_line.run("import", "nope.jsonl")
     assert result.status == 1
     assert "nope.jsonl cannot be read: No such file" in result.err
+
+
+def test_an_export_ends_before_an_open_transaction_and_says_so(command_line: "CommandLine") -> None:
+    _, up = command_line.up("dev.db")
+    producer = Producer({"bootstrap.servers": up["kafka"], "transactional.id": "payments"})
+    producer.init_transactions(10)
+    for value, end in ((b"stored", producer.commit_transaction), (b"taken back", producer.abort_transaction)):
+        producer.begin_transaction()
+        producer.produce("orders", value, partition=0)
+        producer.flush(10)
+        end()
+    producer.begin_transaction()
+    producer.produce("orders", b"open", partition=0)
+    producer.produce("orders", b"open too", partition=0)
+    producer.flush(10)
+    for command in ("export", "consume"):
+        done = command_line.run(command, "orders", *(("--json",) if command == "consume" else ()))
+        assert [json.loads(line)["value"] for line in done.out.splitlines()] == ["stored"], command
+        assert "orders, partition 0: offsets 4 to 5 are held back by an open transaction" in done.err, command
+    producer.commit_transaction()
+    done = command_line.run("export", "orders")
+    assert [json.loads(line)["value"] for line in done.out.splitlines()] == ["stored", "open", "open too"]
+    assert "held back" not in done.err
 
 
 def test_an_export_that_cannot_be_written_leaves_no_file(command_line: "CommandLine") -> None:
