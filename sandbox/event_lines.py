@@ -2,7 +2,8 @@
 
 One JSON object per line: `topic`, `partition`, `offset`, `timestamp` (milliseconds since 1970), `timestamp_type`,
 `key`, `value` and `headers` (a list of [name, value] pairs). Bytes that are UTF-8 are a JSON string, other bytes are
-`{"base64": "..."}`, and null is null, so that every event comes back as it was. Only `value` must be there.
+`{"base64": "..."}`, and null is null, so that every event comes back as it was. Only `value` must be there. An event
+that was never committed has a field `transaction` more, "aborted" or "open".
 """
 
 import base64
@@ -14,7 +15,9 @@ from typing import Any
 from sandbox.errors import SandboxError
 from sandbox.event import TIMESTAMP_TYPES, Event, Headers, NewEvent
 
-FIELDS = ("topic", "partition", "offset", "timestamp", "timestamp_type", "key", "value", "headers")
+FIELDS = ("topic", "partition", "offset", "timestamp", "timestamp_type", "key", "value", "headers", "transaction")
+UNCOMMITTED = ("aborted", "open")
+"""What the field `transaction` may say: what became of the transaction of an event that is not committed."""
 _INT_MAX = {"partition": 2**31 - 1, "offset": 2**63 - 1, "timestamp": 2**63 - 1}
 # Python (str.splitlines) and some editors end a line at these; JSON allows them in a string.
 _LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
@@ -37,6 +40,7 @@ class EventLine:
         offset: 0 and up: where the event stood when it was exported.
         timestamp_ms: milliseconds since 1970, -1 for an event without one.
         timestamp_type: `CREATE_TIME` or `LOG_APPEND_TIME`.
+        transaction: one of `UNCOMMITTED`; None for an event that every consumer got.
     """
 
     value: bytes | None
@@ -47,10 +51,16 @@ class EventLine:
     offset: int | None = None
     timestamp_ms: int | None = None
     timestamp_type: int | None = None
+    transaction: str | None = None
 
     def new_event(self) -> NewEvent:
-        """The event to append: all but where it stood before."""
+        """The event to append: all but where it stood before, and what became of its transaction."""
         return NewEvent(self.value, self.key, self.headers, self.timestamp_ms, self.partition)
+
+
+def transaction_of(event: Event) -> str | None:
+    """What became of the transaction of an event that is not committed, one of `UNCOMMITTED`; None for any other."""
+    return "aborted" if event.aborted else "open" if event.pending else None
 
 
 def to_line(event: Event) -> str:
@@ -62,7 +72,7 @@ def to_line(event: Event) -> str:
     Returns:
         One JSON object, without the line's end; it holds no character that ends a line anywhere.
     """
-    fields = {
+    fields: dict[str, Any] = {
         "topic": event.topic,
         "partition": event.partition,
         "offset": event.offset,
@@ -74,6 +84,9 @@ def to_line(event: Event) -> str:
             [_to_json(name.encode("utf-8", "surrogateescape")), _to_json(value)] for name, value in event.headers
         ],
     }
+    transaction = transaction_of(event)
+    if transaction is not None:
+        fields["transaction"] = transaction
     return json.dumps(fields, ensure_ascii=False).translate(_LINE_ENDS)
 
 
@@ -102,6 +115,9 @@ def from_line(line: str | bytes) -> EventLine:
     timestamp_type = fields.get("timestamp_type")
     if timestamp_type is not None and timestamp_type not in TIMESTAMP_TYPES:
         raise LineRefused(f'"timestamp_type" must be one of {", ".join(TIMESTAMP_TYPES)}, not {_shown(timestamp_type)}')
+    transaction = fields.get("transaction")
+    if transaction is not None and transaction not in UNCOMMITTED:
+        raise LineRefused(f'"transaction" must be one of {", ".join(UNCOMMITTED)}, not {_shown(transaction)}')
     return EventLine(
         value=_to_bytes("value", fields["value"]),
         key=_to_bytes("key", fields.get("key")),
@@ -111,6 +127,7 @@ def from_line(line: str | bytes) -> EventLine:
         offset=_to_int("offset", fields, least=0),
         timestamp_ms=_to_int("timestamp", fields, least=-1),
         timestamp_type=None if timestamp_type is None else TIMESTAMP_TYPES.index(timestamp_type),
+        transaction=transaction,
     )
 
 
@@ -131,7 +148,7 @@ def _fields(line: str | bytes) -> dict[str, Any]:
     try:
         fields = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise LineRefused(f"not JSON: {error.msg} at character {error.pos + 1}") from None
+        raise LineRefused(f"not JSON: {error.msg} (column {error.colno})") from None
     except (ValueError, RecursionError) as error:
         raise LineRefused(f"not JSON that can be read: {error}") from None
     if not isinstance(fields, dict):

@@ -14,7 +14,7 @@ class Remembered(Generic[Made]):
     the place of what was made before, so that it grows with the number of keys alone. May be used by several threads.
 
     Args:
-        weight_max: how much it holds; it forgets everything once there is more.
+        weight_max: how much it holds; it forgets everything once there would be more, and never keeps what is heavier.
     """
 
     def __init__(self, weight_max: int) -> None:
@@ -39,12 +39,13 @@ class Remembered(Generic[Made]):
         with self._lock:
             self.made += 1
             before = self._kept.pop(key, None)
-            self._weight += weight - (before[2] if before is not None else 0)
-            if self._weight > self._weight_max:
-                self._kept.clear()
-                self._weight = weight
+            self._weight -= before[2] if before is not None else 0
             if weight <= self._weight_max:
+                if self._weight + weight > self._weight_max:
+                    self._kept.clear()
+                    self._weight = 0
                 self._kept[key] = (source, made, weight)
+                self._weight += weight
         return made
 
     def __len__(self) -> int:

@@ -115,10 +115,36 @@
   const isOpen = (node) => node instanceof Element && node.matches(".is-open, .is-picked");
   // Nor is one of which the server sent its id alone, because it has not changed.
   const isSame = (node) => node instanceof Element && "same" in node.dataset;
-  Idiomorph.defaults.callbacks.beforeNodeMorphed = (node, wanted) => !isOpen(node) && !isSame(wanted);
+  const isList = (node) => (node.nodeName === "TABLE" || node.nodeName === "TBODY") && node.lastElementChild && node.lastElementChild.id;
+  const heads = (list) => [...list.children].filter((part) => !part.id).length;
+  Idiomorph.defaults.callbacks.beforeNodeMorphed = (node, wanted) => {
+    if (isOpen(node) || isSame(wanted) || node.isEqualNode(wanted)) return false;
+    if (!isList(node) || !isList(wanted) || heads(node) !== heads(wanted)) return true;
+    placeRows(node, wanted);
+    return false;
+  };
   Idiomorph.defaults.callbacks.beforeNodeRemoved = (node) => !isOpen(node);
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
     !(name === "open" && node.nodeName === "DETAILS") && !(name === "title" && node.nodeName === "TIME");
+
+  // Rows come and go by their ids. None is made into another, as idiomorph would: looking for likenesses among hundreds
+  // of nodes took longer than drawing them.
+  function placeRows(list, wanted) {
+    const rows = [...wanted.children];
+    const ids = new Set(rows.map((row) => row.id));
+    for (const row of [...list.children]) if (row.id && !ids.has(row.id) && !isOpen(row)) row.remove();
+    let at = list.firstElementChild;
+    for (const row of rows) {
+      const here = row.id ? byId(row.id) : at;
+      if (!here || here.parentNode !== list) {
+        list.insertBefore(row, at);
+        continue;
+      }
+      if (here === at) at = at.nextElementSibling;
+      else list.insertBefore(here, at);
+      if (!isSame(row)) Idiomorph.morph(here, row);
+    }
+  }
 
   // An opened row that has left the page's newest stays for its reader, below them: it is older than all of them.
   function keepOrder(html) {
@@ -130,25 +156,24 @@
     if (gone.some((row) => row.contains(focused))) focused.focus({ preventScroll: true });
   }
 
+  // An event opens below its row. Without scripts its offset is a link to its page.
   function shut(row) {
     row.classList.remove("is-open");
-    row.querySelector(".detail > td").replaceChildren();
+    row.querySelector(".detail").remove();
     row.querySelector("a.open").setAttribute("aria-expanded", "false");
   }
-  document.body.addEventListener("htmx:beforeRequest", (event) => {
-    const link = event.target.closest("a.open");
-    const row = link && link.closest("tbody.event");
-    if (row && row.classList.contains("is-open")) {
-      event.preventDefault();
-      shut(row);
-    }
-  });
-  document.body.addEventListener("htmx:afterSwap", (event) => {
-    const row = event.detail.target.closest && event.detail.target.closest("tbody.event");
-    if (row && event.detail.target.matches(".detail > td")) {
-      row.classList.add("is-open");
-      row.querySelector("a.open").setAttribute("aria-expanded", "true");
-    }
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("tbody.event a.open");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    const row = link.closest("tbody.event");
+    if (row.classList.contains("is-open")) return shut(row);
+    const detail = row.insertRow();
+    detail.className = "detail";
+    detail.insertCell().colSpan = row.rows[0].cells.length;
+    row.classList.add("is-open");
+    link.setAttribute("aria-expanded", "true");
+    htmx.ajax("GET", `${link.getAttribute("href")}?inline=1`, { source: link, target: detail.cells[0] });
   });
   document.addEventListener("click", (event) => {
     const row = event.target.closest(".messages .event > tr:first-child");

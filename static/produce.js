@@ -3,7 +3,6 @@
 
 (function () {
   const byId = (id) => document.getElementById(id);
-  const CHECKED_MAX = 200000;
 
   // A field that would not be sent is off, and says so.
   const NOT_SENT = { none: "the key is null", empty: "it is empty, 0 bytes", null: "the value is null" };
@@ -23,38 +22,6 @@
   }
   bind("key-kind", "key");
   bind("value-kind", "value");
-
-  // Whether the value is JSON. Only its validity is looked at: what is sent is the text itself.
-  const state = byId("value-state");
-  const value = byId("value");
-  const valueKind = byId("value-kind");
-  let timer = 0;
-  function check() {
-    const text = value.value;
-    if (valueKind.value !== "json" || !text.trim() || text.length > CHECKED_MAX) {
-      state.hidden = true;
-      return;
-    }
-    let why = "";
-    try {
-      JSON.parse(text);
-    } catch (error) {
-      why = error.message;
-    }
-    state.hidden = false;
-    state.dataset.state = why ? "bad" : "good";
-    const said = why ? `✗ Not JSON: ${why}` : "✓ JSON";
-    if (state.textContent !== said) state.textContent = said;
-  }
-  if (state) {
-    state.setAttribute("role", "status");
-    value.addEventListener("input", () => {
-      clearTimeout(timer);
-      timer = setTimeout(check, 200);
-    });
-    valueKind.addEventListener("change", check);
-    check();
-  }
 
   // Of the fields of Many, those that the format and the kind of key need.
   const format = byId("format");

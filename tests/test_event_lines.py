@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.event import CREATE_TIME, LOG_APPEND_TIME, Event, NewEvent
-from sandbox.event_lines import EventLine, LineRefused, from_line, to_line
+from sandbox.event_lines import EventLine, LineRefused, from_line, to_line, transaction_of
 
 _maybe_bytes = st.none() | st.binary(max_size=50) | st.text(max_size=20).map(lambda text: text.encode())
 _headers = st.lists(
@@ -37,6 +37,7 @@ def test_an_event_comes_back_from_its_line_as_it_was(event: Event) -> None:
         offset=event.offset,
         timestamp_ms=event.timestamp_ms,
         timestamp_type=event.timestamp_type,
+        transaction=transaction_of(event),
     )
 
 
@@ -75,6 +76,15 @@ def test_a_line_has_the_fields_in_kafkas_words() -> None:
     )
 
 
+@pytest.mark.parametrize("said", ["aborted", "open"])
+def test_an_event_that_was_never_committed_says_so_in_its_line(said: str) -> None:
+    plain = _event(b"v")._replace(transactional=True)
+    line = to_line(plain._replace(aborted=said == "aborted", pending=said == "open"))
+    assert line == to_line(plain)[:-1] + f', "transaction": "{said}"}}'
+    assert from_line(line).transaction == said
+    assert from_line(line).new_event() == from_line(to_line(plain)).new_event()
+
+
 def test_only_the_value_must_be_there() -> None:
     assert from_line('{"value": "v"}') == EventLine(value=b"v")
 
@@ -89,7 +99,7 @@ def test_a_line_gives_an_event_to_append() -> None:
     [
         ("", "not JSON"),
         ("[]", "not a JSON object"),
-        ('{"value": "a"', "not JSON"),
+        ('{"value": "a"', "not JSON: Expecting ',' delimiter (column 14)"),
         (b'{"value": "\xff"}', "not UTF-8 at byte 11"),
         ('{"key": "k"}', '"value" is missing'),
         ('{"value": "v", "colour": 1, "size": 2}', 'unknown field "colour", "size"; the fields are topic, partition'),
@@ -118,6 +128,8 @@ def test_a_line_gives_an_event_to_append() -> None:
         ('{"value": ' + "[" * 100_000, "not JSON that can be read"),
         ('{"value": "v", "timestamp_type": "now"}', '"timestamp_type" must be one of CreateTime, LogAppendTime'),
         ('{"value": "v", "timestamp_type": []}', '"timestamp_type" must be one of'),
+        ('{"value": "v", "transaction": "committed"}', '"transaction" must be one of aborted, open, not "committed"'),
+        ('{"value": "v", "transaction": []}', '"transaction" must be one of aborted, open'),
         ('{"value": "v", "headers": {"a": "b"}}', '"headers" must be a list of [name, value] pairs'),
         ('{"value": "v", "headers": [["a"]]}', 'a header must be a [name, value] pair, not ["a"]'),
         ('{"value": "v", "headers": [[null, "b"]]}', "the name of a header must not be null"),

@@ -42,6 +42,7 @@ from sandbox.web import (
 )
 from sandbox.web.assets import asset_folder
 from sandbox.web.backend import Backend
+from sandbox.web.messages_table import MARKS_MAX, cells_of
 from sandbox.web.payload import describe, header_name
 
 AWAY_RETRY_S = 2
@@ -133,12 +134,14 @@ def _words(app: Flask) -> None:
     ):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.filters["payload"] = describe
+    app.jinja_env.filters["cells"] = cells_of
     app.jinja_env.filters["header_name"] = lambda name: describe(header_name(name))
     app.jinja_env.globals.update(
         asset=asset,
         demo=page.demo,
         faults_in_force=page.faults_in_force,
         group_address=page.group_address,
+        marks_max=MARKS_MAX,
         snippet=snippets.snippet,
         undo_notice=snapshots_words.undo_notice,
         version=__version__,

@@ -3,13 +3,15 @@
 Nothing else is known of it: where nothing is found, nothing is said.
 """
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sandbox.description import MessageQuery
 from sandbox.errors import BrokerError
 from sandbox.event import Event
 from sandbox.playground.spec import SENT_BACK_HEADER
-from sandbox.web.dead_letters import Address, DeadLetter, came_from, dead_letter
+from sandbox.web.dead_letters import Address, DeadLetter, came_from, dead_letter, letters_of
 from sandbox.web.page import backend
 
 ENDINGS = (".dlq", "-dlt", ".DLT")
@@ -17,6 +19,36 @@ ENDINGS = (".dlq", "-dlt", ".DLT")
 LOOK_BUDGET_MS = 50
 LETTERS_MAX = 200
 """Letters of one key that are looked at."""
+RETURNS_MAX = 1000
+"""Events that were sent back, of one topic, that are looked at for a page of letters."""
+ORIGINS_MAX = 3
+"""For the letters of one page so many topics are looked at: those that most of them come from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """A dead letter, by its headers or the name of its topic, which leads nowhere.
+
+    Attributes:
+        named: the topic that its headers name, which is not here; None where they name none.
+        likely: the topic that the name of its own speaks of; None where that is not here either.
+    """
+
+    named: str | None
+    likely: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of a dead letter that was sent back.
+
+    Attributes:
+        back: the newest event as which it was sent back.
+        again: the dead letter which that event became in its turn; None where none was found.
+    """
+
+    back: Address
+    again: Address | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +57,8 @@ class Story:
 
     Attributes:
         letter: what its headers tell, where it is a dead letter of a topic that is here; None for another event.
-        back: the newest event as which the letter was sent back; None where none was found.
+        untold: a letter of which that cannot be told; None for another event.
+        fate: what became of the letter; None where nothing was found.
         refused_in: its dead letter, where it was refused; None where none was found.
         refusal: what the headers of that dead letter tell.
         came_from: the dead letter that it was before it was sent back.
@@ -33,7 +66,8 @@ class Story:
     """
 
     letter: DeadLetter | None
-    back: Address | None
+    untold: Untold | None
+    fate: Fate | None
     refused_in: Address | None
     refusal: DeadLetter | None
     came_from: Address | None
@@ -43,11 +77,13 @@ class Story:
 def story_of(event: Event) -> Story:
     """Tell what is known; each look is bounded by `LOOK_BUDGET_MS`."""
     letter = dead_letter(event)
-    if letter is not None and (letter.topic == event.topic or not _is_there(letter.topic)):
+    untold = _untold(event, letter)
+    if letter is not None and (letter.topic == event.topic or untold is not None):
         letter = None
     # A sandbox file has an index of keys. A cluster has none: its events would have to be read.
     quick = "sql" not in backend().lacks
-    back = _address(_sent_back_as(event, letter)) if letter is not None and quick else None
+    back = _sent_back_as(event, letter) if letter is not None and quick else None
+    fate = None if back is None else Fate(_place(back), _address(_refused_again(event, back)))
     topics, found = [], None
     if letter is not None:
         topics = [letter.topic]
@@ -55,7 +91,71 @@ def story_of(event: Event) -> Story:
         topics = [name for ending in ENDINGS if _is_there(name := event.topic + ending)]
         found = next((one for name in topics if (one := _dead_letter_of(event, name)) is not None), None)
     refusal = dead_letter(found) if found is not None else None
-    return Story(letter, back, _address(found), refusal, came_from(event), frozenset(topics))
+    return Story(letter, untold, fate, _address(found), refusal, came_from(event), frozenset(topics))
+
+
+def fates_of(events: Sequence[Event]) -> dict[tuple[int, int], Fate]:
+    """What became of the dead letters on a page, by partition and offset; those of which nothing is found are left out.
+
+    However many there are, the log of each topic that they come from is looked at once, and so is their own, for what
+    says by its header that it was sent back; all of it in about twice `LOOK_BUDGET_MS`.
+
+    Args:
+        events: of one topic.
+    """
+    letters = {_place(event): letter for event in events if (letter := dead_letter(event)) is not None}
+    origins = Counter(letter.topic for place, letter in letters.items() if letter.topic != place[0])
+    if not origins or "sql" in backend().lacks:
+        return {}
+    since_ms = min(event.timestamp_ms for event in events)
+    back: dict[Address, Address] = {}
+    asked = origins.most_common(ORIGINS_MAX)
+    for topic, _ in asked:
+        for event in _sent_back_in(topic, since_ms, LOOK_BUDGET_MS // len(asked)):
+            before = came_from(event)
+            if before in letters:
+                back.setdefault(before, _place(event))
+    if not back:
+        return {}
+    again: dict[Address, Address] = {}
+    for event in [*_sent_back_in(events[0].topic, since_ms, LOOK_BUDGET_MS), *events]:
+        if (was := _was(event, back)) is not None:
+            again.setdefault(was, _place(event))
+    return {place[1:]: Fate(at, again.get(at)) for place, at in back.items()}
+
+
+def _was(event: Event, back: Mapping[Address, Address]) -> Address | None:
+    """Where a dead letter was before, as it says itself, or else as the letter does from which that was sent back.
+
+    Args:
+        event: a dead letter, or none.
+        back: of letters, the newest event as which each was sent back.
+    """
+    letter = dead_letter(event)
+    if letter is None:
+        return None
+    before = came_from(event)
+    return (letter.topic, *letter.place) if letter.place is not None else back.get(before) if before else None
+
+
+def _sent_back_in(topic: str, since_ms: int, budget_ms: int) -> tuple[Event, ...]:
+    """The newest events of a topic that say from where they were sent back."""
+    return _search(
+        MessageQuery(
+            topic,
+            headers=(SENT_BACK_HEADER,),
+            since_ms=since_ms if since_ms >= 0 else None,
+            limit=RETURNS_MAX,
+            budget_ms=budget_ms,
+        )
+    )
+
+
+def _untold(event: Event, letter: DeadLetter | None) -> Untold | None:
+    named = letters_of(event.topic)
+    if (letter is None and named is None) or (letter is not None and _is_there(letter.topic)):
+        return None
+    return Untold(letter.topic if letter is not None else None, named if named and _is_there(named) else None)
 
 
 def _is_there(topic: str) -> bool:
@@ -66,8 +166,12 @@ def _is_there(topic: str) -> bool:
     return True
 
 
+def _place(event: Event) -> Address:
+    return event.topic, event.partition, event.offset
+
+
 def _address(event: Event | None) -> Address | None:
-    return None if event is None else (event.topic, event.partition, event.offset)
+    return None if event is None else _place(event)
 
 
 def _sent_back_as(event: Event, letter: DeadLetter) -> Event | None:
@@ -76,6 +180,16 @@ def _sent_back_as(event: Event, letter: DeadLetter) -> Event | None:
     return _first(letter.topic, key=_text(event.key), headers=(header,), since_ms=since_ms) or _first(
         letter.topic, headers=(header,), since_ms=since_ms
     )
+
+
+def _refused_again(event: Event, back: Event) -> Event | None:
+    """The dead letter which a letter that was sent back became in its turn, in the same topic."""
+    header = f"{SENT_BACK_HEADER}={event.topic}/{event.partition}/{event.offset}"
+    since_ms = event.timestamp_ms if event.timestamp_ms >= 0 else None
+    later = _first(event.topic, headers=(header,), since_ms=since_ms)
+    if later is not None and _was(later, {_place(event): _place(back)}) == _place(back):
+        return later
+    return _dead_letter_of(back, event.topic)
 
 
 def _dead_letter_of(event: Event, topic: str) -> Event | None:

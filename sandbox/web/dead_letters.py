@@ -12,13 +12,22 @@ from sandbox.event import Event, Headers
 from sandbox.message_filter import HeaderName
 from sandbox.playground.spec import SENT_BACK_HEADER
 
-ORIGIN_HEADERS = ("dlq.topic", "kafka_dlt-original-topic", "__connect.errors.topic")
+PLACE_HEADERS = {
+    "dlq.topic": ("dlq.partition", "dlq.offset"),
+    "kafka_dlt-original-topic": ("kafka_dlt-original-partition", "kafka_dlt-original-offset"),
+    "__connect.errors.topic": ("__connect.errors.partition", "__connect.errors.offset"),
+}
+"""The header that names the topic where a letter was, and those that say its partition and offset there."""
+ORIGIN_HEADERS = tuple(PLACE_HEADERS)
+BINARY_HEADERS = {
+    "kafka_dlt-original-partition": 4,
+    "kafka_dlt-original-offset": 8,
+    "kafka_dlt-original-timestamp": 8,
+}
+"""What Spring writes as an int or a long of Java, and how many bytes that has."""
 NAME_MAX_BYTES = 249
-PLACE_HEADERS = (
-    ("dlq.partition", "dlq.offset"),
-    ("__connect.errors.partition", "__connect.errors.offset"),
-    ("kafka_dlt-original-partition", "kafka_dlt-original-offset"),
-)
+LETTERS_TOPIC = re.compile(r"(?:(.+?)[._-])?(?:dlq|dlt|dead[._-]?letters?)(?:[._-](.+))?", re.IGNORECASE)
+"""What topics of dead letters are called: one of these words, and as a rule the name of another topic before it."""
 GROUP_HEADERS = ("dlq.group", "kafka_dlt-original-consumer-group")
 WHY_HEADERS = (
     "dlq.error",
@@ -51,31 +60,44 @@ class DeadLetter:
 
 def dead_letter(event: Event) -> DeadLetter | None:
     """What is told of an event's refusal; None for an event that is no dead letter."""
-    topic = origin_of(event)
-    if topic is None:
+    origin = _origin(event)
+    if origin is None:
         return None
     headers = {name: value or b"" for name, value in event.headers}
-    place = None
-    for names in PLACE_HEADERS:
-        partition, offset = (_number(headers.get(name, b""), name) for name in names)
-        if partition is not None and offset is not None:
-            place = partition, offset
+    partition, offset = (_number(headers.get(name, b""), name) for name in PLACE_HEADERS[origin])
+    place = None if partition is None or offset is None else (partition, offset)
     why = next((headers[name] for name in WHY_HEADERS if headers.get(name)), b"")
     group = next((headers[name] for name in GROUP_HEADERS if headers.get(name)), b"")
+    topic = headers[origin].decode("utf-8", "replace")
     return DeadLetter(topic, place, why.decode("utf-8", "replace")[:WHY_MAX], group.decode("utf-8", "replace"))
 
 
-def place_headers(event: Event) -> tuple[str, str]:
-    """The names of the headers that say where a dead letter was; of this page's own consumers where none does."""
-    there = {name for name, _ in event.headers}
-    return next((names for names in PLACE_HEADERS if there.issuperset(names)), PLACE_HEADERS[0])
+def partition_header(event: Event) -> str | None:
+    """The name of the header that says in which partition a dead letter was; None for an event that is none."""
+    origin = _origin(event)
+    return None if origin is None else PLACE_HEADERS[origin][0]
+
+
+def number_in(name: str, value: bytes | None) -> int | None:
+    """The number in a header that Spring writes as an int or a long of Java; None for any other header or content."""
+    if value is None or len(value) != BINARY_HEADERS.get(name) or value.isdigit():
+        return None
+    return int.from_bytes(value, "big", signed=True)
 
 
 def _number(said: bytes, name: str) -> int | None:
-    """A number in a header: in digits, or as Spring writes it, an int or a long of Java."""
-    if name.startswith("kafka_dlt-"):
-        return int.from_bytes(said, "big") if len(said) in (4, 8) and said[0] < 0x80 else None
+    """A number in a header, 0 or more: in digits, or as Spring writes it."""
+    if name in BINARY_HEADERS:
+        found = number_in(name, said)
+        return None if found is None or found < 0 else found
     return int(said) if said.isdigit() and len(said) < 19 else None
+
+
+def letters_of(topic: str) -> str | None:
+    """The topic whose dead letters are in a topic, going by its name alone: "" where that names none, and None for a
+    topic that is not called like one of dead letters."""
+    found = LETTERS_TOPIC.fullmatch(topic)
+    return None if found is None else found[1] or found[2] or ""
 
 
 def why_column(events: Sequence[Event]) -> HeaderName | None:
@@ -107,12 +129,14 @@ def without_refusal(headers: Headers) -> Headers:
 
 def origin_of(event: Event) -> str | None:
     """The topic that a dead letter was in before; None for an event whose headers name none."""
+    origin = _origin(event)
+    return None if origin is None else (dict(event.headers)[origin] or b"").decode("utf-8", "replace")
+
+
+def _origin(event: Event) -> str | None:
+    """The header of an event that names the topic where it was before."""
     headers = dict(event.headers)
-    for name in ORIGIN_HEADERS:
-        said = headers.get(name)
-        if said and len(said) <= NAME_MAX_BYTES:
-            return said.decode("utf-8", "replace")
-    return None
+    return next((name for name in ORIGIN_HEADERS if 0 < len(headers.get(name) or b"") <= NAME_MAX_BYTES), None)
 
 
 def one_origin(events: Iterable[Event]) -> str | None:

@@ -33,8 +33,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-SPACING_S = 0.2
-"""Between the starts of two renderings for one tab: no more than five swaps a second."""
+SPACING_S = 0.15
+"""Between the starts of two renderings for one tab: an event that comes at any time is shown within 250 ms."""
 SHARE = 4
 """A rendering that used a processor for t is followed by SHARE times t, so that no view ever uses more than a fraction
 of one."""

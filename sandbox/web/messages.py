@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from sandbox.description import MessagePage, MessageQuery, TopicDescription
 from sandbox.errors import BrokerError
 from sandbox.event import TIMESTAMP_TYPES, Event
-from sandbox.event_lines import to_line
+from sandbox.event_lines import to_line, transaction_of
 from sandbox.message_filter import OPERATORS
 from sandbox.message_survey import Volume
 from sandbox.web.dead_letters import why_column
@@ -153,12 +153,12 @@ def _shown(
     counted_on = request.args.get("count") == "1"
     volume = volume_of(query, result, whole=counted_on)
     filtered = is_filtered(query)
-    template = current_app.jinja_env.get_template("messages/_row.html")
+    event_row: Any = current_app.jinja_env.get_template("messages/_row.html").module
     around = link(path, since=None, until=None, cursor=None)
     chosen = link(path, col=[str(column) for column in columns])
     fields = [(field, and_also(chosen, col=str(field)) + OPEN_COLUMNS) for field in fields_seen(result.events)]
     return {
-        "rows": rows_of(template, result.events, columns, committed_in(topic.topic)),
+        "rows": rows_of(event_row.event_row, result.events, columns, committed_in(topic.topic)),
         "volume": volume,
         "histogram": histogram_of(in_frame(query, volume), filtered),
         "tally": _tally(query, result, volume, counted_on),
@@ -264,13 +264,13 @@ def _cell(value: bytes | None) -> object:
 def index_csv(topic: str) -> Response:
     """The same page as a table."""
     paths = read_columns()
-    columns = ("topic", "partition", "offset", "timestamp", "timestamp_type", "key", "value", "headers")
+    columns = ("topic", "partition", "offset", "timestamp", "timestamp_type", "key", "value", "headers", "transaction")
     rows = []
     for event in backend().messages(read_query(topic)).events:
         headers = " ".join(f"{name}={_cell(value)}" for name, value in _header_cells(event))
         kind = TIMESTAMP_TYPES[event.timestamp_type]
         row = (topic, event.partition, event.offset, event.timestamp_ms, kind, _cell(event.key), _cell(event.value))
-        rows.append((*row, headers, *(cell.text for cell in cells_of(event, paths))))
+        rows.append((*row, headers, transaction_of(event), *(cell.text for cell in cells_of(event, paths))))
     return csv_file(f"{topic}.csv", (*columns, *map(str, paths)), rows)
 
 

@@ -16,8 +16,9 @@ from werkzeug.wrappers import Response as AnyResponse
 from sandbox.errors import BrokerError
 from sandbox.event import Event, Headers
 from sandbox.event_lines import to_line
-from sandbox.web.dead_letters import dead_letter, one_origin, origin_of, place_headers, sent_back
+from sandbox.web.dead_letters import dead_letter, one_origin, origin_of, partition_header, sent_back
 from sandbox.web.page import Interest, attachment, backend, by_htmx, fragment, page, see
+from sandbox.web.returned import tell_returned
 from sandbox.web.seam import changes_nothing
 from sandbox.web.words import plural
 
@@ -180,7 +181,7 @@ def preview(topic: str) -> Response:
         back=back,
         header_ways=HEADERS,
         mended=back > 0 and _mended(request.args),
-        placed_by=place_headers(events[0])[0] if placed and events else None,
+        placed_by=sorted({name for event in events if (name := partition_header(event))}) if placed else (),
         selection=written(selection),
         chosen=[(event.partition, event.offset) for event in events],
         sending=written(_places_of(events)),
@@ -274,10 +275,12 @@ class Sent:
     Attributes:
         places: partition to offsets of the copies.
         refused: why it stopped before the end, or None.
+        back: the copies of dead letters that went back to their topic, as stored.
     """
 
     places: Selection
     refused: str | None
+    back: tuple[Event, ...] = ()
 
     @property
     def count(self) -> int:
@@ -287,6 +290,7 @@ class Sent:
 
 def _send(planned: list[Planned], to: str, *, keep_time: bool, mended: bool) -> Sent:
     places: Selection = {}
+    back: list[Event] = []
     for one in planned:
         event = one.event
         headers: Headers = sent_back(event) if mended and _goes_back(event, to) else event.headers
@@ -301,9 +305,11 @@ def _send(planned: list[Planned], to: str, *, keep_time: bool, mended: bool) -> 
             )
         except BrokerError as error:
             where = f"partition {event.partition} offset {event.offset}"
-            return Sent(places, f"{where} was refused, and nothing after it was sent: {error.detail}")
+            return Sent(places, f"{where} was refused, and nothing after it was sent: {error.detail}", tuple(back))
+        if mended and _goes_back(event, to):
+            back.append(stored)
         places.setdefault(stored.partition, []).append(stored.offset)
-    return Sent(places, None)
+    return Sent(places, None, tuple(back))
 
 
 @blueprint.post("/topics/<topic>/messages/copy")
@@ -320,6 +326,7 @@ def copy(topic: str) -> AnyResponse:
         raise BrokerError("INVALID_REQUEST", "Their transactions were aborted, or are open: nothing was sent.")
     planned = _planned(events, to, _how(request.form))
     sent = _send(planned, to, keep_time=request.form.get("time") == "kept", mended=_mended(request.form))
+    tell_returned(sent.back)
     if by_htmx():
         return fragment("messages/_answer.html", sent=sent, to=to)
     return see(

@@ -11,9 +11,10 @@ from sandbox.errors import BrokerError
 from sandbox.event import TIMESTAMP_TYPES, Event
 from sandbox.message_survey import Neighbours
 from sandbox.web.dead_letter_search import Story, story_of
+from sandbox.web.dead_letters import ORIGIN_HEADERS, number_in
 from sandbox.web.messages_table import Marks, committed_in, marks_of
 from sandbox.web.page import Interest, backend, by_htmx, data, fragment, is_live, page
-from sandbox.web.payload import describe, show
+from sandbox.web.payload import describe, header_name, show
 from sandbox.web.shapes import event_json
 
 blueprint = Blueprint("event", __name__)
@@ -33,7 +34,7 @@ class Place:
         readers: who has read it.
         same_key: address of all events with its key; None where the key cannot be written in one.
         edit, reuse: addresses of the Produce form, filled from it whole or with its key alone. A dead letter's `edit`
-            aims at the topic that it comes from.
+            aims at the topic that it comes from; where that cannot be told, it asks which topic it is to be.
         story: what is known of its refusal.
     """
 
@@ -50,8 +51,12 @@ def _place(event: Event, topic: TopicDescription, *, inline: bool) -> Place:
     copied = f"{event.topic}/{event.partition}/{event.offset}"
     form = f"/topics/{event.topic}/produce?copy={quote(copied, safe='/')}"
     story = story_of(event)
-    letter = story.letter
-    back = f"/topics/{letter.topic}/produce?copy={quote(copied, safe='/')}" if letter is not None else form
+    edit = form
+    if story.letter is not None:
+        edit = f"/topics/{story.letter.topic}/produce?copy={quote(copied, safe='/')}"
+    elif story.untold is not None:
+        likely = story.untold.likely
+        edit = f"/produce?copy={quote(copied, safe='/')}" + (f"&topic={likely}" if likely else "")
     same_key = None
     if event.key and len(event.key) <= KEY_MAX_BYTES and describe(event.key).kind != "bytes":
         query = urlencode({"key": event.key.decode(), "exact": "1"})
@@ -61,7 +66,7 @@ def _place(event: Event, topic: TopicDescription, *, inline: bool) -> Place:
         beside=None if inline else _beside(event, topic),
         readers=marks_of(event, committed_in(event.topic)),
         same_key=same_key,
-        edit=back,
+        edit=edit,
         reuse=form + "&only=key",
         story=story,
     )
@@ -122,7 +127,8 @@ def one(topic: str, partition: int, offset: int) -> Response:
     shown = show(event.value, view, whole=request.args.get("all") == "1") if event.value else None
     place = _place(event, backend().topic(topic), inline=inline)
     context: dict[str, Any] = {"event": event, "view": view, "shown": shown, "place": place, "types": TIMESTAMP_TYPES}
-    context["damage"] = damage
+    context |= {"damage": damage, "number_in": number_in, "origin_headers": ORIGIN_HEADERS}
+    context["header_bytes"] = sum(len(header_name(name)) + len(value or b"") for name, value in event.headers)
     if inline:
         return fragment("messages/_detail.html", inline=True, **context)
     groups = frozenset(group for group, _ in place.readers.read)

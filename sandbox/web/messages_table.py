@@ -1,19 +1,22 @@
 """The rows of a Messages page: JSON fields and headers as columns, and who has read what."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from jinja2 import Template
+from jinja2.runtime import Macro
 from markupsafe import Markup
 
 from sandbox.event import Event
 from sandbox.message_filter import HeaderName, JsonPath, parse_value, paths_in, shown_text
+from sandbox.web.dead_letter_search import fates_of
+from sandbox.web.dead_letters import number_in
 from sandbox.web.messages_query import Field
 from sandbox.web.page import backend
 from sandbox.web.payload import describe
+from sandbox.web.rows import drawn
 
-ROWS_KEPT = 4096
+PATHS_KEPT = 4096
 ROW_KEPT_MAX_BYTES = 2048
 FIELDS_MAX = 40
 HEADER_SHOWN_CHARACTERS = 100
@@ -88,45 +91,47 @@ def _cell(node: object) -> Cell:
 
 def _header_cell(event: Event, name: str) -> Cell:
     """A header's value, all of them where its name is there more than once."""
-    values = [
-        "null" if value is None else describe(value, HEADER_SHOWN_CHARACTERS).preview
-        for one, value in event.headers
-        if one == name
-    ]
+    values = [_header_text(name, value) for one, value in event.headers if one == name]
     return Cell(", ".join(values) if values else None, False)
 
 
-@lru_cache(maxsize=ROWS_KEPT)
-def _small_row(template: Template, event: Event, columns: tuple[Field, ...], marks: Marks | None) -> Markup:
-    return Markup(template.render(event=event, cells=cells_of(event, columns), marks=marks, marks_max=MARKS_MAX))
-
-
-def _row(template: Template, event: Event, columns: tuple[Field, ...], marks: Marks | None) -> Markup:
-    """One row of the table. An event never changes, so the row of a small one is kept for the next swap."""
-    small = len(event.key or b"") + len(event.value or b"") + sum(len(value or b"") for _, value in event.headers)
-    render = _small_row if small <= ROW_KEPT_MAX_BYTES else _small_row.__wrapped__
-    return render(template, event, columns, marks)
+def _header_text(name: str, value: bytes | None) -> str:
+    number = number_in(name, value)
+    if number is not None:
+        return str(number)
+    return "null" if value is None else describe(value, HEADER_SHOWN_CHARACTERS).preview
 
 
 def rows_of(
-    template: Template,
-    events: Iterable[Event],
-    columns: tuple[Field, ...],
-    committed: Mapping[str, Mapping[int, int]],
+    row: Macro, events: Sequence[Event], columns: tuple[Field, ...], committed: Mapping[str, Mapping[int, int]]
 ) -> Markup:
-    """The rows of a page.
+    """The rows of a page. An event never changes, so the row of a small one is kept for the next swap.
 
     Args:
-        template: of one row.
+        row: draws one.
         columns: JSON fields and headers between key and value.
         committed: group to partition to committed offset; with none, there is no column of marks.
     """
+    fates = fates_of(events)
     return Markup("").join(
-        _row(template, event, columns, marks_of(event, committed) if committed else None) for event in events
+        drawn(
+            row,
+            (event.topic, event.partition, event.offset),
+            event,
+            columns,
+            marks_of(event, committed) if committed else None,
+            fates.get((event.partition, event.offset)),
+            kept=_size_bytes(event) <= ROW_KEPT_MAX_BYTES,
+        )
+        for event in events
     )
 
 
-@lru_cache(maxsize=ROWS_KEPT)
+def _size_bytes(event: Event) -> int:
+    return len(event.key or b"") + len(event.value or b"") + sum(len(value or b"") for _, value in event.headers)
+
+
+@lru_cache(maxsize=PATHS_KEPT)
 def _paths(value: bytes) -> tuple[Field, ...]:
     return tuple(paths_in(parse_value(value)))
 

@@ -15,8 +15,9 @@ from sandbox.event import Event
 from sandbox.web.page import backend, by_htmx, data, fragment, overview, page, see
 from sandbox.web.produce_code import event_program
 from sandbox.web.produce_copy import Copied, address_of, copied
-from sandbox.web.produce_form import FIRST, HEADER_KINDS, KEY_KINDS, VALUE_KINDS, event_of
+from sandbox.web.produce_form import FIRST, HEADER_KINDS, KEY_KINDS, VALUE_KINDS, event_of, json_state
 from sandbox.web.produce_partition import MODES, PARTITIONERS, Choice, choose, turns
+from sandbox.web.returned import tell_returned
 from sandbox.web.seam import changes_nothing
 
 blueprint = Blueprint("produce", __name__)
@@ -55,6 +56,7 @@ def send(form: Mapping[str, str], topic: TopicDescription) -> tuple[Event, Choic
         timestamp_ms=new.timestamp_ms,
         partition=new.partition,
     )
+    tell_returned((event,))
     return event, choice
 
 
@@ -80,11 +82,12 @@ def _form_page(
     error: BrokerError | None = None,
     copy: Copied | None = None,
     copy_error: str | None = None,
+    undecided: bool = False,
 ) -> Response:
     form = FIRST | dict(form) | (copy.form if copy else {})
     within = request.path.startswith("/topics/")
     choice: Choice | None = None
-    if topic is not None:
+    if topic is not None and not undecided:
         try:
             choice = choose(form, topic)
         except BrokerError:
@@ -102,7 +105,9 @@ def _form_page(
         aim=_aim(copy, topic),
         there=_there(copy, topic, form),
         sent=_sent(form, topic),
-        program=program(form, topic.topic) if topic else "",
+        state=json_state(form) if form["value"].strip() else None,
+        undecided=undecided,
+        program=program(form, topic.topic) if topic and not undecided else "",
         partitioners=PARTITIONERS,
         key_kinds=KEY_KINDS,
         value_kinds=VALUE_KINDS,
@@ -160,10 +165,14 @@ def _sent(form: Mapping[str, str], topic: TopicDescription | None) -> dict[str, 
 @blueprint.get("/produce")
 @blueprint.get("/topics/<topic>/produce")
 def index(topic: str | None = None) -> Response:
-    """The form; with `?copy=TOPIC/PARTITION/OFFSET` filled from that event, with `&only=key` from its key alone."""
+    """The form; with `?copy=TOPIC/PARTITION/OFFSET` filled from that event, with `&only=key` from its key alone.
+
+    A copy goes nowhere as long as no topic is named, in the path or by `&topic=`: the form asks for one.
+    """
     found = named_topic(topic)
     wanted = request.args.get("copy", "")
     copy, why = None, None
+    undecided = bool(wanted) and not topic and not request.args.get("topic")
     if wanted:
         place = address_of(wanted)
         try:
@@ -171,7 +180,7 @@ def index(topic: str | None = None) -> Response:
                 raise BrokerError("INVALID_REQUEST", f"{wanted!r} is no address of an event: TOPIC/PARTITION/OFFSET.")
             copy = copied(
                 backend().event(*place),
-                target=found.topic if found is not None else None,
+                target=found.topic if found is not None and not undecided else None,
                 only_key=request.args.get("only") == "key",
                 whole=request.args.get("headers") == "kept",
             )
@@ -179,13 +188,15 @@ def index(topic: str | None = None) -> Response:
             why = error.detail
     of_copy = ("copy", "only", "headers") if wanted else ()
     form = {name: value for name, value in request.args.items() if name not in of_copy}
-    return _form_page(found, form, copy=copy, copy_error=why)
+    return _form_page(found, form, copy=copy, copy_error=why, undecided=undecided and copy is not None)
 
 
 @blueprint.route("/produce/preview", methods=["GET", "POST"])
 @changes_nothing
 def preview() -> Response:
     """The partition that the form's event would go to. A key may be longer than an address, hence POST too."""
+    if request.values.get("topic") == "":
+        return fragment("produce/_preview.html", choice=None, error=None, undecided=True)
     try:
         choice = choose(request.values, backend().topic(request.values.get("topic", "")))
     except BrokerError as error:
@@ -197,15 +208,21 @@ def preview() -> Response:
 @blueprint.post("/topics/<topic>/produce/program")
 @changes_nothing
 def shown_program(topic: str | None = None) -> Response:
-    """The Python that does what the form now says."""
+    """The Python that does what the form now says, and whether its value is JSON."""
     form: MultiDict[str, str] = request.form
-    name = backend().topic(topic or form.get("topic", "")).topic
+    state = json_state(form) if form.get("value", "").strip() else None
+    name = topic or form.get("topic", "")
+    text = None
     try:
         event_of(form, overview().as_of_ms, None)
+        text = program(form, backend().topic(name).topic) if name else None
     except BrokerError:
         # Half a value is typed: the program stays as it was before.
-        return Response(status=204)
-    return fragment("produce/_program.html", program=program(form, name), elsewhere=False)
+        pass
+    answer = fragment("produce/_as_typed.html", program=text, state=state)
+    if text is None:
+        answer.headers["HX-Reswap"] = "none"
+    return answer
 
 
 @blueprint.get("/produce/preview.json")
@@ -222,12 +239,14 @@ def produce(topic: str | None = None) -> AnyResponse:
     form: MultiDict[str, str] = request.form
     name = topic or form.get("topic", "")
     try:
+        if not name:
+            raise BrokerError("INVALID_REQUEST", "Choose the topic first. Nothing was sent.")
         event, choice = send(form, backend().topic(name))
     except BrokerError as error:
         if by_htmx():
             # 200, because htmx swaps nothing in for an error status.
             return fragment("produce/_answer.html", event=None, error=error)
-        return _form_page(backend().topic(name), form, status=400, error=error)
+        return _form_page(named_topic(name), form, status=400, error=error, undecided=not name)
     if by_htmx():
         return fragment(
             "produce/_answer.html", event=event, choice=choice, error=None, program=program(form, event.topic)

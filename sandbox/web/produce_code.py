@@ -6,6 +6,26 @@ from sandbox.partitioner import PARTITIONERS
 
 SHOWN_MAX = 2000
 DEFAULT_ADDRESS = "127.0.0.1:9092"
+ASK = """\
+failed = []
+
+
+def delivered(error, message):  # called for each event, by poll and flush
+    if error:
+        failed.append(error.str())
+"""
+"""What takes the delivery reports: without it, nobody is told of an event that was refused."""
+SAY_WHERE = """\
+    else:
+        print("stored in partition", message.partition(), "at offset", message.offset())
+"""
+CHECK = """\
+left = producer.flush(30)
+if failed or left:
+    raise SystemExit(f"{{len(failed)}} not stored: {{sorted(set(failed))}}; {{left}} without an answer")
+"""
+"""How a program ends that asked: it fails where an event did. For `str.format`, like what `snippets` has."""
+WAIT = "while len(producer) > 50_000:  # what waits to be sent: a queue of librdkafka, not without end\n"
 
 
 def event_program(address: str | None, topic: str, event: NewEvent, partitioner: str, *, turn: bool = False) -> str:
@@ -39,9 +59,9 @@ def event_program(address: str | None, topic: str, event: NewEvent, partitioner:
     said = "".join(f"# {note}\n" for note in notes)
     return (
         "from confluent_kafka import Producer\n\n"
-        f"{_producer(address, partitioner)}"
-        f"{said}producer.produce(\n    {topic!r},\n{lines})\n"
-        "producer.flush()\n"
+        f"{_producer(address, partitioner)}{ASK}{SAY_WHERE}\n\n"
+        f"{said}producer.produce(\n    {topic!r},\n{lines}    on_delivery=delivered,\n)\n"
+        f"{CHECK.format()}"
     )
 
 
@@ -50,11 +70,12 @@ def many_program(address: str | None, topic: str, partitioner: str) -> str:
     return (
         "import sys\n\n"
         "from confluent_kafka import Producer\n\n"
-        f"{_producer(address, partitioner)}"
+        f"{_producer(address, partitioner)}{ASK}\n\n"
         "for line in sys.stdin.buffer:  # python this.py < events.txt\n"
-        f'    producer.produce({topic!r}, value=line.rstrip(b"\\r\\n"))\n'
+        f'    producer.produce({topic!r}, value=line.rstrip(b"\\r\\n"), on_delivery=delivered)\n'
         "    producer.poll(0)\n"
-        "producer.flush()\n"
+        f"    {WAIT}        producer.poll(0.1)\n"
+        f"{CHECK.format()}"
     )
 
 
@@ -76,13 +97,15 @@ def generator_program(
         "from confluent_kafka import Producer\n\n"
         "from sandbox.generator.template import template_from_json\n\n"
         f"template = template_from_json({_json(template)})\n"
-        f"{_producer(address, 'murmur2')}"
+        f"{_producer(address, 'murmur2')}{ASK}\n\n"
         "started_s = time.monotonic()\n"
         f"for number, event in enumerate(template.events(seed={seed}, count={count})):\n"
         f"    time.sleep(max(0, started_s + number / {rate:g} - time.monotonic()))\n"
-        f"    producer.produce({topic!r}, key=event.key, value=event.value, headers=list(event.headers))\n"
+        "    headers = list(event.headers)\n"
+        f"    producer.produce({topic!r}, event.value, event.key, headers=headers, on_delivery=delivered)\n"
         "    producer.poll(0)\n"
-        "producer.flush()\n"
+        f"    {WAIT}        producer.poll(0.1)\n"
+        f"{CHECK.format()}"
     )
 
 

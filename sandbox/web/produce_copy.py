@@ -1,7 +1,8 @@
 """A stored event put into the Produce form, to be sent again with a change: "edit and send".
 
 What a form cannot hold as text without changing it (bytes that are not UTF-8, carriage returns, NUL, a line break in a
-key) is put there as base64, and the page says which part that is and why: sent as it stands, it is the same bytes.
+key) is put there as base64, and the page says which part that is and why: sent as it stands, it is the same bytes. A
+value that begins as JSON does is put there as JSON, so that one which is broken is seen to be, and is not sent so.
 """
 
 import base64
@@ -11,8 +12,10 @@ from dataclasses import dataclass
 
 from sandbox.event import Event, Headers
 from sandbox.event_lines import to_line
-from sandbox.web.dead_letters import dead_letter, sent_back, without_refusal
+from sandbox.web.dead_letters import dead_letter, letters_of, sent_back, without_refusal
 from sandbox.web.json_text import json_error
+
+BROKEN = "The value looks like JSON, but is not. Correct it; or choose “text” beside it, to send it as it stands."
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class Copied:
         origin: the topic that it was in before it became a dead letter, None for another event.
         left_out: how many headers are left out, because they tell of the refusal of a dead letter.
         partition: that it was in before it became one; None where its headers do not say it.
+        untold: True for an event of a topic that is called like one of dead letters, whose headers name no other topic.
     """
 
     form: dict[str, str]
@@ -36,6 +40,7 @@ class Copied:
     origin: str | None
     left_out: int = 0
     partition: int | None = None
+    untold: bool = False
 
 
 def address_of(text: str) -> tuple[str, int, int] | None:
@@ -67,12 +72,15 @@ def copied(event: Event, *, target: str | None = None, only_key: bool = False, w
     form["key_kind"], form["key"] = _field("key", event.key, notes, one_line=True)
     if not only_key:
         kind, form["value"] = _field("value", event.value, notes)
-        if kind == "text" and form["value"].lstrip()[:1] in ("{", "[") and json_error(form["value"]) is None:
+        if kind == "text" and form["value"].lstrip()[:1] in ("{", "["):
             kind = "json"
+            if json_error(form["value"]) is not None:
+                notes.append(BROKEN)
         form["value_kind"] = "null" if kind == "none" else kind
         form["headers_kind"], form["headers"] = _headers(event, notes)
     place = (event.topic, event.partition, event.offset)
-    return Copied(form, tuple(notes), place, only_key, origin, left_out, partition)
+    untold = letter is None and not only_key and letters_of(event.topic) is not None
+    return Copied(form, tuple(notes), place, only_key, origin, left_out, partition, untold)
 
 
 def _field(what: str, data: bytes | None, notes: list[str], *, one_line: bool = False) -> tuple[str, str]:

@@ -5,6 +5,7 @@ import binascii
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from sandbox.errors import BrokerError
 from sandbox.event import Headers, NewEvent
@@ -66,12 +67,29 @@ def value_of(form: Form) -> bytes | None:
     if kind == "empty":
         return b""
     text = typed(form, "value")
-    if kind == "json":
-        error = json_error(text)
-        if error is not None:
-            hint = "Nothing was typed: choose text, empty or null" if not text.strip() else f"Not JSON: {error}"
-            raise BrokerError("INVALID_RECORD", f"{hint}. Nothing was sent.")
+    checked = json_state(form)
+    if checked is not None and not checked.good:
+        raise BrokerError("INVALID_RECORD", f"{checked.said}. Nothing was sent.")
     return _bytes("value", kind, text)
+
+
+@dataclass(frozen=True, slots=True)
+class JsonState:
+    """Whether the value is the JSON that it is said to be, in words."""
+
+    good: bool
+    said: str
+
+
+def json_state(form: Form) -> JsonState | None:
+    """Look at the value; None where it is not said to be JSON."""
+    if form.get("value_kind", "json") != "json":
+        return None
+    text = typed(form, "value")
+    if not text.strip():
+        return JsonState(False, "Nothing was typed: choose text, empty or null")
+    error = json_error(text)
+    return JsonState(True, "JSON") if error is None else JsonState(False, f"Not JSON: {error}")
 
 
 def _bytes(what: str, kind: str, text: str) -> bytes:
@@ -93,6 +111,9 @@ def headers_of(form: Form) -> Headers:
         return header_lines(text)
     if not text.strip():
         return ()
+    wrong = json_error(text)
+    if wrong is not None:
+        raise BrokerError("INVALID_RECORD", f"The headers cannot be read. Not JSON: {wrong}. Nothing was sent.")
     try:
         return from_line(json.dumps({"value": None, "headers": json.loads(text)})).headers
     except (LineRefused, ValueError, RecursionError) as error:

@@ -44,6 +44,7 @@ class Lines:
         lines: how many there are, without empty ones.
         size_bytes: of keys and values.
         counts: (partition, events), where the key or the line says which; the rest are spread.
+        uncommitted: how many lines are of events whose transaction was aborted, or was open.
     """
 
     events: tuple[NewEvent, ...]
@@ -52,6 +53,7 @@ class Lines:
     lines: int
     size_bytes: int
     counts: tuple[tuple[int, int], ...]
+    uncommitted: int
 
 
 def read_lines(form: Mapping[str, str], source: bytes, topic: TopicDescription) -> Lines:
@@ -71,15 +73,16 @@ def read_lines(form: Mapping[str, str], source: bytes, topic: TopicDescription) 
         raise BrokerError("INVALID_REQUEST", f"There is no partitioner called {form.get('partitioner')!r}.")
     events: list[NewEvent] = []
     errors: list[tuple[int, str]] = []
-    wrong = 0
+    wrong = uncommitted = 0
     limit = int(topic.settings.get("max.message.bytes", "1048588"))
     for number, raw in enumerate(source.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         line = raw.removesuffix(b"\r")
         if not line.strip():
             continue
         try:
-            event = _event(form, line, len(topic.partitions))
+            event, committed = _event(form, line, len(topic.partitions))
             _check_size(event, limit)
+            uncommitted += not committed
             if event.partition is None:
                 event = event._replace(partition=place.partition_for(event.key, len(topic.partitions)))
             events.append(event)
@@ -100,29 +103,32 @@ def read_lines(form: Mapping[str, str], source: bytes, topic: TopicDescription) 
         len(events) + wrong,
         times * sum(len(event.key or b"") + len(event.value or b"") for event in events),
         tuple(sorted((partition, count * times) for partition, count in counts.items())),
+        uncommitted,
     )
 
 
-def _event(form: Mapping[str, str], line: bytes, partitions: int) -> NewEvent:
+def _event(form: Mapping[str, str], line: bytes, partitions: int) -> tuple[NewEvent, bool]:
+    """What a line says, and whether that event is committed where it was exported, as far as the line tells."""
     headers = header_lines(typed(form, "headers"))
     if form.get("format", "lines") == "jsonl":
         found = from_line(line)
         partition = found.partition if form.get("keep") == "1" else None
         if partition is not None and partition >= partitions:
             raise LineRefused(f"partition {partition} is not there: the topic has partitions 0 to {partitions - 1}")
-        return NewEvent(found.value, found.key, found.headers + headers, found.timestamp_ms, partition)
+        event = NewEvent(found.value, found.key, found.headers + headers, found.timestamp_ms, partition)
+        return event, found.transaction is None
     kind = form.get("key_kind", "none")
     if kind == "none":
-        return NewEvent(line, None, headers)
+        return NewEvent(line, None, headers), True
     if kind == "text":
-        return NewEvent(line, form.get("key", "").encode("utf-8", "replace"), headers)
+        return NewEvent(line, form.get("key", "").encode("utf-8", "replace"), headers), True
     separator = form.get("separator", "").encode("utf-8", "replace")
     if not separator:
         raise LineRefused("no separator is given, so it is not known where the key ends")
     key, there, value = line.partition(separator)
     if not there:
         raise LineRefused(f"the separator {form.get('separator', '')!r} is not in it")
-    return NewEvent(value, key, headers)
+    return NewEvent(value, key, headers), True
 
 
 def _check_size(event: NewEvent, limit: int) -> None:

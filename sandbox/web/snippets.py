@@ -4,21 +4,23 @@ The same program runs against any cluster: only the address changes.
 """
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sandbox.playground.spec import SENT_BACK_HEADER
 from sandbox.web import snapshots_code
-from sandbox.web.dead_letters import ORIGIN_HEADERS, REFUSAL_PREFIXES
+from sandbox.web.dead_letters import BINARY_HEADERS, ORIGIN_HEADERS, REFUSAL_PREFIXES
 from sandbox.web.page import backend, overview
+from sandbox.web.produce_code import ASK, CHECK, SAY_WHERE
 
-PRODUCE = """\
+PRODUCE = f"""\
 from confluent_kafka import Producer
 
 # Java's partitioner, so that a key goes where Java programs put it; without this, where other Python programs do.
-producer = Producer({{"bootstrap.servers": {address!r}, "partitioner": "murmur2_random"}})
-producer.produce({topic!r}, key={key!r}, value={value!r})
-producer.flush()
-"""
+producer = Producer({{{{"bootstrap.servers": {{address!r}}, "partitioner": "murmur2_random"}}}})
+{ASK}{SAY_WHERE}
+
+producer.produce({{topic!r}}, key={{key!r}}, value={{value!r}}, on_delivery=delivered)
+{CHECK}"""
 
 CONSUME = """\
 from confluent_kafka import Consumer
@@ -147,7 +149,7 @@ def delivered(error, message):
         failed.append(error.str())
 
 
-for number, (partition, offset) in enumerate(picked):
+{was_in}for number, (partition, offset) in enumerate(picked):
     consumer.assign([TopicPartition({topic!r}, partition, offset)])
     message = consumer.poll(10)
     if message is None or message.error() or message.offset() != offset:
@@ -244,10 +246,24 @@ TEMPLATES = {
 }
 
 
-def _origin(header: object) -> str:
+def _origin(header: str, said: str) -> str:
     """The partition that a dead letter was in, from one of its headers: digits, or as Spring writes it, bytes."""
-    said = f"dict(message.headers())[{header!r}]"
-    return f'int.from_bytes({said}, "big")' if str(header).startswith("kafka_dlt-") else f"int({said})"
+    return f'int.from_bytes({said}, "big")' if header in BINARY_HEADERS else f"int({said})"
+
+
+def _was_in(headers: Sequence[str]) -> tuple[str, str]:
+    """The same of letters that do not all have the same header: a function, and a call of it."""
+    if len(headers) == 1:
+        return "", _origin(headers[0], f"dict(message.headers())[{headers[0]!r}]")
+    lines = [
+        "def was_in(headers):",
+        '    """The partition that a dead letter was in, as those say it who refused it."""',
+        "    said = dict(headers)",
+    ]
+    for header in headers:
+        lines += [f"    if {header!r} in said:", f"        return {_origin(header, f'said[{header!r}]')}"]
+    lines.append('    raise SystemExit(f"{said} does not say in which partition it was")')
+    return "\n".join(lines) + "\n\n\n", "was_in(message.headers())"
 
 
 def _copy(values: Mapping[str, object]) -> dict[str, object]:
@@ -255,7 +271,10 @@ def _copy(values: Mapping[str, object]) -> dict[str, object]:
     places, how, target = values.get("places", ()), str(values.get("how")), str(values.get("target"))
     assert isinstance(places, list | tuple)
     count = next((len(one.partitions) for one in backend().topics() if one.topic == target), 1)
-    chosen = {"kept": "partition", "round": f"number % {count}", "origin": _origin(values.get("placed_by"))}
+    placed_by = values.get("placed_by") or ()
+    assert isinstance(placed_by, list | tuple)
+    function, call = _was_in(placed_by) if placed_by else ("", "")
+    chosen = {"kept": "partition", "round": f"number % {count}", "origin": call}
     more = f"        partition={chosen[how]},\n" if how in chosen else ""
     if values.get("keep_time"):
         more += "        timestamp=max(0, message.timestamp()[1]),  # 0, where it has none, is now\n"
@@ -269,6 +288,7 @@ def _copy(values: Mapping[str, object]) -> dict[str, object]:
         "partitioner": "consistent_random" if how == "consistent_random" else "murmur2_random",
         "more": more,
         "mend": mend,
+        "was_in": function if how == "origin" else "",
         "headers": "headers" if mend else "message.headers()",
     }
 

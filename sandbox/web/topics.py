@@ -25,10 +25,12 @@ TICKS_MAX = 24
 """How many groups' commits are drawn in one bar."""
 TICK_WIDTH = 0.5
 NEW_TOPIC_PARTITIONS = "3"
+HOT_EVENTS = 100
+"""With fewer events, nothing is called hot: a few of one key are no burden to anybody."""
 HOT_KEY = 0.3
-"""The share of a sample from which on one key is called hot."""
-HOT_PARTITION = 2.0
-"""How many times its even share a partition holds when it is called hot."""
+"""The share of a sample from which on one key is called hot, where it is also far more than the key's even share."""
+HOT_TIMES = 2.0
+"""How many times its even share a key or a partition has when it is called hot."""
 SORTS: dict[str, Callable[[TopicDescription], Any]] = {
     "name": lambda topic: topic.topic,
     "partitions": lambda topic: (-len(topic.partitions), topic.topic),
@@ -217,6 +219,7 @@ def one(topic: str) -> Response:
     groups = [group for group in backend().group_summaries() if topic in group.topics] if found.groups else []
     first = max(0, min(request.args.get("page", 1, type=int) - 1, (len(found.partitions) - 1) // PARTITION_ROWS))
     live = is_live()
+    no_keys = live or "logs.keys" in backend().lacks
     logs = backend().logs
     return page(
         "topics/one",
@@ -229,7 +232,7 @@ def one(topic: str) -> Response:
         spark=sparks([topic]).get(topic),
         groups=groups,
         brokers=len({broker for one in found.partitions for broker in one.replicas}),
-        keys=None if live or "logs.keys" in backend().lacks or not found.events else _keys(logs.sample_keys(topic)),
+        keys=_keys(logs.sample_keys(topic), len(found.partitions)) if found.events and not no_keys else None,
         settings=() if live else setting_rows(found.settings, logs.default_settings()),
         sampled_ms=overview().as_of_ms,
         error=request.args.get("error"),
@@ -265,23 +268,29 @@ class Keys:
     spread: bytes | None
 
 
-def _keys(sample: KeySample) -> Keys:
+def _keys(sample: KeySample, partitions: int) -> Keys:
     first = next((one for one in sample.top if one.key is not None), None)
     share = first.events / sample.events if first is not None and sample.events else 0.0
-    hot = first.key if first is not None and share >= HOT_KEY and sample.keys > 1 else None
+    limit = max(HOT_KEY, _far_more(sample.keys))
+    warn = partitions > 1 and sample.events >= HOT_EVENTS and sample.keys > 1
+    hot = first.key if first is not None and warn and share >= limit else None
     spread = next((one.key for one in sample.top if one.key is not None and len(one.partitions) > 1), None)
     return Keys(sample, hot, 100 * share, len(first.partitions) if first is not None else 0, spread)
 
 
 def _hot_partition(topic: TopicDescription) -> tuple[int, float] | None:
     """The partition that holds far more than its even share, and what it holds in per cent."""
-    if len(topic.partitions) < 2 or topic.events < 100:
+    if len(topic.partitions) < 2 or topic.events < HOT_EVENTS:
         return None
     most = max(topic.partitions, key=lambda one: one.events)
     share = most.events / topic.events
-    even = 1 / len(topic.partitions)
-    limit = min(HOT_PARTITION * even, (1 + even) / 2)
-    return (most.partition, 100 * share) if share >= limit else None
+    return (most.partition, 100 * share) if share >= _far_more(len(topic.partitions)) else None
+
+
+def _far_more(parts: int) -> float:
+    """The share of the whole from which on one of some parts has far more than its even share of it."""
+    even = 1 / max(1, parts)
+    return min(HOT_TIMES * even, (1 + even) / 2)
 
 
 def _bars(topic: TopicDescription, groups: list[GroupSummary], first: int) -> list[Bar]:

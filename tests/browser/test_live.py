@@ -188,6 +188,30 @@ def test_the_focus_stays_on_its_row_while_rows_arrive_above_it(box: Running, win
     assert window.evaluate("document.activeElement.closest('tbody').id") == "m-0-0"
 
 
+def test_rows_that_stay_are_the_same_nodes_and_new_ones_are_in_their_places(box: Running, window: Page) -> None:
+    for topic in ("few", "many"):
+        _create(box, topic, 1)
+    program("produce", box.kafka, "many", 3, 0, "a")
+    window.goto("/")
+    _live(window)
+    rows = window.locator("table.topics tbody tr")
+    expect(rows).to_have_count(2)
+    rows.evaluate_all("rows => rows.forEach((row) => { row.known = row.id; })")
+    _create(box, "lots", 1)
+    expect(rows).to_have_count(3)
+    ids = rows.evaluate_all("rows => rows.map((row) => [row.id, row.known])")
+    assert ids == [["t-few"] * 2, ["t-lots", None], ["t-many"] * 2]
+
+    window.goto("/topics/many/messages")
+    _live(window)
+    rows = window.locator("tbody.event")
+    rows.evaluate_all("rows => rows.forEach((row) => { row.known = row.id; })")
+    program("produce", box.kafka, "many", 1, 0, "c")
+    expect(rows).to_have_count(4)
+    ids = rows.evaluate_all("rows => rows.map((row) => [row.id, row.known])")
+    assert ids == [["m-0-3", None], *([f"m-0-{offset}"] * 2 for offset in (2, 1, 0))]
+
+
 def test_new_topics_and_groups_appear_by_themselves(box: Running, window: Page) -> None:
     window.goto("/")
     _live(window)

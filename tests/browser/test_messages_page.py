@@ -107,3 +107,30 @@ def test_the_tail_says_what_went_by_between_two_updates(box: Running, window: Pa
     program("produce", box.kafka, "orders", 60, 0, "user-1")
     expect(window.locator("#m-0-60")).to_be_visible()
     expect(window.locator("#skipped")).to_contain_text("went by between two updates")
+
+
+def test_on_a_phone_each_event_shows_its_time_and_headings_stand_over_their_columns(box: Running, window: Page) -> None:
+    _create(box, "orders")
+    program("produce", box.kafka, "orders", 2, 0, "a-rather-long-key-of-one-customer")
+    window.set_viewport_size({"width": 390, "height": 844})
+    window.goto("/topics/orders/messages")
+    _live(window)
+    row = window.locator("#m-0-1")
+    time, offset = row.locator("td.time time"), row.locator("a.open")
+    expect(time).to_be_visible()
+    expect(time).to_have_text(re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}"))
+    shown, above, whole = time.bounding_box(), offset.bounding_box(), row.bounding_box()
+    assert shown
+    assert above
+    assert whole
+    assert above["y"] + above["height"] <= shown["y"] + 2
+    assert shown["x"] >= 0
+    assert shown["x"] + shown["width"] <= 390
+    assert whole["y"] <= shown["y"]
+    assert shown["y"] + shown["height"] <= whole["y"] + whole["height"]
+    heading = window.get_by_role("columnheader", name="Offset").bounding_box()
+    cell = row.locator("td:has(> a.open)").bounding_box()
+    assert heading
+    assert cell
+    assert (heading["x"], heading["width"]) == (cell["x"], cell["width"])
+    assert window.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -117,7 +117,7 @@ def test_a_table_of_events_is_a_file(page: FlaskClient, box: Sandbox) -> None:
     box.create_topic("t", partitions=1)
     box.append("t", 'a "quoted",\nvalue', key=b"\xff", headers={"h": "1"}, timestamp_ms=7)
     rows = list(csv.reader(io.StringIO(page.get("/topics/t/messages.csv").text, newline="")))
-    assert rows[1] == ["t", "0", "0", "7", "CreateTime", "base64:/w==", 'a "quoted",\nvalue', "h=1"]
+    assert rows[1] == ["t", "0", "0", "7", "CreateTime", "base64:/w==", 'a "quoted",\nvalue', "h=1", ""]
 
 
 @pytest.mark.parametrize("query", ["from=x", "from=-1", "since=yesterday", "p=a", "order=sideways", "limit=0"])

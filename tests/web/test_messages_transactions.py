@@ -1,5 +1,7 @@
 """Events that were never committed: sent once more only where that is asked for, and the page says what they become."""
 
+import csv
+import io
 import re
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
@@ -8,10 +10,12 @@ import pytest
 from confluent_kafka import Producer
 from flask.testing import FlaskClient
 
+from sandbox.event_lines import from_line
 from sandbox.remote.backend import RemoteBackend
 from sandbox.sandbox import Sandbox
 from sandbox.web.app import create_app
 
+MESSAGES = "/topics/orders/messages"
 ALL = "0:0-4"
 HTMX = {"HX-Request": "true"}
 ABORTED, COMMITTED, OPEN, MARKER = 0, 2, 3, 1
@@ -96,6 +100,30 @@ def test_one_event_is_sent_again_by_a_button_that_says_what_it_becomes(page: Fla
         assert "Send again as a plain event</button>" in html
         form = dict(re.findall(r'name="(event|to|uncommitted)" value="([^"]*)"', html))
         assert "Sent to orders" in page.post("/topics/orders/messages/copy", data=form, headers=HTMX).text
+
+
+def test_an_export_says_which_events_were_never_committed_and_so_does_what_takes_it(
+    page: FlaskClient, mixed: Sandbox
+) -> None:
+    assert "2 events on this page are of transactions that were aborted or are open." in page.get(MESSAGES).text
+    selected = {"action": "export", "event": [f"0/{offset}" for offset in (ABORTED, COMMITTED, OPEN)]}
+    for lines in (page.get(f"{MESSAGES}.jsonl?order=oldest"), page.post(f"{MESSAGES}/selected", data=selected)):
+        found = [from_line(line) for line in lines.data.splitlines()]
+        assert [(line.value, line.transaction) for line in found] == [
+            (b"aborted", "aborted"),
+            (b"plain", None),
+            (b"open", "open"),
+        ]
+    rows = list(csv.DictReader(io.StringIO(page.get(f"{MESSAGES}.csv?order=oldest").text)))
+    assert [row["transaction"] for row in rows] == ["aborted", "", "open"]
+    events = page.get(f"{MESSAGES}.json?order=oldest").get_json()["events"]
+    assert [event["transaction"] for event in events] == ["aborted", None, "open"]
+    form = {"format": "jsonl", "lines": lines.text}
+    looked = page.post("/topics/copies/produce/many/preview", data=form, headers=HTMX).text
+    assert "2 lines are of a transaction that was aborted or open" in looked
+    page.post("/topics/copies/produce/many", data=form)
+    assert values(mixed) == [b"aborted", b"plain", b"open"]
+    assert "of transactions that were aborted" not in page.get("/topics/copies/messages").text
 
 
 def test_a_cluster_does_not_tell_and_the_page_says_that(mixed: Sandbox) -> None:

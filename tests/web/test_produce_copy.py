@@ -9,9 +9,11 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sandbox.errors import BrokerError
 from sandbox.event import Event, Headers
 from sandbox.sandbox import Sandbox
-from sandbox.web.produce_copy import address_of, copied
+from sandbox.web.json_text import json_error
+from sandbox.web.produce_copy import BROKEN, address_of, copied
 from sandbox.web.produce_form import event_of
 from tests.web.hostile import VALUES
 
@@ -59,7 +61,10 @@ def form_in(html: str) -> dict[str, str]:
 def bytes_or_none() -> st.SearchStrategy[bytes | None]:
     texts = st.text(st.characters(codec="utf-8"), max_size=12).map(str.encode)
     return (
-        st.none() | st.binary(max_size=12) | texts | st.sampled_from([b"a\nb", b"a\r\nb", b" a ", b"\0", b"\n", b"x"])
+        st.none()
+        | st.binary(max_size=12)
+        | texts
+        | st.sampled_from([b"a\nb", b"a\r\nb", b" a ", b"\0", b"\n", b"x", b"{}", b"{", b" [1,]"])
     )
 
 
@@ -80,6 +85,10 @@ def test_whatever_an_event_holds_comes_out_of_the_form_as_it_was(
     event = Event("t", 0, 0, 0, 0, key, value, tuple(headers))
     form = {name: text.replace("\n", "\r\n") for name, text in copied(event).form.items()}
     assert "\n" not in copied(event).form["key"]
+    if BROKEN in copied(event).notes:
+        with pytest.raises(BrokerError, match="Not JSON"):
+            event_of(form, 0, None)
+        form["value_kind"] = "text"
     made = event_of(form, 0, None)
     assert (made.key, made.value, made.headers) == (key, value, tuple(headers))
 
@@ -104,6 +113,51 @@ def test_json_stays_json_and_a_tombstone_stays_one(page: FlaskClient, box: Sandb
     box.append("orders", None, key="user-42")
     assert form_in(page.get("/produce?topic=orders&copy=orders/0/0").text)["value_kind"] == "json"
     assert form_in(page.get("/produce?topic=orders&copy=orders/0/1").text)["value_kind"] == "null"
+
+
+COMMA = '{"id": 1,}'
+
+
+def test_broken_json_opens_as_json_and_one_comma_is_called_the_same_everywhere(page: FlaskClient, box: Sandbox) -> None:
+    wrong = json_error(COMMA)
+    assert re.search(r"\(line 1, column \d+\)$", wrong or "")
+    box.create_topic("orders", partitions=1)
+    box.append("orders", COMMA, key="user-42")
+    html = unescape(page.get("/topics/orders/produce?copy=orders/0/0").text)
+    fields = form_in(html)
+    assert (fields["value_kind"], fields["value"]) == ("json", COMMA)
+    assert f'data-state="bad">✗ Not JSON: {wrong}</p>' in html
+    assert BROKEN in html
+    typed = page.post("/topics/orders/produce/program", data=fields)
+    assert typed.headers["HX-Reswap"] == "none"
+    headers = {"value": "1", "headers_kind": "json", "headers": COMMA}
+    for said in (
+        typed.text,
+        page.post("/topics/orders/produce", data=fields, headers={"HX-Request": "true"}).text,
+        page.post("/topics/orders/produce", data=fields).text,
+        page.post("/topics/orders/produce", data=headers).text,
+    ):
+        assert f"Not JSON: {wrong}" in unescape(said)
+    assert f"looks like JSON, but is not: {wrong}" in page.get("/topics/orders/0/0").text
+    many = {"format": "jsonl", "lines": COMMA}
+    column = (wrong or "").replace("(line 1, ", "(")
+    assert f"<b>line 1</b> not JSON: {column}" in page.post("/topics/orders/produce/many", data=many).text
+    assert box.topic("orders").events == 1
+    page.post("/topics/orders/produce", data=fields | {"value_kind": "text"})
+    assert box.event("orders", 0, 1).value == COMMA.encode()
+
+
+def test_what_is_typed_is_said_to_be_json_only_where_it_is_meant_to_be(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("orders", partitions=1)
+    for form, state in (
+        ({"value_kind": "json", "value": "{}"}, ' data-state="good">✓ JSON<'),
+        ({"value_kind": "json", "value": "{"}, ' data-state="bad">✗ Not JSON'),
+        ({"value_kind": "json", "value": " "}, " hidden></p>"),
+        ({"value_kind": "text", "value": "{"}, " hidden></p>"),
+    ):
+        text = page.post("/topics/orders/produce/program", data=form).text
+        assert f'id="value-state" role="status" hx-swap-oob="morph"{state}' in text
+        assert ("<pre" in text) is (form["value"] != " " and "✗" not in text)
 
 
 def test_the_key_alone_can_be_taken(page: FlaskClient, box: Sandbox) -> None:

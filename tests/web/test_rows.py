@@ -18,7 +18,8 @@ from tests.clock import Clock
 
 TOPICS = 12
 QUIET_MS = 180_000
-VIEWS = ("/", "/topics/topic-0", "/groups", "/activity", "/cluster")
+LISTS = ("/", "/topics/topic-0", "/groups", "/activity", "/cluster")
+VIEWS = (*LISTS, "/topics/topic-0/messages")
 
 
 @pytest.fixture
@@ -48,12 +49,37 @@ def test_a_list_that_did_not_change_draws_no_row(app: Flask, box: Sandbox, clock
 
 
 @pytest.mark.parametrize(
-    ("view", "rows"), [("/", 1), ("/topics/topic-0", 3), ("/groups", 1), ("/activity", 2), ("/cluster", 1)]
+    ("view", "rows"),
+    [
+        ("/", 1),
+        ("/topics/topic-0", 3),
+        ("/topics/topic-0/messages", 1),
+        ("/groups", 1),
+        ("/activity", 2),
+        ("/cluster", 1),
+    ],
 )
 def test_an_event_draws_no_more_rows_than_it_changes(app: Flask, box: Sandbox, view: str, rows: int) -> None:
     drawn(app, view)
     box.append("topic-0", "one more", partition=1)
     assert drawn(app, view) <= rows
+
+
+def test_the_row_of_a_large_event_is_not_kept_with_it(app: Flask, box: Sandbox) -> None:
+    view = "/topics/topic-0/messages"
+    drawn(app, view)
+    box.append("topic-0", b"v" * 900_000)
+    assert drawn(app, view) == 1
+    assert drawn(app, view) == 1
+    box.append("topic-0", "small")
+    assert drawn(app, view) == 2
+
+
+def test_nothing_stands_between_the_cells_of_a_row(app: Flask, box: Sandbox) -> None:
+    box.append("topic-0", "a  value", key="a key", headers=(("h", b"1"),))
+    for view in VIEWS:
+        row = re.findall("<tr.*?</tr>", app.test_client().get(view).text, re.S)[-1]
+        assert not re.search(r"\s<(td|th|/tr)", row), row
 
 
 def test_rows_from_memory_are_those_of_a_page_that_was_never_seen(app: Flask, box: Sandbox, clock: Clock) -> None:
@@ -76,7 +102,7 @@ def test_rows_from_memory_are_those_of_a_page_that_was_never_seen(app: Flask, bo
             assert rows(app.test_client(), view) == rows(create_app(box).test_client(), view), view
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", LISTS)
 def test_a_rendering_asks_no_more_for_a_longer_list(
     app: Flask, box: Sandbox, clock: Clock, monkeypatch: pytest.MonkeyPatch, view: str
 ) -> None:

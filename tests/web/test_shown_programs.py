@@ -12,10 +12,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from sandbox.event import Event, NewEvent
+from sandbox.generator.template import EventTemplate
 from sandbox.playground.spec import COMMITS, ConsumerSpec
 from sandbox.sandbox import Sandbox
 from sandbox.web.playground_programs import consumer_program
-from sandbox.web.produce_code import SHOWN_MAX, event_program
+from sandbox.web.produce_code import SHOWN_MAX, event_program, generator_program, many_program
+from sandbox.web.snippets import PRODUCE
+from tests.clients.processes import ROOT
 from tests.clock import START_MS
 from tests.waiting import eventually
 
@@ -40,9 +43,15 @@ def served(box: Sandbox) -> Sandbox:
     return box
 
 
-def run(program: str, within: Path) -> subprocess.CompletedProcess[str]:
+def run(program: str, within: Path, lines: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", program], cwd=within, timeout=60, capture_output=True, text=True, check=False
+        [sys.executable, "-c", program],
+        cwd=within,
+        input=lines,
+        timeout=60,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -188,3 +197,53 @@ def test_the_program_of_copies_treats_letters_and_other_events_as_the_button_doe
     headers_of = [event.headers for event in served.read("orders", limit=100)]
     assert headers_of[:3] == [(("dlq.sent-back-from", b"dead/0/0"),), of["payments"], of["none"]]
     assert headers_of[3:] == headers_of[:3]
+
+
+@pytest.mark.parametrize("what", ["one event", "many", "generator", "first"])
+def test_a_program_fails_where_an_event_was_refused_and_says_why(served: Sandbox, what: str) -> None:
+    served.create_topic("orders", partitions=1, settings={"max.message.bytes": "200"})
+    address, long = served.kafka_address or "", "x" * 300
+    template = EventTemplate(value="{{int 1 6}}" + long)
+    program = {
+        "one event": event_program(address, "orders", NewEvent(long.encode()), "murmur2"),
+        "many": many_program(address, "orders", "murmur2"),
+        "generator": generator_program(address, "orders", template, rate=1000, count=2, seed=1),
+        "first": PRODUCE.format(address=address, topic="orders", key="k", value=long),
+    }[what]
+    refused = {"generator": 2}.get(what, 1)
+    ended = run(program, ROOT, f"{long}\n")
+    assert ended.returncode == 1
+    assert f"{refused} not stored: ['Broker: Message size too large']; 0 without an answer" in ended.stderr
+    assert served.read("orders") == []
+
+
+def test_the_program_of_one_event_says_where_it_was_stored(served: Sandbox, tmp_path: Path) -> None:
+    served.create_topic("orders", partitions=1)
+    served.append("orders", "before")
+    ended = run(event_program(served.kafka_address, "orders", NewEvent(b"v"), "murmur2"), tmp_path)
+    assert (ended.returncode, ended.stdout) == (0, "stored in partition 0 at offset 1\n")
+
+
+def test_the_program_of_letters_of_several_programs_finds_the_partition_of_each(
+    page: FlaskClient, served: Sandbox, tmp_path: Path
+) -> None:
+    served.create_topic("orders", partitions=3)
+    served.create_topic("dead", partitions=1)
+    own = (("dlq.topic", b"orders"), ("dlq.partition", b"1"), ("dlq.offset", b"7"))
+    spring = (
+        ("kafka_dlt-original-topic", b"orders"),
+        ("kafka_dlt-original-partition", b"\0\0\0\x02"),
+        ("kafka_dlt-original-offset", b"\0\0\0\0\0\0\0\x07"),
+    )
+    connect = (
+        ("__connect.errors.topic", b"orders"),
+        ("__connect.errors.partition", b"0"),
+        ("__connect.errors.offset", b"7"),
+    )
+    for headers in (own, spring, connect):
+        served.append("dead", "{}", key="same", headers=headers)
+    preview = page.get("/topics/dead/messages/send?events=0:0-2&to=orders&how=origin").text
+    ended = run(shown(preview, "copy-code"), tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    places = {(event.headers[-1][1] or b"").decode(): event.partition for event in served.read("orders")}
+    assert places == {"dead/0/0": 1, "dead/0/1": 2, "dead/0/2": 0}

@@ -198,6 +198,26 @@ def test_a_topic_shows_its_frequent_keys_and_warns_of_hot_ones(page: FlaskClient
     assert sum(found["rate"]["events"]) == 200
 
 
+@pytest.mark.parametrize(
+    ("partitions", "keys", "hot"),
+    [
+        (3, ["a"] * 99, False),
+        (3, ["a"] * 98 + ["b"], False),
+        (3, ["a"] * 99 + ["b"], True),
+        (1, ["a"] * 99 + ["b"], False),
+        (3, ["a", "b", "c"] * 40, False),
+        (3, ["a"] * 40 + [f"k{n}" for n in range(60)], True),
+    ],
+    ids=["too few", "too few of two keys", "enough", "one partition", "three even keys", "one of many"],
+)
+def test_a_key_is_called_hot_only_where_that_is_a_burden(
+    page: FlaskClient, box: Sandbox, partitions: int, keys: list[str], hot: bool
+) -> None:
+    box.create_topic("orders", partitions=partitions)
+    box.append_many("orders", [NewEvent(b"x", key.encode()) for key in keys])
+    assert ("Hot key" in page.get("/topics/orders").text) is hot
+
+
 def test_a_partition_shows_where_each_group_has_committed(page: FlaskClient, box: Sandbox) -> None:
     box.create_topic("orders", partitions=1)
     for _ in range(4):
