@@ -1,6 +1,8 @@
 """The web server on a real socket: the WebSocket's rules, and that it stops."""
 
+import gc
 import http.client
+import socket
 from contextlib import closing
 
 import pytest
@@ -38,6 +40,25 @@ def test_a_page_on_a_socket_counts_what_is_stored(serving: Sandbox) -> None:
         answer.read()
         http_connection.request("POST", "/topics/t/delete", headers={"Origin": "http://evil.example"})
         assert http_connection.getresponse().status == 403
+
+
+def test_small_answers_go_at_once_over_a_connection_that_is_kept(serving: Sandbox) -> None:
+    with closing(http.client.HTTPConnection(_address(serving), timeout=WITHIN_S)) as http_connection:
+        http_connection.request("GET", "/topics/t.json")
+        http_connection.getresponse().read()
+        mine = http_connection.sock.getsockname()
+        sockets = [one for one in gc.get_objects() if isinstance(one, socket.socket) and one.fileno() >= 0]
+        accepted = [
+            one for one in sockets if one.getsockname() == http_connection.sock.getpeername() and _peer(one) == mine
+        ]
+        assert [one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0 for one in accepted] == [True]
+
+
+def _peer(one: socket.socket) -> object:
+    try:
+        return one.getpeername()
+    except OSError:
+        return None
 
 
 def test_a_tab_gets_its_view_whole_and_then_what_changed(serving: Sandbox) -> None:
