@@ -113,12 +113,14 @@ class Shown:
         body: safe HTML for a `<pre>`.
         cut: how many characters (bytes, in hex) were left out.
         note: a sentence about what is shown, or None.
+        broken: True where it looks like JSON, and was found to be none.
     """
 
     view: str
     body: Markup
     cut: int
     note: str | None
+    broken: bool = False
 
 
 def show(data: bytes, view: str = "pretty", *, whole: bool = False) -> Shown:
@@ -143,11 +145,12 @@ def show(data: bytes, view: str = "pretty", *, whole: bool = False) -> Shown:
     error = json_error(text) if payload.kind == "json" else "not JSON"
     if error is None and not cut:
         return Shown("pretty", pretty_markup(text), 0, _sentence(notes))
-    if error is not None and payload.kind == "json":
+    broken = error is not None and payload.kind == "json"
+    if broken:
         notes.append(f"looks like JSON, but is not: {error}")
     elif error is None:
         notes.append("shown as stored, because it is long")
-    return Shown("pretty", escape(visible(text[: len(text) - cut])), cut, _sentence(notes))
+    return Shown("pretty", escape(visible(text[: len(text) - cut])), cut, _sentence(notes), broken)
 
 
 def _sentence(notes: list[str]) -> str | None:

@@ -138,7 +138,9 @@ def test_broken_json_opens_as_json_and_one_comma_is_called_the_same_everywhere(p
         page.post("/topics/orders/produce", data=headers).text,
     ):
         assert f"Not JSON: {wrong}" in unescape(said)
-    assert f"looks like JSON, but is not: {wrong}" in page.get("/topics/orders/0/0").text
+    seen = page.get("/topics/orders/0/0").text
+    assert f"looks like JSON, but is not: {wrong}" in seen
+    assert '<span class="kind">text</span>' in seen
     many = {"format": "jsonl", "lines": COMMA}
     column = (wrong or "").replace("(line 1, ", "(")
     assert f"<b>line 1</b> not JSON: {column}" in page.post("/topics/orders/produce/many", data=many).text
