@@ -23,6 +23,7 @@ group, *Reconciling* while a member is not where the target wants it, else *Stab
 Source: KIP-848; https://kafka.apache.org/protocol (ConsumerGroupHeartbeat).
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -115,7 +116,7 @@ class ConsumerGroup:
         started_ms: when the rebalance began that goes on, or None.
         reasons: why.
         waited: what it has waited for, in words, and for how many ms.
-        gone: client ids of members that went since the last rebalance ended: the next one tells of them too.
+        gone: how many members of each client id went since the last rebalance ended: the next one tells of them too.
         ended: rebalances that ended in this call.
         outbox: always empty: every answer of this protocol is given at once.
         changed: True where the rows are older than this.
@@ -133,7 +134,7 @@ class ConsumerGroup:
     started_ms: int | None = None
     reasons: list[str] = field(default_factory=list)
     waited: dict[str, int] = field(default_factory=dict)
-    gone: list[str] = field(default_factory=list)
+    gone: Counter[str] = field(default_factory=Counter)
     ended: list[StoredRebalance] = field(default_factory=list)
     outbox: list[Callable[[], None]] = field(default_factory=list)
     changed: bool = False
@@ -249,7 +250,7 @@ class ConsumerGroup:
                 assignment,
             )
         )
-        self.started_ms, self.reasons, self.waited, self.gone, self.changed = None, [], {}, [], True
+        self.started_ms, self.reasons, self.waited, self.gone, self.changed = None, [], {}, Counter(), True
 
     def next_deadline_ms(self) -> int | None:
         """When time itself changes this group next, None for never."""
@@ -258,5 +259,5 @@ class ConsumerGroup:
     def name_of(self, member: Consumer) -> str:
         """A member in words, see `member_name`."""
         alike = sum(other.client_id == member.client_id for other in self.members.values())
-        alike += self.gone.count(member.client_id)
+        alike += self.gone[member.client_id]
         return member_name(member.member_id, member.client_id, member.instance_id, alone=alike <= 1)

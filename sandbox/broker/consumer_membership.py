@@ -257,7 +257,7 @@ class ConsumerMembership:
     def _remove(self, group: ConsumerGroup, member: Consumer, how: str, now_ms: int) -> None:
         reason = f"member {group.name_of(member)} {how}"
         del group.members[member.member_id]
-        group.gone.append(member.client_id)
+        group.gone[member.client_id] += 1
         group.metadata = self._subscriptions.refresh(group)
         group.bump(reason, now_ms)
 

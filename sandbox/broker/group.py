@@ -27,6 +27,7 @@ Sources: KIP-62, KIP-134, KIP-345, KIP-394, KIP-559, KIP-800, KIP-814, and
 https://kafka.apache.org/protocol#protocol_api_keys.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -158,7 +159,7 @@ class Group:
         started_ms: when the rebalance began that goes on, or None.
         reasons: why.
         waited: whom or what it has waited for, in words, and for how many ms.
-        gone: client ids of members that went since the last rebalance ended: the next one tells of them too.
+        gone: how many members of each client id went since the last rebalance ended: the next one tells of them too.
         ended: rebalances that ended in this call.
         outbox: answers decided in this call; given when the group's state is whole again.
         changed: True where the rows are older than this.
@@ -182,7 +183,7 @@ class Group:
     started_ms: int | None = None
     reasons: list[str] = field(default_factory=list)
     waited: dict[str, int] = field(default_factory=dict)
-    gone: list[str] = field(default_factory=list)
+    gone: Counter[str] = field(default_factory=Counter)
     ended: list[EndedRebalance] = field(default_factory=list)
     outbox: list["partial[None]"] = field(default_factory=list)
     changed: bool = False
@@ -221,7 +222,7 @@ class Group:
         member = self.members.pop(member_id, None)
         if member is None:
             return
-        self.gone.append(member.client_id)
+        self.gone[member.client_id] += 1
         self.unsynced.discard(member_id)
         self.answer(member.join_reply, UNKNOWN_JOIN)
         self.answer(member.sync_reply, UNKNOWN_SYNC)
@@ -305,5 +306,5 @@ class Group:
     def name_of(self, member: Member) -> str:
         """A member in words, see `member_name`."""
         alike = sum(other.client_id == member.client_id for other in self.members.values())
-        alike += self.gone.count(member.client_id)
+        alike += self.gone[member.client_id]
         return member_name(member.member_id, member.client_id, member.instance_id, alone=alike <= 1)

@@ -114,6 +114,7 @@ class Membership:
             member.heard(now_ms)
             group.answer(reply, current_generation(group, member))
             return
+        waited_for(group, member, now_ms)
         self._update(group, member, request, reply, now_ms)
         if group.state is State.PREPARING_REBALANCE:
             begin_if_complete(group, now_ms)
@@ -127,6 +128,7 @@ class Membership:
     ) -> None:
         """A static member has restarted. In a Stable group it goes on with the assignment that it had."""
         leader_before = group.leader or ""
+        waited_for(group, group.members[ids[0]], now_ms)
         member = group.replace(ids[0], ids[1], now_ms)
         self._update(group, member, request, reply, now_ms)
         if group.state is State.PREPARING_REBALANCE:
@@ -263,6 +265,7 @@ class Membership:
     def restarted(self, group: Group, now_ms: int) -> None:
         """A group that was in a rebalance when the sandbox stopped: its members must join again, under their ids."""
         note(group, "the sandbox restarted during a rebalance", now_ms)
+        group.since_ms = now_ms
         group.join_deadline_ms = now_ms + group.rebalance_timeout_ms()
         group.changed = True
         begin_if_complete(group, now_ms)
@@ -283,7 +286,6 @@ class Membership:
         begin_if_complete(group, now_ms)
 
     def _update(self, group: Group, member: Member, request: JoinGroup, reply: Reply[JoinAnswer], now_ms: int) -> None:
-        waited_for(group, member, now_ms)
         group.answer(member.join_reply, JoinAnswer("REBALANCE_IN_PROGRESS", member.member_id))
         member.join_reply = reply
         member.protocols = request.protocols

@@ -5,6 +5,7 @@ delay), KIP-345 (static members are not dropped for missing a rebalance), and th
 after the rebalance timeout.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from sandbox.broker.group import EndedRebalance, Group, Member, Move, State
@@ -42,9 +43,10 @@ def in_words(reasons: Sequence[str], waited: Mapping[str, int]) -> str:
 
 def waited_for(group: Group, member: Member, now_ms: int) -> None:
     """Remember how long the group has waited for a member that joins again now, or never will."""
-    if group.state is State.PREPARING_REBALANCE and member.join_reply is None:
+    waited_ms = now_ms - group.since_ms
+    if group.state is State.PREPARING_REBALANCE and member.join_reply is None and waited_ms > 0:
         name = group.name_of(member)
-        group.waited[name] = group.waited.get(name, 0) + now_ms - group.since_ms
+        group.waited[name] = group.waited.get(name, 0) + waited_ms
 
 
 def note(group: Group, reason: str, now_ms: int) -> None:
@@ -194,4 +196,4 @@ def _end(group: Group, now_ms: int) -> None:
     assignment = tuple((member.member_id, member.client_id, member.assignment) for member in group.members.values())
     group.ended.append(EndedRebalance(group.generation, started_ms, now_ms, words, assignment))
     group.started_ms = None
-    group.reasons, group.waited, group.gone = [], {}, []
+    group.reasons, group.waited, group.gone = [], {}, Counter()

@@ -53,11 +53,11 @@ def export_command(topic: str, output: Path | None, as_json: bool, target: Targe
                     advance(len(batch))
     finally:
         consumer.close()
-    tell_held_back(admin, spans)
     if output is not None and as_json:
         show_json({"topic": topic, "events": events, "file": str(output)})
     elif output is not None:
         click.echo(f"{events} events of {topic} written to {output}.", err=True)
+    tell_held_back(admin, spans)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from sandbox.storage import row_checksums
 from sandbox.storage.failure import StorageFailed as StorageFailed
 from sandbox.storage.failure import failure_of, gone, keeps_from_reading
 from sandbox.storage.migrations import migrate
+from sandbox.storage.numbered import connect
 from sandbox.storage.schema import APPLICATION_ID, VERSION
 
 MAGIC = b"SQLite format 3\x00"
@@ -77,9 +78,7 @@ class _ThreadConnection:
     """The read-only connection of one thread; it ends with the thread."""
 
     def __init__(self, path: Path) -> None:
-        self.connection = sqlite3.connect(
-            f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
-        )
+        self.connection = connect(f"file:{quote(str(path))}?mode=ro", uri=True)
         self.connection.execute("PRAGMA query_only = ON")
 
     def close(self) -> None:
@@ -123,9 +122,7 @@ class Database(Reader):
         self._place = self._places()
 
     def _open_writer(self, current: bool) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self.path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=OPENING_S
-        )
+        connection = connect(self.path, cached_statements=256, timeout=OPENING_S)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")

@@ -197,7 +197,7 @@ class Look:
     def _then(self, group: str, known: Iterable[PartitionLag], then_ms: int) -> tuple[int, int, bool]:
         """The lag of a group at an earlier moment, what it has committed since, and whether it began since."""
         before = moved = 0
-        began = False
+        began = True
         for one in known:
             place = self._places[one.topic, one.partition]
             end = self._end(place, then_ms)
@@ -207,9 +207,10 @@ class Look:
                 committed = None if row is None else row.offset
             if committed is None and one.committed is not None:
                 # It began since: from where its first commit left it, it has moved on.
-                began = True
                 first = first_commit(self._reader, group, one.topic, one.partition)
                 committed = min(one.committed if first is None else first.offset, end)
+            else:
+                began = False
             base = committed or 0
             before += max(0, end - base)
             moved += max(0, (one.committed or 0) - base)

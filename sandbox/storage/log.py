@@ -109,10 +109,7 @@ def _insert_events(names: tuple[str, ...], same: tuple[str, ...], rows: int) -> 
     """Parameters: the id of the first event, what is the same in all of them, and then of each what has these names."""
     width, shared = len(names), len(same) + 1
     alike = [f"?{place}" for place in range(2, shared + 1)]
-    events = []
-    for row in range(rows):
-        own = [f"?{shared + row * width + place}" for place in range(1, width + 1)]
-        events.append(f"({', '.join([f'?1 + {row}', *alike, *own])})")
+    events = [f"({', '.join([f'?1 + {row}', *alike, *['?'] * width])})" for row in range(rows)]
     return f"INSERT INTO events({', '.join(['id', *same, *names])}) VALUES {', '.join(events)}"
 
 

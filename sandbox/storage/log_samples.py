@@ -77,8 +77,9 @@ class _EndsOfLogs:
     def before(self, partition_id: int, start: int, end: int, at_ms: int) -> int:
         """As `_end_before`."""
         place = partition_id, at_ms
-        if place in self._known:
-            return min(max(self._known[place], start), end)
+        known = self._known.get(place)
+        if known is not None:
+            return min(max(known, start), end)
         found = _end_before(self.reader, partition_id, start, end, at_ms)
         if at_ms < self._settled_ms:
             self._known[place] = found

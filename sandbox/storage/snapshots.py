@@ -198,7 +198,7 @@ def make_ready(path: Path, identity: Identity | None) -> None:
             "UPDATE groups SET state = 'Empty', leader = NULL, protocol = '', generation = generation + 1"
         )
         for name in KEPT_SETTINGS:
-            connection.execute("DELETE FROM settings WHERE name = ?1 OR name LIKE ?1 || '.%'", (name,))
+            connection.execute("DELETE FROM settings WHERE name = ? OR name LIKE ? || '.%'", (name, name))
         if identity is not None:
             connection.executemany("INSERT INTO settings(name, value) VALUES(?, ?)", identity.settings.items())
             rows = connection.execute(

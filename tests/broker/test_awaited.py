@@ -101,6 +101,30 @@ def test_the_assignment_of_a_slow_leader_is_awaited_and_told(room: Room) -> None
     assert room.rebalances()[-1][1].endswith("; waited 3 s for the assignment by one")
 
 
+def test_the_time_that_a_sandbox_was_stopped_is_not_told_as_a_wait(room: Room) -> None:
+    one, two = room.stable("one", "two")
+    room.join("three")
+    room.coordinator.tick(room.now_ms)
+    room.restart(after_ms=8 * 3_600_000)
+    leading = room.join("one", one.member_id)
+    room.join("two", two.member_id)
+    room.sync(leading.result(), {})
+    assert room.rebalances()[-1][1] == "the sandbox restarted during a rebalance"
+
+
+def test_a_static_member_that_waits_itself_and_restarts_is_not_told_as_waited_for(room: Room) -> None:
+    changed = (("range", b"orders,clicks"),)
+    one, two = room.stable("one", "two", instances=(None, "i-2"))
+    room.join("two", two.member_id, instance="i-2", protocols=changed)
+    room.pass_ms(2_000)
+    room.heartbeat(one)
+    room.pass_ms(2_000)
+    back = room.join("two", instance="i-2", protocols=changed)
+    joined = room.join("one", one.member_id).result()
+    room.sync(joined if joined.leader == joined.member_id else back.result(), {})
+    assert room.rebalances()[-1][1].endswith("; waited 4 s for one")
+
+
 def test_a_short_wait_is_not_told(room: Room) -> None:
     (one,) = room.stable("one")
     room.join("new")

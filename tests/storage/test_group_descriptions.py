@@ -111,6 +111,19 @@ def test_a_group_that_has_just_begun_to_read_is_not_stalled(box: Sandbox, clock:
     assert word(box) == "stalled"
 
 
+def test_a_first_commit_in_one_partition_does_not_hide_that_the_others_stand_still(box: Sandbox, clock: Clock) -> None:
+    append(box, 100)
+    box.create_partitions("orders", 2)
+    box.append("orders", "x", partition=1)
+    box.commit("app", "orders", 0, 5)
+    clock.pass_ms(60 * SECOND)
+    append(box, 50)
+    box.commit("app", "orders", 1, 1)
+    set_state(box, "Stable")
+    clock.pass_ms(3 * SECOND)
+    assert word(box) == "growing"
+
+
 def test_a_group_that_has_drained_and_rests_while_events_come_is_growing(box: Sandbox, clock: Clock) -> None:
     append(box, 100)
     box.commit("app", "orders", 0, 10)
