@@ -133,8 +133,10 @@
     const rows = [...wanted.children];
     const ids = new Set(rows.map((row) => row.id));
     for (const row of [...list.children]) if (row.id && !ids.has(row.id) && !isOpen(row)) row.remove();
+    const focused = document.activeElement;
     let at = list.firstElementChild;
     for (const row of rows) {
+      while (at && at.id && !ids.has(at.id)) at = at.nextElementSibling;
       const here = row.id ? byId(row.id) : at;
       if (!here || here.parentNode !== list) {
         list.insertBefore(row, at);
@@ -144,6 +146,8 @@
       else list.insertBefore(here, at);
       if (!isSame(row)) Idiomorph.morph(here, row);
     }
+    // A node that is put elsewhere loses the focus.
+    if (focused !== document.activeElement && list.contains(focused)) focused.focus({ preventScroll: true });
   }
 
   // An opened row that has left the page's newest stays for its reader, below them: it is older than all of them.
@@ -161,6 +165,8 @@
     row.classList.remove("is-open");
     row.querySelector(".detail").remove();
     row.querySelector("a.open").setAttribute("aria-expanded", "false");
+    // What came for it meanwhile was left out.
+    if (socket && !paused) socket.send("whole");
   }
   document.addEventListener("click", (event) => {
     const link = event.target.closest("tbody.event a.open");
@@ -173,7 +179,7 @@
     detail.insertCell().colSpan = row.rows[0].cells.length;
     row.classList.add("is-open");
     link.setAttribute("aria-expanded", "true");
-    htmx.ajax("GET", `${link.getAttribute("href")}?inline=1`, { source: link, target: detail.cells[0] });
+    htmx.ajax("GET", `${link.getAttribute("href")}?inline=1`, { source: link, target: detail.cells[0] }).catch(() => row.contains(detail) && shut(row));
   });
   document.addEventListener("click", (event) => {
     const row = event.target.closest(".messages .event > tr:first-child");

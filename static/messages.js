@@ -53,7 +53,7 @@ document.addEventListener("DOMContentLoaded", () => {
   });
 
   // Ticks. A ticked row stays where its reader can find it, as an opened one does.
-  const boxes = () => [...document.querySelectorAll('.messages input[name="event"]')];
+  const boxes = () => [...document.querySelectorAll('.messages input[name="event"][form="selection"]')];
   const all = () => document.getElementById("pick-all");
   let picking = false;
   function tell() {

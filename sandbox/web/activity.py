@@ -1,7 +1,8 @@
 """Activity: one stream of what happened, newest first, with a link to what each was about."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
@@ -10,7 +11,7 @@ from sandbox.activity_record import KINDS, ActivityEntry, ActivityPage, Activity
 from sandbox.errors import BrokerError
 from sandbox.web import words
 from sandbox.web.dead_letters import PLACE
-from sandbox.web.page import ALL, NOTHING, backend, csv_file, data, group_address, overview, page
+from sandbox.web.page import ALL, NOTHING, backend, csv_file, data, group_address, is_topic, overview, page
 
 blueprint = Blueprint("activity", __name__)
 
@@ -97,8 +98,12 @@ class Words:
     address: str | None = None
 
 
-def told(entry: ActivityEntry) -> tuple[Words, ...]:
-    """What an entry says: with the place of the newest event, and links to the events that it names."""
+def told(entry: ActivityEntry, is_there: Callable[[str], bool]) -> tuple[Words, ...]:
+    """What an entry says: with the place of the newest event, and links to the events that it names.
+
+    Args:
+        is_there: whether there is a topic of a name.
+    """
     if entry.kind == "produced" and entry.offset is not None:
         one = entry.detail.endswith(f" partition {entry.partition}")
         last = ", the last at" if one else f"; the last: partition {entry.partition} at"
@@ -110,7 +115,8 @@ def told(entry: ActivityEntry) -> tuple[Words, ...]:
     for place in PLACE.finditer(entry.detail):
         topic, partition, offset = place.groups()
         pieces.append(Words(entry.detail[end : place.start()]))
-        pieces.append(Words(f"{topic} {partition} · {int(offset):,}", f"/topics/{topic}/{partition}/{offset}"))
+        address = f"/topics/{topic}/{partition}/{offset}" if is_there(topic) else None
+        pieces.append(Words(f"{topic} {partition} · {int(offset):,}", address))
         end = place.end()
     return (*pieces, Words(entry.detail[end:]))
 
@@ -118,12 +124,13 @@ def told(entry: ActivityEntry) -> tuple[Words, ...]:
 def _rows(found: ActivityPage) -> Iterator[tuple[object, ...]]:
     """What each row shows, after what it is known by: an entry counts on for ten seconds, and stays in its place."""
     shown_day = None
+    is_there = cache(is_topic)
     for entry in found.entries:
         day = words.at(entry.at_ms)[:10]
         place = entry.at_ms // SPAN_MS, entry.kind, entry.topic, entry.group, entry.partition
         mark = MARKS.get(entry.kind, "·")
         there = entry.topic in found.topics
-        yield place, entry, told(entry), mark, link(entry, found), there, day if day != shown_day else None
+        yield place, entry, told(entry, is_there), mark, link(entry, found), there, day if day != shown_day else None
         shown_day = day
 
 

@@ -107,6 +107,8 @@ def _one_view(app: Flask, backend: Backend) -> None:
         if request.method in guard.SAFE_METHODS and not request.path.startswith("/static/"):
             g.view = ExitStack()
             g.view.enter_context(backend.one_view())
+        if page.is_live():
+            rows.listen()
 
     @app.teardown_request
     def end(error: BaseException | None) -> None:

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sandbox.description import MessageQuery
+from sandbox.description import MessagePage, MessageQuery
 from sandbox.errors import BrokerError
 from sandbox.event import Event
 from sandbox.playground.spec import SENT_BACK_HEADER
 from sandbox.web.dead_letters import Address, DeadLetter, came_from, dead_letter, letters_of
-from sandbox.web.page import backend
+from sandbox.web.page import backend, is_topic
 
 ENDINGS = (".dlq", "-dlt", ".DLT")
 """What follows the name of a topic in that of its dead letters: here, and in Spring for Apache Kafka."""
@@ -59,6 +59,7 @@ class Story:
         letter: what its headers tell, where it is a dead letter of a topic that is here; None for another event.
         untold: a letter of which that cannot be told; None for another event.
         fate: what became of the letter; None where nothing was found.
+        unsure: True where time was up before it was known whether the letter was sent back.
         refused_in: its dead letter, where it was refused; None where none was found.
         refusal: what the headers of that dead letter tell.
         came_from: the dead letter that it was before it was sent back.
@@ -68,6 +69,7 @@ class Story:
     letter: DeadLetter | None
     untold: Untold | None
     fate: Fate | None
+    unsure: bool
     refused_in: Address | None
     refusal: DeadLetter | None
     came_from: Address | None
@@ -82,16 +84,16 @@ def story_of(event: Event) -> Story:
         letter = None
     # A sandbox file has an index of keys. A cluster has none: its events would have to be read.
     quick = "sql" not in backend().lacks
-    back = _sent_back_as(event, letter) if letter is not None and quick else None
+    back, known = _sent_back_as(event, letter) if letter is not None and quick else (None, True)
     fate = None if back is None else Fate(_place(back), _address(_refused_again(event, back)))
     topics, found = [], None
     if letter is not None:
         topics = [letter.topic]
     elif quick:
-        topics = [name for ending in ENDINGS if _is_there(name := event.topic + ending)]
+        topics = [name for ending in ENDINGS if is_topic(name := event.topic + ending)]
         found = next((one for name in topics if (one := _dead_letter_of(event, name)) is not None), None)
     refusal = dead_letter(found) if found is not None else None
-    return Story(letter, untold, fate, _address(found), refusal, came_from(event), frozenset(topics))
+    return Story(letter, untold, fate, not known, _address(found), refusal, came_from(event), frozenset(topics))
 
 
 def fates_of(events: Sequence[Event]) -> dict[tuple[int, int], Fate]:
@@ -153,17 +155,9 @@ def _sent_back_in(topic: str, since_ms: int, budget_ms: int) -> tuple[Event, ...
 
 def _untold(event: Event, letter: DeadLetter | None) -> Untold | None:
     named = letters_of(event.topic)
-    if (letter is None and named is None) or (letter is not None and _is_there(letter.topic)):
+    if (letter is None and named is None) or (letter is not None and is_topic(letter.topic)):
         return None
-    return Untold(letter.topic if letter is not None else None, named if named and _is_there(named) else None)
-
-
-def _is_there(topic: str) -> bool:
-    try:
-        backend().topic(topic)
-    except BrokerError:
-        return False
-    return True
+    return Untold(letter.topic if letter is not None else None, named if named and is_topic(named) else None)
 
 
 def _place(event: Event) -> Address:
@@ -174,12 +168,16 @@ def _address(event: Event | None) -> Address | None:
     return None if event is None else _place(event)
 
 
-def _sent_back_as(event: Event, letter: DeadLetter) -> Event | None:
+def _sent_back_as(event: Event, letter: DeadLetter) -> tuple[Event | None, bool]:
+    """The newest event as which a letter was sent back; False where time was up before one was found."""
     header = f"{SENT_BACK_HEADER}={event.topic}/{event.partition}/{event.offset}"
     since_ms = event.timestamp_ms if event.timestamp_ms >= 0 else None
-    return _first(letter.topic, key=_text(event.key), headers=(header,), since_ms=since_ms) or _first(
-        letter.topic, headers=(header,), since_ms=since_ms
-    )
+    found = _first(letter.topic, key=_text(event.key), headers=(header,), since_ms=since_ms)
+    if found is not None:
+        return found, True
+    # With another key.
+    page = _page(_query(letter.topic, headers=(header,), since_ms=since_ms))
+    return (page.events[0], True) if page is not None and page.events else (None, page is None or page.complete)
 
 
 def _refused_again(event: Event, back: Event) -> Event | None:
@@ -217,10 +215,10 @@ def _text(key: bytes | None) -> str | None:
         return None
 
 
-def _first(
+def _query(
     topic: str, *, key: str | None = None, headers: tuple[str, ...], since_ms: int | None = None
-) -> Event | None:
-    query = MessageQuery(
+) -> MessageQuery:
+    return MessageQuery(
         topic,
         key=key,
         key_exact=key is not None,
@@ -229,12 +227,22 @@ def _first(
         limit=1,
         budget_ms=LOOK_BUDGET_MS,
     )
-    return next(iter(_search(query)), None)
+
+
+def _first(
+    topic: str, *, key: str | None = None, headers: tuple[str, ...], since_ms: int | None = None
+) -> Event | None:
+    return next(iter(_search(_query(topic, key=key, headers=headers, since_ms=since_ms))), None)
 
 
 def _search(query: MessageQuery) -> tuple[Event, ...]:
+    page = _page(query)
+    return () if page is None else page.events
+
+
+def _page(query: MessageQuery) -> MessagePage | None:
     try:
-        return backend().messages(query).events
+        return backend().messages(query)
     except BrokerError:
         # Deleted in between.
-        return ()
+        return None

@@ -10,6 +10,7 @@ from sandbox.description import MessageQuery, TopicDescription
 from sandbox.errors import BrokerError
 from sandbox.event import TIMESTAMP_TYPES, Event
 from sandbox.message_survey import Neighbours
+from sandbox.playground.spec import SENT_BACK_HEADER
 from sandbox.web.dead_letter_search import Story, story_of
 from sandbox.web.dead_letters import ORIGIN_HEADERS, number_in
 from sandbox.web.messages_table import Marks, committed_in, marks_of
@@ -127,7 +128,12 @@ def one(topic: str, partition: int, offset: int) -> Response:
     shown = show(event.value, view, whole=request.args.get("all") == "1") if event.value else None
     place = _place(event, backend().topic(topic), inline=inline)
     context: dict[str, Any] = {"event": event, "view": view, "shown": shown, "place": place, "types": TIMESTAMP_TYPES}
-    context |= {"damage": damage, "number_in": number_in, "origin_headers": ORIGIN_HEADERS}
+    context |= {
+        "damage": damage,
+        "number_in": number_in,
+        "origin_headers": ORIGIN_HEADERS,
+        "sent_back_header": SENT_BACK_HEADER,
+    }
     context["header_bytes"] = sum(len(header_name(name)) + len(value or b"") for name, value in event.headers)
     if inline:
         return fragment("messages/_detail.html", inline=True, **context)

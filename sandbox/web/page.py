@@ -13,8 +13,8 @@ from htmx_flask.requests import HtmxAwareRequest
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.description import Change, Overview
+from sandbox.errors import BrokerError
 from sandbox.snapshots.description import UndoPoint
-from sandbox.web import rows
 from sandbox.web.backend import Backend, DemoSwitch
 
 LIVE_HEADER = "X-Live"
@@ -109,7 +109,6 @@ def page(name: str, interest: Interest = NOTHING, status: int = 200, **context: 
     folder, _, base = name.rpartition("/")
     partial = f"{folder}/_{base}.html"
     if is_live():
-        rows.listen()
         body = render_template("_live.html", partial=partial, live=True, overview=overview(), **context)
     else:
         body = render_template(
@@ -181,6 +180,15 @@ def split_format(name: str, names: Iterable[str]) -> tuple[str, str | None]:
         if name.endswith(ending) and name not in names:
             return name.removesuffix(ending), ending[1:]
     return name, None
+
+
+def is_topic(name: str) -> bool:
+    """Whether there is a topic of this name."""
+    try:
+        backend().topic(name)
+    except BrokerError:
+        return False
+    return True
 
 
 def group_address(group: str, suffix: str = "") -> str:

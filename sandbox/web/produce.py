@@ -195,7 +195,7 @@ def index(topic: str | None = None) -> Response:
 @changes_nothing
 def preview() -> Response:
     """The partition that the form's event would go to. A key may be longer than an address, hence POST too."""
-    if request.values.get("topic") == "":
+    if not request.values.get("topic"):
         return fragment("produce/_preview.html", choice=None, error=None, undecided=True)
     try:
         choice = choose(request.values, backend().topic(request.values.get("topic", "")))

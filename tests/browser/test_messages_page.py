@@ -1,11 +1,13 @@
 """What is done with events on their page: looking closer, ticking, sending on, sending again."""
 
 import re
+from contextlib import closing
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.running import Running, program
 
@@ -134,3 +136,72 @@ def test_on_a_phone_each_event_shows_its_time_and_headings_stand_over_their_colu
     assert cell
     assert (heading["x"], heading["width"]) == (cell["x"], cell["width"])
     assert window.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_what_changed_while_a_row_was_open_is_there_once_it_is_shut(box: Running, window: Page) -> None:
+    _create(box, "orders")
+    producer = Producer({"bootstrap.servers": box.kafka, "transactional.id": "payments"})
+    producer.init_transactions(10)
+    producer.begin_transaction()
+    producer.produce("orders", b"one", b"k")
+    producer.flush(10)
+    window.goto("/topics/orders/messages")
+    _live(window)
+    row = window.locator("#m-0-0")
+    expect(row).to_contain_text("open transaction")
+    row.locator("a.open").click()
+    expect(row.locator(".value-body")).to_have_text("one")
+    producer.abort_transaction(10)
+    program("produce", box.kafka, "orders", 1, 0, "user-1")
+    expect(window.locator("#m-0-2")).to_be_visible()
+    expect(row).to_contain_text("open transaction")
+    row.locator("a.open").click()
+    expect(row.locator("tr.detail")).to_have_count(0)
+    expect(row).to_contain_text("aborted")
+
+
+def test_a_ticked_row_that_is_opened_stays_ticked_and_is_counted_once(box: Running, window: Page) -> None:
+    _create(box, "orders")
+    program("produce", box.kafka, "orders", 3, 0, "user-1")
+    window.goto("/topics/orders/messages")
+    _live(window)
+    window.locator("#m-0-1 a.open").click()
+    expect(window.locator("#m-0-1 .value-body")).to_be_visible()
+    window.locator("#m-0-1 .pick input").check()
+    expect(window.locator("#picked")).to_have_text("1 ticked")
+    expect(window.locator("#m-0-1")).to_have_class(re.compile("is-picked"))
+    window.locator("#pick-all").check()
+    expect(window.locator("#picked")).to_have_text("3 ticked")
+
+
+def test_the_focus_stays_where_rows_before_it_leave_the_log(box: Running, window: Page) -> None:
+    _create(box, "orders")
+    program("produce", box.kafka, "orders", 12, 0, "user-1")
+    window.goto("/topics/orders/messages?order=oldest")
+    _live(window)
+    window.locator("#m-0-2 a.open").click()
+    expect(window.locator("#m-0-2 .value-body")).to_be_visible()
+    window.locator("#m-0-9 a.open").focus()
+    admin = AdminClient({"bootstrap.servers": box.kafka})
+    for done in admin.delete_records([TopicPartition("orders", 0, 6)]).values():
+        done.result(10)
+    expect(window.locator("#m-0-5")).to_have_count(0)
+    assert window.evaluate("document.activeElement.closest('tbody').id") == "m-0-9"
+    expect(window.locator("#m-0-2 .value-body")).to_be_visible()
+
+
+def test_an_event_that_cannot_be_had_leaves_its_row_shut(box: Running, chromium: Browser) -> None:
+    _create(box, "orders")
+    program("produce", box.kafka, "orders", 1, 0, "user-1")
+    # Not `window`, which takes what htmx logs of a lost connection for a failure.
+    with closing(chromium.new_context(base_url=box.web)) as context:
+        page = context.new_page()
+        page.goto("/topics/orders/messages")
+        _live(page)
+        page.route("**/topics/orders/0/0?inline=1", lambda route: route.abort())
+        page.locator("#m-0-0 a.open").click()
+        expect(page.locator("#m-0-0 tr.detail")).to_have_count(0)
+        expect(page.locator("#m-0-0 a.open")).to_have_attribute("aria-expanded", "false")
+        page.unroute("**/topics/orders/0/0?inline=1")
+        page.locator("#m-0-0 a.open").click()
+        expect(page.locator("#m-0-0 .value-body")).to_be_visible()

@@ -44,6 +44,21 @@ def test_the_loop_of_typing_and_sending_keeps_the_focus(box: Running, window: Pa
     expect(window.locator(".value-body")).to_contain_text('"id": 1')
 
 
+def test_a_key_that_is_typed_is_asked_for_and_no_more_than_that(box: Running, window: Page) -> None:
+    _topic(box)
+    window.goto("/topics/orders/produce")
+    asked: list[str] = []
+    window.on("requestfinished", lambda request: asked.append(request.url) if "preview" in request.url else None)
+    for key in ("user-1", "user-2"):
+        before = len(asked)
+        with window.expect_response("**/produce/preview"):
+            window.locator("#key").fill(key)
+        expect(window.locator("#preview")).to_contain_text(key)
+        # Six times as long as it waits for the next letter.
+        window.wait_for_timeout(600)
+        assert 1 <= len(asked) - before <= 2, asked
+
+
 def test_many_lines_are_looked_at_mended_and_sent(box: Running, window: Page, tmp_path: Path) -> None:
     _topic(box)
     window.goto("/topics/orders/produce/many")

@@ -76,3 +76,13 @@ def test_the_list_is_filtered_while_it_is_typed_and_stays_live(window: Page, box
     wanted.fill("")
     expect(window.locator("#t-clicks")).to_be_visible()
     expect(window).to_have_url(re.compile(r"/topics$"))
+
+
+def test_the_keys_of_the_page_are_shown_beside_those_of_a_topic(window: Page, box: Running) -> None:
+    program("produce", box.kafka, "orders", 3, 0, "user-1")
+    window.goto("/topics/orders")
+    expect(window.get_by_role("heading", name="Frequent keys")).to_be_visible()
+    window.locator("#keys-button").click()
+    expect(window.locator("dialog")).to_be_visible()
+    ids = window.locator("[id]").evaluate_all("all => all.map((one) => one.id)")
+    assert len(ids) == len(set(ids))

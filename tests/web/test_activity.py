@@ -146,3 +146,11 @@ def test_a_copy_of_any_other_event_is_no_letter_that_came_back(page: FlaskClient
     page.post("/topics/orders.dlq/messages/copy", data={"to": "orders", "events": "0:0", "headers": "kept"})
     assert letters.event("orders", 0, 4)
     assert "Nothing of that kind" in page.get("/activity?kind=returned").text
+
+
+def test_a_letter_whose_topic_is_gone_is_told_without_a_link_to_it(page: FlaskClient, letters: Sandbox) -> None:
+    page.post("/topics/orders.dlq/messages/copy", data={"to": "orders", "events": "0:0"})
+    letters.delete_topic("orders.dlq")
+    html = page.get("/activity?kind=returned").text
+    assert 'orders.dlq 0 · 0 is <a href="/topics/orders/0/3">orders 0 · 3</a>' in html
+    assert 'href="/topics/orders.dlq/0/0"' not in html

@@ -1,12 +1,13 @@
 """Dead letters: what became of one, what an event became, and the way back to the partition it was in."""
 
 import re
+from urllib.parse import unquote
 
 import pytest
 from flask.testing import FlaskClient
 
 from sandbox.description import MessagePage, MessageQuery
-from sandbox.event import Event, Headers
+from sandbox.event import Event, Headers, NewEvent
 from sandbox.sandbox import Sandbox
 from sandbox.web.dead_letter_search import Fate, fates_of
 from sandbox.web.dead_letters import dead_letter, letters_of, number_in
@@ -322,3 +323,16 @@ def test_a_page_of_letters_is_looked_up_in_two_looks(
     looks.clear()
     page.get("/topics/orders.dlq/messages")
     assert looks == ["orders.dlq", "orders", "orders.dlq"]
+
+
+def test_a_letter_that_could_not_be_looked_up_in_time_is_not_told_as_never_sent_back(
+    page: FlaskClient, refused: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 'id="unsure"' not in page.get("/topics/orders.dlq/0/0").text
+    refused.append_many("orders", [NewEvent(b"x", None, (("trace", b"1"),))] * 3_000)
+    monkeypatch.setattr("sandbox.web.dead_letter_search.LOOK_BUDGET_MS", 0)
+    text = page.get("/topics/orders.dlq/0/0").text
+    assert "Correct it and send it back" in text
+    (address,) = re.findall('id="unsure">[^<]*<a href="([^"]+)"', text)
+    assert f"{SENT_BACK}=orders.dlq/0/0" in unquote(address)
+    assert "No event matches" in page.get(address).text

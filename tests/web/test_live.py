@@ -10,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from sandbox.description import Change
+from sandbox.event import NewEvent
 from sandbox.sandbox import Sandbox
 from sandbox.web import live
 from sandbox.web.app import create_app
@@ -189,6 +190,25 @@ def test_a_row_that_is_there_already_is_sent_as_its_id(app: Flask, box: Sandbox)
         again = await window.shown()
         assert "data-same" not in again
         assert '<tr id="t-still" data-topic="still"' in again
+        await window.close()
+        hub.close()
+
+    asyncio.run(look())
+
+
+def test_an_event_that_is_there_already_is_sent_as_its_id(app: Flask, box: Sandbox) -> None:
+    box.create_topic("orders", partitions=1)
+    box.append_many("orders", [NewEvent(b"x")] * 3)
+
+    async def look() -> None:
+        hub = Hub(app)
+        window = Window(hub, "/topics/orders/messages")
+        await window.shown()
+        await asyncio.to_thread(box.append, "orders", "new")
+        hub.notify(_change({"orders"}, set()))
+        part = await window.shown()
+        assert re.findall('<tbody id="(m-[^"]+)" data-same>', part) == ["m-0-2", "m-0-1", "m-0-0"]
+        assert '<tbody id="m-0-3" class="event"' in part
         await window.close()
         hub.close()
 
