@@ -1,5 +1,5 @@
 // The Messages page: a brush over the histogram, ticks that stay, and what the tail skipped. Without this file the
-// since and until fields, the table behind the bars and the form of the ticks do the same.
+// since and until fields, the table of the bars and the form of the ticks do the same.
 "use strict";
 
 document.addEventListener("DOMContentLoaded", () => {

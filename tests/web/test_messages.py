@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import html
 import io
 import json
 import re
@@ -168,3 +169,16 @@ def test_the_value_of_a_row_opens_as_a_part_for_htmx_only(page: FlaskClient, box
     assert "<html" not in part
     assert "9007199254740993" in part
     assert "<html" in page.get("/topics/t/0/0?inline=1").text
+
+
+def test_the_bars_are_shown_as_a_table_where_that_is_asked_for(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("bars", partitions=1)
+    for number in range(4):
+        box.append("bars", "x", timestamp_ms=1_700_000_000_000 + number * 1_000)
+    text = page.get("/topics/bars/messages?order=oldest").text
+    assert "Look closer" not in text
+    (address,) = re.findall('<p class="behind"><a href="([^"]+)">As a table', text)
+    table = page.get(html.unescape(address)).text
+    assert table.count(">Only these</a>") == 4
+    (back,) = re.findall('<a href="([^"]+)">Without the table', table)
+    assert html.unescape(back) == "/topics/bars/messages?order=oldest#volume"

@@ -150,13 +150,13 @@ def test_a_search_that_takes_long_stops_says_where_and_goes_on_from_there(
     assert seen == ["m-1-0", "m-0-0"]
 
 
-def test_the_histogram_is_drawn_with_a_table_behind_it(page: FlaskClient, orders: Sandbox) -> None:
+def test_the_histogram_is_drawn_and_told_as_a_table(page: FlaskClient, orders: Sandbox) -> None:
     html = page.get(MESSAGES).text
     bars = re.findall(r'<rect x="[^"]*" y="[^"]*" width="0.88" height="([^"]*)"', html)
     assert len(bars) == 60
     assert "Events per 1 s, at most 1" in text(html)
     assert " style=" not in html
-    closer = re.findall(r'<a href="([^"]*)">Only these</a>', html)
+    closer = re.findall(r'<a href="([^"]*)">Only these</a>', page.get(MESSAGES + "?table=1").text)
     assert len(closer) == 60
     one = page.get(closer[7].replace("&amp;", "&")).text
     assert tally(one).startswith("1 of 60 matched in")
