@@ -24,7 +24,7 @@ from sandbox.web.groups_chart import (
     table,
 )
 from sandbox.web.groups_waits import is_eager, names_of, waits_of
-from sandbox.web.page import Interest, backend, demo, is_live, overview, page
+from sandbox.web.page import QUICK_S, Interest, backend, demo, is_live, overview, page
 
 REBALANCES_SHOWN = 10
 PARTITIONS_SHOWN = 500
@@ -106,7 +106,7 @@ def show(group: GroupDescription, form: MultiDict[str, str], error: str | None =
     rates = backend().group_history.rates(group) if len(group.partitions) <= PARTITIONS_SHOWN else {}
     return page(
         "groups/one",
-        Interest(frozenset(group.topics), frozenset((group.group,)), 2),
+        Interest(frozenset(group.topics), frozenset((group.group,)), 2, QUICK_S),
         400 if error and not is_live() else 200,
         group=group,
         shown=group.partitions[:PARTITIONS_SHOWN],

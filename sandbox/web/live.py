@@ -5,9 +5,10 @@ remembers which topics and groups make a view different. A change only marks the
 marked view is rendered once for all of its tabs, in a worker thread, by the same code that renders the page. What
 differs from what was last sent goes out: in place of a row that a tab has already stands its id alone.
 
-Bounds: at most one unanswered message per tab; `SPACING_S` between two messages, more where rendering is dear. The
-browser acknowledges each message, a hidden tab when it is looked at again: a tab that sleeps or is hidden costs nothing
-until it wakes, and then gets its view as it is. The first change after a quiet time is rendered at once.
+Bounds: at most one unanswered message per tab; four messages a second, more on pages on which single events or a lag
+are watched (`Interest.spacing_s`), fewer where rendering is dear. The browser acknowledges each message, a hidden tab
+when it is looked at again: a tab that sleeps or is hidden costs nothing until it wakes, and then gets its view as it is.
+The first change after a quiet time is rendered at once.
 """
 
 import asyncio
@@ -33,8 +34,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-SPACING_S = 0.15
-"""Between the starts of two renderings for one tab: an event that comes at any time is shown within 250 ms."""
 SHARE = 4
 """A rendering that used a processor for t is followed by SHARE times t, so that no view ever uses more than a fraction
 of one."""
@@ -173,7 +172,7 @@ class View:
             render: draws an address.
         """
         drawing = self._drawing
-        if drawing is None or self.changed or now_s - self._drawing_since_s >= SPACING_S:
+        if drawing is None or self.changed or now_s - self._drawing_since_s >= self.interest.spacing_s:
             self.changed = False
             self._drawing_since_s = now_s
             drawing = self._drawing = asyncio.ensure_future(render(self.address))
@@ -323,7 +322,7 @@ class Hub:
                         # The tab went away while its view was drawn; `_listen` hears of that too.
                         return
                     await tab.answered.wait()
-                rest_s = max(SPACING_S, rendered.cost_s * SHARE) - (self._loop.time() - started_s)
+                rest_s = max(rendered.interest.spacing_s, rendered.cost_s * SHARE) - (self._loop.time() - started_s)
                 if rest_s > 0:
                     await asyncio.sleep(rest_s)
         except asyncio.CancelledError:

@@ -30,7 +30,7 @@ from sandbox.web.messages_query import (
 )
 from sandbox.web.messages_table import MARKS_MAX, cells_of, committed_in, fields_seen, rows_of
 from sandbox.web.messages_volume import histogram_of, in_frame, volume_json, volume_of
-from sandbox.web.page import Interest, attachment, backend, csv_file, data, is_live, page, see
+from sandbox.web.page import QUICK_S, Interest, attachment, backend, csv_file, data, is_live, page, see
 from sandbox.web.payload import header_name, json_value
 from sandbox.web.shapes import event_json
 
@@ -124,7 +124,7 @@ def index(topic: str) -> AnyResponse:
     shown = _shown(path, found, query, columns, result) if result else {}
     return page(
         "messages/index",
-        Interest(frozenset((topic,)), frozenset(committed), 5),
+        Interest(frozenset((topic,)), frozenset(committed), 5, QUICK_S),
         400 if error else 200,
         topic=found,
         query=query,

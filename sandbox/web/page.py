@@ -23,6 +23,11 @@ VIEW_MAX = 6000
 FORMATS = (".json", ".csv")
 
 
+SPACING_S = 0.25
+QUICK_S = 0.15
+"""For pages on which single events or a lag are watched: what comes at any time is shown within 250 ms."""
+
+
 @dataclass(frozen=True, slots=True)
 class Interest:
     """Which changes make a page different.
@@ -31,11 +36,13 @@ class Interest:
         topics: names; None for every topic.
         groups: group ids; None for every group.
         every_s: look again after this time though nothing changed (ages and estimates move by themselves), or None.
+        spacing_s: so long lies between the starts of two drawings for one tab, at least.
     """
 
     topics: frozenset[str] | None = frozenset()
     groups: frozenset[str] | None = frozenset()
     every_s: float | None = None
+    spacing_s: float = SPACING_S
 
     def concerns(self, change: Change) -> bool:
         """True where the page may look different after the change. Faults are labelled on every page."""
