@@ -70,8 +70,9 @@ def pages(folder: Path, events: int, seconds: float) -> tuple[list[Figure], list
     try:
         with tabs.chromium() as browser, sandbox_up(file) as server:
             figures += tabs.first_views(browser, server, {name: PAGES[name] for name in SHOWN}, events)
-            run_job("create", servers=server.kafka, topic="tabs", partitions=3)
-            figures += tabs.under_load(browser, server, "tabs", "readers", seconds)
+            figures += tabs.under_load(browser, server, "tabs", "readers", seconds, f"{events:,} events beside")
+        with tabs.chromium() as browser, sandbox_up(folder / "new.db") as server:
+            figures += tabs.under_load(browser, server, "tabs", "readers", seconds, "a new file")
     except tabs.NoBrowser as reason:
         left_out.append(f"pages in Chromium: {reason}")
     return figures, left_out

@@ -87,14 +87,16 @@ def first_views(browser: "Browser", server: Server, paths: Mapping[str, str], ev
     return figures
 
 
-def under_load(browser: "Browser", server: Server, topic: str, group: str, seconds: float) -> list[Figure]:
+def under_load(browser: "Browser", server: Server, topic: str, group: str, seconds: float, beside: str) -> list[Figure]:
     """Five tabs, 1,000 events/s and four commits/s from another process.
 
     Args:
-        topic: where they go; it exists.
+        topic: where they go; it is made.
         group: who commits, in partition 0.
         seconds: for how long.
+        beside: what else is in the file, in words.
     """
+    run_job("create", servers=server.kafka, topic=topic, partitions=3)
     paths = (f"/topics/{topic}/messages", f"/groups/{group}", f"/groups/{group}", "/", f"/topics/{topic}")
     # The newest batches are kept in memory up to a bound. It is reached now, not in the middle of what is measured.
     run_job("create", servers=server.kafka, topic=FILLER, partitions=1)
@@ -129,18 +131,18 @@ def under_load(browser: "Browser", server: Server, topic: str, group: str, secon
     rows, ends, committed = (page.evaluate("window.seen") for page in tabs[:3])
     context.close()
     figures = [
-        *_latency("an event", _waits_ms(rows, done["events"], from_ms, 0)),
-        *_latency("the end of a log, beside the lag", _waits_ms(ends, first, from_ms, 1)),
-        *_latency("a committed offset, beside the lag", _waits_ms(committed, done["commits"], from_ms, 0)),
-        _flat(f"JS heap of the five tabs after {seconds:g} s", sum(heaps), sum(heaps_then)),
+        *_latency("an event", beside, _waits_ms(rows, done["events"], from_ms, 0)),
+        *_latency("the end of a log, beside the lag", beside, _waits_ms(ends, first, from_ms, 1)),
+        *_latency("a committed offset, beside the lag", beside, _waits_ms(committed, done["commits"], from_ms, 0)),
+        _flat(f"JS heap of the five tabs after {seconds:g} s, {beside}", sum(heaps), sum(heaps_then)),
     ]
     if memory is not None and memory_then is not None:
-        figures.append(_flat(f"memory of the server after {seconds:g} s", memory, memory_then))
+        figures.append(_flat(f"memory of the server after {seconds:g} s, {beside}", memory, memory_then))
     return figures
 
 
-def _latency(what: str, waits_ms: Sequence[float]) -> list[Figure]:
-    name = f"acknowledged to shown, {EVENTS_PER_S:,} events/s, five tabs: {what}"
+def _latency(what: str, beside: str, waits_ms: Sequence[float]) -> list[Figure]:
+    name = f"acknowledged to shown, {EVENTS_PER_S:,} events/s, five tabs, {beside}: {what}"
     return [
         Figure(PART, f"{name}, p50", median(waits_ms), "ms"),
         at_most(PART, f"{name}, p95", percentile(waits_ms, 0.95), "ms", LIMIT_MS),

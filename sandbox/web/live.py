@@ -7,8 +7,8 @@ differs from what was last sent goes out: in place of a row that a tab has alrea
 
 Bounds: at most one unanswered message per tab; four messages a second, more on pages on which single events or a lag
 are watched (`Interest.spacing_s`), fewer where rendering is dear. The browser acknowledges each message, a hidden tab
-when it is looked at again: a tab that sleeps or is hidden costs nothing until it wakes, and then gets its view as it is.
-The first change after a quiet time is rendered at once.
+when it is looked at again: a tab that sleeps or is hidden costs nothing until it wakes, and then gets its view as it
+is. The first change after a quiet time is rendered at once.
 """
 
 import asyncio
