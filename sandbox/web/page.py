@@ -24,7 +24,7 @@ FORMATS = (".json", ".csv")
 
 
 SPACING_S = 0.25
-QUICK_S = 0.15
+QUICK_S = 0.12
 """For pages on which single events or a lag are watched: what comes at any time is shown within 250 ms."""
 
 
