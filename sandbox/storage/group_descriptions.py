@@ -10,7 +10,7 @@ from typing import Any
 
 from sandbox.description import GroupDescription, MemberDescription, PartitionLag
 from sandbox.storage.database import Reader
-from sandbox.storage.group_moments import Place, committed_at, end_at, first_commit, places
+from sandbox.storage.group_moments import Place, committed_at_or_first, end_at, places
 
 TREND_MS = (6_000, 20_000)
 """Over how long the trend of a lag is taken: a group that drains now does, whatever it was before; and one that commits
@@ -201,16 +201,14 @@ class Look:
         for one in known:
             place = self._places[one.topic, one.partition]
             end = self._end(place, then_ms)
-            committed = one.committed
+            committed, later = one.committed, False
             if (one.committed_ms or 0) > then_ms:
-                row = committed_at(self._reader, group, one.topic, one.partition, then_ms)
-                committed = None if row is None else row.offset
-            if committed is None and one.committed is not None:
-                # It began since: from where its first commit left it, it has moved on.
-                first = first_commit(self._reader, group, one.topic, one.partition)
-                committed = min(one.committed if first is None else first.offset, end)
-            else:
-                began = False
+                row = committed_at_or_first(self._reader, group, one.topic, one.partition, then_ms)
+                if row is not None:
+                    # It began since: from where its first commit left it, it has moved on.
+                    later = row.committed_ms > then_ms
+                    committed = min(row.offset, end) if later else row.offset
+            began = began and later
             base = committed or 0
             before += max(0, end - base)
             moved += max(0, (one.committed or 0) - base)

@@ -72,22 +72,24 @@ def end_at(reader: Reader, place: Place, at_ms: int, low: int | None = None, hig
     return min(max(low, place.start), place.end)
 
 
+_COMMIT = "SELECT id, offset, committed_ms, member_id FROM commits WHERE group_id = ? AND topic = ? AND partition = ?"
+
+
 def committed_at(reader: Reader, group: str, topic: str, partition: int, at_ms: int) -> Committed | None:
     """The last commit of a group in a partition at a moment, None where there was none."""
     row = reader.one(
-        "SELECT id, offset, committed_ms, member_id FROM commits WHERE group_id = ? AND topic = ? AND partition = ? "
-        "AND committed_ms <= ? ORDER BY committed_ms DESC, id DESC LIMIT 1",
-        (group, topic, partition, at_ms),
+        f"{_COMMIT} AND committed_ms <= ? ORDER BY committed_ms DESC, id DESC LIMIT 1", (group, topic, partition, at_ms)
     )
     return Committed(*row) if row else None
 
 
-def first_commit(reader: Reader, group: str, topic: str, partition: int) -> Committed | None:
-    """The first commit of a group in a partition, None where there was none."""
+def committed_at_or_first(reader: Reader, group: str, topic: str, partition: int, at_ms: int) -> Committed | None:
+    """The last commit of a group in a partition at a moment; its first one, which came later, where there was none."""
+    place = (group, topic, partition)
     row = reader.one(
-        "SELECT id, offset, committed_ms, member_id FROM commits WHERE group_id = ? AND topic = ? AND partition = ? "
-        "ORDER BY committed_ms, id LIMIT 1",
-        (group, topic, partition),
+        f"SELECT * FROM ({_COMMIT} AND committed_ms <= ? ORDER BY committed_ms DESC, id DESC LIMIT 1) UNION ALL "
+        f"SELECT * FROM ({_COMMIT} AND committed_ms > ? ORDER BY committed_ms, id LIMIT 1) LIMIT 1",
+        (*place, at_ms, *place, at_ms),
     )
     return Committed(*row) if row else None
 

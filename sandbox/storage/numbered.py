@@ -8,7 +8,8 @@ import re
 import sqlite3
 import sys
 from collections.abc import Iterable
-from functools import cache, partial
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 _PARAMETER = re.compile(r"\?(\d*)")
@@ -57,5 +58,7 @@ class PlainConnection(sqlite3.Connection):
 
 _CONNECTION = PlainConnection if (3, 12) <= sys.version_info[:3] < (3, 12, 4) else sqlite3.Connection
 
-connect = partial(sqlite3.connect, isolation_level=None, check_same_thread=False, factory=_CONNECTION)
-"""`sqlite3.connect` for statements with numbered parameters, whatever Python runs them."""
+
+def connect(database: str | Path, **options: Any) -> sqlite3.Connection:
+    """`sqlite3.connect` for statements with numbered parameters, whatever Python runs them."""
+    return sqlite3.connect(database, isolation_level=None, check_same_thread=False, factory=_CONNECTION, **options)
