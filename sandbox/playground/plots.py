@@ -96,7 +96,7 @@ TWICE = Scenario(
         ),
         Step(
             "Start another. When the session of the first has ended, events come that were processed before: they "
-            "are marked “again”.",
+            "are marked “again”. If none are, it had only just committed: crash this one too, and start another.",
             lambda run: run.since("redelivered") > 0,
             ("another",),
         ),
