@@ -17,7 +17,7 @@ from tests.playground_room import eventually, fill, ground
 
 PACE = {"hot-partition": 3.0, "dead-letters": 1.0}
 USUAL_PACE = 4.0
-REACHED_S = 150.0
+REACHED_S = 110.0
 
 
 @pytest.fixture
