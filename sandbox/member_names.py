@@ -1,7 +1,8 @@
 """What the members of a group are called wherever people read of them: one rule for broker, history and page."""
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 ID_BEGIN = 8
 """Characters of the unique part of a member id that tell members with one client id apart."""
@@ -33,19 +34,22 @@ def member_name(member_id: str, client_id: str, instance_id: str | None = None, 
     return prefix + unique[:ID_BEGIN] if unique else member_id
 
 
-def member_names(clients: Mapping[str, str]) -> dict[str, str]:
+def member_names(
+    members: Iterable[tuple[str, str, str | None]], gone: Mapping[str, int] | None = None
+) -> dict[str, str]:
     """A name for each of some members that are told of together.
 
     Args:
-        clients: member id to client id.
+        members: member id, client id and `group.instance.id` of each; None where it has none, or it is not known.
+        gone: client id to how many more had it, of whom the same is told.
 
     Returns:
         Member id to name.
     """
-    alike: dict[str, int] = {}
-    for client_id in clients.values():
-        alike[client_id] = alike.get(client_id, 0) + 1
+    members = list(members)
+    alike = Counter(client_id for _, client_id, _ in members)
+    alike.update(gone or {})
     return {
-        member_id: member_name(member_id, client_id, alone=alike[client_id] == 1)
-        for member_id, client_id in clients.items()
+        member_id: member_name(member_id, client_id, instance_id, alone=alike[client_id] == 1)
+        for member_id, client_id, instance_id in members
     }

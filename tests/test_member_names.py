@@ -27,5 +27,8 @@ def test_a_member_has_the_shortest_name_that_is_found_in_its_log(
 
 
 def test_members_with_one_client_id_are_told_apart_and_others_keep_theirs() -> None:
-    clients = {f"app-{UUID_ONE}": "app", f"app-{UUID_TWO}": "app", f"other-{UUID_ONE}": "other"}
-    assert list(member_names(clients).values()) == ["app-a27b16c0", "app-3a699b4f", "other"]
+    ids = f"app-{UUID_ONE}", f"app-{UUID_TWO}", f"other-{UUID_ONE}"
+    members = [(ids[0], "app", None), (ids[1], "app", None), (ids[2], "other", None)]
+    assert list(member_names(members).values()) == ["app-a27b16c0", "app-3a699b4f", "other"]
+    assert member_names([members[2]], {"other": 1}) == {ids[2]: f"other-{UUID_ONE[:8]}"}
+    assert member_names([(ids[0], "app", "i-1"), members[1]])[ids[0]] == "i-1"

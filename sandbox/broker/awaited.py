@@ -27,12 +27,11 @@ def waits(group: AnyGroup, consumer_session_ms: int, now_ms: int) -> GroupWaits:
     Args:
         consumer_session_ms: the session timeout of members of the consumer protocol, in which the broker decides it.
     """
+    names = group.names()
+    joining: tuple[str, ...] = ()
     if isinstance(group, ConsumerGroup):
-        names = {one.member_id: group.name_of(one) for one in group.members.values()}
         found = [_consumer(one, names[one.member_id], consumer_session_ms, now_ms) for one in group.members.values()]
-        joining: tuple[str, ...] = ()
     else:
-        names = {one.member_id: group.name_of(one) for one in group.members.values()}
         found = [_member(group, one, names[one.member_id], now_ms) for one in group.members.values()]
         joining = tuple(names[one.member_id] for one in group.members.values() if one.is_new)
     awaited = sorted((one for one in found if one is not None), key=lambda one: (one.decided_ms, one.name))

@@ -31,7 +31,7 @@ from uuid import UUID
 
 from sandbox.broker.assignors import NO_PARTITIONS, Partitions
 from sandbox.broker.rebalance import in_words
-from sandbox.member_names import member_name
+from sandbox.member_names import member_name, member_names
 from sandbox.storage.groups import StoredRebalance
 
 PROTOCOL_TYPE = "consumer"
@@ -255,6 +255,12 @@ class ConsumerGroup:
     def next_deadline_ms(self) -> int | None:
         """When time itself changes this group next, None for never."""
         return min((member.deadline_ms() for member in self.members.values()), default=None)
+
+    def names(self) -> dict[str, str]:
+        """Member id to the name of each member, as `name_of` gives it."""
+        return member_names(
+            ((one.member_id, one.client_id, one.instance_id) for one in self.members.values()), self.gone
+        )
 
     def name_of(self, member: Consumer) -> str:
         """A member in words, see `member_name`."""

@@ -34,7 +34,7 @@ from enum import StrEnum
 from functools import partial
 
 from sandbox.broker.group_calls import JoinAnswer, JoinedMember, SyncAnswer
-from sandbox.member_names import member_name
+from sandbox.member_names import member_name, member_names
 from sandbox.reply import Reply, T
 from sandbox.storage.groups import Protocols
 
@@ -302,6 +302,12 @@ class Group:
         deadlines = [self.join_deadline_ms, self.sync_deadline_ms, *self.pending.values()]
         deadlines += [member.deadline_ms() for member in self.members.values()]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def names(self) -> dict[str, str]:
+        """Member id to the name of each member, as `name_of` gives it."""
+        return member_names(
+            ((one.member_id, one.client_id, one.instance_id) for one in self.members.values()), self.gone
+        )
 
     def name_of(self, member: Member) -> str:
         """A member in words, see `member_name`."""

@@ -258,9 +258,12 @@ class Batches(Source):
 
     def _last_event(self, partition_id: int, last: int) -> int:
         """The offset of the last event up to `last`, which may be that of a transaction marker."""
-        while last > 0 and self._markers(partition_id, last, last):
-            last -= 1
-        return last
+        row = self._reader.one(
+            "SELECT last_offset FROM batches WHERE partition_id = ? AND base_offset <= ? AND control = 0 "
+            "ORDER BY base_offset DESC LIMIT 1",
+            (partition_id, last),
+        )
+        return row[0] if row else last
 
     def _first_and_before(
         self, partition_id: int, base: int, last: int, from_ms: int

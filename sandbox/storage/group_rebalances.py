@@ -64,9 +64,8 @@ def _assigned(text: str) -> Assigned:
 
 def _names(*assignments: Assigned) -> dict[str, str]:
     """A name for each member of any of them."""
-    return member_names(
-        {member_id: client_id for assigned in assignments for member_id, (client_id, _) in assigned.items()}
-    )
+    clients = {member_id: client_id for assigned in assignments for member_id, (client_id, _) in assigned.items()}
+    return member_names((member_id, client_id, None) for member_id, client_id in clients.items())
 
 
 def _step(row: Row, earlier: Row | None) -> RebalanceStep:

@@ -5,7 +5,7 @@ Nothing else is known of it: where nothing is found, nothing is said.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sandbox.description import MessagePage, MessageQuery
 from sandbox.errors import BrokerError
@@ -170,35 +170,39 @@ def _address(event: Event | None) -> Address | None:
 
 def _sent_back_as(event: Event, letter: DeadLetter) -> tuple[Event | None, bool]:
     """The newest event as which a letter was sent back; False where time was up before one was found."""
-    header = f"{SENT_BACK_HEADER}={event.topic}/{event.partition}/{event.offset}"
-    since_ms = event.timestamp_ms if event.timestamp_ms >= 0 else None
-    found = _first(letter.topic, key=_text(event.key), headers=(header,), since_ms=since_ms)
+    query = _returns_of(event, letter.topic)
+    key = _text(event.key)
+    found = _first(replace(query, key=key, key_exact=True)) if key is not None else None
     if found is not None:
         return found, True
     # With another key.
-    page = _page(_query(letter.topic, headers=(header,), since_ms=since_ms))
+    page = _page(query)
     return (page.events[0], True) if page is not None and page.events else (None, page is None or page.complete)
 
 
 def _refused_again(event: Event, back: Event) -> Event | None:
     """The dead letter which a letter that was sent back became in its turn, in the same topic."""
-    header = f"{SENT_BACK_HEADER}={event.topic}/{event.partition}/{event.offset}"
-    since_ms = event.timestamp_ms if event.timestamp_ms >= 0 else None
-    later = _first(event.topic, headers=(header,), since_ms=since_ms)
+    later = _first(_returns_of(event, event.topic))
     if later is not None and _was(later, {_place(event): _place(back)}) == _place(back):
         return later
     return _dead_letter_of(back, event.topic)
 
 
+def _returns_of(event: Event, topic: str) -> MessageQuery:
+    """What asks for the newest event of a topic that says that it was this letter."""
+    header = f"{SENT_BACK_HEADER}={event.topic}/{event.partition}/{event.offset}"
+    since_ms = event.timestamp_ms if event.timestamp_ms >= 0 else None
+    return MessageQuery(topic, headers=(header,), since_ms=since_ms, limit=1, budget_ms=LOOK_BUDGET_MS)
+
+
 def _dead_letter_of(event: Event, topic: str) -> Event | None:
+    key = _text(event.key)
+    query = MessageQuery(topic, key=key, key_exact=key is not None, limit=LETTERS_MAX, budget_ms=LOOK_BUDGET_MS)
     if topic.endswith(ENDINGS[0]):
         told = {"dlq.topic": event.topic, "dlq.partition": event.partition, "dlq.offset": event.offset}
-        headers = tuple(f"{name}={said}" for name, said in told.items())
-        return _first(topic, key=_text(event.key), headers=headers)
-    key = _text(event.key)
+        return _first(replace(query, headers=tuple(f"{name}={said}" for name, said in told.items()), limit=1))
     if key is None:
         return None
-    query = MessageQuery(topic, key=key, key_exact=True, limit=LETTERS_MAX, budget_ms=LOOK_BUDGET_MS)
     place = event.partition, event.offset
     for found in _search(query):
         letter = dead_letter(found)
@@ -215,24 +219,8 @@ def _text(key: bytes | None) -> str | None:
         return None
 
 
-def _query(
-    topic: str, *, key: str | None = None, headers: tuple[str, ...], since_ms: int | None = None
-) -> MessageQuery:
-    return MessageQuery(
-        topic,
-        key=key,
-        key_exact=key is not None,
-        headers=headers,
-        since_ms=since_ms,
-        limit=1,
-        budget_ms=LOOK_BUDGET_MS,
-    )
-
-
-def _first(
-    topic: str, *, key: str | None = None, headers: tuple[str, ...], since_ms: int | None = None
-) -> Event | None:
-    return next(iter(_search(_query(topic, key=key, headers=headers, since_ms=since_ms))), None)
+def _first(query: MessageQuery) -> Event | None:
+    return next(iter(_search(query)), None)
 
 
 def _search(query: MessageQuery) -> tuple[Event, ...]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sandbox.description import GroupDescription, MemberDescription
 from sandbox.group_waits import Awaited
-from sandbox.member_names import member_name
+from sandbox.member_names import member_names
 from sandbox.web import words
 
 SHOWN_MAX = 5
@@ -34,13 +34,9 @@ class Wait:
 
 def names_of(group: GroupDescription) -> dict[str, str]:
     """Member id to the name by which every page calls the member."""
-    known = group.waits.names if group.waits is not None else {}
-    clients = [member.client_id for member in group.members]
-    return {
-        one.member_id: known.get(one.member_id)
-        or member_name(one.member_id, one.client_id, one.instance_id, alone=clients.count(one.client_id) == 1)
-        for one in group.members
-    }
+    names = member_names((one.member_id, one.client_id, one.instance_id) for one in group.members)
+    # Where its coordinator is asked, it knows of more members than the rows.
+    return names | {one: name for one, name in group.waits.names.items() if one in names} if group.waits else names
 
 
 def is_eager(group: GroupDescription) -> bool:

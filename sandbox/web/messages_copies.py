@@ -293,7 +293,8 @@ def _send(planned: list[Planned], to: str, *, keep_time: bool, mended: bool) -> 
     back: list[Event] = []
     for one in planned:
         event = one.event
-        headers: Headers = sent_back(event) if mended and _goes_back(event, to) else event.headers
+        returns = mended and _goes_back(event, to)
+        headers: Headers = sent_back(event) if returns else event.headers
         try:
             stored = backend().append(
                 to,
@@ -306,7 +307,7 @@ def _send(planned: list[Planned], to: str, *, keep_time: bool, mended: bool) -> 
         except BrokerError as error:
             where = f"partition {event.partition} offset {event.offset}"
             return Sent(places, f"{where} was refused, and nothing after it was sent: {error.detail}", tuple(back))
-        if mended and _goes_back(event, to):
+        if returns:
             back.append(stored)
         places.setdefault(stored.partition, []).append(stored.offset)
     return Sent(places, None, tuple(back))

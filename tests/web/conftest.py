@@ -25,3 +25,14 @@ def app(box: Sandbox) -> Flask:
 @pytest.fixture
 def page(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def billing(box: Sandbox) -> Sandbox:
+    """A group that has read a part of two partitions."""
+    box.create_topic("orders", partitions=2)
+    for n in range(20):
+        box.append("orders", f"v{n}", partition=n % 2)
+    box.commit("billing", "orders", 0, 4)
+    box.commit("billing", "orders", 1, 10)
+    return box

@@ -16,16 +16,6 @@ from tests.waiting import eventually
 from tests.web.group_members import assign, join
 
 
-@pytest.fixture
-def billing(box: Sandbox) -> Sandbox:
-    box.create_topic("orders", partitions=2)
-    for n in range(20):
-        box.append("orders", f"v{n}", partition=n % 2)
-    box.commit("billing", "orders", 0, 4)
-    box.commit("billing", "orders", 1, 10)
-    return box
-
-
 def test_groups_as_data(page: FlaskClient, billing: Sandbox) -> None:
     (group,) = page.get("/groups.json").get_json()["groups"]
     assert (group["group"], group["state"], group["lag"], group["topics"]) == ("billing", "Empty", 6, ["orders"])

@@ -3,22 +3,11 @@
 import json
 import re
 
-import pytest
 from flask.testing import FlaskClient
 
 from sandbox.broker.group_calls import JoinGroup
 from sandbox.sandbox import Sandbox
 from tests.web.group_members import assign, join, pass_ms
-
-
-@pytest.fixture
-def billing(box: Sandbox) -> Sandbox:
-    box.create_topic("orders", partitions=2)
-    for n in range(20):
-        box.append("orders", f"v{n}", partition=n % 2)
-    box.commit("billing", "orders", 0, 4)
-    box.commit("billing", "orders", 1, 10)
-    return box
 
 
 def test_a_member_that_was_killed_is_named_with_the_time_when_its_session_ends(
