@@ -5,8 +5,8 @@ import time
 from itertools import chain, islice
 from pathlib import Path
 
-from sandbox.storage.database import Database
-from sandbox.storage.schema import OFFSET_BITS
+from sandbox.storage.file.database import Database
+from sandbox.storage.file.schema import OFFSET_BITS
 
 KEYS = [f"user-{number:07d}" for number in range(1000)]
 ROWS_PER_STATEMENT = 1000

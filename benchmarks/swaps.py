@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.figures import percentile
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
 from sandbox.web.app import create_app
 from sandbox.web.live import render_view
 

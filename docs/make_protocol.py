@@ -8,10 +8,10 @@ PAGE = Path(__file__).with_name("protocol.md")
 if __name__ == "__main__":
     sys.path.insert(0, str(PAGE.parents[1]))
 
-from sandbox.config import BROKER_SETTINGS  # noqa: E402
-from sandbox.errors import TABLE  # noqa: E402
-from sandbox.setting import TYPE_NAMES, Setting  # noqa: E402
-from sandbox.topic_settings import TOPIC_SETTINGS  # noqa: E402
+from sandbox.kafka.broker_config import BROKER_SETTINGS  # noqa: E402
+from sandbox.kafka.errors import TABLE  # noqa: E402
+from sandbox.kafka.setting import TYPE_NAMES, Setting  # noqa: E402
+from sandbox.kafka.topic_settings import TOPIC_SETTINGS  # noqa: E402
 from sandbox.wire.api_table import ANNOUNCED_FROM, APIS, Api  # noqa: E402
 
 HEAD = """# The Kafka port

@@ -5,39 +5,39 @@ from typing import TYPE_CHECKING, Any
 from sandbox.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from sandbox.client import AdminClient as AdminClient
-    from sandbox.client import Consumer as Consumer
-    from sandbox.client import DeserializingConsumer as DeserializingConsumer
-    from sandbox.client import Producer as Producer
-    from sandbox.client import SerializingProducer as SerializingProducer
-    from sandbox.errors import BrokerError as BrokerError
-    from sandbox.errors import FileInUse as FileInUse
-    from sandbox.errors import FileRefused as FileRefused
-    from sandbox.errors import SandboxError as SandboxError
-    from sandbox.event import Event as Event
-    from sandbox.event import NewEvent as NewEvent
+    from sandbox.api.sandbox import Sandbox as Sandbox
+    from sandbox.client.client import AdminClient as AdminClient
+    from sandbox.client.client import Consumer as Consumer
+    from sandbox.client.client import DeserializingConsumer as DeserializingConsumer
+    from sandbox.client.client import Producer as Producer
+    from sandbox.client.client import SerializingProducer as SerializingProducer
     from sandbox.generator.template import EventTemplate as EventTemplate
-    from sandbox.sandbox import Sandbox as Sandbox
-    from sandbox.wire.listener import Listener as Listener
-    from sandbox.wire.listener import TlsFiles as TlsFiles
+    from sandbox.kafka.errors import BrokerError as BrokerError
+    from sandbox.kafka.errors import FileInUse as FileInUse
+    from sandbox.kafka.errors import FileRefused as FileRefused
+    from sandbox.kafka.errors import SandboxError as SandboxError
+    from sandbox.kafka.event import Event as Event
+    from sandbox.kafka.event import NewEvent as NewEvent
+    from sandbox.wire.auth.listener import Listener as Listener
+    from sandbox.wire.auth.listener import TlsFiles as TlsFiles
 
 # Loaded when first asked for: the command line must not wait for the Kafka client, nor a notebook for the web server.
 _MODULES = {
-    "AdminClient": "sandbox.client",
-    "BrokerError": "sandbox.errors",
-    "Consumer": "sandbox.client",
-    "DeserializingConsumer": "sandbox.client",
-    "Event": "sandbox.event",
+    "AdminClient": "sandbox.client.client",
+    "BrokerError": "sandbox.kafka.errors",
+    "Consumer": "sandbox.client.client",
+    "DeserializingConsumer": "sandbox.client.client",
+    "Event": "sandbox.kafka.event",
     "EventTemplate": "sandbox.generator.template",
-    "FileInUse": "sandbox.errors",
-    "FileRefused": "sandbox.errors",
-    "Listener": "sandbox.wire.listener",
-    "NewEvent": "sandbox.event",
-    "Producer": "sandbox.client",
-    "Sandbox": "sandbox.sandbox",
-    "SandboxError": "sandbox.errors",
-    "SerializingProducer": "sandbox.client",
-    "TlsFiles": "sandbox.wire.listener",
+    "FileInUse": "sandbox.kafka.errors",
+    "FileRefused": "sandbox.kafka.errors",
+    "Listener": "sandbox.wire.auth.listener",
+    "NewEvent": "sandbox.kafka.event",
+    "Producer": "sandbox.client.client",
+    "Sandbox": "sandbox.api.sandbox",
+    "SandboxError": "sandbox.kafka.errors",
+    "SerializingProducer": "sandbox.client.client",
+    "TlsFiles": "sandbox.wire.auth.listener",
 }
 
 
@@ -47,9 +47,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'sandbox' has no attribute {name!r}")
     from importlib import import_module
 
-    from sandbox.collector import resting_collector
+    from sandbox.model.gc_pause import gc_paused
 
-    with resting_collector():
+    with gc_paused():
         found = getattr(import_module(module), name)
     globals()[name] = found
     return found

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
 from tests.clock import Clock
 from tests.wire.raw_client import RawClient
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
 
 
 def _pragma(box: Sandbox, text: str) -> list[tuple[int]]:

@@ -19,7 +19,7 @@ import sandbox
 
 ROOT = Path(__file__).parent.parent
 CODE = ("sandbox", "tests", "benchmarks", "sample_data", "docs", ".ci")
-MODULE_LINES_MAX = 400
+MODULE_LINES_MAX = 800
 FUNCTION_LINES_MAX = 60
 # Spelled in two halves, so that this file does not break its own rule.
 ELSEWHERE = re.compile(
@@ -47,7 +47,7 @@ def relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def test_no_module_is_longer_than_400_lines() -> None:
+def test_no_module_is_longer_than_800_lines() -> None:
     lengths = {relative(path): len(path.read_text(encoding="utf-8").splitlines()) for path in modules()}
     assert {path: lines for path, lines in lengths.items() if lines > MODULE_LINES_MAX} == {}
 

@@ -6,9 +6,9 @@ from types import ModuleType
 
 import pytest
 
-from sandbox.config import BROKER_SETTINGS
-from sandbox.errors import TABLE
-from sandbox.topic_settings import TOPIC_SETTINGS
+from sandbox.kafka.broker_config import BROKER_SETTINGS
+from sandbox.kafka.errors import TABLE
+from sandbox.kafka.topic_settings import TOPIC_SETTINGS
 from sandbox.wire.api_table import APIS, Api
 
 DOCS = Path(__file__).parents[1] / "docs"

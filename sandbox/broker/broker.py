@@ -9,22 +9,22 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from uuid import UUID, uuid4
 
-from sandbox.activity_record import Happening
 from sandbox.broker.cluster import Cluster, Move
-from sandbox.broker.compaction import Compaction
 from sandbox.broker.credentials import Credentials
 from sandbox.broker.happenings import in_words, note_moves
-from sandbox.broker.log import Log
+from sandbox.broker.logs.compaction import Compaction
+from sandbox.broker.logs.log import Log
+from sandbox.broker.logs.retention import Retention
+from sandbox.broker.logs.topic import Partition, Topic, check_name, check_new_name
+from sandbox.broker.logs.transactions import TransactionCoordinator
+from sandbox.broker.logs.turn import Changes, Turn
 from sandbox.broker.quotas import Quotas
 from sandbox.broker.resources import Resources
-from sandbox.broker.retention import Retention
-from sandbox.broker.topic import Partition, Topic, check_name, check_new_name
-from sandbox.broker.transactions import TransactionCoordinator
-from sandbox.broker.turn import Changes, Turn
-from sandbox.config import BrokerConfig, check_topic_setting
-from sandbox.errors import BrokerError, EventsDamaged
-from sandbox.storage import log, log_transactions, producers, topics
-from sandbox.storage.database import Database, StorageFailed
+from sandbox.kafka.broker_config import BrokerConfig, check_topic_setting
+from sandbox.kafka.errors import BrokerError, EventsDamaged
+from sandbox.model.activity import Happening
+from sandbox.storage.file.database import Database, StorageFailed
+from sandbox.storage.log import log, log_transactions, producers, topics
 
 logger = logging.getLogger("sandbox.broker")
 

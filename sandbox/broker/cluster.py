@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from zlib import crc32
 
-from sandbox.broker.topic import Partition, Topic
-from sandbox.errors import BrokerError
+from sandbox.broker.logs.topic import Partition, Topic
+from sandbox.kafka.errors import BrokerError
 
 BROKERS_MAX = 9
 NO_LEADER = -1

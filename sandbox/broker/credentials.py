@@ -4,9 +4,9 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
 from sandbox.storage import resources
-from sandbox.storage.database import Database
+from sandbox.storage.file.database import Database
 from sandbox.storage.resources import ScramCredential
 
 MECHANISMS = {1: "SCRAM-SHA-256", 2: "SCRAM-SHA-512"}

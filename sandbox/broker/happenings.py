@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from sandbox.broker.cluster import Move
-from sandbox.broker.topic import Partition
-from sandbox.broker.turn import Turn
+from sandbox.broker.logs.topic import Partition
+from sandbox.broker.logs.turn import Turn
 
 MOVES_TOLD = 5
 """More leaders that move at once are told in one sentence."""

@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
 from sandbox.storage import resources
-from sandbox.storage.database import Database
+from sandbox.storage.file.database import Database
 
 USER, CLIENT_ID, IP = "user", "client-id", "ip"
 RATES = ("producer_byte_rate", "consumer_byte_rate", "request_percentage", "controller_mutation_rate")

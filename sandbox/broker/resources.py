@@ -7,8 +7,8 @@ and a group or a subscription to client metrics exists as soon as it has setting
 import re
 from collections.abc import Iterable, Mapping
 
-from sandbox.broker.topic import Topic
-from sandbox.config import (
+from sandbox.broker.logs.topic import Topic
+from sandbox.kafka.broker_config import (
     BROKER,
     BROKER_SETTING,
     CLIENT_METRICS,
@@ -17,11 +17,11 @@ from sandbox.config import (
     GROUP_SETTING,
     BrokerConfig,
 )
-from sandbox.errors import BrokerError
-from sandbox.resource_settings import CLIENT_METRICS_SETTINGS
-from sandbox.setting import Setting
+from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.resource_settings import CLIENT_METRICS_SETTINGS
+from sandbox.kafka.setting import Setting
 from sandbox.storage import resources
-from sandbox.storage.database import Database
+from sandbox.storage.file.database import Database
 
 CLIENT_METRICS_SETTING = {setting.name: setting for setting in CLIENT_METRICS_SETTINGS}
 CLIENT_MATCHES = (
@@ -82,7 +82,7 @@ class Resources:
         """Set settings of a resource; None takes one away.
 
         Args:
-            kind: BROKER, GROUP or CLIENT_METRICS of `sandbox.config`.
+            kind: BROKER, GROUP or CLIENT_METRICS of `sandbox.kafka.broker_config`.
             replace: True takes away what `changes` does not name.
 
         Raises:

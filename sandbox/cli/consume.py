@@ -9,8 +9,8 @@ import click
 from sandbox.cli.display import event_text
 from sandbox.cli.position import EARLIEST, LATEST, TIME, Position, parse_start
 from sandbox.cli.target import Target, json_option, target_options
-from sandbox.event import Event
-from sandbox.event_lines import to_line
+from sandbox.kafka.event import Event
+from sandbox.model.jsonl import to_line
 
 Batches = Generator[list[Event], None, None]
 

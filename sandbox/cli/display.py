@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sandbox.event import Event
+from sandbox.kafka.event import Event
 
 
 def show_json(fields: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from sandbox.cli.display import show_json
 from sandbox.cli.progress import progress_bar
 from sandbox.cli.status import Failed
 from sandbox.cli.target import Target, json_option, target_options
-from sandbox.event_lines import to_line
+from sandbox.model.jsonl import to_line
 
 
 @click.command(

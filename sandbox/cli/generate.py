@@ -15,12 +15,12 @@ from sandbox.cli.progress import progress_bar
 from sandbox.cli.sending import Sender
 from sandbox.cli.status import Failed
 from sandbox.cli.target import Target, json_option, target_options
-from sandbox.event import Event, NewEvent
-from sandbox.event_lines import EventLine, to_line
 from sandbox.generator.examples import EXAMPLES
 from sandbox.generator.placeholders import PLACEHOLDERS
 from sandbox.generator.template import KEYS_MAX, SEED_MAX, SKEW_MAX, EventTemplate, template_from_json
-from sandbox.partitioner import PARTITIONERS
+from sandbox.kafka.event import Event, NewEvent
+from sandbox.kafka.partitioner import PARTITIONERS
+from sandbox.model.jsonl import EventLine, to_line
 
 _NAMES = ", ".join(EXAMPLES)
 

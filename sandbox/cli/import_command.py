@@ -13,8 +13,8 @@ from sandbox.cli.progress import progress_bar
 from sandbox.cli.sending import Sender
 from sandbox.cli.status import Failed
 from sandbox.cli.target import TIMEOUT_S, Target, json_option, target_options
-from sandbox.event_lines import EventLine, LineRefused, from_line
-from sandbox.partitioner import PARTITIONERS
+from sandbox.kafka.partitioner import PARTITIONERS
+from sandbox.model.jsonl import EventLine, LineRefused, from_line
 
 
 @click.command(

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
-    from sandbox.wire.listener import Listener
+    from sandbox.api.sandbox import Sandbox
+    from sandbox.wire.auth.listener import Listener
 
 PASSWORD_VARIABLE = "SANDBOX_PASSWORD_"
 _EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -49,7 +49,7 @@ class WaysIn:
         """What is said of it when all is ready."""
         text = "".join(f"  {protocol}  {address}\n" for protocol, address in sandbox.listener_addresses.items())
         if any(listener.has_tls and listener.tls is None for listener in self.listeners):
-            from sandbox.tls_files import tls_folder
+            from sandbox.runtime.certificates import tls_folder
 
             text += f"  trust  {tls_folder(sandbox.overview().file) / 'ca.pem'}\n"
         return text
@@ -104,7 +104,7 @@ def listener_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _listener(text: str, tls: tuple[Any, ...] | None, client_auth: bool) -> "Listener":
-    from sandbox.wire.listener import Listener, TlsFiles
+    from sandbox.wire.auth.listener import Listener, TlsFiles
 
     protocol, _, port = text.partition(":")
     if port and not (port.isascii() and port.isdigit()):

@@ -18,7 +18,7 @@ import click
 
 from sandbox.cli.status import Failed, Status
 from sandbox.cli.target import DEFAULT_FILE
-from sandbox.network import TOKEN_VARIABLE
+from sandbox.runtime.network import TOKEN_VARIABLE
 
 TIMEOUT_S = 15.0
 F = TypeVar("F", bound=Callable[..., Any])
@@ -133,7 +133,7 @@ def of_owner(owner: Mapping[str, object]) -> PageAddress | None:
 
 
 def _of_file(file: Path) -> PageAddress:
-    from sandbox.storage.lock import read_owner
+    from sandbox.storage.file.lock import read_owner
 
     owner = read_owner(file.expanduser())
     if owner is None:

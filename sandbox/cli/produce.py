@@ -11,8 +11,8 @@ from sandbox.cli.display import show_json
 from sandbox.cli.sending import Sender
 from sandbox.cli.status import Failed
 from sandbox.cli.target import Target, json_option, target_options
-from sandbox.event_lines import EventLine, LineRefused, from_line
-from sandbox.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
+from sandbox.kafka.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
+from sandbox.model.jsonl import EventLine, LineRefused, from_line
 
 _PARTITIONER_TEXT = "; ".join(f"{name}: {row.text}" for name, row in PARTITIONERS.items())
 

@@ -7,7 +7,7 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, TIMESTAMP_NOT_AVAILABLE, 
 
 from sandbox.cli.log_offsets import Place
 from sandbox.cli.status import Failed
-from sandbox.event import CREATE_TIME, LOG_APPEND_TIME, Event
+from sandbox.kafka.event import CREATE_TIME, LOG_APPEND_TIME, Event
 
 BATCH_EVENTS = 500
 POLL_S = 0.5

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.cli.status import Failed, kafka_text
-from sandbox.event_lines import EventLine
+from sandbox.model.jsonl import EventLine
 
 FLUSH_S = 60.0
 _ERRORS_SHOWN = 3

@@ -22,10 +22,10 @@ from sandbox.cli.status import Failed, Status
 from sandbox.cli.target import DEFAULT_FILE, json_option
 
 if TYPE_CHECKING:
+    from sandbox.api.snapshots import Snapshots
     from sandbox.snapshots.description import Comparison
     from sandbox.snapshots.folder import SnapshotFolder
-    from sandbox.snapshots.snapshots import Snapshots
-    from sandbox.storage.database import Reader
+    from sandbox.storage.file.database import Reader
 
 NOW = "now"
 IMPORT_BYTES_MAX = 64 * 1024 * 1024 * 1024
@@ -61,7 +61,7 @@ def _folder(file: Path) -> "SnapshotFolder":
 
 
 def _owner(file: Path) -> dict[str, object] | None:
-    from sandbox.storage.lock import read_owner
+    from sandbox.storage.file.lock import read_owner
 
     return read_owner(file)
 
@@ -69,7 +69,7 @@ def _owner(file: Path) -> dict[str, object] | None:
 @contextmanager
 def _own(file: Path) -> "Iterator[Snapshots]":
     """The snapshots of a file that nobody owns."""
-    from sandbox.sandbox import Sandbox
+    from sandbox.api.sandbox import Sandbox
 
     with Sandbox(file) as sandbox:
         yield sandbox.snapshots
@@ -195,7 +195,7 @@ def _comparing(file: Path, left: str, right: str) -> "Iterator[Comparison]":
 
 @contextmanager
 def _state(file: Path, name: str) -> "Iterator[Reader]":
-    from sandbox.storage.snapshots import opened
+    from sandbox.storage.file.snapshots import opened
 
     folder = _folder(file)
     path = folder.file if name == NOW else Path(folder.get(name).file)
@@ -268,7 +268,7 @@ def delete(name: str, as_json: bool, file: Path) -> None:
 @file_option
 def export_snapshot(name: str, target: Path, as_json: bool, file: Path) -> None:
     """Copy the snapshot NAME to the file TARGET, which is a sandbox like any other."""
-    from sandbox.storage.snapshots import copy_file
+    from sandbox.storage.file.snapshots import copy_file
 
     found = _folder(file).get(name)
     if target.exists():

@@ -10,8 +10,8 @@ import click
 from sandbox.cli.display import show_json, show_rows
 from sandbox.cli.status import Failed
 from sandbox.cli.target import Target, file_option
-from sandbox.sql_result import ROWS_MAX, TIME_LIMIT_MAX_S, TIME_LIMIT_S, Bounds, Cell, SqlRefused, SqlResult
-from sandbox.sql_text import value_of
+from sandbox.model.sql_result import ROWS_MAX, TIME_LIMIT_MAX_S, TIME_LIMIT_S, Bounds, Cell, SqlRefused, SqlResult
+from sandbox.model.sql_tokens import value_of
 
 FORMATS = ("table", "csv", "json")
 
@@ -61,8 +61,8 @@ def sql(query: str, params: tuple[str, ...], form: str, rows: int, time_limit: f
 
 
 def _run(file: Path, query: str, values: dict[str, object], bounds: Bounds) -> SqlResult:
-    from sandbox.storage.database import check_file
-    from sandbox.storage.sql import run_query
+    from sandbox.storage.file.database import check_file
+    from sandbox.storage.sql.sql import run_query
 
     path = file.resolve()
     check_file(path)

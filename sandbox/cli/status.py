@@ -44,7 +44,7 @@ class Failed(click.ClickException):
 
 def failure(error: Exception) -> Failed | None:
     """The way a known error ends a command, or None for one that nobody expected."""
-    from sandbox.errors import FileInUse, FileRefused, SandboxError
+    from sandbox.kafka.errors import FileInUse, FileRefused, SandboxError
 
     if isinstance(error, FileInUse):
         return Failed(str(error), Status.FILE_IN_USE)
@@ -60,7 +60,7 @@ def failure(error: Exception) -> Failed | None:
 
 def kafka_text(error: Any) -> str:
     """One line for a `confluent_kafka.KafkaError`: Kafka's name for it, and its text."""
-    from sandbox.errors import BY_CODE
+    from sandbox.kafka.errors import BY_CODE
 
     # librdkafka has names of its own for some of Kafka's errors (MSG_SIZE_TOO_LARGE); its own errors are negative.
     known = BY_CODE.get(error.code()) if error.code() > 0 else None

@@ -1,4 +1,4 @@
-"""What a command works on: a sandbox file, or any cluster. All of them speak Kafka to it, through `sandbox.client`."""
+"""The target of a command: a sandbox file or a cluster. Commands reach both with `sandbox.client.client`."""
 
 import os
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import click
 from sandbox.cli.status import Failed, Status, kafka_text
 
 if TYPE_CHECKING:
-    from sandbox.client import AdminClient, Consumer, Producer
+    from sandbox.client.client import AdminClient, Consumer, Producer
 
 DEFAULT_FILE = "dev.db"
 FILE_TEXT = f"The sandbox file [env: SANDBOX_FILE, else {DEFAULT_FILE}]."
@@ -47,19 +47,19 @@ class Target:
 
     def admin(self) -> "AdminClient":
         """An admin client."""
-        from sandbox.client import AdminClient
+        from sandbox.client.client import AdminClient
 
         return AdminClient(self._config({}))
 
     def producer(self, **more: Any) -> "Producer":
         """A producer; `more` is librdkafka's configuration with _ for dots."""
-        from sandbox.client import Producer
+        from sandbox.client.client import Producer
 
         return Producer(self._config({"message.max.bytes": _MESSAGE_MAX_BYTES, **_dotted(more)}))
 
     def consumer(self, **more: Any) -> "Consumer":
         """A consumer; `more` is librdkafka's configuration with _ for dots."""
-        from sandbox.client import Consumer
+        from sandbox.client.client import Consumer
 
         settings = {
             "group.id": "sandbox-command-line",
@@ -135,7 +135,7 @@ def file_option(command: F) -> F:
 def _target(file: str | None, bootstrap: str | None, properties: dict[str, str]) -> Target:
     if bootstrap is not None:
         return Target(bootstrap, properties, None)
-    from sandbox.client import sandbox_file
+    from sandbox.client.client import sandbox_file
 
     name = file or DEFAULT_FILE
     # What --file names is a file, whatever it looks like.

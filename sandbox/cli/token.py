@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from sandbox.network import TOKEN_VARIABLE, is_wildcard, token_refused
+from sandbox.runtime.network import TOKEN_VARIABLE, is_wildcard, token_refused
 
 
 def token_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -17,9 +17,9 @@ from sandbox.cli.status import Failed, Status
 from sandbox.cli.target import DEFAULT_FILE, TIMEOUT_S, Target, json_option, target_options
 
 if TYPE_CHECKING:
+    from sandbox.api.sandbox import Sandbox
     from sandbox.cli.log_offsets import Place
     from sandbox.cli.page_address import PageAddress
-    from sandbox.sandbox import Sandbox
 
 COMPACT, RETENTION = "compact", "retention"
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
@@ -173,13 +173,13 @@ class _File:
 @contextmanager
 def _cleaner(file: Path | None) -> Iterator[_Cleaner]:
     from sandbox.cli.page_address import of_owner
-    from sandbox.storage.lock import read_owner
+    from sandbox.storage.file.lock import read_owner
 
     path = (file or Path(os.environ.get("SANDBOX_FILE") or DEFAULT_FILE)).expanduser()
     Target(str(path), {}, path).require()
     owner = read_owner(path)
     if owner is None:
-        from sandbox.sandbox import Sandbox
+        from sandbox.api.sandbox import Sandbox
 
         with Sandbox(path) as sandbox:
             yield _File(sandbox)

@@ -13,7 +13,7 @@ from sandbox.cli.display import show_json
 from sandbox.cli.status import Failed, Status
 from sandbox.cli.target import json_option
 from sandbox.cli.token import page_to_open, token_option
-from sandbox.network import is_loopback, new_token
+from sandbox.runtime.network import is_loopback, new_token
 from sandbox.version import __version__
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def ui(
     {"web", "bootstrap", "brokers", "pid", "read_only"}, and "token" where the page asks for one: it does where --host
     lets other machines in.
     """
-    from sandbox.remote.serving import PageServer
+    from sandbox.cli.remote_page import PageServer
 
     settings = (read_settings(config) if config else {}) | dict(_pair(one) for one in properties)
     settings.pop("bootstrap.servers", None)

@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING
 import click
 
 from sandbox.cli.arenas import share_arenas
-from sandbox.cli.collector import leave_out_the_start, resting_collector
 from sandbox.cli.display import show_json
 from sandbox.cli.listeners import WaysIn, listener_options
 from sandbox.cli.progress import progress_bar
 from sandbox.cli.status import Failed, Status
 from sandbox.cli.target import DEFAULT_FILE, json_option
 from sandbox.cli.token import page_to_open, token_option
-from sandbox.errors import FileInUse
-from sandbox.network import is_loopback
-from sandbox.storage.lock import lock_path
+from sandbox.kafka.errors import FileInUse
+from sandbox.model.gc_pause import freeze_start_up_objects, gc_paused
+from sandbox.runtime.network import is_loopback
+from sandbox.storage.file.lock import lock_path
 from sandbox.version import __version__
 
 if TYPE_CHECKING:
-    from sandbox.demo import Demo
-    from sandbox.sandbox import Sandbox
+    from sandbox.api.sandbox import Sandbox
+    from sandbox.demo.demo import Demo
 
 _LOCK_RETRIES = 25
 _LOCK_RETRY_S = 0.02
@@ -113,7 +113,7 @@ def up(
         if with_demo:
             demo = _demo_of(sandbox)
         _say_ready(sandbox, file, as_json, ways_in)
-        leave_out_the_start()
+        freeze_start_up_objects()
         if open_page and sandbox.web_address:
             import webbrowser
 
@@ -152,9 +152,9 @@ def _end_with_stdin(ended: threading.Event) -> None:
     ended.set()
 
 
-@resting_collector()
+@gc_paused()
 def _opened(file: Path, brokers: int, read_only: bool) -> "Sandbox":
-    from sandbox.sandbox import Sandbox
+    from sandbox.api.sandbox import Sandbox
 
     for attempt in range(_LOCK_RETRIES):
         try:
@@ -167,11 +167,11 @@ def _opened(file: Path, brokers: int, read_only: bool) -> "Sandbox":
     raise AssertionError("the loop returns or raises")
 
 
-@resting_collector()
+@gc_paused()
 def _serve(
     sandbox: "Sandbox", host: str, kafka_port: int, ui_port: int, brokers: int, ways_in: WaysIn, token: str | None
 ) -> None:
-    from sandbox.runtime import PortInUse
+    from sandbox.runtime.runtime import PortInUse
 
     try:
         sandbox.serve(
@@ -190,7 +190,7 @@ def _serve(
 
 
 def _demo_of(sandbox: "Sandbox") -> "Demo":
-    from sandbox.demo import Demo
+    from sandbox.demo.demo import Demo
 
     demo = Demo(sandbox)
     sandbox.demo = demo

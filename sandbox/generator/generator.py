@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Protocol
 
-from sandbox.description import Change, TopicDescription
-from sandbox.errors import SandboxError
-from sandbox.event import NewEvent
 from sandbox.generator.run import COUNT_MAX, DONE, FAILED, RUNNING, STOPPED, GeneratorOrder, GeneratorRun
+from sandbox.kafka.errors import SandboxError
+from sandbox.kafka.event import NewEvent
+from sandbox.model.cluster import Change, TopicDescription
 
 BATCH_MAX = 200
 """Events of one commit: a bound on how long it holds up everybody else."""

@@ -15,7 +15,6 @@ from contextlib import suppress
 from random import SystemRandom
 from typing import Protocol
 
-from sandbox.errors import BrokerError, SandboxError
 from sandbox.generator.examples import EXAMPLES
 from sandbox.generator.generator import Generator, Log
 from sandbox.generator.run import (
@@ -31,8 +30,7 @@ from sandbox.generator.run import (
 )
 from sandbox.generator.template import SEED_MAX, EventTemplate, system_now_ms, template_from_json
 from sandbox.generator.template_text import TemplateRefused
-from sandbox.runtime import Runtime
-from sandbox.storage import event_templates
+from sandbox.kafka.errors import BrokerError, SandboxError
 
 NAME_MAX = 100
 SAVED_MAX = 200
@@ -58,31 +56,6 @@ class TemplateStore(Protocol):
 
     def delete(self, name: str) -> bool:
         """Forget one; False where there is none."""
-
-
-class FileTemplates:
-    """Templates kept in the sandbox file.
-
-    Args:
-        runtime: the sandbox.
-    """
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-
-    def load(self) -> dict[str, str]:
-        """Every one, by name."""
-        with self._runtime.database.reader() as reader:
-            return event_templates.load_templates(reader)
-
-    def save(self, name: str, template: str) -> None:
-        """Keep one, in place of one of that name."""
-        database = self._runtime.database
-        self._runtime.call(lambda now_ms: event_templates.save_template(database, name, template, now_ms))
-
-    def delete(self, name: str) -> bool:
-        """Forget one; False where there is none."""
-        return self._runtime.call(lambda now_ms: event_templates.delete_template(self._runtime.database, name))
 
 
 class Generators:

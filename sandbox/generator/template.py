@@ -18,9 +18,9 @@ from random import Random
 from time import time_ns
 from typing import Any
 
-from sandbox.event import NewEvent
 from sandbox.generator.placeholders import Draw
 from sandbox.generator.template_text import TemplateRefused, TemplateText
+from sandbox.kafka.event import NewEvent
 
 KEYS_MAX = 100_000
 SKEW_MAX = 5.0

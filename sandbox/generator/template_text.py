@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from sandbox.errors import SandboxError
 from sandbox.generator.placeholders import PLACEHOLDERS, Draw, Maker
+from sandbox.kafka.errors import SandboxError
 
 _TOKEN = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|((?:(?!\}\})[^\s"])+)|(\}\}))', re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")

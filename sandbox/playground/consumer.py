@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
 from sandbox.playground.description import AT_WORK, ConsumerDescription, SeenEvent, Stuck
 from sandbox.playground.spec import DEAD_LETTERS, ConsumerSpec
 

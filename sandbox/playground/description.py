@@ -1,4 +1,4 @@
-"""What the playground tells of itself: plain values, as in `sandbox.description`."""
+"""What the playground tells of itself: plain values, as in `sandbox.model.cluster`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

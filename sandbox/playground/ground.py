@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-from sandbox.description import GroupDescription, TopicDescription
+from sandbox.model.cluster import GroupDescription, TopicDescription
 from sandbox.playground.consumer import PlaygroundConsumer
 from sandbox.playground.description import ConsumerDescription, GroupFacts
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
 from sandbox.playground.consumer import LEAVE_S, PlaygroundConsumer
 from sandbox.playground.description import ConsumerDescription, GroupFacts
 from sandbox.playground.ground import Ground

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.description import GroupDescription, TopicDescription
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
+from sandbox.model.cluster import GroupDescription, TopicDescription
 from sandbox.playground.description import ConsumerDescription, GroupFacts
 from sandbox.playground.ground import Room
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
 from sandbox.playground.description import ActionDescription, ScenarioDescription, StepDescription
 from sandbox.playground.ground import Room
 from sandbox.playground.plots import SCENARIOS

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
 
 PROTOCOLS = ("classic", "consumer")
 ASSIGNORS: Mapping[str, tuple[str, ...]] = {

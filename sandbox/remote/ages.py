@@ -5,8 +5,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from sandbox.errors import BrokerError
-from sandbox.event import Event
+from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.event import Event
 from sandbox.remote.connection import Connection
 from sandbox.remote.reader import Stretch, read_places
 

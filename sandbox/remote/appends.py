@@ -7,8 +7,8 @@ from typing import Any
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaException, Message
 
-from sandbox.errors import BrokerError
-from sandbox.event import CREATE_TIME, LOG_APPEND_TIME, Event, NewEvent
+from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.event import CREATE_TIME, LOG_APPEND_TIME, Event, NewEvent
 from sandbox.remote.connection import Connection
 
 EVENTS_PER_S = 1000

@@ -4,8 +4,8 @@
         for topic in backend.topics():
             print(topic.topic, topic.events)
 
-It has every method that the pages ask of a sandbox (`sandbox.web.backend.Backend`); what a cluster does not tell or do
-is in `lacks`, with the reason. Nothing is changed unless that is allowed.
+Implements `sandbox.web.backend.backend.Backend`. `lacks` names what a cluster cannot report or do, with the reason.
+Changes are refused unless they were allowed.
 """
 
 import os
@@ -14,7 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NoReturn
 
-from sandbox.description import (
+from sandbox.generator.generators import Generators
+from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.event import Event, Headers, NewEvent
+from sandbox.kafka.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
+from sandbox.model.cluster import (
     Change,
     GroupDescription,
     LagPoint,
@@ -25,11 +29,7 @@ from sandbox.description import (
     ResetLine,
     TopicDescription,
 )
-from sandbox.errors import BrokerError
-from sandbox.event import Event, Headers, NewEvent
-from sandbox.generator.generators import Generators
-from sandbox.group_summary import GroupSummary, summary_of
-from sandbox.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
+from sandbox.model.group_summary import GroupSummary, summary_of
 from sandbox.playground.playground import Playground
 from sandbox.remote.appends import Appends
 from sandbox.remote.cluster import NoFaults, RemoteBrokers

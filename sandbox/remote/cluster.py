@@ -4,9 +4,9 @@ from collections import Counter
 
 from confluent_kafka import ElectionType
 
-from sandbox.broker.faults import Fault, Hit
-from sandbox.description import BrokerDescription, ClientDescription, LeaderMove
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
+from sandbox.model.cluster import BrokerDescription, ClientDescription, LeaderMove
+from sandbox.model.faults import Fault, Hit
 from sandbox.remote.connection import Connection
 from sandbox.remote.logs import Logs
 

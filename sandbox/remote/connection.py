@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
-from sandbox.errors import BY_CODE, BrokerError, ClusterAway
+from sandbox.kafka.errors import BY_CODE, BrokerError, ClusterAway
 
 T = TypeVar("T")
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from sandbox.description import GroupDescription, LagPoint
-from sandbox.group_facts import LastReset, Mark, Rates, RebalancePage, Spark
-from sandbox.group_summary import GroupSummary
+from sandbox.model.cluster import GroupDescription, LagPoint
+from sandbox.model.group_history import LastReset, Mark, Rates, RebalancePage, Spark
+from sandbox.model.group_summary import GroupSummary
 from sandbox.remote.samples import Place, Sample, Samples
 
 RATE_MS = 10_000

@@ -8,8 +8,8 @@ from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
 
-from sandbox.description import GroupDescription, MemberDescription, PartitionLag
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
+from sandbox.model.cluster import GroupDescription, MemberDescription, PartitionLag
 from sandbox.remote.ages import Ages
 from sandbox.remote.connection import Connection
 from sandbox.remote.logs import KEPT_S, Logs

@@ -8,10 +8,10 @@ from itertools import pairwise
 
 from confluent_kafka import TopicPartition
 
-from sandbox.description import MessageQuery, PartitionDescription, TopicDescription
-from sandbox.errors import BrokerError
-from sandbox.key_samples import Key, frequent_keys, key_moves
-from sandbox.log_description import AppendRate, CompactionPreview, KeyMoves, KeySample, Loss
+from sandbox.kafka.errors import BrokerError
+from sandbox.model.cluster import MessageQuery, PartitionDescription, TopicDescription
+from sandbox.model.key_samples import Key, frequent_keys, key_moves
+from sandbox.model.logs import AppendRate, CompactionPreview, KeyMoves, KeySample, Loss
 from sandbox.remote.connection import Connection
 from sandbox.remote.logs import Logs
 from sandbox.remote.messages import RemoteSearch

@@ -9,11 +9,11 @@ from typing import Any
 from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import ClusterMetadata, ConfigResource, ConfigSource, OffsetSpec, ResourceType
 
-from sandbox.description import PartitionDescription, TopicDescription
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.topic_settings import TOPIC_SETTINGS
+from sandbox.model.cluster import PartitionDescription, TopicDescription
 from sandbox.remote.connection import Connection
 from sandbox.remote.moment import Moment, Views
-from sandbox.topic_settings import TOPIC_SETTINGS
 
 KEPT_S = 0.4
 """For how long metadata and offsets are used again: what a page shows is no older."""

@@ -17,10 +17,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sandbox.description import MessagePage, MessageQuery
-from sandbox.errors import BrokerError
-from sandbox.event import Event
-from sandbox.message_filter import has_header, meets
+from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.event import Event
+from sandbox.model.cluster import MessagePage, MessageQuery
+from sandbox.model.json_conditions import has_header, meets
 from sandbox.remote.connection import Connection
 from sandbox.remote.logs import Logs
 from sandbox.remote.reader import Stretch, read_stretches

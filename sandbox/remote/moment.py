@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar, cast
 
-from sandbox.errors import ClusterAway
+from sandbox.kafka.errors import ClusterAway
 
 T = TypeVar("T")
 

@@ -14,8 +14,8 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from sandbox.errors import BrokerError
-from sandbox.event import CREATE_TIME, LOG_APPEND_TIME, Event, Headers
+from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.event import CREATE_TIME, LOG_APPEND_TIME, Event, Headers
 from sandbox.remote.connection import Connection
 
 CONSUME_AT_ONCE = 500

@@ -2,8 +2,8 @@
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
-from sandbox.description import GroupDescription, PartitionLag, ResetLine
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
+from sandbox.model.cluster import GroupDescription, PartitionLag, ResetLine
 from sandbox.remote.connection import Connection
 from sandbox.remote.groups import Groups
 from sandbox.remote.logs import Logs

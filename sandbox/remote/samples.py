@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sandbox.description import LagPoint
+from sandbox.model.cluster import LagPoint
 
 SPACING_MS = 900
 """Between two samples of a group."""

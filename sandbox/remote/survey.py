@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sandbox.description import MessageQuery
-from sandbox.errors import BrokerError
-from sandbox.event import Event
-from sandbox.message_survey import Neighbours, Volume, dense, width_for
+from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.event import Event
+from sandbox.model.cluster import MessageQuery
+from sandbox.model.message_stats import Neighbours, Volume, dense, width_for
 from sandbox.remote.connection import Connection
 from sandbox.remote.groups import Groups
 from sandbox.remote.logs import Logs

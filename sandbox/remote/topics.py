@@ -11,7 +11,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
 from sandbox.remote.connection import Connection
 from sandbox.remote.logs import Logs
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.description import Change
-from sandbox.errors import BrokerError, ClusterAway
+from sandbox.kafka.errors import BrokerError, ClusterAway
+from sandbox.model.cluster import Change
 
 EVERY_S = 1.0
 SHARE = 4

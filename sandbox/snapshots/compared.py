@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from sandbox.description import TopicDescription
+from sandbox.model.cluster import TopicDescription
 from sandbox.snapshots.description import Comparison, Ends, OffsetDifference, PartitionDifference, SettingDifference
-from sandbox.storage.database import Reader
+from sandbox.storage.file.database import Reader
+from sandbox.storage.file.snapshots import Offset, batch_at, read_groups, read_offsets
+from sandbox.storage.log.topic_descriptions import describe_topics
 from sandbox.storage.resources import load_settings
-from sandbox.storage.snapshots import Offset, batch_at, read_groups, read_offsets
-from sandbox.storage.topic_descriptions import describe_topics
 
 LOOKED_INTO_MAX = 2_000
 """In how many partitions whose ends differ it is looked whether the offsets that both have hold the same events."""

@@ -16,10 +16,10 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
-from sandbox.errors import BrokerError, FileRefused, SandboxError
+from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
 from sandbox.snapshots.description import NOW, Snapshot
-from sandbox.storage.snapshots import check_copy, copy_file, opened, read_groups
-from sandbox.storage.topic_descriptions import describe_topics
+from sandbox.storage.file.snapshots import check_copy, copy_file, opened, read_groups
+from sandbox.storage.log.topic_descriptions import describe_topics
 
 NAME = re.compile(r"\w[\w .,+()-]*")
 RESERVED = (NOW, "compare", "upload", "forks")

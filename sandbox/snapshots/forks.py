@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sandbox.errors import BrokerError, SandboxError
+from sandbox.kafka.errors import BrokerError, SandboxError
 from sandbox.snapshots.description import ForkDescription
 
 START_S = 30.0

@@ -10,10 +10,10 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from sandbox.activity_record import ACTIVITY_MAX, ActivityEntry, ActivityPage, ActivityQuery, Happening
-from sandbox.remembered import Remembered
+from sandbox.model.activity import ACTIVITY_MAX, ActivityEntry, ActivityPage, ActivityQuery, Happening
+from sandbox.model.latest_cache import Remembered
 from sandbox.storage.activity_sources import SPAN_MS, Batches, Commits, Happenings, Rebalances, Source
-from sandbox.storage.database import Database, Reader
+from sandbox.storage.file.database import Database, Reader
 
 SPANS_MAX = 400
 SETTLED_MS = 5_000

@@ -5,9 +5,9 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
-from sandbox.activity_record import ActivityEntry, ActivityQuery
-from sandbox.duration import duration
-from sandbox.storage.database import Reader, Row
+from sandbox.model.activity import ActivityEntry, ActivityQuery
+from sandbox.model.durations import duration
+from sandbox.storage.file.database import Reader, Row
 
 SPAN_MS = 10_000
 CHUNK = 256

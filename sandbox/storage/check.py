@@ -15,13 +15,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sandbox.errors import EventsDamaged, FileRefused
-from sandbox.storage import log, row_checksums, snapshots
-from sandbox.storage.database import Reader, check_file
-from sandbox.storage.failure import StorageFailed
-from sandbox.storage.lock import read_owner
-from sandbox.storage.log import BATCH_COLUMNS, BatchRow
-from sandbox.storage.schema import OFFSET_BITS, OFFSET_LIMIT, VERSION
+from sandbox.kafka.errors import EventsDamaged, FileRefused
+from sandbox.storage.file import row_checksums, snapshots
+from sandbox.storage.file.database import Reader, check_file
+from sandbox.storage.file.failure import StorageFailed
+from sandbox.storage.file.lock import read_owner
+from sandbox.storage.file.schema import OFFSET_BITS, OFFSET_LIMIT, VERSION
+from sandbox.storage.log import log
+from sandbox.storage.log.log import BATCH_COLUMNS, BatchRow
 
 SQLITE_FINDINGS_MAX = 20
 BACK = "Go back to a snapshot or a copy; topics that are whole can be exported."

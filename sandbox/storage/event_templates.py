@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from sandbox.storage.database import Database, Reader
+from sandbox.storage.file.database import Database, Reader
 
 
 def load_templates(reader: Reader) -> dict[str, str]:

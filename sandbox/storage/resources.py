@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sandbox.storage.database import Database, Reader
+from sandbox.storage.file.database import Database, Reader
 
 Resource = tuple[str, str]
 """Type and name of a resource."""

@@ -7,11 +7,11 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 
-from sandbox.activity_record import KINDS, ActivityEntry, ActivityPage, ActivityQuery
-from sandbox.errors import BrokerError
-from sandbox.web import words
-from sandbox.web.dead_letters import PLACE
-from sandbox.web.page import ALL, NOTHING, backend, csv_file, data, group_address, is_topic, overview, page
+from sandbox.kafka.errors import BrokerError
+from sandbox.model.activity import KINDS, ActivityEntry, ActivityPage, ActivityQuery
+from sandbox.web import formats as words
+from sandbox.web.messages.dead_letters import PLACE
+from sandbox.web.responses import ALL, NOTHING, backend, csv_file, data, group_address, is_topic, overview, page
 
 blueprint = Blueprint("activity", __name__)
 

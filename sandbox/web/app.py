@@ -11,39 +11,34 @@ from flask import Flask, Response, current_app, g, request
 from htmx_flask import Htmx
 from werkzeug.exceptions import HTTPException
 
-from sandbox.errors import BrokerError, ClusterAway
+from sandbox.kafka.errors import BrokerError, ClusterAway
 from sandbox.version import __version__
-from sandbox.web import (
-    activity,
-    cluster,
-    doors,
-    generators,
-    groups,
-    guard,
-    help,
-    messages,
-    messages_copies,
-    messages_event,
-    page,
-    playground,
-    produce,
-    produce_many,
-    rows,
-    seam,
-    shell,
-    snapshots,
-    snapshots_words,
-    snippets,
-    sql,
-    topics,
-    topics_cleaning,
-    topics_settings,
-    words,
-)
+from sandbox.web import access as doors
+from sandbox.web import activity, guard, rows, snippets
+from sandbox.web import capabilities as seam
+from sandbox.web import formats as words
+from sandbox.web import responses as page
 from sandbox.web.assets import asset_folder
-from sandbox.web.backend import Backend
-from sandbox.web.messages_table import MARKS_MAX, cells_of
+from sandbox.web.backend.backend import Backend
+from sandbox.web.cluster import views as cluster
+from sandbox.web.groups import views as groups
+from sandbox.web.help import views as help
+from sandbox.web.messages import copies as messages_copies
+from sandbox.web.messages import event as messages_event
+from sandbox.web.messages import views as messages
+from sandbox.web.messages.table import MARKS_MAX, cells_of
 from sandbox.web.payload import describe, header_name
+from sandbox.web.playground import views as playground
+from sandbox.web.produce import generators
+from sandbox.web.produce import many as produce_many
+from sandbox.web.produce import views as produce
+from sandbox.web.shell import views as shell
+from sandbox.web.snapshots import views as snapshots
+from sandbox.web.snapshots import words as snapshots_words
+from sandbox.web.sql import views as sql
+from sandbox.web.topics import cleaning as topics_cleaning
+from sandbox.web.topics import settings as topics_settings
+from sandbox.web.topics import views as topics
 
 AWAY_RETRY_S = 2
 BODY_MAX_BYTES = 32 * 1024 * 1024

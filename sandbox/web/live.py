@@ -24,8 +24,9 @@ from urllib.parse import parse_qs
 
 from flask import Flask, g
 
-from sandbox.description import Change
-from sandbox.web import guard, page
+from sandbox.model.cluster import Change
+from sandbox.web import guard
+from sandbox.web import responses as page
 
 log = logging.getLogger(__name__)
 

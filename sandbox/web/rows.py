@@ -13,7 +13,7 @@ from jinja2.ext import Extension
 from jinja2.runtime import Macro
 from markupsafe import Markup
 
-from sandbox.remembered import Remembered
+from sandbox.model.latest_cache import Remembered
 
 ROWS_MAX = 5_000
 """How many drawn rows an application keeps: a few megabytes."""

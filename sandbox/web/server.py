@@ -12,7 +12,7 @@ from a2wsgi import WSGIMiddleware
 from flask import Flask
 
 from sandbox.web.app import create_app
-from sandbox.web.backend import Backend
+from sandbox.web.backend.backend import Backend
 from sandbox.web.live import Hub, Receive, Scope, Send
 
 WS_MESSAGE_MAX_BYTES = 4096

@@ -7,10 +7,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from sandbox.playground.spec import SENT_BACK_HEADER
-from sandbox.web import snapshots_code
-from sandbox.web.dead_letters import BINARY_HEADERS, ORIGIN_HEADERS, REFUSAL_PREFIXES
-from sandbox.web.page import backend, overview
-from sandbox.web.produce_code import ASK, CHECK, SAY_WHERE
+from sandbox.web.messages.dead_letters import BINARY_HEADERS, ORIGIN_HEADERS, REFUSAL_PREFIXES
+from sandbox.web.produce.programs import ASK, CHECK, SAY_WHERE
+from sandbox.web.responses import backend, overview
+from sandbox.web.snapshots import programs as snapshots_code
 
 PRODUCE = f"""\
 from confluent_kafka import Producer

@@ -5,7 +5,7 @@ The module of an API is imported when its first request comes: sixty of them wou
 
 from importlib import import_module
 
-from sandbox.wire.messages import api_name
+from sandbox.wire.messages.messages import api_name
 from sandbox.wire.node import Handled, Handler, Request
 
 PRODUCE = 0

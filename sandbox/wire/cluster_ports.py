@@ -5,15 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sandbox.broker.broker import Broker
-from sandbox.broker.coordinator import GroupCoordinator
 from sandbox.broker.faults import Faults
-from sandbox.broker.log import StoredBatch
-from sandbox.broker.topic import Partition
-from sandbox.broker.turn import Changes
-from sandbox.description import ClientDescription
+from sandbox.broker.groups.coordinator import GroupCoordinator
+from sandbox.broker.logs.log import StoredBatch
+from sandbox.broker.logs.topic import Partition
+from sandbox.broker.logs.turn import Changes
+from sandbox.model.cluster import ClientDescription
+from sandbox.wire.auth.listener import PLAINTEXT, Listener
 from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.fetch_records import encode_marker
-from sandbox.wire.listener import PLAINTEXT, Listener
 from sandbox.wire.server import KafkaServer
 
 

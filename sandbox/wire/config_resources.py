@@ -6,8 +6,8 @@ The loggers of a broker are those of Python's `logging` under `sandbox`, and the
 import logging
 from collections.abc import Mapping
 
-from sandbox.config import BROKER, CLIENT_METRICS, GROUP
-from sandbox.errors import BrokerError
+from sandbox.kafka.broker_config import BROKER, CLIENT_METRICS, GROUP
+from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import Request
 
 TOPIC_TYPE, BROKER_TYPE, LOGGER_TYPE, CLIENT_METRICS_TYPE, GROUP_TYPE = 2, 4, 8, 16, 32

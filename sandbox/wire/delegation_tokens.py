@@ -1,6 +1,6 @@
 """Why delegation tokens are refused (KIP-48): they are off, and who asks must have logged in first to be told so."""
 
-from sandbox.errors import CODE
+from sandbox.kafka.errors import CODE
 from sandbox.wire.node import Request
 
 

@@ -4,17 +4,17 @@ import logging
 from types import SimpleNamespace
 from uuid import UUID
 
-from sandbox.errors import CODE, BrokerError
-from sandbox.reply import Reply
-from sandbox.storage.database import StorageFailed
-from sandbox.wire import messages
+from sandbox.broker.reply import Reply
+from sandbox.kafka.errors import CODE, BrokerError
+from sandbox.storage.file.database import StorageFailed
 from sandbox.wire.api_table import API_BY_KEY, PRODUCE, Api
+from sandbox.wire.auth.read_only import refused
+from sandbox.wire.auth.sasl import SaslSession
 from sandbox.wire.connection import ProtocolViolation, Slot
 from sandbox.wire.coordination import KEYS
+from sandbox.wire.messages import messages
 from sandbox.wire.node import Answer, Node, Request
-from sandbox.wire.reading_only import refused
 from sandbox.wire.refusals import refuse
-from sandbox.wire.sasl import SaslSession
 
 API_VERSIONS = 18
 NO_ID = UUID(int=0)

@@ -2,14 +2,14 @@
 
 import struct
 
-from sandbox.broker.log import StoredBatch, StoredRun
-from sandbox.broker.topic import Partition
-from sandbox.errors import EventsDamaged
-from sandbox.storage import log_columns, log_transactions
-from sandbox.storage.failure import DAMAGED, StorageFailed
-from sandbox.wire import record_batch
+from sandbox.broker.logs.log import StoredBatch, StoredRun
+from sandbox.broker.logs.topic import Partition
+from sandbox.kafka.errors import EventsDamaged
+from sandbox.storage.file.failure import DAMAGED, StorageFailed
+from sandbox.storage.log import log_columns, log_transactions
 from sandbox.wire.node import Node
 from sandbox.wire.read_ahead import PIECE_BYTES_MAX, Piece, Place
+from sandbox.wire.records import batch as record_batch
 
 DAMAGE = (ArithmeticError, LookupError, TypeError, ValueError, struct.error)
 """What a row raises that is not as it was written."""

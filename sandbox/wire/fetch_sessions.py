@@ -6,7 +6,7 @@ from random import randrange
 from typing import Any
 from uuid import UUID
 
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
 
 INITIAL_EPOCH = 0
 FINAL_EPOCH = -1

@@ -1,6 +1,6 @@
 """What consumers put into group messages, for the rows that people read. The protocol itself hands the bytes around."""
 
-from sandbox.wire import messages
+from sandbox.wire.messages import messages
 
 
 def assigned_partitions(data: bytes) -> dict[str, tuple[int, ...]] | None:

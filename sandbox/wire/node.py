@@ -6,16 +6,16 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from sandbox.broker.broker import Broker
-from sandbox.broker.coordinator import GroupCoordinator
 from sandbox.broker.faults import Faults
-from sandbox.broker.topic import NODE_ID, Topic
-from sandbox.errors import BrokerError
-from sandbox.reply import Reply
+from sandbox.broker.groups.coordinator import GroupCoordinator
+from sandbox.broker.logs.topic import NODE_ID, Topic
+from sandbox.broker.reply import Reply
+from sandbox.kafka.errors import BrokerError
 from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.fetch_sessions import FetchSessions
 
 if TYPE_CHECKING:
-    from sandbox.wire.sasl import SaslSession
+    from sandbox.wire.auth.sasl import SaslSession
 
 Answer = Mapping[str, Any]
 
@@ -67,7 +67,7 @@ class Request(NamedTuple):
     """One request, decoded.
 
     Attributes:
-        body: every field of every version (`sandbox.wire.messages`).
+        body: every field of every version (`sandbox.wire.messages.messages`).
         host: the address of ours that the client came to, which is the one that it is told again.
         client_host: as Kafka shows it: "/" and the address.
         sasl: the log-in of the connection, None on a listener without.

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
-from sandbox.errors import BrokerError
-from sandbox.wire.message_schemas import schemas
+from sandbox.kafka.errors import BrokerError
+from sandbox.wire.messages.schemas import schemas
 from sandbox.wire.node import Answer, Request
 
 FETCH, METADATA = 1, 3

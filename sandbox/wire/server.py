@@ -8,20 +8,20 @@ from contextlib import suppress
 from typing import cast
 
 from sandbox.broker.broker import Broker
-from sandbox.broker.coordinator import GroupCoordinator
 from sandbox.broker.faults import Faults
-from sandbox.broker.turn import Changes
-from sandbox.description import ApiUse, ClientDescription
+from sandbox.broker.groups.coordinator import GroupCoordinator
+from sandbox.broker.logs.turn import Changes
+from sandbox.model.cluster import ApiUse, ClientDescription
 from sandbox.wire.api_table import advertised
+from sandbox.wire.auth.listener import Listener
+from sandbox.wire.auth.sasl import REQUEST_BYTES_MAX, SaslSession
+from sandbox.wire.auth.tls import TlsDoor
 from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.connection import Connection, ProtocolViolation, Slot
 from sandbox.wire.dispatch import Dispatcher
 from sandbox.wire.fetch_sessions import FetchSessions
-from sandbox.wire.listener import Listener
-from sandbox.wire.messages import api_name
+from sandbox.wire.messages.messages import api_name
 from sandbox.wire.node import Node
-from sandbox.wire.sasl import REQUEST_BYTES_MAX, SaslSession
-from sandbox.wire.tls import TlsDoor
 
 FETCH = b"\x00\x01"
 """How a Fetch request begins: its API key."""

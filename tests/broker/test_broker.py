@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from sandbox.broker.broker import Broker
-from sandbox.broker.log import ProducedBatch
-from sandbox.broker.turn import Changes
-from sandbox.config import BrokerConfig
-from sandbox.errors import BrokerError
-from sandbox.storage.database import Database
-from sandbox.storage.log import Record
+from sandbox.broker.logs.log import ProducedBatch
+from sandbox.broker.logs.turn import Changes
+from sandbox.kafka.broker_config import BrokerConfig
+from sandbox.kafka.errors import BrokerError
+from sandbox.storage.file.database import Database
+from sandbox.storage.log.log import Record
 
 NOW_MS = 1_700_000_000_000
 

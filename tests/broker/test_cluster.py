@@ -5,8 +5,8 @@ from uuid import uuid4
 import pytest
 
 from sandbox.broker.cluster import NO_LEADER, Cluster
-from sandbox.broker.topic import Partition, Topic
-from sandbox.errors import BrokerError
+from sandbox.broker.logs.topic import Partition, Topic
+from sandbox.kafka.errors import BrokerError
 
 
 def topic_on(cluster: Cluster, partitions: int = 3, replicas: int = 3) -> Topic:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Dialog, expect
 
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
 from tests.web.hostile_names import HOSTILE, SLASHLESS, SNAPSHOT, TOPIC, filled
 
 pytestmark = pytest.mark.browser

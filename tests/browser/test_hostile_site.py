@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
 from sandbox.web.app import create_app
 from tests.browser.running import CHROMIUM, CHROMIUM_ARGS, PROGRAMS
 from tests.web.hostile_names import addresses

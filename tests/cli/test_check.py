@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.errors import FileRefused
-from sandbox.event import NewEvent
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
+from sandbox.kafka.errors import FileRefused
+from sandbox.kafka.event import NewEvent
 from sandbox.storage.check import check, count_batches
 from tests.cli.conftest import CommandLine
 from tests.storage.damage import damage

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox import Sandbox
-from sandbox.event_lines import from_line
+from sandbox.model.jsonl import from_line
 
 if TYPE_CHECKING:
     from tests.cli.conftest import CommandLine

@@ -1,6 +1,6 @@
 """`sandbox sql`: over a file that rests and over one that is being written."""
 
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
 from tests.cli.conftest import CommandLine
 
 

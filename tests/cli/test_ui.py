@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.api.sandbox import Sandbox
 from sandbox.cli.status import Failed
 from sandbox.cli.ui import read_settings
-from sandbox.sandbox import Sandbox
 from tests.cli.conftest import CommandLine
 
 

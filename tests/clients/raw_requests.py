@@ -7,8 +7,8 @@ import struct
 from types import SimpleNamespace, TracebackType
 from typing import Any
 
-from sandbox.wire import messages
-from sandbox.wire.message_schemas import apis
+from sandbox.wire.messages import messages
+from sandbox.wire.messages.schemas import apis
 
 KEYS = {name: key for key, (name, *_) in apis().items()}
 TIMEOUT_S = 20.0
@@ -40,7 +40,7 @@ class RawClient:
         Args:
             api: the name of the API, such as "EndTxn".
             version: of the request.
-            fields: as `sandbox.wire.messages.encode_request` takes them.
+            fields: as `sandbox.wire.messages.messages.encode_request` takes them.
 
         Returns:
             The answer, with the fields of every version.

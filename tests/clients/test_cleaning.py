@@ -11,8 +11,8 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from sandbox.event import NewEvent
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
+from sandbox.kafka.event import NewEvent
 from tests.clients.waiting import eventually
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(120)]

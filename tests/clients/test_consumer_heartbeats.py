@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from sandbox.errors import BY_CODE
+from sandbox.kafka.errors import BY_CODE
 from tests.clients.conftest import Kafka
 from tests.clients.waiting import eventually
 from tests.wire.raw_client import RawClient

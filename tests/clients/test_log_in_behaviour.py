@@ -12,8 +12,8 @@ from sandbox import Listener, Sandbox
 from tests.clients import apache_kafka
 from tests.clients.apache_kafka import KafkaUnavailableError, find_or_fetch, running_kafka
 from tests.ports import free_port
+from tests.wire.auth.test_scram import client_final
 from tests.wire.raw_client import METADATA, RawClient
-from tests.wire.test_scram import client_final
 
 SASL_HANDSHAKE, API_VERSIONS, SASL_AUTHENTICATE = 17, 18, 36
 ASK: dict[str, Any] = {"topics": [], "allow_auto_topic_creation": False}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.errors import BY_CODE
+from sandbox.kafka.errors import BY_CODE
 from tests.clients.conftest import Kafka
 from tests.clients.waiting import eventually
 from tests.wire.raw_client import RawClient

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sandbox.errors import BY_CODE
-from sandbox.wire import record_batch
+from sandbox.kafka.errors import BY_CODE
+from sandbox.wire.records import batch as record_batch
 from tests.clients.raw_requests import RawClient
 from tests.clients.waiting import eventually
 

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from sandbox import NewEvent, Sandbox
-from sandbox.storage.schema import VERSION
+from sandbox.storage.file.schema import VERSION
 from tests.crash.owner import ENDED_S, ROOT
 from tests.storage.older_file import make_older
 

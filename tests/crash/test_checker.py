@@ -9,8 +9,8 @@ from shutil import copytree
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from sandbox.event import NewEvent
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
+from sandbox.kafka.event import NewEvent
 from tests.crash.checker import Stored, faults
 from tests.crash.history import ABORTED, COMMITTED, GROUP, PARTITIONS, PIPELINE, TOPIC, History, value_of
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
 from tests.crash.owner import Owner, owned
 from tests.crash.power import PowerCut, calls, strace
 from tests.waiting import eventually

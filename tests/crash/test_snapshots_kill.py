@@ -8,7 +8,7 @@ import pytest
 
 from sandbox import Sandbox
 from sandbox.snapshots.folder import SnapshotFolder
-from sandbox.storage.lock import read_owner
+from sandbox.storage.file.lock import read_owner
 from tests.crash.owner import ROOT
 from tests.crash.restore_kills import STATES, kill_restores, state
 from tests.waiting import eventually

@@ -12,12 +12,12 @@ from tempfile import TemporaryDirectory
 
 from sandbox import Sandbox
 from sandbox.broker.broker import Broker
-from sandbox.broker.coordinator import GroupCoordinator
-from sandbox.broker.group_calls import JoinAnswer, JoinGroup, OffsetCommit
-from sandbox.broker.log import ABORT_KEY, Appended, ProducedBatch, StoredBatch
-from sandbox.broker.topic import Partition
-from sandbox.reply import Reply
-from sandbox.storage import log_transactions
+from sandbox.broker.groups.calls import JoinAnswer, JoinGroup, OffsetCommit
+from sandbox.broker.groups.coordinator import GroupCoordinator
+from sandbox.broker.logs.log import ABORT_KEY, Appended, ProducedBatch, StoredBatch
+from sandbox.broker.logs.topic import Partition
+from sandbox.broker.reply import Reply
+from sandbox.storage.log import log_transactions
 from tests.clock import Clock
 
 ORDERS, INVOICES = "orders", "invoices"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import Sandbox
-from sandbox.event import Event, NewEvent
+from sandbox.kafka.event import Event, NewEvent
 from tests.clock import START_MS, Clock
 
 pytestmark = pytest.mark.timeout(120)

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from sandbox.broker.group_calls import JoinAnswer, LeavingMember, SyncAnswer
-from sandbox.broker.log import ProducedBatch
-from sandbox.errors import BrokerError
+from sandbox.broker.groups.calls import JoinAnswer, LeavingMember, SyncAnswer
+from sandbox.broker.logs.log import ProducedBatch
+from sandbox.kafka.errors import BrokerError
 from tests.properties.log_room import (
     GROUP,
     INVOICES,

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.errors import BrokerError, ClusterAway
+from sandbox.api.sandbox import Sandbox
+from sandbox.cli.remote_page import PageServer
+from sandbox.kafka.errors import BrokerError, ClusterAway
 from sandbox.remote.backend import RemoteBackend
-from sandbox.remote.serving import PageServer
-from sandbox.sandbox import Sandbox
 from sandbox.web.app import create_app
-from sandbox.wire.listener import Listener
+from sandbox.wire.auth.listener import Listener
 from tests.ports import free_port
 from tests.waiting import eventually
 

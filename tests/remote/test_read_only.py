@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from sandbox.errors import BrokerError
+from sandbox.api.sandbox import Sandbox
+from sandbox.kafka.errors import BrokerError
 from sandbox.remote.backend import RemoteBackend
-from sandbox.sandbox import Sandbox
-from sandbox.web import guard, seam
+from sandbox.web import capabilities as seam
+from sandbox.web import guard
 from sandbox.web.app import create_app
 
 

@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from sandbox.storage.migrations import STEPS, split_statements
+from sandbox.storage.file.migrations import STEPS, split_statements
 
 
 def make_older(file: Path, version: int) -> None:

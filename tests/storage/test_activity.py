@@ -5,12 +5,12 @@ import itertools
 import pytest
 from confluent_kafka import Producer
 
-from sandbox.activity_record import ACTIVITY_MAX, ActivityEntry, ActivityQuery, Happening
-from sandbox.errors import BrokerError
-from sandbox.event import NewEvent
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
+from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.event import NewEvent
+from sandbox.model.activity import ACTIVITY_MAX, ActivityEntry, ActivityQuery, Happening
 from sandbox.storage import activity, activity_sources
-from sandbox.storage.groups import GroupStore, StoredRebalance
+from sandbox.storage.groups.groups import GroupStore, StoredRebalance
 from tests.clock import Clock
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from sandbox.api.sandbox import Sandbox
 from sandbox.generator.template import EventTemplate
-from sandbox.sandbox import Sandbox
 from sandbox.storage.event_templates import read_template
 
 

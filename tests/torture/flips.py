@@ -16,11 +16,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from sandbox.errors import BrokerError, FileRefused
-from sandbox.event import NewEvent
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
+from sandbox.kafka.errors import BrokerError, FileRefused
+from sandbox.kafka.event import NewEvent
 from sandbox.storage.check import check
-from sandbox.storage.failure import StorageFailed
+from sandbox.storage.file.failure import StorageFailed
 from sandbox.wire.fetch_records import DAMAGE
 
 EVENTS = 600

@@ -15,11 +15,11 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from sandbox.sandbox import Sandbox
-from sandbox.wire import messages
+from sandbox.api.sandbox import Sandbox
 from sandbox.wire.api_table import APIS
-from sandbox.wire.message_schemas import Field, fields_at
-from sandbox.wire.record_batch import encode_batch
+from sandbox.wire.messages import messages
+from sandbox.wire.messages.schemas import Field, fields_at
+from sandbox.wire.records.batch import encode_batch
 from tests.torture.fuzz import Found
 from tests.torture.mutation import mutated
 from tests.wire.raw_client import METADATA, RawClient, framed, request_header, rows

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 import google_crc32c
 
-from sandbox.errors import BrokerError
-from sandbox.event_lines import LineRefused, from_line
 from sandbox.generator.template import EventTemplate, template_from_json
 from sandbox.generator.template_text import TemplateRefused
-from sandbox.message_filter import Condition, JsonPath, json_text, meets, parse_value, paths_in
-from sandbox.sql_text import ordered_limit, parameters, tokens
-from sandbox.wire import messages
-from sandbox.wire.compression import COMPRESSION_NAMES, CompressionError, compress, decompress
+from sandbox.kafka.errors import BrokerError
+from sandbox.model.json_conditions import Condition, JsonPath, json_text, meets, parse_value, paths_in
+from sandbox.model.jsonl import LineRefused, from_line
+from sandbox.model.sql_tokens import ordered_limit, parameters, tokens
 from sandbox.wire.connection import Connection, ProtocolViolation
-from sandbox.wire.record_batch import BatchError, decode_batches, encode_batch
+from sandbox.wire.messages import messages
+from sandbox.wire.records.batch import BatchError, decode_batches, encode_batch
+from sandbox.wire.records.compression import COMPRESSION_NAMES, CompressionError, compress, decompress
 from tests.wire.raw_client import PRODUCE, framed, produce_body, request_header, rows
 
 OUTPUT_MAX = 1 << 20

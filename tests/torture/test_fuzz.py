@@ -8,8 +8,8 @@ from random import Random
 
 import pytest
 
-from sandbox.sandbox import Sandbox
-from sandbox.sql_result import Bounds, SqlRefused
+from sandbox.api.sandbox import Sandbox
+from sandbox.model.sql_result import Bounds, SqlRefused
 from tests.torture import served
 from tests.torture.fuzz import feed, fuzz
 from tests.torture.mutation import mutated

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
 from sandbox.web.app import create_app
 from tests.torture.fuzz import Found
 from tests.web.wild import ask_all, fill

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
 from sandbox.web.app import create_app
 
 

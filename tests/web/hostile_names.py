@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 from confluent_kafka import Consumer, Producer
 from flask import Flask
 
-from sandbox.broker.group_calls import OffsetCommit
-from sandbox.direct.group_changes import commit_offsets
+from sandbox.api.group_changes import commit_offsets
+from sandbox.api.sandbox import Sandbox
+from sandbox.broker.groups.calls import OffsetCommit
 from sandbox.generator.examples import EXAMPLES
-from sandbox.sandbox import Sandbox
 from tests.waiting import eventually
 
 HOSTILE = """'"><img src=x onerror=alert(1)></textarea></title><script>alert(1)</script>{{7*7}}"""

@@ -6,8 +6,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from sandbox.description import Change
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
+from sandbox.model.cluster import Change
 from sandbox.web.live import render_view
 from tests.web.hostile import SCRIPT
 

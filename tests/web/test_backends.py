@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from sandbox.description import Change, MessagePage, MessageQuery
-from sandbox.errors import BrokerError
-from sandbox.event import Event, NewEvent
-from sandbox.message_filter import Condition
+from sandbox.api.sandbox import Sandbox
+from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.event import Event, NewEvent
+from sandbox.model.cluster import Change, MessagePage, MessageQuery
+from sandbox.model.json_conditions import Condition
 from sandbox.remote.backend import RemoteBackend
-from sandbox.sandbox import Sandbox
 from sandbox.web.app import create_app
-from sandbox.web.backend import Backend
+from sandbox.web.backend.backend import Backend
 from tests.waiting import eventually
 
 BASE_MS = 1_714_000_000_000

@@ -2,7 +2,7 @@
 
 from flask.testing import FlaskClient
 
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
 
 
 class Switch:

@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
 from sandbox.web.app import create_app
 from sandbox.web.guard import host_refused, origin_refused
 

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from markupsafe import escape
 
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
 from sandbox.web.app import create_app
 from sandbox.web.live import render_view
 from tests.web.hostile_names import HOSTILE, SLASHLESS, SNAPSHOT, TOPIC, addresses, filled, markup

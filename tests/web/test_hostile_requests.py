@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
 from sandbox.web import guard
 from sandbox.web.app import create_app
 from tests.web.wild import TEXTS, address, ask_all, fill

@@ -9,13 +9,13 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from sandbox.description import Change
-from sandbox.event import NewEvent
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
+from sandbox.kafka.event import NewEvent
+from sandbox.model.cluster import Change
 from sandbox.web import live
 from sandbox.web.app import create_app
 from sandbox.web.live import Hub, Message, render_view
-from sandbox.web.page import Interest
+from sandbox.web.responses import Interest
 from tests.clock import Clock
 
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 from flask.testing import FlaskClient
 
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
 
 PROGRAM = {"X-Sandbox": "test"}
 FILE = "page.db"

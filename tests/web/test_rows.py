@@ -9,9 +9,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from sandbox.event import NewEvent
-from sandbox.sandbox import Sandbox
-from sandbox.storage.database import Reader
+from sandbox.api.sandbox import Sandbox
+from sandbox.kafka.event import NewEvent
+from sandbox.storage.file.database import Reader
 from sandbox.web.app import create_app
 from sandbox.web.live import render_view
 from tests.clock import Clock

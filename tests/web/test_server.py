@@ -10,7 +10,7 @@ from flask import Flask, has_request_context, request
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
 from sandbox.web import server
 
 WITHIN_S = 10

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from sandbox.event import Event, NewEvent
+from sandbox.api.sandbox import Sandbox
 from sandbox.generator.template import EventTemplate
+from sandbox.kafka.event import Event, NewEvent
 from sandbox.playground.spec import COMMITS, ConsumerSpec
-from sandbox.sandbox import Sandbox
-from sandbox.web.playground_programs import consumer_program
-from sandbox.web.produce_code import SHOWN_MAX, event_program, generator_program, many_program
+from sandbox.web.playground.programs import consumer_program
+from sandbox.web.produce.programs import SHOWN_MAX, event_program, generator_program, many_program
 from sandbox.web.snippets import PRODUCE
 from tests.clients.processes import ROOT
 from tests.clock import START_MS

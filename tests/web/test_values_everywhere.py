@@ -5,7 +5,7 @@ from urllib.parse import quote
 import pytest
 from flask.testing import FlaskClient
 
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
 from tests.web.hostile import BIG_INTEGER, INVALID, LARGE
 
 OFFSETS = {"big integer": 0, "invalid": 1, "empty": 2, "null": 3, "large": 4}

@@ -10,7 +10,7 @@ from flask import Flask
 from htmx_flask.requests import HtmxAwareRequest
 from werkzeug.datastructures import MultiDict
 
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
 from sandbox.web import guard
 from tests.web.hostile_names import HOSTILE
 

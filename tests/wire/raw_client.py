@@ -8,9 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from sandbox.wire import messages
-from sandbox.wire.message_schemas import apis
-from sandbox.wire.record_batch import Row, decode_batches, encode_batch
+from sandbox.wire.messages import messages
+from sandbox.wire.messages.schemas import apis
+from sandbox.wire.records.batch import Row, decode_batches, encode_batch
 
 PRODUCE, FETCH, LIST_OFFSETS, METADATA, API_VERSIONS, CREATE_TOPICS, INIT_PRODUCER_ID = 0, 1, 2, 3, 18, 19, 22
 HEARTBEAT, DELETE_TOPICS, OFFSET_COMMIT = 12, 20, 8

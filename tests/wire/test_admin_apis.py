@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.errors import BY_CODE
-from sandbox.event import NewEvent
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
+from sandbox.kafka.errors import BY_CODE
+from sandbox.kafka.event import NewEvent
 from sandbox.wire.api_table import APIS
 from tests.clock import Clock
 from tests.wire.raw_client import RawClient, records_of, rows

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer
 
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
 from sandbox.wire.api_table import API_BY_KEY, APIS
 from tests.disk import full_disk
 from tests.waiting import eventually

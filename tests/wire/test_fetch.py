@@ -9,11 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sandbox.errors import CODE
-from sandbox.event import NewEvent
-from sandbox.sandbox import Sandbox
-from sandbox.wire import compression, messages
-from sandbox.wire.record_batch import Row, decode_batches
+from sandbox.api.sandbox import Sandbox
+from sandbox.kafka.errors import CODE
+from sandbox.kafka.event import NewEvent
+from sandbox.wire.messages import messages
+from sandbox.wire.records import compression
+from sandbox.wire.records.batch import Row, decode_batches
 from tests.clock import START_MS, Clock
 from tests.conftest import Connect
 from tests.wire.raw_client import (

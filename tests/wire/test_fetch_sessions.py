@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from sandbox.errors import CODE
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
+from sandbox.kafka.errors import CODE
 from tests.wire.raw_client import FETCH, FETCH_VERSION, RawClient, fetch_body, records_of
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sandbox.sandbox import Sandbox
+from sandbox.api.sandbox import Sandbox
 from tests.wire.raw_client import RawClient
 
 LIST_GROUPS = 16

@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from sandbox.errors import CODE
-from sandbox.sandbox import Sandbox
-from sandbox.wire import compression
-from sandbox.wire.record_batch import decode_batches, encode_batch
+from sandbox.api.sandbox import Sandbox
+from sandbox.kafka.errors import CODE
+from sandbox.wire.records import compression
+from sandbox.wire.records.batch import decode_batches, encode_batch
 from tests.clock import START_MS, Clock
 from tests.disk import full_disk
 from tests.wire.raw_client import (

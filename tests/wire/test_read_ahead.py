@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.broker.log import Log
-from sandbox.broker.topic import Partition
-from sandbox.errors import CODE
-from sandbox.event import NewEvent
-from sandbox.sandbox import Sandbox
-from sandbox.storage.log import BatchRow
+from sandbox.api.sandbox import Sandbox
+from sandbox.broker.logs.log import Log
+from sandbox.broker.logs.topic import Partition
+from sandbox.kafka.errors import CODE
+from sandbox.kafka.event import NewEvent
+from sandbox.storage.log.log import BatchRow
 from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.fetch_records import read_records
 from sandbox.wire.read_ahead import FORGOTTEN_MS, PIECE_BYTES_MAX, Piece, Place, ReadAhead

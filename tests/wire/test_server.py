@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.errors import CODE
-from sandbox.event import NewEvent
-from sandbox.sandbox import Sandbox
-from sandbox.wire import messages
+from sandbox.api.sandbox import Sandbox
+from sandbox.kafka.errors import CODE
+from sandbox.kafka.event import NewEvent
+from sandbox.wire.messages import messages
 from sandbox.wire.server import KafkaServer
 from tests.conftest import Connect
 from tests.waiting import eventually

@@ -4,7 +4,7 @@ Differs from a real broker: nothing known.
 Shown by: `tests/clients/test_transaction_requests.py`.
 """
 
-from sandbox.errors import CODE, BrokerError
+from sandbox.kafka.errors import CODE, BrokerError
 from sandbox.wire.node import Answer, Request
 
 FENCED_SINCE = 2

@@ -5,7 +5,7 @@ The quorum is fixed, as one with `kraft.version` 0: UNSUPPORTED_VERSION.
 Differs from a real broker: the endpoints of the voter are not looked at.
 """
 
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import Answer, Request
 
 

@@ -5,7 +5,7 @@ Differs from a real broker: quotas are kept and described, but nobody is throttl
 
 from typing import Any
 
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import Answer, Request
 
 

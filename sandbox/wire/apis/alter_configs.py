@@ -6,7 +6,7 @@ Differs from a real broker: the settings of one broker are in effect for all, be
 
 from typing import Any
 
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
 from sandbox.wire.config_resources import alter
 from sandbox.wire.node import Answer, Request
 

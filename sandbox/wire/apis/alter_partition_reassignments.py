@@ -6,8 +6,8 @@ one to cancel: NO_REASSIGNMENT_IN_PROGRESS.
 
 from typing import Any
 
-from sandbox.broker.topic import Partition
-from sandbox.errors import BrokerError
+from sandbox.broker.logs.topic import Partition
+from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import Answer, Request
 
 MANUAL = "The manual partition assignment includes"

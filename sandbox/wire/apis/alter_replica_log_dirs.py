@@ -5,7 +5,7 @@ Differs from a real broker: there is one log directory, the sandbox file, in whi
 
 from typing import Any
 
-from sandbox.errors import CODE
+from sandbox.kafka.errors import CODE
 from sandbox.wire.node import Answer, Request
 
 

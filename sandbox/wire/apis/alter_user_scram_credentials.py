@@ -6,7 +6,7 @@ UNACCEPTABLE_CREDENTIAL, where Kafka fails.
 
 from typing import Any
 
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import Answer, Request
 
 

@@ -3,9 +3,9 @@
 Differs from a real broker: authorized operations are never given, because there is no authorizer.
 """
 
-from sandbox.broker.assignors import Partitions
-from sandbox.broker.consumer_calls import DescribedConsumer
-from sandbox.errors import BrokerError
+from sandbox.broker.groups.assignors import Partitions
+from sandbox.broker.groups.consumer_calls import DescribedConsumer
+from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import GROUP_OPERATIONS, NO_OPERATIONS, Answer, Request
 
 CONSUMER_MEMBER = 1

@@ -9,9 +9,9 @@ Left out: a classic group that has members is not converted while it runs (GROUP
 
 from typing import Any
 
-from sandbox.broker.assignors import Partitions
-from sandbox.broker.consumer_calls import ConsumerHeartbeat
-from sandbox.errors import BrokerError
+from sandbox.broker.groups.assignors import Partitions
+from sandbox.broker.groups.consumer_calls import ConsumerHeartbeat
+from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import Answer, Request
 
 MEMBER_ID_MADE_BY_CLIENT_SINCE = 1

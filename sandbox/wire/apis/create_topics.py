@@ -6,8 +6,8 @@ Differs from a real broker: nothing known. A topic has as many replicas as there
 
 from typing import Any
 
-from sandbox.errors import CODE, BrokerError
-from sandbox.topic_settings import TOPIC_SETTINGS
+from sandbox.kafka.errors import CODE, BrokerError
+from sandbox.kafka.topic_settings import TOPIC_SETTINGS
 from sandbox.wire.node import Answer, Request
 
 DEFAULT_CONFIG, TOPIC_CONFIG = 5, 1

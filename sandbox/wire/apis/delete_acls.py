@@ -3,7 +3,7 @@
 Differs from a real broker: nothing known. There is no authorizer: SECURITY_DISABLED, as Kafka answers without one.
 """
 
-from sandbox.errors import CODE
+from sandbox.kafka.errors import CODE
 from sandbox.wire.node import Answer, Request
 
 

@@ -3,7 +3,7 @@
 Differs from a real broker: nothing known.
 """
 
-from sandbox.errors import CODE
+from sandbox.kafka.errors import CODE
 from sandbox.wire.node import Answer, Request
 
 

@@ -7,7 +7,7 @@ Differs from a real broker: the partition's rows are removed soon, not a segment
 
 from typing import Any
 
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import Answer, Request
 
 NONE = -1

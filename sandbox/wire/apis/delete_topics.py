@@ -6,7 +6,7 @@ Differs from a real broker: nothing known.
 from typing import Any
 from uuid import UUID
 
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import Answer, Request, topic_of
 
 TOPIC_STRUCTS_SINCE = 6

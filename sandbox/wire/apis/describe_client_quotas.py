@@ -4,7 +4,7 @@ Differs from a real broker: quotas are kept and described, but nobody is throttl
 """
 
 from sandbox.broker.quotas import Component
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import Answer, Request
 
 

@@ -6,7 +6,7 @@ there are, as without an authorizer.
 Differs from a real broker: a broker that is down is not named, where Kafka 4 can name it as fenced.
 """
 
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import CLUSTER_OPERATIONS, NO_OPERATIONS, Answer, Request
 
 BROKERS = 1

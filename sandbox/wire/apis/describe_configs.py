@@ -1,18 +1,18 @@
 """DescribeConfigs, key 32, versions 1 to 4 (KIP-133, KIP-226).
 
-Differs from a real broker: the settings are those of `sandbox.config`, which has every topic and group setting of Kafka
-and the broker settings that mean something here. The loggers of a broker are those of Python's `logging`.
+Differs from a real broker: the settings are the ones in `sandbox.kafka.broker_config`, which has every topic and group
+setting of Kafka and the broker settings that have an effect here. A broker's loggers are Python's `logging` loggers.
 """
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sandbox.broker.topic import check_name
-from sandbox.config import BROKER, BROKER_SETTING, BROKER_SETTINGS, CLIENT_METRICS, CLUSTER_WIDE, GROUP
-from sandbox.errors import BrokerError
-from sandbox.resource_settings import CLIENT_METRICS_SETTINGS, GROUP_SETTINGS, LARGER_UNITS
-from sandbox.setting import PASSWORD, STRING, Setting
-from sandbox.topic_settings import TOPIC_SETTINGS
+from sandbox.broker.logs.topic import check_name
+from sandbox.kafka.broker_config import BROKER, BROKER_SETTING, BROKER_SETTINGS, CLIENT_METRICS, CLUSTER_WIDE, GROUP
+from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.resource_settings import CLIENT_METRICS_SETTINGS, GROUP_SETTINGS, LARGER_UNITS
+from sandbox.kafka.setting import PASSWORD, STRING, Setting
+from sandbox.kafka.topic_settings import TOPIC_SETTINGS
 from sandbox.wire.config_resources import (
     BROKER_TYPE,
     CLIENT_METRICS_TYPE,

@@ -3,7 +3,7 @@
 Differs from a real broker: nothing known. Authorized operations are all that there are, as without an authorizer.
 """
 
-from sandbox.errors import CODE
+from sandbox.kafka.errors import CODE
 from sandbox.wire.node import GROUP_OPERATIONS, NO_OPERATIONS, Answer, Request
 
 ERROR_SINCE = 6

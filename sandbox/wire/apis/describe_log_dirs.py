@@ -8,7 +8,7 @@ Left out: replicas on the move between directories, which there never are; cordo
 import shutil
 from typing import Any
 
-from sandbox.broker.topic import Partition
+from sandbox.broker.logs.topic import Partition
 from sandbox.wire.node import Answer, Request
 
 

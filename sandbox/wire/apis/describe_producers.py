@@ -4,8 +4,8 @@ Differs from a real broker: nothing known.
 Shown by: `tests/clients/test_transaction_requests.py`.
 """
 
-from sandbox.errors import BrokerError
-from sandbox.storage import log_transactions
+from sandbox.kafka.errors import BrokerError
+from sandbox.storage.log import log_transactions
 from sandbox.wire.node import Answer, Request
 
 COORDINATOR_EPOCH = 0

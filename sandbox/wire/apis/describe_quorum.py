@@ -7,7 +7,7 @@ Differs from a real broker: there is no metadata log. Its end is always 1, and e
 
 from typing import Any
 
-from sandbox.errors import CODE
+from sandbox.kafka.errors import CODE
 from sandbox.wire.node import Answer, Request
 
 METADATA_TOPIC = "__cluster_metadata"

@@ -9,8 +9,8 @@ name is an invalid topic name, where Kafka fails.
 
 from typing import Any
 
-from sandbox.broker.topic import Topic, check_name
-from sandbox.errors import CODE, BrokerError
+from sandbox.broker.logs.topic import Topic, check_name
+from sandbox.kafka.errors import CODE, BrokerError
 from sandbox.wire.node import TOPIC_OPERATIONS, Answer, Request
 
 

@@ -4,7 +4,7 @@ Differs from a real broker: groups whose offsets take part are not shown as part
 Shown by: `tests/clients/test_transaction_requests.py`.
 """
 
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import Answer, Request
 
 

@@ -6,7 +6,7 @@ Differs from a real broker: nothing known.
 from typing import Any
 
 from sandbox.broker.credentials import NUMBERS
-from sandbox.errors import CODE
+from sandbox.kafka.errors import CODE
 from sandbox.wire.node import Answer, Request
 
 

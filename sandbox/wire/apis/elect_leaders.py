@@ -8,8 +8,8 @@ Differs from a real broker: an unclean election never finds a leader where a cle
 
 from typing import Any
 
-from sandbox.broker.topic import Partition
-from sandbox.errors import CODE, BrokerError
+from sandbox.broker.logs.topic import Partition
+from sandbox.kafka.errors import CODE, BrokerError
 from sandbox.wire.node import Answer, Request
 
 PREFERRED, UNCLEAN = 0, 1

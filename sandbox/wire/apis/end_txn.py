@@ -7,7 +7,7 @@ CONCURRENT_TRANSACTIONS.
 Shown by: `tests/clients/test_transaction_requests.py`.
 """
 
-from sandbox.errors import CODE, BrokerError
+from sandbox.kafka.errors import CODE, BrokerError
 from sandbox.wire.node import Answer, Request
 
 FENCED_SINCE = 2

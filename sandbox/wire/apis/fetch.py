@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from sandbox.broker.topic import Partition
-from sandbox.errors import CODE, BrokerError, EventsDamaged
-from sandbox.reply import Reply
-from sandbox.storage.failure import StorageFailed
+from sandbox.broker.logs.topic import Partition
+from sandbox.broker.reply import Reply
+from sandbox.kafka.errors import CODE, BrokerError, EventsDamaged
+from sandbox.storage.file.failure import StorageFailed
 from sandbox.wire.fetch_records import aborted_transactions, read_records
 from sandbox.wire.fetch_sessions import FetchedPartition, FetchSession, Place
 from sandbox.wire.node import Answer, Node, Request, Timer, topic_of

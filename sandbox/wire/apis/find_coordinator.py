@@ -4,7 +4,7 @@ Differs from a real broker: a group stays with its coordinator unless that one s
 Left out: coordinators of share groups (INVALID_REQUEST).
 """
 
-from sandbox.errors import BY_NAME, KafkaError
+from sandbox.kafka.errors import BY_NAME, KafkaError
 from sandbox.wire.node import Answer, Request
 
 GROUP, TRANSACTION = 0, 1

@@ -6,10 +6,10 @@ those of Python's `logging`. An operation that does not exist is INVALID_REQUEST
 
 from typing import Any
 
-from sandbox.config import BROKER_SETTING, GROUP_SETTING, TOPIC_SETTING
-from sandbox.errors import BrokerError
-from sandbox.resource_settings import CLIENT_METRICS_SETTINGS
-from sandbox.setting import LIST, Setting
+from sandbox.kafka.broker_config import BROKER_SETTING, GROUP_SETTING, TOPIC_SETTING
+from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.resource_settings import CLIENT_METRICS_SETTINGS
+from sandbox.kafka.setting import LIST, Setting
 from sandbox.wire.config_resources import (
     BROKER_TYPE,
     CLIENT_METRICS_TYPE,

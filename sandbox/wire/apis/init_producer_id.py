@@ -1,12 +1,12 @@
 """InitProducerId, key 22, versions 0 to 5 (KIP-98, KIP-360).
 
-Differs from a real broker: a producer whose transactional id has an open transaction is answered at once, not with
-CONCURRENT_TRANSACTIONS first (`sandbox.broker.transactions`). A transactional producer that has no producer id yet may
-say so by 0 as well as by -1. Two-phase commit (version 6, KIP-939) is left out, as in Kafka 4.1.
+Differs from a real broker: a producer whose transactional id has an open transaction is answered immediately, without
+CONCURRENT_TRANSACTIONS first (`sandbox.broker.logs.transactions`). A transactional producer without a producer id may
+send 0 as well as -1. Two-phase commit (version 6, KIP-939) is left out, as in Kafka 4.1.
 Shown by: `tests/clients/test_transaction_requests.py`.
 """
 
-from sandbox.errors import CODE, BrokerError
+from sandbox.kafka.errors import CODE, BrokerError
 from sandbox.wire.node import Answer, Request
 
 FENCED_SINCE = 4

@@ -4,9 +4,9 @@ Differs from a real broker: an empty group does not wait 3 seconds for more memb
 (`group.initial.rebalance.delay.ms` is 0).
 """
 
-from sandbox.broker.group_calls import JoinAnswer, JoinGroup
-from sandbox.errors import CODE
-from sandbox.reply import Reply
+from sandbox.broker.groups.calls import JoinAnswer, JoinGroup
+from sandbox.broker.reply import Reply
+from sandbox.kafka.errors import CODE
 from sandbox.wire.node import Answer, Request
 
 KNOWN_MEMBER_SINCE = 4

@@ -3,8 +3,8 @@
 Differs from a real broker: nothing known.
 """
 
-from sandbox.broker.group_calls import LeavingMember
-from sandbox.errors import CODE
+from sandbox.broker.groups.calls import LeavingMember
+from sandbox.kafka.errors import CODE
 from sandbox.wire.node import Answer, Request
 
 SEVERAL_SINCE = 3

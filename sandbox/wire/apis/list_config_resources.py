@@ -7,8 +7,8 @@ Differs from a real broker: a group whose last setting was taken away is not lis
 
 from typing import Any
 
-from sandbox.config import CLIENT_METRICS, GROUP
-from sandbox.errors import CODE
+from sandbox.kafka.broker_config import CLIENT_METRICS, GROUP
+from sandbox.kafka.errors import CODE
 from sandbox.wire.node import Answer, Request
 
 TOPIC_TYPE, BROKER_TYPE, LOGGER_TYPE, CLIENT_METRICS_TYPE, GROUP_TYPE = 2, 4, 8, 16, 32

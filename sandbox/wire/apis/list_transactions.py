@@ -5,8 +5,8 @@ write.
 Shown by: `tests/clients/test_transaction_requests.py`.
 """
 
-from sandbox.broker.transaction import unknown_states
-from sandbox.errors import BrokerError
+from sandbox.broker.logs.transaction import unknown_states
+from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import Answer, Request
 
 

@@ -9,8 +9,8 @@ Authorized operations are all that there are, as in Kafka without an authorizer.
 from typing import Any
 from uuid import UUID
 
-from sandbox.broker.topic import Topic
-from sandbox.errors import CODE, BrokerError
+from sandbox.broker.logs.topic import Topic
+from sandbox.kafka.errors import CODE, BrokerError
 from sandbox.wire.node import CLUSTER_OPERATIONS, NO_OPERATIONS, TOPIC_OPERATIONS, Answer, Request
 
 ALLOW_CREATION_SINCE = 4

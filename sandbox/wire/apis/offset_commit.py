@@ -6,8 +6,8 @@ Differs from a real broker: `retention_time_ms` of old versions is not looked at
 from collections.abc import Callable
 from types import SimpleNamespace
 
-from sandbox.broker.group_calls import OffsetCommit
-from sandbox.errors import CODE
+from sandbox.broker.groups.calls import OffsetCommit
+from sandbox.kafka.errors import CODE
 from sandbox.wire.node import Answer, Request
 
 MEMBER_EPOCH_SINCE = 9

@@ -8,8 +8,8 @@ an open transaction holds a commit, a client that asks for what is stable is tol
 from types import SimpleNamespace
 from uuid import UUID
 
-from sandbox.broker.group_calls import FetchedOffset
-from sandbox.errors import CODE
+from sandbox.broker.groups.calls import FetchedOffset
+from sandbox.kafka.errors import CODE
 from sandbox.wire.node import Answer, Request
 
 GROUPS_SINCE = 8

@@ -5,7 +5,7 @@ Differs from a real broker: leader epochs do not change yet, so the end of any k
 
 from typing import Any
 
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import Answer, Request
 
 

@@ -9,11 +9,11 @@ Left out: message sets of magic 0 and 1, as in Kafka 4 (UNSUPPORTED_FOR_MESSAGE_
 from typing import Any
 from uuid import UUID
 
-from sandbox.broker.log import Appended, ProducedBatch
-from sandbox.broker.topic import Partition
-from sandbox.errors import BrokerError
-from sandbox.wire import record_batch
+from sandbox.broker.logs.log import Appended, ProducedBatch
+from sandbox.broker.logs.topic import Partition
+from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import Answer, Request, topic_of
+from sandbox.wire.records import batch as record_batch
 
 ZSTD = 4
 ZSTD_SINCE = 7

@@ -3,7 +3,7 @@
 Differs from a real broker: nothing known. The quorum is fixed, as one with `kraft.version` 0: UNSUPPORTED_VERSION.
 """
 
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import Answer, Request
 
 

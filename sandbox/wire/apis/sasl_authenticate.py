@@ -1,11 +1,11 @@
 """SaslAuthenticate, key 36, versions 0 to 2 (KIP-152).
 
-Differs from a real broker: what `sandbox.wire.sasl` says. On a listener without SASL, and after the log-in, it is
+Differs from a real broker: what `sandbox.wire.auth.sasl` says. On a listener without SASL, and after the log-in, it is
 ILLEGAL_SASL_STATE.
 Left out: re-authentication (KIP-368); the session lifetime is 0, as by default.
 """
 
-from sandbox.errors import CODE
+from sandbox.kafka.errors import CODE
 from sandbox.wire.node import Answer, Request
 
 

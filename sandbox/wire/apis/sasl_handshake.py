@@ -4,7 +4,7 @@ Differs from a real broker: nothing known. On a listener without SASL, and after
 Left out: GSSAPI and OAUTHBEARER (UNSUPPORTED_SASL_MECHANISM).
 """
 
-from sandbox.errors import CODE
+from sandbox.kafka.errors import CODE
 from sandbox.wire.node import Answer, Request
 
 

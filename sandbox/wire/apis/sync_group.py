@@ -3,9 +3,9 @@
 Differs from a real broker: nothing known.
 """
 
-from sandbox.broker.group_calls import SyncAnswer
-from sandbox.errors import CODE
-from sandbox.reply import Reply
+from sandbox.broker.groups.calls import SyncAnswer
+from sandbox.broker.reply import Reply
+from sandbox.kafka.errors import CODE
 from sandbox.wire.node import Answer, Request
 
 

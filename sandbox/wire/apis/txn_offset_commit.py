@@ -9,8 +9,8 @@ Shown by: `tests/clients/test_transaction_requests.py`.
 
 from types import SimpleNamespace
 
-from sandbox.broker.group_calls import OffsetCommit
-from sandbox.errors import CODE, BrokerError
+from sandbox.broker.groups.calls import OffsetCommit
+from sandbox.kafka.errors import CODE, BrokerError
 from sandbox.wire.node import Answer, Request
 
 ABORTABLE_SINCE = 4

@@ -4,7 +4,7 @@ Differs from a real broker: the brokers are those that the sandbox was started w
 INVALID_REQUEST.
 """
 
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import Answer, Request
 
 

@@ -7,7 +7,7 @@ Differs from a real broker: the levels are fixed. An update to the level that a 
 
 from typing import Any
 
-from sandbox.errors import BrokerError
+from sandbox.kafka.errors import BrokerError
 from sandbox.wire.features import FEATURE
 from sandbox.wire.node import Answer, Request
 

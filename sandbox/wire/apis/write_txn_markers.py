@@ -9,7 +9,7 @@ Shown by: `tests/clients/test_transaction_requests.py`.
 
 from types import SimpleNamespace
 
-from sandbox.errors import CODE, BrokerError
+from sandbox.kafka.errors import CODE, BrokerError
 from sandbox.wire.node import Answer, Request
 
 

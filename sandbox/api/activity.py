@@ -1,0 +1,74 @@
+"""What happened in a sandbox, from Python.
+
+for entry in sandbox.activity.read(ActivityQuery(topic="orders")).entries:
+    print(entry.at_ms, entry.kind, entry.detail)
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sandbox.model.activity import ActivityEntry, ActivityPage, ActivityQuery
+from sandbox.runtime.runtime import Runtime
+from sandbox.storage.activity import ActivityMemory
+from sandbox.storage.file.content import OfContent
+
+_RESET = re.compile(r"([\d,]+) committed offset")
+"""How many commits a reset consists of, as it was told."""
+TOLD_WITHIN_MS = 1_000
+"""What happened is told at the end of the turn that did it: so much later at most."""
+
+
+class ActivityControl:
+    """The stream of what happened.
+
+    Args:
+        runtime: the owner of the file.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._memory = OfContent(ActivityMemory)
+
+    def read(self, query: ActivityQuery | None = None) -> ActivityPage:
+        """A part of it, newest first; the newest of everything where no query is given."""
+        with self._runtime.database.reader() as reader:
+            found = self._memory.of(reader).read(reader, query or ActivityQuery(), self._runtime.clock())
+        return replace(found, entries=_told_once(found.entries))
+
+    def note(self, kind: str, detail: str, *, topic: str | None = None, group: str | None = None) -> None:
+        """Write down what happened outside the broker, such as a snapshot.
+
+        Args:
+            kind: a name of `sandbox.model.activity.KINDS`.
+            detail: what, in words.
+        """
+
+        def note(now_ms: int) -> None:
+            self._runtime.broker.turn.note(kind, detail, topic=topic, group=group)
+            # What no other change tells of is told to the open pages so.
+            self._runtime.broker.cluster_changed()
+
+        # A file that must not change is not told either: what was done is beside it, such as a snapshot.
+        if not self._runtime.read_only:
+            self._runtime.call(note)
+
+
+def _told_once(entries: Sequence[ActivityEntry]) -> tuple[ActivityEntry, ...]:
+    """Leave out the commits that a reset consists of, where the reset itself is told."""
+    hidden: set[int] = set()
+    for reset in entries:
+        many = _RESET.match(reset.detail) if reset.kind == "reset" else None
+        if many is None:
+            continue
+        own = [
+            (place, entry.count)
+            for place, entry in enumerate(entries)
+            if (entry.kind, entry.group) == ("committed", reset.group)
+            and reset.topic in (None, entry.topic)
+            and 0 <= reset.at_ms - entry.at_ms <= TOLD_WITHIN_MS
+        ]
+        # More of them: the group has committed beside.
+        if sum(count for _, count in own) == int(many[1].replace(",", "")):
+            hidden.update(place for place, _ in own)
+    return tuple(entry for place, entry in enumerate(entries) if place not in hidden)

@@ -1,0 +1,163 @@
+"""The simulated brokers: look at them, stop and start them, move leaders.
+
+    with Sandbox("dev.db", brokers=3) as sandbox:
+        sandbox.serve()
+        sandbox.cluster.stop(2)     # its port closes, its partitions get other leaders
+        sandbox.cluster.start(2)
+
+Replication is simulated: behind every broker is the same file.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from sandbox.broker.logs.topic import Partition
+from sandbox.kafka.errors import BrokerError
+from sandbox.model.cluster import BrokerDescription, ClientDescription, LeaderMove, TopicDescription
+from sandbox.runtime.runtime import Runtime
+
+T = TypeVar("T")
+
+
+class ClusterControl:
+    """What can be done to the brokers of a sandbox.
+
+    Args:
+        runtime: whose brokers they are.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def brokers(self) -> tuple[BrokerDescription, ...]:
+        """Every broker, up or down."""
+        cluster = self._runtime.broker.cluster
+        partitions = [one for topic in tuple(self._runtime.broker.topics.values()) for one in topic.partitions]
+        addresses = self._runtime.addresses()
+        return tuple(
+            BrokerDescription(
+                broker=broker,
+                up=cluster.is_up(broker),
+                address=addresses.get(broker),
+                controller=broker == cluster.controller,
+                leads=sum(one.leader == broker for one in partitions),
+                replicas=sum(broker in one.replicas for one in partitions),
+                out_of_sync=sum(broker in one.replicas and broker not in one.isr for one in partitions),
+            )
+            for broker in cluster.ids
+        )
+
+    def clients(self) -> tuple[ClientDescription, ...]:
+        """Every open connection of a Kafka client."""
+        ports = self._runtime.kafka
+        return ports.clients() if ports is not None else ()
+
+    def coordinator(self, key: str) -> int:
+        """The id of the broker that coordinates a group or a transactional id, -1 where none is up."""
+        return self._runtime.broker.cluster.coordinator(key)
+
+    def preview(self, broker: int) -> tuple[LeaderMove, ...]:
+        """The leaders that `stop` would move, or `start` where the broker is down. Nothing is changed.
+
+        Raises:
+            BrokerError: BROKER_NOT_AVAILABLE where there is no such broker.
+        """
+        owner = self._runtime.broker
+        moves = owner.cluster.would_move(broker, tuple(owner.topics.values()))
+        return tuple(
+            LeaderMove(one.partition.topic.name, one.partition.partition, one.before, one.after) for one in moves
+        )
+
+    def stop(self, broker: int) -> None:
+        """Stop a broker: its leaders move to in-sync replicas, its port and its connections are closed.
+
+        Raises:
+            BrokerError: BROKER_NOT_AVAILABLE where there is no such broker, or it is down.
+        """
+        self._runtime.check_writable()
+        ports = self._runtime.kafka
+        if ports is None:
+            self._change(lambda: self._moved(broker, False))
+        else:
+            self._run(ports.stop_broker(broker))
+
+    def start(self, broker: int) -> None:
+        """Start a broker again, on the port that it had. It is in sync at once, and leads what has no leader.
+
+        Raises:
+            BrokerError: BROKER_NOT_AVAILABLE where there is no such broker, it is up, or its port is taken.
+        """
+        self._runtime.check_writable()
+        self._runtime.broker.cluster.check(broker)
+        ports = self._runtime.kafka
+        if ports is None:
+            self._change(lambda: self._moved(broker, True))
+            return
+        try:
+            self._run(ports.start_broker(broker))
+        except OSError as error:
+            reason = f"The port of broker {broker} cannot be opened: {error.strerror or error}."
+            raise BrokerError("BROKER_NOT_AVAILABLE", reason) from error
+
+    def move_leader(self, topic: str, partition: int, broker: int) -> None:
+        """Make a broker the leader of a partition.
+
+        Raises:
+            BrokerError: ELIGIBLE_LEADERS_NOT_AVAILABLE where it is not an in-sync replica, ELECTION_NOT_NEEDED.
+        """
+        owner = self._runtime.broker
+        self._change(lambda: owner.led([owner.cluster.move(owner.topic(topic).partition(partition), broker)]))
+
+    def prefer_leaders(self) -> int:
+        """Give every partition back to the first of its replicas, where that is in sync; how many moved."""
+        owner = self._runtime.broker
+
+        def prefer() -> int:
+            moves = []
+            for topic in owner.topics.values():
+                for partition in topic.partitions:
+                    try:
+                        moves.append(owner.cluster.prefer(partition))
+                    except BrokerError:
+                        continue
+            owner.led(moves)
+            return len(moves)
+
+        return self._change(prefer)
+
+    def _moved(self, broker: int, up: bool) -> None:
+        self._runtime.broker.switched(broker, up=up)
+
+    def _change(self, function: Callable[[], T]) -> T:
+        return self._runtime.call(lambda now_ms: function())
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        # Not in the caller's context: a port that is opened in it, and its connections, would keep it.
+        Context().run(asyncio.run_coroutine_threadsafe, work, self._runtime.loop()).result()
+
+
+def with_leaders(runtime: Runtime, topic: TopicDescription) -> TopicDescription:
+    """A topic with its leaders and in-sync sets, which only the running broker knows."""
+    known = runtime.broker.topics.get(topic.topic)
+    cluster = runtime.broker.cluster
+    if known is None or (len(cluster.ids) == 1 and cluster.up):
+        return topic
+    led: dict[int, Partition] = {one.partition: one for one in known.partitions}
+    return replace(
+        topic,
+        partitions=tuple(
+            replace(
+                one,
+                leader=led[one.partition].leader,
+                leader_epoch=led[one.partition].leader_epoch,
+                replicas=led[one.partition].replicas,
+                isr=led[one.partition].isr,
+            )
+            if one.partition in led
+            else one
+            for one in topic.partitions
+        ),
+    )

@@ -1,0 +1,127 @@
+"""Faults on demand, from Python.
+
+    with sandbox.inject("Produce", topic="orders", error="NOT_ENOUGH_REPLICAS", times=3):
+        ...    # the next three Produce requests to orders are answered so
+
+What was injected is logged, and labelled in the page. Faults end with the `with`, with `remove`, or with the process.
+"""
+
+import logging
+from collections.abc import Callable
+from types import TracebackType
+from typing import TypeVar
+
+from sandbox.broker.faults import Faults
+from sandbox.kafka.errors import BrokerError
+from sandbox.model.faults import Fault, Hit
+from sandbox.runtime.runtime import Runtime
+from sandbox.wire.api_table import APIS
+
+API_VERSIONS = 18
+T = TypeVar("T")
+
+logger = logging.getLogger("sandbox.faults")
+
+
+class Injection:
+    """One injected fault; a context manager that ends it.
+
+    Attributes:
+        fault: what was injected, with the number of its hits so far.
+    """
+
+    def __init__(self, control: "FaultControl", fault: Fault) -> None:
+        self._control = control
+        self.fault = fault
+
+    @property
+    def hits(self) -> int:
+        """How many requests it has hit."""
+        return self.fault.hits
+
+    def remove(self) -> None:
+        """End it. May be called again."""
+        self._control.remove(self.fault.id)
+
+    def __enter__(self) -> "Injection":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.remove()
+
+
+class FaultControl:
+    """What is made to go wrong in a sandbox.
+
+    Args:
+        runtime: the sandbox.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    @property
+    def apis(self) -> tuple[str, ...]:
+        """Kafka's names of the APIs that a fault can hit: every one but ApiVersions."""
+        return tuple(sorted(one.name for one in APIS if one.key != API_VERSIONS))
+
+    @property
+    def _faults(self) -> Faults:
+        return self._runtime.faults
+
+    def inject(
+        self,
+        api: str | None = None,
+        *,
+        topic: str | None = None,
+        client_id: str | None = None,
+        broker: int | None = None,
+        latency_ms: int = 0,
+        error: str | None = None,
+        drop: bool = False,
+        throttle_ms: int = 0,
+        probability: float = 1.0,
+        times: int | None = None,
+    ) -> Injection:
+        """Let requests go wrong from now on; see `sandbox.broker.faults.Fault` for each argument.
+
+        Raises:
+            BrokerError: INVALID_REQUEST, with the reason.
+        """
+        fault = Fault(api, topic, client_id, broker, latency_ms, error, drop, throttle_ms, probability, times)
+        fault.check({one.name for one in APIS})
+        if api is not None and api not in self.apis:
+            raise BrokerError("INVALID_REQUEST", f"{api} is never hit: clients begin with it, and would not go on.")
+        self._change(lambda: self._faults.add(fault), lambda: f"fault {fault.id}: {fault.text()}")
+        logger.warning("injected fault %d: %s", fault.id, fault.text())
+        return Injection(self, fault)
+
+    def remove(self, id: int) -> None:
+        """End a fault. Nothing happens where there is none of that id."""
+        if not self._runtime.closed and self._change(lambda: self._faults.remove(id), f"fault {id} was ended"):
+            logger.warning("removed fault %d", id)
+
+    def clear(self) -> None:
+        """End all faults."""
+        self._change(self._faults.clear, "all faults were ended")
+
+    def list(self) -> tuple[Fault, ...]:
+        """Every fault that was injected and not removed."""
+        return self._faults.list()
+
+    def hits(self) -> tuple[Hit, ...]:
+        """The newest requests that were hit, oldest of them first."""
+        return tuple(self._faults.hits)
+
+    def _change(self, function: Callable[[], T], words: str | Callable[[], str]) -> T:
+        def change(now_ms: int) -> T:
+            # Open pages label what is injected, so they are told.
+            self._runtime.broker.cluster_changed()
+            done = function()
+            if done is not False:
+                self._runtime.broker.turn.note("injected", words if isinstance(words, str) else words())
+            return done
+
+        return self._runtime.call(change)

@@ -1,0 +1,106 @@
+"""Groups from outside: commits for a group without members, its end, and what only the coordinator knows of members."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sandbox.broker.groups.calls import DescribedMember, OffsetCommit
+from sandbox.broker.happenings import in_words
+from sandbox.kafka.errors import BrokerError
+from sandbox.model.cluster import GroupDescription, MemberDescription
+from sandbox.model.group_waits import GroupWaits
+from sandbox.runtime.runtime import Runtime
+from sandbox.wire.group_bytes import subscribed_topics
+
+PLACES_TOLD = 4
+"""A reset of more offsets is told without the place of each."""
+
+
+def commit_offsets(runtime: Runtime, group: str, offsets: Sequence[OffsetCommit], reset_to: str | None = None) -> None:
+    """Commit offsets for a group that has no members, which it may create.
+
+    Args:
+        reset_to: where a reset goes, as it was asked for; None for a plain commit.
+
+    Raises:
+        BrokerError: NON_EMPTY_GROUP, UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST for an offset below 0; nothing was
+            committed then.
+    """
+
+    def commit(now_ms: int) -> None:
+        for one in offsets:
+            if not 0 <= one.offset < 2**63:
+                raise BrokerError("INVALID_REQUEST", f"An offset to commit is 0 or more, not {one.offset}.")
+            runtime.broker.topic(one.topic).partition(one.partition)
+        error = runtime.coordinator.set_offsets(group, offsets, now_ms)
+        if error == "NON_EMPTY_GROUP":
+            raise BrokerError(error, f"Group {group} has members. Stop them first: Kafka refuses this too.")
+        if error != "NONE":
+            raise BrokerError(error)
+        if reset_to is not None and offsets:
+            topics = {one.topic for one in offsets}
+            words = f"{in_words(len(offsets), 'committed offset')} set to {reset_to}{_places(offsets)}"
+            runtime.broker.turn.note("reset", words, topic=topics.pop() if len(topics) == 1 else None, group=group)
+
+    runtime.call(commit)
+
+
+def _places(offsets: Sequence[OffsetCommit]) -> str:
+    """Where a reset put few offsets; nothing where they are many."""
+    if len(offsets) > PLACES_TOLD:
+        return ""
+    several = len({one.topic for one in offsets}) > 1
+    places = (f"{one.topic + ' ' if several else ''}partition {one.partition} at {one.offset:,}" for one in offsets)
+    return f": {', '.join(places)}"
+
+
+def delete_group(runtime: Runtime, group: str) -> None:
+    """Delete a group that has no members, and its offsets; NON_EMPTY_GROUP or GROUP_ID_NOT_FOUND where it stays."""
+
+    def delete(now_ms: int) -> None:
+        error = runtime.coordinator.delete(group, now_ms)
+        if error != "NONE":
+            raise BrokerError(error, f"Group {group} cannot be deleted: {BrokerError(error).detail}")
+
+    runtime.call(delete)
+
+
+def delete_offsets(runtime: Runtime, group: str, partitions: Sequence[tuple[str, int]]) -> None:
+    """Delete committed offsets of a group, in topics that none of its members subscribes to.
+
+    Raises:
+        BrokerError: GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP, GROUP_SUBSCRIBED_TO_TOPIC; nothing was deleted in that topic.
+    """
+
+    def delete(now_ms: int) -> None:
+        answer = runtime.coordinator.delete_offsets(group, partitions)
+        errors = [answer.error, *(one.error for one in answer.partitions)]
+        error = next((one for one in errors if one != "NONE"), None)
+        if error is not None:
+            raise BrokerError(error, f"The offsets of {group} cannot be deleted: {BrokerError(error).detail}")
+        for topic in {topic for topic, _ in partitions}:
+            runtime.broker.turn.note("deleted", "its committed offsets in this topic", topic=topic, group=group)
+
+    runtime.call(delete)
+
+
+def with_members(runtime: Runtime, group: GroupDescription) -> GroupDescription:
+    """A group with what is not in its rows: when each member was last heard of, what the classic ones asked for, and
+    whom the group waits for.
+    """
+    if not group.members and group.state == "Empty":
+        return replace(group, waits=GroupWaits())
+
+    def ask(now_ms: int) -> tuple[dict[str, int | None], dict[str, DescribedMember], GroupWaits]:
+        described = runtime.coordinator.describe(group.group).members
+        heard = runtime.coordinator.last_heartbeats(group.group)
+        return heard, {one.member_id: one for one in described}, runtime.coordinator.waits(group.group, now_ms)
+
+    heard, described, waits = runtime.call(ask, changes=False)
+    members = (_with_call(one, heard.get(one.member_id), described.get(one.member_id)) for one in group.members)
+    return replace(group, members=tuple(members), waits=waits)
+
+
+def _with_call(member: MemberDescription, heard_ms: int | None, known: DescribedMember | None) -> MemberDescription:
+    topics = subscribed_topics(known.metadata) if known and known.metadata else None
+    subscription = member.subscription if topics is None else tuple(sorted(topics))
+    return replace(member, last_heartbeat_ms=heard_ms, subscription=subscription)

@@ -1,0 +1,211 @@
+"""The logs of a topic from outside: how fast they grow, which keys they hold, and what takes events out of them.
+
+    with Sandbox("dev.db") as sandbox:
+        for loss in sandbox.logs.preview_delete("orders", {0: 100}):
+            print(loss.partition, loss.events, "events go")
+        sandbox.logs.delete_records("orders", {0: 100})
+
+Each operation has a preview. Whatever it costs to be exact is not spent: samples and looks are bounded, and say so.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from sandbox.api.cleaning import Cleaning
+from sandbox.kafka.broker_config import TOPIC_SETTING, check_topic_setting, topic_value
+from sandbox.kafka.errors import BrokerError
+from sandbox.model.cluster import PartitionDescription, TopicDescription
+from sandbox.model.key_samples import Key, frequent_keys, key_moves
+from sandbox.model.logs import AppendRate, CompactionPreview, KeyMoves, KeySample, Loss
+from sandbox.runtime.runtime import Runtime
+from sandbox.storage.check import Report, check
+from sandbox.storage.file.content import OfContent
+from sandbox.storage.log import log_samples, retention, topic_descriptions
+from sandbox.storage.search import messages
+
+SAMPLE_EVENTS = 5_000
+"""How many events a sample of keys has at most, about."""
+STEP_MS = 3_000
+STEPS = 20
+NOW_STEPS = 3
+"""The rate now is that of the last whole steps, so many of them, and of the one that is not over."""
+SETTLED_MS = 5_000
+"""What happened so long ago is in the file, or never will be: it may be remembered."""
+ENDS_MAX = 20_000
+"""How many ends of logs are."""
+BATCHES_MAX = 20_000
+"""How many batches of a partition a preview of retention looks at."""
+HIGH_WATERMARK = -1
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """One log: row id, log start offset, end."""
+
+    id: int
+    start: int
+    end: int
+
+
+class LogControl(Cleaning):
+    """What can be asked of logs and done to them, `Cleaning` included.
+
+    Args:
+        runtime: the owner of the file.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime)
+        self._ends = OfContent[log_samples.Ends](dict)
+
+    def check(self) -> Report:
+        """Look through the whole file for what is not as it was written. Nothing is changed, and nobody waits."""
+        return check(self._runtime.database.path)
+
+    def rates(self, topics: Collection[str]) -> dict[str, AppendRate]:
+        """How many events were written to topics in the last minute; every topic that is named has a rate."""
+        now_ms = self._runtime.clock()
+        since_ms = (now_ms // STEP_MS - STEPS + 1) * STEP_MS
+        with self._runtime.database.reader() as reader:
+            ends = self._ends.of(reader)
+            if len(ends) > ENDS_MAX:
+                ends.clear()
+            for place in [place for place in tuple(ends) if place[1] < since_ms]:
+                ends.pop(place, None)
+            found = log_samples.count_appends(reader, topics, since_ms, STEP_MS, now_ms - SETTLED_MS, ends)
+        return {topic: _rate(found.get(topic, []), now_ms) for topic in topics}
+
+    def default_settings(self) -> dict[str, str]:
+        """What each topic setting is where a topic has none of its own: the broker's value, else Kafka's."""
+        return {name: topic_value(name, {}, self._broker.config) for name in TOPIC_SETTING}
+
+    def sample_keys(self, topic: str) -> KeySample:
+        """The most frequent keys of the newest events of a topic.
+
+        Raises:
+            BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
+        """
+        return frequent_keys(*self._newest(topic))
+
+    def key_moves(self, topic: str, partitions: int) -> KeyMoves:
+        """Where the keys of a topic's newest events go once it has more partitions. Nothing is changed.
+
+        Args:
+            partitions: how many it would have in all.
+
+        Raises:
+            BrokerError: UNKNOWN_TOPIC_OR_PARTITION; INVALID_PARTITIONS where it has as many already.
+        """
+        return key_moves(*self._newest(topic), partitions)
+
+    def offsets_at(self, topic: str, timestamp_ms: int) -> dict[int, int]:
+        """Partition to the offset of the first event at or after a time; its end where there is none.
+
+        Raises:
+            BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
+        """
+        bounds = self._bounds(topic)
+        with self._runtime.database.reader() as reader:
+            found = messages.offsets_for_time(reader, topic, timestamp_ms)
+        ends = {partition: one.end for partition, one in bounds.items()}
+        return {partition: ends[partition] if offset is None else offset for partition, offset in found.items()}
+
+    def preview_delete(self, topic: str, offsets: Mapping[int, int]) -> tuple[Loss, ...]:
+        """What `delete_records` would take from each partition that is named.
+
+        Args:
+            offsets: partition to the new log start offset, -1 for the high watermark.
+
+        Raises:
+            BrokerError: as `delete_records`.
+        """
+        found = self._broker.topic(topic)
+        described = self._described(topic)
+        losses = []
+        for number, offset in sorted(offsets.items()):
+            partition = found.partition(number)
+            self._broker.retention.check_delete(partition, offset)
+            losses.append(_loss(described.partitions[number], offset))
+        return tuple(losses)
+
+    def preview_retention(self, topic: str, settings: Mapping[str, str | None] | None = None) -> tuple[Loss, ...]:
+        """What retention would take from each partition now.
+
+        Args:
+            settings: as if these were set for the topic first; None takes one back to its default.
+
+        Raises:
+            BrokerError: UNKNOWN_TOPIC_OR_PARTITION; INVALID_CONFIG for a setting.
+        """
+        described = self._described(topic)
+        own = dict(described.settings)
+        for name, value in (settings or {}).items():
+            if value is None:
+                own.pop(name, None)
+            else:
+                own[name] = check_topic_setting(name, value)
+        config = self._broker.config
+        if "delete" not in topic_value("cleanup.policy", own, config).split(","):
+            return ()
+        retention_ms = int(topic_value("retention.ms", own, config))
+        retention_bytes = int(topic_value("retention.bytes", own, config))
+        before_ms = self._runtime.clock() - retention_ms if retention_ms >= 0 else None
+        losses = []
+        with self._runtime.database.reader() as reader:
+            for number, one in self._bounds(topic).items():
+                until, more = retention.cut_until(
+                    reader, one.id, one.start, one.end, before_ms, retention_bytes, BATCHES_MAX
+                )
+                losses.append(_loss(described.partitions[number], until, more))
+        return tuple(losses)
+
+    def preview_compaction(self, topic: str) -> CompactionPreview:
+        """What `compact` would find to do, by a sample of the newest events that were never compacted.
+
+        Raises:
+            BrokerError: as `compact`.
+        """
+        found = self._broker.topic(topic)
+        if not self._broker.compaction.is_compacted(found):
+            raise BrokerError("INVALID_REQUEST", f"Topic {topic} is not compacted: set its cleanup.policy first.")
+        with self._runtime.database.reader() as reader:
+            logs = log_samples.dirty_logs(reader, topic)
+            keys = log_samples.newest_keys(reader, logs, SAMPLE_EVENTS)
+        different = {(partition, key) for partition, _, key in keys if key is not None}
+        dirty = sum(end - start for _, _, start, end in logs)
+        return CompactionPreview(dirty, len(keys), len(keys) - len(different), len(different))
+
+    def _described(self, topic: str) -> TopicDescription:
+        with self._runtime.database.reader() as reader:
+            found = topic_descriptions.describe_topics(reader, topic)
+        if not found:
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {topic}.")
+        return found[0]
+
+    def _bounds(self, topic: str) -> dict[int, _Bounds]:
+        with self._runtime.database.reader() as reader:
+            found = topic_descriptions.partition_ids(reader, topic)
+        if found is None:
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {topic}.")
+        return {partition: _Bounds(*one) for partition, one in found.items()}
+
+    def _newest(self, topic: str) -> tuple[TopicDescription, list[Key]]:
+        described = self._described(topic)
+        logs = [(partition, one.id, one.start, one.end) for partition, one in self._bounds(topic).items()]
+        with self._runtime.database.reader() as reader:
+            keys = log_samples.newest_keys(reader, logs, SAMPLE_EVENTS)
+        return described, [(partition, key) for partition, _, key in keys]
+
+
+def _rate(counts: list[int], now_ms: int) -> AppendRate:
+    whole = (*counts, *[0] * (STEPS - len(counts)))[:STEPS]
+    length_ms = NOW_STEPS * STEP_MS + now_ms % STEP_MS + 1
+    return AppendRate(1000 * sum(whole[-NOW_STEPS - 1 :]) / length_ms, whole, STEP_MS)
+
+
+def _loss(partition: PartitionDescription, offset: int, more: bool = False) -> Loss:
+    after = partition.end if offset == HIGH_WATERMARK else max(partition.start, offset)
+    whole = partition.events == partition.end - partition.start
+    events = after - partition.start if whole else min(after - partition.start, partition.events)
+    exact = whole or after in (partition.start, partition.end)
+    return Loss(partition.partition, partition.start, after, partition.end, events, exact, more)

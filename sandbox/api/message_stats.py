@@ -1,0 +1,48 @@
+"""What is told of many events at once, over the rows of one file: `Sandbox.survey`."""
+
+from collections.abc import Mapping, Sequence
+
+from sandbox.kafka.event import Event
+from sandbox.model.cluster import MessageQuery
+from sandbox.model.message_stats import Neighbours, Volume
+from sandbox.runtime.runtime import Runtime
+from sandbox.storage.log import message_rows
+from sandbox.storage.search import message_neighbours
+from sandbox.storage.search.search_memory import SearchMemory
+
+
+class Survey:
+    """Volumes and neighbours of events. Every method may be called from any thread.
+
+    Args:
+        runtime: the open file.
+        memory: what searches have found.
+    """
+
+    def __init__(self, runtime: Runtime, memory: SearchMemory) -> None:
+        self._database = runtime.database
+        self._memory = memory
+
+    def volume(self, query: MessageQuery, *, budget_ms: int = 150) -> Volume:
+        """How the events that a query finds lie in time; its order, cursor and limit do not matter.
+
+        Args:
+            budget_ms: how long events may be looked at, where a filter needs the events themselves.
+        """
+        with self._database.reader() as reader:
+            return self._memory.volume(reader, query, budget_ms)
+
+    def events(self, topic: str, offsets: Mapping[int, Sequence[int]]) -> list[Event]:
+        """The events at some offsets of each partition, as far as they are in the log: by partition, then offset."""
+        with self._database.reader() as reader:
+            return message_rows.read_places(reader, topic, offsets)
+
+    def committed(self, topic: str) -> dict[str, dict[int, int]]:
+        """Group to partition to committed offset, of the groups that have committed in a topic."""
+        with self._database.reader() as reader:
+            return message_neighbours.committed_in(reader, topic)
+
+    def neighbours(self, topic: str, partition: int, offset: int) -> Neighbours:
+        """What lies beside an event in its partition: the events next to it, and the nearest with the same key."""
+        with self._database.reader() as reader:
+            return message_neighbours.neighbours(reader, topic, partition, offset)

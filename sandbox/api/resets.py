@@ -1,0 +1,153 @@
+"""Resetting a group: what would be committed, partition by partition, before anything is."""
+
+from collections.abc import Mapping
+
+from sandbox.kafka.errors import BrokerError
+from sandbox.model.cluster import GroupDescription, PartitionLag, ResetLine
+from sandbox.storage.file.database import Reader
+from sandbox.storage.groups.group_descriptions import describe_groups
+from sandbox.storage.groups.group_history import last_reset
+from sandbox.storage.log.topic_descriptions import partition_ids
+from sandbox.storage.search.messages import offsets_for_time
+
+MODES = "earliest, latest, offset:N, time:MS, shift:+N, shift:-N, group:OTHER, back"
+
+Name = tuple[str, int]
+
+
+def plan_reset(
+    reader: Reader, group: str, now_ms: int, topic: str | None, partition: int | None, to: str
+) -> list[ResetLine]:
+    """What a reset would do.
+
+    Args:
+        topic: only this one, which the group need not have read yet; None for those it has committed in or reads, and
+            with "group" those of the other.
+        partition: only this one.
+        to: one of `MODES`; "back" is where it was before the last reset.
+
+    Raises:
+        BrokerError: GROUP_ID_NOT_FOUND, UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST.
+    """
+    found = describe_groups(reader, now_ms, group)
+    known = {(one.topic, one.partition): one for one in (found[0].partitions if found else ())}
+    if topic is None and not found:
+        raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {group}. Name a topic to make one.")
+    target = _Target(reader, now_ms, found[0] if found else None, to)
+    topics = {topic} if topic is not None else {one for one, _ in known} | target.topics
+    places = _places(reader, sorted(topics), partition)
+    lines = []
+    for name, bounds in places.items():
+        after = target.offset(name, bounds, known.get(name))
+        if after is not None:
+            lines.append(_line(name, bounds, known.get(name), after))
+    return lines
+
+
+def _places(reader: Reader, topics: list[str], partition: int | None) -> dict[Name, tuple[int, int]]:
+    """(topic, partition) to start and end, of what is to be reset."""
+    places = {}
+    for topic in topics:
+        bounds = partition_ids(reader, topic)
+        if bounds is None or (partition is not None and partition not in bounds):
+            where = topic if partition is None else f"{topic}-{partition}"
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic or partition {where}.")
+        for number, (_, start, end) in bounds.items():
+            if partition is None or number == partition:
+                places[topic, number] = (start, end)
+    return places
+
+
+class _Target:
+    """Where a reset goes. What is the same for all partitions is read once.
+
+    Args:
+        group: the one that is reset, None where it does not exist yet.
+        to: one of `MODES`.
+    """
+
+    def __init__(self, reader: Reader, now_ms: int, group: GroupDescription | None, to: str) -> None:
+        self._reader = reader
+        self._to = to
+        self._mode, _, self._argument = to.partition(":")
+        self._at_time: dict[str, dict[int, int | None]] = {}
+        self._number = 0
+        self._offsets: Mapping[Name, int | None] = {}
+        if self._mode == "group" and self._argument:
+            other = describe_groups(reader, now_ms, self._argument)
+            if not other:
+                raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {self._argument}.")
+            self._offsets = {(one.topic, one.partition): one.committed for one in other[0].partitions}
+        elif to == "back":
+            self._offsets = _before(reader, group)
+        elif to not in ("earliest", "latest"):
+            self._number = self._integer()
+
+    @property
+    def topics(self) -> set[str]:
+        """The topics for which it knows offsets of its own."""
+        return {topic for (topic, _), offset in self._offsets.items() if offset is not None}
+
+    def _integer(self) -> int:
+        refused = BrokerError("INVALID_REQUEST", f"A reset goes to one of: {MODES}; not {self._to!r}.")
+        try:
+            number = int(self._argument)
+        except ValueError:
+            raise refused from None
+        if self._mode not in ("offset", "time", "shift") or (self._mode == "offset" and number < 0):
+            raise refused
+        return number
+
+    def offset(self, name: Name, bounds: tuple[int, int], current: PartitionLag | None) -> int | None:
+        """The offset that a partition would get; None to leave it as it is."""
+        start, end = bounds
+        wanted: int | None
+        if self._to == "earliest":
+            return start
+        if self._to == "latest":
+            return end
+        if self._mode == "time":
+            return self._offset_at_time(name, end)
+        if self._mode == "offset":
+            wanted = self._number
+        elif self._mode == "shift":
+            committed = current.committed if current else None
+            wanted = None if committed is None else committed + self._number
+        else:
+            wanted = self._offsets.get(name)
+        return None if wanted is None else min(max(wanted, start), end)
+
+    def _offset_at_time(self, name: Name, end: int) -> int:
+        topic, partition = name
+        if topic not in self._at_time:
+            self._at_time[topic] = offsets_for_time(self._reader, topic, self._number)
+        at = self._at_time[topic][partition]
+        return end if at is None else at
+
+
+def _before(reader: Reader, group: GroupDescription | None) -> Mapping[Name, int | None]:
+    """What was committed before the last reset."""
+    names = [(one.topic, one.partition) for one in (group.partitions if group else ()) if one.committed is not None]
+    found = last_reset(reader, group.group, names, group.generation > 0) if group else None
+    if found is None:
+        raise BrokerError(
+            "INVALID_REQUEST", "There is no reset to go back from: the group has committed since, or was never reset."
+        )
+    return found.before
+
+
+def _line(name: Name, bounds: tuple[int, int], current: PartitionLag | None, after: int) -> ResetLine:
+    start, end = bounds
+    before = current.committed if current else None
+    at = start if before is None else before
+    return ResetLine(
+        topic=name[0],
+        partition=name[1],
+        before=before,
+        after=after,
+        start=start,
+        end=end,
+        lag_after=end - after,
+        skipped=max(0, after - max(at, start)),
+        repeated=max(0, min(at, end) - after),
+    )

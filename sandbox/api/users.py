@@ -1,0 +1,69 @@
+"""Who may log in at a listener with SASL.
+
+    with Sandbox("dev.db") as sandbox:
+        sandbox.add_user("alice", "secret")
+        sandbox.serve(listeners=[Listener("SASL_PLAINTEXT", port=9094)])
+
+A password is not kept: the file has what SCRAM makes of it, for each mechanism with a salt of its own.
+"""
+
+import secrets
+
+from sandbox.broker.credentials import HASHES, ITERATIONS_MIN, NUMBERS
+from sandbox.kafka.errors import BrokerError
+from sandbox.runtime.runtime import Runtime
+from sandbox.wire.auth.scram import salted_password
+
+SALT_BYTES = 24
+
+
+class UserControl:
+    """The users of a sandbox.
+
+    Args:
+        runtime: the sandbox.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def add(self, name: str, password: str) -> None:
+        """Let somebody log in with this password from now on, and with no other.
+
+        Args:
+            name: who; one or more characters.
+            password: one or more characters.
+
+        Raises:
+            BrokerError: UNACCEPTABLE_CREDENTIAL.
+        """
+        credentials = self._runtime.broker.credentials
+        if not password:
+            raise BrokerError("UNACCEPTABLE_CREDENTIAL", f"The password of {name} is empty.")
+        # Hashing takes its time on purpose; the loop need not wait for it.
+        salted = []
+        for mechanism in HASHES:
+            salt = secrets.token_bytes(SALT_BYTES)
+            hashed = salted_password(mechanism, password, salt, ITERATIONS_MIN)
+            credentials.check_upsertion(name, NUMBERS[mechanism], ITERATIONS_MIN, hashed)
+            salted.append((NUMBERS[mechanism], ITERATIONS_MIN, salt, hashed))
+
+        def write(now_ms: int) -> None:
+            for credential in salted:
+                credentials.upsert(name, *credential)
+
+        self._runtime.call(write)
+
+    def remove(self, name: str) -> None:
+        """Let somebody log in no more. Connections that are logged in stay, and it may be called for anybody."""
+        credentials = self._runtime.broker.credentials
+
+        def delete(now_ms: int) -> None:
+            for mechanism in HASHES:
+                credentials.delete(name, NUMBERS[mechanism])
+
+        self._runtime.call(delete)
+
+    def names(self) -> tuple[str, ...]:
+        """Everybody who may log in, by name."""
+        return self._runtime.call(lambda now_ms: tuple(self._runtime.broker.credentials.users()), changes=False)

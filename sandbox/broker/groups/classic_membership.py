@@ -1,0 +1,296 @@
+"""What members ask of their group, and what time does to them: JoinGroup, SyncGroup, Heartbeat, LeaveGroup, sessions.
+
+The rules are those of Apache Kafka's classic protocol (KIP-62, KIP-345, KIP-394, KIP-559, KIP-800, KIP-814). Where
+Kafka never answers a request, this does: of two JoinGroups or SyncGroups of one member the first is answered
+REBALANCE_IN_PROGRESS, and one whose member leaves or is dropped UNKNOWN_MEMBER_ID.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from sandbox.broker.groups.calls import UNKNOWN_MEMBER, JoinAnswer, JoinGroup, LeavingMember, LeftMember, SyncAnswer
+from sandbox.broker.groups.classic_group import Group, Member, State
+from sandbox.broker.groups.classic_rebalance import (
+    answer_sync,
+    assign,
+    assignment_of,
+    begin_if_complete,
+    current_generation,
+    join_deadline_passed,
+    note,
+    prepare,
+    prepare_or_begin,
+    synced,
+    waited_for,
+)
+from sandbox.broker.reply import Reply
+from sandbox.kafka.broker_config import BrokerConfig
+
+NEW_MEMBER_JOIN_TIMEOUT_MS = 300_000
+"""How long the first JoinGroup of a member may be held back before the member counts as gone (Kafka's own figure).
+
+Such a member cannot heartbeat. Without a limit, clients that give up and try again would leave dead members behind.
+"""
+REASON_CHARACTERS_MAX = 255
+
+
+class Membership:
+    """The rules of membership, for any group.
+
+    Args:
+        config: `group.max.size` and `group.initial.rebalance.delay.ms` are read at each call.
+        new_id: gives the unique part of a new member id.
+    """
+
+    def __init__(self, config: BrokerConfig, new_id: Callable[[], str]) -> None:
+        self._config = config
+        self._new_id = new_id
+
+    def join(self, group: Group, request: JoinGroup, now_ms: int) -> Reply[JoinAnswer]:
+        """A JoinGroup, held back until the next generation begins where it causes or joins a rebalance."""
+        reply: Reply[JoinAnswer] = Reply()
+        names = [name for name, _ in request.protocols]
+        if not self._has_room(group, request.member_id):
+            self._drop(group, request.member_id, now_ms)
+            group.answer(reply, JoinAnswer("GROUP_MAX_SIZE_REACHED", UNKNOWN_MEMBER))
+        elif not group.supports(request.protocol_type, names):
+            group.answer(reply, JoinAnswer("INCONSISTENT_GROUP_PROTOCOL", request.member_id))
+        elif request.member_id == UNKNOWN_MEMBER:
+            self._join_as_new(group, request, reply, now_ms)
+        elif request.member_id in group.pending and request.instance_id is None:
+            self._add(group, request, request.member_id, reply, now_ms)
+        else:
+            refusal = group.refusal(request.member_id, request.instance_id)
+            if refusal is not None:
+                group.answer(reply, JoinAnswer(refusal, request.member_id))
+            else:
+                self._join_again(group, group.members[request.member_id], request, reply, now_ms)
+        return reply
+
+    def _join_as_new(self, group: Group, request: JoinGroup, reply: Reply[JoinAnswer], now_ms: int) -> None:
+        member_id = f"{request.instance_id or request.client_id}-{self._new_id()}"
+        old_id = group.static_member_id(request.instance_id)
+        if old_id is not None:
+            self._replace_static(group, request, (old_id, member_id), reply, now_ms)
+        elif request.instance_id is None and request.require_known_member_id:
+            group.pending[member_id] = now_ms + max(1, request.session_timeout_ms)
+            group.answer(reply, JoinAnswer("MEMBER_ID_REQUIRED", member_id))
+        else:
+            self._add(group, request, member_id, reply, now_ms)
+
+    def _add(self, group: Group, request: JoinGroup, member_id: str, reply: Reply[JoinAnswer], now_ms: int) -> None:
+        member = Member(
+            member_id,
+            request.instance_id,
+            request.client_id,
+            request.client_host,
+            request.session_timeout_ms,
+            request.rebalance_timeout_ms,
+            request.protocols,
+            expires_ms=now_ms + NEW_MEMBER_JOIN_TIMEOUT_MS,
+            last_heartbeat_ms=now_ms,
+            is_new=True,
+            join_reply=reply,
+        )
+        group.add(member, request.protocol_type)
+        group.newcomer = True
+        reason = _with(f"member {group.name_of(member)} joined", request.reason)
+        prepare_or_begin(group, reason, now_ms, self._initial_delay_ms())
+
+    def _join_again(
+        self, group: Group, member: Member, request: JoinGroup, reply: Reply[JoinAnswer], now_ms: int
+    ) -> None:
+        same = member.protocols == request.protocols
+        leads = group.leader == member.member_id
+        stays = same and (group.state is State.COMPLETING_REBALANCE or (group.state is State.STABLE and not leads))
+        if stays:
+            # Its answer was lost, or it asks without need: it is in this generation already.
+            member.heard(now_ms)
+            group.answer(reply, current_generation(group, member))
+            return
+        waited_for(group, member, now_ms)
+        self._update(group, member, request, reply, now_ms)
+        if group.state is State.PREPARING_REBALANCE:
+            begin_if_complete(group, now_ms)
+            return
+        name = group.name_of(member)
+        reason = f"member {name} changed its subscription" if not same else f"leader {name} joined again"
+        prepare(group, _with(reason, request.reason), now_ms, self._initial_delay_ms())
+
+    def _replace_static(
+        self, group: Group, request: JoinGroup, ids: tuple[str, str], reply: Reply[JoinAnswer], now_ms: int
+    ) -> None:
+        """A static member has restarted. In a Stable group it goes on with the assignment that it had."""
+        leader_before = group.leader or ""
+        waited_for(group, group.members[ids[0]], now_ms)
+        member = group.replace(ids[0], ids[1], now_ms)
+        self._update(group, member, request, reply, now_ms)
+        if group.state is State.PREPARING_REBALANCE:
+            begin_if_complete(group, now_ms)
+        elif group.state is State.STABLE and group.vote() == group.protocol:
+            member.join_reply = None
+            group.answer(reply, self._return_of_static(group, member, request, leader_before))
+        else:
+            reason = f"static member {group.name_of(member)} came back"
+            prepare(group, _with(reason, request.reason), now_ms, self._initial_delay_ms())
+
+    def _return_of_static(self, group: Group, member: Member, request: JoinGroup, leader_before: str) -> JoinAnswer:
+        """Its place in the running generation.
+
+        A leader that comes back must not assign: nobody waits for it. From version 9 on it is told so (KIP-814), and
+        still gets the members, to see whether they changed; before that, it is not told that it leads.
+        """
+        answer = current_generation(group, member)
+        leads = group.leader == member.member_id
+        return JoinAnswer(
+            "NONE",
+            member.member_id,
+            generation=answer.generation,
+            protocol_type=answer.protocol_type,
+            protocol=answer.protocol,
+            leader=answer.leader if request.supports_skip_assignment else leader_before,
+            skip_assignment=leads and request.supports_skip_assignment,
+            members=answer.members if request.supports_skip_assignment else (),
+        )
+
+    def sync(
+        self,
+        group: Group,
+        generation: int,
+        member_id: str,
+        instance_id: str | None,
+        protocol_type: str | None,
+        protocol: str | None,
+        assignments: Mapping[str, bytes],
+        now_ms: int,
+    ) -> Reply[SyncAnswer]:
+        """A SyncGroup, held back until the leader's has come."""
+        reply: Reply[SyncAnswer] = Reply()
+        error = self._sync_error(group, generation, member_id, instance_id, protocol_type, protocol)
+        if error is not None:
+            group.answer(reply, SyncAnswer(error))
+            return reply
+        member = group.members[member_id]
+        member.heard(now_ms)
+        synced(group, member_id)
+        if group.state is State.STABLE:
+            group.answer(reply, assignment_of(group, member))
+            return reply
+        answer_sync(group, member, SyncAnswer("REBALANCE_IN_PROGRESS"), now_ms)
+        member.sync_reply = reply
+        if group.leader == member_id:
+            assign(group, assignments, now_ms)
+        return reply
+
+    def _sync_error(
+        self,
+        group: Group,
+        generation: int,
+        member_id: str,
+        instance_id: str | None,
+        protocol_type: str | None,
+        protocol: str | None,
+    ) -> str | None:
+        refusal = group.refusal(member_id, instance_id)
+        if refusal is not None:
+            return refusal
+        if generation != group.generation:
+            return "ILLEGAL_GENERATION"
+        if (protocol_type is not None and protocol_type != group.protocol_type) or (
+            protocol is not None and protocol != group.protocol
+        ):
+            return "INCONSISTENT_GROUP_PROTOCOL"
+        return "REBALANCE_IN_PROGRESS" if group.state is State.PREPARING_REBALANCE else None
+
+    def heartbeat(self, group: Group, generation: int, member_id: str, instance_id: str | None, now_ms: int) -> str:
+        """A Heartbeat: it renews the session, and tells of a rebalance that the member must join."""
+        refusal = group.refusal(member_id, instance_id)
+        if refusal is not None:
+            return refusal
+        if generation != group.generation:
+            return "ILLEGAL_GENERATION"
+        group.members[member_id].heard(now_ms)
+        return "REBALANCE_IN_PROGRESS" if group.state is State.PREPARING_REBALANCE else "NONE"
+
+    def leave(self, group: Group, leaving: Iterable[LeavingMember], now_ms: int) -> tuple[LeftMember, ...]:
+        """A LeaveGroup: one rebalance for all who leave."""
+        left: list[LeftMember] = []
+        reasons: list[str] = []
+        for member_id, instance_id, reason in leaving:
+            current = group.static_member_id(instance_id) if member_id == UNKNOWN_MEMBER else member_id
+            error = "NONE"
+            if current is not None and current in group.pending:
+                group.remove(current)
+            else:
+                error = group.refusal(current or UNKNOWN_MEMBER, instance_id) or "NONE"
+                if error == "NONE" and current is not None:
+                    reasons.append(_with(f"member {group.name_of(group.members[current])} left", reason))
+                    waited_for(group, group.members[current], now_ms)
+                    group.remove(current)
+            left.append(LeftMember(member_id, instance_id, error))
+        if reasons:
+            prepare_or_begin(group, ", ".join(reasons), now_ms, self._initial_delay_ms())
+        else:
+            begin_if_complete(group, now_ms)
+        return tuple(left)
+
+    def expire(self, group: Group, now_ms: int) -> None:
+        """What time does: member ids that never came, sessions, and waits that are over."""
+        for member_id in [one for one, expires_ms in group.pending.items() if expires_ms <= now_ms]:
+            group.remove(member_id)
+            begin_if_complete(group, now_ms)
+        gone = [member for member in group.members.values() if (member.deadline_ms() or now_ms + 1) <= now_ms]
+        if gone:
+            self._remove_all(group, gone, "'s session of {session:,} ms timed out", now_ms)
+        if group.join_deadline_ms is not None and group.join_deadline_ms <= now_ms:
+            join_deadline_passed(group, now_ms)
+        if group.sync_deadline_ms is not None and group.sync_deadline_ms <= now_ms:
+            silent = [group.members[member_id] for member_id in sorted(group.unsynced)]
+            self._remove_all(group, silent, " joined and then sent no SyncGroup", now_ms)
+
+    def _remove_all(self, group: Group, members: Iterable[Member], what: str, now_ms: int) -> None:
+        reasons = []
+        for member in members:
+            reasons.append(group.name_of(member) + what.format(session=member.session_timeout_ms))
+            waited_for(group, member, now_ms)
+            group.remove(member.member_id)
+        prepare_or_begin(group, ", ".join(reasons), now_ms, self._initial_delay_ms())
+
+    def restarted(self, group: Group, now_ms: int) -> None:
+        """A group that was in a rebalance when the sandbox stopped: its members must join again, under their ids."""
+        note(group, "the sandbox restarted during a rebalance", now_ms)
+        group.since_ms = now_ms
+        group.join_deadline_ms = now_ms + group.rebalance_timeout_ms()
+        group.changed = True
+        begin_if_complete(group, now_ms)
+
+    def _has_room(self, group: Group, member_id: str) -> bool:
+        size_max = self._config.number("group.max.size")
+        if group.state is State.EMPTY:
+            return True
+        member = group.members.get(member_id)
+        if group.state is State.PREPARING_REBALANCE:
+            # Those who wait already are counted, not those who may come again: the limit may have been lowered.
+            waiting = sum(one.join_reply is not None for one in group.members.values())
+            return (member is not None and member.join_reply is not None) or waiting < size_max
+        return member is not None or len(group.members) < size_max
+
+    def _drop(self, group: Group, member_id: str, now_ms: int) -> None:
+        group.remove(member_id)
+        begin_if_complete(group, now_ms)
+
+    def _update(self, group: Group, member: Member, request: JoinGroup, reply: Reply[JoinAnswer], now_ms: int) -> None:
+        group.answer(member.join_reply, JoinAnswer("REBALANCE_IN_PROGRESS", member.member_id))
+        member.join_reply = reply
+        member.protocols = request.protocols
+        member.session_timeout_ms = request.session_timeout_ms
+        member.rebalance_timeout_ms = request.rebalance_timeout_ms
+        if not member.is_new:
+            member.heard(now_ms)
+        group.changed = True
+
+    def _initial_delay_ms(self) -> int:
+        return self._config.number("group.initial.rebalance.delay.ms")
+
+
+def _with(words: str, reason: str | None) -> str:
+    return f"{words} ({reason[:REASON_CHARACTERS_MAX]})" if reason else words

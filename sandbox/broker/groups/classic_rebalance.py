@@ -1,0 +1,199 @@
+"""How a rebalance goes: prepare, wait, begin the generation, assign.
+
+Every function leaves the group in a state of the table; answers wait in the group's outbox. Rules: KIP-134 (initial
+delay), KIP-345 (static members are not dropped for missing a rebalance), and the pending SyncGroups that are given up
+after the rebalance timeout.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from sandbox.broker.groups.calls import JoinAnswer, SyncAnswer
+from sandbox.broker.groups.classic_group import EndedRebalance, Group, Member, Move, State
+from sandbox.model.durations import duration
+
+PENDING_JOIN_WAIT_MS = 500
+"""How long a first rebalance without initial delay waits for member ids that were just given (MEMBER_ID_REQUIRED).
+
+Kafka waits `group.initial.rebalance.delay.ms`, 3 s by default, for whoever else may come. The sandbox waits only for
+those who have said that they are about to: consumers that start together then meet in one rebalance, where otherwise
+the first would have to find out about the others with its next heartbeat, seconds later.
+"""
+REASONS_MAX = 5
+WAITS_MAX = 3
+WAIT_TOLD_MS = 1_000
+"""A shorter wait for a member is how rebalances are, and not told."""
+
+
+def in_words(reasons: Sequence[str], waited: Mapping[str, int]) -> str:
+    """Why a group rebalanced, as its history has it: the first `REASONS_MAX` reasons, how many more, and the waits.
+
+    Args:
+        waited: what for, and for how many ms; the longest `WAITS_MAX` are told, where they are worth it.
+    """
+    words = "; ".join(reasons[:REASONS_MAX])
+    if len(reasons) > REASONS_MAX:
+        words += f"; and {len(reasons) - REASONS_MAX} more"
+    long = sorted((-ms, what) for what, ms in waited.items() if ms >= WAIT_TOLD_MS)
+    if not long:
+        return words
+    more = f", and for {len(long) - WAITS_MAX} more" if len(long) > WAITS_MAX else ""
+    return f"{words}; waited {', '.join(f'{duration(-ms)} for {what}' for ms, what in long[:WAITS_MAX])}{more}"
+
+
+def waited_for(group: Group, member: Member, now_ms: int) -> None:
+    """Remember how long the group has waited for a member that joins again now, or never will."""
+    waited_ms = now_ms - group.since_ms
+    if group.state is State.PREPARING_REBALANCE and member.join_reply is None and waited_ms > 0:
+        name = group.name_of(member)
+        group.waited[name] = group.waited.get(name, 0) + waited_ms
+
+
+def note(group: Group, reason: str, now_ms: int) -> None:
+    """Remember why the group rebalances. The history has `REASONS_MAX` reasons, and counts the rest."""
+    if group.started_ms is None:
+        group.started_ms = now_ms
+    group.reasons.append(reason)
+
+
+def prepare(group: Group, reason: str, now_ms: int, initial_delay_ms: int) -> None:
+    """Begin a rebalance: from now on JoinGroups are held back, until all members have joined or time is up.
+
+    Args:
+        group: Empty, CompletingRebalance or Stable.
+        reason: who caused it, in words.
+        initial_delay_ms: how long an Empty group waits for more members.
+    """
+    note(group, reason, now_ms)
+    if group.state is State.COMPLETING_REBALANCE:
+        for member in group.members.values():
+            member.assignment = b""
+            answer_sync(group, member, SyncAnswer("REBALANCE_IN_PROGRESS"), now_ms)
+    group.unsynced.clear()
+    group.sync_deadline_ms = None
+    initial = group.state is State.EMPTY
+    group.move(Move.PREPARE, now_ms)
+    group.newcomer = False
+    group.initial_delay_ms = initial_delay_ms if initial else 0
+    if initial:
+        wait_ms = initial_delay_ms or PENDING_JOIN_WAIT_MS
+        group.initial_left_ms = max(0, group.rebalance_timeout_ms() - wait_ms)
+        group.join_deadline_ms = now_ms + wait_ms
+    else:
+        group.join_deadline_ms = now_ms + group.rebalance_timeout_ms()
+    begin_if_complete(group, now_ms)
+
+
+def prepare_or_begin(group: Group, reason: str, now_ms: int, initial_delay_ms: int) -> None:
+    """Begin a rebalance; where one is being prepared already, see whether that was the last member it waited for."""
+    if group.state is State.PREPARING_REBALANCE:
+        note(group, reason, now_ms)
+        begin_if_complete(group, now_ms)
+    else:
+        prepare(group, reason, now_ms, initial_delay_ms)
+
+
+def begin_if_complete(group: Group, now_ms: int) -> None:
+    """Begin the next generation if the group prepares one, and nobody is missing any more."""
+    if group.state is not State.PREPARING_REBALANCE:
+        return
+    if not group.members or (group.all_joined() and not group.initial_delay_ms):
+        begin_generation(group, now_ms)
+
+
+def join_deadline_passed(group: Group, now_ms: int) -> None:
+    """The wait for members is over; a first rebalance prolongs it while newcomers keep coming."""
+    if group.initial_delay_ms and group.newcomer and group.initial_left_ms:
+        wait_ms = min(group.initial_delay_ms, group.initial_left_ms)
+        group.newcomer = False
+        group.initial_left_ms -= wait_ms
+        group.join_deadline_ms = now_ms + wait_ms
+    else:
+        begin_generation(group, now_ms)
+
+
+def begin_generation(group: Group, now_ms: int) -> None:
+    """Drop the dynamic members that did not join, and begin the next generation with the others.
+
+    Where only static members are left and none of them has joined, the wait begins anew: their sessions decide.
+    """
+    for member in [one for one in group.members.values() if one.join_reply is None and one.instance_id is None]:
+        note(group, f"{group.name_of(member)} did not join again in time", now_ms)
+        waited_for(group, member, now_ms)
+        group.remove(member.member_id)
+    joined = [member.member_id for member in group.members.values() if member.join_reply is not None]
+    if group.members and not joined:
+        group.join_deadline_ms = now_ms + group.rebalance_timeout_ms()
+        return
+    group.join_deadline_ms = None
+    group.initial_delay_ms = group.initial_left_ms = 0
+    group.generation += 1
+    if not joined:
+        group.protocol, group.leader = "", None
+        group.move(Move.NOBODY_LEFT, now_ms)
+        _end(group, now_ms)
+        return
+    if group.leader not in joined:
+        group.leader = joined[0]
+    group.protocol = group.vote()
+    group.move(Move.ALL_JOINED, now_ms)
+    group.unsynced = set(group.members)
+    group.sync_deadline_ms = now_ms + group.rebalance_timeout_ms()
+    for member in group.members.values():
+        group.answer(member.join_reply, current_generation(group, member))
+        member.join_reply, member.is_new = None, False
+        member.renew(now_ms)
+
+
+def current_generation(group: Group, member: Member) -> JoinAnswer:
+    """The answer that puts a member into the group's generation; the leader is told all members."""
+    return JoinAnswer(
+        "NONE",
+        member.member_id,
+        generation=group.generation,
+        protocol_type=group.protocol_type,
+        protocol=group.protocol,
+        leader=group.leader or "",
+        members=group.joined_members() if group.leader == member.member_id else (),
+    )
+
+
+def assign(group: Group, assignments: Mapping[str, bytes], now_ms: int) -> None:
+    """The leader has assigned: hand it around. A member that it left out has an empty assignment."""
+    if group.leader is not None and group.leader in group.members:
+        group.waited[f"the assignment by {group.name_of(group.members[group.leader])}"] = now_ms - group.since_ms
+    group.move(Move.ASSIGNED, now_ms)
+    for member in group.members.values():
+        member.assignment = assignments.get(member.member_id, b"")
+        answer_sync(group, member, assignment_of(group, member), now_ms)
+    _end(group, now_ms)
+
+
+def assignment_of(group: Group, member: Member) -> SyncAnswer:
+    """A member's assignment in this generation."""
+    return SyncAnswer("NONE", group.protocol_type, group.protocol, member.assignment)
+
+
+def answer_sync(group: Group, member: Member, answer: SyncAnswer, now_ms: int) -> None:
+    """Answer a SyncGroup that is held back; the member's session begins anew."""
+    if member.sync_reply is not None:
+        group.answer(member.sync_reply, answer)
+        member.sync_reply = None
+        member.renew(now_ms)
+
+
+def synced(group: Group, member_id: str) -> None:
+    """A member has sent its SyncGroup; when all have, nothing is waited for any more."""
+    group.unsynced.discard(member_id)
+    if not group.unsynced:
+        group.sync_deadline_ms = None
+
+
+def _end(group: Group, now_ms: int) -> None:
+    """Write down the rebalance that ends here."""
+    words = in_words(group.reasons, group.waited)
+    started_ms = now_ms if group.started_ms is None else group.started_ms
+    assignment = tuple((member.member_id, member.client_id, member.assignment) for member in group.members.values())
+    group.ended.append(EndedRebalance(group.generation, started_ms, now_ms, words, assignment))
+    group.started_ms = None
+    group.reasons, group.waited, group.gone = [], {}, Counter()

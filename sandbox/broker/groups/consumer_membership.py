@@ -1,0 +1,302 @@
+"""What members of the consumer protocol ask of their group, and what time does to them (KIP-848).
+
+The rules, and the sentences of the refusals that clients show, are those of Apache Kafka 4.1. Differs from it: a
+regular expression is resolved at once, and anew at every heartbeat, where Kafka does it in the background; and a
+classic group with members is not converted while it runs (as with `group.consumer.migration.policy=disabled`).
+"""
+
+from collections.abc import Callable, Collection
+
+from sandbox.broker.groups.assignors import ASSIGNORS, NO_PARTITIONS
+from sandbox.broker.groups.calls import UNKNOWN_MEMBER, LeavingMember, LeftMember
+from sandbox.broker.groups.consumer_calls import (
+    JOIN_EPOCH,
+    LEAVE_EPOCH,
+    STATIC_LEAVE_EPOCH,
+    ConsumerHeartbeat,
+    HeartbeatAnswer,
+)
+from sandbox.broker.groups.consumer_group import Consumer, ConsumerGroup, ConsumerState, MemberState
+from sandbox.broker.groups.target_assignment import Subscriptions, sizes_of
+from sandbox.broker.groups.topic_pattern import PatternError
+from sandbox.kafka.broker_config import BrokerConfig
+from sandbox.kafka.errors import BrokerError
+
+
+class ConsumerMembership:
+    """The rules of membership, for any group.
+
+    Args:
+        config: the settings `group.consumer.*`, read at each call.
+        subscriptions: from what members subscribe to, to topics.
+        new_id: makes a member id for a client that cannot.
+    """
+
+    def __init__(self, config: BrokerConfig, subscriptions: Subscriptions, new_id: Callable[[], str]) -> None:
+        self._config = config
+        self._subscriptions = subscriptions
+        self._new_id = new_id
+
+    def check(self, request: ConsumerHeartbeat) -> None:
+        """Refuse a heartbeat that makes no sense in itself.
+
+        Raises:
+            BrokerError: INVALID_REQUEST, UNSUPPORTED_ASSIGNOR, INVALID_REGULAR_EXPRESSION.
+        """
+        joins = request.member_epoch == JOIN_EPOCH
+        reason = None
+        if request.member_id == "" and (request.makes_member_id or not joins):
+            reason = "MemberId can't be empty."
+        elif request.group == "":
+            reason = "GroupId can't be empty."
+        elif request.instance_id == "":
+            reason = "InstanceId can't be empty."
+        elif request.rack_id == "":
+            reason = "RackId can't be empty."
+        elif joins and request.rebalance_timeout_ms == -1:
+            reason = "RebalanceTimeoutMs must be provided in first request."
+        elif joins and (request.owned is None or request.owned):
+            reason = "TopicPartitions must be empty when (re-)joining."
+        elif joins and request.topics is None and request.pattern is None:
+            reason = "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining."
+        elif request.member_epoch == STATIC_LEAVE_EPOCH and request.instance_id is None:
+            reason = "InstanceId can't be null."
+        elif request.member_epoch < STATIC_LEAVE_EPOCH:
+            reason = "MemberEpoch is invalid."
+        if reason is not None:
+            raise BrokerError("INVALID_REQUEST", reason)
+        if request.assignor is not None and request.assignor not in self._assignors():
+            supported = ", ".join(self._assignors())
+            raise BrokerError(
+                "UNSUPPORTED_ASSIGNOR",
+                f"ServerAssignor {request.assignor} is not supported. Supported assignors: {supported}.",
+            )
+        if request.pattern:
+            try:
+                self._subscriptions.matches(request.pattern)
+            except PatternError as error:
+                raise BrokerError(
+                    "INVALID_REGULAR_EXPRESSION",
+                    f"SubscribedTopicRegex `{request.pattern}` is not a valid regular expression: {error}.",
+                ) from None
+
+    def heartbeat(self, group: ConsumerGroup, request: ConsumerHeartbeat, now_ms: int) -> HeartbeatAnswer:
+        """A member joins, or is alive; it is brought nearer to its target. Nothing changed where it is refused.
+
+        Args:
+            request: one that `check` lets pass, and that does not leave.
+
+        Raises:
+            BrokerError: GROUP_MAX_SIZE_REACHED, UNKNOWN_MEMBER_ID, FENCED_MEMBER_EPOCH, FENCED_INSTANCE_ID,
+                UNRELEASED_INSTANCE_ID.
+        """
+        size_max = self._config.number("group.consumer.max.size")
+        if request.member_id not in group.members and len(group.members) >= size_max:
+            raise BrokerError(
+                "GROUP_MAX_SIZE_REACHED",
+                f"The consumer group has reached its maximum capacity of {size_max} members.",
+            )
+        generation_before = group.generation
+        if request.instance_id is not None:
+            member = self._static_member(group, request, request.instance_id, now_ms)
+        else:
+            member = self._dynamic_member(group, request, now_ms)
+        self.heard(group, member, now_ms)
+        assigned_before = member.assigned
+        subscription_changed = self._update(group, member, request)
+        metadata = self._subscriptions.refresh(group)
+        if group.generation == generation_before:
+            # One step for all that one heartbeat changes.
+            if subscription_changed:
+                group.bump(f"member {group.name_of(member)} changed its subscription", now_ms)
+            elif metadata != group.metadata:
+                group.bump("the partitions of its topics changed", now_ms)
+        group.metadata = metadata
+        if group.generation > group.assignment_epoch:
+            self._subscriptions.assign(group, self._assignors())
+        group.reconcile(member, request.owned, now_ms)
+        group.end_rebalance(now_ms, self._subscriptions.names)
+        told = request.is_full or member.assigned != assigned_before
+        return HeartbeatAnswer(
+            member.member_id,
+            member.member_epoch,
+            self._config.group_number(group.group_id, "consumer.heartbeat.interval.ms"),
+            member.assigned if told else None,
+        )
+
+    def _dynamic_member(self, group: ConsumerGroup, request: ConsumerHeartbeat, now_ms: int) -> Consumer:
+        member = group.members.get(request.member_id)
+        if member is None:
+            if request.member_epoch != JOIN_EPOCH:
+                raise self._unknown(group, request.member_id)
+            return self._add(group, request, now_ms)
+        self._check_epoch(member, request)
+        return member
+
+    def _static_member(
+        self, group: ConsumerGroup, request: ConsumerHeartbeat, instance_id: str, now_ms: int
+    ) -> Consumer:
+        member = group.static_member(instance_id)
+        if request.member_epoch != JOIN_EPOCH:
+            member = self._own_instance(group, member, request, instance_id)
+            self._check_epoch(member, request)
+            return member
+        if member is None:
+            return self._add(group, request, now_ms)
+        if member.member_epoch != STATIC_LEAVE_EPOCH:
+            raise BrokerError(
+                "UNRELEASED_INSTANCE_ID",
+                f"Static member {request.member_id} with instance id {instance_id} cannot join the group because the "
+                f"instance id is owned by {member.member_id} member.",
+            )
+        del group.members[member.member_id]
+        member.member_id = request.member_id or self._new_id()
+        member.member_epoch = member.previous_epoch = JOIN_EPOCH
+        member.state = MemberState.STABLE
+        group.members[member.member_id] = member
+        group.changed = True
+        return member
+
+    def _own_instance(
+        self, group: ConsumerGroup, member: Consumer | None, request: ConsumerHeartbeat, instance_id: str
+    ) -> Consumer:
+        """The member that has the instance id of a request, if it is the one that asks."""
+        if member is None:
+            raise BrokerError("UNKNOWN_MEMBER_ID", f"Instance id {instance_id} is unknown.")
+        if member.member_id != request.member_id:
+            raise BrokerError(
+                "FENCED_INSTANCE_ID",
+                f"Static member {request.member_id} with instance id {instance_id} was fenced by member "
+                f"{member.member_id}.",
+            )
+        return member
+
+    def _check_epoch(self, member: Consumer, request: ConsumerHeartbeat) -> None:
+        """Refuse a member with another epoch than its own, but for the one before where an answer may have got lost."""
+        sent, known = request.member_epoch, member.member_epoch
+        lost_answer = sent == member.previous_epoch and request.owned is not None and request.owned <= member.assigned
+        if sent == known or (sent < known and lost_answer):
+            return
+        word = "greater" if sent > known else "smaller"
+        raise BrokerError(
+            "FENCED_MEMBER_EPOCH",
+            f"The consumer group member has a {word} member epoch ({sent}) than the one known by the group coordinator "
+            f"({known}). The member must abandon all its partitions and rejoin.",
+        )
+
+    def _unknown(self, group: ConsumerGroup, member_id: str) -> BrokerError:
+        return BrokerError("UNKNOWN_MEMBER_ID", f"Member {member_id} is not a member of group {group.group_id}.")
+
+    def _add(self, group: ConsumerGroup, request: ConsumerHeartbeat, now_ms: int) -> Consumer:
+        member = Consumer(
+            request.member_id or self._new_id(), request.instance_id, request.client_id, request.client_host, now_ms
+        )
+        group.members[member.member_id] = member
+        group.bump(f"member {group.name_of(member)} joined", now_ms)
+        return member
+
+    def _update(self, group: ConsumerGroup, member: Consumer, request: ConsumerHeartbeat) -> bool:
+        """Take over what a heartbeat says of its member; returns whether its subscription changed."""
+        before = (member.rack_id, member.rebalance_timeout_ms, member.assignor, member.client_id, member.client_host)
+        subscribed = (set(member.topics), member.pattern)
+        member.client_id, member.client_host = request.client_id, request.client_host
+        if request.rack_id is not None:
+            member.rack_id = request.rack_id
+        if request.rebalance_timeout_ms != -1:
+            member.rebalance_timeout_ms = request.rebalance_timeout_ms
+        if request.assignor is not None:
+            member.assignor = request.assignor
+        if request.topics is not None:
+            member.topics = tuple(sorted(set(request.topics)))
+        if request.pattern is not None:
+            member.pattern = request.pattern
+        after = (member.rack_id, member.rebalance_timeout_ms, member.assignor, member.client_id, member.client_host)
+        group.changed = group.changed or before != after
+        return subscribed != (set(member.topics), member.pattern)
+
+    def leave(self, group: ConsumerGroup, request: ConsumerHeartbeat, now_ms: int) -> HeartbeatAnswer:
+        """A member leaves: for good, or (epoch -2) as a static member whose place is kept for its session.
+
+        Raises:
+            BrokerError: UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID.
+        """
+        if request.instance_id is None:
+            member = group.members.get(request.member_id)
+            if member is None:
+                raise self._unknown(group, request.member_id)
+        else:
+            found = group.static_member(request.instance_id)
+            member = self._own_instance(group, found, request, request.instance_id)
+        if request.member_epoch == LEAVE_EPOCH:
+            self._remove(group, member, "left", now_ms)
+        else:
+            # What it was told to let go is free: it has closed all its partitions.
+            member.member_epoch, member.revoking, member.revoke_deadline_ms = STATIC_LEAVE_EPOCH, NO_PARTITIONS, None
+            group.changed = True
+        group.end_rebalance(now_ms, self._subscriptions.names)
+        return HeartbeatAnswer(request.member_id, request.member_epoch)
+
+    def leave_by_request(
+        self, group: ConsumerGroup, leaving: Collection[LeavingMember], now_ms: int
+    ) -> tuple[LeftMember, ...]:
+        """A LeaveGroup, by which administrators put members out."""
+        left = []
+        for member_id, instance_id, reason in leaving:
+            found = group.static_member(instance_id) if instance_id is not None else group.members.get(member_id)
+            error = "NONE"
+            if found is None:
+                error = "UNKNOWN_MEMBER_ID"
+            elif member_id not in (UNKNOWN_MEMBER, found.member_id):
+                error = "FENCED_INSTANCE_ID"
+            else:
+                self._remove(group, found, f"was put out ({reason})" if reason else "was put out", now_ms)
+            left.append(LeftMember(member_id, instance_id, error))
+        group.end_rebalance(now_ms, self._subscriptions.names)
+        return tuple(left)
+
+    def _remove(self, group: ConsumerGroup, member: Consumer, how: str, now_ms: int) -> None:
+        reason = f"member {group.name_of(member)} {how}"
+        del group.members[member.member_id]
+        group.gone[member.client_id] += 1
+        group.metadata = self._subscriptions.refresh(group)
+        group.bump(reason, now_ms)
+
+    def expire(self, group: ConsumerGroup, now_ms: int) -> None:
+        """Put out whoever was not heard of for a session, or did not let go of partitions in time."""
+        for member in list(group.members.values()):
+            if member.expires_ms <= now_ms:
+                session_ms = self._session_ms(group)
+                self._remove(group, member, f"was not heard of for {session_ms:,} ms", now_ms)
+            elif member.revoke_deadline_ms is not None and member.revoke_deadline_ms <= now_ms:
+                timeout_ms = member.rebalance_timeout_ms
+                self._remove(group, member, f"did not give its partitions back within {timeout_ms:,} ms", now_ms)
+        group.end_rebalance(now_ms, self._subscriptions.names)
+
+    def heard(self, group: ConsumerGroup, member: Consumer, now_ms: int) -> None:
+        """A member has sent something: its session begins anew."""
+        member.last_heartbeat_ms = now_ms
+        self._renew(group, member, now_ms)
+
+    def restored(self, group: ConsumerGroup, now_ms: int) -> None:
+        """A group comes from its rows: sessions begin now, and so does the time to let go of partitions."""
+        group.metadata = self._subscriptions.refresh(group)
+        if group.generation == group.assignment_epoch:
+            # What changed of its topics since the target was made shows at the next heartbeat.
+            group.metadata = sizes_of(group)
+        for member in group.members.values():
+            self._renew(group, member, now_ms)
+            if member.state is MemberState.UNREVOKED and member.member_epoch != STATIC_LEAVE_EPOCH:
+                member.revoke_deadline_ms = now_ms + max(1, member.rebalance_timeout_ms)
+        if group.state in (ConsumerState.ASSIGNING, ConsumerState.RECONCILING):
+            group.started_ms = group.since_ms
+            group.reasons.append("the sandbox restarted during a rebalance")
+
+    def _renew(self, group: ConsumerGroup, member: Consumer, now_ms: int) -> None:
+        member.expires_ms = now_ms + max(1, self._session_ms(group))
+
+    def _session_ms(self, group: ConsumerGroup) -> int:
+        return self._config.group_number(group.group_id, "consumer.session.timeout.ms")
+
+    def _assignors(self) -> tuple[str, ...]:
+        wanted = self._config.get("group.consumer.assignors").split(",")
+        return tuple(name for name in wanted if name in ASSIGNORS) or tuple(ASSIGNORS)

@@ -1,0 +1,130 @@
+"""Between a group of the consumer protocol in memory and its rows.
+
+People read `assigned` (topics by name); what the protocol needs beside it is in `consumer`, with topics by their ids.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from sandbox.broker.groups.assignors import Partitions
+from sandbox.broker.groups.consumer_calls import DescribedConsumer, DescribedConsumerGroup
+from sandbox.broker.groups.consumer_group import PROTOCOL_TYPE, Consumer, ConsumerGroup, ConsumerState, MemberState
+from sandbox.storage.groups.groups import CONSUMER_TYPE, StoredGroup, StoredMember
+
+ByTopic = Callable[[Partitions], Mapping[str, tuple[int, ...]]]
+
+
+def stored(group: ConsumerGroup, session_timeout_ms: int, by_topic: ByTopic) -> StoredGroup:
+    """A group as rows."""
+    return StoredGroup(
+        group.group_id,
+        group.state.value,
+        PROTOCOL_TYPE,
+        group.protocol,
+        group.generation,
+        None,
+        group.since_ms,
+        tuple(_stored_member(member, session_timeout_ms, by_topic) for member in group.members.values()),
+        type=CONSUMER_TYPE,
+        assignment_epoch=group.assignment_epoch,
+    )
+
+
+def _stored_member(member: Consumer, session_timeout_ms: int, by_topic: ByTopic) -> StoredMember:
+    return StoredMember(
+        member.member_id,
+        member.instance_id,
+        member.client_id,
+        member.client_host,
+        session_timeout_ms,
+        member.rebalance_timeout_ms,
+        (),
+        b"",
+        by_topic(member.assigned),
+        {
+            "member_epoch": member.member_epoch,
+            "previous_epoch": member.previous_epoch,
+            "state": member.state.value,
+            "rack_id": member.rack_id,
+            "topics": list(member.topics),
+            "pattern": member.pattern,
+            "assignor": member.assignor,
+            "assigned": _written(member.assigned),
+            "revoking": _written(member.revoking),
+            "target": _written(member.target),
+        },
+    )
+
+
+def restored(row: StoredGroup, now_ms: int) -> ConsumerGroup:
+    """A group from its rows."""
+    group = ConsumerGroup(
+        row.group_id,
+        row.updated_ms,
+        ConsumerState(row.state),
+        row.generation,
+        row.assignment_epoch,
+        row.protocol,
+    )
+    for member in row.members:
+        group.members[member.member_id] = _restored_member(member, member.consumer or {}, now_ms)
+    return group
+
+
+def _restored_member(row: StoredMember, more: Mapping[str, Any], now_ms: int) -> Consumer:
+    return Consumer(
+        row.member_id,
+        row.instance_id,
+        row.client_id,
+        row.client_host,
+        expires_ms=now_ms,
+        rack_id=more["rack_id"],
+        rebalance_timeout_ms=row.rebalance_timeout_ms,
+        topics=tuple(more["topics"]),
+        pattern=more["pattern"],
+        assignor=more["assignor"],
+        member_epoch=more["member_epoch"],
+        previous_epoch=more["previous_epoch"],
+        state=MemberState(more["state"]),
+        assigned=_read(more["assigned"]),
+        revoking=_read(more["revoking"]),
+        target=_read(more["target"]),
+    )
+
+
+def described(group: ConsumerGroup) -> DescribedConsumerGroup:
+    """A group as ConsumerGroupDescribe shows it."""
+    return DescribedConsumerGroup(
+        group.group_id,
+        group.state.value,
+        group.generation,
+        group.assignment_epoch,
+        group.protocol,
+        tuple(
+            DescribedConsumer(
+                member.member_id,
+                member.instance_id,
+                member.rack_id,
+                member.member_epoch,
+                member.client_id,
+                member.client_host,
+                member.topics,
+                member.pattern,
+                member.assigned,
+                member.target,
+            )
+            for member in group.members.values()
+        ),
+    )
+
+
+def _written(partitions: Partitions) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for topic_id, partition in sorted(partitions):
+        found.setdefault(str(topic_id), []).append(partition)
+    return found
+
+
+def _read(written: Mapping[str, Iterable[int]]) -> Partitions:
+    return frozenset((UUID(topic_id), one) for topic_id, several in written.items() for one in several)

@@ -1,0 +1,373 @@
+"""The group coordinator: every group of the sandbox, found by its id.
+
+Problem: a group's answers, its rows and what watchers hear must agree, though one call may change many members. Trade:
+each call changes the group in memory first, then `GroupTable.settle` writes its rows, gives the answers, and tells the
+watchers. Consequence: an answer never runs ahead of its rows within the write transaction (the caller commits, and
+sends after that), and code that an answer wakes finds the group whole.
+
+No clock: `now_ms` comes in, `next_deadline_ms` says when to call `tick`. One thread uses it.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from uuid import uuid4
+
+from sandbox.broker.groups import consumer_rows
+from sandbox.broker.groups.calls import (
+    NO_GENERATION,
+    UNKNOWN_MEMBER,
+    DeleteOffsetsAnswer,
+    DescribedGroup,
+    FetchedOffset,
+    JoinAnswer,
+    JoinGroup,
+    LeaveAnswer,
+    LeavingMember,
+    LeftMember,
+    ListedGroup,
+    OffsetCommit,
+    PartitionError,
+    SyncAnswer,
+)
+from sandbox.broker.groups.classic_group import Group
+from sandbox.broker.groups.classic_membership import Membership
+from sandbox.broker.groups.classic_rows import DecodeAssignment
+from sandbox.broker.groups.consumer_calls import JOIN_EPOCH, ConsumerHeartbeat, DescribedConsumerGroup, HeartbeatAnswer
+from sandbox.broker.groups.consumer_group import ConsumerGroup
+from sandbox.broker.groups.consumer_membership import ConsumerMembership
+from sandbox.broker.groups.listing import described, is_empty, listed
+from sandbox.broker.groups.offsets import CONSUMER, DecodeSubscription, Offsets, PartitionExists, StageOffsets
+from sandbox.broker.groups.table import GroupTable, OnChange
+from sandbox.broker.groups.target_assignment import NO_TOPICS, Subscriptions, Topics
+from sandbox.broker.groups.waits import waits
+from sandbox.broker.reply import Reply
+from sandbox.kafka.broker_config import BrokerConfig
+from sandbox.kafka.errors import BrokerError
+from sandbox.model.group_waits import GroupWaits
+from sandbox.storage.groups.groups import GroupStore
+
+OFFSETS_RETENTION_CHECK_INTERVAL_MS = 600_000
+"""How often offsets are looked over (Kafka's default of `offsets.retention.check.interval.ms`)."""
+
+
+class GroupCoordinator:
+    """Consumer groups by the classic and the consumer protocol (KIP-848), and committed offsets.
+
+    Args:
+        store: the rows.
+        config: group settings, read at each call.
+        decode_assignment: a consumer's assignment to topic and partitions, None where it cannot be read. For the rows
+            that people read; the protocol hands the bytes around.
+        decode_subscription: a consumer's metadata to its topics, None where it cannot be read.
+        topics: every topic as it is now, for the targets of the consumer protocol.
+        on_change: called with a group id and "group" (members, state), "commit" or "deleted".
+        new_id: gives the unique part of a member id.
+    """
+
+    def __init__(
+        self,
+        store: GroupStore,
+        config: BrokerConfig,
+        *,
+        decode_assignment: DecodeAssignment = lambda data: None,
+        decode_subscription: DecodeSubscription = lambda data: None,
+        topics: Topics = NO_TOPICS,
+        on_change: OnChange = lambda group_id, kind: None,
+        new_id: Callable[[], str] = lambda: str(uuid4()),
+    ) -> None:
+        self._store = store
+        self._config = config
+        self._on_change = on_change
+        self._membership = Membership(config, new_id)
+        subscriptions = Subscriptions(topics)
+        self._consumers = ConsumerMembership(config, subscriptions, new_id)
+        self._offsets = Offsets(store, config, decode_subscription)
+        self._table = GroupTable(
+            store, config, decode_assignment, self._membership, self._consumers, subscriptions, on_change
+        )
+        self._now_ms = 0
+        self._retention_due_ms: int | None = None
+
+    def load(self, now_ms: int) -> None:
+        """Take the groups from the file: members go on in the same generation, their sessions begin now.
+
+        A group that was in a rebalance asks its members to join again.
+        """
+        self._now_ms = now_ms
+        self._retention_due_ms = now_ms + OFFSETS_RETENTION_CHECK_INTERVAL_MS
+        self._table.load(now_ms)
+
+    def clock_moved(self, by_ms: int, now_ms: int) -> None:
+        """Take the deadlines of members along with a clock that was set; see `GroupTable.clock_moved`."""
+        self._now_ms = now_ms
+        self._table.clock_moved(by_ms, now_ms)
+        if self._retention_due_ms is not None:
+            self._retention_due_ms = min(self._retention_due_ms, now_ms + OFFSETS_RETENTION_CHECK_INTERVAL_MS)
+
+    def reload(self) -> None:
+        """A write transaction was undone: what it stored of offsets is gone; groups go on, and are written again."""
+        self._table.reload(self._now_ms)
+
+    def join(self, request: JoinGroup, now_ms: int) -> Reply[JoinAnswer]:
+        """JoinGroup. The reply may be given by a later call."""
+        self._now_ms = now_ms
+        group_id, member_id = request.group, request.member_id
+        least = self._config.number("group.min.session.timeout.ms")
+        most = self._config.number("group.max.session.timeout.ms")
+        if not group_id:
+            return Reply.of(JoinAnswer("INVALID_GROUP_ID", member_id))
+        if not least <= request.session_timeout_ms <= most:
+            return Reply.of(JoinAnswer("INVALID_SESSION_TIMEOUT", member_id))
+        group = self._table.get(group_id)
+        if isinstance(group, ConsumerGroup):
+            if group.members:
+                return Reply.of(JoinAnswer("INCONSISTENT_GROUP_PROTOCOL", member_id))
+            group = None
+        if group is None:
+            if member_id != UNKNOWN_MEMBER:
+                return Reply.of(JoinAnswer("UNKNOWN_MEMBER_ID", member_id))
+            if not request.protocol_type or not request.protocols:
+                return Reply.of(JoinAnswer("INCONSISTENT_GROUP_PROTOCOL", member_id))
+            group = self._create(group_id, now_ms)
+        try:
+            return self._membership.join(group, request, now_ms)
+        finally:
+            self._table.settle(group)
+
+    def sync(
+        self,
+        group_id: str,
+        generation: int,
+        member_id: str,
+        instance_id: str | None,
+        protocol_type: str | None,
+        protocol: str | None,
+        assignments: Mapping[str, bytes],
+        now_ms: int,
+    ) -> Reply[SyncAnswer]:
+        """SyncGroup. `protocol_type` and `protocol` are None before version 5. The reply may be given later."""
+        self._now_ms = now_ms
+        if not group_id:
+            return Reply.of(SyncAnswer("INVALID_GROUP_ID"))
+        group = self._table.classic(group_id)
+        if group is None:
+            return Reply.of(SyncAnswer("UNKNOWN_MEMBER_ID"))
+        try:
+            return self._membership.sync(
+                group, generation, member_id, instance_id, protocol_type, protocol, assignments, now_ms
+            )
+        finally:
+            self._table.settle(group)
+
+    def heartbeat(self, group_id: str, generation: int, member_id: str, instance_id: str | None, now_ms: int) -> str:
+        """Heartbeat: the error, "NONE" while the member's generation stands."""
+        self._now_ms = now_ms
+        if not group_id:
+            return "INVALID_GROUP_ID"
+        group = self._table.classic(group_id)
+        if group is None:
+            return "UNKNOWN_MEMBER_ID"
+        return self._membership.heartbeat(group, generation, member_id, instance_id, now_ms)
+
+    def leave(self, group_id: str, members: Iterable[LeavingMember], now_ms: int) -> LeaveAnswer:
+        """LeaveGroup, of one member or several."""
+        self._now_ms = now_ms
+        if not group_id:
+            return LeaveAnswer("INVALID_GROUP_ID")
+        group = self._table.get(group_id)
+        if group is None:
+            return LeaveAnswer("NONE", tuple(LeftMember(one[0], one[1], "UNKNOWN_MEMBER_ID") for one in members))
+        try:
+            if isinstance(group, ConsumerGroup):
+                return LeaveAnswer("NONE", self._consumers.leave_by_request(group, tuple(members), now_ms))
+            return LeaveAnswer("NONE", self._membership.leave(group, members, now_ms))
+        finally:
+            self._table.settle(group)
+
+    def consumer_heartbeat(self, request: ConsumerHeartbeat, now_ms: int) -> HeartbeatAnswer:
+        """ConsumerGroupHeartbeat: a member of the consumer protocol joins, is alive, or leaves.
+
+        Raises:
+            BrokerError: see `ConsumerMembership`; GROUP_ID_NOT_FOUND.
+        """
+        self._now_ms = now_ms
+        self._consumers.check(request)
+        group = self._table.get(request.group)
+        joins = request.member_epoch == JOIN_EPOCH and (group is None or isinstance(group, Group))
+        if joins and group is not None and not is_empty(group):
+            raise BrokerError(
+                "GROUP_ID_NOT_FOUND",
+                f"Cannot upgrade classic group {request.group} to consumer group because it has members.",
+            )
+        leaves = request.member_epoch < JOIN_EPOCH
+        consumers = (
+            ConsumerGroup(request.group, now_ms)
+            if joins
+            else self._table.consumer(request.group, "Group" if leaves else "Consumer group")
+        )
+        try:
+            if leaves:
+                return self._consumers.leave(consumers, request, now_ms)
+            answer = self._consumers.heartbeat(consumers, request, now_ms)
+            self._table.groups[request.group] = consumers
+            return answer
+        finally:
+            if not joins or self._table.get(request.group) is consumers:
+                self._table.settle(consumers)
+
+    def commit(
+        self,
+        group_id: str,
+        generation: int,
+        member_id: str,
+        instance_id: str | None,
+        offsets: Sequence[OffsetCommit],
+        now_ms: int,
+        *,
+        exists: PartitionExists | None = None,
+        knows_epochs: bool = False,
+        stage: StageOffsets | None = None,
+    ) -> tuple[PartitionError, ...]:
+        """OffsetCommit: the outcome for each partition, in the order given.
+
+        Args:
+            generation: or member epoch; -1 for a client that assigns partitions to itself; it may create the group.
+            exists: whether there is such a topic and partition; None for all.
+            knows_epochs: True for version 9 and up, which members of the consumer protocol must use.
+            stage: for TxnOffsetCommit: takes the offsets, which wait for the end of the transaction.
+        """
+        self._now_ms = now_ms
+        group = self._table.get(group_id)
+        if group is None:
+            if generation >= 0:
+                return _all(offsets, "GROUP_ID_NOT_FOUND" if knows_epochs else "ILLEGAL_GENERATION", exists)
+            group = self._create(group_id, now_ms)
+        refusal = self._offsets.refusal(
+            group, generation, member_id, instance_id, knows_epochs=knows_epochs, transactional=stage is not None
+        )
+        if refusal is not None:
+            return _all(offsets, refusal, exists)
+        if isinstance(group, Group) and member_id in group.members:
+            group.members[member_id].heard(now_ms)
+        try:
+            outcome = self._offsets.commit(group_id, generation, member_id, offsets, exists, now_ms, stage)
+        finally:
+            self._table.settle(group)
+        if stage is None:
+            self._on_change(group_id, "commit")
+        return outcome
+
+    def set_offsets(self, group_id: str, offsets: Sequence[OffsetCommit], now_ms: int) -> str:
+        """Reset: commit offsets for a group without members.
+
+        Returns:
+            NON_EMPTY_GROUP where it has members; else the first error of a partition, "NONE" where all were committed.
+        """
+        group = self._table.get(group_id)
+        if group is not None and not is_empty(group):
+            return "NON_EMPTY_GROUP"
+        outcome = self.commit(group_id, NO_GENERATION, UNKNOWN_MEMBER, None, offsets, now_ms)
+        return next((one.error for one in outcome if one.error != "NONE"), "NONE")
+
+    def fetch_offsets(self, group_id: str, topics: Mapping[str, Iterable[int]] | None) -> tuple[FetchedOffset, ...]:
+        """OffsetFetch: topic to partitions, or None for all that are committed. An unknown group has none."""
+        return self._offsets.fetch(group_id, topics)
+
+    def fetch_refusal(self, group_id: str, member_id: str | None, member_epoch: int) -> str:
+        """Why OffsetFetch, version 9 and up, is refused to a member: its error, or "NONE"."""
+        group = self._table.get(group_id)
+        if not isinstance(group, ConsumerGroup) or (member_id is None and member_epoch < 0):
+            return "NONE"
+        return group.refusal(member_id or UNKNOWN_MEMBER, member_epoch) or "NONE"
+
+    def list(self, states: Collection[str] = (), types: Collection[str] = ()) -> tuple[ListedGroup, ...]:
+        """ListGroups, by name: those in one of the states and of one of the types; all where a filter is empty."""
+        return listed(self._table.groups.values(), states, types)
+
+    def describe(self, group_id: str) -> DescribedGroup:
+        """DescribeGroups, for one group."""
+        return described(group_id, self._table.get(group_id))
+
+    def describe_consumer(self, group_id: str) -> DescribedConsumerGroup:
+        """ConsumerGroupDescribe, for one group.
+
+        Raises:
+            BrokerError: INVALID_GROUP_ID, GROUP_ID_NOT_FOUND.
+        """
+        if not group_id:
+            raise BrokerError("INVALID_GROUP_ID")
+        return consumer_rows.described(self._table.consumer(group_id, "Group"))
+
+    def last_heartbeats(self, group_id: str) -> dict[str, int | None]:
+        """When each member of a group was last heard of, by member id."""
+        group = self._table.get(group_id)
+        return {member.member_id: member.last_heartbeat_ms for member in group.members.values()} if group else {}
+
+    def waits(self, group_id: str, now_ms: int) -> GroupWaits:
+        """Whom a group waits for now; nobody where there is no such group."""
+        group = self._table.get(group_id)
+        session_ms = self._config.group_number(group_id, "consumer.session.timeout.ms")
+        return GroupWaits() if group is None else waits(group, session_ms, now_ms)
+
+    def delete(self, group_id: str, now_ms: int) -> str:
+        """DeleteGroups, for one group: the error, NON_EMPTY_GROUP or GROUP_ID_NOT_FOUND where it stays."""
+        group = self._table.get(group_id)
+        if group is None:
+            return "GROUP_ID_NOT_FOUND"
+        if not is_empty(group):
+            return "NON_EMPTY_GROUP"
+        self._table.forget(group, now_ms)
+        return "NONE"
+
+    def delete_offsets(self, group_id: str, partitions: Iterable[tuple[str, int]]) -> DeleteOffsetsAnswer:
+        """OffsetDelete: removes committed offsets in topics that no member reads."""
+        group = self._table.get(group_id)
+        if group is None:
+            return DeleteOffsetsAnswer("GROUP_ID_NOT_FOUND")
+        if not is_empty(group) and group.protocol_type != CONSUMER:
+            return DeleteOffsetsAnswer("NON_EMPTY_GROUP")
+        outcome = self._offsets.delete(group, partitions)
+        self._on_change(group_id, "commit")
+        return DeleteOffsetsAnswer("NONE", outcome)
+
+    def remove_topic(self, topic: str) -> None:
+        """A topic was deleted: its committed offsets go too, in every group."""
+        for group_id in self._store.remove_topic(topic):
+            self._on_change(group_id, "commit")
+
+    def next_deadline_ms(self) -> int | None:
+        """When `tick` has something to do, None for never. It may be too early, never too late."""
+        deadlines = (self._table.next_deadline_ms(), self._retention_due_ms)
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def tick(self, now_ms: int) -> None:
+        """Do what time asks for: sessions, rebalance timeouts, member ids that never came, retention."""
+        self._now_ms = now_ms
+        self._table.tick(now_ms)
+        if self._retention_due_ms is None:
+            self._retention_due_ms = now_ms + OFFSETS_RETENTION_CHECK_INTERVAL_MS
+        elif self._retention_due_ms <= now_ms:
+            self._retention_due_ms = now_ms + OFFSETS_RETENTION_CHECK_INTERVAL_MS
+            self._apply_retention(now_ms)
+
+    def _apply_retention(self, now_ms: int) -> None:
+        """Remove expired offsets, and groups that have neither members nor offsets left."""
+        for group in tuple(self._table.groups.values()):
+            if self._offsets.expire(group, now_ms):
+                self._on_change(group.group_id, "commit")
+            if is_empty(group) and not group.pending and not self._store.has_offsets(group.group_id):
+                self._table.forget(group, now_ms)
+
+    def _create(self, group_id: str, now_ms: int) -> Group:
+        if self._retention_due_ms is None:
+            self._retention_due_ms = now_ms + OFFSETS_RETENTION_CHECK_INTERVAL_MS
+        return self._table.create(group_id, now_ms)
+
+
+def _all(offsets: Iterable[OffsetCommit], error: str, exists: PartitionExists | None) -> tuple[PartitionError, ...]:
+    """The same error for all partitions that there are."""
+    return tuple(
+        PartitionError(
+            one[0], one[1], error if exists is None or exists(one[0], one[1]) else "UNKNOWN_TOPIC_OR_PARTITION"
+        )
+        for one in offsets
+    )

@@ -1,0 +1,174 @@
+"""Committed offsets: who may commit, what is kept, and for how long.
+
+The rows are the only copy, so that a write transaction that fails takes its commits with it. Rules: KIP-211 (retention
+counts from when a group became empty), KIP-496 (deleting offsets), and Kafka's classic group for who may commit.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from sandbox.broker.groups.calls import FetchedOffset, OffsetCommit, PartitionError
+from sandbox.broker.groups.classic_group import State
+from sandbox.broker.groups.consumer_group import ConsumerGroup
+from sandbox.broker.groups.listing import AnyGroup
+from sandbox.kafka.broker_config import BrokerConfig
+from sandbox.storage.groups.groups import CommittedOffset, GroupStore
+
+CONSUMER = "consumer"
+"""The protocol type of groups whose members read partitions."""
+
+NO_OFFSET = -1
+
+PartitionExists = Callable[[str, int], bool]
+DecodeSubscription = Callable[[bytes], tuple[str, ...] | None]
+StageOffsets = Callable[[list[CommittedOffset]], None]
+
+
+class Offsets:
+    """The committed offsets of all groups.
+
+    Args:
+        config: `offset.metadata.max.bytes` and `offsets.retention.minutes` are read at each call.
+        decode_subscription: a consumer's metadata to the topics that it subscribes to, None where it cannot be read.
+    """
+
+    def __init__(self, store: GroupStore, config: BrokerConfig, decode_subscription: DecodeSubscription) -> None:
+        self._store = store
+        self._config = config
+        self._decode_subscription = decode_subscription
+
+    def refusal(
+        self,
+        group: AnyGroup,
+        generation: int,
+        member_id: str,
+        instance_id: str | None,
+        *,
+        knows_epochs: bool = True,
+        transactional: bool = False,
+    ) -> str | None:
+        """Why a commit is refused, None where it is not.
+
+        A group without members takes commits of clients that assign partitions to themselves (generation -1). Else
+        only a member of the current generation may commit, and not between its JoinGroup's answer and its assignment.
+        In the consumer protocol `generation` is the member's epoch, and requests must know of epochs (version 9).
+        A transaction may also commit in between, and for no member at all (KIP-447).
+        """
+        if transactional and generation < 0 and not member_id and instance_id is None:
+            return None
+        if isinstance(group, ConsumerGroup):
+            if generation < 0 and not group.members:
+                return None
+            return (
+                "UNSUPPORTED_VERSION"
+                if member_id in group.members and not knows_epochs and not transactional
+                else group.refusal(member_id, generation)
+            )
+        if generation < 0 and group.state is State.EMPTY:
+            return None
+        refusal = group.refusal(member_id, instance_id)
+        if refusal is not None:
+            return refusal
+        if generation != group.generation:
+            return "ILLEGAL_GENERATION"
+        return "REBALANCE_IN_PROGRESS" if group.state is State.COMPLETING_REBALANCE and not transactional else None
+
+    def commit(
+        self,
+        group_id: str,
+        generation: int,
+        member_id: str,
+        offsets: Sequence[OffsetCommit],
+        exists: PartitionExists | None,
+        now_ms: int,
+        stage: StageOffsets | None = None,
+    ) -> tuple[PartitionError, ...]:
+        """Write those that can be: not for unknown partitions, not with metadata that is too long.
+
+        Args:
+            stage: takes them instead, for the end of a transaction.
+        """
+        length_max = self._config.number("offset.metadata.max.bytes")
+        outcome: list[PartitionError] = []
+        rows: list[CommittedOffset] = []
+        for topic, partition, offset, leader_epoch, metadata in offsets:
+            error = "NONE"
+            if exists is not None and not exists(topic, partition):
+                error = "UNKNOWN_TOPIC_OR_PARTITION"
+            elif metadata is not None and _length(metadata) > length_max:
+                error = "OFFSET_METADATA_TOO_LARGE"
+            else:
+                rows.append(CommittedOffset(topic, partition, offset, leader_epoch, metadata, now_ms))
+            outcome.append(PartitionError(topic, partition, error))
+        if rows and stage is not None:
+            stage(rows)
+        elif rows:
+            self._store.commit(group_id, rows, generation, member_id)
+        return tuple(outcome)
+
+    def fetch(self, group_id: str, topics: Mapping[str, Iterable[int]] | None) -> tuple[FetchedOffset, ...]:
+        """The committed offsets asked for, in the order asked; all of the group's where `topics` is None."""
+        committed = self._store.offsets(group_id)
+        if topics is None:
+            return tuple(_fetched(offset) for offset in committed.values())
+        return tuple(
+            _fetched(committed[topic, partition])
+            if (topic, partition) in committed
+            else FetchedOffset(topic, partition, NO_OFFSET, -1, "")
+            for topic, partitions in topics.items()
+            for partition in partitions
+        )
+
+    def delete(self, group: AnyGroup, partitions: Iterable[tuple[str, int]]) -> tuple[PartitionError, ...]:
+        """Remove committed offsets; not in topics that a member subscribes to."""
+        subscribed = self.subscribed_topics(group)
+        outcome: list[PartitionError] = []
+        for topic, partition in partitions:
+            reads = topic in subscribed if subscribed is not None else group.protocol_type == CONSUMER
+            outcome.append(PartitionError(topic, partition, "GROUP_SUBSCRIBED_TO_TOPIC" if reads else "NONE"))
+        self._store.delete_offsets(group.group_id, [one[:2] for one in outcome if one.error == "NONE"])
+        return tuple(outcome)
+
+    def subscribed_topics(self, group: AnyGroup) -> frozenset[str] | None:
+        """The topics that the members of a consumer group subscribe to; None where that cannot be known."""
+        if isinstance(group, ConsumerGroup):
+            return group.subscribed
+        if group.protocol_type != CONSUMER:
+            return None
+        topics: set[str] = set()
+        for member in group.members.values():
+            subscription = self._decode_subscription(member.metadata(group.protocol or member.protocols[0][0]))
+            if subscription is None:
+                return None
+            topics.update(subscription)
+        return frozenset(topics)
+
+    def expire(self, group: AnyGroup, now_ms: int) -> bool:
+        """Remove the offsets whose retention is over; returns whether there were any.
+
+        Retention begins when the last member left; for a group that only commits, at each commit. A stable consumer
+        group loses the offsets of topics that nobody in it subscribes to any more. In the consumer protocol retention
+        always counts from the commit.
+        """
+        retention_ms = self._config.number("offsets.retention.minutes") * 60_000
+        consumer = isinstance(group, ConsumerGroup)
+        subscribed = self.subscribed_topics(group) if consumer or group.state is State.STABLE else None
+        if not consumer and group.state is not State.EMPTY and subscribed is None:
+            return False
+        counts_from_state = group.state is State.EMPTY and not consumer and group.protocol_type != ""
+        expired = [
+            (offset.topic, offset.partition)
+            for offset in self._store.offsets(group.group_id).values()
+            if (subscribed is None or offset.topic not in subscribed)
+            and now_ms - max(offset.committed_ms, group.since_ms if counts_from_state else 0) >= retention_ms
+        ]
+        self._store.delete_offsets(group.group_id, expired)
+        return bool(expired)
+
+
+def _fetched(offset: CommittedOffset) -> FetchedOffset:
+    return FetchedOffset(offset.topic, offset.partition, offset.offset, offset.leader_epoch, offset.metadata or "")
+
+
+def _length(metadata: str) -> int:
+    """The length as Kafka counts it: in UTF-16 units."""
+    return len(metadata.encode("utf-16-le", "surrogatepass")) // 2

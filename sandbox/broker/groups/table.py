@@ -1,0 +1,222 @@
+"""All groups, of both protocols: in memory, as rows, and when time changes them next.
+
+Each call of the coordinator changes a group in memory first; `settle` then writes its rows, gives the answers, and
+tells the watchers. So an answer never runs ahead of its rows within the write transaction, and code that an answer
+wakes finds the group whole.
+"""
+
+from collections.abc import Callable
+
+from sandbox.broker.groups import consumer_rows
+from sandbox.broker.groups.classic_group import Group, Move, State
+from sandbox.broker.groups.classic_membership import NEW_MEMBER_JOIN_TIMEOUT_MS, Membership
+from sandbox.broker.groups.classic_rows import DecodeAssignment, restored, stored, stored_rebalance
+from sandbox.broker.groups.consumer_group import ConsumerGroup
+from sandbox.broker.groups.consumer_membership import ConsumerMembership
+from sandbox.broker.groups.listing import AnyGroup, is_empty
+from sandbox.broker.groups.target_assignment import Subscriptions
+from sandbox.kafka.broker_config import BrokerConfig
+from sandbox.kafka.errors import BrokerError
+from sandbox.storage.groups.groups import CONSUMER_TYPE, GroupStore, StoredGroup, StoredRebalance
+
+SAVE_AGAIN_AFTER_MS = 1_000
+"""How long after a failed write the rows of groups are written again."""
+
+OnChange = Callable[[str, str], None]
+
+
+class GroupTable:
+    """Every group by its id.
+
+    Args:
+        store: the rows.
+        membership: the rules of the classic protocol.
+        consumers: the rules of the consumer protocol.
+        on_change: called with a group id and "group" when its rows were written, "deleted" when it is gone.
+    """
+
+    def __init__(
+        self,
+        store: GroupStore,
+        config: BrokerConfig,
+        decode_assignment: DecodeAssignment,
+        membership: Membership,
+        consumers: ConsumerMembership,
+        subscriptions: Subscriptions,
+        on_change: OnChange,
+    ) -> None:
+        self.groups: dict[str, AnyGroup] = {}
+        self._store = store
+        self._config = config
+        self._decode_assignment = decode_assignment
+        self._membership = membership
+        self._consumers = consumers
+        self._subscriptions = subscriptions
+        self._on_change = on_change
+        self._deadline_ms: int | None = None
+        self._save_due_ms: int | None = None
+
+    def get(self, group_id: str) -> AnyGroup | None:
+        """A group of either protocol, or None."""
+        return self.groups.get(group_id)
+
+    def classic(self, group_id: str) -> Group | None:
+        """A group of the classic protocol, or None."""
+        group = self.groups.get(group_id)
+        return group if isinstance(group, Group) else None
+
+    def consumer(self, group_id: str, noun: str = "Group") -> ConsumerGroup:
+        """A group of the consumer protocol.
+
+        Args:
+            noun: what Kafka calls it in the refusal.
+
+        Raises:
+            BrokerError: GROUP_ID_NOT_FOUND.
+        """
+        group = self.groups.get(group_id)
+        if isinstance(group, ConsumerGroup):
+            return group
+        raise BrokerError(
+            "GROUP_ID_NOT_FOUND",
+            f"{noun} {group_id} not found." if group is None else f"Group {group_id} is not a consumer group.",
+        )
+
+    def create(self, group_id: str, now_ms: int) -> Group:
+        """A new, empty group of the classic protocol; in place of an empty one of the other."""
+        group = self.groups[group_id] = Group(group_id, now_ms, changed=True)
+        return group
+
+    def load(self, now_ms: int) -> None:
+        """Take the groups from the file: members go on in the same generation, their sessions begin now."""
+        self.groups.clear()
+        for row in self._store.load():
+            group = self.groups[row.group_id] = self._restored(row, now_ms)
+            if isinstance(group, Group) and group.state is State.PREPARING_REBALANCE:
+                self._membership.restarted(group, now_ms)
+            self.settle(group)
+
+    def reload(self, now_ms: int) -> None:
+        """A write transaction was undone; nothing is written here.
+
+        A group that was created or deleted in it is as the file says; one with members, or with a past, stays as it is,
+        and is written again a little later.
+        """
+        rows = {row.group_id: row for row in self._store.load()}
+        for group_id, group in list(self.groups.items()):
+            if group_id not in rows and is_empty(group) and group.generation == 0 and not group.pending:
+                del self.groups[group_id]
+            else:
+                group.changed = True
+        for group_id, row in rows.items():
+            if group_id not in self.groups:
+                self.groups[group_id] = self._restored(row, now_ms)
+        self._save_due_ms = now_ms + SAVE_AGAIN_AFTER_MS
+
+    def _restored(self, row: StoredGroup, now_ms: int) -> AnyGroup:
+        if row.type != CONSUMER_TYPE:
+            return restored(row, now_ms)
+        group = consumer_rows.restored(row, now_ms)
+        self._consumers.restored(group, now_ms)
+        return group
+
+    def forget(self, group: AnyGroup, now_ms: int) -> None:
+        """Remove an empty group, with its offsets."""
+        if isinstance(group, Group):
+            group.move(Move.FORGET, now_ms)
+        group.changed = False
+        del self.groups[group.group_id]
+        self._store.delete(group.group_id)
+        self._on_change(group.group_id, "deleted")
+
+    def settle(self, group: AnyGroup) -> None:
+        """Write the rows of what changed, give the answers, tell the watchers, and know when time is up."""
+        due_ms = group.next_deadline_ms()
+        if due_ms is not None and (self._deadline_ms is None or due_ms < self._deadline_ms):
+            self._deadline_ms = due_ms
+        changed = group.changed
+        outbox: tuple[Callable[[], None], ...] = tuple(group.outbox)
+        group.outbox.clear()
+        try:
+            if changed:
+                for rebalance in self._save(group):
+                    self._store.record_rebalance(rebalance)
+                group.changed = False
+                group.ended.clear()
+        finally:
+            for give in outbox:
+                give()
+        if changed:
+            self._on_change(group.group_id, "group")
+
+    def _save(self, group: AnyGroup) -> list[StoredRebalance]:
+        """Write the rows of a group; returns the rebalances that ended, which are written after them."""
+        if isinstance(group, ConsumerGroup):
+            session_ms = self._config.group_number(group.group_id, "consumer.session.timeout.ms")
+            self._store.save(consumer_rows.stored(group, session_ms, self._subscriptions.by_topic))
+            return list(group.ended)
+        self._store.save(stored(group, self._decode_assignment))
+        return [stored_rebalance(group, rebalance, self._decode_assignment) for rebalance in group.ended]
+
+    def clock_moved(self, by_ms: int, now_ms: int) -> None:
+        """Take the deadlines along with a clock that was set, or that went on while the machine slept.
+
+        Kafka waits by a clock that is never set and stands still in sleep, so nobody is put out at the wake.
+
+        Args:
+            by_ms: how far the clock went beside the time that passed; below 0 where it was set back.
+            now_ms: the time it shows now.
+        """
+        ahead_ms = max(0, by_ms)
+
+        def moved(deadline_ms: int, most_ms: int) -> int:
+            return min(deadline_ms + ahead_ms, now_ms + max(1, most_ms))
+
+        for group in self.groups.values():
+            if isinstance(group, ConsumerGroup):
+                session_ms = self._config.group_number(group.group_id, "consumer.session.timeout.ms")
+                for one in group.members.values():
+                    one.expires_ms = moved(one.expires_ms, session_ms)
+                    if one.revoke_deadline_ms is not None:
+                        one.revoke_deadline_ms = moved(one.revoke_deadline_ms, one.rebalance_timeout_ms)
+                continue
+            for member in group.members.values():
+                wait_ms = NEW_MEMBER_JOIN_TIMEOUT_MS if member.is_new else member.session_timeout_ms
+                member.expires_ms = moved(member.expires_ms, wait_ms)
+            most_ms = group.rebalance_timeout_ms()
+            if group.join_deadline_ms is not None:
+                group.join_deadline_ms = moved(group.join_deadline_ms, most_ms)
+            if group.sync_deadline_ms is not None:
+                group.sync_deadline_ms = moved(group.sync_deadline_ms, most_ms)
+            group.pending = {one: moved(at_ms, NEW_MEMBER_JOIN_TIMEOUT_MS) for one, at_ms in group.pending.items()}
+        self._deadline_ms = self.earliest_ms()
+        if self._save_due_ms is not None:
+            self._save_due_ms = min(self._save_due_ms, now_ms + SAVE_AGAIN_AFTER_MS)
+
+    def next_deadline_ms(self) -> int | None:
+        """When `tick` has something to do, None for never. It may be too early, never too late."""
+        deadline_ms, save_due_ms = self._deadline_ms, self._save_due_ms
+        if deadline_ms is None or save_due_ms is None:
+            return save_due_ms if deadline_ms is None else deadline_ms
+        return min(deadline_ms, save_due_ms)
+
+    def earliest_ms(self) -> int | None:
+        """When time changes a group next, exactly."""
+        deadlines = (group.next_deadline_ms() for group in self.groups.values())
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def tick(self, now_ms: int) -> None:
+        """Do what time asks for: sessions, rebalance timeouts, member ids that never came, rows to be written again."""
+        save = self._save_due_ms is not None and self._save_due_ms <= now_ms
+        if not save and (self._deadline_ms is None or self._deadline_ms > now_ms):
+            return
+        for group in list(self.groups.values()):
+            due_ms = group.next_deadline_ms()
+            if due_ms is not None and due_ms <= now_ms:
+                if isinstance(group, ConsumerGroup):
+                    self._consumers.expire(group, now_ms)
+                else:
+                    self._membership.expire(group, now_ms)
+            self.settle(group)
+        self._deadline_ms = self.earliest_ms()
+        self._save_due_ms = None if save else self._save_due_ms

@@ -1,0 +1,352 @@
+"""The log of a partition: what may be appended, and what is read back."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from sandbox.broker.logs.producers import ProducerState, ProducerStates, WrittenBatch
+from sandbox.broker.logs.topic import Partition, Topic
+from sandbox.broker.logs.turn import Turn
+from sandbox.kafka.broker_config import BrokerConfig
+from sandbox.kafka.errors import BrokerError, EventsDamaged
+from sandbox.kafka.event import CREATE_TIME, LOG_APPEND_TIME
+from sandbox.storage.file.database import Database
+from sandbox.storage.log import log, log_columns, log_transactions
+from sandbox.storage.log.event_columns import EventColumns
+from sandbox.storage.log.log import BatchRow, Record
+
+NO_TIMESTAMP = -1
+RUN_EVENTS_MAX = 1000
+"""How many events the small batches have together that are read, and go, as one."""
+ABORT_KEY, COMMIT_KEY = b"\0\0\0\0", b"\0\0\0\1"
+"""The key of a transaction marker: its version 0 and its type, two bytes each (KIP-98)."""
+MARKER_VALUE = b"\0\0\0\0\0\0"
+"""The value of a transaction marker: its version 0, and the epoch of the coordinator, of which there is one: 0."""
+MARKER_BYTES = 78
+"""The size of a transaction marker's batch."""
+
+
+class ProducedBatch(NamedTuple):
+    """A record batch that a producer sent, decoded.
+
+    Attributes:
+        records: (0 to count - 1, timestamp in ms, key, value, headers), in order.
+        size_bytes: its size on the wire.
+        compression: Kafka's number of the codec, 0 for none.
+    """
+
+    records: Sequence[Record]
+    size_bytes: int
+    compression: int = 0
+    producer_id: int = -1
+    producer_epoch: int = -1
+    base_sequence: int = -1
+    transactional: bool = False
+    control: bool = False
+
+
+class Appended(NamedTuple):
+    """Where a batch went.
+
+    Attributes:
+        append_time_ms: the timestamp that the broker gave (LogAppendTime), or -1.
+        duplicate: True where the same batch had been written before, and this is its old place.
+        partition: the partition.
+    """
+
+    base_offset: int
+    append_time_ms: int
+    duplicate: bool
+    partition: Partition
+
+
+class StoredBatch(NamedTuple):
+    """A record batch read back from rows."""
+
+    batch: BatchRow
+    records: Sequence[Record]
+
+    @property
+    def data_bytes(self) -> int:
+        """About how large it is when not compressed."""
+        if not self.batch.compression:
+            return self.batch.size_bytes
+        return sum(len(record[2] or b"") + len(record[3] or b"") for record in self.records)
+
+
+class StoredRun(NamedTuple):
+    """Neighbouring record batches read back from rows, which may go as one batch where they are several."""
+
+    batches: list[BatchRow]
+    events: Sequence[Record]
+
+
+MarkerListener = Callable[[Partition, StoredBatch], None]
+
+
+class Log:
+    """Appends to and reads from partitions.
+
+    Args:
+        database: the rows.
+        config: the broker's settings.
+        turn: the turn that appends belong to.
+    """
+
+    def __init__(self, database: Database, config: BrokerConfig, turn: Turn) -> None:
+        self.database = database
+        self.config = config
+        self.turn = turn
+        self.producers = ProducerStates(self._load_producer)
+        self._marker_listener: MarkerListener = lambda partition, marker: None
+
+    def _load_producer(self, producer_id: int, partition_id: int) -> ProducerState:
+        state = ProducerState()
+        for batch in log.producer_batches(self.database, producer_id, partition_id):
+            if batch.producer_epoch != state.epoch:
+                state.epoch = batch.producer_epoch
+                state.batches.clear()
+            last_sequence = (batch.base_sequence + batch.last_offset - batch.base_offset) % 2**31
+            state.batches.append(WrittenBatch(batch.base_sequence, last_sequence, batch.base_offset, batch.appended_ms))
+        newest = log_transactions.newest_epoch(self.database, producer_id, partition_id)
+        if newest > state.epoch:
+            state.epoch = newest
+            state.batches.clear()
+        return state
+
+    def on_marker(self, listener: MarkerListener) -> None:
+        """Call `listener` with each transaction marker that is appended. There is one: the last that was set."""
+        self._marker_listener = listener
+
+    def append_marker(self, partition: Partition, producer_id: int, epoch: int, committed: bool, now_ms: int) -> int:
+        """End a producer's transaction in a partition: append its marker, which takes one offset. Returns the offset.
+
+        Args:
+            epoch: of the marker; a newer one than the producer's fences it here.
+            committed: False: the transaction was aborted.
+        """
+        record: Record = (0, now_ms, COMMIT_KEY if committed else ABORT_KEY, MARKER_VALUE, ())
+        row = BatchRow(
+            partition_id=partition.id,
+            base_offset=partition.next,
+            last_offset=partition.next,
+            min_timestamp=now_ms,
+            max_timestamp=now_ms,
+            timestamp_type=CREATE_TIME,
+            appended_ms=now_ms,
+            producer_id=producer_id,
+            producer_epoch=epoch,
+            base_sequence=-1,
+            transactional=1,
+            control=1,
+            compression=0,
+            leader_epoch=partition.leader_epoch,
+            size_bytes=MARKER_BYTES,
+            bytes_before=partition.bytes_total,
+        )
+        log.insert_batch(self.database, row, [record])
+        first = partition.open_transactions.pop(producer_id, row.base_offset)
+        log_transactions.end(self.database, partition.id, producer_id, first, row.base_offset, not committed)
+        if not committed and first < row.base_offset:
+            partition.aborted_until = row.base_offset
+        self.producers.marked(producer_id, epoch, partition.id)
+        self._written(partition, row, 1)
+        self._marker_listener(partition, StoredBatch(row, [(row.base_offset, *record[1:])]))
+        return row.base_offset
+
+    def _written(self, partition: Partition, row: BatchRow, count: int) -> None:
+        partition.next = row.last_offset + 1
+        partition.bytes_total += row.size_bytes
+        partition.last_timestamp_ms = row.max_timestamp
+        partition.last_append_ms = row.appended_ms
+        self.turn.appended(partition, count)
+
+    def append(self, partition: Partition, batch: ProducedBatch, now_ms: int) -> Appended:
+        """Append a batch; it is durable and visible when the turn is committed.
+
+        Raises:
+            BrokerError: MESSAGE_TOO_LARGE, INVALID_TIMESTAMP, INVALID_RECORD, OUT_OF_ORDER_SEQUENCE_NUMBER,
+                INVALID_PRODUCER_EPOCH, INVALID_TXN_STATE.
+            StorageFailed: the file could not be written; the whole turn must be undone.
+        """
+        topic = partition.topic
+        count = len(batch.records)
+        append_time = now_ms if topic.value("message.timestamp.type", self.config) == "LogAppendTime" else NO_TIMESTAMP
+        before = self._repeated(partition, batch)
+        if before is not None:
+            at = before.appended_ms if append_time != NO_TIMESTAMP else NO_TIMESTAMP
+            return Appended(before.base_offset, at, True, partition)
+        self.check(topic, batch, now_ms)
+        records = batch.records
+        if append_time != NO_TIMESTAMP:
+            records = [(delta, now_ms, key, value, headers) for delta, _, key, value, headers in records]
+        earliest, latest = _span(records)
+        row = BatchRow(
+            partition_id=partition.id,
+            base_offset=partition.next,
+            last_offset=partition.next + count - 1,
+            min_timestamp=earliest,
+            max_timestamp=latest,
+            timestamp_type=CREATE_TIME if append_time == NO_TIMESTAMP else LOG_APPEND_TIME,
+            appended_ms=now_ms,
+            producer_id=batch.producer_id,
+            producer_epoch=batch.producer_epoch,
+            base_sequence=batch.base_sequence,
+            transactional=int(batch.transactional),
+            control=int(batch.control),
+            compression=batch.compression,
+            leader_epoch=partition.leader_epoch,
+            size_bytes=batch.size_bytes,
+            bytes_before=partition.bytes_total,
+        )
+        log.insert_batch(self.database, row, records)
+        if batch.producer_id >= 0:
+            self.producers.written(
+                batch.producer_id,
+                batch.producer_epoch,
+                batch.base_sequence,
+                count,
+                partition.id,
+                (row.base_offset, now_ms),
+            )
+            if batch.transactional and batch.producer_id not in partition.open_transactions:
+                partition.open_transactions[batch.producer_id] = row.base_offset
+                log_transactions.begin(self.database, partition.id, batch.producer_id, row.base_offset)
+        self._written(partition, row, count)
+        return Appended(row.base_offset, append_time, False, partition)
+
+    def _repeated(self, partition: Partition, batch: ProducedBatch) -> WrittenBatch | None:
+        """The batch that an idempotent producer repeats, None where this one is new."""
+        if batch.producer_id < 0:
+            return None
+        if not batch.transactional and batch.producer_id in partition.open_transactions:
+            raise BrokerError(
+                "INVALID_TXN_STATE",
+                f"Producer {batch.producer_id} has an open transaction here, and writes outside of it.",
+            )
+        return self.producers.check(
+            batch.producer_id, batch.producer_epoch, batch.base_sequence, len(batch.records), partition.id
+        )
+
+    def check(self, topic: Topic, batch: ProducedBatch, now_ms: int) -> None:
+        """Refuse a batch that the topic does not take; `append` does this too."""
+        size_max = topic.number("max.message.bytes", self.config)
+        if batch.size_bytes > size_max:
+            raise BrokerError(
+                "MESSAGE_TOO_LARGE",
+                f"The record batch size in the append to {topic.name} is {batch.size_bytes} bytes which exceeds the "
+                f"maximum configured value of {size_max} (max.message.bytes).",
+            )
+        if not batch.records:
+            raise BrokerError("INVALID_RECORD", "A record batch without records cannot be appended.")
+        if batch.control:
+            raise BrokerError("INVALID_RECORD", "Clients are not allowed to write control records.")
+        if topic.value("message.timestamp.type", self.config) == "CreateTime":
+            self._check_timestamps(topic, batch, now_ms)
+        if "compact" in topic.value("cleanup.policy", self.config):
+            for record in batch.records:
+                if record[2] is None:
+                    raise BrokerError(
+                        "INVALID_RECORD", f"Compacted topic cannot accept message without key in topic {topic.name}."
+                    )
+
+    def _check_timestamps(self, topic: Topic, batch: ProducedBatch, now_ms: int) -> None:
+        latest = now_ms + topic.number("message.timestamp.after.max.ms", self.config)
+        earliest = now_ms - topic.number("message.timestamp.before.max.ms", self.config)
+        first, last = _span(batch.records)
+        if earliest <= first and last <= latest:
+            return
+        for timestamp in (record[1] for record in batch.records):
+            if timestamp != NO_TIMESTAMP and not earliest <= timestamp <= latest:
+                raise BrokerError(
+                    "INVALID_TIMESTAMP",
+                    f"Timestamp {timestamp} of message is out of range. The timestamp should be within "
+                    f"[{earliest}, {latest}] (message.timestamp.before.max.ms and message.timestamp.after.max.ms).",
+                )
+
+    def read(self, partition: Partition, offset: int, size_bytes_max: int, end: int) -> list[StoredBatch]:
+        """Batches from rows: the one that holds `offset` and what follows, below `end`, where no batch is cut.
+
+        Raises:
+            EventsDamaged: the first of them is not as it was written; one further on only ends what is read.
+        """
+        found = log.read_batches(self.database, partition.id, max(offset, partition.start), end, size_bytes_max)
+        stored: list[StoredBatch] = []
+        total = 0
+        for batch in found:
+            try:
+                records = self.read_run(partition, [batch], size_bytes_max, end).events
+            except EventsDamaged:
+                if stored:
+                    break
+                raise
+            stored.append(StoredBatch(batch, records))
+            total += stored[-1].data_bytes
+            if total >= size_bytes_max:
+                break
+        return stored
+
+    def runs(self, partition: Partition, offset: int, size_bytes_max: int, end: int) -> list[list[BatchRow]]:
+        """The batches of `read` without their events, neighbours that may go as one together: small, plain, alike."""
+        runs: list[list[BatchRow]] = []
+        events = size_bytes = 0
+        for batch in log.read_batches(self.database, partition.id, max(offset, partition.start), end, size_bytes_max):
+            count = batch.last_offset - batch.base_offset + 1
+            events += count
+            size_bytes += batch.size_bytes
+            if runs and events <= RUN_EVENTS_MAX and size_bytes <= size_bytes_max and _alike(runs[-1][-1], batch):
+                runs[-1].append(batch)
+            else:
+                runs.append([batch])
+                events, size_bytes = count, batch.size_bytes
+        return runs
+
+    def read_run(self, partition: Partition, run: list[BatchRow], size_bytes_max: int, end: int) -> StoredRun:
+        """The events of one of `runs`.
+
+        Of its first batches alone, where a later one is not as it was written, or what was compressed is larger than
+        `size_bytes_max`.
+
+        Raises:
+            EventsDamaged: the first batch is not as it was written.
+        """
+        size_max = size_bytes_max if len(run) > 1 else log_columns.BYTES_MAX
+        columns = log_columns.read_run(self.database, run, partition.start, end, size_max)
+        if columns is not None:
+            return StoredRun(run, columns)
+        records: list[Record] = []
+        for count, batch in enumerate(run):
+            try:
+                found = log.read_whole(self.database, batch, partition.start, end)
+            except EventsDamaged:
+                if not count:
+                    raise
+                return StoredRun(run[:count], records)
+            size_bytes_max -= StoredBatch(batch, found).data_bytes
+            if count and size_bytes_max < 0:
+                return StoredRun(run[:count], records)
+            records += found
+        return StoredRun(run, records)
+
+    def offset_for_time(self, partition: Partition, timestamp_ms: int) -> tuple[int, int] | None:
+        """The first event at or after a time: (offset, timestamp), or None."""
+        return log.offset_for_time(self.database, partition.id, timestamp_ms, partition.start, partition.high_watermark)
+
+    def largest_timestamp(self, partition: Partition) -> tuple[int, int] | None:
+        """The event with the largest timestamp: (offset, timestamp), or None."""
+        return log.largest_timestamp(self.database, partition.id, partition.start, partition.high_watermark)
+
+
+def _alike(one: BatchRow, other: BatchRow) -> bool:
+    return (
+        one.timestamp_type == other.timestamp_type == CREATE_TIME
+        and one.leader_epoch == other.leader_epoch
+        and not (one.transactional or one.control or other.transactional or other.control)
+    )
+
+
+def _span(records: Sequence[Record]) -> tuple[int, int]:
+    """The least and the largest timestamp."""
+    if isinstance(records, EventColumns):
+        return records.span_ms
+    stamps = [record[1] for record in records]
+    return min(stamps), max(stamps)

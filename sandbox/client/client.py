@@ -1,0 +1,247 @@
+"""The client API: confluent_kafka's own classes, where `bootstrap.servers` may also be a sandbox file.
+
+    from sandbox import Producer
+    producer = Producer({"bootstrap.servers": "dev.db"})
+
+With an address they are the plain clients of that cluster: the same program, unchanged, on Kafka itself. With a file
+they connect to the sandbox that owns it, or start one inside this process, on a free loopback port; the clients of one
+process share it, and it ends with the last of them.
+
+If the owner of the file is another process and goes away, the clients report what they report when a broker goes away
+(`_TRANSPORT`, `_ALL_BROKERS_DOWN`), and go on when it is back at the same address.
+"""
+
+import logging
+import os
+import re
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import confluent_kafka
+import confluent_kafka.admin
+
+from sandbox.client import embedded
+from sandbox.kafka.errors import FileRefused
+
+SERVERS = ("bootstrap.servers", "metadata.broker.list")
+"""librdkafka's two names for where to connect."""
+FILE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
+FLUSH_AT_EXIT_S = 10.0
+_LOG_CRITICAL = 2
+
+_ADDRESSES = re.compile(r"[^/\\,]+:\d+(\s*,\s*[^/\\,]+(:\d+)?)*\s*")
+_log = logging.getLogger("sandbox")
+_producers: "weakref.WeakSet[confluent_kafka.Producer]" = weakref.WeakSet()
+_consumers: "weakref.WeakSet[confluent_kafka.Consumer]" = weakref.WeakSet()
+
+
+def sandbox_file(servers: object) -> Path | None:
+    """Tell a sandbox file from the address of a cluster.
+
+    A file is: a `pathlib` path; text that begins with `sqlite:` (`sqlite:dev.db`, `sqlite:///abs/dev.db`); and text
+    without `host:port` that has a path separator or ends with .db, .sqlite or .sqlite3. All else is an address:
+    `localhost`, `broker.db:9092`, `SSL://host:9093`.
+
+    Args:
+        servers: a value of `bootstrap.servers`.
+
+    Returns:
+        The path, with `~` expanded, or None for an address.
+
+    Raises:
+        FileRefused: it can only mean a file, and names none (`sqlite:`, `:memory:`, `sqlite://dev.db`).
+    """
+    if isinstance(servers, os.PathLike):
+        return Path(servers).expanduser()
+    if not isinstance(servers, str):
+        return None
+    text = servers.strip()
+    prefix, colon, rest = text.partition(":")
+    if colon and prefix.lower() == "sqlite":
+        return _after_prefix(text, rest)
+    if text == ":memory:":
+        raise FileRefused("A sandbox is a file, so that other programs can open it: name one instead of :memory:.")
+    if "://" in text or _ADDRESSES.fullmatch(text):
+        return None
+    separators = {"/", os.sep, os.altsep or "/"}
+    if any(separator in text for separator in separators) or text.lower().endswith(FILE_SUFFIXES):
+        return Path(text).expanduser()
+    return None
+
+
+def _after_prefix(text: str, rest: str) -> Path:
+    if rest.startswith("//") and not rest.startswith("///"):
+        raise FileRefused(
+            f"{text}: write sqlite:dev.db for a relative path, or sqlite:///dir/dev.db for an absolute one."
+        )
+    path = re.sub("^/+", "/", rest)
+    if path in ("", "/", ":memory:"):
+        raise FileRefused(f"{text} names no file: write sqlite:dev.db.")
+    return Path(path).expanduser()
+
+
+class Producer(confluent_kafka.Producer):
+    """confluent_kafka's Producer; `bootstrap.servers` may be a sandbox file.
+
+    Events that are still queued when the program ends are sent then, if a file was named.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        args, kwargs, self._attachment = _connected(args, kwargs)
+        with _Released(self._attachment):
+            super().__init__(*args, **kwargs)
+        _hold(self, self._attachment, _producers)
+
+    def close(self, *args: Any, **kwargs: Any) -> Any:
+        """As confluent_kafka's; then lets go of the sandbox file."""
+        try:
+            return super().close(*args, **kwargs)
+        finally:
+            _let_go(self._attachment)
+
+    def __exit__(self, *exception: Any) -> Any:
+        try:
+            return super().__exit__(*exception)
+        finally:
+            _let_go(self._attachment)
+
+
+class Consumer(confluent_kafka.Consumer):
+    """confluent_kafka's Consumer; `bootstrap.servers` may be a sandbox file."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        args, kwargs, self._attachment = _connected(args, kwargs)
+        with _Released(self._attachment):
+            super().__init__(*args, **kwargs)
+        _hold(self, self._attachment, _consumers)
+
+    def close(self, *args: Any, **kwargs: Any) -> Any:
+        """As confluent_kafka's; then lets go of the sandbox file."""
+        try:
+            return super().close(*args, **kwargs)
+        finally:
+            _let_go(self._attachment)
+
+    def __exit__(self, *exception: Any) -> Any:
+        try:
+            return super().__exit__(*exception)
+        finally:
+            _let_go(self._attachment)
+
+
+class AdminClient(confluent_kafka.admin.AdminClient):
+    """confluent_kafka's AdminClient; `bootstrap.servers` may be a sandbox file."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        args, kwargs, attachment = _connected(args, kwargs)
+        if attachment is not None and attachment.held and not (args and "log_level" in args[0]):
+            # An AdminClient cannot be closed: at the end of the program the sandbox goes first, which is no news.
+            kwargs.setdefault("log_level", _LOG_CRITICAL)
+        with _Released(attachment):
+            super().__init__(*args, **kwargs)
+        _hold(self, attachment, None)
+
+
+class SerializingProducer(confluent_kafka.SerializingProducer[Any, Any]):
+    """confluent_kafka's SerializingProducer; `bootstrap.servers` may be a sandbox file."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        args, kwargs, attachment = _connected(args, kwargs)
+        with _Released(attachment):
+            super().__init__(*args, **kwargs)
+        _hold(self, attachment, _producers)
+
+
+class DeserializingConsumer(confluent_kafka.DeserializingConsumer[Any, Any]):
+    """confluent_kafka's DeserializingConsumer; `bootstrap.servers` may be a sandbox file."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        args, kwargs, self._attachment = _connected(args, kwargs)
+        with _Released(self._attachment):
+            super().__init__(*args, **kwargs)
+        _hold(self, self._attachment, _consumers)
+
+    def close(self, *args: Any, **kwargs: Any) -> Any:
+        """As confluent_kafka's; then lets go of the sandbox file."""
+        try:
+            return super().close(*args, **kwargs)
+        finally:
+            _let_go(self._attachment)
+
+
+class _Released:
+    """Lets go of the file if the client could not be made."""
+
+    def __init__(self, attachment: embedded.Attachment | None) -> None:
+        self._attachment = attachment
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            _let_go(self._attachment)
+
+
+def _connected(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any], embedded.Attachment | None]:
+    """The arguments with the address in the place of a sandbox file."""
+    if args and isinstance(args[0], Mapping):
+        # A section of a ConfigParser is a Mapping, and librdkafka's binding wants a dict.
+        args = (dict(args[0]), *args[1:])
+    kwargs = dict(kwargs)
+    for config in (kwargs, *args[:1]):
+        for name in SERVERS:
+            if not isinstance(config, dict) or name not in config:
+                continue
+            path = sandbox_file(config[name])
+            if path is None:
+                return args, kwargs, None
+            attachment = embedded.attach(path)
+            config[name] = attachment.address
+            return args, kwargs, attachment
+    return args, kwargs, None
+
+
+def _hold(client: Any, attachment: embedded.Attachment | None, kind: "weakref.WeakSet[Any] | None") -> None:
+    if attachment is None:
+        return
+    weakref.finalize(client, attachment.release_soon).atexit = False
+    if kind is not None:
+        kind.add(client)
+
+
+def _let_go(attachment: embedded.Attachment | None) -> None:
+    if attachment is not None:
+        attachment.release()
+
+
+def _end_clients() -> None:
+    for producer in list(_producers):
+        try:
+            left = producer.flush(FLUSH_AT_EXIT_S)
+        except RuntimeError:
+            continue  # closed before
+        if left:
+            _log.warning("%d events were not acknowledged within %g s, and may be lost", left, FLUSH_AT_EXIT_S)
+    # confluent_kafka's destructor would close them too, but after the sandbox, which they leave their group with.
+    if embedded.alone():
+        clients: list[Any] = [*_consumers, *_producers]
+        for client in clients:
+            try:
+                client.close()
+            except RuntimeError:
+                continue  # closed before
+
+
+def _forget_the_parents() -> None:
+    _producers.clear()
+    _consumers.clear()
+
+
+embedded.before_exit(_end_clients)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_the_parents)

@@ -1,0 +1,204 @@
+"""The sandboxes that run inside this process, shared by the clients that name their file.
+
+Problem: a program names a file in three producers and a consumer. There is one owner per file, so they must find each
+other, and the sandbox must end with the last of them, or with the program.
+Here: a table of the sandboxes that this process started, by real path, each with the number of its users. A client
+that is closed lets go at once. One that is only dropped lets go a moment later, in a thread of its own: its destructor,
+which may run in any thread, must neither wait for the sandbox nor find it gone while it says goodbye.
+"""
+
+import atexit
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from socket import create_connection
+from typing import Any
+
+from sandbox.api.sandbox import Sandbox
+from sandbox.kafka.errors import FileInUse
+from sandbox.storage.file.lock import read_owner
+
+ATTACH_WAIT_S = 10.0
+"""How long to wait for an owner that has the file, and does not answer yet."""
+DROPPED_GRACE_S = 1.0
+"""How long a sandbox stays after the last client that was dropped without close()."""
+_RETRY_S = 0.02
+
+
+@dataclass(slots=True)
+class _Running:
+    """A sandbox of this process, and how many clients use it."""
+
+    sandbox: Sandbox
+    address: str
+    users: int = 0
+
+
+class Attachment:
+    """A client's hold on the sandbox of a file.
+
+    Attributes:
+        address: "host:port" of its Kafka port.
+        held: True while this client keeps a sandbox of this process open.
+    """
+
+    __slots__ = ("_pid", "_real", "address", "held")
+
+    def __init__(self, address: str, real: Path, held: bool) -> None:
+        self.address = address
+        self._real = real
+        self.held = held
+        self._pid = os.getpid()
+
+    def release(self) -> None:
+        """Let go; the last one closes a sandbox that this process started. May be called again. Not for destructors."""
+        with _table_lock:
+            if not self.held or self._pid != os.getpid():
+                return
+            self.held = False
+            running = _table.get(self._real)
+            if running is None:
+                return
+            running.users -= 1
+            if running.users == 0:
+                # Closed under the lock: whoever comes next finds the file free.
+                del _table[self._real]
+                running.sandbox.close()
+
+    def release_soon(self) -> None:
+        """Let go after a moment, in another thread. For destructors: it waits for nothing."""
+        if self.held:
+            _dropped.put((time.monotonic(), self))
+
+
+_table: dict[Path, _Running] = {}
+_table_lock = threading.Lock()
+_dropped: SimpleQueue[tuple[float, Attachment]] = SimpleQueue()
+_closer: list[threading.Thread] = []
+_sandbox_threads: set[threading.Thread] = set()
+_before_exit: list[Callable[[], None]] = []
+_of_the_parent: list[Any] = []
+
+
+def attach(path: str | os.PathLike[str], wait_s: float = ATTACH_WAIT_S) -> Attachment:
+    """Find the Kafka port of a sandbox file, and start the sandbox in this process where nobody has.
+
+    Args:
+        path: the file; it is made where it does not exist.
+        wait_s: how long to wait for an owner that does not answer yet.
+
+    Returns:
+        The address, and the hold on it.
+
+    Raises:
+        FileInUse: another process owns the file and opened no Kafka port in that time.
+        FileRefused: the file cannot be a sandbox.
+    """
+    real = Path(os.path.realpath(path))
+    deadline = time.monotonic() + wait_s
+    while True:
+        with _table_lock:
+            attachment = _shared(real)
+            owner = None if attachment else read_owner(real)
+            if attachment is None and owner is None:
+                try:
+                    attachment = _start(real)
+                except FileInUse as lost_the_race:
+                    owner = lost_the_race.owner
+        if attachment is not None:
+            return attachment
+        address = str(owner.get("kafka") or "") if owner else ""
+        if address and _answers(address):
+            return Attachment(address, real, held=False)
+        if time.monotonic() > deadline:
+            raise FileInUse(os.fspath(path), owner or {})
+        time.sleep(_RETRY_S)
+
+
+def before_exit(callback: Callable[[], None]) -> None:
+    """Call `callback` when the program ends, before the sandboxes are closed."""
+    _before_exit.append(callback)
+
+
+def alone() -> bool:
+    """Whether no thread of the program is left but the calling one and the sandboxes' own.
+
+    At exit only daemon threads are; one of them may be inside a client, which must then not be closed under it.
+    """
+    ours = {thread.ident for thread in _closer} | {thread.ident for thread in _sandbox_threads}
+    return all(
+        thread.ident in ours or thread is threading.current_thread() or not thread.is_alive()
+        for thread in threading.enumerate()
+    )
+
+
+def _shared(real: Path) -> Attachment | None:
+    running = _table.get(real)
+    if running is None:
+        return None
+    running.users += 1
+    return Attachment(running.address, real, held=True)
+
+
+def _start(real: Path) -> Attachment:
+    before = set(threading.enumerate())
+    sandbox = Sandbox(real)
+    try:
+        sandbox.serve(kafka_port=0, web_port=None)
+    except BaseException:
+        sandbox.close()
+        raise
+    _sandbox_threads.update(set(threading.enumerate()) - before)
+    address = sandbox.kafka_address
+    assert address is not None
+    _table[real] = _Running(sandbox, address, users=1)
+    if not _closer:
+        _closer.append(threading.Thread(target=_close_dropped, name="sandbox-closer", daemon=True))
+        _closer[0].start()
+    return Attachment(address, real, held=True)
+
+
+def _answers(address: str) -> bool:
+    # The text in a lock file outlives an owner that was killed, for as long as the next one takes to start.
+    host, _, port = address.rpartition(":")
+    try:
+        create_connection((host.strip("[]"), int(port)), timeout=1.0).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _close_dropped() -> None:
+    while True:
+        dropped_at, attachment = _dropped.get()
+        time.sleep(max(0.0, dropped_at + DROPPED_GRACE_S - time.monotonic()))
+        attachment.release()
+
+
+def _close_all() -> None:
+    for callback in _before_exit:
+        callback()
+    with _table_lock:
+        while _table:
+            _table.popitem()[1].sandbox.close()
+
+
+def _forget_the_parents() -> None:
+    # After a fork: the sandboxes, their lock and their threads are the parent's. This process attaches to them like any
+    # other; it must not close them, so it keeps what it inherited.
+    global _table_lock, _dropped
+    _of_the_parent.append(dict(_table))
+    _table.clear()
+    _closer.clear()
+    _sandbox_threads.clear()
+    _table_lock = threading.Lock()
+    _dropped = SimpleQueue()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_the_parents)

@@ -1,0 +1,180 @@
+"""The demo's clients: one producer and two consumers, each a thread around an ordinary Kafka client."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from confluent_kafka import Consumer, KafkaException, Producer
+
+from sandbox.demo.payments import payments
+from sandbox.demo.samples import PAYMENTS
+from sandbox.kafka.errors import BrokerError
+
+if TYPE_CHECKING:
+    from sandbox.api.sandbox import Sandbox
+
+FRAUD_CHECK = "fraud-check"
+DAILY_REPORT = "daily-report"
+GROUPS = (FRAUD_CHECK, DAILY_REPORT)
+REPORT_EVENTS_MIN = 8
+STOP_S = 15.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How lively the demo is.
+
+    payments_per_s: more than 0. rest_s: how long `daily-report` rests before it catches up, 0 or more. events_max: the
+    producer rests while the topic holds so many, because retention, if any, must make room first.
+    """
+
+    payments_per_s: float = 5.0
+    rest_s: float = 20.0
+    events_max: int = 100_000
+
+
+class DemoClients:
+    """The clients of one run of the demo. They are at work from the start until `stop`.
+
+    address: of the Kafka port, "host:port".
+    """
+
+    def __init__(self, sandbox: Sandbox, address: str, pace: Pace) -> None:
+        self._sandbox = sandbox
+        self._address = address
+        self._pace = pace
+        self._stopping = threading.Event()
+        works: Sequence[tuple[Callable[[], None], str]] = (
+            (self._send_payments, "demo-payments"),
+            (self._check_fraud, f"demo-{FRAUD_CHECK}"),
+            (self._report_daily, f"demo-{DAILY_REPORT}"),
+        )
+        # Daemons: a program that forgets to stop the demo still ends.
+        self._threads = [threading.Thread(target=work, name=name, daemon=True) for work, name in works]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> bool:
+        """Let the clients leave their groups and end. Returns False if one had not after `STOP_S` seconds."""
+        self._stopping.set()
+        until = time.monotonic() + STOP_S
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _send_payments(self) -> None:
+        producer = Producer(
+            {
+                "bootstrap.servers": self._address,
+                "client.id": "demo-payments",
+                "partitioner": "murmur2_random",  # where the sample's keys went, these go too
+                "allow.auto.create.topics": False,  # a topic that the user deletes must not come back
+                "log_level": 2,
+            }
+        )
+        source = islice(payments(seed=self._payments_end()), 1, None)
+        while not self._stopping.wait(1 / self._pace.payments_per_s):
+            if not self._room():
+                continue
+            event = next(source)
+            try:
+                producer.produce(PAYMENTS, event.value, key=event.key, headers=list(event.headers))
+                producer.poll(0)
+            except (BufferError, KafkaException) as error:
+                _log.warning("the demo's payment was not sent: %s", error)
+        producer.flush(2.0)
+
+    def _payments_end(self) -> int:
+        """The sum of the end offsets: a seed that differs each time, so that a restart does not repeat itself."""
+        try:
+            return sum(self._sandbox.end_offsets(PAYMENTS).values())
+        except BrokerError:
+            return 0
+
+    def _room(self) -> bool:
+        """Whether to send: not to a topic that the user has deleted (it would come back), and not past the limit."""
+        try:
+            stored = self._sandbox.topic(PAYMENTS).events
+        except BrokerError:
+            return False
+        return stored < self._pace.events_max
+
+    def _check_fraud(self) -> None:
+        consumer = self._consumer(FRAUD_CHECK)
+        try:
+            while not self._stopping.is_set():
+                _read(consumer, events_max=100, wait_s=0.1)
+        finally:
+            consumer.close()
+
+    def _report_daily(self) -> None:
+        consumer = self._consumer(DAILY_REPORT)
+        try:
+            while not self._stopping.is_set():
+                self._catch_up(consumer)
+                self._rest(consumer)
+        finally:
+            consumer.close()
+
+    def _consumer(self, group: str) -> Any:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self._address,
+                "client.id": f"demo-{group}",
+                "group.id": group,
+                "auto.offset.reset": "earliest",
+                "enable.auto.commit": False,
+                "log_level": 2,
+            }
+        )
+        consumer.subscribe([PAYMENTS])
+        return consumer
+
+    def _catch_up(self, consumer: Any) -> None:
+        """Read, slowly enough to be watched, until a wait brings less than was asked for.
+
+        In that wait half a second's payments arrive, so a whole second's worth is asked for: else it would never end.
+        """
+        events_max = max(REPORT_EVENTS_MIN, math.ceil(self._pace.payments_per_s))
+        while not self._stopping.wait(0.2):
+            read = _read(consumer, events_max=events_max, wait_s=0.5)
+            if read < events_max and consumer.assignment():
+                return
+
+    def _rest(self, consumer: Any) -> None:
+        """Poll without reading: a consumer that does not poll would hold up the rebalances of its group."""
+        until = time.monotonic() + self._pace.rest_s
+        while time.monotonic() < until and not self._stopping.is_set():
+            # Each time anew: partitions that come in a rebalance are not paused.
+            _for_assigned(consumer, consumer.pause)
+            _read(consumer, events_max=1, wait_s=0.2)
+        _for_assigned(consumer, consumer.resume)
+
+
+def _for_assigned(consumer: Any, act: Callable[[list[Any]], None]) -> None:
+    assignment = consumer.assignment()
+    if not assignment:
+        return
+    try:
+        act(assignment)
+    except KafkaException as error:
+        # A rebalance took a partition away in between; the next round sees the new assignment.
+        _log.debug("the assignment changed: %s", error)
+
+
+def _read(consumer: Any, *, events_max: int, wait_s: float) -> int:
+    """Read up to so many events, wait no longer than that, and commit. Returns how many came."""
+    read = sum(message.error() is None for message in consumer.consume(events_max, timeout=wait_s))
+    if read:
+        # Not awaited: a commit that fails (a rebalance came first) is made good by the next one.
+        consumer.commit(asynchronous=True)
+    return read

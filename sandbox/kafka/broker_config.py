@@ -1,0 +1,186 @@
+"""Every setting of a topic and of the broker, as data.
+
+Names, types, defaults and meanings are Kafka's (https://kafka.apache.org/documentation/#topicconfigs and
+#brokerconfigs). DescribeConfigs, CreateTopics, the page, the command line and the docs read these tables.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.resource_settings import GROUP_SETTINGS, LARGER_UNITS, OTHER_BROKER_SETTINGS, TOPIC_DEFAULTS
+from sandbox.kafka.setting import BOOLEAN, INT, INT_MAX, LIST, LONG, Setting
+from sandbox.kafka.topic_settings import TOPIC_SETTINGS
+from sandbox.kafka.unused_broker_settings import IDLE_BROKER_SETTINGS
+
+_BROKER_SETTINGS = (
+    Setting("auto.create.topics.enable", BOOLEAN, "true", "Whether a topic is created on first use."),
+    Setting("num.partitions", INT, "1", "The partitions of a topic created without a number.", least=1),
+    Setting("default.replication.factor", INT, "1", "The replicas of a topic created without a number.", least=1),
+    Setting("delete.topic.enable", BOOLEAN, "true", "Whether topics can be deleted."),
+    Setting("socket.request.max.bytes", INT, "104857600", "The largest request that is accepted, in bytes.", least=1),
+    Setting("fetch.max.bytes", INT, "57671680", "The largest answer to one Fetch, in bytes.", least=1024),
+    Setting("max.incremental.fetch.session.cache.slots", INT, "1000", "How many fetch sessions are kept.", least=0),
+    Setting(
+        "group.initial.rebalance.delay.ms",
+        INT,
+        "0",
+        "How long an empty group waits for more members, in ms. Kafka's default is 3000; the sandbox does not wait.",
+        least=0,
+    ),
+    Setting("group.min.session.timeout.ms", INT, "6000", "The shortest session timeout allowed, in ms.", least=0),
+    Setting("group.max.session.timeout.ms", INT, "1800000", "The longest session timeout allowed, in ms.", least=0),
+    Setting("group.max.size", INT, str(INT_MAX), "How many members a group may have.", least=1),
+    Setting(
+        "group.consumer.session.timeout.ms",
+        INT,
+        "45000",
+        "How long a member of the consumer protocol may be silent, in ms.",
+        least=1,
+    ),
+    Setting(
+        "group.consumer.heartbeat.interval.ms",
+        INT,
+        "5000",
+        "How often a member of the consumer protocol shall heartbeat, in ms; it learns of its assignment by that.",
+        least=1,
+    ),
+    Setting("group.consumer.max.size", INT, str(INT_MAX), "How many members such a group may have.", least=1),
+    Setting(
+        "group.consumer.assignors",
+        LIST,
+        "uniform,range",
+        "The assignors of the consumer protocol; the first is the default.",
+        choices=("uniform", "range"),
+    ),
+    Setting("offset.metadata.max.bytes", INT, "4096", "The longest metadata of a committed offset, in bytes.", least=0),
+    Setting(
+        "offsets.retention.minutes", INT, "10080", "How long offsets of a group without members are kept.", least=1
+    ),
+    Setting("log.retention.check.interval.ms", LONG, "300000", "How often retention is applied, in ms.", least=1),
+    Setting(
+        "log.cleaner.backoff.ms",
+        LONG,
+        "15000",
+        "How often logs are looked at for compaction, in ms.",
+        least=0,
+        dynamic=True,
+    ),
+    Setting("transaction.max.timeout.ms", INT, "900000", "The longest transaction timeout allowed, in ms.", least=1),
+    Setting(
+        "transactional.id.expiration.ms",
+        INT,
+        "604800000",
+        "How long a transactional id that nobody uses is remembered, in ms.",
+        least=1,
+    ),
+    Setting(
+        "producer.id.expiration.ms",
+        INT,
+        "86400000",
+        "How long an idle producer id is remembered, in ms.",
+        least=1,
+        dynamic=True,
+    ),
+)
+
+BROKER_SETTINGS = tuple(
+    sorted(
+        (*_BROKER_SETTINGS, *TOPIC_DEFAULTS, *OTHER_BROKER_SETTINGS, *IDLE_BROKER_SETTINGS),
+        key=lambda setting: setting.name,
+    )
+)
+
+TOPIC_SETTING = {setting.name: setting for setting in TOPIC_SETTINGS}
+BROKER_SETTING = {setting.name: setting for setting in BROKER_SETTINGS}
+GROUP_SETTING = {setting.name: setting for setting in GROUP_SETTINGS}
+
+BROKER, GROUP, CLIENT_METRICS = "broker", "group", "client-metrics"
+"""The types of a resource that has settings, topics aside."""
+CLUSTER_WIDE = ""
+"""The broker that stands for all of them."""
+
+
+def check_topic_setting(name: str, value: str | None) -> str:
+    """Return `value` in Kafka's spelling, or raise BrokerError INVALID_CONFIG for an unknown name or a bad value."""
+    setting = TOPIC_SETTING.get(name)
+    if setting is None:
+        raise BrokerError("INVALID_CONFIG", f"Unknown topic config name: {name}")
+    if value is None:
+        raise BrokerError("INVALID_CONFIG", f"Null value not supported for topic configs: {name}")
+    return setting.check(value)
+
+
+@dataclass(slots=True)
+class BrokerConfig:
+    """The broker's settings: Kafka's defaults, what was set otherwise at the start, and what was altered since.
+
+    Args:
+        overrides: name to value as text; checked, BrokerError INVALID_CONFIG for a name or value that is not valid.
+
+    Attributes:
+        resources: what was altered while the broker ran: type and name of a resource to its settings.
+    """
+
+    overrides: dict[str, str] = field(default_factory=dict)
+    resources: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    _altered: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, value in self.overrides.items():
+            if name not in BROKER_SETTING:
+                raise BrokerError("INVALID_CONFIG", f"Unknown broker config name: {name}")
+            self.overrides[name] = BROKER_SETTING[name].check(value)
+
+    def set_resources(self, resources: Mapping[tuple[str, str], Mapping[str, str]]) -> None:
+        """Replace everything that was altered while the broker ran.
+
+        There is one file behind all brokers: what was altered for one of them alone is in effect for all.
+        """
+        self.resources = {place: dict(settings) for place, settings in resources.items() if settings}
+        self._altered = dict(self.resources.get((BROKER, CLUSTER_WIDE), {}))
+        for (kind, name), settings in sorted(self.resources.items(), reverse=True):
+            if kind == BROKER and name != CLUSTER_WIDE:
+                self._altered |= settings
+
+    def own(self, name: str) -> str | None:
+        """The value that a setting was given, None where it has its default."""
+        altered = self._altered.get(name)
+        return self.overrides.get(name) if altered is None else altered
+
+    def get(self, name: str) -> str:
+        """The value in effect, as text."""
+        return self.own(name) or BROKER_SETTING[name].default or ""
+
+    def number(self, name: str) -> int:
+        """The value in effect of a setting that is a number."""
+        return int(self.get(name))
+
+    def flag(self, name: str) -> bool:
+        """The value in effect of a setting that is true or false."""
+        return self.get(name) == "true"
+
+    def group_number(self, group_id: str, name: str) -> int:
+        """The value in effect of a group's setting that is a number: its own, else the broker's."""
+        own = self.resources.get((GROUP, group_id), {}).get(name)
+        setting = GROUP_SETTING[name]
+        return int(own if own is not None else self.get(setting.broker_name or ""))
+
+    def topic_default(self, name: str) -> str | None:
+        """What a broker setting gives topics: its value, or that of the setting with a larger unit; None for none."""
+        own = self.own(name)
+        for larger, unit_ms in LARGER_UNITS.get(name, ()):
+            if own is None:
+                own = self.own(larger)
+                if own is not None and int(own) >= 0:
+                    own = str(int(own) * unit_ms)
+        return own
+
+
+def topic_value(name: str, overrides: Mapping[str, str], broker: BrokerConfig) -> str:
+    """The value in effect of a topic setting: the topic's own, else the broker's, else Kafka's default."""
+    if name in overrides:
+        return overrides[name]
+    setting = TOPIC_SETTING[name]
+    own = broker.topic_default(setting.broker_name) if setting.broker_name is not None else None
+    return own if own is not None else setting.default or ""

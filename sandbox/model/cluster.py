@@ -1,0 +1,386 @@
+"""What the sandbox tells of itself: plain values, taken from one read transaction each.
+
+The page, the command line, the `.json` addresses and the tests read these; nothing here does anything.
+"""
+
+from dataclasses import dataclass
+
+from sandbox.kafka.event import Event
+from sandbox.model.group_waits import GroupWaits
+from sandbox.model.json_conditions import Condition
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionDescription:
+    """One partition as it stands.
+
+    Attributes:
+        partition: 0 and up.
+        start: the log start offset, the first one that can be read.
+        end: the high watermark, the offset that the next event gets.
+        size_bytes: the size of the record batches as produced.
+        last_timestamp_ms: the timestamp of the last event, or None for an empty log.
+        last_append_ms: when the last batch was written, by the broker's clock, or None.
+        leader: broker id of the leader, -1 for none.
+        replicas: broker ids.
+        isr: broker ids that are in sync.
+    """
+
+    partition: int
+    start: int
+    end: int
+    events: int
+    size_bytes: int
+    last_timestamp_ms: int | None
+    last_append_ms: int | None
+    leader: int
+    leader_epoch: int
+    replicas: tuple[int, ...]
+    isr: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TopicDescription:
+    """One topic as it stands.
+
+    Attributes:
+        topic_id: Kafka's UUID, as text.
+        events: how many can be read, over all partitions.
+        settings: only those that were set for this topic.
+        groups: ids of the groups that have committed here or have members reading it.
+    """
+
+    topic: str
+    topic_id: str
+    created_ms: int
+    events: int
+    size_bytes: int
+    last_append_ms: int | None
+    settings: dict[str, str]
+    partitions: tuple[PartitionDescription, ...]
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionLag:
+    """How far a group is in one partition.
+
+    Attributes:
+        committed: the committed offset, None where the group has never committed here.
+        end: the high watermark, from the same read transaction.
+        lag: events not yet read: end - committed, never negative; where there is no commit, None.
+        lag_ms: age of the oldest unread event (now minus when it was appended); 0 when caught up, None when unknown.
+        member_id: who owns the partition now, or None.
+        metadata: what the committer attached, as sent.
+    """
+
+    topic: str
+    partition: int
+    start: int
+    committed: int | None
+    end: int
+    lag: int | None
+    lag_ms: int | None
+    committed_ms: int | None
+    metadata: str | None
+    member_id: str | None
+    client_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberDescription:
+    """One member of a group.
+
+    Attributes:
+        subscription: the topics that it asked for.
+        assignment: topic to partitions.
+        last_heartbeat_ms: by the broker's clock, None where unknown (after a restart).
+        assignors: what it can be assigned by, in its order of preference; of the classic protocol.
+        epoch: its member epoch in the consumer protocol, else None.
+        pattern: the regular expression that it subscribes with, in the consumer protocol, or None.
+    """
+
+    member_id: str
+    instance_id: str | None
+    client_id: str
+    client_host: str
+    subscription: tuple[str, ...]
+    assignment: dict[str, tuple[int, ...]]
+    last_heartbeat_ms: int | None
+    session_timeout_ms: int
+    assignors: tuple[str, ...] = ()
+    epoch: int | None = None
+    pattern: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rebalance:
+    """One rebalance of a group, from its beginning to the assignment.
+
+    Attributes:
+        ended_ms: None while it goes on.
+        reason: in words: who joined, left or timed out, and for whom the group waited.
+        assignment: name of a member (see `sandbox.model.member_names`) to "topic-partition" names, after it.
+    """
+
+    generation: int
+    started_ms: int
+    ended_ms: int | None
+    reason: str
+    members: int
+    assignment: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupDescription:
+    """One group as it stands.
+
+    Attributes:
+        state: Kafka's word: Empty, PreparingRebalance, CompletingRebalance, Stable, Dead; in the consumer protocol also
+            Assigning and Reconciling.
+        protocol: the assignor.
+        generation: the group epoch in the consumer protocol.
+        lag: sum over partitions with a commit; None where it has never committed.
+        lag_ms: the largest of its partitions; None where unknown.
+        word: caught up, steady (it commits, and no unread event is older than some seconds), draining, growing,
+            stalled, without members, never committed, rebalancing.
+        drain_ms: estimated time until caught up, where draining, else None.
+        type: "classic" or "consumer": the protocol that its members speak.
+        waits: whom it waits for; None in lists, and where nobody tells.
+    """
+
+    group: str
+    state: str
+    protocol_type: str
+    protocol: str
+    generation: int
+    coordinator: int
+    members: tuple[MemberDescription, ...]
+    partitions: tuple[PartitionLag, ...]
+    topics: tuple[str, ...]
+    lag: int | None
+    lag_ms: int | None
+    word: str
+    drain_ms: int | None
+    type: str = "classic"
+    waits: GroupWaits | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LagPoint:
+    """Lag of one topic-partition at one moment, worked out from the rows of commits and batches.
+
+    Attributes:
+        end: the end of the log then; its start now, where retention has taken the batches of that time.
+        lag: None before the first commit, and where the end is not known any more.
+        lag_ms: the age that the oldest unread event had; 0 when caught up, None when unknown.
+    """
+
+    at_ms: int
+    topic: str
+    partition: int
+    committed: int | None
+    end: int
+    lag: int | None
+    lag_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageQuery:
+    """Which events to read, and in what order.
+
+    Attributes:
+        topic: the topic.
+        partitions: only these; all where empty.
+        order: "newest" (true time order over all partitions, latest first), "oldest" (the same, earliest first) or
+            "offset" (by partition, then offset upwards).
+        from_offset: with "offset": the first offset in each partition.
+        since_ms: no event with an earlier timestamp.
+        until_ms: no event with this timestamp or a later one.
+        key: text that the key must contain (UTF-8), None for any.
+        key_exact: True: the key must equal `key`.
+        value: text that the value must contain, None for any.
+        headers: "name" or "name=value" each: headers that must be there.
+        conditions: what the JSON in the value must meet.
+        limit: events on one page, 1 to 1,000.
+        cursor: where to go on, from `MessagePage.next` or `.previous`; None for the first page.
+        budget_ms: how long the search may take before it stops and offers to go on.
+    """
+
+    topic: str
+    partitions: tuple[int, ...] = ()
+    order: str = "newest"
+    from_offset: int | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+    key: str | None = None
+    key_exact: bool = False
+    value: str | None = None
+    headers: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    limit: int = 50
+    cursor: str | None = None
+    budget_ms: int = 2000
+
+    def __post_init__(self) -> None:
+        # What was found is remembered by the query, so lists become what can be.
+        for name in ("partitions", "headers", "conditions"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePage:
+    """One page of events, from one read transaction.
+
+    Attributes:
+        events: in the order asked for.
+        next: cursor of the page after this one, None where it is the last.
+        previous: cursor of the page before this one, None where it is the first.
+        scanned: how many events were looked at.
+        total: how many events the partitions hold.
+        complete: False where the time budget ran out before the page was full; `next` goes on from there.
+        as_of: partition to high watermark in that transaction.
+    """
+
+    events: tuple[Event, ...]
+    next: str | None
+    previous: str | None
+    scanned: int
+    total: int
+    complete: bool
+    elapsed_ms: float
+    as_of_ms: int
+    as_of: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ResetLine:
+    """What a reset does to one partition of a group.
+
+    Attributes:
+        before: the committed offset, None where there was none.
+        after: the offset that will be committed.
+        skipped: unread events that it would pass over (forward reset).
+        repeated: events that would be read again (backward reset).
+    """
+
+    topic: str
+    partition: int
+    before: int | None
+    after: int
+    start: int
+    end: int
+    lag_after: int
+    skipped: int
+    repeated: int
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerDescription:
+    """One simulated broker.
+
+    Attributes:
+        address: "host:port", None where its port is closed.
+        leads: how many partitions it leads.
+        replicas: how many partitions it has.
+        out_of_sync: of how many of those it is not in the in-sync set.
+    """
+
+    broker: int
+    up: bool
+    address: str | None
+    controller: bool
+    leads: int
+    replicas: int
+    out_of_sync: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderMove:
+    """A partition whose leader changes.
+
+    Attributes:
+        before: broker id, -1 for none.
+        after: broker id, -1 for none.
+    """
+
+    topic: str
+    partition: int
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApiUse:
+    """How often a client asked for an API.
+
+    Attributes:
+        requests: how many came.
+        mean_ms: from a request to its answer, waiting (for events, for members) included; None before the first answer.
+        max_ms: the longest such time.
+    """
+
+    api: str
+    requests: int
+    mean_ms: float | None
+    max_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientDescription:
+    """One connection of a Kafka client.
+
+    Attributes:
+        client_id: the client's `client.id`, None before its first request or where it has none.
+        address: "host:port" of the client.
+        broker: id of the broker that it is connected to.
+        software: name and version as the client says in ApiVersions 3 and up (KIP-511), "" where it does not.
+        apis: what it asked for, most often first.
+    """
+
+    client_id: str | None
+    address: str
+    broker: int
+    software: str
+    connected_ms: int
+    apis: tuple[ApiUse, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The sandbox as a whole.
+
+    Attributes:
+        kafka: "host:port" of the Kafka port, None where none is open.
+        web: address of the page, None where none is open.
+    """
+
+    file: str
+    size_bytes: int
+    kafka: str | None
+    web: str | None
+    cluster_id: str
+    version: str
+    pid: int
+    started_ms: int
+    topics: int
+    events: int
+    groups: int
+    as_of_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one commit changed, for whoever watches.
+
+    Attributes:
+        kind: "events" (appended or removed), "commit" (offsets), "group" (members, state), "topics" (created,
+            deleted, altered) or "cluster" (brokers, leaders, in-sync sets, faults).
+        topics: the names concerned.
+        groups: the group ids concerned.
+    """
+
+    kind: str
+    topics: frozenset[str]
+    groups: frozenset[str]
+    at_ms: int

@@ -1,0 +1,101 @@
+"""A fault that a broker injects on demand, and a request that one affected."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sandbox.kafka.errors import BY_NAME, BrokerError
+
+LATENCY_MS_MAX = 600_000
+
+
+@dataclass(slots=True)
+class Fault:
+    """One fault.
+
+    Attributes:
+        api: Kafka's name of the API, such as "Produce"; None for every one but ApiVersions.
+        topic: the name of a topic that the request must name.
+        client_id: the client's `client.id`.
+        broker: the id of a broker.
+        latency_ms: how long the request waits before it is handled; what follows on its connection waits too.
+        error: the name of Kafka's error that is answered.
+        drop: True closes the connection.
+        throttle_ms: what the answer says that the client should wait (quotas, KIP-219).
+        probability: of each request to be hit, above 0, up to 1.
+        times: how often it may hit; None for without end.
+        hits: how often it has.
+        id: a number of its own, 1 and up.
+    """
+
+    api: str | None = None
+    topic: str | None = None
+    client_id: str | None = None
+    broker: int | None = None
+    latency_ms: int = 0
+    error: str | None = None
+    drop: bool = False
+    throttle_ms: int = 0
+    probability: float = 1.0
+    times: int | None = None
+    hits: int = 0
+    id: int = 0
+
+    def check(self, apis: Collection[str]) -> None:
+        """Refuse a fault that could not be: INVALID_REQUEST with the reason."""
+        if self.api is not None and self.api not in apis:
+            raise BrokerError("INVALID_REQUEST", f"There is no API {self.api!r}. There are: {', '.join(sorted(apis))}.")
+        if self.error is not None and self.error not in BY_NAME:
+            raise BrokerError("INVALID_REQUEST", f"{self.error!r} is not one of Kafka's errors.")
+        if self.error == "NONE":
+            raise BrokerError("INVALID_REQUEST", "NONE is no error.")
+        for name, value in (("latency_ms", self.latency_ms), ("throttle_ms", self.throttle_ms)):
+            if not 0 <= value <= LATENCY_MS_MAX:
+                raise BrokerError("INVALID_REQUEST", f"{name} is from 0 to {LATENCY_MS_MAX} ms, not {value}.")
+        if not 0 < self.probability <= 1:
+            raise BrokerError("INVALID_REQUEST", "probability is above 0, and at most 1.")
+        if self.times is not None and self.times < 1:
+            raise BrokerError("INVALID_REQUEST", "times is 1 or more, or None for without end.")
+        if not (self.latency_ms or self.error or self.drop or self.throttle_ms):
+            raise BrokerError("INVALID_REQUEST", "Say what shall happen: latency_ms, error, drop or throttle_ms.")
+        if self.error and self.drop:
+            raise BrokerError("INVALID_REQUEST", "A dropped connection gets no answer: choose error or drop.")
+
+    @property
+    def spent(self) -> bool:
+        """Whether it has hit as often as it may, and hits no more."""
+        return self.times is not None and self.hits >= self.times
+
+    def text(self) -> str:
+        """What it does, in words."""
+        whom = [
+            f"{word} {value}"
+            for word, value in (
+                ("topic", self.topic),
+                ("client", self.client_id),
+                ("broker", self.broker),
+            )
+            if value is not None
+        ]
+        effects = [
+            *([f"{self.latency_ms} ms later"] if self.latency_ms else []),
+            *([f"answered {self.error}"] if self.error else []),
+            *(["connection dropped"] if self.drop else []),
+            *([f"throttled {self.throttle_ms} ms"] if self.throttle_ms else []),
+        ]
+        often = [
+            *([f"with probability {self.probability:g}"] if self.probability < 1 else []),
+            *([f"{self.times} times"] if self.times is not None else []),
+        ]
+        return " ".join([", ".join([self.api or "every API", *whom]) + ":", ", ".join(effects), *often])
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One request that a fault hit."""
+
+    at_ms: int
+    fault: int
+    api: str
+    client_id: str | None
+    broker: int
+    text: str

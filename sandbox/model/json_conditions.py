@@ -1,0 +1,342 @@
+"""Conditions on the JSON inside a value, and on headers: read from text, and tested on bytes.
+
+A condition is written as `$.amount >= 100`. Numbers are never floats here: each is kept as it was written in the value
+and compared by its exact decimal worth, so that 9007199254740993 is not 9007199254740992 and 1.10 equals 1.1.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any
+
+from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.event import Headers
+
+OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "contains", "exists")
+OPERATION = re.compile(r"\s*(!=|<=|>=|=|<|>)\s*(.*)|\s+(contains|exists)(?:\s+(.*))?", re.DOTALL)
+STEP = re.compile(r'\.([^\s.\[\]"=<>!]+)|\[(\d{1,9})\]|\[("(?:[^"\\]|\\.)*")\]')
+NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+PLAIN_NAME = re.compile(r"[^\W\d][\w-]*")
+PATH_HINT = 'write a path as $.amount, $.items[0].id or $["a name"]'
+TEXT_MAX = 1000
+
+Step = str | int
+
+
+class Number(str):
+    """A JSON number, as it is written."""
+
+    __slots__ = ()
+
+    def exact(self) -> Decimal | None:
+        """What it is worth; None where no decimal can hold its exponent."""
+        return _decimal(self)
+
+
+class _Missing:
+    pass
+
+
+MISSING = _Missing()
+"""What a path leads to where there is nothing; null is something."""
+
+
+def _refuse(name: str) -> object:
+    raise ValueError(name)
+
+
+# `json.loads` would make a decoder for each value.
+_DECODER = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=_refuse)
+
+
+def parse_value(data: bytes | None) -> Any:
+    """The JSON in some bytes: numbers as `Number`; MISSING where it is no JSON (RFC 8259)."""
+    if not data:
+        return MISSING
+    try:
+        return _DECODER.decode(data.decode())
+    except (ValueError, RecursionError):
+        return MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderName:
+    """A header, by its name; written as `header name`."""
+
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> "HeaderName | None":
+        """Read it; None for text that is written otherwise."""
+        word, space, name = text.partition(" ")
+        return cls(name) if word == "header" and space and 0 < len(name) <= TEXT_MAX else None
+
+    def __str__(self) -> str:
+        return f"header {self.name}"
+
+    @property
+    def label(self) -> str:
+        """What a column of it is called."""
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class JsonPath:
+    """A place in a JSON value: names and places in arrays, from the root.
+
+    Attributes:
+        steps: a name (str) or an index (int, from 0) each.
+    """
+
+    steps: tuple[Step, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "JsonPath":
+        """Read a path.
+
+        Args:
+            text: `$`, then `.name`, `["any name"]` or `[0]`, as often as needed.
+
+        Raises:
+            BrokerError: INVALID_REQUEST, which says where it goes wrong.
+        """
+        text = text.strip()
+        if not text.startswith("$"):
+            raise BrokerError("INVALID_REQUEST", f"The path {_short(text)} does not begin with $: {PATH_HINT}.")
+        steps: list[Step] = []
+        at = 1
+        while at < len(text):
+            found = STEP.match(text, at)
+            if found is None:
+                raise BrokerError(
+                    "INVALID_REQUEST", f"The path {_short(text)} goes wrong at {_short(text[at:])}: {PATH_HINT}."
+                )
+            at = found.end()
+            if found[2] is not None:
+                steps.append(int(found[2]))
+            else:
+                steps.append(found[1] if found[1] is not None else _name(text, found[3]))
+        return cls(tuple(steps))
+
+    def __str__(self) -> str:
+        shown = ["$"]
+        for step in self.steps:
+            if isinstance(step, int):
+                shown.append(f"[{step}]")
+            elif PLAIN_NAME.fullmatch(step):
+                shown.append(f".{step}")
+            else:
+                shown.append(f"[{json.dumps(step, ensure_ascii=False)}]")
+        return "".join(shown)
+
+    @property
+    def label(self) -> str:
+        """What a column of it is called: the path without its `$.`."""
+        return str(self).removeprefix("$.")
+
+    def find(self, root: Any) -> Any:
+        """What it leads to in a parsed value; MISSING where there is nothing."""
+        node = root
+        for step in self.steps:
+            if isinstance(step, int):
+                if not isinstance(node, list) or step >= len(node):
+                    return MISSING
+                node = node[step]
+            elif isinstance(node, dict) and step in node:
+                node = node[step]
+            else:
+                return MISSING
+        return node
+
+
+def _name(path: str, quoted: str) -> str:
+    try:
+        return str(json.loads(quoted))
+    except ValueError:
+        raise BrokerError(
+            "INVALID_REQUEST", f"The path {_short(path)} has a name that is no JSON text: {_short(quoted)}."
+        ) from None
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:59] + "…")
+
+
+def _decimal(text: str) -> Decimal | None:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return None
+
+
+def json_text(node: Any) -> str:
+    """A parsed value as JSON again, on one line, each number as it was written."""
+    if isinstance(node, dict):
+        return "{" + ", ".join(f"{json_text(name)}: {json_text(one)}" for name, one in node.items()) + "}"
+    if isinstance(node, list):
+        return "[" + ", ".join(map(json_text, node)) + "]"
+    if isinstance(node, Number):
+        return str(node)
+    return json.dumps(node, ensure_ascii=False)
+
+
+def shown_text(node: Any) -> str | None:
+    """What a cell shows of a place in a value: text without quotes, the rest as JSON; None for MISSING."""
+    if node is MISSING:
+        return None
+    return node if isinstance(node, str) and not isinstance(node, Number) else json_text(node)
+
+
+@lru_cache(256)
+def _operand(typed: str) -> tuple[str, bool, Decimal | None]:
+    """An operand as text, whether it was quoted, and what it is worth where it is a number."""
+    if len(typed) > 1 and typed[0] == typed[-1] == '"':
+        try:
+            return str(json.loads(typed)), True, None
+        except ValueError:
+            pass
+    return typed, False, _decimal(typed) if NUMBER.fullmatch(typed) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition on the JSON in a value.
+
+    Attributes:
+        path: where to look.
+        operator: one of `OPERATORS`.
+        operand: what to compare with, as it was typed. In quotes it is text alone; a number is compared with numbers
+            and with text that is a number; anything else is compared with text, true, false and null.
+    """
+
+    path: JsonPath
+    operator: str
+    operand: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Condition":
+        """Read a condition: `$.amount >= 100`, `$.tags contains red`, `$.note exists`.
+
+        Raises:
+            BrokerError: INVALID_REQUEST with what is wrong.
+        """
+        text = text.strip()
+        at = 1
+        while len(text) <= TEXT_MAX and (step := STEP.match(text, at)):
+            at = step.end()
+        found = OPERATION.fullmatch(text, at) if len(text) <= TEXT_MAX else None
+        if found is None:
+            # The path may be what is wrong: then its own error says where.
+            JsonPath.parse(re.split(r"\s|[=<>!]", text[:TEXT_MAX], maxsplit=1)[0] or "$")
+            raise BrokerError(
+                "INVALID_REQUEST",
+                f"{_short(text)} is no condition: write it as $.amount >= 100, with one of {', '.join(OPERATORS)}.",
+            )
+        symbol, operand, word, rest = found.groups()
+        return cls.of(text[:at], symbol or word, (operand if symbol else rest) or "")
+
+    @classmethod
+    def of(cls, path: str, operator: str, operand: str) -> "Condition":
+        """Put one together.
+
+        Raises:
+            BrokerError: INVALID_REQUEST for a path or an operator that is none, or an operand that is missing.
+        """
+        if operator not in OPERATORS:
+            raise BrokerError("INVALID_REQUEST", f"An operator is one of {', '.join(OPERATORS)}, not {operator!r}.")
+        place, operand = JsonPath.parse(path), operand.strip()
+        if operator == "exists":
+            operand = ""
+        elif not operand:
+            raise BrokerError(
+                "INVALID_REQUEST",
+                f'Write what {place} is compared with, as in {place} {operator} 100. For empty text write "".',
+            )
+        return cls(place, operator, operand)
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.operator} {self.operand}".strip()
+
+    def holds(self, root: Any) -> bool:
+        """Whether a parsed value meets it. Where the path leads nowhere nothing holds, not even `!=`."""
+        found = self.path.find(root)
+        if found is MISSING:
+            return False
+        if self.operator == "exists":
+            return True
+        if self.operator == "contains":
+            return self._contained(found)
+        if self.operator in ("=", "!="):
+            return self._equal(found) == (self.operator == "=")
+        return self._ordered(found)
+
+    def _equal(self, found: Any) -> bool:
+        text, quoted, worth = _operand(self.operand)
+        if isinstance(found, Number):
+            return worth is not None and found.exact() == worth
+        if isinstance(found, str):
+            return found == text
+        return not quoted and json_text(found) == text
+
+    def _ordered(self, found: Any) -> bool:
+        text, _, worth = _operand(self.operand)
+        left: Any = None
+        right: Any = None
+        if worth is not None:
+            right = worth
+            if isinstance(found, Number) or (isinstance(found, str) and NUMBER.fullmatch(found)):
+                left = _decimal(found)
+        elif isinstance(found, str) and not isinstance(found, Number):
+            left, right = found, text
+        if left is None or right is None:
+            return False
+        return bool({"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[self.operator])
+
+    def _contained(self, found: Any) -> bool:
+        if isinstance(found, list):
+            return any(self._equal(one) for one in found)
+        return isinstance(found, str) and not isinstance(found, Number) and _operand(self.operand)[0] in found
+
+    def may_hold(self, data: bytes) -> bool:
+        """False where the bytes cannot meet it, seen without reading them as JSON."""
+        last = self.path.steps[-1] if self.path.steps else 0
+        return isinstance(last, int) or b"\\" in data or last.encode("utf-8", "replace") in data
+
+
+def meets(conditions: tuple[Condition, ...], data: bytes | None) -> bool:
+    """Whether the JSON in a value meets every condition; a value that is no JSON meets none."""
+    if not conditions:
+        return True
+    if not data or not all(condition.may_hold(data) for condition in conditions):
+        return False
+    root = parse_value(data)
+    return root is not MISSING and all(condition.holds(root) for condition in conditions)
+
+
+def has_header(wanted: str, headers: Headers) -> bool:
+    """Whether a header is there.
+
+    Args:
+        wanted: "name" or "name=value".
+    """
+    name, equals, value = wanted.partition("=")
+    return any(one == name and (not equals or content == value.encode()) for one, content in headers)
+
+
+def paths_in(root: Any, depth: int = 3, limit: int = 60) -> Iterator[JsonPath]:
+    """The places of a parsed value that a column can show: its members, down to a depth, at most `limit` of them.
+
+    An object is named with its members only; an array by its whole.
+    """
+    pending: list[tuple[tuple[Step, ...], Any]] = [((), root)]
+    given = 0
+    while pending and given < limit:
+        steps, node = pending.pop(0)
+        if isinstance(node, dict) and len(steps) < depth:
+            pending[:0] = [((*steps, name), one) for name, one in list(node.items())[:limit]]
+        elif steps:
+            given += 1
+            yield JsonPath(steps)

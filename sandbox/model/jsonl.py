@@ -1,0 +1,228 @@
+"""Events as lines of text: what export writes, and import, produce and the sample data read.
+
+One JSON object per line: `topic`, `partition`, `offset`, `timestamp` (milliseconds since 1970), `timestamp_type`,
+`key`, `value` and `headers` (a list of [name, value] pairs). Bytes that are UTF-8 are a JSON string, other bytes are
+`{"base64": "..."}`, and null is null, so that every event comes back as it was. Only `value` must be there. An event
+that was never committed has a field `transaction` more, "aborted" or "open".
+"""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.kafka.errors import SandboxError
+from sandbox.kafka.event import TIMESTAMP_TYPES, Event, Headers, NewEvent
+
+FIELDS = ("topic", "partition", "offset", "timestamp", "timestamp_type", "key", "value", "headers", "transaction")
+UNCOMMITTED = ("aborted", "open")
+"""What the field `transaction` may say: what became of the transaction of an event that is not committed."""
+_INT_MAX = {"partition": 2**31 - 1, "offset": 2**63 - 1, "timestamp": 2**63 - 1}
+# Python (str.splitlines) and some editors end a line at these; JSON allows them in a string.
+_LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+
+
+class LineRefused(SandboxError):
+    """A line is not an event. The text is the reason, without the line's number."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventLine:
+    """One line, read.
+
+    Attributes:
+        value: the bytes, or None for a tombstone.
+        key: the bytes, or None.
+        headers: (name, value) pairs, as `Event.headers`.
+        topic: None where the line names none; so also the fields below.
+        partition: 0 and up.
+        offset: 0 and up: where the event stood when it was exported.
+        timestamp_ms: milliseconds since 1970, -1 for an event without one.
+        timestamp_type: `CREATE_TIME` or `LOG_APPEND_TIME`.
+        transaction: one of `UNCOMMITTED`; None for an event that every consumer got.
+    """
+
+    value: bytes | None
+    key: bytes | None = None
+    headers: Headers = ()
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    timestamp_ms: int | None = None
+    timestamp_type: int | None = None
+    transaction: str | None = None
+
+    def new_event(self) -> NewEvent:
+        """The event to append: all but where it stood before, and what became of its transaction."""
+        return NewEvent(self.value, self.key, self.headers, self.timestamp_ms, self.partition)
+
+
+def transaction_of(event: Event) -> str | None:
+    """What became of the transaction of an event that is not committed, one of `UNCOMMITTED`; None for any other."""
+    return "aborted" if event.aborted else "open" if event.pending else None
+
+
+def to_line(event: Event) -> str:
+    """Write one event as a line.
+
+    Args:
+        event: the event.
+
+    Returns:
+        One JSON object, without the line's end; it holds no character that ends a line anywhere.
+    """
+    fields: dict[str, Any] = {
+        "topic": event.topic,
+        "partition": event.partition,
+        "offset": event.offset,
+        "timestamp": event.timestamp_ms,
+        "timestamp_type": TIMESTAMP_TYPES[event.timestamp_type],
+        "key": _to_json(event.key),
+        "value": _to_json(event.value),
+        "headers": [
+            [_to_json(name.encode("utf-8", "surrogateescape")), _to_json(value)] for name, value in event.headers
+        ],
+    }
+    transaction = transaction_of(event)
+    if transaction is not None:
+        fields["transaction"] = transaction
+    return json.dumps(fields, ensure_ascii=False).translate(_LINE_ENDS)
+
+
+def from_line(line: str | bytes) -> EventLine:
+    """Read one line.
+
+    Args:
+        line: a JSON object; bytes must be UTF-8.
+
+    Returns:
+        What it says, with None for what it leaves out.
+
+    Raises:
+        LineRefused: it is not such an object; the text is the reason.
+    """
+    fields = _fields(line)
+    if unknown := [name for name in fields if name not in FIELDS]:
+        raise LineRefused(f"unknown field {', '.join(map(_shown, unknown))}; the fields are {', '.join(FIELDS)}")
+    if "value" not in fields:
+        raise LineRefused('the field "value" is missing; for an event without a value write "value": null')
+    topic = fields.get("topic")
+    if topic is not None and (not isinstance(topic, str) or not topic):
+        raise LineRefused(f'"topic" must be a name, not {_shown(topic)}')
+    if topic is not None:
+        _utf8("topic", topic)
+    timestamp_type = fields.get("timestamp_type")
+    if timestamp_type is not None and timestamp_type not in TIMESTAMP_TYPES:
+        raise LineRefused(f'"timestamp_type" must be one of {", ".join(TIMESTAMP_TYPES)}, not {_shown(timestamp_type)}')
+    transaction = fields.get("transaction")
+    if transaction is not None and transaction not in UNCOMMITTED:
+        raise LineRefused(f'"transaction" must be one of {", ".join(UNCOMMITTED)}, not {_shown(transaction)}')
+    return EventLine(
+        value=_to_bytes("value", fields["value"]),
+        key=_to_bytes("key", fields.get("key")),
+        headers=_to_headers(fields.get("headers")),
+        topic=topic,
+        partition=_to_int("partition", fields, least=0),
+        offset=_to_int("offset", fields, least=0),
+        timestamp_ms=_to_int("timestamp", fields, least=-1),
+        timestamp_type=None if timestamp_type is None else TIMESTAMP_TYPES.index(timestamp_type),
+        transaction=transaction,
+    )
+
+
+def _to_json(data: bytes | None) -> str | dict[str, str] | None:
+    if data is None:
+        return None
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(data).decode("ascii")}
+
+
+def _fields(line: str | bytes) -> dict[str, Any]:
+    try:
+        text = line.decode("utf-8") if isinstance(line, bytes) else line
+    except UnicodeDecodeError as error:
+        raise LineRefused(f'not UTF-8 at byte {error.start}; write other bytes as {{"base64": ...}}') from None
+    try:
+        fields = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise LineRefused(f"not JSON: {error.msg} (column {error.colno})") from None
+    except (ValueError, RecursionError) as error:
+        raise LineRefused(f"not JSON that can be read: {error}") from None
+    if not isinstance(fields, dict):
+        raise LineRefused(f"not a JSON object but {_shown(fields)}")
+    return fields
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise LineRefused(f"the field {_shown(twice)} is there twice")
+    return fields
+
+
+def _no_constant(name: str) -> None:
+    raise LineRefused(f"not JSON: {name} is not a JSON number")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_constant)
+
+
+def _to_bytes(field: str, found: Any) -> bytes | None:
+    if found is None:
+        return None
+    if isinstance(found, str):
+        return _utf8(field, found)
+    if isinstance(found, dict) and list(found) == ["base64"] and isinstance(found["base64"], str):
+        try:
+            return base64.b64decode(found["base64"], validate=True)
+        except (binascii.Error, ValueError):
+            raise LineRefused(f'"{field}" is not valid base64: {_shown(found["base64"])}') from None
+    raise LineRefused(
+        f'"{field}" must be a string, null or {{"base64": "..."}}, not {_shown(found)}; write JSON as a string'
+    )
+
+
+def _utf8(field: str, text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise LineRefused(
+            f'"{field}" has half of a surrogate pair at character {error.start + 1}, which is not text'
+        ) from None
+
+
+def _to_headers(found: Any) -> Headers:
+    if found is None:
+        return ()
+    if not isinstance(found, list):
+        raise LineRefused(f'"headers" must be a list of [name, value] pairs, not {_shown(found)}')
+    headers: list[tuple[str, bytes | None]] = []
+    for pair in found:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise LineRefused(f"a header must be a [name, value] pair, not {_shown(pair)}")
+        name = _to_bytes("name of a header", pair[0])
+        if name is None:
+            raise LineRefused("the name of a header must not be null")
+        headers.append((name.decode("utf-8", "surrogateescape"), _to_bytes("value of a header", pair[1])))
+    return tuple(headers)
+
+
+def _to_int(field: str, fields: dict[str, Any], least: int) -> int | None:
+    found = fields.get(field)
+    if found is None:
+        return None
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise LineRefused(f'"{field}" must be a whole number, not {_shown(found)}')
+    if not least <= found <= _INT_MAX[field]:
+        raise LineRefused(f'"{field}" must be {least} to {_INT_MAX[field]}, not {_shown(found)}')
+    return found
+
+
+def _shown(found: Any) -> str:
+    text = json.dumps(found)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,185 @@
+"""The certificate of a listener with TLS: made on request beside the file, or brought.
+
+Beside `dev.db` the folder `dev.db.tls` is made with
+
+    ca.pem        the authority that clients are told to trust
+    server.pem    our certificate, for localhost, 127.0.0.1 and ::1
+    server.key    its key
+    client.pem    a certificate for clients, where a listener wants one
+    client.key    its key
+
+The authority's own key is thrown away: whoever finds the folder cannot make certificates that a machine which trusts
+ca.pem would accept.
+"""
+
+import datetime
+import ipaddress
+import logging
+import os
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sandbox.kafka.errors import SandboxError
+from sandbox.wire.auth.listener import Listener, TlsFiles
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+VALID_DAYS = 825
+"""The longest that every TLS library accepts."""
+ADDRESSES = ("127.0.0.1", "::1")
+
+logger = logging.getLogger("sandbox")
+
+
+class CertificateMissing(SandboxError):
+    """There is no certificate for a listener with TLS, or it cannot be read."""
+
+
+def tls_folder(path: str | os.PathLike[str]) -> Path:
+    """Where the certificates of a sandbox file lie."""
+    real = Path(os.path.realpath(path))
+    return real.with_name(real.name + ".tls")
+
+
+def server_context(listener: Listener, path: str | os.PathLike[str]) -> ssl.SSLContext:
+    """What a listener shows its clients.
+
+    Args:
+        listener: one with TLS.
+        path: the sandbox file, beside which a certificate is made where the listener brings none.
+
+    Raises:
+        CertificateMissing: with what to do.
+    """
+    files = listener.tls or make_files(tls_folder(path))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(files.certificate, files.key)
+        if listener.client_auth:
+            if files.client_ca is None:
+                raise CertificateMissing("Clients must show a certificate, but it is not said which authority's.")
+            context.load_verify_locations(files.client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except OSError as error:
+        raise CertificateMissing(
+            f"The certificate {files.certificate} with the key {files.key} cannot be used: "
+            f"{getattr(error, 'reason', None) or error.strerror or error}."
+        ) from error
+    return context
+
+
+def make_files(folder: Path) -> TlsFiles:
+    """The certificates in a folder; made where they are not there, or are not valid any more.
+
+    Raises:
+        CertificateMissing: the package `cryptography` is not installed, or the folder cannot be written.
+    """
+    files = TlsFiles(folder / "server.pem", folder / "server.key", folder / "ca.pem")
+    try:
+        from cryptography import x509
+    except ImportError:
+        if Path(files.certificate).exists():
+            return files
+        raise CertificateMissing(
+            "A listener with TLS needs a certificate, and the package that makes one is not installed: "
+            "pip install 'kafka-sandbox[tls]'. Or bring a certificate: --tls-cert and --tls-key."
+        ) from None
+    try:
+        if Path(files.certificate).exists():
+            found = x509.load_pem_x509_certificate(Path(files.certificate).read_bytes())
+            if found.not_valid_after_utc > datetime.datetime.now(datetime.UTC):
+                return files
+            logger.warning("the certificates in %s are not valid any more: new ones are made", folder)
+        _write_all(folder)
+    except (OSError, ValueError) as error:
+        raise CertificateMissing(f"The certificates in {folder} cannot be read or made: {error}") from error
+    return files
+
+
+def _write_all(folder: Path) -> None:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    folder.mkdir(mode=0o700, exist_ok=True)
+    authority_key = ec.generate_private_key(ec.SECP256R1())
+    authority = _certificate("Kafka Sandbox authority", authority_key, None, authority_key, [])
+    names: list[x509.GeneralName] = [x509.DNSName("localhost")]
+    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in ADDRESSES]
+    purposes: dict[str, tuple[str, list[x509.ExtensionType]]] = {
+        "client": ("sandbox client", [x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])]),
+        "server": (
+            "localhost",
+            [x509.SubjectAlternativeName(names), x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])],
+        ),
+    }
+    _write(folder / "ca.pem", authority.public_bytes(serialization.Encoding.PEM))
+    for name, (common_name, extensions) in purposes.items():
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = _certificate(common_name, key, authority, authority_key, extensions)
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        _write(folder / f"{name}.key", pem)
+        _write(folder / f"{name}.pem", certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def _certificate(
+    name: str,
+    key: "EllipticCurvePrivateKey",
+    issuer: "x509.Certificate | None",
+    issuer_key: "EllipticCurvePrivateKey",
+    extensions: "list[x509.ExtensionType]",
+) -> "x509.Certificate":
+    """A certificate; of an authority where nobody else issues it."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.x509.oid import NameOID
+
+    now = datetime.datetime.now(datetime.UTC)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    usage = dict.fromkeys(
+        (
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+            "encipher_only",
+            "decipher_only",
+        ),
+        False,
+    )
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=VALID_DAYS))
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(
+            x509.KeyUsage(
+                digital_signature=issuer is not None, key_cert_sign=issuer is None, crl_sign=issuer is None, **usage
+            ),
+            critical=True,
+        )
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
+    )
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
+    return builder.sign(issuer_key, hashes.SHA256())
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file that its owner alone may read."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)

@@ -1,0 +1,153 @@
+"""Whether the file can be used: what is wrong with it, in words, from the first failure until it is over.
+
+Problem: a disk that is full refuses every write of every client, many times a second, and is fine a minute later.
+Trade: each request is refused by itself, as it comes; the trouble as a whole is told once, to the log and on every
+page. Consequence: it is over when a small write of our own succeeds, some time after the last one that failed.
+
+Events that are not as they were written are another matter: they stay so, and keep nobody else from the file. Each such
+batch is told to the log once, and on every page until it is gone.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+from sandbox.broker.broker import Broker
+from sandbox.broker.logs.turn import Changes
+from sandbox.kafka.errors import BrokerError, EventsDamaged
+from sandbox.storage.file import trial
+from sandbox.storage.file.failure import StorageFailed, meaning
+from sandbox.storage.log import message_rows
+
+QUIET_S = 2.0
+"""After so long without a failure it is tried whether the file can be used again."""
+LOOK_S = 5.0
+"""How often it is looked whether the file is still there, where nobody writes."""
+SLOW_S = 2.0
+"""A commit that takes so long makes everybody wait, and is told as trouble."""
+SLOW_TOLD_S = 30.0
+SLOW = "Nothing was lost or refused, but programs may run into their timeouts. This message goes away by itself."
+
+logger = logging.getLogger("sandbox")
+
+
+class StorageWatch:
+    """What is wrong with the file of a broker.
+
+    Args:
+        broker: the owner of the file.
+        soon: asked for a call of `look` after a time in seconds, in place of one that was asked for before.
+        steady_s: a clock in seconds that is never set.
+
+    Attributes:
+        trouble: one or two whole sentences, with the way out; None where nothing is wrong.
+        means: what that means for those who use the file; empty where nothing is wrong.
+        failures: how many turns failed since that began.
+    """
+
+    def __init__(
+        self, broker: Broker, soon: Callable[[float], None], steady_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._broker = broker
+        self._soon = soon
+        self._steady_s = steady_s
+        self._since_s = 0.0
+        self._slow = False
+        self.trouble: str | None = None
+        self.means = ""
+        self.failures = 0
+        self._damaged: dict[str, EventsDamaged] = {}
+        broker.on_failure = self.failed
+        broker.on_damage = self.damaged
+
+    def failed(self, error: StorageFailed) -> None:
+        """Note that the file could not be read or written."""
+        self.failures += 1
+        self._since_s = self._steady_s()
+        self._slow = False
+        self._begin(error.words, str(error), meaning(error.words))
+
+    def damaged(self, error: EventsDamaged) -> None:
+        """Note that events are not as they were written."""
+        if error.detail not in self._damaged:
+            self._damaged[error.detail] = error
+            logger.error("%s: %s", self._broker.database.path, error.detail)
+            self._tell_damage()
+
+    def _tell_damage(self) -> None:
+        """Where nothing else is wrong, it is the first of the damaged batches that is told."""
+        if self.trouble is None and self._damaged:
+            self.trouble = next(iter(self._damaged))
+            self.means = meaning(self.trouble)
+            self._broker.tell(Changes(cluster=True))
+
+    def _look_at_damage(self, error: EventsDamaged) -> None:
+        """A batch was deleted, or a snapshot restored: then it is not told any more."""
+        try:
+            with self._broker.database.reader() as reader:
+                message_rows.read_places(reader, error.topic, {error.partition: [error.last_offset]})
+        except EventsDamaged:
+            return
+        except StorageFailed as failure:
+            self.failed(failure)
+            return
+        except BrokerError:
+            # The topic is gone with it.
+            pass
+        self._end()
+        del self._damaged[error.detail]
+        self._tell_damage()
+
+    def _end(self) -> None:
+        self.trouble, self.means, self.failures, self._slow = None, "", 0, False
+        self._broker.tell(Changes(cluster=True))
+
+    def _begin(self, words: str, cause: str, means: str) -> None:
+        if words == self.trouble:
+            return
+        self.trouble, self.means = words, means
+        logger.error("%s: %s (%s) %s", self._broker.database.path, words, cause, means)
+        self._broker.tell(Changes(cluster=True))
+        self._soon(QUIET_S)
+
+    def look(self) -> None:
+        """Look whether the file is there, and whether trouble is over; ask for the next look. Call it between turns."""
+        damage = self._damaged.get(self.trouble or "")
+        if damage is not None:
+            self._look_at_damage(damage)
+        if self.trouble is None or damage is not None:
+            self._look_for_trouble()
+        elif self._steady_s() - self._since_s >= (SLOW_TOLD_S if self._slow else QUIET_S):
+            self.look_again()
+        self._soon(LOOK_S if self.trouble is None or self.trouble in self._damaged else QUIET_S)
+
+    def _look_for_trouble(self) -> None:
+        database = self._broker.database
+        try:
+            database.check_place()
+        except StorageFailed as error:
+            self.failed(error)
+            return
+        took_s, database.slowest_commit_s = database.slowest_commit_s, 0.0
+        if took_s >= SLOW_S:
+            self._slow = True
+            self._since_s = self._steady_s()
+            self._begin(
+                f"The disk is slow: a commit took {took_s:.1f} s, and everybody waited for it.", "slow disk", SLOW
+            )
+
+    def look_again(self) -> None:
+        """Try whether the file can be used again, where something is wrong with it."""
+        if self.trouble is None or self.trouble in self._damaged:
+            return
+        # The trial is a turn of its own: nobody else's rows are in it.
+        self._broker.commit()
+        failures = self.failures
+        try:
+            trial.use(self._broker.database)
+        except StorageFailed as error:
+            self._broker.undo(error)
+        if self.failures == failures and self._broker.commit() is None:
+            logger.warning("%s can be used again; %d turns were refused.", self._broker.database.path, failures)
+            self._end()
+            self._tell_damage()

@@ -1,0 +1,134 @@
+"""Which ports are opened: those that were asked for, else those of the last time, because clients remember them."""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from sandbox.broker.broker import Broker
+from sandbox.kafka.errors import SandboxError
+from sandbox.storage.log import topics
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from sandbox.web.backend.backend import Backend
+    from sandbox.web.server import WebServer
+    from sandbox.wire.auth.listener import Listener
+    from sandbox.wire.cluster_ports import ClusterPorts
+
+PLAINTEXT = "PLAINTEXT"
+PORT_SETTING = "kafka.port"
+PORT_MAX = 65535
+
+
+class PortInUse(SandboxError):
+    """A port could not be opened."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        self.host, self.port = host, port
+        super().__init__(f"Port {port} on {host} cannot be opened: {reason}. Choose another one, or 0 for any.")
+
+
+async def open_ports(
+    kafka: "ClusterPorts", broker: Broker, host: str, kafka_port: int | None, listeners: "Sequence[Listener]"
+) -> dict[str, str]:
+    """Open a port for each broker and listener.
+
+    Args:
+        kafka: what opens them.
+        broker: whose file remembers them.
+        host: where to listen.
+        kafka_port: of the first broker, without TLS or a log-in; 0 picks one, None opens none.
+        listeners: those beside it.
+
+    Returns:
+        The security protocol to "host:port" of the first broker.
+
+    Raises:
+        PortInUse: a port is taken.
+        SandboxError: there is no certificate.
+    """
+    wanted = {} if kafka_port is None else {PLAINTEXT: kafka_port}
+    for listener in listeners:
+        if listener.protocol in wanted:
+            raise ValueError(f"There is one listener for each protocol, and {listener.protocol} was given twice.")
+        wanted[listener.protocol] = listener.port
+        kafka.add(listener, _certificate(listener, broker) if listener.has_tls else None)
+    opened: dict[str, str] = {}
+    count = len(broker.cluster.ids)
+    for protocol, first in wanted.items():
+        if first + count - 1 > PORT_MAX:
+            raise SandboxError(f"{count} brokers need the ports {first} and up, and the last port is {PORT_MAX}.")
+        for node_id in broker.cluster.ids:
+            port = await _open(kafka, broker, protocol, node_id, host, first + node_id - 1 if first else 0)
+            opened.setdefault(protocol, f"{spelled(host)}:{port}")
+    return opened
+
+
+def _certificate(listener: "Listener", broker: Broker) -> "SSLContext":
+    from sandbox.runtime.certificates import server_context
+
+    return server_context(listener, broker.database.path)
+
+
+async def _open(kafka: "ClusterPorts", broker: Broker, protocol: str, node_id: int, host: str, port: int) -> int:
+    wanted = [port]
+    parts = (PORT_SETTING, "" if protocol == PLAINTEXT else protocol, "" if node_id == 1 else str(node_id))
+    setting = ".".join(filter(None, parts))
+    remembered = topics.load_setting(broker.database, setting)
+    if port == 0 and remembered is not None and _is_free(host, int(remembered)):
+        wanted = [int(remembered), 0]
+    for attempt in wanted:
+        try:
+            bound = await kafka.open(node_id, host, attempt, protocol)
+        except OSError as error:
+            if attempt == wanted[-1]:
+                raise PortInUse(host, attempt, error.strerror or str(error)) from error
+            continue
+        if str(bound) != remembered and not broker.database.read_only:
+            topics.save_file_setting(broker.database, setting, str(bound))
+            broker.commit()
+        return bound
+    raise AssertionError("one attempt returned or raised")
+
+
+async def open_page(backend: "Backend", host: str, port: int, token: str | None) -> tuple["WebServer", str]:
+    """Open the page.
+
+    Args:
+        backend: what it shows.
+        host: where to listen.
+        port: 0 picks one.
+        token: what it asks for, None for nothing.
+
+    Returns:
+        Its server, and its address.
+
+    Raises:
+        PortInUse: the port is taken.
+    """
+    # Kafka clients are answered while the page loads, which takes longer than all of the start before it.
+    await asyncio.to_thread(import_module, "sandbox.web.server")
+    from sandbox.web.server import WebServer
+
+    server = WebServer(backend, host, port, token)
+    try:
+        bound = await server.start()
+    except OSError as error:
+        raise PortInUse(host, port, error.strerror or str(error)) from error
+    return server, f"http://{spelled(host)}:{bound}"
+
+
+def spelled(host: str) -> str:
+    """A host as it stands before a port."""
+    return f"[{host}]" if ":" in host else host
+
+
+def _is_free(host: str, port: int) -> bool:
+    """Whether nobody listens there. asyncio sets SO_REUSEADDR, which would not tell."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex((host, port)) != 0

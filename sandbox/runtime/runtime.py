@@ -1,0 +1,397 @@
+"""One owned file at work: the lock, the broker, the loop that serves the ports, and the clock.
+
+Without ports, calls run inline, one at a time. With ports, one thread runs an asyncio loop; it serves every connection
+and does every write, and calls from other threads are handed to it.
+"""
+
+import asyncio
+import logging
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextvars import Context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sandbox.broker.broker import Broker
+from sandbox.broker.faults import Faults
+from sandbox.kafka.broker_config import BrokerConfig
+from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
+from sandbox.runtime.clock import ClockJumps
+from sandbox.runtime.clock import system_clock as system_clock
+from sandbox.runtime.disk_watch import StorageWatch
+from sandbox.runtime.event_loop import Arrivals, end_tasks, new_event_loop, result_of
+from sandbox.runtime.group_start import start_coordinator
+from sandbox.runtime.ports import PLAINTEXT, open_page, open_ports, spelled
+from sandbox.runtime.ports import PortInUse as PortInUse
+from sandbox.storage import activity
+from sandbox.storage.file import network_drive
+from sandbox.storage.file.database import Database, StorageFailed, check_file
+from sandbox.storage.file.lock import OwnerLock
+
+if TYPE_CHECKING:
+    from sandbox.web.backend.backend import Backend
+    from sandbox.web.server import WebServer
+    from sandbox.wire.auth.listener import Listener
+    from sandbox.wire.cluster_ports import ClusterPorts
+
+T = TypeVar("T")
+STOP_SECONDS = 10.0
+TROUBLED_TICK_MS = 1000
+"""How often what is due is tried while the file cannot be written."""
+REFUSALS = (SandboxError, TypeError, ValueError)
+"""What says no before anything is written; any other error may have left something half done."""
+CLOSED = "This sandbox is closed."
+READ_ONLY = "This sandbox was opened read-only, and changes nothing. Open it without that (--read-only) to change it."
+
+logger = logging.getLogger("sandbox")
+
+
+class Runtime:
+    """The owner of one file.
+
+    Args:
+        path: the file.
+        settings: broker settings that differ from Kafka's defaults.
+        clock: the time in ms.
+        brokers: how many brokers are played, 1 to 9.
+        read_only: nothing is changed once the file is open: it is as it was, retention and time-outs included.
+
+    Attributes:
+        web_token: what the page asks for, None for nothing; `serve` publishes it beside the file.
+
+    Raises:
+        FileInUse, FileRefused: see `sandbox.kafka.errors`.
+        BrokerError: INVALID_CONFIG for a setting.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        settings: Mapping[str, str],
+        clock: Callable[[], int] = system_clock,
+        brokers: int = 1,
+        read_only: bool = False,
+    ) -> None:
+        self.clock = clock
+        self._jumps = ClockJumps(clock, time.monotonic if clock is system_clock else None)
+        self.read_only = read_only
+        self.web_token: str | None = None
+        self.brokers = brokers
+        self._host = ""
+        self.faults = Faults(random.random)
+        self.started_ms = clock()
+        self.kafka_address: str | None = None
+        self.listener_addresses: dict[str, str] = {}
+        self.web_address: str | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._arrivals: Arrivals | None = None
+        self._inline = threading.RLock()
+        self._commit_due = False
+        self._tick_timer: asyncio.TimerHandle | None = None
+        self._tick_due_ms = 0
+        self._look_timer: asyncio.TimerHandle | None = None
+        self.kafka: ClusterPorts | None = None
+        self._web: WebServer | None = None
+        self.closed = False
+        config = BrokerConfig(dict(settings))
+        check_file(Path(os.path.realpath(path)))
+        if read_only and not os.path.exists(path):
+            raise FileRefused(f"{os.fspath(path)} does not exist, and what is read-only makes no file.")
+        self.lock = OwnerLock(path)
+        try:
+            self.database = Database(path)
+            try:
+                self._start(config)
+            except BaseException:
+                self.database.close()
+                raise
+        except BaseException:
+            self.lock.release()
+            raise
+
+    def _start(self, config: BrokerConfig) -> None:
+        try:
+            self.broker = Broker(self.database, config, self.started_ms, self.brokers)
+            self.watch = StorageWatch(self.broker, self._look_soon)
+            self.broker.record = lambda happenings: activity.record(self.database, happenings, self.clock())
+            self.coordinator = start_coordinator(self.broker, config, self.started_ms)
+            if self.read_only:
+                self.database.forbid_writes()
+        except StorageFailed as error:
+            self.database.rollback()
+            raise FileRefused(f"{self.database.path} cannot be used. {error.words} ({error})") from error
+        doubt = network_drive.warning(self.database.path)
+        if doubt is not None:
+            logger.warning(doubt)
+
+    # Calls from any thread
+
+    def call(self, function: Callable[[int], T], *, changes: bool = True) -> T:
+        """Run a function of the time as part of a turn, and return its result when that is durable.
+
+        Args:
+            changes: False for what only looks, which is done also where nothing may be changed.
+
+        Raises:
+            BrokerError: CLUSTER_AUTHORIZATION_FAILED where nothing may be changed, what the function raises, or
+                KAFKA_STORAGE_ERROR where the file could not be written.
+        """
+        with self._inline:
+            self.check_open()
+            if changes:
+                self.check_writable()
+            loop = self._loop
+            if loop is None:
+                return self._call_inline(function)
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("this would wait for itself: the loop thread must not wait for a write")
+        future: Future[T] = Future()
+        try:
+            # In a context of its own: what follows on the loop would keep the caller's, such as the request of a page.
+            loop.call_soon_threadsafe(self._call_on_loop, function, future, context=Context())
+        except RuntimeError:
+            raise SandboxError(CLOSED) from None
+        return result_of(future, loop)
+
+    def check_open(self) -> None:
+        """Refuse a call after `close`: SandboxError."""
+        if self.closed:
+            raise SandboxError(CLOSED)
+
+    def check_writable(self) -> None:
+        """Refuse a change of a file that was opened read-only: BrokerError CLUSTER_AUTHORIZATION_FAILED."""
+        if self.read_only:
+            raise BrokerError("CLUSTER_AUTHORIZATION_FAILED", READ_ONLY)
+
+    def _call_inline(self, function: Callable[[int], T]) -> T:
+        try:
+            result = function(self.clock())
+        except StorageFailed as error:
+            raise self.broker.undo(error) from error
+        except REFUSALS:
+            # What it had done before it was refused, such as creating the topic, is whole and stays.
+            self.broker.commit()
+            raise
+        except BaseException as error:
+            self.broker.undo(error)
+            raise
+        failed = self.broker.commit()
+        if failed is not None:
+            raise failed
+        self._do_due()
+        self.broker.commit()
+        self.watch.look_again()
+        return result
+
+    def _call_on_loop(self, function: Callable[[int], Any], future: "Future[Any]") -> None:
+        try:
+            result = function(self.clock())
+        except StorageFailed as error:
+            future.set_exception(self.broker.undo(error))
+            return
+        except BaseException as error:
+            if not isinstance(error, REFUSALS):
+                self.broker.undo(error)
+            future.set_exception(error)
+            self.after()
+            return
+
+        def finish(failed: BrokerError | None) -> None:
+            if failed is None:
+                future.set_result(result)
+            else:
+                future.set_exception(failed)
+
+        if self.broker.uncommitted:
+            self.broker.turn.wait(finish)
+        else:
+            finish(None)
+        self.after()
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that serves the ports; SandboxError where none are open."""
+        self.check_open()
+        if self._loop is None:
+            raise SandboxError("No ports are open: call serve() first.")
+        return self._loop
+
+    def addresses(self) -> dict[int, str]:
+        """Broker id to "host:port" of those whose port is open."""
+        ports = dict(self.kafka.ports) if self.kafka is not None else {}
+        return {broker: f"{spelled(self._host)}:{port}" for broker, port in ports.items()}
+
+    # On the loop
+
+    def after(self) -> None:
+        """See to it that what was written is committed at the end of this turn of the loop, and time goes on."""
+        if self._loop is not None and not self._commit_due:
+            self._commit_due = True
+            self._loop.call_soon(self._end_turn)
+
+    def _handled(self) -> None:
+        """As `after`, for what one connection has brought: nobody else's requests are waited for where none came."""
+        if self._arrivals is None or self._arrivals.count != 1 or self._commit_due:
+            self.after()
+        else:
+            self._end_turn()
+
+    def _end_turn(self) -> None:
+        self._commit_due = False
+        if self.broker.uncommitted:
+            self.broker.commit()
+        self._schedule_tick()
+
+    def _schedule_tick(self) -> None:
+        """Set the timer for what is due next. One that is early enough stays: most turns move no deadline."""
+        if self.read_only:
+            return
+        due_ms = self.broker.next_deadline_ms()
+        groups_due_ms = self.coordinator.next_deadline_ms()
+        if groups_due_ms is not None and groups_due_ms < due_ms:
+            due_ms = groups_due_ms
+        now_ms = self.clock()
+        if self.watch.failures:
+            due_ms = max(due_ms, now_ms + TROUBLED_TICK_MS)
+        if self._tick_timer is not None:
+            if now_ms < self._tick_due_ms <= due_ms:
+                return
+            self._tick_timer.cancel()
+            self._tick_timer = None
+        if self._loop is not None and not self.closed:
+            self._tick_due_ms = due_ms
+            self._tick_timer = self._loop.call_later(max(0, due_ms - now_ms) / 1000, self._tick)
+
+    def _tick(self) -> None:
+        self._tick_timer = None
+        self._do_due()
+        self.after()
+
+    def _do_due(self) -> None:
+        if self.read_only:
+            return
+        now_ms = self.clock()
+        jump_ms = self._jumps.look()
+        if jump_ms:
+            logger.info("The clock moved by %d ms beside the time that passed: sleep, or it was set.", jump_ms)
+            self.coordinator.clock_moved(jump_ms, now_ms)
+        try:
+            self.broker.tick(now_ms)
+            self.coordinator.tick(now_ms)
+        except StorageFailed as error:
+            self.broker.undo(error)
+
+    def _look_soon(self, after_s: float) -> None:
+        """Have the watch over the file look after a time. Without ports each call looks by itself."""
+        if self._loop is not None and not self.closed:
+            if self._look_timer is not None:
+                self._look_timer.cancel()
+            self._look_timer = self._loop.call_later(after_s, self.watch.look)
+
+    # Ports
+
+    def serve(
+        self,
+        host: str,
+        kafka_port: int | None,
+        web_port: int | None,
+        backend: "Backend",
+        listeners: "Sequence[Listener]" = (),
+    ) -> None:
+        """Start the loop thread and open the ports; return when they answer."""
+        self.check_open()
+        if self._thread is not None:
+            raise SandboxError("This sandbox serves already.")
+        started: Future[None] = Future()
+        self._thread = threading.Thread(
+            target=self._run_loop,
+            args=(started, host, kafka_port, web_port, backend, listeners),
+            name="sandbox",
+            daemon=True,
+        )
+        self._thread.start()
+        try:
+            started.result()
+        except BaseException:
+            self._thread.join(STOP_SECONDS)
+            self._thread = None
+            raise
+        at = self.listener_addresses
+        self.lock.publish(kafka=self.kafka_address, web=self.web_address, listeners=at, token=self.web_token)
+
+    def _run_loop(self, started: "Future[None]", *wanted: Any) -> None:
+        loop, self._arrivals = new_event_loop()
+        try:
+            with self._inline:
+                self._loop = loop
+                loop.run_until_complete(self._open(*wanted))
+            loop.call_soon(self.after)
+            loop.call_soon(self.watch.look)
+            started.set_result(None)
+            loop.run_forever()
+            loop.run_until_complete(self._shut())
+        except BaseException as error:
+            if started.done():
+                logger.exception("the sandbox's loop failed")
+            else:
+                loop.run_until_complete(self._shut())
+                started.set_exception(error)
+        finally:
+            self._loop = None
+            loop.close()
+
+    async def _open(
+        self,
+        host: str,
+        kafka_port: int | None,
+        web_port: int | None,
+        backend: "Backend",
+        listeners: "Sequence[Listener]",
+    ) -> None:
+        if kafka_port is not None or listeners:
+            from sandbox.wire.cluster_ports import ClusterPorts
+
+            self._host = host
+            self.kafka = ClusterPorts(self.broker, self.coordinator, self.clock, self.after, self._handled, self.faults)
+            opened = await open_ports(self.kafka, self.broker, host, kafka_port, listeners)
+            self.kafka_address = opened.pop(PLAINTEXT, None)
+            self.listener_addresses = opened
+        if web_port is not None:
+            self._web, self.web_address = await open_page(backend, host, web_port, self.web_token)
+
+    async def _shut(self) -> None:
+        # First, so that those who wait for this commit are still there to be answered.
+        self.broker.commit()
+        if self._web is not None:
+            await self._web.stop()
+            self._web = None
+        if self.kafka is not None:
+            await self.kafka.close()
+            self.kafka = None
+        for timer in (self._tick_timer, self._look_timer):
+            if timer is not None:
+                timer.cancel()
+        self.broker.commit()
+        self.kafka_address = self.web_address = None
+        self.listener_addresses = {}
+        await end_tasks()
+
+    def close(self) -> None:
+        """Close the ports, commit what is pending and give the file free. May be called again."""
+        if self.closed:
+            return
+        self.closed = True
+        loop, thread = self._loop, self._thread
+        if loop is not None and thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(STOP_SECONDS)
+        try:
+            with self._inline:
+                self.broker.commit()
+                self.database.close()
+        finally:
+            self.lock.release()

@@ -1,0 +1,221 @@
+"""Groups as people see them: state, members, lag and where it is going, from one read transaction.
+
+Commits and batches are rows with the time at which they were written, so how far a group was behind at any moment is
+worked out, not sampled: committed offset then, end of the log then.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from sandbox.model.cluster import GroupDescription, MemberDescription, PartitionLag
+from sandbox.storage.file.database import Reader
+from sandbox.storage.groups.group_moments import Place, committed_at_or_first, end_at, places
+
+TREND_MS = (6_000, 20_000)
+"""Over how long the trend of a lag is taken: a group that drains now does, whatever it was before; and one that commits
+every few seconds is looked at over some of them."""
+QUIET_MS = 60_000
+"""After how long without a commit a group without members counts as such, rather than as one that assigns itself."""
+
+REBALANCING = ("PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling")
+"""The states, of the classic and of the consumer protocol, in which partitions change hands."""
+
+Commit = tuple[int, str | None, int, int | None]
+"""Offset, metadata, when it was committed, and when the event at that offset was appended (None where none is)."""
+Name = tuple[str, int]
+
+COMMITS = """
+SELECT c.group_id, c.topic, c.partition, c.offset, c.metadata, c.committed_ms,
+  (SELECT b.appended_ms FROM batches b WHERE b.partition_id = p.id
+   AND b.base_offset <= max(c.offset, p.log_start_offset) ORDER BY b.base_offset DESC LIMIT 1)
+FROM committed_offsets c
+LEFT JOIN topics t ON t.name = c.topic AND t.deleted_ms IS NULL
+LEFT JOIN partitions p ON p.topic = t.id AND p.partition = c.partition
+"""
+"""Every commit with the age of what it waits at, in one statement: a question for each took three times as long."""
+
+
+def describe_groups(reader: Reader, now_ms: int, group: str | None = None) -> tuple[GroupDescription, ...]:
+    """Every group by id, or the one that is named."""
+    where, parameters = ("WHERE group_id = ?", (group,)) if group is not None else ("", ())
+    rows = reader.query(
+        f"SELECT group_id, state, protocol_type, protocol, generation, type FROM groups {where} ORDER BY group_id",
+        parameters,
+    )
+    # What every member of every group can speak would be much to read for a list that does not show it.
+    protocols = "'[]'" if group is None else "protocols"
+    members: dict[str, list[MemberDescription]] = {}
+    for row in reader.query(
+        "SELECT group_id, member_id, instance_id, client_id, client_host, session_timeout_ms, assigned, consumer, "
+        f"{protocols} "
+        f"FROM group_members {where} ORDER BY client_id, member_id",
+        parameters,
+    ):
+        members.setdefault(row[0], []).append(describe_member(*row[1:]))
+    commits: dict[str, dict[Name, Commit]] = {}
+    for group_id, topic, partition, *commit in reader.rows(f"{COMMITS} {where}", parameters):
+        commits.setdefault(group_id, {})[topic, partition] = (commit[0], commit[1], commit[2], commit[3])
+    topics = None
+    if group is not None:
+        named = {topic for topic, _ in commits.get(group, {})}
+        named.update(topic for member in members.get(group, ()) for topic in member.assignment)
+        topics = sorted(named)
+    look = Look(reader, now_ms, places(reader, topics))
+    return tuple(look.group(row, tuple(members.get(row[0], ())), commits.get(row[0], {})) for row in rows)
+
+
+def describe_member(
+    member_id: str,
+    instance_id: str | None,
+    client_id: str,
+    client_host: str,
+    session_timeout_ms: int,
+    assigned: str,
+    consumer: str | None,
+    protocols: str,
+) -> MemberDescription:
+    """A member from its row; each argument is the column of that name."""
+    assignment = {topic: tuple(partitions) for topic, partitions in json.loads(assigned or "{}").items()}
+    more: dict[str, Any] = json.loads(consumer) if consumer else {}
+    return MemberDescription(
+        member_id=member_id,
+        instance_id=instance_id,
+        client_id=client_id,
+        client_host=client_host,
+        subscription=tuple(sorted({*assignment, *more.get("topics", ())})),
+        assignment=assignment,
+        last_heartbeat_ms=None,
+        session_timeout_ms=session_timeout_ms,
+        assignors=tuple(name for name, _ in json.loads(protocols)),
+        epoch=more.get("member_epoch"),
+        pattern=more.get("pattern"),
+    )
+
+
+class Look:
+    """One look at groups: what several of them need is read once.
+
+    Args:
+        known: every partition that they may have.
+    """
+
+    def __init__(self, reader: Reader, now_ms: int, known: dict[Name, Place]) -> None:
+        self._reader = reader
+        self._now_ms = now_ms
+        self._places = known
+        self._ends: dict[tuple[int, int], int] = {}
+
+    def group(
+        self,
+        row: tuple[str, str, str, str, int, str],
+        members: tuple[MemberDescription, ...],
+        commits: dict[Name, Commit],
+    ) -> GroupDescription:
+        """One group from its rows."""
+        group, state, protocol_type, protocol, generation, kind = row
+        owners = {
+            (topic, partition): member
+            for member in members
+            for topic, partitions in member.assignment.items()
+            for partition in partitions
+        }
+        partitions = tuple(
+            self._lag(name, self._places[name], commits.get(name), owners.get(name))
+            for name in sorted({*commits, *owners})
+            if name in self._places
+        )
+        known = [one for one in partitions if one.lag is not None]
+        word, drain_ms = self._trend(group, state, partitions)
+        return GroupDescription(
+            group=group,
+            state=state,
+            protocol_type=protocol_type,
+            protocol=protocol,
+            generation=generation,
+            coordinator=1,
+            members=members,
+            partitions=partitions,
+            topics=tuple(sorted({one.topic for one in partitions})),
+            lag=sum(one.lag or 0 for one in known) if known else None,
+            lag_ms=max((one.lag_ms for one in partitions if one.lag_ms is not None), default=None),
+            word=word,
+            drain_ms=drain_ms,
+            type=kind,
+        )
+
+    def _lag(self, name: Name, place: Place, commit: Commit | None, member: MemberDescription | None) -> PartitionLag:
+        committed, metadata, committed_ms, appended_ms = commit or (None, None, None, None)
+        lag = lag_ms = None
+        if committed is not None:
+            lag = max(0, place.end - committed)
+            lag_ms = 0 if not lag else None if appended_ms is None else max(0, self._now_ms - appended_ms)
+        return PartitionLag(
+            topic=name[0],
+            partition=name[1],
+            start=place.start,
+            committed=committed,
+            end=place.end,
+            lag=lag,
+            lag_ms=lag_ms,
+            committed_ms=committed_ms,
+            metadata=metadata,
+            member_id=member.member_id if member else None,
+            client_id=member.client_id if member else None,
+        )
+
+    def _trend(self, group: str, state: str, partitions: Iterable[PartitionLag]) -> tuple[str, int | None]:
+        """A word for where a group's lag is going, and how long until it is gone where it shrinks."""
+        if state in REBALANCING:
+            return "rebalancing", None
+        known = [one for one in partitions if one.committed is not None]
+        if not known:
+            return "never committed", None
+        lag = sum(one.lag or 0 for one in known)
+        if lag == 0:
+            return "caught up", None
+        if state == "Empty" and all(self._now_ms - (one.committed_ms or 0) > QUIET_MS for one in known):
+            return "without members", None
+        recent, moved, _ = self._then(group, known, self._now_ms - TREND_MS[0])
+        earlier, moved_earlier, began = self._then(group, known, self._now_ms - TREND_MS[1])
+        if moved_earlier == 0 and began and state != "Empty":
+            # Its first commit: it reads, and how fast the next one tells.
+            return "draining", None
+        if moved_earlier == 0:
+            return ("without members" if state == "Empty" else "stalled" if earlier >= lag else "growing"), None
+        if moved and all((one.lag_ms or 0) <= TREND_MS[0] for one in known):
+            # It keeps up, however its few unread events go up and down between two commits.
+            return "steady", None
+        if moved and lag < recent:
+            return "draining", round(lag * TREND_MS[0] / (recent - lag))
+        if not moved and lag > recent:
+            return "growing", None
+        if lag < earlier:
+            return "draining", round(lag * TREND_MS[1] / (earlier - lag))
+        return ("growing" if lag > earlier else "steady"), None
+
+    def _then(self, group: str, known: Iterable[PartitionLag], then_ms: int) -> tuple[int, int, bool]:
+        """The lag of a group at an earlier moment, what it has committed since, and whether it began since."""
+        before = moved = 0
+        began = True
+        for one in known:
+            place = self._places[one.topic, one.partition]
+            end = self._end(place, then_ms)
+            committed, later = one.committed, False
+            if (one.committed_ms or 0) > then_ms:
+                row = committed_at_or_first(self._reader, group, one.topic, one.partition, then_ms)
+                if row is not None:
+                    # It began since: from where its first commit left it, it has moved on.
+                    later = row.committed_ms > then_ms
+                    committed = min(row.offset, end) if later else row.offset
+            began = began and later
+            base = committed or 0
+            before += max(0, end - base)
+            moved += max(0, (one.committed or 0) - base)
+        return before, moved, began
+
+    def _end(self, place: Place, then_ms: int) -> int:
+        key = place.partition_id, then_ms
+        if key not in self._ends:
+            self._ends[key] = end_at(self._reader, place, then_ms)
+        return self._ends[key]

@@ -1,0 +1,255 @@
+"""The past of groups, from the rows of commits, batches and rebalances: nothing is sampled, and it survives restarts.
+
+The work depends on the number of moments and partitions that are asked for, and on the logarithm of how many commits
+and batches there are.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+
+from sandbox.model.cluster import LagPoint, PartitionLag
+from sandbox.model.group_history import LastReset, Mark, Rates
+from sandbox.storage.file.database import Reader
+from sandbox.storage.groups.group_moments import (
+    Committed,
+    Place,
+    appended_at,
+    commits_at,
+    committed_at,
+    end_at,
+    ends_at,
+    places,
+)
+
+MARKS_MAX = 100
+TOLD_WITHIN_MS = 1_000
+"""What happened is told at the end of the turn that did it: so much later at most, even on a busy machine."""
+NAMED_MAX = 4
+Name = tuple[str, int]
+
+
+def partitions_of(reader: Reader, group: str) -> list[Name]:
+    """The partitions in which a group has a committed offset."""
+    rows = reader.query(
+        "SELECT topic, partition FROM committed_offsets WHERE group_id = ? ORDER BY topic, partition", (group,)
+    )
+    return [(topic, partition) for topic, partition in rows]
+
+
+def lag_history(
+    reader: Reader, group: str, since_ms: int, until_ms: int, points: int, wanted: Sequence[Name] | None = None
+) -> list[LagPoint]:
+    """Lag of each partition at evenly spaced moments.
+
+    Args:
+        points: how many moments, 2 and up.
+        wanted: only these partitions; all in which the group has a committed offset where None.
+    """
+    names = partitions_of(reader, group) if wanted is None else list(wanted)
+    known = places(reader, sorted({topic for topic, _ in names}))
+    step = max(1, (until_ms - since_ms) // max(1, points - 1))
+    moments = [*range(since_ms, until_ms, step), until_ms]
+    found: list[LagPoint] = []
+    for name in names:
+        place = known.get(name)
+        if place is not None:
+            commits = commits_at(reader, group, *name, moments)
+            found += _points(reader, name, place, moments, commits)
+    return found
+
+
+def _points(
+    reader: Reader, name: Name, place: Place, moments: Sequence[int], commits: Sequence[Committed | None]
+) -> Iterable[LagPoint]:
+    for moment, end, commit in zip(moments, ends_at(reader, place, moments), commits, strict=True):
+        lag = lag_ms = None
+        if commit is not None and end is not None:
+            lag = max(0, end - commit.offset)
+            lag_ms = 0 if not lag else _age(reader, place, commit.offset, moment)
+        committed = None if commit is None else commit.offset
+        yield LagPoint(moment, *name, committed, place.start if end is None else end, lag, lag_ms)
+
+
+def _age(reader: Reader, place: Place, committed: int, moment: int) -> int | None:
+    """How old the oldest unread event was; None where retention has taken it since."""
+    appended_ms = None if committed < place.start else appended_at(reader, place.partition_id, committed)
+    return None if appended_ms is None else max(0, moment - appended_ms)
+
+
+def latest_commits(reader: Reader) -> dict[str, str]:
+    """The committed offsets of each group, as a text for `taken_apart`: few of them may be wanted."""
+    return dict(
+        reader.query(
+            "SELECT group_id, json_group_array(json_array(topic, partition, offset, committed_ms)) "
+            "FROM committed_offsets GROUP BY group_id"
+        )
+    )
+
+
+def taken_apart(commits: str) -> dict[Name, tuple[int, int]]:
+    """Topic and partition to the committed offset, and when it was committed."""
+    return {(topic, partition): (offset, at_ms) for topic, partition, offset, at_ms in json.loads(commits)}
+
+
+def lags_at(
+    reader: Reader,
+    group: str,
+    names: Iterable[Name],
+    known: dict[Name, Place],
+    moments: Sequence[int],
+    ends: dict[Name, list[int | None]],
+    latest: Mapping[Name, tuple[int, int]],
+) -> list[int | None]:
+    """The lag of a group at each of some moments, all partitions together; None before its first commit.
+
+    Args:
+        latest: its committed offsets as they stand, and when each was committed: what was committed before all of the
+            moments, and not since, held at each of them.
+        ends: the ends of logs at these moments, as far as they are known; others are added.
+    """
+    sums: list[int | None] = [None] * len(moments)
+    for name in names:
+        place = known.get(name)
+        if place is None:
+            continue
+        if name not in ends:
+            ends[name] = ends_at(reader, place, moments)
+        offset, at_ms = latest.get(name, (None, 0))
+        offsets: list[int | None]
+        if offset is not None and at_ms <= moments[0]:
+            offsets = [offset] * len(moments)
+        else:
+            commits = commits_at(reader, group, *name, moments)
+            offsets = [None if commit is None else commit.offset for commit in commits]
+        for index, (committed, end) in enumerate(zip(offsets, ends[name], strict=True)):
+            if committed is not None and end is not None:
+                sums[index] = (sums[index] or 0) + max(0, end - committed)
+    return sums
+
+
+def first_commit_ms(reader: Reader, group: str) -> int | None:
+    """When a group first committed in one of its partitions; None where it never has."""
+    firsts = [
+        reader.one(
+            "SELECT committed_ms FROM commits WHERE group_id = ? AND topic = ? AND partition = ? "
+            "ORDER BY committed_ms LIMIT 1",
+            (group, *name),
+        )
+        for name in partitions_of(reader, group)[:1000]
+    ]
+    return min((row[0] for row in firsts if row is not None), default=None)
+
+
+def rates(
+    reader: Reader, group: str, partitions: Iterable[PartitionLag], now_ms: int, window_ms: int
+) -> dict[Name, Rates]:
+    """How fast events came and were committed past, over the last `window_ms`."""
+    wanted = list(partitions)
+    known = places(reader, sorted({one.topic for one in wanted}))
+    found: dict[Name, Rates] = {}
+    for one in wanted:
+        place = known.get((one.topic, one.partition))
+        if place is None:
+            continue
+        then_ms = now_ms - window_ms
+        came = one.end - end_at(reader, place, then_ms)
+        went = None
+        if one.committed is not None:
+            before = committed_at(reader, group, one.topic, one.partition, then_ms)
+            went = 0 if before is None else max(0, one.committed - before.offset)
+        seconds = window_ms / 1000
+        found[one.topic, one.partition] = Rates(max(0, came) / seconds, None if went is None else went / seconds)
+    return found
+
+
+def list_marks(reader: Reader, group: str, points: Sequence[LagPoint], since_ms: int) -> list[Mark]:
+    """The newest rebalances and resets since a time, earliest first.
+
+    A reset backwards is found by the committed offset that fell between two points, to the millisecond; one forwards is
+    known where it was made through the sandbox itself.
+    """
+    marks = _rebalance_marks(reader, group, since_ms)
+    seen: dict[tuple[int, str], list[str]] = {}
+    for before, after in pairwise(points):
+        same = (before.topic, before.partition) == (after.topic, after.partition)
+        if same and before.committed is not None and after.committed is not None and after.committed < before.committed:
+            at = _fall(reader, group, before, after)
+            kind = "moved back" if at.member_id else "reset"
+            seen.setdefault((at.committed_ms, kind), []).append(f"{before.topic} {before.partition}")
+    for (at_ms, kind), names in seen.items():
+        more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
+        marks.append(Mark(at_ms, kind, f"{kind}: {', '.join(names[:NAMED_MAX])}{more}"))
+    found = [mark.at_ms for mark in marks if mark.kind == "reset"]
+    for at_ms, detail in _told_resets(reader, group, since_ms):
+        if not any(one <= at_ms <= one + TOLD_WITHIN_MS for one in found):
+            marks.append(Mark(at_ms, "reset", f"reset: {detail}"))
+    return sorted(marks, key=lambda mark: mark.at_ms)[-MARKS_MAX:]
+
+
+def _told_resets(reader: Reader, group: str, since_ms: int) -> list[tuple[int, str]]:
+    """The newest resets that were made through the sandbox itself, as (when, in words)."""
+    rows = reader.query(
+        "SELECT at_ms, detail FROM activity WHERE group_id = ? AND kind = 'reset' ORDER BY id DESC LIMIT ?",
+        (group, MARKS_MAX),
+    )
+    return [(at_ms, detail) for at_ms, detail in rows if at_ms >= since_ms]
+
+
+def _rebalance_marks(reader: Reader, group: str, since_ms: int) -> list[Mark]:
+    rows = reader.query(
+        "SELECT started_ms, generation, reason FROM rebalances WHERE group_id = ? ORDER BY id DESC LIMIT ?",
+        (group, MARKS_MAX),
+    )
+    return [
+        Mark(at_ms, "rebalance", f"generation {one}: {reason}")
+        for at_ms, one, reason in reversed(rows)
+        if at_ms >= since_ms
+    ]
+
+
+def _fall(reader: Reader, group: str, before: LagPoint, after: LagPoint) -> Committed:
+    """The commit by which an offset fell between two moments. It is lower at the later one, so halving finds it."""
+    low_ms, high_ms, offset = before.at_ms, after.at_ms, before.committed or 0
+    found = committed_at(reader, group, after.topic, after.partition, high_ms)
+    while high_ms - low_ms > 1:
+        middle_ms = (low_ms + high_ms) // 2
+        middle = committed_at(reader, group, after.topic, after.partition, middle_ms)
+        if middle is None or middle.offset >= offset:
+            low_ms, offset = middle_ms, offset if middle is None else middle.offset
+        else:
+            high_ms, found = middle_ms, middle
+    assert found is not None
+    return found
+
+
+def last_reset(reader: Reader, group: str, names: Sequence[Name], had_members: bool) -> LastReset | None:
+    """The reset that a group has not gone on from.
+
+    A commit of no member is one, where the group has had members, the offset moved back by it, or the sandbox was told
+    to: a program that assigns partitions to itself commits as nobody too.
+
+    Args:
+        names: the partitions in which the group has a committed offset.
+    """
+    latest: dict[Name, list[tuple[int, int, str]]] = {}
+    for name in names:
+        latest[name] = [
+            (committed_ms, offset, member_id)
+            for committed_ms, offset, member_id in reader.query(
+                "SELECT committed_ms, offset, member_id FROM commits WHERE group_id = ? AND topic = ? "
+                "AND partition = ? ORDER BY committed_ms DESC, id DESC LIMIT 2",
+                (group, *name),
+            )
+        ]
+    newest_ms = max((rows[0][0] for rows in latest.values() if rows), default=None)
+    mine = {name: rows for name, rows in latest.items() if rows and rows[0][0] == newest_ms}
+    if newest_ms is None or any(rows[0][2] for rows in mine.values()):
+        return None
+    before = {name: rows[1][1] if len(rows) > 1 else None for name, rows in mine.items()}
+    back = any(rows[0][1] < (before[name] or 0) for name, rows in mine.items())
+    moved = any(before[name] is not None and before[name] != rows[0][1] for name, rows in mine.items())
+    if not moved:
+        return None
+    told = any(at_ms <= newest_ms + TOLD_WITHIN_MS for at_ms, _ in _told_resets(reader, group, newest_ms))
+    return LastReset(newest_ms, before) if had_members or back or told else None

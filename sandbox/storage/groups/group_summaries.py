@@ -1,0 +1,205 @@
+"""Groups as lists show them. Only those of which a row has changed are worked out; the rest are as they were.
+
+Most groups of a list stand still between two looks. What a group has committed is read as one piece of text, as are the
+ends of a topic's logs: SQLite makes each in one step, and a text that is what it was need not be taken apart.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sandbox.model.cluster import MemberDescription
+from sandbox.model.group_summary import GroupSummary, Place, summary_of
+from sandbox.model.latest_cache import Remembered
+from sandbox.storage.file.database import Reader, Row
+from sandbox.storage.groups import group_moments
+from sandbox.storage.groups.group_descriptions import QUIET_MS, Commit, Look, describe_member
+from sandbox.storage.groups.group_history import latest_commits, taken_apart
+
+COMMITS_MAX = 50_000
+"""How many committed offsets are remembered; with more, every group is worked out each time."""
+LOGS_MAX = 20_000
+"""The ends of how many logs are."""
+
+LOGS = """
+SELECT t.name, json_group_array(json_array(p.partition, p.id, p.log_start_offset,
+  max(p.log_start_offset, coalesce((
+    SELECT b.last_offset + 1 FROM batches b WHERE b.partition_id = p.id ORDER BY b.base_offset DESC LIMIT 1
+  ), 0)), p.compacted_events))
+FROM topics t JOIN partitions p ON p.topic = t.id WHERE t.deleted_ms IS NULL GROUP BY t.id
+"""
+"""Compaction takes batches away, and with them when their events were appended."""
+MEMBERS = """
+SELECT group_id, member_id, instance_id, client_id, client_host, session_timeout_ms, assigned, consumer, '[]'
+FROM group_members ORDER BY client_id, member_id
+"""
+GROUPS = "SELECT group_id, state, protocol_type, protocol, generation, type FROM groups ORDER BY group_id"
+STANDSTILL = ("caught up", "never committed", "rebalancing")
+"""The words that hold for as long as no row changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Log:
+    """One log, and what tells whether the batches of its first part are those that they were."""
+
+    place: group_moments.Place
+    compacted: int
+
+
+Logs = Mapping[int, _Log]
+Waiting = tuple[int, int, int]
+"""A log, how much of it was compacted, and the first offset that was not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A group that was worked out.
+
+    Attributes:
+        rows: of the group, its members and its commits.
+        topics: those that it reads or has committed in.
+        logs: the logs of these, as they were.
+        commits: its committed offsets and when they were committed, from the rows.
+        appended: when what waits in a log was appended.
+        standing: True where nothing of it moves with the time.
+    """
+
+    rows: tuple[Row, Sequence[Row], str]
+    topics: tuple[str, ...]
+    logs: Sequence[Logs | None]
+    commits: Mapping[Place, tuple[int, int]]
+    appended: Mapping[Waiting, int | None]
+    summary: GroupSummary
+    standing: bool
+
+
+class GroupSummaries:
+    """The groups of one file as lists show them."""
+
+    def __init__(self) -> None:
+        self._logs: Remembered[Logs] = Remembered(LOGS_MAX)
+        self._known: Mapping[str, _Known] = {}
+        self.worked_out = 0
+
+    def read(self, reader: Reader, now_ms: int) -> tuple[GroupSummary, ...]:
+        """Every group, by id.
+
+        Args:
+            reader: the read transaction that all of it comes from.
+            now_ms: in ms since 1970.
+        """
+        members: dict[str, list[Row]] = {}
+        for row in reader.query(MEMBERS):
+            members.setdefault(row[0], []).append(row[1:])
+        commits = latest_commits(reader)
+        logs = {topic: self._taken_apart(topic, text) for topic, text in reader.query(LOGS)}
+        before, now = self._known, {}
+        places: dict[Place, group_moments.Place] = {}
+        look = Look(reader, now_ms, places)
+        for row in reader.query(GROUPS):
+            group = row[0]
+            rows = (row, members.get(group, ()), commits.get(group, "[]"))
+            known = before.get(group)
+            there = None if known is None or known.rows != rows else [logs.get(topic) for topic in known.topics]
+            if known is not None and there is not None and known.standing and there != known.logs:
+                known = _moved_on(known, logs, there)
+            if known is None or not known.standing or there != known.logs:
+                known = _work_out(reader, look, places, now_ms, rows, logs, known)
+                self.worked_out += 1
+            now[group] = known
+        # Those that are gone are forgotten with this.
+        self._known = now if sum(len(one.commits) for one in now.values()) <= COMMITS_MAX else {}
+        return tuple(one.summary for one in now.values())
+
+    def _taken_apart(self, topic: str, text: str) -> Logs:
+        return self._logs.get(topic, text, lambda: _logs(text), weight=text.count("[") - 1)
+
+
+def _logs(text: str) -> Logs:
+    return {
+        partition: _Log(group_moments.Place(partition_id, start, end), compacted)
+        for partition, partition_id, start, end, compacted in json.loads(text)
+    }
+
+
+def _moved_on(known: _Known, logs: Mapping[str, Logs], there: Sequence[Logs | None]) -> _Known:
+    """A group that stood still while events came into its logs: only its lag is another one.
+
+    Args:
+        logs: every log, by topic.
+        there: the logs of its topics.
+
+    Returns:
+        The same as before where more than that may be different.
+    """
+    if known.summary.word != "without members":
+        return known
+    lags: dict[str, int | None] = dict.fromkeys(known.summary.lags)
+    total = 0
+    for (topic, partition), (offset, _) in known.commits.items():
+        log = logs.get(topic, {}).get(partition)
+        if log is None:
+            return known
+        lag = max(0, log.place.end - offset)
+        if lag and (log.place.partition_id, log.compacted, max(offset, log.place.start)) not in known.appended:
+            return known
+        lags[topic] = (lags.get(topic) or 0) + lag
+        total += lag
+    if total == 0:
+        return known
+    return replace(known, logs=there, summary=replace(known.summary, lag=total, lags=lags))
+
+
+def _work_out(
+    reader: Reader,
+    look: Look,
+    places: dict[Place, group_moments.Place],
+    now_ms: int,
+    rows: tuple[Row, Sequence[Row], str],
+    logs: Mapping[str, Logs],
+    before: _Known | None,
+) -> _Known:
+    """One group from its rows, as `describe_groups` does it.
+
+    Args:
+        places: what `look` knows of partitions; those of the group are added.
+        logs: every log, by topic.
+        before: what was known of it, None for nothing.
+    """
+    row, member_rows, text = rows
+    members: tuple[MemberDescription, ...] = tuple(describe_member(*one) for one in member_rows)
+    commits = before.commits if before is not None and before.rows[2] == text else taken_apart(text)
+    topics = tuple({topic for topic, _ in commits} | {topic for member in members for topic in member.assignment})
+    for topic in topics:
+        places.update({(topic, partition): log.place for partition, log in logs.get(topic, {}).items()})
+    appended: dict[Waiting, int | None] = {}
+    found: dict[Place, Commit] = {}
+    for name, (offset, at_ms) in commits.items():
+        log = logs.get(name[0], {}).get(name[1])
+        appended_ms = None
+        if log is not None and log.place.end > offset:
+            waiting = log.place.partition_id, log.compacted, max(offset, log.place.start)
+            if before is not None and waiting in before.appended:
+                appended_ms = before.appended[waiting]
+            else:
+                appended_ms = group_moments.appended_at(reader, waiting[0], waiting[2])
+            appended[waiting] = appended_ms
+        found[name] = offset, None, at_ms, appended_ms
+    summary = summary_of(look.group(row, members, found), now_ms)
+    return _Known(
+        rows,
+        topics,
+        [logs.get(topic) for topic in topics],
+        commits,
+        appended,
+        summary,
+        _stands(summary, commits, now_ms),
+    )
+
+
+def _stands(summary: GroupSummary, commits: Mapping[Place, tuple[int, int]], now_ms: int) -> bool:
+    """True where nothing of a group moves with the time alone."""
+    if summary.lag and summary.unread_since_ms is None:
+        return False
+    quiet = all(now_ms - at_ms > QUIET_MS for _, at_ms in commits.values())
+    return summary.word in STANDSTILL or (summary.word == "without members" and quiet)

@@ -1,0 +1,222 @@
+"""What compaction reads of a log, and how it takes events out of the middle of it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sandbox.storage.file.database import Database, Reader
+from sandbox.storage.file.schema import OFFSET_BITS
+from sandbox.storage.log import log
+
+HEADER_BYTES = 61
+"""The size of a record batch without records."""
+PRODUCER_BATCHES = 5
+"""How many of its newest batches tell a producer's duplicates: their rows stay even when they are empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogBatch:
+    """What compaction looks at of a record batch."""
+
+    base_offset: int
+    last_offset: int
+    max_timestamp: int
+    producer_id: int
+    transactional: bool
+    control: bool
+    size_bytes: int
+    removed_events: int
+    delete_horizon_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogKey:
+    """What compaction looks at of an event; `tombstone` is True where its value is null."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    tombstone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CleanedBatch:
+    """What becomes of a batch.
+
+    Attributes:
+        removed: the offsets of the events that go.
+        kept: the events that stay.
+        stays: whether its row stays where no event is left.
+        delete_horizon_ms: when its tombstones may go, None where it has none.
+    """
+
+    batch: LogBatch
+    removed: Sequence[int]
+    kept: Sequence[LogKey]
+    stays: bool
+    delete_horizon_ms: int | None
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to do."""
+        gone = not self.kept and not self.stays
+        return bool(self.removed) or gone or self.delete_horizon_ms != self.batch.delete_horizon_ms
+
+
+def first_dirty_offset(reader: Reader, partition_id: int) -> int:
+    """Where the part of a log begins that was never compacted; it may be below the log start offset."""
+    row = reader.one("SELECT first_dirty_offset FROM partitions WHERE id = ?", (partition_id,))
+    return int(row[0]) if row else 0
+
+
+def compacted_events(reader: Reader, partition_ids: list[int]) -> list[tuple[int, int]]:
+    """How many offsets of each log have no event any more: (partition id, offsets), in the order of the ids."""
+    return reader.query(
+        "SELECT id, compacted_events FROM partitions WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
+        (json.dumps(partition_ids),),
+    )
+
+
+def set_first_dirty_offset(database: Database, partition_id: int, offset: int) -> None:
+    """Note how far a log is compacted."""
+    database.execute("UPDATE partitions SET first_dirty_offset = ? WHERE id = ?", (offset, partition_id))
+
+
+def earliest_horizon_ms(reader: Reader, partition_id: int) -> int | None:
+    """When the next tombstones may go, None where none wait."""
+    row = reader.one(
+        "SELECT min(delete_horizon_ms) FROM batches WHERE partition_id = ? AND delete_horizon_ms IS NOT NULL",
+        (partition_id,),
+    )
+    return row[0] if row else None
+
+
+def earliest_timestamp(reader: Reader, partition_id: int, offset: int) -> int | None:
+    """The smallest timestamp of the batch that holds an offset, or of the first one after it."""
+    batches = read_batches(reader, partition_id, offset, 1 << OFFSET_BITS, 1, 1)
+    if not batches:
+        return None
+    row = reader.one(
+        "SELECT min_timestamp FROM batches WHERE partition_id = ? AND base_offset = ?",
+        (partition_id, batches[0].base_offset),
+    )
+    return row[0] if row else None
+
+
+def first_young_offset(reader: Reader, partition_id: int, offset: int, end: int, since_ms: int) -> int:
+    """The first batch from `offset` on with an event after a time; `end` where there is none."""
+    row = reader.one(
+        "SELECT min(base_offset) FROM batches WHERE partition_id = ? AND max_timestamp > ? AND last_offset >= ?",
+        (partition_id, since_ms, offset),
+    )
+    return end if row is None or row[0] is None else min(end, max(row[0], offset))
+
+
+def last_base_offset(reader: Reader, partition_id: int) -> int | None:
+    """The base offset of the last batch, None for a log without batches."""
+    row = reader.one("SELECT max(base_offset) FROM batches WHERE partition_id = ?", (partition_id,))
+    return row[0] if row else None
+
+
+def read_batches(
+    reader: Reader, partition_id: int, offset: int, below: int, batches_max: int, events_max: int
+) -> list[LogBatch]:
+    """The batches from the one that holds `offset` on that begin below an offset; at least one where there is one."""
+    found: list[LogBatch] = []
+    events = 0
+    for row in reader.query(
+        "SELECT base_offset, last_offset, max_timestamp, producer_id, transactional, control, size_bytes, "
+        "removed_events, delete_horizon_ms FROM batches WHERE partition_id = ?1 AND base_offset >= coalesce(("
+        "SELECT max(base_offset) FROM batches WHERE partition_id = ?1 AND base_offset <= ?2), ?2) "
+        "AND last_offset >= ?2 AND base_offset < ?3 ORDER BY base_offset LIMIT ?4",
+        (partition_id, offset, below, batches_max),
+    ):
+        batch = LogBatch(row[0], row[1], row[2], row[3], bool(row[4]), bool(row[5]), *row[6:])
+        events += batch.last_offset - batch.base_offset + 1 - batch.removed_events
+        if found and events > events_max:
+            break
+        found.append(batch)
+    return found
+
+
+def read_keys(reader: Reader, partition_id: int, first: int, last: int) -> list[LogKey]:
+    """The keys of the events from `first` to `last`, both included. Values are not read."""
+    base = partition_id << OFFSET_BITS
+    return [
+        LogKey(row[0] - base, row[1], row[2], bool(row[3]))
+        for row in reader.rows(
+            "SELECT id, timestamp, CAST(key AS BLOB), value IS NULL FROM events WHERE id BETWEEN ? AND ? ORDER BY id",
+            (base + first, base + last),
+        )
+    ]
+
+
+def remembered_from(reader: Reader, partition_id: int, producer_id: int) -> int:
+    """The base offset of the oldest batch that tells a producer's duplicates."""
+    rows = reader.query(
+        "SELECT base_offset FROM batches WHERE producer_id = ? AND partition_id = ? AND producer_id >= 0 "
+        "AND control = 0 ORDER BY base_offset DESC LIMIT ?",
+        (producer_id, partition_id, PRODUCER_BATCHES),
+    )
+    return int(rows[-1][0]) if rows else 0
+
+
+def compare(reader: Reader, partition_id: int, base_offset: int, start: int) -> None:
+    """Compare a batch with its checksum; EventsDamaged where it is not as it was written."""
+    batch = log.batch_at(reader, partition_id, base_offset)
+    if batch is not None:
+        log.read_whole(reader, batch, start)
+
+
+def apply(database: Database, partition_id: int, cleaned: Sequence[CleanedBatch], start: int) -> int:
+    """Take events out of a log whose log start offset is `start`; how many went."""
+    below = max(one.batch.last_offset for one in cleaned) + 1
+    events = size_bytes = 0
+    _set_cleaner_offset(database, partition_id, below)
+    for one in cleaned:
+        events += len(one.removed)
+        size_bytes += _apply_one(database, partition_id, one)
+        log.seal(database, partition_id, one.batch.base_offset, start)
+    _set_cleaner_offset(database, partition_id, 0)
+    database.execute(
+        "UPDATE partitions SET compacted_events = compacted_events + ?, compacted_bytes = compacted_bytes + ? "
+        "WHERE id = ?",
+        (events, size_bytes, partition_id),
+    )
+    return events
+
+
+def _set_cleaner_offset(database: Database, partition_id: int, offset: int) -> None:
+    database.execute("UPDATE partitions SET cleaner_offset = ? WHERE id = ?", (offset, partition_id))
+
+
+def _apply_one(database: Database, partition_id: int, one: CleanedBatch) -> int:
+    """Change one batch; how many bytes it lost."""
+    batch = one.batch
+    base = partition_id << OFFSET_BITS
+    if one.removed:
+        database.executemany("DELETE FROM events WHERE id = ?", [(base + offset,) for offset in one.removed])
+    if not one.kept and not one.stays:
+        database.execute(
+            "DELETE FROM batches WHERE partition_id = ? AND base_offset = ?", (partition_id, batch.base_offset)
+        )
+        return batch.size_bytes
+    before = len(one.removed) + len(one.kept)
+    payload = max(0, batch.size_bytes - HEADER_BYTES)
+    # What the events took in the batch as it was produced is not known one by one: each counts the same.
+    size_bytes = HEADER_BYTES + payload * len(one.kept) // before if one.removed else batch.size_bytes
+    stamps = [event.timestamp for event in one.kept] or [-1]
+    database.execute(
+        "UPDATE batches SET size_bytes = ?, removed_events = removed_events + ?, min_timestamp = ?, max_timestamp = ?, "
+        "delete_horizon_ms = ? WHERE partition_id = ? AND base_offset = ?",
+        (
+            size_bytes,
+            len(one.removed),
+            min(stamps),
+            max(stamps),
+            one.delete_horizon_ms,
+            partition_id,
+            batch.base_offset,
+        ),
+    )
+    return batch.size_bytes - size_bytes

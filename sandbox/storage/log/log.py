@@ -1,0 +1,351 @@
+"""The log: events and record batches as rows."""
+
+from collections.abc import Sequence
+from functools import cache
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from sandbox.kafka.errors import EventsDamaged
+from sandbox.kafka.event import Headers
+from sandbox.storage.file.database import Database, Reader
+from sandbox.storage.file.schema import OFFSET_BITS, OFFSET_LIMIT
+from sandbox.storage.log.checksums import Unreadable, checksum, checksum_of_one
+from sandbox.storage.log.event_columns import EventColumns
+from sandbox.storage.log.event_columns import Record as Record
+from sandbox.storage.log.event_headers import headers_from_json as headers_from_json
+from sandbox.storage.log.event_headers import headers_to_json as headers_to_json
+
+_HEADERS = itemgetter(4)
+
+ROWS_PER_STATEMENT = 50
+"""How many events one statement inserts: 10 to 200 measured within a fifth of the best."""
+EVENT_COLUMNS = "id, timestamp, CAST(key AS BLOB), CAST(value AS BLOB), headers"
+BATCH_COLUMNS = (
+    "partition_id, base_offset, last_offset, min_timestamp, max_timestamp, timestamp_type, appended_ms, producer_id, "
+    "producer_epoch, base_sequence, transactional, control, compression, leader_epoch, size_bytes, bytes_before, "
+    "removed_events, delete_horizon_ms, checksum"
+)
+_INSERT_EVENT = "INSERT INTO events(id, timestamp, key, value, headers) VALUES(?, ?, ?, ?, ?)"
+_INSERT_BATCH = f"INSERT INTO batches({BATCH_COLUMNS}) VALUES({', '.join(['?'] * 19)})"
+
+
+class BatchRow(NamedTuple):
+    """One row of `batches`: a produced record batch without its records."""
+
+    partition_id: int
+    base_offset: int
+    last_offset: int
+    min_timestamp: int
+    max_timestamp: int
+    timestamp_type: int
+    appended_ms: int
+    producer_id: int
+    producer_epoch: int
+    base_sequence: int
+    transactional: int
+    control: int
+    compression: int
+    leader_epoch: int
+    size_bytes: int
+    bytes_before: int
+    removed_events: int = 0
+    delete_horizon_ms: int | None = None
+    checksum: int | None = None
+
+
+def _column(value: bytes | None) -> str | bytes | None:
+    """TEXT where the bytes are UTF-8, BLOB where not, NULL for null."""
+    if value is None:
+        return None
+    try:
+        return str(value, "utf-8")
+    except UnicodeDecodeError:
+        return bytes(value)
+
+
+def _column_values(column: Sequence[bytes | None]) -> Sequence[str | bytes | None] | None:
+    """A column of keys or values, None where all are null. The first line is for what most batches are, all text."""
+    try:
+        return list(map(bytes.decode, column))  # type: ignore[arg-type]
+    except (TypeError, UnicodeDecodeError):
+        return None if column.count(None) == len(column) else list(map(_column, column))
+
+
+def _insert_one(database: Database, batch: BatchRow, record: Record) -> int:
+    """Insert the row of a batch with one event; the checksum."""
+    delta, timestamp, key, value, headers = record
+    text = headers_to_json(headers)
+    place = (batch.partition_id << OFFSET_BITS) + batch.base_offset + delta
+    values = (place, timestamp, _column(key), _column(value), text)
+    database.execute(_INSERT_EVENT, values)
+    return checksum_of_one(batch[:18], batch.base_offset, timestamp, key, value, text)
+
+
+def _events(batch: BatchRow, records: Sequence[Record]) -> tuple[dict[str, Sequence[Any]], int]:
+    """The columns of the rows of `events` by name, but ids, and what would hold nothing but null; the checksum."""
+    count = len(records)
+    keys: Sequence[bytes | None]
+    values: Sequence[bytes | None]
+    headers: Sequence[Headers | None] = ()
+    if isinstance(records, EventColumns):
+        timestamps: Sequence[int] = records.timestamps
+        keys, values = (one or [None] * count for one in (records.keys, records.values))
+    else:
+        _, timestamps, keys, values, headers = zip(*records, strict=True)
+    texts = [headers_to_json(one) for one in headers] if any(headers) else None
+    offsets = range(batch.base_offset, batch.base_offset + count)
+    columns: dict[str, Sequence[Any]] = {"timestamp": timestamps}
+    for name, column in (("key", keys), ("value", values)):
+        written = _column_values(column)
+        if written is not None:
+            columns[name] = written
+    if texts is not None:
+        columns["headers"] = texts
+    return columns, checksum(batch[:18], offsets, timestamps, keys, values, texts)
+
+
+@cache
+def _insert_events(names: tuple[str, ...], same: tuple[str, ...], rows: int) -> str:
+    """Parameters: the id of the first event, what is the same in all of them, and then of each what has these names."""
+    width, shared = len(names), len(same) + 1
+    alike = [f"?{place}" for place in range(2, shared + 1)]
+    events = [f"({', '.join([f'?1 + {row}', *alike, *['?'] * width])})" for row in range(rows)]
+    return f"INSERT INTO events({', '.join(['id', *same, *names])}) VALUES {', '.join(events)}"
+
+
+def insert_batch(database: Database, batch: BatchRow, records: Sequence[Record]) -> None:
+    """Write one record batch: a row for it and one for each event, at consecutive offsets from `base_offset`.
+
+    The events go in by `ROWS_PER_STATEMENT`: starting a statement costs as much as inserting half a row. Columns that
+    hold nothing but null are left out: to bind a null takes `sqlite3` longer than all the rest of a row. What SQLite
+    can tell by itself is bound once: ids, which go up by one, and a timestamp that all have.
+    """
+    if len(records) == 1:
+        crc = _insert_one(database, batch, records[0])
+        database.execute(_INSERT_BATCH, (*batch[:18], crc))
+        return
+    columns, crc = _events(batch, records)
+    count, stamps = len(records), columns["timestamp"]
+    same = {"timestamp": stamps[0]} if stamps.count(stamps[0]) == count else {}
+    names = tuple(name for name in columns if name not in same)
+    width = len(names)
+    values: list[Any] = [None] * (width * count)
+    for place, name in enumerate(names):
+        values[place::width] = columns[name]
+    place = (batch.partition_id << OFFSET_BITS) + batch.base_offset
+    for start in range(0, count, ROWS_PER_STATEMENT):
+        end = min(start + ROWS_PER_STATEMENT, count)
+        some = [place + start, *same.values(), *values[start * width : end * width]]
+        database.execute(_insert_events(names, tuple(same), end - start), some)
+    database.execute(_INSERT_BATCH, (*batch[:18], crc))
+
+
+def read_batches(reader: Reader, partition_id: int, offset: int, end: int, size_bytes_max: int) -> list[BatchRow]:
+    """The batches of a partition that hold `offset` and what follows below `end`, up to a size; at least one."""
+    found: list[BatchRow] = []
+    total = 0
+    first = reader.one(
+        "SELECT base_offset FROM batches WHERE partition_id = ? AND base_offset <= ? ORDER BY base_offset DESC LIMIT 1",
+        (partition_id, offset),
+    )
+    for row in reader.rows(
+        f"SELECT {BATCH_COLUMNS} FROM batches WHERE partition_id = ? AND base_offset >= ? AND base_offset < ? "
+        "ORDER BY base_offset",
+        (partition_id, first[0] if first else offset, end),
+    ):
+        batch = BatchRow._make(row)
+        if batch.last_offset < offset:
+            continue
+        total += batch.size_bytes
+        if found and total > size_bytes_max:
+            break
+        found.append(batch)
+    return found
+
+
+def read_records(reader: Reader, partition_id: int, first: int, last: int) -> list[Record]:
+    """The events of a partition from offset `first` to `last`, both included, upwards; no checksum is looked at.
+
+    As the rows are, without a loop over them where none has headers: a loop here costs more than SQLite does.
+    """
+    return records_of(read_rows(reader, partition_id, first, last))
+
+
+def read_rows(reader: Reader, partition_id: int, first: int, last: int, limit: int = -1) -> list[Any]:
+    """As `read_records`, with headers as they are stored; at most `limit` rows, all where it is negative."""
+    base = partition_id << OFFSET_BITS
+    return reader.query(
+        "SELECT id - ?, timestamp, CAST(key AS BLOB), CAST(value AS BLOB), headers FROM events "
+        "WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
+        (base, base + first, base + last, limit),
+    )
+
+
+def records_of(rows: list[Any]) -> list[Record]:
+    """The events that rows of `read_rows` hold."""
+    return _with_headers(rows) if any(map(_HEADERS, rows)) else rows
+
+
+def _with_headers(rows: list[Any]) -> list[Record]:
+    return [(*row[:4], headers_from_json(row[4]) if row[4] else None) for row in rows]
+
+
+def read_whole(reader: Reader, batch: BatchRow, start: int, end: int = OFFSET_LIMIT) -> list[Record]:
+    """The events that a batch still has in its log, compared with its checksum.
+
+    Args:
+        start: the log start offset.
+        end: where the log ends at most, whatever the batch says.
+
+    Raises:
+        EventsDamaged: they, or the batch, are not as they were written.
+    """
+    rows = read_rows(reader, batch.partition_id, max(batch.base_offset, start), min(batch.last_offset, end - 1))
+    headers = any(map(_HEADERS, rows))
+    compare(reader, batch, rows, headers)
+    return _with_headers(rows) if headers else rows
+
+
+def compare(reader: Reader, batch: BatchRow, rows: list[Any], headers: bool) -> None:
+    """Compare the checksum of a batch with that of its rows: all that it has from the log start offset on.
+
+    Args:
+        headers: whether any of these rows has headers.
+
+    Raises:
+        EventsDamaged: they differ.
+    """
+    if batch.checksum is None or batch.checksum == _checksum(batch, rows, headers):
+        return
+    place = reader.one(
+        "SELECT t.name, p.partition FROM partitions p JOIN topics t ON t.id = p.topic WHERE p.id = ?",
+        (batch.partition_id,),
+    )
+    topic, partition = place or (f"partition id {batch.partition_id}", -1)
+    raise EventsDamaged(topic, partition, batch.base_offset, batch.last_offset)
+
+
+def _checksum(batch: BatchRow, rows: list[Any], headers: bool) -> int | None:
+    """The checksum of a batch as it is read, None where it cannot even be made; `headers`: whether an event has any."""
+    facts = batch[:18]
+    count = len(rows)
+    try:
+        if count == 1:
+            return checksum_of_one(facts, *rows[0])
+        offsets: Sequence[int] = range(rows[0][0], rows[0][0] + count) if rows else ()
+        if rows and offsets[-1] != rows[-1][0]:
+            offsets = [row[0] for row in rows]
+        texts = [row[4] for row in rows] if headers else None
+        return checksum(
+            facts, offsets, [row[1] for row in rows], [row[2] for row in rows], [row[3] for row in rows], texts
+        )
+    except Unreadable:
+        return None
+
+
+def batch_at(reader: Reader, partition_id: int, offset: int) -> BatchRow | None:
+    """The batch that holds an offset, or None where there is none."""
+    row = reader.one(
+        f"SELECT {BATCH_COLUMNS} FROM batches WHERE partition_id = ? AND base_offset <= ? "
+        "ORDER BY base_offset DESC LIMIT 1",
+        (partition_id, offset),
+    )
+    batch = BatchRow._make(row) if row else None
+    return batch if batch is not None and offset <= batch.last_offset else None
+
+
+def seal(database: Database, partition_id: int, base_offset: int, start: int) -> None:
+    """Make the checksum of a batch anew, after events that were right have left it.
+
+    Args:
+        start: the log start offset.
+    """
+    batch = batch_at(database, partition_id, base_offset)
+    if batch is None or batch.checksum is None:
+        return
+    rows = read_rows(database, partition_id, max(base_offset, start), batch.last_offset)
+    database.execute(
+        "UPDATE batches SET checksum = ? WHERE partition_id = ? AND base_offset = ?",
+        (_checksum(batch, rows, any(map(_HEADERS, rows))), partition_id, base_offset),
+    )
+
+
+def last_batch(reader: Reader, partition_id: int) -> BatchRow | None:
+    """The newest batch of a partition, or None for an empty log."""
+    row = reader.one(
+        f"SELECT {BATCH_COLUMNS} FROM batches WHERE partition_id = ? ORDER BY base_offset DESC LIMIT 1",
+        (partition_id,),
+    )
+    return BatchRow._make(row) if row else None
+
+
+def first_batch(reader: Reader, partition_id: int, offset: int) -> BatchRow | None:
+    """The oldest batch of a partition that holds `offset` or something after it."""
+    batches = read_batches(reader, partition_id, offset, 1 << OFFSET_BITS, 0)
+    return batches[0] if batches else None
+
+
+def producer_batches(reader: Reader, producer_id: int, partition_id: int, count: int = 5) -> list[BatchRow]:
+    """The newest batches of one producer in one partition, oldest of them first."""
+    rows = reader.query(
+        f"SELECT {BATCH_COLUMNS} FROM batches WHERE producer_id = ? AND partition_id = ? AND producer_id >= 0 "
+        "AND control = 0 ORDER BY base_offset DESC LIMIT ?",
+        (producer_id, partition_id, count),
+    )
+    return [BatchRow._make(row) for row in reversed(rows)]
+
+
+def offset_for_time(
+    reader: Reader, partition_id: int, timestamp_ms: int, start: int, end: int
+) -> tuple[int, int] | None:
+    """The first event at or after a time, in offset order: (offset, timestamp), or None.
+
+    Exactly per event, as ListOffsets asks (KIP-79): a batch whose largest timestamp is early enough is passed over by
+    its row, and the events of the first one that is not are looked at.
+    """
+    row = reader.one(
+        "SELECT min(base_offset), last_offset FROM batches INDEXED BY batches_by_time "
+        "WHERE partition_id = ? AND max_timestamp >= ? AND last_offset >= ? AND base_offset < ?",
+        (partition_id, timestamp_ms, start, end),
+    )
+    if row is None or row[0] is None:
+        return None
+    found = _first_at(reader, partition_id, timestamp_ms, max(row[0], start), min(row[1], end - 1))
+    if found is not None:
+        return found
+    # Its latest event has left by retention or compaction, so the next ones are looked at in their order.
+    for first, last in reader.rows(
+        "SELECT base_offset, last_offset FROM batches WHERE partition_id = ? AND base_offset > ? AND base_offset < ? "
+        "AND max_timestamp >= ? ORDER BY base_offset",
+        (partition_id, row[0], end, timestamp_ms),
+    ):
+        found = _first_at(reader, partition_id, timestamp_ms, first, min(last, end - 1))
+        if found is not None:
+            return found
+    return None
+
+
+def _first_at(reader: Reader, partition_id: int, timestamp_ms: int, first: int, last: int) -> tuple[int, int] | None:
+    base = partition_id << OFFSET_BITS
+    row = reader.one(
+        "SELECT id, timestamp FROM events WHERE id BETWEEN ? AND ? AND timestamp >= ? ORDER BY id LIMIT 1",
+        (base + first, base + last, timestamp_ms),
+    )
+    return None if row is None else (row[0] - base, row[1])
+
+
+def largest_timestamp(reader: Reader, partition_id: int, start: int, end: int) -> tuple[int, int] | None:
+    """The first event with the largest timestamp: (offset, timestamp), or None for an empty log (KIP-734)."""
+    row = reader.one(
+        "SELECT base_offset, last_offset, max_timestamp FROM batches WHERE partition_id = ? AND last_offset >= ? "
+        "AND base_offset < ? ORDER BY max_timestamp DESC, base_offset LIMIT 1",
+        (partition_id, start, end),
+    )
+    if row is None:
+        return None
+    base = partition_id << OFFSET_BITS
+    found = reader.one(
+        "SELECT id, timestamp FROM events WHERE id BETWEEN ? AND ? ORDER BY timestamp DESC, id LIMIT 1",
+        (base + max(row[0], start), base + min(row[1], end - 1)),
+    )
+    return None if found is None else (found[0] - base, found[1])

@@ -1,0 +1,283 @@
+"""Single events: their rows, and what their batch says of them."""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.event import Event
+from sandbox.model.gc_pause import gc_paused
+from sandbox.storage.file.database import Reader
+from sandbox.storage.file.schema import OFFSET_BITS
+from sandbox.storage.log.event_columns import EventColumns
+from sandbox.storage.log.log import (
+    BATCH_COLUMNS,
+    EVENT_COLUMNS,
+    BatchRow,
+    Record,
+    batch_at,
+    compare,
+    headers_from_json,
+    read_rows,
+    read_whole,
+    records_of,
+)
+from sandbox.storage.log.log_columns import BYTES_MAX, has_one_time, read_run
+from sandbox.storage.log.log_transactions import outcome
+from sandbox.storage.log.topic_descriptions import partition_ids
+
+ROWS_PER_QUERY = 100
+RUN_EVENTS = 1000
+ALONE_EVENTS = 250
+"""A batch of so many events with one timestamp is read alone: that takes less than to read their timestamps."""
+RESTING_EVENTS_MIN = 2000
+"""While so many events are read, the garbage collector rests."""
+_OFFSET, _HEADERS = itemgetter(0), itemgetter(4)
+
+
+class _Batch(NamedTuple):
+    """What a batch says of its events."""
+
+    base_offset: int
+    last_offset: int
+    timestamp_type: int
+    transactional: int
+    control: int
+    producer_id: int
+
+
+def read_event(reader: Reader, topic: str, partition: int, offset: int) -> Event:
+    """One event by its address.
+
+    Raises:
+        BrokerError: UNKNOWN_TOPIC_OR_PARTITION, or OFFSET_OUT_OF_RANGE, whose text says whether it is gone or not yet
+            written.
+        EventsDamaged: its batch is not as it was written.
+    """
+    _, start, end = _place(partition_ids(reader, topic), topic, partition)
+    if offset >= end:
+        raise BrokerError(
+            "OFFSET_OUT_OF_RANGE", f"Offset {offset} is not written yet: the next event of the partition gets {end}."
+        )
+    if offset < start:
+        gone = f"Offset {offset} is gone: the log of the partition now starts at {start}."
+        raise BrokerError("OFFSET_OUT_OF_RANGE", gone)
+    found = read_places(reader, topic, {partition: [offset]})
+    if not found:
+        raise BrokerError("OFFSET_OUT_OF_RANGE", f"Offset {offset} was removed by compaction.")
+    return found[0]
+
+
+def read_places(reader: Reader, topic: str, wanted: Mapping[int, Sequence[int]]) -> list[Event]:
+    """The events at some offsets, as far as they are in the log: partition by partition, in offset order. Each batch
+    is read and compared once, however many of its events are wanted.
+
+    Args:
+        wanted: offsets of each partition.
+
+    Raises:
+        BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
+        EventsDamaged: a batch is not as it was written.
+    """
+    places = partition_ids(reader, topic)
+    found: list[Event] = []
+    for partition, offsets in sorted(wanted.items()):
+        partition_id, start, end = _place(places, topic, partition)
+        batch: BatchRow | None = None
+        records: dict[int, Record] = {}
+        for offset in sorted({one for one in offsets if start <= one < end}):
+            if batch is None or offset > batch.last_offset:
+                batch = batch_at(reader, partition_id, offset)
+                records = {one[0]: one for one in read_whole(reader, batch, start)} if batch else {}
+            if offset in records:
+                _, timestamp, key, value, headers = records[offset]
+                event = Event(topic, partition, offset, timestamp, 0, key, value, headers or ())
+                found.append(_with_batch(reader, partition_id, event, batch))
+    return found
+
+
+def _place(places: Mapping[int, tuple[int, int, int]] | None, topic: str, partition: int) -> tuple[int, int, int]:
+    if places is None or partition not in places:
+        raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no partition {partition} of a topic {topic}.")
+    return places[partition]
+
+
+def read_events(reader: Reader, topic: str, places: Sequence[tuple[int, int, int]]) -> tuple[Event, ...]:
+    """The events at some places, in the same order.
+
+    Args:
+        places: (partition, id of the partition's row, offset) each; all of them are there.
+    """
+    rows: dict[int, Any] = {}
+    ids = [(partition_id << OFFSET_BITS) + offset for _, partition_id, offset in places]
+    for start in range(0, len(ids), ROWS_PER_QUERY):
+        some = ids[start : start + ROWS_PER_QUERY]
+        marks = ", ".join("?" * len(some))
+        for row in reader.rows(f"SELECT {EVENT_COLUMNS} FROM events WHERE id IN ({marks})", some):
+            rows[row[0]] = row
+    batches: dict[int, _Batch | None] = {}
+    events = []
+    for (partition, partition_id, offset), row_id in zip(places, ids, strict=True):
+        # The events of a page share few batches: the last one of a partition is kept.
+        batch = batches.get(partition_id)
+        if batch is None or not batch.base_offset <= offset <= batch.last_offset:
+            batch = batches[partition_id] = _batch_of(reader, partition_id, offset)
+        event = _event(topic, partition, partition_id, rows[row_id])
+        events.append(_with_batch(reader, partition_id, event, batch))
+    return tuple(events)
+
+
+def read_from(reader: Reader, topic: str, only: int | None, offset: int, limit: int) -> list[Event]:
+    """Events from an offset on, in offset order, partition by partition. A batch that is read whole is compared.
+
+    Args:
+        only: the one partition to read; None for all.
+        offset: the first that is wanted of each partition.
+        limit: at most so many events.
+
+    Raises:
+        BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
+        EventsDamaged: a batch is not as it was written.
+    """
+    if limit < RESTING_EVENTS_MIN:
+        return _read_from(reader, topic, only, offset, limit)
+    # Every event that is made stays, and none is part of a cycle.
+    with gc_paused():
+        return _read_from(reader, topic, only, offset, limit)
+
+
+def _read_from(reader: Reader, topic: str, only: int | None, offset: int, limit: int) -> list[Event]:
+    places = partition_ids(reader, topic)
+    if places is None or (only is not None and only not in places):
+        raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no partition {only or 0} of a topic {topic}.")
+    found: list[Event] = []
+    new = tuple.__new__
+    for partition, (partition_id, start, end) in places.items() if only is None else [(only, places[only])]:
+        for run in _runs(reader, partition_id, max(start, offset), end):
+            if len(found) >= limit:
+                return found
+            batch = run[0]
+            first = max(batch.base_offset, start, offset)
+            last, room = min(run[-1].last_offset, end - 1), limit - len(found)
+            whole = not batch.transactional and first == max(batch.base_offset, start) and last - first < room
+            columns = read_run(reader, run, start, end, BYTES_MAX) if whole else None
+            if columns is not None:
+                found += _events(topic, partition, batch.timestamp_type, columns)
+                continue
+            rows = read_rows(reader, partition_id, first, last, room)
+            if len(rows) == room:
+                last = rows[-1][0]
+            _compare(reader, run, rows, start, (first, last, end))
+            stamp = batch.timestamp_type
+            events = [
+                # Half of the time of `Event(...)`, and reading a log makes one of each row.
+                new(Event, (topic, partition, at, time, stamp, key, value, headers or (), False, False, False, False))
+                for at, time, key, value, headers in records_of(rows)
+            ]
+            if batch.transactional:
+                events = [_with_batch(reader, partition_id, event, batch) for event in events]
+            found += events
+    return found
+
+
+def _events(topic: str, partition: int, timestamp_type: int, columns: EventColumns) -> Iterator[Event]:
+    """The events of columns, made without a loop in Python."""
+    rows = zip(
+        repeat(topic),
+        repeat(partition),
+        range(columns.offset, columns.offset + len(columns)),
+        repeat(columns.base_ms) if columns.same_ms else columns.timestamps,
+        repeat(timestamp_type),
+        repeat(None) if columns.keys is None else columns.keys,
+        repeat(None) if columns.values is None else columns.values,
+        repeat(()),
+        *repeat(repeat(False), 4),
+        strict=False,
+    )
+    return map(tuple.__new__, repeat(Event), rows)
+
+
+def _runs(reader: Reader, partition_id: int, first: int, end: int) -> Iterator[list[BatchRow]]:
+    """Batches, without transaction markers; small neighbours that are alike and in no transaction as one."""
+    run: list[BatchRow] = []
+    for row in reader.rows(
+        f"SELECT {BATCH_COLUMNS} FROM batches "
+        "WHERE partition_id = ? AND base_offset >= coalesce((SELECT max(base_offset) FROM batches "
+        "WHERE partition_id = ? AND base_offset <= ?), 0) AND base_offset < ? ORDER BY base_offset",
+        (partition_id, partition_id, first, end),
+    ):
+        batch = BatchRow._make(row)
+        if batch.last_offset < first:
+            continue
+        if batch.control:
+            # What lies between two batches of a run is read with them.
+            if run:
+                yield run
+            run = []
+            continue
+        if run:
+            plain = not (run[0].transactional or batch.transactional) and run[0].timestamp_type == batch.timestamp_type
+            plain = plain and not _is_read_alone(run[0]) and not _is_read_alone(batch)
+            if plain and batch.last_offset - run[0].base_offset < RUN_EVENTS:
+                run.append(batch)
+                continue
+            yield run
+        run = [batch]
+    if run:
+        yield run
+
+
+def _is_read_alone(batch: BatchRow) -> bool:
+    return batch.last_offset - batch.base_offset >= ALONE_EVENTS and has_one_time(batch)
+
+
+def _compare(reader: Reader, run: list[BatchRow], rows: list[Any], start: int, extent: tuple[int, int, int]) -> None:
+    """Compare those batches of a run with their checksums of which all was read.
+
+    Args:
+        start: the log start offset.
+        extent: the first and the last offset that were read, and the end of the log, beyond which no batch goes.
+    """
+    first, last, end = extent
+    at = 0
+    for batch in run:
+        if batch.last_offset > last and last < end - 1:
+            return
+        upto = at + batch.last_offset - max(first, batch.base_offset) + 1
+        if upto > len(rows) or rows[upto - 1][0] != batch.last_offset:
+            upto = bisect_right(rows, batch.last_offset, at, key=_OFFSET)
+        if max(batch.base_offset, start) >= first:
+            own = rows if len(rows) == upto - at else rows[at:upto]
+            compare(reader, batch, own, any(map(_HEADERS, own)))
+        at = upto
+
+
+def _event(topic: str, partition: int, partition_id: int, row: tuple[Any, ...]) -> Event:
+    row_id, timestamp, key, value, headers = row
+    offset = row_id - (partition_id << OFFSET_BITS)
+    return Event(topic, partition, offset, timestamp, 0, key, value, headers_from_json(headers))
+
+
+def _batch_of(reader: Reader, partition_id: int, offset: int) -> _Batch | None:
+    row = reader.one(
+        "SELECT base_offset, last_offset, timestamp_type, transactional, control, producer_id FROM batches "
+        "WHERE partition_id = ? AND base_offset <= ? ORDER BY base_offset DESC LIMIT 1",
+        (partition_id, offset),
+    )
+    return None if row is None else _Batch(*row)
+
+
+def _with_batch(reader: Reader, partition_id: int, event: Event, batch: _Batch | BatchRow | None) -> Event:
+    """An event with what its batch says: whose clock stamped it, and what became of its transaction."""
+    if batch is None or not (batch.timestamp_type or batch.transactional or batch.control):
+        return event
+    ended = outcome(reader, partition_id, batch.producer_id, event.offset) if batch.transactional else False
+    return event._replace(
+        timestamp_type=batch.timestamp_type,
+        transactional=bool(batch.transactional),
+        control=bool(batch.control),
+        aborted=bool(ended),
+        pending=ended is None,
+    )

@@ -1,0 +1,120 @@
+"""Where a key may lie: the keys of the logs that were searched, as hashes in memory.
+
+A log has no index of keys, because one would cost a third of the insert rate. So the first search for a key reads the
+keys of a log once, and keeps the 32-bit hashes of each `SEGMENT_EVENTS` offsets that are full: sorted, and each once.
+The next search for any key looks into these, and reads only the events of the segments that may have it, and those of
+the last one, which still grows.
+
+Events never change and their ids are never given out again, so what is kept stays true: an event that left the log
+costs a look, nothing more. A restored snapshot is another content, which SQLite numbers (`PRAGMA schema_version`).
+"""
+
+import time
+from array import array
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Iterable
+from threading import Lock
+
+from sandbox.storage.file.content import content_of
+from sandbox.storage.file.database import Reader
+from sandbox.storage.file.schema import OFFSET_BITS
+
+SEGMENT_EVENTS = 2_048
+HASHES_MAX = 4_000_000
+"""So many hashes are kept in all, of 4 bytes each."""
+
+Place = tuple[int, int, int]
+"""Id of a partition's row, log start offset, end."""
+Ranges = dict[int, list[tuple[int, int]]]
+"""Id of a partition's row to (first, last) offset of the parts that may have the key, upwards."""
+Log = tuple[int, int]
+"""Content and id of a partition's row."""
+
+
+def _hashed(key: str | bytes) -> int:
+    return hash(key) & 0xFFFFFFFF
+
+
+class KeyIndex:
+    """Hashes of the keys of searched logs. May be used from any thread.
+
+    Args:
+        hashes_max: how many are kept at most; the log that was not asked for the longest goes first.
+    """
+
+    def __init__(self, hashes_max: int = HASHES_MAX) -> None:
+        self._hashes_max = hashes_max
+        self._logs: OrderedDict[Log, dict[int, array[int]]] = OrderedDict()
+        self._held = 0
+        self._lock = Lock()
+
+    @property
+    def held(self) -> int:
+        """How many hashes are kept."""
+        return self._held
+
+    def ranges(self, reader: Reader, key: str, places: Iterable[Place], until_s: float) -> Ranges | None:
+        """Where the events of a key may lie.
+
+        Args:
+            reader: the read transaction that the ends of the places come from.
+            key: what the key is, as text.
+            until_s: when to stop reading, by `time.perf_counter`; 0 reads nothing.
+
+        Returns:
+            The parts of each log that may have it; None where time was up, or too many keys differ to keep them.
+        """
+        content = content_of(reader)
+        places = list(places)
+        asked = {(content, at) for at, _, _ in places}
+        wanted = {_hashed(key), _hashed(key.encode("utf-8", "surrogatepass"))}
+        found: Ranges = {}
+        for at, start, end in places:
+            kept = self._log((content, at))
+            parts: list[tuple[int, int]] = []
+            for number in range(end // SEGMENT_EVENTS - 1, start // SEGMENT_EVENTS - 1, -1):
+                hashes = kept.get(number)
+                if hashes is None:
+                    if time.perf_counter() >= until_s:
+                        return None
+                    hashes = _read(reader, at, number)
+                    if not self._keep((content, at), number, hashes, asked):
+                        return None
+                if any(_has(hashes, one) for one in wanted):
+                    parts.append((number * SEGMENT_EVENTS, (number + 1) * SEGMENT_EVENTS - 1))
+            tail = max(start, end // SEGMENT_EVENTS * SEGMENT_EVENTS)
+            found[at] = parts[::-1] + ([(tail, end - 1)] if tail < end else [])
+        return found
+
+    def _log(self, log: Log) -> dict[int, "array[int]"]:
+        with self._lock:
+            kept = self._logs.setdefault(log, {})
+            self._logs.move_to_end(log)
+            return kept
+
+    def _keep(self, log: Log, number: int, hashes: "array[int]", asked: set[Log]) -> bool:
+        """Keep a segment; False where there is no room, though every log that is not asked for now has gone."""
+        with self._lock:
+            while self._held + len(hashes) > self._hashes_max:
+                oldest = next((one for one in self._logs if one not in asked), None)
+                if oldest is None:
+                    return False
+                self._held -= sum(map(len, self._logs.pop(oldest).values()))
+            kept = self._logs.setdefault(log, {})
+            self._held += len(hashes) - len(kept.get(number, ()))
+            kept[number] = hashes
+        return True
+
+
+def _read(reader: Reader, at: int, number: int) -> "array[int]":
+    first = (at << OFFSET_BITS) + number * SEGMENT_EVENTS
+    rows = reader.rows(
+        "SELECT key FROM events WHERE id BETWEEN ? AND ? AND key IS NOT NULL", (first, first + SEGMENT_EVENTS - 1)
+    )
+    return array("I", sorted({_hashed(key) for (key,) in rows}))
+
+
+def _has(hashes: "array[int]", wanted: int) -> bool:
+    at = bisect_left(hashes, wanted)
+    return at < len(hashes) and hashes[at] == wanted

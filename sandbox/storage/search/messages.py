@@ -1,0 +1,398 @@
+"""Pages of events: filtered, in time order or offset order, forwards and backwards.
+
+Time order is true order over all partitions, though only batches have an index by time: the batches of a partition are
+taken by their largest (newest first) or smallest (oldest first) timestamp, the places of their events go into a heap,
+and one is given out as soon as no batch that is left can hold an earlier one. Batches with the same timestamp are taken
+by their offset, so that a log whose events all have one timestamp is read a page at a time too. The partitions are
+merged. Transaction markers are left out: they are no events, though each has an offset. A cursor names the last event
+of a page by (timestamp, partition, offset), so a page stays where it is while producers write.
+
+Only places are sorted: (timestamp, partition, offset). The keys, values and headers of the events on the page are read
+at the end, so large values cost no more than they must.
+
+A search that already looked at some events, and comes upon few, asks the key index (key_index.py) where a key may lie.
+What a search has found can be gone on from (`go_on`): a page that is open looks at new events alone.
+"""
+
+import heapq
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from sandbox.kafka.errors import BrokerError
+from sandbox.model.cluster import MessagePage, MessageQuery
+from sandbox.storage.file.database import Reader
+from sandbox.storage.file.schema import OFFSET_LIMIT
+from sandbox.storage.log.compaction import compacted_events
+from sandbox.storage.log.log import offset_for_time
+from sandbox.storage.log.log_transactions import count_markers, markers
+from sandbox.storage.log.message_rows import read_event, read_events
+from sandbox.storage.log.topic_descriptions import partition_ids
+from sandbox.storage.search.key_index import SEGMENT_EVENTS, KeyIndex, Ranges
+from sandbox.storage.search.message_conditions import Matching, joined
+
+__all__ = ["MessageSearch", "offsets_for_time", "places_of", "read_event", "total_events"]
+
+CHUNK_BATCHES = 128
+CHUNK_EVENTS = 500
+"""How many batches, or events, are read from a partition at once, at most: the first time it is an eighth of that."""
+FIRST_LOOK_EVENTS = 60_000
+"""So many events are looked at before the key index is made for a log: a frequent key is found without it."""
+NEW_EVENTS_MAX = 20_000
+"""With more new events than this in one partition, a search begins anew."""
+ORDERS = ("newest", "oldest", "offset")
+
+Key = tuple[int, int, int]
+"""Timestamp, partition, offset: the place of an event in time order. In offset order the timestamp is 0."""
+Way = tuple[Key, bool]
+"""A place that was come to, and whether it holds an event that is looked for."""
+Places = dict[int, tuple[int, int, int]]
+"""Partition to (id of its row, log start offset, end)."""
+
+
+def places_of(reader: Reader, query: MessageQuery) -> Places:
+    """The partitions that a query asks for.
+
+    Raises:
+        BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
+    """
+    places = partition_ids(reader, query.topic)
+    if places is None:
+        raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {query.topic}.")
+    for partition in query.partitions:
+        if partition not in places:
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"Topic {query.topic} has no partition {partition}.")
+    return {p: place for p, place in places.items() if not query.partitions or p in query.partitions}
+
+
+def total_events(reader: Reader, places: Places) -> int:
+    """How many events some partitions hold, transaction markers and what compaction took left out."""
+    offsets = sum(end - start for _, start, end in places.values())
+    gone = sum(events for _, events in compacted_events(reader, [at for at, _, _ in places.values()]))
+    return offsets - gone - count_markers(reader, [(at, start) for at, start, _ in places.values()])
+
+
+@dataclass(frozen=True, slots=True)
+class _Cursor:
+    """Where a page begins: after (or, going back, before) an event."""
+
+    back: bool
+    key: Key
+
+    @classmethod
+    def parse(cls, text: str) -> "_Cursor":
+        direction, *numbers = text.split(":")
+        try:
+            timestamp, partition, offset = (int(number) for number in numbers)
+        except ValueError:
+            raise BrokerError("INVALID_REQUEST", f"{text!r} is not a cursor of this page.") from None
+        if direction not in ("after", "before"):
+            raise BrokerError("INVALID_REQUEST", f"{text!r} is not a cursor of this page.")
+        return cls(direction == "before", (timestamp, partition, offset))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search came upon, before the events themselves are read.
+
+    Attributes:
+        keys: places in the order of the search, one more than a page has at most.
+        stopped: the place up to which all was looked at when time was up, None where it was not.
+        scanned: how many offsets were looked at.
+        places: the partitions as they were then.
+    """
+
+    keys: tuple[Key, ...]
+    stopped: Key | None
+    scanned: int
+    places: Places
+
+
+class MessageSearch:
+    """One search.
+
+    Args:
+        reader: one read transaction, from which the whole page comes.
+        query: what to look for.
+        keys: what is known of keys; None reads them anew.
+
+    Raises:
+        BrokerError: UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST.
+    """
+
+    def __init__(self, reader: Reader, query: MessageQuery, keys: KeyIndex | None = None) -> None:
+        if query.order not in ORDERS:
+            raise BrokerError("INVALID_REQUEST", f"order is one of {', '.join(ORDERS)}, not {query.order!r}.")
+        if not 1 <= query.limit <= 1000:
+            raise BrokerError("INVALID_REQUEST", "limit is from 1 to 1,000 events.")
+        self.reader = reader
+        self.query = query
+        self.keys = keys
+        self.places = places_of(reader, query)
+        self.cursor = _Cursor.parse(query.cursor) if query.cursor else None
+        self.started = time.perf_counter()
+        self.deadline = self.started + query.budget_ms / 1000
+        self.matching = Matching(reader, query)
+
+    @property
+    def descending(self) -> bool:
+        """Whether rows are read from the latest to the earliest: newest first, or back in another order."""
+        back = self.cursor is not None and self.cursor.back
+        return (self.query.order == "newest") != back
+
+    def page(self, now_ms: int) -> MessagePage:
+        """The page."""
+        return self.page_of(self.find(), now_ms)
+
+    def find(self) -> Found:
+        """Look for the events of the page."""
+        found: list[Key] = []
+        ways = self._merged()
+        key = self.query.key if self.query.key_exact and self.query.order != "offset" else None
+        if self.keys is not None and key is not None:
+            places = self.places.values()
+            ranges = self.keys.ranges(self.reader, key, places, 0)
+            if ranges is None:
+                if first := self._look(ways, found, FIRST_LOOK_EVENTS):
+                    return first
+                ranges = self.keys.ranges(self.reader, key, places, self.started + self.query.budget_ms / 2000)
+            if ranges is not None and not is_spread(ranges, self.places):
+                self.matching.scanned = 0
+                found, ways = [], self._merged(ranges)
+        return self._look(ways, found) or self._found([], None)
+
+    def go_on(self, before: Found) -> Found | None:
+        """What `find` would find, from what it found before; None where it must look itself.
+
+        Args:
+            before: of the same query and the same content of the file, which compaction has not changed.
+        """
+        new: list[Key] = []
+        written = written_since(before.places, self.places)
+        if written is None:
+            return None
+        for partition, (at, _, end) in self.places.items():
+            known = written[partition]
+            if self.query.order == "offset":
+                known = max(known, self.query.from_offset or 0)
+            if known < end:
+                hidden = markers(self.reader, at, known, end - 1)
+                for offset, timestamp in self.matching.places(at, known, end - 1):
+                    key = (0 if self.query.order == "offset" else timestamp, partition, offset)
+                    if offset not in hidden and self._beyond_cursor(key) and not self._follows(key, before.stopped):
+                        new.append(key)
+        keys = sorted({*before.keys, *new}, reverse=self.descending)
+        full = len(keys) > self.query.limit
+        self.matching.scanned += before.scanned
+        return self._found(keys[: self.query.limit + 1], None if full else before.stopped)
+
+    def _follows(self, key: Key, stopped: Key | None) -> bool:
+        """True where a place comes after the one where a search stopped: it will be found when that goes on."""
+        return stopped is not None and (key < stopped if self.descending else key > stopped)
+
+    def page_of(self, found: Found, now_ms: int) -> MessagePage:
+        """The page that has what was found."""
+        back = self.cursor is not None and self.cursor.back
+        keys = list(found.keys[: self.query.limit])
+        more = len(found.keys) > self.query.limit or found.stopped is not None
+        if back:
+            keys.reverse()
+        following = _cursor("after", keys[-1]) if keys and (more or back) else None
+        previous = _cursor("before", keys[0]) if keys and (more if back else self.cursor is not None) else None
+        if found.stopped is not None:
+            if back:
+                previous = _cursor("before", found.stopped)
+            else:
+                following = _cursor("after", found.stopped)
+        places = [(partition, self.places[partition][0], offset) for _, partition, offset in keys]
+        return MessagePage(
+            events=read_events(self.reader, self.query.topic, places),
+            next=following,
+            previous=previous,
+            scanned=found.scanned,
+            total=total_events(self.reader, self.places),
+            complete=found.stopped is None,
+            elapsed_ms=(time.perf_counter() - self.started) * 1000,
+            as_of_ms=now_ms,
+            as_of={partition: end for partition, (_, _, end) in self.places.items()},
+        )
+
+    def _look(self, ways: Iterator[Way], found: list[Key], scanned_max: int | None = None) -> Found | None:
+        """Look until the page is full or time is up; None where `scanned_max` offsets were looked at before that: the
+        next look goes on with the same ways, and what was found."""
+        for key, matched in ways:
+            if matched:
+                found.append(key)
+                if len(found) > self.query.limit:
+                    break
+            elif scanned_max is not None and self.matching.scanned > scanned_max:
+                return None
+            elif time.perf_counter() > self.deadline and self._beyond_cursor(key):
+                return self._found(found, key)
+        return self._found(found, None)
+
+    def _found(self, keys: list[Key], stopped: Key | None) -> Found:
+        return Found(tuple(keys), stopped, self.matching.scanned, self.places)
+
+    def _merged(self, ranges: Ranges | None = None) -> Iterator[Way]:
+        """Every partition's events in the order of the page; False marks a place where time may be looked at.
+
+        Args:
+            ranges: the parts of the logs that may have the key; None for all of them.
+        """
+        if self.query.order == "offset":
+            for partition in sorted(self.places, reverse=self.descending):
+                yield from self._by_offset(partition)
+            return
+        one_log = self._by_time if ranges is None else partial(self._by_key, ranges)
+        yield from heapq.merge(
+            *(one_log(partition) for partition in self.places),
+            key=lambda found: found[0],
+            reverse=self.descending,
+        )
+
+    # Offset order
+
+    def _by_offset(self, partition: int) -> Iterator[Way]:
+        partition_id, low, high = self.places[partition]
+        if self.query.from_offset is not None:
+            low = max(low, self.query.from_offset)
+        if self.cursor is not None:
+            _, at, offset = self.cursor.key
+            if (partition > at) if self.cursor.back else (partition < at):
+                return
+            if partition == at:
+                low, high = (low, min(high, offset)) if self.cursor.back else (max(low, offset + 1), high)
+        while low < high:
+            first, last = (
+                (max(low, high - CHUNK_EVENTS), high) if self.descending else (low, min(high, low + CHUNK_EVENTS))
+            )
+            hidden = markers(self.reader, partition_id, first, last - 1)
+            found = self.matching.places(partition_id, first, last - 1)
+            for offset, _ in reversed(found) if self.descending else found:
+                if offset not in hidden:
+                    yield (0, partition, offset), True
+            low, high = (low, first) if self.descending else (last, high)
+            yield (0, partition, first if self.descending else last - 1), False
+
+    # Time order
+
+    def _by_time(self, partition: int) -> Iterator[Way]:
+        sign = -1 if self.descending else 1
+        heap: list[tuple[int, int]] = []
+        partition_id = self.places[partition][0]
+        for ranges, bound in self._chunks(partition):
+            for first, last in ranges:
+                for offset, timestamp in self.matching.places(partition_id, first, last):
+                    heapq.heappush(heap, (sign * timestamp, sign * offset))
+            limit = None if bound is None else (sign * bound[0], sign * bound[1])
+            while heap and (limit is None or heap[0] < limit):
+                timestamp, offset = heapq.heappop(heap)
+                key = (sign * timestamp, partition, sign * offset)
+                if self._beyond_cursor(key):
+                    yield key, True
+            if bound is not None:
+                # Just before the first event that a later chunk can hold: a search goes on after this place.
+                yield (bound[0], partition, bound[1] - sign), False
+
+    def _by_key(self, ranges: Ranges, partition: int) -> Iterator[Way]:
+        """The events of a key, from the parts of a log that may have it: few, and so not in turns."""
+        partition_id, start, end = self.places[partition]
+        found: list[Key] = []
+        for first, last in joined(ranges[partition_id]):
+            hidden = markers(self.reader, partition_id, first, last)
+            found += [
+                (timestamp, partition, offset)
+                for offset, timestamp in self.matching.places(partition_id, max(first, start), last)
+                if offset not in hidden
+            ]
+            self.matching.scanned -= last - max(first, start) + 1
+        # The other parts were looked at too: not one of their keys is this one.
+        self.matching.scanned += end - start
+        yield from ((key, True) for key in sorted(found, reverse=self.descending) if self._beyond_cursor(key))
+
+    def _beyond_cursor(self, key: Key) -> bool:
+        if self.cursor is None:
+            return True
+        return key < self.cursor.key if self.descending else key > self.cursor.key
+
+    def _chunks(self, partition: int) -> Iterator[tuple[list[tuple[int, int]], tuple[int, int] | None]]:
+        """Offset ranges of some batches, and the (timestamp, offset) that no later chunk goes beyond, None at last."""
+        _, start, end = self.places[partition]
+        pending: list[tuple[int, int]] = []
+        batches = events = 0
+        part = 8
+        for base, last, edge in self._batches(partition):
+            if batches >= CHUNK_BATCHES // part or events >= CHUNK_EVENTS // part:
+                yield joined(pending), (edge, last if self.descending else base)
+                pending, batches, events = [], 0, 0
+                part = max(1, part // 2)
+            first, last = max(base, start), min(last, end - 1)
+            pending.append((first, last))
+            batches += 1
+            events += last - first + 1
+        yield joined(pending), None
+
+    def _batches(self, partition: int) -> Iterator[tuple[int, int, int]]:
+        """(base offset, last offset, edge) of the batches that may hold events of the page, by their edge.
+
+        Everything but the marks of transactions is in the index, so passing over a batch costs no look-up.
+        """
+        partition_id, start, end = self.places[partition]
+        since = self.query.since_ms if self.query.since_ms is not None else -(1 << 62)
+        until = self.query.until_ms if self.query.until_ms is not None else 1 << 62
+        beyond, parameters = self._beyond(partition)
+        edge, order = ("max_timestamp", "DESC") if self.descending else ("min_timestamp", "ASC")
+        yield from self.reader.rows(
+            f"SELECT base_offset, last_offset, {edge} FROM batches WHERE partition_id = ? AND max_timestamp >= ? "
+            f"AND min_timestamp < ? AND last_offset >= ? AND base_offset < ? {beyond} "
+            "AND NOT EXISTS (SELECT 1 FROM log_transactions x WHERE x.partition_id = batches.partition_id "
+            f"AND x.last_offset = batches.last_offset) ORDER BY {edge} {order}, base_offset {order}",
+            (partition_id, since, until, start, end, *parameters),
+        )
+
+    def _beyond(self, partition: int) -> tuple[str, tuple[int, ...]]:
+        """Leaves out the batches all of whose events lie before the cursor."""
+        if self.cursor is None:
+            return "", ()
+        timestamp, at, offset = self.cursor.key
+        if partition != at:
+            # Of the same timestamp all events of this partition lie on one side of the cursor.
+            offset = OFFSET_LIMIT if (partition < at) else -1
+        if self.descending:
+            return "AND (min_timestamp < ? OR (min_timestamp = ? AND base_offset < ?))", (timestamp, timestamp, offset)
+        return "AND (max_timestamp > ? OR (max_timestamp = ? AND last_offset > ?))", (timestamp, timestamp, offset)
+
+
+def written_since(before: Places, now: Places) -> dict[int, int] | None:
+    """Partition to the end that it had; None where more than new events tells the partitions from what they were."""
+    if before.keys() != now.keys():
+        return None
+    for partition, (at, start, end) in now.items():
+        if before[partition][:2] != (at, start) or not 0 <= end - before[partition][2] <= NEW_EVENTS_MAX:
+            return None
+    return {partition: place[2] for partition, place in before.items()}
+
+
+def is_spread(ranges: Ranges, places: Places) -> bool:
+    """True where a key lies in so many parts that a page is full sooner from its edge on, or all of them take long."""
+    parts = sum(map(len, ranges.values()))
+    of = sum((end - start) // SEGMENT_EVENTS + 1 for _, start, end in places.values())
+    return parts * parts > 64 * of or (parts - len(places)) * SEGMENT_EVENTS > FIRST_LOOK_EVENTS
+
+
+def offsets_for_time(reader: Reader, topic: str, timestamp_ms: int) -> dict[int, int | None]:
+    """Partition to the offset of the first event at or after a time, None where there is none."""
+    places = partition_ids(reader, topic)
+    if places is None:
+        raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {topic}.")
+    found = {
+        partition: offset_for_time(reader, partition_id, timestamp_ms, start, end)
+        for partition, (partition_id, start, end) in places.items()
+    }
+    return {partition: place[0] if place else None for partition, place in found.items()}
+
+
+def _cursor(direction: str, key: Key) -> str:
+    return ":".join((direction, *map(str, key)))

@@ -1,0 +1,123 @@
+"""What searches have found, kept for pages that are open: the next look takes the new events alone.
+
+An open page asks the same query several times a second. Events never change, so what was found in a log stays found
+until something leaves the log (its start or the count of compacted events differs) or a snapshot is restored
+(`content_of`): then the search begins anew. Pages without a filter are found quickly, and not kept.
+"""
+
+import time
+from collections import OrderedDict
+from dataclasses import replace
+from threading import Lock
+from typing import Generic, TypeVar
+
+from sandbox.model.cluster import MessagePage, MessageQuery
+from sandbox.model.message_stats import Volume
+from sandbox.storage.file.content import content_of
+from sandbox.storage.file.database import Reader
+from sandbox.storage.log.compaction import compacted_events
+from sandbox.storage.search import message_counts, message_volume
+from sandbox.storage.search.key_index import KeyIndex
+from sandbox.storage.search.message_counts import Counted
+from sandbox.storage.search.message_volume import Batched, counted_query, looks_at_events
+from sandbox.storage.search.messages import Found, MessageSearch, Places
+
+KEPT = 32
+"""So many searches are kept, and so many counts: the one that was not asked for the longest goes first."""
+STOPPED_KEPT_S = 30
+"""A search that ran out of time is gone on from for so long: who asks again later may find more."""
+Kind = TypeVar("Kind", Found, Counted, Batched)
+Asked = tuple[int, MessageQuery, int]
+"""Number of the content, query, time budget in ms."""
+
+
+class _Kept(Generic[Kind]):
+    """What was found by what was asked, with how many events compaction had taken from each log, and when."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[Asked, tuple[Kind, list[tuple[int, int]], float]] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, reader: Reader, asked: Asked) -> Kind | None:
+        with self._lock:
+            kept = self._found.get(asked)
+            if kept is None:
+                return None
+            self._found.move_to_end(asked)
+        found, compacted, began_s = kept
+        old = _is_partial(found) and time.monotonic() - began_s > STOPPED_KEPT_S
+        return None if old or _compacted(reader, found.places) != compacted else found
+
+    def put(self, reader: Reader, asked: Asked, found: Kind, before: Kind | None) -> None:
+        compacted = _compacted(reader, found.places)
+        with self._lock:
+            began_s = self._found[asked][2] if before and asked in self._found else time.monotonic()
+            self._found[asked] = (found, compacted, began_s)
+            self._found.move_to_end(asked)
+            while len(self._found) > KEPT:
+                self._found.popitem(last=False)
+
+
+def _is_partial(found: Found | Counted | Batched) -> bool:
+    if isinstance(found, Batched):
+        # An estimate is of what was there, and what comes is added to it: now and then it is made anew.
+        return not found.volume.exact
+    return found.stopped is not None if isinstance(found, Found) else not found.complete
+
+
+def _compacted(reader: Reader, places: Places) -> list[tuple[int, int]]:
+    return compacted_events(reader, [at for at, _, _ in places.values()])
+
+
+class SearchMemory:
+    """The searches of one file. May be used from any thread."""
+
+    def __init__(self) -> None:
+        self._keys = KeyIndex()
+        self._pages: _Kept[Found] = _Kept()
+        self._counts: _Kept[Counted] = _Kept()
+        self._batches: _Kept[Batched] = _Kept()
+
+    def page(self, reader: Reader, query: MessageQuery, now_ms: int) -> MessagePage:
+        """One page of events.
+
+        Raises:
+            BrokerError: UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST.
+        """
+        search = MessageSearch(reader, query, self._keys)
+        if not looks_at_events(replace(counted_query(query), from_offset=None)):
+            return search.page(now_ms)
+        asked = (content_of(reader), query, query.budget_ms)
+        before = self._pages.get(reader, asked)
+        gone_on = search.go_on(before) if before else None
+        found = gone_on or search.find()
+        self._pages.put(reader, asked, found, gone_on)
+        return search.page_of(found, now_ms)
+
+    def volume(self, reader: Reader, query: MessageQuery, budget_ms: int) -> Volume:
+        """How the events that a query finds lie in time.
+
+        Args:
+            budget_ms: how long events may be looked at, where single events must be.
+
+        Raises:
+            BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
+        """
+        started_s = time.perf_counter()
+        wanted = counted_query(query)
+        asked = (content_of(reader), wanted, budget_ms)
+        if not looks_at_events(wanted):
+            return self._by_batches(reader, asked, started_s)
+        before = self._counts.get(reader, asked)
+        gone_on = message_counts.count_on(reader, wanted, before) if before else None
+        found = gone_on or message_counts.count(reader, wanted, budget_ms)
+        self._counts.put(reader, asked, found, gone_on)
+        return message_counts.volume_of(reader, found, started_s)
+
+    def _by_batches(self, reader: Reader, asked: Asked, started_s: float) -> Volume:
+        _, query, _ = asked
+        before = self._batches.get(reader, asked) if query.since_ms is None and query.until_ms is None else None
+        gone_on = message_volume.batches_on(reader, query, before) if before else None
+        found = gone_on or message_volume.count_batches(reader, query)
+        self._batches.put(reader, asked, found, gone_on)
+        return replace(found.volume, elapsed_ms=(time.perf_counter() - started_s) * 1000)

@@ -1,0 +1,237 @@
+"""What a query may ask for: a view for each topic, made for one query, and the tables and views of the file.
+
+A topic's view has its events, with the JSON fields that its newest events have as columns. It is a temporary view of
+the connection that runs the query, and only of topics that the query names: a thousand of them cost nothing.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from sandbox.model.sql_result import SqlColumn, SqlTable
+from sandbox.storage.file.database import Reader, Row
+from sandbox.storage.file.schema import OFFSET_BITS, OFFSET_LIMIT
+
+SECRET = "scram_credentials"
+SAMPLED_EVENTS = 48
+SAMPLED_PARTITIONS = 16
+SAMPLED_CHARACTERS = 65_536
+FIELDS_MAX = 60
+FIELD_NAME_MAX = 80
+ARMS_MAX = 400
+"""Partitions of a topic beyond which no view of its first or last events is made: SQLite unites at most 500 queries."""
+
+BASE_COLUMNS = (
+    SqlColumn("partition", "its partition"),
+    SqlColumn("offset", "its offset there"),
+    SqlColumn("timestamp", "its time, ISO 8601 in UTC"),
+    SqlColumn("timestamp_ms", "the same in ms since 1970"),
+    SqlColumn("key", "text; a BLOB where it is not UTF-8; NULL for null"),
+    SqlColumn("value", "text; a BLOB where it is not UTF-8; NULL for null"),
+    SqlColumn("headers", "JSON: [[name, value], …]"),
+)
+
+TABLES = {
+    "messages": "every event of every topic, for people",
+    "lag": "how far each group is behind",
+    "log_ends": "where each partition starts and ends",
+    "topics": "the topics",
+    "partitions": "their partitions",
+    "events": "the events as stored",
+    "batches": "one row for each produced record batch",
+    "groups": "the consumer groups",
+    "group_members": "their members",
+    "committed_offsets": "how far each group has committed",
+    "commits": "the history of commits",
+    "rebalances": "the history of rebalances",
+    "producers": "the producer ids given out",
+    "transactions": "the transactional ids",
+    "transaction_partitions": "what open transactions write to",
+    "transaction_groups": "whose offsets open transactions commit",
+    "pending_offsets": "offsets that wait for a transaction",
+    "log_transactions": "each transaction in each partition",
+    "topic_settings": "settings that were set for a topic",
+    "resource_settings": "settings of brokers, groups and clients",
+    "client_quotas": "quotas, which are stored only",
+    "settings": "settings of the file itself",
+    "activity": "what happened beside the log",
+    "event_templates": "saved templates of the generator",
+}
+"""The tables and views of the file, in the order in which they are shown, and what a row of each is."""
+
+_VALUE = "CASE WHEN typeof(e.value) = 'text' AND json_valid(e.value) THEN json_extract(e.value, {path}) END"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicView:
+    """A topic as a view.
+
+    Attributes:
+        name: of the view: the topic's, or where that is taken, "topic:" and the topic's.
+        topic: its name.
+        id: of its row in `topics`.
+    """
+
+    name: str
+    topic: str
+    id: int
+
+
+def topic_views(reader: Reader) -> list[TopicView]:
+    """The view of every topic, by name. SQLite does not tell A from a in names, so that some have longer ones."""
+    taken = {row[0].lower() for row in reader.query("SELECT name FROM main.sqlite_master")}
+    found = []
+    for identity, topic in reader.query("SELECT id, name FROM main.topics WHERE deleted_ms IS NULL ORDER BY name"):
+        name = topic
+        if name.lower() in taken or name.lower().startswith("sqlite_"):
+            name = f"topic:{topic}"
+            if name.lower() in taken:
+                name = f"topic:{topic}#{identity}"
+        taken.add(name.lower())
+        found.append(TopicView(name, topic, identity))
+    return found
+
+
+def named_in(views: Iterable[TopicView], sql: str) -> list[TopicView]:
+    """The views whose name stands somewhere in a query."""
+    text = sql.lower()
+    return [view for view in views if view.name.lower() in text]
+
+
+def json_fields(reader: Reader, view: TopicView) -> tuple[tuple[str, str], ...]:
+    """The columns of JSON fields: (column, field), of the fields at the top of the newest events."""
+    names: dict[str, None] = {}
+    partitions = reader.query(
+        "SELECT id FROM main.partitions WHERE topic = ? ORDER BY partition LIMIT ?", (view.id, SAMPLED_PARTITIONS)
+    )
+    for (partition,) in partitions:
+        first = partition << OFFSET_BITS
+        rows = reader.rows(
+            "SELECT value FROM main.events WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?",
+            (first, first + OFFSET_LIMIT - 1, max(2, SAMPLED_EVENTS // len(partitions))),
+        )
+        for name in _fields(rows):
+            names.setdefault(name)
+    taken = {column.name for column in BASE_COLUMNS}
+    found = []
+    for name in list(names)[:FIELDS_MAX]:
+        column = name if name.lower() not in taken else f"value.{name}"
+        if column.lower() not in taken:
+            taken.add(column.lower())
+            found.append((column, name))
+    return tuple(found)
+
+
+def _fields(rows: Iterable[Row]) -> Iterator[str]:
+    for (value,) in rows:
+        if not isinstance(value, str) or len(value) > SAMPLED_CHARACTERS or not value.lstrip().startswith("{"):
+            continue
+        try:
+            decoded = json.loads(value)
+        except (ValueError, RecursionError):
+            continue
+        for name in decoded:
+            # A path of SQLite's cannot name these.
+            if 0 < len(name) <= FIELD_NAME_MAX and name.isprintable() and '"' not in name and "\\" not in name:
+                yield name
+
+
+def quoted(name: str) -> str:
+    """A name as SQL has it: between double quotes."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def create_view(reader: Reader, view: TopicView, rows: int | None = None, down: bool = True) -> str:
+    """The statement that makes the view of a topic.
+
+    Args:
+        rows: only so many events of each partition: the last ones where `down`, else the first; None for all.
+    """
+    fields = "".join(
+        f",\n  {_VALUE.format(path=_literal(f'$.{quoted(field)}'))} AS {quoted(column)}"
+        for column, field in json_fields(reader, view)
+    )
+    partitions = reader.query(
+        "SELECT id, partition, log_start_offset FROM main.partitions WHERE topic = ? ORDER BY partition", (view.id,)
+    )
+    marked = any(
+        reader.one("SELECT 1 FROM main.log_transactions WHERE partition_id = ? LIMIT 1", (one[0],))
+        for one in partitions
+    )
+    if rows is None or not 0 < len(partitions) <= ARMS_MAX:
+        body = _select("p.partition", "(p.id << 40)", fields) + (
+            "FROM main.partitions p JOIN main.events e "
+            f"ON e.id BETWEEN (p.id << 40) + p.log_start_offset AND (p.id << 40) + {OFFSET_LIMIT - 1}\n"
+            f"WHERE p.topic = {view.id}" + (_unmarked("p.id") if marked else "")
+        )
+    else:
+        arms = (
+            "SELECT * FROM (" + _select(str(number), str(identity << OFFSET_BITS), fields) + "FROM main.events e "
+            f"WHERE e.id BETWEEN {(identity << OFFSET_BITS) + start} AND {(identity << OFFSET_BITS) + OFFSET_LIMIT - 1}"
+            + (_unmarked(str(identity)) if marked else "")
+            + f" ORDER BY e.id {'DESC' if down else 'ASC'} LIMIT {rows})"
+            for identity, number, start in partitions
+        )
+        body = "\nUNION ALL ".join(arms)
+    return f"CREATE TEMP VIEW {quoted(view.name)} AS\n{body}"
+
+
+def _select(partition: str, first: str, fields: str) -> str:
+    return (
+        f'SELECT {partition} AS "partition", e.id - {first} AS "offset",\n  CASE WHEN e.timestamp <> -1 THEN '
+        "coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', e.timestamp / 1000.0, 'unixepoch'), e.timestamp) END "
+        'AS "timestamp",\n'
+        '  nullif(e.timestamp, -1) AS "timestamp_ms", e.key AS "key", e.value AS "value",\n'
+        f"  coalesce(e.headers, '[]') AS \"headers\"{fields}\n"
+    )
+
+
+def _unmarked(partition_id: str) -> str:
+    """Leaves out the markers of transactions, as the view `messages` does."""
+    return (
+        " AND NOT EXISTS (SELECT 1 FROM main.log_transactions x "
+        f"WHERE x.partition_id = {partition_id} AND x.last_offset = e.id - ({partition_id} << 40))"
+    )
+
+
+def catalogue(reader: Reader, detailed: Iterable[str], topics_max: int) -> list[SqlTable]:
+    """What can be asked for: topics first, then the views and tables of the file.
+
+    Args:
+        detailed: topics whose JSON fields to look up, beside the first dozen.
+        topics_max: at most so many topics; those of `detailed` are always there.
+    """
+    wanted = set(detailed)
+    views = topic_views(reader)
+    shown = [view for at, view in enumerate(views) if at < topics_max or view.topic in wanted]
+    first = {view.topic for view in shown[:12]} if not wanted else set()
+    found = [
+        SqlTable(
+            view.name,
+            "topic",
+            "the events of this topic",
+            _topic_columns(reader, view) if view.topic in wanted | first else None,
+            view.topic,
+        )
+        for view in shown
+    ]
+    known = {row[0]: row[1] for row in reader.query("SELECT name, type FROM main.sqlite_master")}
+    for name, text in TABLES.items():
+        if name in known:
+            rows = reader.query("SELECT name, type FROM pragma_table_xinfo(?, 'main')", (name,))
+            columns = tuple(SqlColumn(row[0], _type(row[1])) for row in rows)
+            found.append(SqlTable(name, known[name], text, columns))
+    return found
+
+
+def _topic_columns(reader: Reader, view: TopicView) -> tuple[SqlColumn, ...]:
+    fields = tuple(SqlColumn(column, f"JSON field {name}") for column, name in json_fields(reader, view))
+    return BASE_COLUMNS + fields
+
+
+def _type(declared: str) -> str:
+    return {"INTEGER": "integer", "TEXT": "text", "BLOB": "bytes", "REAL": "number"}.get(declared.split(" ")[0], "")

@@ -1,0 +1,115 @@
+"""The seam between the pages and what they show: a sandbox file, or any Kafka cluster.
+
+A backend says what it lacks, and whether it may be changed. Both are answered here, once for every page: a request for
+what is lacking gets the sentence why, a request that would change something read-only is refused, and the forms that
+would send one are disabled with the reason. A blueprint needs to know nothing of it.
+"""
+
+import re
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from flask import Flask, Response, current_app, g, request
+from jinja2.ext import Extension
+
+from sandbox.web import guard
+from sandbox.web.backend.backend import Backend
+from sandbox.web.responses import ALL, backend, by_htmx, data, fragment, page
+
+View = TypeVar("View", bound=Callable[..., object])
+
+LACKING = "Not here"
+READ_ONLY = "Nothing was changed"
+_HARMLESS = "_changes_nothing"
+_FORM = re.compile(r"(<form\b[^>]*>)(.*?)(</form>)", re.DOTALL)
+_OPEN = '{% if read_only() %}<fieldset class="off" disabled title="{{ read_only() }}">{% endif %}'
+_CLOSE = "{% if read_only() %}</fieldset>{% endif %}"
+_WHY = '{% if read_only() %}<p class="hint off-why">Off: {{ read_only() }}</p>{% endif %}'
+
+
+def changes_nothing(view: View) -> View:
+    """Mark a view that takes POST and changes nothing in the backend: a preview, or a choice of this browser."""
+    setattr(view, _HARMLESS, True)
+    return view
+
+
+def lacks(feature: str) -> str | None:
+    """Why the backend lacks a feature, as a sentence with the way out; None where it has it.
+
+    Args:
+        feature: the name of a blueprint, of an endpoint, or another one that `Backend.lacks` may have.
+    """
+    return backend().lacks.get(feature)
+
+
+def trouble() -> str | None:
+    """What is wrong with the file or its disk now, with the way out; None where nothing is."""
+    return backend().trouble
+
+
+def read_only() -> str | None:
+    """Why nothing may be changed, as a sentence with the way out; None where it may."""
+    return backend().read_only
+
+
+def default_settings() -> dict[str, str]:
+    """What each topic setting is where a topic has none of its own; read once per request."""
+    if "default_settings" not in g:
+        g.default_settings = backend().logs.default_settings()
+    return cast("dict[str, str]", g.default_settings)
+
+
+def stand_before(app: Flask, shown: Backend) -> None:
+    """Let an application answer for what its backend lacks, or does not take.
+
+    Args:
+        app: the application.
+        shown: its backend.
+    """
+    app.jinja_env.globals.update(lacks=lacks, read_only=read_only, trouble=trouble, default_settings=default_settings)
+
+    @app.before_request
+    def check() -> Response | None:
+        if request.endpoint is None:
+            return None
+        missing = shown.lacks.get(request.endpoint) or shown.lacks.get(request.blueprint or "")
+        if missing:
+            return _answer(LACKING, missing, "UNSUPPORTED_VERSION", absent=True)
+        changing = request.method not in guard.SAFE_METHODS
+        if changing and shown.read_only and not hasattr(current_app.view_functions[request.endpoint], _HARMLESS):
+            return _answer(READ_ONLY, shown.read_only, "POLICY_VIOLATION", absent=False)
+        return None
+
+
+def _answer(title: str, text: str, code: str, *, absent: bool) -> Response:
+    """A page that cannot be is still one of the pages; data that cannot be given is an error, as is a change."""
+    refused = 501 if absent else 403
+    if request.path.endswith((".json", ".csv")):
+        answer = data({"error": code, "message": text})
+        answer.status_code = refused
+        return answer
+    if by_htmx():
+        return fragment("shell/_refusal.html", refused, title=title, text=text, code="")
+    status = 200 if absent and request.method in guard.SAFE_METHODS else refused
+    return page("shell/absent", ALL, status, title=title, text=text)
+
+
+class ReadOnlyForms(Extension):
+    """Every form of every template that posts is disabled, with the reason, where nothing may be changed.
+
+    It is done to the templates' source, so that no template can forget it. A form with the attribute
+    `data-changes="nothing"` is left alone.
+    """
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        """Put the inside of each such form into a fieldset that is disabled."""
+        return _FORM.sub(_guarded, source)
+
+
+def _guarded(form: re.Match[str]) -> str:
+    head, body, tail = form.groups()
+    if 'method="post"' not in head or 'data-changes="nothing"' in head:
+        return form[0]
+    # A small form, such as a button in a row, says why in its title alone: the page says it at the top too.
+    says = _WHY if 'class="primary"' in body or "danger-button" in body else ""
+    return f"{head}{_OPEN}{body}{_CLOSE}{says}{tail}"

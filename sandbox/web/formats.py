@@ -1,0 +1,106 @@
+"""Numbers and times in words, as every page writes them."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from sandbox.model.durations import duration as duration
+
+ZONE = "UTC"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+YEAR_10000_MS = 253_402_300_800_000
+
+
+def number(value: int | None) -> str:
+    """An integer with thousands separators; a dash for None."""
+    return "–" if value is None else f"{value:,}"
+
+
+def size(size_bytes: int | None) -> str:
+    """A size with three figures: 512 B, 1.21 KB, 48.2 MB (powers of 1,024); -1 is one that nobody tells."""
+    if size_bytes is None:
+        return "–"
+    if size_bytes < 0:
+        return "unknown"
+    if size_bytes < 1024:
+        return f"{size_bytes} B"
+    amount = float(size_bytes)
+    for unit in ("KB", "MB", "GB", "TB"):
+        amount /= 1024
+        if amount < 999.5 or unit == "TB":
+            break
+    return f"{amount:.{2 if amount < 9.995 else 1 if amount < 99.95 else 0}f} {unit}"
+
+
+def at(timestamp_ms: int | None) -> str:
+    """An absolute time with milliseconds, in UTC; words for none, the bare number where no calendar has it."""
+    if timestamp_ms is None:
+        return "–"
+    if timestamp_ms == -1:
+        return "no timestamp"
+    if not -62_135_596_800_000 <= timestamp_ms < YEAR_10000_MS:
+        return f"{timestamp_ms} ms"
+    moment = EPOCH + timedelta(milliseconds=timestamp_ms)
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}".rjust(23, "0")
+
+
+def clock(timestamp_ms: int | None) -> str:
+    """The time of day with milliseconds, in UTC."""
+    text = at(timestamp_ms)
+    return text[11:] if len(text) == 23 else text
+
+
+def ago(timestamp_ms: int | None, now_ms: int) -> str:
+    """How long ago, in words."""
+    if timestamp_ms is None or timestamp_ms < 0:
+        return "at no known time"
+    distance_ms = now_ms - timestamp_ms
+    if abs(distance_ms) < 1000:
+        return "just now"
+    return f"{duration(distance_ms)} ago" if distance_ms > 0 else f"in {duration(-distance_ms)}"
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """A share in per cent, "12 %": 100 % is all of it and 0 % none, however little is missing.
+
+    Args:
+        share: 0 to 100.
+        digits: after the point.
+    """
+    least = 10**-digits
+    if 0 < share < least:
+        return f"<{least:.{digits}f} %"
+    return f"{min(share, 100 - least) if share < 100 else share:.{digits}f} %"
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """A count with its noun: 1 event, 2 events."""
+    return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
+def as_ms(text: str, now_ms: int) -> int:
+    """Read a time that a person wrote.
+
+    Args:
+        text: milliseconds since 1970, an ISO date or date and time (UTC where it names no zone), or a time back from
+            now such as `15m`, `2h`, `7d`.
+        now_ms: what "now" is.
+
+    Raises:
+        ValueError: it is none of these; the text says what would be.
+    """
+    text = text.strip()
+    if re.fullmatch(r"-?\d{1,18}", text):
+        return int(text)
+    back = re.fullmatch(r"-?(\d{1,9})\s*(s|m|min|h|d)", text)
+    if back:
+        unit_s = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}[back[2]]
+        return now_ms - int(back[1]) * unit_s * 1000
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no time: write 2024-05-01 12:30:00, milliseconds since 1970, or 15m, 2h, 7d for so long ago"
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - EPOCH) // timedelta(milliseconds=1)

@@ -1,0 +1,259 @@
+"""One group as its page shows it, with the reset that its form asks for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from flask import Response, request
+from werkzeug.datastructures import MultiDict
+
+from sandbox.kafka.errors import BrokerError
+from sandbox.model.cluster import GroupDescription, PartitionLag, ResetLine
+from sandbox.model.group_history import LastReset, Rates, RebalancePage
+from sandbox.web import formats as words
+from sandbox.web.groups.lag_chart import (
+    RANGE_WORDS,
+    RANGES,
+    TABLE_POINTS,
+    UNITS,
+    Chart,
+    chart,
+    chosen_range,
+    chosen_unit,
+    per_second,
+    table,
+)
+from sandbox.web.groups.waits import is_eager, names_of, waits_of
+from sandbox.web.responses import QUICK_S, Interest, backend, demo, is_live, overview, page
+
+REBALANCES_SHOWN = 10
+PARTITIONS_SHOWN = 500
+UNREAD_MAX = 500
+TOPICS_LOOKED_AT = 50
+RESETS = (
+    ("earliest", "the earliest event", ""),
+    ("latest", "the end: only new events", ""),
+    ("offset", "an offset", "42"),
+    ("time", "a time", "2024-05-01 12:30:00 or 15m"),
+    ("shift", "so many events on or back", "-10"),
+    ("group", "where another group is", "its group id"),
+    ("back", "where it was before the last reset", ""),
+)
+VALUE_WORDS = {"offset": "the offset", "shift": "the number of events"}
+
+
+class PlaygroundGroups(Protocol):
+    """What the Playground knows of groups: `backend.playground`, or absent."""
+
+    def members(self, group: str) -> tuple[str, ...]:
+        """The client ids of its consumers in a group."""
+
+    def stop_group(self, group: str) -> int:
+        """Let them leave, and end them; returns when they have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Where a group falls behind.
+
+    Attributes:
+        worst: the partition with the most lag.
+        share: of the group's lag, 0 to 1.
+        rate: how fast it grows and is read; None where the group has no member at all.
+    """
+
+    worst: PartitionLag
+    share: float
+    rate: Rates | None
+
+
+def playground() -> PlaygroundGroups | None:
+    """The consumers that this page started, None where there is no Playground."""
+    return cast("PlaygroundGroups | None", getattr(backend(), "playground", None))
+
+
+def blockers(group: GroupDescription) -> tuple[int, list[str]]:
+    """Who keeps a group from being reset.
+
+    Returns:
+        How many of its members are the Playground's own consumers, and the names of the others.
+    """
+    place = playground()
+    own = set(place.members(group.group)) if place and group.members else set()
+    names = names_of(group)
+    others = [
+        f"{names[member.member_id]} ({member.client_host.lstrip('/')})"
+        for member in group.members
+        if member.client_id not in own
+    ]
+    return len(group.members) - len(others), others
+
+
+def show(group: GroupDescription, form: MultiDict[str, str], error: str | None = None) -> Response:
+    """Answer with the page of a group.
+
+    Args:
+        form: the fields of a reset, for its preview.
+        error: why something was refused, where it was.
+    """
+    preview: list[ResetLine] | None = None
+    if form.get("to"):
+        try:
+            preview = backend().preview_reset(group.group, **read_reset(form))
+        except BrokerError as refusal:
+            error = error or refusal.detail
+    own, others = blockers(group)
+    rates = backend().group_history.rates(group) if len(group.partitions) <= PARTITIONS_SHOWN else {}
+    return page(
+        "groups/one",
+        Interest(frozenset(group.topics), frozenset((group.group,)), 2, QUICK_S),
+        400 if error and not is_live() else 200,
+        group=group,
+        shown=group.partitions[:PARTITIONS_SHOWN],
+        most=max((lag.lag or 0 for lag in group.partitions), default=0) or 1,
+        rates=rates,
+        cause=cause(group, rates),
+        per_second=per_second,
+        idle=idle_reason(group),
+        rebalances=_rebalances(group.group),
+        eager=is_eager(group),
+        names=names_of(group),
+        waits=waits_of(group, overview().as_of_ms),
+        form=form,
+        preview=preview,
+        own=own,
+        others=others,
+        demo_members=_demo_members(group),
+        error=error,
+        undo=form.get("undo"),
+        done=form.get("done", type=int),
+        last_reset=_last_reset(group),
+        resets=[one for one in RESETS if one[0] != "back" or "groups.undo" not in backend().lacks],
+        **({} if is_live() else {"unread": _unread(group), **_chart_context(group)}),
+    )
+
+
+def _unread(group: GroupDescription) -> list[str]:
+    """The first topics, by name, that a group neither reads nor has committed in: it can be put there too."""
+    known = {*group.topics, *(lag.topic for lag in group.partitions)}
+    return [topic.topic for topic in backend().topics() if topic.topic not in known][:UNREAD_MAX]
+
+
+def _demo_members(group: GroupDescription) -> bool:
+    switch = demo()
+    running = switch is not None and switch.state == "on"
+    return running and any(member.client_id.startswith("demo-") for member in group.members)
+
+
+def _last_reset(group: GroupDescription) -> LastReset | None:
+    return None if group.members else backend().group_history.last_reset(group)
+
+
+def _chart_context(group: GroupDescription) -> dict[str, Any]:
+    drawn: Chart = chart(group, RANGES[chosen_range()], TABLE_POINTS)
+    return {
+        "chart": drawn,
+        "history": table(drawn),
+        "ranges": RANGE_WORDS,
+        "units": UNITS,
+        "range": chosen_range(),
+        "unit": chosen_unit(),
+        "range_ms": RANGES[chosen_range()],
+    }
+
+
+def _rebalances(group: str) -> RebalancePage:
+    before = request.args.get("before", type=int)
+    return backend().group_history.rebalances(group, before=before, limit=REBALANCES_SHOWN)
+
+
+def idle_reason(group: GroupDescription) -> str:
+    """Why some members read nothing, in a sentence; empty where all read."""
+    idle = [member for member in group.members if not member.assignment]
+    waited_for = group.waits.awaited if group.waits is not None else ()
+    if not idle or waited_for or group.state not in ("Stable", "Reconciling"):
+        # Where a member is awaited, the partitions are about to be shared anew.
+        return ""
+    there = sum(_partitions(topic) for topic in sorted(_subscribed(group))[:TOPICS_LOOKED_AT])
+    if len(group.members) > there:
+        return (
+            f"{words.plural(len(group.members), 'member')} share {words.plural(there, 'partition')}. A partition is "
+            f"read by one member of a group, so {len(idle)} must wait. More partitions would give them work."
+        )
+    return "The assignor gave them nothing: their topics may differ, or a partition is still being handed over."
+
+
+def cause(group: GroupDescription, rates: Mapping[tuple[str, int], Rates]) -> Cause | None:
+    """What holds a group up: the partition with the most lag, where events arrive faster than they are read.
+
+    Args:
+        rates: how fast each partition grows and is read.
+    """
+    behind = [one for one in group.partitions if one.lag]
+    if not behind or group.word == "draining":
+        return None
+    worst = max(behind, key=lambda one: one.lag or 0)
+    if not group.members:
+        return Cause(worst, 0.0, None) if group.state in ("Empty", "Dead") else None
+    if group.waits is not None and any(one.member_id == worst.member_id for one in group.waits.awaited):
+        # It does not read slowly: it does not read. Whom the group waits for is told beside this.
+        return None
+    rate = rates.get((worst.topic, worst.partition))
+    if group.word != "growing" or not worst.member_id or rate is None or rate.out_per_s is None:
+        return None
+    if rate.in_per_s <= rate.out_per_s:
+        return None
+    return Cause(worst, (worst.lag or 0) / sum(one.lag or 0 for one in behind), rate)
+
+
+def _subscribed(group: GroupDescription) -> set[str]:
+    return {topic for member in group.members for topic in (*member.subscription, *member.assignment)}
+
+
+def _partitions(topic: str) -> int:
+    """How many partitions a topic has; members may have asked for one that does not exist."""
+    try:
+        return len(backend().topic(topic).partitions)
+    except BrokerError:
+        return 0
+
+
+def read_reset(form: Mapping[str, str]) -> dict[str, Any]:
+    """Read the form of a reset: which partitions, and where to.
+
+    Raises:
+        BrokerError: INVALID_REQUEST with what is wrong.
+    """
+    topic, partition = None, None
+    which = form.get("which", "")
+    if which:
+        topic, _, number = which.partition(":")
+        if number:
+            partition = integer(number, "the partition")
+    to, value = form.get("to", ""), form.get("at", "").strip()
+    hints = {name: hint for name, _, hint in RESETS}
+    if to not in hints:
+        raise BrokerError("INVALID_REQUEST", f"There is no reset to {to!r}.")
+    if not hints[to]:
+        return {"topic": topic, "partition": partition, "to": to}
+    if not value:
+        raise BrokerError("INVALID_REQUEST", f"Write where to: {hints[to]}.")
+    if to == "time":
+        try:
+            value = str(words.as_ms(value, overview().as_of_ms))
+        except ValueError as error:
+            raise BrokerError("INVALID_REQUEST", str(error)) from None
+    elif to in VALUE_WORDS:
+        number_wanted = integer(value, VALUE_WORDS[to])
+        value = f"{number_wanted:+d}" if to == "shift" else str(number_wanted)
+    return {"topic": topic, "partition": partition, "to": f"{to}:{value}"}
+
+
+def integer(text: str, what: str) -> int:
+    """Read a whole number; INVALID_REQUEST, with `what` it should be, where it is none."""
+    try:
+        return int(text)
+    except ValueError:
+        raise BrokerError(
+            "INVALID_REQUEST", f"{what[0].upper()}{what[1:]} must be a whole number, not {text!r}."
+        ) from None

@@ -1,0 +1,142 @@
+"""What changes a group: resets and their undo, the end of a group, and of its offsets in one topic."""
+
+import time
+
+from flask import Blueprint, Response, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from sandbox.kafka.errors import BrokerError
+from sandbox.snapshots.description import UndoPoint
+from sandbox.web.groups.one_group import integer, playground, read_reset, show
+from sandbox.web.groups.waits import names_of
+from sandbox.web.json_shapes import reset_json
+from sandbox.web.responses import NOTHING, backend, data, group_address, page, see, undo_point
+
+blueprint = Blueprint("groups_reset", __name__)
+
+UNDO_MAX = 100
+LEAVE_WITHIN_S = 5.0
+LOOK_EVERY_S = 0.02
+
+
+def _name(group: str | None) -> str:
+    return group if group is not None else request.args.get("id", "")
+
+
+@blueprint.post("/groups/<group>/reset")
+@blueprint.post("/group/reset")
+def reset(group: str | None = None) -> AnyResponse:
+    """Apply a reset, and offer to undo it; with `stop`, end the Playground's consumers of the group before."""
+    name = _name(group)
+    try:
+        wanted = read_reset(request.form)
+        if request.form.get("stop"):
+            _stop_own_members(name)
+        lines = backend().reset(name, **wanted)
+    except BrokerError as error:
+        if error.error.name == "GROUP_ID_NOT_FOUND":
+            raise
+        return show(backend().group(name), request.form, error.detail)
+    undo = None
+    if 0 < len(lines) <= UNDO_MAX and all(line.before is not None for line in lines):
+        undo = " ".join(f"{line.topic}:{line.partition}:{line.before}" for line in lines)
+    return back(name, done=len(lines), undo=undo)
+
+
+def _stop_own_members(group: str) -> None:
+    """Let the Playground's consumers leave, and wait (bounded) until the group knows."""
+    place = playground()
+    if place is None:
+        raise BrokerError("INVALID_REQUEST", "There is no Playground here: stop the members yourself.")
+    place.stop_group(group)
+    deadline = time.monotonic() + LEAVE_WITHIN_S
+    while backend().group(group).members and time.monotonic() < deadline:
+        time.sleep(LOOK_EVERY_S)
+
+
+@blueprint.get("/groups/<group>/reset")
+@blueprint.get("/group/reset")
+def shown(group: str | None = None) -> Response:
+    """The group's page: a reset that was refused has this address."""
+    return show(backend().group(_name(group)), request.args)
+
+
+@blueprint.post("/groups/<group>/undo")
+@blueprint.post("/group/undo")
+def undo(group: str | None = None) -> AnyResponse:
+    """Put committed offsets back where they were before a reset."""
+    name = _name(group)
+    places = [place.rsplit(":", 2) for place in request.form.get("undo", "").split()][:UNDO_MAX]
+    for place in places:
+        if len(place) != 3:
+            raise BrokerError("INVALID_REQUEST", "That is no list of offsets to go back to.")
+        backend().reset(name, topic=place[0], partition=integer(place[1], "the partition"), to=f"offset:{place[2]}")
+    return back(name, done=len(places), undo=None)
+
+
+def back(name: str, **query: object) -> AnyResponse:
+    """Answer a form with the group's page."""
+    address, _, identity = group_address(name).partition("?id=")
+    if identity:
+        return see(address, id=name, **query)
+    return see(address, **query)
+
+
+@blueprint.get("/groups/<group>/delete")
+@blueprint.get("/group/delete")
+def deletion(group: str | None = None) -> Response:
+    """What is lost with a group, or with its offsets in a topic (`?topic=`), before it is."""
+    return _deletion(_name(group), request.args.get("topic"))
+
+
+def _deletion(name: str, topic: str | None, error: str | None = None) -> Response:
+    found = backend().group(name)
+    lost = [one for one in found.partitions if one.committed is not None and (topic is None or one.topic == topic)]
+    reading = [one for one in found.members if topic is None or topic in (*one.subscription, *one.assignment)]
+    return page(
+        "groups/delete",
+        NOTHING,
+        409 if error else 200,
+        group=found,
+        names=names_of(found),
+        topic=topic,
+        lost=lost,
+        reading=reading,
+        unread=sum(one.lag or 0 for one in lost),
+        again=sum(max(0, min(one.committed or 0, one.end) - one.start) for one in lost),
+        error=error,
+    )
+
+
+@blueprint.post("/groups/<group>/delete")
+@blueprint.post("/group/delete")
+def delete(group: str | None = None) -> AnyResponse:
+    """Delete a group that has no members with its committed offsets, or its offsets in a topic that nobody reads."""
+    name, topic = _name(group), request.form.get("topic")
+    try:
+        if topic is None:
+            point = _safe(name, f"delete group {name}")
+            backend().delete_group(name)
+            return see("/groups", gone=name, undo_point=point.name)
+        point = _safe(name, f"delete the offsets of group {name} in {topic}")
+        backend().delete_offsets(name, topic)
+    except BrokerError as error:
+        if error.error.name == "GROUP_ID_NOT_FOUND":
+            raise
+        return _deletion(name, topic, error.detail)
+    return back(name, forgot=topic, undo_point=point.name)
+
+
+def _safe(group: str, action: str) -> UndoPoint:
+    """A way back, where something is going to be lost: nothing is while the group has members."""
+    members = len(backend().group(group).members)
+    return UndoPoint(None, "It has members.") if members else undo_point(action)
+
+
+@blueprint.get("/groups/<group>/reset.json")
+@blueprint.get("/group/reset.json")
+def reset_preview(group: str | None = None) -> Response:
+    """What a reset would do, as data (`?to=`, `at=`, `which=`)."""
+    name = _name(group)
+    lines = backend().preview_reset(name, **read_reset(request.args))
+    return data({"group": name, "lines": [reset_json(line) for line in lines]})

@@ -1,0 +1,110 @@
+"""Groups: who reads, how far, and where it is going."""
+
+from flask import Blueprint, Response, request
+
+from sandbox.model.cluster import GroupDescription
+from sandbox.model.group_summary import GroupSummary
+from sandbox.web import formats as words
+from sandbox.web.groups import reset as groups_reset
+from sandbox.web.groups.lag_chart import RANGES, chart, chosen_range, draw_sparks
+from sandbox.web.groups.one_group import show
+from sandbox.web.json_shapes import group_json, lag_json, one_group_json, point_json, rebalance_json
+from sandbox.web.responses import Interest, backend, csv_file, data, overview, page, split_format
+
+blueprint = Blueprint("groups", __name__)
+blueprint.register_blueprint(groups_reset.blueprint)
+
+MINUTES_MAX = 7 * 24 * 60
+COLUMNS = ("topic", "partition", "committed", "end", "lag", "lag_ms", "in_per_s", "out_per_s", "member_id", "client_id")
+
+
+@blueprint.get("/groups")
+def index() -> Response:
+    """All groups."""
+    found = backend().group_summaries()
+    wanted = request.args.get("q", "").strip().lower()
+    shown = [group for group in found if wanted in group.group.lower()]
+    return page(
+        "groups/index",
+        Interest(None, None, 2),
+        groups=shown,
+        sparks=draw_sparks(shown),
+        oldest=_oldest,
+        total=len(found),
+        wanted=wanted,
+    )
+
+
+def _oldest(group: GroupSummary, now_ms: int) -> str:
+    """How long the oldest unread event of a group has waited."""
+    if group.unread_since_ms is None:
+        return "–"
+    return words.duration(max(0, now_ms - group.unread_since_ms))
+
+
+@blueprint.get("/groups.json")
+def index_json() -> Response:
+    """All groups as data."""
+    return data({"as_of": overview().as_of_ms, "groups": [group_json(group) for group in backend().groups()]})
+
+
+@blueprint.get("/groups.csv")
+def index_csv() -> Response:
+    """All groups as a table."""
+    columns = ("group", "state", "lag", "lag_ms", "word", "members", "topics")
+    rows = []
+    for group in backend().groups():
+        row = group_json(group) | {"topics": " ".join(group.topics)}
+        rows.append([row[column] for column in columns])
+    return csv_file("groups.csv", columns, rows)
+
+
+@blueprint.get("/groups/<group>")
+@blueprint.get("/group")
+def one(group: str | None = None) -> Response:
+    """One group, in HTML, or as data (`.json`, `.csv`)."""
+    name, ending = group, None
+    if name is None:
+        name = request.args.get("id", "")
+    elif name.endswith((".json", ".csv")):
+        name, ending = split_format(name, [found.group for found in backend().groups()])
+    found = backend().group(name)
+    if ending is None:
+        return show(found, request.args)
+    partitions = _partitions(found)
+    if ending == "json":
+        return data({**one_group_json(found, overview().as_of_ms), "partitions": partitions})
+    return csv_file(f"{name}.csv", COLUMNS, [[line[column] for column in COLUMNS] for line in partitions])
+
+
+def _partitions(group: GroupDescription) -> list[dict[str, object]]:
+    """The partitions of a group with their rates; None where those are not known."""
+    rates = backend().group_history.rates(group)
+    lines = []
+    for lag in group.partitions:
+        rate = rates.get((lag.topic, lag.partition))
+        more = {"in_per_s": rate and rate.in_per_s, "out_per_s": rate and rate.out_per_s}
+        lines.append({**lag_json(lag), **more})
+    return lines
+
+
+@blueprint.get("/groups/<group>/history.json")
+@blueprint.get("/group/history.json")
+def history(group: str | None = None) -> Response:
+    """The lag of each partition over time, for the chart (`?range=` as the page has it, or `?minutes=`)."""
+    name = group if group is not None else request.args.get("id", "")
+    minutes = request.args.get("minutes", type=int)
+    length_ms = RANGES[chosen_range()] if minutes is None else max(1, min(minutes, MINUTES_MAX)) * 60_000
+    drawn = chart(backend().group(name), length_ms)
+    return data(
+        {
+            "as_of": overview().as_of_ms,
+            "group": name,
+            "since_ms": drawn.since_ms,
+            "partitions": [{"topic": lag.topic, "partition": lag.partition} for lag in drawn.partitions],
+            "left_out": drawn.left_out,
+            "points": [point_json(point) for point in drawn.points],
+            "marks": [{"at_ms": mark.at_ms, "kind": mark.kind, "text": mark.text} for mark in drawn.marks],
+            "rebalances": [rebalance_json(rebalance) for rebalance in backend().rebalances(name)],
+        }
+    )

@@ -1,0 +1,218 @@
+"""The data of each page as JSON: one function for each thing. Field names are promises to scripts."""
+
+from typing import Any
+
+from sandbox.kafka.event import TIMESTAMP_TYPES, Event
+from sandbox.model.cluster import (
+    GroupDescription,
+    LagPoint,
+    PartitionDescription,
+    PartitionLag,
+    Rebalance,
+    ResetLine,
+    TopicDescription,
+)
+from sandbox.model.group_waits import Awaited
+from sandbox.model.jsonl import transaction_of
+from sandbox.model.logs import AppendRate, KeySample, Loss
+from sandbox.web.payload import header_name, json_value
+
+
+def partition_json(partition: PartitionDescription) -> dict[str, Any]:
+    """One partition of a topic."""
+    return {
+        "partition": partition.partition,
+        "start": partition.start,
+        "end": partition.end,
+        "events": partition.events,
+        "size_bytes": partition.size_bytes,
+        "last_timestamp_ms": partition.last_timestamp_ms,
+        "last_append_ms": partition.last_append_ms,
+        "leader": partition.leader,
+        "leader_epoch": partition.leader_epoch,
+        "replicas": list(partition.replicas),
+        "isr": list(partition.isr),
+    }
+
+
+def topic_json(topic: TopicDescription) -> dict[str, Any]:
+    """One topic in the list of topics: `start` and `end` are sums over its partitions."""
+    return {
+        "name": topic.topic,
+        "topic_id": topic.topic_id,
+        "created_ms": topic.created_ms,
+        "partitions": len(topic.partitions),
+        "events": topic.events,
+        "size_bytes": topic.size_bytes,
+        "start": sum(partition.start for partition in topic.partitions),
+        "end": sum(partition.end for partition in topic.partitions),
+        "last_append_ms": topic.last_append_ms,
+        "settings": topic.settings,
+        "groups": list(topic.groups),
+    }
+
+
+def one_topic_json(topic: TopicDescription, as_of_ms: int) -> dict[str, Any]:
+    """One topic by itself, with its partitions."""
+    listed = topic_json(topic)
+    listed["partitions"] = [partition_json(partition) for partition in topic.partitions]
+    return {"as_of": as_of_ms, **listed}
+
+
+def rate_json(rate: AppendRate) -> dict[str, Any]:
+    """How fast a topic grows: events in each step of the last minute, the oldest first."""
+    return {"per_s": round(rate.per_s, 3), "step_ms": rate.step_ms, "events": list(rate.counts)}
+
+
+def key_sample_json(sample: KeySample) -> dict[str, Any]:
+    """The keys of a topic's newest events."""
+    return {
+        "sampled": sample.events,
+        "of": sample.of_events,
+        "keys": sample.keys,
+        "top": [
+            {"key": json_value(one.key), "events": one.events, "partitions": list(one.partitions)} for one in sample.top
+        ],
+    }
+
+
+def loss_json(loss: Loss) -> dict[str, Any]:
+    """What one partition loses at its start."""
+    return {
+        "partition": loss.partition,
+        "start": loss.start,
+        "after": loss.after,
+        "end": loss.end,
+        "events": loss.events,
+        "exact": loss.exact and not loss.more,
+    }
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """One event. Text is a JSON string, null is null, other bytes are `{"base64": ...}`. Its transaction is "aborted",
+    "open", or null where the event is committed or in none."""
+    return {
+        "topic": event.topic,
+        "partition": event.partition,
+        "offset": event.offset,
+        "timestamp": event.timestamp_ms,
+        "timestamp_type": TIMESTAMP_TYPES[event.timestamp_type],
+        "key": json_value(event.key),
+        "value": json_value(event.value),
+        "headers": [[json_value(header_name(name)), json_value(value)] for name, value in event.headers],
+        "transaction": transaction_of(event),
+    }
+
+
+def group_json(group: GroupDescription) -> dict[str, Any]:
+    """One group in the list of groups."""
+    return {
+        "group": group.group,
+        "state": group.state,
+        "lag": group.lag,
+        "lag_ms": group.lag_ms,
+        "word": group.word,
+        "drain_ms": group.drain_ms,
+        "members": len(group.members),
+        "topics": list(group.topics),
+    }
+
+
+def lag_json(lag: PartitionLag) -> dict[str, Any]:
+    """How far a group is in one partition."""
+    return {
+        "topic": lag.topic,
+        "partition": lag.partition,
+        "start": lag.start,
+        "committed": lag.committed,
+        "end": lag.end,
+        "lag": lag.lag,
+        "lag_ms": lag.lag_ms,
+        "committed_ms": lag.committed_ms,
+        "metadata": lag.metadata,
+        "member_id": lag.member_id,
+        "client_id": lag.client_id,
+    }
+
+
+def one_group_json(group: GroupDescription, as_of_ms: int) -> dict[str, Any]:
+    """One group by itself, with its members and partitions."""
+    return {
+        "as_of": as_of_ms,
+        **group_json(group),
+        "type": group.type,
+        "protocol_type": group.protocol_type,
+        "protocol": group.protocol,
+        "generation": group.generation,
+        "coordinator": group.coordinator,
+        "members": [
+            {
+                "member_id": member.member_id,
+                "instance_id": member.instance_id,
+                "client_id": member.client_id,
+                "client_host": member.client_host,
+                "subscription": list(member.subscription),
+                "assignment": {topic: list(partitions) for topic, partitions in member.assignment.items()},
+                "last_heartbeat_ms": member.last_heartbeat_ms,
+                "session_timeout_ms": member.session_timeout_ms,
+                "assignors": list(member.assignors),
+                "epoch": member.epoch,
+            }
+            for member in group.members
+        ],
+        "awaited": None if group.waits is None else [awaited_json(one) for one in group.waits.awaited],
+        "joining": None if group.waits is None else list(group.waits.joining),
+        "partitions": [lag_json(lag) for lag in group.partitions],
+    }
+
+
+def awaited_json(awaited: Awaited) -> dict[str, Any]:
+    """A member that its group waits for; `what` and the times are those of `Awaited`."""
+    return {
+        "member_id": awaited.member_id,
+        "name": awaited.name,
+        "what": awaited.what,
+        "silent": awaited.silent,
+        "last_heartbeat_ms": awaited.heard_ms,
+        "session_ends_ms": awaited.session_ends_ms,
+        "until_ms": awaited.decided_ms,
+    }
+
+
+def point_json(point: LagPoint) -> dict[str, Any]:
+    """The lag of one partition at one moment."""
+    return {
+        "at_ms": point.at_ms,
+        "topic": point.topic,
+        "partition": point.partition,
+        "committed": point.committed,
+        "end": point.end,
+        "lag": point.lag,
+        "lag_ms": point.lag_ms,
+    }
+
+
+def rebalance_json(rebalance: Rebalance) -> dict[str, Any]:
+    """One rebalance."""
+    return {
+        "generation": rebalance.generation,
+        "started_ms": rebalance.started_ms,
+        "ended_ms": rebalance.ended_ms,
+        "reason": rebalance.reason,
+        "members": rebalance.members,
+        "assignment": {member: list(names) for member, names in rebalance.assignment.items()},
+    }
+
+
+def reset_json(line: ResetLine) -> dict[str, Any]:
+    """What a reset does to one partition."""
+    return {
+        "topic": line.topic,
+        "partition": line.partition,
+        "before": line.before,
+        "after": line.after,
+        "end": line.end,
+        "lag_after": line.lag_after,
+        "skipped": line.skipped,
+        "repeated": line.repeated,
+    }

@@ -1,0 +1,361 @@
+"""Events that were picked: exported as lines, or sent once more, to their own topic or to another.
+
+A selection is written as text, so that it is part of an address: `0:41-52,55 1:7` are offsets 41 to 52 and 55 of
+partition 0 and offset 7 of partition 1. A copy has the same bytes for key, value and headers; unless told
+otherwise, its key chooses its partition anew, events of aborted or open transactions are left out, and a dead letter
+that goes back to its topic loses the headers of its refusal.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.event import Event, Headers
+from sandbox.model.jsonl import to_line
+from sandbox.web.capabilities import changes_nothing
+from sandbox.web.formats import plural
+from sandbox.web.messages.dead_letters import dead_letter, one_origin, origin_of, partition_header, sent_back
+from sandbox.web.messages.returned import tell_returned
+from sandbox.web.responses import Interest, attachment, backend, by_htmx, fragment, page, see
+
+blueprint = Blueprint("copies", __name__)
+
+SELECTED_MAX = 500
+SHOWN_MAX = 20
+HOW = (
+    ("murmur2", "by key: murmur2, as the Java clients do"),
+    ("consistent_random", "by key: consistent_random, librdkafka's default"),
+    ("origin", "the one that it was in before"),
+    ("kept", "the number it has now"),
+    ("round", "round robin, whatever the key"),
+)
+"""How copies get their partition; "origin" is for dead letters."""
+HEADERS = (
+    ("mended", "as before the refusal, and dlq.sent-back-from"),
+    ("kept", "as they are"),
+)
+"""What headers copies of dead letters have that go back to their topic. All other copies have them as they are."""
+PLACE = re.compile(r"(\d{1,9})/(\d{1,18})")
+RANGE = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?")
+
+Selection = dict[int, list[int]]
+"""Partition to offsets, in order and once each."""
+
+
+def written(selection: Selection) -> str:
+    """A selection as text."""
+    parts = []
+    for partition, offsets in sorted(selection.items()):
+        ranges: list[list[int]] = []
+        for offset in sorted(set(offsets)):
+            if ranges and offset == ranges[-1][1] + 1:
+                ranges[-1][1] = offset
+            else:
+                ranges.append([offset, offset])
+        shown = ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
+        parts.append(f"{partition}:{shown}")
+    return " ".join(parts)
+
+
+def read_selection(text: str) -> Selection:
+    """Read a selection.
+
+    Raises:
+        BrokerError: INVALID_REQUEST for text that is none, or more than `SELECTED_MAX` events.
+    """
+    found: Selection = {}
+    count = 0
+    for part in text.split():
+        partition, colon, ranges = part.partition(":")
+        if not colon or not re.fullmatch(r"\d{1,9}", partition):
+            raise _unreadable(part)
+        for piece in ranges.split(","):
+            span = RANGE.fullmatch(piece)
+            if span is None:
+                raise _unreadable(part)
+            first, last = int(span[1]), int(span[2] or span[1])
+            count += max(0, last - first + 1)
+            if count > SELECTED_MAX:
+                raise BrokerError("INVALID_REQUEST", f"At most {SELECTED_MAX} events are taken at once.")
+            found.setdefault(int(partition), []).extend(range(first, last + 1))
+    return {partition: sorted(set(offsets)) for partition, offsets in found.items()}
+
+
+def _unreadable(part: str) -> BrokerError:
+    return BrokerError("INVALID_REQUEST", f"{part!r} does not say which events: write 0:41-52,55 1:7.")
+
+
+def _picked() -> Selection:
+    """What the form of a Messages page has: `event` each, or `shown` with `all`."""
+    texts = request.form.getlist("event")
+    if request.form.get("all") == "1":
+        texts = request.form.get("shown", "").split()
+    if len(texts) > SELECTED_MAX:
+        raise BrokerError("INVALID_REQUEST", f"At most {SELECTED_MAX} events are taken at once.")
+    found: Selection = {}
+    for text in texts:
+        place = PLACE.fullmatch(text)
+        if place is None:
+            raise BrokerError("INVALID_REQUEST", f"{text!r} is no event: write partition/offset.")
+        found.setdefault(int(place[1]), []).append(int(place[2]))
+    return found
+
+
+def _events(topic: str, selection: Selection) -> tuple[list[Event], int]:
+    """The events of a selection in true time order, and how many of them are gone."""
+    found = backend().survey.events(topic, selection)
+    gone = sum(map(len, selection.values())) - len(found)
+    found.sort(key=lambda event: (event.timestamp_ms, event.partition, event.offset))
+    return [event for event in found if not event.control], gone
+
+
+@blueprint.post("/topics/<topic>/messages/selected")
+@changes_nothing
+def selected(topic: str) -> AnyResponse:
+    """What to do with the events that were ticked: export them, or ask where to send them."""
+    selection = _picked()
+    if not selection:
+        return page(
+            "messages/refused",
+            status=400,
+            topic=backend().topic(topic),
+            title="Nothing is ticked",
+            text="Tick the events in the table first, or tick all on the page. Then export or send them.",
+        )
+    if request.form.get("action") == "send":
+        return see(f"/topics/{topic}/messages/send", events=written(selection))
+    events, _ = _events(topic, selection)
+    return attachment(f"{topic}-selected.jsonl", "".join(to_line(event) + "\n" for event in events))
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One event, and the partition of the target that it goes to; None where that is only known afterwards."""
+
+    event: Event
+    partition: int | None
+
+
+@blueprint.get("/topics/<topic>/messages/send")
+def preview(topic: str) -> Response:
+    """What sending the selected events would do."""
+    found = backend().topic(topic)
+    selection = read_selection(request.args.get("events", ""))
+    picked, gone = _events(topic, selection)
+    events = _chosen(request.args, picked)
+    names = [one.topic for one in backend().topics()]
+    to = request.args.get("to") or None
+    origin = one_origin(events)
+    if "to" not in request.args and origin in names:
+        to = origin
+    error = None
+    if to is not None and to not in names:
+        error, to = f"There is no topic {to}. Create it first, or choose another.", None
+    back = sum(_goes_back(event, to) for event in events)
+    placed = to is not None and back == len(events) and _all_placed(events, to)
+    how = "origin" if placed and "how" not in request.args else _how(request.args)
+    planned = [Planned(event, None) for event in events]
+    if to is not None:
+        try:
+            planned = _planned(events, to, how)
+        except BrokerError as refusal:
+            error = refusal.detail
+    return page(
+        "messages/send",
+        Interest(frozenset((topic,)), frozenset()),
+        400 if error else 200,
+        topic=found,
+        events=events,
+        gone=gone,
+        aborted=sum(event.aborted for event in picked),
+        open=sum(event.pending for event in picked),
+        uncommitted=request.args.get("uncommitted") == "sent",
+        planned=planned[:SHOWN_MAX],
+        how=how,
+        ways=[way for way in HOW if way[0] != "origin" or placed],
+        origin=origin,
+        back=back,
+        header_ways=HEADERS,
+        mended=back > 0 and _mended(request.args),
+        placed_by=sorted({name for event in events if (name := partition_header(event))}) if placed else (),
+        selection=written(selection),
+        chosen=[(event.partition, event.offset) for event in events],
+        sending=written(_places_of(events)),
+        names=sorted(names, key=lambda name: (name == topic, name)),
+        to=to,
+        keep_time=request.args.get("time") == "kept",
+        error=error,
+    )
+
+
+def _how(form: Mapping[str, str]) -> str:
+    how = form.get("how") or HOW[0][0]
+    if how not in dict(HOW):
+        raise BrokerError("INVALID_REQUEST", f"how is one of {', '.join(dict(HOW))}, not {how!r}.")
+    return how
+
+
+def _uncommitted(event: Event) -> bool:
+    return event.aborted or event.pending
+
+
+def _chosen(form: Mapping[str, str], events: list[Event]) -> list[Event]:
+    """Those to send: without what no read_committed consumer has been given, unless told otherwise."""
+    return events if form.get("uncommitted") == "sent" else [event for event in events if not _uncommitted(event)]
+
+
+def _places_of(events: list[Event]) -> Selection:
+    places: Selection = {}
+    for event in events:
+        places.setdefault(event.partition, []).append(event.offset)
+    return places
+
+
+def _goes_back(event: Event, to: str | None) -> bool:
+    """True for a dead letter that is sent to the topic that it comes from."""
+    return to is not None and to != event.topic and to == origin_of(event)
+
+
+def _mended(form: Mapping[str, str]) -> bool:
+    """True where dead letters go back without the headers of their refusal: as they do unless told otherwise."""
+    return form.get("headers") != "kept"
+
+
+def _place_before(event: Event) -> tuple[int, int] | None:
+    letter = dead_letter(event)
+    return letter.place if letter is not None else None
+
+
+def _all_placed(events: list[Event], to: str) -> bool:
+    """True where each dead letter says in which partition it was, and its topic still has that one."""
+    count = len(backend().topic(to).partitions)
+    places = [_place_before(event) for event in events]
+    return bool(events) and all(place is not None and place[0] < count for place in places)
+
+
+def _planned(events: list[Event], to: str, how: str) -> list[Planned]:
+    """Where each event goes; BrokerError where one would have to go to a partition that is not there."""
+    count = len(backend().topic(to).partitions)
+    if how == "round":
+        return [Planned(event, number % count) for number, event in enumerate(events)]
+    if how == "origin":
+        return _placed(events, to, count)
+    if how != "kept":
+        return [Planned(event, backend().partition_for(to, event.key, how)) for event in events]
+    beyond = sorted({event.partition for event in events if event.partition >= count})
+    if beyond:
+        raise BrokerError(
+            "INVALID_REQUEST",
+            f"{to} has partitions 0 to {count - 1}, and some of these events are in {', '.join(map(str, beyond))}. Let "
+            "the key choose, or add partitions to it.",
+        )
+    return [Planned(event, event.partition) for event in events]
+
+
+def _placed(events: list[Event], to: str, count: int) -> list[Planned]:
+    """Each dead letter to the partition that it was in."""
+    planned = []
+    for event in events:
+        place = _place_before(event) if _goes_back(event, to) else None
+        if place is None or place[0] >= count:
+            where = f"Partition {event.partition} offset {event.offset}"
+            raise BrokerError("INVALID_REQUEST", f"{where} does not say which of the {count} partitions it was in.")
+        planned.append(Planned(event, place[0]))
+    return planned
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was sent.
+
+    Attributes:
+        places: partition to offsets of the copies.
+        refused: why it stopped before the end, or None.
+        back: the copies of dead letters that went back to their topic, as stored.
+    """
+
+    places: Selection
+    refused: str | None
+    back: tuple[Event, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many copies there are."""
+        return sum(map(len, self.places.values()))
+
+
+def _send(planned: list[Planned], to: str, *, keep_time: bool, mended: bool) -> Sent:
+    places: Selection = {}
+    back: list[Event] = []
+    for one in planned:
+        event = one.event
+        returns = mended and _goes_back(event, to)
+        headers: Headers = sent_back(event) if returns else event.headers
+        try:
+            stored = backend().append(
+                to,
+                event.value,
+                key=event.key,
+                headers=headers,
+                timestamp_ms=event.timestamp_ms if keep_time and event.timestamp_ms >= 0 else None,
+                partition=one.partition,
+            )
+        except BrokerError as error:
+            where = f"partition {event.partition} offset {event.offset}"
+            return Sent(places, f"{where} was refused, and nothing after it was sent: {error.detail}", tuple(back))
+        if returns:
+            back.append(stored)
+        places.setdefault(stored.partition, []).append(stored.offset)
+    return Sent(places, None, tuple(back))
+
+
+@blueprint.post("/topics/<topic>/messages/copy")
+def copy(topic: str) -> AnyResponse:
+    """Send events once more, with the same bytes; the answer says where they went."""
+    to = request.form.get("to") or topic
+    backend().topic(to)
+    selection = read_selection(request.form["events"]) if request.form.get("events") else _picked()
+    picked, gone = _events(topic, selection)
+    if not picked:
+        raise BrokerError("OFFSET_OUT_OF_RANGE", "None of these events is there any more: nothing was sent.")
+    events = _chosen(request.form, picked)
+    if not events:
+        raise BrokerError("INVALID_REQUEST", "Their transactions were aborted, or are open: nothing was sent.")
+    planned = _planned(events, to, _how(request.form))
+    sent = _send(planned, to, keep_time=request.form.get("time") == "kept", mended=_mended(request.form))
+    tell_returned(sent.back)
+    if by_htmx():
+        return fragment("messages/_answer.html", sent=sent, to=to)
+    return see(
+        f"/topics/{topic}/messages/sent",
+        to=to,
+        at=written(sent.places),
+        gone=gone or None,
+        uncommitted=len(picked) - len(events) or None,
+        stopped=sent.refused,
+    )
+
+
+@blueprint.get("/topics/<topic>/messages/sent")
+def sent(topic: str) -> Response:
+    """Where the copies went."""
+    to = request.args.get("to", topic)
+    places = read_selection(request.args.get("at", ""))
+    gone = request.args.get("gone", 0, type=int)
+    uncommitted = request.args.get("uncommitted", 0, type=int)
+    left_out = [f"{plural(gone, 'event')} of the selection had left the log"] if gone else []
+    if uncommitted:
+        left_out.append(f"{plural(uncommitted, 'event')} of aborted or open transactions were left out")
+    return page(
+        "messages/sent",
+        Interest(frozenset((to,)), frozenset()),
+        topic=backend().topic(topic),
+        to=to,
+        sent=Sent(places, request.args.get("stopped")),
+        ranges=[(partition, written({partition: offsets}), offsets) for partition, offsets in places.items()],
+        left_out="; ".join(left_out),
+    )

@@ -1,0 +1,236 @@
+"""What became of a dead letter, and of an event that was refused: looked up where that is quick, by what headers say.
+
+Nothing else is known of it: where nothing is found, nothing is said.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.event import Event
+from sandbox.model.cluster import MessagePage, MessageQuery
+from sandbox.playground.spec import SENT_BACK_HEADER
+from sandbox.web.messages.dead_letters import Address, DeadLetter, came_from, dead_letter, letters_of
+from sandbox.web.responses import backend, is_topic
+
+ENDINGS = (".dlq", "-dlt", ".DLT")
+"""What follows the name of a topic in that of its dead letters: here, and in Spring for Apache Kafka."""
+LOOK_BUDGET_MS = 50
+LETTERS_MAX = 200
+"""Letters of one key that are looked at."""
+RETURNS_MAX = 1000
+"""Events that were sent back, of one topic, that are looked at for a page of letters."""
+ORIGINS_MAX = 3
+"""For the letters of one page so many topics are looked at: those that most of them come from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """A dead letter, by its headers or the name of its topic, which leads nowhere.
+
+    Attributes:
+        named: the topic that its headers name, which is not here; None where they name none.
+        likely: the topic that the name of its own speaks of; None where that is not here either.
+    """
+
+    named: str | None
+    likely: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of a dead letter that was sent back.
+
+    Attributes:
+        back: the newest event as which it was sent back.
+        again: the dead letter which that event became in its turn; None where none was found.
+    """
+
+    back: Address
+    again: Address | None
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What is known of an event that was refused, or is a dead letter.
+
+    Attributes:
+        letter: what its headers tell, where it is a dead letter of a topic that is here; None for another event.
+        untold: a letter of which that cannot be told; None for another event.
+        fate: what became of the letter; None where nothing was found.
+        unsure: True where time was up before it was known whether the letter was sent back.
+        refused_in: its dead letter, where it was refused; None where none was found.
+        refusal: what the headers of that dead letter tell.
+        came_from: the dead letter that it was before it was sent back.
+        topics: those where more of the story may yet happen.
+    """
+
+    letter: DeadLetter | None
+    untold: Untold | None
+    fate: Fate | None
+    unsure: bool
+    refused_in: Address | None
+    refusal: DeadLetter | None
+    came_from: Address | None
+    topics: frozenset[str]
+
+
+def story_of(event: Event) -> Story:
+    """Tell what is known; each look is bounded by `LOOK_BUDGET_MS`."""
+    letter = dead_letter(event)
+    untold = _untold(event, letter)
+    if letter is not None and (letter.topic == event.topic or untold is not None):
+        letter = None
+    # A sandbox file has an index of keys. A cluster has none: its events would have to be read.
+    quick = "sql" not in backend().lacks
+    back, known = _sent_back_as(event, letter) if letter is not None and quick else (None, True)
+    fate = None if back is None else Fate(_place(back), _address(_refused_again(event, back)))
+    topics, found = [], None
+    if letter is not None:
+        topics = [letter.topic]
+    elif quick:
+        topics = [name for ending in ENDINGS if is_topic(name := event.topic + ending)]
+        found = next((one for name in topics if (one := _dead_letter_of(event, name)) is not None), None)
+    refusal = dead_letter(found) if found is not None else None
+    return Story(letter, untold, fate, not known, _address(found), refusal, came_from(event), frozenset(topics))
+
+
+def fates_of(events: Sequence[Event]) -> dict[tuple[int, int], Fate]:
+    """What became of the dead letters on a page, by partition and offset; those of which nothing is found are left out.
+
+    However many there are, the log of each topic that they come from is looked at once, and so is their own, for what
+    says by its header that it was sent back; all of it in about twice `LOOK_BUDGET_MS`.
+
+    Args:
+        events: of one topic.
+    """
+    letters = {_place(event): letter for event in events if (letter := dead_letter(event)) is not None}
+    origins = Counter(letter.topic for place, letter in letters.items() if letter.topic != place[0])
+    if not origins or "sql" in backend().lacks:
+        return {}
+    since_ms = min(event.timestamp_ms for event in events)
+    back: dict[Address, Address] = {}
+    asked = origins.most_common(ORIGINS_MAX)
+    for topic, _ in asked:
+        for event in _sent_back_in(topic, since_ms, LOOK_BUDGET_MS // len(asked)):
+            before = came_from(event)
+            if before in letters:
+                back.setdefault(before, _place(event))
+    if not back:
+        return {}
+    again: dict[Address, Address] = {}
+    for event in [*_sent_back_in(events[0].topic, since_ms, LOOK_BUDGET_MS), *events]:
+        if (was := _was(event, back)) is not None:
+            again.setdefault(was, _place(event))
+    return {place[1:]: Fate(at, again.get(at)) for place, at in back.items()}
+
+
+def _was(event: Event, back: Mapping[Address, Address]) -> Address | None:
+    """Where a dead letter was before, as it says itself, or else as the letter does from which that was sent back.
+
+    Args:
+        event: a dead letter, or none.
+        back: of letters, the newest event as which each was sent back.
+    """
+    letter = dead_letter(event)
+    if letter is None:
+        return None
+    before = came_from(event)
+    return (letter.topic, *letter.place) if letter.place is not None else back.get(before) if before else None
+
+
+def _sent_back_in(topic: str, since_ms: int, budget_ms: int) -> tuple[Event, ...]:
+    """The newest events of a topic that say from where they were sent back."""
+    return _search(
+        MessageQuery(
+            topic,
+            headers=(SENT_BACK_HEADER,),
+            since_ms=since_ms if since_ms >= 0 else None,
+            limit=RETURNS_MAX,
+            budget_ms=budget_ms,
+        )
+    )
+
+
+def _untold(event: Event, letter: DeadLetter | None) -> Untold | None:
+    named = letters_of(event.topic)
+    if (letter is None and named is None) or (letter is not None and is_topic(letter.topic)):
+        return None
+    return Untold(letter.topic if letter is not None else None, named if named and is_topic(named) else None)
+
+
+def _place(event: Event) -> Address:
+    return event.topic, event.partition, event.offset
+
+
+def _address(event: Event | None) -> Address | None:
+    return None if event is None else _place(event)
+
+
+def _sent_back_as(event: Event, letter: DeadLetter) -> tuple[Event | None, bool]:
+    """The newest event as which a letter was sent back; False where time was up before one was found."""
+    query = _returns_of(event, letter.topic)
+    key = _text(event.key)
+    found = _first(replace(query, key=key, key_exact=True)) if key is not None else None
+    if found is not None:
+        return found, True
+    # With another key.
+    page = _page(query)
+    return (page.events[0], True) if page is not None and page.events else (None, page is None or page.complete)
+
+
+def _refused_again(event: Event, back: Event) -> Event | None:
+    """The dead letter which a letter that was sent back became in its turn, in the same topic."""
+    later = _first(_returns_of(event, event.topic))
+    if later is not None and _was(later, {_place(event): _place(back)}) == _place(back):
+        return later
+    return _dead_letter_of(back, event.topic)
+
+
+def _returns_of(event: Event, topic: str) -> MessageQuery:
+    """What asks for the newest event of a topic that says that it was this letter."""
+    header = f"{SENT_BACK_HEADER}={event.topic}/{event.partition}/{event.offset}"
+    since_ms = event.timestamp_ms if event.timestamp_ms >= 0 else None
+    return MessageQuery(topic, headers=(header,), since_ms=since_ms, limit=1, budget_ms=LOOK_BUDGET_MS)
+
+
+def _dead_letter_of(event: Event, topic: str) -> Event | None:
+    key = _text(event.key)
+    query = MessageQuery(topic, key=key, key_exact=key is not None, limit=LETTERS_MAX, budget_ms=LOOK_BUDGET_MS)
+    if topic.endswith(ENDINGS[0]):
+        told = {"dlq.topic": event.topic, "dlq.partition": event.partition, "dlq.offset": event.offset}
+        return _first(replace(query, headers=tuple(f"{name}={said}" for name, said in told.items()), limit=1))
+    if key is None:
+        return None
+    place = event.partition, event.offset
+    for found in _search(query):
+        letter = dead_letter(found)
+        if letter is not None and (letter.topic, letter.place) == (event.topic, place):
+            return found
+    return None
+
+
+def _text(key: bytes | None) -> str | None:
+    """A key as a search takes it; None where it takes it not: no key, an empty one, or one that is no text."""
+    try:
+        return (key or b"").decode() or None
+    except UnicodeDecodeError:
+        return None
+
+
+def _first(query: MessageQuery) -> Event | None:
+    return next(iter(_search(query)), None)
+
+
+def _search(query: MessageQuery) -> tuple[Event, ...]:
+    page = _page(query)
+    return () if page is None else page.events
+
+
+def _page(query: MessageQuery) -> MessagePage | None:
+    try:
+        return backend().messages(query)
+    except BrokerError:
+        # Deleted in between.
+        return None

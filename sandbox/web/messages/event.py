@@ -1,0 +1,169 @@
+"""One event by its address: a page, or what opens in its row."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from flask import Blueprint, Response, request
+
+from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.event import TIMESTAMP_TYPES, Event
+from sandbox.model.cluster import MessageQuery, TopicDescription
+from sandbox.model.message_stats import Neighbours
+from sandbox.playground.spec import SENT_BACK_HEADER
+from sandbox.web.json_shapes import event_json
+from sandbox.web.messages.dead_letter_search import Story, story_of
+from sandbox.web.messages.dead_letters import ORIGIN_HEADERS, number_in
+from sandbox.web.messages.table import Marks, committed_in, marks_of
+from sandbox.web.payload import describe, header_name, show
+from sandbox.web.responses import Interest, backend, by_htmx, data, fragment, is_live, page
+
+blueprint = Blueprint("event", __name__)
+
+VIEWS = ("pretty", "raw", "hex")
+KEY_MAX_BYTES = 1_000
+"""A longer key is not put into an address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an event lies.
+
+    Attributes:
+        address: of its page.
+        beside: its neighbours; those of its key only on its page.
+        readers: who has read it.
+        same_key: address of all events with its key; None where the key cannot be written in one.
+        edit, reuse: addresses of the Produce form, filled from it whole or with its key alone. A dead letter's `edit`
+            aims at the topic that it comes from; where that cannot be told, it asks which topic it is to be.
+        story: what is known of its refusal.
+    """
+
+    address: str
+    beside: Neighbours | None
+    readers: Marks
+    same_key: str | None
+    edit: str
+    reuse: str
+    story: Story
+
+
+def _place(event: Event, topic: TopicDescription, *, inline: bool) -> Place:
+    copied = f"{event.topic}/{event.partition}/{event.offset}"
+    form = f"/topics/{event.topic}/produce?copy={quote(copied, safe='/')}"
+    story = story_of(event)
+    edit = form
+    if story.letter is not None:
+        edit = f"/topics/{story.letter.topic}/produce?copy={quote(copied, safe='/')}"
+    elif story.untold is not None:
+        likely = story.untold.likely
+        edit = f"/produce?copy={quote(copied, safe='/')}" + (f"&topic={likely}" if likely else "")
+    same_key = None
+    if event.key and len(event.key) <= KEY_MAX_BYTES and describe(event.key).kind != "bytes":
+        query = urlencode({"key": event.key.decode(), "exact": "1"})
+        same_key = f"/topics/{event.topic}/messages?{query}"
+    return Place(
+        address=f"/topics/{copied}",
+        beside=None if inline else _beside(event, topic),
+        readers=marks_of(event, committed_in(event.topic)),
+        same_key=same_key,
+        edit=edit,
+        reuse=form + "&only=key",
+        story=story,
+    )
+
+
+def _beside(event: Event, topic: TopicDescription) -> Neighbours:
+    if "survey" not in backend().lacks:
+        return backend().survey.neighbours(event.topic, event.partition, event.offset)
+    log = next(partition for partition in topic.partitions if partition.partition == event.partition)
+    previous = event.offset - 1 if event.offset > log.start else None
+    following = event.offset + 1 if event.offset + 1 < log.end else None
+    return Neighbours(previous, following, None, None, 0, 0)
+
+
+def _event(topic: str, partition: int, offset: int) -> Event:
+    """The event, or BrokerError with whether it is gone or not written yet."""
+    try:
+        return backend().event(topic, partition, offset)
+    except BrokerError as error:
+        if error.error.name != "OFFSET_OUT_OF_RANGE":
+            raise
+        logs = [log for log in backend().topic(topic).partitions if log.partition == partition]
+        if logs and offset >= logs[0].end:
+            detail = f"It is not written yet: the next event of partition {partition} gets offset {logs[0].end}."
+        elif logs and offset < logs[0].start:
+            detail = f"It is gone: the log of partition {partition} starts at offset {logs[0].start} now."
+        else:
+            detail = error.detail
+        raise BrokerError("OFFSET_OUT_OF_RANGE", detail) from None
+
+
+def _shown(topic: str, partition: int, offset: int) -> tuple[Event, str | None]:
+    """The event, and what is wrong with its record batch: one that is damaged is shown all the same."""
+    try:
+        return _event(topic, partition, offset), None
+    except BrokerError as error:
+        if error.error.name != "CORRUPT_MESSAGE":
+            raise
+        query = MessageQuery(topic, partitions=(partition,), order="offset", from_offset=offset, limit=1)
+        found = backend().messages(query).events
+        if not found or found[0].offset != offset:
+            raise
+        return found[0], error.detail
+
+
+@blueprint.get("/topics/<topic>/<int:partition>/<int:offset>")
+def one(topic: str, partition: int, offset: int) -> Response:
+    """One event: a page, or (`?inline=1`) what opens in its row."""
+    try:
+        event, damage = _shown(topic, partition, offset)
+    except BrokerError as error:
+        if error.error.name != "OFFSET_OUT_OF_RANGE" or by_htmx() or is_live():
+            raise
+        return _absent(topic, partition, offset, error)
+    view = request.args.get("view", "pretty")
+    view = view if view in VIEWS else "pretty"
+    inline = request.args.get("inline") == "1" and by_htmx()
+    shown = show(event.value, view, whole=request.args.get("all") == "1") if event.value else None
+    place = _place(event, backend().topic(topic), inline=inline)
+    context: dict[str, Any] = {"event": event, "view": view, "shown": shown, "place": place, "types": TIMESTAMP_TYPES}
+    context |= {
+        "damage": damage,
+        "number_in": number_in,
+        "origin_headers": ORIGIN_HEADERS,
+        "sent_back_header": SENT_BACK_HEADER,
+    }
+    context["header_bytes"] = sum(len(header_name(name)) + len(value or b"") for name, value in event.headers)
+    if inline:
+        return fragment("messages/_detail.html", inline=True, **context)
+    groups = frozenset(group for group, _ in place.readers.read)
+    return page("messages/one", Interest(frozenset((topic, *place.story.topics)), groups), **context)
+
+
+def _absent(topic: str, partition: int, offset: int, error: BrokerError) -> Response:
+    """Why there is no event at an offset, and the way to those that are there."""
+    found = backend().topic(topic)
+    log = next((one for one in found.partitions if one.partition == partition), None)
+    if log is None:
+        raise error
+    return page("messages/gone", status=404, topic=found, log=log, partition=partition, offset=offset, why=error.detail)
+
+
+@blueprint.get("/topics/<topic>/<int:partition>/<int:offset>.json")
+def one_json(topic: str, partition: int, offset: int) -> Response:
+    """One event as data."""
+    return data(event_json(_event(topic, partition, offset)))
+
+
+@blueprint.get("/topics/<topic>/<int:partition>/<int:offset>/<any(key, value):part>")
+def download(topic: str, partition: int, offset: int, part: str) -> Response:
+    """The exact bytes of a key or a value, as a file."""
+    event = _event(topic, partition, offset)
+    stored = event.key if part == "key" else event.value
+    if stored is None:
+        raise BrokerError("RESOURCE_NOT_FOUND", f"This event has no {part}: it is null.")
+    ending = "json" if describe(stored).kind == "json" else "bin" if describe(stored).kind == "bytes" else "txt"
+    name = f"{topic}-{partition}-{offset}-{part}.{ending}"
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}", "Cache-Control": "no-store"}
+    return Response(stored, content_type="application/octet-stream", headers=headers)

@@ -1,0 +1,184 @@
+"""The histogram of a Messages page: bars, the table behind them, and the sentence that says what was counted."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sandbox.kafka.event import Event
+from sandbox.model.cluster import MessagePage, MessageQuery
+from sandbox.model.message_stats import Volume, dense, width_for
+from sandbox.web import formats as words
+from sandbox.web.messages.query import BUDGET_MS, looks_inside
+from sandbox.web.responses import backend
+
+COUNT_MS = 150
+"""How long matches are counted before the page is shown."""
+LABELS = 5
+DAY_MS = 86_400_000
+HEIGHT = 40
+LEAST = 1.2
+"""Height of the whole, and of the smallest bar that is not 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bucket drawn.
+
+    Attributes:
+        x, y, height: in a picture that is as wide as there are bars and `HEIGHT` high.
+        since, until: its time as the query string takes it.
+    """
+
+    x: int
+    y: float
+    height: float
+    events: int
+    title: str
+    since: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """What the page draws.
+
+    Attributes:
+        labels: (share of the width in percent, text) under the bars.
+        most: events of the largest bar.
+        note: what was counted, and how truly.
+    """
+
+    bars: tuple[Bar, ...]
+    labels: tuple[str, ...]
+    most: int
+    from_ms: int
+    until_ms: int
+    width: str
+    note: str
+
+
+def volume_of(query: MessageQuery, result: MessagePage, *, whole: bool = False) -> Volume:
+    """How the events of a view lie in time.
+
+    Args:
+        query: what the page asks for.
+        result: the page. Where it already has every match, or where time ran out over it, it tells all there is.
+        whole: True to count as long as a search may take.
+    """
+    alone = result.next is None and result.previous is None
+    if "survey" in backend().lacks or not result.complete or (alone and looks_inside(query)):
+        return _volume_of_events(result, complete=result.complete and alone)
+    return backend().survey.volume(query, budget_ms=BUDGET_MS if whole else COUNT_MS)
+
+
+def _volume_of_events(result: MessagePage, *, complete: bool) -> Volume:
+    events: Iterable[Event] = result.events
+    timed = [event.timestamp_ms for event in events if event.timestamp_ms >= 0]
+    width_ms = width_for(max(timed) - min(timed)) if timed else 1
+    buckets = dense(Counter(at_ms // width_ms for at_ms in timed), width_ms)
+    matched = len(result.events)
+    looked_at = result.total if complete else min(result.scanned, result.total)
+    return Volume(buckets, width_ms, matched, matched - len(timed), looked_at, result.total, complete, True, False, 0.0)
+
+
+def in_frame(query: MessageQuery, volume: Volume) -> Volume:
+    """A volume whose matches all lie in one bucket, on the time of all events: one bar alone says nothing."""
+    if len(volume.buckets) != 1 or not looks_inside(query) or "survey" in backend().lacks:
+        return volume
+    plain = replace(query, key=None, key_exact=False, value=None, headers=(), conditions=(), from_offset=None)
+    whole = backend().survey.volume(replace(plain, cursor=None), budget_ms=COUNT_MS)
+    only = volume.buckets[0]
+    buckets = tuple(
+        replace(bucket, events=only.events if bucket.from_ms <= only.from_ms < bucket.until_ms else 0)
+        for bucket in whole.buckets
+    )
+    if sum(bucket.events for bucket in buckets) != only.events:
+        return volume
+    return replace(volume, buckets=buckets, width_ms=whole.width_ms)
+
+
+def histogram_of(volume: Volume, filtered: bool) -> Histogram | None:
+    """Draw a volume; None where there is nothing to draw.
+
+    Args:
+        filtered: True where events are "matches".
+    """
+    if not volume.buckets or (len(volume.buckets) == 1 and volume.buckets[0].events < 2):
+        return None
+    most = max(bucket.events for bucket in volume.buckets)
+    bars = []
+    for number, bucket in enumerate(volume.buckets):
+        height = max(LEAST, HEIGHT * bucket.events / most) if bucket.events else 0.0
+        title = f"{_piece(bucket.from_ms, bucket.until_ms)}: {words.plural(bucket.events, 'event')}"
+        since, until = written(bucket.from_ms), written(bucket.until_ms)
+        bars.append(Bar(number, round(HEIGHT - height, 2), round(height, 2), bucket.events, title, since, until))
+    first, last = volume.buckets[0].from_ms, volume.buckets[-1].until_ms
+    return Histogram(
+        bars=tuple(bars),
+        labels=tuple(_label(first + (last - first) * n // (LABELS - 1), last - first, n) for n in range(LABELS)),
+        most=most,
+        from_ms=first,
+        until_ms=last,
+        width=words.duration(volume.width_ms),
+        note=_note(volume, filtered),
+    )
+
+
+def _note(volume: Volume, filtered: bool) -> str:
+    parts = []
+    if not volume.complete:
+        parts.append(f"of the first {words.number(volume.looked_at)} events looked at")
+    elif filtered and not volume.by_batches:
+        parts.append("every match")
+    elif volume.exact:
+        parts.append("every event")
+    if not volume.exact:
+        parts.append("estimated: events of large or many record batches are spread evenly over their time")
+    if volume.untimed:
+        parts.append(f"{words.plural(volume.untimed, 'event')} without a timestamp left out")
+    return "; ".join(parts)
+
+
+def written(at_ms: int) -> str:
+    """A time as the fields since and until show and take it."""
+    text = words.at(at_ms)
+    return text.removesuffix(".000") if len(text) == 23 else str(at_ms)
+
+
+def _piece(from_ms: int, until_ms: int) -> str:
+    first, last = written(from_ms), written(until_ms)
+    return f"{first} to {last[11:] if first[:11] == last[:11] else last}"
+
+
+def _label(at_ms: int, span_ms: int, number: int) -> str:
+    text = words.at(at_ms)
+    if len(text) != 23:
+        return str(at_ms)
+    if span_ms >= 60 * DAY_MS:
+        return text[:10]
+    day = f"{_day(text)} " if span_ms >= DAY_MS or number == 0 else ""
+    if span_ms >= 20 * DAY_MS:
+        return day.strip()
+    return day + (text[11:16] if span_ms >= 600_000 else text[11:19] if span_ms >= 10_000 else text[11:])
+
+
+def _day(text: str) -> str:
+    day = datetime.fromisoformat(text[:10])
+    return f"{day:%b} {day.day}"
+
+
+def volume_json(volume: Volume) -> dict[str, Any]:
+    """A volume as data."""
+    return {
+        "width_ms": volume.width_ms,
+        "matched": volume.matched,
+        "untimed": volume.untimed,
+        "looked_at": volume.looked_at,
+        "total": volume.total,
+        "complete": volume.complete,
+        "exact": volume.exact,
+        "elapsed_ms": round(volume.elapsed_ms, 3),
+        "buckets": [{"from_ms": one.from_ms, "until_ms": one.until_ms, "events": one.events} for one in volume.buckets],
+    }

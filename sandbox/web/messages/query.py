@@ -1,0 +1,174 @@
+"""The query string of a Messages page: read, and written again with something changed."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from urllib.parse import urlencode
+
+from flask import request
+
+from sandbox.kafka.errors import BrokerError
+from sandbox.model.cluster import MessageQuery
+from sandbox.model.json_conditions import Condition, HeaderName, JsonPath
+from sandbox.web import formats as words
+from sandbox.web.responses import overview
+
+ORDERS = ("newest", "oldest", "offset")
+LIMITS = (50, 100, 200, 500)
+Field = JsonPath | HeaderName
+"""What can be a column: a JSON field of the value, or a header."""
+COLUMNS_MAX = 8
+CONDITIONS_MAX = 8
+BUDGET_MS = 2_000
+"""After so long a search stops, and offers to go on."""
+FIELDS = ("order", "from", "since", "until", "p", "key", "exact", "value", "header", "where", "col", "limit", "cursor")
+CONDITION_FIELDS = ("path", "op", "operand")
+"""The condition that is being written; it becomes a `where` of the address."""
+
+
+def _whole(name: str, least: int = 0) -> int | None:
+    text = request.args.get(name, "").strip()
+    if not text:
+        return None
+    if not re.fullmatch(r"\d{1,18}", text) or int(text) < least:
+        raise BrokerError("INVALID_REQUEST", f"{name} must be a whole number from {least}, not {text!r}.")
+    return int(text)
+
+
+def _time(name: str) -> int | None:
+    text = request.args.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        return words.as_ms(text, overview().as_of_ms)
+    except ValueError as error:
+        raise BrokerError("INVALID_REQUEST", str(error)) from None
+
+
+def _partitions() -> tuple[int, ...]:
+    found: set[int] = set()
+    for part in ",".join(request.args.getlist("p")).replace(" ", ",").split(","):
+        if not part:
+            continue
+        span = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", part)
+        if span is None or int(span[2] or 0) - int(span[1]) > 10_000:
+            raise BrokerError("INVALID_REQUEST", f"Write partitions as 0, 2, 4-6, not {part!r}.")
+        found.update(range(int(span[1]), int(span[2] or span[1]) + 1))
+    return tuple(sorted(found))
+
+
+def several(name: str) -> list[str]:
+    """What a field of the query string holds, each time that it is there and not empty."""
+    return [text for text in request.args.getlist(name) if text.strip()]
+
+
+def typed_condition() -> Condition | None:
+    """The condition that the form has in three fields; None where it has none.
+
+    Raises:
+        BrokerError: INVALID_REQUEST with what is wrong.
+    """
+    path, operator, operand = (request.args.get(name, "").strip() for name in CONDITION_FIELDS)
+    if not path and not operand:
+        return None
+    return Condition.of(path, operator or "=", operand)
+
+
+def _conditions() -> tuple[Condition, ...]:
+    found = tuple(dict.fromkeys(map(Condition.parse, several("where"))))
+    typed = typed_condition()
+    if typed is not None and typed not in found:
+        found = (*found, typed)
+    if len(found) > CONDITIONS_MAX:
+        raise BrokerError("INVALID_REQUEST", f"A page takes at most {CONDITIONS_MAX} conditions on JSON.")
+    return found
+
+
+def read_columns() -> tuple[Field, ...]:
+    """The JSON fields and headers that the page shows as columns, in their order.
+
+    Raises:
+        BrokerError: INVALID_REQUEST for a path that is none, or too many.
+    """
+    found = tuple(dict.fromkeys(HeaderName.parse(text) or JsonPath.parse(text) for text in several("col")))
+    if len(found) > COLUMNS_MAX:
+        raise BrokerError("INVALID_REQUEST", f"A page shows at most {COLUMNS_MAX} fields as columns.")
+    return found
+
+
+def read_query(topic: str) -> MessageQuery:
+    """Read the query string of a Messages page.
+
+    Args:
+        topic: the topic's name.
+
+    Raises:
+        BrokerError: INVALID_REQUEST with what is wrong.
+    """
+    order = request.args.get("order", "newest")
+    if order not in ORDERS:
+        raise BrokerError("INVALID_REQUEST", f"order is one of {', '.join(ORDERS)}, not {order!r}.")
+    from_offset = _whole("from")
+    since_ms, until_ms = _time("since"), _time("until")
+    if since_ms is not None and until_ms is not None and since_ms >= until_ms:
+        raise BrokerError("INVALID_REQUEST", "since must be before until: no event can lie between them.")
+    return MessageQuery(
+        topic=topic,
+        partitions=_partitions(),
+        order="offset" if from_offset is not None else order,
+        from_offset=from_offset,
+        since_ms=since_ms,
+        until_ms=until_ms,
+        key=request.args.get("key") or None,
+        key_exact=request.args.get("exact") == "1",
+        value=request.args.get("value") or None,
+        headers=tuple(several("header")[:CONDITIONS_MAX]),
+        conditions=_conditions(),
+        limit=min(_whole("limit", 1) or LIMITS[0], LIMITS[-1]),
+        cursor=request.args.get("cursor") or None,
+        budget_ms=BUDGET_MS,
+    )
+
+
+def is_filtered(query: MessageQuery) -> bool:
+    """True where the query leaves events out."""
+    plain = MessageQuery(query.topic, order=query.order, cursor=query.cursor, limit=query.limit)
+    return replace(query, key_exact=False, budget_ms=plain.budget_ms) != plain
+
+
+def looks_inside(query: MessageQuery) -> bool:
+    """True where the filters need the events themselves, not their batches alone."""
+    asks = (query.key, query.value, query.from_offset)
+    return any(one is not None for one in asks) or bool(query.headers or query.conditions)
+
+
+def link(path: str, **changes: str | Sequence[str] | None) -> str:
+    """This view's address with some of its query string changed.
+
+    Args:
+        path: of the page.
+        **changes: what a field becomes: one text, several, or None to take it out.
+    """
+    pairs = [(name, value) for name in FIELDS if name not in changes for value in several(name)]
+    if "col" not in changes and "col" in request.args and not several("col"):
+        pairs.append(("col", ""))  # No column was asked for, not even the one that dead letters have by themselves.
+    for name, value in changes.items():
+        values = () if value is None else (value,) if isinstance(value, str) else value
+        pairs += [(name, one) for one in values]
+    return path + ("?" + urlencode(pairs) if pairs else "")
+
+
+def and_also(address: str, **fields: str) -> str:
+    """An address with more fields: much quicker than `link` where a page has many that differ in these alone."""
+    return address + ("&" if "?" in address else "?") + urlencode(fields)
+
+
+def without(name: str, value: str) -> list[str]:
+    """What a field that may be there several times has beside one of its values."""
+    return [one for one in several(name) if one != value]
+
+
+def reached_ms(cursor: str | None) -> int | None:
+    """The timestamp that a cursor lies at; None in offset order, or where there is none."""
+    found = re.fullmatch(r"(?:after|before):(-?\d+):-?\d+:-?\d+", cursor or "")
+    return int(found[1]) if found and int(found[1]) > 0 else None

@@ -1,0 +1,24 @@
+"""Dead letters that were sent back from this page, told to the stream of activity: which event each of them is now."""
+
+from collections.abc import Sequence
+
+from sandbox.kafka.event import Event
+from sandbox.web.formats import plural
+from sandbox.web.messages.dead_letters import came_from
+from sandbox.web.responses import backend
+
+
+def tell_returned(stored: Sequence[Event]) -> None:
+    """Tell of those of some stored events that say from which dead letter they come; one sentence for all.
+
+    Args:
+        stored: just now, into one topic.
+    """
+    returned = [(letter, event) for event in stored if (letter := came_from(event)) is not None]
+    if not returned or "activity" in backend().lacks:
+        return
+    letter, event = returned[-1]
+    words = f"{'/'.join(map(str, letter))} is {event.topic}/{event.partition}/{event.offset} now"
+    if len(returned) > 1:
+        words = f"{plural(len(returned), 'dead letter')}; the last: {words}"
+    backend().activity.note("returned", words, topic=event.topic)

@@ -1,0 +1,151 @@
+"""The rows of a Messages page: JSON fields and headers as columns, and who has read what."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from jinja2.runtime import Macro
+from markupsafe import Markup
+
+from sandbox.kafka.event import Event
+from sandbox.model.json_conditions import HeaderName, JsonPath, parse_value, paths_in, shown_text
+from sandbox.web.messages.dead_letter_search import fates_of
+from sandbox.web.messages.dead_letters import number_in
+from sandbox.web.messages.query import Field
+from sandbox.web.payload import describe
+from sandbox.web.responses import backend
+from sandbox.web.rows import drawn
+
+PATHS_KEPT = 4096
+ROW_KEPT_MAX_BYTES = 2048
+FIELDS_MAX = 40
+HEADER_SHOWN_CHARACTERS = 100
+PARSED_MAX_BYTES = 64 * 1024
+MARKS_MAX = 6
+"""With more groups than this, a row says how many have read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Who has read an event: the groups that have committed in its partition.
+
+    Attributes:
+        read: group and whether it has passed the event, by group id.
+    """
+
+    read: tuple[tuple[str, bool], ...]
+
+    @property
+    def count(self) -> int:
+        """How many of them have read it."""
+        return sum(read for _, read in self.read)
+
+    @property
+    def text(self) -> str:
+        """In words, for a title and for those who do not see the marks."""
+        if not self.read:
+            return "no group has committed here"
+        have = ", ".join(group for group, read in self.read if read)
+        not_yet = ", ".join(group for group, read in self.read if not read)
+        return "; ".join(part for part in (have and f"read by {have}", not_yet and f"not yet by {not_yet}") if part)
+
+
+def committed_in(topic: str) -> Mapping[str, Mapping[int, int]]:
+    """Group to partition to committed offset; empty where that cannot be told."""
+    return {} if "survey" in backend().lacks else backend().survey.committed(topic)
+
+
+def marks_of(event: Event, committed: Mapping[str, Mapping[int, int]]) -> Marks:
+    """Who has read an event."""
+    return Marks(
+        tuple(
+            (group, offsets[event.partition] > event.offset)
+            for group, offsets in committed.items()
+            if event.partition in offsets
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One JSON field or header of one event: its text, None where it has none."""
+
+    text: str | None
+    number: bool
+
+
+def cells_of(event: Event, columns: tuple[Field, ...]) -> tuple[Cell, ...]:
+    """The JSON fields and headers of an event that are shown as columns."""
+    if not columns:
+        return ()
+    root = parse_value(event.value) if any(isinstance(column, JsonPath) for column in columns) else None
+    return tuple(
+        _header_cell(event, column.name) if isinstance(column, HeaderName) else _cell(column.find(root))
+        for column in columns
+    )
+
+
+def _cell(node: object) -> Cell:
+    return Cell(shown_text(node), isinstance(node, str) and type(node) is not str)
+
+
+def _header_cell(event: Event, name: str) -> Cell:
+    """A header's value, all of them where its name is there more than once."""
+    values = [_header_text(name, value) for one, value in event.headers if one == name]
+    return Cell(", ".join(values) if values else None, False)
+
+
+def _header_text(name: str, value: bytes | None) -> str:
+    number = number_in(name, value)
+    if number is not None:
+        return str(number)
+    return "null" if value is None else describe(value, HEADER_SHOWN_CHARACTERS).preview
+
+
+def rows_of(
+    row: Macro, events: Sequence[Event], columns: tuple[Field, ...], committed: Mapping[str, Mapping[int, int]]
+) -> Markup:
+    """The rows of a page. An event never changes, so the row of a small one is kept for the next swap.
+
+    Args:
+        row: draws one.
+        columns: JSON fields and headers between key and value.
+        committed: group to partition to committed offset; with none, there is no column of marks.
+    """
+    fates = fates_of(events)
+    return Markup("").join(
+        drawn(
+            row,
+            (event.topic, event.partition, event.offset),
+            event,
+            columns,
+            marks_of(event, committed) if committed else None,
+            fates.get((event.partition, event.offset)),
+            kept=_size_bytes(event) <= ROW_KEPT_MAX_BYTES,
+        )
+        for event in events
+    )
+
+
+def _size_bytes(event: Event) -> int:
+    return len(event.key or b"") + len(event.value or b"") + sum(len(value or b"") for _, value in event.headers)
+
+
+@lru_cache(maxsize=PATHS_KEPT)
+def _paths(value: bytes) -> tuple[Field, ...]:
+    return tuple(paths_in(parse_value(value)))
+
+
+def fields_seen(events: Iterable[Event]) -> list[Field]:
+    """The headers and JSON fields of the events on a page, the ones that most of them have first."""
+    counts: dict[Field, int] = {}
+    for event in events:
+        for name in {name for name, _ in event.headers}:
+            if name.isprintable() and 0 < len(name) <= HEADER_SHOWN_CHARACTERS:
+                counts[HeaderName(name)] = counts.get(HeaderName(name), 0) + 1
+        if not event.value or len(event.value) > PARSED_MAX_BYTES or event.value[:1] not in b"{[ \t\r\n":
+            continue
+        small = len(event.value) <= ROW_KEPT_MAX_BYTES
+        for path in _paths(event.value) if small else tuple(paths_in(parse_value(event.value))):
+            counts[path] = counts.get(path, 0) + 1
+    return sorted(counts, key=lambda path: -counts[path])[:FIELDS_MAX]

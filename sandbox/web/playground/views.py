@@ -1,0 +1,326 @@
+"""Playground: consumers started from the page in any group, what is made to go wrong in them, and guided scenarios."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Blueprint, Response, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from sandbox.kafka.errors import BrokerError
+from sandbox.model.cluster import GroupDescription
+from sandbox.playground.description import ConsumerDescription, ScenarioDescription
+from sandbox.playground.spec import ASSIGNORS, COMMITS, ENDINGS, PROTOCOLS, RESETS, ConsumerSpec
+from sandbox.web.backend.playground import PlayedConsumer, Playing
+from sandbox.web.capabilities import changes_nothing
+from sandbox.web.playground.form import filled, kept, live_of, spec_of, tuned, whole
+from sandbox.web.playground.json import consumer_json, facts_json, group_view, scenario_json
+from sandbox.web.playground.programs import consumer_program, scenario_program
+from sandbox.web.responses import Interest, backend, by_htmx, data, fragment, overview, page, see
+
+blueprint = Blueprint("playground", __name__)
+
+RATES = ("0.5", "1", "2", "5", "10", "20", "50", "100")
+AT_WORK_S, AT_REST_S = 0.4, 3.0
+"""How often an open page looks again: what consumers do is no change of the log, so nobody tells."""
+STARTED_MAX = 8
+
+
+def playing() -> Playing:
+    """The playground of this backend."""
+    return backend().playground
+
+
+def _group(group: str) -> GroupDescription | None:
+    try:
+        return backend().group(group)
+    except BrokerError:
+        return None
+
+
+def _interest(consumers: tuple[ConsumerDescription, ...], busy: bool = False) -> Interest:
+    topics = frozenset(topic for one in consumers for topic in one.spec.topics)
+    groups = frozenset(one.spec.group for one in consumers)
+    return Interest(topics, groups, AT_WORK_S if busy or any(one.alive for one in consumers) else AT_REST_S)
+
+
+def _groups(consumers: tuple[ConsumerDescription, ...]) -> list[dict[str, Any]]:
+    """What the page shows of each group: its consumers, its partitions and who has them, and what was handled."""
+    names = list(dict.fromkeys(one.spec.group for one in consumers))
+    return [
+        group_view(
+            name,
+            [one for one in consumers if one.spec.group == name],
+            _group(name),
+            playing().facts(name),
+            backend().rebalances(name, limit=5),
+            overview().as_of_ms,
+        )
+        for name in names
+    ]
+
+
+def _closed() -> str | None:
+    """Why no consumer can be started, None where one can."""
+    try:
+        playing().connection()
+    except BrokerError as error:
+        return error.detail
+    if sum(one.alive for one in playing().consumers()) >= playing().consumers_max:
+        return f"{playing().consumers_max} consumers are at work, which is the most. Close one first."
+    return None
+
+
+@blueprint.get("/playground")
+def index() -> Response:
+    """Every consumer, the form to start one, and the scenarios."""
+    return _show(request.args)
+
+
+def _show(said: Mapping[str, str], error: BrokerError | None = None) -> Response:
+    consumers = playing().consumers()
+    names = [one.topic for one in backend().topics()]
+    scenarios = playing().scenarios.all()
+    guided = {one.group for one in scenarios}
+    form = filled(said, [one.spec for one in consumers if one.spec.group not in guided], names)
+    return page(
+        "playground/index",
+        _interest(consumers),
+        400 if error else 200,
+        groups=_groups(consumers),
+        consumers=consumers,
+        scenarios=scenarios,
+        names=names,
+        form=form,
+        tuned=tuned(form),
+        error=error,
+        said=said.get("said"),
+        closed=_closed(),
+        program=consumer_program(_sample(form, names), _address()),
+        **_choices(),
+    )
+
+
+def _sample(form: Mapping[str, str], names: list[str]) -> ConsumerSpec:
+    """What the form says, or the nearest to it that makes sense."""
+    try:
+        return spec_of(form).checked()
+    except BrokerError:
+        return ConsumerSpec(form.get("group") or "playground", (form.get("topic") or next(iter(names), "orders"),))
+
+
+@blueprint.post("/playground/program")
+@changes_nothing
+def program() -> Response:
+    """The Python that does what the form now says."""
+    names = [one.topic for one in backend().topics()]
+    return fragment("playground/_program.html", program=consumer_program(_sample(request.form, names), _address()))
+
+
+def _choices() -> dict[str, Any]:
+    return {
+        "rates": RATES,
+        "commits": COMMITS,
+        "endings": ENDINGS,
+        "protocols": PROTOCOLS,
+        "assignors": ASSIGNORS,
+        "resets": RESETS,
+    }
+
+
+def _address() -> str:
+    return overview().kafka or "127.0.0.1:9092"
+
+
+@blueprint.get("/playground.json")
+def index_json() -> Response:
+    """Every consumer and group as data."""
+    consumers = playing().consumers()
+    groups = dict.fromkeys(one.spec.group for one in consumers)
+    return data(
+        {
+            "as_of": overview().as_of_ms,
+            "consumers": [consumer_json(one) for one in consumers],
+            "groups": [facts_json(playing().facts(group)) for group in groups],
+            "scenarios": [scenario_json(one) for one in playing().scenarios.all()],
+        }
+    )
+
+
+@blueprint.get("/playground/<int:number>")
+def one(number: int) -> Response:
+    """One consumer: everything it did, and everything that can be done to it."""
+    return _show_one(number, None)
+
+
+def _show_one(number: int, error: BrokerError | None) -> Response:
+    consumer = playing().consumer(number).describe()
+    return page(
+        "playground/one",
+        _interest((consumer,)),
+        400 if error else 200,
+        consumer=consumer,
+        view=_groups((consumer,))[0],
+        error=error,
+        said=request.args.get("said"),
+        program=consumer_program(consumer.spec, _address()),
+        **_choices(),
+    )
+
+
+@blueprint.get("/playground/<int:number>.json")
+def one_json(number: int) -> Response:
+    """The same as data."""
+    return data(consumer_json(playing().consumer(number).describe()))
+
+
+@blueprint.post("/playground/start")
+def start() -> AnyResponse:
+    """Start one or more consumers."""
+    try:
+        spec = spec_of(request.form)
+        count = whole(request.form, "count", 1) or 1
+        if not 1 <= count <= STARTED_MAX:
+            raise BrokerError("INVALID_REQUEST", f"Start 1 to {STARTED_MAX} at a time.")
+        begun = [playing().start_spec(spec).client_id for _ in range(count)]
+    except BrokerError as error:
+        return _show(request.form, error)
+    return see("/playground", said=f"started {', '.join(begun)} in {spec.group}", **kept(request.form))
+
+
+def _crash(consumer: PlayedConsumer) -> str:
+    consumer.crash()
+    return f"{consumer.client_id} was killed. Its group notices when its session ends"
+
+
+def _again(consumer: PlayedConsumer) -> str:
+    return f"started {playing().start_like(consumer.number).client_id}, like {consumer.client_id}"
+
+
+def _plain(act: Callable[[PlayedConsumer], None], said: str) -> Callable[[PlayedConsumer], str]:
+    def do(consumer: PlayedConsumer) -> str:
+        act(consumer)
+        return f"{consumer.client_id} {said}"
+
+    return do
+
+
+ACTIONS: Mapping[str, Callable[[PlayedConsumer], str]] = {
+    "pause": _plain(lambda one: one.pause(), "pauses"),
+    "resume": _plain(lambda one: one.resume(), "goes on"),
+    "poll": _plain(lambda one: one.poll(), "polls once"),
+    "commit": _plain(lambda one: one.commit(), "commits what it has handled"),
+    "close": _plain(lambda one: one.leave(), "leaves its group"),
+    "crash": _crash,
+    "again": _again,
+}
+"""What the buttons of a consumer do."""
+
+
+@blueprint.post("/playground/<int:number>/<any(pause, resume, poll, commit, close, crash, again):what>")
+def act(number: int, what: str) -> AnyResponse:
+    """Press a button of a consumer."""
+    return _done(lambda: ACTIONS[what](playing().consumer(number)))
+
+
+@blueprint.post("/playground/<int:number>/seek")
+def seek(number: int) -> AnyResponse:
+    """Let it go on reading elsewhere."""
+
+    def do() -> str:
+        consumer, to = playing().consumer(number), request.form.get("to", "")
+        where = request.form.get("at", "").strip() if to == "offset" else to
+        if to == "offset" and not where.isdecimal():
+            raise BrokerError("INVALID_REQUEST", "Say to which offset, 0 or more.")
+        topic, _, partition = request.form.get("which", "").rpartition(":")
+        consumer.seek(
+            int(where) if to == "offset" else where,
+            topic=topic or None,
+            partition=int(partition) if topic and partition.isdecimal() else None,
+        )
+        return f"{consumer.client_id} goes on at {where}"
+
+    return _done(do)
+
+
+@blueprint.post("/playground/<int:number>/change")
+def change(number: int) -> AnyResponse:
+    """Change what it does, from the next event on."""
+
+    def do() -> str:
+        consumer = playing().consumer(number)
+        consumer.change(**live_of(request.form))
+        return f"{consumer.client_id} was changed"
+
+    return _done(do)
+
+
+@blueprint.post("/playground/group/<any(stop, forget):what>")
+def group(what: str) -> AnyResponse:
+    """Let the consumers of a group leave, or forget those that have ended."""
+
+    def do() -> str:
+        name = request.form.get("group", "")
+        if what == "stop":
+            return f"{playing().stop_group(name)} left {name}"
+        return f"{playing().forget(name)} of {name} were cleared away"
+
+    return _done(do)
+
+
+@blueprint.get("/playground/scenarios/<name>")
+def scenario(name: str) -> Response:
+    """One guided scenario."""
+    if name.endswith(".json"):
+        return data(scenario_json(playing().scenarios.one(name.removesuffix(".json"))))
+    found = playing().scenarios.one(name)
+    consumers = playing().consumers(found.group)
+    return page(
+        "playground/scenario",
+        _interest(consumers, found.running),
+        scenario=found,
+        following=_following(name),
+        groups=_groups(consumers),
+        closed=_closed(),
+        error=None,
+        said=request.args.get("said"),
+        program=scenario_program(found.program, _address()),
+    )
+
+
+def _following(name: str) -> ScenarioDescription | None:
+    every = playing().scenarios.all()
+    at = [one.name for one in every].index(name)
+    return every[at + 1] if at + 1 < len(every) else None
+
+
+@blueprint.post("/playground/scenarios/<name>/<any(start, remove, do):what>")
+def run(name: str, what: str) -> AnyResponse:
+    """Set a scenario up, press one of its buttons, or remove what it made."""
+
+    def do() -> str:
+        scenarios = playing().scenarios
+        if what == "start":
+            return f"set up {scenarios.start(name).topic}"
+        if what == "remove":
+            return f"removed {', '.join(scenarios.remove(name)) or 'nothing: it was gone'}"
+        action = request.form.get("action", "")
+        found = scenarios.act(name, action)
+        return next(one.label for one in found.actions if one.name == action).lower()
+
+    return _done(do, f"/playground/scenarios/{name}")
+
+
+def _done(do: Callable[[], str], address: str | None = None) -> AnyResponse:
+    """Do something, and answer with one line for htmx, or with the page that the form was on."""
+    back = address or request.form.get("back", "")
+    if not back.startswith("/playground") or "\\" in back:
+        back = "/playground"
+    try:
+        said = do()
+    except BrokerError as error:
+        if by_htmx():
+            return fragment("playground/_said.html", error=error, said=None)
+        return see(back, said=f"nothing: {error.detail}")
+    if by_htmx():
+        return fragment("playground/_said.html", error=None, said=said)
+    return see(back, said=said)

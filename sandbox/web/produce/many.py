@@ -1,0 +1,258 @@
+"""Produce many: lines of text or JSON lines, typed or from a file, looked at before they are sent."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.event import NewEvent
+from sandbox.kafka.partitioner import PARTITIONERS as PLACES
+from sandbox.model.cluster import TopicDescription
+from sandbox.model.jsonl import LineRefused, from_line
+from sandbox.web.capabilities import changes_nothing
+from sandbox.web.produce.form import header_lines, typed
+from sandbox.web.produce.partition import PARTITIONERS
+from sandbox.web.produce.programs import headers_text, many_program
+from sandbox.web.produce.views import named_topic
+from sandbox.web.responses import backend, by_htmx, fragment, overview, page, see
+
+blueprint = Blueprint("produce_many", __name__)
+
+FORMATS = (("lines", "text: a line is a value"), ("jsonl", "JSON lines, as export writes them"))
+KEYS = (("none", "no key (null)"), ("before", "in the line, before"), ("text", "the same for all"))
+EVENTS_MAX = 100_000
+COMMIT_EVENTS = 5_000
+"""Events of one commit: all of them are stored, or none."""
+ERRORS_MAX = 20
+SHOWN = 5
+PLACES_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Lines, read.
+
+    Attributes:
+        events: what they say, once for each repetition.
+        errors: (line number, what is wrong), the first of them.
+        wrong: how many lines are wrong.
+        lines: how many there are, without empty ones.
+        size_bytes: of keys and values.
+        counts: (partition, events), where the key or the line says which; the rest are spread.
+        uncommitted: how many lines are of events whose transaction was aborted, or was open.
+    """
+
+    events: tuple[NewEvent, ...]
+    errors: tuple[tuple[int, str], ...]
+    wrong: int
+    lines: int
+    size_bytes: int
+    counts: tuple[tuple[int, int], ...]
+    uncommitted: int
+
+
+def read_lines(form: Mapping[str, str], source: bytes, topic: TopicDescription) -> Lines:
+    """Read the lines that a form has, to the end, whatever is wrong with some.
+
+    Args:
+        form: how they are to be read.
+        source: the lines; an end of line may be LF or CR LF.
+        topic: where to.
+
+    Raises:
+        BrokerError: INVALID_REQUEST for a field of the form, or too many events.
+    """
+    times = _times(form)
+    place = PLACES.get(form.get("partitioner", "murmur2"))
+    if place is None:
+        raise BrokerError("INVALID_REQUEST", f"There is no partitioner called {form.get('partitioner')!r}.")
+    events: list[NewEvent] = []
+    errors: list[tuple[int, str]] = []
+    wrong = uncommitted = 0
+    limit = int(topic.settings.get("max.message.bytes", "1048588"))
+    for number, raw in enumerate(source.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        line = raw.removesuffix(b"\r")
+        if not line.strip():
+            continue
+        try:
+            event, committed = _event(form, line, len(topic.partitions))
+            _check_size(event, limit)
+            uncommitted += not committed
+            if event.partition is None:
+                event = event._replace(partition=place.partition_for(event.key, len(topic.partitions)))
+            events.append(event)
+        except LineRefused as refused:
+            wrong += 1
+            if len(errors) < ERRORS_MAX:
+                errors.append((number, str(refused)))
+        if (len(events) + wrong) * times > EVENTS_MAX:
+            raise BrokerError(
+                "INVALID_REQUEST",
+                f"The page sends at most {EVENTS_MAX:,} events at once. Use the command line for more: sandbox import.",
+            )
+    counts = Counter(event.partition for event in events if event.partition is not None)
+    return Lines(
+        tuple(events) * times,
+        tuple(errors),
+        wrong,
+        len(events) + wrong,
+        times * sum(len(event.key or b"") + len(event.value or b"") for event in events),
+        tuple(sorted((partition, count * times) for partition, count in counts.items())),
+        uncommitted,
+    )
+
+
+def _event(form: Mapping[str, str], line: bytes, partitions: int) -> tuple[NewEvent, bool]:
+    """What a line says, and whether that event is committed where it was exported, as far as the line tells."""
+    headers = header_lines(typed(form, "headers"))
+    if form.get("format", "lines") == "jsonl":
+        found = from_line(line)
+        partition = found.partition if form.get("keep") == "1" else None
+        if partition is not None and partition >= partitions:
+            raise LineRefused(f"partition {partition} is not there: the topic has partitions 0 to {partitions - 1}")
+        event = NewEvent(found.value, found.key, found.headers + headers, found.timestamp_ms, partition)
+        return event, found.transaction is None
+    kind = form.get("key_kind", "none")
+    if kind == "none":
+        return NewEvent(line, None, headers), True
+    if kind == "text":
+        return NewEvent(line, form.get("key", "").encode("utf-8", "replace"), headers), True
+    separator = form.get("separator", "").encode("utf-8", "replace")
+    if not separator:
+        raise LineRefused("no separator is given, so it is not known where the key ends")
+    key, there, value = line.partition(separator)
+    if not there:
+        raise LineRefused(f"the separator {form.get('separator', '')!r} is not in it")
+    return NewEvent(value, key, headers), True
+
+
+def _check_size(event: NewEvent, limit: int) -> None:
+    size = len(event.key or b"") + len(event.value or b"")
+    if size > limit:
+        raise LineRefused(f"{size:,} bytes are more than max.message.bytes of the topic, {limit:,}")
+
+
+def _times(form: Mapping[str, str]) -> int:
+    text = form.get("times", "").strip() or "1"
+    if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= EVENTS_MAX:
+        raise BrokerError("INVALID_REQUEST", f"Each line is sent 1 to {EVENTS_MAX:,} times, not {text[:20]!r}.")
+    return int(text)
+
+
+def _source() -> bytes:
+    file = request.files.get("file")
+    if file is not None and file.filename:
+        return bytes(file.read())
+    return typed(request.form, "lines").encode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What was stored in one partition: how many events, and the first and last offset."""
+
+    partition: int
+    events: int
+    first: int
+    last: int
+
+
+def by_partition(places: Sequence[tuple[int, int]]) -> list[Stored]:
+    """Partition and offset of events, in one line for each partition."""
+    offsets: dict[int, list[int]] = {}
+    for partition, offset in places:
+        offsets.setdefault(partition, []).append(offset)
+    return [Stored(partition, len(all), min(all), max(all)) for partition, all in sorted(offsets.items())]
+
+
+def store(topic: str, events: Sequence[NewEvent]) -> tuple[list[tuple[int, int]], BrokerError | None]:
+    """Store events, `COMMIT_EVENTS` in one commit; where each one is, and what was refused in the end."""
+    places: list[tuple[int, int]] = []
+    for start in range(0, len(events), COMMIT_EVENTS):
+        try:
+            places += backend().append_all(topic, events[start : start + COMMIT_EVENTS])
+        except BrokerError as error:
+            return places, error
+    return places, None
+
+
+def _page(topic: TopicDescription | None, form: Mapping[str, str], status: int = 200, **more: Any) -> Response:
+    within = request.path.startswith("/topics/")
+    nothing: dict[str, Any] = {"stored": None, "read": None, "error": None, "refused": None}
+    return page(
+        "produce/many",
+        status=status,
+        topic=topic,
+        names=[] if within else [found.topic for found in backend().topics()],
+        form=form,
+        formats=FORMATS,
+        keys=KEYS,
+        partitioners=PARTITIONERS,
+        events_max=EVENTS_MAX,
+        program=many_program(overview().kafka, topic.topic, form.get("partitioner", "murmur2")) if topic else "",
+        within=within,
+        headers_text=headers_text,
+        **(nothing | more),
+    )
+
+
+@blueprint.get("/produce/many")
+@blueprint.get("/topics/<topic>/produce/many")
+def index(topic: str | None = None) -> Response:
+    """The form, and what the last one stored."""
+    found = named_topic(topic)
+    parts = re.findall(r"([0-9]{1,9})-([0-9]{1,9})-([0-9]{1,18})-([0-9]{1,18})", request.args.get("sent", ""))
+    stored = [Stored(*map(int, part)) for part in parts]
+    return _page(found, request.args, stored=stored or None)
+
+
+@blueprint.post("/produce/many/preview")
+@blueprint.post("/topics/<topic>/produce/many/preview")
+@changes_nothing
+def preview(topic: str | None = None) -> Response:
+    """What the lines say, and what is wrong with them. Nothing is sent."""
+    found = backend().topic(topic or request.form.get("topic", ""))
+    read, error = None, None
+    try:
+        read = read_lines(request.form, _source(), found)
+    except BrokerError as refusal:
+        error = refusal
+    if by_htmx():
+        return fragment(
+            "produce/_many_preview.html", topic=found, read=read, error=error, shown=SHOWN, headers_text=headers_text
+        )
+    return _page(found, request.form, 400 if error else 200, read=read, error=error, shown=SHOWN)
+
+
+@blueprint.post("/produce/many")
+@blueprint.post("/topics/<topic>/produce/many")
+def send(topic: str | None = None) -> AnyResponse:
+    """Send them all, or none where a line is wrong."""
+    found = backend().topic(topic or request.form.get("topic", ""))
+    read, error = None, None
+    try:
+        read = read_lines(request.form, _source(), found)
+        if not read.events and not read.wrong:
+            raise BrokerError("INVALID_REQUEST", "There is nothing to send: type lines, or choose a file.")
+    except BrokerError as refusal:
+        error = refusal
+    if error or read is None or read.wrong:
+        if by_htmx():
+            return fragment(
+                "produce/_many_answer.html", topic=found, read=read, error=error, stored=None, refused=None, shown=SHOWN
+            )
+        return _page(found, request.form, 400, read=read, error=error, shown=SHOWN)
+    places, refused = store(found.topic, read.events)
+    stored = by_partition(places)
+    if by_htmx() or refused:
+        show: dict[str, Any] = {"read": None, "error": None, "stored": stored, "refused": refused}
+        if by_htmx():
+            return fragment("produce/_many_answer.html", topic=found, **show)
+        return _page(found, request.form, 400, **show)
+    sent = ",".join(f"{one.partition}-{one.events}-{one.first}-{one.last}" for one in stored[:PLACES_MAX])
+    address = f"/topics/{found.topic}/produce/many" if topic else "/produce/many"
+    return see(address, topic=None if topic else found.topic, sent=sent)

@@ -1,0 +1,140 @@
+"""Where an event of the Produce form goes, and why: the same answer before sending and when sending."""
+
+import json
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.partitioner import PARTITIONERS as KAFKAS
+from sandbox.model.cluster import MessageQuery, TopicDescription
+from sandbox.web.payload import describe
+from sandbox.web.produce.form import key_of
+from sandbox.web.responses import backend
+
+PARTITIONERS = (
+    ("murmur2", "murmur2, as the Java clients do"),
+    ("consistent_random", "consistent_random (CRC-32), librdkafka's default"),
+)
+CLIENTS = {"murmur2": "Java", "consistent_random": "librdkafka: Python, Go, .NET, kcat"}
+"""Who uses each of them unless told otherwise."""
+LOOK_BUDGET_MS = 50
+MODES = (("key", "the key decides"), ("fixed", "this one"), ("round", "round robin"))
+
+
+@dataclass(slots=True)
+class Turns:
+    """Whose turn it is in each topic, for round robin."""
+
+    _next: dict[str, int] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def peek(self, topic: str, partitions: int) -> int:
+        """The partition that is next."""
+        return self._next.get(topic, 0) % partitions
+
+    def take(self, topic: str, partitions: int) -> int:
+        """The partition that is next, and move on."""
+        with self._lock:
+            turn = self._next.get(topic, 0) % partitions
+            self._next[topic] = turn + 1
+            return turn
+
+
+turns = Turns()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Where an event will go, and why.
+
+    Attributes:
+        partition: None where it is only known afterwards.
+        steps: what leads there, in order: the key, the partitioner.
+        why: a sentence.
+        lies_in: the partition of the newest event with this key, None where that is the same or not known.
+        sum: how the partition is computed from the key, "" where it is not.
+        others: (clients, partition) for each partitioner, where the key decides; the chosen one too.
+    """
+
+    partition: int | None
+    partitions: int
+    steps: tuple[str, ...]
+    why: str
+    lies_in: int | None = None
+    sum: str = ""
+    others: tuple[tuple[str, int], ...] = ()
+
+
+def choose(form: Mapping[str, str], topic: TopicDescription, *, take: bool = False) -> Choice:
+    """Say which partition the form's event goes to.
+
+    Args:
+        form: the Produce form.
+        topic: where to.
+        take: True to use up a turn of round robin.
+
+    Raises:
+        BrokerError: the form names a partition or a partitioner that does not exist, or its key is not what it says.
+    """
+    count, mode, key = len(topic.partitions), form.get("mode", "key"), key_of(form)
+    if mode == "fixed":
+        text = form.get("partition", "").strip()
+        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) >= count:
+            raise BrokerError(
+                "UNKNOWN_TOPIC_OR_PARTITION",
+                f"{topic.topic} has partitions 0 to {count - 1}; {text!r} is none of them.",
+            )
+        return Choice(int(text), count, ("fixed",), "you chose it")
+    if mode == "round":
+        turn = (turns.take if take else turns.peek)(topic.topic, count)
+        return Choice(turn, count, ("round robin",), "one partition after the other, whatever the key")
+    partitioner = form.get("partitioner", "murmur2")
+    if partitioner not in dict(PARTITIONERS):
+        raise BrokerError("INVALID_REQUEST", f"There is no partitioner called {partitioner!r}.")
+    partition = backend().partition_for(topic.topic, key, partitioner)
+    shown = _shown(key)
+    if partition is None:
+        if key is not None:
+            return Choice(None, count, (shown, partitioner, "random"), "librdkafka spreads empty keys at random")
+        return Choice(None, count, (shown, "sticky"), "no key: a while in one partition, then another")
+    there = None if take else lies_in(topic.topic, key)
+    steps = (shown, partitioner)
+    why = f"the same key goes there, as long as the topic has {count} partition{'s' if count != 1 else ''}"
+    if there not in (None, partition):
+        return Choice(partition, count, steps, "", there, _sum(partitioner, key, count), _others(key, count))
+    return Choice(partition, count, steps, why, None, _sum(partitioner, key, count), _others(key, count))
+
+
+def _sum(partitioner: str, key: bytes | None, count: int) -> str:
+    """The arithmetic: the hash of the key, and what is left of it."""
+    name = "murmur2" if partitioner == "murmur2" else "CRC-32"
+    hashed = KAFKAS[partitioner].hash_of(key or b"")
+    return f"{name} of the key is {hashed:,}, and {hashed:,} mod {count} = {hashed % count}"
+
+
+def _others(key: bytes | None, count: int) -> tuple[tuple[str, int], ...]:
+    """Where the programs of each family would put it: they do not agree."""
+    found = [(clients, KAFKAS[name].partition_for(key, count)) for name, clients in CLIENTS.items()]
+    return tuple((clients, partition) for clients, partition in found if partition is not None)
+
+
+def lies_in(topic: str, key: bytes | None) -> int | None:
+    """The partition of the newest event with a key, None where there is none or looking would take long."""
+    if not key or "sql" in backend().lacks:
+        # A sandbox file has an index of keys. A cluster has none: its events would have to be read.
+        return None
+    try:
+        text = key.decode()
+    except UnicodeDecodeError:
+        return None
+    query = MessageQuery(topic, key=text, key_exact=True, limit=1, budget_ms=LOOK_BUDGET_MS)
+    return next((event.partition for event in backend().messages(query).events), None)
+
+
+def _shown(key: bytes | None) -> str:
+    payload = describe(key, 40)
+    if payload.kind in ("null", "empty"):
+        return "no key" if key is None else "empty key"
+    return payload.preview if payload.kind == "bytes" else json.dumps(payload.preview, ensure_ascii=False)

@@ -1,0 +1,258 @@
+"""Produce: one event from a form, its partition shown before it is sent."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, request
+from werkzeug.datastructures import MultiDict
+from werkzeug.wrappers import Response as AnyResponse
+
+from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.event import Event
+from sandbox.model.cluster import TopicDescription
+from sandbox.web.capabilities import changes_nothing
+from sandbox.web.messages.returned import tell_returned
+from sandbox.web.produce.copy_event import Copied, address_of, copied
+from sandbox.web.produce.form import FIRST, HEADER_KINDS, KEY_KINDS, VALUE_KINDS, event_of, json_state
+from sandbox.web.produce.partition import MODES, PARTITIONERS, Choice, choose, turns
+from sandbox.web.produce.programs import event_program
+from sandbox.web.responses import backend, by_htmx, data, fragment, overview, page, see
+
+blueprint = Blueprint("produce", __name__)
+
+KEPT_MAX = 2000
+"""Characters of a form that are carried in the address, for a browser without scripts."""
+
+
+def named_topic(topic: str | None) -> TopicDescription | None:
+    """The topic of a Produce page: of its path, of `?topic=`, or else the first; None where there is none at all.
+
+    Raises:
+        BrokerError: UNKNOWN_TOPIC_OR_PARTITION where there is no topic of that name.
+    """
+    name = topic or request.values.get("topic")
+    if name:
+        return backend().topic(name)
+    return next(iter(backend().topics()), None)
+
+
+def send(form: Mapping[str, str], topic: TopicDescription) -> tuple[Event, Choice]:
+    """Store the form's event.
+
+    Raises:
+        BrokerError: the form or the event is refused; nothing was stored.
+    """
+    now_ms = overview().as_of_ms
+    event_of(form, now_ms, None)  # What is refused uses up no turn of round robin.
+    choice = choose(form, topic, take=True)
+    new = event_of(form, now_ms, choice.partition)
+    event = backend().append(
+        topic.topic,
+        new.value,
+        key=new.key,
+        headers=new.headers,
+        timestamp_ms=new.timestamp_ms,
+        partition=new.partition,
+    )
+    tell_returned((event,))
+    return event, choice
+
+
+def program(form: Mapping[str, str], topic: str) -> str:
+    """The Python that sends the form's event; the form's first content where what is typed is no event yet."""
+    try:
+        new = event_of(form, overview().as_of_ms, None)
+    except BrokerError:
+        new = event_of(FIRST, overview().as_of_ms, None)
+    turn = form.get("mode") == "round"
+    if turn:
+        new = new._replace(partition=turns.peek(topic, len(backend().topic(topic).partitions)))
+    elif form.get("mode") == "fixed" and re.fullmatch(r"[0-9]{1,9}", form.get("partition", "")):
+        new = new._replace(partition=int(form["partition"]))
+    return event_program(overview().kafka, topic, new, form.get("partitioner", "murmur2"), turn=turn)
+
+
+def _form_page(
+    topic: TopicDescription | None,
+    form: Mapping[str, str],
+    *,
+    status: int = 200,
+    error: BrokerError | None = None,
+    copy: Copied | None = None,
+    copy_error: str | None = None,
+    undecided: bool = False,
+) -> Response:
+    form = FIRST | dict(form) | (copy.form if copy else {})
+    within = request.path.startswith("/topics/")
+    choice: Choice | None = None
+    if topic is not None and not undecided:
+        try:
+            choice = choose(form, topic)
+        except BrokerError:
+            choice = None
+    return page(
+        "produce/index",
+        status=status,
+        topic=topic,
+        names=[] if within else [found.topic for found in backend().topics()],
+        form=form,
+        choice=choice,
+        error=error,
+        copy=copy,
+        copy_error=copy_error,
+        aim=_aim(copy, topic),
+        there=_there(copy, topic, form),
+        sent=_sent(form, topic),
+        state=json_state(form) if form["value"].strip() else None,
+        undecided=undecided,
+        program=program(form, topic.topic) if topic and not undecided else "",
+        partitioners=PARTITIONERS,
+        key_kinds=KEY_KINDS,
+        value_kinds=VALUE_KINDS,
+        header_kinds=HEADER_KINDS,
+        modes=MODES,
+        within=within,
+    )
+
+
+def _aim(copy: Copied | None, topic: TopicDescription | None) -> str | None:
+    """Where a dead letter can be sent back to: the address of the form that does, None where it already does."""
+    if copy is None or copy.origin is None or topic is None or copy.origin == topic.topic:
+        return None
+    if all(found.topic != copy.origin for found in backend().topics()):
+        return None
+    return f"/topics/{copy.origin}/produce?copy={'/'.join(map(str, copy.place))}"
+
+
+@dataclass(frozen=True, slots=True)
+class There:
+    """The partition that a dead letter was in before, where its topic still has it.
+
+    Attributes:
+        chosen: True where the form sends to that partition by its number.
+        other: the address of the form that does, or of the one that leaves it to the key.
+    """
+
+    partition: int
+    chosen: bool
+    other: str
+
+
+def _there(copy: Copied | None, topic: TopicDescription | None, form: Mapping[str, str]) -> There | None:
+    if copy is None or topic is None or copy.origin != topic.topic or copy.partition is None:
+        return None
+    if copy.partition >= len(topic.partitions):
+        return None
+    chosen = form.get("mode") == "fixed" and form.get("partition") == str(copy.partition)
+    more = {"copy": "/".join(map(str, copy.place))}
+    if request.args.get("headers") == "kept":
+        more["headers"] = "kept"
+    if not chosen:
+        more |= {"mode": "fixed", "partition": str(copy.partition)}
+    return There(copy.partition, chosen, f"/topics/{topic.topic}/produce?{urlencode(more)}")
+
+
+def _sent(form: Mapping[str, str], topic: TopicDescription | None) -> dict[str, object] | None:
+    """What the last form gave, after its redirect."""
+    place = re.fullmatch(r"([0-9]{1,9})-([0-9]{1,18})", form.get("sent", ""))
+    if topic is None or place is None:
+        return None
+    return {"topic": topic.topic, "partition": int(place[1]), "offset": int(place[2])}
+
+
+@blueprint.get("/produce")
+@blueprint.get("/topics/<topic>/produce")
+def index(topic: str | None = None) -> Response:
+    """The form; with `?copy=TOPIC/PARTITION/OFFSET` filled from that event, with `&only=key` from its key alone.
+
+    A copy goes nowhere as long as no topic is named, in the path or by `&topic=`: the form asks for one.
+    """
+    found = named_topic(topic)
+    wanted = request.args.get("copy", "")
+    copy, why = None, None
+    undecided = bool(wanted) and not topic and not request.args.get("topic")
+    if wanted:
+        place = address_of(wanted)
+        try:
+            if place is None:
+                raise BrokerError("INVALID_REQUEST", f"{wanted!r} is no address of an event: TOPIC/PARTITION/OFFSET.")
+            copy = copied(
+                backend().event(*place),
+                target=found.topic if found is not None and not undecided else None,
+                only_key=request.args.get("only") == "key",
+                whole=request.args.get("headers") == "kept",
+            )
+        except BrokerError as error:
+            why = error.detail
+    of_copy = ("copy", "only", "headers") if wanted else ()
+    form = {name: value for name, value in request.args.items() if name not in of_copy}
+    return _form_page(found, form, copy=copy, copy_error=why, undecided=undecided and copy is not None)
+
+
+@blueprint.route("/produce/preview", methods=["GET", "POST"])
+@changes_nothing
+def preview() -> Response:
+    """The partition that the form's event would go to. A key may be longer than an address, hence POST too."""
+    if not request.values.get("topic"):
+        return fragment("produce/_preview.html", choice=None, error=None, undecided=True)
+    try:
+        choice = choose(request.values, backend().topic(request.values.get("topic", "")))
+    except BrokerError as error:
+        return fragment("produce/_preview.html", choice=None, error=error.detail)
+    return fragment("produce/_preview.html", choice=choice, error=None)
+
+
+@blueprint.post("/produce/program")
+@blueprint.post("/topics/<topic>/produce/program")
+@changes_nothing
+def shown_program(topic: str | None = None) -> Response:
+    """The Python that does what the form now says, and whether its value is JSON."""
+    form: MultiDict[str, str] = request.form
+    state = json_state(form) if form.get("value", "").strip() else None
+    name = topic or form.get("topic", "")
+    text = None
+    try:
+        event_of(form, overview().as_of_ms, None)
+        text = program(form, backend().topic(name).topic) if name else None
+    except BrokerError:
+        # Half a value is typed: the program stays as it was before.
+        pass
+    answer = fragment("produce/_as_typed.html", program=text, state=state)
+    if text is None:
+        answer.headers["HX-Reswap"] = "none"
+    return answer
+
+
+@blueprint.get("/produce/preview.json")
+def preview_json() -> Response:
+    """The same as data."""
+    choice = choose(request.args, backend().topic(request.args.get("topic", "")))
+    return data({"partition": choice.partition, "partitions": choice.partitions, "steps": list(choice.steps)})
+
+
+@blueprint.post("/produce")
+@blueprint.post("/topics/<topic>/produce")
+def produce(topic: str | None = None) -> AnyResponse:
+    """Send one event; the answer says where it went."""
+    form: MultiDict[str, str] = request.form
+    name = topic or form.get("topic", "")
+    try:
+        if not name:
+            raise BrokerError("INVALID_REQUEST", "Choose the topic first. Nothing was sent.")
+        event, choice = send(form, backend().topic(name))
+    except BrokerError as error:
+        if by_htmx():
+            # 200, because htmx swaps nothing in for an error status.
+            return fragment("produce/_answer.html", event=None, error=error)
+        return _form_page(named_topic(name), form, status=400, error=error, undecided=not name)
+    if by_htmx():
+        return fragment(
+            "produce/_answer.html", event=event, choice=choice, error=None, program=program(form, event.topic)
+        )
+    kept = {field: value for field, value in form.items() if field not in ("topic", "sent")}
+    if sum(map(len, kept.values())) > KEPT_MAX:
+        kept = {}
+    address = f"/topics/{name}/produce" if topic else "/produce"
+    return see(address, topic=None if topic else name, sent=f"{event.partition}-{event.offset}", **kept)

@@ -1,0 +1,371 @@
+"""Snapshots: take, restore, fork, compare, download, upload, and the undo that the other pages offer.
+
+Every change is a form of the page and, under the same address with `.json`, a door for programs: `sandbox snapshots`
+uses it where the file has an owner.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import quote
+
+from flask import Blueprint, Response, request, send_file
+from werkzeug.wrappers import Response as AnyResponse
+
+from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
+from sandbox.snapshots.description import NOW, Comparison, UndoPoint
+from sandbox.web import formats as words
+from sandbox.web.backend.backend import SnapshotList
+from sandbox.web.responses import ALL, Interest, backend, csv_file, data, overview, page, see, split_format
+from sandbox.web.snapshots.words import RestoreWords
+
+blueprint = Blueprint("snapshots", __name__)
+
+ROWS = 200
+FORM_BYTES = 64 * 1024
+"""What a form may have beside the file that it uploads."""
+LIVE = Interest(every_s=2)
+"""Snapshots are also taken by programs, which tell nobody."""
+COLUMNS = ("name", "kind", "taken_ms", "topics", "events", "groups", "size_bytes", "note", "action")
+
+Fields = Mapping[str, Any]
+Done = tuple[str, dict[str, Any]]
+
+
+def _snapshots() -> SnapshotList:
+    return backend().snapshots
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Tell what is wrong with a file, or a process that did not start, as what a request is refused with."""
+    try:
+        yield
+    except BrokerError:
+        raise
+    except FileRefused as error:
+        raise BrokerError("INVALID_REQUEST", str(error)) from error
+    except SandboxError as error:
+        raise BrokerError("UNKNOWN_SERVER_ERROR", str(error)) from error
+
+
+@blueprint.get("/snapshots")
+def index() -> Response:
+    """The snapshots, and what can be done with them."""
+    return _show_all()
+
+
+def _show_all(error: str | None = None, form: Fields | None = None) -> Response:
+    found = _snapshots().list()
+    return page(
+        "snapshots/index",
+        LIVE,
+        400 if error else 200,
+        kept=[one for one in found if one.kind != "automatic"],
+        automatic=[one for one in found if one.kind == "automatic"],
+        size_bytes=sum(one.size_bytes for one in found),
+        forks=_snapshots().forks(),
+        no_undo=_snapshots().automatic_refusal(),
+        upload_bytes_max=_snapshots().upload_bytes_max,
+        form=form or {},
+        error=error or request.args.get("error"),
+        said=request.args.get("said"),
+    )
+
+
+@blueprint.get("/snapshots.json")
+def index_json() -> Response:
+    """The snapshots and the forks as data."""
+    return data(
+        {
+            "as_of": overview().as_of_ms,
+            "snapshots": [asdict(one) for one in _snapshots().list()],
+            "forks": [asdict(one) for one in _snapshots().forks()],
+        }
+    )
+
+
+@blueprint.get("/snapshots.csv")
+def index_csv() -> Response:
+    """The snapshots as a table."""
+    rows = [[asdict(one)[column] for column in COLUMNS] for one in _snapshots().list()]
+    return csv_file("snapshots.csv", COLUMNS, rows)
+
+
+def _done(
+    do: Callable[[Fields], Done], to: str | None = None, undo: Callable[[], UndoPoint] | None = None
+) -> AnyResponse:
+    """Change something, and answer as it was asked: a program with data, a form with a page.
+
+    Args:
+        do: takes the fields of the request; gives what was done in words, and as data.
+        to: the page to look at next; the list where None.
+        undo: gives, afterwards, how to undo it.
+    """
+    if request.path.endswith(".json"):
+        fields = request.get_json(silent=True) if request.content_length else {}
+        if not isinstance(fields, dict):
+            raise BrokerError("INVALID_REQUEST", "The body must be one JSON object, sent as application/json.")
+        with _refusals():
+            said, told = do(fields)
+        return data({"said": said, **told})
+    try:
+        with _refusals():
+            said, _ = do(request.form)
+    except BrokerError as error:
+        return _show_all(error.detail, request.form)
+    point = undo() if undo is not None else None
+    return see(
+        to or "/snapshots",
+        said=said,
+        undo_point=point.name if point else None,
+        no_undo=point.skipped if point else None,
+    )
+
+
+def _text(fields: Fields, name: str) -> str:
+    return str(fields.get(name) or "").strip()
+
+
+@blueprint.post("/snapshots")
+@blueprint.post("/snapshots.json")
+def take() -> AnyResponse:
+    """Take one."""
+
+    def do(fields: Fields) -> Done:
+        taken = _snapshots().take(_text(fields, "name") or None, _text(fields, "note"))
+        return f"took the snapshot {taken.name}", {"snapshot": asdict(taken)}
+
+    return _done(do)
+
+
+@blueprint.get("/snapshots/<name>")
+def one(name: str) -> Response:
+    """One snapshot, and what is different now; in HTML or (`.json`) as data."""
+    ending = None
+    if name.endswith((".json", ".csv")):
+        name, ending = split_format(name, [found.name for found in _snapshots().list()])
+    if ending == "json":
+        with _refusals():
+            return data({"as_of": overview().as_of_ms, "snapshot": asdict(_snapshots().get(name))})
+    return _show_one(name)
+
+
+def _show_one(name: str, error: str | None = None) -> Response:
+    with _refusals():
+        found, comparison = _snapshots().get(name), _snapshots().compare(name)
+    return page(
+        "snapshots/one",
+        status=400 if error else 200,
+        snapshot=found,
+        comparison=comparison,
+        rows=ROWS,
+        error=error,
+        said=request.args.get("said"),
+    )
+
+
+@blueprint.post("/snapshots/<name>/edit")
+@blueprint.post("/snapshots/<name>/edit.json")
+def edit(name: str) -> AnyResponse:
+    """Rename it, and write about it. A program leaves out what stays."""
+    new_name = name
+
+    def do(fields: Fields) -> Done:
+        nonlocal new_name
+        edited = _snapshots().get(name)
+        if "note" in fields:
+            edited = _snapshots().note(name, _text(fields, "note"))
+        if _text(fields, "name") and _text(fields, "name") != name:
+            edited = _snapshots().rename(name, _text(fields, "name"))
+        new_name = edited.name
+        return f"saved {new_name}", {"snapshot": asdict(edited)}
+
+    if request.path.endswith(".json"):
+        return _done(do)
+    try:
+        with _refusals():
+            said, _ = do(request.form)
+    except BrokerError as error:
+        return _show_one(name, error.detail)
+    return see(_address(new_name), said=said)
+
+
+def _address(name: str, suffix: str = "") -> str:
+    return f"/snapshots/{quote(name, safe='')}{suffix}"
+
+
+@blueprint.get("/snapshots/<name>/download")
+def download(name: str) -> Response:
+    """The snapshot as a file: a sandbox file like any other."""
+    with _refusals():
+        found = _snapshots().get(name)
+    return send_file(
+        found.file,
+        mimetype="application/vnd.sqlite3",
+        as_attachment=True,
+        download_name=f"{name}.db",
+        conditional=True,
+        max_age=0,
+    )
+
+
+@blueprint.get("/snapshots/upload")
+def ask_upload() -> AnyResponse:
+    """The form to upload one is on the list."""
+    return see("/snapshots#upload")
+
+
+@blueprint.post("/snapshots/upload")
+@blueprint.post("/snapshots/upload.json")
+def upload() -> AnyResponse:
+    """Take a file as a snapshot: of a form, or (`.json`, with `?name=`) the body as it is."""
+    limit = _snapshots().upload_bytes_max
+    if (request.content_length or 0) > limit + FORM_BYTES:
+        raise BrokerError("MESSAGE_TOO_LARGE", f"A snapshot has at most {words.size(limit)} here.")
+    request.max_content_length = limit + FORM_BYTES
+
+    if request.path.endswith(".json"):
+        with _refusals():
+            added = _snapshots().add(request.stream, request.args.get("name"), request.args.get("note", ""))
+        return data({"said": f"uploaded {added.name}", "snapshot": asdict(added)})
+
+    def do(fields: Fields) -> Done:
+        file = request.files.get("file")
+        if file is None or not file.filename:
+            raise BrokerError("INVALID_REQUEST", "Choose a file to upload.")
+        added = _snapshots().add(file.stream, _text(fields, "name") or None, _text(fields, "note"))
+        return f"uploaded {added.name}; nothing was restored yet", {}
+
+    return _done(do)
+
+
+@blueprint.get("/snapshots/<name>/restore")
+def ask_restore(name: str) -> Response:
+    """What restoring would do."""
+    with _refusals():
+        preview = _snapshots().preview_restore(name)
+    return page("snapshots/restore", preview=preview, told=RestoreWords(preview), rows=ROWS)
+
+
+@blueprint.get("/snapshots/<name>/restore.json")
+def ask_restore_json(name: str) -> Response:
+    """The same as data."""
+    with _refusals():
+        preview = _snapshots().preview_restore(name)
+    told = {"events_lost": preview.comparison.events_lost(), "events_back": preview.comparison.events_back()}
+    return data(asdict(preview) | told)
+
+
+@blueprint.post("/snapshots/<name>/restore")
+@blueprint.post("/snapshots/<name>/restore.json")
+def restore(name: str) -> AnyResponse:
+    """Restore it."""
+    point = UndoPoint(None)
+
+    def do(_fields: Fields) -> Done:
+        nonlocal point
+        restored = _snapshots().restore(name)
+        point = restored.undo
+        found = restored.snapshot
+        said = f"undone: {found.action}" if _text(request.form, "undo") and found.action else f"restored {found.name}"
+        return said, {"snapshot": asdict(found), "undo": asdict(point)}
+
+    to = _text(request.form, "to")
+    safe = to.startswith("/") and not to.startswith(("//", "/\\")) and "?" not in to
+    return _done(do, to if safe else None, lambda: point)
+
+
+@blueprint.get("/snapshots/<name>/delete")
+def ask_delete(name: str) -> Response:
+    """What would be lost."""
+    with _refusals():
+        return page("snapshots/delete", snapshot=_snapshots().get(name))
+
+
+@blueprint.post("/snapshots/<name>/delete")
+@blueprint.post("/snapshots/<name>/delete.json")
+def delete(name: str) -> AnyResponse:
+    """Delete it."""
+
+    def do(_fields: Fields) -> Done:
+        _snapshots().delete(name)
+        return f"deleted the snapshot {name}", {"deleted": name}
+
+    return _done(do)
+
+
+@blueprint.get("/snapshots/compare")
+def compare() -> Response:
+    """What differs between two, or one and now."""
+    left, right = request.args.get("left", NOW), request.args.get("right", NOW)
+    error, comparison = None, None
+    try:
+        with _refusals():
+            comparison = _snapshots().compare(left, right)
+    except BrokerError as refusal:
+        error = refusal.detail
+    return page(
+        "snapshots/compare",
+        ALL if NOW in (left, right) else LIVE,
+        404 if error else 200,
+        names=[one.name for one in _snapshots().list()],
+        left=left,
+        right=right,
+        comparison=comparison,
+        rows=ROWS,
+        error=error,
+    )
+
+
+@blueprint.get("/snapshots/compare.json")
+def compare_json() -> Response:
+    """The same as data."""
+    with _refusals():
+        found = _snapshots().compare(request.args.get("left", NOW), request.args.get("right", NOW))
+    return data({"as_of": overview().as_of_ms, "same": found.same, **asdict(found)})
+
+
+@blueprint.get("/snapshots/compare.csv")
+def compare_csv() -> Response:
+    """The same as a table."""
+    with _refusals():
+        found = _snapshots().compare(request.args.get("left", NOW), request.args.get("right", NOW))
+    return csv_file("comparison.csv", ("what", "name", "partition", "left", "right"), list(_rows(found)))
+
+
+def _rows(found: Comparison) -> Iterator[tuple[object, ...]]:
+    for one in found.partitions:
+        ends = [side and f"{side.start} to {side.end}" for side in (one.left, one.right)]
+        yield "other events" if one.other_events else "offsets", one.topic, one.partition, *ends
+    for offset in found.offsets:
+        yield "committed", f"{offset.group}: {offset.topic}", offset.partition, offset.left, offset.right
+    for setting in found.settings:
+        yield "setting", f"{setting.kind} {setting.resource}: {setting.name}", None, setting.left, setting.right
+
+
+@blueprint.post("/snapshots/<name>/fork")
+@blueprint.post("/snapshots/<name>/fork.json")
+def fork(name: str) -> AnyResponse:
+    """Open a copy of one, or of now, beside."""
+
+    def do(_fields: Fields) -> Done:
+        made = _snapshots().fork(name)
+        return f"{name} is open beside, at {made.web}", {"fork": asdict(made)}
+
+    return _done(do)
+
+
+@blueprint.post("/snapshots/forks/<int:id>/stop")
+@blueprint.post("/snapshots/forks/<int:id>/stop.json")
+def stop_fork(id: int) -> AnyResponse:
+    """End a fork, and delete its file where that is wished for."""
+
+    def do(fields: Fields) -> Done:
+        removed = bool(fields.get("delete"))
+        ended = _snapshots().stop_fork(id, delete=removed)
+        rest = "and deleted its file" if removed else f"its file stays: {ended.file}"
+        return f"stopped the fork of {ended.source}, {rest}", {"fork": asdict(ended)}
+
+    return _done(do)

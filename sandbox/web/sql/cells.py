@@ -1,0 +1,94 @@
+"""The values of a result, as a page, a file or a chart has them."""
+
+import base64
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from sandbox.model.sql_result import Cell, LongCell, SqlResult
+from sandbox.web.payload import visible
+
+BYTES_SHOWN = 24
+SERIES_MAX = 8
+CHART_ROWS = 1000
+SAFE_INTEGER = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How a person sees a value.
+
+    Attributes:
+        kind: "null", "empty", "bytes", "text" or "number".
+        cut: True where there is more of it.
+        size: how long the whole is, in characters or bytes.
+    """
+
+    kind: str
+    text: str
+    size: int
+    cut: bool
+
+
+def shown(value: Cell) -> Shown:
+    """Tell what a value is, and show its beginning. An integer is written in full."""
+    whole, size, cut = value, 0, False
+    if isinstance(value, LongCell):
+        whole, size, cut = value.head, value.length, True
+    if isinstance(whole, bytes):
+        size = size or len(whole)
+        return Shown("bytes", whole[:BYTES_SHOWN].hex(" "), size, cut or size > BYTES_SHOWN)
+    if isinstance(whole, str):
+        return Shown("text" if whole else "empty", visible(whole), size or len(whole), cut)
+    if whole is None:
+        return Shown("null", "NULL", 0, False)
+    return Shown("number", repr(whole), 0, False)
+
+
+def data_value(value: Cell) -> object:
+    """A value in JSON: bytes are `{"base64": …}`; a number that JSON has no word for is text."""
+    if isinstance(value, bytes):
+        return {"base64": base64.b64encode(value).decode()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def csv_value(value: Cell) -> object:
+    """A value in CSV: NULL is an empty field, bytes are SQL's `x'…'`."""
+    if isinstance(value, bytes):
+        return f"x'{value.hex()}'"
+    return "" if value is None else value
+
+
+def event_links(result: SqlResult, topics: Sequence[str]) -> dict[int, str]:
+    """The address of the event in each row: of rows that have a partition and an offset, and a topic or only one asked.
+
+    Args:
+        topics: those that the query names.
+    """
+    names = [name.lower() for name in result.columns]
+    if "partition" not in names or "offset" not in names:
+        return {}
+    by_row = names.index("topic") if "topic" in names else None
+    if by_row is None and len(topics) != 1:
+        return {}
+    partition, offset = names.index("partition"), names.index("offset")
+    found = {}
+    for at, row in enumerate(result.rows):
+        topic = topics[0] if by_row is None else row[by_row]
+        number, place = row[partition], row[offset]
+        if isinstance(topic, str) and isinstance(number, int) and isinstance(place, int):
+            found[at] = f"/topics/{quote(topic, safe='')}/{number}/{place}"
+    return found
+
+
+def chartable(result: SqlResult) -> tuple[int, ...]:
+    """The columns that a chart draws: those of numbers, but the first column, which is its x."""
+    return tuple(
+        at
+        for at in range(1, len(result.columns))
+        if any(row[at] is not None for row in result.rows)
+        and all(row[at] is None or isinstance(row[at], int | float) for row in result.rows)
+    )[:SERIES_MAX]

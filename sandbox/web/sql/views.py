@@ -1,0 +1,258 @@
+"""SQL: read-only questions to the file. The query is the address; the same as `.json` and `.csv`."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, request
+
+from sandbox.model.cluster import MessageQuery, TopicDescription
+from sandbox.model.sql_result import (
+    ROWS_MAX,
+    TIME_LIMIT_MAX_S,
+    TIME_LIMIT_S,
+    Bounds,
+    LongCell,
+    SqlRefused,
+    SqlResult,
+    SqlTable,
+)
+from sandbox.model.sql_tokens import parameters, value_of
+from sandbox.web.responses import backend, csv_file, data, fragment, is_live, page
+from sandbox.web.snippets import snippet
+from sandbox.web.sql.cells import chartable, csv_value, data_value, event_links, shown
+from sandbox.web.sql.examples import Example, examples
+
+blueprint = Blueprint("sql", __name__)
+
+SHOWN_ROWS = 1000
+CELL_CHARACTERS = 400
+CELL_MAX = 8 * 1024 * 1024
+TOPICS_LISTED = 150
+TOPICS_LOOKED_AT = 40
+QUERY_MAX = 100_000
+PREFIX = "p_"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an address asks for.
+
+    Attributes:
+        fields: the text of each parameter, None where the address has none.
+        limit_s: seconds.
+        view: "table" or "chart".
+    """
+
+    query: str
+    fields: dict[str, str | None]
+    limit_s: float
+    view: str
+
+    def values(self) -> dict[str, object]:
+        """The parameters as SQLite gets them."""
+        return {name: value_of(text) for name, text in self.fields.items()}
+
+    def address(self, **other: object) -> dict[str, object]:
+        """Its query string, with other things in it."""
+        kept: dict[str, object] = {"q": self.query}
+        kept |= {PREFIX + name: text for name, text in self.fields.items() if text is not None}
+        if self.limit_s != TIME_LIMIT_S:
+            kept["limit_s"] = f"{self.limit_s:g}"
+        if self.view != "table":
+            kept["as"] = self.view
+        return kept | other
+
+
+def _asked() -> Asked:
+    query = request.args.get("q", "")
+    fields = {name: request.args.get(PREFIX + name) for name in parameters(query[:QUERY_MAX])}
+    limit_s = request.args.get("limit_s", TIME_LIMIT_S, type=float)
+    limit_s = min(max(limit_s, 0.1), TIME_LIMIT_MAX_S) if limit_s == limit_s else TIME_LIMIT_S
+    return Asked(query, fields, limit_s, "chart" if request.args.get("as") == "chart" else "table")
+
+
+@blueprint.get("/sql")
+def index() -> Response:
+    """The query, its result, what can be asked for, and examples."""
+    asked = _asked()
+    result, refused = None, None
+    missing = [name for name, text in asked.fields.items() if text is None]
+    topics = () if is_live() else backend().topics()
+    named = _named(topics, asked.query)
+    # An open tab asks for what is live. A result is not: it is as of when it was asked for.
+    if asked.query.strip() and not missing and not is_live():
+        try:
+            result = backend().queries.run(
+                asked.query, asked.values(), Bounds(asked.limit_s, SHOWN_ROWS, CELL_CHARACTERS)
+            )
+        except SqlRefused as error:
+            refused = error
+    return page(
+        "sql/index",
+        status=400 if refused else 200,
+        asked=asked,
+        missing=missing,
+        result=result,
+        numeric=_numeric(result),
+        links=event_links(result, named) if result else {},
+        series=chartable(result) if result else (),
+        shown=shown,
+        refused=refused,
+        place=_place(asked.query, refused),
+        shown_rows=SHOWN_ROWS,
+        rows_max=ROWS_MAX,
+        limit_max=TIME_LIMIT_MAX_S,
+        tables=() if is_live() else _tables(named),
+        examples=() if is_live() else _examples(topics),
+        about=request.args.get("about", ""),
+        code=_code(asked),
+        listed=TOPICS_LISTED,
+    )
+
+
+def _code(asked: Asked) -> tuple[str, str]:
+    """The Python and the command that ask the same."""
+    query = asked.query.strip() or "SELECT * FROM messages LIMIT 10"
+    fields = {name: text or "" for name, text in asked.fields.items()}
+    question = {"q": query} | {PREFIX + name: text for name, text in fields.items()}
+    arguments = [shlex.quote(query)] + [f"-P {shlex.quote(f'{name}={text}')}" for name, text in fields.items()]
+    return snippet("sql", question=question), snippet("sql-command", arguments=" ".join(arguments))
+
+
+def _named(topics: Sequence[TopicDescription], query: str) -> tuple[str, ...]:
+    """The topics whose name stands in a query."""
+    low = query.lower()
+    return tuple(topic.topic for topic in topics if topic.topic.lower() in low)
+
+
+def _tables(named: tuple[str, ...]) -> list[SqlTable]:
+    about = request.args.get("about")
+    detailed = named[:TOPICS_LOOKED_AT]
+    return backend().queries.tables((*detailed, about) if about else detailed, TOPICS_LISTED)
+
+
+def _examples(topics: Sequence[TopicDescription]) -> list[Example]:
+    written = [topic for topic in topics if topic.events]
+    liked = max(written, key=lambda topic: topic.events, default=None)
+    if liked is None:
+        return examples((), None, None, ())
+    tables = backend().queries.tables((liked.topic,), 0)
+    newest = backend().messages(MessageQuery(liked.topic, limit=20)).events
+    keys = (event.key for event in newest if event.key)
+    values = [event.value for event in newest if event.value]
+    return examples(tables, liked.topic, next((text for text in map(_text, keys) if text), None), values)
+
+
+def _text(key: bytes) -> str | None:
+    try:
+        text = key.decode()
+    except UnicodeDecodeError:
+        return None
+    # A key of digits is text in the file, and a field takes digits for a number.
+    return f"'{text}'" if re.fullmatch(r"[-+\d.eE]+", text) else text
+
+
+def _numeric(result: SqlResult | None) -> frozenset[int]:
+    """Which columns hold numbers alone."""
+    if result is None:
+        return frozenset()
+    return frozenset(
+        at
+        for at in range(len(result.columns))
+        if any(row[at] is not None for row in result.rows)
+        and all(row[at] is None or isinstance(row[at], int | float) for row in result.rows)
+    )
+
+
+def _place(query: str, refused: SqlRefused | None) -> dict[str, object] | None:
+    """The line where a query is wrong, and where in it."""
+    if refused is None or refused.position is None:
+        return None
+    before = query[: refused.position]
+    line = before.count("\n")
+    text = query.splitlines()[line] if line < len(query.splitlines()) else ""
+    column = len(before) - (before.rfind("\n") + 1)
+    start = max(0, column - 60)
+    return {
+        "line": line + 1,
+        "column": column + 1,
+        "before": text[start:column],
+        "at": text[column : column + 1],
+        "after": text[column + 1 : column + 61],
+        "position": refused.position,
+    }
+
+
+def _all() -> tuple[SqlResult, str | None]:
+    asked = _asked()
+    missing = [f":{name}" for name, text in asked.fields.items() if text is None]
+    if missing:
+        raise SqlRefused(
+            f"{', '.join(missing)} has no value.", f"Add {PREFIX}{missing[0][1:]}=… to the address; empty is NULL."
+        )
+    return backend().queries.run(asked.query, asked.values(), Bounds(asked.limit_s, ROWS_MAX)), asked.query
+
+
+def _refusal(refused: SqlRefused) -> Response:
+    answer = data(
+        {"error": "INVALID_REQUEST", "message": refused.reason, "hint": refused.hint, "position": refused.position}
+    )
+    answer.status_code = 400
+    return answer
+
+
+@blueprint.get("/sql.json")
+def index_json() -> Response:
+    """The result as data, up to 100,000 rows. Integers are exact; bytes are `{"base64": …}`."""
+    try:
+        result, _ = _all()
+    except SqlRefused as refused:
+        return _refusal(refused)
+    return data(
+        {
+            "columns": list(result.columns),
+            "rows": [[data_value(value) for value in row] for row in result.rows],
+            "more": result.more,
+            "took_ms": round(result.took_ms, 3),
+        }
+    )
+
+
+@blueprint.get("/sql.csv")
+def index_csv() -> Response:
+    """The result as a table, up to 100,000 rows. NULL is an empty field, bytes are `x'…'`."""
+    try:
+        result, _ = _all()
+    except SqlRefused as refused:
+        return _refusal(refused)
+    return csv_file("sql.csv", result.columns, ([csv_value(value) for value in row] for row in result.rows))
+
+
+@blueprint.get("/sql/cell")
+def cell() -> Response:
+    """One value of a result, whole: the query is run again, to its row and column (from 0)."""
+    asked = _asked()
+    row, column = request.args.get("row", 0, type=int), request.args.get("column", 0, type=int)
+    try:
+        bounds = Bounds(asked.limit_s, SHOWN_ROWS, CELL_MAX, only=max(0, row))
+        result = backend().queries.run(asked.query, asked.values(), bounds)
+    except SqlRefused as refused:
+        return _refusal(refused)
+    if not result.rows or not 0 <= column < len(result.columns):
+        return Response("That row is not there any more: run the query again.\n", 404, content_type="text/plain")
+    value = result.rows[0][column]
+    if isinstance(value, LongCell):
+        value = value.head
+    plain = "text/plain; charset=utf-8"
+    body = value if isinstance(value, bytes) else ("" if value is None else str(value)).encode("utf-8", "replace")
+    return Response(body, content_type="application/octet-stream" if isinstance(value, bytes) else plain)
+
+
+@blueprint.get("/sql/columns")
+def columns() -> Response:
+    """The columns of one topic, for the list beside the query."""
+    wanted = request.args.get("about", "")
+    found = next((one for one in backend().queries.tables((wanted,), 0) if one.topic == wanted), None)
+    return fragment("sql/_columns.html", table=found)

@@ -1,0 +1,172 @@
+"""What is changed in a topic and takes no event away by itself: its settings and how many partitions it has."""
+
+from dataclasses import asdict, dataclass
+
+from flask import Blueprint, Response, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.partitioner import PARTITIONERS
+from sandbox.kafka.topic_settings import TOPIC_SETTINGS
+from sandbox.model.logs import Loss
+from sandbox.web import formats as words
+from sandbox.web.produce.partition import CLIENTS, lies_in
+from sandbox.web.responses import backend, data, page, see, undo_point
+from sandbox.web.topics.cleaning import undo_words
+from sandbox.web.topics.setting_words import LABELS, in_words, parse_setting
+from sandbox.web.topics.views import whole_number
+
+blueprint = Blueprint("topics_settings", __name__)
+
+TAKING = ("cleanup.policy", "retention.ms", "retention.bytes")
+"""The settings of which a change may let retention take events."""
+
+
+@blueprint.get("/topics/<topic>/settings")
+def preview_setting(topic: str) -> AnyResponse:
+    """What a change of one setting does, before it is done."""
+    name = request.args.get("name", "")
+    value = parse_setting(name, request.args.get("value", "")) or None
+    found = backend().topic(topic)
+    if name not in {setting.name for setting in TOPIC_SETTINGS}:
+        return see(f"/topics/{topic}")
+    try:
+        losses = _more_lost(topic, name, value)
+    except BrokerError as error:
+        return see(f"/topics/{topic}", error=error.detail)
+    default = backend().logs.default_settings().get(name, "")
+    before = found.settings.get(name)
+    return page(
+        "topics/setting",
+        topic=found,
+        setting=name,
+        label=LABELS.get(name, name),
+        value=value,
+        now=before if before is not None else default,
+        now_words=in_words(name, before if before is not None else default),
+        then=value if value is not None else default,
+        then_words=in_words(name, value if value is not None else default),
+        losses=losses,
+        undo_words=undo_words(),
+        lost=sum(loss.events for loss in losses),
+    )
+
+
+def _more_lost(topic: str, name: str, value: str | None) -> list[Loss]:
+    """What retention would take with a new value that it would not take without."""
+    if name not in TAKING or "logs.retention" in backend().lacks:
+        return []
+    now = {loss.partition: loss.after for loss in backend().logs.preview_retention(topic)}
+    then = backend().logs.preview_retention(topic, {name: value})
+    return [loss for loss in then if loss.events and loss.after > now.get(loss.partition, loss.start)]
+
+
+@blueprint.post("/topics/<topic>/settings")
+def alter(topic: str) -> AnyResponse:
+    """Change one setting; an empty value takes it back to its default. One that loses events is asked for first."""
+    name = request.form.get("name", "")
+    value = parse_setting(name, request.form.get("value", ""))
+    undo: dict[str, str | None] = {}
+    try:
+        if _more_lost(topic, name, value or None):
+            if not request.form.get("sure"):
+                return see(f"/topics/{topic}/settings", name=name, value=value)
+            point = undo_point(f"set {name} of {topic}")
+            undo = {"undo_point": point.name, "no_undo": point.skipped}
+        backend().alter_topic(topic, {name: value or None})
+    except BrokerError as error:
+        return see(f"/topics/{topic}", error=error.detail)
+    said = f"{name} is {value}" if value else f"{name} has its default again"
+    return see(f"/topics/{topic}", said=said, **undo)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPlace:
+    """Where a partitioner puts a key.
+
+    Attributes:
+        clients: whose default it is.
+        before, after: the partition with as many as there are, and with more.
+    """
+
+    partitioner: str
+    clients: str
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLookUp:
+    """One key, looked up.
+
+    Attributes:
+        places: for each partitioner.
+        lies_in: the partition of its newest event, None where there is none or that is not quickly found.
+    """
+
+    key: str
+    places: tuple[KeyPlace, ...]
+    lies_in: int | None
+
+
+def _look_up(topic: str, before: int, after: int) -> KeyLookUp | None:
+    """Where the key of the address goes now, and then; None without one. An empty key is none."""
+    key = request.args.get("key", "")
+    if not key:
+        return None
+    places = []
+    for name, clients in CLIENTS.items():
+        now, then = (PARTITIONERS[name].partition_for(key.encode(), count) for count in (before, after))
+        assert now is not None
+        assert then is not None
+        places.append(KeyPlace(name, clients, now, then))
+    return KeyLookUp(key, tuple(places), lies_in(topic, key.encode()))
+
+
+@blueprint.get("/topics/<topic>/partitions")
+def preview_partitions(topic: str) -> AnyResponse:
+    """Where the keys of a topic go once it has more partitions."""
+    try:
+        count = whole_number("The number of partitions", request.args.get("count", ""))
+        found = backend().topic(topic)
+        moves = None if "logs.keys" in backend().lacks else backend().logs.key_moves(topic, count)
+        if count <= len(found.partitions):
+            raise BrokerError("INVALID_PARTITIONS", f"{topic} has {len(found.partitions)} partitions already.")
+    except BrokerError as error:
+        if error.error.name == "UNKNOWN_TOPIC_OR_PARTITION":
+            raise
+        return see(f"/topics/{topic}", error=error.detail)
+    partitioner = PARTITIONERS[moves.partitioner] if moves is not None else None
+    look = _look_up(topic, len(found.partitions), count)
+    return page("topics/partitions", topic=found, count=count, moves=moves, partitioner=partitioner, look=look)
+
+
+@blueprint.get("/topics/<topic>/partitions.json")
+def preview_partitions_json(topic: str) -> Response:
+    """The same as data."""
+    count = whole_number("The number of partitions", request.args.get("count", ""))
+    moves = backend().logs.key_moves(topic, count)
+    look = _look_up(topic, len(backend().topic(topic).partitions), count)
+    return data(
+        {
+            "topic": topic,
+            "partitions": count,
+            "sampled": moves.events,
+            "of": moves.of_events,
+            "keys": moves.keys,
+            "moved": moves.moved,
+            "partitioner": moves.partitioner,
+            "key": None if look is None else asdict(look),
+        }
+    )
+
+
+@blueprint.post("/topics/<topic>/partitions")
+def add_partitions(topic: str) -> AnyResponse:
+    """Add partitions."""
+    try:
+        count = whole_number("The number of partitions", request.form.get("count", ""))
+        backend().create_partitions(topic, count)
+    except BrokerError as error:
+        return see(f"/topics/{topic}", error=error.detail)
+    return see(f"/topics/{topic}", said=f"the topic has {words.plural(count, 'partition')} now")

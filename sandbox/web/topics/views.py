@@ -1,0 +1,313 @@
+"""Topics: the list, one topic, a new one. What is changed in one is in `topics_settings` and `topics_cleaning`."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from sandbox.kafka.errors import BrokerError
+from sandbox.model.cluster import PartitionDescription, TopicDescription
+from sandbox.model.group_summary import GroupSummary
+from sandbox.model.logs import AppendRate, KeySample
+from sandbox.web import formats as words
+from sandbox.web.json_shapes import key_sample_json, one_topic_json, rate_json, topic_json
+from sandbox.web.responses import Interest, backend, csv_file, data, is_live, overview, page, see, split_format
+from sandbox.web.topics.setting_words import TOPIC_FORM_SETTINGS, parse_setting, setting_rows
+
+blueprint = Blueprint("topics", __name__)
+
+ROWS = 100
+PARTITION_ROWS = 200
+READERS_SHOWN = 3
+TICKS_MAX = 24
+"""How many groups' commits are drawn in one bar."""
+TICK_WIDTH = 0.5
+NEW_TOPIC_PARTITIONS = "3"
+HOT_EVENTS = 100
+"""With fewer events, nothing is called hot: a few of one key are no burden to anybody."""
+HOT_KEY = 0.3
+"""The share of a sample from which on one key is called hot, where it is also far more than the key's even share."""
+HOT_TIMES = 2.0
+"""How many times its even share a key or a partition has when it is called hot."""
+SORTS: dict[str, Callable[[TopicDescription], Any]] = {
+    "name": lambda topic: topic.topic,
+    "partitions": lambda topic: (-len(topic.partitions), topic.topic),
+    "events": lambda topic: (-topic.events, topic.topic),
+    "size": lambda topic: (-topic.size_bytes, topic.topic),
+    "last": lambda topic: (-(topic.last_append_ms or 0), topic.topic),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One partition drawn: from the log start to the end, with a tick where each group has committed.
+
+    Attributes:
+        left, width: of the whole bar's 100.
+        ticks: (left end, group, committed offset), the farthest behind first.
+        share: of the topic's events, in per cent.
+        out: replicas that are not in sync.
+    """
+
+    partition: PartitionDescription
+    left: float
+    width: float
+    ticks: tuple[tuple[float, str, int], ...]
+    share: float
+    out: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Spark:
+    """How fast a topic grows, drawn and in words.
+
+    Attributes:
+        now: "12.3/s" or "idle".
+        bars: (place, height) of each step that has events, in a box of 100 by 20.
+        text: what the drawing shows.
+    """
+
+    now: str
+    bars: tuple[tuple[int, float], ...]
+    text: str
+
+
+@blueprint.get("/")
+@blueprint.get("/topics")
+def index() -> Response:
+    """The topics, or what to do first."""
+    found = backend().topics()
+    wanted = request.args.get("q", "").strip().lower()
+    listed = [topic for topic in found if wanted in topic.topic.lower()]
+    sort = request.args.get("sort", "name")
+    listed.sort(key=SORTS.get(sort, SORTS["name"]))
+    first = max(0, min(request.args.get("page", 1, type=int) - 1, (len(listed) - 1) // ROWS)) * ROWS
+    shown = listed[first : first + ROWS]
+    summaries = backend().group_summaries() if any(topic.groups for topic in shown) else ()
+    groups = {group.group: group for group in summaries}
+    return page(
+        "topics/index",
+        Interest(None, None, 2),
+        topics=shown,
+        sparks=sparks([topic.topic for topic in shown]),
+        found=len(listed),
+        total=len(found),
+        events=sum(topic.events for topic in found),
+        first=first,
+        rows=ROWS,
+        wanted=wanted,
+        sort=sort if sort in SORTS else "name",
+        readers=lambda topic: _readers(topic, groups),
+        said=request.args.get("said"),
+        no_undo=request.args.get("no_undo"),
+    )
+
+
+def sparks(topics: Collection[str]) -> dict[str, Spark]:
+    """How fast topics grow; empty where the backend cannot tell."""
+    if "logs.rates" in backend().lacks:
+        return {}
+    return {topic: _spark(rate) for topic, rate in backend().logs.rates(topics).items()}
+
+
+def _spark(rate: AppendRate) -> Spark:
+    most = max(rate.counts, default=0)
+    step_s = rate.step_ms / 1000
+    width = 100 / max(1, len(rate.counts))
+    bars = tuple(
+        (round(at * width), round(max(1.5, 20 * count / most), 1)) for at, count in enumerate(rate.counts) if count
+    )
+    if not most:
+        return Spark("idle", (), "nothing was written in the last minute")
+    now = f"{rate.per_s:,.0f}/s" if rate.per_s >= 10 else f"{rate.per_s:.1f}/s" if rate.per_s >= 0.05 else "idle"
+    total = words.plural(sum(rate.counts), "event")
+    return Spark(now, bars, f"{total} in the last minute, at most {most / step_s:,.1f} a second")
+
+
+def _readers(topic: TopicDescription, groups: Mapping[str, GroupSummary]) -> tuple[tuple[str, str, int | None], ...]:
+    """The first groups that read a topic: id, how it goes, and lag there (None where nothing was committed)."""
+    return tuple(
+        (name, groups[name].word, groups[name].lags.get(topic.topic))
+        for name in topic.groups[:READERS_SHOWN]
+        if name in groups
+    )
+
+
+@blueprint.get("/topics.json")
+def index_json() -> Response:
+    """The topics as data."""
+    return data({"as_of": overview().as_of_ms, "topics": [topic_json(topic) for topic in backend().topics()]})
+
+
+@blueprint.get("/topics.csv")
+def index_csv() -> Response:
+    """The topics as a table."""
+    columns = ("name", "partitions", "events", "size_bytes", "start", "end", "last_append_ms", "groups")
+    rows = []
+    for topic in backend().topics():
+        row = topic_json(topic) | {"groups": " ".join(topic.groups)}
+        rows.append([row[column] for column in columns])
+    return csv_file("topics.csv", columns, rows)
+
+
+@blueprint.get("/topics/new")
+def new() -> Response:
+    """The form of a new topic."""
+    return _new_topic_page(request.args, None)
+
+
+def _new_topic_page(form: Mapping[str, str], error: BrokerError | None, status: int = 200) -> Response:
+    return page(
+        "topics/new",
+        status=status,
+        form=form,
+        error=error,
+        brokers=len(backend().cluster.brokers()),
+        partitions=form.get("partitions") or NEW_TOPIC_PARTITIONS,
+    )
+
+
+@blueprint.post("/topics")
+def create() -> AnyResponse:
+    """Create a topic."""
+    name = request.form.get("topic", "").strip()
+    try:
+        settings = _form_settings()
+        partitions = whole_number("partitions", request.form.get("partitions", "") or "1")
+        replicas = request.form.get("replication_factor", "").strip()
+        factor = whole_number("The replication factor", replicas) if replicas else None
+        if not name:
+            raise BrokerError("INVALID_TOPIC_EXCEPTION", "A topic needs a name: letters, digits, '.', '_' and '-'.")
+        backend().create_topic(name, partitions=partitions, settings=settings, replication_factor=factor)
+    except BrokerError as error:
+        return _new_topic_page(request.form, error, 400)
+    return see(f"/topics/{name}")
+
+
+def _form_settings() -> dict[str, str]:
+    settings = {
+        setting: value.strip() for setting in TOPIC_FORM_SETTINGS if (value := request.form.get(setting, "")).strip()
+    }
+    for line in request.form.get("settings", "").splitlines():
+        name, equals, value = (part.strip() for part in line.partition("="))
+        if not line.strip():
+            continue
+        if not equals or not name or not value:
+            raise BrokerError("INVALID_CONFIG", f"{line.strip()!r} is not name=value: one setting a line.")
+        settings[name] = value
+    return {name: parse_setting(name, value) for name, value in settings.items()}
+
+
+def whole_number(name: str, text: str) -> int:
+    """A number that somebody typed; BrokerError INVALID_REQUEST, which names it, where it is none."""
+    try:
+        return int(text)
+    except ValueError:
+        raise BrokerError("INVALID_REQUEST", f"{name} must be a whole number, not {text!r}.") from None
+
+
+@blueprint.get("/topics/<topic>")
+def one(topic: str) -> Response:
+    """One topic, in HTML or (`.json`) as data."""
+    if topic.endswith((".json", ".csv")):
+        topic, ending = split_format(topic, [found.topic for found in backend().topics()])
+        if ending == "json":
+            return data(one_topic_json(backend().topic(topic), overview().as_of_ms) | _more_json(topic))
+    found = backend().topic(topic)
+    groups = [group for group in backend().group_summaries() if topic in group.topics] if found.groups else []
+    first = max(0, min(request.args.get("page", 1, type=int) - 1, (len(found.partitions) - 1) // PARTITION_ROWS))
+    live = is_live()
+    no_keys = live or "logs.keys" in backend().lacks
+    logs = backend().logs
+    return page(
+        "topics/one",
+        Interest(frozenset((topic,)), frozenset(group.group for group in groups), 3),
+        topic=found,
+        bars=_bars(found, groups, first * PARTITION_ROWS),
+        first=first * PARTITION_ROWS,
+        rows=PARTITION_ROWS,
+        hot=_hot_partition(found),
+        spark=sparks([topic]).get(topic),
+        groups=groups,
+        brokers=len({broker for one in found.partitions for broker in one.replicas}),
+        keys=_keys(logs.sample_keys(topic), len(found.partitions)) if found.events and not no_keys else None,
+        settings=() if live else setting_rows(found.settings, logs.default_settings()),
+        sampled_ms=overview().as_of_ms,
+        error=request.args.get("error"),
+        said=request.args.get("said"),
+        no_undo=request.args.get("no_undo"),
+    )
+
+
+def _more_json(topic: str) -> dict[str, Any]:
+    """What the page of a topic shows beside its partitions."""
+    more: dict[str, Any] = {}
+    if "logs.rates" not in backend().lacks:
+        more["rate"] = rate_json(backend().logs.rates([topic])[topic])
+    if "logs.keys" not in backend().lacks:
+        more["keys"] = key_sample_json(backend().logs.sample_keys(topic))
+    return more
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """A sample of keys, with what is striking in it.
+
+    Attributes:
+        hot: the key that a large share of the events has, None where there is none.
+        hot_partitions: in how many partitions it lies.
+        spread: the most frequent key that lies in more than one partition, None where there is none.
+    """
+
+    sample: KeySample
+    hot: bytes | None
+    hot_share: float
+    hot_partitions: int
+    spread: bytes | None
+
+
+def _keys(sample: KeySample, partitions: int) -> Keys:
+    first = next((one for one in sample.top if one.key is not None), None)
+    share = first.events / sample.events if first is not None and sample.events else 0.0
+    limit = max(HOT_KEY, _far_more(sample.keys))
+    warn = partitions > 1 and sample.events >= HOT_EVENTS and sample.keys > 1
+    hot = first.key if first is not None and warn and share >= limit else None
+    spread = next((one.key for one in sample.top if one.key is not None and len(one.partitions) > 1), None)
+    return Keys(sample, hot, 100 * share, len(first.partitions) if first is not None else 0, spread)
+
+
+def _hot_partition(topic: TopicDescription) -> tuple[int, float] | None:
+    """The partition that holds far more than its even share, and what it holds in per cent."""
+    if len(topic.partitions) < 2 or topic.events < HOT_EVENTS:
+        return None
+    most = max(topic.partitions, key=lambda one: one.events)
+    share = most.events / topic.events
+    return (most.partition, 100 * share) if share >= _far_more(len(topic.partitions)) else None
+
+
+def _far_more(parts: int) -> float:
+    """The share of the whole from which on one of some parts has far more than its even share of it."""
+    even = 1 / max(1, parts)
+    return min(HOT_TIMES * even, (1 + even) / 2)
+
+
+def _bars(topic: TopicDescription, groups: list[GroupSummary], first: int) -> list[Bar]:
+    most = max((partition.end for partition in topic.partitions), default=0) or 1
+    known = backend().survey.committed(topic.topic) if groups else {}
+    commits: dict[int, list[tuple[int, str]]] = {}
+    for group in groups:
+        for partition, committed in known.get(group.group, {}).items():
+            commits.setdefault(partition, []).append((committed, group.group))
+    bars = []
+    for one in topic.partitions[first : first + PARTITION_ROWS]:
+        ticks = tuple(
+            (round(min(max(100 * committed / most - TICK_WIDTH / 2, 0), 100 - TICK_WIDTH), 3), group, committed)
+            for committed, group in sorted(commits.get(one.partition, ()))[:TICKS_MAX]
+        )
+        left = 100 * one.start / most
+        share = 100 * one.events / topic.events if topic.events else 0.0
+        out = tuple(broker for broker in one.replicas if broker not in one.isr)
+        bars.append(Bar(one, left, 100 * one.end / most - left, ticks, share, out))
+    return bars

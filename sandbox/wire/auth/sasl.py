@@ -1,0 +1,199 @@
+"""SASL on one connection: what may come when, until it is known who the client is.
+
+    state                          ApiVersions            SaslHandshake      SaslAuthenticate
+    HANDSHAKE_OR_VERSIONS_REQUEST  -> HANDSHAKE_REQUEST   -> AUTHENTICATE    closed
+    HANDSHAKE_REQUEST              closed                 -> AUTHENTICATE    closed
+    AUTHENTICATE                   closed                 closed             -> COMPLETE, or on with the next token
+    COMPLETE                       every request is served, as on a listener without SASL
+
+Anything else closes the connection. What fails is answered with its error, and the connection closed after it. After a
+handshake of version 0 tokens come without a request around them, as old clients send them.
+
+Differs from a real broker: a failure is answered at once (Kafka waits `connection.failed.authentication.delay.ms`, 100
+ms); a request other than SaslAuthenticate after the handshake is not answered before the connection is closed.
+Left out: GSSAPI, OAUTHBEARER, and re-authentication (`connections.max.reauth.ms` is 0, as by default): after COMPLETE,
+SaslHandshake and SaslAuthenticate are ILLEGAL_SASL_STATE.
+
+Source: KIP-43, KIP-152, https://kafka.apache.org/protocol#sasl_handshake.
+"""
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from sandbox.broker.credentials import HASHES
+from sandbox.kafka.errors import CODE
+from sandbox.storage.resources import ScramCredential
+from sandbox.wire.auth.scram import AuthenticationFailed, ScramExchange, is_password
+from sandbox.wire.connection import ProtocolViolation, Slot
+from sandbox.wire.messages.messages import api_name, api_versions_known
+
+PLAIN = "PLAIN"
+MECHANISMS = (PLAIN, *HASHES)
+"""Every mechanism, as SaslHandshake lists them."""
+REQUEST_BYTES_MAX = 524_288
+"""The longest request before it is known who the client is (`sasl.server.max.receive.size`)."""
+
+SASL_HANDSHAKE, API_VERSIONS, SASL_AUTHENTICATE = 17, 18, 36
+HANDSHAKE_OR_VERSIONS_REQUEST = "HANDSHAKE_OR_VERSIONS_REQUEST"
+HANDSHAKE_REQUEST = "HANDSHAKE_REQUEST"
+AUTHENTICATE = "AUTHENTICATE"
+COMPLETE = "COMPLETE"
+FAILED = "FAILED"
+ALLOWED = {
+    HANDSHAKE_OR_VERSIONS_REQUEST: (API_VERSIONS, SASL_HANDSHAKE),
+    HANDSHAKE_REQUEST: (SASL_HANDSHAKE,),
+    AUTHENTICATE: (SASL_AUTHENTICATE,),
+    FAILED: (),
+}
+
+_KEY_AND_VERSION = struct.Struct(">hh")
+
+Find = Callable[[str], Sequence[ScramCredential]]
+
+
+class Exchange(Protocol):
+    """One authentication by one mechanism. `user` says who it is, once `complete`."""
+
+    user: str
+    complete: bool
+
+    def step(self, token: bytes) -> bytes:
+        """Take a token of the client, and give the answer; AuthenticationFailed where it is refused."""
+
+
+class PlainExchange:
+    """PLAIN: the client sends its name and password (RFC 4616). They are held against the salted keys.
+
+    Args:
+        find: gives the credentials of a user.
+    """
+
+    def __init__(self, find: Find) -> None:
+        self._find = find
+        self.user = ""
+        self.complete = False
+
+    def step(self, token: bytes) -> bytes:
+        """Take the token; the answer is empty."""
+        parts = token.split(b"\0")
+        if len(parts) != 3:
+            told = f"Invalid SASL/PLAIN response: expected 3 tokens, got {len(parts)}"
+            raise AuthenticationFailed("the token is not one of PLAIN", told)
+        authzid, user, password = (part.decode(errors="replace") for part in parts)
+        for what, text in (("username", user), ("password", password)):
+            if not text:
+                raise AuthenticationFailed(f"the {what} is empty", f"Authentication failed: {what} not specified")
+        # All of a user's credentials are made of one password, unless an admin client altered one of them.
+        if not any(is_password(credential, password) for credential in self._find(user)):
+            raise AuthenticationFailed(
+                f"there is no user {user!r} with that password", "Authentication failed: Invalid username or password"
+            )
+        if authzid and authzid != user:
+            raise AuthenticationFailed(
+                f"user {user!r} asks to be somebody else",
+                "Authentication failed: Client requested an authorization id that is different from username",
+            )
+        self.user = user
+        self.complete = True
+        return b""
+
+
+class SaslSession:
+    """The authentication of one connection.
+
+    Args:
+        mechanisms: which are offered.
+        find: gives the credentials of a user.
+        fail: called with the reason when the connection must be closed after the answer that is given next.
+    """
+
+    def __init__(self, mechanisms: Sequence[str], find: Find, fail: Callable[[str], None]) -> None:
+        self._mechanisms = mechanisms
+        self._find = find
+        self._fail = fail
+        self._state = HANDSHAKE_OR_VERSIONS_REQUEST
+        self._mechanism = ""
+        self._exchange: Exchange | None = None
+        self._bare_tokens = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether it is known who the client is."""
+        return self._state == COMPLETE
+
+    @property
+    def user(self) -> str | None:
+        """Who the client is, None before that is known."""
+        return self._exchange.user if self.complete and self._exchange is not None else None
+
+    def admits(self, frame: bytes, slot: Slot) -> bool:
+        """Whether a request may be served now. A token without a request around it is answered here.
+
+        Raises:
+            ProtocolViolation: it may not come now, so that the connection is to be closed.
+        """
+        if self._state == COMPLETE:
+            return True
+        if self._state == AUTHENTICATE and self._bare_tokens:
+            slot.set(self._take_bare(frame))
+            return False
+        if len(frame) < _KEY_AND_VERSION.size:
+            raise ProtocolViolation("it sends no Kafka requests; this listener wants SASL")
+        key, version = _KEY_AND_VERSION.unpack_from(frame)
+        if key not in ALLOWED[self._state]:
+            raise ProtocolViolation(
+                f"{api_name(key)} may not come in the SASL state {self._state}; is the client configured for SASL?"
+            )
+        if key == API_VERSIONS and version <= api_versions_known()[API_VERSIONS][1]:
+            self._state = HANDSHAKE_REQUEST
+        return True
+
+    def handshake(self, mechanism: str, version: int) -> dict[str, Any]:
+        """The answer to SaslHandshake."""
+        self._bare_tokens = version == 0
+        self._mechanism = mechanism
+        offered = list(self._mechanisms)
+        if mechanism not in offered:
+            self._end(f"the SASL mechanism {mechanism!r} is not offered")
+            return {"error_code": CODE["UNSUPPORTED_SASL_MECHANISM"], "mechanisms": offered}
+        if mechanism == PLAIN:
+            self._exchange = PlainExchange(self._find)
+        else:
+            self._exchange = ScramExchange(mechanism, self._credential_for(mechanism))
+        self._state = AUTHENTICATE
+        return {"error_code": 0, "mechanisms": offered}
+
+    def authenticate(self, token: bytes) -> dict[str, Any]:
+        """The answer to SaslAuthenticate."""
+        try:
+            answer = self._take(token)
+        except AuthenticationFailed as failed:
+            self._end(str(failed))
+            told = failed.told or (
+                f"Authentication failed during authentication due to invalid credentials with SASL mechanism "
+                f"{self._mechanism}"
+            )
+            return {"error_code": CODE["SASL_AUTHENTICATION_FAILED"], "error_message": told, "auth_bytes": b""}
+        return {"error_code": 0, "error_message": "", "auth_bytes": answer, "session_lifetime_ms": 0}
+
+    def _take_bare(self, token: bytes) -> bytes:
+        try:
+            return self._take(token)
+        except AuthenticationFailed as failed:
+            self._state = FAILED
+            raise ProtocolViolation(f"authentication failed: {failed}") from failed
+
+    def _take(self, token: bytes) -> bytes:
+        assert self._exchange is not None
+        answer = self._exchange.step(token)
+        if self._exchange.complete:
+            self._state = COMPLETE
+        return answer
+
+    def _end(self, reason: str) -> None:
+        self._state = FAILED
+        self._fail(f"authentication failed: {reason}")
+
+    def _credential_for(self, mechanism: str) -> Callable[[str], ScramCredential | None]:
+        return lambda user: next((one for one in self._find(user) if one.mechanism == mechanism), None)

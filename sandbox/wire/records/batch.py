@@ -1,0 +1,345 @@
+"""Record batches, the form in which Kafka moves events: bytes to rows, rows to bytes. Magic 2 only.
+
+A batch is a header of 61 bytes and its records, which may be compressed together::
+
+    base offset 8 | batch length 4 | partition leader epoch 4 | magic 1 | crc 4 | attributes 2 | last offset delta 4 |
+    base timestamp 8 | max timestamp 8 | producer id 8 | producer epoch 2 | base sequence 4 | count of records 4
+
+The checksum (CRC-32C) covers all that follows it. Base offset and leader epoch come before it, so that a broker can set
+them without touching the rest. Records hold their offset and timestamp as differences from the batch's: see
+:mod:`sandbox.wire.records.rows`.
+
+Source: https://kafka.apache.org/documentation/#recordbatch, and what Kafka's broker checks of a produced batch.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+
+import google_crc32c
+
+from sandbox.storage.log.event_columns import EventColumns
+from sandbox.wire.records.columns import encode_columns
+from sandbox.wire.records.compression import COMPRESSION_NAMES, CompressionError, compress, decompress
+from sandbox.wire.records.rows import (
+    TIMESTAMP_MAX,
+    BatchError,
+    Header,
+    InvalidRecord,
+    Row,
+    decode_records,
+    encode_records,
+)
+from sandbox.wire.records.strides import decode_alike
+
+__all__ = [
+    "CREATE_TIME",
+    "LOG_APPEND_TIME",
+    "BatchCorrupt",
+    "BatchError",
+    "Header",
+    "InvalidRecord",
+    "RecordBatch",
+    "Row",
+    "UnsupportedMagic",
+    "decode_batch_header",
+    "decode_batches",
+    "encode_batch",
+    "rebase",
+]
+
+Buffer = bytes | bytearray | memoryview
+
+MAGIC = 2
+CREATE_TIME = 0
+LOG_APPEND_TIME = 1
+HEADER_BYTES = 61
+COLUMNS_MIN = 50
+"""Of fewer records, rows are encoded as fast as columns."""
+DECOMPRESSED_BYTES_MAX = 128 * 1024 * 1024
+
+_ATTRIBUTES_AT = 21
+_MAGIC_AT = 16
+_LENGTH_AT = 8
+_LENGTH_END = 12
+_RECORDS_IN_BODY = HEADER_BYTES - _ATTRIBUTES_AT
+_COMPRESSION_BITS = 0x07
+_TIMESTAMP_TYPE_BIT = 0x08
+_TRANSACTIONAL_BIT = 0x10
+_CONTROL_BIT = 0x20
+_DELETE_HORIZON_BIT = 0x40
+
+_HEADER = struct.Struct(">qiibIhiqqqhii")
+_BEFORE_CRC = struct.Struct(">qiibI")
+_AFTER_CRC = struct.Struct(">hiqqqhii")
+_INT32 = struct.Struct(">i")
+_INT64 = struct.Struct(">q")
+# Timestamps so near to the ends of 64 bits that a delta of two bytes could pass them are nobody's.
+_BASE_TIMESTAMP_MAX = TIMESTAMP_MAX - 2**14
+
+
+class BatchCorrupt(BatchError):
+    """A batch that was cut short or changed on its way: Kafka answers CORRUPT_MESSAGE."""
+
+
+class UnsupportedMagic(BatchError):
+    """A message set from before Kafka 0.11: Kafka answers UNSUPPORTED_FOR_MESSAGE_FORMAT. ``magic`` is 0 or 1."""
+
+    def __init__(self, magic: int) -> None:
+        super().__init__(f"a message set of magic {magic}: only record batches of magic {MAGIC} are read")
+        self.magic = magic
+
+
+@dataclass(slots=True)
+class RecordBatch:
+    """One record batch: its header, and where it was asked for its records.
+
+    ``records`` are tuples (offset delta, timestamp_ms, key, value, headers), the headers a tuple of (name, value). With
+    ``timestamp_type`` 1 every record has the time of appending, ``max_timestamp``. With ``delete_horizon`` set,
+    ``base_timestamp`` is also the time after which tombstones may go (KIP-534). ``raw`` is a view of the batch's
+    ``size_bytes`` bytes in what was decoded.
+    """
+
+    base_offset: int
+    last_offset_delta: int
+    leader_epoch: int
+    compression: int
+    timestamp_type: int
+    transactional: bool
+    control: bool
+    delete_horizon: bool
+    base_timestamp: int
+    max_timestamp: int
+    producer_id: int
+    producer_epoch: int
+    base_sequence: int
+    count: int
+    crc: int
+    size_bytes: int
+    raw: memoryview
+    records: Sequence[Row] = field(default_factory=list)
+
+
+def decode_batch_header(data: Buffer, position: int = 0) -> RecordBatch:
+    """The header of the batch at ``position``, without a look at its records or its checksum.
+
+    Args:
+        data: one or more batches.
+        position: where the batch begins.
+
+    Returns:
+        The batch with no ``records``.
+
+    Raises:
+        BatchCorrupt: the batch is cut short, its length cannot be, or its magic is none that ever was.
+        UnsupportedMagic: it is a message set of magic 0 or 1.
+    """
+    left = len(data) - position
+    if left <= _MAGIC_AT:
+        raise BatchCorrupt(f"{left} bytes at {position} are too few for a record batch")
+    magic = data[position + _MAGIC_AT]
+    if magic in (0, 1):
+        raise UnsupportedMagic(magic)
+    if magic != MAGIC:
+        raise BatchCorrupt(f"the batch at {position} has a magic of {magic}")
+    if left < HEADER_BYTES:
+        raise BatchCorrupt(f"{left} bytes at {position} are too few for the header of a record batch")
+    (length,) = _INT32.unpack_from(data, position + _LENGTH_AT)
+    size_bytes = length + _LENGTH_END
+    if not HEADER_BYTES <= size_bytes <= left:
+        raise BatchCorrupt(f"the batch at {position} says that it has {size_bytes} bytes; {left} are left")
+    base_offset, _, leader_epoch, _, crc, attributes, last_offset_delta, *rest = _HEADER.unpack_from(data, position)
+    base_timestamp, max_timestamp, producer_id, producer_epoch, base_sequence, count = rest
+    # By position, in the order of the class: by name it takes twice the time, and most batches are small.
+    return RecordBatch(
+        base_offset,
+        last_offset_delta,
+        leader_epoch,
+        attributes & _COMPRESSION_BITS,
+        LOG_APPEND_TIME if attributes & _TIMESTAMP_TYPE_BIT else CREATE_TIME,
+        attributes & _TRANSACTIONAL_BIT != 0,
+        attributes & _CONTROL_BIT != 0,
+        attributes & _DELETE_HORIZON_BIT != 0,
+        base_timestamp,
+        max_timestamp,
+        producer_id,
+        producer_epoch,
+        base_sequence,
+        count,
+        crc,
+        size_bytes,
+        memoryview(data)[position : position + size_bytes],
+    )
+
+
+def _check_header(batch: RecordBatch, gaps_allowed: bool) -> None:
+    if batch.compression >= len(COMPRESSION_NAMES):
+        raise InvalidRecord(f"there is no compression {batch.compression}")
+    if batch.count < 0 or batch.last_offset_delta < 0:
+        raise InvalidRecord(f"a batch of {batch.count} records with a last offset delta of {batch.last_offset_delta}")
+    if not gaps_allowed and batch.count != batch.last_offset_delta + 1:
+        raise InvalidRecord(
+            f"a batch of {batch.count} records must have a last offset delta of {batch.count - 1}, "
+            f"not {batch.last_offset_delta}"
+        )
+    if abs(batch.base_timestamp) > _BASE_TIMESTAMP_MAX:
+        raise InvalidRecord(f"a base timestamp of {batch.base_timestamp} ms")
+
+
+def decode_batches(
+    data: Buffer,
+    *,
+    gaps_allowed: bool = False,
+    as_columns: bool = False,
+    decompressed_bytes_max: int = DECOMPRESSED_BYTES_MAX,
+) -> list[RecordBatch]:
+    """The record batches in ``data``, with their records, each checked.
+
+    Args:
+        data: the records of one partition, as in Produce or Fetch.
+        gaps_allowed: False demands what a broker demands of a producer: at least one record, and offset deltas 0, 1,
+            2 ... True takes what compaction may leave: ascending deltas up to the batch's last, or no records.
+        as_columns: the records of a batch are `EventColumns` where they are many, alike and without gaps.
+        decompressed_bytes_max: how large the records of one batch may be when decompressed.
+
+    Raises:
+        BatchCorrupt: a batch is cut short, or its checksum is not that of its bytes.
+        UnsupportedMagic: there is a message set of magic 0 or 1.
+        InvalidRecord: a record or the batch breaks a rule, or the records are larger than the limit.
+    """
+    batches = []
+    position = 0
+    end = len(data)
+    while position < end:
+        batch = decode_batch_header(data, position)
+        body = bytes(batch.raw[_ATTRIBUTES_AT:])
+        if google_crc32c.value(body) != batch.crc:
+            raise BatchCorrupt(f"the checksum of the batch at {position} is {batch.crc:#010x}, but not of its bytes")
+        _check_header(batch, gaps_allowed)
+        start = _RECORDS_IN_BODY
+        if batch.compression:
+            try:
+                body = decompress(batch.compression, memoryview(body)[start:], decompressed_bytes_max)
+            except CompressionError as error:
+                raise InvalidRecord(str(error)) from None
+            start = 0
+        wanted = as_columns and not gaps_allowed and batch.timestamp_type == CREATE_TIME
+        columns = decode_alike(body, start, batch.count, batch.base_timestamp) if wanted else None
+        if columns is None:
+            batch.records = decode_records(body, start, batch.count, batch.base_timestamp)
+            _check_offsets(batch, gaps_allowed)
+        else:
+            batch.records = columns
+        if batch.timestamp_type == LOG_APPEND_TIME:
+            time_ms = batch.max_timestamp
+            batch.records = [(delta, time_ms, k, v, headers) for delta, _, k, v, headers in batch.records]
+        batches.append(batch)
+        position += batch.size_bytes
+    return batches
+
+
+def _check_offsets(batch: RecordBatch, gaps_allowed: bool) -> None:
+    deltas = list(map(itemgetter(0), batch.records))
+    if deltas == list(range(len(deltas))):
+        if len(deltas) <= batch.last_offset_delta + 1:
+            return
+    elif not gaps_allowed:
+        at = next(index for index, delta in enumerate(deltas) if index != delta)
+        raise InvalidRecord(f"record {at} has an offset delta of {deltas[at]}: they must be 0, 1, 2 ...")
+    before = -1
+    for index, delta in enumerate(deltas):
+        if not before < delta <= batch.last_offset_delta:
+            last = batch.last_offset_delta
+            raise InvalidRecord(f"record {index} has an offset delta of {delta}, after {before} and of at most {last}")
+        before = delta
+
+
+def _last_offset(base_offset: int, rows: Sequence[Row], last_offset: int | None) -> int:
+    first, last = (rows[0][0], rows[-1][0]) if rows else (base_offset, base_offset)
+    if last_offset is None:
+        last_offset = last
+    if not base_offset <= first <= last <= last_offset:
+        raise ValueError(f"rows outside the offsets {base_offset} to {last_offset} of their batch")
+    return last_offset
+
+
+def _attributes(compression: int, timestamp_type: int, transactional: bool, control: bool, delete_horizon: bool) -> int:
+    return (
+        compression
+        | timestamp_type * _TIMESTAMP_TYPE_BIT
+        | transactional * _TRANSACTIONAL_BIT
+        | control * _CONTROL_BIT
+        | delete_horizon * _DELETE_HORIZON_BIT
+    )
+
+
+def encode_batch(
+    base_offset: int,
+    rows: Sequence[Row],
+    *,
+    last_offset: int | None = None,
+    producer_id: int = -1,
+    producer_epoch: int = -1,
+    base_sequence: int = -1,
+    transactional: bool = False,
+    control: bool = False,
+    delete_horizon: bool = False,
+    timestamp_type: int = CREATE_TIME,
+    leader_epoch: int = 0,
+    compression: int = 0,
+    base_timestamp: int | None = None,
+    max_timestamp: int | None = None,
+) -> bytes:
+    """One record batch.
+
+    Args:
+        base_offset: the offset that the batch begins with: not above that of the first row.
+        rows: tuples (offset, timestamp_ms, key, value, headers), the offsets ascending; there may be gaps, or no rows.
+            Of `EventColumns`, no tuples are made.
+        last_offset: the offset that the batch ends with; None for that of the last row, or without rows for
+            ``base_offset``. Readers go on after it, so it must be kept when compaction removes the last record.
+        producer_id: with ``producer_epoch`` and ``base_sequence``, -1 for a producer that is not idempotent.
+        transactional: it belongs to a transaction.
+        control: it is a transaction marker, not events.
+        delete_horizon: ``base_timestamp`` is the time after which tombstones may go (KIP-534).
+        timestamp_type: 0 for CreateTime; 1 for LogAppendTime, for which readers see ``max_timestamp`` in every record.
+        leader_epoch: of the partition.
+        compression: 0 to 4: none, gzip, snappy, lz4, zstd.
+        base_timestamp: in ms; None for that of the first row, or without rows -1.
+        max_timestamp: in ms; None for the largest of the rows, or without rows -1.
+
+    Raises:
+        ValueError: offsets that descend or lie outside the batch, or no such compression.
+        struct.error: a number that does not fit its field.
+    """
+    last_offset = _last_offset(base_offset, rows, last_offset)
+    if base_timestamp is None:
+        base_timestamp = rows[0][1] if rows else -1
+    if max_timestamp is None:
+        max_timestamp = max(map(itemgetter(1), rows)) if rows else -1
+    if isinstance(rows, EventColumns) and len(rows) >= COLUMNS_MIN:
+        records = encode_columns(rows, base_offset, base_timestamp)
+    else:
+        records = encode_records(rows, base_offset, base_timestamp)
+    if compression:
+        records = compress(compression, records)
+    attributes = _attributes(compression, timestamp_type, transactional, control, delete_horizon)
+    times = (base_timestamp, max_timestamp)
+    producer = (producer_id, producer_epoch, base_sequence)
+    after_crc = _AFTER_CRC.pack(attributes, last_offset - base_offset, *times, *producer, len(rows))
+    crc = google_crc32c.extend(google_crc32c.value(after_crc), records)
+    length = HEADER_BYTES - _LENGTH_END + len(records)
+    return b"".join((_BEFORE_CRC.pack(base_offset, length, leader_epoch, MAGIC, crc), after_crc, records))
+
+
+def rebase(raw: Buffer, base_offset: int, leader_epoch: int) -> bytes:
+    """The same batch at another base offset and leader epoch; the checksum covers neither.
+
+    Args:
+        raw: one whole batch of magic 2, such as ``RecordBatch.raw``.
+        base_offset: that of its first record.
+        leader_epoch: of the partition.
+    """
+    view = memoryview(raw)
+    return b"".join((_INT64.pack(base_offset), view[8:12], _INT32.pack(leader_epoch), view[16:]))

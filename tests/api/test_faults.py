@@ -1,0 +1,141 @@
+"""Faults on demand, seen by real clients and on the wire."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, Producer
+
+from sandbox.api.sandbox import Sandbox
+from sandbox.kafka.errors import BrokerError
+
+WAIT_S = 30.0
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    with Sandbox(tmp_path / "faults.db") as sandbox:
+        sandbox.serve(kafka_port=0, web_port=None)
+        sandbox.create_topic("orders", partitions=1)
+        sandbox.create_topic("other", partitions=1)
+        yield sandbox
+
+
+def producer(sandbox: Sandbox, **settings: str | int | bool) -> Producer:
+    address = sandbox.kafka_address
+    assert address is not None
+    return Producer({"bootstrap.servers": address, "log_level": 0, "linger.ms": 0, **settings})
+
+
+def outcome(client: Producer, topic: str) -> int | None:
+    """The code of the error with which one event is refused, None where it is stored."""
+    codes: list[int | None] = []
+    client.produce(topic, b"x", on_delivery=lambda error, _: codes.append(error.code() if error else None))
+    assert client.flush(WAIT_S) == 0
+    return codes[0]
+
+
+def test_an_injected_error_is_what_the_client_sees_so_often_and_then_no_more(sandbox: Sandbox) -> None:
+    client = producer(sandbox, retries=0)
+    with sandbox.inject("Produce", topic="orders", error="INVALID_RECORD", times=2) as injection:
+        found = [outcome(client, "orders") for _ in range(3)]
+    assert found == [KafkaError.INVALID_RECORD, KafkaError.INVALID_RECORD, None]
+    assert injection.hits == 2
+    assert sandbox.end_offsets("orders") == {0: 1}
+
+
+def test_a_retriable_error_is_retried_by_the_client_and_nothing_is_stored_twice(sandbox: Sandbox) -> None:
+    client = producer(sandbox, **{"enable.idempotence": True, "retry.backoff.ms": 10})
+    with sandbox.inject("Produce", error="NOT_LEADER_OR_FOLLOWER", times=3) as injection:
+        assert outcome(client, "orders") is None
+    assert injection.hits == 3
+    assert sandbox.end_offsets("orders") == {0: 1}
+
+
+def test_a_fault_concerns_only_whom_it_names(sandbox: Sandbox) -> None:
+    mine, others = producer(sandbox, retries=0, **{"client.id": "mine"}), producer(sandbox, retries=0)
+    with sandbox.inject("Produce", topic="orders", client_id="mine", error="POLICY_VIOLATION"):
+        assert outcome(mine, "orders") == KafkaError.POLICY_VIOLATION
+        assert outcome(mine, "other") is None
+        assert outcome(others, "orders") is None
+    assert outcome(mine, "orders") is None
+
+
+def test_latency_delays_the_answer_and_keeps_the_order_of_a_connection(sandbox: Sandbox) -> None:
+    client = producer(sandbox)
+    assert outcome(client, "orders") is None
+    with sandbox.inject("Produce", latency_ms=300, times=1):
+        begun = time.monotonic()
+        for number in range(3):
+            client.produce("orders", str(number))
+            client.poll(0.02)
+        assert client.flush(WAIT_S) == 0
+        assert time.monotonic() - begun >= 0.3
+    assert [event.value for event in sandbox.read("orders", partition=0, offset=1)] == [b"0", b"1", b"2"]
+
+
+def test_a_dropped_connection_is_survived_by_an_idempotent_producer(sandbox: Sandbox) -> None:
+    client = producer(sandbox, **{"enable.idempotence": True, "retry.backoff.ms": 10})
+    with sandbox.inject("Produce", drop=True, times=2) as injection:
+        assert outcome(client, "orders") is None
+    assert injection.hits == 2
+    assert sandbox.end_offsets("orders") == {0: 1}
+
+
+def test_a_fetch_that_fails_is_read_again(sandbox: Sandbox) -> None:
+    sandbox.append("orders", "x")
+    with sandbox.inject("Fetch", error="NOT_LEADER_OR_FOLLOWER", times=2) as injection:
+        address = sandbox.kafka_address
+        assert address is not None
+        consumer = Consumer(
+            {
+                "bootstrap.servers": address,
+                "group.id": "readers",
+                "auto.offset.reset": "earliest",
+                "log_level": 0,
+                "fetch.error.backoff.ms": 10,
+                "topic.metadata.refresh.fast.interval.ms": 10,
+            }
+        )
+        consumer.subscribe(["orders"])
+        until = time.monotonic() + WAIT_S
+        message = None
+        while message is None and time.monotonic() < until:
+            message = consumer.poll(0.2)
+        consumer.close()
+    assert message is not None
+    assert message.value() == b"x"
+    assert injection.hits == 2
+
+
+def test_what_was_injected_is_listed_logged_and_told_in_words(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    with sandbox.inject("Produce", error="INVALID_RECORD", probability=0.5, times=4) as injection:
+        assert [fault.id for fault in sandbox.faults.list()] == [injection.fault.id]
+        assert injection.fault.text() == "Produce: answered INVALID_RECORD with probability 0.5 4 times"
+    assert sandbox.faults.list() == ()
+    assert "injected fault 1: Produce" in caplog.text
+    with sandbox.inject("Produce", error="INVALID_RECORD", times=1):
+        outcome(producer(sandbox, retries=0), "orders")
+    assert [(hit.api, hit.fault) for hit in sandbox.faults.hits()] == [("Produce", 2)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"api": "Prodce", "drop": True}, "no API 'Prodce'"),
+        ({"error": "NO_SUCH"}, "not one of Kafka's errors"),
+        ({}, "Say what shall happen"),
+        ({"latency_ms": -1}, "latency_ms is from 0"),
+        ({"drop": True, "probability": 0.0}, "probability is above 0"),
+        ({"drop": True, "times": 0}, "times is 1 or more"),
+        ({"drop": True, "error": "INVALID_RECORD"}, "choose error or drop"),
+    ],
+)
+def test_a_fault_that_could_not_be_is_refused_with_the_reason(
+    sandbox: Sandbox, arguments: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(BrokerError, match=reason):
+        sandbox.inject(**arguments)  # type: ignore[arg-type]

@@ -1,0 +1,347 @@
+"""Snapshots from Python: what comes back is what was there, and clients at work find their way."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
+
+import pytest
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+
+from sandbox import BrokerError, FileRefused, Sandbox
+from sandbox.kafka.event import Event
+from sandbox.model.activity import ActivityQuery
+from sandbox.snapshots.description import Ends
+from sandbox.storage.file.lock import read_owner
+from tests.clock import Clock
+from tests.waiting import eventually
+
+QUICK = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 50, "log_level": 0}
+
+
+def contents(box: Sandbox) -> list[tuple[object, ...]]:
+    """Everything that an event is, of every topic."""
+    found: list[Event] = [event for topic in box.topics() for event in box.read(topic.topic, offset=0, limit=10_000)]
+    return [(one.topic, one.partition, one.offset, one.timestamp_ms, one.key, one.value, one.headers) for one in found]
+
+
+def committed(box: Sandbox, group: str) -> dict[tuple[str, int], int | None]:
+    return {(lag.topic, lag.partition): lag.committed for lag in box.lag(group) if lag.committed is not None}
+
+
+@pytest.fixture
+def orders(box: Sandbox) -> Sandbox:
+    """Ten events in two partitions, and a group that has read some."""
+    box.create_topic("orders", partitions=2, settings={"retention.ms": "-1"})
+    for number in range(10):
+        box.append("orders", f"v{number}", key=f"k{number}", headers={"n": str(number)}, partition=number % 2)
+    box.commit("billing", "orders", 0, 3)
+    return box
+
+
+def test_a_restored_snapshot_gives_back_events_offsets_and_settings(orders: Sandbox) -> None:
+    before = contents(orders), orders.topic("orders").settings
+    taken = orders.snapshots.take("before the test", "a note")
+    assert (taken.name, taken.note, taken.kind, taken.topics, taken.events, taken.groups) == (
+        "before the test",
+        "a note",
+        "taken",
+        1,
+        10,
+        1,
+    )
+    orders.append("orders", "later", partition=0)
+    orders.commit("billing", "orders", 0, 5)
+    orders.commit("new", "orders", 1, 1)
+    orders.alter_topic("orders", {"retention.ms": "5"})
+    orders.create_topic("other")
+    orders.snapshots.restore("before the test")
+    assert (contents(orders), orders.topic("orders").settings) == before
+    assert [group.group for group in orders.groups()] == ["billing"]
+    assert committed(orders, "billing") == {("orders", 0): 3}
+    assert orders.append("orders", "next", partition=0).offset == 5
+
+
+def test_a_restored_file_is_the_same_after_it_was_opened_again(orders: Sandbox, file: Path, clock: Clock) -> None:
+    orders.snapshots.take("s")
+    before = contents(orders)
+    cluster_id = orders.overview().cluster_id
+    orders.delete_topic("orders")
+    orders.snapshots.restore("s")
+    orders.close()
+    with Sandbox(file, clock=clock) as again:
+        assert contents(again) == before
+        assert committed(again, "billing") == {("orders", 0): 3}
+        assert again.overview().cluster_id == cluster_id
+
+
+def test_a_deleted_topic_comes_back_and_the_undo_can_be_undone(orders: Sandbox) -> None:
+    before = contents(orders)
+    point = orders.snapshots.before("delete topic orders")
+    assert point.name is not None
+    orders.delete_topic("orders")
+    undone = orders.snapshots.restore(point.name)
+    assert contents(orders) == before
+    assert undone.undo.name is not None
+    assert orders.snapshots.get(undone.undo.name).action == "undo delete topic orders"
+    orders.snapshots.restore(undone.undo.name)
+    assert orders.topics() == ()
+
+
+def test_the_newest_ten_automatic_snapshots_are_kept_and_all_others_too(orders: Sandbox, clock: Clock) -> None:
+    orders.snapshots.take("mine")
+    for number in range(12):
+        clock.now_ms += 1_000
+        assert orders.snapshots.before(f"number {number}").name
+    found = orders.snapshots.list()
+    assert [one.action for one in found if one.kind == "automatic"] == [f"number {n}" for n in range(11, 1, -1)]
+    assert [one.name for one in found if one.kind == "taken"] == ["mine"]
+
+
+def test_a_large_file_has_no_automatic_snapshot_and_says_why(orders: Sandbox) -> None:
+    orders.snapshots.automatic_bytes_max = 1000
+    point = orders.snapshots.before("delete topic orders")
+    assert point.name is None
+    assert point.skipped is not None
+    assert "above 0 MB none is taken" in point.skipped
+    assert orders.snapshots.preview_restore(orders.snapshots.take().name).no_undo == point.skipped
+
+
+@pytest.mark.parametrize(
+    "name", ["", "..", "../x", "a/b", "a\\b", ".hidden", "x.", "x ", "a\0b", "now", "x" * 200, "-r"]
+)
+def test_a_name_cannot_lead_out_of_the_folder(orders: Sandbox, name: str) -> None:
+    for call in (orders.snapshots.take, orders.snapshots.restore, orders.snapshots.delete, orders.snapshots.get):
+        with pytest.raises(BrokerError) as refused:
+            call(name)
+        assert refused.value.error.name == "INVALID_REQUEST"
+
+
+def test_a_snapshot_is_renamed_described_and_deleted(orders: Sandbox) -> None:
+    taken = orders.snapshots.take("one", "note")
+    with pytest.raises(BrokerError, match="DUPLICATE_RESOURCE"):
+        orders.snapshots.take("One")
+    renamed = orders.snapshots.rename("one", "two")
+    assert (renamed.note, renamed.taken_ms, renamed.events) == ("note", taken.taken_ms, 10)
+    assert orders.snapshots.note("two", "other").note == "other"
+    assert [one.name for one in orders.snapshots.list()] == ["two"]
+    orders.snapshots.delete("two")
+    assert orders.snapshots.list() == ()
+    assert list(Path(taken.file).parent.iterdir()) == []
+    with pytest.raises(BrokerError, match="RESOURCE_NOT_FOUND"):
+        orders.snapshots.restore("two")
+
+
+def test_a_snapshot_that_lost_what_is_told_of_it_is_looked_into_again(orders: Sandbox) -> None:
+    taken = orders.snapshots.take("one")
+    Path(taken.file).with_suffix(".json").write_text("{")
+    found = orders.snapshots.get("one")
+    assert (found.kind, found.events, found.groups) == ("found", 10, 1)
+    (Path(taken.file).parent / "broken.db").write_bytes(b"not a database")
+    assert [one.name for one in orders.snapshots.list()] == ["one"]
+
+
+def test_a_comparison_names_what_differs_and_only_that(orders: Sandbox) -> None:
+    orders.snapshots.take("a")
+    assert orders.snapshots.compare("a").same
+    orders.append("orders", "x", partition=1)
+    orders.commit("billing", "orders", 0, 4)
+    orders.alter_topic("orders", {"retention.ms": "5"})
+    orders.create_topic("other")
+    orders.snapshots.take("b")
+    for found in (orders.snapshots.compare("a", "b"), orders.snapshots.compare("a")):
+        assert [(one.topic, one.partition, one.left, one.right) for one in found.partitions] == [
+            ("orders", 1, Ends(0, 5, 5), Ends(0, 6, 6)),
+            ("other", 0, None, Ends(0, 0, 0)),
+        ]
+        assert [(one.group, one.partition, one.left, one.right) for one in found.offsets] == [("billing", 0, 3, 4)]
+        assert [(one.resource, one.name, one.left, one.right) for one in found.settings] == [
+            ("orders", "retention.ms", "-1", "5")
+        ]
+        assert (found.topics_left, found.topics_right, found.same_partitions) == ((), ("other",), 1)
+        assert (found.events_lost(), found.events_back()) == ({"orders": 1}, {})
+    back = orders.snapshots.compare("b", "a")
+    assert (back.events_lost(), back.events_back()) == ({}, {"orders": 1})
+
+
+def test_other_events_at_the_same_offsets_are_told_apart(orders: Sandbox, clock: Clock) -> None:
+    orders.snapshots.take("a")
+    orders.append("orders", "mine", partition=0)
+    orders.snapshots.take("b")
+    orders.snapshots.restore("a")
+    clock.now_ms += 1
+    orders.append("orders", "theirs", partition=0)
+    (one,) = orders.snapshots.compare("b").partitions
+    assert (one.left, one.right, one.other_events) == (Ends(0, 6, 6), Ends(0, 6, 6), True)
+
+
+def test_a_damaged_snapshot_is_refused_and_nothing_is_changed(orders: Sandbox) -> None:
+    path = Path(orders.snapshots.take("s").file)
+    data = bytearray(path.read_bytes())
+    data[8192:40_000] = b"\xff" * (40_000 - 8192)
+    path.write_bytes(data)
+    before = contents(orders)
+    with pytest.raises(FileRefused):
+        orders.snapshots.restore("s")
+    assert contents(orders) == before
+
+
+def test_a_producer_id_is_never_given_twice(box: Sandbox) -> None:
+    runtime = box._runtime
+    box.snapshots.take("s")
+    given = [runtime.call(runtime.broker.new_producer_id) for _ in range(3)]
+    box.snapshots.restore("s")
+    assert runtime.call(runtime.broker.new_producer_id) > max(given)
+
+
+@contextmanager
+def consumer(box: Sandbox, group: str, **more: object) -> Iterator[Consumer]:
+    settings = {"group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False, **QUICK, **more}
+    made = Consumer({"bootstrap.servers": box.kafka_address, **settings})
+    made.subscribe(["orders"])
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def read(made: Consumer, count: int) -> list[bytes]:
+    """Exactly so many values, within a bound."""
+    found: list[bytes] = []
+
+    def enough() -> bool:
+        messages: list[Message] = made.consume(count - len(found), timeout=0.1)
+        found.extend(one.value() or b"" for one in messages if one.error() is None)
+        return len(found) >= count
+
+    eventually(enough, 20, f"{count} events")
+    return found
+
+
+@pytest.fixture
+def at_work(file: Path) -> Iterator[Sandbox]:
+    """Served, with the real clock, and twenty events."""
+    with Sandbox(file) as box:
+        box.serve(kafka_port=0, web_port=None)
+        box.create_topic("orders")
+        for number in range(20):
+            box.append("orders", f"v{number}")
+        yield box
+
+
+@pytest.mark.clients
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_a_consumer_at_work_goes_on_at_the_offset_of_the_snapshot(at_work: Sandbox, protocol: str) -> None:
+    more = {"heartbeat.interval.ms": 300} if protocol == "classic" else {"group.protocol": "consumer"}
+    address = at_work.kafka_address
+    with consumer(at_work, "billing", **more) as made:
+        assert read(made, 8) == [b"v%d" % number for number in range(8)]
+        made.commit(offsets=[TopicPartition("orders", 0, 8)], asynchronous=False)
+        at_work.snapshots.take("s")
+        read(made, 12)
+        made.commit(offsets=[TopicPartition("orders", 0, 20)], asynchronous=False)
+        assert committed(at_work, "billing") == {("orders", 0): 20}
+        at_work.snapshots.restore("s")
+        assert committed(at_work, "billing") == {("orders", 0): 8}
+        assert at_work.kafka_address == address
+        assert read(made, 12) == [b"v%d" % number for number in range(8, 20)]
+
+
+@pytest.mark.clients
+def test_a_producer_at_work_writes_on_where_the_snapshot_ended(at_work: Sandbox) -> None:
+    producer = Producer({"bootstrap.servers": at_work.kafka_address, "linger.ms": 0, **QUICK})
+    producer.produce("orders", b"first")
+    assert producer.flush(10) == 0
+    at_work.snapshots.take("s")
+    producer.produce("orders", b"lost")
+    assert producer.flush(10) == 0
+    at_work.snapshots.restore("s")
+    producer.produce("orders", b"second")
+    assert producer.flush(10) == 0
+    assert [event.value for event in at_work.read("orders", offset=19)] == [b"v19", b"first", b"second"]
+    assert at_work.end_offsets("orders") == {0: 22}
+
+
+@pytest.mark.clients
+def test_a_transactional_producer_that_wrote_since_is_fenced(at_work: Sandbox) -> None:
+    def begin() -> Producer:
+        made = Producer({"bootstrap.servers": at_work.kafka_address, "transactional.id": "t", **QUICK})
+        made.init_transactions(10)
+        return made
+
+    at_work.snapshots.take("s")
+    producer = begin()
+    producer.begin_transaction()
+    producer.produce("orders", b"x")
+    producer.commit_transaction(10)
+    at_work.snapshots.restore("s")
+    producer.begin_transaction()
+    producer.produce("orders", b"y")
+    with pytest.raises(KafkaException, match=r"_FENCED|INVALID_PRODUCER|Producer"):
+        producer.commit_transaction(10)
+    again = begin()
+    again.begin_transaction()
+    again.produce("orders", b"z")
+    again.commit_transaction(10)
+    assert [event.value for event in at_work.read("orders", offset=20) if event.value] == [b"z"]
+
+
+@pytest.mark.clients
+def test_a_snapshot_taken_while_clients_produce_is_one_state(at_work: Sandbox) -> None:
+    producer = Producer({"bootstrap.servers": at_work.kafka_address, "linger.ms": 1, **QUICK})
+    ended = threading.Event()
+
+    def produce() -> None:
+        number = 0
+        while not ended.is_set():
+            producer.produce("orders", b"%d" % number, partition=0, on_delivery=lambda error, message: None)
+            producer.poll(0.0002)
+            number += 1
+
+    worker = threading.Thread(target=produce)
+    worker.start()
+    try:
+        eventually(lambda: at_work.end_offsets("orders")[0] > 200, 10, "events come")
+        lowest = at_work.end_offsets("orders")[0]
+        at_work.snapshots.take("s")
+        highest = at_work.end_offsets("orders")[0]
+    finally:
+        ended.set()
+        worker.join(10)
+        producer.flush(10)
+    at_work.snapshots.restore("s")
+    end = at_work.end_offsets("orders")[0]
+    assert lowest <= end <= highest
+    values = [int(event.value or b"") for event in at_work.read("orders", offset=20, limit=100_000)]
+    assert values == list(range(end - 20))
+
+
+def test_a_fork_is_a_sandbox_of_its_own_and_ends_when_told(orders: Sandbox) -> None:
+    orders.snapshots.take("s")
+    orders.append("orders", "only here")
+    made = orders.snapshots.fork("s")
+    try:
+        opener = build_opener(ProxyHandler({}))
+        page = opener.open(f"{made.web}/topics/orders.json", timeout=10).read().decode()
+        assert '"events": 10' in page
+        producer = Producer({"bootstrap.servers": made.kafka, **QUICK})
+        producer.produce("orders", b"only there")
+        assert producer.flush(10) == 0
+        assert orders.topic("orders").events == 11
+        assert [(one.source, one.running) for one in orders.snapshots.forks()] == [("s", True)]
+    finally:
+        orders.snapshots.stop_fork(made.id)
+    assert orders.snapshots.forks() == ()
+    assert read_owner(made.file) is None
+    with Sandbox(made.file) as fork:
+        assert fork.topic("orders").events == 11
+        assert fork.overview().cluster_id != orders.overview().cluster_id
+
+
+def test_what_is_done_with_snapshots_is_written_down(orders: Sandbox) -> None:
+    orders.snapshots.take("s")
+    orders.snapshots.restore("s")
+    query = ActivityQuery(kinds=frozenset({"snapshot"}))
+    (restored,) = [one.detail for one in orders.activity.read(query).entries]
+    assert restored.startswith("restored s; what was before is auto-")

@@ -1,0 +1,174 @@
+"""Conditions on the JSON in a value: exact numbers, told-apart kinds, and errors that say where."""
+
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox.kafka.errors import BrokerError
+from sandbox.model.json_conditions import (
+    MISSING,
+    OPERATORS,
+    Condition,
+    JsonPath,
+    has_header,
+    json_text,
+    meets,
+    parse_value,
+    paths_in,
+    shown_text,
+)
+
+VALUE = (
+    b'{"id": 9007199254740993, "price": 1.10, "paid": true, "note": null, "name": "Ada", "text": "42", "far": 1e400,'
+    b' "at": "2024-05-01", "tags": ["red", 7], "a": {"b": [{"c d": "deep"}]}, "x.y": "dotted", "empty": ""}'
+)
+
+
+def holds(condition: str, value: bytes | None = VALUE) -> bool:
+    return meets((Condition.parse(condition),), value)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "$.id = 9007199254740993",
+        "$.id > 9007199254740992",
+        "$.id != 9007199254740992",
+        "$.price = 1.1",
+        "$.price >= 1.10",
+        "$.price < 1.1000000000000000000000001",
+        "$.far > 1e399",
+        "$.paid = true",
+        "$.note = null",
+        "$.note exists",
+        "$.name = Ada",
+        '$.name = "Ada"',
+        "$.name != ada",
+        "$.name contains d",
+        "$.text = 42",
+        '$.text = "42"',
+        "$.text > 41.5",
+        "$.at >= 2024-04-30",
+        "$.tags contains red",
+        "$.tags contains 7",
+        "$.tags[1] = 7.0",
+        '$.a.b[0]["c d"] = deep',
+        '$["x.y"] = dotted',
+        '$.empty = ""',
+        "$ exists",
+    ],
+)
+def test_a_condition_holds(condition: str) -> None:
+    assert holds(condition)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "$.id = 9007199254740992",
+        "$.id < 9007199254740993",
+        "$.price = 1.100000000000000000001",
+        '$.price = "1.10"',
+        '$.paid = "true"',
+        "$.paid = 1",
+        "$.note = 0",
+        "$.missing = 1",
+        "$.missing != 1",
+        "$.missing exists",
+        "$.tags[2] exists",
+        "$.name[0] exists",
+        "$.name > 3",
+        "$.tags contains re",
+        "$.id contains 9007",
+        "$.a = deep",
+    ],
+)
+def test_a_condition_does_not_hold(condition: str) -> None:
+    assert not holds(condition)
+
+
+@pytest.mark.parametrize("value", [None, b"", b"text", b"{", b"\xff{}", b'{"a": NaN}', b"[" * 100_000])
+def test_a_value_that_is_no_json_meets_nothing(value: bytes | None) -> None:
+    assert parse_value(value) is MISSING
+    assert not holds("$ exists", value)
+    assert not holds("$.a != 1", value)
+
+
+def test_a_name_that_is_written_with_escapes_is_found() -> None:
+    assert holds("$.amount = 3", b'{"\\u0061mount": 3}')
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("amount = 3", "does not begin with \\$"),
+        ("$.a..b = 3", "goes wrong at '..b'"),
+        ("$.a[x] = 3", r"goes wrong at '\[x\]'"),
+        ("$.a[-1] = 3", r"goes wrong at '\[-1\]'"),
+        ("$.amount", "is no condition"),
+        ("$.amount =", "is compared with"),
+        ("$.amount contains", "is compared with"),
+        ("$.amount like 3", "is no condition"),
+        ("", "is no condition"),
+        ("$.a = " + "x" * 2000, "is no condition"),
+    ],
+)
+def test_what_is_no_condition_says_why(text: str, reason: str) -> None:
+    with pytest.raises(BrokerError, match=reason):
+        Condition.parse(text)
+
+
+def test_an_unknown_operator_is_refused() -> None:
+    with pytest.raises(BrokerError, match="An operator is one of"):
+        Condition.of("$.a", "~", "1")
+
+
+names = st.text(min_size=1, max_size=6)
+steps = st.lists(names | st.integers(0, 99), max_size=4)
+
+
+@given(steps)
+def test_a_path_is_read_as_it_is_written(found: list[str | int]) -> None:
+    path = JsonPath(tuple(found))
+    assert JsonPath.parse(str(path)) == path
+
+
+@given(st.sampled_from(OPERATORS), st.text(min_size=1, max_size=8).filter(lambda text: text.strip() == text))
+def test_a_condition_is_read_as_it_is_written(operator: str, operand: str) -> None:
+    condition = Condition.of('$.a["b = c"]', operator, operand)
+    assert Condition.parse(str(condition)) == condition
+
+
+@given(st.integers() | st.decimals(allow_nan=False, allow_infinity=False), st.integers(-(2**70), 2**70))
+def test_numbers_are_compared_exactly(mine: int | Decimal, theirs: int) -> None:
+    value = b'{"n": %d}' % theirs
+    assert holds(f"$.n < {mine}", value) == (theirs < mine)
+    assert holds(f"$.n = {mine}", value) == (theirs == mine)
+
+
+def test_a_number_keeps_every_digit_that_was_written() -> None:
+    text = '{"a": [1.10, 9007199254740993, -1E+400, "1.10", null, true, {"b": "é\\n"}]}'
+    assert json_text(parse_value(text.encode())) == text
+    root = parse_value(text.encode())
+    assert shown_text(JsonPath.parse("$.a[0]").find(root)) == "1.10"
+    assert shown_text(JsonPath.parse("$.a[3]").find(root)) == "1.10"
+    assert shown_text(JsonPath.parse("$.a[4]").find(root)) == "null"
+    assert shown_text(JsonPath.parse("$.a[9]").find(root)) is None
+
+
+def test_the_fields_of_a_value_are_found_down_to_a_depth() -> None:
+    root = parse_value(json.dumps({"a": 1, "b": {"c": 2, "d": {"e": {"f": 3}}}, "g": [1, {"h": 2}]}).encode())
+    assert [str(path) for path in paths_in(root)] == ["$.a", "$.b.c", "$.b.d.e", "$.g"]
+    assert list(paths_in(parse_value(b"[1]"))) == []
+
+
+def test_a_header_is_asked_for_by_name_or_with_its_value() -> None:
+    headers = (("trace", b"1"), ("trace", None), ("x", b"a=b"))
+    assert has_header("trace", headers)
+    assert has_header("trace=1", headers)
+    assert has_header("x=a=b", headers)
+    assert not has_header("trace=2", headers)
+    assert not has_header("Trace", headers)
