@@ -162,7 +162,7 @@ def _template(name: str, target: Target) -> EventTemplate:
         if text is not None:
             return template_from_json(text)
     where = f"; none of that name is saved in {target.file}" if target.file else ""
-    raise Failed(f"There is no template called {name!r}: they are {_NAMES}{where}. A file is named NAME.json.")
+    raise Failed(f"There is no template {name!r}: they are {_NAMES}{where}. A file is named NAME.json.")
 
 
 def _header(text: str) -> tuple[str, str | None]:

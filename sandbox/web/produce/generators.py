@@ -131,7 +131,7 @@ def index(topic: str | None = None) -> Response:
     """The form, the templates, and what runs. `?template=NAME` fills the form."""
     found, name = named_topic(topic), request.args.get("template")
     if name and "value" not in request.args and _known(name) is None:
-        gone = BrokerError("RESOURCE_NOT_FOUND", f"There is no template called {name!r}: choose one below.")
+        gone = BrokerError("RESOURCE_NOT_FOUND", f"There is no template {name!r}: choose one below.")
         return _page(found, {}, status=404, error=gone)
     return _page(found, request.args)
 
