@@ -34,7 +34,9 @@ from sandbox.kafka.errors import BrokerError, SandboxError
 
 NAME_MAX = 100
 SAVED_MAX = 200
-NO_STORE = "Templates are saved in the sandbox file, and a cluster has none. Copy the template's JSON into a file instead."
+NO_STORE = (
+    "Templates are saved in the sandbox file, and a cluster has none. Copy the template's JSON into a file instead."
+)
 SEEDS = SystemRandom()
 
 
@@ -129,7 +131,9 @@ class Generators:
             raise BrokerError("INVALID_REQUEST", f"{name} is a built-in template: choose another name.")
         known = store.load()
         if name not in known and len(known) >= SAVED_MAX:
-            raise BrokerError("POLICY_VIOLATION", f"The file already has {SAVED_MAX} templates, the maximum: delete one first.")
+            raise BrokerError(
+                "POLICY_VIOLATION", f"The file already has {SAVED_MAX} templates, the maximum: delete one first."
+            )
         store.save(name, template.to_json())
 
     def delete(self, name: str) -> None:
@@ -251,7 +255,9 @@ class Generators:
         if self._closed:
             raise BrokerError("INVALID_REQUEST", "The sandbox is being closed.")
         if len(running) >= RUNNING_MAX:
-            raise BrokerError("POLICY_VIOLATION", f"{RUNNING_MAX} generators are already running, the maximum: stop one first.")
+            raise BrokerError(
+                "POLICY_VIOLATION", f"{RUNNING_MAX} generators are already running, the maximum: stop one first."
+            )
         taken = sum(one.order.rate for one in running)
         if taken + rate > RATES_MAX:
             raise BrokerError(

@@ -1,8 +1,8 @@
-"""Generates the function that reads one version of one message.
+"""Generates the function that decodes one version of one message.
 
-What the function takes is bytes that a peer sent, so nothing in them is believed: a length is compared with the bytes
-that are left before anything is allocated by it, a varint has at most five bytes, null is refused where the version
-does not allow it, and tagged fields that are not known are skipped (KIP-482). It never reads outside the bytes.
+The bytes come from a peer and are not trusted: a length is compared with the remaining bytes before anything is
+allocated, a varint has at most five bytes, null is refused in a non-nullable field, and unknown tagged fields are
+skipped (KIP-482). The function never reads beyond the bytes.
 
 Source: https://kafka.apache.org/protocol#protocol_types, and KIP-482 for the compact forms.
 """
@@ -33,7 +33,7 @@ def read_varint(data: Any, p: int) -> tuple[int, int]:
 
 
 def skip_tagged_fields(data: Any, p: int, end: int) -> int:
-    """The position after a section of tagged fields of which none is known."""
+    """Return the position after a section of unknown tagged fields."""
     count, p = read_varint(data, p)
     for _ in range(count):
         _tag, p = read_varint(data, p)
@@ -63,7 +63,7 @@ KNOWN = {
 
 
 def size_bytes_min(field: Field, flexible: bool) -> int:
-    """The fewest bytes that a field can take: what an array's length is checked against."""
+    """Return the minimum size of a field in bytes, which bounds an array's length."""
     if not field.present or field.tag is not None:
         return 0
     if field.is_array:
@@ -112,7 +112,7 @@ class Reader:
         return self.out.function(KNOWN)
 
     def struct(self, fields: tuple[Field, ...], path: str) -> str:
-        """Reads a struct's fields into locals; returns the expression that makes the namespace."""
+        """Read a struct's fields into locals. Returns the expression that creates the namespace."""
         values: dict[str, str] = {}
         run: list[Field] = []
         for field in fields:
@@ -219,7 +219,7 @@ class Reader:
         self.out.indent -= 1
 
     def inner_struct(self, field: Field, path: str, name: str) -> None:
-        """Reads a struct, which where it may be null has a byte before it: below zero for null."""
+        """Read a struct. A nullable struct has one byte before it, negative for null."""
         if not field.nullable:
             self.out.add(f"{name} = {self.struct(field.fields, path + '.')}")
             return
@@ -232,7 +232,7 @@ class Reader:
         self.out.indent -= 1
 
     def tagged_fields(self, fields: list[Field], path: str, values: dict[str, str]) -> None:
-        """Reads the section of tagged fields: those of ``fields``, in whatever order; skips others."""
+        """Read the section of tagged fields: ``fields`` in any order; other fields are skipped."""
         add = self.out.add
         place = (f"{path}tagged fields", 0)
         if not fields:
