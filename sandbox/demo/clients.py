@@ -94,7 +94,7 @@ class DemoClients:
         producer.flush(2.0)
 
     def _payments_end(self) -> int:
-        """Return the sum of the end offsets. As a seed, it differs at each start, so a restart doesn't repeat payments."""
+        """Return the sum of the end offsets: a seed that differs at each start, so that payments don't repeat."""
         try:
             return sum(self._sandbox.end_offsets(PAYMENTS).values())
         except BrokerError:

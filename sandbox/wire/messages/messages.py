@@ -80,7 +80,7 @@ class UnsupportedVersion(LookupError):
 
 
 class RequestHeader(NamedTuple):
-    """The header of a request. ``client_id`` is None for null; ``body_offset`` is the position of the request's body."""
+    """A request's header. ``client_id`` is None for null; ``body_offset`` is the position of the request's body."""
 
     api_key: int
     api_version: int
