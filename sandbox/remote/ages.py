@@ -1,4 +1,4 @@
-"""How old the oldest unread events are. An event never changes, so what was read once is remembered."""
+"""Timestamps of the oldest unread events. Events are immutable, so a timestamp that was read once is cached."""
 
 import threading
 import time
@@ -31,9 +31,9 @@ class Ages:
         self._lock = threading.Lock()
 
     def timestamps(self, wanted: Iterable[tuple[Address, int]]) -> dict[Address, int]:
-        """When the events at some addresses were made, by their timestamps; those without one are left out.
+        """Return the timestamps of the events at some addresses, without the events that have none.
 
-        Where compaction or a transaction marker left a gap, it is the next event of the partition.
+        If the address is a gap (compaction, a transaction marker), the partition's next event counts.
 
         Args:
             wanted: each address, and the end of its log.
@@ -62,7 +62,7 @@ class Ages:
         try:
             read_places(self._connection, asked, take, time.monotonic() + BUDGET_S)
         except BrokerError:
-            # An age that cannot be had is unknown; the page says the rest.
+            # The age stays unknown; the page shows everything else.
             pass
         with self._lock:
             self._known.update(read)

@@ -1,4 +1,4 @@
-"""The brokers of a cluster. They can be looked at; they are nobody's to stop here."""
+"""The brokers of a cluster, read-only: they can't be stopped or moved from here."""
 
 from collections import Counter
 
@@ -25,11 +25,11 @@ NO_FAULTS = "Faults are injected into a sandbox (sandbox up), never into a real 
 
 
 class RemoteBrokers:
-    """The brokers.
+    """The brokers of a cluster.
 
     Args:
-        connection: to the cluster.
-        logs: what is known of its topics.
+        connection: the cluster.
+        logs: the cluster's topics.
     """
 
     def __init__(self, connection: Connection, logs: Logs) -> None:
@@ -37,7 +37,7 @@ class RemoteBrokers:
         self._logs = logs
 
     def brokers(self) -> tuple[BrokerDescription, ...]:
-        """Every broker that the cluster names, and those that it does not name but that have replicas."""
+        """Return all brokers: those that the cluster lists, and others that hold replicas."""
         told = self._logs.metadata.get()
         leads: Counter[int] = Counter()
         replicas: Counter[int] = Counter()
@@ -61,31 +61,31 @@ class RemoteBrokers:
         )
 
     def clients(self) -> tuple[ClientDescription, ...]:
-        """None: a cluster does not tell."""
+        """Empty: a cluster doesn't report its clients."""
         return ()
 
     def coordinator(self, key: str) -> int:
-        """Not known here: -1."""
+        """Always -1: unknown."""
         return -1
 
     def preview(self, broker: int) -> tuple[LeaderMove, ...]:
-        """Refused."""
+        """Refused on a cluster."""
         raise BrokerError("UNSUPPORTED_VERSION", NO_STOP)
 
     def stop(self, broker: int) -> None:
-        """Refused."""
+        """Refused on a cluster."""
         raise BrokerError("UNSUPPORTED_VERSION", NO_STOP)
 
     def start(self, broker: int) -> None:
-        """Refused."""
+        """Refused on a cluster."""
         raise BrokerError("UNSUPPORTED_VERSION", NO_STOP)
 
     def move_leader(self, topic: str, partition: int, broker: int) -> None:
-        """Refused."""
+        """Refused on a cluster."""
         raise BrokerError("UNSUPPORTED_VERSION", NO_MOVE)
 
     def prefer_leaders(self) -> int:
-        """Let every partition be led by the first of its replicas; how many moved."""
+        """Elect the preferred leader of each partition. Returns the number of moved partitions."""
         self._connection.require_writes()
         future = self._connection.ask(
             lambda timeout_s: self._connection.admin.elect_leaders(
@@ -98,7 +98,7 @@ class RemoteBrokers:
 
 
 class NoFaults:
-    """Nothing is made to go wrong in a real cluster."""
+    """Faults are injected into a sandbox only: a cluster has none."""
 
     apis: tuple[str, ...] = ()
 
@@ -116,26 +116,26 @@ class NoFaults:
         probability: float = 1.0,
         times: int | None = None,
     ) -> "_Never":
-        """Refused."""
+        """Refused on a cluster."""
         raise BrokerError("UNSUPPORTED_VERSION", NO_FAULTS)
 
     def remove(self, id: int) -> None:
-        """Refused."""
+        """Refused on a cluster."""
         raise BrokerError("UNSUPPORTED_VERSION", NO_FAULTS)
 
     def clear(self) -> None:
-        """There are none to end."""
+        """Do nothing: there are no faults."""
 
     def list(self) -> tuple[Fault, ...]:
-        """None."""
+        """Empty: there are no faults."""
         return ()
 
     def hits(self) -> tuple[Hit, ...]:
-        """None."""
+        """Empty: there are no faults."""
         return ()
 
 
 class _Never:
-    """What `inject` would give back."""
+    """The type that `inject` would return."""
 
     fault: Fault

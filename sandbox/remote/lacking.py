@@ -1,4 +1,4 @@
-"""What the pages cannot do with a cluster, in sentences: why, and the way out."""
+"""What the pages can't do with a cluster: one sentence each, with the reason and the alternative."""
 
 from sandbox.remote.cluster import NO_CLIENTS, NO_FAULTS, NO_MOVE, NO_STOP
 from sandbox.remote.log_operations import NO_COMPACTION, NO_RETENTION

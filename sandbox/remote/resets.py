@@ -1,4 +1,4 @@
-"""Moving the committed offsets of a group of a cluster: what would be committed first, then doing it."""
+"""Resets a group's committed offsets in a cluster: first the preview, then the commit."""
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
@@ -31,10 +31,11 @@ class Resets:
         self._groups = groups
 
     def plan(self, group: str, topic: str | None, partition: int | None, to: str) -> list[ResetLine]:
-        """What a reset would do.
+        """Compute what a reset would change.
 
         Args:
-            topic: only this one, which the group need not have read yet; None for those it has committed in or reads.
+            topic: only this one, which the group need not have read yet; None for the topics it reads or has committed
+                in.
             partition: only this one.
             to: one of `MODES`.
 
@@ -100,7 +101,7 @@ class Resets:
         }
 
     def apply(self, group: str, plan: list[ResetLine]) -> None:
-        """Commit what a plan says.
+        """Commit a plan.
 
         Raises:
             BrokerError: NON_EMPTY_GROUP while the group has members.

@@ -1,6 +1,6 @@
-"""How far groups were a while ago. A cluster keeps only where they are now; so it is written down here as it is seen.
+"""Recorded progress of groups. A cluster reports only current offsets, so they are sampled while somebody watches.
 
-The samples are kept in memory, bounded, from the start of this program on, and only while somebody looks.
+The samples are kept in memory, bounded, from the start of this program.
 """
 
 import threading
@@ -14,9 +14,9 @@ SPACING_MS = 900
 """Between two samples of a group."""
 SAMPLES_MAX = 1200
 PLACES_MAX = 400_000
-"""How many offsets are kept in all; with many partitions the history is shorter."""
+"""Maximum number of offsets in all samples; with many partitions the history is shorter."""
 TREND_MS = (6_000, 20_000)
-"""Over how long a trend is taken: what drains now does, whatever it was before."""
+"""The window over which a trend is computed."""
 TREND_LEAST_MS = 2_500
 UNKNOWN_WORD = "not known yet"
 REBALANCING = ("PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling")
@@ -44,7 +44,7 @@ class Samples:
         self._kept: dict[str, deque[Sample]] = {}
 
     def note(self, at_ms: int, groups: Mapping[str, Mapping[Place, tuple[int, int]]]) -> None:
-        """Write down how far all groups are; those that are not named are forgotten."""
+        """Record all groups' progress. Groups that aren't listed are dropped."""
         with self._lock:
             for gone in set(self._kept) - set(groups):
                 del self._kept[gone]
@@ -65,7 +65,7 @@ class Samples:
     def trend(
         self, group: str, state: str, places: Mapping[Place, tuple[int, int]], now_ms: int
     ) -> tuple[str, int | None]:
-        """A word for where a group's lag is going, and how long until it is gone where it shrinks."""
+        """Return the trend of a group's lag, and the time until it is 0 if it shrinks."""
         if state in REBALANCING:
             return "rebalancing", None
         if not places:

@@ -17,11 +17,11 @@ from sandbox.remote.logs import Logs
 
 
 class Topics:
-    """What can be done to topics.
+    """Creates and changes topics.
 
     Args:
-        connection: to the cluster.
-        logs: what is known of its topics; asked again after each change.
+        connection: the cluster.
+        logs: the cluster's topics, requested again after each change.
     """
 
     def __init__(self, connection: Connection, logs: Logs) -> None:
@@ -58,7 +58,7 @@ class Topics:
         self._logs.wait_for(lambda told: topic not in told.topics)
 
     def create_partitions(self, topic: str, count: int) -> None:
-        """Give a topic `count` partitions in all."""
+        """Increase a topic's partitions to a total of `count`."""
         have = len(self._logs.describe(topic, ()).partitions)
         if count <= have:
             raise BrokerError(
