@@ -67,7 +67,7 @@ class Appender:
         filled, places = self._fill(topic, events, now_ms)
         self._sticky.end_batch(name)
         produced = {
-            number: [ProducedBatch(run, size) for run, size in zip(one.runs, one.sizes, strict=True)]
+            number: [ProducedBatch(EventColumns.of(run), size) for run, size in zip(one.runs, one.sizes, strict=True)]
             for number, one in filled.items()
         }
         for batches in produced.values():
@@ -188,7 +188,7 @@ def _batches(keys: list[bytes], values: list[bytes], now_ms: int) -> list[Produc
     number = len(keys)
     size_bytes = HEADER_BYTES + EVENT_BYTES * number + sum(map(len, keys)) + sum(map(len, values))
     if size_bytes <= BATCH_BYTES:
-        return [ProducedBatch(EventColumns(0, now_ms, [0] * number, keys, values, same_ms=True), size_bytes)]
+        return [ProducedBatch(EventColumns(range(number), [now_ms] * number, keys, values), size_bytes)]
     sizes = map(sum, zip(map(len, keys), map(len, values), repeat(EVENT_BYTES), strict=False))
     upto = [0, *accumulate(sizes)]
     batches = []
@@ -196,7 +196,8 @@ def _batches(keys: list[bytes], values: list[bytes], now_ms: int) -> list[Produc
     while start < number:
         room = BATCH_BYTES - HEADER_BYTES + upto[start]
         end = max(start + 1, bisect_right(upto, room) - 1)
-        columns = EventColumns(0, now_ms, [0] * (end - start), keys[start:end], values[start:end], same_ms=True)
+        some = end - start
+        columns = EventColumns(range(some), [now_ms] * some, keys[start:end], values[start:end])
         batches.append(ProducedBatch(columns, HEADER_BYTES + upto[end] - upto[start]))
         start = end
     return batches

@@ -1,4 +1,4 @@
-"""Short-lived cache of a cluster's answers: concurrent pages send one request, and one page sees one consistent state."""
+"""Short-lived cache of a cluster's answers: concurrent pages share one request, and each page sees one state."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ AWAY_KEPT_S = 1.0
 
 
 class Views:
-    """Tracks the threads that are rendering a page. A thread keeps seeing the same values until its page is complete."""
+    """Tracks the threads that are rendering a page: a thread sees the same values until its page is complete."""
 
     def __init__(self) -> None:
         self._local = threading.local()

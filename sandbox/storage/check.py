@@ -278,7 +278,7 @@ class _Check:
         rows = log.read_rows(self._reader, batch.partition_id, max(batch.base_offset, start), batch.last_offset)
         self._report.without_checksum += batch.checksum is None
         try:
-            log.compare(self._reader, batch, rows, any(row[4] for row in rows))
+            log.compare(self._reader, batch, rows)
         except EventsDamaged as error:
             self._find(place, error.detail)
         return len(rows)

@@ -6,7 +6,8 @@ from sandbox.broker.logs.log import StoredBatch, StoredRun
 from sandbox.broker.logs.topic import Partition
 from sandbox.kafka.errors import EventsDamaged
 from sandbox.storage.file.failure import DAMAGED, StorageFailed
-from sandbox.storage.log import log_columns, log_transactions
+from sandbox.storage.log import log_transactions
+from sandbox.storage.log.log import data_bytes
 from sandbox.wire.node import Node
 from sandbox.wire.read_ahead import PIECE_BYTES_MAX, Piece, Place
 from sandbox.wire.records import batch as record_batch
@@ -97,7 +98,7 @@ def _from_rows(
     runs = log.runs(partition, offset, size_bytes_max, end)
     if runs and first_bytes_max is not None:
         first, last = runs[0][0].base_offset, runs[0][-1].last_offset
-        if log_columns.data_bytes(node.broker.database, runs[0], first, last) > first_bytes_max:
+        if data_bytes(node.broker.database, runs[0], first, last) > first_bytes_max:
             return []
     for run in runs:
         if found and total + run[0].size_bytes > size_bytes_max:

@@ -105,7 +105,7 @@ def test_all_of_a_chunk_is_refused_where_a_batch_of_it_is(box: Sandbox) -> None:
 def test_a_topic_that_stamps_events_itself_does_so_with_columns(box: Sandbox, clock: Clock) -> None:
     box.create_topic("orders", settings={"message.timestamp.type": "LogAppendTime"})
     partition = box._broker.topic("orders").partitions[0]
-    columns = EventColumns(0, 5, [0, 1], [b"a", b"b"], [b"c", b"d"])
+    columns = EventColumns(range(2), [5, 6], [b"a", b"b"], [b"c", b"d"])
     batch = ProducedBatch(columns, 100)
     box._runtime.call(lambda now_ms: box._broker.log.append(partition, batch, now_ms))
     assert [(event.timestamp_ms, event.key) for event in box.read("orders", offset=0)] == [

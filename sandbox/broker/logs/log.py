@@ -10,7 +10,7 @@ from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError, EventsDamaged
 from sandbox.kafka.event import CREATE_TIME, LOG_APPEND_TIME
 from sandbox.storage.file.database import Database
-from sandbox.storage.log import log, log_columns, log_transactions
+from sandbox.storage.log import log, log_transactions
 from sandbox.storage.log.event_columns import EventColumns
 from sandbox.storage.log.log import BatchRow, Record
 
@@ -34,7 +34,7 @@ class ProducedBatch(NamedTuple):
         compression: Kafka's number of the codec, 0 for none.
     """
 
-    records: Sequence[Record]
+    records: EventColumns
     size_bytes: int
     compression: int = 0
     producer_id: int = -1
@@ -143,7 +143,7 @@ class Log:
             size_bytes=MARKER_BYTES,
             bytes_before=partition.bytes_total,
         )
-        log.insert_batch(self.database, row, [record])
+        log.insert_batch(self.database, row, EventColumns.of([record]))
         first = partition.open_transactions.pop(producer_id, row.base_offset)
         log_transactions.end(self.database, partition.id, producer_id, first, row.base_offset, not committed)
         if not committed and first < row.base_offset:
@@ -178,14 +178,14 @@ class Log:
         self.check(topic, batch, now_ms)
         records = batch.records
         if append_time != NO_TIMESTAMP:
-            records = [(delta, now_ms, key, value, headers) for delta, _, key, value, headers in records]
-        earliest, latest = _span(records)
+            records = records.stamped(now_ms)
+        stamps = records.timestamps
         row = BatchRow(
             partition_id=partition.id,
             base_offset=partition.next,
             last_offset=partition.next + count - 1,
-            min_timestamp=earliest,
-            max_timestamp=latest,
+            min_timestamp=min(stamps),
+            max_timestamp=max(stamps),
             timestamp_type=CREATE_TIME if append_time == NO_TIMESTAMP else LOG_APPEND_TIME,
             appended_ms=now_ms,
             producer_id=batch.producer_id,
@@ -242,20 +242,18 @@ class Log:
             raise BrokerError("INVALID_RECORD", "Clients are not allowed to write control records.")
         if topic.value("message.timestamp.type", self.config) == "CreateTime":
             self._check_timestamps(topic, batch, now_ms)
-        if "compact" in topic.value("cleanup.policy", self.config):
-            for record in batch.records:
-                if record[2] is None:
-                    raise BrokerError(
-                        "INVALID_RECORD", f"Compacted topic cannot accept message without key in topic {topic.name}."
-                    )
+        if "compact" in topic.value("cleanup.policy", self.config) and None in batch.records.keys:
+            raise BrokerError(
+                "INVALID_RECORD", f"Compacted topic cannot accept message without key in topic {topic.name}."
+            )
 
     def _check_timestamps(self, topic: Topic, batch: ProducedBatch, now_ms: int) -> None:
         latest = now_ms + topic.number("message.timestamp.after.max.ms", self.config)
         earliest = now_ms - topic.number("message.timestamp.before.max.ms", self.config)
-        first, last = _span(batch.records)
-        if earliest <= first and last <= latest:
+        stamps = batch.records.timestamps
+        if earliest <= min(stamps) and max(stamps) <= latest:
             return
-        for timestamp in (record[1] for record in batch.records):
+        for timestamp in stamps:
             if timestamp != NO_TIMESTAMP and not earliest <= timestamp <= latest:
                 raise BrokerError(
                     "INVALID_TIMESTAMP",
@@ -303,29 +301,28 @@ class Log:
     def read_run(self, partition: Partition, run: list[BatchRow], size_bytes_max: int, end: int) -> StoredRun:
         """The events of one of `runs`.
 
-        Of its first batches alone, where a later one is not as it was written, or what was compressed is larger than
-        `size_bytes_max`.
+        Reads only its first batches if a later one is damaged, or if all of them are larger than `size_bytes_max` when
+        decompressed.
 
         Raises:
             EventsDamaged: the first batch is not as it was written.
         """
-        size_max = size_bytes_max if len(run) > 1 else log_columns.BYTES_MAX
-        columns = log_columns.read_run(self.database, run, partition.start, end, size_max)
-        if columns is not None:
-            return StoredRun(run, columns)
-        records: list[Record] = []
+        database = self.database
+        while len(run) > 1 and log.data_bytes(database, run, run[0].base_offset, run[-1].last_offset) > size_bytes_max:
+            run = run[: len(run) // 2]
+        first, last = max(run[0].base_offset, partition.start), min(run[-1].last_offset, end - 1)
+        rows = log.read_rows(database, partition.id, first, last)
+        at = 0
         for count, batch in enumerate(run):
+            upto = log.rows_until(rows, batch, at)
             try:
-                found = log.read_whole(self.database, batch, partition.start, end)
+                log.compare(database, batch, rows[at:upto])
             except EventsDamaged:
                 if not count:
                     raise
-                return StoredRun(run[:count], records)
-            size_bytes_max -= StoredBatch(batch, found).data_bytes
-            if count and size_bytes_max < 0:
-                return StoredRun(run[:count], records)
-            records += found
-        return StoredRun(run, records)
+                return StoredRun(run[:count], log.records_of(rows[:at]))
+            at = upto
+        return StoredRun(run, log.records_of(rows))
 
     def offset_for_time(self, partition: Partition, timestamp_ms: int) -> tuple[int, int] | None:
         """The first event at or after a time: (offset, timestamp), or None."""
@@ -342,11 +339,3 @@ def _alike(one: BatchRow, other: BatchRow) -> bool:
         and one.leader_epoch == other.leader_epoch
         and not (one.transactional or one.control or other.transactional or other.control)
     )
-
-
-def _span(records: Sequence[Record]) -> tuple[int, int]:
-    """The least and the largest timestamp."""
-    if isinstance(records, EventColumns):
-        return records.span_ms
-    stamps = [record[1] for record in records]
-    return min(stamps), max(stamps)

@@ -94,7 +94,7 @@ def _append(request: Request, partition: Partition, records: memoryview | None) 
             f"A record batch of {len(records)} bytes is larger than max.message.bytes of {partition.topic.name}, "
             f"which is {size_max}.",
         )
-    batches = record_batch.decode_batches(records, as_columns=True) if records else []
+    batches = record_batch.decode_batches(records) if records else []
     if len(batches) != 1:
         raise BrokerError("INVALID_RECORD", f"Produce takes exactly one record batch a partition, not {len(batches)}.")
     batch = batches[0]
