@@ -43,7 +43,7 @@ def test_lag_read_during_writes_and_commits_is_never_negative_and_never_torn(ser
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        seen = set()
+        seen: set[int] = set()
         reads, deadline_s = 0, time.monotonic() + WAIT_S
         while reads < READS or (len(seen) <= READS // 20 and time.monotonic() < deadline_s):
             reads += 1
