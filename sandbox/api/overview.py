@@ -1,4 +1,4 @@
-"""What the sandbox says of itself as a whole."""
+"""The summary of a sandbox."""
 
 import os
 
@@ -9,7 +9,7 @@ from sandbox.version import __version__
 
 
 def overview_of(runtime: Runtime) -> Overview:
-    """The sandbox as a whole."""
+    """Return the summary of a sandbox."""
     with runtime.database.reader() as reader:
         topics, groups, events = topic_descriptions.totals(reader)
     return Overview(

@@ -1,4 +1,4 @@
-"""Resetting a group: what would be committed, partition by partition, before anything is."""
+"""Computes a reset: the offsets that would be committed, partition by partition."""
 
 from collections.abc import Mapping
 
@@ -18,13 +18,14 @@ Name = tuple[str, int]
 def plan_reset(
     reader: Reader, group: str, now_ms: int, topic: str | None, partition: int | None, to: str
 ) -> list[ResetLine]:
-    """What a reset would do.
+    """Compute what a reset would change.
 
     Args:
-        topic: only this one, which the group need not have read yet; None for those it has committed in or reads, and
-            with "group" those of the other.
+        topic: only this one, which the group need not have read yet; None for the topics it reads or has committed in,
+            and
+            with "group" the other group's topics.
         partition: only this one.
-        to: one of `MODES`; "back" is where it was before the last reset.
+        to: one of `MODES`; "back" means the offsets before the last reset.
 
     Raises:
         BrokerError: GROUP_ID_NOT_FOUND, UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST.
@@ -45,7 +46,7 @@ def plan_reset(
 
 
 def _places(reader: Reader, topics: list[str], partition: int | None) -> dict[Name, tuple[int, int]]:
-    """(topic, partition) to start and end, of what is to be reset."""
+    """Return start and end of each (topic, partition) that is reset."""
     places = {}
     for topic in topics:
         bounds = partition_ids(reader, topic)
@@ -59,10 +60,10 @@ def _places(reader: Reader, topics: list[str], partition: int | None) -> dict[Na
 
 
 class _Target:
-    """Where a reset goes. What is the same for all partitions is read once.
+    """The target of a reset. What all partitions share is read once.
 
     Args:
-        group: the one that is reset, None where it does not exist yet.
+        group: the group to reset; None if it doesn't exist yet.
         to: one of `MODES`.
     """
 
@@ -126,7 +127,7 @@ class _Target:
 
 
 def _before(reader: Reader, group: GroupDescription | None) -> Mapping[Name, int | None]:
-    """What was committed before the last reset."""
+    """Return the offsets before the last reset."""
     names = [(one.topic, one.partition) for one in (group.partitions if group else ()) if one.committed is not None]
     found = last_reset(reader, group.group, names, group.generation > 0) if group else None
     if found is None:
