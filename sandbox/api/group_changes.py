@@ -1,4 +1,4 @@
-"""Changes to groups from outside: commits for a group without members, deletion, and the coordinator's view of members."""
+"""Changes to groups without members: commits and deletion. Also the coordinator's view of members."""
 
 from collections.abc import Sequence
 from dataclasses import replace
