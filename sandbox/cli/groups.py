@@ -9,6 +9,7 @@ from sandbox.cli.group_offsets import GroupState, group_state, reset_rows, store
 from sandbox.cli.position import parse_reset
 from sandbox.cli.status import Failed
 from sandbox.cli.target import TIMEOUT_S, Target, json_option, target_options
+from sandbox.model.lag import range_text
 
 
 @click.group()
@@ -29,8 +30,21 @@ def list_groups(as_json: bool, target: Target) -> None:
     rows = []
     for name in sorted(found.group_id for found in listing.valid):
         state = group_state(admin, name)
-        rows.append({"group": name, "state": state.state, "members": len(state.members), "lag": state.lag})
+        astray = sum(row["out_of_range"] is not None for row in state.partitions)
+        rows.append(
+            {
+                "group": name,
+                "state": state.state,
+                "members": len(state.members),
+                "lag": state.lag,
+                "out_of_range": astray,
+            }
+        )
     show_rows(("group", "state", "members", "lag"), rows, as_json=as_json, empty="There are no groups.")
+    for row in [] if as_json else rows:
+        if row["out_of_range"]:
+            count = "1 partition is" if row["out_of_range"] == 1 else f"{row['out_of_range']} partitions are"
+            click.echo(f"{row['group']}: {count} out of range. See: sandbox groups describe {row['group']}")
 
 
 @groups.command()
@@ -56,6 +70,10 @@ def describe(group: str, as_json: bool, target: Target) -> None:
     click.echo(f"{group}: {state.state}, {len(state.members)} members, {lag}")
     columns = ("topic", "partition", "committed", "end", "lag", "client_id")
     show_rows(columns, state.partitions, as_json=False, empty="It has committed nothing.")
+    for row in state.partitions:
+        if row["out_of_range"]:
+            text = range_text(row["committed"], row["start"], row["end"])
+            click.echo(f"{row['topic']} {row['partition']} is out of range: {text}.")
 
 
 def _known(target: Target, group: str) -> GroupState:

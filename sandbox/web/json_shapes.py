@@ -13,7 +13,7 @@ from sandbox.model.cluster import (
     TopicDescription,
 )
 from sandbox.model.group_waits import Awaited
-from sandbox.model.jsonl import transaction_of
+from sandbox.model.jsonl import control_of, transaction_of
 from sandbox.model.logs import AppendRate, KeySample, Loss
 from sandbox.web.payload import header_name, json_value
 
@@ -90,7 +90,8 @@ def loss_json(loss: Loss) -> dict[str, Any]:
 
 def event_json(event: Event) -> dict[str, Any]:
     """One event. Text is a JSON string, null is null, other bytes are `{"base64": ...}`. Its transaction is "aborted",
-    "open", or null where the event is committed or in none."""
+    "open", or null where the event is committed or in none. `control` is "commit" or "abort" for the
+    marker at the end of a transaction, which no consumer gets, and null for an event."""
     return {
         "topic": event.topic,
         "partition": event.partition,
@@ -101,6 +102,7 @@ def event_json(event: Event) -> dict[str, Any]:
         "value": json_value(event.value),
         "headers": [[json_value(header_name(name)), json_value(value)] for name, value in event.headers],
         "transaction": transaction_of(event),
+        "control": control_of(event),
     }
 
 
@@ -110,6 +112,7 @@ def group_json(group: GroupDescription) -> dict[str, Any]:
         "group": group.group,
         "state": group.state,
         "lag": group.lag,
+        "unread": group.unread,
         "lag_ms": group.lag_ms,
         "word": group.word,
         "drain_ms": group.drain_ms,
@@ -127,7 +130,10 @@ def lag_json(lag: PartitionLag) -> dict[str, Any]:
         "committed": lag.committed,
         "end": lag.end,
         "lag": lag.lag,
+        "unread": lag.unread,
         "lag_ms": lag.lag_ms,
+        "out_of_range": lag.out_of_range,
+        "deleted_unread": lag.deleted_unread,
         "committed_ms": lag.committed_ms,
         "metadata": lag.metadata,
         "member_id": lag.member_id,
