@@ -28,23 +28,16 @@ def list_groups(as_json: bool, target: Target) -> None:
     for error in listing.errors or ():
         raise error
     rows = []
+    astray = {}
     for name in sorted(found.group_id for found in listing.valid):
         state = group_state(admin, name)
-        astray = sum(row["out_of_range"] is not None for row in state.partitions)
-        rows.append(
-            {
-                "group": name,
-                "state": state.state,
-                "members": len(state.members),
-                "lag": state.lag,
-                "out_of_range": astray,
-            }
-        )
+        rows.append({"group": name, "state": state.state, "members": len(state.members), "lag": state.lag})
+        astray[name] = sum(row["out_of_range"] is not None for row in state.partitions)
     show_rows(("group", "state", "members", "lag"), rows, as_json=as_json, empty="There are no groups.")
-    for row in [] if as_json else rows:
-        if row["out_of_range"]:
-            count = "1 partition is" if row["out_of_range"] == 1 else f"{row['out_of_range']} partitions are"
-            click.echo(f"{row['group']}: {count} out of range. See: sandbox groups describe {row['group']}")
+    for name, count in [] if as_json else astray.items():
+        if count:
+            partitions = "1 partition is" if count == 1 else f"{count} partitions are"
+            click.echo(f"{name}: {partitions} out of range. See: sandbox groups describe {name}")
 
 
 @groups.command()

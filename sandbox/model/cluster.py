@@ -19,12 +19,14 @@ class PartitionDescription:
         partition: 0 and up.
         start: the log start offset, the first one that can be read.
         end: the high watermark, the offset that the next event gets.
+        events: how many there are; end - start where they can't be counted.
         size_bytes: the size of the record batches as produced.
         last_timestamp_ms: the timestamp of the last event, or None for an empty log.
         last_append_ms: when the last batch was written, by the broker's clock, or None.
         leader: broker id of the leader, -1 for none.
         replicas: broker ids.
         isr: broker ids that are in sync.
+        counted: False if `events` counts offsets: a cluster doesn't report compacted offsets and transaction markers.
     """
 
     partition: int
@@ -38,6 +40,12 @@ class PartitionDescription:
     leader_epoch: int
     replicas: tuple[int, ...]
     isr: tuple[int, ...]
+    counted: bool = True
+
+    @property
+    def offsets(self) -> int:
+        """How many offsets there are from the start to the end."""
+        return self.end - self.start
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,16 @@ class TopicDescription:
     settings: dict[str, str]
     partitions: tuple[PartitionDescription, ...]
     groups: tuple[str, ...]
+
+    @property
+    def counted(self) -> bool:
+        """False if `events` counts offsets."""
+        return all(one.counted for one in self.partitions)
+
+    @property
+    def offsets(self) -> int:
+        """How many offsets there are, over all partitions that can be seen."""
+        return sum(one.offsets for one in self.partitions if one.start >= 0)
 
 
 @dataclass(frozen=True, slots=True)

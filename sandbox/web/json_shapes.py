@@ -19,12 +19,13 @@ from sandbox.web.payload import header_name, json_value
 
 
 def partition_json(partition: PartitionDescription) -> dict[str, Any]:
-    """One partition of a topic."""
+    """One partition of a topic. `events` is null where only offsets can be counted, as in a cluster."""
     return {
         "partition": partition.partition,
         "start": partition.start,
         "end": partition.end,
-        "events": partition.events,
+        "events": partition.events if partition.counted else None,
+        "offsets": partition.offsets,
         "size_bytes": partition.size_bytes,
         "last_timestamp_ms": partition.last_timestamp_ms,
         "last_append_ms": partition.last_append_ms,
@@ -42,7 +43,8 @@ def topic_json(topic: TopicDescription) -> dict[str, Any]:
         "topic_id": topic.topic_id,
         "created_ms": topic.created_ms,
         "partitions": len(topic.partitions),
-        "events": topic.events,
+        "events": topic.events if topic.counted else None,
+        "offsets": topic.offsets,
         "size_bytes": topic.size_bytes,
         "start": sum(partition.start for partition in topic.partitions),
         "end": sum(partition.end for partition in topic.partitions),

@@ -11,9 +11,8 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 from sandbox.model.sql_result import (
     ROWS_MAX,
@@ -28,6 +27,7 @@ from sandbox.model.sql_result import (
 )
 from sandbox.model.sql_tokens import has_questions, ordered_limit, parameters, tokens
 from sandbox.storage.file.database import Reader, StorageFailed
+from sandbox.storage.file.read_only import read_only
 from sandbox.storage.sql import sql_functions, sql_views
 
 RESULT_MAX_BYTES = 32 * 1024 * 1024
@@ -181,32 +181,16 @@ def _place(sql: str, text: str) -> int | None:
 @contextmanager
 def _connection(path: Path) -> Iterator[sqlite3.Connection]:
     """A read-only connection in one read transaction."""
-    log = path.with_name(path.name + "-wal").exists()
-    connection: sqlite3.Connection | None = None
-    try:
-        # Without a write-ahead log nobody has the file open, and a folder that cannot be written can be read this way.
-        for how in ("mode=ro",) if log else ("mode=ro", "mode=ro&immutable=1"):
-            connection = sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True, isolation_level=None, timeout=1.0)
-            connection.text_factory = _text
-            try:
-                connection.execute("BEGIN")
-                connection.execute("SELECT 1 FROM main.sqlite_master LIMIT 1").fetchone()
-                break
-            except sqlite3.OperationalError:
-                connection.close()
-                connection = None
-        if connection is None:
-            raise SqlRefused(f"{path} cannot be read now.", "Try again.")
-        yield connection
-    except StorageFailed as error:
-        raise SqlRefused(f"{path} cannot be read now: {error.words}", "Go back to a snapshot, or to a copy.") from error
-    finally:
-        if connection is not None:
-            connection.close()
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
+    with ExitStack() as stack:
+        try:
+            connection = stack.enter_context(read_only(path))
+        except sqlite3.Error as error:
+            raise SqlRefused(f"{path} cannot be read now.", "Try again.") from error
+        try:
+            yield connection
+        except StorageFailed as error:
+            hint = "Go back to a snapshot, or to a copy."
+            raise SqlRefused(f"{path} cannot be read now: {error.words}", hint) from error
 
 
 def _run(connection: sqlite3.Connection, sql: str, values: Parameters, bounds: Bounds) -> SqlResult:
