@@ -32,6 +32,20 @@ def count_between(target: Target, spans: "Mapping[Place, tuple[int, int]]") -> "
     return {place: found.get(place) for place in spans}
 
 
+def count_unread(target: Target, group: str) -> "dict[Place, int]":
+    """How many events a group has not read, by partition; empty for a cluster, where that can't be counted."""
+    if target.file is None:
+        return {}
+    from sandbox.storage.file.database import Reader
+    from sandbox.storage.file.read_only import read_only
+    from sandbox.storage.groups.group_descriptions import describe_groups
+
+    with read_only(target.file.resolve()) as connection:
+        found = describe_groups(Reader(connection), 0, group)
+    partitions = found[0].partitions if found else ()
+    return {(one.topic, one.partition): one.unread for one in partitions if one.unread is not None}
+
+
 def total(counts: "Mapping[Place, int | None]") -> int | None:
     """The sum; None if one of them is unknown."""
     known = [count for count in counts.values() if count is not None]

@@ -46,8 +46,13 @@ def list_groups(as_json: bool, target: Target) -> None:
 @target_options
 def describe(group: str, as_json: bool, target: Target) -> None:
     """Show how far GROUP is in every partition, and its members."""
+    from sandbox.cli.counts import count_unread
+
     target.require()
     state = _known(target, group)
+    unread = count_unread(target, group)
+    for row in state.partitions:
+        row["unread"] = unread.get((row["topic"], row["partition"]))
     if as_json:
         show_json(
             {
@@ -60,6 +65,8 @@ def describe(group: str, as_json: bool, target: Target) -> None:
         )
         return
     lag = "nothing committed" if state.lag is None else f"lag {state.lag}"
+    if state.lag is not None and unread and sum(unread.values()) != state.lag:
+        lag += f", {sum(unread.values())} unread"
     click.echo(f"{group}: {state.state}, {len(state.members)} members, {lag}")
     columns = ("topic", "partition", "committed", "end", "lag", "client_id")
     show_rows(columns, state.partitions, as_json=False, empty="It has committed nothing.")
