@@ -7,6 +7,7 @@ from sandbox.model.cluster import GroupDescription, PartitionLag, ResetLine
 from sandbox.storage.file.database import Reader
 from sandbox.storage.groups.group_descriptions import describe_groups
 from sandbox.storage.groups.group_history import last_reset
+from sandbox.storage.groups.unread import count_unread
 from sandbox.storage.log.topic_descriptions import partition_ids
 from sandbox.storage.search.messages import offsets_for_time
 
@@ -38,24 +39,24 @@ def plan_reset(
     topics = {topic} if topic is not None else {one for one, _ in known} | target.topics
     places = _places(reader, sorted(topics), partition)
     lines = []
-    for name, bounds in places.items():
-        after = target.offset(name, bounds, known.get(name))
+    for name, (_, start, end) in places.items():
+        after = target.offset(name, (start, end), known.get(name))
         if after is not None:
-            lines.append(_line(name, bounds, known.get(name), after))
+            lines.append(_line(reader, name, places[name], known.get(name), after))
     return lines
 
 
-def _places(reader: Reader, topics: list[str], partition: int | None) -> dict[Name, tuple[int, int]]:
-    """Return start and end of each (topic, partition) that is reset."""
+def _places(reader: Reader, topics: list[str], partition: int | None) -> dict[Name, tuple[int, int, int]]:
+    """Return the row id, start and end of each (topic, partition) that is reset."""
     places = {}
     for topic in topics:
         bounds = partition_ids(reader, topic)
         if bounds is None or (partition is not None and partition not in bounds):
             where = topic if partition is None else f"{topic}-{partition}"
             raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic or partition {where}.")
-        for number, (_, start, end) in bounds.items():
+        for number, place in bounds.items():
             if partition is None or number == partition:
-                places[topic, number] = (start, end)
+                places[topic, number] = place
     return places
 
 
@@ -137,10 +138,13 @@ def _before(reader: Reader, group: GroupDescription | None) -> Mapping[Name, int
     return found.before
 
 
-def _line(name: Name, bounds: tuple[int, int], current: PartitionLag | None, after: int) -> ResetLine:
-    start, end = bounds
+def _line(
+    reader: Reader, name: Name, place: tuple[int, int, int], current: PartitionLag | None, after: int
+) -> ResetLine:
+    partition_id, start, end = place
     before = current.committed if current else None
-    at = start if before is None else before
+    at = start if before is None else min(max(before, start), end)
+    passed = count_unread(reader, partition_id, at, end) - count_unread(reader, partition_id, after, end)
     return ResetLine(
         topic=name[0],
         partition=name[1],
@@ -149,6 +153,6 @@ def _line(name: Name, bounds: tuple[int, int], current: PartitionLag | None, aft
         start=start,
         end=end,
         lag_after=end - after,
-        skipped=max(0, after - max(at, start)),
-        repeated=max(0, min(at, end) - after),
+        skipped=max(0, passed),
+        repeated=max(0, -passed),
     )

@@ -19,6 +19,7 @@ FORMATS = ("table", "csv", "json")
 @click.command(
     epilog="""\b
 Every topic is a view of its name, with the fields of its JSON values as columns.
+A name with - or . needs double quotes; "topic:NAME" is the topic in any case.
 Beside them: messages, lag, groups, commits, rebalances, batches and more.
 
 \b
@@ -56,6 +57,8 @@ def sql(query: str, params: tuple[str, ...], form: str, rows: int, time_limit: f
     else:
         shown = [dict(zip(names, map(_plain, row), strict=True)) for row in result.rows]
         show_rows(names, shown, as_json=False, empty="No rows.")
+    for note in result.notes:
+        click.echo(note, err=True)
     if result.more:
         click.echo(f"{result.more} Ask for more with --rows.", err=True)
 

@@ -66,6 +66,7 @@ def empty(topic: str, yes: bool, as_json: bool, target: Target) -> None:
 def _delete(
     topic: str, before: str | None, partitions: tuple[int, ...], yes: bool, as_json: bool, target: Target
 ) -> None:
+    from sandbox.cli.counts import column, count_between, counted, total
     from sandbox.cli.log_offsets import places_of
 
     target.require()
@@ -77,20 +78,21 @@ def _delete(
     if unknown:
         raise Failed(f"UNKNOWN_TOPIC_OR_PARTITION: {topic} has no partition {unknown[0]}.")
     plan = _plan(admin, places, before)
-    rows = [row for row in plan if row["events"]]
-    events = sum(row["events"] for row in rows)
+    counts = count_between(target, {(topic, row["partition"]): (row["start"], row["after"]) for row in plan})
+    rows = [{**row, "events": counts[topic, row["partition"]]} for row in plan if row["offsets"]]
+    held = counted(total(counts), sum(row["offsets"] for row in rows))
     if not rows:
         if not as_json:
             click.echo(f"There is nothing to delete in {topic}.", err=True)
         return
     if not yes:
-        show_rows(("partition", "start", "after", "end", "events"), rows, as_json=False, empty="")
-        click.confirm(f"Delete {_events(events)} of {topic}?", abort=True)
+        show_rows(("partition", "start", "after", "end", column(target)), rows, as_json=False, empty="")
+        click.confirm(f"Delete {held} of {topic}?", abort=True)
     _delete_below(admin, {(topic, row["partition"]): row["after"] for row in rows})
     if as_json:
         show_rows((), [{"topic": topic, **row} for row in rows], as_json=True, empty="")
     else:
-        click.echo(f"Deleted {_events(events)} of {topic}.")
+        click.echo(f"Deleted {held} of {topic}.")
 
 
 def _plan(admin: Any, places: "list[Place]", before: str | None) -> list[dict[str, Any]]:
@@ -103,7 +105,7 @@ def _plan(admin: Any, places: "list[Place]", before: str | None) -> list[dict[st
     rows = []
     for place, (start, end) in ranges(admin, places).items():
         after = position.offset(start, end, at_time.get(place), None)
-        rows.append({"partition": place[1], "start": start, "after": after, "end": end, "events": after - start})
+        rows.append({"partition": place[1], "start": start, "after": after, "end": end, "offsets": after - start})
     return rows
 
 

@@ -1,19 +1,21 @@
 """Conditions on the JSON inside a value, and on headers: read from text, and tested on bytes.
 
-A condition is written as `$.amount >= 100`. Numbers are never floats here: each is kept as it was written in the value
-and compared by its exact decimal worth, so that 9007199254740993 is not 9007199254740992 and 1.10 equals 1.1.
+A condition is written as `$.amount >= 100`. `sandbox.model.json_values` says what a JSON value is: numbers are compared
+by their exact decimal value, so that 9007199254740993 is not 9007199254740992 and 1.10 equals 1.1.
 """
 
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Headers
+from sandbox.model.json_values import MISSING, Number, decimal_of, json_text, parse_value
+from sandbox.model.json_values import shown_text as shown_text
 
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "contains", "exists")
 OPERATION = re.compile(r"\s*(!=|<=|>=|=|<|>)\s*(.*)|\s+(contains|exists)(?:\s+(.*))?", re.DOTALL)
@@ -24,42 +26,6 @@ PATH_HINT = 'write a path as $.amount, $.items[0].id or $["a name"]'
 TEXT_MAX = 1000
 
 Step = str | int
-
-
-class Number(str):
-    """A JSON number, as it is written."""
-
-    __slots__ = ()
-
-    def exact(self) -> Decimal | None:
-        """What it is worth; None where no decimal can hold its exponent."""
-        return _decimal(self)
-
-
-class _Missing:
-    pass
-
-
-MISSING = _Missing()
-"""What a path leads to where there is nothing; null is something."""
-
-
-def _refuse(name: str) -> object:
-    raise ValueError(name)
-
-
-# `json.loads` would make a decoder for each value.
-_DECODER = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=_refuse)
-
-
-def parse_value(data: bytes | None) -> Any:
-    """The JSON in some bytes: numbers as `Number`; MISSING where it is no JSON (RFC 8259)."""
-    if not data:
-        return MISSING
-    try:
-        return _DECODER.decode(data.decode())
-    except (ValueError, RecursionError):
-        return MISSING
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,31 +131,6 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:59] + "…")
 
 
-def _decimal(text: str) -> Decimal | None:
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        return None
-
-
-def json_text(node: Any) -> str:
-    """A parsed value as JSON again, on one line, each number as it was written."""
-    if isinstance(node, dict):
-        return "{" + ", ".join(f"{json_text(name)}: {json_text(one)}" for name, one in node.items()) + "}"
-    if isinstance(node, list):
-        return "[" + ", ".join(map(json_text, node)) + "]"
-    if isinstance(node, Number):
-        return str(node)
-    return json.dumps(node, ensure_ascii=False)
-
-
-def shown_text(node: Any) -> str | None:
-    """What a cell shows of a place in a value: text without quotes, the rest as JSON; None for MISSING."""
-    if node is MISSING:
-        return None
-    return node if isinstance(node, str) and not isinstance(node, Number) else json_text(node)
-
-
 @lru_cache(256)
 def _operand(typed: str) -> tuple[str, bool, Decimal | None]:
     """An operand as text, whether it was quoted, and what it is worth where it is a number."""
@@ -198,7 +139,7 @@ def _operand(typed: str) -> tuple[str, bool, Decimal | None]:
             return str(json.loads(typed)), True, None
         except ValueError:
             pass
-    return typed, False, _decimal(typed) if NUMBER.fullmatch(typed) else None
+    return typed, False, decimal_of(typed) if NUMBER.fullmatch(typed) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +229,7 @@ class Condition:
         if worth is not None:
             right = worth
             if isinstance(found, Number) or (isinstance(found, str) and NUMBER.fullmatch(found)):
-                left = _decimal(found)
+                left = decimal_of(found)
         elif isinstance(found, str) and not isinstance(found, Number):
             left, right = found, text
         if left is None or right is None:

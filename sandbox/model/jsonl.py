@@ -18,6 +18,7 @@ from sandbox.kafka.event import TIMESTAMP_TYPES, Event, Headers, NewEvent
 FIELDS = ("topic", "partition", "offset", "timestamp", "timestamp_type", "key", "value", "headers", "transaction")
 UNCOMMITTED = ("aborted", "open")
 """What the field `transaction` may say: what became of the transaction of an event that is not committed."""
+CONTROL_TYPES = {b"\x00\x00": "abort", b"\x00\x01": "commit"}
 _INT_MAX = {"partition": 2**31 - 1, "offset": 2**63 - 1, "timestamp": 2**63 - 1}
 # Python (str.splitlines) and some editors end a line at these; JSON allows them in a string.
 _LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
@@ -61,6 +62,14 @@ class EventLine:
 def transaction_of(event: Event) -> str | None:
     """What became of the transaction of an event that is not committed, one of `UNCOMMITTED`; None for any other."""
     return "aborted" if event.aborted else "open" if event.pending else None
+
+
+def control_of(event: Event) -> str | None:
+    """What a control record says: "commit" or "abort" for a transaction marker, "other" for another kind; None for an
+    event. Its key is a version and a type, two bytes each, as in Kafka's log."""
+    if not event.control:
+        return None
+    return CONTROL_TYPES.get((event.key or b"")[2:4], "other")
 
 
 def to_line(event: Event) -> str:

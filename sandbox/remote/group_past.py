@@ -48,8 +48,8 @@ class RemoteGroupPast:
         found = []
         for before, after in pairwise(samples):
             back = sum(
-                committed < before.places[place][0]
-                for place, (committed, _) in after.places.items()
+                one.committed < before.places[place].committed
+                for place, one in after.places.items()
                 if place in before.places
             )
             if back:
@@ -84,9 +84,10 @@ def _rates(then: Sample, now: Sample) -> dict[Place, Rates]:
     length_s = (now.at_ms - then.at_ms) / 1000
     return {
         place: Rates(
-            max(0, end - then.places[place][1]) / length_s, max(0, committed - then.places[place][0]) / length_s
+            max(0, one.end - then.places[place].end) / length_s,
+            max(0, one.committed - then.places[place].committed) / length_s,
         )
-        for place, (committed, end) in now.places.items()
+        for place, one in now.places.items()
         if place in then.places
     }
 
@@ -99,4 +100,4 @@ def _lag_at(samples: list[Sample], at_ms: int) -> int | None:
         found = sample
     if found is None or not found.places:
         return None
-    return sum(max(0, end - committed) for committed, end in found.places.values())
+    return found.lag

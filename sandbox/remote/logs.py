@@ -248,4 +248,5 @@ def _partition(number: int, told: Any, ends: LogEnds | None) -> PartitionDescrip
         leader_epoch=ends.leader_epoch if ends else UNKNOWN,
         replicas=tuple(told.replicas),
         isr=tuple(told.isrs),
+        counted=False,
     )

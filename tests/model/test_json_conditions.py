@@ -8,18 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.json_conditions import (
-    MISSING,
-    OPERATORS,
-    Condition,
-    JsonPath,
-    has_header,
-    json_text,
-    meets,
-    parse_value,
-    paths_in,
-    shown_text,
-)
+from sandbox.model.json_conditions import OPERATORS, Condition, JsonPath, has_header, meets, paths_in
+from sandbox.model.json_values import MISSING, json_text, parse_value, shown_text
 
 VALUE = (
     b'{"id": 9007199254740993, "price": 1.10, "paid": true, "note": null, "name": "Ada", "text": "42", "far": 1e400,'

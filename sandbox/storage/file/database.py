@@ -42,6 +42,11 @@ class Reader:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection, for what is no query: its functions."""
+        return self._connection
+
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """The rows."""
         try:

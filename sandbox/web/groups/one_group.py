@@ -189,7 +189,7 @@ def cause(group: GroupDescription, rates: Mapping[tuple[str, int], Rates]) -> Ca
     Args:
         rates: how fast each partition grows and is read.
     """
-    behind = [one for one in group.partitions if one.lag]
+    behind = [one for one in group.partitions if one.lag and one.unread != 0]
     if not behind or group.word == "draining":
         return None
     worst = max(behind, key=lambda one: one.lag or 0)

@@ -102,8 +102,8 @@ def _deletion(name: str, topic: str | None, error: str | None = None) -> Respons
         topic=topic,
         lost=lost,
         reading=reading,
-        unread=sum(one.lag or 0 for one in lost),
-        again=sum(max(0, min(one.committed or 0, one.end) - one.start) for one in lost),
+        unread=sum((one.lag or 0) if one.unread is None else one.unread for one in lost),
+        again=sum(one.position - one.start for one in lost),
         error=error,
     )
 

@@ -15,7 +15,10 @@ blueprint = Blueprint("groups", __name__)
 blueprint.register_blueprint(groups_reset.blueprint)
 
 MINUTES_MAX = 7 * 24 * 60
-COLUMNS = ("topic", "partition", "committed", "end", "lag", "lag_ms", "in_per_s", "out_per_s", "member_id", "client_id")
+COLUMNS = (
+    *("topic", "partition", "committed", "end", "lag", "lag_ms", "in_per_s", "out_per_s", "member_id", "client_id"),
+    *("start", "unread", "out_of_range", "deleted_unread"),
+)
 
 
 @blueprint.get("/groups")
@@ -51,7 +54,7 @@ def index_json() -> Response:
 @blueprint.get("/groups.csv")
 def index_csv() -> Response:
     """All groups as a table."""
-    columns = ("group", "state", "lag", "lag_ms", "word", "members", "topics")
+    columns = ("group", "state", "lag", "lag_ms", "word", "members", "topics", "unread")
     rows = []
     for group in backend().groups():
         row = group_json(group) | {"topics": " ".join(group.topics)}

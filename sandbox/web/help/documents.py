@@ -14,6 +14,7 @@ from sandbox.web.assets import asset_folder
 DOCUMENTS = {
     "differences": "What differs from Apache Kafka",
     "protocol": "APIs and versions of the Kafka port",
+    "sql": "SQL, JSON values and lag",
     "security": "TLS, log-in and who may connect",
 }
 """The documents that Help shows, and what each is about."""

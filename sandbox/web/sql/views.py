@@ -96,7 +96,7 @@ def index() -> Response:
         missing=missing,
         result=result,
         numeric=_numeric(result),
-        links=event_links(result, named) if result else {},
+        links=event_links(result, result.topics) if result else {},
         series=chartable(result) if result else (),
         shown=shown,
         refused=refused,
@@ -215,6 +215,7 @@ def index_json() -> Response:
             "columns": list(result.columns),
             "rows": [[data_value(value) for value in row] for row in result.rows],
             "more": result.more,
+            "notes": list(result.notes),
             "took_ms": round(result.took_ms, 3),
         }
     )

@@ -144,7 +144,7 @@ def index_json() -> Response:
 @blueprint.get("/topics.csv")
 def index_csv() -> Response:
     """The topics as a table."""
-    columns = ("name", "partitions", "events", "size_bytes", "start", "end", "last_append_ms", "groups")
+    columns = ("name", "partitions", "events", "size_bytes", "start", "end", "last_append_ms", "groups", "offsets")
     rows = []
     for topic in backend().topics():
         row = topic_json(topic) | {"groups": " ".join(topic.groups)}
