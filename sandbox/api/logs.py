@@ -60,6 +60,7 @@ class LogControl(Cleaning):
 
     def check(self) -> Report:
         """Look through the whole file for what is not as it was written. Nothing is changed, and nobody waits."""
+        self._runtime.check_place()
         return check(self._runtime.database.path)
 
     def rates(self, topics: Collection[str]) -> dict[str, AppendRate]:

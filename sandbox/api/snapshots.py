@@ -126,7 +126,7 @@ class Snapshots:
         Raises:
             BrokerError: INVALID_REQUEST for the name, DUPLICATE_RESOURCE, KAFKA_STORAGE_ERROR without room on the disk.
         """
-        self._runtime.check_open()
+        self._runtime.check_place()
         with self._lock:
             taken = self._folder.take(name, note)
         self._note_activity("snapshot", f"took {taken.name}")
@@ -145,6 +145,7 @@ class Snapshots:
         if refusal is not None:
             return UndoPoint(None, refusal)
         try:
+            self._runtime.check_place()
             with self._lock:
                 taken = self._folder.take(kind="automatic", action=action)
                 self._folder.prune()
@@ -247,6 +248,8 @@ class Snapshots:
         refusal = self._folder.room_refusal(times * source.stat().st_size)
         if refusal:
             raise BrokerError("KAFKA_STORAGE_ERROR", f"There is no room: {refusal}.")
+        if name == NOW:
+            self._runtime.check_place()
         copies.copy_file(source, target, in_use=name == NOW)
         copies.check_copy(target, foreign=False)
 

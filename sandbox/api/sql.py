@@ -42,7 +42,7 @@ class SqlControl:
 
     def run(self, query: str, values: Parameters, bounds: Bounds) -> SqlResult:
         """The same, within other bounds: the page shows the beginning of long values."""
-        self._runtime.check_open()
+        self._runtime.check_place()
         return storage.run_query(self._runtime.database.path, query, values, bounds)
 
     def tables(self, detailed: Iterable[str] = (), topics_max: int = 200) -> list[SqlTable]:
@@ -52,5 +52,5 @@ class SqlControl:
             detailed: topics whose JSON fields are looked up; the first dozen where empty.
             topics_max: at most so many topics.
         """
-        self._runtime.check_open()
+        self._runtime.check_place()
         return storage.list_tables(self._runtime.database.path, detailed, topics_max)

@@ -183,12 +183,15 @@ class Broker:
 
     def undo(self, reason: BaseException) -> BrokerError:
         """Drop everything of this turn, in the file and in memory, and tell who waits."""
-        error = BrokerError("KAFKA_STORAGE_ERROR", f"The file could not be written: {reason}. Nothing was stored.")
+        outcome = "It may have been stored." if getattr(reason, "stored", False) else "Nothing was stored."
+        error = BrokerError("KAFKA_STORAGE_ERROR", f"The file could not be written: {reason}. {outcome}")
         _, waiters = self.turn.take()
         if isinstance(reason, StorageFailed):
             self.on_failure(reason)
         try:
             self.database.rollback()
+            if isinstance(reason, StorageFailed) and reason.unreadable:
+                raise reason
             self._take_again()
             self._stale = None
         except StorageFailed as unreadable:

@@ -124,7 +124,7 @@ class StorageWatch:
     def _look_for_trouble(self) -> None:
         database = self._broker.database
         try:
-            database.check_place()
+            database.check_or_rescue()
         except StorageFailed as error:
             self.failed(error)
             return

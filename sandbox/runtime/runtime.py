@@ -29,7 +29,7 @@ from sandbox.runtime.ports import PLAINTEXT, open_page, open_ports, spelled
 from sandbox.runtime.ports import PortInUse as PortInUse
 from sandbox.storage import activity
 from sandbox.storage.file import network_drive
-from sandbox.storage.file.database import Database, StorageFailed, check_file
+from sandbox.storage.file.database import Database, StorageFailed, check_file, check_path
 from sandbox.storage.file.lock import OwnerLock
 
 if TYPE_CHECKING:
@@ -99,17 +99,23 @@ class Runtime:
         self._web: WebServer | None = None
         self.closed = False
         config = BrokerConfig(dict(settings))
-        check_file(Path(os.path.realpath(path)))
+        real = Path(os.path.realpath(path))
+        check_path(real)
         if read_only and not os.path.exists(path):
             raise FileRefused(f"{os.fspath(path)} does not exist, and what is read-only makes no file.")
+        # Before the file is opened: to close it again would release the locks of an owner in this process.
         self.lock = OwnerLock(path)
         try:
-            self.database = Database(path)
+            check_file(real)
+            self.database = Database(path, self.lock.guard)
             try:
                 self._start(config)
             except BaseException:
                 self.database.close()
                 raise
+        except FileRefused:
+            self.lock.release(refused=True)
+            raise
         except BaseException:
             self.lock.release()
             raise
@@ -162,6 +168,19 @@ class Runtime:
         """Refuse a call after `close`: SandboxError."""
         if self.closed:
             raise SandboxError(CLOSED)
+
+    def check_place(self) -> None:
+        """Refuse to open another connection if the file or its log is not ours any more.
+
+        Raises:
+            SandboxError: the sandbox is closed.
+            BrokerError: KAFKA_STORAGE_ERROR, with what was lost and the way out.
+        """
+        self.check_open()
+        try:
+            self.database.check_place()
+        except StorageFailed as error:
+            raise BrokerError("KAFKA_STORAGE_ERROR", error.words) from error
 
     def check_writable(self) -> None:
         """Refuse a change of a file that was opened read-only: BrokerError CLUSTER_AUTHORIZATION_FAILED."""
@@ -290,7 +309,11 @@ class Runtime:
         if self._loop is not None and not self.closed:
             if self._look_timer is not None:
                 self._look_timer.cancel()
-            self._look_timer = self._loop.call_later(after_s, self.watch.look)
+            self._look_timer = self._loop.call_later(after_s, self._look)
+
+    def _look(self) -> None:
+        self.watch.look()
+        self.lock.renew()
 
     # Ports
 

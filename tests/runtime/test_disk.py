@@ -106,6 +106,27 @@ def test_another_file_in_place_of_the_one_that_is_open_is_never_read(live: Sandb
         assert all("was moved, deleted or replaced" in page for _, page in answers)
 
 
+def test_a_log_that_is_deleted_is_shown_on_the_page_and_logged_once_until_the_sandbox_is_started_again(
+    live: Sandbox, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = RawClient(live.kafka_address or "")
+    sentence = "The write-ahead log or its index (-wal, -shm) was deleted, moved or replaced by another program."
+    with caplog.at_level(logging.INFO, logger="sandbox"):
+        file.with_name("dev.db-wal").unlink()
+        for _ in range(5):
+            assert client.produce("orders", rows(b"x")).error_code == CODE["KAFKA_STORAGE_ERROR"]
+        eventually(lambda: sentence in get(live, "/")[1])
+        looked = live._runtime.watch.failures
+        eventually(lambda: live._runtime.watch.failures > looked, 20, "the watch tries again")
+        assert client.produce("orders", rows(b"x")).error_code == CODE["KAFKA_STORAGE_ERROR"]
+    assert sum(sentence in record.getMessage() for record in caplog.records) == 1
+    client.close()
+    live.close()
+    with Sandbox(file) as again:
+        assert again.event("orders", 0, 0).value == b"before"
+        assert again.trouble is None
+
+
 def test_a_page_that_would_change_something_answers_in_words(live: Sandbox) -> None:
     with read_only_disk(live):
         connection = http.client.HTTPConnection((live.web_address or "").removeprefix("http://"), timeout=20)

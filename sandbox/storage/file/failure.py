@@ -10,10 +10,17 @@ class StorageFailed(Exception):
         cause: what failed, as SQLite or the system says it.
         words: what that means, with the way out, in one or two whole sentences; None where only `cause` tells.
         busy: another program holds a lock: it may be over at any moment.
+        unreadable: True if what would be read from the file now is not what was written.
+
+    Attributes:
+        stored: True if the transaction was stored nevertheless, so that it must not be reported as undone.
     """
 
-    def __init__(self, cause: str, words: str | None = None, *, busy: bool = False) -> None:
+    def __init__(self, cause: str, words: str | None = None, *, busy: bool = False, unreadable: bool = False) -> None:
         super().__init__(cause if words is None else f"{words.partition('.')[0]} ({cause})")
+        self.cause = cause
+        self.unreadable = unreadable
+        self.stored = False
         self.words = words or f"The file cannot be used: {cause}."
         self.busy = busy
 
@@ -37,6 +44,23 @@ WORDS = {
 SIGNS_OF_DAMAGE = ("decode to UTF-8", "no such column", "no such table")
 BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 GONE = "The file was moved, deleted or replaced. Put the same file back, or end the sandbox and start it anew."
+LOG_GONE = (
+    "The write-ahead log or its index (-wal, -shm) was deleted, moved or replaced by another program. Stop the sandbox "
+    "and start it again."
+)
+"""The file has everything that was acknowledged."""
+LOG_LOST = (
+    "The write-ahead log (-wal) was deleted, moved or replaced by another program, and what was written last could not "
+    "be saved yet. Do not kill the sandbox: end every other program that has the file open."
+)
+CUT_SHORT = (
+    "The file or its write-ahead log (-wal) was cut short by another program. Stop the sandbox and start it again; if "
+    "events are missing, go back to a snapshot or a copy."
+)
+LOCK_LOST = (
+    "A program in this process opened and closed the file's index (-shm) during a write, which releases SQLite's lock. "
+    "Only read the file through SQLite while the sandbox has it open."
+)
 REFUSED = (
     "What programs send now is refused with KAFKA_STORAGE_ERROR, and they try again; what is stored can be read. This "
     "message goes away by itself when that is over."
@@ -70,8 +94,23 @@ def gone(path: object) -> StorageFailed:
     return StorageFailed(str(path), GONE)
 
 
+def log_gone(path: str) -> StorageFailed:
+    """The failure of a log or index that is not where it was opened, while what it holds is still known."""
+    return StorageFailed(path, LOG_LOST)
+
+
+def cut_short(path: str) -> StorageFailed:
+    """The failure of a file or log that lacks what was written."""
+    return StorageFailed(path, CUT_SHORT, unreadable=True)
+
+
+def lock_lost(path: str) -> StorageFailed:
+    """The failure of a commit whose lock is not held any more."""
+    return StorageFailed(path, LOCK_LOST, busy=True)
+
+
 def meaning(words: str) -> str:
     """What a failure means for those who use the file, by its words."""
     if "file is damaged" in words:
         return BROKEN
-    return NOWHERE if words == GONE else REFUSED
+    return NOWHERE if words in (GONE, LOG_GONE, LOG_LOST, CUT_SHORT) else REFUSED

@@ -27,7 +27,7 @@ from sandbox.model.sql_result import (
     SqlTable,
 )
 from sandbox.model.sql_tokens import has_questions, ordered_limit, parameters, tokens
-from sandbox.storage.file.database import Reader, StorageFailed
+from sandbox.storage.file.database import Reader, StorageFailed, is_open_here
 from sandbox.storage.sql import sql_functions, sql_views
 
 RESULT_MAX_BYTES = 32 * 1024 * 1024
@@ -181,11 +181,11 @@ def _place(sql: str, text: str) -> int | None:
 @contextmanager
 def _connection(path: Path) -> Iterator[sqlite3.Connection]:
     """A read-only connection in one read transaction."""
-    log = path.with_name(path.name + "-wal").exists()
+    open_elsewhere = path.with_name(path.name + "-wal").exists() or is_open_here(path)
     connection: sqlite3.Connection | None = None
     try:
         # Without a write-ahead log nobody has the file open, and a folder that cannot be written can be read this way.
-        for how in ("mode=ro",) if log else ("mode=ro", "mode=ro&immutable=1"):
+        for how in ("mode=ro",) if open_elsewhere else ("mode=ro", "mode=ro&immutable=1"):
             connection = sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True, isolation_level=None, timeout=1.0)
             connection.text_factory = _text
             try:
