@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from sandbox.kafka.errors import BrokerError, SandboxError
+from sandbox.model.process import bind_to_process
 from sandbox.runtime.runtime import Runtime
 from sandbox.snapshots.compared import compare
 from sandbox.snapshots.description import (
@@ -65,6 +66,7 @@ class Snapshots:
     """
 
     def __init__(self, runtime: Runtime, note_activity: Callable[[str, str], None] = lambda kind, words: None) -> None:
+        bind_to_process(self)
         self._runtime = runtime
         self._note_activity = note_activity
         self._folder = SnapshotFolder(runtime.database.path, runtime.clock)

@@ -23,6 +23,11 @@ def bind_to_process(one: Any) -> None:
     _bound.add(one)
 
 
+def is_inherited(one: object) -> bool:
+    """Whether an object belongs to the process that this one was forked from."""
+    return getattr(type(one), "_inherited", False)
+
+
 def never_destroy(one: object) -> None:
     """Keep an object for as long as the process lives, its last moments included."""
     try:
@@ -48,7 +53,7 @@ def _refusing(kind: type, pid: int) -> type:
     def enter(self: object) -> None:
         raise SandboxError(words)
 
-    methods = {"__getattribute__": get, "__enter__": enter, "__exit__": _nothing, "__slots__": ()}
+    methods = {"__getattribute__": get, "__enter__": enter, "__exit__": _nothing, "__slots__": (), "_inherited": True}
     return type(kind.__name__, (kind,), methods)
 
 

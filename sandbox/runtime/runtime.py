@@ -20,6 +20,7 @@ from sandbox.broker.broker import Broker
 from sandbox.broker.faults import Faults
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
+from sandbox.model.process import bind_to_process
 from sandbox.runtime.clock import ClockJumps
 from sandbox.runtime.clock import system_clock as system_clock
 from sandbox.runtime.disk_watch import StorageWatch
@@ -103,6 +104,7 @@ class Runtime:
         check_path(real)
         if read_only and not os.path.exists(path):
             raise FileRefused(f"{os.fspath(path)} does not exist, and what is read-only makes no file.")
+        bind_to_process(self)
         # Before the file is opened: to close it again would release the locks of an owner in this process.
         self.lock = OwnerLock(path)
         try:
@@ -402,6 +404,11 @@ class Runtime:
         self.kafka_address = self.web_address = None
         self.listener_addresses = {}
         await end_tasks()
+
+    def leave_to_parent(self) -> None:
+        """After a fork: let go of the sockets, so that connections end and ports become free with the parent's own."""
+        if self._arrivals is not None:
+            self._arrivals.leave_to_parent()
 
     def close(self) -> None:
         """Close the ports, commit what is pending and give the file free. May be called again."""

@@ -18,6 +18,7 @@ from urllib.parse import quote
 from weakref import WeakSet
 
 from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
+from sandbox.model.process import bind_to_process, never_destroy
 from sandbox.storage.file import row_checksums
 from sandbox.storage.file.failure import LOG_GONE, LOG_LOST, failure_of, keeps_from_reading
 from sandbox.storage.file.failure import StorageFailed as StorageFailed
@@ -106,6 +107,7 @@ class Database(Reader):
     def __init__(self, path: str | os.PathLike[str], guard: FileGuard | None = None) -> None:
         self.path = Path(os.path.realpath(path))
         check_path(self.path)
+        bind_to_process(self)
         self._guard = guard or FileGuard(self.path)
         self._own_guard = guard is None
         try:
@@ -349,6 +351,11 @@ class Database(Reader):
             self._guard.let_go()
             self._writer.close()
             self._close_guard()
+
+    def leave_to_parent(self) -> None:
+        """After a fork: the connections are the parent's, and SQLite must not even close them here."""
+        with suppress(AttributeError):
+            never_destroy(self._writer)
 
     def _close_guard(self) -> None:
         if self._own_guard:

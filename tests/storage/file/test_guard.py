@@ -209,6 +209,11 @@ def test_what_sqlite_lets_another_program_do_is_no_trouble(orders: Sandbox, file
 # Files that are taken away
 
 
+def delete_both(file: Path) -> None:
+    for ending in ("-wal", "-shm"):
+        beside(file, ending).unlink()
+
+
 def replace_log(file: Path) -> None:
     shutil.copy(beside(file, "-wal"), beside(file, "-copy"))
     os.replace(beside(file, "-copy"), beside(file, "-wal"))
@@ -219,7 +224,7 @@ LOST: dict[str, Callable[[Path], object]] = {
     "log moved": lambda file: os.rename(beside(file, "-wal"), beside(file, "-moved")),
     "log replaced by a copy": replace_log,
     "index deleted": lambda file: beside(file, "-shm").unlink(),
-    "log and index deleted": lambda file: [beside(file, ending).unlink() for ending in ("-wal", "-shm")],
+    "log and index deleted": delete_both,
 }
 
 
