@@ -206,7 +206,7 @@ class Runtime:
             raise failed
         self._do_due()
         self.broker.commit()
-        self.watch.look_again()
+        self.watch.after_call()
         return result
 
     def _call_on_loop(self, function: Callable[[int], Any], future: "Future[Any]") -> None:

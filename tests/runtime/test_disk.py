@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -208,6 +208,67 @@ def test_a_file_that_is_damaged_while_open_fails_its_partition_and_no_other(live
     assert values(client) == [b"before"]
     assert "damaged-0, offset 0: the file is damaged" in (live.trouble or "")
     client.close()
+
+
+READ_ON = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN")
+print(connection.execute("SELECT count(*) FROM events").fetchone()[0], flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[int]:
+    """Another program holds a read transaction until the block ends; its process id."""
+    command = [sys.executable, "-c", READ_ON, str(file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        yield process.pid
+
+
+def log_bytes(file: Path) -> int:
+    return file.with_name("dev.db-wal").stat().st_size
+
+
+def test_a_log_that_grows_behind_a_reader_is_reported_with_its_name_and_shrinks_afterwards(
+    live: Sandbox, file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(storage_watch, "LOG_GROWN_BYTES", 6_000_000)
+    events = [NewEvent(b"x" * 1000)] * 2_000
+    with caplog.at_level(logging.INFO, logger="sandbox"):
+        for _ in range(5):
+            live.append_many("orders", events)
+        assert live.trouble is None, "without a reader the log does not grow"
+        with reading(file) as pid:
+            while log_bytes(file) < 6_000_000:
+                live.append_many("orders", events)
+            eventually(lambda: f"because process {pid} (python" in (live.trouble or ""))
+            assert "End that transaction, or close that program. Nothing is lost or refused" in (live.trouble or "")
+            assert "The write-ahead log has grown beyond 6 MB" in get(live, "/")[1]
+            live.append_many("orders", events)
+            assert live._runtime.watch.failures == 0
+        eventually(lambda: live.trouble is None)
+    assert log_bytes(file) < 6_000_000
+    assert sum("has grown beyond" in record.getMessage() for record in caplog.records) == 1
+    assert sum("The write-ahead log of" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_a_log_that_grows_behind_an_export_of_ones_own_is_reported_without_ports_too(
+    box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage_watch, "LOG_GROWN_BYTES", 2_000_000)
+    monkeypatch.setattr(storage_watch, "QUIET_S", 0.0)
+    events = [NewEvent(b"x" * 1000)] * 2_000
+    with box._database.reader() as reader:
+        reader.query("SELECT count(*) FROM events")
+        for _ in range(3):
+            box.append_many("orders", events)
+        assert "because an export, a snapshot or a query of this sandbox holds" in (box.trouble or "")
+    box.append("orders", "last")
+    assert box.trouble is None
 
 
 ON_A_SMALL_DISK = """

@@ -338,6 +338,33 @@ class Database(Reader):
         """The size of the file and its write-ahead log on disk."""
         return sum(place.stat().st_size for place in (self.path, self._log) if place.exists())
 
+    @property
+    def log_bytes(self) -> int:
+        """The size of the write-ahead log at the last commit or look."""
+        return self._guard.log_bytes
+
+    def log_readers(self) -> set[int]:
+        """The processes whose read transactions keep the log from being emptied, as far as the system tells."""
+        return self._guard.readers()
+
+    def shrink_log(self) -> bool:
+        """Write the log back into the file and empty it. Call it between transactions; it waits for nobody.
+
+        Returns:
+            False if a read transaction keeps it from that.
+
+        Raises:
+            StorageFailed: the file could not be written.
+        """
+        try:
+            self._writer.execute("PRAGMA busy_timeout = 0")
+            busy = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            self._writer.execute(f"PRAGMA busy_timeout = {BUSY_MS if self._waits else 0}")
+        except sqlite3.Error as error:
+            raise failure_of(error) from error
+        self._guard.check()
+        return not busy
+
     def close(self) -> None:
         """Commit what is pending, and close every connection."""
         try:
