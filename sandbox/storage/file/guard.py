@@ -39,6 +39,7 @@ WRITE_BYTE, READ_BYTES, OPEN_BYTE = 120, range(123, 128), 128
 """Of the index: locked by who writes, by each reader, and by everybody who has it open."""
 _INDEX = struct.Struct("=14xHIIII8s56xI")
 _SUMS = struct.Struct(">II")
+_WRITE_LOCK = ofd_locks.question(WRITE_BYTE, 1)
 LOG_HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
 TRIES = 3
 """How often the index is read before it counts as not fitting the log: another program may be writing it."""
@@ -72,7 +73,9 @@ class FileGuard:
         self._places: list[Identity | None] = [None, None, None]
         self._size_bytes = 0
         self._last_frame: tuple[int, bytes] | None = None
+        self._watched: list[int] = []
         self._shared = False
+        self._index_descriptor = self._log_descriptor = -1
         self.suspect = False
         self.watching = False
         self.log_bytes = 0
@@ -122,6 +125,7 @@ class FileGuard:
             except OSError:
                 continue
             self._places[at] = found.st_dev, found.st_ino
+            self._watched.append(at)
         try:
             self._share()
         except OSError:
@@ -129,8 +133,9 @@ class FileGuard:
         self.check()
 
     def _share(self) -> None:
-        index = self._descriptors.get("index")
-        if index is not None:
+        index, log = self._descriptors.get("index"), self._descriptors.get("log")
+        if index is not None and log is not None:
+            self._index_descriptor, self._log_descriptor = index, log
             self._shared = ofd_locks.lock(self._descriptors["file"], *SHARED_BYTES, exclusive=False)
             self._shared &= ofd_locks.lock(index, OPEN_BYTE, 1, exclusive=False)
 
@@ -143,19 +148,24 @@ class FileGuard:
             return
         self._look_at_file()
         if self._shared:
-            self._look_at_lock()
-            self._last_frame = self._frame()
+            if ofd_locks.pid_of(self._index_descriptor, _WRITE_LOCK) != os.getpid():
+                raise lock_lost(self._names[2])
+            last = self._last_frame
+            if last is None or os.pread(self._log_descriptor, FRAME_HEADER_BYTES, last[0]) != last[1]:
+                # Another program may have written, or emptied the log.
+                self._last_frame = self._frame()
 
     def after_commit(self) -> None:
         """Look whether a commit went into our files; StorageFailed if nobody would find it."""
         self._look_at_log()
         if self._shared:
-            before, self._last_frame = self._last_frame, self._frame()
-            if before is not None and self._last_frame is not None:
-                place, frame = before
-                if frame[8:16] == self._last_frame[1][8:16] and self._read_frame(place) != frame:
-                    self.suspect = True
-                    raise cut_short(self._names[1])
+            before, now = self._last_frame, self._frame()
+            same_log = before is not None and now is not None and before[1][8:16] == now[1][8:16]
+            # One that was cut short and written on has a hole.
+            if same_log and before and os.pread(self._log_descriptor, FRAME_HEADER_BYTES, before[0]) != before[1]:
+                self.suspect = True
+                raise cut_short(self._names[1])
+            self._last_frame = now
 
     def check(self) -> None:
         """Look at all of it; StorageFailed with what is wrong."""
@@ -167,12 +177,8 @@ class FileGuard:
         self.suspect = False
 
     def _look_at_file(self) -> None:
-        try:
-            found = os.stat(self._names[0])
-        except OSError:
-            found = None
-        if found is None or (found.st_dev, found.st_ino) != self._places[0]:
-            self.suspect = True
+        found = self._look_at(0)
+        if found is None:
             raise gone(self.path)
         if found.st_size < self._size_bytes and self._shared and found.st_size < self._expected_bytes():
             self.suspect = True
@@ -180,31 +186,30 @@ class FileGuard:
         self._size_bytes = found.st_size
 
     def _look_at_log(self) -> None:
-        for at in (1, 2):
-            place = self._places[at]
-            try:
-                found = os.stat(self._names[at])
-            except OSError:
-                found = None
-            if at == 1 and found is not None:
+        for which in self._watched:
+            found = self._look_at(which)
+            if found is None:
+                raise log_gone(self._names[which])
+            if which == 1:
                 self.log_bytes = found.st_size
-            if place is None:
-                # SQLite makes it when it first needs it.
-                self._places[at] = (found.st_dev, found.st_ino) if found is not None else None
-            elif found is None or (found.st_dev, found.st_ino) != place:
-                self.suspect = True
-                raise log_gone(self._names[at])
 
-    def _look_at_lock(self) -> None:
-        held = ofd_locks.holder(self._descriptors["index"], WRITE_BYTE, 1)
-        if held is None or held.pid != os.getpid():
-            raise lock_lost(self._names[2])
+    def _look_at(self, which: int) -> os.stat_result | None:
+        """One of the files; None if it is not where it was opened."""
+        try:
+            found = os.stat(self._names[which])
+        except OSError:
+            found = None
+        place = self._places[which]
+        if found is not None and place is not None and found.st_ino == place[1] and found.st_dev == place[0]:
+            return found
+        self.suspect = True
+        return None
 
     # The log, as the index describes it
 
     def _index(self) -> tuple[Any, ...]:
         """Page size, last frame, pages of the file, two checksums and salt of that frame, frames written back."""
-        data = os.pread(self._descriptors["index"], _INDEX.size, 0)
+        data = os.pread(self._index_descriptor, _INDEX.size, 0)
         if len(data) < _INDEX.size:
             self.suspect = True
             raise cut_short(self._names[2])
@@ -221,14 +226,11 @@ class FileGuard:
             if not last:
                 return None
             place = LOG_HEADER_BYTES + (last - 1) * (FRAME_HEADER_BYTES + (65536 if page_bytes == 1 else page_bytes))
-            frame = self._read_frame(place)
+            frame = os.pread(self._log_descriptor, FRAME_HEADER_BYTES, place)
             if frame[8:] == salt + _SUMS.pack(sum_1, sum_2):
                 return place, frame
         self.suspect = True
         raise cut_short(self._names[1])
-
-    def _read_frame(self, place: int) -> bytes:
-        return os.pread(self._descriptors["log"], FRAME_HEADER_BYTES, place)
 
     @property
     def log_is_whole(self) -> bool:

@@ -24,13 +24,13 @@ if sys.platform == "linux":
     _SET, _GET = fcntl.F_OFD_SETLK, fcntl.F_OFD_GETLK
     _READ, _WRITE, _NONE = fcntl.F_RDLCK, fcntl.F_WRLCK, fcntl.F_UNLCK
 
-    def _call(descriptor: int, command: int, kind: int, start: int, length: int) -> bytes:
-        return fcntl.fcntl(descriptor, command, _FLOCK.pack(kind, 0, start, length, 0))
+    def _call(descriptor: int, command: int, request: bytes) -> bytes:
+        return fcntl.fcntl(descriptor, command, request)
 
 else:
     _SET = _GET = _READ = _WRITE = _NONE = 0
 
-    def _call(descriptor: int, command: int, kind: int, start: int, length: int) -> bytes:
+    def _call(descriptor: int, command: int, request: bytes) -> bytes:
         raise OSError(errno.ENOSYS, "this system has no locks of open file descriptions")
 
 
@@ -56,7 +56,7 @@ def lock(descriptor: int, start: int, length: int, *, exclusive: bool) -> bool:
         OSError: this system or file system has no such locks.
     """
     try:
-        _call(descriptor, _SET, _WRITE if exclusive else _READ, start, length)
+        _call(descriptor, _SET, _FLOCK.pack(_WRITE if exclusive else _READ, 0, start, length, 0))
     except OSError as error:
         if error.errno in _CONFLICTS:
             return False
@@ -66,13 +66,23 @@ def lock(descriptor: int, start: int, length: int, *, exclusive: bool) -> bool:
 
 def unlock(descriptor: int, start: int, length: int) -> None:
     """Release a lock."""
-    _call(descriptor, _SET, _NONE, start, length)
+    _call(descriptor, _SET, _FLOCK.pack(_NONE, 0, start, length, 0))
 
 
 def holder(descriptor: int, start: int, length: int) -> Holder | None:
     """A lock that keeps an exclusive one from being taken; also one that this process holds by another descriptor."""
-    kind, _, begins, _, pid = _FLOCK.unpack(_call(descriptor, _GET, _WRITE, start, length))
+    kind, _, begins, _, pid = _FLOCK.unpack(_call(descriptor, _GET, question(start, length)))
     return None if kind == _NONE else Holder(begins, pid)
+
+
+def question(start: int, length: int) -> bytes:
+    """What `pid_of` asks about, made once for many times."""
+    return _FLOCK.pack(_WRITE, 0, start, length, 0)
+
+
+def pid_of(descriptor: int, asked: bytes) -> int:
+    """As `holder`, for a question that every commit asks: the process, or 0 if nobody holds a lock."""
+    return int(_FLOCK.unpack(_call(descriptor, _GET, asked))[4])
 
 
 def locked_here(descriptor: int) -> bool:
