@@ -20,7 +20,7 @@ from weakref import WeakSet
 from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
 from sandbox.model.process import bind_to_process, never_destroy
 from sandbox.storage.file import row_checksums
-from sandbox.storage.file.failure import LOG_GONE, LOG_LOST, failure_of, keeps_from_reading
+from sandbox.storage.file.failure import LOG_GONE, LOG_LOST, failure_of, keeps_from_reading, why_not_opened
 from sandbox.storage.file.failure import StorageFailed as StorageFailed
 from sandbox.storage.file.guard import FileGuard, held_here
 from sandbox.storage.file.migrations import migrate
@@ -130,7 +130,7 @@ class Database(Reader):
         try:
             self._writer = self._open_writer(current)
         except sqlite3.Error as error:
-            raise FileRefused(f"{self.path} cannot be opened. {failure_of(error).words}") from error
+            raise FileRefused(f"{self.path} cannot be opened: {why_not_opened(error, self.path)}") from error
         super().__init__(self._writer)
         self._log = self.path.with_name(self.path.name + "-wal")
         try:

@@ -1,6 +1,9 @@
 """What can become of the file while it is open, in words: the disk, other programs, the file itself."""
 
+import errno
+import os
 import sqlite3
+from pathlib import Path
 
 
 class StorageFailed(Exception):
@@ -67,6 +70,48 @@ REFUSED = (
 )
 BROKEN = "Whatever needs the damaged part is refused; the rest is served. It does not mend itself."
 NOWHERE = "Nothing is written meanwhile: what programs send is refused with KAFKA_STORAGE_ERROR, and they try again."
+
+
+NO_INODES = (
+    "The disk has no room for another file: all of its inodes are in use (see df -i). Delete files on it, or put the "
+    "sandbox on another disk."
+)
+ADVICE = {
+    errno.ENOSPC: "The disk is full. Make room on it, or put the sandbox on another disk.",
+    errno.EDQUOT: "Your quota on the disk is used up. Delete files of yours on it, or put the sandbox on another disk.",
+    errno.EMFILE: "This process has too many files open. Close some, or raise its limit (see ulimit -n).",
+    errno.ENFILE: "The system has too many files open. Close programs.",
+    errno.EROFS: "The disk is mounted read-only. Work on a copy elsewhere.",
+    errno.EACCES: "Make the folder and its files readable and writable for this user, or work on a copy elsewhere.",
+}
+"""What to do about a file that cannot be opened or created, by the system's error."""
+
+
+def advice(error: OSError, folder: Path) -> str:
+    """What to do about a file that cannot be opened or created in a folder; empty if nothing better is known."""
+    if error.errno == errno.ENOSPC and _has_no_inodes(folder):
+        return NO_INODES
+    return ADVICE.get(error.errno or 0, "")
+
+
+def _has_no_inodes(folder: Path) -> bool:
+    try:
+        disk = os.statvfs(folder)
+    except (OSError, AttributeError):
+        return False
+    return disk.f_files > 0 and disk.f_favail == 0
+
+
+def why_not_opened(error: sqlite3.Error, path: Path) -> str:
+    """Why SQLite could not open a file, with the way out: it only says that it could not, so another file is tried."""
+    if _code(error) == sqlite3.SQLITE_CANTOPEN:
+        import tempfile
+
+        try:
+            tempfile.TemporaryFile(dir=path.parent).close()
+        except OSError as reason:
+            return f"{reason.strerror or reason}. {advice(reason, path.parent)}".strip()
+    return failure_of(error).words
 
 
 def keeps_from_reading(error: BaseException) -> bool:

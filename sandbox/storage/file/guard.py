@@ -26,7 +26,7 @@ from typing import Any
 from sandbox.kafka.errors import FileInUse, FileRefused
 from sandbox.model.process import bind_to_process
 from sandbox.storage.file import ofd_locks
-from sandbox.storage.file.failure import StorageFailed, cut_short, gone, lock_lost, log_gone
+from sandbox.storage.file.failure import StorageFailed, advice, cut_short, gone, lock_lost, log_gone
 
 Identity = tuple[int, int]
 
@@ -86,7 +86,8 @@ class FileGuard:
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
             except OSError as error:
-                raise FileRefused(f"{path} cannot be opened: {error.strerror or error}.") from error
+                hint = advice(error, path.parent)
+                raise FileRefused(f"{path} cannot be opened: {error.strerror or error}. {hint}".strip()) from error
             self._descriptors["file"] = descriptor
             found = os.fstat(descriptor)
             place = self._places[0] = found.st_dev, found.st_ino

@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sandbox.kafka.errors import FileInUse, FileRefused
+from sandbox.storage.file.failure import advice
 from sandbox.storage.file.guard import FileGuard
 
 PATIENCE_SECONDS = 0.1
@@ -54,7 +55,7 @@ class OwnerLock:
         except Timeout:
             raise FileInUse(os.fspath(path), _read(self.path) or {}) from None
         except OSError as error:
-            hint = "It lies beside the file: make its folder writable, or work on a copy elsewhere."
+            hint = advice(error, self.path.parent)
             raise FileRefused(f"{self.path} cannot be locked: {error.strerror or error}. {hint}") from error
         try:
             self.guard = FileGuard(Path(os.path.realpath(path)))
