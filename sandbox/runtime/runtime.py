@@ -29,7 +29,7 @@ from sandbox.runtime.group_start import start_coordinator
 from sandbox.runtime.ports import PLAINTEXT, open_page, open_ports, spelled
 from sandbox.runtime.ports import PortInUse as PortInUse
 from sandbox.storage import activity
-from sandbox.storage.file import network_drive
+from sandbox.storage.file import network_drive, other_names
 from sandbox.storage.file.database import Database, StorageFailed, check_file, check_path
 from sandbox.storage.file.lock import OwnerLock
 
@@ -109,6 +109,7 @@ class Runtime:
         self.lock = OwnerLock(path)
         try:
             check_file(real)
+            other_names.refuse_log_of_another_name(real)
             self.database = Database(path, self.lock.guard)
             try:
                 self._start(config)
@@ -133,9 +134,9 @@ class Runtime:
         except StorageFailed as error:
             self.database.rollback()
             raise FileRefused(f"{self.database.path} cannot be used. {error.words} ({error})") from error
-        doubt = network_drive.warning(self.database.path)
-        if doubt is not None:
-            logger.warning(doubt)
+        for doubt in (network_drive.warning(self.database.path), other_names.warning(self.database.path)):
+            if doubt is not None:
+                logger.warning(doubt)
 
     # Calls from any thread
 
