@@ -40,7 +40,7 @@ def never_destroy(one: object) -> None:
 def _refusing(kind: type, pid: int) -> type:
     words = (
         f"This {kind.__name__} belongs to process {pid}, and this is its forked child, process {os.getpid()}. "
-        "Create a Kafka client in the child; it connects to the parent's sandbox."
+        "In the child, use a Kafka client: it connects to the parent's sandbox if that serves a Kafka port."
     )
 
     def get(self: object, name: str) -> Any:

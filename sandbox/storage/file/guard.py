@@ -89,7 +89,8 @@ class FileGuard:
                 hint = advice(error, path.parent)
                 raise FileRefused(f"{path} cannot be opened: {error.strerror or error}. {hint}".strip()) from error
             self._descriptors["file"] = descriptor
-            found = os.fstat(descriptor)
+            # Not of the descriptor: on Windows, that may name the device in another way.
+            found = os.stat(path)
             place = self._places[0] = found.st_dev, found.st_ino
             self._size_bytes = found.st_size
             self._own(descriptor)
@@ -113,7 +114,11 @@ class FileGuard:
 
     def header(self, length: int) -> bytes:
         """The first bytes of the file, read without opening it again."""
-        return os.pread(self._descriptors["file"], length, 0)
+        if hasattr(os, "pread"):
+            return os.pread(self._descriptors["file"], length, 0)
+        # Windows: there, a close releases no lock but its own.
+        with self.path.open("rb") as file:
+            return file.read(length)
 
     def watch(self) -> None:
         """Begin to look at the log and the index, which SQLite has opened by now."""

@@ -388,12 +388,14 @@ def test_a_sandbox_whose_lock_file_is_gone_is_closed_and_opened_again(file: Path
 
 @pytest.fixture
 def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on macOS, and on file systems that refuse such locks."""
+    """As on macOS, on Windows, and on file systems that refuse such locks."""
 
     def refuse(*_: object) -> bytes:
         raise OSError(errno.EINVAL, "no such locks")
 
     monkeypatch.setattr(ofd_locks, "_call", refuse)
+    # As on Windows.
+    monkeypatch.delattr(os, "pread")
 
 
 @pytest.mark.parametrize("action", ["log deleted", "log moved", "index deleted", "log and index deleted"])
