@@ -252,6 +252,16 @@ def test_a_log_that_is_taken_away_is_refused_at_the_next_commit_and_nothing_befo
         assert again.trouble is None
 
 
+def test_an_older_log_in_place_of_ours_is_not_played_into_the_file(orders: Sandbox, file: Path) -> None:
+    shutil.copy(beside(file, "-wal"), beside(file, "-older"))
+    append(orders, 200)
+    os.replace(beside(file, "-older"), beside(file, "-wal"))
+    with pytest.raises(BrokerError, match="KAFKA_STORAGE_ERROR"):
+        orders.append("orders", "never acknowledged")
+    assert beside(file, "-wal-replaced-1").exists()
+    assert after_kill(file)[:220] == numbers(220)
+
+
 def test_a_log_that_is_taken_away_while_nobody_writes_is_saved_by_the_watch(orders: Sandbox, file: Path) -> None:
     beside(file, "-wal").unlink()
     orders._runtime.call(lambda now_ms: orders._runtime.watch.look(), changes=False)
