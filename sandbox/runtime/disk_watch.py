@@ -127,9 +127,9 @@ class StorageWatch:
         damage = self._damaged.get(self.trouble or "")
         if damage is not None:
             self._look_at_damage(damage)
-        if self.trouble is None or damage is not None:
+        if self.trouble is None or damage is not None or self._grown:
             self._look_for_trouble()
-        elif not self._grown and self._steady_s() - self._since_s >= (SLOW_TOLD_S if self._slow else QUIET_S):
+        elif self._steady_s() - self._since_s >= (SLOW_TOLD_S if self._slow else QUIET_S):
             self.look_again()
         self._soon(LOOK_S if self.trouble is None or self.trouble in self._damaged else QUIET_S)
 
@@ -141,7 +141,7 @@ class StorageWatch:
             self.failed(error)
             return
         took_s, database.slowest_commit_s = database.slowest_commit_s, 0.0
-        if took_s >= SLOW_S:
+        if took_s >= SLOW_S and not self._grown:
             self._slow = True
             self._since_s = self._steady_s()
             self._begin(

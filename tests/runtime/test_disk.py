@@ -250,9 +250,12 @@ def test_a_log_that_grows_behind_a_reader_is_reported_with_its_name_and_shrinks_
             assert "The write-ahead log has grown beyond 6 MB" in get(live, "/")[1]
             live.append_many("orders", events)
             assert live._runtime.watch.failures == 0
+            with file_gone(live):
+                eventually(lambda: (live.trouble or "").startswith("The file was moved, deleted or replaced."))
+            eventually(lambda: "has grown beyond" in (live.trouble or ""))
         eventually(lambda: live.trouble is None)
     assert log_bytes(file) < 6_000_000
-    assert sum("has grown beyond" in record.getMessage() for record in caplog.records) == 1
+    assert sum("has grown beyond" in record.getMessage() for record in caplog.records) == 2
     assert sum("The write-ahead log of" in record.getMessage() for record in caplog.records) == 1
 
 
