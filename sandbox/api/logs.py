@@ -60,6 +60,7 @@ class LogControl(Cleaning):
 
     def check(self) -> Report:
         """Check the whole file for damage. Changes nothing and blocks nobody."""
+        self._runtime.check_place()
         return check(self._runtime.database.path)
 
     def rates(self, topics: Collection[str]) -> dict[str, AppendRate]:

@@ -27,6 +27,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event, Headers, NewEvent
 from sandbox.kafka.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
 from sandbox.model.cluster import Change, MessagePage, MessageQuery, Overview, TopicDescription
+from sandbox.model.process import bind_to_process
 from sandbox.runtime.network import is_loopback, new_token
 from sandbox.runtime.runtime import READ_ONLY, Runtime, system_clock
 from sandbox.storage.log import message_rows, topic_descriptions, topics
@@ -83,6 +84,7 @@ class Sandbox(GroupControl):
         brokers: int = 1,
         read_only: bool = False,
     ) -> None:
+        bind_to_process(self)
         super().__init__(Runtime(path, settings or {}, clock or system_clock, brokers, read_only))
         self.read_only: str | None = READ_ONLY if read_only else None
         self.cluster = ClusterControl(self._runtime)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from sandbox.kafka.errors import BrokerError, SandboxError
+from sandbox.model.process import bind_to_process
 from sandbox.runtime.runtime import Runtime
 from sandbox.snapshots.compared import compare
 from sandbox.snapshots.description import (
@@ -65,6 +66,7 @@ class Snapshots:
     """
 
     def __init__(self, runtime: Runtime, note_activity: Callable[[str, str], None] = lambda kind, words: None) -> None:
+        bind_to_process(self)
         self._runtime = runtime
         self._note_activity = note_activity
         self._folder = SnapshotFolder(runtime.database.path, runtime.clock)
@@ -126,7 +128,7 @@ class Snapshots:
         Raises:
             BrokerError: INVALID_REQUEST for the name, DUPLICATE_RESOURCE, KAFKA_STORAGE_ERROR without room on the disk.
         """
-        self._runtime.check_open()
+        self._runtime.check_place()
         with self._lock:
             taken = self._folder.take(name, note)
         self._note_activity("snapshot", f"took {taken.name}")
@@ -145,6 +147,7 @@ class Snapshots:
         if refusal is not None:
             return UndoPoint(None, refusal)
         try:
+            self._runtime.check_place()
             with self._lock:
                 taken = self._folder.take(kind="automatic", action=action)
                 self._folder.prune()
@@ -247,6 +250,8 @@ class Snapshots:
         refusal = self._folder.room_refusal(times * source.stat().st_size)
         if refusal:
             raise BrokerError("KAFKA_STORAGE_ERROR", f"There is no room: {refusal}.")
+        if name == NOW:
+            self._runtime.check_place()
         copies.copy_file(source, target, in_use=name == NOW)
         copies.check_copy(target, foreign=False)
 

@@ -44,7 +44,7 @@ class SqlControl:
 
     def run(self, query: str, values: Parameters, bounds: Bounds) -> SqlResult:
         """The same, within other bounds: the page shows the beginning of long values."""
-        self._runtime.check_open()
+        self._runtime.check_place()
         return storage.run_query(self._runtime.database.path, query, values, bounds)
 
     def tables(self, detailed: Iterable[str] = (), topics_max: int = 200) -> list[SqlTable]:
@@ -54,5 +54,5 @@ class SqlControl:
             detailed: topics whose JSON fields are included; empty for the first twelve.
             topics_max: maximum number of topics.
         """
-        self._runtime.check_open()
+        self._runtime.check_place()
         return storage.list_tables(self._runtime.database.path, detailed, topics_max)

@@ -23,6 +23,7 @@ from sandbox.broker.resources import Resources
 from sandbox.kafka.broker_config import BrokerConfig, check_topic_setting
 from sandbox.kafka.errors import BrokerError, EventsDamaged
 from sandbox.model.activity import Happening
+from sandbox.model.process import bind_to_process
 from sandbox.storage.file.database import Database, StorageFailed
 from sandbox.storage.log import log, log_transactions, producers, topics
 
@@ -53,6 +54,7 @@ class Broker:
         self.log = Log(database, config, self.turn)
         self.cluster_id = ""
         self.record: Callable[[Sequence[Happening]], None] = lambda happenings: None
+        bind_to_process(self)
         self.on_failure: Callable[[StorageFailed], None] = lambda error: None
         self.on_damage: Callable[[EventsDamaged], None] = lambda error: None
         self._stale: StorageFailed | None = None
@@ -183,12 +185,15 @@ class Broker:
 
     def undo(self, reason: BaseException) -> BrokerError:
         """Drop everything of this turn, in the file and in memory, and tell who waits."""
-        error = BrokerError("KAFKA_STORAGE_ERROR", f"The file could not be written: {reason}. Nothing was stored.")
+        outcome = "It may have been stored." if getattr(reason, "stored", False) else "Nothing was stored."
+        error = BrokerError("KAFKA_STORAGE_ERROR", f"The file could not be written: {reason}. {outcome}")
         _, waiters = self.turn.take()
         if isinstance(reason, StorageFailed):
             self.on_failure(reason)
         try:
             self.database.rollback()
+            if isinstance(reason, StorageFailed) and reason.unreadable:
+                raise reason
             self._take_again()
             self._stale = None
         except StorageFailed as unreadable:

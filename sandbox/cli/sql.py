@@ -68,7 +68,7 @@ def _run(file: Path, query: str, values: dict[str, object], bounds: Bounds) -> S
     from sandbox.storage.sql.sql import run_query
 
     path = file.resolve()
-    check_file(path)
+    check_file(path, to_write=False)
     try:
         return run_query(path, query, values, bounds)
     except SqlRefused as refused:

@@ -24,6 +24,7 @@ import confluent_kafka.admin
 
 from sandbox.client import embedded
 from sandbox.kafka.errors import FileRefused
+from sandbox.model.process import bind_to_process, is_inherited
 
 SERVERS = ("bootstrap.servers", "metadata.broker.list")
 """librdkafka's two names for where to connect."""
@@ -102,6 +103,8 @@ class Producer(confluent_kafka.Producer):
             _let_go(self._attachment)
 
     def __exit__(self, *exception: Any) -> Any:
+        if is_inherited(self):
+            return None
         try:
             return super().__exit__(*exception)
         finally:
@@ -125,6 +128,8 @@ class Consumer(confluent_kafka.Consumer):
             _let_go(self._attachment)
 
     def __exit__(self, *exception: Any) -> Any:
+        if is_inherited(self):
+            return None
         try:
             return super().__exit__(*exception)
         finally:
@@ -209,6 +214,7 @@ def _connected(
 def _hold(client: Any, attachment: embedded.Attachment | None, kind: "weakref.WeakSet[Any] | None") -> None:
     if attachment is None:
         return
+    bind_to_process(client)
     weakref.finalize(client, attachment.release_soon).atexit = False
     if kind is not None:
         kind.add(client)

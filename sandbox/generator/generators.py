@@ -31,6 +31,7 @@ from sandbox.generator.run import (
 from sandbox.generator.template import SEED_MAX, EventTemplate, system_now_ms, template_from_json
 from sandbox.generator.template_text import TemplateRefused
 from sandbox.kafka.errors import BrokerError, SandboxError
+from sandbox.model.process import bind_to_process
 
 NAME_MAX = 100
 SAVED_MAX = 200
@@ -77,6 +78,7 @@ class Generators:
         now_ms: Callable[[], int] = system_now_ms,
         note: Note | None = None,
     ) -> None:
+        bind_to_process(self)
         self._log = log
         self._store = store
         self._now_ms = now_ms

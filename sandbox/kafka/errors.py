@@ -202,14 +202,20 @@ class FileInUse(SandboxError):
 
     Attributes:
         owner: what its lock file says: `pid`, `kafka`, `web` (addresses, or None while it starts).
+
+    Args:
+        other_name: True if the owner opened the file under another name, or its lock file was deleted.
     """
 
-    def __init__(self, path: str, owner: dict[str, object]) -> None:
+    def __init__(self, path: str, owner: dict[str, object], *, other_name: bool = False) -> None:
         self.path = path
         self.owner = owner
         where = [f"{name} {owner[key]}" for name, key in (("Kafka", "kafka"), ("page", "web")) if owner.get(key)]
         places = f", {', '.join(where)}" if where else ""
-        super().__init__(
-            f"{path} is in use by process {owner.get('pid', '?')}{places}. "
-            "Connect to that address, or stop that process first."
-        )
+        way_out = "Connect to that address, or stop that process first."
+        if other_name:
+            way_out = (
+                "It opened the file under another name (a hard link, or a file mounted alone), or its lock file was "
+                "deleted. Stop that process first."
+            )
+        super().__init__(f"{path} is in use by process {owner.get('pid', '?')}{places}. {way_out}")

@@ -6,6 +6,7 @@ something, and there is nothing to share. Then the turn ends at once.
 """
 
 import asyncio
+import os
 import selectors
 import sys
 from concurrent.futures import Future
@@ -31,6 +32,13 @@ class Arrivals(selectors.DefaultSelector):
         ready = super().select(timeout)
         self.count = len(ready)
         return ready
+
+    def leave_to_parent(self) -> None:
+        """After a fork: close this process's copies of the sockets. Their numbers stay taken: others may close them."""
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (*(key.fd for key in self.get_map().values()), self.fileno()):
+            os.dup2(nothing, descriptor, inheritable=False)
+        os.close(nothing)
 
 
 def new_event_loop() -> tuple[asyncio.AbstractEventLoop, Arrivals | None]:

@@ -20,6 +20,7 @@ from sandbox.broker.broker import Broker
 from sandbox.broker.faults import Faults
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
+from sandbox.model.process import bind_to_process
 from sandbox.runtime.clock import ClockJumps
 from sandbox.runtime.clock import system_clock as system_clock
 from sandbox.runtime.disk_watch import StorageWatch
@@ -28,8 +29,8 @@ from sandbox.runtime.group_start import start_coordinator
 from sandbox.runtime.ports import PLAINTEXT, open_page, open_ports, spelled
 from sandbox.runtime.ports import PortInUse as PortInUse
 from sandbox.storage import activity
-from sandbox.storage.file import network_drive
-from sandbox.storage.file.database import Database, StorageFailed, check_file
+from sandbox.storage.file import network_drive, other_names
+from sandbox.storage.file.database import Database, StorageFailed, check_file, check_path
 from sandbox.storage.file.lock import OwnerLock
 
 if TYPE_CHECKING:
@@ -99,17 +100,25 @@ class Runtime:
         self._web: WebServer | None = None
         self.closed = False
         config = BrokerConfig(dict(settings))
-        check_file(Path(os.path.realpath(path)))
+        real = Path(os.path.realpath(path))
+        check_path(real)
         if read_only and not os.path.exists(path):
             raise FileRefused(f"{os.fspath(path)} does not exist, and what is read-only makes no file.")
+        bind_to_process(self)
+        # Before the file is opened: to close it again would release the locks of an owner in this process.
         self.lock = OwnerLock(path)
         try:
-            self.database = Database(path)
+            check_file(real)
+            other_names.refuse_log_of_another_name(real)
+            self.database = Database(path, self.lock.guard)
             try:
                 self._start(config)
             except BaseException:
                 self.database.close()
                 raise
+        except FileRefused:
+            self.lock.release(refused=True)
+            raise
         except BaseException:
             self.lock.release()
             raise
@@ -125,9 +134,9 @@ class Runtime:
         except StorageFailed as error:
             self.database.rollback()
             raise FileRefused(f"{self.database.path} cannot be used. {error.words} ({error})") from error
-        doubt = network_drive.warning(self.database.path)
-        if doubt is not None:
-            logger.warning(doubt)
+        for doubt in (network_drive.warning(self.database.path), other_names.warning(self.database.path)):
+            if doubt is not None:
+                logger.warning(doubt)
 
     # Calls from any thread
 
@@ -163,6 +172,19 @@ class Runtime:
         if self.closed:
             raise SandboxError(CLOSED)
 
+    def check_place(self) -> None:
+        """Refuse to open another connection if the file or its log is not ours any more.
+
+        Raises:
+            SandboxError: the sandbox is closed.
+            BrokerError: KAFKA_STORAGE_ERROR, with what was lost and the way out.
+        """
+        self.check_open()
+        try:
+            self.database.check_place()
+        except StorageFailed as error:
+            raise BrokerError("KAFKA_STORAGE_ERROR", error.words) from error
+
     def check_writable(self) -> None:
         """Refuse a change of a file that was opened read-only: BrokerError CLUSTER_AUTHORIZATION_FAILED."""
         if self.read_only:
@@ -185,7 +207,7 @@ class Runtime:
             raise failed
         self._do_due()
         self.broker.commit()
-        self.watch.look_again()
+        self.watch.after_call()
         return result
 
     def _call_on_loop(self, function: Callable[[int], Any], future: "Future[Any]") -> None:
@@ -290,7 +312,11 @@ class Runtime:
         if self._loop is not None and not self.closed:
             if self._look_timer is not None:
                 self._look_timer.cancel()
-            self._look_timer = self._loop.call_later(after_s, self.watch.look)
+            self._look_timer = self._loop.call_later(after_s, self._look)
+
+    def _look(self) -> None:
+        self.watch.look()
+        self.lock.renew()
 
     # Ports
 
@@ -379,6 +405,11 @@ class Runtime:
         self.kafka_address = self.web_address = None
         self.listener_addresses = {}
         await end_tasks()
+
+    def leave_to_parent(self) -> None:
+        """After a fork: let go of the sockets, so that connections end and ports become free with the parent's own."""
+        if self._arrivals is not None:
+            self._arrivals.leave_to_parent()
 
     def close(self) -> None:
         """Close the ports, commit what is pending and give the file free. May be called again."""

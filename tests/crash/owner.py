@@ -24,13 +24,15 @@ class Owner:
         file: the sandbox file.
         options: more options of `sandbox up`.
         before: a program that runs it in the same process, with its options.
+        module: what is run as `sandbox`.
 
     Attributes:
         start_s: how long each start took until it said that it was ready.
     """
 
-    def __init__(self, file: Path, *options: str, before: Sequence[str] = ()) -> None:
+    def __init__(self, file: Path, *options: str, before: Sequence[str] = (), module: str = "sandbox") -> None:
         self.file = file
+        self.module = module
         self.before = before
         self.options = options
         self.port = free_port()
@@ -41,7 +43,17 @@ class Owner:
     def launch(self) -> "subprocess.Popen[bytes]":
         """Start it, and do not wait until it is ready."""
         ports = ("--kafka-port", str(self.port), "--ui-port", str(self.web_port))
-        command = [*self.before, sys.executable, "-m", "sandbox", "up", str(self.file), *ports, "--json", *self.options]
+        command = [
+            *self.before,
+            sys.executable,
+            "-m",
+            self.module,
+            "up",
+            str(self.file),
+            *ports,
+            "--json",
+            *self.options,
+        ]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
@@ -89,9 +101,9 @@ class Owner:
 
 
 @contextmanager
-def owned(file: Path, *options: str, before: Sequence[str] = ()) -> Iterator[Owner]:
+def owned(file: Path, *options: str, before: Sequence[str] = (), module: str = "sandbox") -> Iterator[Owner]:
     """An owner that runs; killed at the end, whatever happens."""
-    owner = Owner(file, *options, before=before)
+    owner = Owner(file, *options, before=before, module=module)
     try:
         owner.start()
         yield owner

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from sandbox.storage.file.database import is_open_here
+
 BUSY_S = 1.0
 
 
@@ -18,9 +20,9 @@ def read_only(path: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         sqlite3.Error: it can't be read now.
     """
-    log = path.with_name(path.name + "-wal").exists()
+    open_elsewhere = path.with_name(path.name + "-wal").exists() or is_open_here(path)
     # Without a write-ahead log nobody has the file open, and a folder that can't be written can be read this way.
-    modes = ("mode=ro",) if log else ("mode=ro", "mode=ro&immutable=1")
+    modes = ("mode=ro",) if open_elsewhere else ("mode=ro", "mode=ro&immutable=1")
     for mode in modes:
         connection = sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True, isolation_level=None, timeout=BUSY_S)
         connection.text_factory = _text

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from sandbox.kafka.errors import FileRefused
 from sandbox.storage.file import row_checksums
-from sandbox.storage.file.database import Reader, StorageFailed, check_file
+from sandbox.storage.file.database import Reader, StorageFailed, check_file, is_open_here
 from sandbox.storage.file.migrations import migrate
 from sandbox.storage.file.schema import VERSION
 
@@ -45,7 +45,7 @@ class Identity:
 
 def address(path: Path, in_use: bool = False) -> str:
     """The URI by which a file is read, and nothing is made beside it where nobody has it open."""
-    quiet = not in_use and not _log_bytes(path)
+    quiet = not in_use and not _log_bytes(path) and not is_open_here(path)
     return f"file:{quote(str(path))}?mode=ro{'&immutable=1' if quiet else ''}"
 
 
