@@ -60,7 +60,8 @@ class LogControl(Cleaning):
 
     def check(self) -> Report:
         """Look through the whole file for what is not as it was written. Nothing is changed, and nobody waits."""
-        return check(self._runtime.database.path)
+        with self._runtime.database.working():
+            return check(self._runtime.database.path)
 
     def rates(self, topics: Collection[str]) -> dict[str, AppendRate]:
         """How many events were written to topics in the last minute; every topic that is named has a rate."""

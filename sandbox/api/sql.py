@@ -43,7 +43,8 @@ class SqlControl:
     def run(self, query: str, values: Parameters, bounds: Bounds) -> SqlResult:
         """The same, within other bounds: the page shows the beginning of long values."""
         self._runtime.check_open()
-        return storage.run_query(self._runtime.database.path, query, values, bounds)
+        with self._runtime.database.working():
+            return storage.run_query(self._runtime.database.path, query, values, bounds)
 
     def tables(self, detailed: Iterable[str] = (), topics_max: int = 200) -> list[SqlTable]:
         """What can be asked for.
@@ -53,4 +54,5 @@ class SqlControl:
             topics_max: at most so many topics.
         """
         self._runtime.check_open()
-        return storage.list_tables(self._runtime.database.path, detailed, topics_max)
+        with self._runtime.database.working():
+            return storage.list_tables(self._runtime.database.path, detailed, topics_max)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
+from sandbox.model import cancellation
 from sandbox.snapshots.description import NOW, Snapshot
 from sandbox.storage.file.snapshots import check_copy, copy_file, opened, read_groups
 from sandbox.storage.log.topic_descriptions import describe_topics
@@ -140,6 +141,7 @@ class SnapshotFolder:
             with part.open("xb") as writing:
                 left = bytes_max
                 while chunk := source.read(CHUNK_BYTES):
+                    cancellation.check()
                     left -= len(chunk)
                     if left < 0:
                         raise BrokerError(

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from sandbox.model import cancellation
 from sandbox.model.sql_result import (
     ROWS_MAX,
     TIME_LIMIT_MAX_S,
@@ -28,11 +29,13 @@ from sandbox.model.sql_result import (
 )
 from sandbox.model.sql_tokens import has_questions, ordered_limit, parameters, tokens
 from sandbox.storage.file.database import Reader, StorageFailed
+from sandbox.storage.file.readers import interrupting
 from sandbox.storage.sql import sql_functions, sql_views
 
 RESULT_MAX_BYTES = 32 * 1024 * 1024
 RUNNING_MAX = 4
 """Queries at one time, so that no page of another site can keep the machine busy with requests that it cannot read."""
+WAIT_STEP_S = 0.05
 STEPS = 5_000
 """Steps of SQLite's machine between two looks at the clock."""
 LIMITS = {
@@ -109,6 +112,7 @@ class _Clock:
         self.over = False
 
     def __call__(self) -> int:
+        cancellation.check()
         self.over = self.over or time.monotonic() > self._end_s
         return int(self.over)
 
@@ -140,21 +144,32 @@ def run_query(path: Path, sql: str, values: Parameters = (), bounds: Bounds | No
 
     Raises:
         SqlRefused: it is no query, would change something, asks for what cannot be read, is wrong, or took too long.
+        Cancelled: its client has gone, or the sandbox closes.
     """
     limits = bounds or Bounds()
     _check(sql, values)
-    if not _running.acquire(timeout=TIME_LIMIT_S):
+    if not _acquire(TIME_LIMIT_S):
         raise SqlRefused(f"{RUNNING_MAX} queries are running already.", "Try again when one has ended.")
     try:
-        with _connection(path) as connection:
+        with _connection(path) as connection, interrupting(connection):
             return _run(connection, sql, values, limits)
     finally:
         _running.release()
 
 
+def _acquire(within_s: float) -> bool:
+    """Wait for the turn of a query."""
+    until_s = time.monotonic() + within_s
+    while not _running.acquire(timeout=WAIT_STEP_S):
+        cancellation.check()
+        if time.monotonic() > until_s:
+            return False
+    return True
+
+
 def list_tables(path: Path, detailed: Iterable[str] = (), topics_max: int = 200) -> list[SqlTable]:
     """What can be asked for; see `sql_views.catalogue`."""
-    with _connection(path) as connection:
+    with _connection(path) as connection, interrupting(connection):
         return sql_views.catalogue(Reader(connection), detailed, topics_max)
 
 
@@ -238,6 +253,7 @@ def _run(connection: sqlite3.Connection, sql: str, values: Parameters, bounds: B
             rows, more = _fetch(cursor, bounds, clock)
     except sqlite3.Error as error:
         connection.set_progress_handler(None, 0)
+        cancellation.check()
         raise _explain(connection, sql, error, guard, clock, named, bounds.limit_s) from error
     except (OverflowError, TypeError) as error:
         raise SqlRefused(f"A parameter cannot be used: {error}.", "Numbers have 64 bits at most.") from error
