@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandbox.demo.clients import GROUPS, DemoClients, Pace
+from sandbox.demo.clients import GROUPS, STOP_S, DemoClients, Pace
 from sandbox.demo.samples import TOPICS_LOADED, TOPICS_MADE, Progress, keep_names, load_samples, names_kept
 from sandbox.kafka.errors import BrokerError
 
@@ -90,13 +90,14 @@ class Demo:
             self._note_groups()
             self._clients = DemoClients(self._sandbox, address, self._pace)
 
-    def stop(self) -> bool:
+    def stop(self, within_s: float = STOP_S) -> bool:
         """Let the clients leave and end; the file still says "on", so that the next `start` starts them again.
 
-        Returns False if a client had not ended in time; its thread ends with the process at the latest.
+        Returns False if a client had not ended within `within_s` seconds; its thread ends with the process at the
+        latest.
         """
         with self._lock:
-            return self._stop()
+            return self._stop(within_s)
 
     def rest(self) -> None:
         """A snapshot is about to be restored: let go of the topics."""
@@ -128,9 +129,9 @@ class Demo:
                 keep_names(self._sandbox, setting, [])
             return Removed(topics, groups, tuple(kept))
 
-    def _stop(self) -> bool:
+    def _stop(self, within_s: float = STOP_S) -> bool:
         clients, self._clients = self._clients, None
-        return clients is None or clients.stop()
+        return clients is None or clients.stop(within_s)
 
     def _note_groups(self) -> None:
         there = {group.group for group in self._sandbox.groups()}

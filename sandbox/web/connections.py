@@ -115,6 +115,13 @@ def unread_bytes(connections: Iterable[Any]) -> int:
     )
 
 
+def drop_unread(connections: Iterable[Any]) -> None:
+    """Close the connections whose clients do not read what was sent."""
+    for one in list(connections):
+        if isinstance(one, BoundedConnection) and one.unread_since_s is not None:
+            one.transport.abort()
+
+
 async def sweep(connections: Iterable[Any]) -> None:
     """Close overdue connections, until it is cancelled.
 

@@ -43,7 +43,7 @@ BODY_PROGRESS_BYTES = 16 * 1024
 """A body must bring so much, or its end, within each `BODY_WITHIN_S`."""
 END_WITHIN_S = 0.3
 """How long `close` lets running requests end by themselves."""
-CANCEL_WITHIN_S = 1.0
+CANCEL_WITHIN_S = 0.7
 """How long it then waits for those that it cancelled."""
 JOINED_MAX_BYTES = 1024 * 1024
 """An answer of a known length up to this is handed over in one piece, so that a slow reader holds no thread."""
@@ -119,13 +119,14 @@ class Pages:
     """
 
     def __init__(self, app: Flask, unread_bytes: Callable[[], int] = lambda: 0) -> None:
-        self._closed = False
         self._unread_bytes = unread_bytes
-        pages = _wsgi(app, lambda: self._closed)
-        self._lanes = {name: Lane(name, pages) for name in THREADS}
         self._body_bytes = 0
         self._running: dict[Cancellation, asyncio.Future[None]] = {}
-        self._closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._closing: asyncio.Future[None] = loop.create_future()
+        self._abandoning: asyncio.Future[None] = loop.create_future()
+        pages = _wsgi(app, self._abandoning.done)
+        self._lanes = {name: Lane(name, pages) for name in THREADS}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -196,9 +197,11 @@ class Pages:
     async def _in_thread(
         self, lane: Lane, scope: Scope, receive: Receive, send: Send, gone: "asyncio.Future[None] | None"
     ) -> None:
-        work = Cancellation(GONE)
+        work, started = Cancellation(GONE), False
 
         async def sent(message: Message) -> None:
+            nonlocal started
+            started = True
             # Whatever fails here must not end the task that empties the thread's queue: the thread would wait forever.
             try:
                 await send(message)
@@ -215,20 +218,29 @@ class Pages:
         running.add_done_callback(ended)
         if gone is not None and scope["method"] in guard.SAFE_METHODS:
             await asyncio.wait({running, gone}, return_when=asyncio.FIRST_COMPLETED)
-            while not running.done():
+            while not running.done() and not self._abandoning.done():
                 work.cancel()
                 await asyncio.wait({running}, timeout=cancellation.AGAIN_S)
-        with suppress(Cancelled):
-            await asyncio.shield(running)
+        await asyncio.wait({running, self._abandoning}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            with suppress(Cancelled):
+                await running
+        elif not started:
+            await _refuse(scope, send, 503, CLOSING)
 
-    async def close(self) -> None:
+    async def close(self, drop_unread: Callable[[], None] = lambda: None) -> None:
         """Drop what waits. Let what runs end, cancel it after `END_WITHIN_S`, and abandon what still runs after
-        `CANCEL_WITHIN_S` more."""
+        `CANCEL_WITHIN_S` more.
+
+        Args:
+            drop_unread: closes connections whose clients do not read. Threads may wait for them.
+        """
         if self._closing.done():
             return
         self._closing.set_result(None)
         if self._running:
             await asyncio.wait(self._running.values(), timeout=END_WITHIN_S)
+        drop_unread()
         loop = asyncio.get_running_loop()
         until_s = loop.time() + CANCEL_WITHIN_S
         while self._running and loop.time() < until_s:
@@ -236,7 +248,7 @@ class Pages:
                 work.reason = CLOSING
                 work.cancel()
             await asyncio.wait(self._running.values(), timeout=cancellation.AGAIN_S)
-        self._closed = True
+        self._abandoning.set_result(None)
         for lane in self._lanes.values():
             lane.threads.shutdown()
 

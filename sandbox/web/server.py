@@ -9,7 +9,7 @@ import uvicorn
 
 from sandbox.web.app import create_app
 from sandbox.web.backend.backend import Backend
-from sandbox.web.connections import BoundedConnection, sweep, unread_bytes
+from sandbox.web.connections import BoundedConnection, drop_unread, sweep, unread_bytes
 from sandbox.web.lanes import Pages
 from sandbox.web.live import Hub, Receive, Scope, Send
 
@@ -99,14 +99,15 @@ class WebServer:
             self._hub.close()
         if self._server is None or self._task is None:
             return
-        self._server.should_exit = True
+        connections = self._server.server_state.connections
         if self._pages is not None:
-            await self._pages.close()
+            await self._pages.close(lambda: drop_unread(connections))
+        # Not before: uvicorn's time for the connections begins with it.
+        self._server.should_exit = True
         await self._task
         if self._sweep is not None:
             self._sweep.cancel()
-        for connection in tuple(self._server.server_state.connections):
-            # Its client does not read, or its page was abandoned.
+        for connection in tuple(connections):
             if connection.transport is not None:
                 connection.transport.abort()
 

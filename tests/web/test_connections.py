@@ -109,7 +109,7 @@ def test_an_answer_that_is_not_read_is_given_up(
     server = box._runtime._web
     assert server is not None
     assert server._server is not None
-    kept: set[Any] = server._server.server_state.connections  # type: ignore[assignment]
+    kept: set[Any] = server._server.server_state.connections
     eventually(lambda: any(one.unread_since_s is not None for one in kept), WITHIN_S)
     eventually(lambda: not kept, WITHIN_S)
     assert _is_closed(unread)

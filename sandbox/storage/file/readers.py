@@ -20,7 +20,7 @@ from sandbox.storage.file.failure import StorageFailed, failure_of, keeps_from_r
 from sandbox.storage.file.numbered import connect
 
 CLOSED = "This sandbox is closed."
-CLOSE_WITHIN_S = 1.0
+CLOSE_WITHIN_S = 0.7
 """How long `Readers.close` waits for interrupted readers. What an interrupt reaches ends within a few ms."""
 
 Row = tuple[Any, ...]
