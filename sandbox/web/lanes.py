@@ -217,7 +217,7 @@ class Pages:
         self._running[work] = running
         running.add_done_callback(ended)
         if gone is not None and scope["method"] in guard.SAFE_METHODS:
-            await asyncio.wait({running, gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({running, gone, self._abandoning}, return_when=asyncio.FIRST_COMPLETED)
             while not running.done() and not self._abandoning.done():
                 work.cancel()
                 await asyncio.wait({running}, timeout=cancellation.AGAIN_S)

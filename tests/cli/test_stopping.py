@@ -188,7 +188,7 @@ def test_a_query_that_cannot_be_interrupted_is_abandoned(
     for _ in range(4):
         pages.ask("/sql.json?q=" + quote(stuck))
     assert pages.quick() == 200
-    assert _stop(process)[0] == 0
+    assert _stop(process) == (0, "")
     with Sandbox(file) as box:
         assert sum(box.end_offsets("t").values()) == EVENTS
 
@@ -202,7 +202,7 @@ def test_the_pages_of_a_cluster_end_too(command_line: "CommandLine", file: Path,
     searches(pages)
     tabs(pages)
     assert pages.quick() == 200
-    assert _stop(process)[0] == 0
+    assert _stop(process) == (0, "")
 
 
 def test_a_program_that_closes_its_sandbox_beside_readers_goes_on(file: Path) -> None:
