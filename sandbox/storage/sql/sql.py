@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import quote
 
@@ -31,13 +32,14 @@ from sandbox.model.sql_tokens import has_questions, ordered_limit, parameters, t
 from sandbox.storage.file.database import Reader, StorageFailed
 from sandbox.storage.file.readers import interrupting
 from sandbox.storage.sql import sql_functions, sql_views
+from sandbox.storage.sql.clock import STEPS, Clock
 
 RESULT_MAX_BYTES = 32 * 1024 * 1024
+ROW_MAX_BYTES = 512 * 1024 * 1024
+"""How large all values of one row, and what they are made of, may become together."""
 RUNNING_MAX = 4
 """Queries at one time, so that no page of another site can keep the machine busy with requests that it cannot read."""
 WAIT_STEP_S = 0.05
-STEPS = 5_000
-"""Steps of SQLite's machine between two looks at the clock."""
 LIMITS = {
     sqlite3.SQLITE_LIMIT_LENGTH: sql_functions.VALUE_MAX_BYTES,
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 1024 * 1024,
@@ -99,40 +101,6 @@ class _Guard:
         else:
             self.refused = self.refused or f"{self._command} is refused."
         return sqlite3.SQLITE_DENY
-
-
-class _Clock:
-    """Ends a query when its time is over: SQLite's progress handler, and an interrupt from another thread.
-
-    The handler is called after so many steps, which may take long each; the interrupt is seen before the next row.
-    """
-
-    def __init__(self, limit_s: float) -> None:
-        self._end_s = time.monotonic() + limit_s
-        self.over = False
-
-    def __call__(self) -> int:
-        cancellation.check()
-        self.over = self.over or time.monotonic() > self._end_s
-        return int(self.over)
-
-    def look(self) -> None:
-        """Raise where the time is over."""
-        if self():
-            raise TimeoutError
-
-    @contextmanager
-    def interrupting(self, connection: sqlite3.Connection) -> Iterator[None]:
-        """Interrupt the connection when the time is over, until the block ends."""
-        alarm = threading.Timer(max(0.0, self._end_s - time.monotonic()) + 0.01, connection.interrupt)
-        alarm.daemon = True
-        alarm.start()
-        try:
-            yield
-        finally:
-            alarm.cancel()
-            alarm.join()
-            self()
 
 
 def run_query(path: Path, sql: str, values: Parameters = (), bounds: Bounds | None = None) -> SqlResult:
@@ -234,12 +202,12 @@ def _run(connection: sqlite3.Connection, sql: str, values: Parameters, bounds: B
     named += [view.name for view in views]
     named.remove(sql_views.SECRET)
     connection.execute("PRAGMA query_only = ON")
-    for limit, most in LIMITS.items():
+    for limit, most in (LIMITS | {sqlite3.SQLITE_LIMIT_LENGTH: _value_max_bytes(sql)}).items():
         connection.setlimit(limit, most)
     # SQLite makes these tables when they are first named, which it asks about as if somebody made a table.
     connection.execute("SELECT 1 FROM json_each('[]'), json_tree('[]')").fetchall()
     guard = _Guard((name.lower() for name in named), tokens(sql)[0].name)
-    clock = _Clock(min(bounds.limit_s, TIME_LIMIT_MAX_S))
+    clock = Clock(min(bounds.limit_s, TIME_LIMIT_MAX_S))
     connection.set_authorizer(guard)
     connection.set_progress_handler(clock, STEPS)
     sql_functions.put_in_place(connection, clock.look)
@@ -251,7 +219,7 @@ def _run(connection: sqlite3.Connection, sql: str, values: Parameters, bounds: B
                 raise SqlRefused("That gives no rows.", ONLY_READS)
             columns = tuple(column[0] for column in cursor.description)
             rows, more = _fetch(cursor, bounds, clock)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, MemoryError) as error:
         connection.set_progress_handler(None, 0)
         cancellation.check()
         raise _explain(connection, sql, error, guard, clock, named, bounds.limit_s) from error
@@ -260,7 +228,7 @@ def _run(connection: sqlite3.Connection, sql: str, values: Parameters, bounds: B
     return SqlResult(columns, rows, more, 1000 * (time.monotonic() - started_s))
 
 
-def _fetch(cursor: sqlite3.Cursor, bounds: Bounds, clock: _Clock) -> tuple[tuple[tuple[Cell, ...], ...], str | None]:
+def _fetch(cursor: sqlite3.Cursor, bounds: Bounds, clock: Clock) -> tuple[tuple[tuple[Cell, ...], ...], str | None]:
     rows_max = min(bounds.rows_max, ROWS_MAX)
     found: list[tuple[Cell, ...]] = []
     size = 0
@@ -294,17 +262,35 @@ def _weight(value: Cell) -> int:
     return len(value) if isinstance(value, str | bytes) else 8
 
 
+def _value_max_bytes(sql: str) -> int:
+    """How large a value may become: less in a query with so many parts that a row of such values would be too large.
+
+    SQLite looks for interrupts only where its program jumps, so nothing stops a query in the middle of a row.
+    """
+    found = tokens(sql)
+    parts = sum(
+        one.text in ("(", "||") or (one.text == "," and then.kind not in ("string", "number", "parameter"))
+        for one, then in pairwise(found)
+    )
+    return min(sql_functions.VALUE_MAX_BYTES, ROW_MAX_BYTES // max(1, parts))
+
+
 def _explain(
     connection: sqlite3.Connection,
     sql: str,
-    error: sqlite3.Error,
+    error: Exception,
     guard: _Guard,
-    clock: _Clock,
+    clock: Clock,
     named: Sequence[str],
     limit_s: float,
 ) -> SqlRefused:
     """Why a query failed, in words, with the place and the way out."""
     text = str(error)
+    if clock.lacks is not None or isinstance(error, MemoryError):
+        return SqlRefused(
+            f"The query needs more than {clock.lacks or 'there is of memory'}.",
+            "Sort, group or join fewer rows or smaller values: add a WHERE, or leave out columns.",
+        )
     if clock.over:
         return SqlRefused(
             f"It was stopped after {limit_s:g} s.",
@@ -318,7 +304,10 @@ def _explain(
     if "one statement at a time" in text:
         return SqlRefused("There is more than one statement.", "Run one at a time.", _second(sql))
     if isinstance(error, sqlite3.DataError) or "too big" in text:
-        return SqlRefused("A value became too large (10 MB are the most).", "Take less of it, with substr().")
+        most = _value_max_bytes(sql) / (1024 * 1024)
+        few = "" if most == 10 else " in a query with so many parts"
+        reason = f"A value became too large ({most:.3g} MB are the most{few})."
+        return SqlRefused(reason, "Take less of it, with substr().")
     if found := re.match(r'near "(.*)": syntax error', text, re.DOTALL):
         hint = "Look at the word before it, too."
         return SqlRefused(f"There is a mistake at “{found[1]}”.", hint, _mistake(connection, sql, found[1], text))
