@@ -1,13 +1,18 @@
 """How `sandbox up` and `sandbox ui` end: on a signal, and within 3 s whatever they are doing."""
 
 import os
+import queue
 import signal
 import sys
 import threading
+import time
+from contextlib import suppress
 from types import FrameType
 
 WITHIN_S = 2.8
 """Containers and service managers kill a process that does not end, often after 10 s."""
+LOOK_S = 0.5 if os.name == "nt" else None
+"""How often the main thread looks for a signal. On Windows none interrupts a thread that waits."""
 
 
 class Ending:
@@ -18,7 +23,11 @@ class Ending:
     """
 
     def __init__(self) -> None:
-        self._begun = threading.Event()
+        # Not threading.Event: a handler that sets it waits forever if it interrupts a thread that begins to wait for
+        # it. SimpleQueue may be used in handlers. For the same reason they start no thread.
+        self._begun: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._watched: queue.SimpleQueue[None] = queue.SimpleQueue()
+        threading.Thread(target=self._watch, name="ending", daemon=True).start()
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)
             if number is not None and not (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):
@@ -28,18 +37,20 @@ class Ending:
         self.begin()
 
     def begin(self) -> None:
-        """End the command. May be called from any thread, and again."""
-        if not self._begun.is_set():
-            self._begun.set()
-            watch = threading.Timer(WITHIN_S, _end_now)
-            watch.daemon = True
-            watch.start()
+        """End the command. May be called from any thread or signal handler, and again."""
+        self._begun.put(None)
+        self._watched.put(None)
 
     def wait(self) -> None:
         """Wait until the end has begun."""
-        self._begun.wait()
+        while True:
+            with suppress(queue.Empty):
+                return self._begun.get(timeout=LOOK_S)
 
-
-def _end_now() -> None:
-    print(f"Something could not be interrupted within {WITHIN_S:g} s and was abandoned.", file=sys.stderr, flush=True)
-    os._exit(0)
+    def _watch(self) -> None:
+        self._watched.get()
+        time.sleep(WITHIN_S)
+        print(
+            f"Something could not be interrupted within {WITHIN_S:g} s and was abandoned.", file=sys.stderr, flush=True
+        )
+        os._exit(0)
