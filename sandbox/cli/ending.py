@@ -1,5 +1,6 @@
 """How `sandbox up` and `sandbox ui` end: on a signal, and within 3 s whatever they are doing."""
 
+import faulthandler
 import os
 import queue
 import signal
@@ -19,7 +20,7 @@ class Ending:
     """The end of a command, which SIGINT, SIGTERM and SIGHUP begin. After `nohup`, SIGHUP is ignored as before.
 
     The process ends `WITHIN_S` after it began to, even if something cannot be interrupted. That loses nothing that was
-    acknowledged: it is in the file's write-ahead log.
+    acknowledged: it is in the file's write-ahead log. With PYTHONFAULTHANDLER=1 it logs what each thread was doing.
     """
 
     def __init__(self) -> None:
@@ -50,7 +51,7 @@ class Ending:
     def _watch(self) -> None:
         self._watched.get()
         time.sleep(WITHIN_S)
-        print(
-            f"Something could not be interrupted within {WITHIN_S:g} s and was abandoned.", file=sys.stderr, flush=True
-        )
+        print(f"Something did not end within {WITHIN_S:g} s and was abandoned.", file=sys.stderr, flush=True)
+        if faulthandler.is_enabled():
+            faulthandler.dump_traceback()
         os._exit(0)
