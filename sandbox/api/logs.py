@@ -61,7 +61,8 @@ class LogControl(Cleaning):
     def check(self) -> Report:
         """Check the whole file for damage. Changes nothing and blocks nobody."""
         self._runtime.check_place()
-        return check(self._runtime.database.path)
+        with self._runtime.database.working():
+            return check(self._runtime.database.path)
 
     def rates(self, topics: Collection[str]) -> dict[str, AppendRate]:
         """How many events were written to topics in the last minute; every topic that is named has a rate."""

@@ -95,6 +95,16 @@ class Sandbox(GroupControl):
         self.activity = ActivityControl(self._runtime)
         self._broker = self._runtime.broker
         self._appender = Appender(self._broker)
+        if not read_only:
+            self._remove_unfinished_snapshots()
+
+    def _remove_unfinished_snapshots(self) -> None:
+        # Most files have no snapshots, and need not import them.
+        file = self._runtime.database.path
+        if file.with_name(file.name + "-snapshots").is_dir():
+            from sandbox.snapshots.folder import SnapshotFolder
+
+            SnapshotFolder(file).remove_parts()
 
     @Late
     def snapshots(self) -> "Snapshots":

@@ -96,7 +96,7 @@ class Snapshots:
         Raises:
             BrokerError: RESOURCE_NOT_FOUND.
         """
-        with self._state(left) as a, self._state(right) as b:
+        with self._runtime.database.working(), self._state(left) as a, self._state(right) as b:
             return compare(left, a, right, b)
 
     @contextmanager
@@ -129,7 +129,7 @@ class Snapshots:
             BrokerError: INVALID_REQUEST for the name, DUPLICATE_RESOURCE, KAFKA_STORAGE_ERROR without room on the disk.
         """
         self._runtime.check_place()
-        with self._lock:
+        with self._runtime.database.working(), self._lock:
             taken = self._folder.take(name, note)
         self._note_activity("snapshot", f"took {taken.name}")
         return taken
@@ -148,7 +148,7 @@ class Snapshots:
             return UndoPoint(None, refusal)
         try:
             self._runtime.check_place()
-            with self._lock:
+            with self._runtime.database.working(), self._lock:
                 taken = self._folder.take(kind="automatic", action=action)
                 self._folder.prune()
         except (SandboxError, OSError) as error:
@@ -173,7 +173,8 @@ class Snapshots:
             BrokerError: INVALID_REQUEST for the name, DUPLICATE_RESOURCE, MESSAGE_TOO_LARGE.
             FileRefused: it is no whole sandbox file of this version or an older one.
         """
-        return self._folder.add(source, name, note, bytes_max=self.upload_bytes_max)
+        with self._runtime.database.working():
+            return self._folder.add(source, name, note, bytes_max=self.upload_bytes_max)
 
     # Changing
 
@@ -198,9 +199,8 @@ class Snapshots:
             BrokerError: RESOURCE_NOT_FOUND, KAFKA_STORAGE_ERROR; nothing was changed.
             FileRefused: the snapshot is damaged; nothing was changed.
         """
-        with self._lock:
+        with self._runtime.database.working(), self._lock:
             found = self.get(name)
-            self._runtime.check_open()
             self._runtime.check_writable()
             staged = self._folder.part()
             try:
@@ -276,7 +276,7 @@ class Snapshots:
         """Copy a snapshot, or the file as it is, to a file that is a sandbox of its own; where it lies."""
         if name != NOW:
             self.get(name)
-        with self._lock:
+        with self._runtime.database.working(), self._lock:
             part = self._folder.part()
             try:
                 self._copied(name, part)

@@ -45,7 +45,8 @@ class SqlControl:
     def run(self, query: str, values: Parameters, bounds: Bounds) -> SqlResult:
         """The same, within other bounds: the page shows the beginning of long values."""
         self._runtime.check_place()
-        return storage.run_query(self._runtime.database.path, query, values, bounds)
+        with self._runtime.database.working():
+            return storage.run_query(self._runtime.database.path, query, values, bounds)
 
     def tables(self, detailed: Iterable[str] = (), topics_max: int = 200) -> list[SqlTable]:
         """List the tables and views.
@@ -55,4 +56,5 @@ class SqlControl:
             topics_max: maximum number of topics.
         """
         self._runtime.check_place()
-        return storage.list_tables(self._runtime.database.path, detailed, topics_max)
+        with self._runtime.database.working():
+            return storage.list_tables(self._runtime.database.path, detailed, topics_max)

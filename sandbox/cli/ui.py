@@ -1,15 +1,13 @@
 """`sandbox ui`: the pages over any Kafka cluster, without a file."""
 
 import os
-import signal
-import threading
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
 from sandbox.cli.display import show_json
+from sandbox.cli.ending import Ending
 from sandbox.cli.status import Failed, Status
 from sandbox.cli.target import json_option
 from sandbox.cli.token import page_to_open, token_option
@@ -70,13 +68,7 @@ def ui(
 
     settings = (read_settings(config) if config else {}) | dict(_pair(one) for one in properties)
     settings.pop("bootstrap.servers", None)
-    ended = threading.Event()
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        ended.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
+    ending = Ending()
     token = token or (None if is_loopback(host) else new_token())
     with _connected(bootstrap, settings, allow_writes) as backend:
         brokers = backend.check()
@@ -92,7 +84,7 @@ def ui(
                 import webbrowser
 
                 webbrowser.open(page_to_open(backend.web_address, token))
-            ended.wait()
+            ending.wait()
         finally:
             server.stop()
 

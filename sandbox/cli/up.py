@@ -1,18 +1,17 @@
 """`sandbox up`: own a file, open the Kafka port and the page, until told to end."""
 
 import os
-import signal
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
 from sandbox.cli.arenas import share_arenas
 from sandbox.cli.display import show_json
+from sandbox.cli.ending import Ending
 from sandbox.cli.listeners import WaysIn, listener_options
 from sandbox.cli.progress import progress_bar
 from sandbox.cli.status import Failed, Status
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
 _LOCK_RETRIES = 25
 _LOCK_RETRY_S = 0.02
+DEMO_STOPS_WITHIN_S = 1.0
 PORT_MAX = 65535
 ENDS = "Ctrl-C ends it; the events stay in the file."
 _PORT = click.IntRange(0, PORT_MAX)
@@ -91,15 +91,9 @@ def up(
         raise click.UsageError(f"{brokers} brokers need the ports {kafka_port} and up, and the last port is {PORT_MAX}")
     if read_only and (with_demo or ways_in.users):
         raise click.UsageError("--read-only changes nothing in the file: it goes neither with --demo nor with --user")
-    ended = threading.Event()
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        ended.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
+    ending = Ending()
     if while_stdin:
-        threading.Thread(target=_end_with_stdin, args=(ended,), daemon=True).start()
+        threading.Thread(target=_end_with_stdin, args=(ending,), daemon=True).start()
     if not is_loopback(host):
         _warn(host, read_only)
     share_arenas()
@@ -118,10 +112,10 @@ def up(
             import webbrowser
 
             webbrowser.open(page_to_open(sandbox.web_address, sandbox.web_token))
-        ended.wait()
+        ending.wait()
     finally:
         if demo is not None:
-            demo.stop()
+            demo.stop(DEMO_STOPS_WITHIN_S)
         _end(sandbox, file if left_over else None)
 
 
@@ -144,12 +138,12 @@ def _end(sandbox: "Sandbox", made: Path | None) -> None:
             place.unlink(missing_ok=True)
 
 
-def _end_with_stdin(ended: threading.Event) -> None:
+def _end_with_stdin(ending: Ending) -> None:
     # Not through sys.stdin, whose lock a thread that still reads would hold when the interpreter ends.
     with suppress(OSError):
         while os.read(0, 4096):
             pass
-    ended.set()
+    ending.begin()
 
 
 @gc_paused()

@@ -63,10 +63,10 @@ class DemoClients:
         for thread in self._threads:
             thread.start()
 
-    def stop(self) -> bool:
-        """Make the clients leave their groups and end. Returns False if one is still running after `STOP_S` seconds."""
+    def stop(self, within_s: float = STOP_S) -> bool:
+        """Make the clients leave their groups and end. Returns False if one still runs after `within_s` seconds."""
         self._stopping.set()
-        until = time.monotonic() + STOP_S
+        until = time.monotonic() + within_s
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)

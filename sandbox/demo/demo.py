@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandbox.demo.clients import GROUPS, DemoClients, Pace
+from sandbox.demo.clients import GROUPS, STOP_S, DemoClients, Pace
 from sandbox.demo.samples import TOPICS_LOADED, TOPICS_MADE, Progress, keep_names, load_samples, names_kept
 from sandbox.kafka.errors import BrokerError
 
@@ -94,13 +94,13 @@ class Demo:
             self._note_groups()
             self._clients = DemoClients(self._sandbox, address, self._pace)
 
-    def stop(self) -> bool:
+    def stop(self, within_s: float = STOP_S) -> bool:
         """Stop the clients. The file still says "on", so the next `start` starts them again.
 
-        Returns False if a client did not end in time; its thread ends with the process at the latest.
+        Returns False if a client did not end within `within_s` seconds; its thread ends with the process at the latest.
         """
         with self._lock:
-            return self._stop()
+            return self._stop(within_s)
 
     def rest(self) -> None:
         """Release the topics before a snapshot is restored."""
@@ -133,9 +133,9 @@ class Demo:
                 keep_names(self._sandbox, setting, [])
             return Removed(topics, groups, tuple(kept))
 
-    def _stop(self) -> bool:
+    def _stop(self, within_s: float = STOP_S) -> bool:
         clients, self._clients = self._clients, None
-        return clients is None or clients.stop()
+        return clients is None or clients.stop(within_s)
 
     def _note_groups(self) -> None:
         there = {group.group for group in self._sandbox.groups()}

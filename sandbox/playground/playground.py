@@ -26,6 +26,8 @@ from sandbox.playground.history import Handled
 from sandbox.playground.scenarios import Scenarios
 from sandbox.playground.spec import DEAD_LETTERS, ConsumerSpec
 
+CLOSE_WITHIN_S = 1.0
+"""How long all consumers together have to leave their groups when the playground closes."""
 CONSUMERS_MAX = 32
 ENDED_KEPT = 32
 GAPS_SHOWN = 20
@@ -242,12 +244,12 @@ class Playground:
         self.scenarios.close()
         with self._lock:
             found = list(self._consumers.values())
-        _end(found)
+        _end(found, CLOSE_WITHIN_S)
 
 
-def _end(consumers: list[PlaygroundConsumer]) -> None:
+def _end(consumers: list[PlaygroundConsumer], within_s: float = LEAVE_S) -> None:
     for one in consumers:
         one.leave()
-    until = time.monotonic() + LEAVE_S
+    until = time.monotonic() + within_s
     for one in consumers:
         one.close(max(0.0, until - time.monotonic()))

@@ -21,6 +21,8 @@ MESSAGE_MAX_BYTES = 1_000_000_000
 """librdkafka's own limit is lifted: the broker applies the topic's setting and returns its own error."""
 CONSUMERS_KEPT = 4
 DELIVERY_MS = 10_000
+FLUSH_S = 1.0
+"""How long closing waits for events that were sent. Whoever sent them waits for each by itself."""
 
 _AWAY = ("_TRANSPORT", "_ALL_BROKERS_DOWN", "_TIMED_OUT", "_RESOLVE", "_TIMED_OUT_QUEUE", "_DESTROY", "_MSG_TIMED_OUT")
 _CREDENTIALS = ("_AUTHENTICATION", "_SSL")
@@ -58,6 +60,7 @@ class Connection:
         self._trouble: tuple[float, str] | None = None
         self._idle: list[Consumer] = []
         self._lock = threading.Lock()
+        self._closed = False
         self._producer: Producer | None = None
         self.admin = AdminClient(self._config({}))
 
@@ -115,7 +118,7 @@ class Connection:
             consumer.resume(consumer.assignment())
             consumer.unassign()
             with self._lock:
-                if len(self._idle) < CONSUMERS_KEPT:
+                if len(self._idle) < CONSUMERS_KEPT and not self._closed:
                     self._idle.append(consumer)
                     return
         with suppress(KafkaException, RuntimeError):
@@ -142,13 +145,14 @@ class Connection:
     def close(self) -> None:
         """Close the consumers and flush the producer."""
         with self._lock:
+            self._closed = True
             consumers, self._idle = self._idle, []
             producer, self._producer = self._producer, None
         for consumer in consumers:
             with suppress(KafkaException, RuntimeError):
                 consumer.close()
         if producer is not None:
-            producer.flush(self.timeout_s)
+            producer.flush(min(self.timeout_s, FLUSH_S))
 
     def ask(self, question: Callable[[float], T]) -> T:
         """Send a request to the cluster.

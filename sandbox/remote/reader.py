@@ -16,6 +16,7 @@ from confluent_kafka import (
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import CREATE_TIME, LOG_APPEND_TIME, Event, Headers
+from sandbox.model import cancellation
 from sandbox.remote.connection import Connection
 
 CONSUME_AT_ONCE = 500
@@ -109,6 +110,7 @@ def read_places(
         )
         heard_s = time.monotonic()
         while left:
+            cancellation.check()
             now_s = time.monotonic()
             if now_s >= deadline_s:
                 break

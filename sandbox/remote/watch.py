@@ -15,6 +15,7 @@ from sandbox.kafka.errors import BrokerError, ClusterAway
 from sandbox.model.cluster import Change
 
 EVERY_S = 1.0
+JOIN_S = 1.0
 SHARE = 4
 """A poll that took t is followed by a pause of SHARE times t, which bounds the load of watching."""
 
@@ -117,7 +118,7 @@ class Watch:
             thread = self._thread
         self._soon.set()
         if thread is not None:
-            thread.join(10)
+            thread.join(JOIN_S)
 
     def _run(self) -> None:
         before: Look | None = None

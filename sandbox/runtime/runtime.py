@@ -20,6 +20,7 @@ from sandbox.broker.broker import Broker
 from sandbox.broker.faults import Faults
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
+from sandbox.model.cancellation import Cancelled
 from sandbox.model.process import bind_to_process
 from sandbox.runtime.clock import ClockJumps
 from sandbox.runtime.clock import system_clock as system_clock
@@ -164,13 +165,13 @@ class Runtime:
             # In a context of its own: what follows on the loop would keep the caller's, such as the request of a page.
             loop.call_soon_threadsafe(self._call_on_loop, function, future, context=Context())
         except RuntimeError:
-            raise SandboxError(CLOSED) from None
+            raise Cancelled(CLOSED) from None
         return result_of(future, loop)
 
     def check_open(self) -> None:
         """Refuse a call after `close`: SandboxError."""
         if self.closed:
-            raise SandboxError(CLOSED)
+            raise Cancelled(CLOSED)
 
     def check_place(self) -> None:
         """Refuse to open another connection if the file or its log is not ours any more.
@@ -412,7 +413,11 @@ class Runtime:
             self._arrivals.leave_to_parent()
 
     def close(self) -> None:
-        """Close the ports, commit what is pending and give the file free. May be called again."""
+        """Close the ports, commit what is pending and release the file. May be called again.
+
+        It returns within 3 s, unless one write takes longer: then the file is released when that has ended, and
+        until then nobody else can open it.
+        """
         if self.closed:
             return
         self.closed = True
@@ -420,6 +425,17 @@ class Runtime:
         if loop is not None and thread is not None:
             loop.call_soon_threadsafe(loop.stop)
             thread.join(STOP_SECONDS)
+            if thread.is_alive():
+                logger.error("A write takes long. %s is released when it has ended.", self.database.path)
+                threading.Thread(target=self._release_after, args=(thread,), daemon=True).start()
+                return
+        self._release()
+
+    def _release_after(self, thread: threading.Thread) -> None:
+        thread.join()
+        self._release()
+
+    def _release(self) -> None:
         try:
             with self._inline:
                 self.broker.commit()

@@ -11,12 +11,14 @@ import re
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
 from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
+from sandbox.model import cancellation
 from sandbox.snapshots.description import NOW, Snapshot
 from sandbox.storage.file.snapshots import check_copy, copy_file, opened, read_groups
 from sandbox.storage.log.topic_descriptions import describe_topics
@@ -140,6 +142,7 @@ class SnapshotFolder:
             with part.open("xb") as writing:
                 left = bytes_max
                 while chunk := source.read(CHUNK_BYTES):
+                    cancellation.check()
                     left -= len(chunk)
                     if left < 0:
                         raise BrokerError(
@@ -187,16 +190,21 @@ class SnapshotFolder:
             except (OSError, SandboxError):
                 continue
 
+    def remove_parts(self) -> None:
+        """Remove unfinished files whose process has died. For the owner of the file, when it opens it."""
+        for part in self.folder.glob(".part-*"):
+            with suppress(OSError):
+                if not _is_written(part):
+                    part.unlink()
+
     def part(self) -> Path:
         """A name for something that is not whole yet; the folder is made, and what others left in it is removed."""
         self.folder.mkdir(exist_ok=True)
         limit_s = time.time() - STALE_S
         for old in self.folder.glob(".part-*"):
-            try:
+            with suppress(OSError):
                 if old.stat().st_mtime < limit_s:
                     old.unlink()
-            except OSError:
-                continue
         return self.folder / f".part-{os.getpid()}-{id(self)}-{next(self._parts)}.db"
 
     def _new_name(self, name: str | None, made_of: str) -> str:
@@ -260,6 +268,21 @@ class SnapshotFolder:
         part = self.part().with_suffix(".json")
         part.write_text(json.dumps(kept | stamp, ensure_ascii=False) + "\n", encoding="utf-8")
         part.replace(_facts_path(path))
+
+
+def _is_written(part: Path) -> bool:
+    """Whether another process may still be writing an unfinished file: `sandbox snapshots take` is one of its own."""
+    pid = part.name.split("-")[1]
+    # In a container a process that starts again often has the same id. Windows refuses to delete what is open.
+    if os.name == "nt" or not pid.isdigit() or int(pid) == os.getpid():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _facts_path(path: Path) -> Path:

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ from sandbox.snapshots.description import ForkDescription
 
 START_S = 30.0
 STOP_S = 10.0
+CLOSE_WITHIN_S = 1.5
+"""How long all forks together have to end when the sandbox closes."""
 FORKS_MAX = 8
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = "import sys; sys.path.append(sys.argv.pop(1)); from sandbox.cli.main import main; main(prog_name='sandbox')"
@@ -84,7 +87,7 @@ class Forks:
             told = json.loads(line)
             kafka, web = str(told["kafka"]), str(told["web"])
         except (ValueError, KeyError, TypeError):
-            _end(process)
+            _end(process, STOP_S)
             said = log.read_text(encoding="utf-8", errors="replace").strip()[-500:]
             raise SandboxError(f"The fork did not start: {said or 'it said nothing'}") from None
         with self._lock:
@@ -109,7 +112,7 @@ class Forks:
             child = self._children.pop(id, None)
         if child is None:
             raise BrokerError("RESOURCE_NOT_FOUND", f"There is no fork {id}.")
-        _end(child.process)
+        _end(child.process, STOP_S)
         file = Path(child.described.file)
         endings = ("", "-wal", "-shm", ".lock") if delete else ()
         for place in [file.with_suffix(".log"), *(file.with_name(file.name + ending) for ending in endings)]:
@@ -118,18 +121,29 @@ class Forks:
         return replace(child.described, running=False)
 
     def close(self) -> None:
-        """End every fork; their files stay."""
-        for one in self.list():
-            with suppress(BrokerError):
-                self.stop(one.id)
+        """End every fork; their files stay. One that takes longer than `CLOSE_WITHIN_S` is killed."""
+        with self._lock:
+            children = list(self._children.values())
+            self._children.clear()
+        for child in children:
+            _ask_to_end(child.process)
+        until_s = time.monotonic() + CLOSE_WITHIN_S
+        for child in children:
+            _end(child.process, max(0.0, until_s - time.monotonic()))
+            Path(child.described.file).with_suffix(".log").unlink(missing_ok=True)
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Ask a child to end, by the end of its input; then make it."""
+def _ask_to_end(process: "subprocess.Popen[bytes]") -> None:
+    """A fork ends when its input does."""
     if process.stdin is not None:
         process.stdin.close()
+
+
+def _end(process: "subprocess.Popen[bytes]", within_s: float) -> None:
+    """Ask a fork to end, and kill it if it does not."""
+    _ask_to_end(process)
     try:
-        process.wait(STOP_S)
+        process.wait(within_s)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.kafka.errors import EventsDamaged, FileRefused
+from sandbox.model import cancellation
 from sandbox.storage.file import row_checksums, snapshots
 from sandbox.storage.file.database import Reader, check_file
 from sandbox.storage.file.failure import StorageFailed
 from sandbox.storage.file.lock import read_owner
+from sandbox.storage.file.readers import interrupting
 from sandbox.storage.file.schema import OFFSET_BITS, OFFSET_LIMIT, VERSION
 from sandbox.storage.log import log
 from sandbox.storage.log.log import BATCH_COLUMNS, BatchRow
@@ -117,10 +119,12 @@ def _look_through(path: Path, advance: Advance, *, in_use: bool) -> Report:
             connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
             connection.execute("PRAGMA query_only = ON")
             connection.execute("BEGIN")
-            _Check(connection, report, advance).run()
+            with interrupting(connection):
+                _Check(connection, report, advance).run()
     except FileRefused as error:
         report.findings.append(Finding("file", str(error)))
     except _UNREADABLE as error:
+        cancellation.check()
         report.findings.append(Finding("file", f"The file cannot be read: {error}. {BACK}"))
     return report
 
@@ -190,9 +194,11 @@ class _Check:
             self._report.findings.append(finding)
 
     def _try(self, place: str, part: Callable[[], None]) -> None:
+        cancellation.check()
         try:
             part()
         except _UNREADABLE as error:
+            cancellation.check()
             self._find(place, f"{place} cannot be read: {error}. {BACK}")
 
     def _integrity(self) -> None:
@@ -248,6 +254,7 @@ class _Check:
                 expected += self._batch(place, batch, start)
             self._report.batches += 1
             self._advance(1)
+            cancellation.check()
         base = partition_id << OFFSET_BITS
         row = self._reader.one(
             "SELECT count(*) FROM events WHERE id BETWEEN ? AND ?", (base + start, base + OFFSET_LIMIT - 1)

@@ -12,6 +12,7 @@ from htmx_flask import Htmx
 from werkzeug.exceptions import HTTPException
 
 from sandbox.kafka.errors import BrokerError, ClusterAway
+from sandbox.model.cancellation import Cancelled
 from sandbox.version import __version__
 from sandbox.web import access as doors
 from sandbox.web import activity, guard, rows, snippets
@@ -90,6 +91,7 @@ def create_app(backend: Backend, *, hosts: Collection[str] = (), token: str | No
     app.register_error_handler(BrokerError, _refused)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(RecursionError, _too_deep)
+    app.register_error_handler(Cancelled, _stopped)
     app.register_error_handler(Exception, _failed)
     return app
 
@@ -200,6 +202,11 @@ def _http_error(error: HTTPException) -> Response:
 
 def _too_deep(error: RecursionError) -> Response:
     return _answer(400, "That is nested too deeply", "JSON may have some hundred levels here.", "INVALID_REQUEST")
+
+
+def _stopped(error: Cancelled) -> Response:
+    """Its client has gone, or the sandbox closes. Plain text: a page would read the file again."""
+    return Response(f"{error}\n", 503, content_type="text/plain; charset=utf-8")
 
 
 def _failed(error: Exception) -> Response:

@@ -16,7 +16,6 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -24,9 +23,13 @@ from urllib.parse import parse_qs
 
 from flask import Flask, g
 
+from sandbox.model import cancellation
+from sandbox.model.cancellation import Cancellation
 from sandbox.model.cluster import Change
 from sandbox.web import guard
 from sandbox.web import responses as page
+from sandbox.web.costly import is_costly
+from sandbox.web.threads import DaemonThreads
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +126,14 @@ def render_view(app: Flask, view: str) -> Rendered:
     return Rendered(shown, mark + rest, pieces, rows, interest, time.thread_time() - started_s)
 
 
+def _render_for(work: Cancellation, app: Flask, address: str) -> Rendered:
+    """As `render_view`, until the work is cancelled."""
+    if work.cancelled:
+        return NO_PAGE
+    with work.covering():
+        return render_view(app, address)
+
+
 def _cut(html: str, rows: Sequence[str]) -> tuple[Piece, ...]:
     """Cut a view at its rows.
 
@@ -155,7 +166,8 @@ class View:
         self.interest = page.ALL
         self.tabs: set[Tab] = set()
         self.changed = True
-        self._drawing: asyncio.Task[Rendered] | None = None
+        self.work = Cancellation("No tab shows this view any more.")
+        self._drawing: asyncio.Future[Rendered] | None = None
         self._drawing_since_s = 0.0
 
     def mark(self, change: Change) -> None:
@@ -165,18 +177,24 @@ class View:
             for tab in self.tabs:
                 tab.changed.set()
 
-    async def draw(self, now_s: float, render: Callable[[str], Awaitable[Rendered]]) -> Rendered:
+    def cancel(self) -> None:
+        """Stop drawing: no tab shows the view any more."""
+        self.work.cancel()
+        if self._drawing is not None and not self._drawing.done():
+            asyncio.get_running_loop().call_later(cancellation.AGAIN_S, self.cancel)
+
+    async def draw(self, now_s: float, render: Callable[["View"], Awaitable[Rendered]]) -> Rendered:
         """The view as it is now: drawn anew, unless it was a moment ago and nothing has changed since that began.
 
         Args:
             now_s: by the clock of the loop.
-            render: draws an address.
+            render: draws a view.
         """
         drawing = self._drawing
         if drawing is None or self.changed or now_s - self._drawing_since_s >= self.interest.spacing_s:
             self.changed = False
             self._drawing_since_s = now_s
-            drawing = self._drawing = asyncio.ensure_future(render(self.address))
+            drawing = self._drawing = asyncio.ensure_future(render(self))
         # A tab that goes away takes nothing from the others.
         rendered = await asyncio.shield(drawing)
         if drawing is self._drawing:
@@ -218,7 +236,8 @@ class Hub:
         self._unsubscribe: Callable[[], None] | None = None
         self._tabs: set[Tab] = set()
         self._views: dict[str, View] = {}
-        self._workers = ThreadPoolExecutor(2, thread_name_prefix="live")
+        # Costly views have a thread of their own, so that they never hold up the others.
+        self._threads = {costly: DaemonThreads(1, "live-costly" if costly else "live") for costly in (False, True)}
         self._loop = asyncio.get_running_loop()
         self._closed = False
 
@@ -245,7 +264,10 @@ class Hub:
         """Take no more tabs; the server closes their sockets."""
         self._closed = True
         self._watch()
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        for view in self._views.values():
+            view.cancel()
+        for threads in self._threads.values():
+            threads.shutdown()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket (ASGI)."""
@@ -288,6 +310,7 @@ class Hub:
         tab.view.tabs.discard(tab)
         if not tab.view.tabs:
             self._views.pop(tab.view.address, None)
+            tab.view.cancel()
         self._watch()
 
     async def _listen(self, tab: Tab, receive: Receive) -> None:
@@ -301,8 +324,10 @@ class Hub:
                 tab.last = None
                 tab.changed.set()
 
-    def _render(self, address: str) -> Awaitable[Rendered]:
-        return self._loop.run_in_executor(self._workers, render_view, self._app, address)
+    def _render(self, view: View) -> Awaitable[Rendered]:
+        path, _, query = view.address.partition("?")
+        threads = self._threads[is_costly(path, query)]
+        return self._loop.run_in_executor(threads, _render_for, view.work, self._app, view.address)
 
     async def _paint(self, tab: Tab) -> None:
         try:

@@ -3,21 +3,19 @@
 import asyncio
 import contextlib
 import socket
-import sys
 from collections.abc import Iterator
-from typing import Any, cast
 
 import uvicorn
-from a2wsgi import WSGIMiddleware
-from flask import Flask
 
 from sandbox.web.app import create_app
 from sandbox.web.backend.backend import Backend
+from sandbox.web.connections import BoundedConnection, drop_unread, sweep, unread_bytes
+from sandbox.web.lanes import Pages
 from sandbox.web.live import Hub, Receive, Scope, Send
 
 WS_MESSAGE_MAX_BYTES = 4096
-PAGE_WORKERS = 4
-STOP_WITHIN_S = 2
+STOP_WITHIN_S = 1
+"""How long open connections get to take their answers, once the pages were closed (`Pages.close`)."""
 
 
 class _Server(uvicorn.Server):
@@ -46,6 +44,8 @@ class WebServer:
         self._task: asyncio.Task[None] | None = None
         self._server: _Server | None = None
         self._hub: Hub | None = None
+        self._pages: Pages | None = None
+        self._sweep: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
         """Listen.
@@ -60,7 +60,7 @@ class WebServer:
         port: int = listener.getsockname()[1]
         app = create_app(self._backend, hosts=(self._host,), token=self._token)
         self._hub = hub = Hub(app, (self._host,), self._backend.subscribe)
-        pages = _pages(app)
+        self._pages = pages = Pages(app, lambda: unread_bytes(server.server_state.connections))
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "websocket" and scope["path"] == "/live":
@@ -70,7 +70,7 @@ class WebServer:
 
         config = uvicorn.Config(
             application,
-            http="h11",
+            http=BoundedConnection,
             ws="websockets-sansio",
             ws_max_size=WS_MESSAGE_MAX_BYTES,
             ws_ping_interval=20,
@@ -90,25 +90,26 @@ class WebServer:
             await asyncio.sleep(0.001)
         if self._task.done():
             self._task.result()
+        self._sweep = asyncio.create_task(sweep(server.server_state.connections))
         return port
 
     async def stop(self) -> None:
-        """Close every connection and the port. Tabs that were open try to come back."""
+        """Close every connection and the port, within 3 s. Tabs that are open reconnect when the port is back."""
         if self._hub is not None:
             self._hub.close()
-        if self._server is not None and self._task is not None:
-            self._server.should_exit = True
-            await self._task
-
-
-def _pages(app: Flask) -> Any:
-    """The pages as ASGI. What goes wrong is told to standard error: standard output belongs to the program."""
-
-    def answer(environ: dict[str, Any], start_response: Any) -> Any:
-        environ["wsgi.errors"] = sys.stderr
-        return app(environ, start_response)
-
-    return WSGIMiddleware(cast(Any, answer), workers=PAGE_WORKERS)
+        if self._server is None or self._task is None:
+            return
+        connections = self._server.server_state.connections
+        if self._pages is not None:
+            await self._pages.close(lambda: drop_unread(connections))
+        # Not before: uvicorn's time for the connections begins with it.
+        self._server.should_exit = True
+        await self._task
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for connection in tuple(connections):
+            if connection.transport is not None:
+                connection.transport.abort()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -8,94 +8,34 @@ file read-only and see one consistent state for as long as their `with` lasts.
 import os
 import sqlite3
 import struct
-import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from weakref import WeakSet
 
-from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
+from sandbox.kafka.errors import FileRefused
 from sandbox.model.process import bind_to_process, never_destroy
 from sandbox.storage.file import row_checksums
-from sandbox.storage.file.failure import LOG_GONE, LOG_LOST, failure_of, keeps_from_reading, why_not_opened
+from sandbox.storage.file.failure import LOG_GONE, LOG_LOST, failure_of, why_not_opened
 from sandbox.storage.file.failure import StorageFailed as StorageFailed
 from sandbox.storage.file.guard import FileGuard, held_here
 from sandbox.storage.file.migrations import migrate
 from sandbox.storage.file.numbered import connect
+from sandbox.storage.file.readers import Parameters as Parameters
+from sandbox.storage.file.readers import Reader as Reader
+from sandbox.storage.file.readers import Readers
+from sandbox.storage.file.readers import Row as Row
 from sandbox.storage.file.schema import APPLICATION_ID, VERSION
 
 MAGIC = b"SQLite format 3\x00"
 HEADER_BYTES = 100
-Row = tuple[Any, ...]
-Parameters = Sequence[Any] | dict[str, Any]
-
 
 OPENING_S = 2.0
 """How long opening waits for another program that holds a lock."""
 BUSY_MS = 250
 """How long a write waits for one. Meanwhile nobody is served, so the next ones fail at once until it has gone."""
-
-
-class Reader:
-    """One read transaction: every query sees the same state. It raises StorageFailed where the file cannot be read."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    @property
-    def connection(self) -> sqlite3.Connection:
-        """The connection, for what is no query: its functions."""
-        return self._connection
-
-    def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        """The rows."""
-        try:
-            return self._connection.execute(sql, parameters).fetchall()
-        except (sqlite3.Error, OverflowError) as error:
-            raise _reading_failed(error) from error
-
-    def rows(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
-        """The rows, one by one, as they are asked for."""
-        try:
-            # Not `yield from`: that would close the cursor of a connection which may be closed by then.
-            for row in self._connection.execute(sql, parameters):  # noqa: UP028
-                yield row
-        except (sqlite3.Error, OverflowError) as error:
-            raise _reading_failed(error) from error
-
-    def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
-        """The first row, or None."""
-        try:
-            row: Row | None = self._connection.execute(sql, parameters).fetchone()
-        except (sqlite3.Error, OverflowError) as error:
-            raise _reading_failed(error) from error
-        return row
-
-
-def _reading_failed(error: Exception) -> Exception:
-    """What a failed query raises: a defect of the statement stays what it is."""
-    if isinstance(error, OverflowError):
-        return BrokerError("INVALID_REQUEST", "A number is too large: 64 bits are the most.")
-    return failure_of(error) if keeps_from_reading(error) else error
-
-
-class _ThreadConnection:
-    """The read-only connection of one thread; it ends with the thread."""
-
-    def __init__(self, path: Path) -> None:
-        self.connection = connect(f"file:{quote(str(path))}?mode=ro", uri=True)
-        self.connection.execute("PRAGMA query_only = ON")
-
-    def close(self) -> None:
-        """Close it. May be called again."""
-        with suppress(sqlite3.Error, AttributeError):
-            self.connection.close()
-
-    def __del__(self) -> None:
-        self.close()
 
 
 class Database(Reader):
@@ -123,9 +63,6 @@ class Database(Reader):
 
     def _open(self) -> None:
         self.statements = self.commits = 0
-        self._local = threading.local()
-        self._readers: WeakSet[_ThreadConnection] = WeakSet()
-        self._readers_lock = threading.Lock()
         self.closed = False
         self.read_only = False
         self.slowest_commit_s = 0.0
@@ -143,6 +80,7 @@ class Database(Reader):
         except BaseException:
             self._writer.close()
             raise
+        self._readers = Readers(self.path, self.check_place)
 
     def _open_writer(self, current: bool) -> sqlite3.Connection:
         connection = connect(self.path, cached_statements=256, timeout=OPENING_S)
@@ -305,39 +243,13 @@ class Database(Reader):
         """The size of a page of the file."""
         return int(self.query("PRAGMA page_size")[0][0])
 
-    @contextmanager
-    def reader(self) -> Iterator[Reader]:
+    def reader(self) -> AbstractContextManager[Reader]:
         """A read-only connection of this thread, in one read transaction. Calls may nest and share the outer one."""
-        if self.closed:
-            raise SandboxError("This sandbox is closed.")
-        try:
-            connection = self._own_connection()
-            if connection.in_transaction:
-                yield Reader(connection)
-                return
-            connection.execute("BEGIN")
-            try:
-                yield Reader(connection)
-            finally:
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-        except StorageFailed as error:
-            raise BrokerError("KAFKA_STORAGE_ERROR", error.words) from error
+        return self._readers.reader()
 
-    def _own_connection(self) -> sqlite3.Connection:
-        """The read-only connection of this thread."""
-        own: _ThreadConnection | None = getattr(self._local, "own", None)
-        if own is None:
-            # What lies there now may be another file.
-            self.check_place()
-            try:
-                own = _ThreadConnection(self.path)
-            except sqlite3.Error as error:
-                raise failure_of(error) from error
-            self._local.own = own
-            with self._readers_lock:
-                self._readers.add(own)
-        return own.connection
+    def working(self) -> AbstractContextManager[None]:
+        """A block that uses other connections to the file: `close` interrupts it, and waits until it ends."""
+        return self._readers.working()
 
     def size_bytes(self) -> int:
         """The size of the file and its write-ahead log on disk."""
@@ -371,16 +283,14 @@ class Database(Reader):
         return not busy
 
     def close(self) -> None:
-        """Commit what is pending, and close every connection."""
+        """Commit what is pending, stop what reads (see `Readers.close`), and close every connection."""
         try:
             self.commit()
         finally:
             self.closed = True
-            with self._readers_lock:
-                readers = tuple(self._readers)
-            for reader in readers:
-                reader.close()
+            self._readers.close()
             self._guard.let_go()
+            # Last: the last connection that may write removes the -wal and -shm files.
             self._writer.close()
             self._close_guard()
 

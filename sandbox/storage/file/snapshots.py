@@ -14,9 +14,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sandbox.kafka.errors import FileRefused
+from sandbox.model import cancellation
 from sandbox.storage.file import row_checksums
 from sandbox.storage.file.database import Reader, StorageFailed, check_file, is_open_here
 from sandbox.storage.file.migrations import migrate
+from sandbox.storage.file.readers import interrupting
 from sandbox.storage.file.schema import VERSION
 
 PAGES_PER_STEP = 2_000
@@ -61,8 +63,10 @@ def opened(path: Path, *, in_use: bool = False) -> Iterator[Reader]:
         with closing(sqlite3.connect(address(path, in_use), uri=True, isolation_level=None)) as connection:
             connection.execute("PRAGMA query_only = ON")
             connection.execute("BEGIN")
-            yield Reader(connection)
+            with interrupting(connection):
+                yield Reader(connection)
     except (sqlite3.Error, StorageFailed) as error:
+        cancellation.check()
         raise FileRefused(f"{path} cannot be read: {error}.") from error
 
 
@@ -86,10 +90,14 @@ def copy_file(source: Path, target: Path, *, in_use: bool) -> None:
             with closing(sqlite3.connect(target, isolation_level=None)) as writing:
                 writing.execute("PRAGMA journal_mode = OFF").fetchone()
                 writing.execute("PRAGMA synchronous = OFF")
-                reading.backup(writing, pages=PAGES_PER_STEP, sleep=0)
+                reading.backup(writing, pages=PAGES_PER_STEP, sleep=0, progress=_check_cancelled)
     except sqlite3.Error as error:
         raise FileRefused(f"{source} cannot be copied to {target}: {error}.") from error
     sync(target)
+
+
+def _check_cancelled(_status: int, _left: int, _pages: int) -> None:
+    cancellation.check()
 
 
 def sync(path: Path) -> None:
@@ -109,8 +117,10 @@ def _altered(path: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA journal_mode = DELETE").fetchone()
             connection.execute("PRAGMA synchronous = OFF")
-            yield connection
+            with interrupting(connection):
+                yield connection
     except sqlite3.Error as error:
+        cancellation.check()
         raise FileRefused(f"{path.name} cannot be used: {error}.") from error
     sync(path)
 
@@ -130,6 +140,7 @@ def check_copy(path: Path, *, foreign: bool) -> None:
         try:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()
         except sqlite3.DatabaseError as error:
+            cancellation.check()
             raise FileRefused(f"The file is damaged: {error}.") from error
         if found != ("ok",):
             raise FileRefused(f"The file is damaged: {found[0] if found else 'it cannot be checked'}.")

@@ -1,4 +1,4 @@
-"""The time that a query may take."""
+"""The time and the space that a query may take."""
 
 import sqlite3
 import threading
@@ -6,23 +6,34 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sandbox.model import cancellation
+from sandbox.storage.sql import space
+
 STEPS = 5_000
 """Steps of SQLite's machine between two looks at the clock."""
+LOOK_S = 0.05
+"""How often another thread looks at the space that is used."""
 
 
 class Clock:
-    """Ends a query when its time is over: SQLite's progress handler, and an interrupt from another thread.
+    """Ends a query when its time or its space is over: SQLite's progress handler, and an interrupt from another thread.
 
     The handler is called after so many steps, which may take long each; the interrupt is seen before the next row.
+
+    Attributes:
+        over: True if the time is over.
+        lacks: what the query needs too much of, such as "512 MB of temporary space"; None if it does not.
     """
 
     def __init__(self, limit_s: float) -> None:
         self._end_s = time.monotonic() + limit_s
         self.over = False
+        self.lacks: str | None = None
 
     def __call__(self) -> int:
+        cancellation.check()
         self.over = self.over or time.monotonic() > self._end_s
-        return int(self.over)
+        return int(self.over or self.lacks is not None)
 
     def look(self) -> None:
         """Raise where the time is over."""
@@ -31,13 +42,24 @@ class Clock:
 
     @contextmanager
     def interrupting(self, connection: sqlite3.Connection) -> Iterator[None]:
-        """Interrupt the connection when the time is over, until the block ends."""
-        alarm = threading.Timer(max(0.0, self._end_s - time.monotonic()) + 0.01, connection.interrupt)
-        alarm.daemon = True
-        alarm.start()
+        """Interrupt the connection when its time or space is over, until the block ends."""
+        ended = threading.Event()
+        watch = threading.Thread(target=self._watch, args=(connection, ended), name="sql-watch", daemon=True)
+        watch.start()
         try:
             yield
         finally:
-            alarm.cancel()
-            alarm.join()
+            ended.set()
+            watch.join()
             self()
+
+    def _watch(self, connection: sqlite3.Connection, ended: threading.Event) -> None:
+        before = space.used()
+        pause_s = LOOK_S
+        while not ended.wait(min(pause_s, max(0.01, self._end_s - time.monotonic()))):
+            began_s = time.monotonic()
+            self.lacks = self.lacks or space.exceeded(before)
+            # With very many open files a look takes long.
+            pause_s = max(LOOK_S, 20 * (time.monotonic() - began_s))
+            if self():
+                connection.interrupt()

@@ -12,8 +12,10 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
 
+from sandbox.model import cancellation
 from sandbox.model.sql_result import (
     ROWS_MAX,
     TIME_LIMIT_MAX_S,
@@ -28,16 +30,20 @@ from sandbox.model.sql_result import (
 from sandbox.model.sql_tokens import Token, has_questions, ordered_limit, parameters, tokens, with_exact_numbers
 from sandbox.storage.file.database import Reader, StorageFailed
 from sandbox.storage.file.read_only import read_only
+from sandbox.storage.file.readers import interrupting
 from sandbox.storage.sql import sql_functions, sql_views
 from sandbox.storage.sql.clock import STEPS, Clock
 from sandbox.storage.sql.sql_fields import Fields, quoted
 from sandbox.storage.sql.sql_names import SECRET, TopicView, named_in, topic_views
 
 RESULT_MAX_BYTES = 32 * 1024 * 1024
+ROW_MAX_BYTES = 512 * 1024 * 1024
+"""How large all values of one row, and what they are made of, may become together."""
 RUNNING_MAX = 4
 """Queries at one time, so that no page of another site can keep the machine busy with requests that it cannot read."""
 SEARCHED_SHARE = 0.5
 """How much of its time a query may spend on finding the fields that it names."""
+WAIT_STEP_S = 0.05
 LIMITS = {
     sqlite3.SQLITE_LIMIT_LENGTH: sql_functions.VALUE_MAX_BYTES,
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 1024 * 1024,
@@ -131,21 +137,32 @@ def run_query(path: Path, sql: str, values: Parameters = (), bounds: Bounds | No
 
     Raises:
         SqlRefused: it is no query, would change something, asks for what cannot be read, is wrong, or took too long.
+        Cancelled: its client has gone, or the sandbox closes.
     """
     limits = bounds or Bounds()
     _check(sql, values)
-    if not _running.acquire(timeout=TIME_LIMIT_S):
+    if not _acquire(TIME_LIMIT_S):
         raise SqlRefused(f"{RUNNING_MAX} queries are running already.", "Try again when one has ended.")
     try:
-        with _connection(path) as connection:
+        with _connection(path) as connection, interrupting(connection):
             return _run(path, connection, sql, values, limits)
     finally:
         _running.release()
 
 
+def _acquire(within_s: float) -> bool:
+    """Wait for the turn of a query."""
+    until_s = time.monotonic() + within_s
+    while not _running.acquire(timeout=WAIT_STEP_S):
+        cancellation.check()
+        if time.monotonic() > until_s:
+            return False
+    return True
+
+
 def list_tables(path: Path, detailed: Iterable[str] = (), topics_max: int = 200) -> list[SqlTable]:
     """What can be asked for; see `sql_views.catalogue`."""
-    with _connection(path) as connection:
+    with _connection(path) as connection, interrupting(connection):
         return sql_views.catalogue(Reader(connection), detailed, topics_max)
 
 
@@ -202,8 +219,9 @@ def _run(path: Path, connection: sqlite3.Connection, sql: str, values: Parameter
         try:
             columns, rows, more = query.run()
             break
-        except sqlite3.Error as error:
+        except (sqlite3.Error, MemoryError) as error:
             connection.set_progress_handler(None, 0)
+            cancellation.check()
             if query.wrong:
                 raise SqlRefused(query.wrong[0], "It is the second argument of json_value.") from error
             missing = NO_COLUMN.match(str(error))
@@ -260,7 +278,8 @@ class _Query:
             self._connection.execute(statement)
             self._views.append(view)
         self._connection.execute("PRAGMA query_only = ON")
-        for limit, most in LIMITS.items():
+        limits = LIMITS | {sqlite3.SQLITE_LIMIT_LENGTH: _value_max_bytes(sql)}
+        for limit, most in limits.items():
             self._connection.setlimit(limit, most)
 
     def run(self) -> tuple[tuple[str, ...], tuple[tuple[Cell, ...], ...], str | None]:
@@ -317,10 +336,23 @@ def _weight(value: Cell) -> int:
     return len(value) if isinstance(value, str | bytes) else 8
 
 
+def _value_max_bytes(sql: str) -> int:
+    """How large a value may become: less in a query with so many parts that a row of such values would be too large.
+
+    SQLite looks for interrupts only where its program jumps, so nothing stops a query in the middle of a row.
+    """
+    found = tokens(sql)
+    parts = sum(
+        one.text in ("(", "||") or (one.text == "," and then.kind not in ("string", "number", "parameter"))
+        for one, then in pairwise(found)
+    )
+    return min(sql_functions.VALUE_MAX_BYTES, ROW_MAX_BYTES // max(1, parts))
+
+
 def _explain(
     connection: sqlite3.Connection,
     sql: str,
-    error: sqlite3.Error,
+    error: Exception,
     guard: _Guard,
     clock: Clock,
     named: Sequence[str],
@@ -328,6 +360,11 @@ def _explain(
 ) -> SqlRefused:
     """Why a query failed, in words, with the place and the way out."""
     text = str(error)
+    if clock.lacks is not None or isinstance(error, MemoryError):
+        return SqlRefused(
+            f"The query needs more than {clock.lacks or 'there is of memory'}.",
+            "Sort, group or join fewer rows or smaller values: add a WHERE, or leave out columns.",
+        )
     if clock.over:
         return SqlRefused(
             f"It was stopped after {limit_s:g} s.",
@@ -341,7 +378,10 @@ def _explain(
     if "one statement at a time" in text:
         return SqlRefused("There is more than one statement.", "Run one at a time.", _second(sql))
     if isinstance(error, sqlite3.DataError) or "too big" in text:
-        return SqlRefused("A value became too large (10 MB are the most).", "Take less of it, with substr().")
+        most = _value_max_bytes(sql) / (1024 * 1024)
+        few = "" if most == 10 else " in a query with so many parts"
+        reason = f"A value became too large ({most:.3g} MB are the most{few})."
+        return SqlRefused(reason, "Take less of it, with substr().")
     if found := re.match(r'near "(.*)": syntax error', text, re.DOTALL):
         hint = "Look at the word before it, too."
         if found[1] in ("-", "."):

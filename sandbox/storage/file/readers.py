@@ -1,0 +1,221 @@
+"""Read-only connections: one per thread, which another thread can interrupt but never closes while it is in use.
+
+SQLite crashes the process if a connection is closed while another thread runs a statement on it. So `Readers.close`
+closes only connections that nobody uses. It interrupts the others; each is closed by its own thread.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from weakref import WeakSet
+
+from sandbox.kafka.errors import BrokerError
+from sandbox.model import cancellation
+from sandbox.model.cancellation import Cancellation
+from sandbox.storage.file.failure import StorageFailed, failure_of, keeps_from_reading
+from sandbox.storage.file.numbered import connect
+
+CLOSED = "This sandbox is closed."
+CLOSE_WITHIN_S = 0.7
+"""How long `Readers.close` waits for interrupted readers. What an interrupt reaches ends within a few ms."""
+
+Row = tuple[Any, ...]
+Parameters = Sequence[Any] | dict[str, Any]
+
+
+class Reader:
+    """One read transaction: every query sees the same state. It raises StorageFailed where the file cannot be read."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection, for anything that is not a query, such as its functions."""
+        return self._connection
+
+    def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Return the rows."""
+        try:
+            return self._connection.execute(sql, parameters).fetchall()
+        except (sqlite3.Error, OverflowError) as error:
+            raise _reading_failed(error) from error
+
+    def rows(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
+        """The rows, one by one, as they are asked for."""
+        try:
+            # Not `yield from`: that would close the cursor of a connection which may be closed by then.
+            for row in self._connection.execute(sql, parameters):  # noqa: UP028
+                yield row
+        except (sqlite3.Error, OverflowError) as error:
+            raise _reading_failed(error) from error
+
+    def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
+        """The first row, or None."""
+        try:
+            row: Row | None = self._connection.execute(sql, parameters).fetchone()
+        except (sqlite3.Error, OverflowError) as error:
+            raise _reading_failed(error) from error
+        return row
+
+
+class _CancellableReader(Reader):
+    """A reader that raises Cancelled between two queries once its work was cancelled."""
+
+    def __init__(self, connection: sqlite3.Connection, check: Callable[[], None]) -> None:
+        super().__init__(connection)
+        self._check = check
+
+    def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        self._check()
+        return super().query(sql, parameters)
+
+    def rows(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
+        self._check()
+        return super().rows(sql, parameters)
+
+    def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
+        self._check()
+        return super().one(sql, parameters)
+
+
+def _reading_failed(error: Exception) -> Exception:
+    """What a failed query raises: a defect of the statement stays what it is."""
+    if isinstance(error, OverflowError):
+        return BrokerError("INVALID_REQUEST", "A number is too large: 64 bits are the most.")
+    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
+        return cancellation.interrupted()
+    return failure_of(error) if keeps_from_reading(error) else error
+
+
+class _ThreadConnection:
+    """The read-only connection of one thread; it ends with the thread.
+
+    Attributes:
+        users: how many blocks of its thread use it now. `Readers` guards it by its lock.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.users = 0
+        self.thread = threading.get_ident()
+        self.connection = connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+        self.connection.execute("PRAGMA query_only = ON")
+
+    def close(self) -> None:
+        """Close it. May be called again."""
+        with suppress(sqlite3.Error, AttributeError):
+            self.connection.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class Readers:
+    """The connections that read one file.
+
+    Args:
+        path: the file.
+        check_place: raises StorageFailed if another file has taken its place.
+    """
+
+    def __init__(self, path: Path, check_place: Callable[[], None]) -> None:
+        self._path = path
+        self._check_place = check_place
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._connections: WeakSet[_ThreadConnection] = WeakSet()
+        self._stopping = Cancellation(CLOSED)
+
+    @contextmanager
+    def reader(self) -> Iterator[Reader]:
+        """See `Database.reader`."""
+        try:
+            with (
+                self._stopping.running(_nothing),
+                self._in_use(self._own_connection()) as connection,
+                self._stopping.covering(),
+                interrupting(connection),
+            ):
+                reader = _CancellableReader(connection, cancellation.check)
+                if connection.in_transaction:
+                    yield reader
+                    return
+                connection.execute("BEGIN")
+                try:
+                    yield reader
+                finally:
+                    with suppress(sqlite3.Error):
+                        connection.execute("ROLLBACK")
+        except StorageFailed as error:
+            raise BrokerError("KAFKA_STORAGE_ERROR", error.words) from error
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """See `Database.working`."""
+        with self._stopping.running(_nothing), self._stopping.covering():
+            yield
+
+    def _own_connection(self) -> _ThreadConnection:
+        """The read-only connection of this thread."""
+        own: _ThreadConnection | None = getattr(self._local, "own", None)
+        if own is None:
+            # What lies there now may be another file.
+            self._check_place()
+            try:
+                own = _ThreadConnection(self._path)
+            except sqlite3.Error as error:
+                raise failure_of(error) from error
+            self._local.own = own
+            with self._lock:
+                self._connections.add(own)
+        return own
+
+    @contextmanager
+    def _in_use(self, own: _ThreadConnection) -> Iterator[sqlite3.Connection]:
+        """Keep `close` from closing a connection, and close it at the end if `close` was called meanwhile."""
+        with self._lock:
+            self._stopping.check()
+            own.users += 1
+        try:
+            yield own.connection
+        finally:
+            with self._lock:
+                own.users -= 1
+                unused = not own.users
+            if unused and self._stopping.cancelled:
+                own.close()
+
+    def close(self, within_s: float = CLOSE_WITHIN_S) -> bool:
+        """Interrupt what reads, and close every connection.
+
+        Returns:
+            False if a reader did not end within `within_s` seconds. Its thread closes its connection when it ends.
+        """
+        mine = threading.get_ident()
+        with self._lock:
+            self._stopping.cancelled = True
+            idle = [one for one in self._connections if not one.users or one.thread == mine]
+        for one in idle:
+            one.close()
+        return self._stopping.cancel_and_wait(within_s)
+
+
+@contextmanager
+def interrupting(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let whatever covers the current context interrupt the statements of a connection, until the block ends."""
+
+    def interrupt() -> None:
+        # Closed by its own thread, which stopped the work.
+        with suppress(sqlite3.ProgrammingError):
+            connection.interrupt()
+
+    with cancellation.interruptible(interrupt):
+        yield
+
+
+def _nothing() -> None:
+    """Interrupts work that checks by itself whether it was cancelled."""

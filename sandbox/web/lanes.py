@@ -1,0 +1,364 @@
+"""Runs the pages (WSGI) in worker threads, with a bound on everything that a client can make wait.
+
+A request's body is read on the event loop before a thread is taken: a client that sends slowly takes none. There are
+three lanes, each with its own threads and its own bounded queue: costly requests (SQL, searches, snapshots) never take
+the threads of the others, and uploads, which are read while they arrive, have two. Above the bound of its queue a
+request is answered 503 with Retry-After.
+
+A request whose client has gone leaves the queue. If it runs and only reads, it is cancelled, which interrupts its
+statement in SQLite. A change runs to its end.
+"""
+
+import asyncio
+import json
+import re
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any, cast
+
+from a2wsgi import WSGIMiddleware
+from flask import Flask
+
+from sandbox.model import cancellation
+from sandbox.model.cancellation import Cancellation, Cancelled
+from sandbox.web import guard
+from sandbox.web.app import BODY_MAX_BYTES
+from sandbox.web.costly import is_costly
+from sandbox.web.live import Message, Receive, Scope, Send
+from sandbox.web.threads import DaemonThreads
+
+UPLOADS = re.compile(r"/snapshots/upload(\.json)?$")
+THREADS = {"quick": 4, "costly": 3, "upload": 2}
+QUEUE_MAX = {"quick": 128, "costly": 64, "upload": 8}
+"""How many requests of a lane may wait; the next one is answered 503."""
+RETRY_S = 2
+BODIES_MAX_BYTES = 128 * 1024 * 1024
+"""Bytes of all bodies that were read and not yet answered."""
+UNREAD_MAX_BYTES = 128 * 1024 * 1024
+"""Bytes of all answers that wait in memory for clients that do not read. Above it no request is served."""
+BODY_WITHIN_S = 30.0
+BODY_PROGRESS_BYTES = 16 * 1024
+"""A body must bring so much, or its end, within each `BODY_WITHIN_S`."""
+END_WITHIN_S = 0.3
+"""How long `close` lets running requests end by themselves."""
+CANCEL_WITHIN_S = 0.7
+"""How long it then waits for those that it cancelled."""
+JOINED_MAX_BYTES = 1024 * 1024
+"""An answer of a known length up to this is handed over in one piece, so that a slow reader holds no thread."""
+GONE = "The client has gone."
+CLOSING = "The sandbox is closing."
+
+
+class _Unreadable(Cancelled):
+    """A body that will not arrive.
+
+    Args:
+        status: the answer, None if nobody waits for one.
+        reason: its text.
+    """
+
+    def __init__(self, status: int | None, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class Lane:
+    """Threads, and a bounded queue in front of them.
+
+    Args:
+        name: a key of `THREADS`.
+        app: the pages.
+    """
+
+    def __init__(self, name: str, app: Any) -> None:
+        self._free = THREADS[name]
+        self._queue_max = QUEUE_MAX[name]
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self.run = WSGIMiddleware(app, workers=1)
+        self.threads = DaemonThreads(THREADS[name], f"page-{name}")
+        self.run.executor = cast(Any, self.threads)
+
+    @property
+    def full(self) -> bool:
+        """True if one more request would wait behind too many."""
+        return self._free == 0 and len(self._waiting) >= self._queue_max
+
+    def enter(self) -> "asyncio.Future[None]":
+        """A place in the queue: done when there is a thread. `give_up` it, or `leave` at the end of the work."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._free:
+            self._free -= 1
+            turn.set_result(None)
+        else:
+            self._waiting.append(turn)
+        return turn
+
+    def give_up(self, turn: "asyncio.Future[None]") -> None:
+        """Leave the queue, or the thread if it is there already."""
+        if turn.done():
+            self.leave()
+        else:
+            self._waiting.remove(turn)
+
+    def leave(self) -> None:
+        """Give the thread to the request that has waited longest."""
+        if self._waiting:
+            self._waiting.popleft().set_result(None)
+        else:
+            self._free += 1
+
+
+class Pages:
+    """The pages of one application, as ASGI. Lives in the event loop that was running when it was made.
+
+    Args:
+        app: the application.
+        unread_bytes: how much of the answers clients have not taken yet.
+    """
+
+    def __init__(self, app: Flask, unread_bytes: Callable[[], int] = lambda: 0) -> None:
+        self._unread_bytes = unread_bytes
+        self._body_bytes = 0
+        self._running: dict[Cancellation, asyncio.Future[None]] = {}
+        loop = asyncio.get_running_loop()
+        self._closing: asyncio.Future[None] = loop.create_future()
+        self._abandoning: asyncio.Future[None] = loop.create_future()
+        pages = _wsgi(app, self._abandoning.done)
+        self._lanes = {name: Lane(name, pages) for name in THREADS}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._lanes["quick"].run(cast(Any, scope), cast(Any, receive), cast(Any, send))
+            return
+        lane = self._lane_of(scope)
+        if self._closing.done():
+            await _refuse(scope, send, 503, CLOSING)
+        elif lane.full:
+            await _refuse(scope, send, 503, "Too many requests are waiting.")
+        elif self._unread_bytes() > UNREAD_MAX_BYTES:
+            await _refuse(scope, send, 503, "Too many answers have not been read by their clients.")
+        else:
+            try:
+                await self._serve(lane, scope, _Body(receive, self._closing), send)
+            except _Unreadable as error:
+                if error.status is not None:
+                    await _refuse(scope, send, error.status, str(error))
+
+    def _lane_of(self, scope: Scope) -> Lane:
+        path = scope["path"]
+        if scope["method"] == "POST" and UPLOADS.match(path):
+            return self._lanes["upload"]
+        return self._lanes["costly" if is_costly(path, scope["query_string"]) else "quick"]
+
+    async def _serve(self, lane: Lane, scope: Scope, body: "_Body", send: Send) -> None:
+        if lane is self._lanes["upload"] or _length(scope) > BODY_MAX_BYTES:
+            await self._run(lane, scope, body.part, send, None)
+            return
+        held = 0
+        parts: list[bytes] = []
+        try:
+            while not body.whole and held <= BODY_MAX_BYTES:
+                part = (await body.part()).get("body", b"")
+                held += len(part)
+                self._body_bytes += len(part)
+                parts.append(part)
+                if self._body_bytes > BODIES_MAX_BYTES:
+                    raise _Unreadable(503, "Too many large requests are being read.")
+            replayed = _replay(b"".join(parts))
+            del parts
+            await self._run(lane, scope, replayed, send, asyncio.ensure_future(body.gone()))
+        finally:
+            self._body_bytes -= held
+
+    async def _run(
+        self, lane: Lane, scope: Scope, receive: Receive, send: Send, gone: "asyncio.Future[None] | None"
+    ) -> None:
+        """Wait for a thread, and run the request in it.
+
+        Args:
+            gone: done when the client has gone; None while its body is still arriving, which reports that itself.
+        """
+        turn = lane.enter()
+        try:
+            await asyncio.wait({turn, self._closing, *([gone] if gone else [])}, return_when=asyncio.FIRST_COMPLETED)
+            if self._closing.done() or (gone is not None and gone.done()):
+                lane.give_up(turn)
+                if self._closing.done():
+                    await _refuse(scope, send, 503, CLOSING)
+                return
+            await self._in_thread(lane, scope, receive, send, gone)
+        finally:
+            if gone is not None:
+                gone.cancel()
+
+    async def _in_thread(
+        self, lane: Lane, scope: Scope, receive: Receive, send: Send, gone: "asyncio.Future[None] | None"
+    ) -> None:
+        work, started = Cancellation(GONE), False
+
+        async def sent(message: Message) -> None:
+            nonlocal started
+            started = True
+            # Whatever fails here must not end the task that empties the thread's queue: the thread would wait forever.
+            try:
+                await send(message)
+            except Exception:
+                work.cancel()
+
+        def ended(running: "asyncio.Future[None]") -> None:
+            del self._running[work]
+            lane.leave()
+
+        with work.covering():
+            running = asyncio.ensure_future(lane.run(cast(Any, scope), cast(Any, receive), cast(Any, sent)))
+        self._running[work] = running
+        running.add_done_callback(ended)
+        if gone is not None and scope["method"] in guard.SAFE_METHODS:
+            await asyncio.wait({running, gone, self._abandoning}, return_when=asyncio.FIRST_COMPLETED)
+            while not running.done() and not self._abandoning.done():
+                work.cancel()
+                await asyncio.wait({running}, timeout=cancellation.AGAIN_S)
+        await asyncio.wait({running, self._abandoning}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            with suppress(Cancelled):
+                await running
+        elif not started:
+            await _refuse(scope, send, 503, CLOSING)
+
+    async def close(self, drop_unread: Callable[[], None] = lambda: None) -> None:
+        """Drop what waits. Let what runs end, cancel it after `END_WITHIN_S`, and abandon what still runs after
+        `CANCEL_WITHIN_S` more.
+
+        Args:
+            drop_unread: closes connections whose clients do not read. Threads may wait for them.
+        """
+        if self._closing.done():
+            return
+        self._closing.set_result(None)
+        if self._running:
+            await asyncio.wait(self._running.values(), timeout=END_WITHIN_S)
+        drop_unread()
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + CANCEL_WITHIN_S
+        while self._running and loop.time() < until_s:
+            for work in self._running:
+                work.reason = CLOSING
+                work.cancel()
+            await asyncio.wait(self._running.values(), timeout=cancellation.AGAIN_S)
+        self._abandoning.set_result(None)
+        for lane in self._lanes.values():
+            lane.threads.shutdown()
+
+
+class _Body:
+    """A request's body as it arrives.
+
+    Args:
+        receive: of ASGI.
+        closing: done when the server closes.
+
+    Attributes:
+        whole: True when all of it has arrived.
+    """
+
+    def __init__(self, receive: Receive, closing: "asyncio.Future[None]") -> None:
+        self._receive = receive
+        self._closing = closing
+        self._loop = asyncio.get_running_loop()
+        self._counted = 0
+        self._until_s = self._loop.time() + BODY_WITHIN_S
+        self.whole = False
+
+    async def part(self) -> Message:
+        """The next part; _Unreadable if it does not arrive."""
+        part: asyncio.Future[Message] = asyncio.ensure_future(self._receive())
+        left_s = max(0.0, self._until_s - self._loop.time())
+        ends: set[asyncio.Future[Any]] = {part, self._closing}
+        await asyncio.wait(ends, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+        if not part.done():
+            part.cancel()
+            if self._closing.done():
+                raise _Unreadable(503, CLOSING)
+            raise _Unreadable(408, "The request's body stopped arriving.")
+        message = part.result()
+        if message["type"] != "http.request":
+            raise _Unreadable(None, GONE)
+        self.whole = not message.get("more_body", False)
+        self._counted += len(message.get("body", b""))
+        if self._counted >= BODY_PROGRESS_BYTES:
+            self._counted = 0
+            self._until_s = self._loop.time() + BODY_WITHIN_S
+        return message
+
+    async def gone(self) -> None:
+        """Wait until the client has gone. Call it when the body was read."""
+        while (await self._receive())["type"] == "http.request":
+            pass
+
+
+def _length(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return 0
+
+
+def _replay(body: bytes) -> Receive:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+async def _refuse(scope: Scope, send: Send, status: int, reason: str) -> None:
+    """Answer without a thread, and close the connection: its body may not have been read."""
+    way_out = f"Try again in {RETRY_S} seconds." if status == 503 else "Send the request again."
+    kind, text = "text/plain", f"{reason} {way_out}\n"
+    if scope["path"].endswith(".json"):
+        kind, text = "application/json", json.dumps({"error": "BUSY", "message": f"{reason} {way_out}"}) + "\n"
+    headers = {"content-type": f"{kind}; charset=utf-8", "cache-control": "no-store", "connection": "close"}
+    headers |= {"content-length": str(len(text)), **guard.HEADERS}
+    if status == 503:
+        headers["retry-after"] = str(RETRY_S)
+    pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
+    await send({"type": "http.response.body", "body": text.encode(), "more_body": False})
+
+
+def _wsgi(app: Flask, abandoned: Callable[[], bool]) -> Any:
+    """The application as a2wsgi runs it. It logs to standard error: standard output belongs to the program.
+
+    Args:
+        abandoned: True when there is no loop any more that could send an answer.
+    """
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        environ["wsgi.errors"] = sys.stderr
+        length: list[int] = []
+
+        def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            if abandoned():
+                raise Cancelled(CLOSING)
+            length.extend(int(value) for name, value in headers if name.lower() == "content-length")
+            return start_response(status, headers, *more)
+
+        parts = app(environ, start)
+        return _parts(parts, bool(length) and length[0] <= JOINED_MAX_BYTES)
+
+    return answer
+
+
+def _parts(parts: Iterable[bytes], joined: bool) -> Iterator[bytes]:
+    try:
+        if joined:
+            yield b"".join(parts)
+            return
+        for part in parts:
+            cancellation.check()
+            yield part
+    finally:
+        if callable(close := getattr(parts, "close", None)):
+            close()

@@ -1,0 +1,93 @@
+"""One file under load whose owner is stopped and killed in turns, beside pages that take long."""
+
+import random
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from tests.crash.checker import faults
+from tests.crash.clients import Clients
+from tests.crash.costly_pages import CostlyPages
+from tests.crash.history import PARTITIONS, TOPIC, History
+from tests.crash.owner import Owner, owned
+from tests.crash.page_actions import PageActions
+
+UNDER_LOAD_S = 1.5
+STOPS_WITHIN_S = 10.0
+"""3 s are promised; the machine is busy."""
+KILL_EVERY = 3
+"""Each third ending is a `kill -9`."""
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
+
+
+@dataclass
+class Stops:
+    """What happened.
+
+    Attributes:
+        stop_s: how long each stop took.
+        kills: how many endings were kills.
+        acknowledged: how many events were.
+        asked: how many costly requests were sent.
+        wrong: every broken promise.
+    """
+
+    stop_s: list[float] = field(default_factory=list)
+    kills: int = 0
+    acknowledged: int = 0
+    asked: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+def stops(file: Path, count: int, seed: int) -> Stops:
+    """End the owner of a file so often, at moments that the seed chooses, while clients and costly pages work."""
+    dice = random.Random(seed)
+    found, history = Stops(), History()
+    with owned(file) as owner:
+        admin = AdminClient({"bootstrap.servers": owner.bootstrap, "log_level": 0})
+        admin.create_topics([NewTopic(TOPIC, PARTITIONS)])[TOPIC].result(20)
+        with (
+            Clients(owner.bootstrap, history, seed) as clients,
+            PageActions(owner, history, seed) as actions,
+            CostlyPages(owner, seed) as pages,
+        ):
+            for number in range(count):
+                threading.Event().wait(dice.uniform(0.2, UNDER_LOAD_S))
+                if number % KILL_EVERY == 1:
+                    owner.kill()
+                    found.kills += 1
+                else:
+                    _stop(owner, dice.choice(SIGNALS), found)
+                if number % 5 == 4:
+                    found.wrong += [f"after ending {number + 1}: {one}" for one in faults(history, file)]
+                owner.start()
+    found.wrong += [*clients.failures, *actions.failures, *pages.failures, *faults(history, file, at_rest=True)]
+    found.acknowledged, found.asked = len(history.events), pages.asked
+    return found
+
+
+def _stop(owner: Owner, number: signal.Signals, found: Stops) -> None:
+    """Stop it as a user or a container does. It ends in time, with status 0, and leaves one file."""
+    assert owner.process is not None
+    began_s = time.monotonic()
+    owner.process.send_signal(number)
+    try:
+        status = owner.process.wait(STOPS_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        # With PYTHONFAULTHANDLER this writes down where each thread is.
+        owner.process.send_signal(signal.SIGABRT)
+        status = owner.process.wait(STOPS_WITHIN_S)
+    finally:
+        owner.kill()
+    took_s = time.monotonic() - began_s
+    found.stop_s.append(took_s)
+    if status != 0:
+        found.wrong.append(f"{number.name} ended it with status {status}: {owner.log.read_text()[-4000:]}")
+    for ending in ("-wal", "-shm"):
+        if owner.file.with_name(owner.file.name + ending).exists():
+            found.wrong.append(f"{number.name} left {owner.file.name}{ending}: {owner.log.read_text()[-4000:]}")

@@ -1,0 +1,156 @@
+"""Connections that wait for their client are closed in time, and never keep the page away."""
+
+import http.client
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from typing import Any
+
+import pytest
+
+from sandbox.api.sandbox import Sandbox
+from sandbox.web import connections, lanes
+from tests.waiting import eventually
+
+WITHIN_S = 20.0
+
+
+@pytest.fixture
+def address(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(connections, "SWEEP_S", 0.02)
+    box.create_topic("t", partitions=1)
+    box.serve(kafka_port=None, web_port=0)
+    assert box.web_address is not None
+    return box.web_address.removeprefix("http://")
+
+
+@pytest.fixture
+def opened(address: str) -> Iterator["Opened"]:
+    with ExitStack() as stack:
+        yield Opened(address, stack)
+
+
+class Opened:
+    """Opens connections that are closed at the end."""
+
+    def __init__(self, address: str, stack: ExitStack) -> None:
+        self._address = address
+        self._stack = stack
+
+    def send(self, text: str) -> socket.socket:
+        host, _, port = self._address.rpartition(":")
+        found = self._stack.enter_context(socket.create_connection((host, int(port)), WITHIN_S))
+        found.sendall(text.replace("\n", "\r\n").replace("HOST", self._address).encode())
+        return found
+
+
+def _ask(address: str) -> int:
+    with closing(http.client.HTTPConnection(address, timeout=WITHIN_S)) as connection:
+        connection.request("GET", "/topics.json")
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    connection.settimeout(WITHIN_S)
+    try:
+        while connection.recv(65536):
+            pass
+    except ConnectionError:
+        pass
+    return True
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "GET / HT",
+        "GET / HTTP/1.1\nHost: HOST\nX-Slow: ",
+        # After an answer: the idle time of uvicorn ends with the first byte that comes.
+        "GET /topics.json HTTP/1.1\nHost: HOST\n\nGET /top",
+        # What is answered before its body was read.
+        "POST /nowhere HTTP/1.1\nHost: HOST\nContent-Length: 99999999\n\nbegun",
+        "GET /topics.json HTTP/1.1\nHost: HOST\nTransfer-Encoding: chunked\nConnection: keep-alive\n\n0\n\n",
+    ],
+)
+def test_a_head_that_does_not_come_is_given_up(
+    address: str, opened: Opened, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_WITHIN_S", 0.2)
+    assert _is_closed(opened.send(text))
+    assert _ask(address) == 200
+
+
+def test_a_head_that_comes_byte_by_byte_has_no_more_time(
+    address: str, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_WITHIN_S", 0.3)
+    slow = opened.send("GET / HTTP/1.1\nHost: HOST\nX-Slow: ")
+
+    def refused() -> bool:
+        try:
+            slow.sendall(b"x")
+        except ConnectionError:
+            return True
+        return False
+
+    eventually(refused, WITHIN_S)
+
+
+def test_an_answer_that_is_not_read_is_given_up(
+    box: Sandbox, address: str, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "UNREAD_WITHIN_S", 0.2)
+    for _ in range(20):
+        box.append("t", b"x" * 900_000)
+    unread = opened.send("GET /topics/t/messages.jsonl HTTP/1.1\nHost: HOST\n\n")
+    server = box._runtime._web
+    assert server is not None
+    assert server._server is not None
+    kept: set[Any] = server._server.server_state.connections
+    eventually(lambda: any(one.unread_since_s is not None for one in kept), WITHIN_S)
+    eventually(lambda: not kept, WITHIN_S)
+    assert _is_closed(unread)
+
+
+def test_slow_connections_make_room_for_a_page(address: str, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "CONNECTIONS_MAX", 20)
+    heads = [opened.send("GET / HTTP/1.1\nHost: HOST\nX-Slow: ") for _ in range(40)]
+    bodies = [opened.send("POST / HTTP/1.1\nHost: HOST\nContent-Length: 9\n\nbegun") for _ in range(30)]
+    for _ in range(3):
+        assert _ask(address) == 200
+    # The oldest were closed.
+    assert all(_is_closed(one) for one in [*heads, *bodies[:5]])
+
+
+def test_what_is_being_served_makes_no_room(address: str, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    query = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n) SELECT count(*) FROM n".replace(" ", "%20")
+    served = [opened.send(f"GET /sql.json?limit_s=30&q={query} HTTP/1.1\nHost: HOST\n\n") for _ in range(5)]
+    assert _ask(address) == 200
+    monkeypatch.setattr(connections, "CONNECTIONS_MAX", 5)
+    answer = opened.send("GET / HTTP/1.1\nHost: HOST\n\n").recv(65536)
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nRetry-After: 2\r\n" in answer
+    served.pop().close()
+    eventually(lambda: _ask_or_refused(address) == 200, WITHIN_S)
+
+
+def _ask_or_refused(address: str) -> int:
+    try:
+        return _ask(address)
+    except (OSError, http.client.HTTPException):
+        return 0
+
+
+def test_answers_that_nobody_reads_have_a_budget(
+    box: Sandbox, address: str, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "UNREAD_MAX_BYTES", 10_000_000)
+    for _ in range(20):
+        box.append("t", b"x" * 900_000)
+    unread = opened.send("GET /topics/t/messages.jsonl HTTP/1.1\nHost: HOST\n\n")
+    eventually(lambda: _ask(address) == 503, WITHIN_S)
+    unread.close()
+    eventually(lambda: _ask(address) == 200, WITHIN_S)
