@@ -159,26 +159,33 @@ class GroupTable:
         return [stored_rebalance(group, rebalance, self._decode_assignment) for rebalance in group.ended]
 
     def clock_moved(self, by_ms: int, now_ms: int) -> None:
-        """Take the deadlines along with a clock that was set, or that went on while the machine slept.
+        """Move every deadline along with the clock, which was set or continued while the machine slept.
 
-        Kafka waits by a clock that is never set and stands still in sleep, so nobody is put out at the wake.
+        Kafka waits by a clock that is never set and that stops in sleep, so no member is removed at the wake.
 
         Args:
-            by_ms: how far the clock went beside the time that passed; below 0 where it was set back.
+            by_ms: how far the clock moved beyond the time that the sandbox was running; below 0 if it was set back.
             now_ms: the time it shows now.
         """
-        ahead_ms = max(0, by_ms)
 
         def moved(deadline_ms: int, most_ms: int) -> int:
-            return min(deadline_ms + ahead_ms, now_ms + max(1, most_ms))
+            return min(deadline_ms + by_ms, now_ms + max(1, most_ms))
 
         for group in self.groups.values():
+            if group.started_ms is not None:
+                group.started_ms = min(group.started_ms + by_ms, now_ms)
+            if group.members:
+                # How long an empty group has been empty is an age, which offsets.retention.minutes is compared with.
+                group.since_ms = min(group.since_ms + by_ms, now_ms)
+            for one in group.members.values():
+                if one.last_heartbeat_ms is not None:
+                    one.last_heartbeat_ms = min(one.last_heartbeat_ms + by_ms, now_ms)
             if isinstance(group, ConsumerGroup):
                 session_ms = self._config.group_number(group.group_id, "consumer.session.timeout.ms")
-                for one in group.members.values():
-                    one.expires_ms = moved(one.expires_ms, session_ms)
-                    if one.revoke_deadline_ms is not None:
-                        one.revoke_deadline_ms = moved(one.revoke_deadline_ms, one.rebalance_timeout_ms)
+                for consumer in group.members.values():
+                    consumer.expires_ms = moved(consumer.expires_ms, session_ms)
+                    if consumer.revoke_deadline_ms is not None:
+                        consumer.revoke_deadline_ms = moved(consumer.revoke_deadline_ms, consumer.rebalance_timeout_ms)
                 continue
             for member in group.members.values():
                 wait_ms = NEW_MEMBER_JOIN_TIMEOUT_MS if member.is_new else member.session_timeout_ms
@@ -191,7 +198,7 @@ class GroupTable:
             group.pending = {one: moved(at_ms, NEW_MEMBER_JOIN_TIMEOUT_MS) for one, at_ms in group.pending.items()}
         self._deadline_ms = self.earliest_ms()
         if self._save_due_ms is not None:
-            self._save_due_ms = min(self._save_due_ms, now_ms + SAVE_AGAIN_AFTER_MS)
+            self._save_due_ms += by_ms
 
     def next_deadline_ms(self) -> int | None:
         """When `tick` has something to do, None for never. It may be too early, never too late."""

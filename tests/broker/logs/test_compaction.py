@@ -376,7 +376,7 @@ def test_a_topic_that_is_no_longer_compacted_is_passed_over(room: Open) -> None:
     log = room()
     log.append(("a", "0"))
     log.append(("a", "1"))
-    log.broker.compaction.tick(log.now_ms - 1)
+    log.broker.compaction.tick(log.now_ms - 1, log.now_ms - 1)
     log.broker.alter_topic(TOPIC, {"cleanup.policy": "delete"})
     log.broker.commit()
     log.pass_ms(2 * BACKOFF_MS)
