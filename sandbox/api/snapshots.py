@@ -248,7 +248,8 @@ class Snapshots:
         if refusal:
             raise BrokerError("KAFKA_STORAGE_ERROR", f"There is no room: {refusal}.")
         copies.copy_file(source, target, in_use=name == NOW)
-        copies.check_copy(target, foreign=False)
+        # One that was put there by hand may come from anywhere.
+        copies.check_copy(target, foreign=name != NOW and self.get(name).kind == "found")
 
     # Forks
 
