@@ -28,6 +28,7 @@ from sandbox.kafka.event import Event, Headers, NewEvent
 from sandbox.kafka.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
 from sandbox.model.cluster import Change, MessagePage, MessageQuery, Overview, TopicDescription
 from sandbox.model.process import bind_to_process
+from sandbox.runtime import clock_report
 from sandbox.runtime.network import is_loopback, new_token
 from sandbox.runtime.runtime import READ_ONLY, Runtime, system_clock
 from sandbox.storage.log import message_rows, topic_descriptions, topics
@@ -165,9 +166,11 @@ class Sandbox(GroupControl):
 
     @property
     def trouble(self) -> str | None:
-        """What is wrong with the file or its disk, the way out, and what it means; None where nothing is wrong."""
+        """What is wrong with the file, its disk or the system clock, and the way out; None if nothing is wrong."""
         watch = self._runtime.watch
-        return watch.trouble and f"{watch.trouble} {watch.means}"
+        if watch.trouble:
+            return f"{watch.trouble} {watch.means}"
+        return clock_report.trouble(self._runtime.broker.age_hold)
 
     def _connection(self) -> dict[str, str] | None:
         return {"bootstrap.servers": self.kafka_address} if self.kafka_address else None

@@ -253,7 +253,8 @@ class Snapshots:
         if name == NOW:
             self._runtime.check_place()
         copies.copy_file(source, target, in_use=name == NOW)
-        copies.check_copy(target, foreign=False)
+        # One that was put there by hand may come from anywhere.
+        copies.check_copy(target, foreign=name != NOW and self.get(name).kind == "found")
 
     # Forks
 

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from uuid import UUID, uuid4
 
+from sandbox.broker.age_hold import AgeHold
 from sandbox.broker.cluster import Cluster, Move
 from sandbox.broker.credentials import Credentials
 from sandbox.broker.happenings import in_words, note_moves
@@ -61,6 +62,7 @@ class Broker:
         self._listeners: list[Callable[[Changes], None]] = []
         self._undo_listeners: list[Callable[[], None]] = []
         self._purge_at_ms: int | None = now_ms
+        self.age_hold = AgeHold()
         self._load()
         self.resources = Resources(database, config, self.topics, self.cluster.ids)
         self.quotas = Quotas(database)
@@ -209,6 +211,7 @@ class Broker:
         # No partition is known again: the same id may be that of another one.
         self.topics.clear()
         self._take_again()
+        self.transactions.believe(now_ms)
         self._purge_at_ms = now_ms
         self.turn.changes.topics.update(self.topics)
         self.turn.changes.cluster = True
@@ -378,11 +381,31 @@ class Broker:
 
     # Time
 
+    def clock_moved(self, by_ms: int, set_ms: int, now_ms: int) -> None:
+        """Move every deadline along with the clock.
+
+        Args:
+            by_ms: how far the clock moved beyond the time that the sandbox was running; below 0 if it was set back.
+            set_ms: the part of it by which it was set; the sandbox slept for the rest.
+            now_ms: the time it shows now.
+        """
+        self.age_hold.clock_moved(by_ms, set_ms, now_ms)
+        self.transactions.clock_moved(by_ms, now_ms)
+        self.retention.clock_moved(by_ms)
+        self.compaction.clock_moved(by_ms)
+        if self._purge_at_ms is not None:
+            self._purge_at_ms += by_ms
+        if set_ms:
+            self.cluster_changed()
+
     def tick(self, now_ms: int) -> None:
         """Do what is due: transactions that time out, retention, compaction, rows of deleted topics; some at a time."""
-        self.transactions.tick(now_ms)
-        self.retention.tick(now_ms)
-        self.compaction.tick(now_ms)
+        if self.age_hold.end_if_over(now_ms):
+            self.cluster_changed()
+        aged_ms = self.age_hold.time_ms(now_ms)
+        self.transactions.tick(now_ms, aged_ms)
+        self.retention.tick(now_ms, aged_ms)
+        self.compaction.tick(now_ms, aged_ms)
         if self._purge_at_ms is not None and now_ms >= self._purge_at_ms:
             more = topics.purge(self.database, PURGE_ROWS)
             self._purge_at_ms = now_ms + PURGE_PAUSE_MS if more else None
@@ -392,4 +415,6 @@ class Broker:
         due_ms = min(
             self.transactions.next_deadline_ms(), self.retention.next_deadline_ms(), self.compaction.next_deadline_ms()
         )
+        if self.age_hold.jump_ms:
+            due_ms = min(due_ms, self.age_hold.until_ms)
         return due_ms if self._purge_at_ms is None else min(due_ms, self._purge_at_ms)

@@ -3,7 +3,9 @@
 import os
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from sandbox.cli.target import DEFAULT_FILE, json_option
 from sandbox.cli.token import page_to_open, token_option
 from sandbox.kafka.errors import FileInUse
 from sandbox.model.gc_pause import freeze_start_up_objects, gc_paused
+from sandbox.model.parent import exit_after, wait_for_death
 from sandbox.runtime.network import is_loopback
 from sandbox.storage.file.lock import lock_path
 from sandbox.version import __version__
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 _LOCK_RETRIES = 25
 _LOCK_RETRY_S = 0.02
 DEMO_STOPS_WITHIN_S = 1.0
+ORPHAN_S = 2.5
+"""How long a fork may take to end when its parent has ended. A killed fork leaves a whole file too."""
 PORT_MAX = 65535
 ENDS = "Ctrl-C ends it; the events stay in the file."
 _PORT = click.IntRange(0, PORT_MAX)
@@ -63,7 +68,7 @@ The same pages over a real Kafka cluster, without a file:
 @click.option("--read-only", is_flag=True, help="Change nothing in FILE, whoever asks: page, Kafka clients, commands.")
 @click.option("--demo", "with_demo", is_flag=True, help="Load sample data, and keep two groups at work on it.")
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
-@click.option("--while-stdin", is_flag=True, hidden=True, help="End when standard input does: with its parent.")
+@click.option("--while-stdin", is_flag=True, hidden=True, help="End when standard input or the parent process ends.")
 @listener_options
 @json_option
 def up(
@@ -93,7 +98,8 @@ def up(
         raise click.UsageError("--read-only changes nothing in the file: it goes neither with --demo nor with --user")
     ending = Ending()
     if while_stdin:
-        threading.Thread(target=_end_with_stdin, args=(ending,), daemon=True).start()
+        for wait in (_wait_for_the_end_of_stdin, partial(wait_for_death, os.getppid())):
+            threading.Thread(target=_end_after, args=(wait, ending), daemon=True).start()
     if not is_loopback(host):
         _warn(host, read_only)
     share_arenas()
@@ -138,12 +144,17 @@ def _end(sandbox: "Sandbox", made: Path | None) -> None:
             place.unlink(missing_ok=True)
 
 
-def _end_with_stdin(ending: Ending) -> None:
+def _end_after(wait: Callable[[], None], ending: Ending) -> None:
+    wait()
+    ending.begin()
+    exit_after(ORPHAN_S)
+
+
+def _wait_for_the_end_of_stdin() -> None:
     # Not through sys.stdin, whose lock a thread that still reads would hold when the interpreter ends.
     with suppress(OSError):
         while os.read(0, 4096):
             pass
-    ending.begin()
 
 
 @gc_paused()

@@ -9,20 +9,21 @@ import logging
 import os
 import random
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import Context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sandbox.broker.age_hold import JUMP_MS
 from sandbox.broker.broker import Broker
 from sandbox.broker.faults import Faults
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
 from sandbox.model.cancellation import Cancelled
 from sandbox.model.process import bind_to_process
-from sandbox.runtime.clock import ClockJumps
+from sandbox.runtime import clock_report
+from sandbox.runtime.clock import REPORTED_MS, Jump, WatchedClock, running_s
 from sandbox.runtime.clock import system_clock as system_clock
 from sandbox.runtime.disk_watch import StorageWatch
 from sandbox.runtime.event_loop import Arrivals, end_tasks, new_event_loop, result_of
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 STOP_SECONDS = 10.0
+LATE_S = 2.0
+"""A timer that is later than this: the process was stopped, or the machine slept and its monotonic clock did not."""
 TROUBLED_TICK_MS = 1000
 """How often what is due is tried while the file cannot be written."""
 REFUSALS = (SandboxError, TypeError, ValueError)
@@ -79,7 +82,8 @@ class Runtime:
         read_only: bool = False,
     ) -> None:
         self.clock = clock
-        self._jumps = ClockJumps(clock, time.monotonic if clock is system_clock else None)
+        # Looked up at each call: tests replace the clock of a running sandbox.
+        self._now = WatchedClock(lambda: self.clock(), self._clock_jumped, running_s if clock is system_clock else None)
         self.read_only = read_only
         self.web_token: str | None = None
         self.brokers = brokers
@@ -193,7 +197,7 @@ class Runtime:
 
     def _call_inline(self, function: Callable[[int], T]) -> T:
         try:
-            result = function(self.clock())
+            result = function(self._now())
         except StorageFailed as error:
             raise self.broker.undo(error) from error
         except REFUSALS:
@@ -213,7 +217,7 @@ class Runtime:
 
     def _call_on_loop(self, function: Callable[[int], Any], future: "Future[Any]") -> None:
         try:
-            result = function(self.clock())
+            result = function(self._now())
         except StorageFailed as error:
             future.set_exception(self.broker.undo(error))
             return
@@ -277,11 +281,12 @@ class Runtime:
         groups_due_ms = self.coordinator.next_deadline_ms()
         if groups_due_ms is not None and groups_due_ms < due_ms:
             due_ms = groups_due_ms
-        now_ms = self.clock()
+        now_ms = self._now()
         if self.watch.failures:
             due_ms = max(due_ms, now_ms + TROUBLED_TICK_MS)
         if self._tick_timer is not None:
-            if now_ms < self._tick_due_ms <= due_ms:
+            # One that is overdue stays too: it finds out for how long nothing ran.
+            if self._tick_due_ms <= max(due_ms, now_ms):
                 return
             self._tick_timer.cancel()
             self._tick_timer = None
@@ -290,18 +295,37 @@ class Runtime:
             self._tick_timer = self._loop.call_later(max(0, due_ms - now_ms) / 1000, self._tick)
 
     def _tick(self) -> None:
-        self._tick_timer = None
+        timer, self._tick_timer = self._tick_timer, None
+        if timer is not None and self._loop is not None:
+            late_s = self._loop.time() - timer.when()
+            if late_s > LATE_S:
+                self._clock_jumped(Jump(int(1000 * late_s), 0), self._now())
         self._do_due()
+        self.after()
+
+    def _clock_jumped(self, jump: Jump, now_ms: int) -> None:
+        """Move every deadline by as much as the clock moved, or by the time that this process could not run."""
+        if self.read_only:
+            return
+        if abs(jump.by_ms) >= REPORTED_MS:
+            logger.info(
+                "The clock moved by %d ms more than this sandbox was running; by %d ms of that it was set. "
+                "Timeouts are not affected.",
+                *jump,
+            )
+        self.broker.clock_moved(jump.by_ms, jump.set_ms, now_ms)
+        self.coordinator.clock_moved(jump.by_ms, now_ms)
+        if abs(jump.set_ms) > JUMP_MS:
+            clock_report.report(self.broker, jump.set_ms)
+        if self._tick_timer is not None:
+            self._tick_timer.cancel()
+            self._tick_timer = None
         self.after()
 
     def _do_due(self) -> None:
         if self.read_only:
             return
-        now_ms = self.clock()
-        jump_ms = self._jumps.look()
-        if jump_ms:
-            logger.info("The clock moved by %d ms beside the time that passed: sleep, or it was set.", jump_ms)
-            self.coordinator.clock_moved(jump_ms, now_ms)
+        now_ms = self._now()
         try:
             self.broker.tick(now_ms)
             self.coordinator.tick(now_ms)
@@ -383,7 +407,7 @@ class Runtime:
             from sandbox.wire.cluster_ports import ClusterPorts
 
             self._host = host
-            self.kafka = ClusterPorts(self.broker, self.coordinator, self.clock, self.after, self._handled, self.faults)
+            self.kafka = ClusterPorts(self.broker, self.coordinator, self._now, self.after, self._handled, self.faults)
             opened = await open_ports(self.kafka, self.broker, host, kafka_port, listeners)
             self.kafka_address = opened.pop(PLAINTEXT, None)
             self.listener_addresses = opened

@@ -1,7 +1,7 @@
 """Forks: copies of a snapshot that are open beside, each in a process of its own, on ports of its own.
 
-A fork ends with its parent: its standard input is a pipe that nobody writes to, and that ends when the parent does,
-however that dies. Its file stays, unless it is stopped with the wish to delete it.
+A fork ends within 3 s of its parent, even if the parent is killed: it waits for the end of its standard input and for
+the death of its parent. Its file stays, unless it is stopped with the wish to delete it.
 """
 
 import json

@@ -63,6 +63,14 @@ NEW = (
 """All of them at once, for a new file."""
 
 
+def make_version(connection: sqlite3.Connection, version: int) -> None:
+    """Make the tables of a version, 1 or higher, in an empty database."""
+    for step in STEPS[:version]:
+        for script in step:
+            for statement in split_statements(script):
+                connection.execute(statement)
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring a file to `schema.VERSION`, in one transaction: a process that dies in it leaves the file as it was.
 

@@ -3,11 +3,14 @@
 import io
 import re
 from pathlib import Path
+from shutil import copyfile
 
 import pytest
 from flask.testing import FlaskClient
 
 from sandbox.api.sandbox import Sandbox
+from sandbox.kafka.errors import FileRefused
+from tests.storage.damage import damage
 
 PROGRAM = {"X-Sandbox": "test"}
 
@@ -145,6 +148,28 @@ def test_an_upload_that_is_no_sandbox_is_refused_and_leaves_nothing(page: FlaskC
     answer = page.post("/snapshots/upload.json?name=x", data=b"x" * 5_000, headers=PROGRAM)
     assert answer.get_json()["error"] == "MESSAGE_TOO_LARGE"
     assert sorted(folder.iterdir()) == before
+
+
+def test_an_upload_with_rows_of_no_client_is_refused_on_each_door_and_changes_nothing(
+    page: FlaskClient, orders: Sandbox, tmp_path: Path
+) -> None:
+    taken = Path(orders.snapshots.take("a").file)
+    bad = copyfile(taken, tmp_path / "bad.db")
+    damage(bad, "UPDATE topics SET name = '<script>/../x' WHERE name = 'orders'")
+    before = sorted(taken.parent.iterdir())
+    form = {"file": (io.BytesIO(bad.read_bytes()), "x.db"), "name": "x"}
+    answer = page.post("/snapshots/upload", data=form, content_type="multipart/form-data")
+    assert (answer.status_code, "Nothing was changed" in answer.text) == (400, True)
+    assert "topics, id 1: name is &#39;&lt;script&gt;/../x&#39;" in answer.text
+    body = page.post("/snapshots/upload.json?name=x", data=bad.read_bytes(), headers=PROGRAM)
+    assert body.status_code == 400
+    assert "must be a topic's name" in body.get_json()["message"]
+    assert sorted(taken.parent.iterdir()) == before
+    # One that was put into the folder by hand is refused when it is restored.
+    copyfile(bad, taken.with_name("by-hand.db"))
+    with pytest.raises(FileRefused, match="must be a topic's name"):
+        orders.snapshots.restore("by-hand")
+    assert [topic.topic for topic in orders.topics()] == ["orders"]
 
 
 def test_a_snapshot_is_renamed_described_and_deleted_on_the_page(page: FlaskClient, orders: Sandbox) -> None:
