@@ -1,5 +1,6 @@
 """The ports of the simulated brokers: one Kafka port each, in one event loop, over one file."""
 
+import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,9 @@ from sandbox.model.cluster import ClientDescription
 from sandbox.wire.auth.listener import PLAINTEXT, Listener
 from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.fetch_records import encode_marker
+from sandbox.wire.held_bytes import HeldBytes
 from sandbox.wire.server import KafkaServer
+from sandbox.wire.time_slices import TimeSlices
 
 
 @dataclass(slots=True)
@@ -57,6 +60,8 @@ class ClusterPorts:
         self._cache = cache = BatchCache()
         self._serves = (coordinator, now_ms, after, handled)
         self._faults = faults
+        self._slices = TimeSlices(asyncio.get_running_loop().call_soon)
+        self._held = HeldBytes()
         broker.on_undo(cache.clear)
         # Also while every port is closed: what is kept outlives that.
         broker.subscribe(lambda changes: _skip(cache, changes))
@@ -69,7 +74,16 @@ class ClusterPorts:
         door = self._doors[listener.protocol if listener else PLAINTEXT] = _Door()
         for node_id in self._broker.cluster.ids:
             door.servers[node_id] = KafkaServer(
-                node_id, self._broker, *self._serves, self._cache, door.ports, self._faults, listener, tls
+                node_id,
+                self._broker,
+                *self._serves,
+                self._cache,
+                door.ports,
+                self._faults,
+                self._slices,
+                self._held,
+                listener,
+                tls,
             )
 
     async def open(self, broker: int, host: str, port: int, protocol: str = PLAINTEXT) -> int:

@@ -98,6 +98,11 @@ class Connection:
         """Whether the peer has sent a part of a request and not the rest."""
         return bool(self._buffer)
 
+    @property
+    def incomplete_bytes(self) -> int:
+        """How much of a request has come that the peer has not ended."""
+        return len(self._buffer)
+
     def receive(self, data: bytes | memoryview) -> list[bytes]:
         """Take bytes from the peer; give the requests that are whole now, without their lengths.
 

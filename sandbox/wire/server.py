@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import ssl
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from time import perf_counter
 from typing import cast
 
 from sandbox.broker.broker import Broker
@@ -20,8 +22,10 @@ from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.connection import Connection, ProtocolViolation, Slot
 from sandbox.wire.dispatch import Dispatcher
 from sandbox.wire.fetch_sessions import FetchSessions
+from sandbox.wire.held_bytes import HeldBytes
 from sandbox.wire.messages.messages import api_name
 from sandbox.wire.node import Node
+from sandbox.wire.time_slices import TimeSlices
 
 FETCH = b"\x00\x01"
 """How a Fetch request begins: its API key."""
@@ -33,8 +37,12 @@ BACKLOG_BYTES = 64 * 1024
 """How much may be read from a connection ahead of what is handled."""
 RECEIVE_BYTES = 256 * 1024
 """How much is read from a connection at once."""
-SEND_BUFFER_BYTES = 4 * 1024 * 1024
-"""How much may wait to be sent on a connection before no more is read from it."""
+SEND_BUFFER_BYTES = 64 * 1024
+"""How much may wait to be sent on a connection before no more of its requests are handled."""
+HELD_FROM_BYTES = 64 * 1024
+"""From what size on the request that a connection has not ended yet counts as held memory."""
+SLICE_SECONDS = 0.001
+"""How long the requests of one connection are handled before it is another's turn."""
 
 logger = logging.getLogger("sandbox.wire")
 
@@ -52,6 +60,8 @@ class KafkaServer:
         cache: the newest batches, shared by all brokers.
         ports: broker id to port of all brokers that are up.
         faults: what is made to go wrong.
+        slices: where long work is cut into steps, shared by all brokers.
+        held: what connections hold in memory, shared too.
         listener: what clients must do to come in; None for the Kafka port itself, where that is nothing.
         tls: our certificate, for a listener with TLS.
     """
@@ -67,6 +77,8 @@ class KafkaServer:
         cache: BatchCache,
         ports: dict[int, int],
         faults: Faults,
+        slices: TimeSlices,
+        held: HeldBytes,
         listener: Listener | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
@@ -91,6 +103,8 @@ class KafkaServer:
             advertised=advertised(),
             faults=faults,
             after=after,
+            slices=slices,
+            held=held,
             ports=ports,
             node_id=node_id,
         )
@@ -187,8 +201,10 @@ class KafkaConnection(asyncio.BufferedProtocol):
 
     def __init__(self, server: KafkaServer) -> None:
         self._server = server
-        self._frames: list[bytes] = []
+        self._frames: deque[bytes] = deque()
         self._choked = False
+        self._has_job = False
+        self._holds = False
         self._waiting: Slot | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -233,7 +249,7 @@ class KafkaConnection(asyncio.BufferedProtocol):
         if not self.transport.is_closing():
             # Else nothing would be sent either, and asyncio would complain of each.
             self.transport.write(data)
-        if self._frames and not self._choked:
+        if self._frames and not self._choked and not self._has_job:
             asyncio.get_running_loop().call_soon(self._go_on)
 
     def connection_lost(self, reason: Exception | None) -> None:
@@ -242,17 +258,35 @@ class KafkaConnection(asyncio.BufferedProtocol):
             logger.warning("connection of %s ended in the middle of a request", self._client_host)
         self.connection.close()
         self._frames.clear()
+        self._server.node.held.hold(self, 0)
         self._server.gone(self)
 
     def pause_writing(self) -> None:
         """The client reads slowly: no more of its requests are handled."""
         self._choked = True
         self.transport.pause_reading()
+        self._hold()
 
     def resume_writing(self) -> None:
         """The client has caught up."""
         self._choked = False
+        self._hold()
         self._go_on()
+
+    def _hold(self) -> None:
+        """Note how much memory the client makes this connection hold."""
+        unsent = self.transport.get_write_buffer_size() if self._choked else 0
+        incomplete = self.connection.incomplete_bytes
+        held = unsent + (incomplete if incomplete > HELD_FROM_BYTES else 0)
+        self._holds = held > 0
+        self._server.node.held.hold(self, held)
+
+    def drop(self, reason: str) -> None:
+        """Close the connection at once; what was not sent is lost."""
+        logger.warning("connection of %s closed: %s", self._client_host, reason)
+        self.connection.close()
+        self._frames.clear()
+        self.transport.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes are read to."""
@@ -265,6 +299,8 @@ class KafkaConnection(asyncio.BufferedProtocol):
         except ProtocolViolation as violation:
             self._close(violation)
             return
+        if self._holds or self.connection.incomplete_bytes > HELD_FROM_BYTES:
+            self._hold()
         self._go_on()
 
     def _has_backlog(self) -> bool:
@@ -282,13 +318,30 @@ class KafkaConnection(asyncio.BufferedProtocol):
         return not held and not self._choked and self.connection.in_flight < IN_FLIGHT_MAX
 
     def _go_on(self) -> None:
-        """Handle the requests that have come, as far as this connection may."""
+        """Handle the requests that have come, as far as this connection may. The rest is for later turns."""
+        if not self._has_job and self._handle_some():
+            self._has_job = True
+            self._server.node.slices.add_requests(self._next_slice)
+
+    def _next_slice(self) -> bool:
+        self._has_job = self._handle_some()
+        return self._has_job
+
+    def _handle_some(self) -> bool:
+        """Handle requests for a while. Returns True if there are more that may be handled."""
         handled = 0
+        ends_s = 0.0
         try:
             while self._frames and self._may_go_on():
                 if self.connection.closed:
-                    return
-                frame = self._frames.pop(0)
+                    return False
+                if handled:
+                    # One request alone, as most come, does not look at the clock.
+                    now_s = perf_counter()
+                    ends_s = ends_s or now_s + SLICE_SECONDS
+                    if now_s >= ends_s:
+                        break
+                frame = self._frames.popleft()
                 handled += 1
                 slot = self.connection.slot()
                 self._serve(frame, slot)
@@ -303,11 +356,12 @@ class KafkaConnection(asyncio.BufferedProtocol):
             if handled:
                 self._server.handled()
         if self.transport.is_closing():
-            return
+            return False
         if self._choked or self._has_backlog():
             self.transport.pause_reading()
         else:
             self.transport.resume_reading()
+        return bool(self._frames) and self._may_go_on()
 
     def _serve(self, frame: bytes, slot: Slot) -> None:
         sasl = self.sasl

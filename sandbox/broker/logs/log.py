@@ -1,6 +1,6 @@
 """The log of a partition: what may be appended, and what is read back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from sandbox.broker.logs.producers import ProducerState, ProducerStates, WrittenBatch
@@ -309,10 +309,36 @@ class Log:
         Raises:
             EventsDamaged: the first batch is not as it was written.
         """
-        size_max = size_bytes_max if len(run) > 1 else log_columns.BYTES_MAX
-        columns = log_columns.read_run(self.database, run, partition.start, end, size_max)
+        columns = log_columns.read_run(self.database, run, partition.start, end, _run_bytes_max(run, size_bytes_max))
+        return StoredRun(run, columns) if columns is not None else self._read_rows(partition, run, size_bytes_max, end)
+
+    def read_run_in_steps(
+        self, partition: Partition, run: list[BatchRow], size_bytes_max: int, end: int
+    ) -> Iterator[StoredRun | None]:
+        """As `read_run`: None for each place to interrupt it, then the events.
+
+        No events come if the batches were deleted meanwhile.
+        """
+        size_max = _run_bytes_max(run, size_bytes_max)
+        steps = log_columns.read_run_in_steps(self.database, run, partition.start, end, size_max)
+        interrupted = False
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                columns = done.value
+                break
+            interrupted = True
+            yield None
         if columns is not None:
-            return StoredRun(run, columns)
+            yield StoredRun(run, columns)
+            return
+        # They must be read row by row, or compaction changed them meanwhile.
+        runs = self.runs(partition, run[0].base_offset, size_bytes_max, end) if interrupted else [run]
+        if runs:
+            yield self._read_rows(partition, runs[0], size_bytes_max, end)
+
+    def _read_rows(self, partition: Partition, run: list[BatchRow], size_bytes_max: int, end: int) -> StoredRun:
         records: list[Record] = []
         for count, batch in enumerate(run):
             try:
@@ -334,6 +360,10 @@ class Log:
     def largest_timestamp(self, partition: Partition) -> tuple[int, int] | None:
         """The event with the largest timestamp: (offset, timestamp), or None."""
         return log.largest_timestamp(self.database, partition.id, partition.start, partition.high_watermark)
+
+
+def _run_bytes_max(run: list[BatchRow], size_bytes_max: int) -> int:
+    return size_bytes_max if len(run) > 1 else log_columns.BYTES_MAX
 
 
 def _alike(one: BatchRow, other: BatchRow) -> bool:

@@ -7,7 +7,7 @@ read so, without gaps in their offsets and without headers; the others are read 
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from itertools import accumulate, chain
 
 from sandbox.storage.file.database import Reader
@@ -48,6 +48,17 @@ def read_run(reader: Reader, run: Sequence[BatchRow], start: int, end: int, size
     Returns:
         None where they must be read row by row: they are few, large, not plain, without checksums or damaged.
     """
+    return _result(read_run_in_steps(reader, run, start, end, size_bytes_max))
+
+
+def read_run_in_steps(
+    reader: Reader, run: Sequence[BatchRow], start: int, end: int, size_bytes_max: int
+) -> Generator[None, None, EventColumns | None]:
+    """As `read_run`; each `yield` is a place to interrupt it.
+
+    Returns:
+        None also if compaction changed the batches meanwhile.
+    """
     first, last = max(run[0].base_offset, start), min(run[-1].last_offset, end - 1)
     counts = [batch.last_offset - batch.base_offset + 1 for batch in run]
     counts[0] -= first - run[0].base_offset
@@ -59,7 +70,9 @@ def read_run(reader: Reader, run: Sequence[BatchRow], start: int, end: int, size
         if data_bytes(reader, run, first, last) > min(size_bytes_max, BYTES_MAX):
             return None
         same = len(run) == 1 and has_one_time(run[0])
-        columns = read_columns(reader, run[0].partition_id, first, last, run[0].min_timestamp, same_ms=same)
+        columns = yield from _columns_in_steps(
+            reader, run[0].partition_id, first, last, run[0].min_timestamp, same_ms=same
+        )
         if columns is None:
             return None
         for batch, count, behind in zip(run, counts, accumulate(counts), strict=True):
@@ -110,10 +123,19 @@ def read_columns(
     Returns:
         None where they cannot be told so: an offset has no event, an event has headers, or a row is damaged.
     """
+    return _result(_columns_in_steps(reader, partition_id, first, last, base_ms, same_ms=same_ms))
+
+
+def _columns_in_steps(
+    reader: Reader, partition_id: int, first: int, last: int, base_ms: int, *, same_ms: bool
+) -> Generator[None, None, EventColumns | None]:
+    """As `read_columns`; each `yield` is a place to interrupt it."""
     base = partition_id << OFFSET_BITS
     read = _read_same if same_ms else _read
-    pieces = []
+    pieces: list[Piece] = []
     for start in range(first, last + 1, ROWS_PER_QUERY):
+        if pieces:
+            yield
         piece = read(reader, base + start, base + min(start + ROWS_PER_QUERY, last + 1), base_ms)
         if piece is None:
             return None
@@ -130,6 +152,16 @@ def _chained(columns: Sequence[Column | None], times: Sequence[list[int]]) -> Co
     if not any(columns):
         return None
     return [*chain(*(column or [None] * len(beside) for column, beside in zip(columns, times, strict=True)))]
+
+
+def _result(steps: Generator[None, None, EventColumns | None]) -> EventColumns | None:
+    """What steps return when they are done without an interruption."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            columns: EventColumns | None = end.value
+            return columns
 
 
 Piece = tuple[list[int], Column | None, Column | None]
