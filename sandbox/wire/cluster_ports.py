@@ -12,6 +12,7 @@ from sandbox.broker.logs.log import StoredBatch
 from sandbox.broker.logs.topic import Partition
 from sandbox.broker.logs.turn import Changes
 from sandbox.model.cluster import ClientDescription
+from sandbox.wire.admission import Admission
 from sandbox.wire.auth.listener import PLAINTEXT, Listener
 from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.fetch_records import encode_marker
@@ -39,6 +40,7 @@ class ClusterPorts:
         after: called after requests were handled.
         handled: the same, for those that a connection has just brought.
         faults: what is made to go wrong.
+        connections_max: how many connections the limit of open files allows; None for no limit.
 
     Attributes:
         ports: broker id to the Kafka port itself, of those that are up; metadata names these. The other listeners
@@ -53,6 +55,7 @@ class ClusterPorts:
         after: Callable[[], None],
         handled: Callable[[], None],
         faults: Faults,
+        connections_max: int | None = None,
     ) -> None:
         self._broker = broker
         self._host = ""
@@ -62,6 +65,7 @@ class ClusterPorts:
         self._faults = faults
         self._slices = TimeSlices(asyncio.get_running_loop().call_soon)
         self._held = HeldBytes()
+        self._admission = Admission(broker.config, now_ms, connections_max)
         broker.on_undo(cache.clear)
         # Also while every port is closed: what is kept outlives that.
         broker.subscribe(lambda changes: _skip(cache, changes))
@@ -82,6 +86,7 @@ class ClusterPorts:
                 self._faults,
                 self._slices,
                 self._held,
+                self._admission,
                 listener,
                 tls,
             )

@@ -17,8 +17,9 @@ from sandbox.wire.node import Answer, Node, Request
 from sandbox.wire.refusals import refuse
 
 API_VERSIONS = 18
+SASL_AUTHENTICATE = 36
 NO_ID = UUID(int=0)
-READS = frozenset((1, 2, 17, API_VERSIONS, 36))
+READS = frozenset((1, 2, 17, API_VERSIONS, SASL_AUTHENTICATE))
 """Fetch, ListOffsets, ApiVersions and the log-in: they tell only what is committed, so they neither wait for the commit
 of others nor fail with it."""
 TURN_EVENTS_MAX = 10_000
@@ -134,6 +135,8 @@ class Dispatcher:
         if throttle_ms and answer is not None and not isinstance(answer, Reply):
             answer = {**answer, "throttle_time_ms": throttle_ms}
         if isinstance(answer, Reply):
+            # What follows a log-in must wait until it is known who the client is.
+            slot.holds = slot.holds or (api.key == SASL_AUTHENTICATE and not answer.done)
             slot.dropped = answer.drop
             answer.on_done(lambda given: self._hold(api, request, prefix, slot, given))
         else:

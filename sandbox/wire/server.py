@@ -4,7 +4,7 @@ import asyncio
 import logging
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import perf_counter
 from typing import cast
@@ -14,8 +14,11 @@ from sandbox.broker.faults import Faults
 from sandbox.broker.groups.coordinator import GroupCoordinator
 from sandbox.broker.logs.turn import Changes
 from sandbox.model.cluster import ApiUse, ClientDescription
+from sandbox.storage.resources import ScramCredential
+from sandbox.wire.admission import Admission
 from sandbox.wire.api_table import advertised
 from sandbox.wire.auth.listener import Listener
+from sandbox.wire.auth.password_checks import Outcome, PasswordChecks
 from sandbox.wire.auth.sasl import REQUEST_BYTES_MAX, SaslSession
 from sandbox.wire.auth.tls import TlsDoor
 from sandbox.wire.batch_cache import BatchCache
@@ -29,6 +32,8 @@ from sandbox.wire.time_slices import TimeSlices
 
 FETCH = b"\x00\x01"
 """How a Fetch request begins: its API key."""
+BACKLOG = 256
+"""How many connections the system holds until they are accepted, and how many asyncio accepts in one turn."""
 IN_FLIGHT_MAX = 64
 """How many requests a connection may have open before no more are read from it."""
 FAREWELL_SECONDS = 0.5
@@ -62,6 +67,7 @@ class KafkaServer:
         faults: what is made to go wrong.
         slices: where long work is cut into steps, shared by all brokers.
         held: what connections hold in memory, shared too.
+        admission: counts connections, shared too.
         listener: what clients must do to come in; None for the Kafka port itself, where that is nothing.
         tls: our certificate, for a listener with TLS.
     """
@@ -79,10 +85,12 @@ class KafkaServer:
         faults: Faults,
         slices: TimeSlices,
         held: HeldBytes,
+        admission: Admission,
         listener: Listener | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.handled = handled
+        self.admission = admission
         self.received = memoryview(bytearray(RECEIVE_BYTES))
         self.listener = listener
         self._tls = tls
@@ -92,6 +100,7 @@ class KafkaServer:
         self.listening = False
         self._server: asyncio.Server | None = None
         self._closed: asyncio.Event | None = None
+        self._passwords = PasswordChecks()
         self.node = Node(
             broker=broker,
             coordinator=coordinator,
@@ -115,24 +124,42 @@ class KafkaServer:
         """Listen; the port that was bound."""
         loop = asyncio.get_running_loop()
         self.listening = True
-        self._server = await loop.create_server(self._door, host, port, backlog=1024)
+        self._server = await loop.create_server(self._door, host, port, backlog=BACKLOG)
         self._unsubscribe = self.node.broker.subscribe(self._wake)
         return int(self._server.sockets[0].getsockname()[1])
 
     def _door(self) -> asyncio.BaseProtocol:
-        return KafkaConnection(self) if self._tls is None else TlsDoor(self._tls, self._behind, self._doors)
+        return (
+            KafkaConnection(self)
+            if self._tls is None
+            else TlsDoor(self._tls, self._behind, self._doors, self.admission)
+        )
 
     def _behind(self) -> "KafkaConnection":
         return KafkaConnection(self)
 
-    def sasl_session(self, fail: Callable[[str], None]) -> SaslSession | None:
+    def sasl_session(self, admit: Callable[[], None], fail: Callable[[str], None]) -> SaslSession | None:
         """The log-in of a connection, None where none is asked for."""
         if self.listener is None or not self.listener.has_sasl:
             return None
-        credentials = self.node.broker.credentials
-        return SaslSession(
-            self.listener.mechanisms, lambda user: [one for one in credentials.all() if one.user == user], fail
-        )
+        return SaslSession(self, admit, fail)
+
+    @property
+    def mechanisms(self) -> Sequence[str]:
+        """The SASL mechanisms that are offered."""
+        return () if self.listener is None else self.listener.mechanisms
+
+    def credentials(self) -> Sequence[ScramCredential]:
+        """Those of all users."""
+        return self.node.broker.credentials.all()
+
+    def check(self, step: Callable[[], bytes], then: Callable[[Outcome], None]) -> None:
+        """Do a slow step of a log-in in a thread, then call `then`."""
+        self._passwords.run(step, then)
+
+    def later(self, call: Callable[[], None]) -> None:
+        """Call a function when a log-in that failed may be answered."""
+        self.node.call_later(self.node.broker.config.number("connection.failed.authentication.delay.ms"), call)
 
     async def stop(self) -> None:
         """Close the port and every connection. It may be opened again, and stopped twice."""
@@ -143,6 +170,7 @@ class KafkaServer:
         if self._unsubscribe is not None:
             self._unsubscribe()
         self.node.on_append.clear()
+        self._passwords.close()
         # A connection that was accepted, but not made yet, would be leaked by close() (CPython's gh-109564): no more
         # are accepted, and those get their turn first.
         loop = asyncio.get_running_loop()
@@ -205,6 +233,7 @@ class KafkaConnection(asyncio.BufferedProtocol):
         self._choked = False
         self._has_job = False
         self._holds = False
+        self._silent = True
         self._waiting: Slot | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -214,7 +243,7 @@ class KafkaConnection(asyncio.BufferedProtocol):
         shared = isinstance(asyncio.get_running_loop(), asyncio.SelectorEventLoop)
         self._received = self._server.received if shared else memoryview(bytearray(RECEIVE_BYTES))
         self.transport.set_write_buffer_limits(high=SEND_BUFFER_BYTES)
-        self.sasl = self._server.sasl_session(self._refuse)
+        self.sasl = self._server.sasl_session(self._admit, self._refuse)
         bytes_max = self._server.request_bytes_max if self.sasl is None else REQUEST_BYTES_MAX
         self.connection = Connection(self._write, self.transport.abort, bytes_max)
         address = self.transport.get_extra_info("sockname")
@@ -224,8 +253,9 @@ class KafkaConnection(asyncio.BufferedProtocol):
         self._client_address = f"{peer[0]}:{peer[1]}" if peer else "?"
         self._connected_ms = self._server.node.now_ms()
         self._server.connections.add(self)
-        if not self._server.listening:
-            # It was accepted in the same turn in which the port was closed.
+        admitted = self._server.admission.enter(self, str(peer[0]) if peer else "?")
+        if not admitted or not self._server.listening:
+            # In the second case it was accepted in the same turn in which the port was closed.
             self.transport.abort()
 
     def describe(self) -> ClientDescription:
@@ -259,6 +289,7 @@ class KafkaConnection(asyncio.BufferedProtocol):
         self.connection.close()
         self._frames.clear()
         self._server.node.held.hold(self, 0)
+        self._server.admission.left(self)
         self._server.gone(self)
 
     def pause_writing(self) -> None:
@@ -281,6 +312,11 @@ class KafkaConnection(asyncio.BufferedProtocol):
         self._holds = held > 0
         self._server.node.held.hold(self, held)
 
+    def leave(self) -> None:
+        """Close the connection at once, to make room for another."""
+        self.connection.close()
+        self.transport.abort()
+
     def drop(self, reason: str) -> None:
         """Close the connection at once; what was not sent is lost."""
         logger.warning("connection of %s closed: %s", self._client_host, reason)
@@ -294,6 +330,9 @@ class KafkaConnection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes have come, and lie there."""
+        if self._silent:
+            self._silent = False
+            self._server.admission.spoke(self)
         try:
             self._frames += self.connection.receive(self._received[:nbytes])
         except ProtocolViolation as violation:
@@ -367,8 +406,9 @@ class KafkaConnection(asyncio.BufferedProtocol):
         sasl = self.sasl
         if sasl is None or sasl.admits(frame, slot):
             self._server.dispatcher.dispatch(frame, slot, self._host, self._port, self._client_host, sasl)
-        if sasl is not None and sasl.complete:
-            self.connection.request_bytes_max = self._server.request_bytes_max
+
+    def _admit(self) -> None:
+        self.connection.request_bytes_max = self._server.request_bytes_max
 
     def _refuse(self, reason: str) -> None:
         # After the answer that says so, and before anything else is read.

@@ -69,6 +69,8 @@ class ScramExchange:
         user: who it is, once `complete`.
     """
 
+    slow = False
+
     def __init__(
         self,
         mechanism: str,
