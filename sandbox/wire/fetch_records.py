@@ -55,6 +55,9 @@ def read_records(
         found.append(batch)
         answer.add(len(batch))
         at, left = behind, left - len(batch)
+    if found and left < size_bytes_max // 2:
+        # It was encoded as a whole answer; what else there is would not fit.
+        left = 0
     try:
         for encoded, behind in _from_rows(node, partition, at, end, left, first and not found):
             at = behind

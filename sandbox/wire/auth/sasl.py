@@ -28,6 +28,7 @@ from typing import Any, Protocol
 
 from sandbox.broker.credentials import HASHES
 from sandbox.broker.reply import Reply
+from sandbox.kafka.client_text import shortened
 from sandbox.kafka.errors import CODE
 from sandbox.storage.resources import ScramCredential
 from sandbox.wire.auth.password_checks import Outcome
@@ -105,11 +106,12 @@ class PlainExchange:
         # All of a user's credentials are made of one password, unless an admin client altered one of them.
         if not any(is_password(credential, password) for credential in self._find(user)):
             raise AuthenticationFailed(
-                f"there is no user {user!r} with that password", "Authentication failed: Invalid username or password"
+                f"there is no user {shortened(user)!r} with that password",
+                "Authentication failed: Invalid username or password",
             )
         if authzid and authzid != user:
             raise AuthenticationFailed(
-                f"user {user!r} asks to be somebody else",
+                f"user {shortened(user)!r} asks to be somebody else",
                 "Authentication failed: Client requested an authorization id that is different from username",
             )
         self.user = user
@@ -187,13 +189,18 @@ class SaslSession:
             self._state = HANDSHAKE_REQUEST
         return True
 
+    def versions_refused(self) -> None:
+        """ApiVersions was refused, so the client may ask again."""
+        if self._state == HANDSHAKE_REQUEST:
+            self._state = HANDSHAKE_OR_VERSIONS_REQUEST
+
     def handshake(self, mechanism: str, version: int) -> dict[str, Any]:
         """The answer to SaslHandshake."""
         self._bare_tokens = version == 0
         self._mechanism = mechanism
         offered = list(self._mechanisms)
         if mechanism not in offered:
-            self._end(f"the SASL mechanism {mechanism!r} is not offered")
+            self._end(f"the SASL mechanism {shortened(mechanism)!r} is not offered")
             return {"error_code": CODE["UNSUPPORTED_SASL_MECHANISM"], "mechanisms": offered}
         if mechanism == PLAIN:
             self._exchange = PlainExchange(self._find_user)
