@@ -146,7 +146,10 @@ class Connection:
         pieces: list[bytes] = []
         answered = False
         while self._slots and self._slots[0].done:
-            pieces += self._slots.popleft().pieces
+            slot = self._slots.popleft()
+            # The slot of a Fetch is kept until the next request, its answer is not.
+            sent, slot.pieces = slot.pieces, []
+            pieces += sent
             answered = True
         if answered and not self.closed:
             # Also where there is nothing to send (acks=0): it makes room for requests that wait.

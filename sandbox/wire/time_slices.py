@@ -16,6 +16,9 @@ from time import perf_counter
 TURN_SECONDS = 0.002
 """How long the jobs of a queue run in one turn of the loop. A step that has begun is finished."""
 
+READS_AT_ONCE = 4
+"""How many reads take turns. Each that has begun holds what it has read, so the others wait until one is done."""
+
 Job = Callable[[], bool]
 """Does one step. Returns True if it has more to do."""
 Steps = Generator[None, None, None]
@@ -33,7 +36,7 @@ class TimeSlices:
 
     Attributes:
         requests: jobs that handle the requests of one connection.
-        reads: jobs that read rows.
+        reads: jobs that read rows; the first `READS_AT_ONCE` of them have begun.
     """
 
     def __init__(
@@ -85,7 +88,9 @@ class TimeSlices:
         if self.requests or self.reads:
             self._begin()
         self._rotate(self.requests)
-        self._ends_s = self._rotate(self.reads)
+        begun = deque(self.reads.popleft() for _ in range(min(READS_AT_ONCE, len(self.reads))))
+        self._ends_s = self._rotate(begun)
+        self.reads.extendleft(reversed(begun))
 
     def _rotate(self, jobs: deque[Job]) -> float:
         """Give each job a step, as long as there is time. Returns when the time ends."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sandbox.wire.time_slices import TURN_SECONDS, Steps, TimeSlices
+from sandbox.wire.time_slices import READS_AT_ONCE, TURN_SECONDS, Steps, TimeSlices
 
 
 class Loop:
@@ -61,6 +61,16 @@ def test_requests_do_not_wait_for_all_reads_nor_reads_for_all_requests() -> None
     for _ in range(10):
         loop.turn()
     assert "".join(done) == "qr" * 10
+
+
+def test_few_reads_are_begun_at_once_and_the_others_in_order_of_their_arrival() -> None:
+    loop, done = Loop(), []  # type: ignore[var-annotated]
+    for name in "abcdefgh":
+        loop.slices.add_read(job(loop, done, name, 2))
+    while loop.slices.reads:
+        loop.turn()
+    assert sorted(done[: 2 * READS_AT_ONCE]) == sorted("abcd" * 2)
+    assert sorted(done[2 * READS_AT_ONCE :]) == sorted("efgh" * 2)
 
 
 def test_what_is_short_is_done_at_once_and_what_is_long_in_later_turns() -> None:
