@@ -23,6 +23,7 @@ from sandbox.kafka.errors import FileInUse
 from sandbox.model.gc_pause import freeze_start_up_objects, gc_paused
 from sandbox.model.parent import exit_after, wait_for_death
 from sandbox.runtime.network import is_loopback
+from sandbox.runtime.open_files import raise_limit
 from sandbox.storage.file.lock import lock_path
 from sandbox.version import __version__
 
@@ -102,6 +103,7 @@ def up(
             threading.Thread(target=_end_after, args=(wait, ending), daemon=True).start()
     if not is_loopback(host):
         _warn(host, read_only)
+    raise_limit()
     share_arenas()
     left_over = not file.exists()
     sandbox = _opened(file, brokers, read_only)

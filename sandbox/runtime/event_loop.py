@@ -6,16 +6,25 @@ something, and there is nothing to share. Then the turn ends at once.
 """
 
 import asyncio
+import errno
+import logging
 import os
 import selectors
 import sys
+import time
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sandbox.kafka.errors import SandboxError
 
 T = TypeVar("T")
 LOOP_CHECK_SECONDS = 1.0
+NO_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""Why a connection is not accepted for now. asyncio tries again after a second."""
+REPEATED_SECONDS = 60.0
+"""How often it is logged that no connections are accepted."""
+
+logger = logging.getLogger("sandbox")
 
 
 class Arrivals(selectors.DefaultSelector):
@@ -46,7 +55,31 @@ def new_event_loop() -> tuple[asyncio.AbstractEventLoop, Arrivals | None]:
     if sys.platform == "win32":
         return asyncio.new_event_loop(), None
     arrivals = Arrivals()
-    return asyncio.SelectorEventLoop(arrivals), arrivals
+    loop = asyncio.SelectorEventLoop(arrivals)
+    loop.set_exception_handler(AcceptFailures().handle)
+    return loop, arrivals
+
+
+class AcceptFailures:
+    """Logs once that no connections are accepted, instead of a traceback for each attempt."""
+
+    def __init__(self) -> None:
+        self._logged_s: float | None = None
+
+    def handle(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """The loop's exception handler."""
+        error = context.get("exception")
+        if not (isinstance(error, OSError) and error.errno in NO_RESOURCES and "socket" in context):
+            loop.default_exception_handler(context)
+            return
+        now_s = time.monotonic()
+        if self._logged_s is None or now_s - self._logged_s >= REPEATED_SECONDS:
+            self._logged_s = now_s
+            logger.error(
+                "No new connections are accepted for now: %s. They are accepted again when others end; a higher limit "
+                "of open files (ulimit -n) allows more.",
+                error.strerror,
+            )
 
 
 def result_of(future: "Future[T]", loop: asyncio.AbstractEventLoop) -> T:

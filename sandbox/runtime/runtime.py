@@ -28,6 +28,7 @@ from sandbox.runtime.clock import system_clock as system_clock
 from sandbox.runtime.disk_watch import StorageWatch
 from sandbox.runtime.event_loop import Arrivals, end_tasks, new_event_loop, result_of
 from sandbox.runtime.group_start import start_coordinator
+from sandbox.runtime.open_files import connections_max
 from sandbox.runtime.ports import PLAINTEXT, open_page, open_ports, spelled
 from sandbox.runtime.ports import PortInUse as PortInUse
 from sandbox.storage import activity
@@ -407,7 +408,15 @@ class Runtime:
             from sandbox.wire.cluster_ports import ClusterPorts
 
             self._host = host
-            self.kafka = ClusterPorts(self.broker, self.coordinator, self._now, self.after, self._handled, self.faults)
+            self.kafka = ClusterPorts(
+                self.broker,
+                self.coordinator,
+                self._now,
+                self.after,
+                self._handled,
+                self.faults,
+                connections_max(),
+            )
             opened = await open_ports(self.kafka, self.broker, host, kafka_port, listeners)
             self.kafka_address = opened.pop(PLAINTEXT, None)
             self.listener_addresses = opened

@@ -16,6 +16,8 @@ from sandbox.web.live import Hub, Receive, Scope, Send
 WS_MESSAGE_MAX_BYTES = 4096
 STOP_WITHIN_S = 1
 """How long open connections get to take their answers, once the pages were closed (`Pages.close`)."""
+BACKLOG = 128
+"""How many connections the system holds until they are accepted, and how many asyncio accepts in one turn."""
 
 
 class _Server(uvicorn.Server):
@@ -77,6 +79,7 @@ class WebServer:
             ws_ping_timeout=20,
             ws_per_message_deflate=False,
             lifespan="off",
+            backlog=BACKLOG,
             log_config=None,
             log_level="warning",
             access_log=False,
@@ -119,7 +122,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen(128)
+        listener.listen(BACKLOG)
         listener.setblocking(False)
     except OSError:
         listener.close()

@@ -1,6 +1,7 @@
 """`sandbox up` in a process of its own, on one file and always the same ports, which is killed and started again."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -25,14 +26,20 @@ class Owner:
         options: more options of `sandbox up`.
         before: a program that runs it in the same process, with its options.
         module: what is run as `sandbox`.
+        tree: the checkout of the project whose sandbox runs.
 
     Attributes:
+        listeners: the addresses of its listeners with TLS or SASL, by security protocol.
         start_s: how long each start took until it said that it was ready.
     """
 
-    def __init__(self, file: Path, *options: str, before: Sequence[str] = (), module: str = "sandbox") -> None:
+    def __init__(
+        self, file: Path, *options: str, before: Sequence[str] = (), module: str = "sandbox", tree: Path = ROOT
+    ) -> None:
         self.file = file
         self.module = module
+        self.tree = tree
+        self.listeners: dict[str, str] = {}
         self.before = before
         self.options = options
         self.port = free_port()
@@ -56,7 +63,12 @@ class Owner:
         ]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
+                command,
+                cwd=self.tree,
+                env=os.environ | {"PYTHONPATH": str(self.tree)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
             )
         return self.process
 
@@ -74,6 +86,7 @@ class Owner:
         assert ready["pid"] == process.pid
         self.port = int(ready["kafka"].rpartition(":")[2])
         self.web_port = int(ready["web"].rpartition(":")[2])
+        self.listeners = ready.get("listeners", {})
         self.start_s.append(time.monotonic() - started)
 
     def kill(self) -> None:

@@ -1,7 +1,7 @@
 """The log of a partition: what may be appended, and what is read back."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from sandbox.broker.logs.producers import ProducerState, ProducerStates, WrittenBatch
 from sandbox.broker.logs.topic import Partition, Topic
@@ -17,6 +17,8 @@ from sandbox.storage.log.log import BatchRow, Record
 NO_TIMESTAMP = -1
 RUN_EVENTS_MAX = 1000
 """How many events the small batches have together that are read, and go, as one."""
+ROWS_PER_STEP = 1000
+"""How many events are read between two places to interrupt a read."""
 ABORT_KEY, COMMIT_KEY = b"\0\0\0\0", b"\0\0\0\1"
 """The key of a transaction marker: its version 0 and its type, two bytes each (KIP-98)."""
 MARKER_VALUE = b"\0\0\0\0\0\0"
@@ -307,16 +309,46 @@ class Log:
         Raises:
             EventsDamaged: the first batch is not as it was written.
         """
+        for stored in self.read_run_in_steps(partition, run, size_bytes_max, end):
+            if stored is not None:
+                return stored
+        raise AssertionError("batches that nobody deleted meanwhile have events")
+
+    def read_run_in_steps(
+        self, partition: Partition, run: list[BatchRow], size_bytes_max: int, end: int
+    ) -> Iterator[StoredRun | None]:
+        """Read like `read_run`: yields None at each place to interrupt it, then the events.
+
+        Yields no events if the batches were deleted meanwhile.
+        """
         database = self.database
         while len(run) > 1 and log.data_bytes(database, run, run[0].base_offset, run[-1].last_offset) > size_bytes_max:
             run = run[: len(run) // 2]
         first, last = max(run[0].base_offset, partition.start), min(run[-1].last_offset, end - 1)
-        rows = log.read_rows(database, partition.id, first, last)
+        rows: list[Any] = []
+        for start in range(first, last + 1, ROWS_PER_STEP):
+            if start > first:
+                yield None
+            rows += log.read_rows(database, partition.id, start, min(start + ROWS_PER_STEP - 1, last))
+        try:
+            stored = self._compared(run, rows)
+        except EventsDamaged:
+            if last - first < ROWS_PER_STEP:
+                raise
+            # Compaction or a deletion may have changed the batches between two steps.
+            runs = self.runs(partition, run[0].base_offset, size_bytes_max, end)
+            if not runs:
+                return
+            first, last = max(runs[0][0].base_offset, partition.start), min(runs[0][-1].last_offset, end - 1)
+            stored = self._compared(runs[0], log.read_rows(database, partition.id, first, last))
+        yield stored
+
+    def _compared(self, run: list[BatchRow], rows: list[Any]) -> StoredRun:
         at = 0
         for count, batch in enumerate(run):
             upto = log.rows_until(rows, batch, at)
             try:
-                log.compare(database, batch, rows[at:upto])
+                log.compare(self.database, batch, rows[at:upto])
             except EventsDamaged:
                 if not count:
                     raise

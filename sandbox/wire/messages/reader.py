@@ -14,6 +14,7 @@ from struct import Struct
 from types import SimpleNamespace
 from typing import Any
 
+from sandbox.kafka.client_text import STRING_BYTES_MAX
 from sandbox.wire.messages.schemas import Field
 from sandbox.wire.messages.source import CODES, SIZES, Refusal, Source
 
@@ -170,6 +171,8 @@ class Reader:
             add("if n > 126:")
             add("    n, p = V(d, p - 1)")
             add("    n -= 1")
+            if width == 2:
+                add(f"    if n > {STRING_BYTES_MAX}: raise E(f'is {{n}} bytes long, the most is {STRING_BYTES_MAX}')")
         elif width == 2:
             add("n = (d[p] << 8) | d[p + 1]", (path, 0))
             add("p += 2")
