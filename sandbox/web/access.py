@@ -7,7 +7,7 @@ from flask import Flask, Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.web import guard
-from sandbox.web.responses import data
+from sandbox.web.responses import data, wants_data
 
 
 def stand_at(app: Flask, hosts: Collection[str], token: str | None) -> None:
@@ -44,7 +44,7 @@ def stand_at(app: Flask, hosts: Collection[str], token: str | None) -> None:
 
 def _refused(reason: str, status: int) -> AnyResponse:
     """A sentence and nothing of the sandbox; text, because it may repeat what was sent."""
-    if request.path.endswith(".json"):
+    if wants_data():
         answer: AnyResponse = data({"error": "UNAUTHORIZED" if status == 401 else "FORBIDDEN", "message": reason})
         answer.status_code = status
     else:

@@ -85,6 +85,7 @@ def create_app(backend: Backend, *, hosts: Collection[str] = (), token: str | No
     doors.stand_at(app, hosts, token)
     seam.stand_before(app, backend)
     _one_view(app, backend)
+    _other_formats(app)
     rows.keep_rows(app)
     _words(app)
     app.register_error_handler(BrokerError, _refused)
@@ -92,6 +93,20 @@ def create_app(backend: Backend, *, hosts: Collection[str] = (), token: str | No
     app.register_error_handler(RecursionError, _too_deep)
     app.register_error_handler(Exception, _failed)
     return app
+
+
+def _other_formats(app: Flask) -> None:
+    """`?format=json` is the same as `.json` after the path, wherever that is an address of its own."""
+    pages = {rule.rule: rule.endpoint for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())}
+
+    @app.before_request
+    def twin() -> Any:
+        if request.url_rule is None or request.method not in guard.SAFE_METHODS:
+            return None
+        ending = page.wanted_format()
+        rule = "/topics" if request.url_rule.rule == "/" else request.url_rule.rule
+        endpoint = pages.get(f"{rule}.{ending}") if ending is not None else None
+        return None if endpoint is None else app.ensure_sync(app.view_functions[endpoint])(**request.view_args or {})
 
 
 def _one_view(app: Flask, backend: Backend) -> None:
@@ -135,6 +150,7 @@ def _words(app: Flask) -> None:
     app.jinja_env.filters["header_name"] = lambda name: describe(header_name(name))
     app.jinja_env.globals.update(
         asset=asset,
+        data_address=page.data_address,
         demo=page.demo,
         faults_in_force=page.faults_in_force,
         group_address=page.group_address,
@@ -148,7 +164,7 @@ def _words(app: Flask) -> None:
 
 
 def _answer(status: int, title: str, text: str, code: str = "", **more: Any) -> Response:
-    if request.path.endswith(".json"):
+    if page.wants_data():
         answer = page.data({"error": code or title, "message": text})
         answer.status_code = status
         return answer

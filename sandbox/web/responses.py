@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import quote, urlencode
@@ -21,6 +21,8 @@ LIVE_HEADER = "X-Live"
 VIEW_MAX = 6000
 """Characters of an address that is live. A longer one has a page that is not: WebSocket requests are short."""
 FORMATS = (".json", ".csv")
+FORMAT_FIELD = "format"
+DATA_ENDINGS = (*FORMATS, ".jsonl")
 
 
 SPACING_S = 0.25
@@ -173,20 +175,46 @@ def see(address: str, **query: object) -> AnyResponse:
     return redirect(one_line + ("?" + urlencode(kept) if kept else ""), 303)
 
 
-def split_format(name: str, names: Iterable[str]) -> tuple[str, str | None]:
-    """Tell `T.json` (the data of T) from a thing that is itself called so.
+def wanted_format() -> str | None:
+    """The format that `?format=` asks for, "json" or "csv"; None for a page."""
+    wanted = request.args.get(FORMAT_FIELD)
+    return wanted if wanted is not None and f".{wanted}" in FORMATS else None
+
+
+def wants_data() -> bool:
+    """Whether a program asks: an error is then answered as JSON."""
+    return wanted_format() is not None or request.path.endswith(DATA_ENDINGS)
+
+
+def split_format(name: str, exists: Callable[[str], bool]) -> tuple[str, str | None]:
+    """The name and the format that the last part of a path asks for.
+
+    A name wins: `orders.json` is a page if something has that name, else the data of `orders`. With `?format=json` the
+    part is a name in any case.
 
     Args:
         name: the last part of the path.
-        names: what exists.
+        exists: whether something has a name.
 
     Returns:
         The name, and "json", "csv" or None.
     """
+    if (wanted := wanted_format()) is not None:
+        return name, wanted
     for ending in FORMATS:
-        if name.endswith(ending) and name not in names:
+        if name.endswith(ending) and not exists(name):
             return name.removesuffix(ending), ending[1:]
     return name, None
+
+
+def data_address(address: str, ending: str) -> str:
+    """The address of the data that a page shows, which cannot be taken for another name.
+
+    Args:
+        address: of the page.
+        ending: "json" or "csv".
+    """
+    return f"{address}{'&' if '?' in address else '?'}{FORMAT_FIELD}={ending}"
 
 
 def is_topic(name: str) -> bool:

@@ -15,7 +15,7 @@ from sandbox.web.capabilities import changes_nothing
 from sandbox.web.playground.form import filled, kept, live_of, spec_of, tuned, whole
 from sandbox.web.playground.json import consumer_json, facts_json, group_view, scenario_json
 from sandbox.web.playground.programs import consumer_program, scenario_program
-from sandbox.web.responses import Interest, backend, by_htmx, data, fragment, overview, page, see
+from sandbox.web.responses import Interest, backend, by_htmx, data, fragment, overview, page, see, wanted_format
 
 blueprint = Blueprint("playground", __name__)
 
@@ -270,7 +270,7 @@ def group(what: str) -> AnyResponse:
 @blueprint.get("/playground/scenarios/<name>")
 def scenario(name: str) -> Response:
     """One guided scenario."""
-    if name.endswith(".json"):
+    if name.endswith(".json") or wanted_format() == "json":
         return data(scenario_json(playing().scenarios.one(name.removesuffix(".json"))))
     found = playing().scenarios.one(name)
     consumers = playing().consumers(found.group)

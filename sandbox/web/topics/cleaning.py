@@ -13,7 +13,7 @@ from sandbox.model.cluster import TopicDescription
 from sandbox.model.logs import CompactionPreview, Loss
 from sandbox.web import formats as words
 from sandbox.web.json_shapes import loss_json
-from sandbox.web.responses import backend, data, overview, page, see, undo_point
+from sandbox.web.responses import backend, data, overview, page, see, undo_point, wanted_format
 from sandbox.web.topics.setting_words import setting_rows
 from sandbox.web.topics.views import whole_number
 
@@ -161,7 +161,8 @@ def undo_words() -> str:
 @blueprint.get("/topics/<topic>/clean/<do>")
 def ask(topic: str, do: str) -> Response:
     """What an operation would take, and the button that does it."""
-    do, as_data = (do.removesuffix(".json"), True) if do.endswith(".json") else (do, False)
+    as_data = do.endswith(".json") or wanted_format() == "json"
+    do = do.removesuffix(".json")
     _check(do)
     found = backend().topic(topic)
     preview = _preview(found, do, request.args)

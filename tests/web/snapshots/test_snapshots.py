@@ -97,20 +97,20 @@ def test_a_restore_leads_to_no_other_site(page: FlaskClient, orders: Sandbox, to
 
 def test_two_snapshots_are_compared_in_html_json_and_csv(page: FlaskClient, orders: Sandbox) -> None:
     orders.snapshots.take("a")
-    assert "Nothing differs" in page.get("/snapshots/compare?left=a").text
+    assert "Nothing differs" in page.get("/snapshots/~compare?left=a").text
     orders.append("orders", "x", partition=1)
     orders.commit("billing", "orders", 0, 4)
     orders.snapshots.take("b")
-    html = page.get("/snapshots/compare?left=a&right=b").text
+    html = page.get("/snapshots/~compare?left=a&right=b").text
     assert re.search(r'data-topic="orders" data-partition="1" data-change="1"', html)
     assert re.search(r'data-group="billing" data-topic="orders" data-partition="0"', html)
-    found = page.get("/snapshots/compare.json?left=a&right=b").get_json()
+    found = page.get("/snapshots/~compare.json?left=a&right=b").get_json()
     assert (found["same"], len(found["partitions"]), len(found["offsets"])) == (False, 1, 1)
-    assert page.get("/snapshots/compare.csv?left=a&right=b").text.splitlines()[1:] == [
+    assert page.get("/snapshots/~compare.csv?left=a&right=b").text.splitlines()[1:] == [
         "offsets,orders,1,0 to 5,0 to 6",
         "committed,billing: orders,0,3,4",
     ]
-    missing = page.get("/snapshots/compare?left=nothing")
+    missing = page.get("/snapshots/~compare?left=nothing")
     assert (missing.status_code, "There is no snapshot" in missing.text) == (404, True)
 
 
@@ -123,8 +123,8 @@ def test_a_snapshot_is_downloaded_and_uploaded_as_it_is(page: FlaskClient, order
     with Sandbox(tmp_path / "copy.db") as copy:
         assert copy.topic("orders").events == 10
     form = {"file": (io.BytesIO(got.data), "../../x.db"), "name": "back"}
-    assert page.post("/snapshots/upload", data=form, content_type="multipart/form-data").status_code == 303
-    body = page.post("/snapshots/upload.json?name=raw", data=got.data, headers=PROGRAM).get_json()
+    assert page.post("/snapshots/~upload", data=form, content_type="multipart/form-data").status_code == 303
+    body = page.post("/snapshots/~upload.json?name=raw", data=got.data, headers=PROGRAM).get_json()
     assert (body["snapshot"]["events"], body["snapshot"]["kind"]) == (10, "uploaded")
     orders.delete_topic("orders")
     page.post("/snapshots/back/restore")
@@ -137,12 +137,12 @@ def test_an_upload_that_is_no_sandbox_is_refused_and_leaves_nothing(page: FlaskC
     before = sorted(folder.iterdir())
     for data in (b"", b"hello", b"SQLite format 3\x00" + b"x" * 5000):
         form = {"file": (io.BytesIO(data), "x.db"), "name": "x"}
-        answer = page.post("/snapshots/upload", data=form, content_type="multipart/form-data")
+        answer = page.post("/snapshots/~upload", data=form, content_type="multipart/form-data")
         assert (answer.status_code, "Nothing was changed" in answer.text) == (400, True)
     form = {"file": (io.BytesIO(b"x"), "x.db"), "name": "../x"}
-    assert page.post("/snapshots/upload", data=form, content_type="multipart/form-data").status_code == 400
+    assert page.post("/snapshots/~upload", data=form, content_type="multipart/form-data").status_code == 400
     orders.snapshots.upload_bytes_max = 1_000
-    answer = page.post("/snapshots/upload.json?name=x", data=b"x" * 5_000, headers=PROGRAM)
+    answer = page.post("/snapshots/~upload.json?name=x", data=b"x" * 5_000, headers=PROGRAM)
     assert answer.get_json()["error"] == "MESSAGE_TOO_LARGE"
     assert sorted(folder.iterdir()) == before
 
