@@ -23,7 +23,7 @@ from sandbox.api.lazy import Late, late_part, passed_on
 from sandbox.api.overview import overview_of
 from sandbox.api.users import UserControl
 from sandbox.broker.logs.turn import Changes
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.kafka.event import Event, Headers, NewEvent
 from sandbox.kafka.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
 from sandbox.model.cluster import Change, MessagePage, MessageQuery, Overview, TopicDescription
@@ -221,7 +221,7 @@ class Sandbox(GroupControl):
         with self._database.reader() as reader:
             found = topic_descriptions.describe_topics(reader, topic)
         if not found:
-            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {topic}.")
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {shown_name(topic)}.")
         return with_leaders(self._runtime, found[0])
 
     def delete_topic(self, topic: str) -> None:

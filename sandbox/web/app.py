@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask, Response, current_app, g, request
 from htmx_flask import Htmx
@@ -14,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from sandbox.kafka.errors import BrokerError, ClusterAway
 from sandbox.version import __version__
 from sandbox.web import access as doors
-from sandbox.web import activity, guard, rows, snippets
+from sandbox.web import activity, guard, notices, rows, snippets
 from sandbox.web import capabilities as seam
 from sandbox.web import formats as words
 from sandbox.web import responses as page
@@ -41,6 +42,7 @@ from sandbox.web.topics import settings as topics_settings
 from sandbox.web.topics import views as topics
 
 AWAY_RETRY_S = 2
+PATH_SHOWN_MAX = 200
 BODY_MAX_BYTES = 32 * 1024 * 1024
 NOT_FOUND = ("UNKNOWN_TOPIC_OR_PARTITION", "GROUP_ID_NOT_FOUND", "OFFSET_OUT_OF_RANGE", "RESOURCE_NOT_FOUND")
 
@@ -87,6 +89,7 @@ def create_app(backend: Backend, *, hosts: Collection[str] = (), token: str | No
     _one_view(app, backend)
     _other_formats(app)
     rows.keep_rows(app)
+    notices.keep_notices(app)
     _words(app)
     app.register_error_handler(BrokerError, _refused)
     app.register_error_handler(HTTPException, _http_error)
@@ -206,10 +209,11 @@ def _http_error(error: HTTPException) -> Response:
     if status in range(300, 400):
         return Response("", status, headers=list(error.get_headers()))
     titles = {404: "There is no such page", 413: "That is too large", 405: "That is not done here"}
+    path = quote(request.path)[:PATH_SHOWN_MAX]
     texts = {
-        404: f"Nothing lives at {request.path}. Start from Topics or Groups, or search for a name.",
+        404: f"There is no page at {path}. Start from Topics or Groups, or search for a name.",
         413: f"The page takes at most {words.size(BODY_MAX_BYTES)} at once. Use the command line for larger input.",
-        405: f"{request.path} does not take {request.method}.",
+        405: f"{path} does not take {request.method}.",
     }
     return _answer(status, titles.get(status, error.name), texts.get(status, error.description or error.name))
 

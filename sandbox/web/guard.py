@@ -112,10 +112,15 @@ def program_refused(path: str, headers: Mapping[str, str]) -> str | None:
     return None
 
 
+def cookie_named(name: str, host: str) -> str:
+    """The name of a cookie for a Host header: cookies of one host are shared by all its ports."""
+    port = host.rpartition(":")[2]
+    return f"{name}-{port}" if port.isdigit() else name
+
+
 def cookie_name(host: str) -> str:
     """The name of the cookie with the token, for a Host header."""
-    port = host.rpartition(":")[2]
-    return f"sandbox-token-{port}" if port.isdigit() else "sandbox-token"
+    return cookie_named("sandbox-token", host)
 
 
 def is_token(given: str, token: str) -> bool:

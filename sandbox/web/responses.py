@@ -16,6 +16,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.model.cluster import Change, Overview
 from sandbox.snapshots.description import UndoPoint
 from sandbox.web.backend.backend import Backend, DemoSwitch
+from sandbox.web.notices import Notice, leave
 
 LIVE_HEADER = "X-Live"
 VIEW_MAX = 6000
@@ -162,17 +163,22 @@ def attachment(name: str, text: str) -> Response:
     return Response(text.encode(), content_type="application/x-ndjson; charset=utf-8", headers=headers)
 
 
-def see(address: str, **query: object) -> AnyResponse:
-    """Answer a form with the page to look at next.
+def see(address: str, notice: Notice | None = None, /, **query: object) -> AnyResponse:
+    """Answer a form with the page to look at next, which is always one of this server.
 
     Args:
         address: its path.
+        notice: what that page reports, once.
         **query: what its query string has; None leaves one out.
     """
     kept = {name: value for name, value in query.items() if value is not None}
-    # A header has no room for what a path may have had encoded.
-    one_line = address.replace("\r", "%0D").replace("\n", "%0A")
-    return redirect(one_line + ("?" + urlencode(kept) if kept else ""), 303)
+    # Browsers drop tabs and line ends, and read a backslash as a slash: none of them may be in a path.
+    path = "/" + quote(address.lstrip("/\\"), safe="/?#&=%~:@!$'()*+,;[]")
+    target = path + ("?" + urlencode(kept) if kept else "")
+    answer = redirect(target, 303)
+    if notice is not None:
+        leave(answer, target, notice)
+    return answer
 
 
 def wanted_format() -> str | None:

@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.web.capabilities import changes_nothing
+from sandbox.web.notices import Notice
 from sandbox.web.responses import by_htmx, data, demo, fragment, page, see, undo_point
 from sandbox.web.shell.search import find
 
@@ -73,7 +74,7 @@ def switch_demo(what: str) -> AnyResponse:
     if what == "remove":
         point = undo_point("remove the demo")
         switch.remove()
-        return see("/", undo_point=point.name)
+        return see("/", Notice("the demo's topics and groups are removed", undo=point.name))
     if what == "on":
         switch.switch_on()
     else:

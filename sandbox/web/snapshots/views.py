@@ -17,6 +17,7 @@ from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
 from sandbox.snapshots.description import NOW, Comparison, UndoPoint
 from sandbox.web import formats as words
 from sandbox.web.backend.backend import SnapshotList
+from sandbox.web.notices import Notice
 from sandbox.web.responses import ALL, Interest, backend, csv_file, data, overview, page, see, split_format
 from sandbox.web.snapshots.words import RestoreWords
 
@@ -69,8 +70,7 @@ def _show_all(error: str | None = None, form: Fields | None = None) -> Response:
         no_undo=_snapshots().automatic_refusal(),
         upload_bytes_max=_snapshots().upload_bytes_max,
         form=form or {},
-        error=error or request.args.get("error"),
-        said=request.args.get("said"),
+        error=error,
     )
 
 
@@ -116,12 +116,8 @@ def _done(
     except BrokerError as error:
         return _show_all(error.detail, request.form)
     point = undo() if undo is not None else None
-    return see(
-        to or "/snapshots",
-        said=said,
-        undo_point=point.name if point else None,
-        no_undo=point.skipped if point else None,
-    )
+    notice = Notice(said, undo=point.name if point else None, no_undo=point.skipped if point else None)
+    return see(to or "/snapshots", notice)
 
 
 def _text(fields: Fields, name: str) -> str:
@@ -163,7 +159,6 @@ def _show_one(name: str, error: str | None = None) -> Response:
         comparison=comparison,
         rows=ROWS,
         error=error,
-        said=request.args.get("said"),
     )
 
 
@@ -190,7 +185,7 @@ def edit(name: str) -> AnyResponse:
             said, _ = do(request.form)
     except BrokerError as error:
         return _show_one(name, error.detail)
-    return see(_address(new_name), said=said)
+    return see(_address(new_name), Notice(said))
 
 
 def _address(name: str, suffix: str = "") -> str:

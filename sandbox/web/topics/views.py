@@ -121,8 +121,6 @@ def index() -> Response:
         wanted=wanted,
         sort=sort if sort in SORTS else "name",
         readers=lambda topic: _readers(topic, groups),
-        said=request.args.get("said"),
-        no_undo=request.args.get("no_undo"),
     )
 
 
@@ -258,9 +256,6 @@ def one(topic: str) -> Response:
         keys=_keys(logs.sample_keys(topic), len(found.partitions)) if found.events and not no_keys else None,
         settings=() if live else setting_rows(found.settings, logs.default_settings()),
         sampled_ms=overview().as_of_ms,
-        error=request.args.get("error"),
-        said=request.args.get("said"),
-        no_undo=request.args.get("no_undo"),
     )
 
 
