@@ -20,6 +20,7 @@ from sandbox.broker.broker import Broker
 from sandbox.broker.faults import Faults
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
+from sandbox.model.proxy import NO_PROXY
 from sandbox.runtime.clock import ClockJumps
 from sandbox.runtime.clock import system_clock as system_clock
 from sandbox.runtime.disk_watch import StorageWatch
@@ -62,6 +63,7 @@ class Runtime:
 
     Attributes:
         web_token: what the page asks for, None for nothing; `serve` publishes it beside the file.
+        web_proxy: what stands between browsers and the page.
 
     Raises:
         FileInUse, FileRefused: see `sandbox.kafka.errors`.
@@ -80,6 +82,7 @@ class Runtime:
         self._jumps = ClockJumps(clock, time.monotonic if clock is system_clock else None)
         self.read_only = read_only
         self.web_token: str | None = None
+        self.web_proxy = NO_PROXY
         self.brokers = brokers
         self._host = ""
         self.faults = Faults(random.random)
@@ -361,7 +364,7 @@ class Runtime:
             self.kafka_address = opened.pop(PLAINTEXT, None)
             self.listener_addresses = opened
         if web_port is not None:
-            self._web, self.web_address = await open_page(backend, host, web_port, self.web_token)
+            self._web, self.web_address = await open_page(backend, host, web_port, self.web_token, self.web_proxy)
 
     async def _shut(self) -> None:
         # First, so that those who wait for this commit are still there to be answered.

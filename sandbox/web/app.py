@@ -13,6 +13,7 @@ from htmx_flask import Htmx
 from werkzeug.exceptions import HTTPException
 
 from sandbox.kafka.errors import BrokerError, ClusterAway
+from sandbox.model.proxy import NO_PROXY, Proxy
 from sandbox.version import __version__
 from sandbox.web import access as doors
 from sandbox.web import activity, guard, notices, rows, snippets
@@ -47,13 +48,16 @@ BODY_MAX_BYTES = 32 * 1024 * 1024
 NOT_FOUND = ("UNKNOWN_TOPIC_OR_PARTITION", "GROUP_ID_NOT_FOUND", "OFFSET_OUT_OF_RANGE", "RESOURCE_NOT_FOUND")
 
 
-def create_app(backend: Backend, *, hosts: Collection[str] = (), token: str | None = None) -> Flask:
+def create_app(
+    backend: Backend, *, hosts: Collection[str] = (), token: str | None = None, proxy: Proxy = NO_PROXY
+) -> Flask:
     """Make the application.
 
     Args:
         backend: the sandbox to show.
         hosts: addresses that the server listens on, beside the loopback's.
         token: what every request must bring, None for nothing.
+        proxy: what stands between browsers and the page.
     """
     app = Flask("sandbox", template_folder=str(asset_folder("templates")), static_folder=str(asset_folder("static")))
     app.config.update(
@@ -61,6 +65,7 @@ def create_app(backend: Backend, *, hosts: Collection[str] = (), token: str | No
     )
     app.extensions["backend"] = backend
     app.extensions["token"] = token
+    app.extensions["proxy"] = proxy
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.add_extension(seam.ReadOnlyForms)
     Htmx(app)
@@ -84,7 +89,7 @@ def create_app(backend: Backend, *, hosts: Collection[str] = (), token: str | No
         shell,
     ):
         app.register_blueprint(noun.blueprint)
-    doors.stand_at(app, hosts, token)
+    doors.stand_at(app, hosts, token, proxy)
     seam.stand_before(app, backend)
     _one_view(app, backend)
     _other_formats(app)
@@ -154,10 +159,12 @@ def _words(app: Flask) -> None:
     app.jinja_env.globals.update(
         asset=asset,
         data_address=page.data_address,
+        excel_address=page.excel_address,
         demo=page.demo,
         faults_in_force=page.faults_in_force,
         group_address=page.group_address,
         marks_max=MARKS_MAX,
+        path_base=app.extensions["proxy"].base,
         snippet=snippets.snippet,
         undo_notice=snapshots_words.undo_notice,
         version=__version__,

@@ -16,7 +16,8 @@ from urllib.parse import parse_qsl, unquote
 from flask import Flask, current_app, g, request
 from werkzeug.wrappers import Response
 
-from sandbox.web.guard import cookie_named
+from sandbox.web.guard import cookie_named, is_https
+from sandbox.web.proxied import cookie_path, the_proxy
 
 NOTICES_MAX = 500
 """Notices that wait at the same time, of all browsers. The oldest goes first: a browser asks within milliseconds."""
@@ -92,10 +93,15 @@ def leave(answer: Response, address: str, notice: Notice) -> None:
     session = request.cookies.get(name, "")
     if len(session) != 32:
         session = secrets.token_hex(16)
-        answer.set_cookie(name, session, httponly=True, samesite="Strict", secure=request.is_secure, path="/")
+        answer.set_cookie(name, session, httponly=True, samesite="Strict", secure=_secure(), path=cookie_path())
     path, _, query = address.partition("#")[0].partition("?")
     place = (unquote(path), tuple(parse_qsl(query, keep_blank_values=True)))
     cast(Notices, current_app.extensions["notices"]).put(session, place, notice)
+
+
+def _secure() -> bool:
+    headers = {name.lower(): value for name, value in request.headers}
+    return request.is_secure or is_https(headers, the_proxy())
 
 
 def current_notice() -> Notice:

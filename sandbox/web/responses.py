@@ -1,7 +1,5 @@
 """What every page is made with: the backend, the answer in HTML, JSON or CSV, and what a page wants to hear of."""
 
-import csv
-import io
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,15 +12,18 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.cluster import Change, Overview
+from sandbox.model.csv_text import csv_text
 from sandbox.snapshots.description import UndoPoint
 from sandbox.web.backend.backend import Backend, DemoSwitch
 from sandbox.web.notices import Notice, leave
+from sandbox.web.proxied import under_base
 
 LIVE_HEADER = "X-Live"
 VIEW_MAX = 6000
 """Characters of an address that is live. A longer one has a page that is not: WebSocket requests are short."""
 FORMATS = (".json", ".csv")
 FORMAT_FIELD = "format"
+EXCEL_FIELD = "excel"
 DATA_ENDINGS = (*FORMATS, ".jsonl")
 
 
@@ -119,9 +120,9 @@ def page(name: str, interest: Interest = NOTHING, status: int = 200, **context: 
     folder, _, base = name.rpartition("/")
     partial = f"{folder}/_{base}.html"
     if is_live():
-        body = render_template("_live.html", partial=partial, live=True, overview=overview(), **context)
+        html = render_template("_live.html", partial=partial, live=True, overview=overview(), **context)
     else:
-        body = render_template(
+        html = render_template(
             f"{name}.html",
             partial=partial,
             live=False,
@@ -129,12 +130,13 @@ def page(name: str, interest: Interest = NOTHING, status: int = 200, **context: 
             overview=overview(),
             **context,
         )
-    return Response(body, status, content_type="text/html; charset=utf-8", headers={"Cache-Control": "no-store"})
+    headers = {"Cache-Control": "no-store"}
+    return Response(under_base(html), status, content_type="text/html; charset=utf-8", headers=headers)
 
 
 def fragment(name: str, status: int = 200, **context: Any) -> Response:
     """Answer with a partial template, for htmx."""
-    body = render_template(name, live=False, overview=overview(), **context)
+    body = under_base(render_template(name, live=False, overview=overview(), **context))
     return Response(body, status, content_type="text/html; charset=utf-8", headers={"Cache-Control": "no-store"})
 
 
@@ -148,13 +150,10 @@ def data(value: object) -> Response:
 
 
 def csv_file(name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Response:
-    """Answer with a CSV file (RFC 4180) to be saved under a name."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(columns)
-    writer.writerows(rows)
+    """Answer with a CSV file to be saved under a name; with `?excel=1`, with one that is safe for spreadsheets."""
+    text = csv_text(columns, rows, excel=request.args.get(EXCEL_FIELD) == "1")
     headers = {"Cache-Control": "no-store", "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
-    return Response(out.getvalue().encode("utf-8", "replace"), content_type="text/csv; charset=utf-8", headers=headers)
+    return Response(text.encode("utf-8", "replace"), content_type="text/csv; charset=utf-8", headers=headers)
 
 
 def attachment(name: str, text: str) -> Response:
@@ -220,7 +219,20 @@ def data_address(address: str, ending: str) -> str:
         address: of the page.
         ending: "json" or "csv".
     """
-    return f"{address}{'&' if '?' in address else '?'}{FORMAT_FIELD}={ending}"
+    return _and(address, f"{FORMAT_FIELD}={ending}")
+
+
+def excel_address(address: str) -> str:
+    """The address of a CSV file that is safe for spreadsheets.
+
+    Args:
+        address: of the plain one.
+    """
+    return _and(address, f"{EXCEL_FIELD}=1")
+
+
+def _and(address: str, field: str) -> str:
+    return f"{address}{'&' if '?' in address else '?'}{field}"
 
 
 def is_topic(name: str) -> bool:

@@ -11,9 +11,11 @@ import uvicorn
 from a2wsgi import WSGIMiddleware
 from flask import Flask
 
+from sandbox.model.proxy import NO_PROXY, Proxy
 from sandbox.web.app import create_app
 from sandbox.web.backend.backend import Backend
 from sandbox.web.live import Hub, Receive, Scope, Send
+from sandbox.web.proxied import inner_scope
 
 WS_MESSAGE_MAX_BYTES = 4096
 PAGE_WORKERS = 4
@@ -36,10 +38,14 @@ class WebServer:
         host: address to listen on.
         port: 0 picks a free one.
         token: what every request must bring, None for nothing.
+        proxy: what stands between browsers and the page.
     """
 
-    def __init__(self, backend: Backend, host: str, port: int, token: str | None = None) -> None:
+    def __init__(
+        self, backend: Backend, host: str, port: int, token: str | None = None, proxy: Proxy = NO_PROXY
+    ) -> None:
         self._token = token
+        self._proxy = proxy
         self._backend = backend
         self._host = host
         self._port = port
@@ -58,11 +64,12 @@ class WebServer:
         """
         listener = _listen(self._host, self._port)
         port: int = listener.getsockname()[1]
-        app = create_app(self._backend, hosts=(self._host,), token=self._token)
+        app = create_app(self._backend, hosts=(self._host,), token=self._token, proxy=self._proxy)
         self._hub = hub = Hub(app, (self._host,), self._backend.subscribe)
         pages = _pages(app)
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
+            scope = inner_scope(scope, self._proxy)
             if scope["type"] == "websocket" and scope["path"] == "/live":
                 await hub(scope, receive, send)
             else:
@@ -81,6 +88,7 @@ class WebServer:
             log_level="warning",
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             h11_max_incomplete_event_size=64 * 1024,
             timeout_graceful_shutdown=STOP_WITHIN_S,
         )

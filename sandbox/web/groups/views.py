@@ -54,7 +54,7 @@ def index_csv() -> Response:
     columns = ("group", "state", "lag", "lag_ms", "word", "members", "topics")
     rows = []
     for group in backend().groups():
-        row = group_json(group) | {"topics": " ".join(group.topics)}
+        row = group_json(group)
         rows.append([row[column] for column in columns])
     return csv_file("groups.csv", columns, rows)
 
