@@ -51,7 +51,7 @@ def _places(reader: Reader, topics: list[str], partition: int | None) -> dict[Na
         bounds = partition_ids(reader, topic)
         if bounds is None or (partition is not None and partition not in bounds):
             where = topic if partition is None else f"{topic}-{partition}"
-            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic or partition {where}.")
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic or partition {shown_name(where)}.")
         for number, (_, start, end) in bounds.items():
             if partition is None or number == partition:
                 places[topic, number] = (start, end)

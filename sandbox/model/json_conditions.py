@@ -337,12 +337,12 @@ def check_header(wanted: str) -> str:
         meant = f"{name.strip()}={value.lstrip('= ')}"
     elif equals and name.endswith(("!", "<", ">", "~")):
         raise BrokerError(
-            "INVALID_REQUEST", f"A header is compared with = alone: write {name.rstrip('!<>~ ')}={value}."
+            "INVALID_REQUEST", f"A header is compared with = alone: write {_short(name.rstrip('!<>~ ') + '=' + value)}."
         )
     elif not equals and (colon := re.fullmatch(r"([^:\s]+):\s+(.*)", wanted)):
         meant = f"{colon[1]}={colon[2]}"
     if meant:
-        raise BrokerError("INVALID_REQUEST", f"{_short(wanted)} finds no header: write {meant}, without spaces.")
+        raise BrokerError("INVALID_REQUEST", f"{_short(wanted)} finds no header: write {_short(meant)}, without spaces.")
     return wanted
 
 

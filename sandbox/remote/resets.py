@@ -63,7 +63,7 @@ class Resets:
             found = [place for place in self._logs.places([topic]) if partition in (None, place[1])]
             if not found:
                 where = topic if partition is None else f"{topic}-{partition}"
-                raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic or partition {where}.")
+                raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic or partition {shown_name(where)}.")
             places += found
         return places
 

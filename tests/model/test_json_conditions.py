@@ -230,11 +230,11 @@ def test_text_that_can_be_meant_is_found(operand: str, found: str) -> None:
 @pytest.mark.parametrize(
     ("text", "form"),
     [
-        ("trace = 1", "write trace=1,"),
-        ("trace= 1", "write trace=1,"),
-        ("trace==1", "write trace=1,"),
-        ("trace: 1", "write trace=1,"),
-        ("trace!=1", "write trace=1."),
+        ("trace = 1", "write 'trace=1',"),
+        ("trace= 1", "write 'trace=1',"),
+        ("trace==1", "write 'trace=1',"),
+        ("trace: 1", "write 'trace=1',"),
+        ("trace!=1", "write 'trace=1'."),
     ],
 )
 def test_a_header_condition_that_finds_nothing_is_refused(text: str, form: str) -> None:

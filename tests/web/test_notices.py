@@ -103,6 +103,39 @@ def test_no_path_is_shown_as_the_pages_own_words(full: Flask, path: str) -> None
     assert claims(answer.text) == []
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/topics/orders/settings?name=retention.ms&value={}",
+        "/topics/orders/settings?name=cleanup.policy&value={}",
+        "/topics/orders/partitions?count={}",
+        "/topics/orders/clean/delete-records?offset={}",
+        "/topics/orders/clean/delete-records?time={}",
+        "/topics/orders/clean/delete-records?offset=1&partition={}",
+        "/topics/orders/messages?where={}",
+        "/topics/orders/messages?where=$.a+%3D+'{}'",
+        "/topics/orders/messages?path=$.a&operand={}'",
+        "/topics/orders/messages?header={}+%3D+1",
+        "/topics/orders/messages?cursor={}",
+        "/topics/orders/messages/send?events=0:0&to={}",
+        "/topics/orders/produce?copy={}/0/0",
+        "/groups/billing/reset?to=time&at={}",
+        "/groups/billing/reset?to=offset&at={}",
+        "/groups/billing/reset?to={}",
+        "/groups/billing/reset?to=earliest&which={}",
+        "/groups/billing/delete?topic={}",
+        "/snapshots/~compare?left={}&right={}",
+        "/produce/generators?topic=orders&template={}",
+        "/produce/generators?topic=orders&value={}&rate={}",
+        "/activity?since={}",
+        "/sql?q={}",
+    ],
+)
+def test_no_error_repeats_an_address_as_the_pages_own_words(full: Flask, address: str) -> None:
+    text = full.test_client().get(address.replace("{}", quote(CLAIM)), follow_redirects=True).text
+    assert claims(text) == []
+
+
 def test_a_notice_is_shown_once_to_the_browser_that_sent_the_form(app: Flask, box: Sandbox) -> None:
     box.create_topic("orders", partitions=1)
     mine, other = app.test_client(), app.test_client()

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.kafka.partitioner import PARTITIONERS
 from sandbox.kafka.topic_settings import TOPIC_SETTINGS
 from sandbox.model.logs import Loss
@@ -35,7 +35,9 @@ def preview_setting(topic: str) -> AnyResponse:
     try:
         losses = _more_lost(topic, name, value)
     except BrokerError as error:
-        return see(f"/topics/{topic}", Notice(refused=error.detail))
+        # Kafka's sentence has the value without quotes, and here it comes from an address.
+        detail = error.detail.replace(value, shown_name(value)) if value else error.detail
+        return see(f"/topics/{topic}", Notice(refused=detail))
     default = backend().logs.default_settings().get(name, "")
     before = found.settings.get(name)
     return page(
