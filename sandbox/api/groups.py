@@ -6,7 +6,7 @@ from sandbox.api.group_changes import commit_offsets, delete_group, delete_offse
 from sandbox.api.group_history import GroupHistory
 from sandbox.api.resets import plan_reset
 from sandbox.broker.groups.calls import OffsetCommit
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.model.cluster import GroupDescription, LagPoint, PartitionLag, Rebalance, ResetLine
 from sandbox.model.group_summary import GroupSummary
 from sandbox.runtime.runtime import Runtime
@@ -48,7 +48,7 @@ class GroupControl:
         with self._database.reader() as reader:
             found = describe_groups(reader, self._runtime.clock(), group)
         if not found:
-            raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {group}.")
+            raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {shown_name(group)}.")
         return with_members(self._runtime, self._with_coordinator(found[0]))
 
     def lag(self, group: str) -> tuple[PartitionLag, ...]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from sandbox.api.cleaning import Cleaning
 from sandbox.kafka.broker_config import TOPIC_SETTING, check_topic_setting, topic_value
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.model.cluster import PartitionDescription, TopicDescription
 from sandbox.model.key_samples import Key, frequent_keys, key_moves
 from sandbox.model.logs import AppendRate, CompactionPreview, KeyMoves, KeySample, Loss
@@ -181,14 +181,14 @@ class LogControl(Cleaning):
         with self._runtime.database.reader() as reader:
             found = topic_descriptions.describe_topics(reader, topic)
         if not found:
-            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {topic}.")
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {shown_name(topic)}.")
         return found[0]
 
     def _bounds(self, topic: str) -> dict[int, _Bounds]:
         with self._runtime.database.reader() as reader:
             found = topic_descriptions.partition_ids(reader, topic)
         if found is None:
-            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {topic}.")
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {shown_name(topic)}.")
         return {partition: _Bounds(*one) for partition, one in found.items()}
 
     def _newest(self, topic: str) -> tuple[TopicDescription, list[Key]]:

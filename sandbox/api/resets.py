@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.model.cluster import GroupDescription, PartitionLag, ResetLine
 from sandbox.storage.file.database import Reader
 from sandbox.storage.groups.group_descriptions import describe_groups
@@ -34,7 +34,7 @@ def plan_reset(
     found = describe_groups(reader, now_ms, group)
     known = {(one.topic, one.partition): one for one in (found[0].partitions if found else ())}
     if topic is None and not found:
-        raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {group}. Name a topic to make one.")
+        raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {shown_name(group)}. Name a topic to make one.")
     target = _Target(reader, now_ms, found[0] if found else None, to)
     topics = {topic} if topic is not None else {one for one, _ in known} | target.topics
     places = _places(reader, sorted(topics), partition)
@@ -53,7 +53,7 @@ def _places(reader: Reader, topics: list[str], partition: int | None) -> dict[Na
         bounds = partition_ids(reader, topic)
         if bounds is None or (partition is not None and partition not in bounds):
             where = topic if partition is None else f"{topic}-{partition}"
-            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic or partition {where}.")
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic or partition {shown_name(where)}.")
         for number, place in bounds.items():
             if partition is None or number == partition:
                 places[topic, number] = place
@@ -78,7 +78,7 @@ class _Target:
         if self._mode == "group" and self._argument:
             other = describe_groups(reader, now_ms, self._argument)
             if not other:
-                raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {self._argument}.")
+                raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {shown_name(self._argument)}.")
             self._offsets = {(one.topic, one.partition): one.committed for one in other[0].partitions}
         elif to == "back":
             self._offsets = _before(reader, group)

@@ -22,7 +22,7 @@ from sandbox.broker.logs.turn import Changes, Turn
 from sandbox.broker.quotas import Quotas
 from sandbox.broker.resources import Resources
 from sandbox.kafka.broker_config import BrokerConfig, check_topic_setting
-from sandbox.kafka.errors import BrokerError, EventsDamaged
+from sandbox.kafka.errors import BrokerError, EventsDamaged, shown_name
 from sandbox.model.activity import Happening
 from sandbox.model.process import bind_to_process
 from sandbox.storage.file.database import Database, StorageFailed
@@ -232,7 +232,7 @@ class Broker:
         """A topic, or UNKNOWN_TOPIC_OR_PARTITION."""
         topic = self.topics.get(name)
         if topic is None:
-            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {name}.")
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {shown_name(name)}.")
         return topic
 
     def create_topic(
@@ -281,7 +281,7 @@ class Broker:
             if created is not None:
                 return created
         check_name(name)
-        raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {name}.")
+        raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {shown_name(name)}.")
 
     def delete_topic(self, name: str, now_ms: int) -> None:
         """Delete a topic: it is out of sight at once, its rows go piece by piece."""

@@ -29,7 +29,7 @@ class PageAddress:
     """Where the page of a running sandbox is.
 
     Attributes:
-        url: "http://host:port".
+        url: "http://host:port", with the path of the proxy before it if it has one.
         token: what it asks for, None for nothing.
     """
 
@@ -122,7 +122,7 @@ def _page(file: Path | None, web: str | None) -> PageAddress:
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise click.BadParameter(f"{web!r} is not http://host:port", param_hint="--web")
         given = parse_qs(parts.query).get("token", [None])[0] or os.environ.get(TOKEN_VARIABLE)
-        return PageAddress(f"{parts.scheme}://{parts.netloc}", given)
+        return PageAddress(f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}", given)
     return _of_file(file or Path(os.environ.get("SANDBOX_FILE") or DEFAULT_FILE))
 
 

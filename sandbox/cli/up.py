@@ -16,12 +16,14 @@ from sandbox.cli.display import show_json
 from sandbox.cli.ending import Ending
 from sandbox.cli.listeners import WaysIn, listener_options
 from sandbox.cli.progress import progress_bar
+from sandbox.cli.proxy import proxy_options
 from sandbox.cli.status import Failed, Status
 from sandbox.cli.target import DEFAULT_FILE, json_option
 from sandbox.cli.token import page_to_open, token_option
 from sandbox.kafka.errors import FileInUse
 from sandbox.model.gc_pause import freeze_start_up_objects, gc_paused
 from sandbox.model.parent import exit_after, wait_for_death
+from sandbox.model.proxy import Proxy
 from sandbox.runtime.network import is_loopback
 from sandbox.runtime.open_files import raise_limit
 from sandbox.storage.file.lock import lock_path
@@ -66,6 +68,7 @@ The same pages over a real Kafka cluster, without a file:
 @click.option("--ui-port", type=_PORT, default=8080, show_default=True, help="Of the page; 0 picks a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @token_option
+@proxy_options
 @click.option("--read-only", is_flag=True, help="Change nothing in FILE, whoever asks: page, Kafka clients, commands.")
 @click.option("--demo", "with_demo", is_flag=True, help="Load sample data, and keep two groups at work on it.")
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
@@ -79,6 +82,7 @@ def up(
     ui_port: int,
     host: str,
     token: str | None,
+    proxy: Proxy,
     read_only: bool,
     with_demo: bool,
     open_page: bool,
@@ -89,9 +93,11 @@ def up(
     """Start a sandbox on FILE, which is made if it is not there. Ctrl-C ends it; the events stay in the file.
 
     With --json it prints one line when it is ready: {"kafka", "web", "file", "pid", "brokers": {"1": address, ...}};
-    with --listener also "listeners": {"SASL_SSL": address}, and where the page asks for a token, "token".
+    with --listener also "listeners": {"SASL_SSL": address}, with --public-url also "public_url", and "token" if the
+    page asks for one.
 
-    At an address that other machines can reach (--host 0.0.0.0) the page asks for a token; the Kafka port never does.
+    At an address that other machines can reach (--host 0.0.0.0, --public-url) the page asks for a token; the Kafka port
+    never does.
     """
     if kafka_port + brokers - 1 > PORT_MAX:
         raise click.UsageError(f"{brokers} brokers need the ports {kafka_port} and up, and the last port is {PORT_MAX}")
@@ -110,7 +116,7 @@ def up(
     demo: Demo | None = None
     try:
         ways_in.prepare(sandbox)
-        _serve(sandbox, host, kafka_port, ui_port, brokers, ways_in, token)
+        _serve(sandbox, host, kafka_port, ui_port, brokers, ways_in, token, proxy)
         left_over = False
         if with_demo:
             demo = _demo_of(sandbox)
@@ -119,7 +125,7 @@ def up(
         if open_page and sandbox.web_address:
             import webbrowser
 
-            webbrowser.open(page_to_open(sandbox.web_address, sandbox.web_token))
+            webbrowser.open(page_to_open(sandbox.public_url or sandbox.web_address, sandbox.web_token))
         ending.wait()
     finally:
         if demo is not None:
@@ -176,7 +182,14 @@ def _opened(file: Path, brokers: int, read_only: bool) -> "Sandbox":
 
 @gc_paused()
 def _serve(
-    sandbox: "Sandbox", host: str, kafka_port: int, ui_port: int, brokers: int, ways_in: WaysIn, token: str | None
+    sandbox: "Sandbox",
+    host: str,
+    kafka_port: int,
+    ui_port: int,
+    brokers: int,
+    ways_in: WaysIn,
+    token: str | None,
+    proxy: Proxy,
 ) -> None:
     from sandbox.runtime.runtime import PortInUse
 
@@ -187,6 +200,8 @@ def _serve(
             web_port=ui_port,
             listeners=ways_in.listeners,
             web_token=token,
+            public_url=None if proxy.url is None else str(proxy.url),
+            trust_forwarded=proxy.forwarded,
         )
     except PortInUse as error:
         # The Kafka ports are opened first, so where both are the same it is the page's that is taken.
@@ -225,6 +240,7 @@ def _say_ready(sandbox: "Sandbox", file: Path, as_json: bool, ways_in: WaysIn) -
                 "pid": os.getpid(),
                 "brokers": brokers,
                 **({"listeners": sandbox.listener_addresses} if ways_in.listeners else {}),
+                **({"public_url": sandbox.public_url} if sandbox.public_url else {}),
                 **({"token": sandbox.web_token} if sandbox.web_token else {}),
                 **({"read_only": True} if sandbox.read_only else {}),
             }
@@ -232,7 +248,7 @@ def _say_ready(sandbox: "Sandbox", file: Path, as_json: bool, ways_in: WaysIn) -
         return
     click.echo(
         f"Kafka Sandbox {__version__}\n"
-        f"  page   {page_to_open(sandbox.web_address or '', sandbox.web_token)}\n"
+        f"  page   {page_to_open(sandbox.public_url or sandbox.web_address or '', sandbox.web_token)}\n"
         f"  Kafka  {', '.join(address for address in brokers.values() if address)}\n"
         f"{ways_in.lines(sandbox)}"
         f"  file   {file.absolute()}\n"

@@ -5,7 +5,11 @@ One table: the name, number and retriable flag as Kafka's protocol page lists th
 documents an error reads it here.
 """
 
+import re
 from dataclasses import dataclass
+
+SHOWN_MAX = 120
+_PLAIN = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +162,14 @@ class BrokerError(SandboxError):
     def code(self) -> int:
         """The number on the wire."""
         return self.error.code
+
+
+def shown_name(name: str) -> str:
+    """A name that somebody asked for, as an error shows it: in quotes and shortened unless a topic could have it.
+
+    Without the quotes, any text in an address would read as the page's own words.
+    """
+    return name if _PLAIN.fullmatch(name) else repr(name if len(name) <= SHOWN_MAX else name[: SHOWN_MAX - 1] + "…")
 
 
 class ClusterAway(BrokerError):

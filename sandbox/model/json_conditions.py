@@ -14,13 +14,13 @@ from typing import Any
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Headers
+from sandbox.model.condition_text import NUMBER, check_operand, is_quoted, operator_of, word_refused
+from sandbox.model.condition_text import OPERATORS as OPERATORS
 from sandbox.model.json_values import MISSING, Number, decimal_of, json_text, parse_value
 from sandbox.model.json_values import shown_text as shown_text
 
-OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "contains", "exists")
-OPERATION = re.compile(r"\s*(!=|<=|>=|=|<|>)\s*(.*)|\s+(contains|exists)(?:\s+(.*))?", re.DOTALL)
-STEP = re.compile(r'\.([^\s.\[\]"=<>!]+)|\[(\d{1,9})\]|\[("(?:[^"\\]|\\.)*")\]')
-NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+OPERATION = re.compile(r"\s*([=!<>~≠≤≥]+)\s*(.*)|\s+(contains|exists)(?:\s+(.*))?", re.DOTALL | re.IGNORECASE)
+STEP = re.compile(r'\.([^\s.\[\]"=<>!~≠≤≥]+)|\[(\d{1,9})\]|\[("(?:[^"\\]|\\.)*")\]')
 PLAIN_NAME = re.compile(r"[^\W\d][\w-]*")
 PATH_HINT = 'write a path as $.amount, $.items[0].id or $["a name"]'
 TEXT_MAX = 1000
@@ -71,14 +71,18 @@ class JsonPath:
         """
         text = text.strip()
         if not text.startswith("$"):
-            raise BrokerError("INVALID_REQUEST", f"The path {_short(text)} does not begin with $: {PATH_HINT}.")
+            meant = "$." + text.lstrip(".")
+            hint = f"write {meant}" if STEP.fullmatch(meant, 1) else PATH_HINT
+            raise BrokerError("INVALID_REQUEST", f"The path {_short(text)} does not begin with $: {hint}.")
         steps: list[Step] = []
         at = 1
         while at < len(text):
             found = STEP.match(text, at)
             if found is None:
+                meant = "$." + text[1:]
+                hint = f"write {_short(meant)}" if at == 1 and STEP.match(meant, 1) else PATH_HINT
                 raise BrokerError(
-                    "INVALID_REQUEST", f"The path {_short(text)} goes wrong at {_short(text[at:])}: {PATH_HINT}."
+                    "INVALID_REQUEST", f"The path {_short(text)} goes wrong at {_short(text[at:])}: {hint}."
                 )
             at = found.end()
             if found[2] is not None:
@@ -134,12 +138,20 @@ def _short(text: str) -> str:
 @lru_cache(256)
 def _operand(typed: str) -> tuple[str, bool, Decimal | None]:
     """An operand as text, whether it was quoted, and what it is worth where it is a number."""
-    if len(typed) > 1 and typed[0] == typed[-1] == '"':
-        try:
-            return str(json.loads(typed)), True, None
-        except ValueError:
-            pass
+    if is_quoted(typed):
+        return str(json.loads(typed)), True, None
     return typed, False, decimal_of(typed) if NUMBER.fullmatch(typed) else None
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Whether two parsed values are the same JSON: names in any order, numbers by their value."""
+    if isinstance(left, Number) or isinstance(right, Number):
+        return isinstance(left, Number) and isinstance(right, Number) and left.exact() == right.exact()
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_same(one, right[name]) for name, one in left.items())
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_same, left, right))
+    return type(left) is type(right) and left == right
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +183,9 @@ class Condition:
         found = OPERATION.fullmatch(text, at) if len(text) <= TEXT_MAX else None
         if found is None:
             # The path may be what is wrong: then its own error says where.
-            JsonPath.parse(re.split(r"\s|[=<>!]", text[:TEXT_MAX], maxsplit=1)[0] or "$")
-            raise BrokerError(
+            written, *after = re.split(r"(?=[\s=<>!~≠≤≥])", text[:TEXT_MAX], maxsplit=1)
+            JsonPath.parse(written or "$")
+            raise word_refused(written, "".join(after)) or BrokerError(
                 "INVALID_REQUEST",
                 f"{_short(text)} is no condition: write it as $.amount >= 100, with one of {', '.join(OPERATORS)}.",
             )
@@ -184,18 +197,12 @@ class Condition:
         """Put one together.
 
         Raises:
-            BrokerError: INVALID_REQUEST for a path or an operator that is none, or an operand that is missing.
+            BrokerError: INVALID_REQUEST for an invalid path or operator, or an operand that is missing or cannot be
+                meant; the message has the form that works.
         """
-        if operator not in OPERATORS:
-            raise BrokerError("INVALID_REQUEST", f"An operator is one of {', '.join(OPERATORS)}, not {operator!r}.")
         place, operand = JsonPath.parse(path), operand.strip()
-        if operator == "exists":
-            operand = ""
-        elif not operand:
-            raise BrokerError(
-                "INVALID_REQUEST",
-                f'Write what {place} is compared with, as in {place} {operator} 100. For empty text write "".',
-            )
+        operator = operator_of(operator, str(place), operand)
+        check_operand(str(place), operator, operand)
         return cls(place, operator, operand)
 
     def __str__(self) -> str:
@@ -220,6 +227,8 @@ class Condition:
             return worth is not None and found.exact() == worth
         if isinstance(found, str):
             return found == text
+        if isinstance(found, (dict, list)):
+            return not quoted and _same(found, parse_value(text.encode("utf-8", "replace")))
         return not quoted and json_text(found) == text
 
     def _ordered(self, found: Any) -> bool:
@@ -255,6 +264,29 @@ def meets(conditions: tuple[Condition, ...], data: bytes | None) -> bool:
         return False
     root = parse_value(data)
     return root is not MISSING and all(condition.holds(root) for condition in conditions)
+
+
+def check_header(wanted: str) -> str:
+    """Check a condition on headers, `name` or `name=value`, whose other spellings would find nothing.
+
+    Raises:
+        BrokerError: INVALID_REQUEST with the form that works.
+    """
+    name, equals, value = wanted.partition("=")
+    meant = ""
+    if equals and (name != name.rstrip() or value.startswith(("=", " "))):
+        meant = f"{name.strip()}={value.lstrip('= ')}"
+    elif equals and name.endswith(("!", "<", ">", "~")):
+        raise BrokerError(
+            "INVALID_REQUEST", f"A header is compared with = alone: write {_short(name.rstrip('!<>~ ') + '=' + value)}."
+        )
+    elif not equals and (colon := re.fullmatch(r"([^:\s]+):\s+(.*)", wanted)):
+        meant = f"{colon[1]}={colon[2]}"
+    if meant:
+        raise BrokerError(
+            "INVALID_REQUEST", f"{_short(wanted)} finds no header: write {_short(meant)}, without spaces."
+        )
+    return wanted
 
 
 def has_header(wanted: str, headers: Headers) -> bool:

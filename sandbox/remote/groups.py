@@ -8,7 +8,7 @@ from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
 
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.model.cluster import GroupDescription, MemberDescription, PartitionLag
 from sandbox.model.lag import OUT_OF_RANGE, lag_of
 from sandbox.remote.ages import Ages
@@ -135,7 +135,7 @@ class Groups:
         """One group; BrokerError GROUP_ID_NOT_FOUND where there is none."""
         found = [one for one in self.described.get() if one.group == group]
         if not found:
-            raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {group}.")
+            raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {shown_name(group)}.")
         return self.with_ages(found)[0]
 
     def _describe(self) -> tuple[GroupDescription, ...]:

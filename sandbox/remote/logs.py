@@ -9,7 +9,7 @@ from typing import Any
 from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import ClusterMetadata, ConfigResource, ConfigSource, OffsetSpec, ResourceType
 
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.kafka.topic_settings import TOPIC_SETTINGS
 from sandbox.model.cluster import PartitionDescription, TopicDescription
 from sandbox.remote.connection import Connection
@@ -187,7 +187,7 @@ class Logs:
         """
         known = self.metadata.get().topics.get(name)
         if known is None:
-            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {name}.")
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {shown_name(name)}.")
         if known.error is not None:
             raise self._connection.error_of(known.error)
         ends = self.ends_of(self.places([name])) if name in INTERNAL else self.ends.get()

@@ -2,7 +2,7 @@
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.model.cluster import GroupDescription, PartitionLag, ResetLine
 from sandbox.remote.connection import Connection
 from sandbox.remote.groups import Groups
@@ -44,7 +44,7 @@ class Resets:
         """
         current = self._find(group)
         if current is None and topic is None:
-            raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {group}. Name a topic to make one.")
+            raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {shown_name(group)}. Name a topic to make one.")
         known = {(one.topic, one.partition): one for one in (current.partitions if current else ())}
         places = self._places([topic] if topic is not None else sorted({one for one, _ in known}), partition)
         ends = self._logs.ends.get()
@@ -64,7 +64,7 @@ class Resets:
             found = [place for place in self._logs.places([topic]) if partition in (None, place[1])]
             if not found:
                 where = topic if partition is None else f"{topic}-{partition}"
-                raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic or partition {where}.")
+                raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic or partition {shown_name(where)}.")
             places += found
         return places
 

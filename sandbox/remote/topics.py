@@ -11,7 +11,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.remote.connection import Connection
 from sandbox.remote.logs import Logs
 
@@ -70,7 +70,7 @@ class Topics:
     def alter(self, topic: str, settings: Mapping[str, str | None]) -> None:
         """Change settings; None takes one back to its default."""
         if topic not in self._logs.metadata.get(kept_s=0).topics:
-            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {topic}.")
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {shown_name(topic)}.")
         entries = [
             ConfigEntry(
                 name,

@@ -22,6 +22,7 @@ from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
 from sandbox.model.cancellation import Cancelled
 from sandbox.model.process import bind_to_process
+from sandbox.model.proxy import NO_PROXY
 from sandbox.runtime import clock_report
 from sandbox.runtime.clock import REPORTED_MS, Jump, WatchedClock, running_s
 from sandbox.runtime.clock import system_clock as system_clock
@@ -68,6 +69,7 @@ class Runtime:
 
     Attributes:
         web_token: what the page asks for, None for nothing; `serve` publishes it beside the file.
+        web_proxy: what stands between browsers and the page.
 
     Raises:
         FileInUse, FileRefused: see `sandbox.kafka.errors`.
@@ -87,6 +89,7 @@ class Runtime:
         self._now = WatchedClock(lambda: self.clock(), self._clock_jumped, running_s if clock is system_clock else None)
         self.read_only = read_only
         self.web_token: str | None = None
+        self.web_proxy = NO_PROXY
         self.brokers = brokers
         self._host = ""
         self.faults = Faults(random.random)
@@ -421,7 +424,7 @@ class Runtime:
             self.kafka_address = opened.pop(PLAINTEXT, None)
             self.listener_addresses = opened
         if web_port is not None:
-            self._web, self.web_address = await open_page(backend, host, web_port, self.web_token)
+            self._web, self.web_address = await open_page(backend, host, web_port, self.web_token, self.web_proxy)
 
     async def _shut(self) -> None:
         # First, so that those who wait for this commit are still there to be answered.

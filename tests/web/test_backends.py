@@ -281,7 +281,7 @@ PAGES = (
     "/produce",
     "/help",
     "/search?q=o",
-    "/topics/new",
+    "/topics/~new",
     "/sql",
     "/snapshots",
     "/activity",

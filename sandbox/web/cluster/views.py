@@ -14,6 +14,7 @@ from sandbox.kafka.errors import BY_NAME, BrokerError
 from sandbox.model.cluster import LeaderMove, TopicDescription
 from sandbox.web import formats as words
 from sandbox.web.cluster.json import all_uses, broker_json, client_json, fault_json, hit_json, leaders_json, move_json
+from sandbox.web.notices import Notice
 from sandbox.web.responses import Interest, backend, data, overview, page, see
 
 blueprint = Blueprint("cluster", __name__)
@@ -69,8 +70,6 @@ def _show(form: Fields, error: str | None = None) -> Response:
         errors=sorted(name for name in BY_NAME if name != "NONE"),
         form=form,
         fault_error=error,
-        error=request.args.get("error"),
-        said=request.args.get("said"),
     )
 
 
@@ -116,8 +115,8 @@ def _done(do: Callable[[Fields], tuple[str, dict[str, Any]]]) -> AnyResponse:
     try:
         said, _ = do(request.form)
     except BrokerError as error:
-        return see("/cluster", error=error.detail)
-    return see("/cluster", said=said)
+        return see("/cluster", Notice(refused=error.detail))
+    return see("/cluster", Notice(said))
 
 
 @blueprint.get("/cluster/brokers/<int:broker>/<any(stop, start):what>")
@@ -227,7 +226,7 @@ def inject() -> AnyResponse:
             said, _ = do(request.form)
         except BrokerError as error:
             return _show(request.form, error.detail)
-        return see("/cluster", said=said)
+        return see("/cluster", Notice(said))
     return _done(do)
 
 

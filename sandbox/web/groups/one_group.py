@@ -125,8 +125,6 @@ def show(group: GroupDescription, form: MultiDict[str, str], error: str | None =
         others=others,
         demo_members=_demo_members(group),
         error=error,
-        undo=form.get("undo"),
-        done=form.get("done", type=int),
         last_reset=_last_reset(group),
         resets=[one for one in RESETS if one[0] != "back" or "groups.undo" not in backend().lacks],
         **({} if is_live() else {"unread": _unread(group), **_chart_context(group)}),

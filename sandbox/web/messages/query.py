@@ -9,7 +9,7 @@ from flask import request
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.cluster import MessageQuery
-from sandbox.model.json_conditions import Condition, HeaderName, JsonPath
+from sandbox.model.json_conditions import Condition, HeaderName, JsonPath, check_header
 from sandbox.web import formats as words
 from sandbox.web.responses import overview
 
@@ -122,7 +122,7 @@ def read_query(topic: str) -> MessageQuery:
         key=request.args.get("key") or None,
         key_exact=request.args.get("exact") == "1",
         value=request.args.get("value") or None,
-        headers=tuple(several("header")[:CONDITIONS_MAX]),
+        headers=tuple(check_header(text) for text in several("header")[:CONDITIONS_MAX]),
         conditions=_conditions(),
         limit=min(_whole("limit", 1) or LIMITS[0], LIMITS[-1]),
         cursor=request.args.get("cursor") or None,

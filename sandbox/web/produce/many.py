@@ -15,6 +15,7 @@ from sandbox.kafka.partitioner import PARTITIONERS as PLACES
 from sandbox.model.cluster import TopicDescription
 from sandbox.model.jsonl import LineRefused, from_line
 from sandbox.web.capabilities import changes_nothing
+from sandbox.web.notices import Notice, current_notice
 from sandbox.web.produce.form import header_lines, typed
 from sandbox.web.produce.partition import PARTITIONERS
 from sandbox.web.produce.programs import headers_text, many_program
@@ -205,9 +206,7 @@ def _page(topic: TopicDescription | None, form: Mapping[str, str], status: int =
 def index(topic: str | None = None) -> Response:
     """The form, and what the last one stored."""
     found = named_topic(topic)
-    parts = re.findall(r"([0-9]{1,9})-([0-9]{1,9})-([0-9]{1,18})-([0-9]{1,18})", request.args.get("sent", ""))
-    stored = [Stored(*map(int, part)) for part in parts]
-    return _page(found, request.args, stored=stored or None)
+    return _page(found, request.args, stored=current_notice().shown.get("stored"))
 
 
 @blueprint.post("/produce/many/preview")
@@ -253,6 +252,5 @@ def send(topic: str | None = None) -> AnyResponse:
         if by_htmx():
             return fragment("produce/_many_answer.html", topic=found, **show)
         return _page(found, request.form, 400, **show)
-    sent = ",".join(f"{one.partition}-{one.events}-{one.first}-{one.last}" for one in stored[:PLACES_MAX])
     address = f"/topics/{found.topic}/produce/many" if topic else "/produce/many"
-    return see(address, topic=None if topic else found.topic, sent=sent)
+    return see(address, Notice(shown={"stored": stored[:PLACES_MAX]}), topic=None if topic else found.topic)
