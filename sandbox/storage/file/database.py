@@ -313,7 +313,7 @@ def check_path(path: Path, *, to_write: bool = True) -> None:
             raise FileRefused(f"{path} cannot be made: the folder {path.parent} does not exist.")
         if path.exists() and not path.is_file():
             raise FileRefused(f"{path} is a device or a pipe, not a file. Choose another file name.")
-        if to_write and path.exists() and not os.access(path, os.W_OK):
+        if to_write and path.exists() and path.stat().st_size and not os.access(path, os.W_OK):
             raise FileRefused(f"{path} is read-only for this user. Change its permissions, or work on a copy.")
     except OSError as error:
         raise FileRefused(f"{path} cannot be read: {error.strerror or error}") from error
