@@ -85,7 +85,14 @@ class GroupCoordinator:
         self._consumers = ConsumerMembership(config, subscriptions, new_id)
         self._offsets = Offsets(store, config, decode_subscription)
         self._table = GroupTable(
-            store, config, decode_assignment, self._membership, self._consumers, subscriptions, on_change
+            store,
+            config,
+            decode_assignment,
+            self._membership,
+            self._consumers,
+            subscriptions,
+            lambda: self._now_ms,
+            on_change,
         )
         self._now_ms = 0
         self._retention_due_ms: int | None = None
