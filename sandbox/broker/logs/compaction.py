@@ -33,12 +33,12 @@ from sandbox.storage.log.compaction import CleanedBatch, LogBatch, LogKey
 from sandbox.storage.log.log_transactions import outcome
 
 logger = logging.getLogger("sandbox")
-STEP_BATCHES = 500
-STEP_EVENTS = 2_000
+STEP_BATCHES = 100
+STEP_EVENTS = 500
 """How many batches or events one step looks at."""
 PARTITIONS_MAX = 200
 """How many partitions are looked at in one tick."""
-STEP_PAUSE_MS = 10
+STEP_PAUSE_MS = 5
 KEYS_MAX = 500_000
 """How many keys one pass remembers; what is beyond waits for the next pass."""
 
