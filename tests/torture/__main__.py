@@ -1,4 +1,4 @@
-"""`make torture KILLS=500 MINUTES=60 INPUTS=10000000`: kills, load, stalls and random inputs, as much as you ask for."""
+"""`make torture KILLS=500 MINUTES=60 INPUTS=10000000`: kills, load, stalls and random inputs, as many as you want."""
 
 import argparse
 import logging
