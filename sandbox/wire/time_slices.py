@@ -16,7 +16,7 @@ from time import perf_counter
 TURN_SECONDS = 0.002
 """How long the jobs of a queue run in one turn of the loop. A step that has begun is finished."""
 
-READS_AT_ONCE = 4
+READS_AT_ONCE = 2
 """How many reads take turns. Each that has begun holds what it has read, so the others wait until one is done."""
 
 Job = Callable[[], bool]

@@ -24,6 +24,9 @@ TOPIC, STEADY = "attacked", "steady"
 PARTITIONS = 60
 EVENTS = 20_000
 """In each partition: 2 MB, more than a consumer asks for at once."""
+LONGEST_MS = 10_000
+MEMORY_MIB_MAX = 250
+LOG_BYTES_MAX = 1_000_000
 DESCRIPTORS = 256
 FEW = ("sh", "-c", f'ulimit -n {DESCRIPTORS}; exec "$@"', "--")
 """Runs a program as macOS does by default, with few descriptors."""
@@ -62,6 +65,17 @@ class Stall:
     beside: Waits
     memory_mib: float
     log_bytes: int
+
+    def wrong(self) -> list[str]:
+        """What no attack may cause, however busy the machine is."""
+        found = []
+        if self.beside.longest >= LONGEST_MS:
+            found.append(f"{self.attack}: an acknowledgement took {self.beside.longest:,.0f} ms")
+        if self.memory_mib >= MEMORY_MIB_MAX:
+            found.append(f"{self.attack}: {self.memory_mib:,.0f} MiB of memory")
+        if self.log_bytes >= LOG_BYTES_MAX:
+            found.append(f"{self.attack}: {self.log_bytes:,} bytes of log")
+        return found
 
     def row(self) -> str:
         """As a row of the table in docs/reliability.md."""
