@@ -11,6 +11,7 @@ from sandbox.kafka.event import TIMESTAMP_TYPES, Event
 from sandbox.model.cluster import MessagePage, MessageQuery, TopicDescription
 from sandbox.model.json_conditions import OPERATORS
 from sandbox.model.jsonl import to_line, transaction_of
+from sandbox.model.log_order import merged_by_time
 from sandbox.model.message_stats import Volume
 from sandbox.web.json_shapes import event_json
 from sandbox.web.messages.dead_letters import why_column
@@ -265,11 +266,11 @@ def _cell(value: bytes | None) -> object:
 
 @blueprint.get("/topics/<topic>/messages.csv")
 def index_csv(topic: str) -> Response:
-    """The same page as a table."""
+    """The events of the page as CSV, each partition in offset order, whatever order the page shows."""
     paths = read_columns()
     columns = ("topic", "partition", "offset", "timestamp", "timestamp_type", "key", "value", "headers", "transaction")
     rows = []
-    for event in backend().messages(read_query(topic)).events:
+    for event in merged_by_time(backend().messages(read_query(topic)).events):
         headers = " ".join(f"{name}={_cell(value)}" for name, value in _header_cells(event))
         kind = TIMESTAMP_TYPES[event.timestamp_type]
         row = (topic, event.partition, event.offset, event.timestamp_ms, kind, _cell(event.key), _cell(event.value))
@@ -283,6 +284,6 @@ def _header_cells(event: Event) -> list[tuple[object, bytes | None]]:
 
 @blueprint.get("/topics/<topic>/messages.jsonl")
 def index_jsonl(topic: str) -> Response:
-    """The same page as lines of JSON, which import takes."""
-    events = backend().messages(read_query(topic)).events
+    """The events of the page as JSON lines for `import`, each partition in offset order."""
+    events = merged_by_time(backend().messages(read_query(topic)).events)
     return attachment(f"{topic}.jsonl", "".join(to_line(event) + "\n" for event in events))
