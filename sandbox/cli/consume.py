@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,10 @@ from sandbox.cli.position import EARLIEST, LATEST, TIME, Position, parse_start
 from sandbox.cli.target import Target, json_option, target_options
 from sandbox.kafka.event import Event
 from sandbox.model.jsonl import to_line
+
+if TYPE_CHECKING:
+    from sandbox.cli.log_offsets import Place
+    from sandbox.client.client import AdminClient
 
 Batches = Generator[list[Event], None, None]
 
@@ -45,20 +49,24 @@ def consume(
 
     Without --group it starts at the earliest event (with --follow, at the latest) and commits nothing.
     """
+    from sandbox.cli.log_offsets import places_of
+
     target.require()
     position = None if start is None else parse_start(start)
+    if group is not None and position is not None and position.kind not in (EARLIEST, LATEST):
+        raise click.UsageError(
+            "a group starts where it has committed; --from earliest or latest is for one that has not. "
+            "To move a group: sandbox groups reset"
+        )
+    admin = target.admin()
+    places = places_of(admin, topic)
     if group is not None:
-        if position is not None and position.kind not in (EARLIEST, LATEST):
-            raise click.UsageError(
-                "a group starts where it has committed; --from earliest or latest is for one that has not. "
-                "To move a group: sandbox groups reset"
-            )
         batches = _of_group(target, topic, group, EARLIEST if position is None else position.kind, follow, events_max)
     else:
         position = position or Position(LATEST if follow else EARLIEST)
-        batches = _first(_of_topic(target, topic, position, follow), events_max or sys.maxsize)
+        batches = _first(_of_topic(target, admin, places, position, follow), events_max or sys.maxsize)
     try:
-        _write(batches, as_json)
+        _write(batches, len(places), as_json)
     except KeyboardInterrupt:
         # Ctrl-C is how --follow ends.
         if not follow:
@@ -67,10 +75,10 @@ def consume(
         batches.close()
 
 
-def _write(batches: Batches, as_json: bool) -> None:
+def _write(batches: Batches, partitions: int, as_json: bool) -> None:
     for batch in batches:
         if batch:
-            lines = [to_line(event) if as_json else event_text(event) for event in batch]
+            lines = [to_line(event, partitions) if as_json else event_text(event) for event in batch]
             click.echo("\n".join(lines))
 
 
@@ -83,12 +91,11 @@ def _first(batches: Batches, events_max: int) -> Batches:
             return
 
 
-def _of_topic(target: Target, topic: str, position: Position, follow: bool) -> Batches:
-    from sandbox.cli.log_offsets import offsets_at_time, places_of, ranges, stable_ends_of, tell_held_back
+def _of_topic(target: Target, admin: "AdminClient", places: "list[Place]", position: Position, follow: bool) -> Batches:
+    from sandbox.cli.log_offsets import offsets_at_time, ranges, stable_ends_of, tell_held_back
     from sandbox.cli.reading import read_between, read_on
 
-    admin = target.admin()
-    spans = ranges(admin, places_of(admin, topic))
+    spans = ranges(admin, places)
     times = offsets_at_time(admin, spans, position.number) if position.kind == TIME else {}
     firsts = {place: position.offset(start, end, times.get(place), None) for place, (start, end) in spans.items()}
     consumer = target.consumer()
@@ -127,10 +134,8 @@ class _Membership:
 def _of_group(target: Target, topic: str, group: str, reset: str, follow: bool, events_max: int | None) -> Batches:
     from confluent_kafka import KafkaException
 
-    from sandbox.cli.log_offsets import places_of
     from sandbox.cli.reading import BATCH_EVENTS, POLL_S, event_of
 
-    places_of(target.admin(), topic)
     consumer = target.consumer(group_id=group, enable_auto_commit=True, auto_offset_reset=reset)
     membership = _Membership()
     left = sys.maxsize if events_max is None else events_max

@@ -20,7 +20,7 @@ from sandbox.generator.placeholders import PLACEHOLDERS
 from sandbox.generator.template import KEYS_MAX, SEED_MAX, SKEW_MAX, EventTemplate, template_from_json
 from sandbox.kafka.event import Event, NewEvent
 from sandbox.kafka.partitioner import PARTITIONERS
-from sandbox.model.jsonl import EventLine, to_line
+from sandbox.model.jsonl import EventLine, LineRefused, to_line, without_byte_order_mark
 
 _NAMES = ", ".join(EXAMPLES)
 
@@ -149,8 +149,8 @@ def _template(name: str, target: Target) -> EventTemplate:
     path = Path(name)
     if path.suffix == ".json" or path.is_file():
         try:
-            return template_from_json(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
+            return template_from_json(without_byte_order_mark(path.read_bytes()).decode("utf-8"))
+        except (OSError, UnicodeDecodeError, LineRefused) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise Failed(f"{path} cannot be read: {reason}") from error
     if target.file is not None:

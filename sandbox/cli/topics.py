@@ -107,7 +107,7 @@ def describe(topic: str, as_json: bool, target: Target) -> None:
     admin = target.admin()
     spans = ranges(admin, places_of(admin, topic))
     rows = _partition_rows(admin.list_topics(timeout=TIMEOUT_S).topics[topic].partitions, spans)
-    settings = _changed_settings(admin, topic)
+    settings = changed_settings(admin, topic)
     if as_json:
         show_json(
             {"topic": topic, "events": sum(row["events"] for row in rows), "partitions": rows, "settings": settings}
@@ -137,7 +137,8 @@ def _partition_rows(partitions: Any, spans: "dict[Place, tuple[int, int]]") -> l
     ]
 
 
-def _changed_settings(admin: Any, topic: str) -> dict[str, str | None]:
+def changed_settings(admin: Any, topic: str) -> dict[str, str | None]:
+    """The settings that were changed for a topic; None for a secret."""
     from sandbox.cli.log_offsets import KAFKA_ADMIN
 
     resource = KAFKA_ADMIN.ConfigResource(KAFKA_ADMIN.ResourceType.TOPIC, topic)

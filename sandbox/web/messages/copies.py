@@ -129,7 +129,8 @@ def selected(topic: str) -> AnyResponse:
     if request.form.get("action") == "send":
         return see(f"/topics/{topic}/messages/send", events=written(selection))
     events, _ = _events(topic, selection)
-    return attachment(f"{topic}-selected.jsonl", "".join(to_line(event) + "\n" for event in events))
+    partitions = len(backend().topic(topic).partitions)
+    return attachment(f"{topic}-selected.jsonl", "".join(to_line(event, partitions) + "\n" for event in events))
 
 
 @dataclass(frozen=True, slots=True)

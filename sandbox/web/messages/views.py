@@ -286,4 +286,5 @@ def _header_cells(event: Event) -> list[tuple[object, bytes | None]]:
 def index_jsonl(topic: str) -> Response:
     """The events of the page as JSON lines for `import`, each partition in offset order."""
     events = merged_by_time(backend().messages(read_query(topic)).events)
-    return attachment(f"{topic}.jsonl", "".join(to_line(event) + "\n" for event in events))
+    partitions = len(backend().topic(topic).partitions)
+    return attachment(f"{topic}.jsonl", "".join(to_line(event, partitions) + "\n" for event in events))
