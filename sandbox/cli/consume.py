@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sandbox.cli.display import event_text
-from sandbox.cli.position import EARLIEST, LATEST, TIME, Position, parse_start
+from sandbox.cli.position import EARLIEST, LATEST, TIME, Position, check_start, parse_start
 from sandbox.cli.target import Target, json_option, target_options
 from sandbox.kafka.event import Event
 from sandbox.model.jsonl import to_line
@@ -31,7 +31,12 @@ Examples:
 @click.option(
     "--group", metavar="G", help="Read as a member of this group: from where it is, committing what is shown."
 )
-@click.option("--from", "start", metavar="START", help="earliest, latest, an offset, or a time (ISO, or 10m for ago).")
+@click.option(
+    "--from",
+    "start",
+    metavar="START",
+    help="earliest, latest, an offset, or a time (ISO in UTC or with a zone, @ms, or 10m for ago).",
+)
 @click.option("--follow", is_flag=True, help="Go on with new events, until Ctrl-C.")
 @click.option("--max", "events_max", type=click.IntRange(min=1), metavar="N", help="Stop after N events.")
 @json_option
@@ -49,7 +54,7 @@ def consume(
 
     Without --group it starts at the earliest event (with --follow, at the latest) and commits nothing.
     """
-    from sandbox.cli.log_offsets import places_of
+    from sandbox.cli.log_offsets import places_of, ranges
 
     target.require()
     position = None if start is None else parse_start(start)
@@ -64,7 +69,9 @@ def consume(
         batches = _of_group(target, topic, group, EARLIEST if position is None else position.kind, follow, events_max)
     else:
         position = position or Position(LATEST if follow else EARLIEST)
-        batches = _first(_of_topic(target, admin, places, position, follow), events_max or sys.maxsize)
+        spans = ranges(admin, places)
+        check_start(start or "", position, (end for _, end in spans.values()))
+        batches = _first(_of_topic(target, admin, spans, position, follow), events_max or sys.maxsize)
     try:
         _write(batches, len(places), as_json)
     except KeyboardInterrupt:
@@ -91,11 +98,12 @@ def _first(batches: Batches, events_max: int) -> Batches:
             return
 
 
-def _of_topic(target: Target, admin: "AdminClient", places: "list[Place]", position: Position, follow: bool) -> Batches:
-    from sandbox.cli.log_offsets import offsets_at_time, ranges, stable_ends_of, tell_held_back
+def _of_topic(
+    target: Target, admin: "AdminClient", spans: "dict[Place, tuple[int, int]]", position: Position, follow: bool
+) -> Batches:
+    from sandbox.cli.log_offsets import offsets_at_time, stable_ends_of, tell_held_back
     from sandbox.cli.reading import read_between, read_on
 
-    spans = ranges(admin, places)
     times = offsets_at_time(admin, spans, position.number) if position.kind == TIME else {}
     firsts = {place: position.offset(start, end, times.get(place), None) for place, (start, end) in spans.items()}
     consumer = target.consumer()

@@ -158,6 +158,13 @@ def test_produce_reads_events_as_json_lines(command_line: "CommandLine") -> None
         ("1970-01-01T00:00:04Z", [3, 4]),
         ("1970-01-01T00:00:04+00:00", [3, 4]),
         ("2999-01-01", []),
+        ("0001-01-01T00:00:00Z", [0, 1, 2, 3, 4]),
+        ("1969-12-31T23:59:59.999Z", [0, 1, 2, 3, 4]),
+        ("1969-12-31T23:59:59.998Z", [0, 1, 2, 3, 4]),
+        ("1969-12-31T24:00Z", [0, 1, 2, 3, 4]),
+        ("1970-01-01T00:00:04z", [3, 4]),
+        ("@9223372036854775807", []),
+        ("offset:1700000000000", []),
     ],
 )
 def test_consume_starts_where_it_is_told(command_line: "CommandLine", start: str, expected: list[int]) -> None:
@@ -308,3 +315,11 @@ def test_a_terminal_gets_a_table(command_line: "CommandLine") -> None:
     os.close(ours)
     assert "─" in shown.decode()
     assert "orders" in shown.decode()
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59.999Z", "1969-12-31T23:59:59.997Z"])
+def test_a_reset_to_a_time_before_1970_goes_to_the_earliest_event(command_line: "CommandLine", time: str) -> None:
+    command_line.ok("produce", "orders", stdin=b"a\nb\nc\n")
+    command_line.ok("consume", "orders", "--group", "g")
+    rows = command_line.ok("groups", "reset", "g", "--to", f"time:{time}", "--yes", "--json").rows
+    assert [(row["before"], row["after"]) for row in rows] == [(3, 0)]

@@ -1,0 +1,48 @@
+"""Reads ISO 8601 times, and recognizes a number that is a time rather than an offset."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY_MS = 86_400_000
+_MIDNIGHT = re.compile(r"([T ])24:00(?::00(?:[.,]0+)?)?(?=$|[+\-Z])")
+# Digits to how many of a number's units make a millisecond: seconds, ms, microseconds, nanoseconds.
+_UNITS = {10: (1000, 1), 12: (1, 1), 13: (1, 1), 14: (1, 1), 16: (1, 1000), 19: (1, 1_000_000)}
+
+
+def iso_ms(text: str) -> int:
+    """Read a date, or a date and time, of ISO 8601.
+
+    Args:
+        text: UTC if it names no zone. 24:00 is the end of the day.
+
+    Returns:
+        Milliseconds since 1970, negative before.
+
+    Raises:
+        ValueError: it is not such a time.
+    """
+    upper = text.strip().upper()
+    midnight = _MIDNIGHT.sub(r"\g<1>00:00", upper)
+    moment = datetime.fromisoformat(midnight)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (moment - EPOCH) // timedelta(milliseconds=1) + (DAY_MS if midnight != upper else 0)
+
+
+def time_meant(number: int) -> str | None:
+    """The time, as ISO text, that a number was probably meant as; None if it looks like an offset.
+
+    Recognizes seconds, milliseconds, microseconds and nanoseconds since 1970 by their digits, and 20260131.
+    """
+    digits = str(number)
+    try:
+        if len(digits) == 8:
+            found = datetime.strptime(digits, "%Y%m%d").replace(tzinfo=UTC)
+            return f"{found:%Y-%m-%d}" if 1970 <= found.year < 2100 else None
+        if len(digits) not in _UNITS:
+            return None
+        times, over = _UNITS[len(digits)]
+        moment = EPOCH + timedelta(milliseconds=number * times // over)
+        return moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError):
+        return None
