@@ -8,6 +8,7 @@ import click
 
 from sandbox.cli.display import event_text
 from sandbox.cli.position import EARLIEST, LATEST, TIME, Position, check_start, parse_start
+from sandbox.cli.streams import json_text
 from sandbox.cli.target import Target, json_option, target_options
 from sandbox.kafka.event import Event
 from sandbox.model.jsonl import to_line
@@ -85,7 +86,7 @@ def consume(
 def _write(batches: Batches, partitions: int, as_json: bool) -> None:
     for batch in batches:
         if batch:
-            lines = [to_line(event, partitions) if as_json else event_text(event) for event in batch]
+            lines = [json_text(to_line(event, partitions)) if as_json else event_text(event) for event in batch]
             click.echo("\n".join(lines))
 
 

@@ -14,6 +14,7 @@ from sandbox.cli.produce import partitioner_option
 from sandbox.cli.progress import progress_bar
 from sandbox.cli.sending import Sender
 from sandbox.cli.status import Failed
+from sandbox.cli.streams import json_text
 from sandbox.cli.target import Target, json_option, target_options
 from sandbox.generator.examples import EXAMPLES
 from sandbox.generator.placeholders import PLACEHOLDERS
@@ -176,4 +177,4 @@ def _line(topic: str, event: NewEvent) -> str:
     import json
 
     made = json.loads(to_line(Event(topic, 0, 0, 0, 0, event.key, event.value, event.headers)))
-    return json.dumps({name: made[name] for name in ("key", "value", "headers")}, ensure_ascii=False)
+    return json_text(json.dumps({name: made[name] for name in ("key", "value", "headers")}, ensure_ascii=False))
