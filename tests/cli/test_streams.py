@@ -41,7 +41,7 @@ def _fill(folder: Path) -> None:
     with Sandbox(folder / "dev.db") as opened:
         opened.create_topic("t", partitions=1)
         for value in VALUES:
-            opened.append("t", value, key=value, headers=[("имя", value.encode())])
+            opened.append("t", value, key=value, headers={"имя": value})
         opened.commit(GROUP, "t", 0, 1)
         opened.snapshots.take("one", note="снимок")
 
