@@ -16,7 +16,7 @@ from sandbox.cli.display import show_json
 from sandbox.cli.listeners import WaysIn, listener_options
 from sandbox.cli.progress import progress_bar
 from sandbox.cli.status import Failed, Status
-from sandbox.cli.target import DEFAULT_FILE, json_option
+from sandbox.cli.target import DEFAULT_FILE, chosen_file, json_option
 from sandbox.cli.token import page_to_open, token_option
 from sandbox.kafka.errors import FileInUse
 from sandbox.model.gc_pause import freeze_start_up_objects, gc_paused
@@ -103,6 +103,7 @@ def up(
     if not is_loopback(host):
         _warn(host, read_only)
     share_arenas()
+    file = chosen_file(file)
     left_over = not file.exists()
     sandbox = _opened(file, brokers, read_only)
     demo: Demo | None = None

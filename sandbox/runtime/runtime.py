@@ -20,6 +20,7 @@ from sandbox.broker.broker import Broker
 from sandbox.broker.faults import Faults
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
+from sandbox.model.file_path import file_path
 from sandbox.runtime.clock import ClockJumps
 from sandbox.runtime.clock import system_clock as system_clock
 from sandbox.runtime.disk_watch import StorageWatch
@@ -99,6 +100,7 @@ class Runtime:
         self._web: WebServer | None = None
         self.closed = False
         config = BrokerConfig(dict(settings))
+        path = file_path(path)
         check_file(Path(os.path.realpath(path)))
         if read_only and not os.path.exists(path):
             raise FileRefused(f"{os.fspath(path)} does not exist, and what is read-only makes no file.")

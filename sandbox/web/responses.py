@@ -126,13 +126,19 @@ def page(name: str, interest: Interest = NOTHING, status: int = 200, **context: 
             overview=overview(),
             **context,
         )
-    return Response(body, status, content_type="text/html; charset=utf-8", headers={"Cache-Control": "no-store"})
+    return _html(body, status)
+
+
+def _html(body: str, status: int) -> Response:
+    # A file's name may have bytes that are not UTF-8, which Python keeps as surrogates.
+    content = body.encode("utf-8", "backslashreplace")
+    return Response(content, status, content_type="text/html; charset=utf-8", headers={"Cache-Control": "no-store"})
 
 
 def fragment(name: str, status: int = 200, **context: Any) -> Response:
     """Answer with a partial template, for htmx."""
     body = render_template(name, live=False, overview=overview(), **context)
-    return Response(body, status, content_type="text/html; charset=utf-8", headers={"Cache-Control": "no-store"})
+    return _html(body, status)
 
 
 def data(value: object) -> Response:

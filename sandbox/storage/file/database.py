@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 from weakref import WeakSet
 
 from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
@@ -23,6 +22,7 @@ from sandbox.storage.file.failure import StorageFailed as StorageFailed
 from sandbox.storage.file.failure import failure_of, gone, keeps_from_reading
 from sandbox.storage.file.migrations import migrate
 from sandbox.storage.file.numbered import connect
+from sandbox.storage.file.read_uri import read_uri
 from sandbox.storage.file.schema import APPLICATION_ID, VERSION
 
 MAGIC = b"SQLite format 3\x00"
@@ -78,7 +78,7 @@ class _ThreadConnection:
     """The read-only connection of one thread; it ends with the thread."""
 
     def __init__(self, path: Path) -> None:
-        self.connection = connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+        self.connection = connect(read_uri(path), uri=True)
         self.connection.execute("PRAGMA query_only = ON")
 
     def close(self) -> None:
@@ -260,7 +260,7 @@ class Database(Reader):
             StorageFailed: nothing was replaced.
         """
         try:
-            with closing(sqlite3.connect(f"file:{quote(str(source))}?mode=ro&immutable=1", uri=True)) as connection:
+            with closing(sqlite3.connect(read_uri(source, immutable=True), uri=True)) as connection:
                 connection.backup(self._writer)
             # The log is as large as the file now: it is emptied here, not by the next who writes.
             self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
@@ -322,6 +322,15 @@ class Database(Reader):
             self._writer.close()
 
 
+def refuse_no_regular_file(path: Path) -> None:
+    """Raise FileRefused for a folder, a pipe or a device; a path that does not exist passes."""
+    if path.is_dir():
+        raise FileRefused(f"{path} is a folder. Name a file in it, such as {path / 'dev.db'}.")
+    if path.exists() and not path.is_file():
+        # Reading a pipe would wait for its writer.
+        raise FileRefused(f"{path} is a pipe, a device or a socket. Name a regular file.")
+
+
 def check_file(path: Path, *, to_write: bool = True) -> bool:
     """Look whether a path can be a sandbox file, which may be written where `to_write`, and change nothing.
 
@@ -332,11 +341,12 @@ def check_file(path: Path, *, to_write: bool = True) -> bool:
         FileRefused: with the reason and the way out.
     """
     try:
-        if path.is_dir():
-            raise FileRefused(f"{path} is a folder. Name a file in it, such as {path / 'dev.db'}.")
+        refuse_no_regular_file(path)
         if not path.parent.is_dir():
             raise FileRefused(f"{path} cannot be made: the folder {path.parent} does not exist.")
-        if not path.exists() or path.stat().st_size == 0:
+        if not path.exists():
+            return False
+        if path.stat().st_size == 0:
             return False
         with path.open("rb") as file:
             header = file.read(100)
@@ -382,8 +392,7 @@ def _look_inside(path: Path) -> tuple[int, int]:
     """Version and application id as SQLite sees them, write-ahead log included; version -1 where there is no table."""
     try:
         # Without a log nobody writes, and `immutable` keeps SQLite from making files beside it.
-        how = "mode=ro" if _has_log(path) else "mode=ro&immutable=1"
-        connection = sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True)
+        connection = sqlite3.connect(read_uri(path, immutable=not _has_log(path)), uri=True)
         try:
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 from sandbox.model.sql_result import (
     ROWS_MAX,
@@ -28,6 +27,7 @@ from sandbox.model.sql_result import (
 )
 from sandbox.model.sql_tokens import has_questions, ordered_limit, parameters, tokens
 from sandbox.storage.file.database import Reader, StorageFailed
+from sandbox.storage.file.read_uri import read_uri
 from sandbox.storage.sql import sql_functions, sql_views
 
 RESULT_MAX_BYTES = 32 * 1024 * 1024
@@ -185,8 +185,9 @@ def _connection(path: Path) -> Iterator[sqlite3.Connection]:
     connection: sqlite3.Connection | None = None
     try:
         # Without a write-ahead log nobody has the file open, and a folder that cannot be written can be read this way.
-        for how in ("mode=ro",) if log else ("mode=ro", "mode=ro&immutable=1"):
-            connection = sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True, isolation_level=None, timeout=1.0)
+        for immutable in (False,) if log else (False, True):
+            uri = read_uri(path, immutable=immutable)
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=1.0)
             connection.text_factory = _text
             try:
                 connection.execute("BEGIN")
