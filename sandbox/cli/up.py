@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sandbox.cli.arenas import share_arenas
+from sandbox.cli.broker_settings import settings_options
 from sandbox.cli.display import show_json
 from sandbox.cli.listeners import WaysIn, listener_options
 from sandbox.cli.progress import progress_bar
@@ -42,6 +43,7 @@ Examples:
   sandbox up orders.db --kafka-port 0 --ui-port 0
   sandbox up --brokers 3
   sandbox up --demo --open
+  sandbox up -c num.partitions=4 -c auto.create.topics.enable=false
   sandbox up --listener SASL_SSL:9094 --user alice
 
 \b
@@ -65,6 +67,7 @@ The same pages over a real Kafka cluster, without a file:
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
 @click.option("--while-stdin", is_flag=True, hidden=True, help="End when standard input does: with its parent.")
 @listener_options
+@settings_options
 @json_option
 def up(
     file: Path,
@@ -79,6 +82,7 @@ def up(
     while_stdin: bool,
     as_json: bool,
     ways_in: WaysIn,
+    settings: dict[str, str],
 ) -> None:
     """Start a sandbox on FILE, which is made if it is not there. Ctrl-C ends it; the events stay in the file.
 
@@ -105,7 +109,7 @@ def up(
     share_arenas()
     file = chosen_file(file)
     left_over = not file.exists()
-    sandbox = _opened(file, brokers, read_only)
+    sandbox = _opened(file, brokers, read_only, settings)
     demo: Demo | None = None
     try:
         ways_in.prepare(sandbox)
@@ -154,12 +158,12 @@ def _end_with_stdin(ended: threading.Event) -> None:
 
 
 @gc_paused()
-def _opened(file: Path, brokers: int, read_only: bool) -> "Sandbox":
+def _opened(file: Path, brokers: int, read_only: bool, settings: dict[str, str]) -> "Sandbox":
     from sandbox.api.sandbox import Sandbox
 
     for attempt in range(_LOCK_RETRIES):
         try:
-            return Sandbox(file, brokers=brokers, read_only=read_only)
+            return Sandbox(file, brokers=brokers, read_only=read_only, settings=settings)
         except FileInUse as in_use:
             # A program that looks who owns the file holds the lock for an instant, and names nobody.
             if in_use.owner or attempt == _LOCK_RETRIES - 1:
@@ -210,6 +214,7 @@ def _demo_of(sandbox: "Sandbox") -> "Demo":
 
 def _say_ready(sandbox: "Sandbox", file: Path, as_json: bool, ways_in: WaysIn) -> None:
     brokers = {str(one.broker): one.address for one in sandbox.cluster.brokers()}
+    started_with = {one.name: one.value for one in sandbox.cluster.settings() if one.source == "STATIC_BROKER_CONFIG"}
     if as_json:
         show_json(
             {
@@ -221,6 +226,7 @@ def _say_ready(sandbox: "Sandbox", file: Path, as_json: bool, ways_in: WaysIn) -
                 **({"listeners": sandbox.listener_addresses} if ways_in.listeners else {}),
                 **({"token": sandbox.web_token} if sandbox.web_token else {}),
                 **({"read_only": True} if sandbox.read_only else {}),
+                **({"settings": started_with} if started_with else {}),
             }
         )
         return

@@ -6,6 +6,7 @@ Names, types, defaults and meanings are Kafka's (https://kafka.apache.org/docume
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.resource_settings import GROUP_SETTINGS, LARGER_UNITS, OTHER_BROKER_SETTINGS, TOPIC_DEFAULTS
@@ -111,6 +112,21 @@ def check_topic_setting(name: str, value: str | None) -> str:
     return setting.check(value)
 
 
+def check_broker_setting(name: str, value: str) -> str:
+    """Return `value` in Kafka's spelling, or raise BrokerError INVALID_CONFIG with the way out."""
+    setting = BROKER_SETTING.get(name)
+    if setting is not None:
+        return setting.check(value)
+    of_topic = TOPIC_SETTING.get(name)
+    if of_topic is not None:
+        hint = f" It is a topic's setting; the broker's default for it is {of_topic.broker_name}."
+        hint = hint if of_topic.broker_name else " It is a topic's setting."
+    else:
+        near = get_close_matches(name, BROKER_SETTING, 1, 0.8)
+        hint = f" Did you mean {near[0]}?" if near else ""
+    raise BrokerError("INVALID_CONFIG", f"Unknown broker config name: {name}.{hint}")
+
+
 @dataclass(slots=True)
 class BrokerConfig:
     """The broker's settings: Kafka's defaults, what was set otherwise at the start, and what was altered since.
@@ -128,9 +144,7 @@ class BrokerConfig:
 
     def __post_init__(self) -> None:
         for name, value in self.overrides.items():
-            if name not in BROKER_SETTING:
-                raise BrokerError("INVALID_CONFIG", f"Unknown broker config name: {name}")
-            self.overrides[name] = BROKER_SETTING[name].check(value)
+            self.overrides[name] = check_broker_setting(name, value)
 
     def set_resources(self, resources: Mapping[tuple[str, str], Mapping[str, str]]) -> None:
         """Replace everything that was altered while the broker ran.
