@@ -134,6 +134,10 @@ class _Membership:
         self.assigned = (self.assigned or set()) - gone
         self.ended -= gone
 
+    def has(self, place: Any) -> bool:
+        """Whether a partition is assigned to this member now."""
+        return (place.topic, place.partition) in (self.assigned or ())
+
     @property
     def done(self) -> bool:
         """True once a rebalance has ended and nothing is left to read; without partitions there is nothing to read."""
@@ -141,7 +145,7 @@ class _Membership:
 
 
 def _of_group(target: Target, topic: str, group: str, reset: str, follow: bool, events_max: int | None) -> Batches:
-    from confluent_kafka import KafkaException
+    from confluent_kafka import KafkaException, TopicPartition
 
     from sandbox.cli.reading import BATCH_EVENTS, POLL_S, event_of
 
@@ -151,7 +155,7 @@ def _of_group(target: Target, topic: str, group: str, reset: str, follow: bool, 
     try:
         consumer.subscribe([topic], on_assign=membership.on_assign, on_revoke=membership.on_revoke)
         while follow or not membership.done:
-            events = []
+            events, ends = [], []
             # Never more than will be shown: what is taken from the consumer here counts as read.
             messages: list[Any] = consumer.consume(min(BATCH_EVENTS, left), POLL_S)
             for message in messages:
@@ -159,6 +163,7 @@ def _of_group(target: Target, topic: str, group: str, reset: str, follow: bool, 
                 if error is None:
                     events.append((event_of(message), message))
                 elif error.name() == "_PARTITION_EOF":
+                    ends.append(TopicPartition(message.topic(), message.partition(), message.offset()))
                     membership.ended.add((message.topic(), message.partition()))
                 else:
                     raise KafkaException(error)
@@ -167,6 +172,13 @@ def _of_group(target: Target, topic: str, group: str, reset: str, follow: bool, 
                 yield [event for event, _ in events]
             for _, message in events:
                 consumer.store_offsets(message)
+            # Behind the last event may be markers and aborted events, which are read too: as in the Java client.
+            read = {(event.topic, event.partition): event.offset for event, _ in events}
+            reached = [
+                end for end in ends if end.offset > read.get((end.topic, end.partition), 0) and membership.has(end)
+            ]
+            if reached:
+                consumer.store_offsets(offsets=reached)
             if left <= 0:
                 return
     finally:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import click
 
-from sandbox.model.time_text import iso_ms, time_meant
+from sandbox.model.time_text import duration_ms, iso_ms, time_meant
 
 EARLIEST, LATEST, OFFSET, TIME, SHIFT = "earliest", "latest", "offset", "time", "shift"
 _AGO = re.compile(r"(\d+)(ms|s|m|h|d)")
@@ -107,7 +107,7 @@ def parse_time(text: str, now_ms: int | None = None) -> int:
 
     Args:
         text: ISO 8601 (UTC if it names no zone), `@` and milliseconds since 1970, or an age such as `10m` (ms, s, m,
-            h, d).
+            h, d) or `PT10M`.
         now_ms: what an age is subtracted from; None for the clock.
 
     Returns:
@@ -119,6 +119,9 @@ def parse_time(text: str, now_ms: int | None = None) -> int:
     if ago := _AGO.fullmatch(text):
         now_ms = int(time.time() * 1000) if now_ms is None else now_ms
         return max(0, now_ms - _number(ago[1]) * _UNIT_MS[ago[2]])
+    if (duration := duration_ms(text)) is not None:
+        now_ms = int(time.time() * 1000) if now_ms is None else now_ms
+        return max(0, now_ms - duration)
     if text.startswith("@") and text[1:].isascii() and text[1:].isdigit():
         return _number(text[1:])
     try:

@@ -33,6 +33,7 @@ def partitioner_option(command: Any) -> Any:
 Examples:
   sandbox produce orders --key user-42 --value '{"total": 7}' --header source=shell
   printf 'user-42:one\\nuser-7:two\\n' | sandbox produce orders --key-separator :
+  sandbox produce users --key user-42 --value NULL --null-marker NULL
   sandbox produce orders --jsonl < events.jsonl"""
 )
 @click.argument("topic")
@@ -41,6 +42,7 @@ Examples:
 @click.option("--key-separator", "-s", metavar="TEXT", help="A line is KEY TEXT VALUE.")
 @click.option("--jsonl", is_flag=True, help="A line is an event as `export` writes it; only value must be there.")
 @click.option("--header", "-H", "headers", multiple=True, metavar="NAME=VALUE", help="A header of every event.")
+@click.option("--null-marker", metavar="TEXT", help="A key or value that is exactly TEXT is null: a tombstone.")
 @click.option("--partition", "-p", type=click.IntRange(min=0), help="Where to; the partitioner decides if absent.")
 @partitioner_option
 @json_option
@@ -52,6 +54,7 @@ def produce(
     key_separator: str | None,
     jsonl: bool,
     headers: tuple[str, ...],
+    null_marker: str | None,
     partition: int | None,
     partitioner: str,
     as_json: bool,
@@ -70,6 +73,10 @@ def produce(
         events: Iterator[tuple[str, EventLine]] = iter([("--value", replace(default, value=_argument_bytes(value)))])
     else:
         events = _from_lines(sys.stdin.buffer, default, key_separator, jsonl)
+    if null_marker is not None:
+        if jsonl:
+            raise click.UsageError("--jsonl has null in its lines: leave out --null-marker")
+        events = _with_nulls(events, _argument_bytes(null_marker))
     # One request at a time: a batch that is sent again must not overtake the next one.
     producer = target.producer(partitioner=PARTITIONERS[partitioner].librdkafka, linger_ms=5, max_in_flight=1)
     typed = value is None and sys.stdin.isatty()
@@ -119,6 +126,12 @@ def _from_lines(
             yield origin, replace(default, key=key, value=value)
         else:
             yield origin, replace(default, value=line)
+
+
+def _with_nulls(events: Iterator[tuple[str, EventLine]], marker: bytes) -> Iterator[tuple[str, EventLine]]:
+    for origin, event in events:
+        key, value = (None if one == marker else one for one in (event.key, event.value))
+        yield origin, replace(event, key=key, value=value)
 
 
 def _argument_bytes(text: str) -> bytes:

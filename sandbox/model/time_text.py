@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_MS = 86_400_000
 _MIDNIGHT = re.compile(r"([T ])24:00(?::00(?:[.,]0+)?)?(?=$|[+\-Z])")
+_DURATION = re.compile(r"P(?=.)(?:(\d{1,9})D)?(?:T(?=.)(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9})(?:\.(\d{1,9}))?S)?)?")
 # Digits to how many of a number's units make a millisecond: seconds, ms, microseconds, nanoseconds.
 _UNITS = {10: (1000, 1), 12: (1, 1), 13: (1, 1), 14: (1, 1), 16: (1, 1000), 19: (1, 1_000_000)}
 
@@ -27,6 +28,16 @@ def iso_ms(text: str) -> int:
     moment = datetime.fromisoformat(midnight)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return (moment - EPOCH) // timedelta(milliseconds=1) + (DAY_MS if midnight != upper else 0)
+
+
+def duration_ms(text: str) -> int | None:
+    """Read a duration as `kafka-consumer-groups --by-duration` takes it, PnDTnHnMnS; None if it is none."""
+    found = _DURATION.fullmatch(text.strip().upper())
+    if found is None:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups()[:4])
+    ms = int((found[5] or "").ljust(3, "0")[:3])
+    return (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000 + ms
 
 
 def time_meant(number: int) -> str | None:

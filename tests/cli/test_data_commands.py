@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from confluent_kafka import Producer
 
 from sandbox import Sandbox
 from sandbox.model.jsonl import from_line
@@ -323,3 +324,33 @@ def test_a_reset_to_a_time_before_1970_goes_to_the_earliest_event(command_line: 
     command_line.ok("consume", "orders", "--group", "g")
     rows = command_line.ok("groups", "reset", "g", "--to", f"time:{time}", "--yes", "--json").rows
     assert [(row["before"], row["after"]) for row in rows] == [(3, 0)]
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_a_group_that_read_to_the_end_has_read_the_markers_too(command_line: "CommandLine", runs: int) -> None:
+    _, said = command_line.up()
+    producer = Producer({"bootstrap.servers": said["kafka"], "transactional.id": "t", "log_level": 0})
+    producer.init_transactions(20)
+    for committed in (True, False):
+        producer.begin_transaction()
+        for number in range(3):
+            producer.produce("orders", str(number), partition=0)
+        if committed:
+            producer.commit_transaction(20)
+        else:
+            producer.flush(20)
+            producer.abort_transaction(20)
+    limits = [("--max", "2"), ()] if runs == 2 else [()]
+    for limit in limits:
+        command_line.ok("consume", "orders", "--group", "g", *limit)
+        (group,) = command_line.ok("groups", "describe", "g", "--json").rows
+        assert group["partitions"][0]["committed"] == (2 if limit else 8)
+    assert group["lag"] == 0
+
+
+def test_a_tombstone_is_produced_with_a_null_marker(command_line: "CommandLine") -> None:
+    command_line.ok("produce", "users", "--key", "u", "--value", "NULL", "--null-marker", "NULL")
+    command_line.ok("produce", "users", "-s", ":", "--null-marker", "", stdin=b"u:\n:v\na:NULL\n")
+    rows = command_line.ok("consume", "users", "--json").rows
+    assert [(row["key"], row["value"]) for row in rows] == [("u", None), ("u", None), (None, "v"), ("a", "NULL")]
+    assert command_line.run("produce", "users", "--jsonl", "--null-marker", "x").status == 2

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.model.time_text import iso_ms
+from sandbox.model.time_text import duration_ms, iso_ms
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,23 @@ def test_an_iso_time_is_read_in_utc_unless_it_names_a_zone(text: str, expected: 
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         iso_ms(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("PT1H", 3_600_000),
+        ("P1DT2H3M4S", 93_784_000),
+        ("pt0.25s", 250),
+        ("P0D", 0),
+        ("P", None),
+        ("PT", None),
+        ("P1DT", None),
+        ("1h", None),
+        ("P1Y", None),
+        ("PT-1H", None),
+        ("2024-01-01", None),
+    ],
+)
+def test_a_duration_is_read_as_kafkas_tools_read_it(text: str, expected: int | None) -> None:
+    assert duration_ms(text) == expected

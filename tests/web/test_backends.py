@@ -28,8 +28,7 @@ Name = Callable[[str], str]
 
 @pytest.fixture(scope="module", params=["sandbox", "remote"])
 def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    settings = {"max.request.partition.size.limit": "1999"}
-    with Sandbox(tmp_path_factory.mktemp("backends") / "dev.db", settings=settings) as box:
+    with Sandbox(tmp_path_factory.mktemp("backends") / "dev.db") as box:
         if request.param == "sandbox":
             yield box
             return
@@ -334,10 +333,3 @@ def test_what_a_sandbox_does_not_lack_works(tmp_path: Path) -> None:
     with Sandbox(tmp_path / "dev.db") as box:
         backend: Backend = box
         assert (dict(backend.lacks), backend.read_only) == ({}, None)
-
-
-def test_a_broker_setting_that_is_not_the_default_is_told_with_its_source(backend: Backend) -> None:
-    found = {one.name: one for one in backend.cluster.settings()}
-    one = found["max.request.partition.size.limit"]
-    assert (one.value, one.default, one.source) == ("1999", "2000", "STATIC_BROKER_CONFIG")
-    assert "num.partitions" not in found
