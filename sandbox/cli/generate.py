@@ -108,7 +108,7 @@ def _send(
     as_json: bool,
     seed: int,
 ) -> None:
-    producer = target.producer(partitioner=PARTITIONERS[partitioner].librdkafka, linger_ms=5)
+    producer = target.producer(partitioner=PARTITIONERS[partitioner].librdkafka, linger_ms=5, max_in_flight=1)
     sender = Sender(producer)
     started_s = time.monotonic()
     ended = False

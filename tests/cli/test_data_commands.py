@@ -354,3 +354,13 @@ def test_a_tombstone_is_produced_with_a_null_marker(command_line: "CommandLine")
     rows = command_line.ok("consume", "users", "--json").rows
     assert [(row["key"], row["value"]) for row in rows] == [("u", None), ("u", None), (None, "v"), ("a", "NULL")]
     assert command_line.run("produce", "users", "--jsonl", "--null-marker", "x").status == 2
+
+
+def test_a_retry_does_not_reorder_events(command_line: "CommandLine") -> None:
+    _, said = command_line.up()
+    command_line.ok("topics", "create", "orders", "-b", said["kafka"])
+    command_line.ok("faults", "inject", "Produce", "--error", "NOT_ENOUGH_REPLICAS", "--times", "2")
+    lines = "".join(f"{number}\n" for number in range(3000)).encode()
+    command_line.ok("produce", "orders", "-X", "batch.num.messages=50", "-b", said["kafka"], stdin=lines)
+    rows = command_line.ok("consume", "orders", "--json", "-b", said["kafka"]).rows
+    assert [int(row["value"]) for row in rows] == list(range(3000))
