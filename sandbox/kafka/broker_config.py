@@ -6,7 +6,6 @@ Names, types, defaults and meanings are Kafka's (https://kafka.apache.org/docume
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.resource_settings import GROUP_SETTINGS, LARGER_UNITS, OTHER_BROKER_SETTINGS, TOPIC_DEFAULTS
@@ -122,6 +121,9 @@ def check_broker_setting(name: str, value: str) -> str:
         hint = f" It is a topic's setting; the broker's default for it is {of_topic.broker_name}."
         hint = hint if of_topic.broker_name else " It is a topic's setting."
     else:
+        # Not at the start of the process: only a mistake needs it.
+        from difflib import get_close_matches
+
         near = get_close_matches(name, BROKER_SETTING, 1, 0.8)
         hint = f" Did you mean {near[0]}?" if near else ""
     raise BrokerError("INVALID_CONFIG", f"Unknown broker config name: {name}.{hint}")
