@@ -15,8 +15,10 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from sandbox.broker.logs.topic import Partition
+from sandbox.kafka.broker_config import BROKER, BROKER_SETTING, CLUSTER_WIDE
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.cluster import BrokerDescription, ClientDescription, LeaderMove, TopicDescription
+from sandbox.kafka.setting import PASSWORD
+from sandbox.model.cluster import BrokerDescription, BrokerSetting, ClientDescription, LeaderMove, TopicDescription
 from sandbox.runtime.runtime import Runtime
 
 T = TypeVar("T")
@@ -49,6 +51,28 @@ class ClusterControl:
             )
             for broker in cluster.ids
         )
+
+    def settings(self) -> tuple[BrokerSetting, ...]:
+        """The broker settings that have not their default, by name: given at the start, or altered since."""
+        config = self._runtime.broker.config
+        layers = [("STATIC_BROKER_CONFIG", dict(config.overrides))]
+        for (kind, name), altered in sorted(dict(config.resources).items()):
+            if kind == BROKER:
+                source = "DYNAMIC_DEFAULT_BROKER_CONFIG" if name == CLUSTER_WIDE else "DYNAMIC_BROKER_CONFIG"
+                layers.append((source, dict(altered)))
+        found: dict[str, BrokerSetting] = {}
+        for source, values in layers:
+            for name, value in values.items():
+                known = BROKER_SETTING.get(name)
+                secret = known is None or known.type == PASSWORD
+                found[name] = BrokerSetting(
+                    name,
+                    None if secret else value,
+                    known.default if known else None,
+                    source,
+                    known is not None and known.in_effect,
+                )
+        return tuple(found[name] for name in sorted(found))
 
     def clients(self) -> tuple[ClientDescription, ...]:
         """Every open connection of a Kafka client."""

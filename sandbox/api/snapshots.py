@@ -70,7 +70,7 @@ class Snapshots:
         self._runtime = runtime
         self._note_activity = note_activity
         self._folder = SnapshotFolder(runtime.database.path, runtime.clock)
-        self._forks = Forks(runtime.clock, runtime.brokers)
+        self._forks = Forks(runtime.clock, runtime.brokers, runtime.broker.config.overrides)
         # One thing at a time that copies or replaces the file; looking is always possible.
         self._lock = threading.RLock()
         self.automatic_bytes_max = AUTOMATIC_BYTES_MAX

@@ -91,7 +91,7 @@ Examples:
   sandbox groups reset billing --to shift:-100 --yes"""
 )
 @click.argument("group")
-@click.option("--to", required=True, metavar="PLACE", help="earliest, latest, offset:N, time:ISO or shift:N.")
+@click.option("--to", required=True, metavar="PLACE", help="earliest, latest, offset:N, time:ISO (or ms) or shift:N.")
 @click.option("--topic", help="Only this topic; all that the group has committed in, if absent.")
 @click.option("--partition", type=click.IntRange(min=0), help="Only this partition.")
 @click.option("--dry-run", is_flag=True, help="Show what would happen, and change nothing.")

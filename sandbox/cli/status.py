@@ -1,5 +1,7 @@
 """How a command ends, and how it says so."""
 
+import errno
+import os
 from enum import IntEnum
 from typing import Any
 
@@ -27,6 +29,9 @@ MEANINGS = {
 }
 
 
+_NOT_WRITTEN = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EBADF, errno.EDQUOT)
+
+
 class Failed(click.ClickException):
     """Ends the command with a status and one line of text on stderr.
 
@@ -52,10 +57,19 @@ def failure(error: Exception) -> Failed | None:
         return Failed(str(error), Status.FILE_REFUSED)
     if isinstance(error, SandboxError):
         return Failed(str(error))
+    if isinstance(error, OSError):
+        return Failed(_system_text(error))
     # Not imported here: a command that never spoke Kafka cannot have failed with an error of the client.
     if type(error).__name__ == "KafkaException" and error.args:
         return Failed(kafka_text(error.args[0]))
     return None
+
+
+def _system_text(error: OSError) -> str:
+    reason = error.strerror or str(error) or type(error).__name__
+    if error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {reason}"
+    return f"The output cannot be written: {reason}" if error.errno in _NOT_WRITTEN else reason
 
 
 def kafka_text(error: Any) -> str:

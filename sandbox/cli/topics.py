@@ -115,7 +115,7 @@ def describe(topic: str, as_json: bool, target: Target) -> None:
     spans = ranges(admin, places_of(admin, topic))
     counts = count_all(target, spans)
     rows = _partition_rows(admin.list_topics(timeout=TIMEOUT_S).topics[topic].partitions, spans, counts)
-    settings = _changed_settings(admin, topic)
+    settings = changed_settings(admin, topic)
     events, offsets = total(counts), sum(row["offsets"] for row in rows)
     if as_json:
         found = {"topic": topic, "events": events, "offsets": offsets, "partitions": rows, "settings": settings}
@@ -147,7 +147,8 @@ def _partition_rows(
     ]
 
 
-def _changed_settings(admin: Any, topic: str) -> dict[str, str | None]:
+def changed_settings(admin: Any, topic: str) -> dict[str, str | None]:
+    """The settings that were changed for a topic; None for a secret."""
     from sandbox.cli.log_offsets import KAFKA_ADMIN
 
     resource = KAFKA_ADMIN.ConfigResource(KAFKA_ADMIN.ResourceType.TOPIC, topic)

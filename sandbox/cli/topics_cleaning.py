@@ -4,7 +4,6 @@ Records are deleted over Kafka's own protocol, so on any cluster. Kafka has no r
 those two are asked of the process that owns the file, through its page, or done here where nobody owns it.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ import click
 
 from sandbox.cli.display import show_json, show_rows
 from sandbox.cli.status import Failed, Status
-from sandbox.cli.target import DEFAULT_FILE, TIMEOUT_S, Target, json_option, target_options
+from sandbox.cli.target import DEFAULT_FILE, TIMEOUT_S, Target, chosen_file, json_option, target_options
 
 if TYPE_CHECKING:
     from sandbox.api.sandbox import Sandbox
@@ -177,8 +176,8 @@ def _cleaner(file: Path | None) -> Iterator[_Cleaner]:
     from sandbox.cli.page_address import of_owner
     from sandbox.storage.file.lock import read_owner
 
-    path = (file or Path(os.environ.get("SANDBOX_FILE") or DEFAULT_FILE)).expanduser()
-    Target(str(path), {}, path).require()
+    path = chosen_file(file)
+    Target(path, {}, path).require()
     owner = read_owner(path)
     if owner is None:
         from sandbox.api.sandbox import Sandbox

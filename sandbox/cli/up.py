@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import click
 
 from sandbox.cli.arenas import share_arenas
+from sandbox.cli.broker_settings import settings_options
 from sandbox.cli.display import show_json
 from sandbox.cli.ending import Ending
 from sandbox.cli.listeners import WaysIn, listener_options
 from sandbox.cli.progress import progress_bar
 from sandbox.cli.proxy import proxy_options
 from sandbox.cli.status import Failed, Status
-from sandbox.cli.target import DEFAULT_FILE, json_option
+from sandbox.cli.target import DEFAULT_FILE, chosen_file, json_option
 from sandbox.cli.token import page_to_open, token_option
 from sandbox.kafka.errors import FileInUse
 from sandbox.model.gc_pause import freeze_start_up_objects, gc_paused
@@ -50,6 +51,7 @@ Examples:
   sandbox up orders.db --kafka-port 0 --ui-port 0
   sandbox up --brokers 3
   sandbox up --demo --open
+  sandbox up -c num.partitions=4 -c auto.create.topics.enable=false
   sandbox up --listener SASL_SSL:9094 --user alice
 
 \b
@@ -74,6 +76,7 @@ The same pages over a real Kafka cluster, without a file:
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
 @click.option("--while-stdin", is_flag=True, hidden=True, help="End when standard input or the parent process ends.")
 @listener_options
+@settings_options
 @json_option
 def up(
     file: Path,
@@ -89,6 +92,7 @@ def up(
     while_stdin: bool,
     as_json: bool,
     ways_in: WaysIn,
+    settings: dict[str, str],
 ) -> None:
     """Start a sandbox on FILE, which is made if it is not there. Ctrl-C ends it; the events stay in the file.
 
@@ -111,8 +115,9 @@ def up(
         _warn(host, read_only)
     raise_limit()
     share_arenas()
+    file = chosen_file(file)
     left_over = not file.exists()
-    sandbox = _opened(file, brokers, read_only)
+    sandbox = _opened(file, brokers, read_only, settings)
     demo: Demo | None = None
     try:
         ways_in.prepare(sandbox)
@@ -166,12 +171,12 @@ def _wait_for_the_end_of_stdin() -> None:
 
 
 @gc_paused()
-def _opened(file: Path, brokers: int, read_only: bool) -> "Sandbox":
+def _opened(file: Path, brokers: int, read_only: bool, settings: dict[str, str]) -> "Sandbox":
     from sandbox.api.sandbox import Sandbox
 
     for attempt in range(_LOCK_RETRIES):
         try:
-            return Sandbox(file, brokers=brokers, read_only=read_only)
+            return Sandbox(file, brokers=brokers, read_only=read_only, settings=settings)
         except FileInUse as in_use:
             # A program that looks who owns the file holds the lock for an instant, and names nobody.
             if in_use.owner or attempt == _LOCK_RETRIES - 1:
@@ -231,6 +236,7 @@ def _demo_of(sandbox: "Sandbox") -> "Demo":
 
 def _say_ready(sandbox: "Sandbox", file: Path, as_json: bool, ways_in: WaysIn) -> None:
     brokers = {str(one.broker): one.address for one in sandbox.cluster.brokers()}
+    started_with = {one.name: one.value for one in sandbox.cluster.settings() if one.source == "STATIC_BROKER_CONFIG"}
     if as_json:
         show_json(
             {
@@ -243,6 +249,7 @@ def _say_ready(sandbox: "Sandbox", file: Path, as_json: bool, ways_in: WaysIn) -
                 **({"public_url": sandbox.public_url} if sandbox.public_url else {}),
                 **({"token": sandbox.web_token} if sandbox.web_token else {}),
                 **({"read_only": True} if sandbox.read_only else {}),
+                **({"settings": started_with} if started_with else {}),
             }
         )
         return

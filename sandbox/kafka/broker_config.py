@@ -134,6 +134,24 @@ def check_topic_setting(name: str, value: str | None) -> str:
     return setting.check(value)
 
 
+def check_broker_setting(name: str, value: str) -> str:
+    """Return `value` in Kafka's spelling, or raise BrokerError INVALID_CONFIG with the way out."""
+    setting = BROKER_SETTING.get(name)
+    if setting is not None:
+        return setting.check(value)
+    of_topic = TOPIC_SETTING.get(name)
+    if of_topic is not None:
+        hint = f" It is a topic's setting; the broker's default for it is {of_topic.broker_name}."
+        hint = hint if of_topic.broker_name else " It is a topic's setting."
+    else:
+        # Not at the start of the process: only a mistake needs it.
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, BROKER_SETTING, 1, 0.8)
+        hint = f" Did you mean {near[0]}?" if near else ""
+    raise BrokerError("INVALID_CONFIG", f"Unknown broker config name: {name}.{hint}")
+
+
 @dataclass(slots=True)
 class BrokerConfig:
     """The broker's settings: Kafka's defaults, what was set otherwise at the start, and what was altered since.
@@ -151,9 +169,7 @@ class BrokerConfig:
 
     def __post_init__(self) -> None:
         for name, value in self.overrides.items():
-            if name not in BROKER_SETTING:
-                raise BrokerError("INVALID_CONFIG", f"Unknown broker config name: {name}")
-            self.overrides[name] = BROKER_SETTING[name].check(value)
+            self.overrides[name] = check_broker_setting(name, value)
 
     def set_resources(self, resources: Mapping[tuple[str, str], Mapping[str, str]]) -> None:
         """Replace everything that was altered while the broker ran.

@@ -340,6 +340,25 @@ class BrokerDescription:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokerSetting:
+    """A broker setting that has not its default.
+
+    Attributes:
+        value: None for a secret.
+        default: None if Kafka has none.
+        source: Kafka's name for where the value is from: STATIC_BROKER_CONFIG for one that the broker was started with,
+            DYNAMIC_DEFAULT_BROKER_CONFIG or DYNAMIC_BROKER_CONFIG for one that was altered since.
+        in_effect: False if the setting is shown and changes nothing here.
+    """
+
+    name: str
+    value: str | None
+    default: str | None
+    source: str
+    in_effect: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class LeaderMove:
     """A partition whose leader changes.
 

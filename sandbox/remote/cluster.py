@@ -3,13 +3,17 @@
 from collections import Counter
 
 from confluent_kafka import ElectionType
+from confluent_kafka.admin import ConfigResource, ConfigSource
 
+from sandbox.kafka.broker_config import BROKER_SETTING
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.cluster import BrokerDescription, ClientDescription, LeaderMove
+from sandbox.model.cluster import BrokerDescription, BrokerSetting, ClientDescription, LeaderMove
 from sandbox.model.faults import Fault, Hit
 from sandbox.remote.connection import Connection
 from sandbox.remote.logs import Logs
 
+SOURCES = ("STATIC_BROKER_CONFIG", "DYNAMIC_DEFAULT_BROKER_CONFIG", "DYNAMIC_BROKER_CONFIG")
+"""Where a broker's setting is from that has not its default."""
 NO_STOP = (
     "The brokers of a real cluster are not stopped from here. To see leaders move, start a sandbox with "
     "sandbox up --brokers 3, and stop one there."
@@ -58,6 +62,25 @@ class RemoteBrokers:
                 out_of_sync=out[broker],
             )
             for broker in sorted({*told.brokers, *replicas})
+        )
+
+    def settings(self) -> tuple[BrokerSetting, ...]:
+        """The settings of one broker that have not their default; none if this user may not read them."""
+        broker = next(iter(self._logs.metadata.get().brokers), None)
+        if broker is None:
+            return ()
+        resource = ConfigResource(ConfigResource.Type.BROKER, str(broker))
+        try:
+            futures = self._connection.ask(
+                lambda timeout_s: self._connection.admin.describe_configs([resource], request_timeout=timeout_s)
+            )
+            found = self._connection.result(futures[resource])
+        except BrokerError:
+            return ()
+        return tuple(
+            BrokerSetting(name, entry.value, BROKER_SETTING[name].default if name in BROKER_SETTING else None, source)
+            for name, entry in sorted(found.items())
+            if (source := ConfigSource(entry.source).name) in SOURCES
         )
 
     def clients(self) -> tuple[ClientDescription, ...]:

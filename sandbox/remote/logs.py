@@ -119,8 +119,8 @@ class Logs:
         return found
 
     def offsets_at(self, places: list[Place], timestamp_ms: int) -> dict[Place, int | None]:
-        """Return the first offset at or after a time for some logs; None if there is none."""
-        asked = self._offsets(places, AT(max(0, timestamp_ms)))
+        """Return the first offset at or after a time for some logs; None if there is none. Before 1970 is the start."""
+        asked = self._offsets(places, EARLIEST if timestamp_ms < 0 else AT(timestamp_ms))
         return {
             place: told.offset if told.offset >= 0 else None for place, told in self._results(asked, must=True).items()
         }

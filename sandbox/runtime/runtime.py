@@ -21,6 +21,7 @@ from sandbox.broker.faults import Faults
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
 from sandbox.model.cancellation import Cancelled
+from sandbox.model.file_path import file_path
 from sandbox.model.process import bind_to_process
 from sandbox.model.proxy import NO_PROXY
 from sandbox.runtime import clock_report
@@ -109,6 +110,7 @@ class Runtime:
         self._web: WebServer | None = None
         self.closed = False
         config = BrokerConfig(dict(settings))
+        path = file_path(path)
         real = Path(os.path.realpath(path))
         check_path(real)
         if read_only and not os.path.exists(path):

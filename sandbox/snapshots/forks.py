@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,9 +39,11 @@ class Forks:
     Args:
         clock: the time in ms.
         brokers: how many brokers each plays.
+        settings: the broker settings that each is started with.
     """
 
-    def __init__(self, clock: Callable[[], int], brokers: int) -> None:
+    def __init__(self, clock: Callable[[], int], brokers: int, settings: Mapping[str, str]) -> None:
+        self._settings = settings
         self._clock = clock
         self._brokers = brokers
         self._children: dict[int, _Child] = {}
@@ -73,6 +75,8 @@ class Forks:
         log = file.with_suffix(".log")
         command = [sys.executable, "-P", "-c", PROGRAM, str(ROOT), "up", str(file), "--json", "--while-stdin"]
         command += ["--kafka-port", "0", "--ui-port", "0", "--brokers", str(self._brokers)]
+        for name, value in self._settings.items():
+            command += ["-c", f"{name}={value}"]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SANDBOX_")}
         with log.open("wb") as errors:
             process = subprocess.Popen(

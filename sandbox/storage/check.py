@@ -18,7 +18,7 @@ from typing import Any
 from sandbox.kafka.errors import EventsDamaged, FileRefused
 from sandbox.model import cancellation
 from sandbox.storage.file import row_checksums, snapshots
-from sandbox.storage.file.database import Reader, check_file
+from sandbox.storage.file.database import Reader, check_file, refuse_no_regular_file
 from sandbox.storage.file.failure import StorageFailed
 from sandbox.storage.file.lock import read_owner
 from sandbox.storage.file.readers import interrupting
@@ -131,6 +131,7 @@ def _look_through(path: Path, advance: Advance, *, in_use: bool) -> Report:
 
 
 def _refuse_what_cannot_be_read(path: Path) -> None:
+    refuse_no_regular_file(path)
     recent, index = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
     if recent.exists() and recent.stat().st_size and not index.exists() and not os.access(path.parent, os.W_OK):
         raise FileRefused(

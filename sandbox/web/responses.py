@@ -130,14 +130,18 @@ def page(name: str, interest: Interest = NOTHING, status: int = 200, **context: 
             overview=overview(),
             **context,
         )
-    headers = {"Cache-Control": "no-store"}
-    return Response(under_base(html), status, content_type="text/html; charset=utf-8", headers=headers)
+    return _html(html, status)
+
+
+def _html(body: str, status: int) -> Response:
+    # A file's name may have bytes that are not UTF-8, which Python keeps as surrogates.
+    content = under_base(body).encode("utf-8", "backslashreplace")
+    return Response(content, status, content_type="text/html; charset=utf-8", headers={"Cache-Control": "no-store"})
 
 
 def fragment(name: str, status: int = 200, **context: Any) -> Response:
     """Answer with a partial template, for htmx."""
-    body = under_base(render_template(name, live=False, overview=overview(), **context))
-    return Response(body, status, content_type="text/html; charset=utf-8", headers={"Cache-Control": "no-store"})
+    return _html(render_template(name, live=False, overview=overview(), **context), status)
 
 
 def data(value: object) -> Response:

@@ -212,6 +212,8 @@ def test_a_group_is_reset_described_and_deleted(backend: Backend, orders: str, n
         ("shift:-2", [3, 3, 3]),
         (f"time:{BASE_MS + 30_000}", [10, 10, 10]),
         (f"time:{BASE_MS + 900_000}", [20, 20, 20]),
+        ("time:-1", [0, 0, 0]),
+        ("time:-62135596800000", [0, 0, 0]),
     ],
 )
 def test_a_preview_says_where_a_reset_goes(

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from sandbox.kafka.errors import FileRefused
 from sandbox.model.process import bind_to_process, never_destroy
@@ -23,6 +22,7 @@ from sandbox.storage.file.failure import StorageFailed as StorageFailed
 from sandbox.storage.file.guard import FileGuard, held_here
 from sandbox.storage.file.migrations import migrate
 from sandbox.storage.file.numbered import connect
+from sandbox.storage.file.read_uri import read_uri
 from sandbox.storage.file.readers import Parameters as Parameters
 from sandbox.storage.file.readers import Reader as Reader
 from sandbox.storage.file.readers import Readers
@@ -231,7 +231,7 @@ class Database(Reader):
         """
         self.check_or_rescue()
         try:
-            with closing(sqlite3.connect(f"file:{quote(str(source))}?mode=ro&immutable=1", uri=True)) as connection:
+            with closing(sqlite3.connect(read_uri(source, immutable=True), uri=True)) as connection:
                 connection.backup(self._writer)
             # The log is as large as the file now: it is emptied here, not by the next who writes.
             self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
@@ -307,16 +307,22 @@ class Database(Reader):
 def check_path(path: Path, *, to_write: bool = True) -> None:
     """Look whether a file may be at a path, without opening it; FileRefused with the reason and the way out."""
     try:
-        if path.is_dir():
-            raise FileRefused(f"{path} is a folder. Name a file in it, such as {path / 'dev.db'}.")
+        refuse_no_regular_file(path)
         if not path.parent.is_dir():
-            raise FileRefused(f"{path} cannot be made: the folder {path.parent} does not exist.")
-        if path.exists() and not path.is_file():
-            raise FileRefused(f"{path} is a device or a pipe, not a file. Choose another file name.")
+            raise FileRefused(f"{path} cannot be created: the folder {path.parent} does not exist.")
         if to_write and path.exists() and path.stat().st_size and not os.access(path, os.W_OK):
             raise FileRefused(f"{path} is read-only for this user. Change its permissions, or work on a copy.")
     except OSError as error:
         raise FileRefused(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def refuse_no_regular_file(path: Path) -> None:
+    """Raise FileRefused for a folder, a pipe or a device; a path that does not exist passes."""
+    if path.is_dir():
+        raise FileRefused(f"{path} is a folder. Name a file in it, such as {path / 'dev.db'}.")
+    if path.exists() and not path.is_file():
+        # Reading a pipe would wait for its writer.
+        raise FileRefused(f"{path} is a pipe, a device or a socket. Name a regular file.")
 
 
 def check_file(path: Path, *, to_write: bool = True) -> bool:
@@ -388,8 +394,8 @@ def _look_inside(path: Path) -> tuple[int, int]:
     """Version and application id as SQLite sees them, write-ahead log included; version -1 where there is no table."""
     try:
         # Without a log nobody writes, and `immutable` keeps SQLite from making files beside it.
-        how = "mode=ro" if _has_log(path) or is_open_here(path) else "mode=ro&immutable=1"
-        connection = sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True)
+        quiet = not _has_log(path) and not is_open_here(path)
+        connection = sqlite3.connect(read_uri(path, immutable=quiet), uri=True)
         try:
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]

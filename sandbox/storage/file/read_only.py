@@ -4,9 +4,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 from sandbox.storage.file.database import is_open_here
+from sandbox.storage.file.read_uri import read_uri
 
 BUSY_S = 1.0
 
@@ -22,16 +22,18 @@ def read_only(path: Path) -> Iterator[sqlite3.Connection]:
     """
     open_elsewhere = path.with_name(path.name + "-wal").exists() or is_open_here(path)
     # Without a write-ahead log nobody has the file open, and a folder that can't be written can be read this way.
-    modes = ("mode=ro",) if open_elsewhere else ("mode=ro", "mode=ro&immutable=1")
-    for mode in modes:
-        connection = sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True, isolation_level=None, timeout=BUSY_S)
+    ways = (False,) if open_elsewhere else (False, True)
+    for immutable in ways:
+        connection = sqlite3.connect(
+            read_uri(path, immutable=immutable), uri=True, isolation_level=None, timeout=BUSY_S
+        )
         connection.text_factory = _text
         try:
             connection.execute("BEGIN")
             connection.execute("SELECT 1 FROM main.sqlite_master LIMIT 1").fetchone()
         except sqlite3.Error as error:
             connection.close()
-            if mode is modes[-1] or not isinstance(error, sqlite3.OperationalError):
+            if immutable is ways[-1] or not isinstance(error, sqlite3.OperationalError):
                 raise
             continue
         try:

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from sandbox.kafka.errors import FileRefused
 from sandbox.model import cancellation
 from sandbox.storage.file import row_checksums
 from sandbox.storage.file.database import Reader, StorageFailed, check_file, is_open_here
 from sandbox.storage.file.migrations import make_version, migrate
+from sandbox.storage.file.read_uri import read_uri
 from sandbox.storage.file.readers import interrupting
 from sandbox.storage.file.row_breaches import breaches
 from sandbox.storage.file.schema import VERSION
@@ -49,7 +49,7 @@ class Identity:
 def address(path: Path, in_use: bool = False) -> str:
     """The URI by which a file is read, and nothing is made beside it where nobody has it open."""
     quiet = not in_use and not _log_bytes(path) and not is_open_here(path)
-    return f"file:{quote(str(path))}?mode=ro{'&immutable=1' if quiet else ''}"
+    return read_uri(path, immutable=quiet)
 
 
 def _log_bytes(path: Path) -> int:

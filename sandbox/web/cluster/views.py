@@ -13,7 +13,16 @@ from werkzeug.wrappers import Response as AnyResponse
 from sandbox.kafka.errors import BY_NAME, BrokerError
 from sandbox.model.cluster import LeaderMove, TopicDescription
 from sandbox.web import formats as words
-from sandbox.web.cluster.json import all_uses, broker_json, client_json, fault_json, hit_json, leaders_json, move_json
+from sandbox.web.cluster.json import (
+    all_uses,
+    broker_json,
+    client_json,
+    fault_json,
+    hit_json,
+    leaders_json,
+    move_json,
+    setting_json,
+)
 from sandbox.web.notices import Notice
 from sandbox.web.responses import Interest, backend, data, overview, page, see
 
@@ -52,6 +61,7 @@ def _show(form: Fields, error: str | None = None) -> Response:
         LIVE,
         400 if error else 200,
         brokers=backend().cluster.brokers(),
+        settings=backend().cluster.settings,
         led=led[first : first + ROWS],
         leaderless=sum(partition.leader < 0 for _, partition in led),
         strayed=sum(partition.leader != partition.replicas[0] for _, partition in led),
@@ -83,6 +93,7 @@ def index_json() -> Response:
             "brokers": [broker_json(broker) for broker in backend().cluster.brokers()],
             "partitions": leaders_json(backend().topics()),
             "clients": [client_json(client) for client in backend().cluster.clients()],
+            "settings": [setting_json(setting) for setting in backend().cluster.settings()],
         }
     )
 

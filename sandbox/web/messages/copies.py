@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.kafka.event import Event, Headers
 from sandbox.model.jsonl import to_line
+from sandbox.model.log_order import merged_by_time
 from sandbox.web.capabilities import changes_nothing
 from sandbox.web.formats import plural
 from sandbox.web.messages.dead_letters import dead_letter, one_origin, origin_of, partition_header, sent_back
@@ -107,11 +108,10 @@ def _picked() -> Selection:
 
 
 def _events(topic: str, selection: Selection) -> tuple[list[Event], int]:
-    """The events of a selection in true time order, and how many of them are gone."""
+    """The events of a selection, each partition in offset order, and how many of them have left the log."""
     found = backend().survey.events(topic, selection)
     gone = sum(map(len, selection.values())) - len(found)
-    found.sort(key=lambda event: (event.timestamp_ms, event.partition, event.offset))
-    return [event for event in found if not event.control], gone
+    return [event for event in merged_by_time(found) if not event.control], gone
 
 
 @blueprint.post("/topics/<topic>/messages/selected")
@@ -130,7 +130,8 @@ def selected(topic: str) -> AnyResponse:
     if request.form.get("action") == "send":
         return see(f"/topics/{topic}/messages/send", events=written(selection))
     events, _ = _events(topic, selection)
-    return attachment(f"{topic}-selected.jsonl", "".join(to_line(event) + "\n" for event in events))
+    partitions = len(backend().topic(topic).partitions)
+    return attachment(f"{topic}-selected.jsonl", "".join(to_line(event, partitions) + "\n" for event in events))
 
 
 @dataclass(frozen=True, slots=True)

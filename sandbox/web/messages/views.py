@@ -13,6 +13,7 @@ from sandbox.model.csv_text import Json, encoding_of
 from sandbox.model.json_conditions import OPERATORS, JsonPath
 from sandbox.model.json_values import MISSING, Number, json_text, parse_value
 from sandbox.model.jsonl import to_line
+from sandbox.model.log_order import merged_by_time
 from sandbox.model.message_stats import Volume
 from sandbox.web.json_shapes import event_json
 from sandbox.web.messages.dead_letters import why_column
@@ -277,7 +278,7 @@ def _field_cell(node: object) -> object:
 
 @blueprint.get("/topics/<topic>/messages.csv")
 def index_csv(topic: str) -> Response:
-    """The same page as a table."""
+    """The events of the page as CSV, in the order of the page. JSON lines, which `import` reads, are in log order."""
     paths = read_columns()
     rows = []
     for event in backend().messages(read_query(topic)).events:
@@ -299,6 +300,7 @@ def _field_cells(event: Event, paths: tuple[Field, ...]) -> list[object]:
 
 @blueprint.get("/topics/<topic>/messages.jsonl")
 def index_jsonl(topic: str) -> Response:
-    """The same page as lines of JSON, which import takes."""
-    events = backend().messages(read_query(topic)).events
-    return attachment(f"{topic}.jsonl", "".join(to_line(event) + "\n" for event in events))
+    """The events of the page as JSON lines for `import`, each partition in offset order."""
+    events = merged_by_time(backend().messages(read_query(topic)).events)
+    partitions = len(backend().topic(topic).partitions)
+    return attachment(f"{topic}.jsonl", "".join(to_line(event, partitions) + "\n" for event in events))

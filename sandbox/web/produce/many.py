@@ -13,7 +13,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import NewEvent
 from sandbox.kafka.partitioner import PARTITIONERS as PLACES
 from sandbox.model.cluster import TopicDescription
-from sandbox.model.jsonl import LineRefused, from_line
+from sandbox.model.jsonl import LineRefused, TopicLine, read_line, without_byte_order_mark
 from sandbox.web.capabilities import changes_nothing
 from sandbox.web.notices import Notice, current_notice
 from sandbox.web.produce.form import header_lines, typed
@@ -76,12 +76,19 @@ def read_lines(form: Mapping[str, str], source: bytes, topic: TopicDescription) 
     errors: list[tuple[int, str]] = []
     wrong = uncommitted = 0
     limit = int(topic.settings.get("max.message.bytes", "1048588"))
-    for number, raw in enumerate(source.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+    try:
+        text = without_byte_order_mark(source)
+    except LineRefused as refused:
+        raise BrokerError("INVALID_REQUEST", f"Nothing was read: {refused}.") from None
+    for number, raw in enumerate(text.split(b"\n"), 1):
         line = raw.removesuffix(b"\r")
         if not line.strip():
             continue
         try:
-            event, committed = _event(form, line, len(topic.partitions))
+            found = _event(form, line, len(topic.partitions))
+            if found is None:
+                continue
+            event, committed = found
             _check_size(event, limit)
             uncommitted += not committed
             if event.partition is None:
@@ -108,11 +115,13 @@ def read_lines(form: Mapping[str, str], source: bytes, topic: TopicDescription) 
     )
 
 
-def _event(form: Mapping[str, str], line: bytes, partitions: int) -> tuple[NewEvent, bool]:
-    """What a line says, and whether that event is committed where it was exported, as far as the line tells."""
+def _event(form: Mapping[str, str], line: bytes, partitions: int) -> tuple[NewEvent, bool] | None:
+    """A line's event, and whether it was committed where it was exported; None for the line of an empty topic."""
     headers = header_lines(typed(form, "headers"))
     if form.get("format", "lines") == "jsonl":
-        found = from_line(line)
+        found = read_line(line)
+        if isinstance(found, TopicLine):
+            return None
         partition = found.partition if form.get("keep") == "1" else None
         if partition is not None and partition >= partitions:
             raise LineRefused(f"partition {partition} is not there: the topic has partitions 0 to {partitions - 1}")

@@ -13,6 +13,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.resource_settings import CLIENT_METRICS_SETTINGS, GROUP_SETTINGS, LARGER_UNITS
 from sandbox.kafka.setting import PASSWORD, STRING, Setting
 from sandbox.kafka.topic_settings import TOPIC_SETTINGS
+from sandbox.model.file_path import shown_path
 from sandbox.wire.config_resources import (
     BROKER_TYPE,
     CLIENT_METRICS_TYPE,
@@ -123,7 +124,7 @@ def _fixed(request: Request) -> dict[str, str]:
     return {
         "node.id": node,
         "broker.id": node,
-        "log.dirs": str(request.node.broker.database.path),
+        "log.dirs": shown_path(request.node.broker.database.path),
         "listeners": listener,
         "advertised.listeners": listener,
     }

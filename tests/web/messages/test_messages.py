@@ -247,3 +247,25 @@ def test_the_bars_are_shown_as_a_table_where_that_is_asked_for(page: FlaskClient
     assert table.count(">Only these</a>") == 4
     (back,) = re.findall('<a href="([^"]+)">Without the table', table)
     assert html.unescape(back) == "/topics/bars/messages?order=oldest#volume"
+
+
+@pytest.mark.parametrize("number", ["1700000000000", "1700000000", "20231114"])
+def test_a_time_typed_as_an_offset_is_refused_with_the_way_out(page: FlaskClient, box: Sandbox, number: str) -> None:
+    box.create_topic("times", partitions=2)
+    box.append("times", "v", partition=0)
+    for address in ("messages", "messages.json", "messages.csv", "messages.jsonl"):
+        answer = page.get(f"/topics/times/{address}?from={number}")
+        assert answer.status_code == 400
+        assert "since: 2023-11-14" in answer.text
+    assert page.get("/topics/times/messages?from=99").status_code == 200
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59.999Z", "-1"])
+def test_a_time_before_1970_is_before_every_event(page: FlaskClient, box: Sandbox, time: str) -> None:
+    box.create_topic("times", partitions=1)
+    box.append("times", "v")
+    assert len(page.get(f"/topics/times/messages.json?since={time}").get_json()["events"]) == 1
+    assert page.get(f"/topics/times/messages.json?until={time}").get_json()["events"] == []
+    box.commit("g", "times", 0, 1)
+    lines = page.get("/groups/g/reset.json", query_string={"to": "time", "at": time}).get_json()["lines"]
+    assert [line["after"] for line in lines] == [0]
