@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.clients.processes import CACHE, end, tail
 from tests.ports import free_port
 
-VERSION = "4.1.2"
+VERSION = "4.4.0"
 # The jar that carries Kafka's log lines to log4j; Kafka's own release adds it outside Maven's dependencies.
 LOG4J = "2.25.3"
 HEAP = "-Xmx512m"
@@ -59,6 +59,9 @@ group.consumer.heartbeat.interval.ms=500
 group.consumer.min.heartbeat.interval.ms=500
 group.consumer.session.timeout.ms=6000
 group.consumer.min.session.timeout.ms=1000
+group.consumer.assignment.interval.ms=0
+group.consumer.min.assignment.interval.ms=0
+group.consumer.assignor.offload.enable=false
 offsets.topic.num.partitions=1
 offsets.topic.replication.factor=1
 transaction.state.log.num.partitions=1

@@ -170,9 +170,10 @@ def _group(request: Request, name: str) -> Described:
     broker = request.node.broker
     own = broker.resources.settings(GROUP, name)
     for setting in GROUP_SETTINGS:
-        default = broker.config.get(setting.broker_name) if setting.broker_name else setting.default
         synonyms = [_synonym(setting.name, own[setting.name], GROUP_CONFIG)] if setting.name in own else []
-        yield setting, {"synonyms": synonyms or [_synonym(setting.name, default, DEFAULT_CONFIG)]}
+        if setting.broker_name is not None:
+            synonyms += _broker_synonyms(request, setting.broker_name, str(request.node.node_id))
+        yield setting, {"synonyms": synonyms}
 
 
 def _client_metrics(request: Request, name: str) -> Described:
