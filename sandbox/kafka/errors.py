@@ -5,6 +5,7 @@ One table: the name, number and retriable flag as Kafka's protocol page lists th
 documents an error reads it here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -158,6 +159,24 @@ class BrokerError(SandboxError):
     def code(self) -> int:
         """The number on the wire."""
         return self.error.code
+
+
+class RecordsRefused(BrokerError):
+    """Some records of a batch are not what the topic accepts (KIP-467). None of the batch is stored.
+
+    Args:
+        name: INVALID_TIMESTAMP if any timestamp is refused, else INVALID_RECORD.
+        records: the position of each refused record in the batch, and why it is refused.
+
+    Attributes:
+        records: as given.
+    """
+
+    def __init__(self, name: str, records: Sequence[tuple[int, str]]) -> None:
+        self.records = tuple(records)
+        others = len(self.records) - 1
+        more = f" ({others:,} more records of the batch are refused.)" if others else ""
+        super().__init__(name, f"{self.records[0][1]}.{more}")
 
 
 class ClusterAway(BrokerError):

@@ -44,7 +44,8 @@ def _describe(request: Request, resource: Any) -> Answer:
         found = list(describe(request, resource.resource_name))
     except BrokerError as error:
         return answer | {"error_code": error.code, "error_message": error.detail, "configs": []}
-    keys = resource.configuration_keys
+    # Both null and an empty list ask for all of them.
+    keys = resource.configuration_keys or None
     return answer | {
         "error_code": 0,
         "error_message": "",
