@@ -95,7 +95,8 @@ def test_a_compacted_topic_names_each_record_without_a_key(
     assert reasons(answer) == [reason, reason]
     assert answer.error_message == (
         "One or more records have been rejected due to 2 record errors in total, and only showing the first three "
-        f"errors at most: [RecordError(batchIndex=1, message='{reason}'), RecordError(batchIndex=3, message='{reason}')]"
+        f"errors at most: [RecordError(batchIndex=1, message='{reason}'), "
+        f"RecordError(batchIndex=3, message='{reason}')]"
     )
     assert named(produce(raw, topic, [(b"a", 0)], version)) == ("NONE", 0, []), "nothing was stored"
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from sandbox.broker.logs.producers import ProducerState, ProducerStates, WrittenBatch
-from sandbox.broker.logs.topic import Partition, Topic
+from sandbox.broker.logs.topic import Partition
 from sandbox.broker.logs.turn import Turn
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError, EventsDamaged, RecordsRefused

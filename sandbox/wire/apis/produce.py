@@ -1,7 +1,7 @@
 """Produce, key 0, versions 3 to 13 (announced from 0, see ApiVersions).
 
-A record that the topic does not accept is named with its position in the batch (KIP-467), so that a client fails it with
-the reason and can send the others again.
+The answer names each record that the topic does not accept with its position in the batch (KIP-467), so that a client
+fails it with the reason and can send the others again.
 Differs from a real broker: acks=1 and acks=all both wait for the commit; acks=0 is stored the same
 way, and not answered. A batch of a transaction is looked at as Kafka does with its transaction partition verification:
 the partition must take part in the producer's transaction; from version 12 on the write itself makes it (KIP-890).
@@ -91,7 +91,7 @@ def _error_name(error: record_batch.BatchError) -> str:
 
 def _refused(index: int, error: BrokerError, partition: Partition | None) -> Answer:
     looked_at = partition is not None and error.error.name not in BEFORE_LOOKING
-    answer: Answer = {
+    answer: dict[str, Any] = {
         "index": index,
         "error_code": error.code,
         "base_offset": -1,
