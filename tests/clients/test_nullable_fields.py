@@ -250,7 +250,9 @@ def test_null_and_empty_lists_of_topics_mean_what_they_mean_on_kafka(room: Room)
     assert len(room.ask("DescribeLogDirs", 4, topics=None).results[0].topics) > 0
     assert room.ask("DescribeLogDirs", 4, topics=[]).results[0].topics == []
 
-    users: list[SimpleNamespace] = [room.ask("DescribeUserScramCredentials", 0, users=one) for one in (None, [])]
+    users: list[SimpleNamespace] = [
+        room.ask("DescribeUserScramCredentials", 0, users=one) for one in (None, list[Any]())
+    ]
     assert users[0].results == users[1].results
 
 

@@ -46,7 +46,7 @@ def handle(request: Request) -> Answer:
                 "partitions": [
                     {
                         "partition_index": one.partition_index,
-                        "error_code": CODE[next(outcome).error if name else "UNKNOWN_TOPIC_ID"],
+                        "error_code": CODE[next(outcome).error if name is not None else "UNKNOWN_TOPIC_ID"],
                     }
                     for one in topic.partitions
                 ],
