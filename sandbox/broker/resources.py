@@ -24,6 +24,8 @@ from sandbox.storage import resources
 from sandbox.storage.file.database import Database
 
 CLIENT_METRICS_SETTING = {setting.name: setting for setting in CLIENT_METRICS_SETTINGS}
+GROUP_FEATURES = {"share.": "share", "errors.deadletterqueue.": "share", "streams.": "streams"}
+"""Groups that are left out, by how the names of their settings begin."""
 CLIENT_MATCHES = (
     "client_instance_id",
     "client_id",
@@ -126,6 +128,7 @@ class Resources:
             if setting not in GROUP_SETTING:
                 raise BrokerError("INVALID_CONFIG", f"Unknown group config name: {setting}")
             if value is not None:
+                _check_feature(setting)
                 self._check_bounds(setting, GROUP_SETTING[setting].check(value))
         after = {**self.settings(GROUP, name), **{key: value for key, value in changes.items() if value is not None}}
         session, heartbeat = "consumer.session.timeout.ms", "consumer.heartbeat.interval.ms"
@@ -145,6 +148,16 @@ class Resources:
             raise BrokerError("INVALID_CONFIG", f"{name} must be greater than or equal to {least}")
         if int(value) > self._config.number(most):
             raise BrokerError("INVALID_CONFIG", f"{name} must be less than or equal to {most}")
+
+
+def _check_feature(name: str) -> None:
+    """Refuse the settings of kinds of groups that do not exist here: nothing would come of them."""
+    feature = next((feature for start, feature in GROUP_FEATURES.items() if name.startswith(start)), None)
+    if feature is not None:
+        raise BrokerError(
+            "INVALID_CONFIG",
+            f"{name} cannot be set: this broker has no {feature} groups, the {feature}.version feature is 0.",
+        )
 
 
 def _check(setting: Setting, value: str) -> None:

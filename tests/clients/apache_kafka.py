@@ -72,6 +72,8 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 log.retention.ms=-1
 """
+# The sandbox has neither share groups nor streams groups: it is judged by a cluster without them.
+FEATURES = ("--feature", "share.version=0", "--feature", "streams.version=0")
 
 
 class KafkaUnavailableError(Exception):
@@ -160,7 +162,7 @@ def _start(jars: Path, home: Path, auto_create: bool) -> tuple[subprocess.Popen[
     java = ["java", HEAP, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*"]
     cluster_id = uuid.uuid4().hex[:22]
     formatted = subprocess.run(
-        [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(settings)],
+        [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(settings), *FEATURES],
         capture_output=True,
         text=True,
         timeout=START_S,

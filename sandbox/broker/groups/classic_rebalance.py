@@ -22,8 +22,8 @@ the first would have to find out about the others with its next heartbeat, secon
 STATIC_JOIN_WAIT_MS, STATIC_JOIN_WAITS_MS = 250, 1_000
 """How long a first rebalance without initial delay waits after each static member that joins, and at most altogether.
 
-A static member (`group.instance.id`) joins without asking for a member id first, so nothing announces the others. Without
-this wait the first of several that start together would get every partition, and give them back seconds later.
+A static member (`group.instance.id`) joins without asking for a member id first, so nothing announces the others.
+Without this wait the first of several that start together would get every partition, and give them back seconds later.
 """
 REASONS_MAX = 5
 WAITS_MAX = 3
