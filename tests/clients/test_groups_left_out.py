@@ -54,12 +54,16 @@ def test_neither_feature_is_in_effect(raw: RawClient) -> None:
 def test_a_share_consumer_gets_an_error_instead_of_silence(kafka: Kafka, unique: Callable[[str], str]) -> None:
     consumer = ShareConsumer({"bootstrap.servers": kafka.bootstrap, "group.id": unique("share")})
     consumer.subscribe([unique("topic")])
-    deadline = time.monotonic() + 30
     with pytest.raises(KafkaException) as refused:
-        while time.monotonic() < deadline:
-            consumer.poll(0.5)
+        _poll(consumer, within_s=30)
     assert (refused.value.args[0].code(), refused.value.args[0].fatal()) == (KafkaError.UNSUPPORTED_VERSION, True)
     consumer.close()
+
+
+def _poll(consumer: ShareConsumer, within_s: float) -> None:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        consumer.poll(0.5)
 
 
 def alter(raw: RawClient, group: str, name: str, operation: int, value: str | None) -> SimpleNamespace:
