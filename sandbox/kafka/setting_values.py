@@ -15,7 +15,6 @@ Source: https://kafka.apache.org/documentation/#configuration, "Valid Values".
 """
 
 import re
-from decimal import Decimal
 from functools import cache
 from typing import NamedTuple
 
@@ -69,9 +68,11 @@ def java_text(value: Number) -> str:
         return str(value)
     if value == 0 or value != value or value in (float("inf"), float("-inf")) or 1e-3 <= abs(value) < 1e7:
         return repr(value).replace("nan", "NaN").replace("inf", "Infinity")
-    parts = Decimal(repr(value)).normalize().as_tuple()
-    first, rest = str(parts.digits[0]), "".join(map(str, parts.digits[1:])) or "0"
-    return f"{'-' if parts.sign else ''}{first}.{rest}E{len(parts.digits) + int(parts.exponent) - 1}"
+    mantissa, _, exponent = repr(abs(value)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    power = len(whole) + int(exponent or 0) - 1 - (len(whole + fraction) - len(digits))
+    return f"{'-' if value < 0 else ''}{digits[0]}.{digits[1:].rstrip('0') or '0'}E{power}"
 
 
 def refusal(valid: str, name: str, value: Value) -> str | None:

@@ -81,7 +81,16 @@ def test_the_sandboxs_own_limits_apply_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(7, "7"), (7.0, "7.0"), (0.001, "0.001"), (1e7, "1.0E7"), (-12345678.9, "-1.23456789E7")]
+    ("number", "text"),
+    [
+        (7, "7"),
+        (7.0, "7.0"),
+        (0.001, "0.001"),
+        (1e7, "1.0E7"),
+        (-12345678.9, "-1.23456789E7"),
+        (1.5e300, "1.5E300"),
+        (2e-5, "2.0E-5"),
+    ],
 )
 def test_numbers_are_written_as_java_writes_them(number: float, text: str) -> None:
     assert java_text(number) == text
