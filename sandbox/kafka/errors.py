@@ -174,8 +174,8 @@ class RecordsRefused(BrokerError):
 
     def __init__(self, name: str, records: Sequence[tuple[int, str]]) -> None:
         self.records = tuple(records)
-        others = len(self.records) - 1
-        more = f" ({others:,} more records of the batch are refused.)" if others else ""
+        count = len(self.records)
+        more = f" {count:,} records of the batch are refused." if count > 1 else ""
         super().__init__(name, f"{self.records[0][1]}.{more}")
 
 
