@@ -24,7 +24,7 @@ VERSION = "4.4.0"
 LOG4J = "2.25.3"
 HEAP = "-Xmx512m"
 FETCH_S = 300
-START_S = 40
+START_S = 90
 
 POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
