@@ -70,9 +70,9 @@ class Appender:
             number: [ProducedBatch(EventColumns.of(run), size) for run, size in zip(one.runs, one.sizes, strict=True)]
             for number, one in filled.items()
         }
-        for batches in produced.values():
+        for number, batches in produced.items():
             for batch in batches:
-                self._broker.log.check(topic, batch, now_ms)
+                self._broker.log.check(topic.partition(number), batch, now_ms)
         bases = {
             number: [self._broker.log.append(filled[number].partition, batch, now_ms).base_offset for batch in batches]
             for number, batches in produced.items()
@@ -91,9 +91,9 @@ class Appender:
             keys.append(key)
             values.append(value)
         produced = {number: _batches(keys, values, now_ms) for number, (keys, values) in filled.items()}
-        for batches in produced.values():
+        for number, batches in produced.items():
             for batch in batches:
-                self._broker.log.check(topic, batch, now_ms)
+                self._broker.log.check(topic.partition(number), batch, now_ms)
         log = self._broker.log
         offsets = {}
         for number, batches in produced.items():

@@ -259,7 +259,7 @@ class Broker:
         check_new_name(name, self.topics)
         count = self.config.number("num.partitions") if partitions == -1 else partitions
         if count < 1:
-            raise BrokerError("INVALID_PARTITIONS", "Number of partitions must be larger than 0.")
+            raise BrokerError("INVALID_PARTITIONS", "Number of partitions was set to an invalid non-positive value.")
         if count > PARTITIONS_MAX:
             raise BrokerError("INVALID_PARTITIONS", f"The sandbox takes at most {PARTITIONS_MAX} partitions a topic.")
         replicas = self.cluster.replication_factor(replication_factor, self.config.number("default.replication.factor"))

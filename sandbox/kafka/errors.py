@@ -6,6 +6,7 @@ documents an error reads it here.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 SHOWN_MAX = 120
@@ -170,6 +171,24 @@ def shown_name(name: str) -> str:
     Without the quotes, any text in an address would read as the page's own words.
     """
     return name if _PLAIN.fullmatch(name) else repr(name if len(name) <= SHOWN_MAX else name[: SHOWN_MAX - 1] + "…")
+
+
+class RecordsRefused(BrokerError):
+    """Some records of a batch are not what the topic accepts (KIP-467). None of the batch is stored.
+
+    Args:
+        name: INVALID_TIMESTAMP if any timestamp is refused, else INVALID_RECORD.
+        records: the position of each refused record in the batch, and why it is refused.
+
+    Attributes:
+        records: as given.
+    """
+
+    def __init__(self, name: str, records: Sequence[tuple[int, str]]) -> None:
+        self.records = tuple(records)
+        count = len(self.records)
+        more = f" {count:,} records of the batch are refused." if count > 1 else ""
+        super().__init__(name, f"{self.records[0][1]}.{more}")
 
 
 class ClusterAway(BrokerError):

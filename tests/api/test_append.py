@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sandbox.api import append as appends
 from sandbox.api.sandbox import Sandbox
 from sandbox.broker.logs.log import ProducedBatch
+from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import NewEvent
 from sandbox.storage.log.event_columns import EventColumns
 from tests.clock import Clock
@@ -112,3 +113,22 @@ def test_a_topic_that_stamps_events_itself_does_so_with_columns(box: Sandbox, cl
         (clock.now_ms, b"a"),
         (clock.now_ms, b"b"),
     ]
+
+
+def test_a_record_that_the_topic_does_not_accept_is_refused_with_its_reason(box: Sandbox) -> None:
+    box.create_topic("latest", settings={"cleanup.policy": "compact"})
+    with pytest.raises(BrokerError) as refused:
+        box.append_many("latest", [NewEvent(b"a", b"k"), NewEvent(b"b"), NewEvent(b"c")])
+    assert refused.value.error.name == "INVALID_RECORD"
+    assert refused.value.detail == (
+        "Compacted topic cannot accept message without key in topic partition latest-0. "
+        "2 records of the batch are refused."
+    )
+    assert box.end_offsets("latest") == {0: 0}
+
+
+def test_a_setting_out_of_kafkas_range_is_refused_with_its_reason(box: Sandbox) -> None:
+    with pytest.raises(
+        BrokerError, match=r"Invalid value 100 for configuration segment\.bytes: Value must be at least"
+    ):
+        box.create_topic("small", settings={"segment.bytes": "100"})

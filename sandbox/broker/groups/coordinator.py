@@ -250,6 +250,10 @@ class GroupCoordinator:
         if group is None:
             if generation >= 0:
                 return _all(offsets, "GROUP_ID_NOT_FOUND" if knows_epochs else "ILLEGAL_GENERATION", exists)
+            checked = self._offsets.check(offsets, exists)
+            if all(one.error != "NONE" for one in checked):
+                # Nothing is committed, so no group comes into being.
+                return checked
             group = self._create(group_id, now_ms)
         refusal = self._offsets.refusal(
             group, generation, member_id, instance_id, knows_epochs=knows_epochs, transactional=stage is not None

@@ -1,13 +1,14 @@
 """The log of a partition: what may be appended, and what is read back."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sandbox.broker.logs.producers import ProducerState, ProducerStates, WrittenBatch
-from sandbox.broker.logs.topic import Partition, Topic
+from sandbox.broker.logs.topic import Partition
 from sandbox.broker.logs.turn import Turn
 from sandbox.kafka.broker_config import BrokerConfig
-from sandbox.kafka.errors import BrokerError, EventsDamaged
+from sandbox.kafka.errors import BrokerError, EventsDamaged, RecordsRefused
 from sandbox.kafka.event import CREATE_TIME, LOG_APPEND_TIME
 from sandbox.storage.file.database import Database
 from sandbox.storage.log import log, log_transactions
@@ -177,7 +178,7 @@ class Log:
         if before is not None:
             at = before.appended_ms if append_time != NO_TIMESTAMP else NO_TIMESTAMP
             return Appended(before.base_offset, at, True, partition)
-        self.check(topic, batch, now_ms)
+        self.check(partition, batch, now_ms)
         records = batch.records
         if append_time != NO_TIMESTAMP:
             records = records.stamped(now_ms)
@@ -220,6 +221,11 @@ class Log:
         """The batch that an idempotent producer repeats, None where this one is new."""
         if batch.producer_id < 0:
             return None
+        if batch.base_sequence < 0 and not batch.control:
+            raise BrokerError(
+                "INVALID_RECORD",
+                f"Invalid sequence number {batch.base_sequence} in record batch with producerId {batch.producer_id}.",
+            )
         if not batch.transactional and batch.producer_id in partition.open_transactions:
             raise BrokerError(
                 "INVALID_TXN_STATE",
@@ -229,8 +235,9 @@ class Log:
             batch.producer_id, batch.producer_epoch, batch.base_sequence, len(batch.records), partition.id
         )
 
-    def check(self, topic: Topic, batch: ProducedBatch, now_ms: int) -> None:
-        """Refuse a batch that the topic does not take; `append` does this too."""
+    def check(self, partition: Partition, batch: ProducedBatch, now_ms: int) -> None:
+        """Refuse a batch that the topic does not accept; `append` does this too."""
+        topic = partition.topic
         size_max = topic.number("max.message.bytes", self.config)
         if batch.size_bytes > size_max:
             raise BrokerError(
@@ -242,26 +249,37 @@ class Log:
             raise BrokerError("INVALID_RECORD", "A record batch without records cannot be appended.")
         if batch.control:
             raise BrokerError("INVALID_RECORD", "Clients are not allowed to write control records.")
-        if topic.value("message.timestamp.type", self.config) == "CreateTime":
-            self._check_timestamps(topic, batch, now_ms)
-        if "compact" in topic.value("cleanup.policy", self.config) and None in batch.records.keys:
-            raise BrokerError(
-                "INVALID_RECORD", f"Compacted topic cannot accept message without key in topic {topic.name}."
-            )
+        self._check_records(partition, batch, now_ms)
 
-    def _check_timestamps(self, topic: Topic, batch: ProducedBatch, now_ms: int) -> None:
-        latest = now_ms + topic.number("message.timestamp.after.max.ms", self.config)
-        earliest = now_ms - topic.number("message.timestamp.before.max.ms", self.config)
-        stamps = batch.records.timestamps
-        if earliest <= min(stamps) and max(stamps) <= latest:
+    def _check_records(self, partition: Partition, batch: ProducedBatch, now_ms: int) -> None:
+        """Refuse a batch if a record has no key in a compacted topic, or a timestamp outside the topic's range."""
+        topic = partition.topic
+        compacted = "compact" in topic.value("cleanup.policy", self.config)
+        keyless = compacted and None in batch.records.keys
+        earliest, latest, in_range = -math.inf, math.inf, True
+        if topic.value("message.timestamp.type", self.config) == "CreateTime":
+            latest = now_ms + topic.number("message.timestamp.after.max.ms", self.config)
+            earliest = now_ms - topic.number("message.timestamp.before.max.ms", self.config)
+            stamps = batch.records.timestamps
+            in_range = earliest <= min(stamps) and max(stamps) <= latest
+        if in_range and not keyless:
             return
-        for timestamp in stamps:
-            if timestamp != NO_TIMESTAMP and not earliest <= timestamp <= latest:
-                raise BrokerError(
-                    "INVALID_TIMESTAMP",
-                    f"Timestamp {timestamp} of message is out of range. The timestamp should be within "
-                    f"[{earliest}, {latest}] (message.timestamp.before.max.ms and message.timestamp.after.max.ms).",
+        # A record without a key is refused for that alone, as in Kafka.
+        refused: list[tuple[int, str]] = []
+        error = "INVALID_RECORD"
+        for index, (_, timestamp, key, _, _) in enumerate(batch.records):
+            if compacted and key is None:
+                place = f"{topic.name}-{partition.partition}"
+                refused.append((index, f"Compacted topic cannot accept message without key in topic partition {place}"))
+            elif timestamp != NO_TIMESTAMP and not earliest <= timestamp <= latest:
+                error = "INVALID_TIMESTAMP"
+                reason = (
+                    f"Timestamp {timestamp} of message with offset {index} is out of range. "
+                    f"The timestamp should be within [{earliest}, {latest}]"
                 )
+                refused.append((index, reason))
+        if refused:
+            raise RecordsRefused(error, refused)
 
     def read(self, partition: Partition, offset: int, size_bytes_max: int, end: int) -> list[StoredBatch]:
         """Batches from rows: the one that holds `offset` and what follows, below `end`, where no batch is cut.

@@ -14,7 +14,7 @@ a transactional id whose transaction is open has it aborted and is answered at o
 had at its second try. Groups that take part are not shown as partitions of `__consumer_offsets`, of which there are
 none.
 
-Sources: KIP-98, KIP-360, KIP-447, KIP-664, KIP-890; checked against Apache Kafka 4.1 by
+Sources: KIP-98, KIP-360, KIP-447, KIP-664, KIP-890; checked against Apache Kafka 4.4 by
 `tests/clients/test_transaction_requests.py`.
 """
 

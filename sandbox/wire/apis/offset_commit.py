@@ -60,7 +60,7 @@ def _answer(request: Request, names: Sequence[str | None], found: Sequence[Parti
                 "partitions": [
                     {
                         "partition_index": one.partition_index,
-                        "error_code": CODE[next(outcome).error if name else "UNKNOWN_TOPIC_ID"],
+                        "error_code": CODE[next(outcome).error if name is not None else "UNKNOWN_TOPIC_ID"],
                     }
                     for one in topic.partitions
                 ],

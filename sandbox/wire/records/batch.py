@@ -32,11 +32,14 @@ from sandbox.wire.records.records import (
 __all__ = [
     "CREATE_TIME",
     "LOG_APPEND_TIME",
+    "MAGIC",
+    "MAGIC_AT",
     "BatchCorrupt",
     "BatchError",
     "InvalidRecord",
     "RecordBatch",
     "UnsupportedMagic",
+    "batch_bytes",
     "decode_batch_header",
     "decode_batches",
     "encode_batch",
@@ -52,7 +55,7 @@ HEADER_BYTES = 61
 DECOMPRESSED_BYTES_MAX = 128 * 1024 * 1024
 
 _ATTRIBUTES_AT = 21
-_MAGIC_AT = 16
+MAGIC_AT = 16
 _LENGTH_AT = 8
 _LENGTH_END = 12
 _RECORDS_IN_BODY = HEADER_BYTES - _ATTRIBUTES_AT
@@ -130,13 +133,13 @@ def decode_batch_header(data: Buffer, position: int = 0) -> RecordBatch:
         UnsupportedMagic: it is a message set of magic 0 or 1.
     """
     left = len(data) - position
-    if left <= _MAGIC_AT:
+    if left <= MAGIC_AT:
         raise BatchCorrupt(f"{left} bytes at {position} are too few for a record batch")
-    magic = data[position + _MAGIC_AT]
+    magic = data[position + MAGIC_AT]
     if magic in (0, 1):
         raise UnsupportedMagic(magic)
     if magic != MAGIC:
-        raise BatchCorrupt(f"the batch at {position} has a magic of {magic}")
+        raise BatchCorrupt(f"Invalid magic found in record: {magic}")
     if left < HEADER_BYTES:
         raise BatchCorrupt(f"{left} bytes at {position} are too few for the header of a record batch")
     (length,) = _INT32.unpack_from(data, position + _LENGTH_AT)
@@ -165,6 +168,12 @@ def decode_batch_header(data: Buffer, position: int = 0) -> RecordBatch:
         size_bytes,
         memoryview(data)[position : position + size_bytes],
     )
+
+
+def batch_bytes(data: Buffer) -> int:
+    """How many bytes the batch at the start of ``data``, of 17 bytes or more, says that it has."""
+    (length,) = _INT32.unpack_from(data, _LENGTH_AT)
+    return int(length) + _LENGTH_END
 
 
 def _check_header(batch: RecordBatch, gaps_allowed: bool) -> None:
