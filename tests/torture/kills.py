@@ -1,6 +1,6 @@
 """Hundreds of kills: `python -m tests.torture.kills --kills 500 --seed 1`.
 
-Eight of ten hit a sandbox under load (`tests.crash.ordeal`), on a new file every 50; one hits a file of an older
+Seven of ten hit a sandbox under load (`tests.crash.ordeal`), on a new file every 50; one hits a file of an older
 version while it is brought to this one; one hits a snapshot that is taken or restored.
 """
 
