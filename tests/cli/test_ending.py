@@ -74,3 +74,27 @@ def test_what_cannot_be_interrupted_is_abandoned() -> None:
         program.kill()
     assert program.returncode == 0
     assert said == "Something did not end within 0.2 s and was abandoned.\n"
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no signals for single threads")
+def test_a_signal_that_another_thread_gets_ends_the_command() -> None:
+    # As systems do that deliver a signal of the process to any of its threads.
+    program = """
+import signal, threading
+from sandbox.cli.ending import Ending
+
+ending = Ending()
+
+def get_it():
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+    threading.Event().wait(60)
+
+threading.Timer(0.3, get_it).start()
+ending.wait()
+print("ended", flush=True)
+import os; os._exit(0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=WITHIN_S, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "ended\n")
