@@ -283,9 +283,8 @@ def check_header(wanted: str) -> str:
     elif not equals and (colon := re.fullmatch(r"([^:\s]+):\s+(.*)", wanted)):
         meant = f"{colon[1]}={colon[2]}"
     if meant:
-        raise BrokerError(
-            "INVALID_REQUEST", f"{_short(wanted)} finds no header: write {_short(meant)}, without spaces."
-        )
+        form = f"write {_short(meant)}, without spaces"
+        raise BrokerError("INVALID_REQUEST", f"{_short(wanted)} finds no header: {form}.")
     return wanted
 
 

@@ -1,8 +1,8 @@
 """Hundreds of kills: `python -m tests.torture.kills --kills 500 --seed 1`.
 
-Seven of ten hit a sandbox under load (`tests.crash.ordeal`), on a new file every 50; one hits a file of an older
-version during its migration; one hits a snapshot that is taken or restored; one hits a page with costly requests. On every second file, other
-programs read all along, code in the owner's process opens the file, and its write-ahead log is deleted.
+Eight of ten hit a sandbox under load (`tests.crash.ordeal`), on a new file every 50; one hits a file of an older
+version during its migration; one hits a snapshot that is taken or restored. On every second file, other programs read
+all the time, code in the owner's process opens the file, and its write-ahead log is deleted.
 """
 
 import argparse
