@@ -56,14 +56,14 @@ class Slot:
         """Close the connection instead of answering; the client sends again on another."""
         self._connection.abort()
 
-    def set(self, answer: bytes | None) -> None:
-        """Give the answer, header included; None for no answer (acks=0)."""
+    def set(self, answer: bytes | None, header: bytes = b"") -> None:
+        """Give the answer, and what stands before it; None for no answer (acks=0)."""
         self.done = True
         self.dropped = None
         if self._count is not None:
             self._count.answered(perf_counter() - self._begun_s)
         if answer is not None:
-            self.pieces = [_LENGTH.pack(len(answer)), answer]
+            self.pieces = [_LENGTH.pack(len(header) + len(answer)), header, answer]
         self._connection.flush()
 
 

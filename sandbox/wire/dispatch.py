@@ -196,7 +196,7 @@ class Dispatcher:
             logger.exception("the answer to %s of %s failed; its connection is closed", api.name, request.client_host)
             slot.abort()
             return
-        slot.set(None if encoded is None else prefix + encoded)
+        slot.set(encoded, prefix)
 
 
 def named_topics(request: Request) -> set[str]:

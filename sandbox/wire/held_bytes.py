@@ -10,9 +10,9 @@ time may lose its connection, but only while others hold that much as well.
 import logging
 from typing import Protocol
 
-PLENTY_BYTES = 16 * 1024 * 1024
+PLENTY_BYTES = 8 * 1024 * 1024
 """Above this, answers to Fetch are short."""
-HELD_BYTES_MAX = 96 * 1024 * 1024
+HELD_BYTES_MAX = 48 * 1024 * 1024
 """Above this, connections are closed. One alone, such as with a request of 100 MB, is not."""
 ANSWER_BYTES_MAX = 2 * 1024 * 1024
 """The longest answer to a Fetch. Kafka allows less than was asked for, as long as there is one batch (KIP-74)."""
