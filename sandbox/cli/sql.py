@@ -48,7 +48,7 @@ Examples:
 )
 @file_option
 def sql(query: str, params: tuple[str, ...], form: str, rows: int, time_limit: float, target: Target) -> None:
-    """Ask the file with SQL: one SELECT. Nothing can be changed by it."""
+    """Query the file with SQL: one SELECT. Nothing can be changed by it."""
     target.require()
     assert target.file is not None
     result = _run(target.file, query, dict(map(_pair, params)), Bounds(time_limit, rows))

@@ -22,7 +22,7 @@ class Status(IntEnum):
 MEANINGS = {
     Status.OK: "done",
     Status.FAILED: "Kafka refused it, not every event was stored, or a file is damaged; the text says which",
-    Status.USAGE: "the command line makes no sense",
+    Status.USAGE: "invalid usage",
     Status.FILE_IN_USE: "another process owns the file; the text says which, and where it listens",
     Status.PORT_IN_USE: "a port is taken; 0 picks a free one",
     Status.FILE_REFUSED: "the file is not a sandbox, or cannot be used; it was not changed",

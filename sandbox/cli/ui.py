@@ -39,7 +39,7 @@ A file for --config has one setting of librdkafka a line:
 @click.option(
     "--bootstrap", "-b", envvar="SANDBOX_BOOTSTRAP", required=True, metavar="HOST:PORT", help="The Kafka cluster."
 )
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Librdkafka's settings, one a line.")
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Librdkafka's settings, one per line.")
 @click.option("-X", "properties", multiple=True, metavar="KEY=VALUE", help="One of librdkafka's settings.")
 @click.option("--allow-writes", is_flag=True, help="Let the pages change the cluster; without it they only read.")
 @click.option(
@@ -96,7 +96,7 @@ def ui(
 
 
 def read_settings(path: Path) -> dict[str, str]:
-    """Read a file of librdkafka's settings: `name=value`, one a line; empty lines and those that begin with # are left.
+    """Read a file of librdkafka's settings: `name=value`, one per line; empty lines and those that begin with # are left.
 
     Raises:
         Failed: the file cannot be read, or a line is no setting.

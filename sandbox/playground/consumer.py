@@ -146,7 +146,7 @@ class PlaygroundConsumer:
                 return
             self._process.kill()
             self._state = "crashed"
-            self._note("killed: it did not say goodbye, its group waits until its session ends")
+            self._note("killed: it left without LeaveGroup, its group waits until its session ends")
         self._thread.join(LEAVE_S)
 
     def leave(self) -> None:

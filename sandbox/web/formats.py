@@ -102,5 +102,5 @@ def as_ms(text: str, now_ms: int) -> int:
         return iso_ms(text)
     except ValueError:
         raise ValueError(
-            f"{text!r} is no time: write 2024-05-01 12:30:00, milliseconds since 1970, or 15m, 2h, 7d for so long ago"
+            f"{text!r} isn't a valid time. Try 15m, 2h or 7d, 2024-05-01 12:30:00, or milliseconds since 1970"
         ) from None

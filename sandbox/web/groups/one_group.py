@@ -35,7 +35,7 @@ RESETS = (
     ("latest", "the end: only new events", ""),
     ("offset", "an offset", "42"),
     ("time", "a time", "2024-05-01 12:30:00 or 15m"),
-    ("shift", "so many events on or back", "-10"),
+    ("shift", "shift by N events", "-10"),
     ("group", "where another group is", "its group id"),
     ("back", "where it was before the last reset", ""),
 )
