@@ -96,7 +96,7 @@ def ui(
 
 
 def read_settings(path: Path) -> dict[str, str]:
-    """Read a file of librdkafka's settings: `name=value`, one per line; empty lines and those that begin with # are left.
+    """Read a file of librdkafka's settings, one `name=value` per line. Empty lines and # comments are skipped.
 
     Raises:
         Failed: the file cannot be read, or a line is no setting.

@@ -97,6 +97,15 @@ class Cancellation:
                 self._changed.notify_all()
 
 
+def uncover() -> None:
+    """Let nothing cover the current context any more.
+
+    Call it where a request starts. A connection's later requests inherit the context of an earlier one, because
+    asyncio keeps the context in which reading was last resumed.
+    """
+    _covering.set(())
+
+
 def check() -> None:
     """Raise Cancelled if what covers the current context was cancelled."""
     for one in _covering.get():

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import uvicorn
 
+from sandbox.model.cancellation import uncover
 from sandbox.model.proxy import NO_PROXY, Proxy
 from sandbox.web.app import create_app
 from sandbox.web.backend.backend import Backend
@@ -71,6 +72,7 @@ class WebServer:
         self._pages = pages = Pages(app, lambda: unread_bytes(server.server_state.connections))
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
+            uncover()
             scope = inner_scope(scope, self._proxy)
             if scope["type"] == "websocket" and scope["path"] == "/live":
                 await hub(scope, receive, send)

@@ -115,6 +115,17 @@ def test_an_answer_that_is_not_read_is_given_up(
     assert _is_closed(unread)
 
 
+def test_requests_that_follow_on_a_connection_do_not_end_with_the_one_before(opened: Opened) -> None:
+    """The second one is handled in the context of the first, whose work is over."""
+    request = "GET /topics.json HTTP/1.1\nHost: HOST\n\n"
+    last = "GET /topics.json HTTP/1.1\nHost: HOST\nConnection: close\n\n"
+    connection = opened.send(request * 3 + last)
+    answers = b""
+    while piece := connection.recv(65536):
+        answers += piece
+    assert answers.count(b"HTTP/1.1 200 OK") == 4, answers
+
+
 def test_slow_connections_make_room_for_a_page(address: str, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "CONNECTIONS_MAX", 20)
     heads = [opened.send("GET / HTTP/1.1\nHost: HOST\nX-Slow: ") for _ in range(40)]
