@@ -1,4 +1,4 @@
-"""The guided scenarios of the playground, as data: what is set up, what to do, and which facts end a step."""
+"""The guided scenarios as data: what is set up, what to do, and which facts complete a step."""
 
 from sandbox.playground.dead_letter_plot import DEAD
 from sandbox.playground.run import Action, Run, Scenario, Step
@@ -11,7 +11,7 @@ def _spread_keys(number: int, spread: bool) -> str:
 
 
 def _hot_keys(number: int, spread: bool) -> str:
-    """Three of four events have one key; spread, that key gets a suffix, and is many."""
+    """Three of four events have the hot key. With `spread`, a suffix splits it into 50 keys."""
     if number % 4 == 0:
         return f"customer-{2 + number % 50}"
     return f"{HOT_KEY}/{number % 50}" if spread else HOT_KEY
@@ -124,7 +124,7 @@ def _each_has_one(run: Run) -> bool:
 
 
 def _hot_lag(run: Run) -> int:
-    """The lag of the partition with the hot key; remembers the highest."""
+    """Return the lag of the partition with the hot key, and record its maximum."""
     ends = run.ends
     hot = max(ends, key=lambda partition: ends[partition], default=0)
     lag = run.lags.get(hot, 0)
