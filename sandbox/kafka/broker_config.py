@@ -236,7 +236,7 @@ class BrokerConfig:
         return int(own if own is not None else self.get(setting.broker_name or ""))
 
     def topic_default(self, name: str) -> str | None:
-        """Return a broker setting's default for topics, also from the setting with a larger unit; None if none is set."""
+        """Return a broker setting's value for topics, also from the setting with a larger unit; None if not set."""
         own = self.own(name)
         for larger, unit_ms in LARGER_UNITS.get(name, ()):
             if own is None:
