@@ -205,7 +205,7 @@ class Snapshots:
             self._runtime.check_writable()
             staged = self._folder.part()
             try:
-                # Copied before the automatic snapshot, which may delete the oldest one: the one to restore.
+                # Copied first: taking the automatic snapshot may delete the oldest automatic one, maybe this one.
                 self._copied(name, staged, times=2)
                 for one in self.bystanders:
                     one.rest()

@@ -21,8 +21,7 @@ class Ending:
     """The end of a command, started by SIGINT, SIGTERM or SIGHUP. After `nohup`, SIGHUP stays ignored.
 
     The process ends `WITHIN_S` seconds after the signal, even if something can't be interrupted. No acknowledged event
-    is
-    lost: it is in the file's write-ahead log. With PYTHONFAULTHANDLER=1, all threads' stacks are logged then.
+    is lost: it is in the file's write-ahead log. With PYTHONFAULTHANDLER=1, all threads' stacks are logged then.
 
     Python runs signal handlers in the main thread, which may never wake to run one, because the system may deliver the
     signal to another thread. A handler that sets an Event may also interrupt the Event's own `wait`, and then both

@@ -31,11 +31,9 @@ def export_command(topic: str, output: Path | None, as_json: bool, target: Targe
     """Write the events of TOPIC as JSON lines, partition by partition, each in offset order.
 
     `import` restores them exactly in a topic with the same number of partitions. Each line has that number, and the
-    first
-    line has the topic's changed settings. An empty topic is one line without an event. The file is created only when it
-    is
-    complete. Like a read_committed consumer, export leaves out events of aborted transactions and ends before an open
-    transaction. With --json, -o also prints a line with the number of events.
+    first line has the topic's changed settings. An empty topic is one line without an event. The file is created only
+    when it is complete. Like a read_committed consumer, export leaves out events of aborted transactions and ends
+    before an open transaction. With --json, -o also prints a line with the number of events.
     """
     from sandbox.cli.log_offsets import places_of, ranges, stable_ends_of, tell_held_back
     from sandbox.cli.reading import read_between

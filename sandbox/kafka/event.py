@@ -25,8 +25,7 @@ class Event(NamedTuple):
         key: the bytes, or None for no key.
         value: the bytes, or None for a tombstone.
         headers: (name, value) pairs in order; a name may repeat, a value may be None. A name that is not UTF-8 is
-            decoded
-            with the `surrogateescape` error handler, so that encoding it returns the same bytes.
+            decoded with the `surrogateescape` error handler, so that encoding it returns the same bytes.
         transactional: True if a transactional producer wrote it.
         control: True for a transaction marker, which consumers never see.
         aborted: True if its transaction was aborted.

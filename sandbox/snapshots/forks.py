@@ -1,8 +1,7 @@
 """Runs forks: copies of a snapshot that are open in separate processes, on separate ports.
 
 A fork ends within 3 s after its parent, even if the parent is killed: it waits for the end of its standard input and
-for
-its parent's death. Its file stays, unless `stop` deletes it.
+for its parent's death. Its file stays, unless `stop` deletes it.
 """
 
 import json
