@@ -197,6 +197,7 @@ class KafkaServer:
         """Close every connection, and forget what was prepared for them; the port stays open."""
         self.node.on_append.clear()
         self.node.sessions.clear()
+        self.node.long_commits.clear()
         for tls_door in tuple(self._doors):
             tls_door.end()
         for connection in tuple(self.connections):
@@ -350,8 +351,8 @@ class KafkaConnection(asyncio.BufferedProtocol):
     def _may_go_on(self) -> bool:
         """Whether the next request may be handled.
 
-        Not while one is delayed on purpose, nor while a Fetch waits: as in Kafka, what follows it on its connection
-        comes after it. So a connection can ask for one large answer at a time.
+        Not while one is delayed on purpose, a Fetch waits, or a long commit is written: as in Kafka, what follows it on
+        its connection comes after it. So a connection can ask for one large answer at a time.
         """
         held = self._waiting is not None and not self._waiting.done
         return not held and not self._choked and self.connection.in_flight < IN_FLIGHT_MAX
