@@ -17,7 +17,7 @@ from typing import Any
 from sandbox.kafka.errors import FileRefused
 from sandbox.model.process import bind_to_process, never_destroy
 from sandbox.storage.file import row_checksums
-from sandbox.storage.file.failure import LOG_GONE, LOG_LOST, failure_of, why_not_opened
+from sandbox.storage.file.failure import BUSY, LOG_GONE, LOG_LOST, failure_of, why_not_opened
 from sandbox.storage.file.failure import StorageFailed as StorageFailed
 from sandbox.storage.file.guard import FileGuard, held_here
 from sandbox.storage.file.migrations import migrate
@@ -232,7 +232,7 @@ class Database(Reader):
         self.check_or_rescue()
         try:
             with closing(sqlite3.connect(read_uri(source, immutable=True), uri=True)) as connection:
-                connection.backup(self._writer)
+                connection.backup(self._writer, progress=_refuse_to_wait)
             # The log is as large as the file now: it is emptied here, not by the next who writes.
             self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         except sqlite3.Error as error:
@@ -302,6 +302,12 @@ class Database(Reader):
     def _close_guard(self) -> None:
         if self._own_guard:
             self._guard.close()
+
+
+def _refuse_to_wait(status: int, _left: int, _pages: int) -> None:
+    """Give up a backup that another program's lock keeps from going on: sqlite3 itself would try again without end."""
+    if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        raise StorageFailed("database is locked", BUSY, busy=True)
 
 
 def check_path(path: Path, *, to_write: bool = True) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.kafka.errors import FileRefused
+from sandbox.kafka.producer_epoch import EPOCH_LAST
 from sandbox.model import cancellation
 from sandbox.storage.file import row_checksums
 from sandbox.storage.file.database import Reader, StorageFailed, check_file, is_open_here
@@ -251,7 +252,8 @@ def make_ready(path: Path, identity: Identity | None) -> None:
 
     The members of its groups are left out: their clients are not connected here, and join again. So a group does not
     wait for members that never come, and each consumer begins where the copy says. Where it replaces something,
-    leader epochs rise, so that clients notice a log that has become shorter, and no producer id is given twice.
+    leader epochs rise, so that clients notice a log that has become shorter, no producer id is given twice, and every
+    transactional producer is fenced.
 
     Args:
         identity: of the sandbox that it goes into; None for a fork, which is somebody of its own.
@@ -275,6 +277,7 @@ def make_ready(path: Path, identity: Identity | None) -> None:
                 [(1 + max(epoch, identity.leader_epochs.get((topic, n), 0)), id) for id, topic, n, epoch in rows],
             )
             _raise_producer_ids(connection, identity.last_producer_id + PRODUCER_IDS_SPARED)
+            _fence_producers(connection)
         connection.execute("COMMIT")
 
 
@@ -282,6 +285,19 @@ def _raise_producer_ids(connection: sqlite3.Connection, last: int) -> None:
     changed = connection.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'producers'", (last,))
     if not changed.rowcount:
         connection.execute("INSERT INTO sqlite_sequence(name, seq) VALUES('producers', ?)", (last,))
+
+
+def _fence_producers(connection: sqlite3.Connection) -> None:
+    """Refuse everybody who has a transactional id now: the copy lacks what they wrote since, and whom they replaced.
+
+    An epoch that was given after the copy was taken must not be given again. With the last one, the next producer gets
+    a new producer id, and so do those after it. Open transactions are aborted as soon as the copy is in use.
+    """
+    connection.execute(
+        "UPDATE transactions SET producer_epoch = ?, last_producer_id = -1, last_producer_epoch = -1, "
+        "started_ms = CASE state WHEN 'Ongoing' THEN 0 ELSE started_ms END",
+        (EPOCH_LAST,),
+    )
 
 
 def fit_pages(path: Path, size_bytes: int) -> None:
