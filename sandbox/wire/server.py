@@ -354,14 +354,10 @@ class KafkaConnection(asyncio.BufferedProtocol):
     def _may_go_on(self) -> bool:
         """Whether the next request may be handled.
 
-<<<<<<< HEAD
-        Not while one is delayed on purpose, nor while a Fetch waits: as in Kafka, what follows it on its connection
-        comes after it. So a connection can ask for one large answer at a time. What follows a JoinGroup or a SyncGroup
-        is handled while that waits, up to `SEND_BUFFER_BYTES` of answers, which can only be sent after it.
-=======
         Not while one is delayed on purpose, a Fetch waits, or a long commit is written: as in Kafka, what follows it on
-        its connection comes after it. So a connection can ask for one large answer at a time.
->>>>>>> attack1
+        its connection comes after it. So a connection can ask for one large answer at a time. What follows a JoinGroup
+        or a SyncGroup is handled while that waits, up to `SEND_BUFFER_BYTES` of answers, which can only be sent after
+        it.
         """
         held = self._waiting is not None and not self._waiting.done
         connection = self.connection
