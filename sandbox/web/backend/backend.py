@@ -395,7 +395,7 @@ class Backend(Protocol):
         """Delete a group that has no members."""
 
     def delete_offsets(self, group: str, topic: str) -> int:
-        """Delete a group's committed offsets in a topic that no member reads; return the number of partitions affected."""
+        """Delete a group's committed offsets in a topic no member reads; return the number of partitions affected."""
 
     def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
         """Call a function on each change; return a function that ends the subscription."""

@@ -23,7 +23,7 @@ class LogOperations(Protocol):
         """Return the most frequent keys among a topic's newest events."""
 
     def key_moves(self, topic: str, partitions: int) -> KeyMoves:
-        """Return where a topic's keys go if it gets `count` partitions."""
+        """Return where a topic's keys go if it gets this many partitions."""
 
     def offsets_at(self, topic: str, timestamp_ms: int) -> dict[int, int]:
         """Return each partition's first offset at or after a time, or its log end offset if it has no such event."""
