@@ -50,7 +50,7 @@ def stand_at(app: Flask, hosts: Collection[str], token: str | None, proxy: Proxy
 
 
 def _refused(reason: str, status: int) -> AnyResponse:
-    """Answer with the reason, and no data of the sandbox; never as HTML, because the reason may repeat what was sent."""
+    """Answer with the reason, and no data of the sandbox; never HTML, because the reason may repeat the input."""
     if wants_data():
         answer: AnyResponse = data({"error": "UNAUTHORIZED" if status == 401 else "FORBIDDEN", "message": reason})
         answer.status_code = status

@@ -205,7 +205,7 @@ def _storage_failed(error: BrokerError) -> Response:
 
 
 def _away(error: ClusterAway) -> Response:
-    """Answer that the cluster is away. An open tab retries by itself; a page that is loaded meanwhile reloads itself."""
+    """Answer that the cluster is away. An open tab retries by itself; a page loaded meanwhile reloads itself."""
     answer = _answer(503, "The cluster does not answer", error.detail)
     g.interest = page.Interest(None, None, AWAY_RETRY_S)
     if not page.is_live() and request.method in guard.SAFE_METHODS:

@@ -172,7 +172,7 @@ def program_refused(path: str, headers: Mapping[str, str]) -> str | None:
 
 
 def cookie_named(name: str, host: str) -> str:
-    """Return a cookie's name for a Host header. It contains the port, because all ports of a host share their cookies."""
+    """Return a cookie's name for a Host header. It contains the port, because a host's ports share their cookies."""
     port = host.rpartition(":")[2]
     return f"{name}-{port}" if port.isdigit() else name
 

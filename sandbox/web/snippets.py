@@ -248,12 +248,12 @@ TEMPLATES = {
 
 
 def _origin(header: str, said: str) -> str:
-    """An expression for a dead letter's original partition, read from a header: digits, or binary as Spring writes it."""
+    """Return an expression for a dead letter's partition in a header: digits, or binary as Spring writes it."""
     return f'int.from_bytes({said}, "big")' if header in BINARY_HEADERS else f"int({said})"
 
 
 def _was_in(headers: Sequence[str]) -> tuple[str, str]:
-    """The same for dead letters with different headers: a function, and a call of it."""
+    """Like `_origin`, for dead letters with different headers: a function, and a call of it."""
     if len(headers) == 1:
         return "", _origin(headers[0], f"dict(message.headers())[{headers[0]!r}]")
     lines = [
