@@ -112,7 +112,7 @@ def why_column(events: Sequence[Event]) -> HeaderName | None:
 
 
 def sent_back(event: Event) -> Headers:
-    """Return the headers of a dead letter that is sent back: the original ones, and one with the dead letter's address."""
+    """Return the headers for sending a dead letter back: the original ones, and one with the dead letter's address."""
     place = f"{event.topic}/{event.partition}/{event.offset}"
     return (*without_refusal(event.headers), (SENT_BACK_HEADER, place.encode()))
 
