@@ -1,4 +1,4 @@
-"""Brokers, their clients and faults as JSON, one function per type. Scripts rely on the field names: don't change them."""
+"""Brokers, clients and faults as JSON, one function per type. Scripts rely on the field names; don't change them."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -89,7 +89,7 @@ def document(name: str) -> Document:
 
 
 def _link_here(pieces: Sequence[Token]) -> None:
-    """Point links to other documents at their pages, and remove links to other files."""
+    """Point links to other documents at their pages, or at /help if Help does not show them."""
     for piece in pieces:
         target = piece.attrGet("href") if piece.type == "link_open" else None
         if isinstance(target, str) and (found := re.fullmatch(r"(\w+)\.md(#.*)?", target)):

@@ -301,7 +301,7 @@ def _keys(sample: KeySample, partitions: int) -> Keys:
 
 
 def _hot_partition(topic: TopicDescription) -> tuple[int, float] | None:
-    """Return the partition with far more than its even share of the events, and its share in percent; None if none has."""
+    """Return the partition with far more than its even share, and its share in percent; None if there is none."""
     if len(topic.partitions) < 2 or topic.events < HOT_EVENTS:
         return None
     most = max(topic.partitions, key=lambda one: one.events)
