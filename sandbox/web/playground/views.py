@@ -45,7 +45,7 @@ def _interest(consumers: tuple[ConsumerDescription, ...], busy: bool = False) ->
 
 
 def _groups(consumers: tuple[ConsumerDescription, ...]) -> list[dict[str, Any]]:
-    """Return the page's data of each group: its consumers, its partitions and their owners, and the processed events."""
+    """Return the page's data of each group: its consumers, partitions with owners, and its processed events."""
     names = list(dict.fromkeys(one.spec.group for one in consumers))
     return [
         group_view(

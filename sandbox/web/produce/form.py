@@ -1,4 +1,4 @@
-"""Reads the Produce form: converts the typed text to an event's bytes, or raises an error that states what to change."""
+"""Reads the Produce form: converts the input to an event's bytes, or raises an error that says what to change."""
 
 import base64
 import binascii
@@ -113,7 +113,7 @@ def _bytes(what: str, kind: str, text: str) -> bytes:
 
 
 def headers_of(form: Form) -> Headers:
-    """Return the headers, from lines (`name: value`; `name:` is an empty value, `name` alone a null one) or from JSON."""
+    """Return the headers, from lines (`name: value`; `name:` is an empty value, `name` a null one) or from JSON."""
     text = typed(form, "headers")
     if form.get("headers_kind", "lines") != "json":
         return header_lines(text)

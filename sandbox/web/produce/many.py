@@ -116,7 +116,7 @@ def read_lines(form: Mapping[str, str], source: bytes, topic: TopicDescription) 
 
 
 def _event(form: Mapping[str, str], line: bytes, partitions: int) -> tuple[NewEvent, bool] | None:
-    """Return a line's event, and whether its transaction was committed when exported; None for an empty topic's line."""
+    """Return a line's event, and whether its transaction was committed when exported; None for a topic's line."""
     headers = header_lines(typed(form, "headers"))
     if form.get("format", "lines") == "jsonl":
         found = read_line(line)
