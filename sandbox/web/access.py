@@ -70,8 +70,7 @@ def _let_in(headers: dict[str, str], token: str) -> AnyResponse:
     clean = "/" + quote(request.path.lstrip("/\\")) + (f"?{urlencode(left)}" if left else "")
     if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
         # If the link is on another site (a chat, for example), a redirect wouldn't send the cookie: it is
-        # SameSite=Strict.
-        # A navigation from our own page does.
+        # SameSite=Strict. A navigation from our own page does.
         answer: AnyResponse = Response("Opening the page ...\n", content_type="text/html; charset=utf-8")
         answer.headers["Refresh"] = f"0; url={outer_path(clean)}"
     else:

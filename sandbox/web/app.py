@@ -233,8 +233,7 @@ def _too_deep(error: RecursionError) -> Response:
 
 def _stopped(error: Cancelled) -> Response:
     """Answer a request that was cancelled: its client has gone, or the sandbox is closing. Plain text, because a page
-    would
-    read the file again.
+    would read the file again.
     """
     return Response(f"{error}\n", 503, content_type="text/plain; charset=utf-8")
 

@@ -87,8 +87,8 @@ def host_refused(host: str, hosts: Collection[str]) -> str | None:
 
     Args:
         host: the header.
-        hosts: the addresses that the server listens on. If one is a wildcard, every IP address is allowed:
-            a rebinding attack needs a name.
+        hosts: the addresses that the server listens on. If one is a wildcard, every IP address is allowed: a rebinding
+            attack needs a name.
 
     Returns:
         The reason with the way out, or None if it is allowed.

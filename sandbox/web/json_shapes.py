@@ -92,10 +92,8 @@ def loss_json(loss: Loss) -> dict[str, Any]:
 
 def event_json(event: Event) -> dict[str, Any]:
     """One event. Text is a JSON string, null is null, other bytes are `{"base64": ...}`. `transaction` is "aborted",
-    "open",
-    or null if the event is committed or not in a transaction. `control` is "commit" or "abort" for a transaction
-    marker,
-    which consumers never receive, and null for an event.
+    "open", or null if the event is committed or not in a transaction. `control` is "commit" or "abort" for a
+    transaction marker, which consumers never receive, and null for an event.
     """
     return {
         "topic": event.topic,

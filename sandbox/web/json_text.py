@@ -1,7 +1,7 @@
 """Formats JSON without converting its numbers: the output has the tokens of the stored text.
 
-A value is parsed only to validate it. The formatted text is the original, token by token, so that
-`9007199254740993`, `1.10` and duplicate names are preserved.
+A value is parsed only to validate it. The formatted text is the original, token by token, so that `9007199254740993`,
+`1.10` and duplicate names are preserved.
 """
 
 import json

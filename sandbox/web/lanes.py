@@ -232,9 +232,7 @@ class Pages:
 
     async def close(self, drop_unread: Callable[[], None] = lambda: None) -> None:
         """Refuse waiting requests. Wait for running ones, cancel them after `END_WITHIN_S`, and abandon those that
-        still
-        run
-        after `CANCEL_WITHIN_S` more.
+        still run after `CANCEL_WITHIN_S` more.
 
         Args:
             drop_unread: closes connections whose clients don't read. Threads may wait for them.

@@ -56,8 +56,8 @@ class Piece(NamedTuple):
 
     Attributes:
         text: the HTML.
-        id: the row's id attribute, "" if the piece is not a row.
-        stub: what is sent instead of the row if the tab already has it.
+        id: the row's id attribute, "" if the piece isn't a row.
+        stub: replaces the row if the tab already has it.
     """
 
     text: str
@@ -186,8 +186,7 @@ class View:
 
     async def draw(self, now_s: float, render: Callable[["View"], Awaitable[Rendered]]) -> Rendered:
         """Return the current view. Reuses the last rendering if it started less than `spacing_s` ago and nothing
-        changed
-        since.
+        changed since.
 
         Args:
             now_s: the loop's time.

@@ -1,8 +1,8 @@
 """Renders the rows of lists, and caches each row until its values change.
 
 If one row of a hundred has changed, the others come from the cache. A row is a macro that depends only on its
-arguments, and a template calls `drawn(macro, key, *arguments)` instead of the macro: no other code is needed, and a
-row can't be stale.
+arguments, and a template calls `drawn(macro, key, *arguments)` instead of the macro: no other code is needed, and a row
+can't be stale.
 """
 
 from collections.abc import Hashable
@@ -22,8 +22,7 @@ ROWS_MAX = 5_000
 
 class JoinedLines(Extension):
     """Removes the whitespace between the lines of a row's template: a list has hundreds of rows, and a browser would
-    create a
-    node for each gap.
+    create a node for each gap.
     """
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:

@@ -268,7 +268,7 @@ def _was_in(headers: Sequence[str]) -> tuple[str, str]:
 
 
 def _copy(values: Mapping[str, object]) -> dict[str, object]:
-    """The values of the program that copies events, from those of its preview."""
+    """The values of the program that copies events, derived from its preview."""
     places, how, target = values.get("places", ()), str(values.get("how")), str(values.get("target"))
     assert isinstance(places, list | tuple)
     count = next((len(one.partitions) for one in backend().topics() if one.topic == target), 1)

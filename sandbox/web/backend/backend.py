@@ -261,8 +261,7 @@ class Backend(Protocol):
         """Map each unsupported feature to a sentence with the reason and the way out. A sandbox file lacks nothing.
 
         A name is a blueprint ("sql"), an endpoint ("cluster.ask"), or a name that only templates use. The application
-        answers
-        requests for the first two with the sentence.
+        answers requests for the first two with the sentence.
         """
 
     @property

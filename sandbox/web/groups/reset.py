@@ -85,7 +85,7 @@ def back(name: str, notice: Notice) -> AnyResponse:
 @blueprint.get("/groups/<group>/delete")
 @blueprint.get("/group/delete")
 def deletion(group: str | None = None) -> Response:
-    """The confirmation page: what is lost with a group, or with its offsets in a topic (`?topic=`)."""
+    """The confirmation page for deleting a group, or its offsets in a topic (`?topic=`), with the losses."""
     return _deletion(_name(group), request.args.get("topic"))
 
 

@@ -1,4 +1,4 @@
-"""Renders the project's documents as pages. The files are those of `docs/`, included in the package."""
+"""Renders the project's documents as pages. The package includes the files of `docs/`."""
 
 import re
 from collections.abc import Sequence

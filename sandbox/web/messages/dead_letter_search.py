@@ -97,12 +97,10 @@ def story_of(event: Event) -> Story:
 
 
 def fates_of(events: Sequence[Event]) -> dict[tuple[int, int], Fate]:
-    """Return the outcome of each dead letter on a page, by partition and offset, without those of which nothing is
-    found.
+    """Return the known outcomes of the dead letters on a page, by partition and offset.
 
     Each original topic, and the dead-letter topic itself, is searched once for returned events, regardless of the
-    number of
-    dead letters. This takes about twice `LOOK_BUDGET_MS`.
+    number of dead letters. This takes about twice `LOOK_BUDGET_MS`.
 
     Args:
         events: events of one topic.

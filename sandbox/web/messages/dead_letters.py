@@ -95,8 +95,7 @@ def _number(said: bytes, name: str) -> int | None:
 
 def letters_of(topic: str) -> str | None:
     """Return the topic that a dead-letter topic belongs to, according to its name: "" if the name contains no other
-    topic,
-    None if it isn't the name of a dead-letter topic.
+    topic, None if it isn't the name of a dead-letter topic.
     """
     found = LETTERS_TOPIC.fullmatch(topic)
     return None if found is None else found[1] or found[2] or ""

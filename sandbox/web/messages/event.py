@@ -104,7 +104,7 @@ def _event(topic: str, partition: int, offset: int) -> Event:
 
 
 def _shown(topic: str, partition: int, offset: int) -> tuple[Event, str | None]:
-    """Return the event, and what is wrong with its record batch: events of damaged batches are shown anyway."""
+    """Return the event, and its record batch's damage (None if intact): damaged batches are shown anyway."""
     try:
         return _event(topic, partition, offset), None
     except BrokerError as error:

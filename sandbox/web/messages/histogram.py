@@ -1,4 +1,4 @@
-"""The histogram of a Messages page: bars, the table behind them, and the sentence about what was counted."""
+"""The histogram of a Messages page: bars, the table behind them, and the sentence about its accuracy."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -192,8 +192,8 @@ class Tally:
     """The line about the number of results.
 
     Attributes:
-        kind: "all" (no filter), "exact" (all matches counted), "least" (counting ran out of time), or "stopped"
-            (the search ran out of time before the page was full).
+        kind: "all" (no filter), "exact" (all matches counted), "least" (counting ran out of time), or "stopped" (the
+            search ran out of time before the page was full).
         reached_ms: the timestamp where a search stopped, None in offset order.
     """
 

@@ -336,9 +336,7 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
 
 def consumer_program(spec: ConsumerSpec, address: str) -> str:
     """Return a program that reads like a Playground consumer, without its faults. It only keeps the refusal of events
-    by
-    their
-    content, which become dead letters.
+    by their content, which become dead letters.
     """
     told = spec.kafka(spec.client_id or "my-program")
     settings: dict[str, object] = {"bootstrap.servers": address}

@@ -55,8 +55,7 @@ def copied(event: Event, *, target: str | None = None, only_key: bool = False, w
     Args:
         event: the stored event.
         target: the topic that the form sends to. A dead letter that returns to its original topic gets a header with
-            its
-            address.
+            its address.
         only_key: copy only the key.
         whole: keep the headers that a dead letter's refusal added.
     """

@@ -54,7 +54,7 @@ def _known(name: str) -> EventTemplate | None:
 
 
 def _form(given: Mapping[str, str]) -> dict[str, str]:
-    """Return the form's fields: the submitted ones, and those of the chosen template."""
+    """Return the form's fields: the submitted ones, and the chosen template's."""
     name = given.get("template") or ("" if "value" in given else FIRST_TEMPLATE)
     template = _known(name) if name else None
     fields = form_of(template) if template else form_of(EventTemplate(value=""))

@@ -24,7 +24,7 @@ left = producer.flush(30)
 if failed or left:
     raise SystemExit(f"{{len(failed)}} not stored: {{sorted(set(failed))}}; {{left}} without an answer")
 """
-"""The end of a program with `ASK`: it fails if an event failed. A `str.format` template, like those of `snippets`."""
+"""The end of a program with `ASK`: it fails if an event failed. A `str.format` template, as in `snippets`."""
 WAIT = "while len(producer) > 50_000:  # what waits to be sent: a queue of librdkafka, not without end\n"
 
 

@@ -121,8 +121,7 @@ def _form_page(
 
 def _aim(copy: Copied | None, topic: TopicDescription | None) -> str | None:
     """Return the address of the form that sends a dead letter back to its original topic; None if this form does, or if
-    the
-    topic doesn't exist.
+    the topic doesn't exist.
     """
     if copy is None or copy.origin is None or topic is None or copy.origin == topic.topic:
         return None

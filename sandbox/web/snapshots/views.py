@@ -1,7 +1,7 @@
 """Snapshots: take, restore, fork, compare, download, upload, and the undo that other pages offer.
 
-Every change is a form of the page and, at the same address with `.json`, an API for programs: `sandbox snapshots`
-uses it if a running sandbox owns the file.
+Every change is a form of the page and, at the same address with `.json`, an API for programs: `sandbox snapshots` uses
+it if a running sandbox owns the file.
 """
 
 from collections.abc import Callable, Iterator, Mapping

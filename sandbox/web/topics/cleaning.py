@@ -1,4 +1,4 @@
-"""Operations that remove events from a topic, each with a preview of what is lost: empty it, delete records, compact,
+"""Operations that remove events from a topic, each with a preview of the loss: empty it, delete records, compact,
 apply retention, delete the topic.
 """
 
