@@ -1,7 +1,8 @@
 """Hundreds of kills: `python -m tests.torture.kills --kills 500 --seed 1`.
 
-Eight of ten hit a sandbox under load (`tests.crash.ordeal`), on a new file every 50; one hits a file of an older
-version while it is brought to this one; one hits a snapshot that is taken or restored.
+Seven of ten hit a sandbox under load (`tests.crash.ordeal`), on a new file every 50; one hits a file of an older
+version while it is brought to this one; one hits a snapshot that is taken or restored; and one, a kill or a clean stop,
+hits a sandbox whose pages take long.
 """
 
 import argparse
@@ -15,10 +16,11 @@ from pathlib import Path
 
 from tests.crash import migration_kills, restore_kills
 from tests.crash.ordeal import Report, ordeal
+from tests.crash.stops import stops
 
 ROUND = 50
 ELSEWHERE = 0.1
-"""The share of kills in a migration, and the share of those in a restore."""
+"""The share of kills in a migration, of those in a restore, and of the endings beside costly pages."""
 Say = Callable[[str], None]
 
 
@@ -58,7 +60,12 @@ def run(kills: int, seed: int, say: Say) -> list[str]:
     say(f"in a migration: {elsewhere} kills, {old} of them left the old version, the others the new one")
     met, more = restore_kills.kill_restores(folder / "restored.db", elsewhere, seed)
     say(f"in a snapshot or restore: {elsewhere} kills, states met afterwards: {dict(sorted(met.items()))}")
-    wrong += more + under_load(folder, kills - 2 * elsewhere, seed, say)
+    stopped = stops(folder / "stopped.db", elsewhere, seed)
+    say(
+        f"beside costly pages: {stopped.kills} kills, {len(stopped.stop_s)} stops, of which the longest took "
+        f"{max(stopped.stop_s, default=0):.1f} s; {stopped.asked:,} pages asked for"
+    )
+    wrong += more + stopped.wrong + under_load(folder, kills - 3 * elsewhere, seed, say)
     if wrong:
         say(f"the files of what went wrong are in {folder}")
     else:
