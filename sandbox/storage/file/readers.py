@@ -128,20 +128,22 @@ class Readers:
     @contextmanager
     def reader(self) -> Iterator[Reader]:
         """See `Database.reader`."""
+        self._stopping.check()
         try:
+            own = self._own_connection()
+            if own.users:
+                # An outer block of this thread holds the transaction, and is interrupted for this one too.
+                yield _CancellableReader(own.connection, cancellation.check)
+                return
             with (
                 self._stopping.running(_nothing),
-                self._in_use(self._own_connection()) as connection,
+                self._in_use(own) as connection,
                 self._stopping.covering(),
                 interrupting(connection),
             ):
-                reader = _CancellableReader(connection, cancellation.check)
-                if connection.in_transaction:
-                    yield reader
-                    return
                 connection.execute("BEGIN")
                 try:
-                    yield reader
+                    yield _CancellableReader(connection, cancellation.check)
                 finally:
                     with suppress(sqlite3.Error):
                         connection.execute("ROLLBACK")
