@@ -1,26 +1,27 @@
 """The direct API, in this process, beside the same work in plain sqlite3."""
 
 import time
+from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 
 from benchmarks import raw_sqlite
 from benchmarks.figures import Figure, at_least
+from benchmarks.workload import samples
 from sandbox import NewEvent, Sandbox
 
 PART = "direct API"
-VALUE_BYTES = 100
 
 
 def append_and_read(folder: Path, events: int, rounds: int) -> list[Figure]:
-    """`append_many` into three partitions by key, and `read` of one partition after another."""
+    """`append_many` into three partitions by key, then `read` of each partition, with varied JSON."""
+    pool = samples("varied")
+    prepared = [NewEvent(one.value, one.key, headers=one.headers) for one in islice(cycle(pool), events)]
     raw_in, raw_out, into, out = [], [], [], []
     for number in range(rounds):
         raw_file = folder / f"direct-raw-{number}.db"
-        raw_in.append(raw_sqlite.insert_rate(raw_file, events, VALUE_BYTES, own_schema=True))
+        raw_in.append(raw_sqlite.insert_rate(raw_file, events, "varied", own_schema=True))
         raw_out.append(raw_sqlite.select_rate(raw_file))
-        keys = [key.encode() for key in raw_sqlite.KEYS]
-        prepared = [NewEvent(b"v" * VALUE_BYTES, keys[at % 1000]) for at in range(events)]
         with Sandbox(folder / f"direct-{number}.db") as sandbox:
             sandbox.create_topic("direct", partitions=3)
             started = time.perf_counter()

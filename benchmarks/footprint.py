@@ -47,7 +47,7 @@ def growth(folder: Path, events: int) -> list[Figure]:
         idle = server.memory_mib()
         run_job("create", servers=server.kafka, topic="growth", partitions=3)
         for _ in range(0, events, batch):
-            measured = run_job("produce", servers=server.kafka, topic="growth", events=batch, value_bytes=100)
+            measured = run_job("produce", servers=server.kafka, topic="growth", events=batch, kind="varied")
             rates.append(measured["events_per_s"])
         run_job("consume", servers=server.kafka, topic="growth")
         loaded = server.memory_mib()
@@ -80,7 +80,7 @@ def disk(folder: Path, events: int) -> list[Figure]:
         file = folder / f"disk-{value_bytes}.db"
         with sandbox_up(file) as server:
             run_job("create", servers=server.kafka, topic="disk", partitions=3)
-            run_job("produce", servers=server.kafka, topic="disk", events=events, value_bytes=value_bytes)
+            run_job("produce", servers=server.kafka, topic="disk", events=events, kind="equal", value_bytes=value_bytes)
         limit = 1.5 * (value_bytes + KEY_BYTES) + 40
         name = f"on disk, values of {value_bytes} bytes and keys of {KEY_BYTES}"
         figures.append(at_most(PART, name, file.stat().st_size / events, "bytes/event", limit))

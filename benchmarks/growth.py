@@ -25,7 +25,6 @@ SPAN = 100_000
 PARTITIONS = (1, 10, 100, 1000)
 GROUPS = (1, 10, 50, 100, 200)
 CONNECTIONS = (1, 50, 100, 250, 500)
-VALUE_BYTES = 100
 MESSAGES = "/topics/growth/messages"
 
 
@@ -59,7 +58,7 @@ def by_events(folder: Path, steps: list[int]) -> list[Curve]:
                 run_job("create", servers=server.kafka, topic="growth", partitions=3)
             while stored < step:
                 some = min(1_000_000, step - SPAN - stored) or SPAN
-                done = run_job("produce", servers=server.kafka, topic="growth", events=some, value_bytes=VALUE_BYTES)
+                done = run_job("produce", servers=server.kafka, topic="growth", events=some, kind="varied")
                 stored += some
             note("µs per event, produce", step, 1e6 / done["events_per_s"])
             _commit(server.kafka, "readers")
@@ -84,7 +83,7 @@ def by_partitions(folder: Path) -> Curve:
     for count in PARTITIONS:
         with sandbox_up(folder / f"partitions-{count}.db") as server:
             run_job("create", servers=server.kafka, topic="wide", partitions=count)
-            done = run_job("produce", servers=server.kafka, topic="wide", events=SPAN, value_bytes=VALUE_BYTES)
+            done = run_job("produce", servers=server.kafka, topic="wide", events=SPAN, kind="varied")
         points.append((count, 1e6 / done["events_per_s"]))
     return Curve("µs per event, produce", "partitions of the topic", points)
 
@@ -94,7 +93,7 @@ def by_groups(folder: Path) -> Curve:
     points = []
     with sandbox_up(folder / "groups.db") as server:
         run_job("create", servers=server.kafka, topic="growth", partitions=3)
-        run_job("produce", servers=server.kafka, topic="growth", events=SPAN, value_bytes=VALUE_BYTES)
+        run_job("produce", servers=server.kafka, topic="growth", events=SPAN, kind="varied")
         made = 0
         for count in GROUPS:
             while made < count:

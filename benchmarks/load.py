@@ -8,11 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from itertools import cycle, islice
 from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+
+from benchmarks.workload import Kind, samples
 
 JOB_SECONDS = 120.0
 KEYS = [b"user-%07d" % number for number in range(1000)]
@@ -37,8 +40,8 @@ def create(servers: str, topic: str, partitions: int) -> dict[str, Any]:
     return {}
 
 
-def produce(servers: str, topic: str, events: int, value_bytes: int) -> dict[str, Any]:
-    """Produce as fast as it goes; the clock stops with the last acknowledgement."""
+def produce(servers: str, topic: str, events: int, kind: Kind, value_bytes: int = 100) -> dict[str, Any]:
+    """Produce as fast as possible; the clock stops at the last acknowledgement."""
     producer = Producer(
         {
             "bootstrap.servers": servers,
@@ -48,11 +51,15 @@ def produce(servers: str, topic: str, events: int, value_bytes: int) -> dict[str
         }
     )
     producer.list_topics(topic, timeout=10)
-    value, count = b"v" * value_bytes, len(KEYS)
+    pool: list[tuple[bytes, bytes, list[tuple[str, str | bytes | None]]]]
+    pool = [(one.value, one.key, list(one.headers)) for one in samples(kind, value_bytes)]
     deadline = time.monotonic() + JOB_SECONDS
     started = time.perf_counter()
-    for number in range(events):
-        producer.produce(topic, value, KEYS[number % count])
+    for value, key, headers in islice(cycle(pool), events):
+        if headers:
+            producer.produce(topic, value, key, headers=headers)
+        else:
+            producer.produce(topic, value, key)
     while producer.flush(1.0):
         _until(deadline)
     return {"events_per_s": events / (time.perf_counter() - started)}

@@ -24,7 +24,7 @@ PAGES = {
     "messages": f"/topics/{BIG}/messages",
     "messages, oldest first": f"/topics/{BIG}/messages?order=oldest",
     "one event": f"/topics/{BIG}/0/5",
-    "new topic": "/topics/new",
+    "new topic": "/topics/~new",
     "produce": f"/topics/{BIG}/produce",
     "produce many": "/produce/many",
     "generators": "/produce/generators",

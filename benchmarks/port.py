@@ -1,51 +1,61 @@
-"""Through the Kafka port: in, out, and how long one event takes."""
+"""Throughput and latency through the Kafka port."""
 
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from benchmarks import peers, raw_sqlite
 from benchmarks.figures import Figure, at_least, at_most, median_of, percentile
 from benchmarks.processes import Server, run_job, sandbox_up
+from benchmarks.workload import Kind
 
 PART = "through the port"
-VALUE_BYTES = 100
 PARTITIONS = 3
+KINDS: tuple[Kind, ...] = ("varied", "equal")
+NAMES: dict[Kind, str] = {"varied": "varied JSON", "equal": "equal values of 100 bytes"}
 
 
 def throughput(folder: Path, events: int, rounds: int) -> list[Figure]:
-    """Produce, consume the tail, consume from rows after a restart; SQLite and the mock in the same rounds."""
+    """Produce, consume the tail, and consume from rows after a restart, for each workload."""
+    return [figure for kind in KINDS for figure in _throughput(folder, kind, events, rounds)]
+
+
+def _throughput(folder: Path, kind: Kind, events: int, rounds: int) -> list[Figure]:
+    """The same rounds measure SQLite's own inserts and librdkafka's mock, as limits."""
     limits: dict[str, list[float]] = {"own": [], "together": [], "bare": [], "mock": []}
     into, tail = _Timed(), _Timed()
-    with sandbox_up(folder / "port.db") as server, peers.started("librdkafka's mock", folder / "mock") as mock:
+    sandbox_file = folder / f"port-{kind}.db"
+    with sandbox_up(sandbox_file) as server, peers.started("librdkafka's mock", folder / "mock") as mock:
         for number in range(rounds):
             topic = f"round-{number}"
             for name, own_schema, together in (("own", True, False), ("together", True, True), ("bare", False, False)):
-                file = folder / f"{name}-{number}.db"
-                rate = raw_sqlite.insert_rate(file, events, VALUE_BYTES, own_schema=own_schema, together=together)
+                file = folder / f"{name}-{kind}-{number}.db"
+                rate = raw_sqlite.insert_rate(file, events, kind, own_schema=own_schema, together=together)
                 limits[name].append(rate)
             run_job("create", servers=server.kafka, topic=topic, partitions=PARTITIONS)
-            into.run(server, "produce", topic, events, events=events, value_bytes=VALUE_BYTES)
-            _rate("produce", mock, topic, events=events, value_bytes=VALUE_BYTES)
+            into.run(server, "produce", topic, events, events=events, kind=kind)
+            _rate("produce", mock, topic, events=events, kind=kind)
             tail.run(server, "consume", topic, events)
             limits["mock"].append(_rate("consume", mock, topic))
     cold = _Timed()
-    with sandbox_up(folder / "port.db") as server:
+    with sandbox_up(sandbox_file) as server:
         for number in range(rounds):
             cold.run(server, "consume", f"round-{number}", events)
     own, fifty, bare, mock_rate = (median(values) for values in limits.values())
-    part = "the limits of this run"
+    load = NAMES[kind]
+    part, port = f"the limits of this run, {load}", f"{PART}, {load}"
     return [
         Figure(part, "SQLite's own insert, row by row, same table and triggers", own, "events/s"),
-        Figure(part, "SQLite's own insert, 50 rows a statement", fifty, "events/s"),
+        Figure(part, "SQLite's own insert, 50 rows per statement", fifty, "events/s"),
         Figure(part, "SQLite's own insert, row by row, a bare table", bare, "events/s"),
         Figure(part, "consume from librdkafka's mock", mock_rate, "events/s"),
-        at_least(PART, "produce", into.rate, "events/s", own, 0.6, "SQLite row by row"),
-        at_least(PART, "produce, against the faster insert", into.rate, "events/s", fifty, 0.6, "SQLite, 50 rows"),
-        at_least(PART, "consume the tail", tail.rate, "events/s", mock_rate, 0.9, "librdkafka's mock"),
-        at_least(PART, "consume from rows, after a restart", cold.rate, "events/s", into.rate, 3, "produce"),
-        Figure(PART, "the broker's processor time for an event: produce", into.cpu_us, "µs"),
-        Figure(PART, "the broker's processor time for an event: tail", tail.cpu_us, "µs"),
-        Figure(PART, "the broker's processor time for an event: from rows", cold.cpu_us, "µs"),
+        at_least(port, "produce", into.rate, "events/s", own, 0.6, "SQLite row by row"),
+        at_least(port, "produce, against the faster insert", into.rate, "events/s", fifty, 0.6, "SQLite, 50 rows"),
+        at_least(port, "consume the tail", tail.rate, "events/s", mock_rate, 0.9, "librdkafka's mock"),
+        at_least(port, "consume from rows, after a restart", cold.rate, "events/s", into.rate, 3, "produce"),
+        Figure(port, "the broker's processor time per event: produce", into.cpu_us, "µs"),
+        Figure(port, "the broker's processor time per event: tail", tail.cpu_us, "µs"),
+        Figure(port, "the broker's processor time per event: from rows", cold.cpu_us, "µs"),
     ]
 
 
@@ -56,7 +66,7 @@ class _Timed:
         self.rates: list[float] = []
         self.cpu: list[float] = []
 
-    def run(self, server: Server, job: str, topic: str, count: int, **arguments: int) -> None:
+    def run(self, server: Server, job: str, topic: str, count: int, **arguments: Any) -> None:
         """One round with `count` events."""
         before = server.cpu_s()
         self.rates.append(_rate(job, server.kafka, topic, **arguments))
@@ -73,7 +83,7 @@ class _Timed:
         return median(self.cpu)
 
 
-def _rate(job: str, servers: str, topic: str, **arguments: int) -> float:
+def _rate(job: str, servers: str, topic: str, **arguments: Any) -> float:
     return float(run_job(job, servers=servers, topic=topic, **arguments)["events_per_s"])
 
 
@@ -105,7 +115,7 @@ def others(folder: Path, events: int) -> tuple[list[Figure], list[str]]:
     for name in peers.PEERS:
         try:
             with peers.started(name, folder / name.partition(" ")[0]) as address:
-                into = _rate("produce", address, "peer", events=events, value_bytes=VALUE_BYTES)
+                into = _rate("produce", address, "peer", events=events, kind="varied")
                 out = _rate("consume", address, "peer")
                 ack = run_job("acknowledged", servers=address, topic="peer", events=200)["ms"]
         except peers.PeerMissing as reason:

@@ -5,10 +5,10 @@ import time
 from itertools import chain, islice
 from pathlib import Path
 
+from benchmarks.workload import Kind, samples
 from sandbox.storage.file.database import Database
 from sandbox.storage.file.schema import OFFSET_BITS
 
-KEYS = [f"user-{number:07d}" for number in range(1000)]
 ROWS_PER_STATEMENT = 1000
 ROWS_PER_COMMIT = 10_000
 INSERT = "INSERT INTO events(id, timestamp, key, value) VALUES(?, ?, ?, ?)"
@@ -19,14 +19,14 @@ BARE_TABLE = "CREATE TABLE events(id INTEGER PRIMARY KEY, timestamp INTEGER NOT 
 
 
 def insert_rate(
-    file: Path, rows: int, value_bytes: int, *, own_schema: bool, together: bool = False, partitions: int = 3
+    file: Path, rows: int, kind: Kind, *, own_schema: bool, together: bool = False, partitions: int = 3
 ) -> float:
     """Rows per second into `events`, made before the clock starts: `executemany`, 1,000 rows a call, 10,000 a commit.
 
     Args:
         file: made here.
         rows: how many.
-        value_bytes: of each row.
+        kind: which keys and values. Headers are left out: a few events have them.
         own_schema: True for the sandbox's tables, triggers and page size; False for one bare table.
         together: True inserts 50 rows with each statement instead of one, as the sandbox does.
         partitions: how many there are; each gets 1,000 rows in turn.
@@ -36,13 +36,13 @@ def insert_rate(
     connection = _connect(file)
     if not own_schema:
         connection.execute(BARE_TABLE)
-    value, now_ms = "v" * value_bytes, 1_700_000_000_000
+    pool, now_ms = [(one.key.decode(), one.value.decode()) for one in samples(kind)], 1_700_000_000_000
     statements: list[list[tuple[object, ...]]] = []
     for first in range(0, rows, ROWS_PER_STATEMENT):
         turn, partition = divmod(first // ROWS_PER_STATEMENT, partitions)
         base = (partition + 1 << OFFSET_BITS) + turn * ROWS_PER_STATEMENT
         count = min(ROWS_PER_STATEMENT, rows - first)
-        statements.append([(base + at, now_ms, KEYS[at], value) for at in range(count)])
+        statements.append([(base + at, now_ms, *pool[(first + at) % len(pool)]) for at in range(count)])
     sql, wanted = INSERT, statements
     if together:
         sql = INSERT_TOGETHER

@@ -100,7 +100,7 @@ def under_load(browser: "Browser", server: Server, topic: str, group: str, secon
     paths = (f"/topics/{topic}/messages", f"/groups/{group}", f"/groups/{group}", "/", f"/topics/{topic}")
     # The newest batches are kept in memory up to a bound. It is reached now, not in the middle of what is measured.
     run_job("create", servers=server.kafka, topic=FILLER, partitions=1)
-    run_job("produce", servers=server.kafka, topic=FILLER, events=FILLER_EVENTS, value_bytes=1000)
+    run_job("produce", servers=server.kafka, topic=FILLER, events=FILLER_EVENTS, kind="equal", value_bytes=1000)
     run_job("steady", servers=server.kafka, topic=topic, group=group, events_per_s=100, seconds=2)
     context = browser.new_context(base_url=server.web, viewport={"width": 1280, "height": 860})
     tabs = []

@@ -3,6 +3,7 @@
 
 (function () {
   const byId = (id) => document.getElementById(id);
+  const base = document.documentElement.dataset.base || "";
   document.documentElement.classList.add("scripts");
 
   // The pill: Live, Paused (N new), Reconnecting, Stopped.
@@ -54,7 +55,7 @@
   function sayAway() {
     const since = (document.querySelector("#where .as-of time") || { textContent: "" }).textContent;
     const gone = "The server of this page does not answer" + (tries > STOPPED_AFTER ? ": is sandbox still running in its terminal?" : ".");
-    away.lastElementChild.textContent = `${gone} What you see is as of ${since}, and goes on by itself when it is back.`;
+    away.lastElementChild.textContent = `${gone} What you see is as of ${since}, and will reconnect automatically.`;
     away.hidden = false;
   }
 
@@ -197,7 +198,7 @@
     const button = event.target.closest(".copy");
     if (!button) return;
     let text = button.dataset.copyText || "";
-    if (button.dataset.absolute) text = new URL(text, location.href).href;
+    if (button.dataset.absolute) text = new URL(base + text, location.href).href;
     if (button.dataset.copy) text = document.querySelector(button.dataset.copy).textContent;
     try {
       await navigator.clipboard.writeText(text);
@@ -265,18 +266,18 @@
   }
   const actions = {
     "/": () => byId("search").focus(),
-    "g t": () => location.assign("/"),
-    "g g": () => location.assign("/groups"),
-    "g c": () => location.assign("/cluster"),
-    "g s": () => location.assign("/sql"),
-    "g a": () => location.assign("/activity"),
-    "g p": () => location.assign("/playground"),
-    "g n": () => location.assign("/snapshots"),
-    "g h": () => location.assign("/help"),
+    "g t": () => location.assign(base + "/"),
+    "g g": () => location.assign(base + "/groups"),
+    "g c": () => location.assign(base + "/cluster"),
+    "g s": () => location.assign(base + "/sql"),
+    "g a": () => location.assign(base + "/activity"),
+    "g p": () => location.assign(base + "/playground"),
+    "g n": () => location.assign(base + "/snapshots"),
+    "g h": () => location.assign(base + "/help"),
     p: () => {
       const live = byId("live");
       const topic = live && live.dataset.topic;
-      location.assign(topic ? `/topics/${topic}/produce` : "/produce");
+      location.assign(base + (topic ? `/topics/${topic}/produce` : "/produce"));
     },
     l: toggle,
     j: () => step(1),

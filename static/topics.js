@@ -22,5 +22,6 @@ document.getElementById("filter")?.addEventListener("htmx:afterRequest", (event)
   if (!event.detail.successful) return;
   const query = new URLSearchParams(new FormData(event.target.form));
   if (!query.get("q")) query.delete("q");
-  history.replaceState(null, "", String(query) ? `/topics?${query}` : "/topics");
+  const path = `${document.documentElement.dataset.base || ""}/topics`;
+  history.replaceState(null, "", String(query) ? `${path}?${query}` : path);
 });

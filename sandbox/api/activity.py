@@ -1,4 +1,4 @@
-"""What happened in a sandbox, from Python.
+"""The activity of a sandbox: what happened, newest first.
 
 for entry in sandbox.activity.read(ActivityQuery(topic="orders")).entries:
     print(entry.at_ms, entry.kind, entry.detail)
@@ -16,11 +16,11 @@ from sandbox.storage.file.content import OfContent
 _RESET = re.compile(r"([\d,]+) committed offset")
 """How many commits a reset consists of, as it was told."""
 TOLD_WITHIN_MS = 1_000
-"""What happened is told at the end of the turn that did it: so much later at most."""
+"""Activity is recorded at the end of the turn that caused it: at most this much later."""
 
 
 class ActivityControl:
-    """The stream of what happened.
+    """The stream of activity.
 
     Args:
         runtime: the owner of the file.
@@ -31,31 +31,31 @@ class ActivityControl:
         self._memory = OfContent(ActivityMemory)
 
     def read(self, query: ActivityQuery | None = None) -> ActivityPage:
-        """A part of it, newest first; the newest of everything where no query is given."""
+        """Return the entries that match a query, newest first; without a query, the newest of all kinds."""
         with self._runtime.database.reader() as reader:
             found = self._memory.of(reader).read(reader, query or ActivityQuery(), self._runtime.clock())
         return replace(found, entries=_told_once(found.entries))
 
     def note(self, kind: str, detail: str, *, topic: str | None = None, group: str | None = None) -> None:
-        """Write down what happened outside the broker, such as a snapshot.
+        """Record something that happened outside the broker, such as a snapshot.
 
         Args:
             kind: a name of `sandbox.model.activity.KINDS`.
-            detail: what, in words.
+            detail: a short description.
         """
 
         def note(now_ms: int) -> None:
             self._runtime.broker.turn.note(kind, detail, topic=topic, group=group)
-            # What no other change tells of is told to the open pages so.
+            # Notify open pages: no other change does.
             self._runtime.broker.cluster_changed()
 
-        # A file that must not change is not told either: what was done is beside it, such as a snapshot.
+        # A read-only file isn't written: the action's result is beside it, such as a snapshot.
         if not self._runtime.read_only:
             self._runtime.call(note)
 
 
 def _told_once(entries: Sequence[ActivityEntry]) -> tuple[ActivityEntry, ...]:
-    """Leave out the commits that a reset consists of, where the reset itself is told."""
+    """Leave out the commits of a reset if the reset itself is listed."""
     hidden: set[int] = set()
     for reset in entries:
         many = _RESET.match(reset.detail) if reset.kind == "reset" else None

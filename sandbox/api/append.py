@@ -1,4 +1,4 @@
-"""Events appended without a network: which partition each goes to, and in which batches."""
+"""Appends events without a network: chooses their partitions and builds their batches."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ BYTES_OR_NONE = (bytes, type(None))
 PLAIN = frozenset(BYTES_OR_NONE)
 BYTES = {bytes}
 PLAIN_MIN = 20
-"""Of fewer events, no columns are made."""
+"""Fewer events are appended one by one."""
 KEYS_MAX = 8192
 """How many keys' partitions are remembered."""
 KEY_KEPT_BYTES = 100
@@ -33,10 +33,10 @@ KEY_KEPT_BYTES = 100
 
 
 class Appender:
-    """Puts events into batches, as a producer does.
+    """Builds batches of events, as a producer does.
 
     Args:
-        broker: whose topics they go to.
+        broker: the broker of the topics.
     """
 
     def __init__(self, broker: Broker) -> None:
@@ -45,15 +45,15 @@ class Appender:
         self._chosen: dict[int, _Chosen] = {}
 
     def append(self, name: str, events: list[NewEvent], now_ms: int) -> list[tuple[int, int]]:
-        """Append events: all of them, or none where one is refused.
+        """Append events: all of them, or none if one is refused.
 
         Returns:
-            Partition and offset of each, in the order of the events.
+            Partition and offset of each event, in the same order.
         """
         return list(self.write(name, events, now_ms))
 
     def write(self, name: str, events: list[NewEvent], now_ms: int) -> Iterator[tuple[int, int]]:
-        """As `append`. The places are worked out while somebody goes through them: not everybody asks for them."""
+        """Append events like `append`. The result is computed while it is iterated: not every caller needs it."""
         if not isinstance(name, str):
             raise TypeError(f"a topic is named by text, not by {_kind(name)}")
         plain = _Plain.of(events)
@@ -67,12 +67,12 @@ class Appender:
         filled, places = self._fill(topic, events, now_ms)
         self._sticky.end_batch(name)
         produced = {
-            number: [ProducedBatch(run, size) for run, size in zip(one.runs, one.sizes, strict=True)]
+            number: [ProducedBatch(EventColumns.of(run), size) for run, size in zip(one.runs, one.sizes, strict=True)]
             for number, one in filled.items()
         }
-        for batches in produced.values():
+        for number, batches in produced.items():
             for batch in batches:
-                self._broker.log.check(topic, batch, now_ms)
+                self._broker.log.check(topic.partition(number), batch, now_ms)
         bases = {
             number: [self._broker.log.append(filled[number].partition, batch, now_ms).base_offset for batch in batches]
             for number, batches in produced.items()
@@ -91,15 +91,15 @@ class Appender:
             keys.append(key)
             values.append(value)
         produced = {number: _batches(keys, values, now_ms) for number, (keys, values) in filled.items()}
-        for batches in produced.values():
+        for number, batches in produced.items():
             for batch in batches:
-                self._broker.log.check(topic, batch, now_ms)
+                self._broker.log.check(topic.partition(number), batch, now_ms)
         log = self._broker.log
         offsets = {}
         for number, batches in produced.items():
             partition = topic.partition(number)
             bases = [log.append(partition, batch, now_ms).base_offset for batch in batches]
-            # Nobody else appends meanwhile, so one batch follows the other.
+            # Nobody else appends meanwhile, so the batches have consecutive offsets.
             offsets[number] = count(bases[0])
         return zip(numbers, map(next, map(offsets.__getitem__, numbers)), strict=True)
 
@@ -136,7 +136,7 @@ class Appender:
         return filled, places
 
     def append_one(self, name: str, new: NewEvent, now_ms: int) -> Event:
-        """Append one event; it is given back as stored, also where retention takes it at once."""
+        """Append one event. Returns it as stored, even if retention deletes it immediately."""
         ((partition, offset),) = self.append(name, [new], now_ms)
         stamped = self._broker.topic(name).value("message.timestamp.type", self._broker.config) == "LogAppendTime"
         time_ms = now_ms if stamped or new.timestamp_ms is None else new.timestamp_ms
@@ -150,7 +150,7 @@ class Appender:
 
 
 class _Chosen(dict[bytes, int]):
-    """The partitions of keys; one that is not known yet is looked up."""
+    """Partitions by key; a missing key is computed."""
 
     def __init__(self, partitions: int) -> None:
         super().__init__()
@@ -188,7 +188,7 @@ def _batches(keys: list[bytes], values: list[bytes], now_ms: int) -> list[Produc
     number = len(keys)
     size_bytes = HEADER_BYTES + EVENT_BYTES * number + sum(map(len, keys)) + sum(map(len, values))
     if size_bytes <= BATCH_BYTES:
-        return [ProducedBatch(EventColumns(0, now_ms, [0] * number, keys, values, same_ms=True), size_bytes)]
+        return [ProducedBatch(EventColumns(range(number), [now_ms] * number, keys, values), size_bytes)]
     sizes = map(sum, zip(map(len, keys), map(len, values), repeat(EVENT_BYTES), strict=False))
     upto = [0, *accumulate(sizes)]
     batches = []
@@ -196,7 +196,8 @@ def _batches(keys: list[bytes], values: list[bytes], now_ms: int) -> list[Produc
     while start < number:
         room = BATCH_BYTES - HEADER_BYTES + upto[start]
         end = max(start + 1, bisect_right(upto, room) - 1)
-        columns = EventColumns(0, now_ms, [0] * (end - start), keys[start:end], values[start:end], same_ms=True)
+        some = end - start
+        columns = EventColumns(range(some), [now_ms] * some, keys[start:end], values[start:end])
         batches.append(ProducedBatch(columns, HEADER_BYTES + upto[end] - upto[start]))
         start = end
     return batches
@@ -215,7 +216,7 @@ class _Filling:
         self._full: list[int] = []
 
     def turn(self) -> list[Record]:
-        """Begin the next batch."""
+        """Start the next batch."""
         self._full.append(self.size)
         self.run = []
         self.runs.append(self.run)
@@ -229,7 +230,7 @@ class _Filling:
 
 
 def _is_plain(event: NewEvent) -> bool:
-    """Whether an event needs no other look: a plain key and value, and nothing else."""
+    """True if an event needs no further checks: key and value of plain types, and nothing else."""
     return (
         type(event) is NewEvent
         and type(event.value) in PLAIN

@@ -1,11 +1,11 @@
-"""The simulated brokers: look at them, stop and start them, move leaders.
+"""The simulated brokers: list, stop and start them, move leaders.
 
     with Sandbox("dev.db", brokers=3) as sandbox:
         sandbox.serve()
-        sandbox.cluster.stop(2)     # its port closes, its partitions get other leaders
+        sandbox.cluster.stop(2)     # closes its port; other brokers lead its partitions
         sandbox.cluster.start(2)
 
-Replication is simulated: behind every broker is the same file.
+Replication is simulated: all brokers share one file.
 """
 
 import asyncio
@@ -15,18 +15,20 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from sandbox.broker.logs.topic import Partition
+from sandbox.kafka.broker_config import BROKER, BROKER_SETTING, CLUSTER_WIDE
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.cluster import BrokerDescription, ClientDescription, LeaderMove, TopicDescription
+from sandbox.kafka.setting import PASSWORD
+from sandbox.model.cluster import BrokerDescription, BrokerSetting, ClientDescription, LeaderMove, TopicDescription
 from sandbox.runtime.runtime import Runtime
 
 T = TypeVar("T")
 
 
 class ClusterControl:
-    """What can be done to the brokers of a sandbox.
+    """Operations on the brokers of a sandbox.
 
     Args:
-        runtime: whose brokers they are.
+        runtime: the owner of the brokers.
     """
 
     def __init__(self, runtime: Runtime) -> None:
@@ -50,20 +52,42 @@ class ClusterControl:
             for broker in cluster.ids
         )
 
+    def settings(self) -> tuple[BrokerSetting, ...]:
+        """The broker settings that have not their default, by name: given at the start, or altered since."""
+        config = self._runtime.broker.config
+        layers = [("STATIC_BROKER_CONFIG", dict(config.overrides))]
+        for (kind, name), altered in sorted(dict(config.resources).items()):
+            if kind == BROKER:
+                source = "DYNAMIC_DEFAULT_BROKER_CONFIG" if name == CLUSTER_WIDE else "DYNAMIC_BROKER_CONFIG"
+                layers.append((source, dict(altered)))
+        found: dict[str, BrokerSetting] = {}
+        for source, values in layers:
+            for name, value in values.items():
+                known = BROKER_SETTING.get(name)
+                secret = known is None or known.type == PASSWORD
+                found[name] = BrokerSetting(
+                    name,
+                    None if secret else value,
+                    known.default if known else None,
+                    source,
+                    known is not None and known.in_effect,
+                )
+        return tuple(found[name] for name in sorted(found))
+
     def clients(self) -> tuple[ClientDescription, ...]:
         """Every open connection of a Kafka client."""
         ports = self._runtime.kafka
         return ports.clients() if ports is not None else ()
 
     def coordinator(self, key: str) -> int:
-        """The id of the broker that coordinates a group or a transactional id, -1 where none is up."""
+        """Return the id of the broker that coordinates a group or a transactional id; -1 if no broker is up."""
         return self._runtime.broker.cluster.coordinator(key)
 
     def preview(self, broker: int) -> tuple[LeaderMove, ...]:
-        """The leaders that `stop` would move, or `start` where the broker is down. Nothing is changed.
+        """Preview the leaders that `stop` would move, or `start` if the broker is down. Changes nothing.
 
         Raises:
-            BrokerError: BROKER_NOT_AVAILABLE where there is no such broker.
+            BrokerError: BROKER_NOT_AVAILABLE if the broker doesn't exist.
         """
         owner = self._runtime.broker
         moves = owner.cluster.would_move(broker, tuple(owner.topics.values()))
@@ -72,10 +96,10 @@ class ClusterControl:
         )
 
     def stop(self, broker: int) -> None:
-        """Stop a broker: its leaders move to in-sync replicas, its port and its connections are closed.
+        """Stop a broker: its leaders move to in-sync replicas, and its port and connections are closed.
 
         Raises:
-            BrokerError: BROKER_NOT_AVAILABLE where there is no such broker, or it is down.
+            BrokerError: BROKER_NOT_AVAILABLE if the broker doesn't exist or is down.
         """
         self._runtime.check_writable()
         ports = self._runtime.kafka
@@ -85,10 +109,10 @@ class ClusterControl:
             self._run(ports.stop_broker(broker))
 
     def start(self, broker: int) -> None:
-        """Start a broker again, on the port that it had. It is in sync at once, and leads what has no leader.
+        """Reopen the broker's port. It rejoins the ISR immediately, and leads partitions that have no leader.
 
         Raises:
-            BrokerError: BROKER_NOT_AVAILABLE where there is no such broker, it is up, or its port is taken.
+            BrokerError: BROKER_NOT_AVAILABLE if the broker doesn't exist, is up, or its port is in use.
         """
         self._runtime.check_writable()
         self._runtime.broker.cluster.check(broker)
@@ -106,13 +130,15 @@ class ClusterControl:
         """Make a broker the leader of a partition.
 
         Raises:
-            BrokerError: ELIGIBLE_LEADERS_NOT_AVAILABLE where it is not an in-sync replica, ELECTION_NOT_NEEDED.
+            BrokerError: ELIGIBLE_LEADERS_NOT_AVAILABLE if the broker isn't an in-sync replica, ELECTION_NOT_NEEDED.
         """
         owner = self._runtime.broker
         self._change(lambda: owner.led([owner.cluster.move(owner.topic(topic).partition(partition), broker)]))
 
     def prefer_leaders(self) -> int:
-        """Give every partition back to the first of its replicas, where that is in sync; how many moved."""
+        """Elect the preferred leader (the first replica) of each partition if it is in sync. Returns the number of
+        moves.
+        """
         owner = self._runtime.broker
 
         def prefer() -> int:
@@ -135,7 +161,7 @@ class ClusterControl:
         return self._runtime.call(lambda now_ms: function())
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        # Not in the caller's context: a port that is opened in it, and its connections, would keep it.
+        # Outside the caller's context: a port that is opened in it, and its connections, would keep the context alive.
         Context().run(asyncio.run_coroutine_threadsafe, work, self._runtime.loop()).result()
 
 

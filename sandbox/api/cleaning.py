@@ -9,7 +9,8 @@ from sandbox.runtime.runtime import Runtime
 
 
 class Cleaning:
-    """What takes events out of the logs. Each piece is a turn of its own, so that clients are answered in between.
+    """Deletes events from logs by retention and compaction. Each step is a separate turn, so clients are served in
+    between.
 
     Args:
         runtime: the owner of the file.
@@ -20,10 +21,10 @@ class Cleaning:
         self._broker = runtime.broker
 
     def apply_retention(self, topic: str | None = None) -> int:
-        """Apply retention, and remove what has left its log; how many offsets the logs lost.
+        """Apply retention, and delete the rows below the new log start offsets. Returns how many offsets the logs lost.
 
         Args:
-            topic: only to this one; to every topic where None.
+            topic: only this one; None for all topics.
 
         Raises:
             BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
@@ -54,10 +55,10 @@ class Cleaning:
         return lost
 
     def compact(self, topic: str) -> int:
-        """Compact a topic as far as its settings allow, be it ever so little; how many events went.
+        """Compact a topic as far as its settings allow, even a little. Returns how many events were deleted.
 
         Raises:
-            BrokerError: UNKNOWN_TOPIC_OR_PARTITION; INVALID_REQUEST where `cleanup.policy` does not ask for compaction.
+            BrokerError: UNKNOWN_TOPIC_OR_PARTITION; INVALID_REQUEST if `cleanup.policy` doesn't include compaction.
         """
         return sum(self._compact(partition) for partition in tuple(self._broker.topic(topic).partitions))
 

@@ -1,9 +1,10 @@
-"""Faults on demand, from Python.
+"""Inject faults into requests.
 
     with sandbox.inject("Produce", topic="orders", error="NOT_ENOUGH_REPLICAS", times=3):
-        ...    # the next three Produce requests to orders are answered so
+        ...    # the next three Produce requests to orders get this error
 
-What was injected is logged, and labelled in the page. Faults end with the `with`, with `remove`, or with the process.
+Injected faults are logged, and the page labels them. A fault ends with the `with` block, with `remove`, or with the
+process.
 """
 
 import logging
@@ -27,7 +28,7 @@ class Injection:
     """One injected fault; a context manager that ends it.
 
     Attributes:
-        fault: what was injected, with the number of its hits so far.
+        fault: the fault, with the number of requests it has affected.
     """
 
     def __init__(self, control: "FaultControl", fault: Fault) -> None:
@@ -53,7 +54,7 @@ class Injection:
 
 
 class FaultControl:
-    """What is made to go wrong in a sandbox.
+    """The injected faults of a sandbox.
 
     Args:
         runtime: the sandbox.
@@ -64,7 +65,7 @@ class FaultControl:
 
     @property
     def apis(self) -> tuple[str, ...]:
-        """Kafka's names of the APIs that a fault can hit: every one but ApiVersions."""
+        """Kafka's names of the APIs that a fault can affect: all except ApiVersions."""
         return tuple(sorted(one.name for one in APIS if one.key != API_VERSIONS))
 
     @property
@@ -85,7 +86,7 @@ class FaultControl:
         probability: float = 1.0,
         times: int | None = None,
     ) -> Injection:
-        """Let requests go wrong from now on; see `sandbox.broker.faults.Fault` for each argument.
+        """Inject a fault; see `sandbox.model.faults.Fault` for the arguments.
 
         Raises:
             BrokerError: INVALID_REQUEST, with the reason.
@@ -99,7 +100,7 @@ class FaultControl:
         return Injection(self, fault)
 
     def remove(self, id: int) -> None:
-        """End a fault. Nothing happens where there is none of that id."""
+        """End a fault. Does nothing if it doesn't exist."""
         if not self._runtime.closed and self._change(lambda: self._faults.remove(id), f"fault {id} was ended"):
             logger.warning("removed fault %d", id)
 
@@ -117,7 +118,7 @@ class FaultControl:
 
     def _change(self, function: Callable[[], T], words: str | Callable[[], str]) -> T:
         def change(now_ms: int) -> T:
-            # Open pages label what is injected, so they are told.
+            # Notify open pages, which label injected faults.
             self._runtime.broker.cluster_changed()
             done = function()
             if done is not False:

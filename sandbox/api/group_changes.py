@@ -1,4 +1,4 @@
-"""Groups from outside: commits for a group without members, its end, and what only the coordinator knows of members."""
+"""Changes to groups without members: commits and deletion. Also the coordinator's view of members."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,18 +12,18 @@ from sandbox.runtime.runtime import Runtime
 from sandbox.wire.group_bytes import subscribed_topics
 
 PLACES_TOLD = 4
-"""A reset of more offsets is told without the place of each."""
+"""A reset of more offsets than this is recorded without listing each of them."""
 
 
 def commit_offsets(runtime: Runtime, group: str, offsets: Sequence[OffsetCommit], reset_to: str | None = None) -> None:
-    """Commit offsets for a group that has no members, which it may create.
+    """Commit offsets for a group that has no members. Creates the group if it doesn't exist.
 
     Args:
-        reset_to: where a reset goes, as it was asked for; None for a plain commit.
+        reset_to: the reset's target as requested; None for a plain commit.
 
     Raises:
-        BrokerError: NON_EMPTY_GROUP, UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST for an offset below 0; nothing was
-            committed then.
+        BrokerError: NON_EMPTY_GROUP, UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST for a negative offset; nothing was
+            committed.
     """
 
     def commit(now_ms: int) -> None:
@@ -45,7 +45,7 @@ def commit_offsets(runtime: Runtime, group: str, offsets: Sequence[OffsetCommit]
 
 
 def _places(offsets: Sequence[OffsetCommit]) -> str:
-    """Where a reset put few offsets; nothing where they are many."""
+    """Describe the new offsets if they are few; empty if they are many."""
     if len(offsets) > PLACES_TOLD:
         return ""
     several = len({one.topic for one in offsets}) > 1
@@ -54,7 +54,7 @@ def _places(offsets: Sequence[OffsetCommit]) -> str:
 
 
 def delete_group(runtime: Runtime, group: str) -> None:
-    """Delete a group that has no members, and its offsets; NON_EMPTY_GROUP or GROUP_ID_NOT_FOUND where it stays."""
+    """Delete a group without members, and its offsets. Raises NON_EMPTY_GROUP or GROUP_ID_NOT_FOUND."""
 
     def delete(now_ms: int) -> None:
         error = runtime.coordinator.delete(group, now_ms)
@@ -84,8 +84,9 @@ def delete_offsets(runtime: Runtime, group: str, partitions: Sequence[tuple[str,
 
 
 def with_members(runtime: Runtime, group: GroupDescription) -> GroupDescription:
-    """A group with what is not in its rows: when each member was last heard of, what the classic ones asked for, and
-    whom the group waits for.
+    """Add what isn't stored: each member's last heartbeat, the requests of classic members, and the members that a
+    rebalance
+    waits for.
     """
     if not group.members and group.state == "Empty":
         return replace(group, waits=GroupWaits())

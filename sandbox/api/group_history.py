@@ -1,4 +1,4 @@
-"""What only the rows tell of groups: their past, and what was there before a reset. `sandbox.group_history`."""
+"""Group history from stored rows: past lag, rates, and offsets before a reset (`sandbox.group_history`)."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -17,17 +17,17 @@ RATE_MS = 10_000
 SPARK_STEP_MS = 10_000
 SPARK_POINTS = 30
 SETTLED_MS = 5_000
-"""What happened so long ago is in the file, or never will be: it may be remembered."""
+"""Rows older than this are complete, so results that are based on them can be cached."""
 GROUPS_MAX = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class _Sparks:
-    """What was worked out of the last minutes of groups.
+    """Cached lag curves of the last minutes.
 
     Attributes:
-        known: group to moment to lag.
-        lines: group to the newest moment of its curve, and the curve.
+        known: lag by time, by group.
+        lines: the newest time of a curve and the curve, by group.
     """
 
     known: dict[str, dict[int, int | None]] = field(default_factory=dict)
@@ -57,22 +57,22 @@ class GroupHistory:
     def lag(
         self, group: str, *, since_ms: int, points: int = 120, partitions: Sequence[tuple[str, int]] | None = None
     ) -> list[LagPoint]:
-        """How far a group was, at `points` moments from `since_ms` to now.
+        """Return a group's lag at `points` times from `since_ms` until now.
 
         Args:
-            partitions: (topic, partition) of those wanted; all in which the group has committed where None.
+            partitions: the (topic, partition) pairs; None for all in which the group has committed.
         """
         with self._runtime.database.reader() as reader:
             now_ms = self._runtime.clock()
             return group_history.lag_history(reader, group, since_ms, now_ms, points, partitions)
 
     def first_commit_ms(self, group: str) -> int | None:
-        """When a group first committed, None where it never has."""
+        """Return the time of a group's first commit, or None."""
         with self._runtime.database.reader() as reader:
             return group_history.first_commit_ms(reader, group)
 
     def rates(self, group: GroupDescription) -> dict[tuple[str, int], Rates]:
-        """How fast events come into each partition and are committed past, over the last `RATE_MS`."""
+        """Return the append rate and commit rate of each partition over the last `RATE_MS`."""
         with self._runtime.database.reader() as reader:
             return group_history.rates(reader, group.group, group.partitions, self._runtime.clock(), RATE_MS)
 
@@ -87,18 +87,18 @@ class GroupHistory:
             return rebalance_page(reader, group, before, limit)
 
     def last_reset(self, group: GroupDescription) -> LastReset | None:
-        """The reset that a group has not gone on from, None where there is none."""
+        """Return the reset after which a group hasn't committed yet, or None."""
         names = [(one.topic, one.partition) for one in group.partitions if one.committed is not None]
         with self._runtime.database.reader() as reader:
             return group_history.last_reset(reader, group.group, names, group.generation > 0)
 
     def sparks(self, groups: Iterable[GroupSummary], *, budget_ms: int = 60) -> dict[str, Spark]:
-        """The lag of the last minutes, of as many of these groups as can be had in a time.
+        """Return the lag curves of the last minutes, for as many of these groups as the time allows.
 
-        What was worked out is remembered: it cannot change. So the next call goes on where this one stopped.
+        Results are cached, because they cannot change: the next call continues where this one stopped.
 
         Args:
-            budget_ms: when to stop; those that are left out have no entry.
+            budget_ms: when to stop; groups that are left out have no entry.
         """
         now_ms = self._runtime.clock()
         last = (now_ms - SETTLED_MS) // SPARK_STEP_MS * SPARK_STEP_MS

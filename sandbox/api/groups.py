@@ -1,4 +1,4 @@
-"""Consumer groups from outside: what they have read, their history, and their offsets set anew."""
+"""Consumer groups: their committed offsets, history and resets."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ from sandbox.api.group_changes import commit_offsets, delete_group, delete_offse
 from sandbox.api.group_history import GroupHistory
 from sandbox.api.resets import plan_reset
 from sandbox.broker.groups.calls import OffsetCommit
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.model.cluster import GroupDescription, LagPoint, PartitionLag, Rebalance, ResetLine
 from sandbox.model.group_summary import GroupSummary
 from sandbox.runtime.runtime import Runtime
@@ -30,13 +30,13 @@ class GroupControl:
         self._summaries = OfContent(GroupSummaries)
 
     def groups(self) -> tuple[GroupDescription, ...]:
-        """Every group, by id."""
+        """Return all groups, sorted by id."""
         with self._database.reader() as reader:
             found = describe_groups(reader, self._runtime.clock())
         return tuple(self._with_coordinator(one) for one in found)
 
     def group_summaries(self) -> tuple[GroupSummary, ...]:
-        """Every group as lists show it, by id: less than `groups` tells, for much less work."""
+        """Return all groups as lists show them, sorted by id: less detail than `groups`, for much less work."""
         with self._database.reader() as reader:
             return self._summaries.of(reader).read(reader, self._runtime.clock())
 
@@ -44,11 +44,11 @@ class GroupControl:
         return replace(group, coordinator=self._runtime.broker.cluster.coordinator(group.group))
 
     def group(self, group: str) -> GroupDescription:
-        """One group; BrokerError GROUP_ID_NOT_FOUND where there is none."""
+        """Return one group. Raises BrokerError GROUP_ID_NOT_FOUND if it doesn't exist."""
         with self._database.reader() as reader:
             found = describe_groups(reader, self._runtime.clock(), group)
         if not found:
-            raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {group}.")
+            raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {shown_name(group)}.")
         return with_members(self._runtime, self._with_coordinator(found[0]))
 
     def lag(self, group: str) -> tuple[PartitionLag, ...]:
@@ -75,18 +75,19 @@ class GroupControl:
     def preview_reset(
         self, group: str, *, topic: str | None = None, partition: int | None = None, to: str
     ) -> list[ResetLine]:
-        """What `reset` would do, partition by partition."""
+        """Preview `reset`, partition by partition."""
         with self._database.reader() as reader:
             return plan_reset(reader, group, self._runtime.clock(), topic, partition, to)
 
     def reset(self, group: str, *, topic: str | None = None, partition: int | None = None, to: str) -> list[ResetLine]:
-        """Move the committed offsets of a group that has no members.
+        """Reset the committed offsets of a group without members.
 
         Args:
-            topic: only this one; every topic that the group has committed in where None.
+            topic: only this one; None for all topics in which the group has committed.
             partition: only this one.
-            to: "earliest", "latest", "offset:N", "time:MS", "shift:+N", "shift:-N", "group:OTHER", or "back": where
-                it was before the last reset. Offsets outside a log are moved to its start or end.
+            to: "earliest", "latest", "offset:N", "time:MS", "shift:+N", "shift:-N", "group:OTHER", or "back": the
+                offsets
+                before the last reset. Offsets outside a log are moved to its start or end.
 
         Raises:
             BrokerError: NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND, INVALID_REQUEST.

@@ -1,4 +1,4 @@
-"""Attributes made when they are first asked for: a start does not wait for what most programs never use."""
+"""Attributes that are created at first use, so that a start doesn't wait for what most programs never use."""
 
 import threading
 from collections.abc import Callable
@@ -12,7 +12,7 @@ _lock = threading.RLock()
 
 
 class Late(Generic[T]):
-    """Decorates a method that makes the attribute of its name: called once, whichever thread asks first.
+    """Decorates a method that creates the attribute of its name. It is called once, whichever thread is first.
 
     `functools.cached_property` may call it twice, from Python 3.12 on.
     """
@@ -35,7 +35,7 @@ class Late(Generic[T]):
         if instance is None:
             # Asked of the class, as `help` does.
             return self
-        # Only until it is made: what is in the instance itself is found before this.
+        # Only until it is created: the instance's own attribute is found before this descriptor.
         made: dict[str, T] = vars(instance)
         with _lock:
             if self._name not in made:
@@ -44,12 +44,12 @@ class Late(Generic[T]):
 
 
 def late_part(module: str, name: str, *arguments: str) -> Any:
-    """An attribute whose class is not even imported before it is asked for.
+    """An attribute whose class is imported at first use.
 
     Args:
-        module: where the class is.
-        name: of the class.
-        arguments: the attributes that it is made of.
+        module: the class's module.
+        name: the class's name.
+        arguments: the attributes that its constructor takes.
     """
 
     def make(owner: object) -> object:
@@ -60,10 +60,10 @@ def late_part(module: str, name: str, *arguments: str) -> Any:
 
 
 def passed_on(place: str, like: Callable[[], Callable[Concatenate[Any, P], T]]) -> "Late[Callable[P, T]]":
-    """A method that is another object's, which may itself be made late.
+    """A method that delegates to another object, which may be created lazily.
 
     Args:
-        place: the attribute that holds the object, and the name of its method, such as "queries.sql".
-        like: gives the method of the class, for whoever checks types; it is never called.
+        place: the attribute that holds the object, and the method's name, such as "queries.sql".
+        like: returns the class's method, for type checkers; it is never called.
     """
     return Late(attrgetter(place))

@@ -1,11 +1,11 @@
-"""The logs of a topic from outside: how fast they grow, which keys they hold, and what takes events out of them.
+"""The logs of a topic: growth, frequent keys, and previewed deletion.
 
     with Sandbox("dev.db") as sandbox:
         for loss in sandbox.logs.preview_delete("orders", {0: 100}):
-            print(loss.partition, loss.events, "events go")
+            print(loss.partition, loss.events, "events will be deleted")
         sandbox.logs.delete_records("orders", {0: 100})
 
-Each operation has a preview. Whatever it costs to be exact is not spent: samples and looks are bounded, and say so.
+Each operation has a preview. Costly figures are estimated from bounded samples, and are marked as estimates.
 """
 
 from collections.abc import Collection, Mapping
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from sandbox.api.cleaning import Cleaning
 from sandbox.kafka.broker_config import TOPIC_SETTING, check_topic_setting, topic_value
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.model.cluster import PartitionDescription, TopicDescription
 from sandbox.model.key_samples import Key, frequent_keys, key_moves
 from sandbox.model.logs import AppendRate, CompactionPreview, KeyMoves, KeySample, Loss
@@ -28,13 +28,13 @@ SAMPLE_EVENTS = 5_000
 STEP_MS = 3_000
 STEPS = 20
 NOW_STEPS = 3
-"""The rate now is that of the last whole steps, so many of them, and of the one that is not over."""
+"""The current rate covers this many whole steps, and the one in progress."""
 SETTLED_MS = 5_000
-"""What happened so long ago is in the file, or never will be: it may be remembered."""
+"""Rows older than this are complete, so results that are based on them can be cached."""
 ENDS_MAX = 20_000
 """How many ends of logs are."""
 BATCHES_MAX = 20_000
-"""How many batches of a partition a preview of retention looks at."""
+"""How many batches of a partition a preview of retention reads."""
 HIGH_WATERMARK = -1
 
 
@@ -48,7 +48,7 @@ class _Bounds:
 
 
 class LogControl(Cleaning):
-    """What can be asked of logs and done to them, `Cleaning` included.
+    """Queries and operations on logs, including `Cleaning`.
 
     Args:
         runtime: the owner of the file.
@@ -59,7 +59,8 @@ class LogControl(Cleaning):
         self._ends = OfContent[log_samples.Ends](dict)
 
     def check(self) -> Report:
-        """Look through the whole file for what is not as it was written. Nothing is changed, and nobody waits."""
+        """Check the whole file for damage. Changes nothing and blocks nobody."""
+        self._runtime.check_place()
         with self._runtime.database.working():
             return check(self._runtime.database.path)
 
@@ -77,7 +78,7 @@ class LogControl(Cleaning):
         return {topic: _rate(found.get(topic, []), now_ms) for topic in topics}
 
     def default_settings(self) -> dict[str, str]:
-        """What each topic setting is where a topic has none of its own: the broker's value, else Kafka's."""
+        """Return the default of each topic setting: the broker's value, otherwise Kafka's."""
         return {name: topic_value(name, {}, self._broker.config) for name in TOPIC_SETTING}
 
     def sample_keys(self, topic: str) -> KeySample:
@@ -89,18 +90,18 @@ class LogControl(Cleaning):
         return frequent_keys(*self._newest(topic))
 
     def key_moves(self, topic: str, partitions: int) -> KeyMoves:
-        """Where the keys of a topic's newest events go once it has more partitions. Nothing is changed.
+        """Preview where the keys of a topic's newest events go after partitions are added. Changes nothing.
 
         Args:
-            partitions: how many it would have in all.
+            partitions: the new total.
 
         Raises:
-            BrokerError: UNKNOWN_TOPIC_OR_PARTITION; INVALID_PARTITIONS where it has as many already.
+            BrokerError: UNKNOWN_TOPIC_OR_PARTITION; INVALID_PARTITIONS if the topic already has as many.
         """
         return key_moves(*self._newest(topic), partitions)
 
     def offsets_at(self, topic: str, timestamp_ms: int) -> dict[int, int]:
-        """Partition to the offset of the first event at or after a time; its end where there is none.
+        """Return, by partition, the offset of the first event at or after a time, or the log's end.
 
         Raises:
             BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
@@ -112,10 +113,10 @@ class LogControl(Cleaning):
         return {partition: ends[partition] if offset is None else offset for partition, offset in found.items()}
 
     def preview_delete(self, topic: str, offsets: Mapping[int, int]) -> tuple[Loss, ...]:
-        """What `delete_records` would take from each partition that is named.
+        """Preview what `delete_records` would delete from each named partition.
 
         Args:
-            offsets: partition to the new log start offset, -1 for the high watermark.
+            offsets: the new log start offset by partition, -1 for the high watermark.
 
         Raises:
             BrokerError: as `delete_records`.
@@ -130,10 +131,10 @@ class LogControl(Cleaning):
         return tuple(losses)
 
     def preview_retention(self, topic: str, settings: Mapping[str, str | None] | None = None) -> tuple[Loss, ...]:
-        """What retention would take from each partition now.
+        """Preview what retention would delete from each partition now.
 
         Args:
-            settings: as if these were set for the topic first; None takes one back to its default.
+            settings: assume these settings of the topic; None for a setting's default.
 
         Raises:
             BrokerError: UNKNOWN_TOPIC_OR_PARTITION; INVALID_CONFIG for a setting.
@@ -161,7 +162,7 @@ class LogControl(Cleaning):
         return tuple(losses)
 
     def preview_compaction(self, topic: str) -> CompactionPreview:
-        """What `compact` would find to do, by a sample of the newest events that were never compacted.
+        """Preview `compact`, from a sample of the newest events that were never compacted.
 
         Raises:
             BrokerError: as `compact`.
@@ -180,14 +181,14 @@ class LogControl(Cleaning):
         with self._runtime.database.reader() as reader:
             found = topic_descriptions.describe_topics(reader, topic)
         if not found:
-            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {topic}.")
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {shown_name(topic)}.")
         return found[0]
 
     def _bounds(self, topic: str) -> dict[int, _Bounds]:
         with self._runtime.database.reader() as reader:
             found = topic_descriptions.partition_ids(reader, topic)
         if found is None:
-            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {topic}.")
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {shown_name(topic)}.")
         return {partition: _Bounds(*one) for partition, one in found.items()}
 
     def _newest(self, topic: str) -> tuple[TopicDescription, list[Key]]:

@@ -1,4 +1,4 @@
-"""What is told of many events at once, over the rows of one file: `Sandbox.survey`."""
+"""Statistics over many events of one file (`Sandbox.survey`)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,11 +12,11 @@ from sandbox.storage.search.search_memory import SearchMemory
 
 
 class Survey:
-    """Volumes and neighbours of events. Every method may be called from any thread.
+    """Histograms and neighbors of events. All methods are thread-safe.
 
     Args:
         runtime: the open file.
-        memory: what searches have found.
+        memory: cached results of searches.
     """
 
     def __init__(self, runtime: Runtime, memory: SearchMemory) -> None:
@@ -24,10 +24,10 @@ class Survey:
         self._memory = memory
 
     def volume(self, query: MessageQuery, *, budget_ms: int = 150) -> Volume:
-        """How the events that a query finds lie in time; its order, cursor and limit do not matter.
+        """Return the distribution over time of a query's events. Its order, cursor and limit are ignored.
 
         Args:
-            budget_ms: how long events may be looked at, where a filter needs the events themselves.
+            budget_ms: time limit for reading events, if a filter needs the events themselves.
         """
         with self._database.reader() as reader:
             return self._memory.volume(reader, query, budget_ms)
@@ -43,6 +43,6 @@ class Survey:
             return message_neighbours.committed_in(reader, topic)
 
     def neighbours(self, topic: str, partition: int, offset: int) -> Neighbours:
-        """What lies beside an event in its partition: the events next to it, and the nearest with the same key."""
+        """Return an event's neighbors in its partition: the adjacent events, and the nearest with the same key."""
         with self._database.reader() as reader:
             return message_neighbours.neighbours(reader, topic, partition, offset)

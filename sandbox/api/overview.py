@@ -1,19 +1,20 @@
-"""What the sandbox says of itself as a whole."""
+"""The summary of a sandbox."""
 
 import os
 
 from sandbox.model.cluster import Overview
+from sandbox.model.file_path import shown_path
 from sandbox.runtime.runtime import Runtime
 from sandbox.storage.log import topic_descriptions
 from sandbox.version import __version__
 
 
 def overview_of(runtime: Runtime) -> Overview:
-    """The sandbox as a whole."""
+    """Return the summary of a sandbox."""
     with runtime.database.reader() as reader:
         topics, groups, events = topic_descriptions.totals(reader)
     return Overview(
-        file=str(runtime.database.path),
+        file=shown_path(runtime.database.path),
         size_bytes=runtime.database.size_bytes(),
         kafka=runtime.kafka_address,
         web=runtime.web_address,

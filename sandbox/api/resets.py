@@ -1,12 +1,13 @@
-"""Resetting a group: what would be committed, partition by partition, before anything is."""
+"""Computes a reset: the offsets that would be committed, partition by partition."""
 
 from collections.abc import Mapping
 
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.model.cluster import GroupDescription, PartitionLag, ResetLine
 from sandbox.storage.file.database import Reader
 from sandbox.storage.groups.group_descriptions import describe_groups
 from sandbox.storage.groups.group_history import last_reset
+from sandbox.storage.groups.unread import count_unread
 from sandbox.storage.log.topic_descriptions import partition_ids
 from sandbox.storage.search.messages import offsets_for_time
 
@@ -18,13 +19,14 @@ Name = tuple[str, int]
 def plan_reset(
     reader: Reader, group: str, now_ms: int, topic: str | None, partition: int | None, to: str
 ) -> list[ResetLine]:
-    """What a reset would do.
+    """Compute what a reset would change.
 
     Args:
-        topic: only this one, which the group need not have read yet; None for those it has committed in or reads, and
-            with "group" those of the other.
+        topic: only this one, which the group need not have read yet; None for the topics it reads or has committed in,
+            and
+            with "group" the other group's topics.
         partition: only this one.
-        to: one of `MODES`; "back" is where it was before the last reset.
+        to: one of `MODES`; "back" means the offsets before the last reset.
 
     Raises:
         BrokerError: GROUP_ID_NOT_FOUND, UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST.
@@ -32,37 +34,37 @@ def plan_reset(
     found = describe_groups(reader, now_ms, group)
     known = {(one.topic, one.partition): one for one in (found[0].partitions if found else ())}
     if topic is None and not found:
-        raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {group}. Name a topic to make one.")
+        raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {shown_name(group)}. Name a topic to make one.")
     target = _Target(reader, now_ms, found[0] if found else None, to)
     topics = {topic} if topic is not None else {one for one, _ in known} | target.topics
     places = _places(reader, sorted(topics), partition)
     lines = []
-    for name, bounds in places.items():
-        after = target.offset(name, bounds, known.get(name))
+    for name, (_, start, end) in places.items():
+        after = target.offset(name, (start, end), known.get(name))
         if after is not None:
-            lines.append(_line(name, bounds, known.get(name), after))
+            lines.append(_line(reader, name, places[name], known.get(name), after))
     return lines
 
 
-def _places(reader: Reader, topics: list[str], partition: int | None) -> dict[Name, tuple[int, int]]:
-    """(topic, partition) to start and end, of what is to be reset."""
+def _places(reader: Reader, topics: list[str], partition: int | None) -> dict[Name, tuple[int, int, int]]:
+    """Return the row id, start and end of each (topic, partition) that is reset."""
     places = {}
     for topic in topics:
         bounds = partition_ids(reader, topic)
         if bounds is None or (partition is not None and partition not in bounds):
             where = topic if partition is None else f"{topic}-{partition}"
-            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic or partition {where}.")
-        for number, (_, start, end) in bounds.items():
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic or partition {shown_name(where)}.")
+        for number, place in bounds.items():
             if partition is None or number == partition:
-                places[topic, number] = (start, end)
+                places[topic, number] = place
     return places
 
 
 class _Target:
-    """Where a reset goes. What is the same for all partitions is read once.
+    """The target of a reset. What all partitions share is read once.
 
     Args:
-        group: the one that is reset, None where it does not exist yet.
+        group: the group to reset; None if it doesn't exist yet.
         to: one of `MODES`.
     """
 
@@ -76,7 +78,7 @@ class _Target:
         if self._mode == "group" and self._argument:
             other = describe_groups(reader, now_ms, self._argument)
             if not other:
-                raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {self._argument}.")
+                raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {shown_name(self._argument)}.")
             self._offsets = {(one.topic, one.partition): one.committed for one in other[0].partitions}
         elif to == "back":
             self._offsets = _before(reader, group)
@@ -126,7 +128,7 @@ class _Target:
 
 
 def _before(reader: Reader, group: GroupDescription | None) -> Mapping[Name, int | None]:
-    """What was committed before the last reset."""
+    """Return the offsets before the last reset."""
     names = [(one.topic, one.partition) for one in (group.partitions if group else ()) if one.committed is not None]
     found = last_reset(reader, group.group, names, group.generation > 0) if group else None
     if found is None:
@@ -136,10 +138,13 @@ def _before(reader: Reader, group: GroupDescription | None) -> Mapping[Name, int
     return found.before
 
 
-def _line(name: Name, bounds: tuple[int, int], current: PartitionLag | None, after: int) -> ResetLine:
-    start, end = bounds
+def _line(
+    reader: Reader, name: Name, place: tuple[int, int, int], current: PartitionLag | None, after: int
+) -> ResetLine:
+    partition_id, start, end = place
     before = current.committed if current else None
-    at = start if before is None else before
+    at = start if before is None else min(max(before, start), end)
+    passed = count_unread(reader, partition_id, at, end) - count_unread(reader, partition_id, after, end)
     return ResetLine(
         topic=name[0],
         partition=name[1],
@@ -148,6 +153,6 @@ def _line(name: Name, bounds: tuple[int, int], current: PartitionLag | None, aft
         start=start,
         end=end,
         lag_after=end - after,
-        skipped=max(0, after - max(at, start)),
-        repeated=max(0, min(at, end) - after),
+        skipped=max(0, passed),
+        repeated=max(0, -passed),
     )

@@ -23,10 +23,13 @@ from sandbox.api.lazy import Late, late_part, passed_on
 from sandbox.api.overview import overview_of
 from sandbox.api.users import UserControl
 from sandbox.broker.logs.turn import Changes
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.kafka.event import Event, Headers, NewEvent
 from sandbox.kafka.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
 from sandbox.model.cluster import Change, MessagePage, MessageQuery, Overview, TopicDescription
+from sandbox.model.process import bind_to_process
+from sandbox.model.proxy import Proxy, PublicUrl
+from sandbox.runtime import clock_report
 from sandbox.runtime.network import is_loopback, new_token
 from sandbox.runtime.runtime import READ_ONLY, Runtime, system_clock
 from sandbox.storage.log import message_rows, topic_descriptions, topics
@@ -83,6 +86,7 @@ class Sandbox(GroupControl):
         brokers: int = 1,
         read_only: bool = False,
     ) -> None:
+        bind_to_process(self)
         super().__init__(Runtime(path, settings or {}, clock or system_clock, brokers, read_only))
         self.read_only: str | None = READ_ONLY if read_only else None
         self.cluster = ClusterControl(self._runtime)
@@ -147,6 +151,8 @@ class Sandbox(GroupControl):
         web_port: int | None = 8080,
         listeners: "Sequence[Listener]" = (),
         web_token: str | None = None,
+        public_url: str | None = None,
+        trust_forwarded: bool = False,
     ) -> None:
         """Open the Kafka port and the page; PortInUse where a port is taken.
 
@@ -157,15 +163,23 @@ class Sandbox(GroupControl):
             web_port: 0 picks one; None opens none.
             listeners: more ways in for Kafka clients, with TLS, a log-in (`add_user`), or both.
             web_token: what the page asks for; None for nothing, or for one that is made where others can reach it.
+            public_url: the address that browsers use if a reverse proxy stands before the page, such as
+                https://kafka.example.org/sandbox. ValueError if it is not one.
+            trust_forwarded: believe X-Forwarded-Host and X-Forwarded-Proto, which a proxy must then set.
         """
-        self._runtime.web_token = web_token or (None if is_loopback(host) else new_token())
+        proxy = Proxy(None if public_url is None else PublicUrl.parse(public_url), trust_forwarded)
+        private = is_loopback(host) and (proxy.url is None or is_loopback(proxy.url.host))
+        self._runtime.web_token = web_token or (None if private else new_token())
+        self._runtime.web_proxy = proxy
         self._runtime.serve(host, kafka_port, web_port, self, listeners)
 
     @property
     def trouble(self) -> str | None:
-        """What is wrong with the file or its disk, the way out, and what it means; None where nothing is wrong."""
+        """What is wrong with the file, its disk or the system clock, and the way out; None if nothing is wrong."""
         watch = self._runtime.watch
-        return watch.trouble and f"{watch.trouble} {watch.means}"
+        if watch.trouble:
+            return f"{watch.trouble} {watch.means}"
+        return clock_report.trouble(self._runtime.broker.age_hold)
 
     def _connection(self) -> dict[str, str] | None:
         return {"bootstrap.servers": self.kafka_address} if self.kafka_address else None
@@ -184,6 +198,12 @@ class Sandbox(GroupControl):
     def web_token(self) -> str | None:
         """What the page asks for: open `web_address` + "/?token=" and this once. None where it asks for nothing."""
         return self._runtime.web_token
+
+    @property
+    def public_url(self) -> str | None:
+        """The address that browsers use through a proxy; None if they reach `web_address` itself."""
+        url = self._runtime.web_proxy.url
+        return None if url is None else str(url)
 
     @property
     def web_address(self) -> str | None:
@@ -231,7 +251,7 @@ class Sandbox(GroupControl):
         with self._database.reader() as reader:
             found = topic_descriptions.describe_topics(reader, topic)
         if not found:
-            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {topic}.")
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {shown_name(topic)}.")
         return with_leaders(self._runtime, found[0])
 
     def delete_topic(self, topic: str) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from sandbox.kafka.errors import BrokerError, SandboxError
+from sandbox.model.process import bind_to_process
 from sandbox.runtime.runtime import Runtime
 from sandbox.snapshots.compared import compare
 from sandbox.snapshots.description import (
@@ -65,10 +66,11 @@ class Snapshots:
     """
 
     def __init__(self, runtime: Runtime, note_activity: Callable[[str, str], None] = lambda kind, words: None) -> None:
+        bind_to_process(self)
         self._runtime = runtime
         self._note_activity = note_activity
         self._folder = SnapshotFolder(runtime.database.path, runtime.clock)
-        self._forks = Forks(runtime.clock, runtime.brokers)
+        self._forks = Forks(runtime.clock, runtime.brokers, runtime.broker.config.overrides)
         # One thing at a time that copies or replaces the file; looking is always possible.
         self._lock = threading.RLock()
         self.automatic_bytes_max = AUTOMATIC_BYTES_MAX
@@ -126,6 +128,7 @@ class Snapshots:
         Raises:
             BrokerError: INVALID_REQUEST for the name, DUPLICATE_RESOURCE, KAFKA_STORAGE_ERROR without room on the disk.
         """
+        self._runtime.check_place()
         with self._runtime.database.working(), self._lock:
             taken = self._folder.take(name, note)
         self._note_activity("snapshot", f"took {taken.name}")
@@ -144,6 +147,7 @@ class Snapshots:
         if refusal is not None:
             return UndoPoint(None, refusal)
         try:
+            self._runtime.check_place()
             with self._runtime.database.working(), self._lock:
                 taken = self._folder.take(kind="automatic", action=action)
                 self._folder.prune()
@@ -246,8 +250,11 @@ class Snapshots:
         refusal = self._folder.room_refusal(times * source.stat().st_size)
         if refusal:
             raise BrokerError("KAFKA_STORAGE_ERROR", f"There is no room: {refusal}.")
+        if name == NOW:
+            self._runtime.check_place()
         copies.copy_file(source, target, in_use=name == NOW)
-        copies.check_copy(target, foreign=False)
+        # One that was put there by hand may come from anywhere.
+        copies.check_copy(target, foreign=name != NOW and self.get(name).kind == "found")
 
     # Forks
 

@@ -1,4 +1,4 @@
-"""SQL over a sandbox, from Python: read-only, beside whatever else goes on.
+"""Read-only SQL over a sandbox's file.
 
 result = sandbox.sql("SELECT key, count(*) AS events FROM orders GROUP BY key LIMIT :top", {"top": 5})
 for key, events in result.rows:
@@ -14,10 +14,10 @@ from sandbox.storage.sql.sql import Parameters
 
 
 class SqlControl:
-    """What can be asked of the file of a sandbox.
+    """SQL queries over a sandbox's file.
 
     Args:
-        runtime: its owner.
+        runtime: the owner of the file.
     """
 
     def __init__(self, runtime: Runtime) -> None:
@@ -29,30 +29,32 @@ class SqlControl:
         """Run one query over what is committed now.
 
         Args:
-            query: one SELECT of SQLite's, over the tables and views of the file, and a view for each topic, which has
-                the topic's name and the fields of its JSON values as columns.
-            values: of the parameters in it: a mapping for `:name`, a sequence for `?`.
-            limit_s: seconds after which it is stopped, 30 at most.
-            rows: at most so many, 100,000 at most; `SqlResult.more` says where there were more.
+            query: one SELECT in SQLite's dialect, over the file's tables and views and one view per topic. The view has
+                the
+                topic's name, and the fields of its JSON values as columns.
+            values: the query's parameters: a mapping for `:name`, a sequence for `?`.
+            limit_s: time limit in seconds, up to 30.
+            rows: maximum number of rows, up to 100,000; `SqlResult.more` is True if there are more.
 
         Raises:
-            SqlRefused: it would change something, is wrong, or took too long; `.position` says where it is wrong.
+            SqlRefused: the query would change something, is invalid, or took too long; `.position` is the error's
+            position.
         """
         return self.run(query, values, Bounds(limit_s, rows))
 
     def run(self, query: str, values: Parameters, bounds: Bounds) -> SqlResult:
         """The same, within other bounds: the page shows the beginning of long values."""
-        self._runtime.check_open()
+        self._runtime.check_place()
         with self._runtime.database.working():
             return storage.run_query(self._runtime.database.path, query, values, bounds)
 
     def tables(self, detailed: Iterable[str] = (), topics_max: int = 200) -> list[SqlTable]:
-        """What can be asked for.
+        """List the tables and views.
 
         Args:
-            detailed: topics whose JSON fields are looked up; the first dozen where empty.
-            topics_max: at most so many topics.
+            detailed: topics whose JSON fields are included; empty for the first twelve.
+            topics_max: maximum number of topics.
         """
-        self._runtime.check_open()
+        self._runtime.check_place()
         with self._runtime.database.working():
             return storage.list_tables(self._runtime.database.path, detailed, topics_max)

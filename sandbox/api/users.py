@@ -1,10 +1,10 @@
-"""Who may log in at a listener with SASL.
+"""Users that may log in at a listener with SASL.
 
     with Sandbox("dev.db") as sandbox:
         sandbox.add_user("alice", "secret")
         sandbox.serve(listeners=[Listener("SASL_PLAINTEXT", port=9094)])
 
-A password is not kept: the file has what SCRAM makes of it, for each mechanism with a salt of its own.
+Passwords aren't stored: the file has their SCRAM credentials, with a separate salt per mechanism.
 """
 
 import secrets
@@ -28,10 +28,10 @@ class UserControl:
         self._runtime = runtime
 
     def add(self, name: str, password: str) -> None:
-        """Let somebody log in with this password from now on, and with no other.
+        """Add a user, or replace the user's password.
 
         Args:
-            name: who; one or more characters.
+            name: one or more characters.
             password: one or more characters.
 
         Raises:
@@ -55,7 +55,7 @@ class UserControl:
         self._runtime.call(write)
 
     def remove(self, name: str) -> None:
-        """Let somebody log in no more. Connections that are logged in stay, and it may be called for anybody."""
+        """Remove a user; does nothing if the user doesn't exist. Existing connections stay open."""
         credentials = self._runtime.broker.credentials
 
         def delete(now_ms: int) -> None:
@@ -65,5 +65,5 @@ class UserControl:
         self._runtime.call(delete)
 
     def names(self) -> tuple[str, ...]:
-        """Everybody who may log in, by name."""
+        """Return the names of all users, sorted."""
         return self._runtime.call(lambda now_ms: tuple(self._runtime.broker.credentials.users()), changes=False)

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from uuid import UUID, uuid4
 
+from sandbox.broker.age_hold import AgeHold
 from sandbox.broker.cluster import Cluster, Move
 from sandbox.broker.credentials import Credentials
 from sandbox.broker.happenings import in_words, note_moves
@@ -21,8 +22,9 @@ from sandbox.broker.logs.turn import Changes, Turn
 from sandbox.broker.quotas import Quotas
 from sandbox.broker.resources import Resources
 from sandbox.kafka.broker_config import BrokerConfig, check_topic_setting
-from sandbox.kafka.errors import BrokerError, EventsDamaged
+from sandbox.kafka.errors import BrokerError, EventsDamaged, shown_name
 from sandbox.model.activity import Happening
+from sandbox.model.process import bind_to_process
 from sandbox.storage.file.database import Database, StorageFailed
 from sandbox.storage.log import log, log_transactions, producers, topics
 
@@ -53,12 +55,14 @@ class Broker:
         self.log = Log(database, config, self.turn)
         self.cluster_id = ""
         self.record: Callable[[Sequence[Happening]], None] = lambda happenings: None
+        bind_to_process(self)
         self.on_failure: Callable[[StorageFailed], None] = lambda error: None
         self.on_damage: Callable[[EventsDamaged], None] = lambda error: None
         self._stale: StorageFailed | None = None
         self._listeners: list[Callable[[Changes], None]] = []
         self._undo_listeners: list[Callable[[], None]] = []
         self._purge_at_ms: int | None = now_ms
+        self.age_hold = AgeHold()
         self._load()
         self.resources = Resources(database, config, self.topics, self.cluster.ids)
         self.quotas = Quotas(database)
@@ -183,12 +187,15 @@ class Broker:
 
     def undo(self, reason: BaseException) -> BrokerError:
         """Drop everything of this turn, in the file and in memory, and tell who waits."""
-        error = BrokerError("KAFKA_STORAGE_ERROR", f"The file could not be written: {reason}. Nothing was stored.")
+        outcome = "It may have been stored." if getattr(reason, "stored", False) else "Nothing was stored."
+        error = BrokerError("KAFKA_STORAGE_ERROR", f"The file could not be written: {reason}. {outcome}")
         _, waiters = self.turn.take()
         if isinstance(reason, StorageFailed):
             self.on_failure(reason)
         try:
             self.database.rollback()
+            if isinstance(reason, StorageFailed) and reason.unreadable:
+                raise reason
             self._take_again()
             self._stale = None
         except StorageFailed as unreadable:
@@ -204,6 +211,7 @@ class Broker:
         # No partition is known again: the same id may be that of another one.
         self.topics.clear()
         self._take_again()
+        self.transactions.believe(now_ms)
         self._purge_at_ms = now_ms
         self.turn.changes.topics.update(self.topics)
         self.turn.changes.cluster = True
@@ -224,7 +232,7 @@ class Broker:
         """A topic, or UNKNOWN_TOPIC_OR_PARTITION."""
         topic = self.topics.get(name)
         if topic is None:
-            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {name}.")
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {shown_name(name)}.")
         return topic
 
     def create_topic(
@@ -251,7 +259,7 @@ class Broker:
         check_new_name(name, self.topics)
         count = self.config.number("num.partitions") if partitions == -1 else partitions
         if count < 1:
-            raise BrokerError("INVALID_PARTITIONS", "Number of partitions must be larger than 0.")
+            raise BrokerError("INVALID_PARTITIONS", "Number of partitions was set to an invalid non-positive value.")
         if count > PARTITIONS_MAX:
             raise BrokerError("INVALID_PARTITIONS", f"The sandbox takes at most {PARTITIONS_MAX} partitions a topic.")
         replicas = self.cluster.replication_factor(replication_factor, self.config.number("default.replication.factor"))
@@ -273,7 +281,7 @@ class Broker:
             if created is not None:
                 return created
         check_name(name)
-        raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {name}.")
+        raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {shown_name(name)}.")
 
     def delete_topic(self, name: str, now_ms: int) -> None:
         """Delete a topic: it is out of sight at once, its rows go piece by piece."""
@@ -373,11 +381,31 @@ class Broker:
 
     # Time
 
+    def clock_moved(self, by_ms: int, set_ms: int, now_ms: int) -> None:
+        """Move every deadline along with the clock.
+
+        Args:
+            by_ms: how far the clock moved beyond the time that the sandbox was running; below 0 if it was set back.
+            set_ms: the part of it by which it was set; the sandbox slept for the rest.
+            now_ms: the time it shows now.
+        """
+        self.age_hold.clock_moved(by_ms, set_ms, now_ms)
+        self.transactions.clock_moved(by_ms, now_ms)
+        self.retention.clock_moved(by_ms)
+        self.compaction.clock_moved(by_ms)
+        if self._purge_at_ms is not None:
+            self._purge_at_ms += by_ms
+        if set_ms:
+            self.cluster_changed()
+
     def tick(self, now_ms: int) -> None:
         """Do what is due: transactions that time out, retention, compaction, rows of deleted topics; some at a time."""
-        self.transactions.tick(now_ms)
-        self.retention.tick(now_ms)
-        self.compaction.tick(now_ms)
+        if self.age_hold.end_if_over(now_ms):
+            self.cluster_changed()
+        aged_ms = self.age_hold.time_ms(now_ms)
+        self.transactions.tick(now_ms, aged_ms)
+        self.retention.tick(now_ms, aged_ms)
+        self.compaction.tick(now_ms, aged_ms)
         if self._purge_at_ms is not None and now_ms >= self._purge_at_ms:
             more = topics.purge(self.database, PURGE_ROWS)
             self._purge_at_ms = now_ms + PURGE_PAUSE_MS if more else None
@@ -387,4 +415,6 @@ class Broker:
         due_ms = min(
             self.transactions.next_deadline_ms(), self.retention.next_deadline_ms(), self.compaction.next_deadline_ms()
         )
+        if self.age_hold.jump_ms:
+            due_ms = min(due_ms, self.age_hold.until_ms)
         return due_ms if self._purge_at_ms is None else min(due_ms, self._purge_at_ms)

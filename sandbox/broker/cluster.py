@@ -18,6 +18,8 @@ from sandbox.kafka.errors import BrokerError
 
 BROKERS_MAX = 9
 NO_LEADER = -1
+MANUAL = "The manual partition assignment includes"
+"""How Kafka's refusals of an assignment by hand begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +109,15 @@ class Cluster:
         lengths = set()
         for replicas in assignments:
             lengths.add(len(replicas))
-            if not replicas or len(set(replicas)) != len(replicas):
-                raise BrokerError("INVALID_REPLICA_ASSIGNMENT", f"Replicas {list(replicas)} are none, or one twice.")
+            if not replicas:
+                raise BrokerError("INVALID_REPLICA_ASSIGNMENT", f"{MANUAL} an empty replica list.")
             for broker in replicas:
+                if replicas.count(broker) > 1:
+                    raise BrokerError("INVALID_REPLICA_ASSIGNMENT", f"{MANUAL} the broker {broker} more than once.")
                 if broker not in self._up:
-                    raise BrokerError("INVALID_REPLICA_ASSIGNMENT", f"There is no broker {broker} that is up.")
+                    raise BrokerError(
+                        "INVALID_REPLICA_ASSIGNMENT", f"{MANUAL} broker {broker}, but no such broker is registered."
+                    )
         if len(lengths) > 1:
             raise BrokerError("INVALID_REPLICA_ASSIGNMENT", "All partitions must have the same number of replicas.")
 

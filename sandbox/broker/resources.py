@@ -24,6 +24,9 @@ from sandbox.storage import resources
 from sandbox.storage.file.database import Database
 
 CLIENT_METRICS_SETTING = {setting.name: setting for setting in CLIENT_METRICS_SETTINGS}
+GROUP_FEATURES = {"share.": "share", "errors.deadletterqueue.": "share", "streams.": "streams"}
+"""Groups that are left out, by how the names of their settings begin."""
+INTERVAL_MS = (100, 3_600_000)
 CLIENT_MATCHES = (
     "client_instance_id",
     "client_id",
@@ -115,6 +118,13 @@ class Resources:
         for setting, value in changes.items():
             if value is not None and setting in BROKER_SETTING:
                 _check(BROKER_SETTING[setting], value)
+        single = [one for one in changes if one in BROKER_SETTING and BROKER_SETTING[one].per_broker]
+        if single and name == CLUSTER_WIDE:
+            raise BrokerError(
+                "INVALID_REQUEST",
+                "Cannot update these configs at default cluster level, broker id must be specified: "
+                f"[{', '.join(single)}]",
+            )
 
     def _brokers_in_words(self) -> str:
         return ", ".join(sorted(self._brokers))
@@ -126,6 +136,7 @@ class Resources:
             if setting not in GROUP_SETTING:
                 raise BrokerError("INVALID_CONFIG", f"Unknown group config name: {setting}")
             if value is not None:
+                _check_feature(setting)
                 self._check_bounds(setting, GROUP_SETTING[setting].check(value))
         after = {**self.settings(GROUP, name), **{key: value for key, value in changes.items() if value is not None}}
         session, heartbeat = "consumer.session.timeout.ms", "consumer.heartbeat.interval.ms"
@@ -141,10 +152,19 @@ class Resources:
         least, most = f"group.consumer.min.{what}", f"group.consumer.max.{what}"
         if not name.startswith("consumer.") or least not in BROKER_SETTING:
             return
-        if int(value) < self._config.number(least):
-            raise BrokerError("INVALID_CONFIG", f"{name} must be greater than or equal to {least}")
-        if int(value) > self._config.number(most):
-            raise BrokerError("INVALID_CONFIG", f"{name} must be less than or equal to {most}")
+        lowest, highest = self._config.number(least), self._config.number(most)
+        if not lowest <= int(value) <= highest:
+            raise BrokerError("INVALID_CONFIG", f"{name} must be in the range {lowest} to {highest} inclusive.")
+
+
+def _check_feature(name: str) -> None:
+    """Refuse the settings of kinds of groups that do not exist here: nothing would come of them."""
+    feature = next((feature for start, feature in GROUP_FEATURES.items() if name.startswith(start)), None)
+    if feature is not None:
+        raise BrokerError(
+            "INVALID_CONFIG",
+            f"{name} cannot be set: this broker has no {feature} groups, the {feature}.version feature is 0.",
+        )
 
 
 def _check(setting: Setting, value: str) -> None:
@@ -162,22 +182,20 @@ def _check_client_metrics(name: str, changes: Mapping[str, str | None]) -> None:
             raise BrokerError("INVALID_REQUEST", f"Unknown client metrics configuration: {setting}")
         if value is None:
             continue
+        checked = CLIENT_METRICS_SETTING[setting].check(value)
         if setting == "interval.ms":
-            _check_interval(value)
+            _check_interval(int(checked))
         elif setting == "match":
-            for pattern in filter(None, value.split(",")):
+            for pattern in filter(None, checked.split(",")):
                 _check_match(pattern)
 
 
-def _check_interval(value: str) -> None:
-    setting = CLIENT_METRICS_SETTING["interval.ms"]
-    try:
-        setting.check(value)
-    except BrokerError as error:
+def _check_interval(interval_ms: int) -> None:
+    if not INTERVAL_MS[0] <= interval_ms <= INTERVAL_MS[1]:
         raise BrokerError(
             "INVALID_REQUEST",
-            f"Invalid value {value} for interval.ms, interval must be between 100 and 3600000 (1 hour)",
-        ) from error
+            f"Invalid value {interval_ms} for interval.ms, interval must be between 100 and 3600000 (1 hour)",
+        )
 
 
 def _check_match(pattern: str) -> None:

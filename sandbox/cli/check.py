@@ -1,6 +1,5 @@
 """`sandbox check`: whether a sandbox file is as it was written. It repairs nothing."""
 
-import os
 from pathlib import Path
 
 import click
@@ -8,7 +7,7 @@ import click
 from sandbox.cli.display import show_json
 from sandbox.cli.progress import progress_bar
 from sandbox.cli.status import Failed, Status
-from sandbox.cli.target import DEFAULT_FILE, json_option
+from sandbox.cli.target import chosen_file, json_option
 
 OLDER = " {:,} record batches and rows were written by an earlier version and have no checksum."
 
@@ -33,7 +32,7 @@ def check(context: click.Context, file: Path | None, as_json: bool) -> None:
     from sandbox.storage.check import check as look_through
     from sandbox.storage.check import count_batches
 
-    path = (file or Path(os.environ.get("SANDBOX_FILE") or DEFAULT_FILE)).expanduser()
+    path = chosen_file(file)
     if not path.exists():
         raise Failed(f"{path} does not exist. Name a sandbox file.", Status.FILE_REFUSED)
     with progress_bar("Checking record batches", count_batches(path)) as advance:

@@ -2,15 +2,20 @@
 
 import sys
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sandbox.cli.display import event_text
-from sandbox.cli.position import EARLIEST, LATEST, TIME, Position, parse_start
+from sandbox.cli.position import EARLIEST, LATEST, TIME, Position, check_start, parse_start
+from sandbox.cli.streams import json_text
 from sandbox.cli.target import Target, json_option, target_options
 from sandbox.kafka.event import Event
 from sandbox.model.jsonl import to_line
+
+if TYPE_CHECKING:
+    from sandbox.cli.log_offsets import Place
+    from sandbox.client.client import AdminClient
 
 Batches = Generator[list[Event], None, None]
 
@@ -27,7 +32,12 @@ Examples:
 @click.option(
     "--group", metavar="G", help="Read as a member of this group: from where it is, committing what is shown."
 )
-@click.option("--from", "start", metavar="START", help="earliest, latest, an offset, or a time (ISO, or 10m for ago).")
+@click.option(
+    "--from",
+    "start",
+    metavar="START",
+    help="earliest, latest, an offset, or a time (ISO in UTC or with a zone, @ms, or 10m for ago).",
+)
 @click.option("--follow", is_flag=True, help="Go on with new events, until Ctrl-C.")
 @click.option("--max", "events_max", type=click.IntRange(min=1), metavar="N", help="Stop after N events.")
 @json_option
@@ -45,20 +55,26 @@ def consume(
 
     Without --group it starts at the earliest event (with --follow, at the latest) and commits nothing.
     """
+    from sandbox.cli.log_offsets import places_of, ranges
+
     target.require()
     position = None if start is None else parse_start(start)
+    if group is not None and position is not None and position.kind not in (EARLIEST, LATEST):
+        raise click.UsageError(
+            "a group starts where it has committed; --from earliest or latest is for one that has not. "
+            "To move a group: sandbox groups reset"
+        )
+    admin = target.admin()
+    places = places_of(admin, topic)
     if group is not None:
-        if position is not None and position.kind not in (EARLIEST, LATEST):
-            raise click.UsageError(
-                "a group starts where it has committed; --from earliest or latest is for one that has not. "
-                "To move a group: sandbox groups reset"
-            )
         batches = _of_group(target, topic, group, EARLIEST if position is None else position.kind, follow, events_max)
     else:
         position = position or Position(LATEST if follow else EARLIEST)
-        batches = _first(_of_topic(target, topic, position, follow), events_max or sys.maxsize)
+        spans = ranges(admin, places)
+        check_start(start or "", position, (end for _, end in spans.values()))
+        batches = _first(_of_topic(target, admin, spans, position, follow), events_max or sys.maxsize)
     try:
-        _write(batches, as_json)
+        _write(batches, len(places), as_json)
     except KeyboardInterrupt:
         # Ctrl-C is how --follow ends.
         if not follow:
@@ -67,10 +83,10 @@ def consume(
         batches.close()
 
 
-def _write(batches: Batches, as_json: bool) -> None:
+def _write(batches: Batches, partitions: int, as_json: bool) -> None:
     for batch in batches:
         if batch:
-            lines = [to_line(event) if as_json else event_text(event) for event in batch]
+            lines = [json_text(to_line(event, partitions)) if as_json else event_text(event) for event in batch]
             click.echo("\n".join(lines))
 
 
@@ -83,12 +99,12 @@ def _first(batches: Batches, events_max: int) -> Batches:
             return
 
 
-def _of_topic(target: Target, topic: str, position: Position, follow: bool) -> Batches:
-    from sandbox.cli.log_offsets import offsets_at_time, places_of, ranges, stable_ends_of, tell_held_back
+def _of_topic(
+    target: Target, admin: "AdminClient", spans: "dict[Place, tuple[int, int]]", position: Position, follow: bool
+) -> Batches:
+    from sandbox.cli.log_offsets import offsets_at_time, stable_ends_of, tell_held_back
     from sandbox.cli.reading import read_between, read_on
 
-    admin = target.admin()
-    spans = ranges(admin, places_of(admin, topic))
     times = offsets_at_time(admin, spans, position.number) if position.kind == TIME else {}
     firsts = {place: position.offset(start, end, times.get(place), None) for place, (start, end) in spans.items()}
     consumer = target.consumer()
@@ -118,6 +134,10 @@ class _Membership:
         self.assigned = (self.assigned or set()) - gone
         self.ended -= gone
 
+    def has(self, place: Any) -> bool:
+        """Whether a partition is assigned to this member now."""
+        return (place.topic, place.partition) in (self.assigned or ())
+
     @property
     def done(self) -> bool:
         """True once a rebalance has ended and nothing is left to read; without partitions there is nothing to read."""
@@ -125,19 +145,17 @@ class _Membership:
 
 
 def _of_group(target: Target, topic: str, group: str, reset: str, follow: bool, events_max: int | None) -> Batches:
-    from confluent_kafka import KafkaException
+    from confluent_kafka import KafkaException, TopicPartition
 
-    from sandbox.cli.log_offsets import places_of
     from sandbox.cli.reading import BATCH_EVENTS, POLL_S, event_of
 
-    places_of(target.admin(), topic)
     consumer = target.consumer(group_id=group, enable_auto_commit=True, auto_offset_reset=reset)
     membership = _Membership()
     left = sys.maxsize if events_max is None else events_max
     try:
         consumer.subscribe([topic], on_assign=membership.on_assign, on_revoke=membership.on_revoke)
         while follow or not membership.done:
-            events = []
+            events, ends = [], []
             # Never more than will be shown: what is taken from the consumer here counts as read.
             messages: list[Any] = consumer.consume(min(BATCH_EVENTS, left), POLL_S)
             for message in messages:
@@ -145,6 +163,7 @@ def _of_group(target: Target, topic: str, group: str, reset: str, follow: bool, 
                 if error is None:
                     events.append((event_of(message), message))
                 elif error.name() == "_PARTITION_EOF":
+                    ends.append(TopicPartition(message.topic(), message.partition(), message.offset()))
                     membership.ended.add((message.topic(), message.partition()))
                 else:
                     raise KafkaException(error)
@@ -153,6 +172,13 @@ def _of_group(target: Target, topic: str, group: str, reset: str, follow: bool, 
                 yield [event for event, _ in events]
             for _, message in events:
                 consumer.store_offsets(message)
+            # Behind the last event may be markers and aborted events, which are read too: as in the Java client.
+            read = {(event.topic, event.partition): event.offset for event, _ in events}
+            reached = [
+                end for end in ends if end.offset > read.get((end.topic, end.partition), 0) and membership.has(end)
+            ]
+            if reached:
+                consumer.store_offsets(offsets=reached)
             if left <= 0:
                 return
     finally:

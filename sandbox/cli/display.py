@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
+from sandbox.cli.streams import json_text
 from sandbox.kafka.event import Event
 
 
 def show_json(fields: Mapping[str, Any]) -> None:
     """Write one JSON object on a line."""
-    click.echo(json.dumps(fields, ensure_ascii=False))
+    click.echo(json_text(json.dumps(fields, ensure_ascii=False)))
 
 
 def show_rows(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
 
@@ -13,7 +13,7 @@ from sandbox.cli.display import show_json
 from sandbox.cli.progress import progress_bar
 from sandbox.cli.status import Failed
 from sandbox.cli.target import Target, json_option, target_options
-from sandbox.model.jsonl import to_line
+from sandbox.model.jsonl import to_line, topic_line
 
 
 @click.command(
@@ -28,11 +28,12 @@ Examples:
 @json_option
 @target_options
 def export_command(topic: str, output: Path | None, as_json: bool, target: Target) -> None:
-    """Write the events of TOPIC as JSON lines, partition by partition, each in order.
+    """Write the events of TOPIC as JSON lines, partition by partition, each in offset order.
 
-    `import` restores them exactly. The file is complete or not there. Events of aborted transactions are left out, and
-    it ends where one is open, as for read_committed consumers. With --json, -o also prints a line that says how many
-    events it holds.
+    `import` restores them exactly, in a topic with the same number of partitions: each line has the number, and the
+    first line has the topic's changed settings. An empty topic is one line without an event. The file is complete or
+    not there. Events of aborted transactions are left out, and it ends where one is open, as for read_committed
+    consumers. With --json, -o also prints a line that says how many events it holds.
     """
     from sandbox.cli.log_offsets import places_of, ranges, stable_ends_of, tell_held_back
     from sandbox.cli.reading import read_between
@@ -40,6 +41,7 @@ def export_command(topic: str, output: Path | None, as_json: bool, target: Targe
     target.require()
     admin = target.admin()
     stable = stable_ends_of(admin, places_of(admin, topic))
+    settings = _settings(admin, topic)
     spans = {place: (start, stable[place]) for place, (start, _) in ranges(admin, stable).items()}
     total = sum(end - start for start, end in spans.values())
     events = 0
@@ -48,9 +50,15 @@ def export_command(topic: str, output: Path | None, as_json: bool, target: Targe
         with _opened(output) as lines, progress_bar(f"Exporting {topic}", total) as advance:
             for place, span in spans.items():
                 for batch in read_between(consumer, {place: span}):
-                    lines.write("".join(f"{to_line(event)}\n" for event in batch).encode())
+                    if not events:
+                        lines.write(f"{to_line(batch.pop(0), len(stable), settings)}\n".encode())
+                        events += 1
+                        advance(1)
+                    lines.write("".join(f"{to_line(event, len(stable))}\n" for event in batch).encode())
                     events += len(batch)
                     advance(len(batch))
+            if not events:
+                lines.write(f"{topic_line(topic, len(stable), settings)}\n".encode())
     finally:
         consumer.close()
     if output is not None and as_json:
@@ -58,6 +66,19 @@ def export_command(topic: str, output: Path | None, as_json: bool, target: Targe
     elif output is not None:
         click.echo(f"{events} events of {topic} written to {output}.", err=True)
     tell_held_back(admin, spans)
+
+
+def _settings(admin: Any, topic: str) -> dict[str, str]:
+    """The topic's changed settings, without secrets; none if this user may not read them."""
+    from confluent_kafka import KafkaException
+
+    from sandbox.cli.topics import changed_settings
+
+    try:
+        found = changed_settings(admin, topic)
+    except KafkaException:
+        return {}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 @contextmanager

@@ -14,13 +14,14 @@ from sandbox.cli.produce import partitioner_option
 from sandbox.cli.progress import progress_bar
 from sandbox.cli.sending import Sender
 from sandbox.cli.status import Failed
+from sandbox.cli.streams import json_text
 from sandbox.cli.target import Target, json_option, target_options
 from sandbox.generator.examples import EXAMPLES
 from sandbox.generator.placeholders import PLACEHOLDERS
 from sandbox.generator.template import KEYS_MAX, SEED_MAX, SKEW_MAX, EventTemplate, template_from_json
 from sandbox.kafka.event import Event, NewEvent
 from sandbox.kafka.partitioner import PARTITIONERS
-from sandbox.model.jsonl import EventLine, to_line
+from sandbox.model.jsonl import EventLine, LineRefused, to_line, without_byte_order_mark
 
 _NAMES = ", ".join(EXAMPLES)
 
@@ -107,7 +108,7 @@ def _send(
     as_json: bool,
     seed: int,
 ) -> None:
-    producer = target.producer(partitioner=PARTITIONERS[partitioner].librdkafka, linger_ms=5)
+    producer = target.producer(partitioner=PARTITIONERS[partitioner].librdkafka, linger_ms=5, max_in_flight=1)
     sender = Sender(producer)
     started_s = time.monotonic()
     ended = False
@@ -149,8 +150,8 @@ def _template(name: str, target: Target) -> EventTemplate:
     path = Path(name)
     if path.suffix == ".json" or path.is_file():
         try:
-            return template_from_json(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
+            return template_from_json(without_byte_order_mark(path.read_bytes()).decode("utf-8"))
+        except (OSError, UnicodeDecodeError, LineRefused) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise Failed(f"{path} cannot be read: {reason}") from error
     if target.file is not None:
@@ -162,7 +163,7 @@ def _template(name: str, target: Target) -> EventTemplate:
         if text is not None:
             return template_from_json(text)
     where = f"; none of that name is saved in {target.file}" if target.file else ""
-    raise Failed(f"There is no template called {name!r}: they are {_NAMES}{where}. A file is named NAME.json.")
+    raise Failed(f"There is no template {name!r}: they are {_NAMES}{where}. A file is named NAME.json.")
 
 
 def _header(text: str) -> tuple[str, str | None]:
@@ -176,4 +177,4 @@ def _line(topic: str, event: NewEvent) -> str:
     import json
 
     made = json.loads(to_line(Event(topic, 0, 0, 0, 0, event.key, event.value, event.headers)))
-    return json.dumps({name: made[name] for name in ("key", "value", "headers")}, ensure_ascii=False)
+    return json_text(json.dumps({name: made[name] for name in ("key", "value", "headers")}, ensure_ascii=False))

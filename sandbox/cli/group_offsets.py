@@ -6,6 +6,7 @@ from typing import Any
 from sandbox.cli.position import TIME, Position
 from sandbox.cli.status import Failed
 from sandbox.cli.target import TIMEOUT_S
+from sandbox.model.lag import lag_of, range_of
 
 _STATE_WORDS = {
     "STABLE": "Stable",
@@ -24,7 +25,8 @@ class GroupState:
     Attributes:
         state: Kafka's word.
         members: one mapping each: member_id, client_id, host, partitions.
-        partitions: one mapping each: topic, partition, committed, end, lag, member_id, client_id.
+        partitions: one mapping each: topic, partition, committed, start, end, lag, out_of_range, deleted_unread,
+            member_id, client_id.
         lag: the sum over partitions with a commit; None where there is none.
     """
 
@@ -43,7 +45,7 @@ def group_state(admin: Any, group: str) -> GroupState:
     """Ask for one group; one that is not there is Dead, with nothing in it."""
     from confluent_kafka import KafkaException
 
-    from sandbox.cli.log_offsets import committed_offsets, ends_of
+    from sandbox.cli.log_offsets import committed_offsets, ranges
 
     try:
         found = admin.describe_consumer_groups([group], request_timeout=TIMEOUT_S)[group].result()
@@ -64,22 +66,26 @@ def group_state(admin: Any, group: str) -> GroupState:
             }
         )
     committed = committed_offsets(admin, group)
-    ends = ends_of(admin, _that_exist(admin, {*committed, *owners}))
-    partitions = []
-    for place, end in sorted(ends.items()):
+    # Starts and ends after the commits, so that no commit is ahead of its log.
+    spans = ranges(admin, _that_exist(admin, {*committed, *owners}))
+    partitions: list[dict[str, Any]] = []
+    for place, (start, end) in sorted(spans.items()):
         at, owner = committed.get(place), owners.get(place)
         partitions.append(
             {
                 "topic": place[0],
                 "partition": place[1],
                 "committed": at,
+                "start": start,
                 "end": end,
-                "lag": None if at is None else max(0, end - at),
+                "lag": None if at is None else lag_of(at, start, end),
+                "out_of_range": range_of(at, start, end),
+                "deleted_unread": 0 if at is None else max(0, start - at),
                 "member_id": owner and owner.member_id,
                 "client_id": owner and owner.client_id,
             }
         )
-    lags = [max(0, end - committed[place]) for place, end in ends.items() if place in committed]
+    lags = [row["lag"] for row in partitions if row["lag"] is not None]
     return GroupState(
         _STATE_WORDS.get(found.state.name, found.state.name), members, partitions, sum(lags) if lags else None
     )

@@ -9,6 +9,7 @@ from sandbox.cli.group_offsets import GroupState, group_state, reset_rows, store
 from sandbox.cli.position import parse_reset
 from sandbox.cli.status import Failed
 from sandbox.cli.target import TIMEOUT_S, Target, json_option, target_options
+from sandbox.model.lag import range_text
 
 
 @click.group()
@@ -27,10 +28,16 @@ def list_groups(as_json: bool, target: Target) -> None:
     for error in listing.errors or ():
         raise error
     rows = []
+    astray = {}
     for name in sorted(found.group_id for found in listing.valid):
         state = group_state(admin, name)
         rows.append({"group": name, "state": state.state, "members": len(state.members), "lag": state.lag})
+        astray[name] = sum(row["out_of_range"] is not None for row in state.partitions)
     show_rows(("group", "state", "members", "lag"), rows, as_json=as_json, empty="There are no groups.")
+    for name, count in [] if as_json else astray.items():
+        if count:
+            partitions = "1 partition is" if count == 1 else f"{count} partitions are"
+            click.echo(f"{name}: {partitions} out of range. See: sandbox groups describe {name}")
 
 
 @groups.command()
@@ -39,8 +46,13 @@ def list_groups(as_json: bool, target: Target) -> None:
 @target_options
 def describe(group: str, as_json: bool, target: Target) -> None:
     """Show how far GROUP is in every partition, and its members."""
+    from sandbox.cli.counts import count_unread
+
     target.require()
     state = _known(target, group)
+    unread = count_unread(target, group)
+    for row in state.partitions:
+        row["unread"] = unread.get((row["topic"], row["partition"]))
     if as_json:
         show_json(
             {
@@ -53,9 +65,15 @@ def describe(group: str, as_json: bool, target: Target) -> None:
         )
         return
     lag = "nothing committed" if state.lag is None else f"lag {state.lag}"
+    if state.lag is not None and unread and sum(unread.values()) != state.lag:
+        lag += f", {sum(unread.values())} unread"
     click.echo(f"{group}: {state.state}, {len(state.members)} members, {lag}")
     columns = ("topic", "partition", "committed", "end", "lag", "client_id")
     show_rows(columns, state.partitions, as_json=False, empty="It has committed nothing.")
+    for row in state.partitions:
+        if row["out_of_range"]:
+            text = range_text(row["committed"], row["start"], row["end"])
+            click.echo(f"{row['topic']} {row['partition']} is out of range: {text}.")
 
 
 def _known(target: Target, group: str) -> GroupState:
@@ -73,7 +91,7 @@ Examples:
   sandbox groups reset billing --to shift:-100 --yes"""
 )
 @click.argument("group")
-@click.option("--to", required=True, metavar="PLACE", help="earliest, latest, offset:N, time:ISO or shift:N.")
+@click.option("--to", required=True, metavar="PLACE", help="earliest, latest, offset:N, time:ISO (or ms) or shift:N.")
 @click.option("--topic", help="Only this topic; all that the group has committed in, if absent.")
 @click.option("--partition", type=click.IntRange(min=0), help="Only this partition.")
 @click.option("--dry-run", is_flag=True, help="Show what would happen, and change nothing.")

@@ -1,74 +1,113 @@
 """`sandbox import`: JSON lines into topics, exactly."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import click
 
 from sandbox.cli.display import show_json
+from sandbox.cli.import_topics import ImportTopics, Source
 from sandbox.cli.produce import partitioner_option
 from sandbox.cli.progress import progress_bar
-from sandbox.cli.sending import Sender
+from sandbox.cli.sending import Sender, check_sendable
 from sandbox.cli.status import Failed
-from sandbox.cli.target import TIMEOUT_S, Target, json_option, target_options
+from sandbox.cli.target import Target, json_option, target_options
 from sandbox.kafka.partitioner import PARTITIONERS
-from sandbox.model.jsonl import EventLine, LineRefused, from_line
+from sandbox.model.jsonl import EventLine, LineRefused, TopicLine, read_line, without_byte_order_mark
+
+_UNKEPT = """\b
+Not kept:
+  offsets: events are numbered anew, from the end of the topic
+  LogAppendTime: the time becomes CreateTime, unless --settings applies it
+  producer ids, transactions, and events without a timestamp
+  settings, unless --settings is given (retention.ms=-1 in a new topic)"""
 
 
 @click.command(
     "import",
-    epilog="""\b
+    epilog=f"""{_UNKEPT}
+
+\b
 Examples:
   sandbox import orders.jsonl
-  sandbox import orders.jsonl --topic orders-copy --partitions 6
+  sandbox import orders.jsonl --topic orders-copy --settings
   sandbox export orders --bootstrap broker:9092 | sandbox import -""",
 )
 @click.argument("source", metavar="FILE", type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--topic", help="Import into this topic; into the one that each line names, if absent.")
-@click.option("--partitions", type=click.IntRange(min=1), help="How many a topic gets that is not there yet.")
+@click.option(
+    "--partitions",
+    type=click.IntRange(min=1),
+    help="How many partitions a new topic gets; as many as the exported one had, if absent.",
+)
+@click.option("--settings", "apply_settings", is_flag=True, help="Give a new topic the exported topic's settings.")
 @partitioner_option
 @json_option
 @target_options
 def import_command(
-    source: Path, topic: str | None, partitions: int | None, partitioner: str, as_json: bool, target: Target
+    source: Path,
+    topic: str | None,
+    partitions: int | None,
+    apply_settings: bool,
+    partitioner: str,
+    as_json: bool,
+    target: Target,
 ) -> None:
     """Store the events of FILE (- for stdin): JSON lines, as `export` writes them.
 
-    Keys, values, headers, timestamps and partitions are kept; offsets are the broker's. A topic that is not there yet
-    is made, and keeps its events for ever (retention.ms=-1). A file is checked to its end
-    before the first event is stored. From stdin, what comes before a bad line is stored, and the text says how much.
+    Keys, values, headers, timestamps and partitions are kept, and the lines of a partition are stored in the order of
+    the file. A topic that does not exist is created with the exported topic's number of partitions. A file is checked
+    to its end before the first event is stored. Events before a bad line on stdin are stored, and the error reports
+    how many.
     """
     total = None
-    needed: dict[str, int] = {}
+    sources: dict[str, Source] = {}
     streamed = str(source) == "-" or not source.is_file()
     if not streamed:
-        total, needed = _checked(source, topic)
-    admin = target.admin()
-    for name, count in needed.items():
-        _prepare(admin, name, count, partitions)
+        total, sources = _checked(source, topic)
+    topics = ImportTopics(target.admin(), partitions, apply_settings)
+    try:
+        topics.prepare(sources)
+    except Failed as failed:
+        hint = "Import into a new topic with --topic, or add partitions."
+        raise Failed(f"{failed.message}. Nothing was stored. {hint}") from failed
     producer = target.producer(partitioner=PARTITIONERS[partitioner].librdkafka, enable_idempotence=True, linger_ms=5)
     sender = Sender(producer)
-    prepared = set(needed)
     refused: Exception | None = None
     uncommitted = 0
     try:
         with _opened(source) as lines, progress_bar(f"Importing {source}", total) as advance:
-            for origin, name, event in _events(lines, topic):
-                if name not in prepared:
-                    _prepare(admin, name, 0 if event.partition is None else event.partition + 1, partitions)
-                    prepared.add(name)
-                sender.send(name, event, origin)
-                uncommitted += event.transaction is not None
+            for origin, name, line in _lines(lines, topic):
+                if name not in sources:
+                    sources[name] = Source(complete=False)
+                    sources[name].add(line)
+                    _at(origin, topics.prepare, {name: sources[name]})
+                if isinstance(line, TopicLine):
+                    continue
+                if line.partition is not None:
+                    _at(origin, topics.make_room, producer, name, line.partition)
+                sender.send(name, line, origin)
+                uncommitted += line.transaction is not None
                 advance(1)
     except (LineRefused, Failed) as error:
         refused = error
     _report(sender, refused, as_json)
+    for note in topics.notes:
+        click.echo(note, err=True)
     if uncommitted:
         what = "event was of a transaction" if uncommitted == 1 else "events were of transactions"
         text = f"{uncommitted} {what} that had not been committed; here every consumer gets what is stored."
         click.echo(text, err=True)
+
+
+def _at(origin: str, step: Callable[..., None], *arguments: object) -> None:
+    """Run a step; what fails names the line."""
+    try:
+        step(*arguments)
+    except Failed as failed:
+        raise Failed(f"{origin}: {failed.message}") from failed
 
 
 def _report(sender: Sender, refused: Exception | None, as_json: bool) -> None:
@@ -77,7 +116,7 @@ def _report(sender: Sender, refused: Exception | None, as_json: bool) -> None:
     except Failed as failed:
         raise Failed(f"{refused}. {failed.message}" if refused else failed.message) from refused
     if refused is not None:
-        raise Failed(f"{refused}. {sender.summary()} before it; nothing after it was read.") from refused
+        raise Failed(f"{refused}. {sender.stored_before()}") from refused
     if as_json:
         by_topic: dict[str, int] = {}
         for (name, _), count in sorted(sender.stored.items()):
@@ -97,49 +136,36 @@ def _opened(source: Path) -> BinaryIO:
         raise Failed(f"{source} cannot be read: {error.strerror or error}") from error
 
 
-def _checked(source: Path, topic: str | None) -> tuple[int, dict[str, int]]:
-    """Read a file to its end: how many events, and how many partitions each topic needs (0: any number)."""
+def _checked(source: Path, topic: str | None) -> tuple[int, dict[str, Source]]:
+    """Read a file to its end: how many events it has, and what it says about each topic."""
     count = 0
-    needed: dict[str, int] = {}
+    sources: dict[str, Source] = {}
     with _opened(source) as lines:
         try:
-            for _, name, event in _events(lines, topic):
-                count += 1
-                needed[name] = max(needed.get(name, 0), 0 if event.partition is None else event.partition + 1)
+            for origin, name, line in _lines(lines, topic):
+                sources.setdefault(name, Source()).add(line)
+                if isinstance(line, EventLine):
+                    check_sendable(line, origin)
+                    count += 1
         except LineRefused as refused:
             raise Failed(f"{source}, {refused}. Nothing was stored.") from None
-    return count, needed
+        except Failed as failed:
+            raise Failed(f"{source}, {failed.message}. Nothing was stored.") from None
+    return count, sources
 
 
-def _events(lines: BinaryIO, topic: str | None) -> Iterator[tuple[str, str, EventLine]]:
-    for number, line in enumerate(lines, start=1):
-        if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        if not line.strip():
-            continue
+def _lines(lines: BinaryIO, topic: str | None) -> Iterator[tuple[str, str, EventLine | TopicLine]]:
+    """Where each line is, the topic that it goes to, and what it says."""
+    for number, raw in enumerate(lines, start=1):
         origin = f"line {number}"
         try:
-            event = from_line(line)
-            name = topic or event.topic
+            text = without_byte_order_mark(raw) if number == 1 else raw
+            if not text.strip():
+                continue
+            line = read_line(text)
+            name = topic or line.topic
             if name is None:
                 raise LineRefused("it names no topic: name one with --topic")
         except LineRefused as refused:
             raise LineRefused(f"{origin}: {refused}") from None
-        yield origin, name, event
-
-
-def _prepare(admin: Any, topic: str, needed: int, partitions: int | None) -> None:
-    """Create the topic where it is absent; refuse one that has fewer partitions than the events were in."""
-    from sandbox.cli.topics import create_topic
-
-    topics = admin.list_topics(timeout=TIMEOUT_S).topics
-    wanted = partitions or needed or None
-    has = len(topics[topic].partitions) if topic in topics else wanted
-    if has is not None and has < needed:
-        raise Failed(
-            f"the events of {topic} were in {needed} partitions, and "
-            + (f"the topic has {has}. Nothing was stored." if topic in topics else f"--partitions says {has}.")
-        )
-    if topic not in topics:
-        # With Kafka's default of a week, old events would be stored and then deleted at the next clean-up.
-        create_topic(admin, topic, wanted, None, {"retention.ms": "-1"})
+        yield origin, name, line

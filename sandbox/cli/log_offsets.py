@@ -27,7 +27,14 @@ def places_of(client: Any, topic: str) -> list[Place]:
 
 
 def offsets_at_time(client: Any, places: Iterable[Place], timestamp_ms: int) -> dict[Place, int]:
-    """The first offset at or after a time, in every partition; those that have none are left out."""
+    """The first offset at or after a time, in every partition; partitions without such an event are left out.
+
+    Args:
+        timestamp_ms: milliseconds since 1970. A time before 1970 is before every event.
+    """
+    if timestamp_ms < 0:
+        # Kafka's ListOffsets has other meanings for negative times: -1 is the end of the log.
+        return _offsets(client, places, KAFKA_ADMIN.OffsetSpec.earliest())
     found = _offsets(client, places, KAFKA_ADMIN.OffsetSpec.for_timestamp(timestamp_ms))
     return {place: offset for place, offset in found.items() if offset >= 0}
 

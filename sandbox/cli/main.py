@@ -1,11 +1,13 @@
 """The command `sandbox`: one table of commands, each loaded when it is used."""
 
+import sys
 from importlib import import_module
 from typing import Any
 
 import click
 
 from sandbox.cli.status import MEANINGS, failure
+from sandbox.cli.streams import discard_output, flush_output, prepare_streams
 from sandbox.version import __version__
 
 COMMANDS = {
@@ -40,12 +42,33 @@ class _Commands(click.Group):
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        prepare_streams()
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            # --help and --version are written before a command is invoked.
+            discard_output()
+            failed = failure(error)
+            if failed is None:
+                raise
+            failed.show()
+            sys.exit(failed.exit_code)
+
     def invoke(self, context: click.Context) -> Any:
         try:
-            return super().invoke(context)
+            result = super().invoke(context)
+            flush_output()
+            return result
         except click.exceptions.Exit:
             raise
+        except BrokenPipeError:
+            # The reader has seen enough, as in `| head`. Click ends the command without a word.
+            discard_output()
+            raise
         except Exception as error:
+            if isinstance(error, OSError) and error.filename is None:
+                discard_output()
             failed = failure(error)
             if failed is None:
                 raise

@@ -17,7 +17,7 @@ from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 import click
 
 from sandbox.cli.status import Failed, Status
-from sandbox.cli.target import DEFAULT_FILE
+from sandbox.cli.target import DEFAULT_FILE, chosen_file
 from sandbox.runtime.network import TOKEN_VARIABLE
 
 TIMEOUT_S = 15.0
@@ -29,7 +29,7 @@ class PageAddress:
     """Where the page of a running sandbox is.
 
     Attributes:
-        url: "http://host:port".
+        url: "http://host:port", with the path of the proxy before it if it has one.
         token: what it asks for, None for nothing.
     """
 
@@ -122,8 +122,8 @@ def _page(file: Path | None, web: str | None) -> PageAddress:
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise click.BadParameter(f"{web!r} is not http://host:port", param_hint="--web")
         given = parse_qs(parts.query).get("token", [None])[0] or os.environ.get(TOKEN_VARIABLE)
-        return PageAddress(f"{parts.scheme}://{parts.netloc}", given)
-    return _of_file(file or Path(os.environ.get("SANDBOX_FILE") or DEFAULT_FILE))
+        return PageAddress(f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}", given)
+    return _of_file(chosen_file(file))
 
 
 def of_owner(owner: Mapping[str, object]) -> PageAddress | None:
@@ -135,7 +135,7 @@ def of_owner(owner: Mapping[str, object]) -> PageAddress | None:
 def _of_file(file: Path) -> PageAddress:
     from sandbox.storage.file.lock import read_owner
 
-    owner = read_owner(file.expanduser())
+    owner = read_owner(file)
     if owner is None:
         raise Failed(
             f"No sandbox runs on {file}. Brokers and faults are in the running process: start one with `sandbox up "

@@ -2,10 +2,13 @@
 
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import click
+
+from sandbox.model.time_text import duration_ms, iso_ms, time_meant
 
 EARLIEST, LATEST, OFFSET, TIME, SHIFT = "earliest", "latest", "offset", "time", "shift"
 _AGO = re.compile(r"(\d+)(ms|s|m|h|d)")
@@ -47,12 +50,35 @@ class Position:
 
 
 def parse_start(text: str) -> Position:
-    """Read `earliest`, `latest`, an offset or a time, as `consume --from` takes them."""
+    """Read `earliest`, `latest`, an offset or a time, as `consume --from` takes them; `offset:N` and `time:T` too."""
     if text in (EARLIEST, LATEST):
         return Position(text)
     if text.isascii() and text.isdigit():
         return Position(OFFSET, _number(text))
+    if text.startswith((f"{OFFSET}:", f"{TIME}:")):
+        return parse_reset(text)
     return Position(TIME, parse_time(text))
+
+
+def check_start(text: str, position: Position, ends: Iterable[int]) -> None:
+    """Refuse an offset that is beyond the end of every partition and looks like a time.
+
+    Args:
+        text: what `position` was read from.
+        ends: the end of each partition.
+
+    Raises:
+        click.BadParameter: with both spellings.
+    """
+    if position.kind != OFFSET or text.startswith(OFFSET) or any(end >= position.number for end in ends):
+        return
+    meant = time_meant(position.number)
+    if meant is not None:
+        raise click.BadParameter(
+            f"{text} is an offset, and no partition has so many events. For the time write time:{meant}, for the "
+            f"offset offset:{text}",
+            param_hint="--from",
+        )
 
 
 def parse_reset(text: str) -> Position:
@@ -61,7 +87,8 @@ def parse_reset(text: str) -> Position:
     if not colon and kind in (EARLIEST, LATEST):
         return Position(kind)
     if kind == TIME and rest:
-        return Position(TIME, parse_time(rest))
+        # After "time:" a number can only be milliseconds.
+        return Position(TIME, parse_time(f"@{rest}" if rest.isascii() and rest.isdigit() else rest))
     if kind == OFFSET and rest.isascii() and rest.isdigit():
         return Position(OFFSET, _number(rest))
     if kind == SHIFT and re.fullmatch(r"[+-]?\d+", rest, re.ASCII):
@@ -79,12 +106,12 @@ def parse_time(text: str, now_ms: int | None = None) -> int:
     """Read a time.
 
     Args:
-        text: ISO 8601 (UTC where it names no zone), `@` and milliseconds since 1970, or an age such as `10m` (ms, s, m,
-            h, d).
+        text: ISO 8601 (UTC if it names no zone), `@` and milliseconds since 1970, or an age such as `10m` (ms, s, m,
+            h, d) or `PT10M`.
         now_ms: what an age is subtracted from; None for the clock.
 
     Returns:
-        Milliseconds since 1970.
+        Milliseconds since 1970, negative before.
 
     Raises:
         click.BadParameter: it is none of these.
@@ -92,17 +119,17 @@ def parse_time(text: str, now_ms: int | None = None) -> int:
     if ago := _AGO.fullmatch(text):
         now_ms = int(time.time() * 1000) if now_ms is None else now_ms
         return max(0, now_ms - _number(ago[1]) * _UNIT_MS[ago[2]])
+    if (duration := duration_ms(text)) is not None:
+        now_ms = int(time.time() * 1000) if now_ms is None else now_ms
+        return max(0, now_ms - duration)
     if text.startswith("@") and text[1:].isascii() and text[1:].isdigit():
         return _number(text[1:])
     try:
-        moment = datetime.fromisoformat(text)
+        return iso_ms(text)
     except ValueError:
         raise click.BadParameter(
             f"{text!r} is no offset and no time; times look like 2026-01-31T12:00:00Z, @1769860800000 or 10m (ago)"
         ) from None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    since_1970 = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return since_1970.days * 86_400_000 + since_1970.seconds * 1000 + since_1970.microseconds // 1000
 
 
 def time_text(timestamp_ms: int) -> str:

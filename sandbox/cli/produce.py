@@ -12,7 +12,7 @@ from sandbox.cli.sending import Sender
 from sandbox.cli.status import Failed
 from sandbox.cli.target import Target, json_option, target_options
 from sandbox.kafka.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
-from sandbox.model.jsonl import EventLine, LineRefused, from_line
+from sandbox.model.jsonl import EventLine, LineRefused, TopicLine, read_line, without_byte_order_mark
 
 _PARTITIONER_TEXT = "; ".join(f"{name}: {row.text}" for name, row in PARTITIONERS.items())
 
@@ -33,6 +33,7 @@ def partitioner_option(command: Any) -> Any:
 Examples:
   sandbox produce orders --key user-42 --value '{"total": 7}' --header source=shell
   printf 'user-42:one\\nuser-7:two\\n' | sandbox produce orders --key-separator :
+  sandbox produce users --key user-42 --value NULL --null-marker NULL
   sandbox produce orders --jsonl < events.jsonl"""
 )
 @click.argument("topic")
@@ -41,6 +42,7 @@ Examples:
 @click.option("--key-separator", "-s", metavar="TEXT", help="A line is KEY TEXT VALUE.")
 @click.option("--jsonl", is_flag=True, help="A line is an event as `export` writes it; only value must be there.")
 @click.option("--header", "-H", "headers", multiple=True, metavar="NAME=VALUE", help="A header of every event.")
+@click.option("--null-marker", metavar="TEXT", help="A key or value that is exactly TEXT is null: a tombstone.")
 @click.option("--partition", "-p", type=click.IntRange(min=0), help="Where to; the partitioner decides if absent.")
 @partitioner_option
 @json_option
@@ -52,6 +54,7 @@ def produce(
     key_separator: str | None,
     jsonl: bool,
     headers: tuple[str, ...],
+    null_marker: str | None,
     partition: int | None,
     partitioner: str,
     as_json: bool,
@@ -70,7 +73,12 @@ def produce(
         events: Iterator[tuple[str, EventLine]] = iter([("--value", replace(default, value=_argument_bytes(value)))])
     else:
         events = _from_lines(sys.stdin.buffer, default, key_separator, jsonl)
-    producer = target.producer(partitioner=PARTITIONERS[partitioner].librdkafka, linger_ms=5)
+    if null_marker is not None:
+        if jsonl:
+            raise click.UsageError("--jsonl has null in its lines: leave out --null-marker")
+        events = _with_nulls(events, _argument_bytes(null_marker))
+    # One request at a time: a batch that is sent again must not overtake the next one.
+    producer = target.producer(partitioner=PARTITIONERS[partitioner].librdkafka, linger_ms=5, max_in_flight=1)
     typed = value is None and sys.stdin.isatty()
     one_by_one = as_json or typed or value is not None
     sender = Sender(producer, on_stored=(_show_json if as_json else _show) if one_by_one else None)
@@ -87,12 +95,12 @@ def produce(
 
 
 def _finish(sender: Sender, refused: Exception) -> None:
-    """What came before the bad line is stored, and the text says so."""
+    """Store the events before the bad line, and end the command with an error that reports how many they are."""
     try:
         sender.finish()
     except Failed as failed:
         raise Failed(f"{refused}. {failed.message}") from refused
-    raise Failed(f"{refused}. {sender.summary()} before it; nothing after it was read.") from refused
+    raise Failed(f"{refused}. {sender.stored_before()}") from refused
 
 
 def _from_lines(
@@ -101,14 +109,14 @@ def _from_lines(
     separator = None if key_separator is None else _argument_bytes(key_separator)
     for number, raw in enumerate(lines, start=1):
         origin = f"line {number}"
-        line = raw.removesuffix(b"\n").removesuffix(b"\r")
+        try:
+            line = (without_byte_order_mark(raw) if number == 1 else raw).removesuffix(b"\n").removesuffix(b"\r")
+            event = read_line(line) if jsonl and line.strip() else None
+        except LineRefused as refused:
+            raise LineRefused(f"{origin}: {refused}") from None
         if jsonl:
-            if not line.strip():
+            if event is None or isinstance(event, TopicLine):
                 continue
-            try:
-                event = from_line(line)
-            except LineRefused as refused:
-                raise LineRefused(f"{origin}: {refused}") from None
             partition = event.partition if default.partition is None else default.partition
             yield origin, replace(event, headers=event.headers + default.headers, partition=partition)
         elif separator is not None:
@@ -118,6 +126,12 @@ def _from_lines(
             yield origin, replace(default, key=key, value=value)
         else:
             yield origin, replace(default, value=line)
+
+
+def _with_nulls(events: Iterator[tuple[str, EventLine]], marker: bytes) -> Iterator[tuple[str, EventLine]]:
+    for origin, event in events:
+        key, value = (None if one == marker else one for one in (event.key, event.value))
+        yield origin, replace(event, key=key, value=value)
 
 
 def _argument_bytes(text: str) -> bytes:

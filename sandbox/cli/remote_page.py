@@ -3,6 +3,7 @@
 import asyncio
 import threading
 
+from sandbox.model.proxy import NO_PROXY, Proxy
 from sandbox.web.backend.backend import Backend
 from sandbox.web.server import WebServer
 
@@ -15,12 +16,15 @@ class PageServer:
         host: address to listen on.
         port: 0 picks a free one.
         token: what every request must bring, None for nothing.
+        proxy: what stands between browsers and the page.
     """
 
-    def __init__(self, backend: Backend, host: str, port: int, token: str | None = None) -> None:
+    def __init__(
+        self, backend: Backend, host: str, port: int, token: str | None = None, proxy: Proxy = NO_PROXY
+    ) -> None:
         self._host = host
         self._loop = asyncio.new_event_loop()
-        self._server = WebServer(backend, host, port, token)
+        self._server = WebServer(backend, host, port, token, proxy)
         self._thread = threading.Thread(target=self._loop.run_forever, name="pages", daemon=True)
 
     def start(self) -> str:

@@ -45,7 +45,7 @@ class Sender:
         Raises:
             Failed: the Kafka client cannot send such an event. Nothing of it was sent.
         """
-        fields: dict[str, Any] = {"key": event.key, "value": event.value, "headers": _sendable(event, origin)}
+        fields: dict[str, Any] = {"key": event.key, "value": event.value, "headers": check_sendable(event, origin)}
         if event.partition is not None:
             fields["partition"] = event.partition
         if event.timestamp_ms is not None:
@@ -92,11 +92,15 @@ class Sender:
             f" ({'; '.join(places)})" if places else ""
         )
 
+    def stored_before(self) -> str:
+        """What was stored before a bad line ended the input, as a sentence."""
+        return f"{self.summary()} before it; nothing after it was read." if self.total else "Nothing was stored."
+
     def _done(self, origin: str, error: Any, message: Any) -> None:
         if error is not None:
             self.failed += 1
             if len(self._reasons) < _ERRORS_SHOWN:
-                self._reasons.append(f"{origin}: {kafka_text(error)}")
+                self._reasons.append(f"{origin}: {_reason(error, message)}")
             return
         place = (message.topic(), message.partition())
         self.stored[place] += 1
@@ -105,8 +109,17 @@ class Sender:
             self._on_stored(message)
 
 
-def _sendable(event: EventLine, origin: str) -> list[tuple[str, bytes | None]]:
-    """The headers, or Failed where the client library would change the event silently."""
+def _reason(error: Any, message: Any) -> str:
+    if error.name() != "_UNKNOWN_PARTITION":
+        return kafka_text(error)
+    return (
+        f"{message.topic()} has no partition {message.partition()}. For events of an export, `sandbox import` creates "
+        "the topic with enough partitions"
+    )
+
+
+def check_sendable(event: EventLine, origin: str) -> list[tuple[str, bytes | None]]:
+    """Return the event's headers; raise Failed if the client library would change the event silently."""
     if event.timestamp_ms == 0:
         raise Failed(f"{origin}: the Kafka client cannot send timestamp 0 (it takes it for none); 1 is the smallest")
     for name, _ in event.headers:

@@ -4,7 +4,6 @@ Snapshots lie in a folder beside the file, so most of this needs nobody. What re
 copy beside it, is done by its owner, where it has one.
 """
 
-import os
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ import click
 from sandbox.cli.display import show_json, show_rows
 from sandbox.cli.page_address import PageAddress, of_owner
 from sandbox.cli.status import Failed, Status
-from sandbox.cli.target import DEFAULT_FILE, json_option
+from sandbox.cli.target import DEFAULT_FILE, chosen_file, json_option
 
 if TYPE_CHECKING:
     from sandbox.api.snapshots import Snapshots
@@ -37,7 +36,7 @@ def file_option(command: F) -> F:
 
     @wraps(command)
     def with_file(*args: Any, file: Path | None, **more: Any) -> Any:
-        path = (file or Path(os.environ.get("SANDBOX_FILE") or DEFAULT_FILE)).expanduser()
+        path = chosen_file(file)
         if not path.exists():
             raise Failed(f"{path} does not exist. Name a sandbox file with --file.", Status.FILE_REFUSED)
         return command(*args, file=path, **more)

@@ -1,7 +1,5 @@
 """`sandbox sql`: a read-only query over a sandbox file, whether it runs or not."""
 
-import csv
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +8,17 @@ import click
 from sandbox.cli.display import show_json, show_rows
 from sandbox.cli.status import Failed
 from sandbox.cli.target import Target, file_option
+from sandbox.model.csv_text import csv_text, with_encodings
 from sandbox.model.sql_result import ROWS_MAX, TIME_LIMIT_MAX_S, TIME_LIMIT_S, Bounds, Cell, SqlRefused, SqlResult
 from sandbox.model.sql_tokens import value_of
 
-FORMATS = ("table", "csv", "json")
+FORMATS = ("table", "csv", "excel", "json")
 
 
 @click.command(
     epilog="""\b
 Every topic is a view of its name, with the fields of its JSON values as columns.
+A name with - or . needs double quotes; "topic:NAME" is the topic in any case.
 Beside them: messages, lag, groups, commits, rebalances, batches and more.
 
 \b
@@ -29,7 +29,14 @@ Examples:
 )
 @click.argument("query")
 @click.option("--param", "-P", "params", multiple=True, metavar="NAME=VALUE", help="The value of :NAME; '42' is text.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True, help="How to write.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="How to write; excel is CSV in which nothing is run as a formula.",
+)
 @click.option("--rows", type=click.IntRange(1, ROWS_MAX), default=1000, show_default=True, help="At most so many rows.")
 @click.option(
     "--time-limit",
@@ -41,21 +48,22 @@ Examples:
 )
 @file_option
 def sql(query: str, params: tuple[str, ...], form: str, rows: int, time_limit: float, target: Target) -> None:
-    """Ask the file with SQL: one SELECT. Nothing can be changed by it."""
+    """Query the file with SQL: one SELECT. Nothing can be changed by it."""
     target.require()
     assert target.file is not None
     result = _run(target.file, query, dict(map(_pair, params)), Bounds(time_limit, rows))
     names = _names(result)
-    if form == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(result.columns)
-        writer.writerows(["" if value is None else _plain(value) for value in row] for row in result.rows)
+    if form in ("csv", "excel"):
+        columns, cells = with_encodings(result.columns, result.rows)
+        click.echo(csv_text(columns, cells, excel=form == "excel", end="\n"), nl=False)
     elif form == "json":
         for row in result.rows:
             show_json(dict(zip(names, map(_data, row), strict=True)))
     else:
         shown = [dict(zip(names, map(_plain, row), strict=True)) for row in result.rows]
         show_rows(names, shown, as_json=False, empty="No rows.")
+    for note in result.notes:
+        click.echo(note, err=True)
     if result.more:
         click.echo(f"{result.more} Ask for more with --rows.", err=True)
 
@@ -65,7 +73,7 @@ def _run(file: Path, query: str, values: dict[str, object], bounds: Bounds) -> S
     from sandbox.storage.sql.sql import run_query
 
     path = file.resolve()
-    check_file(path)
+    check_file(path, to_write=False)
     try:
         return run_query(path, query, values, bounds)
     except SqlRefused as refused:

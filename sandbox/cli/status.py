@@ -1,5 +1,7 @@
 """How a command ends, and how it says so."""
 
+import errno
+import os
 from enum import IntEnum
 from typing import Any
 
@@ -20,11 +22,14 @@ class Status(IntEnum):
 MEANINGS = {
     Status.OK: "done",
     Status.FAILED: "Kafka refused it, not every event was stored, or a file is damaged; the text says which",
-    Status.USAGE: "the command line makes no sense",
+    Status.USAGE: "invalid usage",
     Status.FILE_IN_USE: "another process owns the file; the text says which, and where it listens",
     Status.PORT_IN_USE: "a port is taken; 0 picks a free one",
     Status.FILE_REFUSED: "the file is not a sandbox, or cannot be used; it was not changed",
 }
+
+
+_NOT_WRITTEN = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EBADF, errno.EDQUOT)
 
 
 class Failed(click.ClickException):
@@ -52,10 +57,19 @@ def failure(error: Exception) -> Failed | None:
         return Failed(str(error), Status.FILE_REFUSED)
     if isinstance(error, SandboxError):
         return Failed(str(error))
+    if isinstance(error, OSError):
+        return Failed(_system_text(error))
     # Not imported here: a command that never spoke Kafka cannot have failed with an error of the client.
     if type(error).__name__ == "KafkaException" and error.args:
         return Failed(kafka_text(error.args[0]))
     return None
+
+
+def _system_text(error: OSError) -> str:
+    reason = error.strerror or str(error) or type(error).__name__
+    if error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {reason}"
+    return f"The output cannot be written: {reason}" if error.errno in _NOT_WRITTEN else reason
 
 
 def kafka_text(error: Any) -> str:

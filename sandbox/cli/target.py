@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from sandbox.cli.status import Failed, Status, kafka_text
+from sandbox.model.file_path import file_path
 
 if TYPE_CHECKING:
     from sandbox.client.client import AdminClient, Consumer, Producer
@@ -27,12 +28,12 @@ class Target:
     """Where a command connects.
 
     Attributes:
-        servers: an address or a sandbox file.
+        servers: an address, or the path of a sandbox file.
         properties: more of librdkafka's configuration, as given with -X.
         file: the path, where it is a file.
     """
 
-    servers: str
+    servers: str | Path
     properties: dict[str, str]
     file: Path | None
 
@@ -132,15 +133,16 @@ def file_option(command: F) -> F:
     return result
 
 
+def chosen_file(name: str | Path | None) -> Path:
+    """The sandbox file of a command: the one that it names, else SANDBOX_FILE, else `DEFAULT_FILE`."""
+    return file_path(os.fspath(name or os.environ.get("SANDBOX_FILE") or DEFAULT_FILE))
+
+
 def _target(file: str | None, bootstrap: str | None, properties: dict[str, str]) -> Target:
     if bootstrap is not None:
         return Target(bootstrap, properties, None)
-    from sandbox.client.client import sandbox_file
-
-    name = file or DEFAULT_FILE
-    # What --file names is a file, whatever it looks like.
-    path = sandbox_file(name) if name.lower().startswith("sqlite:") else Path(name).expanduser()
-    return Target(f"sqlite:{path.absolute() if path else name}", properties, path)
+    path = chosen_file(file)
+    return Target(path.absolute(), properties, path)
 
 
 def _pair(pair: str) -> tuple[str, str]:

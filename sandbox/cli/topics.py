@@ -26,7 +26,8 @@ for command in (delete_records, empty, compact, apply_retention):
 @json_option
 @target_options
 def list_topics(internal: bool, as_json: bool, target: Target) -> None:
-    """List the topics, with how many partitions and events they have."""
+    """List the topics, with how many partitions and events they have (offsets, for a cluster)."""
+    from sandbox.cli.counts import column, count_all, total
     from sandbox.cli.log_offsets import ranges
 
     target.require()
@@ -34,15 +35,20 @@ def list_topics(internal: bool, as_json: bool, target: Target) -> None:
     found = admin.list_topics(timeout=TIMEOUT_S).topics
     names = [name for name in sorted(found) if internal or not name.startswith("__")]
     spans = ranges(admin, [(name, partition) for name in names for partition in found[name].partitions])
+    events = count_all(target, spans)
+    by_topic: dict[str, list[Place]] = {name: [] for name in names}
+    for place in spans:
+        by_topic[place[0]].append(place)
     rows = [
         {
             "topic": name,
-            "partitions": len(found[name].partitions),
-            "events": sum(end - start for (topic, _), (start, end) in spans.items() if topic == name),
+            "partitions": len(places),
+            "events": total({place: events[place] for place in places}),
+            "offsets": sum(spans[place][1] - spans[place][0] for place in places),
         }
-        for name in names
+        for name, places in by_topic.items()
     ]
-    show_rows(("topic", "partitions", "events"), rows, as_json=as_json, empty="There are no topics.")
+    show_rows(("topic", "partitions", column(target)), rows, as_json=as_json, empty="There are no topics.")
 
 
 @topics.command(
@@ -101,43 +107,48 @@ def create_topic(
 @target_options
 def describe(topic: str, as_json: bool, target: Target) -> None:
     """Show the partitions of TOPIC and the settings that were changed for it."""
+    from sandbox.cli.counts import column, count_all, counted, total
     from sandbox.cli.log_offsets import places_of, ranges
 
     target.require()
     admin = target.admin()
     spans = ranges(admin, places_of(admin, topic))
-    rows = _partition_rows(admin.list_topics(timeout=TIMEOUT_S).topics[topic].partitions, spans)
-    settings = _changed_settings(admin, topic)
+    counts = count_all(target, spans)
+    rows = _partition_rows(admin.list_topics(timeout=TIMEOUT_S).topics[topic].partitions, spans, counts)
+    settings = changed_settings(admin, topic)
+    events, offsets = total(counts), sum(row["offsets"] for row in rows)
     if as_json:
-        show_json(
-            {"topic": topic, "events": sum(row["events"] for row in rows), "partitions": rows, "settings": settings}
-        )
+        found = {"topic": topic, "events": events, "offsets": offsets, "partitions": rows, "settings": settings}
+        show_json(found)
         return
-    events = sum(row["events"] for row in rows)
-    click.echo(f"{topic}: {len(rows)} partitions, {events} events")
+    click.echo(f"{topic}: {len(rows)} partitions, {counted(events, offsets)}")
     for name, value in settings.items():
         click.echo(f"{name} = {printable(str(value))}")
-    columns = ("partition", "start", "end", "events", "leader", "replicas", "isr")
+    columns = ("partition", "start", "end", column(target), "leader", "replicas", "isr")
     shown = [{**row, "replicas": _numbers(row["replicas"]), "isr": _numbers(row["isr"])} for row in rows]
     show_rows(columns, shown, as_json=False, empty="It has no partitions.")
 
 
-def _partition_rows(partitions: Any, spans: "dict[Place, tuple[int, int]]") -> list[dict[str, Any]]:
+def _partition_rows(
+    partitions: Any, spans: "dict[Place, tuple[int, int]]", counts: "dict[Place, int | None]"
+) -> list[dict[str, Any]]:
     return [
         {
             "partition": partition,
             "start": start,
             "end": end,
-            "events": end - start,
+            "events": counts[topic, partition],
+            "offsets": end - start,
             "leader": partitions[partition].leader,
             "replicas": list(partitions[partition].replicas),
             "isr": list(partitions[partition].isrs),
         }
-        for (_, partition), (start, end) in spans.items()
+        for (topic, partition), (start, end) in spans.items()
     ]
 
 
-def _changed_settings(admin: Any, topic: str) -> dict[str, str | None]:
+def changed_settings(admin: Any, topic: str) -> dict[str, str | None]:
+    """The settings that were changed for a topic; None for a secret."""
     from sandbox.cli.log_offsets import KAFKA_ADMIN
 
     resource = KAFKA_ADMIN.ConfigResource(KAFKA_ADMIN.ResourceType.TOPIC, topic)
@@ -157,6 +168,7 @@ def _numbers(found: list[int]) -> str:
 @target_options
 def delete(names: tuple[str, ...], yes: bool, as_json: bool, target: Target) -> None:
     """Delete topics, with all their events."""
+    from sandbox.cli.counts import count_all, counted, total
     from sandbox.cli.log_offsets import places_of, ranges
 
     target.require()
@@ -164,9 +176,10 @@ def delete(names: tuple[str, ...], yes: bool, as_json: bool, target: Target) -> 
         raise click.UsageError("--json does not ask: add --yes")
     admin = target.admin()
     places = [place for name in names for place in places_of(admin, name)]
-    events = sum(end - start for start, end in ranges(admin, places).values())
     if not yes:
-        click.confirm(f"Delete {', '.join(names)} with {events} events?", abort=True)
+        spans = ranges(admin, places)
+        held = counted(total(count_all(target, spans)), sum(end - start for start, end in spans.values()))
+        click.confirm(f"Delete {', '.join(names)} with {held}?", abort=True)
     deletions = admin.delete_topics(list(names), operation_timeout=TIMEOUT_S)
     for name in names:
         deletions[name].result()

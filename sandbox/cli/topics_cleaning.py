@@ -4,7 +4,6 @@ Records are deleted over Kafka's own protocol, so on any cluster. Kafka has no r
 those two are asked of the process that owns the file, through its page, or done here where nobody owns it.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ import click
 
 from sandbox.cli.display import show_json, show_rows
 from sandbox.cli.status import Failed, Status
-from sandbox.cli.target import DEFAULT_FILE, TIMEOUT_S, Target, json_option, target_options
+from sandbox.cli.target import DEFAULT_FILE, TIMEOUT_S, Target, chosen_file, json_option, target_options
 
 if TYPE_CHECKING:
     from sandbox.api.sandbox import Sandbox
@@ -66,6 +65,7 @@ def empty(topic: str, yes: bool, as_json: bool, target: Target) -> None:
 def _delete(
     topic: str, before: str | None, partitions: tuple[int, ...], yes: bool, as_json: bool, target: Target
 ) -> None:
+    from sandbox.cli.counts import column, count_between, counted, total
     from sandbox.cli.log_offsets import places_of
 
     target.require()
@@ -77,20 +77,21 @@ def _delete(
     if unknown:
         raise Failed(f"UNKNOWN_TOPIC_OR_PARTITION: {topic} has no partition {unknown[0]}.")
     plan = _plan(admin, places, before)
-    rows = [row for row in plan if row["events"]]
-    events = sum(row["events"] for row in rows)
+    counts = count_between(target, {(topic, row["partition"]): (row["start"], row["after"]) for row in plan})
+    rows = [{**row, "events": counts[topic, row["partition"]]} for row in plan if row["offsets"]]
+    held = counted(total(counts), sum(row["offsets"] for row in rows))
     if not rows:
         if not as_json:
             click.echo(f"There is nothing to delete in {topic}.", err=True)
         return
     if not yes:
-        show_rows(("partition", "start", "after", "end", "events"), rows, as_json=False, empty="")
-        click.confirm(f"Delete {_events(events)} of {topic}?", abort=True)
+        show_rows(("partition", "start", "after", "end", column(target)), rows, as_json=False, empty="")
+        click.confirm(f"Delete {held} of {topic}?", abort=True)
     _delete_below(admin, {(topic, row["partition"]): row["after"] for row in rows})
     if as_json:
         show_rows((), [{"topic": topic, **row} for row in rows], as_json=True, empty="")
     else:
-        click.echo(f"Deleted {_events(events)} of {topic}.")
+        click.echo(f"Deleted {held} of {topic}.")
 
 
 def _plan(admin: Any, places: "list[Place]", before: str | None) -> list[dict[str, Any]]:
@@ -103,7 +104,7 @@ def _plan(admin: Any, places: "list[Place]", before: str | None) -> list[dict[st
     rows = []
     for place, (start, end) in ranges(admin, places).items():
         after = position.offset(start, end, at_time.get(place), None)
-        rows.append({"partition": place[1], "start": start, "after": after, "end": end, "events": after - start})
+        rows.append({"partition": place[1], "start": start, "after": after, "end": end, "offsets": after - start})
     return rows
 
 
@@ -175,8 +176,8 @@ def _cleaner(file: Path | None) -> Iterator[_Cleaner]:
     from sandbox.cli.page_address import of_owner
     from sandbox.storage.file.lock import read_owner
 
-    path = (file or Path(os.environ.get("SANDBOX_FILE") or DEFAULT_FILE)).expanduser()
-    Target(str(path), {}, path).require()
+    path = chosen_file(file)
+    Target(path, {}, path).require()
     owner = read_owner(path)
     if owner is None:
         from sandbox.api.sandbox import Sandbox

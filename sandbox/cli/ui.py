@@ -8,9 +8,11 @@ import click
 
 from sandbox.cli.display import show_json
 from sandbox.cli.ending import Ending
+from sandbox.cli.proxy import proxy_options
 from sandbox.cli.status import Failed, Status
 from sandbox.cli.target import json_option
 from sandbox.cli.token import page_to_open, token_option
+from sandbox.model.proxy import Proxy
 from sandbox.runtime.network import is_loopback, new_token
 from sandbox.version import __version__
 
@@ -37,7 +39,7 @@ A file for --config has one setting of librdkafka a line:
 @click.option(
     "--bootstrap", "-b", envvar="SANDBOX_BOOTSTRAP", required=True, metavar="HOST:PORT", help="The Kafka cluster."
 )
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Librdkafka's settings, one a line.")
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Librdkafka's settings, one per line.")
 @click.option("-X", "properties", multiple=True, metavar="KEY=VALUE", help="One of librdkafka's settings.")
 @click.option("--allow-writes", is_flag=True, help="Let the pages change the cluster; without it they only read.")
 @click.option(
@@ -45,6 +47,7 @@ A file for --config has one setting of librdkafka a line:
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @token_option
+@proxy_options
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
 @json_option
 def ui(
@@ -55,42 +58,45 @@ def ui(
     ui_port: int,
     host: str,
     token: str | None,
+    proxy: Proxy,
     open_page: bool,
     as_json: bool,
 ) -> None:
     """Show any Kafka cluster in the browser: topics, messages, groups and their lag, live. Ctrl-C ends it.
 
     Nothing in the cluster is changed, unless --allow-writes is given. With --json it prints one line when it is ready:
-    {"web", "bootstrap", "brokers", "pid", "read_only"}, and "token" where the page asks for one: it does where --host
-    lets other machines in.
+    {"web", "bootstrap", "brokers", "pid", "read_only"}, with --public-url also "public_url", and "token" if the page
+    asks for one: it does if --host or --public-url lets other machines in.
     """
     from sandbox.cli.remote_page import PageServer
 
     settings = (read_settings(config) if config else {}) | dict(_pair(one) for one in properties)
     settings.pop("bootstrap.servers", None)
     ending = Ending()
-    token = token or (None if is_loopback(host) else new_token())
+    private = is_loopback(host) and (proxy.url is None or is_loopback(proxy.url.host))
+    token = token or (None if private else new_token())
     with _connected(bootstrap, settings, allow_writes) as backend:
         brokers = backend.check()
-        server = PageServer(backend, host, ui_port, token)
+        server = PageServer(backend, host, ui_port, token, proxy)
         try:
             backend.web_address = server.start()
         except OSError as error:
             reason = error.strerror or str(error)
             raise Failed(f"Port {ui_port} cannot be opened: {reason}. Here: --ui-port 0.", Status.PORT_IN_USE) from None
         try:
-            _say_ready(backend.web_address, bootstrap, brokers, as_json, allow_writes, token)
+            public = None if proxy.url is None else str(proxy.url)
+            _say_ready(backend.web_address, public, bootstrap, brokers, as_json, allow_writes, token)
             if open_page:
                 import webbrowser
 
-                webbrowser.open(page_to_open(backend.web_address, token))
+                webbrowser.open(page_to_open(public or backend.web_address, token))
             ending.wait()
         finally:
             server.stop()
 
 
 def read_settings(path: Path) -> dict[str, str]:
-    """Read a file of librdkafka's settings: `name=value`, one a line; empty lines and those that begin with # are left.
+    """Read a file of librdkafka's settings: `name=value`, one per line; empty lines and those that begin with # are left.
 
     Raises:
         Failed: the file cannot be read, or a line is no setting.
@@ -129,7 +135,9 @@ def _connected(bootstrap: str, settings: dict[str, str], allow_writes: bool) -> 
         raise Failed(f"The settings are refused: {error.args[0].str()}", Status.USAGE) from None
 
 
-def _say_ready(web: str, bootstrap: str, brokers: int, as_json: bool, allow_writes: bool, token: str | None) -> None:
+def _say_ready(
+    web: str, public: str | None, bootstrap: str, brokers: int, as_json: bool, allow_writes: bool, token: str | None
+) -> None:
     if as_json:
         show_json(
             {
@@ -138,13 +146,14 @@ def _say_ready(web: str, bootstrap: str, brokers: int, as_json: bool, allow_writ
                 "brokers": brokers,
                 "pid": os.getpid(),
                 "read_only": not allow_writes,
+                **({"public_url": public} if public else {}),
                 **({"token": token} if token else {}),
             }
         )
         return
     click.echo(
         f"Kafka Sandbox {__version__}\n"
-        f"  page     {page_to_open(web, token)}\n"
+        f"  page     {page_to_open(public or web, token)}\n"
         f"  cluster  {bootstrap}, {brokers} broker{'' if brokers == 1 else 's'}\n"
         f"  changes  {'allowed' if allow_writes else 'refused; --allow-writes lets the pages make them'}\n"
         "Ctrl-C ends it."

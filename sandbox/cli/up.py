@@ -3,23 +3,30 @@
 import os
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from sandbox.cli.arenas import share_arenas
+from sandbox.cli.broker_settings import settings_options
 from sandbox.cli.display import show_json
 from sandbox.cli.ending import Ending
 from sandbox.cli.listeners import WaysIn, listener_options
 from sandbox.cli.progress import progress_bar
+from sandbox.cli.proxy import proxy_options
 from sandbox.cli.status import Failed, Status
-from sandbox.cli.target import DEFAULT_FILE, json_option
+from sandbox.cli.target import DEFAULT_FILE, chosen_file, json_option
 from sandbox.cli.token import page_to_open, token_option
 from sandbox.kafka.errors import FileInUse
 from sandbox.model.gc_pause import freeze_start_up_objects, gc_paused
+from sandbox.model.parent import exit_after, wait_for_death
+from sandbox.model.proxy import Proxy
 from sandbox.runtime.network import is_loopback
+from sandbox.runtime.open_files import raise_limit
 from sandbox.storage.file.lock import lock_path
 from sandbox.version import __version__
 
@@ -30,6 +37,8 @@ if TYPE_CHECKING:
 _LOCK_RETRIES = 25
 _LOCK_RETRY_S = 0.02
 DEMO_STOPS_WITHIN_S = 1.0
+ORPHAN_S = 2.5
+"""How long a fork may take to end when its parent has ended. A killed fork leaves a whole file too."""
 PORT_MAX = 65535
 ENDS = "Ctrl-C ends it; the events stay in the file."
 _PORT = click.IntRange(0, PORT_MAX)
@@ -42,6 +51,7 @@ Examples:
   sandbox up orders.db --kafka-port 0 --ui-port 0
   sandbox up --brokers 3
   sandbox up --demo --open
+  sandbox up -c num.partitions=4 -c auto.create.topics.enable=false
   sandbox up --listener SASL_SSL:9094 --user alice
 
 \b
@@ -60,11 +70,13 @@ The same pages over a real Kafka cluster, without a file:
 @click.option("--ui-port", type=_PORT, default=8080, show_default=True, help="Of the page; 0 picks a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @token_option
+@proxy_options
 @click.option("--read-only", is_flag=True, help="Change nothing in FILE, whoever asks: page, Kafka clients, commands.")
 @click.option("--demo", "with_demo", is_flag=True, help="Load sample data, and keep two groups at work on it.")
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
-@click.option("--while-stdin", is_flag=True, hidden=True, help="End when standard input does: with its parent.")
+@click.option("--while-stdin", is_flag=True, hidden=True, help="End when standard input or the parent process ends.")
 @listener_options
+@settings_options
 @json_option
 def up(
     file: Path,
@@ -73,19 +85,23 @@ def up(
     ui_port: int,
     host: str,
     token: str | None,
+    proxy: Proxy,
     read_only: bool,
     with_demo: bool,
     open_page: bool,
     while_stdin: bool,
     as_json: bool,
     ways_in: WaysIn,
+    settings: dict[str, str],
 ) -> None:
     """Start a sandbox on FILE, which is made if it is not there. Ctrl-C ends it; the events stay in the file.
 
     With --json it prints one line when it is ready: {"kafka", "web", "file", "pid", "brokers": {"1": address, ...}};
-    with --listener also "listeners": {"SASL_SSL": address}, and where the page asks for a token, "token".
+    with --listener also "listeners": {"SASL_SSL": address}, with --public-url also "public_url", and "token" if the
+    page asks for one.
 
-    At an address that other machines can reach (--host 0.0.0.0) the page asks for a token; the Kafka port never does.
+    At an address that other machines can reach (--host 0.0.0.0, --public-url) the page asks for a token; the Kafka port
+    never does.
     """
     if kafka_port + brokers - 1 > PORT_MAX:
         raise click.UsageError(f"{brokers} brokers need the ports {kafka_port} and up, and the last port is {PORT_MAX}")
@@ -93,16 +109,19 @@ def up(
         raise click.UsageError("--read-only changes nothing in the file: it goes neither with --demo nor with --user")
     ending = Ending()
     if while_stdin:
-        threading.Thread(target=_end_with_stdin, args=(ending,), daemon=True).start()
+        for wait in (_wait_for_the_end_of_stdin, partial(wait_for_death, os.getppid())):
+            threading.Thread(target=_end_after, args=(wait, ending), daemon=True).start()
     if not is_loopback(host):
         _warn(host, read_only)
+    raise_limit()
     share_arenas()
+    file = chosen_file(file)
     left_over = not file.exists()
-    sandbox = _opened(file, brokers, read_only)
+    sandbox = _opened(file, brokers, read_only, settings)
     demo: Demo | None = None
     try:
         ways_in.prepare(sandbox)
-        _serve(sandbox, host, kafka_port, ui_port, brokers, ways_in, token)
+        _serve(sandbox, host, kafka_port, ui_port, brokers, ways_in, token, proxy)
         left_over = False
         if with_demo:
             demo = _demo_of(sandbox)
@@ -111,7 +130,7 @@ def up(
         if open_page and sandbox.web_address:
             import webbrowser
 
-            webbrowser.open(page_to_open(sandbox.web_address, sandbox.web_token))
+            webbrowser.open(page_to_open(sandbox.public_url or sandbox.web_address, sandbox.web_token))
         ending.wait()
     finally:
         if demo is not None:
@@ -138,21 +157,26 @@ def _end(sandbox: "Sandbox", made: Path | None) -> None:
             place.unlink(missing_ok=True)
 
 
-def _end_with_stdin(ending: Ending) -> None:
+def _end_after(wait: Callable[[], None], ending: Ending) -> None:
+    wait()
+    ending.begin()
+    exit_after(ORPHAN_S)
+
+
+def _wait_for_the_end_of_stdin() -> None:
     # Not through sys.stdin, whose lock a thread that still reads would hold when the interpreter ends.
     with suppress(OSError):
         while os.read(0, 4096):
             pass
-    ending.begin()
 
 
 @gc_paused()
-def _opened(file: Path, brokers: int, read_only: bool) -> "Sandbox":
+def _opened(file: Path, brokers: int, read_only: bool, settings: dict[str, str]) -> "Sandbox":
     from sandbox.api.sandbox import Sandbox
 
     for attempt in range(_LOCK_RETRIES):
         try:
-            return Sandbox(file, brokers=brokers, read_only=read_only)
+            return Sandbox(file, brokers=brokers, read_only=read_only, settings=settings)
         except FileInUse as in_use:
             # A program that looks who owns the file holds the lock for an instant, and names nobody.
             if in_use.owner or attempt == _LOCK_RETRIES - 1:
@@ -163,7 +187,14 @@ def _opened(file: Path, brokers: int, read_only: bool) -> "Sandbox":
 
 @gc_paused()
 def _serve(
-    sandbox: "Sandbox", host: str, kafka_port: int, ui_port: int, brokers: int, ways_in: WaysIn, token: str | None
+    sandbox: "Sandbox",
+    host: str,
+    kafka_port: int,
+    ui_port: int,
+    brokers: int,
+    ways_in: WaysIn,
+    token: str | None,
+    proxy: Proxy,
 ) -> None:
     from sandbox.runtime.runtime import PortInUse
 
@@ -174,6 +205,8 @@ def _serve(
             web_port=ui_port,
             listeners=ways_in.listeners,
             web_token=token,
+            public_url=None if proxy.url is None else str(proxy.url),
+            trust_forwarded=proxy.forwarded,
         )
     except PortInUse as error:
         # The Kafka ports are opened first, so where both are the same it is the page's that is taken.
@@ -203,6 +236,7 @@ def _demo_of(sandbox: "Sandbox") -> "Demo":
 
 def _say_ready(sandbox: "Sandbox", file: Path, as_json: bool, ways_in: WaysIn) -> None:
     brokers = {str(one.broker): one.address for one in sandbox.cluster.brokers()}
+    started_with = {one.name: one.value for one in sandbox.cluster.settings() if one.source == "STATIC_BROKER_CONFIG"}
     if as_json:
         show_json(
             {
@@ -212,14 +246,16 @@ def _say_ready(sandbox: "Sandbox", file: Path, as_json: bool, ways_in: WaysIn) -
                 "pid": os.getpid(),
                 "brokers": brokers,
                 **({"listeners": sandbox.listener_addresses} if ways_in.listeners else {}),
+                **({"public_url": sandbox.public_url} if sandbox.public_url else {}),
                 **({"token": sandbox.web_token} if sandbox.web_token else {}),
                 **({"read_only": True} if sandbox.read_only else {}),
+                **({"settings": started_with} if started_with else {}),
             }
         )
         return
     click.echo(
         f"Kafka Sandbox {__version__}\n"
-        f"  page   {page_to_open(sandbox.web_address or '', sandbox.web_token)}\n"
+        f"  page   {page_to_open(sandbox.public_url or sandbox.web_address or '', sandbox.web_token)}\n"
         f"  Kafka  {', '.join(address for address in brokers.values() if address)}\n"
         f"{ways_in.lines(sandbox)}"
         f"  file   {file.absolute()}\n"

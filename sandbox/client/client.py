@@ -24,6 +24,8 @@ import confluent_kafka.admin
 
 from sandbox.client import embedded
 from sandbox.kafka.errors import FileRefused
+from sandbox.model.file_path import file_path
+from sandbox.model.process import bind_to_process, is_inherited
 
 SERVERS = ("bootstrap.servers", "metadata.broker.list")
 """librdkafka's two names for where to connect."""
@@ -48,38 +50,26 @@ def sandbox_file(servers: object) -> Path | None:
         servers: a value of `bootstrap.servers`.
 
     Returns:
-        The path, with `~` expanded, or None for an address.
+        The path, with `~/` expanded, or None for an address.
 
     Raises:
         FileRefused: it can only mean a file, and names none (`sqlite:`, `:memory:`, `sqlite://dev.db`).
     """
     if isinstance(servers, os.PathLike):
-        return Path(servers).expanduser()
+        return file_path(servers)
     if not isinstance(servers, str):
         return None
     text = servers.strip()
-    prefix, colon, rest = text.partition(":")
-    if colon and prefix.lower() == "sqlite":
-        return _after_prefix(text, rest)
+    if text.lower().startswith("sqlite:"):
+        return file_path(text)
     if text == ":memory:":
         raise FileRefused("A sandbox is a file, so that other programs can open it: name one instead of :memory:.")
     if "://" in text or _ADDRESSES.fullmatch(text):
         return None
     separators = {"/", os.sep, os.altsep or "/"}
     if any(separator in text for separator in separators) or text.lower().endswith(FILE_SUFFIXES):
-        return Path(text).expanduser()
+        return file_path(text)
     return None
-
-
-def _after_prefix(text: str, rest: str) -> Path:
-    if rest.startswith("//") and not rest.startswith("///"):
-        raise FileRefused(
-            f"{text}: write sqlite:dev.db for a relative path, or sqlite:///dir/dev.db for an absolute one."
-        )
-    path = re.sub("^/+", "/", rest)
-    if path in ("", "/", ":memory:"):
-        raise FileRefused(f"{text} names no file: write sqlite:dev.db.")
-    return Path(path).expanduser()
 
 
 class Producer(confluent_kafka.Producer):
@@ -102,6 +92,8 @@ class Producer(confluent_kafka.Producer):
             _let_go(self._attachment)
 
     def __exit__(self, *exception: Any) -> Any:
+        if is_inherited(self):
+            return None
         try:
             return super().__exit__(*exception)
         finally:
@@ -125,6 +117,8 @@ class Consumer(confluent_kafka.Consumer):
             _let_go(self._attachment)
 
     def __exit__(self, *exception: Any) -> Any:
+        if is_inherited(self):
+            return None
         try:
             return super().__exit__(*exception)
         finally:
@@ -209,6 +203,7 @@ def _connected(
 def _hold(client: Any, attachment: embedded.Attachment | None, kind: "weakref.WeakSet[Any] | None") -> None:
     if attachment is None:
         return
+    bind_to_process(client)
     weakref.finalize(client, attachment.release_soon).atexit = False
     if kind is not None:
         kind.add(client)

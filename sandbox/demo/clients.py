@@ -31,10 +31,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How lively the demo is.
+    """Rates of the demo's clients.
 
-    payments_per_s: more than 0. rest_s: how long `daily-report` rests before it catches up, 0 or more. events_max: the
-    producer rests while the topic holds so many, because retention, if any, must make room first.
+    payments_per_s: more than 0. rest_s: how long `daily-report` pauses before it catches up, 0 or more. events_max: the
+    producer pauses while the topic holds this many events; retention, if configured, frees space first.
     """
 
     payments_per_s: float = 5.0
@@ -43,9 +43,9 @@ class Pace:
 
 
 class DemoClients:
-    """The clients of one run of the demo. They are at work from the start until `stop`.
+    """The clients of one run of the demo. They run until `stop` is called.
 
-    address: of the Kafka port, "host:port".
+    address: the Kafka port, "host:port".
     """
 
     def __init__(self, sandbox: Sandbox, address: str, pace: Pace) -> None:
@@ -64,7 +64,7 @@ class DemoClients:
             thread.start()
 
     def stop(self, within_s: float = STOP_S) -> bool:
-        """Let the clients leave their groups and end. Returns False if one had not after `within_s` seconds."""
+        """Make the clients leave their groups and end. Returns False if one still runs after `within_s` seconds."""
         self._stopping.set()
         until = time.monotonic() + within_s
         for thread in self._threads:
@@ -76,8 +76,8 @@ class DemoClients:
             {
                 "bootstrap.servers": self._address,
                 "client.id": "demo-payments",
-                "partitioner": "murmur2_random",  # where the sample's keys went, these go too
-                "allow.auto.create.topics": False,  # a topic that the user deletes must not come back
+                "partitioner": "murmur2_random",  # same partitioner as the sample data
+                "allow.auto.create.topics": False,  # don't create a topic again that the user deleted
                 "log_level": 2,
             }
         )
@@ -94,14 +94,14 @@ class DemoClients:
         producer.flush(2.0)
 
     def _payments_end(self) -> int:
-        """The sum of the end offsets: a seed that differs each time, so that a restart does not repeat itself."""
+        """Return the sum of the end offsets: a seed that differs at each start, so that payments don't repeat."""
         try:
             return sum(self._sandbox.end_offsets(PAYMENTS).values())
         except BrokerError:
             return 0
 
     def _room(self) -> bool:
-        """Whether to send: not to a topic that the user has deleted (it would come back), and not past the limit."""
+        """True if the topic exists (producing would create it again) and is below the limit."""
         try:
             stored = self._sandbox.topic(PAYMENTS).events
         except BrokerError:
@@ -140,9 +140,10 @@ class DemoClients:
         return consumer
 
     def _catch_up(self, consumer: Any) -> None:
-        """Read, slowly enough to be watched, until a wait brings less than was asked for.
+        """Read slowly enough to be watched, until a poll returns less than was requested.
 
-        In that wait half a second's payments arrive, so a whole second's worth is asked for: else it would never end.
+        Payments of half a second arrive during a poll, so it requests a whole second's worth: otherwise it would never
+        end.
         """
         events_max = max(REPORT_EVENTS_MIN, math.ceil(self._pace.payments_per_s))
         while not self._stopping.wait(0.2):
@@ -154,7 +155,7 @@ class DemoClients:
         """Poll without reading: a consumer that does not poll would hold up the rebalances of its group."""
         until = time.monotonic() + self._pace.rest_s
         while time.monotonic() < until and not self._stopping.is_set():
-            # Each time anew: partitions that come in a rebalance are not paused.
+            # Pause on every pass: partitions that are assigned in a rebalance are not paused.
             _for_assigned(consumer, consumer.pause)
             _read(consumer, events_max=1, wait_s=0.2)
         _for_assigned(consumer, consumer.resume)
@@ -172,9 +173,9 @@ def _for_assigned(consumer: Any, act: Callable[[list[Any]], None]) -> None:
 
 
 def _read(consumer: Any, *, events_max: int, wait_s: float) -> int:
-    """Read up to so many events, wait no longer than that, and commit. Returns how many came."""
+    """Read up to `count` events within `wait_s` seconds, and commit. Returns the number of events."""
     read = sum(message.error() is None for message in consumer.consume(events_max, timeout=wait_s))
     if read:
-        # Not awaited: a commit that fails (a rebalance came first) is made good by the next one.
+        # Asynchronous: if a rebalance makes this commit fail, the next one covers it.
         consumer.commit(asynchronous=True)
     return read

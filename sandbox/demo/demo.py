@@ -1,15 +1,16 @@
-"""The demo: sample data, and a few real clients that keep the page alive.
+"""The demo: sample data and a few real clients that keep the page moving.
 
-Topics `earthquakes`, `flights` and `payments` are filled from the sample data, once. Then one producer sends payments,
-and two groups read them: `fraud-check` keeps up, `daily-report` rests, falls behind, and catches up. They are ordinary
-Kafka clients on the sandbox's own port; their client ids begin with "demo-".
+The topics `earthquakes`, `flights` and `payments` are filled with sample data once. Then a producer sends payments, and
+two groups read them: `fraud-check` keeps up; `daily-report` pauses, falls behind and catches up. They are ordinary
+Kafka
+clients on the sandbox's own port, and their client ids begin with "demo-".
 
-It stays small: `payments` has a limit of bytes a partition (`retention.bytes`), and whatever retention does, the
-producer rests while the topic holds `Pace.events_max` events: a sandbox left running over a weekend does not fill the
-disk.
+The demo stays small: `payments` has a size limit per partition (`retention.bytes`), and the producer pauses while the
+topic holds `Pace.events_max` events. So a sandbox that runs over a weekend doesn't fill the disk.
 
-What it did is kept as settings of the file: `demo` ("on", "off", "removed"), and what it made, and may therefore
-delete, in `demo.topics` and `demo.groups`. So a demo that was removed stays removed.
+The file's settings hold the demo's state: `demo` ("on", "off", "removed"), and the topics and groups that it created
+and
+may delete, in `demo.topics` and `demo.groups`. A demo that was removed stays removed.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ GROUPS_MADE = "demo.groups"
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What `Demo.remove` deleted, and what it had to leave: (name, reason) pairs."""
+    """Result of `Demo.remove`: what was deleted, and (name, reason) pairs for what was kept."""
 
     topics: tuple[str, ...]
     groups: tuple[str, ...]
@@ -42,10 +43,11 @@ class Removed:
 
 
 class Demo:
-    """The demo of one sandbox, which must be serving: its clients connect to `sandbox.kafka_address`.
+    """The demo of one serving sandbox. Its clients connect to `sandbox.kafka_address`.
 
-    pace: None for the usual one. Methods are thread safe, and block: never call them from the sandbox's own loop, which
-    the clients need to get away.
+    pace: None for the default. Methods are thread-safe and block: never call them from the sandbox's own loop, which
+        the
+    clients need in order to leave their groups.
     """
 
     def __init__(self, sandbox: Sandbox, pace: Pace | None = None) -> None:
@@ -56,7 +58,7 @@ class Demo:
 
     @property
     def state(self) -> str:
-        """What the file says: "never", "on", "off" or "removed"."""
+        """The state stored in the file: "never", "on", "off" or "removed"."""
         return self._sandbox.setting(STATE) or "never"
 
     @property
@@ -65,9 +67,9 @@ class Demo:
         return self._clients is not None
 
     def start(self, progress: Progress | None = None) -> bool:
-        """Switch on, unless it was switched off or removed in this file. Returns whether it runs.
+        """Switch the demo on, unless it was switched off or removed in this file. Returns True if it is running.
 
-        Arguments and errors are those of `switch_on`.
+        Arguments and errors: see `switch_on`.
         """
         if self.state in ("off", "removed"):
             return False
@@ -75,9 +77,11 @@ class Demo:
         return True
 
     def switch_on(self, progress: Progress | None = None) -> None:
-        """Load the samples where they are missing, and set the clients to work. Does nothing where they are.
+        """Load missing sample data and start the clients. Does nothing if they are running.
 
-        progress: told how far the load is; None for nobody. Raises RuntimeError where the sandbox has no Kafka port.
+        progress: called with the progress of the load; None for no reports. Raises RuntimeError if the sandbox has no
+            Kafka
+        port.
         """
         with self._lock:
             if self._clients is not None:
@@ -91,33 +95,33 @@ class Demo:
             self._clients = DemoClients(self._sandbox, address, self._pace)
 
     def stop(self, within_s: float = STOP_S) -> bool:
-        """Let the clients leave and end; the file still says "on", so that the next `start` starts them again.
+        """Stop the clients. The file still says "on", so the next `start` starts them again.
 
-        Returns False if a client had not ended within `within_s` seconds; its thread ends with the process at the
-        latest.
+        Returns False if a client did not end within `within_s` seconds; its thread ends with the process at the latest.
         """
         with self._lock:
             return self._stop(within_s)
 
     def rest(self) -> None:
-        """A snapshot is about to be restored: let go of the topics."""
+        """Release the topics before a snapshot is restored."""
         self.stop()
 
     def go_on(self) -> None:
-        """The file may say something else now: do that."""
+        """Follow the state in the restored file."""
         if self.state == "on":
             self.switch_on()
 
     def switch_off(self) -> bool:
-        """Stop, and stay off when the sandbox starts again. Topics and groups remain. Returns what `stop` returns."""
+        """Stop, and stay off after a restart. Topics and groups remain. Returns the result of `stop`."""
         with self._lock:
             self._sandbox.set_setting(STATE, "off")
             return self._stop()
 
     def remove(self) -> Removed:
-        """Stop, and delete the topics and groups that the demo made; `switch_on` brings it back, from the beginning.
+        """Stop, and delete the topics and groups that the demo created. `switch_on` creates them again with the sample
+        data.
 
-        What was there before the demo is left, and so is a group in which others take part.
+        Keeps what existed before the demo, and a group that has other members.
         """
         with self._lock:
             self._sandbox.set_setting(STATE, "removed")
@@ -142,7 +146,7 @@ class Demo:
 
 
 def _delete(names: Sequence[str], delete: Callable[[str], None], kept: list[tuple[str, str]]) -> tuple[str, ...]:
-    """Delete each; what is not there is no matter, what cannot be deleted goes to `kept` with the reason."""
+    """Delete each one. Missing ones are ignored; ones that can't be deleted are added to `kept` with the reason."""
     deleted = []
     for name in names:
         try:

@@ -1,10 +1,10 @@
-"""Payments: made-up card payments, the same for the same seed.
+"""Fictitious card payments, the same for the same seed.
 
-The first one is the event with which many a Kafka lesson opens: key "Credit Card Payment", value "Paid $12.50 for a ham
-sandwich", 1 May 2022. The others follow its pattern. Nobody in them exists.
+The first one is the event that opens many Kafka lessons: key "Credit Card Payment", value "Paid $12.50 for a ham
+sandwich", 1 May 2022. The others follow its pattern.
 
-Only `Random.random()` is drawn from: it is the one method whose sequence Python promises to keep for a seed, so the
-same seed gives the same payments on every Python.
+Every draw uses `Random.random()`, the one method whose sequence for a seed Python guarantees across versions. So the
+same seed generates the same payments on every Python.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sandbox.kafka.event import NewEvent
 DEFAULT_SEED = 20220501
 LESSON_TIMESTAMP_MS = 1_651_363_200_000  # 2022-05-01T00:00:00Z
 
-# The weights are uneven on purpose: one hot key is what makes one partition longer than the others.
+# Uneven on purpose: one hot key makes one partition longer than the others.
 _KINDS: Sequence[tuple[str, int]] = (
     ("Credit Card Payment", 45),
     ("Mobile Payment", 17),
@@ -57,10 +57,10 @@ LESSON_PAYMENT = NewEvent(
 
 
 def payments(seed: int = DEFAULT_SEED, count: int | None = None) -> Iterator[NewEvent]:
-    """Yield payments in order of time, the lesson's own first.
+    """Yield payments in time order; the lesson's payment is first.
 
-    seed: any int; the same seed gives the same payments. count: how many, 0 or more; None never ends.
-    Raises ValueError for a negative count, when the first one is asked for.
+    seed: any int; the same seed gives the same payments. count: 0 or more; None for an endless iterator.
+    Raises ValueError for a negative count when the first payment is requested.
     """
     if count is not None and count < 0:
         raise ValueError(f"count is {count}; it must be 0 or more")
@@ -78,7 +78,7 @@ def _payment(random: Random, at_ms: int) -> NewEvent:
     item, cents_min, cents_max = _ITEMS[_below(random, len(_ITEMS))]
     cents = cents_min + _below(random, cents_max - cents_min + 1)
     verb = "Got back" if kind == "Refund" else "Paid"
-    # Squared, so that a few customers pay often and most of them rarely.
+    # Squared: a few customers pay often, most rarely.
     customer = _CUSTOMERS[int(random.random() ** 2 * len(_CUSTOMERS))]
     return NewEvent(
         timestamp_ms=at_ms,

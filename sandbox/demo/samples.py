@@ -1,7 +1,7 @@
-"""The sample data: which topics it fills, and filling them.
+"""The sample data, the topics that it fills, and the code that loads it.
 
-What was done is kept as settings of the file, each a JSON list of topics: `demo.loaded`, those whose sample is in, and
-`demo.topics`, those that were made for it.
+The file's settings record progress, each as a JSON list of topics: `demo.loaded` has the loaded samples, `demo.topics`
+the topics that were created for them.
 """
 
 from __future__ import annotations
@@ -61,10 +61,11 @@ def sample_events(topic: str) -> Iterator[NewEvent]:
 
 
 def load_samples(sandbox: Sandbox, progress: Progress | None = None) -> dict[str, int]:
-    """Create the sample topics where they are absent, and append the sample events, each of them once.
+    """Create missing sample topics and append each sample event exactly once.
 
-    A load that was cut short is completed by the next one: what the topic holds already is not appended again. A topic
-    that was loaded before is left alone, even if it was deleted since. Returns how many events were appended, by topic.
+    An interrupted load is completed by the next one, without duplicates. A topic that was loaded before is not loaded
+    again,
+    even if it was deleted since. Returns the number of appended events by topic.
     """
     loaded = names_kept(sandbox, TOPICS_LOADED)
     appended: dict[str, int] = {}
@@ -89,9 +90,9 @@ def _load(sandbox: Sandbox, sample: Sample, progress: Progress | None) -> int:
 
 
 def _create(sandbox: Sandbox, sample: Sample) -> bool:
-    """Create the topic; False where it exists.
+    """Create the topic. Returns False if it exists.
 
-    Its name is noted afterwards: a topic that the user made with that name must never be taken for the demo's.
+    Its name is recorded afterwards, so a topic of that name that the user created is never taken for the demo's.
     """
     if any(topic.topic == sample.topic for topic in sandbox.topics()):
         return False
@@ -129,10 +130,10 @@ def _stored(sandbox: Sandbox, topic: str) -> Iterator[Event]:
 
 
 def names_kept(sandbox: Sandbox, setting: str) -> list[str]:
-    """Return the list of names in a setting of the file; empty when it was never set."""
+    """Return the list of names in a setting of the file; empty if it was never set."""
     return [str(name) for name in json.loads(sandbox.setting(setting) or "[]")]
 
 
 def keep_names(sandbox: Sandbox, setting: str, names: Sequence[str]) -> None:
-    """Keep a list of names in a setting of the file."""
+    """Store a list of names in a setting of the file."""
     sandbox.set_setting(setting, json.dumps(list(names)))

@@ -1,1 +1,1 @@
-"""Templates of events, and what sends them at a rate."""
+"""Generate events from templates at a configured rate."""

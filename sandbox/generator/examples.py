@@ -1,4 +1,4 @@
-"""The templates that come with the sandbox."""
+"""Event templates that ship with the sandbox."""
 
 from sandbox.generator.template import EventTemplate
 

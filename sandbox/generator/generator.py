@@ -1,7 +1,7 @@
-"""One generator at work: a thread that makes events from a template and appends them at a rate.
+"""A running generator: a thread that builds events from a template and appends them at a rate.
 
-It keeps to its rate by the clock, not by counting its rests: what a slow disk held up is made good within a second, and
-what is later than that is let go, so that a generator never floods a log that has just come back.
+The rate follows the clock. A generator that falls behind catches up on at most one second of events and skips the rest,
+so it never floods a log after a slow disk recovers.
 """
 
 import threading
@@ -24,24 +24,24 @@ WINDOW_S = 5.0
 
 
 class Log(Protocol):
-    """Where events go."""
+    """The log that receives the events."""
 
     def topic(self, topic: str) -> TopicDescription:
-        """One topic; BrokerError where there is none."""
+        """Return a topic. Raises BrokerError if it doesn't exist."""
 
     def append_all(self, topic: str, events: Sequence[NewEvent]) -> list[tuple[int, int]]:
         """Append events in one commit, all or none; partition and offset of each."""
 
     def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
-        """Be told of each change; returns what ends it."""
+        """Call `callback` on each change. Returns a function that unsubscribes it."""
 
 
 class Pace:
-    """How many events are due, by the time that has passed.
+    """Computes how many events are due, from the time that has passed.
 
     Args:
         rate: events/s, more than 0.
-        now_s: the time at the start, in seconds of any clock that only goes forward.
+        now_s: the start time in seconds, of a monotonic clock.
     """
 
     def __init__(self, rate: float, now_s: float) -> None:
@@ -50,14 +50,14 @@ class Pace:
         self._sent = 0
 
     def due(self, now_s: float) -> int:
-        """How many events to send now, 0 and up. What is later than `LATE_MAX_S` is let go."""
+        """Return how many events to send now. Events that are later than `LATE_MAX_S` are skipped."""
         late_s = now_s - self._start_s - self._sent / self._rate
         if late_s > max(LATE_MAX_S, 2 / self._rate):
             self._start_s += late_s
         return max(0, int((now_s - self._start_s) * self._rate) + 1 - self._sent)
 
     def sent(self, events: int) -> None:
-        """Note what was sent."""
+        """Count events that were sent."""
         self._sent += events
 
     def rest_s(self, now_s: float) -> float:
@@ -66,14 +66,14 @@ class Pace:
 
 
 class Generator:
-    """One generator. It is at work from the start until it has done its order, or `stop`.
+    """One generator. It runs until its order is complete or `stop` is called.
 
     Args:
-        id: its number.
-        order: what to do; it was checked.
-        log: where to.
-        now_ms: gives the time in ms since 1970.
-        ended: called in its thread when it has ended.
+        id: the generator's number.
+        order: the validated order.
+        log: receives the events.
+        now_ms: returns the time in ms since 1970.
+        ended: called in the generator's thread after it has ended.
     """
 
     def __init__(
@@ -106,22 +106,22 @@ class Generator:
 
     @property
     def running(self) -> bool:
-        """True until it has ended."""
+        """True until the generator has ended."""
         return self._state == RUNNING
 
     def stop(self, wait_s: float = 5.0) -> None:
-        """Let it end, and wait for that, at most so many seconds."""
+        """Stop the generator, and wait up to `wait_s` seconds for it to end."""
         self._stopping.set()
         if threading.current_thread() is not self._thread:
             self._thread.join(wait_s)
 
     def join(self, wait_s: float | None) -> bool:
-        """Wait until it has ended by itself; False where it had not after so many seconds."""
+        """Wait until the generator has ended. Returns False if it is still running after `wait_s` seconds."""
         self._thread.join(wait_s)
         return not self._thread.is_alive()
 
     def description(self) -> GeneratorRun:
-        """What it does and did, as of now."""
+        """Return the current state and counts."""
         with self._lock:
             return GeneratorRun(
                 self.id,
@@ -188,7 +188,7 @@ class Generator:
 
     def _append(self, batch: list[NewEvent]) -> None:
         if self._topic_changed.is_set():
-            # Appending would make a topic again that somebody has just deleted.
+            # Appending would create a topic again that was just deleted.
             self._topic_changed.clear()
             self._log.topic(self.order.topic)
         places = self._log.append_all(self.order.topic, batch)

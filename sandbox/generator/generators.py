@@ -1,12 +1,12 @@
-"""Generators: events from templates, at a rate, from threads of this process.
+"""Start, stop and list generators. Each appends events from a template at a rate, in a thread of this process.
 
     with Sandbox("dev.db") as sandbox:
         sandbox.create_topic("orders", partitions=6)
         run = sandbox.generators.start("orders", "orders", rate=50, count=1000, seed=1)
         print(sandbox.generators.wait(run.id).sent)
 
-The same seed makes the same events. Templates come with the sandbox (`sandbox.generator.examples`), are kept in
-the file under a name, or are made on the spot (`EventTemplate`).
+The same seed generates the same events. A template is one of `sandbox.generator.examples`, one that was saved in the
+file by name, or an `EventTemplate`.
 """
 
 import threading
@@ -31,43 +31,44 @@ from sandbox.generator.run import (
 from sandbox.generator.template import SEED_MAX, EventTemplate, system_now_ms, template_from_json
 from sandbox.generator.template_text import TemplateRefused
 from sandbox.kafka.errors import BrokerError, SandboxError
+from sandbox.model.process import bind_to_process
 
 NAME_MAX = 100
 SAVED_MAX = 200
-NO_STORE = "There is no sandbox file here to keep a template in. Copy its JSON into a file of your own."
+NO_STORE = (
+    "Templates are saved in the sandbox file, and a cluster has none. Copy the template's JSON into a file instead."
+)
 SEEDS = SystemRandom()
 
 
 class Note(Protocol):
-    """Where it is written down that a generator started, or ended."""
+    """Records that a generator started or ended."""
 
     def __call__(self, kind: str, detail: str, *, topic: str | None = None) -> None:
-        """Write it down."""
+        """Record one event of a generator's life."""
 
 
 class TemplateStore(Protocol):
-    """Where templates are kept under a name, as JSON."""
+    """Stores templates by name, as JSON."""
 
     def load(self) -> dict[str, str]:
-        """Every one, by name."""
+        """Return all templates by name."""
 
     def save(self, name: str, template: str) -> None:
-        """Keep one, in place of one of that name."""
+        """Save a template. Replaces the template of the same name."""
 
     def delete(self, name: str) -> bool:
-        """Forget one; False where there is none."""
+        """Delete a template. Returns False if no template has this name."""
 
 
 class Generators:
-    """The generators of one sandbox, or of a cluster.
+    """The generators of one sandbox or cluster. All methods are thread-safe.
 
     Args:
-        log: where the events go.
-        store: where templates are kept under a name; None where there is no such place.
-        now_ms: gives the time in ms since 1970.
-        note: told of each start and end; None for nobody.
-
-    Every method may be called from any thread.
+        log: receives the events.
+        store: saves templates by name; None if there is no file to save them in.
+        now_ms: returns the time in ms since 1970.
+        note: called when a generator starts or ends; None to record nothing.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Generators:
         now_ms: Callable[[], int] = system_now_ms,
         note: Note | None = None,
     ) -> None:
+        bind_to_process(self)
         self._log = log
         self._store = store
         self._now_ms = now_ms
@@ -89,7 +91,7 @@ class Generators:
     # Templates
 
     def examples(self) -> dict[str, EventTemplate]:
-        """The templates that come with the sandbox, by name."""
+        """Return the templates that ship with the sandbox, by name."""
         return dict(EXAMPLES)
 
     def saved(self) -> dict[str, EventTemplate]:
@@ -106,38 +108,40 @@ class Generators:
         return found
 
     def template(self, name: str) -> EventTemplate:
-        """A template by name; BrokerError RESOURCE_NOT_FOUND where there is none."""
+        """Return the template of this name. Raises BrokerError RESOURCE_NOT_FOUND if none has it."""
         found = EXAMPLES.get(name) or self.saved().get(name)
         if found is None:
             raise BrokerError(
                 "RESOURCE_NOT_FOUND",
-                f"There is no template called {name!r}. Those that come with it: {', '.join(EXAMPLES)}.",
+                f"There is no template {name!r}. Built-in templates: {', '.join(EXAMPLES)}.",
             )
         return found
 
     def save(self, name: str, template: EventTemplate) -> None:
-        """Keep a template in the file, in place of one of that name.
+        """Save a template in the file. Replaces the saved template of the same name.
 
         Args:
-            name: 1 to `NAME_MAX` characters, and none of `examples()`.
+            name: 1 to `NAME_MAX` characters; not a name of `examples()`.
 
         Raises:
-            BrokerError: INVALID_REQUEST for the name, or where there is no file to keep it in.
+            BrokerError: INVALID_REQUEST if the name is invalid or there is no file to save it in.
         """
         store = self._kept()
         if not name.strip() or len(name) > NAME_MAX or not name.isprintable():
             raise BrokerError("INVALID_REQUEST", f"A template needs a name of 1 to {NAME_MAX} printable characters.")
         if name in EXAMPLES:
-            raise BrokerError("INVALID_REQUEST", f"{name} comes with the sandbox: choose another name.")
+            raise BrokerError("INVALID_REQUEST", f"{name} is a built-in template: choose another name.")
         known = store.load()
         if name not in known and len(known) >= SAVED_MAX:
-            raise BrokerError("POLICY_VIOLATION", f"The file has {SAVED_MAX} templates already: delete one first.")
+            raise BrokerError(
+                "POLICY_VIOLATION", f"The file already has {SAVED_MAX} templates, the maximum: delete one first."
+            )
         store.save(name, template.to_json())
 
     def delete(self, name: str) -> None:
-        """Forget a saved template; BrokerError RESOURCE_NOT_FOUND where there is none."""
+        """Delete a saved template. Raises BrokerError RESOURCE_NOT_FOUND if none has this name."""
         if not self._kept().delete(name):
-            raise BrokerError("RESOURCE_NOT_FOUND", f"No template called {name!r} was saved.")
+            raise BrokerError("RESOURCE_NOT_FOUND", f"There is no saved template {name!r}.")
 
     def _kept(self) -> TemplateStore:
         if self._store is None:
@@ -160,17 +164,18 @@ class Generators:
         """Start a generator.
 
         Args:
-            topic: where to; it must exist.
-            template: one, or the name of one.
+            topic: an existing topic.
+            template: a template, or a template's name.
             rate: events/s, `RATE_MIN` to `RATE_MAX`.
-            count: end after so many events; None for `COUNT_MAX`.
-            duration_s: end after so many seconds; None for no such end.
-            seed: the same seed makes the same events; None draws one.
-            name: what to call the template, where it is given itself.
+            count: number of events; None for `COUNT_MAX`.
+            duration_s: stop after this many seconds; None for no limit.
+            seed: the same seed generates the same events; None picks a random seed.
+            name: the name to show if `template` is an EventTemplate.
 
         Raises:
-            BrokerError: UNKNOWN_TOPIC_OR_PARTITION, RESOURCE_NOT_FOUND for the template, INVALID_REQUEST for a number,
-                POLICY_VIOLATION where too many run.
+            BrokerError: UNKNOWN_TOPIC_OR_PARTITION, RESOURCE_NOT_FOUND for the template, INVALID_REQUEST for a number
+            out of
+                range, POLICY_VIOLATION if too many generators are running.
         """
         if isinstance(template, str):
             name, template = template, self.template(template)
@@ -195,17 +200,17 @@ class Generators:
         return tuple(one.description() for one in reversed(found))
 
     def get(self, id: int) -> GeneratorRun:
-        """One run; BrokerError RESOURCE_NOT_FOUND where there is none."""
+        """Return one run. Raises BrokerError RESOURCE_NOT_FOUND if it doesn't exist."""
         return self._find(id).description()
 
     def stop(self, id: int) -> GeneratorRun:
-        """Stop a run, if it has not ended; BrokerError RESOURCE_NOT_FOUND where there is none."""
+        """Stop a run if it is still running. Raises BrokerError RESOURCE_NOT_FOUND if it doesn't exist."""
         found = self._find(id)
         found.stop()
         return found.description()
 
     def stop_all(self) -> None:
-        """Stop every run."""
+        """Stop all runs."""
         with self._lock:
             found = tuple(self._all.values())
         for one in found:
@@ -214,7 +219,7 @@ class Generators:
             one.stop()
 
     def wait(self, id: int, timeout_s: float | None = None) -> GeneratorRun:
-        """Wait until a run has come to its end, at most so many seconds, and describe it."""
+        """Wait until a run has ended, up to `wait_s` seconds, and return it."""
         found = self._find(id)
         found.join(timeout_s)
         return found.description()
@@ -244,7 +249,7 @@ class Generators:
         with self._lock:
             found = self._all.get(id)
         if found is None:
-            raise BrokerError("RESOURCE_NOT_FOUND", f"There is no generator {id}: it may have ended long ago.")
+            raise BrokerError("RESOURCE_NOT_FOUND", f"There is no generator {id}. It may have ended some time ago.")
         return found
 
     def _check_room(self, rate: float) -> None:
@@ -252,7 +257,9 @@ class Generators:
         if self._closed:
             raise BrokerError("INVALID_REQUEST", "The sandbox is being closed.")
         if len(running) >= RUNNING_MAX:
-            raise BrokerError("POLICY_VIOLATION", f"{RUNNING_MAX} generators run already: stop one first.")
+            raise BrokerError(
+                "POLICY_VIOLATION", f"{RUNNING_MAX} generators are already running, the maximum: stop one first."
+            )
         taken = sum(one.order.rate for one in running)
         if taken + rate > RATES_MAX:
             raise BrokerError(

@@ -1,7 +1,7 @@
-"""The placeholders of event templates: one table, which the parser, the page and the command line read.
+"""The placeholders of event templates. The parser, the page and the command line read this one table.
 
-Only `Random.random()` is drawn from: it is the one method whose sequence Python promises to keep for a seed, so the
-same seed gives the same events on every Python.
+Every draw uses `Random.random()`, the one method whose sequence for a seed Python guarantees across versions. So the
+same seed generates the same events on every Python.
 """
 
 import math
@@ -22,15 +22,15 @@ PLAIN = str.maketrans("øéëáíıó", "oeeaiio")
 
 @dataclass(slots=True)
 class Draw:
-    """What the placeholders of one event draw from.
+    """Input of the placeholders for one event.
 
     Attributes:
-        random: gives a number from 0 to below 1.
-        seq: the number of the event, 0 and up.
-        pool: the number of the event's key in the pool of keys, 1 and up.
-        now_ms: when the event is made.
-        key: the event's key; None where it has none, or while it is being made.
-        named: what was drawn under a name (`{{int 1 6 as dice}}`).
+        random: returns a number from 0 (included) to 1 (excluded).
+        seq: the event's number, from 0.
+        pool: the number of the event's key in the pool of keys, from 1.
+        now_ms: the event's creation time.
+        key: the event's key; None if it has no key, or the key isn't built yet.
+        named: values that were named with `as`, such as `{{int 1 6 as dice}}`.
     """
 
     random: Callable[[], float]
@@ -46,12 +46,13 @@ Maker = Callable[[Draw], str]
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """One row of the table.
+    """One placeholder.
 
     Attributes:
-        usage: how it is written, with its arguments, without braces.
-        text: what it gives, in one sentence.
-        make: from its arguments to what makes the text; ValueError says what is wrong with them.
+        usage: its syntax with arguments, without braces.
+        text: one sentence that describes the result.
+        make: parses the arguments and returns the function that builds the text; raises ValueError for invalid
+            arguments.
     """
 
     usage: str
@@ -79,13 +80,13 @@ def _count(arguments: Sequence[str], least: int, most: int | None) -> None:
 
 def _int(text: str) -> int:
     if not re.fullmatch(r"[+-]?\d{1,18}", text):
-        raise ValueError(f"{text!r} is no whole number")
+        raise ValueError(f"{text!r} is not a whole number")
     return int(text)
 
 
 def _number(text: str) -> float:
     if not re.fullmatch(r"[+-]?\d{1,15}(\.\d{1,15})?", text):
-        raise ValueError(f"{text!r} is no number")
+        raise ValueError(f"{text!r} is not a number")
     return float(text)
 
 
@@ -133,7 +134,7 @@ def _normal(arguments: Sequence[str]) -> Maker:
     digits = _between(arguments[2], 0, DIGITS_MAX, "the number of digits") if len(arguments) == 3 else 2
 
     def make(draw: Draw) -> str:
-        # Box and Muller's way: two even draws make one of a bell curve.
+        # Box-Muller transform: two uniform draws give one normally distributed value.
         far = math.sqrt(-2 * math.log(1 - draw.random()))
         return f"{mean + deviation * far * math.cos(2 * math.pi * draw.random()):.{digits}f}"
 
@@ -255,4 +256,4 @@ PLACEHOLDERS = {
     "hex": Placeholder("hex 16", "So many random hexadecimal digits.", _hex),
     "text": Placeholder('text "{{"', "The text itself, for braces that are no placeholder.", _text),
 }
-"""Name to placeholder. `same NAME`, which needs what was drawn before it, is the parser's."""
+"""Placeholders by name. The parser handles `same NAME` itself, because it needs earlier values."""

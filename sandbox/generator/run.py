@@ -1,11 +1,11 @@
-"""A run of a generator: what was asked for, and what came of it. And the bounds of all of them."""
+"""A generator's order and its current state, and the limits of all generators."""
 
 from dataclasses import dataclass
 
 from sandbox.generator.template import EventTemplate
 
 RATE_MAX = 2000.0
-"""Events/s of one generator: what the page's own server can make beside its other work."""
+"""Highest rate of one generator in events/s: what the page's server sustains beside its other work."""
 RATE_MIN = 0.01
 RATES_MAX = 4000.0
 """Events/s of all running generators together."""
@@ -21,16 +21,16 @@ RUNNING, DONE, STOPPED, FAILED = "running", "done", "stopped", "failed"
 
 @dataclass(frozen=True, slots=True)
 class GeneratorOrder:
-    """What a generator is to do.
+    """What a generator should do.
 
     Attributes:
-        topic: where to; it must exist.
-        template: what the events look like.
-        name: what the template is called, or "" where it has no name.
+        topic: an existing topic.
+        template: the template of the events.
+        name: the template's name, or "" if it has none.
         rate: events/s, `RATE_MIN` to `RATE_MAX`.
-        count: end after so many events, 1 to `COUNT_MAX`; None for `COUNT_MAX`.
-        duration_s: end after so long, more than 0; None for no such end.
-        seed: the same seed makes the same events.
+        count: number of events, 1 to `COUNT_MAX`; None for `COUNT_MAX`.
+        duration_s: stop after this many seconds, more than 0; None for no limit.
+        seed: the same seed generates the same events.
     """
 
     topic: str
@@ -44,19 +44,19 @@ class GeneratorOrder:
 
 @dataclass(frozen=True, slots=True)
 class GeneratorRun:
-    """A generator as it is now.
+    """The current state of a generator.
 
     Attributes:
-        id: 1 and up, in the order in which they were started.
-        order: what it was asked to do.
-        state: "running", "done" (it came to its end), "stopped" or "failed".
-        sent: events that were stored.
-        rate_now: events/s over the last seconds; over the whole run once it has ended.
-        partitions: (partition, events stored there), by partition.
-        last: partition and offset of its latest event, None before the first.
+        id: the generator's number, from 1, in the order of their starts.
+        order: what it should do.
+        state: "running", "done" (completed its order), "stopped" or "failed".
+        sent: number of stored events.
+        rate_now: events/s over the last seconds; over the whole run after it has ended.
+        partitions: (partition, stored events), by partition.
+        last: partition and offset of the latest event; None before the first.
         started_ms: ms since 1970.
-        ended_ms: the same, None while it runs.
-        error: why it failed, else None.
+        ended_ms: ms since 1970; None while it is running.
+        error: why it failed, or None.
     """
 
     id: int

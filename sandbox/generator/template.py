@@ -1,12 +1,12 @@
-"""Event templates: events that look real, as many as wanted, the same for the same seed.
+"""Event templates: realistic events, any number of them, the same for the same seed.
 
     template = EventTemplate(key="user-{{pool}}", value='{"id": {{seq}}, "total": {{decimal 1 100}}}', keys=50, skew=1)
     for event in template.events(seed=1, count=3):
         print(event.key, event.value)
 
-The keys come from a pool: each event draws the number of its key, `{{pool}}`, from 1 to `keys`. With a `skew` of 0 all
-keys are as likely; with 1 the second key comes half as often as the first, the third a third as often, and so on
-(Zipf's law): that is how a hot partition comes about.
+The keys come from a pool: each event draws a key number, `{{pool}}`, from 1 to `keys`. With a `skew` of 0 all keys are
+equally frequent. With 1, the second key is half as frequent as the first, the third a third, and so on (Zipf's law):
+this creates hot partitions.
 """
 
 import json
@@ -36,19 +36,19 @@ def system_now_ms() -> int:
 
 @dataclass(frozen=True, slots=True)
 class EventTemplate:
-    """What events look like.
+    """A template of key, value and headers.
 
     Args:
         value: a text with placeholders; None for tombstones only.
-        key: the same; None for events without a key.
+        key: a text with placeholders; None for events without a key.
         headers: (name, text with placeholders) pairs; None for a null value.
-        null_percent: so many percent of the events have no value: tombstones. 0 to 100.
-        keys: how many keys the pool has, 1 to `KEYS_MAX`.
-        skew: 0 for keys that are all as likely, up to `SKEW_MAX`.
-        description: one sentence for those who choose a template.
+        null_percent: percentage of tombstones, 0 to 100.
+        keys: size of the pool of keys, 1 to `KEYS_MAX`.
+        skew: 0 for equally frequent keys, up to `SKEW_MAX`.
+        description: one sentence that helps people choose a template.
 
     Raises:
-        TemplateRefused: a placeholder is not one, with where it is; or a number is outside its range.
+        TemplateRefused: a placeholder is invalid (the error has its position), or a number is out of range.
     """
 
     value: str | None
@@ -79,14 +79,14 @@ class EventTemplate:
     def events(
         self, seed: int = 0, count: int | None = None, *, now_ms: Callable[[], int] = system_now_ms
     ) -> Iterator[NewEvent]:
-        """Make events. The same seed makes the same ones, but for `{{now}}`, `{{time}}` and `{{date}}`.
+        """Generate events. The same seed generates the same events, except for `{{now}}`, `{{time}}` and `{{date}}`.
 
         Args:
             seed: 0 to `SEED_MAX`.
-            count: how many; None never ends.
-            now_ms: gives the time in ms since 1970.
+            count: number of events; None for an endless iterator.
+            now_ms: returns the time in ms since 1970.
         """
-        # Two sources, so that a change of the value leaves the keys as they were.
+        # Two random sources: a change to the value's template doesn't change the keys.
         keys, fields = Random(seed * 2), Random(seed * 2 + 1)
         shares = list(accumulate(self._weights()))
         seq = 0
@@ -96,7 +96,7 @@ class EventTemplate:
             seq += 1
 
     def shares(self, first: int = 5) -> list[float]:
-        """What part of the events the first keys of the pool get, 0 to 1 each, the most frequent first."""
+        """Return the share of events (0 to 1) of each of the `first` most frequent keys."""
         weights = self._weights()
         total = sum(weights)
         return [weight / total for weight in weights[:first]]
@@ -118,7 +118,7 @@ class EventTemplate:
         )
 
     def to_json(self) -> str:
-        """The template as JSON, without what is as usual."""
+        """Return the template as JSON, without fields that have their default value."""
         found: dict[str, Any] = {"key": self.key, "value": self.value}
         if self.description:
             found = {"description": self.description, **found}
@@ -131,10 +131,10 @@ class EventTemplate:
 
 
 def template_from_json(text: str) -> EventTemplate:
-    """Read a template that `EventTemplate.to_json` wrote, or a person.
+    """Parse a template's JSON, as written by `EventTemplate.to_json` or by hand.
 
     Raises:
-        TemplateRefused: it is none, with the reason.
+        TemplateRefused: the text is not a valid template; the error has the reason.
     """
     try:
         found = json.loads(text)
@@ -143,7 +143,7 @@ def template_from_json(text: str) -> EventTemplate:
     if not isinstance(found, dict):
         raise TemplateRefused("", None, "a template is a JSON object with key, value and more")
     if unknown := [name for name in found if name not in FIELDS]:
-        raise TemplateRefused("", None, f"there is no field {unknown[0]!r}; the fields are {', '.join(FIELDS)}")
+        raise TemplateRefused("", None, f"unknown field {unknown[0]!r}; the fields are {', '.join(FIELDS)}")
     if "value" not in found:
         raise TemplateRefused("", None, 'the field "value" is missing; for tombstones write "value": null')
     return EventTemplate(

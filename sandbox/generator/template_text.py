@@ -1,8 +1,8 @@
-"""A text with placeholders: `user-{{int 1 100}}`, read once and then made as often as wanted.
+"""Template texts with placeholders, such as `user-{{int 1 100}}`: parsed once, then rendered for each event.
 
-A placeholder is `{{name argument ...}}`. Arguments are separated by spaces; one with spaces or braces in it stands in
-double quotes. `{{int 1 6 as dice}}` gives what it draws a name, and `{{same dice}}` says it again, also in a later part
-of the same event: the key is made first, then the value, then the headers. All else is text, as written.
+The syntax is `{{name argument ...}}`. Arguments are separated by spaces; an argument that contains spaces or braces is
+written in double quotes. `{{int 1 6 as dice}}` names the drawn value, and `{{same dice}}` repeats it, also in a later
+part of the same event (key, then value, then headers). All other text is copied as written.
 """
 
 import re
@@ -20,12 +20,12 @@ _SHOWN_MAX = 60
 
 
 class TemplateRefused(SandboxError):
-    """A template cannot be read.
+    """A template is invalid.
 
     Attributes:
-        part: which part of it: "key", "value", "header NAME", or "" for the template as a whole.
-        at: the character where the placeholder begins, 0 and up; None where it is not about a placeholder.
-        reason: what is wrong, without the place.
+        part: the invalid part: "key", "value", "header NAME", or "" for the whole template.
+        at: index of the placeholder's first character, or None if the error is not about a placeholder.
+        reason: what is wrong, without the position.
     """
 
     def __init__(self, part: str, at: int | None, reason: str, place: str = "") -> None:
@@ -36,15 +36,15 @@ class TemplateRefused(SandboxError):
 
 
 class TemplateText:
-    """One part of a template, ready to be made.
+    """One parsed part of a template.
 
     Args:
-        part: what it is, for the text of an error: "key", "value", "header NAME".
-        text: as written.
-        names: what earlier parts gave a name; the names of this one are added.
+        part: the part's name in error texts: "key", "value", "header NAME".
+        text: the text as written.
+        names: value names from earlier parts; names from this part are added.
 
     Raises:
-        TemplateRefused: with the placeholder and where it is.
+        TemplateRefused: a placeholder is invalid; the error has its position.
     """
 
     def __init__(self, part: str, text: str, names: set[str]) -> None:
@@ -57,7 +57,7 @@ class TemplateText:
         self._read()
 
     def make(self, draw: Draw) -> str:
-        """The text for one event."""
+        """Render the text for one event."""
         return "".join([piece if isinstance(piece, str) else piece(draw) for piece in self._pieces])
 
     def _read(self) -> None:
@@ -66,7 +66,7 @@ class TemplateText:
             start = self._text.find("{{", at)
             if start < 0:
                 break
-            # Of three braces the first is the text's own: a JSON object whose first name is a placeholder.
+            # In `{{{`, the first brace is literal text: a JSON object whose first name is a placeholder.
             while self._text.startswith("{{{", start):
                 start += 1
             if start > at:
@@ -78,13 +78,13 @@ class TemplateText:
             self._pieces.append(self._text[at:])
 
     def _placeholder(self, start: int) -> int:
-        """Read one that begins at `start`; where it ends."""
+        """Parse the placeholder at `start`. Returns the index after it."""
         words: list[tuple[str, bool]] = []
         at = start + 2
         while True:
             token = _TOKEN.match(self._text, at)
             if token is None:
-                raise self._refused(start, "it has no closing }}, or a quote that is not closed")
+                raise self._refused(start, "it has no closing }}, or an unclosed quote")
             at = token.end()
             quoted, bare, end = token.groups()
             if end:
@@ -101,13 +101,13 @@ class TemplateText:
         if len(words) > 2 and words[-2] == ("as", False):
             given, arguments = words[-1][0], arguments[:-2]
             if not _NAME.fullmatch(given):
-                raise self._refused(start, f"{shown}: {given!r} is no name: letters, digits and _ only")
+                raise self._refused(start, f"{shown}: {given!r} is not a valid name: use letters, digits and _ only")
         if name == "same":
             maker = self._same(start, shown, arguments)
         elif name not in PLACEHOLDERS:
             near = get_close_matches(name, [*PLACEHOLDERS, "same"], 1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise self._refused(start, f"{shown}: there is no placeholder called {_short(name)!r}{hint}")
+            raise self._refused(start, f"{shown}: unknown placeholder {_short(name)!r}{hint}")
         elif name == "key" and self._part == "key":
             raise self._refused(start, f"{shown}: the key cannot hold itself")
         else:
@@ -120,7 +120,7 @@ class TemplateText:
     def _same(self, start: int, shown: str, arguments: Sequence[str]) -> Maker:
         if len(arguments) != 1 or arguments[0] not in self._names:
             known = ", ".join(sorted(self._names)) or "none"
-            raise self._refused(start, f"{shown}: nothing before it was given that name (names so far: {known})")
+            raise self._refused(start, f"{shown}: no earlier placeholder has that name (names so far: {known})")
         wanted = arguments[0]
         return lambda draw: draw.named[wanted]
 

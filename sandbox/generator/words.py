@@ -1,4 +1,4 @@
-"""Words that made-up events are made of. Nobody in them exists; `example` domains belong to nobody (RFC 2606)."""
+"""Word lists for generated events. The people are fictitious; nobody owns `example` domains (RFC 2606)."""
 
 FIRST_NAMES = (
     "Amara", "Bjørn", "Chiara", "Dmitri", "Elif", "Farid", "Grace", "Hiro", "Inés", "Jonas", "Kwame", "Léa", "Mei",

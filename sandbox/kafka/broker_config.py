@@ -15,71 +15,117 @@ from sandbox.kafka.unused_broker_settings import IDLE_BROKER_SETTINGS
 
 _BROKER_SETTINGS = (
     Setting("auto.create.topics.enable", BOOLEAN, "true", "Whether a topic is created on first use."),
-    Setting("num.partitions", INT, "1", "The partitions of a topic created without a number.", least=1),
-    Setting("default.replication.factor", INT, "1", "The replicas of a topic created without a number.", least=1),
+    Setting("num.partitions", INT, "1", "The partitions of a topic created without a number.", valid="[1,...]"),
+    Setting(
+        "default.replication.factor",
+        INT,
+        "1",
+        "The replicas of a topic created without a number.",
+        limited_to="[1,...]",
+    ),
     Setting("delete.topic.enable", BOOLEAN, "true", "Whether topics can be deleted."),
-    Setting("socket.request.max.bytes", INT, "104857600", "The largest request that is accepted, in bytes.", least=1),
-    Setting("fetch.max.bytes", INT, "57671680", "The largest answer to one Fetch, in bytes.", least=1024),
-    Setting("max.incremental.fetch.session.cache.slots", INT, "1000", "How many fetch sessions are kept.", least=0),
+    Setting(
+        "max.connections",
+        INT,
+        str(INT_MAX),
+        "How many connections the Kafka ports take; the sandbox also stays below its limit of open files.",
+        valid="[0,...]",
+        dynamic=True,
+    ),
+    Setting(
+        "max.connections.per.ip",
+        INT,
+        str(INT_MAX),
+        "How many connections the Kafka ports take from one address.",
+        valid="[0,...]",
+        dynamic=True,
+    ),
+    Setting(
+        "connection.failed.authentication.delay.ms",
+        INT,
+        "100",
+        "How long the answer to a failed log-in is delayed, in ms.",
+        valid="[0,...]",
+    ),
+    Setting(
+        "socket.request.max.bytes", INT, "104857600", "The largest request that is accepted, in bytes.", valid="[1,...]"
+    ),
+    Setting("fetch.max.bytes", INT, "57671680", "The largest answer to one Fetch, in bytes.", valid="[1024,...]"),
+    Setting(
+        "max.incremental.fetch.session.cache.slots", INT, "1000", "How many fetch sessions are kept.", valid="[0,...]"
+    ),
     Setting(
         "group.initial.rebalance.delay.ms",
         INT,
         "0",
         "How long an empty group waits for more members, in ms. Kafka's default is 3000; the sandbox does not wait.",
-        least=0,
     ),
-    Setting("group.min.session.timeout.ms", INT, "6000", "The shortest session timeout allowed, in ms.", least=0),
-    Setting("group.max.session.timeout.ms", INT, "1800000", "The longest session timeout allowed, in ms.", least=0),
-    Setting("group.max.size", INT, str(INT_MAX), "How many members a group may have.", least=1),
+    Setting("group.min.session.timeout.ms", INT, "6000", "The shortest session timeout allowed, in ms."),
+    Setting("group.max.session.timeout.ms", INT, "1800000", "The longest session timeout allowed, in ms."),
+    Setting("group.max.size", INT, str(INT_MAX), "Most members of a group of the classic protocol.", valid="[1,...]"),
     Setting(
         "group.consumer.session.timeout.ms",
         INT,
         "45000",
-        "How long a member of the consumer protocol may be silent, in ms.",
-        least=1,
+        "Time without heartbeats after which a member of the consumer protocol is removed, in ms.",
+        valid="[1,...]",
     ),
     Setting(
         "group.consumer.heartbeat.interval.ms",
         INT,
         "5000",
-        "How often a member of the consumer protocol shall heartbeat, in ms; it learns of its assignment by that.",
-        least=1,
+        "Time between heartbeats of a member of the consumer protocol, in ms. The answers carry its assignment.",
+        valid="[1,...]",
     ),
-    Setting("group.consumer.max.size", INT, str(INT_MAX), "How many members such a group may have.", least=1),
+    Setting(
+        "group.consumer.max.size",
+        INT,
+        str(INT_MAX),
+        "Most members of a group of the consumer protocol.",
+        valid="[1,...]",
+    ),
     Setting(
         "group.consumer.assignors",
         LIST,
         "uniform,range",
         "The assignors of the consumer protocol; the first is the default.",
-        choices=("uniform", "range"),
+        limited_to="[uniform, range]",
     ),
-    Setting("offset.metadata.max.bytes", INT, "4096", "The longest metadata of a committed offset, in bytes.", least=0),
+    Setting("offset.metadata.max.bytes", INT, "4096", "The longest metadata of a committed offset, in bytes."),
     Setting(
-        "offsets.retention.minutes", INT, "10080", "How long offsets of a group without members are kept.", least=1
+        "offsets.retention.minutes",
+        INT,
+        "10080",
+        "Minutes for which the offsets of a group without members are kept.",
+        valid="[1,...]",
     ),
-    Setting("log.retention.check.interval.ms", LONG, "300000", "How often retention is applied, in ms.", least=1),
+    Setting(
+        "log.retention.check.interval.ms", LONG, "300000", "How often retention is applied, in ms.", valid="[1,...]"
+    ),
     Setting(
         "log.cleaner.backoff.ms",
         LONG,
         "15000",
-        "How often logs are looked at for compaction, in ms.",
-        least=0,
+        "Interval at which logs are checked for compaction, in ms.",
+        valid="[0,...]",
         dynamic=True,
     ),
-    Setting("transaction.max.timeout.ms", INT, "900000", "The longest transaction timeout allowed, in ms.", least=1),
+    Setting(
+        "transaction.max.timeout.ms", INT, "900000", "The longest transaction timeout allowed, in ms.", valid="[1,...]"
+    ),
     Setting(
         "transactional.id.expiration.ms",
         INT,
         "604800000",
-        "How long a transactional id that nobody uses is remembered, in ms.",
-        least=1,
+        "Time after which an unused transactional id expires, in ms.",
+        valid="[1,...]",
     ),
     Setting(
         "producer.id.expiration.ms",
         INT,
         "86400000",
-        "How long an idle producer id is remembered, in ms.",
-        least=1,
+        "Time after which an idle producer id expires, in ms.",
+        valid="[1,...]",
         dynamic=True,
     ),
 )
@@ -108,7 +154,32 @@ def check_topic_setting(name: str, value: str | None) -> str:
         raise BrokerError("INVALID_CONFIG", f"Unknown topic config name: {name}")
     if value is None:
         raise BrokerError("INVALID_CONFIG", f"Null value not supported for topic configs: {name}")
-    return setting.check(value)
+    checked = setting.check(value)
+    if name == "remote.storage.enable" and checked == "true":
+        raise BrokerError(
+            "INVALID_CONFIG",
+            "Tiered Storage functionality is disabled in the broker. "
+            "Topic cannot be configured with remote log storage.",
+        )
+    return checked
+
+
+def check_broker_setting(name: str, value: str) -> str:
+    """Return `value` in Kafka's spelling, or raise BrokerError INVALID_CONFIG with the way out."""
+    setting = BROKER_SETTING.get(name)
+    if setting is not None:
+        return setting.check(value)
+    of_topic = TOPIC_SETTING.get(name)
+    if of_topic is not None:
+        hint = f" It is a topic's setting; the broker's default for it is {of_topic.broker_name}."
+        hint = hint if of_topic.broker_name else " It is a topic's setting."
+    else:
+        # Not at the start of the process: only a mistake needs it.
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, BROKER_SETTING, 1, 0.8)
+        hint = f" Did you mean {near[0]}?" if near else ""
+    raise BrokerError("INVALID_CONFIG", f"Unknown broker config name: {name}.{hint}")
 
 
 @dataclass(slots=True)
@@ -128,9 +199,7 @@ class BrokerConfig:
 
     def __post_init__(self) -> None:
         for name, value in self.overrides.items():
-            if name not in BROKER_SETTING:
-                raise BrokerError("INVALID_CONFIG", f"Unknown broker config name: {name}")
-            self.overrides[name] = BROKER_SETTING[name].check(value)
+            self.overrides[name] = check_broker_setting(name, value)
 
     def set_resources(self, resources: Mapping[tuple[str, str], Mapping[str, str]]) -> None:
         """Replace everything that was altered while the broker ran.

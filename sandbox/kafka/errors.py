@@ -5,7 +5,12 @@ One table: the name, number and retriable flag as Kafka's protocol page lists th
 documents an error reads it here.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+SHOWN_MAX = 120
+_PLAIN = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +165,32 @@ class BrokerError(SandboxError):
         return self.error.code
 
 
+def shown_name(name: str) -> str:
+    """A name that somebody asked for, as an error shows it: in quotes and shortened unless a topic could have it.
+
+    Without the quotes, any text in an address would read as the page's own words.
+    """
+    return name if _PLAIN.fullmatch(name) else repr(name if len(name) <= SHOWN_MAX else name[: SHOWN_MAX - 1] + "…")
+
+
+class RecordsRefused(BrokerError):
+    """Some records of a batch are not what the topic accepts (KIP-467). None of the batch is stored.
+
+    Args:
+        name: INVALID_TIMESTAMP if any timestamp is refused, else INVALID_RECORD.
+        records: the position of each refused record in the batch, and why it is refused.
+
+    Attributes:
+        records: as given.
+    """
+
+    def __init__(self, name: str, records: Sequence[tuple[int, str]]) -> None:
+        self.records = tuple(records)
+        count = len(self.records)
+        more = f" {count:,} records of the batch are refused." if count > 1 else ""
+        super().__init__(name, f"{self.records[0][1]}.{more}")
+
+
 class ClusterAway(BrokerError):
     """A cluster, not a sandbox file, does not answer. It may come back.
 
@@ -202,14 +233,20 @@ class FileInUse(SandboxError):
 
     Attributes:
         owner: what its lock file says: `pid`, `kafka`, `web` (addresses, or None while it starts).
+
+    Args:
+        other_name: True if the owner opened the file under another name, or its lock file was deleted.
     """
 
-    def __init__(self, path: str, owner: dict[str, object]) -> None:
+    def __init__(self, path: str, owner: dict[str, object], *, other_name: bool = False) -> None:
         self.path = path
         self.owner = owner
         where = [f"{name} {owner[key]}" for name, key in (("Kafka", "kafka"), ("page", "web")) if owner.get(key)]
         places = f", {', '.join(where)}" if where else ""
-        super().__init__(
-            f"{path} is in use by process {owner.get('pid', '?')}{places}. "
-            "Connect to that address, or stop that process first."
-        )
+        way_out = "Connect to that address, or stop that process first."
+        if other_name:
+            way_out = (
+                "It opened the file under another name (a hard link, or a file mounted alone), or its lock file was "
+                "deleted. Stop that process first."
+            )
+        super().__init__(f"{path} is in use by process {owner.get('pid', '?')}{places}. {way_out}")

@@ -1,8 +1,8 @@
 """What a setting is, and which values it takes."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from sandbox.kafka import setting_values
 from sandbox.kafka.errors import BrokerError
 
 BOOLEAN, STRING, INT, SHORT, LONG, DOUBLE, LIST, CLASS, PASSWORD = range(1, 10)
@@ -22,6 +22,8 @@ TYPE_NAMES = {
 SHORT_MAX = 2**15 - 1
 INT_MAX = 2**31 - 1
 LONG_MAX = 2**63 - 1
+PER_BROKER = ("cordoned.log.dirs", "listener", "principal.builder.class", "sasl.", "ssl.")
+LARGEST = {SHORT: SHORT_MAX, INT: INT_MAX, LONG: LONG_MAX}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +35,11 @@ class Setting:
         type: one of the type numbers above.
         default: Kafka's default, as text, as Kafka's tools show it; None for none.
         text: what it does, in one line.
-        least: smallest number allowed, or None.
-        most: largest number allowed, or None.
-        choices: the values allowed, or () for any.
-        broker_name: the broker setting that gives a topic setting its default, or None.
-        in_effect: False where it is accepted and shown but changes nothing in the sandbox.
+        valid: the valid values as Kafka's documentation writes them, such as "[1,...]"; "" for any. See
+            `setting_values` for the forms.
+        limited_to: what the sandbox also asks for, in the same forms.
+        broker_name: the broker setting that gives a topic or group setting its default, or None.
+        in_effect: False if it is accepted and shown but changes nothing in the sandbox.
         dynamic: True for a broker setting that can be altered while the broker runs (KIP-226).
     """
 
@@ -45,15 +47,24 @@ class Setting:
     type: int
     default: str | None
     text: str
-    least: float | None = None
-    most: float | None = None
-    choices: tuple[str, ...] = ()
+    valid: str = ""
+    limited_to: str = ""
     broker_name: str | None = None
     in_effect: bool = True
     dynamic: bool = False
 
+    @property
+    def per_broker(self) -> bool:
+        """Whether it can be altered for single brokers only: the settings of listeners and of their security."""
+        return self.dynamic and self.name.startswith(PER_BROKER)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The valid values if they are a few words, else ()."""
+        return setting_values.choices(self.valid or self.limited_to)
+
     def check(self, value: str) -> str:
-        """Return `value` in Kafka's spelling, or raise BrokerError INVALID_CONFIG with the reason."""
+        """Return `value` in Kafka's spelling, or raise BrokerError INVALID_CONFIG with the reason, in Kafka's words."""
         text = value.strip()
         if self.type == BOOLEAN:
             if text.lower() not in ("true", "false"):
@@ -61,28 +72,35 @@ class Setting:
             return text.lower()
         if self.type in (INT, SHORT, LONG, DOUBLE):
             return self._check_number(value, text)
-        if self.choices:
-            parts = [part.strip() for part in text.split(",")] if self.type == LIST else [text]
-            for part in parts:
-                if part not in self.choices and not (part == "" and self.type == LIST):
-                    raise self._invalid(value, f"String must be one of: {', '.join(self.choices)}")
-            return ",".join(parts)
+        if self.type == LIST:
+            return self._check_list(text)
+        self._check_limits(text, text)
         return text
 
     def _check_number(self, value: str, text: str) -> str:
-        kind: Callable[[str], float] = float if self.type == DOUBLE else int
-        try:
-            number = kind(text)
-        except ValueError:
-            raise self._invalid(value, f"Not a number of type {TYPE_NAMES[self.type].upper()}") from None
-        bound = {INT: INT_MAX, SHORT: SHORT_MAX}.get(self.type, LONG_MAX)
-        least = self.least if self.least is not None else -bound - 1
-        most = self.most if self.most is not None else bound
-        if number != number or number < least:
-            raise self._invalid(value, f"Value must be at least {least}")
-        if number > most:
-            raise self._invalid(value, f"Value must be no more than {most}")
-        return text if self.type == DOUBLE else str(int(number))
+        number = setting_values.number(text, whole=self.type != DOUBLE)
+        largest = LARGEST.get(self.type)
+        if number is None or (largest is not None and not -largest - 1 <= number <= largest):
+            raise self._invalid(value, f"Not a number of type {TYPE_NAMES[self.type].upper()}")
+        self._check_limits(setting_values.java_text(number), number)
+        return text if self.type == DOUBLE else str(number)
+
+    def _check_list(self, text: str) -> str:
+        parts = [part.strip() for part in text.split(",")] if text else []
+        if self.valid in (setting_values.REPLICAS, setting_values.SOME_LIST):
+            self._check_limits(f"[{', '.join(parts)}]", parts)
+            return ",".join(parts)
+        for part in parts:
+            if not part:
+                raise BrokerError("INVALID_CONFIG", f"Configuration '{self.name}' values must not be empty.")
+            self._check_limits(part, part)
+        return ",".join(parts)
+
+    def _check_limits(self, shown: str, value: setting_values.Value) -> None:
+        for limits in (self.valid, self.limited_to):
+            reason = setting_values.refusal(limits, self.name, value)
+            if reason is not None:
+                raise self._invalid(shown, reason)
 
     def _invalid(self, value: str, reason: str) -> BrokerError:
         return BrokerError("INVALID_CONFIG", f"Invalid value {value} for configuration {self.name}: {reason}")

@@ -21,6 +21,7 @@ KINDS = {
     "compacted": "events left a log by compaction",
     "generated": "a generator was started, or ended",
     "snapshot": "a snapshot was taken, restored or forked",
+    "clock": "the system clock was set",
 }
 """Each kind of thing that happens, and what it means."""
 ACTIVITY_MAX = 10_000

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sandbox.kafka.event import Event
 from sandbox.model.group_waits import GroupWaits
 from sandbox.model.json_conditions import Condition
+from sandbox.model.lag import range_of, range_text, read_position
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +19,14 @@ class PartitionDescription:
         partition: 0 and up.
         start: the log start offset, the first one that can be read.
         end: the high watermark, the offset that the next event gets.
+        events: how many there are; end - start where they can't be counted.
         size_bytes: the size of the record batches as produced.
         last_timestamp_ms: the timestamp of the last event, or None for an empty log.
         last_append_ms: when the last batch was written, by the broker's clock, or None.
         leader: broker id of the leader, -1 for none.
         replicas: broker ids.
         isr: broker ids that are in sync.
+        counted: False if `events` counts offsets: a cluster doesn't report compacted offsets and transaction markers.
     """
 
     partition: int
@@ -37,6 +40,12 @@ class PartitionDescription:
     leader_epoch: int
     replicas: tuple[int, ...]
     isr: tuple[int, ...]
+    counted: bool = True
+
+    @property
+    def offsets(self) -> int:
+        """How many offsets there are from the start to the end."""
+        return self.end - self.start
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,16 @@ class TopicDescription:
     partitions: tuple[PartitionDescription, ...]
     groups: tuple[str, ...]
 
+    @property
+    def counted(self) -> bool:
+        """False if `events` counts offsets."""
+        return all(one.counted for one in self.partitions)
+
+    @property
+    def offsets(self) -> int:
+        """How many offsets there are, over all partitions that can be seen."""
+        return sum(one.offsets for one in self.partitions if one.start >= 0)
+
 
 @dataclass(frozen=True, slots=True)
 class PartitionLag:
@@ -68,10 +87,11 @@ class PartitionLag:
     Attributes:
         committed: the committed offset, None where the group has never committed here.
         end: the high watermark, from the same read transaction.
-        lag: events not yet read: end - committed, never negative; where there is no commit, None.
+        lag: offsets from the read position to the end (see `sandbox.model.lag`); None without a commit.
         lag_ms: age of the oldest unread event (now minus when it was appended); 0 when caught up, None when unknown.
         member_id: who owns the partition now, or None.
         metadata: what the committer attached, as sent.
+        unread: events not yet read, without transaction markers and aborted events; None where it can't be counted.
     """
 
     topic: str
@@ -85,6 +105,27 @@ class PartitionLag:
     metadata: str | None
     member_id: str | None
     client_id: str | None
+    unread: int | None = None
+
+    @property
+    def position(self) -> int:
+        """The offset from which the group reads next; the log start offset without a usable commit."""
+        return self.start if self.committed is None else read_position(self.committed, self.start, self.end)
+
+    @property
+    def out_of_range(self) -> str | None:
+        """ "beyond end" or "below start" if the committed offset is outside the log."""
+        return range_of(self.committed, self.start, self.end)
+
+    @property
+    def out_of_range_text(self) -> str | None:
+        """The same as a sentence, with what follows from it."""
+        return range_text(self.committed, self.start, self.end)
+
+    @property
+    def deleted_unread(self) -> int:
+        """How many offsets were deleted before the group read them."""
+        return max(0, self.start - self.committed) if self.committed is not None else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +183,13 @@ class GroupDescription:
         generation: the group epoch in the consumer protocol.
         lag: sum over partitions with a commit; None where it has never committed.
         lag_ms: the largest of its partitions; None where unknown.
-        word: caught up, steady (it commits, and no unread event is older than some seconds), draining, growing,
-            stalled, without members, never committed, rebalancing.
+        word: caught up (no unread event), steady (it commits, and no unread event is older than some seconds),
+            draining, growing, stalled, without members, never committed, rebalancing, out of range (a committed offset
+            is outside its log).
         drain_ms: estimated time until caught up, where draining, else None.
         type: "classic" or "consumer": the protocol that its members speak.
         waits: whom it waits for; None in lists, and where nobody tells.
+        unread: sum over partitions with a commit; None where it has never committed or can't be counted.
     """
 
     group: str
@@ -164,6 +207,7 @@ class GroupDescription:
     drain_ms: int | None
     type: str = "classic"
     waits: GroupWaits | None = None
+    unread: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +337,25 @@ class BrokerDescription:
     leads: int
     replicas: int
     out_of_sync: int
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSetting:
+    """A broker setting that has not its default.
+
+    Attributes:
+        value: None for a secret.
+        default: None if Kafka has none.
+        source: Kafka's name for where the value is from: STATIC_BROKER_CONFIG for one that the broker was started with,
+            DYNAMIC_DEFAULT_BROKER_CONFIG or DYNAMIC_BROKER_CONFIG for one that was altered since.
+        in_effect: False if the setting is shown and changes nothing here.
+    """
+
+    name: str
+    value: str | None
+    default: str | None
+    source: str
+    in_effect: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,65 +1,31 @@
 """Conditions on the JSON inside a value, and on headers: read from text, and tested on bytes.
 
-A condition is written as `$.amount >= 100`. Numbers are never floats here: each is kept as it was written in the value
-and compared by its exact decimal worth, so that 9007199254740993 is not 9007199254740992 and 1.10 equals 1.1.
+A condition is written as `$.amount >= 100`. `sandbox.model.json_values` says what a JSON value is: numbers are compared
+by their exact decimal value, so that 9007199254740993 is not 9007199254740992 and 1.10 equals 1.1.
 """
 
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Headers
+from sandbox.model.condition_text import NUMBER, check_operand, is_quoted, operator_of, word_refused
+from sandbox.model.condition_text import OPERATORS as OPERATORS
+from sandbox.model.json_values import MISSING, Number, decimal_of, json_text, parse_value
+from sandbox.model.json_values import shown_text as shown_text
 
-OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "contains", "exists")
-OPERATION = re.compile(r"\s*(!=|<=|>=|=|<|>)\s*(.*)|\s+(contains|exists)(?:\s+(.*))?", re.DOTALL)
-STEP = re.compile(r'\.([^\s.\[\]"=<>!]+)|\[(\d{1,9})\]|\[("(?:[^"\\]|\\.)*")\]')
-NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+OPERATION = re.compile(r"\s*([=!<>~≠≤≥]+)\s*(.*)|\s+(contains|exists)(?:\s+(.*))?", re.DOTALL | re.IGNORECASE)
+STEP = re.compile(r'\.([^\s.\[\]"=<>!~≠≤≥]+)|\[(\d{1,9})\]|\[("(?:[^"\\]|\\.)*")\]')
 PLAIN_NAME = re.compile(r"[^\W\d][\w-]*")
 PATH_HINT = 'write a path as $.amount, $.items[0].id or $["a name"]'
 TEXT_MAX = 1000
 
 Step = str | int
-
-
-class Number(str):
-    """A JSON number, as it is written."""
-
-    __slots__ = ()
-
-    def exact(self) -> Decimal | None:
-        """What it is worth; None where no decimal can hold its exponent."""
-        return _decimal(self)
-
-
-class _Missing:
-    pass
-
-
-MISSING = _Missing()
-"""What a path leads to where there is nothing; null is something."""
-
-
-def _refuse(name: str) -> object:
-    raise ValueError(name)
-
-
-# `json.loads` would make a decoder for each value.
-_DECODER = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=_refuse)
-
-
-def parse_value(data: bytes | None) -> Any:
-    """The JSON in some bytes: numbers as `Number`; MISSING where it is no JSON (RFC 8259)."""
-    if not data:
-        return MISSING
-    try:
-        return _DECODER.decode(data.decode())
-    except (ValueError, RecursionError):
-        return MISSING
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +71,18 @@ class JsonPath:
         """
         text = text.strip()
         if not text.startswith("$"):
-            raise BrokerError("INVALID_REQUEST", f"The path {_short(text)} does not begin with $: {PATH_HINT}.")
+            meant = "$." + text.lstrip(".")
+            hint = f"write {meant}" if STEP.fullmatch(meant, 1) else PATH_HINT
+            raise BrokerError("INVALID_REQUEST", f"The path {_short(text)} does not begin with $: {hint}.")
         steps: list[Step] = []
         at = 1
         while at < len(text):
             found = STEP.match(text, at)
             if found is None:
+                meant = "$." + text[1:]
+                hint = f"write {_short(meant)}" if at == 1 and STEP.match(meant, 1) else PATH_HINT
                 raise BrokerError(
-                    "INVALID_REQUEST", f"The path {_short(text)} goes wrong at {_short(text[at:])}: {PATH_HINT}."
+                    "INVALID_REQUEST", f"The path {_short(text)} goes wrong at {_short(text[at:])}: {hint}."
                 )
             at = found.end()
             if found[2] is not None:
@@ -165,40 +135,23 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:59] + "…")
 
 
-def _decimal(text: str) -> Decimal | None:
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        return None
-
-
-def json_text(node: Any) -> str:
-    """A parsed value as JSON again, on one line, each number as it was written."""
-    if isinstance(node, dict):
-        return "{" + ", ".join(f"{json_text(name)}: {json_text(one)}" for name, one in node.items()) + "}"
-    if isinstance(node, list):
-        return "[" + ", ".join(map(json_text, node)) + "]"
-    if isinstance(node, Number):
-        return str(node)
-    return json.dumps(node, ensure_ascii=False)
-
-
-def shown_text(node: Any) -> str | None:
-    """What a cell shows of a place in a value: text without quotes, the rest as JSON; None for MISSING."""
-    if node is MISSING:
-        return None
-    return node if isinstance(node, str) and not isinstance(node, Number) else json_text(node)
-
-
 @lru_cache(256)
 def _operand(typed: str) -> tuple[str, bool, Decimal | None]:
     """An operand as text, whether it was quoted, and what it is worth where it is a number."""
-    if len(typed) > 1 and typed[0] == typed[-1] == '"':
-        try:
-            return str(json.loads(typed)), True, None
-        except ValueError:
-            pass
-    return typed, False, _decimal(typed) if NUMBER.fullmatch(typed) else None
+    if is_quoted(typed):
+        return str(json.loads(typed)), True, None
+    return typed, False, decimal_of(typed) if NUMBER.fullmatch(typed) else None
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Whether two parsed values are the same JSON: names in any order, numbers by their value."""
+    if isinstance(left, Number) or isinstance(right, Number):
+        return isinstance(left, Number) and isinstance(right, Number) and left.exact() == right.exact()
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_same(one, right[name]) for name, one in left.items())
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_same, left, right))
+    return type(left) is type(right) and left == right
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,8 +183,9 @@ class Condition:
         found = OPERATION.fullmatch(text, at) if len(text) <= TEXT_MAX else None
         if found is None:
             # The path may be what is wrong: then its own error says where.
-            JsonPath.parse(re.split(r"\s|[=<>!]", text[:TEXT_MAX], maxsplit=1)[0] or "$")
-            raise BrokerError(
+            written, *after = re.split(r"(?=[\s=<>!~≠≤≥])", text[:TEXT_MAX], maxsplit=1)
+            JsonPath.parse(written or "$")
+            raise word_refused(written, "".join(after)) or BrokerError(
                 "INVALID_REQUEST",
                 f"{_short(text)} is no condition: write it as $.amount >= 100, with one of {', '.join(OPERATORS)}.",
             )
@@ -243,18 +197,12 @@ class Condition:
         """Put one together.
 
         Raises:
-            BrokerError: INVALID_REQUEST for a path or an operator that is none, or an operand that is missing.
+            BrokerError: INVALID_REQUEST for an invalid path or operator, or an operand that is missing or cannot be
+                meant; the message has the form that works.
         """
-        if operator not in OPERATORS:
-            raise BrokerError("INVALID_REQUEST", f"An operator is one of {', '.join(OPERATORS)}, not {operator!r}.")
         place, operand = JsonPath.parse(path), operand.strip()
-        if operator == "exists":
-            operand = ""
-        elif not operand:
-            raise BrokerError(
-                "INVALID_REQUEST",
-                f'Write what {place} is compared with, as in {place} {operator} 100. For empty text write "".',
-            )
+        operator = operator_of(operator, str(place), operand)
+        check_operand(str(place), operator, operand)
         return cls(place, operator, operand)
 
     def __str__(self) -> str:
@@ -279,6 +227,8 @@ class Condition:
             return worth is not None and found.exact() == worth
         if isinstance(found, str):
             return found == text
+        if isinstance(found, (dict, list)):
+            return not quoted and _same(found, parse_value(text.encode("utf-8", "replace")))
         return not quoted and json_text(found) == text
 
     def _ordered(self, found: Any) -> bool:
@@ -288,7 +238,7 @@ class Condition:
         if worth is not None:
             right = worth
             if isinstance(found, Number) or (isinstance(found, str) and NUMBER.fullmatch(found)):
-                left = _decimal(found)
+                left = decimal_of(found)
         elif isinstance(found, str) and not isinstance(found, Number):
             left, right = found, text
         if left is None or right is None:
@@ -314,6 +264,28 @@ def meets(conditions: tuple[Condition, ...], data: bytes | None) -> bool:
         return False
     root = parse_value(data)
     return root is not MISSING and all(condition.holds(root) for condition in conditions)
+
+
+def check_header(wanted: str) -> str:
+    """Check a condition on headers, `name` or `name=value`, whose other spellings would find nothing.
+
+    Raises:
+        BrokerError: INVALID_REQUEST with the form that works.
+    """
+    name, equals, value = wanted.partition("=")
+    meant = ""
+    if equals and (name != name.rstrip() or value.startswith(("=", " "))):
+        meant = f"{name.strip()}={value.lstrip('= ')}"
+    elif equals and name.endswith(("!", "<", ">", "~")):
+        raise BrokerError(
+            "INVALID_REQUEST", f"A header is compared with = alone: write {_short(name.rstrip('!<>~ ') + '=' + value)}."
+        )
+    elif not equals and (colon := re.fullmatch(r"([^:\s]+):\s+(.*)", wanted)):
+        meant = f"{colon[1]}={colon[2]}"
+    if meant:
+        form = f"write {_short(meant)}, without spaces"
+        raise BrokerError("INVALID_REQUEST", f"{_short(wanted)} finds no header: {form}.")
+    return wanted
 
 
 def has_header(wanted: str, headers: Headers) -> bool:

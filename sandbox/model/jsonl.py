@@ -2,23 +2,41 @@
 
 One JSON object per line: `topic`, `partition`, `offset`, `timestamp` (milliseconds since 1970), `timestamp_type`,
 `key`, `value` and `headers` (a list of [name, value] pairs). Bytes that are UTF-8 are a JSON string, other bytes are
-`{"base64": "..."}`, and null is null, so that every event comes back as it was. Only `value` must be there. An event
-that was never committed has a field `transaction` more, "aborted" or "open".
+`{"base64": "..."}`, and null is null, so that every event comes back as it was. Only `value` is required.
+
+Optional fields: `transaction` ("aborted" or "open") for an event that was never committed; `partitions`, how many
+partitions the event's topic had; and `settings`, the topic's changed settings, on the first line of an export. A line
+without `value` but with `topic` and `partitions` describes an empty topic.
 """
 
 import base64
 import binascii
 import json
-from dataclasses import dataclass
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.kafka.errors import SandboxError
 from sandbox.kafka.event import TIMESTAMP_TYPES, Event, Headers, NewEvent
 
-FIELDS = ("topic", "partition", "offset", "timestamp", "timestamp_type", "key", "value", "headers", "transaction")
+FIELDS = (
+    "topic",
+    "partition",
+    "offset",
+    "timestamp",
+    "timestamp_type",
+    "key",
+    "value",
+    "headers",
+    "transaction",
+    "partitions",
+    "settings",
+)
 UNCOMMITTED = ("aborted", "open")
 """What the field `transaction` may say: what became of the transaction of an event that is not committed."""
-_INT_MAX = {"partition": 2**31 - 1, "offset": 2**63 - 1, "timestamp": 2**63 - 1}
+CONTROL_TYPES = {b"\x00\x00": "abort", b"\x00\x01": "commit"}
+_INT_MAX = {"partition": 2**31 - 1, "partitions": 2**31 - 1, "offset": 2**63 - 1, "timestamp": 2**63 - 1}
 # Python (str.splitlines) and some editors end a line at these; JSON allows them in a string.
 _LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
@@ -41,6 +59,8 @@ class EventLine:
         timestamp_ms: milliseconds since 1970, -1 for an event without one.
         timestamp_type: `CREATE_TIME` or `LOG_APPEND_TIME`.
         transaction: one of `UNCOMMITTED`; None for an event that every consumer got.
+        partitions: how many partitions the topic had.
+        settings: the topic's changed settings.
     """
 
     value: bytes | None
@@ -52,10 +72,38 @@ class EventLine:
     timestamp_ms: int | None = None
     timestamp_type: int | None = None
     transaction: str | None = None
+    partitions: int | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def new_event(self) -> NewEvent:
         """The event to append: all but where it stood before, and what became of its transaction."""
         return NewEvent(self.value, self.key, self.headers, self.timestamp_ms, self.partition)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicLine:
+    """A line that describes a topic without events."""
+
+    topic: str
+    partitions: int
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+def without_byte_order_mark(start: bytes) -> bytes:
+    """Remove a UTF-8 byte order mark, which Windows programs write at the start of a text.
+
+    Args:
+        start: the first line of a text, or all of it.
+
+    Raises:
+        LineRefused: the byte order mark is that of UTF-16 or UTF-32.
+    """
+    if start.startswith((BOM_UTF16_LE, BOM_UTF16_BE, BOM_UTF32_BE)):
+        raise LineRefused(
+            "the text is UTF-16 or UTF-32 (it begins with that byte order mark); save it as UTF-8. Windows "
+            "PowerShell's > writes UTF-16; export --output FILE writes UTF-8"
+        )
+    return start.removeprefix(BOM_UTF8)
 
 
 def transaction_of(event: Event) -> str | None:
@@ -63,11 +111,21 @@ def transaction_of(event: Event) -> str | None:
     return "aborted" if event.aborted else "open" if event.pending else None
 
 
-def to_line(event: Event) -> str:
+def control_of(event: Event) -> str | None:
+    """What a control record is: "commit" or "abort" for a transaction marker, "other" for another kind; None for an
+    event. Its key is a version and a type, two bytes each, as in Kafka's log."""
+    if not event.control:
+        return None
+    return CONTROL_TYPES.get((event.key or b"")[2:4], "other")
+
+
+def to_line(event: Event, partitions: int | None = None, settings: Mapping[str, str] | None = None) -> str:
     """Write one event as a line.
 
     Args:
         event: the event.
+        partitions: how many partitions its topic has; None leaves the field out.
+        settings: the topic's changed settings; None or empty leaves the field out.
 
     Returns:
         One JSON object, without the line's end; it holds no character that ends a line anywhere.
@@ -87,31 +145,50 @@ def to_line(event: Event) -> str:
     transaction = transaction_of(event)
     if transaction is not None:
         fields["transaction"] = transaction
+    if partitions is not None:
+        fields["partitions"] = partitions
+    if settings:
+        fields["settings"] = dict(settings)
+    return _written(fields)
+
+
+def topic_line(topic: str, partitions: int, settings: Mapping[str, str]) -> str:
+    """Write the line that describes a topic without events."""
+    fields: dict[str, Any] = {"topic": topic, "partitions": partitions}
+    return _written(fields | {"settings": dict(settings)} if settings else fields)
+
+
+def _written(fields: dict[str, Any]) -> str:
     return json.dumps(fields, ensure_ascii=False).translate(_LINE_ENDS)
 
 
 def from_line(line: str | bytes) -> EventLine:
-    """Read one line.
+    """Read the line of an event.
 
     Args:
-        line: a JSON object; bytes must be UTF-8.
+        line: a JSON object; bytes must be UTF-8. A byte order mark is ignored.
 
     Returns:
-        What it says, with None for what it leaves out.
+        The event, with None for the fields that the line leaves out.
 
     Raises:
         LineRefused: it is not such an object; the text is the reason.
     """
+    found = read_line(line)
+    if isinstance(found, TopicLine):
+        raise LineRefused("it describes an empty topic, not an event")
+    return found
+
+
+def read_line(line: str | bytes) -> EventLine | TopicLine:
+    """Read a line: an event, or the description of an empty topic. Raises LineRefused, as `from_line` does."""
     fields = _fields(line)
     if unknown := [name for name in fields if name not in FIELDS]:
         raise LineRefused(f"unknown field {', '.join(map(_shown, unknown))}; the fields are {', '.join(FIELDS)}")
+    if "value" not in fields and fields.get("topic") and "partitions" in fields and "partition" not in fields:
+        return TopicLine(_to_topic(fields) or "", _to_partitions(fields) or 1, _to_settings(fields.get("settings")))
     if "value" not in fields:
         raise LineRefused('the field "value" is missing; for an event without a value write "value": null')
-    topic = fields.get("topic")
-    if topic is not None and (not isinstance(topic, str) or not topic):
-        raise LineRefused(f'"topic" must be a name, not {_shown(topic)}')
-    if topic is not None:
-        _utf8("topic", topic)
     timestamp_type = fields.get("timestamp_type")
     if timestamp_type is not None and timestamp_type not in TIMESTAMP_TYPES:
         raise LineRefused(f'"timestamp_type" must be one of {", ".join(TIMESTAMP_TYPES)}, not {_shown(timestamp_type)}')
@@ -122,13 +199,38 @@ def from_line(line: str | bytes) -> EventLine:
         value=_to_bytes("value", fields["value"]),
         key=_to_bytes("key", fields.get("key")),
         headers=_to_headers(fields.get("headers")),
-        topic=topic,
+        topic=_to_topic(fields),
         partition=_to_int("partition", fields, least=0),
         offset=_to_int("offset", fields, least=0),
         timestamp_ms=_to_int("timestamp", fields, least=-1),
         timestamp_type=None if timestamp_type is None else TIMESTAMP_TYPES.index(timestamp_type),
         transaction=transaction,
+        partitions=_to_partitions(fields),
+        settings=_to_settings(fields.get("settings")),
     )
+
+
+def _to_topic(fields: dict[str, Any]) -> str | None:
+    topic = fields.get("topic")
+    if topic is not None and (not isinstance(topic, str) or not topic):
+        raise LineRefused(f'"topic" must be a name, not {_shown(topic)}')
+    if topic is not None:
+        _utf8("topic", topic)
+    return topic
+
+
+def _to_partitions(fields: dict[str, Any]) -> int | None:
+    return _to_int("partitions", fields, least=1)
+
+
+def _to_settings(found: Any) -> dict[str, str]:
+    if found is None:
+        return {}
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise LineRefused(f'"settings" must be an object of texts, not {_shown(found)}')
+    for name, value in found.items():
+        _utf8("settings", name + value)
+    return found
 
 
 def _to_json(data: bytes | None) -> str | dict[str, str] | None:
@@ -142,7 +244,8 @@ def _to_json(data: bytes | None) -> str | dict[str, str] | None:
 
 def _fields(line: str | bytes) -> dict[str, Any]:
     try:
-        text = line.decode("utf-8") if isinstance(line, bytes) else line
+        # A byte order mark is never part of JSON, and files joined with `cat` have one in their middle.
+        text = without_byte_order_mark(line).decode("utf-8") if isinstance(line, bytes) else line.removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise LineRefused(f'not UTF-8 at byte {error.start}; write other bytes as {{"base64": ...}}') from None
     try:

@@ -51,12 +51,16 @@ class SqlResult:
         rows: as many values each. Integers are exact; text is str, a BLOB is bytes, NULL is None.
         more: why rows are missing at the end, as a sentence; None where all are here.
         took_ms: from the first to the last row.
+        notes: what a reader must know of the names and numbers in it, a sentence each.
+        topics: those that the query names.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     more: str | None
     took_ms: float
+    notes: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

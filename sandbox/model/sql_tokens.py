@@ -6,6 +6,8 @@ Only strings, quoted names, comments, numbers, parameters and words are told apa
 import re
 from dataclasses import dataclass
 
+from sandbox.model.json_values import number_cell
+
 TOKEN = re.compile(
     r"""(?P<space>\s+)
     |(?P<comment>--[^\n]*|/\*.*?(?:\*/|\Z))
@@ -46,14 +48,20 @@ class Token:
     start: int
 
     @property
-    def name(self) -> str:
-        """What it names, where it is a word or a quoted name: without quotes, in lower case."""
+    def spelling(self) -> str:
+        """What it names, if it is a word or a quoted name, or a string, which SQLite takes for a name where one must
+        be: without quotes."""
         text = self.text
-        if self.kind == "quoted" and len(text) > 1:
+        if self.kind in ("quoted", "string") and len(text) > 1:
             quote = {"[": "]"}.get(text[0], text[0])
             text = text[1:-1] if text.endswith(quote) else text[1:]
             text = text.replace(quote * 2, quote)
-        return text.lower()
+        return text
+
+    @property
+    def name(self) -> str:
+        """What it names, if it is a word or a quoted name: without quotes, in lower case."""
+        return (self.text if self.kind == "string" else self.spelling).lower()
 
 
 def tokens(sql: str) -> list[Token]:
@@ -126,6 +134,55 @@ def plain_index(found: list[Token], word: str) -> int:
     return next((at for at, token in enumerate(found) if token.kind == "word" and token.name == word), -1)
 
 
+_EQUALS = frozenset(("=", "==", "!=", "<>"))
+
+
+def with_exact_numbers(sql: str) -> str:
+    """A query whose numbers that SQLite would round are text, where they are compared for equality.
+
+    A JSON number that neither 64 bits nor a double hold is text in SQL (`sandbox.model.json_values`), so only the same
+    text equals it.
+    """
+    found = tokens(sql)
+    changed: list[tuple[int, int, str]] = []
+    lists: list[bool] = []
+    for at, token in enumerate(found):
+        before = found[at - 1] if at else None
+        if token.text == "(":
+            lists.append(before is not None and before.name == "in")
+        elif token.text == ")" and lists:
+            lists.pop()
+        elif token.kind == "number" and token.text[:2].lower() != "0x":
+            signed = before is not None and before.text == "-" and _is_sign(found, at - 1)
+            text = "-" * signed + token.text
+            if isinstance(number_cell(_as_json(text)), str) and _is_compared(found, at - signed, at, lists):
+                start = found[at - 1].start if signed else token.start
+                changed.append((start, token.start + len(token.text), f"'{text}'"))
+    for start, end, text in reversed(changed):
+        sql = sql[:start] + text + sql[end:]
+    return sql
+
+
+def _as_json(text: str) -> str:
+    """A number of SQL's, which may end or begin with its point, as one that JSON has."""
+    return re.sub(r"\.(?!\d)", ".0", re.sub(r"(?<!\d)\.", "0.", text))
+
+
+def _is_sign(found: list[Token], at: int) -> bool:
+    """True for a minus that has nothing on its left to be subtracted from."""
+    before = found[at - 1] if at else None
+    return before is None or before.text in {*_EQUALS, "(", ","} or before.name in ("in", "is", "not")
+
+
+def _is_compared(found: list[Token], first: int, last: int, lists: list[bool]) -> bool:
+    """True for a number that is compared for equality with something, or is in a list of IN."""
+    before = found[first - 1].text.lower() if first else ""
+    after = found[last + 1].text.lower() if last + 1 < len(found) else ""
+    listed = bool(lists) and lists[-1] and before in ("(", ",") and after in (")", ",")
+    is_not = before == "not" and first > 1 and found[first - 2].name == "is"
+    return listed or is_not or before in _EQUALS or before == "is" or after in _EQUALS
+
+
 def value_of(text: str | None) -> object:
     """What a field stands for: nothing is NULL, digits are a number, all else is text, and so is what has 'quotes'."""
     text = (text or "").strip()
@@ -135,6 +192,7 @@ def value_of(text: str | None) -> object:
         return text[1:-1].replace("''", "'")
     if INTEGER.fullmatch(text) and -(2**63) <= int(text) < 2**63:
         return int(text)
-    if DECIMAL.fullmatch(text):
-        return float(text)
+    if INTEGER.fullmatch(text) or DECIMAL.fullmatch(text):
+        # A number that SQLite would round stays text, as it is in a column of a JSON field.
+        return number_cell(_as_json(text.removeprefix("+")))
     return text

@@ -146,7 +146,7 @@ class PlaygroundConsumer:
                 return
             self._process.kill()
             self._state = "crashed"
-            self._note("killed: it did not say goodbye, its group waits until its session ends")
+            self._note("killed: it left without LeaveGroup, its group waits until its session ends")
         self._thread.join(LEAVE_S)
 
     def leave(self) -> None:
@@ -256,7 +256,7 @@ def _started() -> "subprocess.Popen[str]":
     # The child finds this very package, whatever folder it begins in; with -P nothing in that folder is in its way.
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environment.get("PYTHONPATH"))))
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "sandbox.playground.worker"],
+        [sys.executable, "-P", "-m", "sandbox.playground.worker", str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

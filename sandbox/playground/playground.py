@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from sandbox.kafka.errors import BrokerError
+from sandbox.model.process import bind_to_process
 from sandbox.playground.consumer import LEAVE_S, PlaygroundConsumer
 from sandbox.playground.description import ConsumerDescription, GroupFacts
 from sandbox.playground.ground import Ground
@@ -98,6 +99,7 @@ class Playground:
     def __init__(
         self, ground: Ground, connection: Callable[[], Mapping[str, Any] | None], clock: Callable[[], int]
     ) -> None:
+        bind_to_process(self)
         self.ground = ground
         self.clock = clock
         self._connection = connection

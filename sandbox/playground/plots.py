@@ -79,7 +79,7 @@ LOSE = Scenario(
 
 TWICE = Scenario(
     name="why-twice",
-    title="Why twice?",
+    title="Duplicate delivery",
     goal="See an event delivered twice, and know why.",
     story="A topic with one partition, five events a second, and one consumer with Kafka's default: it commits "
     "automatically, every 5 seconds.",
@@ -154,7 +154,7 @@ HOT = Scenario(
     story="A topic with four partitions, twelve events a second, three of four with the same key, and two consumers "
     "that need 200 ms for an event.",
     lesson="Events with one key go to one partition, and one partition is read by one member of a group. More members "
-    "do not help a hot key; a finer key does, where the order of its events need not be kept.",
+    "do not help a hot key. A more granular key does, if the order of its events need not be kept.",
     partitions=4,
     rate=12,
     key=_hot_keys,

@@ -2,7 +2,8 @@
 
 It imports little beside the Kafka client: it must start quickly. It takes commands as lines of JSON on its
 standard input, the first of which says what to read and how, and reports as lines of JSON on its standard output.
-When its input ends, whoever started it is gone, and it leaves its group and ends.
+When its input ends or its parent dies, it leaves its group and ends; if that takes longer than `GRACE_S`, because the
+broker has died too, it ends without leaving.
 """
 
 import json
@@ -18,11 +19,14 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, Producer, TopicPartition
 
+from sandbox.model.parent import exit_after, wait_for_death
 from sandbox.playground.report import REPORT_S, Place, Report
 
 POLL_S = 0.1
 STEP_S = 2.0
 RETRY_S = 0.2
+GRACE_S = 1.5
+"""How long a consumer may take to leave its group when its parent has died."""
 CLOSE = {"do": "close"}
 
 
@@ -337,28 +341,46 @@ def _names(partitions: list[Any]) -> str:
 
 
 def main() -> None:
-    """Work on the task in the first line of the standard input, until the input ends or says so."""
-    # Ctrl-C is for the server, which then says goodbye; this process would only be in the way.
+    """Work on the task in the first line of standard input, until the input ends or the parent process does.
+
+    The first argument is the process id of the parent.
+    """
+    # Ctrl-C is for the server, which then stops its consumers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     commands: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    task = json.loads(sys.stdin.readline() or "null")
-    if task is None:
-        return
+
+    def end() -> None:
+        commands.put(CLOSE)
+        exit_after(GRACE_S)
+
+    def watch() -> None:
+        wait_for_death(int(sys.argv[1]))
+        end()
 
     def listen() -> None:
-        for line in sys.stdin:
-            commands.put(json.loads(line))
-        commands.put(CLOSE)
+        # The last line is cut off if the parent dies while it writes.
+        with suppress(ValueError):
+            for line in sys.stdin:
+                commands.put(json.loads(line))
+        end()
 
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        task = json.loads(sys.stdin.readline())
+    except ValueError:
+        os._exit(0)
     threading.Thread(target=listen, daemon=True).start()
+    code = 1
     try:
         Worker(task, commands).run()
+        code = 0
     except Exception as error:
-        sys.stdout.write(json.dumps({"failed": f"{type(error).__name__}: {error}"}) + "\n")
-        sys.stdout.flush()
-        os._exit(1)
-    # The listener may be inside a read, which the interpreter would wait for.
-    os._exit(0)
+        with suppress(OSError):
+            sys.stdout.write(json.dumps({"failed": f"{type(error).__name__}: {error}"}) + "\n")
+            sys.stdout.flush()
+    finally:
+        # An orderly end would wait for the listener, which may be inside a read, and for the Kafka client.
+        os._exit(code)
 
 
 if __name__ == "__main__":

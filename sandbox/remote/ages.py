@@ -1,4 +1,4 @@
-"""How old the oldest unread events are. An event never changes, so what was read once is remembered."""
+"""Timestamps of the oldest unread events. Events are immutable, so a timestamp that was read once is cached."""
 
 import threading
 import time
@@ -28,44 +28,54 @@ class Ages:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._known: OrderedDict[Address, int] = OrderedDict()
+        self._empty: OrderedDict[tuple[Address, int], None] = OrderedDict()
         self._lock = threading.Lock()
 
-    def timestamps(self, wanted: Iterable[tuple[Address, int]]) -> dict[Address, int]:
-        """When the events at some addresses were made, by their timestamps; those without one are left out.
+    def timestamps(self, wanted: Iterable[tuple[Address, int]]) -> dict[Address, int | None]:
+        """Return the timestamps of the events at some addresses, without the events that have none.
 
-        Where compaction or a transaction marker left a gap, it is the next event of the partition.
+        If the address is a gap (compaction, a transaction marker), the partition's next event counts; None if there is
+        no event up to the end of the log.
 
         Args:
             wanted: each address, and the end of its log.
         """
-        found: dict[Address, int] = {}
+        found: dict[Address, int | None] = {}
         asked: dict[tuple[str, int], Stretch] = {}
         with self._lock:
             for address, end in wanted:
                 if address in self._known:
                     found[address] = self._known[address]
                     self._known.move_to_end(address)
+                elif (address, end) in self._empty:
+                    found[address] = None
                 elif len(asked) < ASKED_MAX and address[:2] not in asked:
                     asked[address[:2]] = Stretch(address[2], end)
         if asked:
             found.update(self._read(asked))
-        return {address: at_ms for address, at_ms in found.items() if at_ms >= 0}
+        return {address: at_ms for address, at_ms in found.items() if at_ms is None or at_ms >= 0}
 
-    def _read(self, asked: dict[tuple[str, int], Stretch]) -> dict[Address, int]:
+    def _read(self, asked: dict[tuple[str, int], Stretch]) -> dict[Address, int | None]:
         read: dict[Address, int] = {}
+        done: set[tuple[str, int]] = set()
 
         def take(event: Event) -> bool:
             place = (event.topic, event.partition)
-            read[*place, asked[place].first] = event.timestamp_ms
+            if event.offset < asked[place].until:
+                read.setdefault((*place, asked[place].first), event.timestamp_ms)
             return False
 
         try:
-            read_places(self._connection, asked, take, time.monotonic() + BUDGET_S)
+            done = read_places(self._connection, asked, take, time.monotonic() + BUDGET_S)
         except BrokerError:
-            # An age that cannot be had is unknown; the page says the rest.
+            # The age stays unknown; the page shows everything else.
             pass
+        empty = {(*place, asked[place].first): asked[place].until for place in done}
+        empty = {address: end for address, end in empty.items() if address not in read}
         with self._lock:
             self._known.update(read)
-            while len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
-        return read
+            self._empty.update(dict.fromkeys(empty.items()))
+            for kept in (self._known, self._empty):
+                while len(kept) > REMEMBERED:
+                    kept.popitem(last=False)
+        return {**read, **dict.fromkeys(empty)}

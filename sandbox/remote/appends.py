@@ -1,4 +1,4 @@
-"""Writing events to a cluster, with one producer; each is given back as the cluster stored it."""
+"""Appends events to a cluster with one producer, and returns each as the cluster stored it."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ from sandbox.kafka.event import CREATE_TIME, LOG_APPEND_TIME, Event, NewEvent
 from sandbox.remote.connection import Connection
 
 EVENTS_PER_S = 1000
-"""How fast a slow cluster takes many events: what is slower counts as no answer."""
+"""The slowest rate at which a cluster may accept many events; anything slower counts as no answer."""
 
 
 class Appends:
@@ -26,17 +26,17 @@ class Appends:
         self._connection = connection
 
     def append(self, topic: str, events: Sequence[NewEvent]) -> list[Event]:
-        """Send events, and wait for the cluster to have them.
+        """Send events, and wait until the cluster has stored them.
 
         Args:
-            topic: where to; a cluster may create it on first use.
-            events: without a partition of its own, an event goes where murmur2 puts its key.
+            topic: the topic; a cluster may create it on first use.
+            events: an event without a partition goes where murmur2 puts its key.
 
         Returns:
-            Each as stored, in the order of the events.
+            Each event as stored, in the same order.
 
         Raises:
-            BrokerError: why one of them was refused; others may have been stored.
+            BrokerError: the reason why one was refused; others may have been stored.
         """
         producer = self._connection.producer()
         reports: list[Any] = [None] * len(events)

@@ -1,4 +1,4 @@
-"""The second backend of the pages: a Kafka cluster, any one that confluent_kafka can talk to.
+"""The pages' second backend: any Kafka cluster that confluent_kafka can connect to.
 
     with RemoteBackend("broker.example.com:9092", {"security.protocol": "SASL_SSL", ...}) as backend:
         for topic in backend.topics():
@@ -57,17 +57,17 @@ def now() -> int:
 
 
 class RemoteBackend:
-    """One Kafka cluster.
+    """One Kafka cluster. All methods are thread-safe.
 
     Args:
-        bootstrap: "host:port", several with commas.
-        settings: more of librdkafka's settings, such as those of security.
+        bootstrap: "host:port", several separated by commas.
+        settings: additional librdkafka settings, such as security.
         allow_writes: False refuses every change.
-        timeout_s: how long one question to the cluster may take.
-        kept_s: for how long an answer is used again.
-        every_s: between two looks at the cluster, while somebody watches.
+        timeout_s: time limit of one request to the cluster.
+        kept_s: how long an answer is reused.
+        every_s: interval between two polls of the cluster while somebody watches.
 
-    Every method may be called from any thread. A cluster that does not answer is `ClusterAway`.
+    A cluster that doesn't answer raises `ClusterAway`.
     """
 
     demo = None
@@ -112,25 +112,25 @@ class RemoteBackend:
         self.close()
 
     def close(self) -> None:
-        """Stop what is at work, and let go of the cluster."""
+        """Stop all background work and close the connections."""
         self.playground.close()
         self.generators.close()
         self._watch.close()
         self._connection.close()
 
     def check(self) -> int:
-        """Ask the cluster whether it is there; how many brokers it has.
+        """Connect to the cluster and return the number of brokers.
 
         Raises:
-            ClusterAway: it is not, or does not let this program in.
+            ClusterAway: the cluster doesn't answer, or refuses this program.
         """
         return len(self._logs.metadata.get(kept_s=0).brokers)
 
-    # What it is
+    # Identity
 
     @property
     def lacks(self) -> Mapping[str, str]:
-        """What a cluster does not tell or do, and what it refuses to this user at the moment."""
+        """What a cluster can't report or do, and what it currently refuses to this user."""
         found = dict(SETTLED)
         if self._growth.known_ms(now()) < LEAST_MS:
             found["logs.rates"] = RATES_SOON
@@ -142,11 +142,11 @@ class RemoteBackend:
         return found
 
     def one_view(self) -> AbstractContextManager[object]:
-        """A context in which this thread is told everything once."""
+        """A context in which this thread sees one consistent view of the cluster."""
         return self._views.one()
 
     def overview(self) -> Overview:
-        """The cluster as a whole; what it does not tell now is as it was told last, or -1."""
+        """Return the cluster's summary. A figure that is unavailable now has its last value, or -1."""
         told = self._logs.metadata.last
         try:
             told = self._logs.metadata.get()
@@ -205,12 +205,12 @@ class RemoteBackend:
         )
 
     def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
-        """Be told of each change that is seen, about once a second; returns what ends it."""
+        """Call `callback` on each change, about once a second. Returns a function that unsubscribes it."""
         return self._watch.subscribe(callback)
 
     @property
     def watching(self) -> bool:
-        """Whether the cluster is looked at by itself, because somebody wants to be told."""
+        """True while the cluster is polled because somebody is subscribed."""
         return self._watch.watching
 
     def _changed(self, kind: str, topic: str | None = None, group: str | None = None) -> None:
@@ -242,7 +242,7 @@ class RemoteBackend:
         return {topic: tuple(groups) for topic, groups in found.items()}
 
     def topic(self, topic: str) -> TopicDescription:
-        """One topic; BrokerError UNKNOWN_TOPIC_OR_PARTITION where there is none."""
+        """Return one topic. Raises BrokerError UNKNOWN_TOPIC_OR_PARTITION if it doesn't exist."""
         with self._views.one():
             return self._logs.with_id(self._logs.describe(topic, self._readers().get(topic, ())))
 
@@ -254,7 +254,7 @@ class RemoteBackend:
         settings: Mapping[str, str] | None = None,
         replication_factor: int | None = None,
     ) -> TopicDescription:
-        """Create a topic. What is None is as the cluster has it by default."""
+        """Create a topic. None means the cluster's default."""
         self._connection.require_writes()
         self._topics.create(topic, partitions, settings, replication_factor)
         self._changed("topics", topic)
@@ -268,7 +268,7 @@ class RemoteBackend:
         self._changed("topics", topic)
 
     def create_partitions(self, topic: str, count: int) -> TopicDescription:
-        """Give a topic `count` partitions in all."""
+        """Increase a topic's partitions to a total of `count`."""
         self._connection.require_writes()
         self._topics.create_partitions(topic, count)
         self._changed("topics", topic)
@@ -283,7 +283,7 @@ class RemoteBackend:
     # Events
 
     def partition_for(self, topic: str, key: bytes | None, partitioner: str = DEFAULT_PARTITIONER) -> int | None:
-        """Where a key goes; None where the partitioner leaves the choice open."""
+        """Return the partition for a key; None if the partitioner leaves the choice open."""
         if partitioner not in PARTITIONERS:
             raise BrokerError("INVALID_REQUEST", f"A partitioner is one of {', '.join(PARTITIONERS)}.")
         return PARTITIONERS[partitioner].partition_for(key, len(self._logs.describe(topic, ()).partitions))
@@ -303,7 +303,9 @@ class RemoteBackend:
         return self._append(topic, [NewEvent(value, key, tuple(headers), timestamp_ms, partition)])[0]
 
     def append_all(self, topic: str, events: Sequence[NewEvent]) -> list[tuple[int, int]]:
-        """Store events; partition and offset of each. Where one is refused, others may be stored: Kafka has no undo."""
+        """Append events. Returns partition and offset of each. If one is refused, others may be stored: Kafka has no
+        undo.
+        """
         return [(event.partition, event.offset) for event in self._append(topic, events)]
 
     def _append(self, topic: str, events: Sequence[NewEvent]) -> list[Event]:
@@ -313,19 +315,19 @@ class RemoteBackend:
         return stored
 
     def event(self, topic: str, partition: int, offset: int) -> Event:
-        """One event by its address; BrokerError OFFSET_OUT_OF_RANGE says whether it is gone or not yet written."""
+        """Return one event. BrokerError OFFSET_OUT_OF_RANGE says if it was deleted or isn't written yet."""
         with self._views.one():
             return read_event(self._connection, self._logs, topic, partition, offset)
 
     def messages(self, query: MessageQuery) -> MessagePage:
-        """One page of events."""
+        """Return one page of events."""
         with self._views.one():
             return RemoteSearch(self._connection, self._logs, query).page(now())
 
     # Groups
 
     def groups(self) -> tuple[GroupDescription, ...]:
-        """Every group, by id."""
+        """Return all groups, sorted by id."""
         with self._views.one():
             return self._groups.with_ages(list(self._described()))
 
@@ -336,7 +338,7 @@ class RemoteBackend:
         return tuple(summary_of(one, now_ms) for one in found)
 
     def group(self, group: str) -> GroupDescription:
-        """One group; BrokerError GROUP_ID_NOT_FOUND where there is none."""
+        """Return one group. Raises BrokerError GROUP_ID_NOT_FOUND if it doesn't exist."""
         with self._views.one():
             return self._groups.one(group)
 
@@ -345,13 +347,13 @@ class RemoteBackend:
         return self.group_history.lag(group, since_ms=since_ms, points=points)
 
     def rebalances(self, group: str, limit: int = 50) -> list[Rebalance]:
-        """None: a cluster does not tell."""
+        """Empty: a cluster doesn't report rebalances."""
         return []
 
     def preview_reset(
         self, group: str, *, topic: str | None = None, partition: int | None = None, to: str
     ) -> list[ResetLine]:
-        """What a reset would do."""
+        """Compute what a reset would change."""
         with self._views.one():
             return self._resets.plan(group, topic, partition, to)
 
@@ -376,19 +378,19 @@ class RemoteBackend:
         self._connection.require_writes()
         raise BrokerError("UNSUPPORTED_VERSION", SETTLED["groups.delete_offsets"])
 
-    # What needs a file. The pages that would ask for it are answered by `lacks`.
+    # These need a sandbox file. `lacks` answers the pages that would use them.
 
     @property
     def queries(self) -> NoReturn:
-        """Not there: `getattr` gives its default."""
+        """Raises AttributeError, so `getattr` returns its default."""
         raise AttributeError(SETTLED["sql"])
 
     @property
     def snapshots(self) -> NoReturn:
-        """Not there: `getattr` gives its default."""
+        """Raises AttributeError, so `getattr` returns its default."""
         raise AttributeError(SETTLED["snapshots"])
 
     @property
     def activity(self) -> NoReturn:
-        """Not there: `getattr` gives its default."""
+        """Raises AttributeError, so `getattr` returns its default."""
         raise AttributeError(SETTLED["activity"])

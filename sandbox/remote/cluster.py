@@ -1,15 +1,19 @@
-"""The brokers of a cluster. They can be looked at; they are nobody's to stop here."""
+"""The brokers of a cluster, read-only: they can't be stopped or moved from here."""
 
 from collections import Counter
 
 from confluent_kafka import ElectionType
+from confluent_kafka.admin import ConfigResource, ConfigSource
 
+from sandbox.kafka.broker_config import BROKER_SETTING
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.cluster import BrokerDescription, ClientDescription, LeaderMove
+from sandbox.model.cluster import BrokerDescription, BrokerSetting, ClientDescription, LeaderMove
 from sandbox.model.faults import Fault, Hit
 from sandbox.remote.connection import Connection
 from sandbox.remote.logs import Logs
 
+SOURCES = ("STATIC_BROKER_CONFIG", "DYNAMIC_DEFAULT_BROKER_CONFIG", "DYNAMIC_BROKER_CONFIG")
+"""Where a broker's setting is from that has not its default."""
 NO_STOP = (
     "The brokers of a real cluster are not stopped from here. To see leaders move, start a sandbox with "
     "sandbox up --brokers 3, and stop one there."
@@ -25,11 +29,11 @@ NO_FAULTS = "Faults are injected into a sandbox (sandbox up), never into a real 
 
 
 class RemoteBrokers:
-    """The brokers.
+    """The brokers of a cluster.
 
     Args:
-        connection: to the cluster.
-        logs: what is known of its topics.
+        connection: the cluster.
+        logs: the cluster's topics.
     """
 
     def __init__(self, connection: Connection, logs: Logs) -> None:
@@ -37,7 +41,7 @@ class RemoteBrokers:
         self._logs = logs
 
     def brokers(self) -> tuple[BrokerDescription, ...]:
-        """Every broker that the cluster names, and those that it does not name but that have replicas."""
+        """Return all brokers: those that the cluster lists, and others that hold replicas."""
         told = self._logs.metadata.get()
         leads: Counter[int] = Counter()
         replicas: Counter[int] = Counter()
@@ -60,32 +64,51 @@ class RemoteBrokers:
             for broker in sorted({*told.brokers, *replicas})
         )
 
+    def settings(self) -> tuple[BrokerSetting, ...]:
+        """The settings of one broker that have not their default; none if this user may not read them."""
+        broker = next(iter(self._logs.metadata.get().brokers), None)
+        if broker is None:
+            return ()
+        resource = ConfigResource(ConfigResource.Type.BROKER, str(broker))
+        try:
+            futures = self._connection.ask(
+                lambda timeout_s: self._connection.admin.describe_configs([resource], request_timeout=timeout_s)
+            )
+            found = self._connection.result(futures[resource])
+        except BrokerError:
+            return ()
+        return tuple(
+            BrokerSetting(name, entry.value, BROKER_SETTING[name].default if name in BROKER_SETTING else None, source)
+            for name, entry in sorted(found.items())
+            if (source := ConfigSource(entry.source).name) in SOURCES
+        )
+
     def clients(self) -> tuple[ClientDescription, ...]:
-        """None: a cluster does not tell."""
+        """Empty: a cluster doesn't report its clients."""
         return ()
 
     def coordinator(self, key: str) -> int:
-        """Not known here: -1."""
+        """Always -1: unknown."""
         return -1
 
     def preview(self, broker: int) -> tuple[LeaderMove, ...]:
-        """Refused."""
+        """Refused on a cluster."""
         raise BrokerError("UNSUPPORTED_VERSION", NO_STOP)
 
     def stop(self, broker: int) -> None:
-        """Refused."""
+        """Refused on a cluster."""
         raise BrokerError("UNSUPPORTED_VERSION", NO_STOP)
 
     def start(self, broker: int) -> None:
-        """Refused."""
+        """Refused on a cluster."""
         raise BrokerError("UNSUPPORTED_VERSION", NO_STOP)
 
     def move_leader(self, topic: str, partition: int, broker: int) -> None:
-        """Refused."""
+        """Refused on a cluster."""
         raise BrokerError("UNSUPPORTED_VERSION", NO_MOVE)
 
     def prefer_leaders(self) -> int:
-        """Let every partition be led by the first of its replicas; how many moved."""
+        """Elect the preferred leader of each partition. Returns the number of moved partitions."""
         self._connection.require_writes()
         future = self._connection.ask(
             lambda timeout_s: self._connection.admin.elect_leaders(
@@ -98,7 +121,7 @@ class RemoteBrokers:
 
 
 class NoFaults:
-    """Nothing is made to go wrong in a real cluster."""
+    """Faults are injected into a sandbox only: a cluster has none."""
 
     apis: tuple[str, ...] = ()
 
@@ -116,26 +139,26 @@ class NoFaults:
         probability: float = 1.0,
         times: int | None = None,
     ) -> "_Never":
-        """Refused."""
+        """Refused on a cluster."""
         raise BrokerError("UNSUPPORTED_VERSION", NO_FAULTS)
 
     def remove(self, id: int) -> None:
-        """Refused."""
+        """Refused on a cluster."""
         raise BrokerError("UNSUPPORTED_VERSION", NO_FAULTS)
 
     def clear(self) -> None:
-        """There are none to end."""
+        """Do nothing: there are no faults."""
 
     def list(self) -> tuple[Fault, ...]:
-        """None."""
+        """Empty: there are no faults."""
         return ()
 
     def hits(self) -> tuple[Hit, ...]:
-        """None."""
+        """Empty: there are no faults."""
         return ()
 
 
 class _Never:
-    """What `inject` would give back."""
+    """The type that `inject` would return."""
 
     fault: Fault

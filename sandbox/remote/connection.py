@@ -1,4 +1,4 @@
-"""The clients of one cluster: how they are made, how long they may take, and what their errors mean in plain words."""
+"""The clients of one cluster: how they are created, their time limits, and their errors in plain words."""
 
 import threading
 import time
@@ -16,9 +16,9 @@ from sandbox.kafka.errors import BY_CODE, BrokerError, ClusterAway
 T = TypeVar("T")
 
 TIMEOUT_S = 4.0
-"""How long one question to the cluster may take. A page asks few."""
+"""Time limit of one request to the cluster. A page sends few."""
 MESSAGE_MAX_BYTES = 1_000_000_000
-"""Librdkafka's own limit is lifted: the broker decides by the topic's setting, and says so with its own error."""
+"""librdkafka's own limit is lifted: the broker applies the topic's setting and returns its own error."""
 CONSUMERS_KEPT = 4
 DELIVERY_MS = 10_000
 FLUSH_S = 1.0
@@ -41,13 +41,13 @@ _REFUSED = {
 
 
 class Connection:
-    """Every client of one cluster.
+    """All clients of one cluster.
 
     Args:
-        bootstrap: "host:port", several with commas.
-        settings: librdkafka's, by its names; `security.protocol` and what belongs to it are the usual ones.
-        timeout_s: how long one question may take.
-        read_only: why nothing may be changed, None where it may.
+        bootstrap: "host:port", several separated by commas.
+        settings: librdkafka settings, such as `security.protocol`.
+        timeout_s: time limit of one request.
+        read_only: why changes are refused; None if they are allowed.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Connection:
         self.admin = AdminClient(self._config({}))
 
     def require_writes(self) -> None:
-        """Refuse a change where none may be made: BrokerError POLICY_VIOLATION with the reason."""
+        """Raise BrokerError POLICY_VIOLATION with the reason if changes are refused."""
         if self._read_only is not None:
             raise BrokerError("POLICY_VIOLATION", self._read_only)
 
@@ -82,13 +82,14 @@ class Connection:
         }
 
     def _heard(self, error: KafkaError) -> None:
-        # What explains a silence: the calls themselves only say that nobody answered in time.
-        # That all brokers are down explains nothing: it is what the other errors lead to.
+        # Errors that explain why nobody answers: the calls themselves only time out. "All brokers down" explains
+        # nothing: it
+        # follows from the other errors.
         if error.name() in _CREDENTIALS or (self._trouble is None and error.name() != "_ALL_BROKERS_DOWN"):
             self._trouble = (time.monotonic(), error.str())
 
     def consumer(self) -> Consumer:
-        """A consumer without a group, to be given back with `keep`."""
+        """Return a consumer without a group. Return it with `keep`."""
         with self._lock:
             if self._idle:
                 return self._idle.pop()
@@ -124,7 +125,7 @@ class Connection:
             consumer.close()
 
     def producer(self) -> Producer:
-        """The one producer, made on first use."""
+        """Return the one producer, created at first use."""
         with self._lock:
             if self._producer is None:
                 self._producer = Producer(
@@ -142,7 +143,7 @@ class Connection:
             return self._producer
 
     def close(self) -> None:
-        """Close the consumers, and send what the producer still holds."""
+        """Close the consumers and flush the producer."""
         with self._lock:
             self._closed = True
             consumers, self._idle = self._idle, []
@@ -154,14 +155,14 @@ class Connection:
             producer.flush(min(self.timeout_s, FLUSH_S))
 
     def ask(self, question: Callable[[float], T]) -> T:
-        """Ask the cluster something.
+        """Send a request to the cluster.
 
         Args:
-            question: is called with the seconds that it may take.
+            question: called with its time limit in seconds.
 
         Raises:
             ClusterAway: nobody answers.
-            BrokerError: what Kafka answers.
+            BrokerError: Kafka's error.
         """
         try:
             answer = question(self.timeout_s)
@@ -171,7 +172,7 @@ class Connection:
         return answer
 
     def result(self, future: "Future[T]") -> T:
-        """What an admin call gave; raises as `ask` does."""
+        """Return an admin call's result. Raises the same errors as `ask`."""
 
         def wait(timeout_s: float) -> T:
             try:
@@ -182,7 +183,7 @@ class Connection:
         return self.ask(wait)
 
     def away(self, reason: str) -> ClusterAway:
-        """The error of a cluster that does not answer, with what is known of the reason."""
+        """Return the error for a cluster that doesn't answer, with the reason if it is known."""
         with suppress(KafkaException):
             # The error callbacks of an admin client are called here, and only here.
             self.admin.poll(0)
@@ -190,7 +191,7 @@ class Connection:
             reason = self._trouble[1]
         return ClusterAway(
             f"The cluster at {self.bootstrap} does not answer: {reason.rstrip('.')}. Is it running, and are the "
-            "address and the security settings right? This page goes on by itself when it is back."
+            "address and the security settings right? This page will reconnect automatically."
         )
 
     def error_of(self, error: KafkaException | KafkaError) -> BrokerError:

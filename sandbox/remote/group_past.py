@@ -14,10 +14,10 @@ SPARK_POINTS = 30
 
 
 class RemoteGroupPast:
-    """What samples tell of groups: nothing from before the first one, and nothing of who had which partition.
+    """Group history from samples: nothing before the first sample, and no partition owners.
 
     Args:
-        samples: where it was written down how far they were.
+        samples: the recorded progress of all groups.
     """
 
     def __init__(self, samples: Samples) -> None:
@@ -30,11 +30,11 @@ class RemoteGroupPast:
         return self._samples.history(group, since_ms, points, None if partitions is None else set(partitions))
 
     def first_commit_ms(self, group: str) -> int | None:
-        """When it was first seen to have committed, None where it never was."""
+        """Return the time of the first commit seen, or None."""
         return next((sample.at_ms for sample in self._samples.of(group) if sample.places), None)
 
     def rates(self, group: GroupDescription) -> Mapping[Place, Rates]:
-        """How fast events come into each of its partitions, and are committed past, over the last `RATE_MS`."""
+        """Return the append rate and commit rate of each partition over the last `RATE_MS`."""
         samples = self._samples.of(group.group)
         if len(samples) < 2:
             return {}
@@ -48,8 +48,8 @@ class RemoteGroupPast:
         found = []
         for before, after in pairwise(samples):
             back = sum(
-                committed < before.places[place][0]
-                for place, (committed, _) in after.places.items()
+                one.committed < before.places[place].committed
+                for place, one in after.places.items()
                 if place in before.places
             )
             if back:
@@ -58,11 +58,11 @@ class RemoteGroupPast:
         return found
 
     def rebalances(self, group: str, *, before: int | None = None, limit: int = 10) -> RebalancePage:
-        """None: a cluster does not tell."""
+        """Empty: a cluster doesn't report rebalances."""
         return RebalancePage((), None)
 
     def last_reset(self, group: GroupDescription) -> LastReset | None:
-        """None: a cluster does not tell."""
+        """None: a cluster doesn't report resets."""
         return None
 
     def sparks(self, groups: Iterable[GroupSummary], *, budget_ms: int = 80) -> Mapping[str, Spark]:
@@ -84,9 +84,10 @@ def _rates(then: Sample, now: Sample) -> dict[Place, Rates]:
     length_s = (now.at_ms - then.at_ms) / 1000
     return {
         place: Rates(
-            max(0, end - then.places[place][1]) / length_s, max(0, committed - then.places[place][0]) / length_s
+            max(0, one.end - then.places[place].end) / length_s,
+            max(0, one.committed - then.places[place].committed) / length_s,
         )
-        for place, (committed, end) in now.places.items()
+        for place, one in now.places.items()
         if place in then.places
     }
 
@@ -99,4 +100,4 @@ def _lag_at(samples: list[Sample], at_ms: int) -> int | None:
         found = sample
     if found is None or not found.places:
         return None
-    return sum(max(0, end - committed) for committed, end in found.places.values())
+    return found.lag

@@ -8,13 +8,14 @@ from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
 
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.model.cluster import GroupDescription, MemberDescription, PartitionLag
+from sandbox.model.lag import OUT_OF_RANGE, lag_of
 from sandbox.remote.ages import Ages
 from sandbox.remote.connection import Connection
-from sandbox.remote.logs import KEPT_S, Logs
+from sandbox.remote.logs import KEPT_S, LogEnds, Logs
 from sandbox.remote.moment import Moment, Views
-from sandbox.remote.samples import Place, Samples
+from sandbox.remote.samples import Place, Sampled, Samples
 
 GROUPS_MAX = 2_000
 """How many groups are described, by id; of a cluster with more, the rest is left out."""
@@ -134,27 +135,42 @@ class Groups:
         """One group; BrokerError GROUP_ID_NOT_FOUND where there is none."""
         found = [one for one in self.described.get() if one.group == group]
         if not found:
-            raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {group}.")
+            raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {shown_name(group)}.")
         return self.with_ages(found)[0]
 
     def _describe(self) -> tuple[GroupDescription, ...]:
-        # The commits first, the ends after them: so no group is ahead of a log.
         told = self.told.get()
-        ends = self._logs.ends.get()
+        ends = self._ends_after(told)
         now_ms = int(time.time() * 1000)
         places = {
             group: {
-                place: (offset, max(offset, ends[place].end))
+                place: Sampled(offset, ends[place].end, ends[place].start)
                 for place, (offset, _) in one.commits.items()
                 if place in ends
             }
             for group, one in told.items()
         }
         self._samples.note(now_ms, places)
-        return tuple(self._description(group, told[group], places[group], now_ms) for group in sorted(told))
+        return tuple(self._description(group, told[group], ends, places[group], now_ms) for group in sorted(told))
+
+    def _ends_after(self, told: Mapping[str, Told]) -> Mapping[Place, LogEnds]:
+        """Where logs begin and end, asked after the commits: a commit beyond an end that was kept may be newer."""
+        ends = self._logs.ends.get()
+        ahead = {
+            place
+            for one in told.values()
+            for place, (offset, _) in one.commits.items()
+            if place in ends and offset > ends[place].end
+        }
+        return {**ends, **self._logs.ends_of(sorted(ahead))} if ahead else ends
 
     def _description(
-        self, group: str, told: Told, places: Mapping[Place, tuple[int, int]], now_ms: int
+        self,
+        group: str,
+        told: Told,
+        ends: Mapping[Place, LogEnds],
+        places: Mapping[Place, Sampled],
+        now_ms: int,
     ) -> GroupDescription:
         description = told.description
         members = tuple(_member(one) for one in description.members)
@@ -164,10 +180,10 @@ class Groups:
             for topic, partitions in member.assignment.items()
             for partition in partitions
         }
-        ends = self._logs.ends.get()
         known = set(ends)
         lags = tuple(
-            self._lag(place, told, owners.get(place)) for place in sorted((set(told.commits) | set(owners)) & known)
+            _lag(place, ends[place], told, owners.get(place))
+            for place in sorted((set(told.commits) | set(owners)) & known)
         )
         committed = [one.lag for one in lags if one.lag is not None]
         state = STATES.get(description.state.name, "Unknown")
@@ -188,32 +204,14 @@ class Groups:
             word=word,
             drain_ms=drain_ms,
             type="consumer" if kind is not None and kind.name == "CONSUMER" else "classic",
-        )
-
-    def _lag(self, place: Place, told: Told, member: MemberDescription | None) -> PartitionLag:
-        ends = self._logs.ends.get()[place]
-        commit = told.commits.get(place)
-        committed = commit[0] if commit else None
-        lag = None if committed is None else max(0, ends.end - committed)
-        return PartitionLag(
-            topic=place[0],
-            partition=place[1],
-            start=ends.start,
-            committed=committed,
-            end=ends.end if committed is None else max(ends.end, committed),
-            lag=lag,
-            lag_ms=0 if lag == 0 else None,
-            committed_ms=None,
-            metadata=commit[1] if commit else None,
-            member_id=member.member_id if member else None,
-            client_id=member.client_id if member else None,
+            unread=0 if committed and not any(committed) else None,
         )
 
     def with_ages(self, groups: list[GroupDescription]) -> tuple[GroupDescription, ...]:
         """Groups with how old their oldest unread events are, as far as that can be had in a moment."""
         now_ms = int(time.time() * 1000)
         wanted = {
-            (lag.topic, lag.partition, max(lag.committed, lag.start)): lag.end
+            (lag.topic, lag.partition, lag.position): lag.end
             for group in groups
             for lag in group.partitions
             if lag.lag and lag.committed is not None
@@ -221,17 +219,47 @@ class Groups:
         stamps = self._ages.timestamps(wanted.items())
 
         def aged(lag: PartitionLag) -> PartitionLag:
-            at_ms = stamps.get((lag.topic, lag.partition, max(lag.committed or 0, lag.start)))
-            if not lag.lag or at_ms is None:
+            address = (lag.topic, lag.partition, lag.position)
+            if not lag.lag or address not in stamps:
                 return lag
+            at_ms = stamps[address]
+            if at_ms is None:
+                # Only transaction markers, or what compaction removed.
+                return replace(lag, lag_ms=0, unread=0)
             return replace(lag, lag_ms=max(0, now_ms - at_ms))
 
-        found = []
-        for group in groups:
-            partitions = tuple(aged(lag) for lag in group.partitions)
-            known = [lag.lag_ms for lag in partitions if lag.lag_ms is not None]
-            found.append(replace(group, partitions=partitions, lag_ms=max(known, default=None)))
-        return tuple(found)
+        return tuple(_with_partitions(group, tuple(aged(lag) for lag in group.partitions)) for group in groups)
+
+
+def _lag(place: Place, ends: LogEnds, told: Told, member: MemberDescription | None) -> PartitionLag:
+    commit = told.commits.get(place)
+    committed = commit[0] if commit else None
+    lag = None if committed is None else lag_of(committed, ends.start, ends.end)
+    return PartitionLag(
+        topic=place[0],
+        partition=place[1],
+        start=ends.start,
+        committed=committed,
+        end=ends.end,
+        lag=lag,
+        lag_ms=0 if lag == 0 else None,
+        committed_ms=None,
+        metadata=commit[1] if commit else None,
+        member_id=member.member_id if member else None,
+        client_id=member.client_id if member else None,
+        unread=0 if lag == 0 else None,
+    )
+
+
+def _with_partitions(group: GroupDescription, partitions: tuple[PartitionLag, ...]) -> GroupDescription:
+    """A group whose partitions are known better: one that has no unread event is caught up, whatever its lag."""
+    ages = [lag.lag_ms for lag in partitions if lag.lag_ms is not None]
+    known = [lag.unread for lag in partitions if lag.committed is not None]
+    found = replace(group, partitions=partitions, lag_ms=max(ages, default=None))
+    if not known or any(unread != 0 for unread in known):
+        return found
+    quiet = group.word in (OUT_OF_RANGE, "rebalancing")
+    return replace(found, unread=0, word=group.word if quiet else "caught up", drain_ms=None)
 
 
 def _member(told: Any) -> MemberDescription:

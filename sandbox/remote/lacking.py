@@ -1,4 +1,4 @@
-"""What the pages cannot do with a cluster, in sentences: why, and the way out."""
+"""What the pages can't do with a cluster: one sentence each, with the reason and the alternative."""
 
 from sandbox.remote.cluster import NO_CLIENTS, NO_FAULTS, NO_MOVE, NO_STOP
 from sandbox.remote.log_operations import NO_COMPACTION, NO_RETENTION
@@ -22,8 +22,8 @@ SETTLED = {
     "logs.retention": NO_RETENTION,
     "logs.size": "The client library does not ask brokers for the size of logs, so sizes are unknown here.",
     "logs.count": (
-        "Events are counted as the end offset minus the start: compaction and transaction markers leave gaps, so there "
-        "may be fewer."
+        "A cluster doesn't report how many events a log has. Offsets are the end minus the start: compaction and "
+        "transaction markers leave gaps, so there can be fewer events."
     ),
     "logs.time": (
         "A cluster has no order by time over all partitions: events of one partition stay in the order of their "

@@ -20,7 +20,7 @@ STEP_MS = 3_000
 STEPS = 20
 NOW_MS = 10_000
 LEAST_MS = 4_000
-"""For how long a topic must have been watched before a rate is told."""
+"""How long a topic must have been watched before its rate is shown."""
 SAMPLE_EVENTS = 1_000
 SAMPLE_BUDGET_MS = 1_500
 HIGH_WATERMARK = -1
@@ -35,7 +35,7 @@ NO_RETENTION = (
 
 
 class Growth:
-    """How far the logs of each topic have come, as it was seen in the last minute. May be used from any thread."""
+    """End offsets of each topic over the last minute. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -50,7 +50,7 @@ class Growth:
                 self._seen.popleft()
 
     def known_ms(self, now_ms: int) -> int:
-        """For how long it has been watched, without a gap up to now; 0 where it is not."""
+        """Return how long the topic has been watched without a gap until now; 0 if it isn't watched."""
         with self._lock:
             if not self._seen or now_ms - self._seen[-1][0] > LEAST_MS:
                 return 0
@@ -73,12 +73,12 @@ class Growth:
 
 
 class RemoteLogOperations:
-    """What the page asks as `backend.logs`.
+    """Operations on logs (`backend.logs`).
 
     Args:
-        connection: to the cluster.
-        logs: its topics; asked again after each change.
-        growth: how far they have come.
+        connection: the cluster.
+        logs: the cluster's topics, requested again after each change.
+        growth: the recorded end offsets.
     """
 
     def __init__(self, connection: Connection, logs: Logs, growth: Growth) -> None:
@@ -92,7 +92,7 @@ class RemoteLogOperations:
         return {topic: self._growth.rate(topic, now_ms) for topic in topics}
 
     def default_settings(self) -> dict[str, str]:
-        """What each topic setting is where a topic has none of its own, as the brokers say."""
+        """Return the brokers' defaults for all topic settings."""
         return self._logs.default_settings()
 
     def sample_keys(self, topic: str) -> KeySample:
@@ -100,7 +100,7 @@ class RemoteLogOperations:
         return frequent_keys(*self._newest(topic))
 
     def key_moves(self, topic: str, partitions: int) -> KeyMoves:
-        """Where the keys of a topic's newest events go once it has more partitions. Nothing is changed."""
+        """Preview where the keys of a topic's newest events go after partitions are added. Changes nothing."""
         return key_moves(*self._newest(topic), partitions)
 
     def _newest(self, topic: str) -> tuple[TopicDescription, list[Key]]:
@@ -110,7 +110,7 @@ class RemoteLogOperations:
         return self._logs.describe(topic, ()), [(event.partition, event.key) for event in page.events]
 
     def offsets_at(self, topic: str, timestamp_ms: int) -> dict[int, int]:
-        """Partition to the offset of the first event at or after a time; its end where there is none."""
+        """Return, by partition, the offset of the first event at or after a time, or the log's end."""
         described = self._logs.describe(topic, ())
         found = self._logs.offsets_at([(topic, one.partition) for one in described.partitions], timestamp_ms)
         return {
@@ -119,12 +119,12 @@ class RemoteLogOperations:
         }
 
     def preview_delete(self, topic: str, offsets: Mapping[int, int]) -> tuple[Loss, ...]:
-        """What `delete_records` would take from each partition that is named."""
+        """Preview what `delete_records` would delete from each named partition."""
         logs = {one.partition: one for one in self._logs.describe(topic, ()).partitions}
         return tuple(_loss(topic, logs, partition, offset) for partition, offset in sorted(offsets.items()))
 
     def delete_records(self, topic: str, offsets: Mapping[int, int]) -> dict[int, int]:
-        """Remove what lies below an offset of each partition, -1 for its end; the log start offsets after it."""
+        """Delete the events below an offset of each partition, -1 for its end. Returns the new log start offsets."""
         self._connection.require_writes()
         losses = self.preview_delete(topic, offsets)
         asked = [TopicPartition(topic, loss.partition, loss.after) for loss in losses]
@@ -138,19 +138,19 @@ class RemoteLogOperations:
         return found
 
     def preview_retention(self, topic: str, settings: Mapping[str, str | None] | None = None) -> tuple[Loss, ...]:
-        """Refused."""
+        """Refused on a cluster."""
         raise BrokerError("UNSUPPORTED_VERSION", NO_RETENTION)
 
     def apply_retention(self, topic: str | None = None) -> int:
-        """Refused."""
+        """Refused on a cluster."""
         raise BrokerError("UNSUPPORTED_VERSION", NO_RETENTION)
 
     def preview_compaction(self, topic: str) -> CompactionPreview:
-        """Refused."""
+        """Refused on a cluster."""
         raise BrokerError("UNSUPPORTED_VERSION", NO_COMPACTION)
 
     def compact(self, topic: str) -> int:
-        """Refused."""
+        """Refused on a cluster."""
         raise BrokerError("UNSUPPORTED_VERSION", NO_COMPACTION)
 
 

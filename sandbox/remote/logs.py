@@ -1,4 +1,4 @@
-"""What a cluster tells of its topics: who leads what, where the logs begin and end, and the settings."""
+"""A cluster's topics: leaders, start and end offsets, and settings."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -9,21 +9,21 @@ from typing import Any
 from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import ClusterMetadata, ConfigResource, ConfigSource, OffsetSpec, ResourceType
 
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.kafka.topic_settings import TOPIC_SETTINGS
 from sandbox.model.cluster import PartitionDescription, TopicDescription
 from sandbox.remote.connection import Connection
 from sandbox.remote.moment import Moment, Views
 
 KEPT_S = 0.4
-"""For how long metadata and offsets are used again: what a page shows is no older."""
+"""How long metadata and offsets are reused: a page never shows anything older."""
 SETTINGS_KEPT_S = 20.0
 LAST_EVENTS_MAX = 1000
-"""In how many partitions the time of the last event is asked for; in more of them it is not."""
+"""Up to how many partitions the time of the last event is requested."""
 INTERNAL = ("__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata")
 """Kafka's own topics: not listed, though each can be opened by its name."""
 UNKNOWN = -1
-"""Where the cluster tells no number."""
+"""Stands for an unknown number."""
 
 _SPEC: Any = OffsetSpec
 EARLIEST, LATEST, NEWEST, AT = _SPEC.earliest(), _SPEC.latest(), _SPEC.max_timestamp(), _SPEC.for_timestamp
@@ -38,7 +38,7 @@ class LogEnds:
     Attributes:
         start: the log start offset.
         end: the high watermark.
-        last_ms: the largest timestamp in it, None for an empty log, or where it is not known.
+        last_ms: the largest timestamp; None for an empty log, or if it is unknown.
     """
 
     start: int
@@ -52,8 +52,8 @@ class Settings:
     """The settings of topics.
 
     Attributes:
-        own: topic to those that were set for it.
-        of_brokers: those that a topic has which has none of its own.
+        own: the settings that were set per topic, by topic.
+        of_brokers: the brokers' defaults.
     """
 
     own: dict[str, dict[str, str]]
@@ -61,12 +61,12 @@ class Settings:
 
 
 class Logs:
-    """The topics of a cluster, as they stand.
+    """The topics of a cluster.
 
     Args:
-        connection: to the cluster.
-        views: of the threads that ask.
-        kept_s: for how long an answer is used again.
+        connection: the cluster.
+        views: the consistent views of the requesting threads.
+        kept_s: how long an answer is reused.
     """
 
     def __init__(self, connection: Connection, views: Views, kept_s: float = KEPT_S) -> None:
@@ -76,12 +76,12 @@ class Logs:
         self._settings: Moment[Settings] = Moment(views, self._all_settings, SETTINGS_KEPT_S)
 
     def forget(self) -> None:
-        """Ask for all of it again: something has changed."""
+        """Discard cached answers after a change."""
         for moment in (self.metadata, self.ends, self._settings):
             moment.forget()
 
     def _metadata(self) -> ClusterMetadata:
-        # Never for one topic by name: a broker may create what it is asked for.
+        # Never request one topic by name: a broker may create it.
         return self._connection.ask(lambda timeout_s: self._connection.admin.list_topics(timeout=timeout_s))
 
     def names(self) -> list[str]:
@@ -119,8 +119,8 @@ class Logs:
         return found
 
     def offsets_at(self, places: list[Place], timestamp_ms: int) -> dict[Place, int | None]:
-        """The first offset at or after a time in some logs, None where there is none."""
-        asked = self._offsets(places, AT(max(0, timestamp_ms)))
+        """Return the first offset at or after a time for some logs; None if there is none. Before 1970 is the start."""
+        asked = self._offsets(places, EARLIEST if timestamp_ms < 0 else AT(timestamp_ms))
         return {
             place: told.offset if told.offset >= 0 else None for place, told in self._results(asked, must=True).items()
         }
@@ -135,7 +135,7 @@ class Logs:
         return {(partition.topic, partition.partition): future for partition, future in futures.items()}
 
     def _results(self, futures: Mapping[Place, "Future[Any]"], *, must: bool) -> dict[Place, Any]:
-        """What could be told; raises where nothing could, and `must` is set."""
+        """Return the results that are available. Raises if `must` is set and there are none."""
         found: dict[Place, Any] = {}
         refused: BrokerError | None = None
         for place, future in futures.items():
@@ -153,7 +153,7 @@ class Logs:
         return self.settings_of(self.visible())
 
     def settings_of(self, topics: Iterable[str]) -> Settings:
-        """The settings of some topics. Of one whose settings may not be seen nothing is told."""
+        """Return the settings of some topics, without topics whose settings may not be read."""
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in topics]
         found = Settings({}, {})
         if not resources:
@@ -174,7 +174,7 @@ class Logs:
         return found
 
     def default_settings(self) -> dict[str, str]:
-        """What each topic setting is where a topic has none of its own, as the brokers say; Kafka's own where not."""
+        """Return the brokers' defaults for all topic settings; Kafka's own if the brokers don't report them."""
         return {setting.name: setting.default or "" for setting in TOPIC_SETTINGS} | self._settings.get().of_brokers
 
     # Descriptions
@@ -187,7 +187,7 @@ class Logs:
         """
         known = self.metadata.get().topics.get(name)
         if known is None:
-            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {name}.")
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {shown_name(name)}.")
         if known.error is not None:
             raise self._connection.error_of(known.error)
         ends = self.ends_of(self.places([name])) if name in INTERNAL else self.ends.get()
@@ -210,7 +210,7 @@ class Logs:
         )
 
     def with_id(self, topic: TopicDescription) -> TopicDescription:
-        """A topic with Kafka's UUID of it, where that is told."""
+        """Add Kafka's topic id if it is reported."""
         return replace(topic, topic_id=self._topic_id(topic.topic))
 
     def _topic_id(self, name: str) -> str:
@@ -225,7 +225,7 @@ class Logs:
             return ""
 
     def wait_for(self, holds: Callable[[ClusterMetadata], bool]) -> None:
-        """Ask for the metadata until something holds, for at most the connection's time limit."""
+        """Request metadata until a condition holds, up to the connection's time limit."""
         deadline_s = time.monotonic() + self._connection.timeout_s
         while True:
             self.metadata.forget()
@@ -248,4 +248,5 @@ def _partition(number: int, told: Any, ends: LogEnds | None) -> PartitionDescrip
         leader_epoch=ends.leader_epoch if ends else UNKNOWN,
         replicas=tuple(told.replicas),
         isr=tuple(told.isrs),
+        counted=False,
     )

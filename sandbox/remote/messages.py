@@ -1,11 +1,12 @@
-"""Pages of events of a topic in a cluster: filtered, in time order or offset order, forwards and backwards.
+"""Pages of a topic's events in a cluster: filtered, in time order or offset order, in both directions.
 
-A log can only be read forwards, and there is no index by which events could be found but their offsets, and the first
-offset of a time. So a page is made of lanes, one for each partition: each reads stretches of its log, upwards or
-downwards, and the page takes the next event from the lane whose next event is the earliest (or the latest). That is
-true time order wherever each partition is in time order; where producers wrote older timestamps after newer ones, the
-events of that partition stay in the order of their offsets. A cursor is the place of every lane, so a page stays where
-it is while producers write.
+A log can only be read forwards, and its only indexes are offsets and the first offset of a time. So a page is built
+from
+lanes, one per partition. Each lane reads stretches of its log, upwards or downwards, and the page takes the next event
+from the lane whose next event is the earliest (or latest). This is true time order if each partition is in time order.
+If a producer wrote older timestamps after newer ones, that partition's events stay in offset order. A cursor holds
+every
+lane's position, so a page stays stable while producers write.
 """
 
 import base64
@@ -27,22 +28,22 @@ from sandbox.remote.reader import Stretch, read_stretches
 
 ORDERS = ("newest", "oldest", "offset")
 STRETCH_MIN, STRETCH_MAX = 16, 8192
-"""How many offsets of a partition are read at once: few at first, more as long as too few events match."""
+"""How many offsets of a partition are read at a time: few at first, more while too few events match."""
 BYTES_AT_ONCE = 16 * 1024 * 1024
-"""About how many bytes are read at once, over all partitions."""
+"""About how many bytes are read at a time, over all partitions."""
 PATIENCE_S = 0.5
-"""A search reads for so long at least: it always comes on."""
+"""A search reads for at least this long, so it always makes progress."""
 AFTER, BEFORE = "after", "before"
 
 
 @dataclass(slots=True)
 class _Lane:
-    """One partition on the way of a page.
+    """One partition of a search.
 
     Attributes:
-        low, high: the bounds of what may be read, `high` not included.
-        at: where reading has come to: the next offset upwards, or the one above the next downwards.
-        found: events that match, in the order in which the page takes them.
+        low, high: the bounds of the offsets to read, `high` excluded.
+        at: the current position: the next offset upwards, or the one above the next downwards.
+        found: matching events in the order in which the page takes them.
     """
 
     partition: int
@@ -54,25 +55,25 @@ class _Lane:
 
     @property
     def ended(self) -> bool:
-        """Whether there is nothing more to read."""
+        """True if there is nothing left to read."""
         return self.at <= self.low if self.down else self.at >= self.high
 
     @property
     def place(self) -> int:
-        """Where to go on after what was taken."""
+        """The position after the events that were taken."""
         if not self.found:
             return self.at
         return self.found[0].offset + 1 if self.down else self.found[0].offset
 
     def next_stretch(self, size: int) -> Stretch:
-        """What to read next."""
+        """Return the offsets to read next."""
         if self.down:
             return Stretch(max(self.low, self.at - size), self.at)
         return Stretch(self.at, min(self.high, self.at + size))
 
 
 def matcher(query: MessageQuery) -> Callable[[Event], bool]:
-    """What tells whether an event is one that a query looks for; its topic and partition are not looked at."""
+    """Return a function that tests if an event matches a query; it doesn't check topic and partition."""
     key = None if query.key is None else query.key.encode()
     value = None if query.value is None else query.value.encode()
 
@@ -91,7 +92,7 @@ def matcher(query: MessageQuery) -> Callable[[Event], bool]:
 
 
 def is_filtered(query: MessageQuery) -> bool:
-    """Whether a query looks into events: then many may have to be read for one that matches."""
+    """True if a query has conditions on events, so that many may have to be read for one match."""
     return any((query.key is not None, query.value is not None, query.headers, query.conditions))
 
 
@@ -99,9 +100,9 @@ class RemoteSearch:
     """One search.
 
     Args:
-        connection: to the cluster.
-        logs: what is known of its topics.
-        query: what to look for.
+        connection: the cluster.
+        logs: the cluster's topics.
+        query: the query.
 
     Raises:
         BrokerError: UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST.
@@ -133,7 +134,7 @@ class RemoteSearch:
             self._direction, self._places = _parse(query.cursor)
 
     def _times(self, logs: Logs) -> dict[int, tuple[int, int]]:
-        """Partition to what may be read of it: the offsets of the query, and of its times."""
+        """Return the offsets to read by partition, from the query's offsets and times."""
         query = self._query
         bounds = {one.partition: (one.start, one.end) for one in self._logs}
         places = [(query.topic, partition) for partition in bounds]
@@ -150,7 +151,7 @@ class RemoteSearch:
         return bounds
 
     def page(self, now_ms: int) -> MessagePage:
-        """The page; ClusterAway where the cluster does not answer."""
+        """Return the page. Raises ClusterAway if the cluster doesn't answer."""
         started_s = time.monotonic()
         back = self._direction == BEFORE
         down = (self._query.order == "newest") != back
@@ -184,8 +185,11 @@ class RemoteSearch:
         return _Lane(partition, low, high, at, down)
 
     def _collect(self, lanes: list[_Lane], down: bool, deadline_s: float) -> tuple[list[Event], bool]:
-        """The events of the page, and whether there was time for all of them. One more than the page has is looked for,
-        so that a page after it is not empty."""
+        """Return the page's events, and True if the time was sufficient. Searches for one more event than the page
+        holds,
+        so that
+        the page after it is never empty.
+        """
         found: list[Event] = []
         size = min(STRETCH_MAX, max(STRETCH_MIN, 2 * self._query.limit // max(1, len(lanes))))
         in_turn = self._query.order == "offset"
@@ -208,7 +212,7 @@ class RemoteSearch:
             found.append(lane.found.popleft())
 
     def _fill(self, lanes: list[_Lane], size: int, deadline_s: float) -> None:
-        """Read the next stretch of some lanes. Of one for which there was no time, nothing is kept."""
+        """Read the next stretch of some lanes. A stretch that couldn't be completed in time is discarded."""
         stretches = {lane.partition: lane.next_stretch(size) for lane in lanes}
         read: dict[int, list[Event]] = {lane.partition: [] for lane in lanes}
 
@@ -257,11 +261,12 @@ def _parse(text: str) -> tuple[str, dict[int, int]]:
 
 
 def read_event(connection: Connection, logs: Logs, topic: str, partition: int, offset: int) -> Event:
-    """One event by its address.
+    """Return one event.
 
     Raises:
-        BrokerError: UNKNOWN_TOPIC_OR_PARTITION, or OFFSET_OUT_OF_RANGE, whose text says whether it is gone or not yet
-            written.
+        BrokerError: UNKNOWN_TOPIC_OR_PARTITION, or OFFSET_OUT_OF_RANGE, whose text says if it was deleted or isn't
+        written
+            yet.
     """
     found = [one for one in logs.describe(topic, ()).partitions if one.partition == partition]
     if not found:
@@ -282,7 +287,7 @@ def read_event(connection: Connection, logs: Logs, topic: str, partition: int, o
         events.append(event)
         return False
 
-    # Where the offset itself holds no event, the next one comes instead, or the end of the log.
+    # If there is no event at this offset, the next one is returned, or the end of the log.
     stretch = {partition: Stretch(offset, found[0].end)}
     done = read_stretches(connection, topic, stretch, take, time.monotonic() + connection.timeout_s)
     if not done and not events:

@@ -1,4 +1,4 @@
-"""What the cluster told, kept for a moment: many pages at once ask once, and all of one page sees the same."""
+"""Short-lived cache of a cluster's answers: concurrent pages share one request, and each page sees one state."""
 
 import threading
 import time
@@ -11,18 +11,18 @@ from sandbox.kafka.errors import ClusterAway
 T = TypeVar("T")
 
 AWAY_KEPT_S = 1.0
-"""For how long a cluster that did not answer is not asked again: pages fail at once, and not one after the other."""
+"""How long a cluster that didn't answer isn't asked again: pages fail immediately instead of one after another."""
 
 
 class Views:
-    """Which thread is in the middle of a page: what it has seen, it sees until the page is done."""
+    """Tracks the threads that are rendering a page: a thread sees the same values until its page is complete."""
 
     def __init__(self) -> None:
         self._local = threading.local()
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """A context in which each `Moment` gives this thread one and the same value."""
+        """A context in which each `Moment` returns the same value to this thread."""
         if getattr(self._local, "seen", None) is not None:
             yield
             return
@@ -33,22 +33,22 @@ class Views:
             self._local.seen = None
 
     def seen(self) -> dict[object, Any] | None:
-        """What this thread has seen, None where it is in no page."""
+        """Return the values that this thread has seen; None if it isn't rendering a page."""
         return getattr(self._local, "seen", None)
 
     def forget(self) -> None:
-        """Let this thread see what is new: it has just changed something."""
+        """Show new values to this thread, because it changed something."""
         if self.seen() is not None:
             self._local.seen = {}
 
 
 class Moment(Generic[T]):
-    """One thing that the cluster tells.
+    """One cached answer.
 
     Args:
-        views: of the threads that ask.
-        ask: asks the cluster.
-        kept_s: for how long an answer is used again.
+        views: the consistent views of the requesting threads.
+        ask: requests the value from the cluster.
+        kept_s: how long an answer is reused.
     """
 
     def __init__(self, views: Views, ask: Callable[[], T], kept_s: float) -> None:
@@ -61,10 +61,10 @@ class Moment(Generic[T]):
         self._away: ClusterAway | None = None
 
     def get(self, *, kept_s: float | None = None) -> T:
-        """The answer; raises what asking raises.
+        """Return the value. Raises the errors of the request.
 
         Args:
-            kept_s: how old it may be; None for the usual.
+            kept_s: maximum age; None for the default.
         """
         seen = self._views.seen()
         if seen is not None and self in seen:
@@ -92,16 +92,16 @@ class Moment(Generic[T]):
 
     @property
     def last(self) -> T | None:
-        """What it told last, however old; None where it never did."""
+        """The latest value, of any age; None if there was none."""
         return self._value
 
     @property
     def away(self) -> ClusterAway | None:
-        """Why it could not be told the last time, None where it could."""
+        """Why the latest request failed; None if it succeeded."""
         return self._away
 
     def forget(self) -> None:
-        """Ask again the next time: something has changed."""
+        """Request the value again next time, because something changed."""
         self._at_s = float("-inf")
         seen = self._views.seen()
         if seen is not None:

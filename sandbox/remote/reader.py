@@ -1,4 +1,4 @@
-"""Reading stretches of several logs at once, through one consumer without a group, within a time."""
+"""Reads stretches of several logs at a time with one consumer without a group, within a time limit."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ class Stretch:
 
 
 def event_of(message: Message) -> Event:
-    """A message of a consumer as an event. Whether its transaction was aborted is not told."""
+    """Convert a consumer's message to an event. It is unknown if the transaction was aborted."""
     kind, timestamp_ms = message.timestamp()
     if kind == TIMESTAMP_NOT_AVAILABLE:
         timestamp_ms = -1
@@ -62,7 +62,7 @@ def _headers(message: Message) -> Headers:
     try:
         found: Any = message.headers() or []
     except UnicodeDecodeError:
-        # The client library cannot give a name that is not UTF-8, nor the headers beside it.
+        # The client library can't return a name that is not UTF-8, nor the headers beside it.
         return (("(a header whose name is not UTF-8)", None),)
     return tuple((name, _bytes(content)) for name, content in found)
 
@@ -77,17 +77,16 @@ def read_stretches(
     """Read a stretch of each of some partitions of a topic.
 
     Args:
-        connection: to the cluster.
-        stretches: by partition.
-        take: is called with each event, partition by partition in the order of their offsets; returns False where no
-            more of that partition is wanted.
+        connection: the cluster.
+        stretches: the offsets to read, by partition.
+        take: called with each event, by partition and offset; returns False to skip the rest of that partition.
         deadline_s: when to stop, by `time.monotonic`.
 
     Returns:
-        The partitions whose stretch was read to its end. The others were not, for want of time.
+        The partitions whose stretch was read completely. For the others the time was insufficient.
 
     Raises:
-        BrokerError: what the cluster refuses, ClusterAway where it does not answer.
+        BrokerError: the cluster refuses the request; ClusterAway if it doesn't answer.
     """
     wanted = {(topic, partition): stretch for partition, stretch in stretches.items()}
     return {partition for _, partition in read_places(connection, wanted, take, deadline_s)}
@@ -116,7 +115,7 @@ def read_places(
             if now_s >= deadline_s:
                 break
             first = consumer.poll(min(CONSUME_WAIT_S, max(0.01, deadline_s - now_s)))
-            # `consume` waits for as many as it is asked for: so it is asked for what is there.
+            # `consume` waits until it has the requested number, so request no more than exists.
             messages = [] if first is None else [first, *consumer.consume(CONSUME_AT_ONCE, 0)]
             if messages:
                 heard_s = time.monotonic()

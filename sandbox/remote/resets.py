@@ -1,8 +1,8 @@
-"""Moving the committed offsets of a group of a cluster: what would be committed first, then doing it."""
+"""Resets a group's committed offsets in a cluster: first the preview, then the commit."""
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.model.cluster import GroupDescription, PartitionLag, ResetLine
 from sandbox.remote.connection import Connection
 from sandbox.remote.groups import Groups
@@ -31,10 +31,11 @@ class Resets:
         self._groups = groups
 
     def plan(self, group: str, topic: str | None, partition: int | None, to: str) -> list[ResetLine]:
-        """What a reset would do.
+        """Compute what a reset would change.
 
         Args:
-            topic: only this one, which the group need not have read yet; None for those it has committed in or reads.
+            topic: only this one, which the group need not have read yet; None for the topics it reads or has committed
+                in.
             partition: only this one.
             to: one of `MODES`.
 
@@ -43,7 +44,7 @@ class Resets:
         """
         current = self._find(group)
         if current is None and topic is None:
-            raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {group}. Name a topic to make one.")
+            raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {shown_name(group)}. Name a topic to make one.")
         known = {(one.topic, one.partition): one for one in (current.partitions if current else ())}
         places = self._places([topic] if topic is not None else sorted({one for one, _ in known}), partition)
         ends = self._logs.ends.get()
@@ -63,7 +64,7 @@ class Resets:
             found = [place for place in self._logs.places([topic]) if partition in (None, place[1])]
             if not found:
                 where = topic if partition is None else f"{topic}-{partition}"
-                raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic or partition {where}.")
+                raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic or partition {shown_name(where)}.")
             places += found
         return places
 
@@ -100,7 +101,7 @@ class Resets:
         }
 
     def apply(self, group: str, plan: list[ResetLine]) -> None:
-        """Commit what a plan says.
+        """Commit a plan.
 
         Raises:
             BrokerError: NON_EMPTY_GROUP while the group has members.

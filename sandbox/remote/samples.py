@@ -1,22 +1,24 @@
-"""How far groups were a while ago. A cluster keeps only where they are now; so it is written down here as it is seen.
+"""Recorded progress of groups. A cluster reports only current offsets, so they are sampled while somebody watches.
 
-The samples are kept in memory, bounded, from the start of this program on, and only while somebody looks.
+The samples are kept in memory, bounded, from the start of this program.
 """
 
 import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sandbox.model.cluster import LagPoint
+from sandbox.model.lag import OUT_OF_RANGE, lag_of, range_of
 
 SPACING_MS = 900
 """Between two samples of a group."""
 SAMPLES_MAX = 1200
 PLACES_MAX = 400_000
-"""How many offsets are kept in all; with many partitions the history is shorter."""
+"""Maximum number of offsets in all samples; with many partitions the history is shorter."""
 TREND_MS = (6_000, 20_000)
-"""Over how long a trend is taken: what drains now does, whatever it was before."""
+"""The window over which a trend is computed."""
 TREND_LEAST_MS = 2_500
 UNKNOWN_WORD = "not known yet"
 REBALANCING = ("PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling")
@@ -24,16 +26,30 @@ REBALANCING = ("PreparingRebalance", "CompletingRebalance", "Assigning", "Reconc
 Place = tuple[str, int]
 
 
+class Sampled(NamedTuple):
+    """A group in one partition at one moment: the committed offset, and where the log ended and started."""
+
+    committed: int
+    end: int
+    start: int
+
+    @property
+    def lag(self) -> int:
+        """Its lag there."""
+        return lag_of(self.committed, self.start, self.end)
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A group at one moment.
-
-    Attributes:
-        places: (topic, partition) to committed offset and end of the log.
-    """
+    """A group at one moment."""
 
     at_ms: int
-    places: Mapping[Place, tuple[int, int]]
+    places: Mapping[Place, Sampled]
+
+    @property
+    def lag(self) -> int:
+        """Its lag in all partitions."""
+        return sum(one.lag for one in self.places.values())
 
 
 class Samples:
@@ -43,8 +59,8 @@ class Samples:
         self._lock = threading.Lock()
         self._kept: dict[str, deque[Sample]] = {}
 
-    def note(self, at_ms: int, groups: Mapping[str, Mapping[Place, tuple[int, int]]]) -> None:
-        """Write down how far all groups are; those that are not named are forgotten."""
+    def note(self, at_ms: int, groups: Mapping[str, Mapping[Place, Sampled]]) -> None:
+        """Record all groups' progress. Groups that aren't listed are dropped."""
         with self._lock:
             for gone in set(self._kept) - set(groups):
                 del self._kept[gone]
@@ -62,15 +78,15 @@ class Samples:
         with self._lock:
             return list(self._kept.get(group, ()))
 
-    def trend(
-        self, group: str, state: str, places: Mapping[Place, tuple[int, int]], now_ms: int
-    ) -> tuple[str, int | None]:
-        """A word for where a group's lag is going, and how long until it is gone where it shrinks."""
+    def trend(self, group: str, state: str, places: Mapping[Place, Sampled], now_ms: int) -> tuple[str, int | None]:
+        """Return the trend of a group's lag, and the time until it is 0 if it shrinks."""
         if state in REBALANCING:
             return "rebalancing", None
         if not places:
             return "never committed", None
-        lag = _lag(places)
+        if any(range_of(one.committed, one.start, one.end) for one in places.values()):
+            return OUT_OF_RANGE, None
+        lag = sum(one.lag for one in places.values())
         if lag == 0:
             return "caught up", None
         samples = self.of(group)
@@ -81,12 +97,12 @@ class Samples:
         if _moved(earlier, places) == 0:
             if state == "Empty":
                 return "without members", None
-            return ("stalled" if _lag(earlier.places) >= lag else "growing"), None
+            return ("stalled" if earlier.lag >= lag else "growing"), None
         for sample in (recent, earlier):
-            before, passed_ms = _lag(sample.places), now_ms - sample.at_ms
+            before, passed_ms = sample.lag, now_ms - sample.at_ms
             if lag < before and _moved(sample, places) and passed_ms > 0:
                 return "draining", round(lag * passed_ms / (before - lag))
-        return ("growing" if lag > _lag(earlier.places) else "steady"), None
+        return ("growing" if lag > earlier.lag else "steady"), None
 
     def history(self, group: str, since_ms: int, points: int, partitions: set[Place] | None = None) -> list[LagPoint]:
         """The lag of a group at up to `points` moments from a time on, as far back as there are samples."""
@@ -95,21 +111,17 @@ class Samples:
             step = (len(samples) - 1) / (points - 1)
             samples = [samples[round(number * step)] for number in range(points)]
         return [
-            LagPoint(sample.at_ms, *place, committed, end, max(0, end - committed))
+            LagPoint(sample.at_ms, *place, one.committed, one.end, one.lag)
             for sample in samples
-            for place, (committed, end) in sorted(sample.places.items())
+            for place, one in sorted(sample.places.items())
             if partitions is None or place in partitions
         ]
 
 
-def _lag(places: Mapping[Place, tuple[int, int]]) -> int:
-    return sum(max(0, end - committed) for committed, end in places.values())
-
-
-def _moved(then: Sample, now: Mapping[Place, tuple[int, int]]) -> int:
+def _moved(then: Sample, now: Mapping[Place, Sampled]) -> int:
     """How many events were committed since."""
     return sum(
-        max(0, committed - then.places[place][0]) for place, (committed, _) in now.items() if place in then.places
+        max(0, one.committed - then.places[place].committed) for place, one in now.items() if place in then.places
     )
 
 

@@ -1,4 +1,4 @@
-"""What is told of many events of a cluster at once, from as many of them as can be read in a moment."""
+"""Statistics over many events of a cluster, from as many as can be read in a short time."""
 
 import time
 from collections import Counter
@@ -19,17 +19,17 @@ VOLUME_EVENTS = 1000
 GAP = 500
 """Events that are no further apart are read with those between them: a stretch costs as much as some hundred events."""
 BESIDE = 250
-"""How many offsets before and after an event are looked at for its neighbours."""
+"""How many offsets before and after an event are searched for its neighbors."""
 BESIDE_BUDGET_S = 1.0
 
 
 class RemoteSurvey:
-    """What the page asks as `backend.survey`.
+    """Statistics over events (`backend.survey`).
 
     Args:
-        connection: to the cluster.
-        logs: its topics.
-        groups: its groups.
+        connection: the cluster.
+        logs: the cluster's topics.
+        groups: the cluster's groups.
     """
 
     def __init__(self, connection: Connection, logs: Logs, groups: Groups) -> None:
@@ -38,7 +38,7 @@ class RemoteSurvey:
         self._groups = groups
 
     def volume(self, query: MessageQuery, *, budget_ms: int = 150) -> Volume:
-        """How the newest events that a query finds lie in time: at most `VOLUME_EVENTS` of them."""
+        """Return the distribution over time of a query's newest events, at most `VOLUME_EVENTS`."""
         asked = replace(query, order="newest", from_offset=None, cursor=None, limit=VOLUME_EVENTS, budget_ms=budget_ms)
         page = RemoteSearch(self._connection, self._logs, asked).page(int(time.time() * 1000))
         timed = [event.timestamp_ms for event in page.events if event.timestamp_ms >= 0]
@@ -92,7 +92,7 @@ class RemoteSurvey:
         return found
 
     def neighbours(self, topic: str, partition: int, offset: int) -> Neighbours:
-        """What lies beside an event in its partition, as far as `BESIDE` offsets away."""
+        """Return an event's neighbors in its partition, up to `BESIDE` offsets away."""
         log = next(one for one in self._logs.describe(topic, ()).partitions if one.partition == partition)
         first, until = max(log.start, offset - BESIDE), min(log.end, offset + BESIDE + 1)
         events: list[Event] = []
@@ -119,7 +119,7 @@ class RemoteSurvey:
 
 
 def _runs(offsets: list[int]) -> list[Stretch]:
-    """Offsets, upwards, as stretches: what lies close together is read in one go, with what is between."""
+    """Group ascending offsets into stretches: close ones are read together, with the events between them."""
     runs: list[Stretch] = []
     for offset in offsets:
         if runs and offset - runs[-1].until <= GAP:

@@ -11,17 +11,17 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.remote.connection import Connection
 from sandbox.remote.logs import Logs
 
 
 class Topics:
-    """What can be done to topics.
+    """Creates and changes topics.
 
     Args:
-        connection: to the cluster.
-        logs: what is known of its topics; asked again after each change.
+        connection: the cluster.
+        logs: the cluster's topics, requested again after each change.
     """
 
     def __init__(self, connection: Connection, logs: Logs) -> None:
@@ -58,7 +58,7 @@ class Topics:
         self._logs.wait_for(lambda told: topic not in told.topics)
 
     def create_partitions(self, topic: str, count: int) -> None:
-        """Give a topic `count` partitions in all."""
+        """Increase a topic's partitions to a total of `count`."""
         have = len(self._logs.describe(topic, ()).partitions)
         if count <= have:
             raise BrokerError(
@@ -70,7 +70,7 @@ class Topics:
     def alter(self, topic: str, settings: Mapping[str, str | None]) -> None:
         """Change settings; None takes one back to its default."""
         if topic not in self._logs.metadata.get(kept_s=0).topics:
-            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {topic}.")
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {shown_name(topic)}.")
         entries = [
             ConfigEntry(
                 name,

@@ -1,7 +1,7 @@
-"""What has changed in a cluster, told to whoever watches.
+"""Detects changes in a cluster by polling, and notifies subscribers.
 
-A cluster tells nothing by itself: it is asked, while somebody watches, about once a second, and more rarely where an
-answer takes long.
+A cluster sends no notifications. It is polled about once a second while somebody is subscribed, and less often if its
+answers are slow.
 """
 
 import logging
@@ -17,21 +17,21 @@ from sandbox.model.cluster import Change
 EVERY_S = 1.0
 JOIN_S = 1.0
 SHARE = 4
-"""A look that took t is followed by a rest of SHARE times t: watching takes a part of anybody's time, never more."""
+"""A poll that took t is followed by a pause of SHARE times t, which bounds the load of watching."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A cluster as it was at one moment. What two of them have different has changed.
+    """The state of a cluster at one moment. The difference between two of them is what changed.
 
     Attributes:
-        away: why it did not answer, None where it did.
-        shape: brokers, leaders and in-sync sets.
-        topics: name to what its events are told by.
-        commits: group to its committed offsets.
-        groups: group to its state and members.
+        away: why the cluster didn't answer; None if it did.
+        shape: brokers, leaders and in-sync replicas.
+        topics: a value per topic that changes when its events do.
+        commits: committed offsets, by group.
+        groups: state and members, by group.
     """
 
     away: str | None = None
@@ -42,7 +42,7 @@ class Look:
 
 
 def changes(before: Look, after: Look, at_ms: int) -> Iterator[Change]:
-    """What is different between two looks."""
+    """Return the changes between two states."""
     none: frozenset[str] = frozenset()
     if before.away != after.away:
         yield Change("cluster", none, none, at_ms)
@@ -66,11 +66,11 @@ def changes(before: Look, after: Look, at_ms: int) -> Iterator[Change]:
 
 
 class Watch:
-    """Watches while anybody wants to know.
+    """Polls the cluster while somebody is subscribed.
 
     Args:
-        look: looks at the cluster now.
-        every_s: between two looks.
+        look: reads the cluster's current state.
+        every_s: interval between two polls.
     """
 
     def __init__(self, look: Callable[[], Look], every_s: float = EVERY_S) -> None:
@@ -83,7 +83,7 @@ class Watch:
         self._closed = False
 
     def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
-        """Call `callback` after each change that is seen, on a thread of its own. Returns what ends it."""
+        """Call `callback` after each change, in a separate thread. Returns a function that unsubscribes it."""
         with self._lock:
             self._callbacks.append(callback)
             if self._thread is None and not self._closed:
@@ -100,18 +100,18 @@ class Watch:
 
     @property
     def watching(self) -> bool:
-        """Whether it looks at the cluster at the moment."""
+        """True while the cluster is polled."""
         return self._thread is not None
 
     def tell(self, change: Change) -> None:
-        """Tell of a change that this program has made itself."""
+        """Report a change that this program made."""
         with self._lock:
             callbacks = tuple(self._callbacks)
         for callback in callbacks:
             callback(change)
 
     def close(self) -> None:
-        """Stop watching."""
+        """Stop polling."""
         with self._lock:
             self._closed = True
             self._callbacks.clear()

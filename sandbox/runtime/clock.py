@@ -1,10 +1,22 @@
-"""The clock, and when it was set or went on while the machine slept."""
+"""The system clock, watched by clocks that nobody can set.
 
+Problem: the system clock is what is stored and shown, but it is set by hand, by time servers and by hosts of virtual
+machines, and it continues while the machine sleeps. Timeouts must not depend on it. Trade: the core knows one time,
+`now_ms`. Whenever the loop reads it, it is compared with a monotonic clock; if they moved apart, every deadline is
+moved by the same amount before anything else happens. Consequence: a timeout lasts as long as it should, and what is
+stored has the time that the system shows.
+"""
+
+import sys
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
-LEAST_MS = 2_000
-"""A smaller difference is that of two clocks, not a jump."""
+LEAST_MS = 200
+"""A smaller difference is not a jump: the clocks are read one after the other, and time servers correct drift."""
+READ_MS = 50
+"""Readings of two clocks that are further apart are not compared: the process was interrupted between them."""
+REPORTED_MS = 2_000
 
 
 def system_clock() -> int:
@@ -12,27 +24,78 @@ def system_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-class ClockJumps:
-    """Compares a clock with one that is never set, and that stands still while the machine sleeps.
+def running_s() -> float:
+    """The time that the machine was running, in seconds: it stops while the machine sleeps (not on Windows)."""
+    return time.monotonic()
 
-    Args:
-        clock: the time in ms since 1970.
-        steady_s: the other one, in seconds; None where the clock is made by hand and means what it shows.
+
+def passed_s() -> float:
+    """The time that passed, in seconds, including the time that the machine slept."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    if sys.platform == "darwin":
+        return time.clock_gettime(time.CLOCK_MONOTONIC)
+    return time.monotonic()
+
+
+class Jump(NamedTuple):
+    """The system clock moved by more or less than the time that the machine was running.
+
+    Attributes:
+        by_ms: how far it moved beyond that time; below 0 if it was set back.
+        set_ms: the part of it by which the clock was set; the machine slept for the rest.
     """
 
-    def __init__(self, clock: Callable[[], int], steady_s: Callable[[], float] | None) -> None:
+    by_ms: int
+    set_ms: int
+
+
+class WatchedClock:
+    """The time in ms since 1970, for the thread that owns the deadlines.
+
+    Args:
+        clock: the time in ms since 1970, which may be set.
+        jumped: called with each jump and the time after it, before that time is returned.
+        running: see `running_s`; None for a clock that a test sets, which never jumps.
+        passed: see `passed_s`.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], int],
+        jumped: Callable[[Jump, int], None],
+        running: Callable[[], float] | None = running_s,
+        passed: Callable[[], float] = passed_s,
+    ) -> None:
         self._clock = clock
-        self._steady_s = steady_s
-        self._apart_ms = self._difference_ms()
+        self._jumped = jumped
+        self._running = running
+        self._passed = passed
+        self._apart_ms = 0
+        self._slept_ms = 0
+        if running is not None:
+            self._apart_ms = clock() - int(1000 * running())
+            self._slept_ms = self._slept()
 
-    def _difference_ms(self) -> int:
-        return 0 if self._steady_s is None else self._clock() - int(1000 * self._steady_s())
+    def _slept(self) -> int:
+        return int(1000 * (self._passed() - self._running())) if self._running is not None else 0
 
-    def look(self) -> int:
-        """How far the clock jumped since the last look, in ms; below 0 where it was set back, 0 where it did not."""
-        apart_ms = self._difference_ms()
-        jump_ms = apart_ms - self._apart_ms
-        if abs(jump_ms) < LEAST_MS:
-            return 0
-        self._apart_ms = apart_ms
-        return jump_ms
+    def __call__(self) -> int:
+        """The time now; a jump since the last call is reported first."""
+        now_ms = self._clock()
+        if self._running is not None and abs(now_ms - 1000 * self._running() - self._apart_ms) > LEAST_MS:
+            return self._after_jump(self._running)
+        return now_ms
+
+    def _after_jump(self, running: Callable[[], float]) -> int:
+        before_s = running()
+        now_ms = self._clock()
+        if 1000 * (running() - before_s) > READ_MS:
+            return now_ms
+        apart_ms, slept_ms = now_ms - int(1000 * before_s), self._slept()
+        by_ms = apart_ms - self._apart_ms
+        if abs(by_ms) > LEAST_MS:
+            slept_for_ms = slept_ms - self._slept_ms
+            self._apart_ms, self._slept_ms = apart_ms, slept_ms
+            self._jumped(Jump(by_ms, by_ms - max(0, slept_for_ms)), now_ms)
+        return now_ms

@@ -9,8 +9,10 @@ batch is told to the log once, and on every page until it is gone.
 """
 
 import logging
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from sandbox.broker.broker import Broker
 from sandbox.broker.logs.turn import Changes
@@ -26,6 +28,13 @@ LOOK_S = 5.0
 SLOW_S = 2.0
 """A commit that takes so long makes everybody wait, and is told as trouble."""
 SLOW_TOLD_S = 30.0
+LOG_GROWN_BYTES = 256_000_000
+"""A write-ahead log of this size is reported: it is 4 MB unless somebody keeps it from being emptied."""
+GROWN = (
+    "Nothing is lost or refused, but the log takes room on the disk. This message goes away by itself when the log "
+    "has been emptied."
+)
+PROCESSES = Path("/proc")
 SLOW = "Nothing was lost or refused, but programs may run into their timeouts. This message goes away by itself."
 
 logger = logging.getLogger("sandbox")
@@ -53,6 +62,8 @@ class StorageWatch:
         self._steady_s = steady_s
         self._since_s = 0.0
         self._slow = False
+        self._grown = False
+        self._log_looked_s = 0.0
         self.trouble: str | None = None
         self.means = ""
         self.failures = 0
@@ -64,7 +75,7 @@ class StorageWatch:
         """Note that the file could not be read or written."""
         self.failures += 1
         self._since_s = self._steady_s()
-        self._slow = False
+        self._slow = self._grown = False
         self._begin(error.words, str(error), meaning(error.words))
 
     def damaged(self, error: EventsDamaged) -> None:
@@ -99,7 +110,7 @@ class StorageWatch:
         self._tell_damage()
 
     def _end(self) -> None:
-        self.trouble, self.means, self.failures, self._slow = None, "", 0, False
+        self.trouble, self.means, self.failures, self._slow, self._grown = None, "", 0, False, False
         self._broker.tell(Changes(cluster=True))
 
     def _begin(self, words: str, cause: str, means: str) -> None:
@@ -112,10 +123,11 @@ class StorageWatch:
 
     def look(self) -> None:
         """Look whether the file is there, and whether trouble is over; ask for the next look. Call it between turns."""
+        self._look_at_log()
         damage = self._damaged.get(self.trouble or "")
         if damage is not None:
             self._look_at_damage(damage)
-        if self.trouble is None or damage is not None:
+        if self.trouble is None or damage is not None or self._grown:
             self._look_for_trouble()
         elif self._steady_s() - self._since_s >= (SLOW_TOLD_S if self._slow else QUIET_S):
             self.look_again()
@@ -124,17 +136,48 @@ class StorageWatch:
     def _look_for_trouble(self) -> None:
         database = self._broker.database
         try:
-            database.check_place()
+            database.check_or_rescue()
         except StorageFailed as error:
             self.failed(error)
             return
         took_s, database.slowest_commit_s = database.slowest_commit_s, 0.0
-        if took_s >= SLOW_S:
+        if took_s >= SLOW_S and not self._grown:
             self._slow = True
             self._since_s = self._steady_s()
             self._begin(
                 f"The disk is slow: a commit took {took_s:.1f} s, and everybody waited for it.", "slow disk", SLOW
             )
+
+    def after_call(self) -> None:
+        """The same without ports, where nothing looks by itself; cheap where nothing is wrong."""
+        if self.trouble is not None and not self._grown:
+            self.look_again()
+            return
+        large = self._grown or self._broker.database.log_bytes >= LOG_GROWN_BYTES
+        if large and self._steady_s() - self._log_looked_s >= QUIET_S:
+            self._look_at_log()
+
+    def _look_at_log(self) -> None:
+        """Report a log that others keep from being emptied; empty it once they do not."""
+        database = self._broker.database
+        other_trouble = self.trouble is not None and not self._grown
+        if other_trouble or not (self._grown or database.log_bytes >= LOG_GROWN_BYTES):
+            return
+        self._log_looked_s = self._steady_s()
+        self._broker.commit()
+        readers = database.log_readers()
+        try:
+            if not readers and database.shrink_log():
+                if self._grown:
+                    logger.warning("The write-ahead log of %s has been emptied.", database.path)
+                    self._end()
+                    self._tell_damage()
+                return
+        except StorageFailed as error:
+            self.failed(error)
+            return
+        self._grown = True
+        self._begin(_grown_by(readers), f"{database.log_bytes:,} bytes", GROWN)
 
     def look_again(self) -> None:
         """Try whether the file can be used again, where something is wrong with it."""
@@ -151,3 +194,25 @@ class StorageWatch:
             logger.warning("%s can be used again; %d turns were refused.", self._broker.database.path, failures)
             self._end()
             self._tell_damage()
+
+
+def _grown_by(readers: Iterable[int]) -> str:
+    """What keeps the log from being emptied, with the way out."""
+    who = " and ".join(_named(pid) for pid in sorted(readers)) or "another program"
+    if set(readers) == {os.getpid()}:
+        who, way_out = "an export, a snapshot or a query of this sandbox", "Wait until that is done, or stop it."
+    else:
+        way_out = "End that transaction, or close that program."
+    return (
+        f"The write-ahead log has grown beyond {LOG_GROWN_BYTES / 1e6:,.0f} MB, because {who} holds a read "
+        f"transaction. {way_out}"
+    )
+
+
+def _named(pid: int) -> str:
+    if pid == os.getpid():
+        return "this sandbox itself"
+    try:
+        return f"process {pid} ({(PROCESSES / str(pid) / 'comm').read_text().strip()})"
+    except OSError:
+        return f"process {pid}"

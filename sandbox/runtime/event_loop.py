@@ -6,15 +6,25 @@ something, and there is nothing to share. Then the turn ends at once.
 """
 
 import asyncio
+import errno
+import logging
+import os
 import selectors
 import sys
+import time
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sandbox.kafka.errors import SandboxError
 
 T = TypeVar("T")
 LOOP_CHECK_SECONDS = 1.0
+NO_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""Why a connection is not accepted for now. asyncio tries again after a second."""
+REPEATED_SECONDS = 60.0
+"""How often it is logged that no connections are accepted."""
+
+logger = logging.getLogger("sandbox")
 
 
 class Arrivals(selectors.DefaultSelector):
@@ -32,13 +42,44 @@ class Arrivals(selectors.DefaultSelector):
         self.count = len(ready)
         return ready
 
+    def leave_to_parent(self) -> None:
+        """After a fork: close this process's copies of the sockets. Their numbers stay taken: others may close them."""
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (*(key.fd for key in self.get_map().values()), self.fileno()):
+            os.dup2(nothing, descriptor, inheritable=False)
+        os.close(nothing)
+
 
 def new_event_loop() -> tuple[asyncio.AbstractEventLoop, Arrivals | None]:
     """A loop, and what tells of its arrivals: None where a loop has no selector, on Windows."""
     if sys.platform == "win32":
         return asyncio.new_event_loop(), None
     arrivals = Arrivals()
-    return asyncio.SelectorEventLoop(arrivals), arrivals
+    loop = asyncio.SelectorEventLoop(arrivals)
+    loop.set_exception_handler(AcceptFailures().handle)
+    return loop, arrivals
+
+
+class AcceptFailures:
+    """Logs once that no connections are accepted, instead of a traceback for each attempt."""
+
+    def __init__(self) -> None:
+        self._logged_s: float | None = None
+
+    def handle(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """The loop's exception handler."""
+        error = context.get("exception")
+        if not (isinstance(error, OSError) and error.errno in NO_RESOURCES and "socket" in context):
+            loop.default_exception_handler(context)
+            return
+        now_s = time.monotonic()
+        if self._logged_s is None or now_s - self._logged_s >= REPEATED_SECONDS:
+            self._logged_s = now_s
+            logger.error(
+                "No new connections are accepted for now: %s. They are accepted again when others end; a higher limit "
+                "of open files (ulimit -n) allows more.",
+                error.strerror,
+            )
 
 
 def result_of(future: "Future[T]", loop: asyncio.AbstractEventLoop) -> T:

@@ -22,6 +22,7 @@ def start_coordinator(broker: Broker, config: BrokerConfig, now_ms: int) -> Grou
         decode_assignment=assigned_partitions,
         decode_subscription=subscribed_topics,
         topics=Topics(broker.topics, broker.topics_by_id),
+        aged=broker.age_hold.time_ms,
         on_change=broker.group_changed,
     )
     coordinator.load(now_ms)

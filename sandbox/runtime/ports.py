@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.broker.broker import Broker
 from sandbox.kafka.errors import SandboxError
+from sandbox.model.proxy import Proxy
 from sandbox.storage.log import topics
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ async def _open(kafka: "ClusterPorts", broker: Broker, protocol: str, node_id: i
     raise AssertionError("one attempt returned or raised")
 
 
-async def open_page(backend: "Backend", host: str, port: int, token: str | None) -> tuple["WebServer", str]:
+async def open_page(
+    backend: "Backend", host: str, port: int, token: str | None, proxy: Proxy
+) -> tuple["WebServer", str]:
     """Open the page.
 
     Args:
@@ -102,6 +105,7 @@ async def open_page(backend: "Backend", host: str, port: int, token: str | None)
         host: where to listen.
         port: 0 picks one.
         token: what it asks for, None for nothing.
+        proxy: what stands between browsers and the page.
 
     Returns:
         Its server, and its address.
@@ -113,7 +117,7 @@ async def open_page(backend: "Backend", host: str, port: int, token: str | None)
     await asyncio.to_thread(import_module, "sandbox.web.server")
     from sandbox.web.server import WebServer
 
-    server = WebServer(backend, host, port, token)
+    server = WebServer(backend, host, port, token, proxy)
     try:
         bound = await server.start()
     except OSError as error:

@@ -9,28 +9,33 @@ import logging
 import os
 import random
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import Context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sandbox.broker.age_hold import JUMP_MS
 from sandbox.broker.broker import Broker
 from sandbox.broker.faults import Faults
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
 from sandbox.model.cancellation import Cancelled
-from sandbox.runtime.clock import ClockJumps
+from sandbox.model.file_path import file_path
+from sandbox.model.process import bind_to_process
+from sandbox.model.proxy import NO_PROXY
+from sandbox.runtime import clock_report
+from sandbox.runtime.clock import REPORTED_MS, Jump, WatchedClock, running_s
 from sandbox.runtime.clock import system_clock as system_clock
 from sandbox.runtime.disk_watch import StorageWatch
 from sandbox.runtime.event_loop import Arrivals, end_tasks, new_event_loop, result_of
 from sandbox.runtime.group_start import start_coordinator
+from sandbox.runtime.open_files import connections_max
 from sandbox.runtime.ports import PLAINTEXT, open_page, open_ports, spelled
 from sandbox.runtime.ports import PortInUse as PortInUse
 from sandbox.storage import activity
-from sandbox.storage.file import network_drive
-from sandbox.storage.file.database import Database, StorageFailed, check_file
+from sandbox.storage.file import network_drive, other_names
+from sandbox.storage.file.database import Database, StorageFailed, check_file, check_path
 from sandbox.storage.file.lock import OwnerLock
 
 if TYPE_CHECKING:
@@ -41,6 +46,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 STOP_SECONDS = 10.0
+LATE_S = 2.0
+"""A timer that is later than this: the process was stopped, or the machine slept and its monotonic clock did not."""
 TROUBLED_TICK_MS = 1000
 """How often what is due is tried while the file cannot be written."""
 REFUSALS = (SandboxError, TypeError, ValueError)
@@ -63,6 +70,7 @@ class Runtime:
 
     Attributes:
         web_token: what the page asks for, None for nothing; `serve` publishes it beside the file.
+        web_proxy: what stands between browsers and the page.
 
     Raises:
         FileInUse, FileRefused: see `sandbox.kafka.errors`.
@@ -78,9 +86,11 @@ class Runtime:
         read_only: bool = False,
     ) -> None:
         self.clock = clock
-        self._jumps = ClockJumps(clock, time.monotonic if clock is system_clock else None)
+        # Looked up at each call: tests replace the clock of a running sandbox.
+        self._now = WatchedClock(lambda: self.clock(), self._clock_jumped, running_s if clock is system_clock else None)
         self.read_only = read_only
         self.web_token: str | None = None
+        self.web_proxy = NO_PROXY
         self.brokers = brokers
         self._host = ""
         self.faults = Faults(random.random)
@@ -100,17 +110,26 @@ class Runtime:
         self._web: WebServer | None = None
         self.closed = False
         config = BrokerConfig(dict(settings))
-        check_file(Path(os.path.realpath(path)))
+        path = file_path(path)
+        real = Path(os.path.realpath(path))
+        check_path(real)
         if read_only and not os.path.exists(path):
             raise FileRefused(f"{os.fspath(path)} does not exist, and what is read-only makes no file.")
+        bind_to_process(self)
+        # Before the file is opened: to close it again would release the locks of an owner in this process.
         self.lock = OwnerLock(path)
         try:
-            self.database = Database(path)
+            check_file(real)
+            other_names.refuse_log_of_another_name(real)
+            self.database = Database(path, self.lock.guard)
             try:
                 self._start(config)
             except BaseException:
                 self.database.close()
                 raise
+        except FileRefused:
+            self.lock.release(refused=True)
+            raise
         except BaseException:
             self.lock.release()
             raise
@@ -126,9 +145,9 @@ class Runtime:
         except StorageFailed as error:
             self.database.rollback()
             raise FileRefused(f"{self.database.path} cannot be used. {error.words} ({error})") from error
-        doubt = network_drive.warning(self.database.path)
-        if doubt is not None:
-            logger.warning(doubt)
+        for doubt in (network_drive.warning(self.database.path), other_names.warning(self.database.path)):
+            if doubt is not None:
+                logger.warning(doubt)
 
     # Calls from any thread
 
@@ -164,6 +183,19 @@ class Runtime:
         if self.closed:
             raise Cancelled(CLOSED)
 
+    def check_place(self) -> None:
+        """Refuse to open another connection if the file or its log is not ours any more.
+
+        Raises:
+            SandboxError: the sandbox is closed.
+            BrokerError: KAFKA_STORAGE_ERROR, with what was lost and the way out.
+        """
+        self.check_open()
+        try:
+            self.database.check_place()
+        except StorageFailed as error:
+            raise BrokerError("KAFKA_STORAGE_ERROR", error.words) from error
+
     def check_writable(self) -> None:
         """Refuse a change of a file that was opened read-only: BrokerError CLUSTER_AUTHORIZATION_FAILED."""
         if self.read_only:
@@ -171,7 +203,7 @@ class Runtime:
 
     def _call_inline(self, function: Callable[[int], T]) -> T:
         try:
-            result = function(self.clock())
+            result = function(self._now())
         except StorageFailed as error:
             raise self.broker.undo(error) from error
         except REFUSALS:
@@ -186,12 +218,12 @@ class Runtime:
             raise failed
         self._do_due()
         self.broker.commit()
-        self.watch.look_again()
+        self.watch.after_call()
         return result
 
     def _call_on_loop(self, function: Callable[[int], Any], future: "Future[Any]") -> None:
         try:
-            result = function(self.clock())
+            result = function(self._now())
         except StorageFailed as error:
             future.set_exception(self.broker.undo(error))
             return
@@ -255,11 +287,12 @@ class Runtime:
         groups_due_ms = self.coordinator.next_deadline_ms()
         if groups_due_ms is not None and groups_due_ms < due_ms:
             due_ms = groups_due_ms
-        now_ms = self.clock()
+        now_ms = self._now()
         if self.watch.failures:
             due_ms = max(due_ms, now_ms + TROUBLED_TICK_MS)
         if self._tick_timer is not None:
-            if now_ms < self._tick_due_ms <= due_ms:
+            # One that is overdue stays too: it finds out for how long nothing ran.
+            if self._tick_due_ms <= max(due_ms, now_ms):
                 return
             self._tick_timer.cancel()
             self._tick_timer = None
@@ -268,18 +301,37 @@ class Runtime:
             self._tick_timer = self._loop.call_later(max(0, due_ms - now_ms) / 1000, self._tick)
 
     def _tick(self) -> None:
-        self._tick_timer = None
+        timer, self._tick_timer = self._tick_timer, None
+        if timer is not None and self._loop is not None:
+            late_s = self._loop.time() - timer.when()
+            if late_s > LATE_S:
+                self._clock_jumped(Jump(int(1000 * late_s), 0), self._now())
         self._do_due()
+        self.after()
+
+    def _clock_jumped(self, jump: Jump, now_ms: int) -> None:
+        """Move every deadline by as much as the clock moved, or by the time that this process could not run."""
+        if self.read_only:
+            return
+        if abs(jump.by_ms) >= REPORTED_MS:
+            logger.info(
+                "The clock moved by %d ms more than this sandbox was running; by %d ms of that it was set. "
+                "Timeouts are not affected.",
+                *jump,
+            )
+        self.broker.clock_moved(jump.by_ms, jump.set_ms, now_ms)
+        self.coordinator.clock_moved(jump.by_ms, now_ms)
+        if abs(jump.set_ms) > JUMP_MS:
+            clock_report.report(self.broker, jump.set_ms)
+        if self._tick_timer is not None:
+            self._tick_timer.cancel()
+            self._tick_timer = None
         self.after()
 
     def _do_due(self) -> None:
         if self.read_only:
             return
-        now_ms = self.clock()
-        jump_ms = self._jumps.look()
-        if jump_ms:
-            logger.info("The clock moved by %d ms beside the time that passed: sleep, or it was set.", jump_ms)
-            self.coordinator.clock_moved(jump_ms, now_ms)
+        now_ms = self._now()
         try:
             self.broker.tick(now_ms)
             self.coordinator.tick(now_ms)
@@ -291,7 +343,11 @@ class Runtime:
         if self._loop is not None and not self.closed:
             if self._look_timer is not None:
                 self._look_timer.cancel()
-            self._look_timer = self._loop.call_later(after_s, self.watch.look)
+            self._look_timer = self._loop.call_later(after_s, self._look)
+
+    def _look(self) -> None:
+        self.watch.look()
+        self.lock.renew()
 
     # Ports
 
@@ -357,12 +413,20 @@ class Runtime:
             from sandbox.wire.cluster_ports import ClusterPorts
 
             self._host = host
-            self.kafka = ClusterPorts(self.broker, self.coordinator, self.clock, self.after, self._handled, self.faults)
+            self.kafka = ClusterPorts(
+                self.broker,
+                self.coordinator,
+                self._now,
+                self.after,
+                self._handled,
+                self.faults,
+                connections_max(),
+            )
             opened = await open_ports(self.kafka, self.broker, host, kafka_port, listeners)
             self.kafka_address = opened.pop(PLAINTEXT, None)
             self.listener_addresses = opened
         if web_port is not None:
-            self._web, self.web_address = await open_page(backend, host, web_port, self.web_token)
+            self._web, self.web_address = await open_page(backend, host, web_port, self.web_token, self.web_proxy)
 
     async def _shut(self) -> None:
         # First, so that those who wait for this commit are still there to be answered.
@@ -380,6 +444,11 @@ class Runtime:
         self.kafka_address = self.web_address = None
         self.listener_addresses = {}
         await end_tasks()
+
+    def leave_to_parent(self) -> None:
+        """After a fork: let go of the sockets, so that connections end and ports become free with the parent's own."""
+        if self._arrivals is not None:
+            self._arrivals.leave_to_parent()
 
     def close(self) -> None:
         """Close the ports, commit what is pending and release the file. May be called again.

@@ -24,8 +24,6 @@ from sandbox.storage.file.snapshots import check_copy, copy_file, opened, read_g
 from sandbox.storage.log.topic_descriptions import describe_topics
 
 NAME = re.compile(r"\w[\w .,+()-]*")
-RESERVED = (NOW, "compare", "upload", "forks")
-"""What addresses of the page and arguments of commands mean by these words."""
 DEVICE = re.compile(r"(?i)(con|prn|aux|nul|(com|lpt)[0-9¹²³])( *\..*)?")
 """What Windows takes for a device, whatever comes after a dot."""
 NAME_BYTES_MAX = 120
@@ -41,12 +39,12 @@ STALE_S = 600
 def check_name(name: str) -> str:
     """Take a name for a snapshot; BrokerError INVALID_REQUEST says what is wrong with it."""
     fine = NAME.fullmatch(name) and name[-1] not in " ." and len(name.encode()) <= NAME_BYTES_MAX
-    if not fine or name.lower() in RESERVED or DEVICE.fullmatch(name):
+    if not fine or name.lower() == NOW or DEVICE.fullmatch(name):
         raise BrokerError(
             "INVALID_REQUEST",
             f"{name[:NAME_BYTES_MAX]!r} cannot be the name of a snapshot: letters, digits, spaces and . , + - _ ( ) "
-            f"can, up to {NAME_BYTES_MAX} bytes, with a letter or digit first; and not one of {', '.join(RESERVED)}, "
-            "or of Windows' devices.",
+            f"can, up to {NAME_BYTES_MAX} bytes, with a letter or digit first; not {NOW!r}, which means "
+            "the file as it is, and not a device name of Windows.",
         )
     return name
 

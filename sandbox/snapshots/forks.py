@@ -1,7 +1,7 @@
 """Forks: copies of a snapshot that are open beside, each in a process of its own, on ports of its own.
 
-A fork ends with its parent: its standard input is a pipe that nobody writes to, and that ends when the parent does,
-however that dies. Its file stays, unless it is stopped with the wish to delete it.
+A fork ends within 3 s of its parent, even if the parent is killed: it waits for the end of its standard input and for
+the death of its parent. Its file stays, unless it is stopped with the wish to delete it.
 """
 
 import json
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,9 +39,11 @@ class Forks:
     Args:
         clock: the time in ms.
         brokers: how many brokers each plays.
+        settings: the broker settings that each is started with.
     """
 
-    def __init__(self, clock: Callable[[], int], brokers: int) -> None:
+    def __init__(self, clock: Callable[[], int], brokers: int, settings: Mapping[str, str]) -> None:
+        self._settings = settings
         self._clock = clock
         self._brokers = brokers
         self._children: dict[int, _Child] = {}
@@ -73,6 +75,8 @@ class Forks:
         log = file.with_suffix(".log")
         command = [sys.executable, "-P", "-c", PROGRAM, str(ROOT), "up", str(file), "--json", "--while-stdin"]
         command += ["--kafka-port", "0", "--ui-port", "0", "--brokers", str(self._brokers)]
+        for name, value in self._settings.items():
+            command += ["-c", f"{name}={value}"]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SANDBOX_")}
         with log.open("wb") as errors:
             process = subprocess.Popen(

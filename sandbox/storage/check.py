@@ -3,7 +3,7 @@
 What is compared: SQLite's own structures (`PRAGMA integrity_check`), the tables, indexes, triggers and views with those
 of a new file, every record batch and its events with its checksum, every row beside the log with its own, and what is
 written down twice: the ends of a log and the number of its events, committed offsets and their history, the numbers
-that SQLite gives out.
+that SQLite gives out. Rows that no client can have written are findings too (`row_rules`).
 """
 
 import os
@@ -18,10 +18,11 @@ from typing import Any
 from sandbox.kafka.errors import EventsDamaged, FileRefused
 from sandbox.model import cancellation
 from sandbox.storage.file import row_checksums, snapshots
-from sandbox.storage.file.database import Reader, check_file
+from sandbox.storage.file.database import Reader, check_file, refuse_no_regular_file
 from sandbox.storage.file.failure import StorageFailed
 from sandbox.storage.file.lock import read_owner
 from sandbox.storage.file.readers import interrupting
+from sandbox.storage.file.row_breaches import breaches
 from sandbox.storage.file.schema import OFFSET_BITS, OFFSET_LIMIT, VERSION
 from sandbox.storage.log import log
 from sandbox.storage.log.log import BATCH_COLUMNS, BatchRow
@@ -130,6 +131,7 @@ def _look_through(path: Path, advance: Advance, *, in_use: bool) -> Report:
 
 
 def _refuse_what_cannot_be_read(path: Path) -> None:
+    refuse_no_regular_file(path)
     recent, index = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
     if recent.exists() and recent.stat().st_size and not index.exists() and not os.access(path.parent, os.W_OK):
         raise FileRefused(
@@ -175,6 +177,7 @@ class _Check:
         if current:
             parts.append(("schema", self._schema))
             parts += [(table, self._rows_of(table)) for table in row_checksums.TABLES]
+            parts.append(("file", self._breaches))
         parts += [("partitions", self._logs), ("committed_offsets", self._commits), ("file", self._sequences)]
         for place, part in parts:
             self._try(place, part)
@@ -208,9 +211,13 @@ class _Check:
 
     def _schema(self) -> None:
         try:
-            snapshots.check_schema(snapshots.schema_of(self._connection), foreign=False)
+            snapshots.check_schema(snapshots.schema_of(self._connection), VERSION)
         except FileRefused as error:
             self._find("schema", f"{error} {BACK}")
+
+    def _breaches(self) -> None:
+        for breach in breaches(self._connection):
+            self._find(breach.table, f"{breach.text()} {BACK}")
 
     def _rows_of(self, table: str) -> Callable[[], None]:
         def look() -> None:
@@ -285,7 +292,7 @@ class _Check:
         rows = log.read_rows(self._reader, batch.partition_id, max(batch.base_offset, start), batch.last_offset)
         self._report.without_checksum += batch.checksum is None
         try:
-            log.compare(self._reader, batch, rows, any(row[4] for row in rows))
+            log.compare(self._reader, batch, rows)
         except EventsDamaged as error:
             self._find(place, error.detail)
         return len(rows)

@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from sandbox.storage.file.database import Database, Reader
+from sandbox.storage.file.read_uri import read_uri
 
 
 def load_templates(reader: Reader) -> dict[str, str]:
@@ -36,7 +37,7 @@ def read_template(path: Path, name: str) -> str | None:
     if not path.is_file():
         return None
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(read_uri(path), uri=True)) as connection:
             row = connection.execute("SELECT template FROM event_templates WHERE name = ?", (name,)).fetchone()
     except sqlite3.Error:
         return None

@@ -39,6 +39,7 @@ MARKS = {
     "compacted": "≡",
     "generated": "▷",
     "snapshot": "◉",
+    "clock": "◷",
 }
 
 

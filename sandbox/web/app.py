@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask, Response, current_app, g, request
 from htmx_flask import Htmx
@@ -13,9 +14,10 @@ from werkzeug.exceptions import HTTPException
 
 from sandbox.kafka.errors import BrokerError, ClusterAway
 from sandbox.model.cancellation import Cancelled
+from sandbox.model.proxy import NO_PROXY, Proxy
 from sandbox.version import __version__
 from sandbox.web import access as doors
-from sandbox.web import activity, guard, rows, snippets
+from sandbox.web import activity, guard, notices, rows, snippets
 from sandbox.web import capabilities as seam
 from sandbox.web import formats as words
 from sandbox.web import responses as page
@@ -42,17 +44,21 @@ from sandbox.web.topics import settings as topics_settings
 from sandbox.web.topics import views as topics
 
 AWAY_RETRY_S = 2
+PATH_SHOWN_MAX = 200
 BODY_MAX_BYTES = 32 * 1024 * 1024
 NOT_FOUND = ("UNKNOWN_TOPIC_OR_PARTITION", "GROUP_ID_NOT_FOUND", "OFFSET_OUT_OF_RANGE", "RESOURCE_NOT_FOUND")
 
 
-def create_app(backend: Backend, *, hosts: Collection[str] = (), token: str | None = None) -> Flask:
+def create_app(
+    backend: Backend, *, hosts: Collection[str] = (), token: str | None = None, proxy: Proxy = NO_PROXY
+) -> Flask:
     """Make the application.
 
     Args:
         backend: the sandbox to show.
         hosts: addresses that the server listens on, beside the loopback's.
         token: what every request must bring, None for nothing.
+        proxy: what stands between browsers and the page.
     """
     app = Flask("sandbox", template_folder=str(asset_folder("templates")), static_folder=str(asset_folder("static")))
     app.config.update(
@@ -60,6 +66,7 @@ def create_app(backend: Backend, *, hosts: Collection[str] = (), token: str | No
     )
     app.extensions["backend"] = backend
     app.extensions["token"] = token
+    app.extensions["proxy"] = proxy
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.add_extension(seam.ReadOnlyForms)
     Htmx(app)
@@ -83,10 +90,12 @@ def create_app(backend: Backend, *, hosts: Collection[str] = (), token: str | No
         shell,
     ):
         app.register_blueprint(noun.blueprint)
-    doors.stand_at(app, hosts, token)
+    doors.stand_at(app, hosts, token, proxy)
     seam.stand_before(app, backend)
     _one_view(app, backend)
+    _other_formats(app)
     rows.keep_rows(app)
+    notices.keep_notices(app)
     _words(app)
     app.register_error_handler(BrokerError, _refused)
     app.register_error_handler(HTTPException, _http_error)
@@ -94,6 +103,20 @@ def create_app(backend: Backend, *, hosts: Collection[str] = (), token: str | No
     app.register_error_handler(Cancelled, _stopped)
     app.register_error_handler(Exception, _failed)
     return app
+
+
+def _other_formats(app: Flask) -> None:
+    """`?format=json` is the same as `.json` after the path, wherever that is an address of its own."""
+    pages = {rule.rule: rule.endpoint for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())}
+
+    @app.before_request
+    def twin() -> Any:
+        if request.url_rule is None or request.method not in guard.SAFE_METHODS:
+            return None
+        ending = page.wanted_format()
+        rule = "/topics" if request.url_rule.rule == "/" else request.url_rule.rule
+        endpoint = pages.get(f"{rule}.{ending}") if ending is not None else None
+        return None if endpoint is None else app.ensure_sync(app.view_functions[endpoint])(**request.view_args or {})
 
 
 def _one_view(app: Flask, backend: Backend) -> None:
@@ -137,10 +160,13 @@ def _words(app: Flask) -> None:
     app.jinja_env.filters["header_name"] = lambda name: describe(header_name(name))
     app.jinja_env.globals.update(
         asset=asset,
+        data_address=page.data_address,
+        excel_address=page.excel_address,
         demo=page.demo,
         faults_in_force=page.faults_in_force,
         group_address=page.group_address,
         marks_max=MARKS_MAX,
+        path_base=app.extensions["proxy"].base,
         snippet=snippets.snippet,
         undo_notice=snapshots_words.undo_notice,
         version=__version__,
@@ -150,7 +176,7 @@ def _words(app: Flask) -> None:
 
 
 def _answer(status: int, title: str, text: str, code: str = "", **more: Any) -> Response:
-    if request.path.endswith(".json"):
+    if page.wants_data():
         answer = page.data({"error": code or title, "message": text})
         answer.status_code = status
         return answer
@@ -192,10 +218,11 @@ def _http_error(error: HTTPException) -> Response:
     if status in range(300, 400):
         return Response("", status, headers=list(error.get_headers()))
     titles = {404: "There is no such page", 413: "That is too large", 405: "That is not done here"}
+    path = quote(request.path)[:PATH_SHOWN_MAX]
     texts = {
-        404: f"Nothing lives at {request.path}. Start from Topics or Groups, or search for a name.",
+        404: f"There is no page at {path}. Start from Topics or Groups, or search for a name.",
         413: f"The page takes at most {words.size(BODY_MAX_BYTES)} at once. Use the command line for larger input.",
-        405: f"{request.path} does not take {request.method}.",
+        405: f"{path} does not take {request.method}.",
     }
     return _answer(status, titles.get(status, error.name), texts.get(status, error.description or error.name))
 

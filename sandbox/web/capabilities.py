@@ -14,7 +14,7 @@ from jinja2.ext import Extension
 
 from sandbox.web import guard
 from sandbox.web.backend.backend import Backend
-from sandbox.web.responses import ALL, backend, by_htmx, data, fragment, page
+from sandbox.web.responses import ALL, backend, by_htmx, data, fragment, page, wants_data
 
 View = TypeVar("View", bound=Callable[..., object])
 
@@ -84,7 +84,7 @@ def stand_before(app: Flask, shown: Backend) -> None:
 def _answer(title: str, text: str, code: str, *, absent: bool) -> Response:
     """A page that cannot be is still one of the pages; data that cannot be given is an error, as is a change."""
     refused = 501 if absent else 403
-    if request.path.endswith((".json", ".csv")):
+    if wants_data():
         answer = data({"error": code, "message": text})
         answer.status_code = refused
         return answer

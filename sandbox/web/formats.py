@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from sandbox.model.durations import duration as duration
+from sandbox.model.time_text import duration_ms, iso_ms
 
 ZONE = "UTC"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -82,7 +83,7 @@ def as_ms(text: str, now_ms: int) -> int:
 
     Args:
         text: milliseconds since 1970, an ISO date or date and time (UTC where it names no zone), or a time back from
-            now such as `15m`, `2h`, `7d`.
+            now such as `15m`, `2h`, `7d` or `PT15M`.
         now_ms: what "now" is.
 
     Raises:
@@ -95,12 +96,11 @@ def as_ms(text: str, now_ms: int) -> int:
     if back:
         unit_s = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}[back[2]]
         return now_ms - int(back[1]) * unit_s * 1000
+    if (duration_back := duration_ms(text)) is not None:
+        return now_ms - duration_back
     try:
-        moment = datetime.fromisoformat(text)
+        return iso_ms(text)
     except ValueError:
         raise ValueError(
-            f"{text!r} is no time: write 2024-05-01 12:30:00, milliseconds since 1970, or 15m, 2h, 7d for so long ago"
+            f"{text!r} isn't a valid time. Try 15m, 2h or 7d, 2024-05-01 12:30:00, or milliseconds since 1970"
         ) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - EPOCH) // timedelta(milliseconds=1)

@@ -2,20 +2,25 @@
 
 On the loopback address there is no login: a sandbox is for the person at this machine. What must be kept out is another
 web site in the same browser. Three checks do that: the Host header must be one that this server is known by (against
-DNS rebinding), a request that changes something must come from the page itself (`Sec-Fetch-Site`, else `Origin`), and
-so must the WebSocket. Programs that send neither header, such as curl, are no browsers and are let in. What they change
-through a `.json` address needs a header of its own on top, `X-Sandbox`, which a page of another site cannot send: the
-browser would ask this server first (a CORS preflight), and it never agrees.
+DNS rebinding), a request that changes something must come from the page itself (`Sec-Fetch-Site` and `Origin`, of which
+scheme, host and port are compared), and so must the WebSocket. Programs that send neither header, such as curl, are no
+browsers and are let in. What they change through a `.json` address needs a header of its own on top, `X-Sandbox`, which
+a page of another site cannot send: the browser would ask this server first (a CORS preflight), and it never agrees.
 
 Where other machines can reach the page, every request must bring a token on top: a program in the header
 `Authorization: Bearer`, a browser in a cookie, which it gets by opening the page once with `?token=`. It has the
 port in its name: cookies of one host are shared by all its ports.
+
+A reverse proxy in front of the page adds its public address to those that are known. The headers X-Forwarded-Host and
+X-Forwarded-Proto are ignored unless they are asked for; then they are checked as Host is, beside it.
 """
 
 import hmac
 import ipaddress
 from collections.abc import Collection, Mapping
 from http.cookies import CookieError, SimpleCookie
+
+from sandbox.model.proxy import NO_PROXY, Origin, Proxy, origin_of
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 WILDCARDS = ("0.0.0.0", "::", "")
@@ -46,6 +51,37 @@ def host_name(host: str) -> str:
     return host.rpartition(":")[0].lower() if host.count(":") == 1 else host.lower()
 
 
+def forwarded(headers: Mapping[str, str], name: str, proxy: Proxy) -> str | None:
+    """What the nearest proxy says in X-Forwarded-Host or X-Forwarded-Proto; None if it is not believed.
+
+    Args:
+        headers: with names in lower case.
+        name: "host" or "proto".
+        proxy: what stands before the page.
+    """
+    given = headers.get(f"x-forwarded-{name}") if proxy.forwarded else None
+    return given.rpartition(",")[2].strip() if given else None
+
+
+def is_https(headers: Mapping[str, str], proxy: Proxy) -> bool:
+    """Whether the browser speaks TLS to the proxy: its cookies are then marked Secure."""
+    scheme = forwarded(headers, "proto", proxy)
+    return scheme == "https" if scheme else proxy.url is not None and proxy.url.is_https
+
+
+def stranger(headers: Mapping[str, str], hosts: Collection[str], proxy: Proxy = NO_PROXY) -> str | None:
+    """Why a request is refused that names a host which is not this server; None if it is let in.
+
+    Args:
+        headers: with names in lower case.
+        hosts: the addresses that the server listens on.
+        proxy: what stands before the page.
+    """
+    known = (*hosts, proxy.url.host) if proxy.url is not None else hosts
+    named = (headers.get("host", ""), forwarded(headers, "host", proxy))
+    return next((reason for host in named if host is not None and (reason := host_refused(host, known))), None)
+
+
 def host_refused(host: str, hosts: Collection[str]) -> str | None:
     """Why a Host header is refused.
 
@@ -66,21 +102,44 @@ def host_refused(host: str, hosts: Collection[str]) -> str | None:
             return None
         except ValueError:
             pass
-    return f"This server is not known as {name!r}. Open it by its address, or as localhost."
+    return (
+        f"This server is not known as {name!r}. Open it by its address, or as localhost. Behind a proxy, start it with "
+        "--public-url and the address that browsers use."
+    )
 
 
-def origin_refused(headers: Mapping[str, str]) -> str | None:
-    """Why a request that changes something, or a WebSocket, is refused; None where it is let in.
+def _own_origins(headers: Mapping[str, str], scheme: str, proxy: Proxy) -> set[Origin | None]:
+    """The origins of the page, as the browser that sends a request may see it."""
+    host = headers.get("host", "")
+    seen = {origin_of(f"{scheme}://{host}")}
+    if proxy.url is not None:
+        if host_name(host) == proxy.url.host:
+            # Through the proxy, whose own connection to this server says nothing of the browser's.
+            seen.clear()
+        seen.add(proxy.url.origin)
+    if proxy.forwarded:
+        outer = forwarded(headers, "proto", proxy) or scheme, forwarded(headers, "host", proxy) or host
+        seen.add(origin_of("://".join(outer)))
+    return seen - {None}
+
+
+def origin_refused(headers: Mapping[str, str], scheme: str = "http", proxy: Proxy = NO_PROXY) -> str | None:
+    """Why a request that changes something, or a WebSocket, is refused; None if it is let in.
 
     Args:
         headers: with names in lower case.
+        scheme: "http" or "https", of the connection to this server.
+        proxy: what stands before the page.
     """
     site = headers.get("sec-fetch-site")
     origin = headers.get("origin")
     if site is not None and site not in ("same-origin", "none"):
         return f"The request comes from another site (Sec-Fetch-Site: {site}). Use the page itself."
-    if origin is not None and origin.partition("://")[2] != headers.get("host"):
-        return f"The request comes from another site (Origin: {origin}). Use the page itself."
+    if origin is not None and origin_of(origin) not in _own_origins(headers, scheme, proxy):
+        return (
+            f"The request comes from another site (Origin: {origin}). Use the page itself. Behind a proxy, start the "
+            "server with --public-url and the address that browsers use."
+        )
     return None
 
 
@@ -112,10 +171,15 @@ def program_refused(path: str, headers: Mapping[str, str]) -> str | None:
     return None
 
 
+def cookie_named(name: str, host: str) -> str:
+    """The name of a cookie for a Host header: cookies of one host are shared by all its ports."""
+    port = host.rpartition(":")[2]
+    return f"{name}-{port}" if port.isdigit() else name
+
+
 def cookie_name(host: str) -> str:
     """The name of the cookie with the token, for a Host header."""
-    port = host.rpartition(":")[2]
-    return f"sandbox-token-{port}" if port.isdigit() else "sandbox-token"
+    return cookie_named("sandbox-token", host)
 
 
 def is_token(given: str, token: str) -> bool:

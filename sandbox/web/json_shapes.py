@@ -13,18 +13,19 @@ from sandbox.model.cluster import (
     TopicDescription,
 )
 from sandbox.model.group_waits import Awaited
-from sandbox.model.jsonl import transaction_of
+from sandbox.model.jsonl import control_of, transaction_of
 from sandbox.model.logs import AppendRate, KeySample, Loss
 from sandbox.web.payload import header_name, json_value
 
 
 def partition_json(partition: PartitionDescription) -> dict[str, Any]:
-    """One partition of a topic."""
+    """One partition of a topic. `events` is null where only offsets can be counted, as in a cluster."""
     return {
         "partition": partition.partition,
         "start": partition.start,
         "end": partition.end,
-        "events": partition.events,
+        "events": partition.events if partition.counted else None,
+        "offsets": partition.offsets,
         "size_bytes": partition.size_bytes,
         "last_timestamp_ms": partition.last_timestamp_ms,
         "last_append_ms": partition.last_append_ms,
@@ -42,7 +43,8 @@ def topic_json(topic: TopicDescription) -> dict[str, Any]:
         "topic_id": topic.topic_id,
         "created_ms": topic.created_ms,
         "partitions": len(topic.partitions),
-        "events": topic.events,
+        "events": topic.events if topic.counted else None,
+        "offsets": topic.offsets,
         "size_bytes": topic.size_bytes,
         "start": sum(partition.start for partition in topic.partitions),
         "end": sum(partition.end for partition in topic.partitions),
@@ -90,7 +92,8 @@ def loss_json(loss: Loss) -> dict[str, Any]:
 
 def event_json(event: Event) -> dict[str, Any]:
     """One event. Text is a JSON string, null is null, other bytes are `{"base64": ...}`. Its transaction is "aborted",
-    "open", or null where the event is committed or in none."""
+    "open", or null where the event is committed or in none. `control` is "commit" or "abort" for the
+    marker at the end of a transaction, which no consumer gets, and null for an event."""
     return {
         "topic": event.topic,
         "partition": event.partition,
@@ -101,6 +104,7 @@ def event_json(event: Event) -> dict[str, Any]:
         "value": json_value(event.value),
         "headers": [[json_value(header_name(name)), json_value(value)] for name, value in event.headers],
         "transaction": transaction_of(event),
+        "control": control_of(event),
     }
 
 
@@ -110,6 +114,7 @@ def group_json(group: GroupDescription) -> dict[str, Any]:
         "group": group.group,
         "state": group.state,
         "lag": group.lag,
+        "unread": group.unread,
         "lag_ms": group.lag_ms,
         "word": group.word,
         "drain_ms": group.drain_ms,
@@ -127,7 +132,10 @@ def lag_json(lag: PartitionLag) -> dict[str, Any]:
         "committed": lag.committed,
         "end": lag.end,
         "lag": lag.lag,
+        "unread": lag.unread,
         "lag_ms": lag.lag_ms,
+        "out_of_range": lag.out_of_range,
+        "deleted_unread": lag.deleted_unread,
         "committed_ms": lag.committed_ms,
         "metadata": lag.metadata,
         "member_id": lag.member_id,

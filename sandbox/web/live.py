@@ -26,6 +26,7 @@ from flask import Flask, g
 from sandbox.model import cancellation
 from sandbox.model.cancellation import Cancellation
 from sandbox.model.cluster import Change
+from sandbox.model.proxy import Proxy
 from sandbox.web import guard
 from sandbox.web import responses as page
 from sandbox.web.costly import is_costly
@@ -272,10 +273,11 @@ class Hub:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket (ASGI)."""
         headers = {name.decode("latin1"): value.decode("latin1") for name, value in scope["headers"]}
+        proxy: Proxy = self._app.extensions["proxy"]
         reason = (
-            guard.host_refused(headers.get("host", ""), self._hosts)
+            guard.stranger(headers, self._hosts, proxy)
             or guard.token_refused(headers, self._app.extensions["token"])
-            or guard.origin_refused(headers)
+            or guard.origin_refused(headers, "https" if scope.get("scheme") == "wss" else "http", proxy)
         )
         view = parse_qs(scope["query_string"].decode("latin1")).get("view", [""])[0]
         if (await receive())["type"] != "websocket.connect":

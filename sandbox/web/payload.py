@@ -138,7 +138,7 @@ def show(data: bytes, view: str = "pretty", *, whole: bool = False) -> Shown:
     text = data.decode()
     notes = []
     if payload.control:
-        notes.append("control characters are shown as pictures; the download has the exact bytes")
+        notes.append("control characters are shown as symbols; the download has the exact bytes")
     cut = 0 if whole else max(0, len(text) - SHOWN_MAX)
     if view == "raw":
         return Shown("raw", escape(visible(text[: len(text) - cut])), cut, _sentence(notes))
@@ -149,7 +149,7 @@ def show(data: bytes, view: str = "pretty", *, whole: bool = False) -> Shown:
     if broken:
         notes.append(f"looks like JSON, but is not: {error}")
     elif error is None:
-        notes.append("shown as stored, because it is long")
+        notes.append("too large to format; shown raw")
     return Shown("pretty", escape(visible(text[: len(text) - cut])), cut, _sentence(notes), broken)
 
 

@@ -1,9 +1,7 @@
 """What every page is made with: the backend, the answer in HTML, JSON or CSV, and what a page wants to hear of."""
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import quote, urlencode
@@ -14,13 +12,19 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.cluster import Change, Overview
+from sandbox.model.csv_text import csv_text
 from sandbox.snapshots.description import UndoPoint
 from sandbox.web.backend.backend import Backend, DemoSwitch
+from sandbox.web.notices import Notice, leave
+from sandbox.web.proxied import under_base
 
 LIVE_HEADER = "X-Live"
 VIEW_MAX = 6000
 """Characters of an address that is live. A longer one has a page that is not: WebSocket requests are short."""
 FORMATS = (".json", ".csv")
+FORMAT_FIELD = "format"
+EXCEL_FIELD = "excel"
+DATA_ENDINGS = (*FORMATS, ".jsonl")
 
 
 SPACING_S = 0.25
@@ -116,9 +120,9 @@ def page(name: str, interest: Interest = NOTHING, status: int = 200, **context: 
     folder, _, base = name.rpartition("/")
     partial = f"{folder}/_{base}.html"
     if is_live():
-        body = render_template("_live.html", partial=partial, live=True, overview=overview(), **context)
+        html = render_template("_live.html", partial=partial, live=True, overview=overview(), **context)
     else:
-        body = render_template(
+        html = render_template(
             f"{name}.html",
             partial=partial,
             live=False,
@@ -126,13 +130,18 @@ def page(name: str, interest: Interest = NOTHING, status: int = 200, **context: 
             overview=overview(),
             **context,
         )
-    return Response(body, status, content_type="text/html; charset=utf-8", headers={"Cache-Control": "no-store"})
+    return _html(html, status)
+
+
+def _html(body: str, status: int) -> Response:
+    # A file's name may have bytes that are not UTF-8, which Python keeps as surrogates.
+    content = under_base(body).encode("utf-8", "backslashreplace")
+    return Response(content, status, content_type="text/html; charset=utf-8", headers={"Cache-Control": "no-store"})
 
 
 def fragment(name: str, status: int = 200, **context: Any) -> Response:
     """Answer with a partial template, for htmx."""
-    body = render_template(name, live=False, overview=overview(), **context)
-    return Response(body, status, content_type="text/html; charset=utf-8", headers={"Cache-Control": "no-store"})
+    return _html(render_template(name, live=False, overview=overview(), **context), status)
 
 
 def data(value: object) -> Response:
@@ -145,13 +154,10 @@ def data(value: object) -> Response:
 
 
 def csv_file(name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Response:
-    """Answer with a CSV file (RFC 4180) to be saved under a name."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(columns)
-    writer.writerows(rows)
+    """Answer with a CSV file to be saved under a name; with `?excel=1`, with one that is safe for spreadsheets."""
+    text = csv_text(columns, rows, excel=request.args.get(EXCEL_FIELD) == "1")
     headers = {"Cache-Control": "no-store", "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
-    return Response(out.getvalue().encode("utf-8", "replace"), content_type="text/csv; charset=utf-8", headers=headers)
+    return Response(text.encode("utf-8", "replace"), content_type="text/csv; charset=utf-8", headers=headers)
 
 
 def attachment(name: str, text: str) -> Response:
@@ -160,33 +166,77 @@ def attachment(name: str, text: str) -> Response:
     return Response(text.encode(), content_type="application/x-ndjson; charset=utf-8", headers=headers)
 
 
-def see(address: str, **query: object) -> AnyResponse:
-    """Answer a form with the page to look at next.
+def see(address: str, notice: Notice | None = None, /, **query: object) -> AnyResponse:
+    """Answer a form with the page to look at next, which is always one of this server.
 
     Args:
         address: its path.
+        notice: what that page reports, once.
         **query: what its query string has; None leaves one out.
     """
     kept = {name: value for name, value in query.items() if value is not None}
-    # A header has no room for what a path may have had encoded.
-    one_line = address.replace("\r", "%0D").replace("\n", "%0A")
-    return redirect(one_line + ("?" + urlencode(kept) if kept else ""), 303)
+    # Browsers drop tabs and line ends, and read a backslash as a slash: none of them may be in a path.
+    path = "/" + quote(address.lstrip("/\\"), safe="/?#&=%~:@!$'()*+,;[]")
+    target = path + ("?" + urlencode(kept) if kept else "")
+    answer = redirect(target, 303)
+    if notice is not None:
+        leave(answer, target, notice)
+    return answer
 
 
-def split_format(name: str, names: Iterable[str]) -> tuple[str, str | None]:
-    """Tell `T.json` (the data of T) from a thing that is itself called so.
+def wanted_format() -> str | None:
+    """The format that `?format=` asks for, "json" or "csv"; None for a page."""
+    wanted = request.args.get(FORMAT_FIELD)
+    return wanted if wanted is not None and f".{wanted}" in FORMATS else None
+
+
+def wants_data() -> bool:
+    """Whether a program asks: an error is then answered as JSON."""
+    return wanted_format() is not None or request.path.endswith(DATA_ENDINGS)
+
+
+def split_format(name: str, exists: Callable[[str], bool]) -> tuple[str, str | None]:
+    """The name and the format that the last part of a path asks for.
+
+    A name wins: `orders.json` is a page if something has that name, else the data of `orders`. With `?format=json` the
+    part is a name in any case.
 
     Args:
         name: the last part of the path.
-        names: what exists.
+        exists: whether something has a name.
 
     Returns:
         The name, and "json", "csv" or None.
     """
+    if (wanted := wanted_format()) is not None:
+        return name, wanted
     for ending in FORMATS:
-        if name.endswith(ending) and name not in names:
+        if name.endswith(ending) and not exists(name):
             return name.removesuffix(ending), ending[1:]
     return name, None
+
+
+def data_address(address: str, ending: str) -> str:
+    """The address of the data that a page shows, which cannot be taken for another name.
+
+    Args:
+        address: of the page.
+        ending: "json" or "csv".
+    """
+    return _and(address, f"{FORMAT_FIELD}={ending}")
+
+
+def excel_address(address: str) -> str:
+    """The address of a CSV file that is safe for spreadsheets.
+
+    Args:
+        address: of the plain one.
+    """
+    return _and(address, f"{EXCEL_FIELD}=1")
+
+
+def _and(address: str, field: str) -> str:
+    return f"{address}{'&' if '?' in address else '?'}{field}"
 
 
 def is_topic(name: str) -> bool:

@@ -14,6 +14,7 @@ from jinja2.runtime import Macro
 from markupsafe import Markup
 
 from sandbox.model.latest_cache import Remembered
+from sandbox.web.proxied import under_base
 
 ROWS_MAX = 5_000
 """How many drawn rows an application keeps: a few megabytes."""
@@ -48,7 +49,7 @@ def drawn(macro: Macro, key: Hashable, *values: object, kept: bool = True) -> Ma
     """
     memory = cast("Remembered[Markup]", current_app.extensions["rows"])
     weight = 1 if kept else ROWS_MAX + 1
-    row = memory.get((macro.name, key), values, lambda: Markup(macro(*values).strip()), weight)
+    row = memory.get((macro.name, key), values, lambda: Markup(under_base(macro(*values).strip())), weight)
     if "rows" in g:
         g.rows.append(row)
     return row

@@ -7,15 +7,19 @@ from collections.abc import Iterator
 
 import uvicorn
 
+from sandbox.model.proxy import NO_PROXY, Proxy
 from sandbox.web.app import create_app
 from sandbox.web.backend.backend import Backend
 from sandbox.web.connections import BoundedConnection, drop_unread, sweep, unread_bytes
 from sandbox.web.lanes import Pages
 from sandbox.web.live import Hub, Receive, Scope, Send
+from sandbox.web.proxied import inner_scope
 
 WS_MESSAGE_MAX_BYTES = 4096
 STOP_WITHIN_S = 1
 """How long open connections get to take their answers, once the pages were closed (`Pages.close`)."""
+BACKLOG = 128
+"""How many connections the system holds until they are accepted, and how many asyncio accepts in one turn."""
 
 
 class _Server(uvicorn.Server):
@@ -34,10 +38,14 @@ class WebServer:
         host: address to listen on.
         port: 0 picks a free one.
         token: what every request must bring, None for nothing.
+        proxy: what stands between browsers and the page.
     """
 
-    def __init__(self, backend: Backend, host: str, port: int, token: str | None = None) -> None:
+    def __init__(
+        self, backend: Backend, host: str, port: int, token: str | None = None, proxy: Proxy = NO_PROXY
+    ) -> None:
         self._token = token
+        self._proxy = proxy
         self._backend = backend
         self._host = host
         self._port = port
@@ -58,11 +66,12 @@ class WebServer:
         """
         listener = _listen(self._host, self._port)
         port: int = listener.getsockname()[1]
-        app = create_app(self._backend, hosts=(self._host,), token=self._token)
+        app = create_app(self._backend, hosts=(self._host,), token=self._token, proxy=self._proxy)
         self._hub = hub = Hub(app, (self._host,), self._backend.subscribe)
         self._pages = pages = Pages(app, lambda: unread_bytes(server.server_state.connections))
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
+            scope = inner_scope(scope, self._proxy)
             if scope["type"] == "websocket" and scope["path"] == "/live":
                 await hub(scope, receive, send)
             else:
@@ -77,10 +86,12 @@ class WebServer:
             ws_ping_timeout=20,
             ws_per_message_deflate=False,
             lifespan="off",
+            backlog=BACKLOG,
             log_config=None,
             log_level="warning",
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             h11_max_incomplete_event_size=64 * 1024,
             timeout_graceful_shutdown=STOP_WITHIN_S,
         )
@@ -119,7 +130,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen(128)
+        listener.listen(BACKLOG)
         listener.setblocking(False)
     except OSError:
         listener.close()

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from sandbox.playground.spec import SENT_BACK_HEADER
 from sandbox.web.messages.dead_letters import BINARY_HEADERS, ORIGIN_HEADERS, REFUSAL_PREFIXES
 from sandbox.web.produce.programs import ASK, CHECK, SAY_WHERE
+from sandbox.web.proxied import the_proxy
 from sandbox.web.responses import backend, overview
 from sandbox.web.snapshots import programs as snapshots_code
 
@@ -308,7 +309,7 @@ def snippet(what: str, **values: object) -> str:
         "value": '{"hello": "world"}',
         "partitions": 3,
         "file": shlex.quote(overview().file),
-        "web": overview().web or "http://127.0.0.1:8080",
+        "web": str(the_proxy().url or overview().web or "http://127.0.0.1:8080"),
         **values,
     }
     if what == "reset":

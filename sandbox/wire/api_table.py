@@ -104,8 +104,17 @@ APIS = (
     Api(69, 0, 1, "consumer_group_describe"),
     Api(74, 0, 1, "list_config_resources"),
     Api(75, 0, 0, "describe_topic_partitions"),
+    Api(76, 1, 1, "share_groups"),
+    Api(77, 1, 1, "share_groups"),
+    Api(78, 1, 2, "share_groups"),
+    Api(79, 1, 2, "share_groups"),
     Api(80, 0, 1, "add_raft_voter"),
     Api(81, 0, 0, "remove_raft_voter"),
+    Api(88, 0, 0, "streams_groups"),
+    Api(89, 0, 0, "streams_groups"),
+    Api(90, 0, 1, "share_groups"),
+    Api(91, 0, 0, "share_groups"),
+    Api(92, 0, 0, "share_groups"),
 )
 
 API_BY_KEY = {api.key: api for api in APIS}

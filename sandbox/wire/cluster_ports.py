@@ -1,5 +1,6 @@
 """The ports of the simulated brokers: one Kafka port each, in one event loop, over one file."""
 
+import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,10 +12,13 @@ from sandbox.broker.logs.log import StoredBatch
 from sandbox.broker.logs.topic import Partition
 from sandbox.broker.logs.turn import Changes
 from sandbox.model.cluster import ClientDescription
+from sandbox.wire.admission import Admission
 from sandbox.wire.auth.listener import PLAINTEXT, Listener
 from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.fetch_records import encode_marker
+from sandbox.wire.held_bytes import HeldBytes
 from sandbox.wire.server import KafkaServer
+from sandbox.wire.time_slices import TimeSlices
 
 
 @dataclass(slots=True)
@@ -36,6 +40,7 @@ class ClusterPorts:
         after: called after requests were handled.
         handled: the same, for those that a connection has just brought.
         faults: what is made to go wrong.
+        connections_max: how many connections the limit of open files allows; None for no limit.
 
     Attributes:
         ports: broker id to the Kafka port itself, of those that are up; metadata names these. The other listeners
@@ -50,6 +55,7 @@ class ClusterPorts:
         after: Callable[[], None],
         handled: Callable[[], None],
         faults: Faults,
+        connections_max: int | None = None,
     ) -> None:
         self._broker = broker
         self._host = ""
@@ -57,6 +63,9 @@ class ClusterPorts:
         self._cache = cache = BatchCache()
         self._serves = (coordinator, now_ms, after, handled)
         self._faults = faults
+        self._slices = TimeSlices(asyncio.get_running_loop().call_soon)
+        self._held = HeldBytes()
+        self._admission = Admission(broker.config, now_ms, connections_max)
         broker.on_undo(cache.clear)
         # Also while every port is closed: what is kept outlives that.
         broker.subscribe(lambda changes: _skip(cache, changes))
@@ -69,7 +78,17 @@ class ClusterPorts:
         door = self._doors[listener.protocol if listener else PLAINTEXT] = _Door()
         for node_id in self._broker.cluster.ids:
             door.servers[node_id] = KafkaServer(
-                node_id, self._broker, *self._serves, self._cache, door.ports, self._faults, listener, tls
+                node_id,
+                self._broker,
+                *self._serves,
+                self._cache,
+                door.ports,
+                self._faults,
+                self._slices,
+                self._held,
+                self._admission,
+                listener,
+                tls,
             )
 
     async def open(self, broker: int, host: str, port: int, protocol: str = PLAINTEXT) -> int:

@@ -56,14 +56,14 @@ class Slot:
         """Close the connection instead of answering; the client sends again on another."""
         self._connection.abort()
 
-    def set(self, answer: bytes | None) -> None:
-        """Give the answer, header included; None for no answer (acks=0)."""
+    def set(self, answer: bytes | None, header: bytes = b"") -> None:
+        """Give the answer, and what stands before it; None for no answer (acks=0)."""
         self.done = True
         self.dropped = None
         if self._count is not None:
             self._count.answered(perf_counter() - self._begun_s)
         if answer is not None:
-            self.pieces = [_LENGTH.pack(len(answer)), answer]
+            self.pieces = [_LENGTH.pack(len(header) + len(answer)), header, answer]
         self._connection.flush()
 
 
@@ -97,6 +97,11 @@ class Connection:
     def incomplete(self) -> bool:
         """Whether the peer has sent a part of a request and not the rest."""
         return bool(self._buffer)
+
+    @property
+    def incomplete_bytes(self) -> int:
+        """How much of a request has come that the peer has not ended."""
+        return len(self._buffer)
 
     def receive(self, data: bytes | memoryview) -> list[bytes]:
         """Take bytes from the peer; give the requests that are whole now, without their lengths.
@@ -141,7 +146,10 @@ class Connection:
         pieces: list[bytes] = []
         answered = False
         while self._slots and self._slots[0].done:
-            pieces += self._slots.popleft().pieces
+            slot = self._slots.popleft()
+            # The slot of a Fetch is kept until the next request, its answer is not.
+            sent, slot.pieces = slot.pieces, []
+            pieces += sent
             answered = True
         if answered and not self.closed:
             # Also where there is nothing to send (acks=0): it makes room for requests that wait.

@@ -5,20 +5,24 @@ from types import SimpleNamespace
 from uuid import UUID
 
 from sandbox.broker.reply import Reply
+from sandbox.kafka.client_text import shortened
 from sandbox.kafka.errors import CODE, BrokerError
 from sandbox.storage.file.database import StorageFailed
 from sandbox.wire.api_table import API_BY_KEY, PRODUCE, Api
 from sandbox.wire.auth.read_only import refused
 from sandbox.wire.auth.sasl import SaslSession
+from sandbox.wire.client_software import is_software
 from sandbox.wire.connection import ProtocolViolation, Slot
 from sandbox.wire.coordination import KEYS
 from sandbox.wire.messages import messages
+from sandbox.wire.name_lengths import too_long
 from sandbox.wire.node import Answer, Node, Request
 from sandbox.wire.refusals import refuse
 
 API_VERSIONS = 18
+SASL_AUTHENTICATE = 36
 NO_ID = UUID(int=0)
-READS = frozenset((1, 2, 17, API_VERSIONS, 36))
+READS = frozenset((1, 2, 17, API_VERSIONS, SASL_AUTHENTICATE))
 """Fetch, ListOffsets, ApiVersions and the log-in: they tell only what is committed, so they neither wait for the commit
 of others nor fail with it."""
 TURN_EVENTS_MAX = 10_000
@@ -50,9 +54,10 @@ class Dispatcher:
             header = messages.decode_header(frame)
         except (messages.MalformedMessage, messages.UnsupportedVersion) as error:
             raise ProtocolViolation(str(error)) from error
+        client_id = None if header.client_id is None else shortened(header.client_id)
         api = API_BY_KEY.get(header.api_key)
         if api is None:
-            raise ProtocolViolation(f"there is no API with the key {header.api_key} here (client {header.client_id})")
+            raise ProtocolViolation(f"there is no API with the key {header.api_key} here (client {client_id})")
         if not api.first <= header.api_version <= api.last:
             self._refuse_version(api, header.api_version, header.correlation_id, slot)
             return
@@ -60,13 +65,13 @@ class Dispatcher:
             body, _ = messages.decode_request(header.api_key, header.api_version, frame, header.body_offset)
         except messages.MalformedMessage as error:
             raise ProtocolViolation(str(error)) from error
-        usage = slot.asked(header.api_key, header.client_id)
-        if header.api_key == API_VERSIONS and body.client_software_name:
-            usage.software = f"{body.client_software_name} {body.client_software_version}"
+        usage = slot.asked(header.api_key, client_id)
+        if header.api_key == API_VERSIONS and is_software(body.client_software_name, body.client_software_version):
+            usage.software = shortened(f"{body.client_software_name} {body.client_software_version}")
         request = Request(
             header.api_key,
             header.api_version,
-            header.client_id,
+            client_id,
             body,
             self.node,
             host,
@@ -126,7 +131,7 @@ class Dispatcher:
             self._refuse_change(api, request, prefix, slot, error)
             return
         try:
-            answer = self._misplaced(request) or api.handle(request)
+            answer = self._too_long(request) or self._misplaced(request) or api.handle(request)
         except StorageFailed as error:
             self.node.broker.turn.wait(lambda failed: self._finish(api, request, prefix, slot, None, failed))
             self.node.broker.undo(error)
@@ -134,6 +139,8 @@ class Dispatcher:
         if throttle_ms and answer is not None and not isinstance(answer, Reply):
             answer = {**answer, "throttle_time_ms": throttle_ms}
         if isinstance(answer, Reply):
+            # What follows a log-in must wait until it is known who the client is.
+            slot.holds = slot.holds or (api.key == SASL_AUTHENTICATE and not answer.done)
             slot.dropped = answer.drop
             answer.on_done(lambda given: self._hold(api, request, prefix, slot, given))
         else:
@@ -148,6 +155,10 @@ class Dispatcher:
             slot.abort()
         else:
             self._finish(api, request, prefix, slot, refuse(request, error), None)
+
+    def _too_long(self, request: Request) -> Answer | None:
+        error = too_long(request)
+        return None if error is None else refuse(request, error)
 
     def _misplaced(self, request: Request) -> Answer | None:
         """The refusal of a request that another broker coordinates, None where it came to the right one."""
@@ -185,7 +196,7 @@ class Dispatcher:
             logger.exception("the answer to %s of %s failed; its connection is closed", api.name, request.client_host)
             slot.abort()
             return
-        slot.set(None if encoded is None else prefix + encoded)
+        slot.set(encoded, prefix)
 
 
 def named_topics(request: Request) -> set[str]:

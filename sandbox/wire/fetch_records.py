@@ -1,28 +1,43 @@
 """The records of a Fetch: from the cache of recent batches, else encoded from rows."""
 
 import struct
+from collections.abc import Generator, Iterator
 
 from sandbox.broker.logs.log import StoredBatch, StoredRun
 from sandbox.broker.logs.topic import Partition
 from sandbox.kafka.errors import EventsDamaged
 from sandbox.storage.file.failure import DAMAGED, StorageFailed
-from sandbox.storage.log import log_columns, log_transactions
+from sandbox.storage.log import log, log_transactions
+from sandbox.storage.log.log import BatchRow
+from sandbox.wire.held_bytes import AnswerSize
 from sandbox.wire.node import Node
-from sandbox.wire.read_ahead import PIECE_BYTES_MAX, Piece, Place
+from sandbox.wire.read_ahead import PIECE_BYTES_MAX, Place
 from sandbox.wire.records import batch as record_batch
+from sandbox.wire.time_slices import Steps
 
 DAMAGE = (ArithmeticError, LookupError, TypeError, ValueError, struct.error)
 """What a row raises that is not as it was written."""
+STEP_BYTES = 256 * 1024
+"""How much is read from rows at once, if the batches allow it."""
+DONE = object()
 
 
 def read_records(
-    node: Node, partition: Partition, offset: int, size_bytes_max: int, stable: bool = False
-) -> list[bytes]:
-    """Batches from the one that holds `offset`, below the high watermark.
+    node: Node,
+    partition: Partition,
+    offset: int,
+    size_bytes_max: int,
+    stable: bool = False,
+    answer: AnswerSize | None = None,
+    first: bool = True,
+) -> Generator[None, None, list[bytes]]:
+    """Batches from the one that holds `offset`, below the high watermark. Each `yield` is a place to interrupt it.
 
     Args:
-        size_bytes_max: how many bytes to return; the first batch comes even where it is larger (KIP-74).
+        size_bytes_max: how many bytes to return.
         stable: only below the last stable offset, for a reader in read_committed.
+        answer: the size of the answer that they are part of; None for no other limit.
+        first: the first batch comes even if it is larger than `size_bytes_max` (KIP-74).
     """
     end = _end(partition, stable)
     if offset >= end:
@@ -30,18 +45,43 @@ def read_records(
     cached = node.cache.read(partition.id, offset, end, size_bytes_max)
     if cached is not None:
         return cached
-    place = Place(partition.id, offset, stable)
-    found = node.cache.ahead.take(place, end, size_bytes_max)
-    if found is None:
-        try:
-            found = _from_rows(node, partition, offset, end, size_bytes_max)
-        except DAMAGE as error:
-            at = f"{partition.topic.name}-{partition.partition} at {offset}"
-            raise StorageFailed(f"{at}: {error}", DAMAGED) from error
+    answer = answer or AnswerSize(node.held)
+    found: list[bytes] = []
+    at, left, place = offset, size_bytes_max, Place(partition.id, offset, stable)
+    rest = node.cache.ahead.rest_of(place)
+    if rest is not None:
+        yield from rest
+    for batch, behind in node.cache.ahead.take(place, end, size_bytes_max, first=first):
+        found.append(batch)
+        answer.add(len(batch))
+        at, left = behind, left - len(batch)
+    if found and left < size_bytes_max // 2:
+        # It was encoded as a whole answer; what else there is would not fit.
+        left = 0
+    try:
+        for encoded, behind in _from_rows(node, partition, at, end, left, first and not found):
+            at = behind
+            if encoded is None:
+                yield
+                continue
+            found.append(encoded)
+            answer.add(len(encoded))
+            if answer.is_full:
+                break
+    except DAMAGE as error:
+        raise StorageFailed(f"{partition.topic.name}-{partition.partition} at {at}: {error}", DAMAGED) from error
+    except EventsDamaged:
+        if not found:
+            raise
     if found:
-        # Where compaction took all that there was, an answer is empty.
+        # If compaction removed all that there was, an answer is empty.
         _read_ahead(node, partition, _next_offset(found), size_bytes_max, stable)
     return found
+
+
+def has_more(partition: Partition, batches: list[bytes], offset: int, stable: bool) -> bool:
+    """Whether there are events after those that were read from `offset` on."""
+    return (_next_offset(batches) if batches else offset) < _end(partition, stable)
 
 
 def _end(partition: Partition, stable: bool) -> int:
@@ -54,68 +94,82 @@ def _next_offset(batches: list[bytes]) -> int:
 
 
 def _read_ahead(node: Node, partition: Partition, offset: int, size_bytes_max: int, stable: bool) -> None:
-    """Have the answer after this one made, once other requests were handled."""
-    if size_bytes_max > PIECE_BYTES_MAX or offset >= _end(partition, stable):
+    """Encode the answer after this one, when other requests were handled."""
+    end = _end(partition, stable)
+    if offset >= end or node.cache.holds(partition.id, offset):
         return
     ahead, place = node.cache.ahead, Place(partition.id, offset, stable)
+    piece = ahead.begin(place, size_bytes_max, node.now_ms())
+    if piece is None:
+        return
 
-    def make() -> None:
-        end = _end(partition, stable)
-        if offset >= end or node.cache.holds(partition.id, offset):
-            return
+    def steps() -> Steps:
         try:
-            found = _from_rows(node, partition, offset, end, size_bytes_max, PIECE_BYTES_MAX)
+            for batch, after in _from_rows(node, partition, offset, end, piece.reserved_bytes, True, PIECE_BYTES_MAX):
+                if batch is None:
+                    yield
+                if piece.dropped:
+                    return
+                if batch is not None:
+                    ahead.add(piece, batch, after)
         except (*DAMAGE, EventsDamaged, StorageFailed):
-            # Whoever asks for it is told.
+            # The reader that asks for it gets the error.
             return
-        # What reaches the end is short, and may be longer when it is asked for.
-        if found and (after := _next_offset(found)) < end:
-            ahead.keep(place, Piece(found, size_bytes_max, after, node.now_ms()))
-
-    def go_on() -> None:
-        try:
-            ahead.make_next()
         finally:
-            if ahead.wanted:
-                node.call_later(0, go_on)
+            ahead.complete(place, piece)
 
-    if ahead.want(place, size_bytes_max, make, node.now_ms()):
-        node.call_later(0, go_on)
+    piece.steps = work = steps()
+    node.slices.add_read(lambda: next(work, DONE) is not DONE)
 
 
 def _from_rows(
-    node: Node, partition: Partition, offset: int, end: int, size_bytes_max: int, first_bytes_max: int | None = None
-) -> list[bytes]:
-    """Batches from rows.
+    node: Node,
+    partition: Partition,
+    offset: int,
+    end: int,
+    size_bytes_max: int,
+    first: bool,
+    first_bytes_max: int | None = None,
+) -> Iterator[tuple[bytes | None, int]]:
+    """Batches from rows, each with the offset after it; None for a place to interrupt it.
 
     Args:
-        first_bytes_max: nothing is returned where the first of them, which comes however large it is, is larger.
+        first: the first of them comes even if it is larger than `size_bytes_max`.
+        first_bytes_max: nothing comes if it is larger than this.
     """
-    found: list[bytes] = []
-    total = 0
     log = node.broker.log
-    runs = log.runs(partition, offset, size_bytes_max, end)
-    if runs and first_bytes_max is not None:
-        first, last = runs[0][0].base_offset, runs[0][-1].last_offset
-        if log_columns.data_bytes(node.broker.database, runs[0], first, last) > first_bytes_max:
-            return []
-    for run in runs:
-        if found and total + run[0].size_bytes > size_bytes_max:
-            break
-        try:
-            stored = log.read_run(partition, run, size_bytes_max - total, end)
-        except EventsDamaged:
-            if found:
+    while offset < end and (first or size_bytes_max > 0):
+        yield None, offset
+        # What was read before an interruption may be deleted or compacted by now, so it is not used after one.
+        runs = log.runs(partition, offset, min(max(size_bytes_max, 1), STEP_BYTES), end)
+        if not runs:
+            return
+        for run in runs:
+            if not first and run[0].size_bytes > size_bytes_max:
+                return
+            if first and first_bytes_max is not None and _data_bytes(node, run) > first_bytes_max:
+                return
+            stored, interrupted = None, False
+            for stored in log.read_run_in_steps(partition, run, size_bytes_max, end):
+                if stored is None:
+                    interrupted = True
+                    yield None, offset
+            if stored is None:
+                return
+            encoded = _encode(stored)
+            size_bytes_max -= len(encoded)
+            if not first and size_bytes_max < 0:
+                return
+            first = False
+            offset = stored.batches[-1].last_offset + 1
+            yield encoded, offset
+            if interrupted or len(stored.batches) < len(run):
+                # In the second case a damaged batch is next, or a large one.
                 break
-            raise
-        encoded = _encode(stored)
-        total += len(encoded)
-        if found and total > size_bytes_max:
-            break
-        found.append(encoded)
-        if len(stored.batches) < len(run):
-            break
-    return found
+
+
+def _data_bytes(node: Node, run: list[BatchRow]) -> int:
+    return log.data_bytes(node.broker.database, run, run[0].base_offset, run[-1].last_offset)
 
 
 def aborted_transactions(node: Node, partition: Partition, offset: int, batches: list[bytes]) -> list[dict[str, int]]:

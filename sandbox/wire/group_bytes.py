@@ -2,6 +2,8 @@
 
 from sandbox.wire.messages import messages
 
+VERSION_0 = b"\0\0"
+
 
 def assigned_partitions(data: bytes) -> dict[str, tuple[int, ...]] | None:
     """Topic to partitions of a consumer's assignment, None where it is something else."""
@@ -13,9 +15,13 @@ def assigned_partitions(data: bytes) -> dict[str, tuple[int, ...]] | None:
 
 
 def subscribed_topics(data: bytes) -> tuple[str, ...] | None:
-    """The topics that a consumer's metadata names, None where it is something else."""
+    """The topics that a consumer's metadata names, None if it is something else.
+
+    As Kafka's coordinator does, it reads what every version begins with (version 0: topics and user data) and nothing
+    after it: a newer version may lack its own fields.
+    """
     try:
-        found = messages.decode_subscription(data)
+        found = messages.decode_subscription(VERSION_0 + data[len(VERSION_0) :])
     except messages.MalformedMessage:
         return None
     return tuple(found.topics)

@@ -13,6 +13,9 @@ from sandbox.broker.reply import Reply
 from sandbox.kafka.errors import BrokerError
 from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.fetch_sessions import FetchSessions
+from sandbox.wire.held_bytes import HeldBytes
+from sandbox.wire.long_commits import LongCommits
+from sandbox.wire.time_slices import TimeSlices
 
 if TYPE_CHECKING:
     from sandbox.wire.auth.sasl import SaslSession
@@ -47,6 +50,9 @@ class Node:
         after: called when requests were handled outside their turn, so that a commit is scheduled.
         ports: broker id to port, of every broker that is up.
         advertised: every API with its versions, as ApiVersions answers.
+        long_commits: the commits of thousands of offsets that are being written.
+        slices: where long work is cut into steps.
+        held: what connections hold in memory.
     """
 
     broker: Broker
@@ -59,8 +65,21 @@ class Node:
     advertised: list[dict[str, int]]
     faults: Faults
     after: Callable[[], None]
+    slices: TimeSlices
+    held: HeldBytes
     ports: dict[int, int] = field(default_factory=dict)
     node_id: int = NODE_ID
+    long_commits: LongCommits = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.long_commits = LongCommits(self._soon, self.broker.turn.wait, self.broker.undo)
+
+    def _soon(self, call: Callable[[], None]) -> None:
+        def run() -> None:
+            call()
+            self.after()
+
+        self.call_later(0, run)
 
 
 class Request(NamedTuple):

@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from time import perf_counter
 from typing import cast
 
 from sandbox.broker.broker import Broker
@@ -12,19 +14,26 @@ from sandbox.broker.faults import Faults
 from sandbox.broker.groups.coordinator import GroupCoordinator
 from sandbox.broker.logs.turn import Changes
 from sandbox.model.cluster import ApiUse, ClientDescription
+from sandbox.storage.resources import ScramCredential
+from sandbox.wire.admission import Admission
 from sandbox.wire.api_table import advertised
 from sandbox.wire.auth.listener import Listener
+from sandbox.wire.auth.password_checks import Outcome, PasswordChecks
 from sandbox.wire.auth.sasl import REQUEST_BYTES_MAX, SaslSession
 from sandbox.wire.auth.tls import TlsDoor
 from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.connection import Connection, ProtocolViolation, Slot
 from sandbox.wire.dispatch import Dispatcher
 from sandbox.wire.fetch_sessions import FetchSessions
+from sandbox.wire.held_bytes import HeldBytes
 from sandbox.wire.messages.messages import api_name
 from sandbox.wire.node import Node
+from sandbox.wire.time_slices import TimeSlices
 
 FETCH = b"\x00\x01"
 """How a Fetch request begins: its API key."""
+BACKLOG = 256
+"""How many connections the system holds until they are accepted, and how many asyncio accepts in one turn."""
 IN_FLIGHT_MAX = 64
 """How many requests a connection may have open before no more are read from it."""
 FAREWELL_SECONDS = 0.5
@@ -33,8 +42,12 @@ BACKLOG_BYTES = 64 * 1024
 """How much may be read from a connection ahead of what is handled."""
 RECEIVE_BYTES = 256 * 1024
 """How much is read from a connection at once."""
-SEND_BUFFER_BYTES = 4 * 1024 * 1024
-"""How much may wait to be sent on a connection before no more is read from it."""
+SEND_BUFFER_BYTES = 64 * 1024
+"""How much may wait to be sent on a connection before no more of its requests are handled."""
+HELD_FROM_BYTES = 64 * 1024
+"""From what size on the request that a connection has not ended yet counts as held memory."""
+SLICE_SECONDS = 0.001
+"""How long the requests of one connection are handled before it is another's turn."""
 
 logger = logging.getLogger("sandbox.wire")
 
@@ -52,6 +65,9 @@ class KafkaServer:
         cache: the newest batches, shared by all brokers.
         ports: broker id to port of all brokers that are up.
         faults: what is made to go wrong.
+        slices: where long work is cut into steps, shared by all brokers.
+        held: what connections hold in memory, shared too.
+        admission: counts connections, shared too.
         listener: what clients must do to come in; None for the Kafka port itself, where that is nothing.
         tls: our certificate, for a listener with TLS.
     """
@@ -67,10 +83,14 @@ class KafkaServer:
         cache: BatchCache,
         ports: dict[int, int],
         faults: Faults,
+        slices: TimeSlices,
+        held: HeldBytes,
+        admission: Admission,
         listener: Listener | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.handled = handled
+        self.admission = admission
         self.received = memoryview(bytearray(RECEIVE_BYTES))
         self.listener = listener
         self._tls = tls
@@ -80,6 +100,7 @@ class KafkaServer:
         self.listening = False
         self._server: asyncio.Server | None = None
         self._closed: asyncio.Event | None = None
+        self._passwords = PasswordChecks()
         self.node = Node(
             broker=broker,
             coordinator=coordinator,
@@ -91,6 +112,8 @@ class KafkaServer:
             advertised=advertised(),
             faults=faults,
             after=after,
+            slices=slices,
+            held=held,
             ports=ports,
             node_id=node_id,
         )
@@ -101,24 +124,42 @@ class KafkaServer:
         """Listen; the port that was bound."""
         loop = asyncio.get_running_loop()
         self.listening = True
-        self._server = await loop.create_server(self._door, host, port, backlog=1024)
+        self._server = await loop.create_server(self._door, host, port, backlog=BACKLOG)
         self._unsubscribe = self.node.broker.subscribe(self._wake)
         return int(self._server.sockets[0].getsockname()[1])
 
     def _door(self) -> asyncio.BaseProtocol:
-        return KafkaConnection(self) if self._tls is None else TlsDoor(self._tls, self._behind, self._doors)
+        return (
+            KafkaConnection(self)
+            if self._tls is None
+            else TlsDoor(self._tls, self._behind, self._doors, self.admission)
+        )
 
     def _behind(self) -> "KafkaConnection":
         return KafkaConnection(self)
 
-    def sasl_session(self, fail: Callable[[str], None]) -> SaslSession | None:
+    def sasl_session(self, admit: Callable[[], None], fail: Callable[[str], None]) -> SaslSession | None:
         """The log-in of a connection, None where none is asked for."""
         if self.listener is None or not self.listener.has_sasl:
             return None
-        credentials = self.node.broker.credentials
-        return SaslSession(
-            self.listener.mechanisms, lambda user: [one for one in credentials.all() if one.user == user], fail
-        )
+        return SaslSession(self, admit, fail)
+
+    @property
+    def mechanisms(self) -> Sequence[str]:
+        """The SASL mechanisms that are offered."""
+        return () if self.listener is None else self.listener.mechanisms
+
+    def credentials(self) -> Sequence[ScramCredential]:
+        """Those of all users."""
+        return self.node.broker.credentials.all()
+
+    def check(self, step: Callable[[], bytes], then: Callable[[Outcome], None]) -> None:
+        """Do a slow step of a log-in in a thread, then call `then`."""
+        self._passwords.run(step, then)
+
+    def later(self, call: Callable[[], None]) -> None:
+        """Call a function when a log-in that failed may be answered."""
+        self.node.call_later(self.node.broker.config.number("connection.failed.authentication.delay.ms"), call)
 
     async def stop(self) -> None:
         """Close the port and every connection. It may be opened again, and stopped twice."""
@@ -129,6 +170,7 @@ class KafkaServer:
         if self._unsubscribe is not None:
             self._unsubscribe()
         self.node.on_append.clear()
+        self._passwords.close()
         # A connection that was accepted, but not made yet, would be leaked by close() (CPython's gh-109564): no more
         # are accepted, and those get their turn first.
         loop = asyncio.get_running_loop()
@@ -187,8 +229,11 @@ class KafkaConnection(asyncio.BufferedProtocol):
 
     def __init__(self, server: KafkaServer) -> None:
         self._server = server
-        self._frames: list[bytes] = []
+        self._frames: deque[bytes] = deque()
         self._choked = False
+        self._has_job = False
+        self._holds = False
+        self._silent = True
         self._waiting: Slot | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -198,7 +243,7 @@ class KafkaConnection(asyncio.BufferedProtocol):
         shared = isinstance(asyncio.get_running_loop(), asyncio.SelectorEventLoop)
         self._received = self._server.received if shared else memoryview(bytearray(RECEIVE_BYTES))
         self.transport.set_write_buffer_limits(high=SEND_BUFFER_BYTES)
-        self.sasl = self._server.sasl_session(self._refuse)
+        self.sasl = self._server.sasl_session(self._admit, self._refuse)
         bytes_max = self._server.request_bytes_max if self.sasl is None else REQUEST_BYTES_MAX
         self.connection = Connection(self._write, self.transport.abort, bytes_max)
         address = self.transport.get_extra_info("sockname")
@@ -208,8 +253,9 @@ class KafkaConnection(asyncio.BufferedProtocol):
         self._client_address = f"{peer[0]}:{peer[1]}" if peer else "?"
         self._connected_ms = self._server.node.now_ms()
         self._server.connections.add(self)
-        if not self._server.listening:
-            # It was accepted in the same turn in which the port was closed.
+        admitted = self._server.admission.enter(self, str(peer[0]) if peer else "?")
+        if not admitted or not self._server.listening:
+            # In the second case it was accepted in the same turn in which the port was closed.
             self.transport.abort()
 
     def describe(self) -> ClientDescription:
@@ -233,7 +279,7 @@ class KafkaConnection(asyncio.BufferedProtocol):
         if not self.transport.is_closing():
             # Else nothing would be sent either, and asyncio would complain of each.
             self.transport.write(data)
-        if self._frames and not self._choked:
+        if self._frames and not self._choked and not self._has_job:
             asyncio.get_running_loop().call_soon(self._go_on)
 
     def connection_lost(self, reason: Exception | None) -> None:
@@ -242,17 +288,41 @@ class KafkaConnection(asyncio.BufferedProtocol):
             logger.warning("connection of %s ended in the middle of a request", self._client_host)
         self.connection.close()
         self._frames.clear()
+        self._server.node.held.hold(self, 0)
+        self._server.admission.left(self)
         self._server.gone(self)
 
     def pause_writing(self) -> None:
         """The client reads slowly: no more of its requests are handled."""
         self._choked = True
         self.transport.pause_reading()
+        self._hold()
 
     def resume_writing(self) -> None:
         """The client has caught up."""
         self._choked = False
+        self._hold()
         self._go_on()
+
+    def _hold(self) -> None:
+        """Note how much memory the client makes this connection hold."""
+        unsent = self.transport.get_write_buffer_size() if self._choked else 0
+        incomplete = self.connection.incomplete_bytes
+        held = unsent + (incomplete if incomplete > HELD_FROM_BYTES else 0)
+        self._holds = held > 0
+        self._server.node.held.hold(self, held)
+
+    def leave(self) -> None:
+        """Close the connection at once, to make room for another."""
+        self.connection.close()
+        self.transport.abort()
+
+    def drop(self, reason: str) -> None:
+        """Close the connection at once; what was not sent is lost."""
+        logger.warning("connection of %s closed: %s", self._client_host, reason)
+        self.connection.close()
+        self._frames.clear()
+        self.transport.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes are read to."""
@@ -260,11 +330,16 @@ class KafkaConnection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes have come, and lie there."""
+        if self._silent:
+            self._silent = False
+            self._server.admission.spoke(self)
         try:
             self._frames += self.connection.receive(self._received[:nbytes])
         except ProtocolViolation as violation:
             self._close(violation)
             return
+        if self._holds or self.connection.incomplete_bytes > HELD_FROM_BYTES:
+            self._hold()
         self._go_on()
 
     def _has_backlog(self) -> bool:
@@ -282,13 +357,30 @@ class KafkaConnection(asyncio.BufferedProtocol):
         return not held and not self._choked and self.connection.in_flight < IN_FLIGHT_MAX
 
     def _go_on(self) -> None:
-        """Handle the requests that have come, as far as this connection may."""
+        """Handle the requests that have come, as far as this connection may. The rest is for later turns."""
+        if not self._has_job and self._handle_some():
+            self._has_job = True
+            self._server.node.slices.add_requests(self._next_slice)
+
+    def _next_slice(self) -> bool:
+        self._has_job = self._handle_some()
+        return self._has_job
+
+    def _handle_some(self) -> bool:
+        """Handle requests for a while. Returns True if there are more that may be handled."""
         handled = 0
+        ends_s = 0.0
         try:
             while self._frames and self._may_go_on():
                 if self.connection.closed:
-                    return
-                frame = self._frames.pop(0)
+                    return False
+                if handled:
+                    # One request alone, as most come, does not look at the clock.
+                    now_s = perf_counter()
+                    ends_s = ends_s or now_s + SLICE_SECONDS
+                    if now_s >= ends_s:
+                        break
+                frame = self._frames.popleft()
                 handled += 1
                 slot = self.connection.slot()
                 self._serve(frame, slot)
@@ -303,18 +395,20 @@ class KafkaConnection(asyncio.BufferedProtocol):
             if handled:
                 self._server.handled()
         if self.transport.is_closing():
-            return
+            return False
         if self._choked or self._has_backlog():
             self.transport.pause_reading()
         else:
             self.transport.resume_reading()
+        return bool(self._frames) and self._may_go_on()
 
     def _serve(self, frame: bytes, slot: Slot) -> None:
         sasl = self.sasl
         if sasl is None or sasl.admits(frame, slot):
             self._server.dispatcher.dispatch(frame, slot, self._host, self._port, self._client_host, sasl)
-        if sasl is not None and sasl.complete:
-            self.connection.request_bytes_max = self._server.request_bytes_max
+
+    def _admit(self) -> None:
+        self.connection.request_bytes_max = self._server.request_bytes_max
 
     def _refuse(self, reason: str) -> None:
         # After the answer that says so, and before anything else is read.

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sandbox.api import append as appends
 from sandbox.api.sandbox import Sandbox
 from sandbox.broker.logs.log import ProducedBatch
+from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import NewEvent
 from sandbox.storage.log.event_columns import EventColumns
 from tests.clock import Clock
@@ -105,10 +106,29 @@ def test_all_of_a_chunk_is_refused_where_a_batch_of_it_is(box: Sandbox) -> None:
 def test_a_topic_that_stamps_events_itself_does_so_with_columns(box: Sandbox, clock: Clock) -> None:
     box.create_topic("orders", settings={"message.timestamp.type": "LogAppendTime"})
     partition = box._broker.topic("orders").partitions[0]
-    columns = EventColumns(0, 5, [0, 1], [b"a", b"b"], [b"c", b"d"])
+    columns = EventColumns(range(2), [5, 6], [b"a", b"b"], [b"c", b"d"])
     batch = ProducedBatch(columns, 100)
     box._runtime.call(lambda now_ms: box._broker.log.append(partition, batch, now_ms))
     assert [(event.timestamp_ms, event.key) for event in box.read("orders", offset=0)] == [
         (clock.now_ms, b"a"),
         (clock.now_ms, b"b"),
     ]
+
+
+def test_a_record_that_the_topic_does_not_accept_is_refused_with_its_reason(box: Sandbox) -> None:
+    box.create_topic("latest", settings={"cleanup.policy": "compact"})
+    with pytest.raises(BrokerError) as refused:
+        box.append_many("latest", [NewEvent(b"a", b"k"), NewEvent(b"b"), NewEvent(b"c")])
+    assert refused.value.error.name == "INVALID_RECORD"
+    assert refused.value.detail == (
+        "Compacted topic cannot accept message without key in topic partition latest-0. "
+        "2 records of the batch are refused."
+    )
+    assert box.end_offsets("latest") == {0: 0}
+
+
+def test_a_setting_out_of_kafkas_range_is_refused_with_its_reason(box: Sandbox) -> None:
+    with pytest.raises(
+        BrokerError, match=r"Invalid value 100 for configuration segment\.bytes: Value must be at least"
+    ):
+        box.create_topic("small", settings={"segment.bytes": "100"})

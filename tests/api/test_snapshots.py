@@ -1,5 +1,6 @@
 """Snapshots from Python: what comes back is what was there, and clients at work find their way."""
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -345,3 +346,12 @@ def test_what_is_done_with_snapshots_is_written_down(orders: Sandbox) -> None:
     query = ActivityQuery(kinds=frozenset({"snapshot"}))
     (restored,) = [one.detail for one in orders.activity.read(query).entries]
     assert restored.startswith("restored s; what was before is auto-")
+
+
+def test_a_fork_has_the_broker_settings_of_its_sandbox(tmp_path: Path) -> None:
+    with Sandbox(tmp_path / "set.db", settings={"num.partitions": "3"}) as sandbox:
+        sandbox.snapshots.take("s")
+        made = sandbox.snapshots.fork("s")
+        opener = build_opener(ProxyHandler({}))
+        told = json.loads(opener.open(f"{made.web}/cluster.json", timeout=20).read())
+        assert [(one["name"], one["value"]) for one in told["settings"]] == [("num.partitions", "3")]

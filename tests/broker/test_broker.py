@@ -12,6 +12,7 @@ from sandbox.broker.logs.turn import Changes
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError
 from sandbox.storage.file.database import Database
+from sandbox.storage.log.event_columns import EventColumns
 from sandbox.storage.log.log import Record
 
 NOW_MS = 1_700_000_000_000
@@ -31,7 +32,7 @@ def broker(database: Database) -> Broker:
 def batch(count: int = 1, producer: int = -1) -> ProducedBatch:
     records: list[Record] = [(delta, NOW_MS, None, b"x", ()) for delta in range(count)]
     known = producer >= 0
-    return ProducedBatch(records, 100, 0, producer, 0 if known else -1, 0 if known else -1)
+    return ProducedBatch(EventColumns.of(records), 100, 0, producer, 0 if known else -1, 0 if known else -1)
 
 
 def append(broker: Broker, count: int = 1, producer: int = -1) -> int:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 
 PAGES = {
     "topics": "/",
-    "new topic": "/topics/new",
+    "new topic": "/topics/~new",
     "topic": "/topics/orders",
     "delete": "/topics/orders/delete",
     "sorted topics": "/topics?sort=events",
@@ -43,7 +43,7 @@ PAGES = {
     "snapshots": "/snapshots",
     "snapshot": "/snapshots/before",
     "restore": "/snapshots/before/restore",
-    "compare": "/snapshots/compare?left=before",
+    "compare": "/snapshots/~compare?left=before",
     "search": "/search?q=ord",
     "help": "/help",
     "differences": "/help/differences",

@@ -194,7 +194,7 @@ def test_the_pages_work_without_scripts(box: Running, window: Page) -> None:
     assert browser is not None
     context = browser.new_context(base_url=box.web, java_script_enabled=False)
     page = context.new_page()
-    page.goto("/topics/new")
+    page.goto("/topics/~new")
     page.locator("#topic-name").fill("orders")
     page.get_by_role("button", name="Create the topic").click()
     page.goto("/topics/orders/produce")

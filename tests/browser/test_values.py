@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 def test_a_value_typed_in_the_page_is_stored_and_shown_exactly(
     box: Running, window: Page, value: bytes, tmp_path: Path
 ) -> None:
-    window.goto("/topics/new")
+    window.goto("/topics/~new")
     window.locator("#topic-name").fill("t")
     window.get_by_role("button", name="Create the topic").click()
     window.goto("/topics/t/produce")
@@ -35,7 +35,7 @@ def test_a_value_typed_in_the_page_is_stored_and_shown_exactly(
 
 
 def test_900_kb_are_sent_from_the_page_and_shown_whole_on_demand(box: Running, window: Page) -> None:
-    window.goto("/topics/new")
+    window.goto("/topics/~new")
     window.locator("#topic-name").fill("t")
     window.get_by_role("button", name="Create the topic").click()
     window.goto("/topics/t/produce")
@@ -51,7 +51,7 @@ def test_900_kb_are_sent_from_the_page_and_shown_whole_on_demand(box: Running, w
 
 
 def test_the_partition_drawn_is_the_partition_used_for_many_keys(box: Running, window: Page) -> None:
-    window.goto("/topics/new")
+    window.goto("/topics/~new")
     window.locator("#topic-name").fill("t")
     window.get_by_label("Partitions").fill("7")
     window.get_by_role("button", name="Create the topic").click()

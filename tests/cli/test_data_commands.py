@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from confluent_kafka import Producer
 
 from sandbox import Sandbox
 from sandbox.model.jsonl import from_line
@@ -158,6 +159,13 @@ def test_produce_reads_events_as_json_lines(command_line: "CommandLine") -> None
         ("1970-01-01T00:00:04Z", [3, 4]),
         ("1970-01-01T00:00:04+00:00", [3, 4]),
         ("2999-01-01", []),
+        ("0001-01-01T00:00:00Z", [0, 1, 2, 3, 4]),
+        ("1969-12-31T23:59:59.999Z", [0, 1, 2, 3, 4]),
+        ("1969-12-31T23:59:59.998Z", [0, 1, 2, 3, 4]),
+        ("1969-12-31T24:00Z", [0, 1, 2, 3, 4]),
+        ("1970-01-01T00:00:04z", [3, 4]),
+        ("@9223372036854775807", []),
+        ("offset:1700000000000", []),
     ],
 )
 def test_consume_starts_where_it_is_told(command_line: "CommandLine", start: str, expected: list[int]) -> None:
@@ -308,3 +316,51 @@ def test_a_terminal_gets_a_table(command_line: "CommandLine") -> None:
     os.close(ours)
     assert "─" in shown.decode()
     assert "orders" in shown.decode()
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59.999Z", "1969-12-31T23:59:59.997Z"])
+def test_a_reset_to_a_time_before_1970_goes_to_the_earliest_event(command_line: "CommandLine", time: str) -> None:
+    command_line.ok("produce", "orders", stdin=b"a\nb\nc\n")
+    command_line.ok("consume", "orders", "--group", "g")
+    rows = command_line.ok("groups", "reset", "g", "--to", f"time:{time}", "--yes", "--json").rows
+    assert [(row["before"], row["after"]) for row in rows] == [(3, 0)]
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_a_group_that_read_to_the_end_has_read_the_markers_too(command_line: "CommandLine", runs: int) -> None:
+    _, said = command_line.up()
+    producer = Producer({"bootstrap.servers": said["kafka"], "transactional.id": "t", "log_level": 0})
+    producer.init_transactions(20)
+    for committed in (True, False):
+        producer.begin_transaction()
+        for number in range(3):
+            producer.produce("orders", str(number), partition=0)
+        if committed:
+            producer.commit_transaction(20)
+        else:
+            producer.flush(20)
+            producer.abort_transaction(20)
+    limits = [("--max", "2"), ()] if runs == 2 else [()]
+    for limit in limits:
+        command_line.ok("consume", "orders", "--group", "g", *limit)
+        (group,) = command_line.ok("groups", "describe", "g", "--json").rows
+        assert group["partitions"][0]["committed"] == (2 if limit else 8)
+    assert group["lag"] == 0
+
+
+def test_a_tombstone_is_produced_with_a_null_marker(command_line: "CommandLine") -> None:
+    command_line.ok("produce", "users", "--key", "u", "--value", "NULL", "--null-marker", "NULL")
+    command_line.ok("produce", "users", "-s", ":", "--null-marker", "", stdin=b"u:\n:v\na:NULL\n")
+    rows = command_line.ok("consume", "users", "--json").rows
+    assert [(row["key"], row["value"]) for row in rows] == [("u", None), ("u", None), (None, "v"), ("a", "NULL")]
+    assert command_line.run("produce", "users", "--jsonl", "--null-marker", "x").status == 2
+
+
+def test_a_retry_does_not_reorder_events(command_line: "CommandLine") -> None:
+    _, said = command_line.up()
+    command_line.ok("topics", "create", "orders", "-b", said["kafka"])
+    command_line.ok("faults", "inject", "Produce", "--error", "NOT_ENOUGH_REPLICAS", "--times", "2")
+    lines = "".join(f"{number}\n" for number in range(3000)).encode()
+    command_line.ok("produce", "orders", "-X", "batch.num.messages=50", "-b", said["kafka"], stdin=lines)
+    rows = command_line.ok("consume", "orders", "--json", "-b", said["kafka"]).rows
+    assert [int(row["value"]) for row in rows] == list(range(3000))

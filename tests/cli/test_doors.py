@@ -103,3 +103,22 @@ def test_read_only_makes_no_file(command_line: "CommandLine") -> None:
     assert result.status == 5
     assert "does not exist" in result.err
     assert not (command_line.folder / "none.db").exists()
+
+
+def test_a_public_address_is_shown_and_asks_for_a_token(command_line: "CommandLine") -> None:
+    _, said = command_line.up("--public-url", "https://kafka.example.org/sandbox/")
+    assert said["public_url"] == "https://kafka.example.org/sandbox"
+    assert status(f"{said['web']}/sandbox/topics.json") == 401
+    for base in ("", "/sandbox"):
+        assert status(f"{said['web']}{base}/topics.json", said["token"]) == 200
+        web = f"{said['web']}{base}/?token={said['token']}"
+        assert command_line.ok("brokers", "list", "--web", web).out
+    assert command_line.ok("brokers", "list").out, "commands of this machine go past the proxy"
+
+
+@pytest.mark.parametrize("url", ["kafka.example.org", "ftp://kafka.example.org", "https://kafka.example.org/topics"])
+def test_a_public_address_that_cannot_be_one_is_refused(command_line: "CommandLine", url: str) -> None:
+    for arguments in (("up",), ("ui", "--bootstrap", "127.0.0.1:1")):
+        result = command_line.run(*arguments, "--public-url", url)
+        assert result.status == 2
+        assert "https://kafka.example.org/sandbox" in result.err or "such as /sandbox" in result.err

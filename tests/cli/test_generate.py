@@ -39,7 +39,7 @@ def test_a_template_on_the_command_line_is_shown_without_sending(command_line: "
     options = ("--key", "u-{{pool}}", "--value", '{"n": {{seq}}}', "--header", "h={{same x}}", "--keys", 1)
     refused = command_line.run("generate", "t", *options, "--dry-run")
     assert refused.status == 1
-    assert "header h, line 1, column 1: {{same x}}: nothing before it was given that name" in refused.err
+    assert "header h, line 1, column 1: {{same x}}: no earlier placeholder has that name" in refused.err
     shown = command_line.ok("generate", "t", *options[:4], "--header", "h={{key}}", "--keys", 1, "--dry-run", "-n", 2)
     assert shown.rows == [
         {"key": "u-1", "value": '{"n": 1}', "headers": [["h", "u-1"]]},
@@ -71,7 +71,7 @@ def test_a_template_comes_from_a_file_or_from_what_was_saved(command_line: "Comm
     ("options", "status", "said"),
     [
         ((), 2, "name a --template"),
-        (("-t", "nope"), 1, "There is no template called 'nope': they are orders, clicks"),
+        (("-t", "nope"), 1, "There is no template 'nope': they are orders, clicks"),
         (("-t", "nope.json"), 1, "nope.json cannot be read"),
         (("-v", "{{nme}}"), 1, "did you mean name?"),
         (("-v", "x", "--skew", "9"), 2, "skew"),

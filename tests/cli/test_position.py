@@ -10,6 +10,7 @@ from sandbox.cli.position import (
     SHIFT,
     TIME,
     Position,
+    check_start,
     parse_reset,
     parse_start,
     parse_time,
@@ -47,6 +48,8 @@ def test_what_is_no_time_is_refused(text: str) -> None:
         ("latest", Position(LATEST)),
         ("42", Position(OFFSET, 42)),
         ("@42", Position(TIME, 42)),
+        ("offset:42", Position(OFFSET, 42)),
+        ("time:2026-01-31", Position(TIME, 1769817600000)),
     ],
 )
 def test_a_start_is_read(text: str, expected: Position) -> None:
@@ -60,6 +63,8 @@ def test_a_start_is_read(text: str, expected: Position) -> None:
         ("latest", Position(LATEST)),
         ("offset:42", Position(OFFSET, 42)),
         ("time:2026-01-31T12:00:00Z", Position(TIME, 1769860800000)),
+        ("time:1769860800000", Position(TIME, 1769860800000)),
+        ("time:@1769860800000", Position(TIME, 1769860800000)),
         ("shift:-5", Position(SHIFT, -5)),
         ("shift:+5", Position(SHIFT, 5)),
         ("shift:5", Position(SHIFT, 5)),
@@ -108,3 +113,28 @@ def test_a_timestamp_is_shown_in_utc() -> None:
         "-",
         f"@{2**62}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("1700000000000", "time:2023-11-14T22:13:20Z"),
+        ("1700000000001", "time:2023-11-14T22:13:20.001Z"),
+        ("1700000000", "time:2023-11-14T22:13:20Z"),
+        ("1700000000000000", "time:2023-11-14T22:13:20Z"),
+        ("1700000000000000000", "time:2023-11-14T22:13:20Z"),
+        ("20231114", "time:2023-11-14,"),
+    ],
+)
+def test_an_offset_beyond_the_end_that_looks_like_a_time_is_refused(text: str, meant: str) -> None:
+    with pytest.raises(click.BadParameter) as refused:
+        check_start(text, parse_start(text), [10, 20])
+    assert meant in refused.value.message
+    assert f"offset:{text}" in refused.value.message
+    check_start(text, parse_start(text), [10, int(text)])
+    check_start(f"offset:{text}", parse_start(f"offset:{text}"), [10])
+
+
+@pytest.mark.parametrize("text", ["99", "20231399", "12345678901", "earliest", "@1700000000000", "2023-11-14"])
+def test_what_looks_like_no_time_may_be_beyond_the_end(text: str) -> None:
+    check_start(text, parse_start(text), [10])

@@ -193,3 +193,124 @@ def test_a_large_topic_is_exported_and_imported_exactly(command_line: "CommandLi
     command_line.run("export", "nasty", "-o", "x.jsonl")
     command_line.ok("import", "x.jsonl", "-f", "copy.db")
     assert _contents(command_line.folder / "copy.db", "nasty") == before
+
+
+def _orders(path: Path) -> None:
+    """Seven partitions, events in two of them, and changed settings."""
+    with Sandbox(path) as opened:
+        opened.create_topic("orders", partitions=7, settings={"retention.ms": "-1", "max.message.bytes": "2000000"})
+        opened.append_many("orders", [NewEvent(b"%d" % n, b"k", (), 1_600_000_000_000 - n, n % 2) for n in range(6)])
+        opened.create_topic("empty", partitions=5)
+
+
+def _topic(command_line: "CommandLine", topic: str, file: str) -> tuple[int, dict[str, str]]:
+    (described,) = command_line.ok("topics", "describe", topic, "--json", "-f", file).rows
+    return len(described["partitions"]), described["settings"]
+
+
+@pytest.mark.parametrize("door", ["file", "stdin", "consume", "part of the lines"])
+def test_an_import_makes_as_many_partitions_as_the_exported_topic_had(command_line: "CommandLine", door: str) -> None:
+    _orders(command_line.folder / "dev.db")
+    before = _contents(command_line.folder / "dev.db", "orders")
+    lines = command_line.ok(*(("consume", "orders", "--json") if door == "consume" else ("export", "orders"))).out
+    if door == "part of the lines":
+        lines = "".join(line for line in lines.splitlines(keepends=True) if '"partition": 1' in line)
+        before = [event for event in before if event[0] == 1]
+    (command_line.folder / "x.jsonl").write_text(lines)
+    result = command_line.run("import", "x.jsonl" if door == "file" else "-", "-f", "copy.db", stdin=lines.encode())
+    assert result.status == 0
+    assert _topic(command_line, "orders", "copy.db") == (7, {"retention.ms": "-1"})
+    assert _contents(command_line.folder / "copy.db", "orders") == before
+    with Sandbox(command_line.folder / "copy.db") as opened, Sandbox(command_line.folder / "dev.db") as source:
+        assert opened.partition_for("orders", b"k") == source.partition_for("orders", b"k")
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_the_exported_settings_are_applied_on_request_and_named_otherwise(
+    command_line: "CommandLine", streamed: bool
+) -> None:
+    _orders(command_line.folder / "dev.db")
+    command_line.run("export", "orders", "-o", "x.jsonl")
+    lines = (command_line.folder / "x.jsonl").read_bytes()
+    source = "-" if streamed else "x.jsonl"
+    said = command_line.run("import", source, "-f", "plain.db", stdin=lines).err
+    assert "without the exported topic's settings (max.message.bytes=2000000). --settings applies them." in said
+    command_line.ok("import", source, "--settings", "-f", "same.db", stdin=lines)
+    assert _topic(command_line, "orders", "same.db") == (7, {"max.message.bytes": "2000000", "retention.ms": "-1"})
+
+
+def test_an_empty_topic_is_exported_and_imported_too(command_line: "CommandLine") -> None:
+    _orders(command_line.folder / "dev.db")
+    lines = command_line.ok("export", "empty").out.encode()
+    assert command_line.ok("import", "-", "-f", "copy.db", stdin=lines).out == "0 events stored.\n"
+    assert _topic(command_line, "empty", "copy.db")[0] == 5
+    assert command_line.ok("produce", "other", "--jsonl", "-f", "copy.db", stdin=lines).out == "0 events stored.\n"
+
+
+def test_a_stream_without_a_partition_count_gets_a_partition_for_every_event(command_line: "CommandLine") -> None:
+    lines = "".join(json.dumps({"topic": "t", "partition": n, "value": str(n)}) + "\n" for n in (0, 3, 1, 8, 0))
+    command_line.ok("import", "-", stdin=lines.encode())
+    assert [(one[0], one[5]) for one in _contents(command_line.folder / "dev.db", "t")] == [
+        (0, b"0"),
+        (0, b"0"),
+        (1, b"1"),
+        (3, b"3"),
+        (8, b"8"),
+    ]
+    assert _topic(command_line, "t", "dev.db")[0] == 9
+
+
+def test_a_topic_with_another_number_of_partitions_is_reported(command_line: "CommandLine") -> None:
+    _orders(command_line.folder / "dev.db")
+    lines = command_line.ok("export", "orders").out.encode()
+    command_line.ok("topics", "create", "orders", "-p", 9, "-f", "more.db")
+    said = command_line.run("import", "-", "-f", "more.db", stdin=lines)
+    assert said.status == 0
+    assert "orders has 9 partitions and the exported topic had 7. The events keep their partition" in said.err
+    command_line.ok("topics", "create", "orders", "-p", 2, "-f", "fewer.db")
+    said = command_line.run("import", "-", "-f", "fewer.db", stdin=lines)
+    assert said.status == 1
+    assert said.err.count("Nothing was stored") == 1
+    assert "events stored" not in said.err
+    assert "were in 7 partitions, and the topic has 2" in said.err
+    assert _contents(command_line.folder / "fewer.db", "orders") == []
+
+
+def test_what_the_client_cannot_send_is_found_before_anything_is_stored(command_line: "CommandLine") -> None:
+    (command_line.folder / "x.jsonl").write_text(
+        '{"topic": "t", "value": "a"}\n{"topic": "t", "value": "b", "timestamp": 0}\n'
+    )
+    said = command_line.run("import", "x.jsonl")
+    assert said.status == 1
+    assert "line 2: the Kafka client cannot send timestamp 0" in said.err
+    assert "Nothing was stored" in said.err
+    assert not (command_line.folder / "dev.db").exists()
+
+
+MARK = b"\xef\xbb\xbf"
+
+
+def test_a_byte_order_mark_is_never_part_of_an_event(command_line: "CommandLine") -> None:
+    command_line.ok("produce", "t", stdin=MARK + b"plain\n" + MARK + b"kept\n")
+    command_line.ok("produce", "t", "-s", ":", stdin=MARK + b"key:value\n")
+    command_line.ok("produce", "t", "--jsonl", stdin=MARK + b'{"value": "json"}\n' + MARK + b'{"value": "joined"}\n')
+    command_line.ok("import", "-", stdin=MARK + b'{"topic": "t", "value": "stream"}\n')
+    (command_line.folder / "x.jsonl").write_bytes((MARK + b'{"topic": "t", "value": "file"}\n') * 2)
+    command_line.ok("import", "x.jsonl")
+    assert [found[4:6] for found in _contents(command_line.folder / "dev.db", "t")] == [
+        (None, b"plain"),
+        (None, MARK + b"kept"),
+        (b"key", b"value"),
+        *((None, value) for value in (b"json", b"joined", b"stream", b"file", b"file")),
+    ]
+
+
+@pytest.mark.parametrize("command", [("produce", "t"), ("produce", "t", "--jsonl"), ("import", "-"), ("import", "x")])
+def test_utf_16_is_refused_with_the_way_out(command_line: "CommandLine", command: tuple[str, ...]) -> None:
+    text = '{"topic": "t", "value": "v"}\n'.encode("utf-16")
+    (command_line.folder / "x").write_bytes(text)
+    said = command_line.run(*command, stdin=text)
+    assert said.status == 1
+    assert "line 1: the text is UTF-16" in said.err
+    assert "Nothing was stored." in said.err
+    assert "0 events stored" not in said.err

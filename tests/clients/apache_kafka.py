@@ -19,12 +19,12 @@ from pathlib import Path
 from tests.clients.processes import CACHE, end, tail
 from tests.ports import free_port
 
-VERSION = "4.1.2"
+VERSION = "4.4.0"
 # The jar that carries Kafka's log lines to log4j; Kafka's own release adds it outside Maven's dependencies.
 LOG4J = "2.25.3"
 HEAP = "-Xmx512m"
 FETCH_S = 300
-START_S = 40
+START_S = 90
 
 POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -59,6 +59,9 @@ group.consumer.heartbeat.interval.ms=500
 group.consumer.min.heartbeat.interval.ms=500
 group.consumer.session.timeout.ms=6000
 group.consumer.min.session.timeout.ms=1000
+group.consumer.assignment.interval.ms=0
+group.consumer.min.assignment.interval.ms=0
+group.consumer.assignor.offload.enable=false
 offsets.topic.num.partitions=1
 offsets.topic.replication.factor=1
 transaction.state.log.num.partitions=1
@@ -69,6 +72,8 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 log.retention.ms=-1
 """
+# The sandbox has neither share groups nor streams groups: it is judged by a cluster without them.
+FEATURES = ("--feature", "share.version=0", "--feature", "streams.version=0")
 
 
 class KafkaUnavailableError(Exception):
@@ -157,7 +162,7 @@ def _start(jars: Path, home: Path, auto_create: bool) -> tuple[subprocess.Popen[
     java = ["java", HEAP, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*"]
     cluster_id = uuid.uuid4().hex[:22]
     formatted = subprocess.run(
-        [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(settings)],
+        [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(settings), *FEATURES],
         capture_output=True,
         text=True,
         timeout=START_S,

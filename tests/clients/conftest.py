@@ -45,7 +45,7 @@ def kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     except KafkaUnavailableError as missing:
         pytest.skip(f"no Apache Kafka: {missing}")
     with running_kafka() as bootstrap:
-        eventually(lambda: _coordinates(bootstrap), 30, lambda: "the group coordinator is still loading")
+        eventually(lambda: _coordinates(bootstrap), 60, lambda: "the group coordinator is still loading")
         yield Kafka("apache", bootstrap)
 
 
@@ -54,7 +54,7 @@ def _coordinates(bootstrap: str) -> bool:
     admin = AdminClient({"bootstrap.servers": bootstrap})
     try:
         admin.describe_consumer_groups(["nobody"])["nobody"].result(timeout=10)
-    except KafkaException:
+    except (KafkaException, TimeoutError):
         return False
     return True
 

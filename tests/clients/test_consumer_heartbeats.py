@@ -107,55 +107,55 @@ def _sees_topic(group: Group) -> bool:
 
 
 def test_partitions_move_when_they_were_let_go(group: Group) -> None:
-    assert group.join("a") == (1, [0, 1, 2, 3, 4, 5])
-    assert group.described() == ("Stable", 1, 1, {"a": 1})
-    assert group.join("b") == (2, [])
-    assert group.heartbeat("a", 1) == (1, [0, 1, 2])
-    assert group.described() == ("Reconciling", 2, 2, {"a": 1, "b": 2})
-    assert group.heartbeat("b", 2) == (2, None)
-    assert group.heartbeat("a", 1, [0, 1, 2, 3, 4, 5]) == (1, None)
-    assert group.heartbeat("a", 1, [0, 1, 2]) == (2, None)
-    assert group.heartbeat("a", 1, [0, 1, 2]) == (2, None), "the answer may have got lost"
-    assert group.heartbeat("a", 1, [0, 1, 2, 3]) == "FENCED_MEMBER_EPOCH"
-    assert group.heartbeat("b", 2) == (2, [3, 4, 5])
-    assert group.described() == ("Stable", 2, 2, {"a": 2, "b": 2})
+    assert group.join("a") == (2, [0, 1, 2, 3, 4, 5])
+    assert group.described() == ("Stable", 2, 2, {"a": 2})
+    assert group.join("b") == (3, [])
+    assert group.heartbeat("a", 2) == (2, [0, 1, 2])
+    assert group.described() == ("Reconciling", 3, 3, {"a": 2, "b": 3})
+    assert group.heartbeat("b", 3) == (3, None)
+    assert group.heartbeat("a", 2, [0, 1, 2, 3, 4, 5]) == (2, None)
+    assert group.heartbeat("a", 2, [0, 1, 2]) == (3, None)
+    assert group.heartbeat("a", 2, [0, 1, 2]) == (3, None), "the answer may have got lost"
+    assert group.heartbeat("a", 2, [0, 1, 2, 3]) == "FENCED_MEMBER_EPOCH"
+    assert group.heartbeat("b", 3) == (3, [3, 4, 5])
+    assert group.described() == ("Stable", 3, 3, {"a": 3, "b": 3})
     assert group.heartbeat("b", -1) == (-1, None)
-    assert group.described() == ("Assigning", 3, 2, {"a": 2})
-    assert group.heartbeat("a", 2) == (3, [0, 1, 2, 3, 4, 5])
+    assert group.described() == ("Assigning", 4, 3, {"a": 3})
+    assert group.heartbeat("a", 3) == (4, [0, 1, 2, 3, 4, 5])
     assert group.heartbeat("a", -1) == (-1, None)
-    assert group.described() == ("Empty", 4, 3, {})
+    assert group.described() == ("Empty", 5, 5, {})
 
 
 def test_a_member_that_keeps_what_it_should_give_back_is_put_out(group: Group) -> None:
     group.join("a")
     group.join("b")
-    group.heartbeat("a", 1)
-    eventually(lambda: group.described() == ("Assigning", 3, 2, {"b": 2}), 10, lambda: str(group.described()))
-    assert group.heartbeat("a", 1) == "UNKNOWN_MEMBER_ID"
-    assert group.heartbeat("b", 2) == (3, [0, 1, 2, 3, 4, 5])
+    group.heartbeat("a", 2)
+    eventually(lambda: group.described() == ("Assigning", 4, 3, {"b": 3}), 10, lambda: str(group.described()))
+    assert group.heartbeat("a", 2) == "UNKNOWN_MEMBER_ID"
+    assert group.heartbeat("b", 3) == (4, [0, 1, 2, 3, 4, 5])
 
 
 def test_a_static_member_comes_back_to_its_place(group: Group) -> None:
-    assert group.join("a", instance_id="i") == (1, [0, 1, 2, 3, 4, 5])
+    assert group.join("a", instance_id="i") == (2, [0, 1, 2, 3, 4, 5])
     assert group.join("b", instance_id="i") == "UNRELEASED_INSTANCE_ID"
-    assert group.heartbeat("b", 1, instance_id="i") == "FENCED_INSTANCE_ID"
-    assert group.heartbeat("a", 1, instance_id="j") == "UNKNOWN_MEMBER_ID"
+    assert group.heartbeat("b", 2, instance_id="i") == "FENCED_INSTANCE_ID"
+    assert group.heartbeat("a", 2, instance_id="j") == "UNKNOWN_MEMBER_ID"
     assert group.heartbeat("a", -2, instance_id="i") == (-2, None)
-    assert group.heartbeat("a", 1, instance_id="i") == "FENCED_MEMBER_EPOCH"
-    assert group.join("b", instance_id="i") == (1, [0, 1, 2, 3, 4, 5])
-    assert group.heartbeat("a", 1, instance_id="i") == "FENCED_INSTANCE_ID"
-    assert group.described() == ("Stable", 1, 1, {"b": 1})
+    assert group.heartbeat("a", 2, instance_id="i") == "FENCED_MEMBER_EPOCH"
+    assert group.join("b", instance_id="i") == (2, [0, 1, 2, 3, 4, 5])
+    assert group.heartbeat("a", 2, instance_id="i") == "FENCED_INSTANCE_ID"
+    assert group.described() == ("Stable", 2, 2, {"b": 2})
 
 
 def test_commits_and_fetches_of_a_stale_member_are_refused(group: Group) -> None:
-    assert group.commit("a", 1) == "GROUP_ID_NOT_FOUND"
-    assert group.commit("a", 1, version=8) == "ILLEGAL_GENERATION"
+    assert group.commit("a", 2) == "GROUP_ID_NOT_FOUND"
+    assert group.commit("a", 2, version=8) == "ILLEGAL_GENERATION"
     group.join("a")
-    assert group.commit("a", 1) == "NONE"
-    assert group.commit("a", 2) == "STALE_MEMBER_EPOCH"
-    assert group.commit("a", 1, version=8) == "UNSUPPORTED_VERSION"
+    assert group.commit("a", 2) == "NONE"
+    assert group.commit("a", 3) == "STALE_MEMBER_EPOCH"
+    assert group.commit("a", 2, version=8) == "UNSUPPORTED_VERSION"
     assert group.commit("", -1) == "UNKNOWN_MEMBER_ID"
-    assert [group.fetch("a", 1), group.fetch("a", 2), group.fetch("z", 1)] == [
+    assert [group.fetch("a", 2), group.fetch("a", 3), group.fetch("z", 2)] == [
         "NONE",
         "STALE_MEMBER_EPOCH",
         "UNKNOWN_MEMBER_ID",

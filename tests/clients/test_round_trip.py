@@ -12,6 +12,8 @@ from tests.clients.conftest import Kafka, Start
 from tests.clients.events import decode, encode, every_shape, plain, sequence
 from tests.clients.offsets import committed_offsets, end_offsets
 from tests.clients.programs.lines import Event, Headers, Read
+from tests.clients.waiting import eventually
+from tests.wire.raw_client import RawClient
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(180)]
 
@@ -52,16 +54,29 @@ def test_a_client_reads_back_the_bytes_it_wrote(
 
 @pytest.mark.parametrize(("writer", "reader"), PAIRS)
 def test_a_client_reads_what_another_one_wrote(
-    program: Start, unique: Callable[[str], str], writer: Client, reader: Client
+    kafka: Kafka, program: Start, unique: Callable[[str], str], writer: Client, reader: Client
 ) -> None:
     topic, events = unique("pair"), plain(300)
     compression = [each for each in writer.compressions if each in reader.compressions][-1]
     program(CONFLUENT).ask(do="create_topic", topic=topic, partitions=PARTITIONS)
+    _await_leaders(kafka, topic)
     program(writer).ask(do="produce", topic=topic, compression=compression, idempotent=False, events=encode(events))
 
     found = decode(program(reader).ask(do="read", topic=topic, group=unique("readers"), count=300)["events"])
 
     assert _contents(found, KCAT) == _contents(events, KCAT)
+
+
+def _await_leaders(kafka: Kafka, topic: str) -> None:
+    """Wait until every partition can be written: a writer without idempotence repeats what failed for some of them."""
+    raw = RawClient(kafka.bootstrap)
+    for partition in range(PARTITIONS):
+        eventually(
+            lambda partition=partition: raw.list_offset(topic, -1, partition=partition).error_code == 0,  # type: ignore[misc]
+            20,
+            lambda: "a partition has no leader",
+        )
+    raw.close()
 
 
 def _contents(events: list[Event] | list[Read], client: Client) -> list[tuple[object, ...]]:

@@ -342,14 +342,6 @@ def test_transactions_of_the_newer_kind_are_announced(client: RawClient) -> None
     levels = {feature.name: feature.max_version_level for feature in answer.finalized_features}
     assert levels["transaction.version"] == 2
     versions = {api.api_key: (api.min_version, api.max_version) for api in answer.api_keys}
-    assert {key: versions[key] for key in (22, 24, 25, 26, 27, 28, 61, 65, 66)} == {
-        22: (0, 5),
-        24: (0, 5),
-        25: (0, 4),
-        26: (0, 5),
-        27: (1, 1),
-        28: (0, 5),
-        61: (0, 0),
-        65: (0, 0),
-        66: (0, 2),
-    }
+    asked = {22: (0, 5), 24: (0, 5), 25: (0, 4), 26: (0, 5), 27: (1, 1), 28: (0, 5), 61: (0, 0), 65: (0, 0), 66: (0, 2)}
+    # Apache Kafka 4.4 has newer versions of two of them.
+    assert {key: (versions[key][0], min(last, versions[key][1])) for key, (_, last) in asked.items()} == asked

@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,11 +15,15 @@ from tests.crash.clients import Clients
 from tests.crash.history import PARTITIONS, TOPIC, History
 from tests.crash.owner import Owner, owned
 from tests.crash.page_actions import PageActions
+from tests.crash.readers import Readers
 
 IN_START_UP = 0.15
 """The share of kills that come before the sandbox is ready."""
 UNDER_LOAD_S = 1.0
 CHECK_EVERY = 10
+LOG_LOST = 0.5
+"""The share of kills before which the write-ahead log is deleted, where the file is attacked."""
+AFTER_LOSS_S = 0.5
 
 
 @dataclass
@@ -29,6 +34,7 @@ class Report:
         kills: how many, of which `in_start_up` before the sandbox was ready again.
         acknowledged: how many events were.
         read: how many the read_committed reader was given.
+        logs_deleted: how often the write-ahead log was deleted before a kill.
         counts: what was done, how often.
         start_s: how long each start took.
         wrong: every broken promise.
@@ -36,6 +42,7 @@ class Report:
 
     kills: int = 0
     in_start_up: int = 0
+    logs_deleted: int = 0
     acknowledged: int = 0
     read: int = 0
     counts: dict[str, int] = field(default_factory=dict)
@@ -43,8 +50,14 @@ class Report:
     wrong: list[str] = field(default_factory=list)
 
 
-def ordeal(file: Path, kills: int, seed: int, say: Callable[[str], None] = lambda text: None) -> Report:
+def ordeal(
+    file: Path, kills: int, seed: int, say: Callable[[str], None] = lambda text: None, *, attacked: bool = False
+) -> Report:
     """Kill the owner of a file so often, at moments that the seed chooses, while real clients work on it.
+
+    Args:
+        attacked: True to have other programs read the file, code in the owner's process open it, and its write-ahead
+            log deleted.
 
     Returns:
         What happened. The moments are the seed's; what they hit is chance.
@@ -52,11 +65,15 @@ def ordeal(file: Path, kills: int, seed: int, say: Callable[[str], None] = lambd
     dice = random.Random(seed)
     report = Report()
     history = History()
-    with owned(file) as owner:
+    with ExitStack() as stack:
+        owner = stack.enter_context(owned(file, module="tests.crash.meddler" if attacked else "sandbox"))
+        readers = stack.enter_context(Readers(file)) if attacked else None
         admin = AdminClient({"bootstrap.servers": owner.bootstrap, "log_level": 0})
         admin.create_topics([NewTopic(TOPIC, PARTITIONS)])[TOPIC].result(20)
         with Clients(owner.bootstrap, history, seed) as clients, PageActions(owner, history, seed) as actions:
             for _ in range(kills):
+                if attacked and dice.random() < LOG_LOST:
+                    _delete_log(owner, dice, report)
                 _kill_once(owner, dice, report)
                 if report.kills % CHECK_EVERY == 0:
                     report.wrong += [f"after kill {report.kills}: {one}" for one in faults(history, file)]
@@ -66,8 +83,20 @@ def ordeal(file: Path, kills: int, seed: int, say: Callable[[str], None] = lambd
     report.wrong += [*clients.failures, *actions.failures, *faults(history, file, at_rest=True)]
     report.acknowledged, report.read = len(history.events), len(history.seen)
     report.counts = clients.counts | {f"page: {name}": count for name, count in actions.counts.items()}
+    if readers is not None:
+        report.wrong += readers.failures
+        report.counts["other programs that read"] = readers.count
     report.start_s = owner.start_s
     return report
+
+
+def _delete_log(owner: Owner, dice: random.Random, report: Report) -> None:
+    """Delete the write-ahead log under load, and let the clients go on for a moment."""
+    threading.Event().wait(dice.uniform(0, UNDER_LOAD_S))
+    with suppress(FileNotFoundError):
+        owner.file.with_name(owner.file.name + "-wal").unlink()
+        report.logs_deleted += 1
+    threading.Event().wait(dice.uniform(0, AFTER_LOSS_S))
 
 
 def _kill_once(owner: Owner, dice: random.Random, report: Report) -> None:

@@ -1,6 +1,7 @@
 """`sandbox up` in a process of its own, on one file and always the same ports, which is killed and started again."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -24,13 +25,21 @@ class Owner:
         file: the sandbox file.
         options: more options of `sandbox up`.
         before: a program that runs it in the same process, with its options.
+        module: what is run as `sandbox`.
+        tree: the checkout of the project whose sandbox runs.
 
     Attributes:
+        listeners: the addresses of its listeners with TLS or SASL, by security protocol.
         start_s: how long each start took until it said that it was ready.
     """
 
-    def __init__(self, file: Path, *options: str, before: Sequence[str] = ()) -> None:
+    def __init__(
+        self, file: Path, *options: str, before: Sequence[str] = (), module: str = "sandbox", tree: Path = ROOT
+    ) -> None:
         self.file = file
+        self.module = module
+        self.tree = tree
+        self.listeners: dict[str, str] = {}
         self.before = before
         self.options = options
         self.port = free_port()
@@ -41,10 +50,25 @@ class Owner:
     def launch(self) -> "subprocess.Popen[bytes]":
         """Start it, and do not wait until it is ready."""
         ports = ("--kafka-port", str(self.port), "--ui-port", str(self.web_port))
-        command = [*self.before, sys.executable, "-m", "sandbox", "up", str(self.file), *ports, "--json", *self.options]
+        command = [
+            *self.before,
+            sys.executable,
+            "-m",
+            self.module,
+            "up",
+            str(self.file),
+            *ports,
+            "--json",
+            *self.options,
+        ]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
+                command,
+                cwd=self.tree,
+                env=os.environ | {"PYTHONPATH": str(self.tree)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
             )
         return self.process
 
@@ -62,6 +86,7 @@ class Owner:
         assert ready["pid"] == process.pid
         self.port = int(ready["kafka"].rpartition(":")[2])
         self.web_port = int(ready["web"].rpartition(":")[2])
+        self.listeners = ready.get("listeners", {})
         self.start_s.append(time.monotonic() - started)
 
     def kill(self) -> None:
@@ -89,9 +114,9 @@ class Owner:
 
 
 @contextmanager
-def owned(file: Path, *options: str, before: Sequence[str] = ()) -> Iterator[Owner]:
+def owned(file: Path, *options: str, before: Sequence[str] = (), module: str = "sandbox") -> Iterator[Owner]:
     """An owner that runs; killed at the end, whatever happens."""
-    owner = Owner(file, *options, before=before)
+    owner = Owner(file, *options, before=before, module=module)
     try:
         owner.start()
         yield owner

@@ -133,7 +133,7 @@ class PageActions:
             self._history.snapshots[name] = offsets
             while len(self._history.snapshots) > SNAPSHOTS_KEPT:
                 oldest = next(iter(self._history.snapshots))
-                # Asked for, it is promised no more, whether it is answered or not.
+                # Target rate, it is promised no more, whether it is answered or not.
                 del self._history.snapshots[oldest]
                 self._post(f"/snapshots/{oldest}/delete")
         return status == 200

@@ -176,3 +176,18 @@ def find(faults_of: Callable[[], list[str]]) -> bool:
         return bool(faults_of())
     except sqlite3.DatabaseError:
         return True
+
+
+def test_events_that_were_in_a_lost_write_ahead_log_alone_are_missed(tmp_path: Path) -> None:
+    history, file = History(), tmp_path / "dev.db"
+    with Sandbox(file) as box:
+        box.create_topic(TOPIC, partitions=PARTITIONS)
+        with closing(sqlite3.connect(file)) as other:
+            assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
+        for number in range(5):
+            event = NewEvent(value_of("plain", number), None, (), None, 0)
+            ((partition, offset),) = box.append_all(TOPIC, [event])
+            history.acknowledged(partition, offset, event.value or b"")
+        copytree(tmp_path, tmp_path / "killed", ignore=lambda *_: {"killed", "dev.db-wal", "dev.db-shm"})
+    assert "the acknowledged event at (0, 4) is gone" in faults(history, tmp_path / "killed" / "dev.db")
+    assert faults(history, file) == []

@@ -21,3 +21,14 @@ def test_kills_lose_double_reorder_and_tear_nothing(file: Path) -> None:
     assert report.counts["transactions aborted"] > 1
     assert report.counts["page: send"] > 3
     assert max(report.start_s) < 10, report.start_s
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(180)
+def test_kills_beside_readers_a_second_opener_and_a_deleted_log_lose_nothing(file: Path) -> None:
+    report = ordeal(file, KILLS, seed=12, attacked=True)
+    assert report.wrong == []
+    assert report.kills >= KILLS
+    assert report.logs_deleted > 1
+    assert report.acknowledged > 1_000
+    assert report.counts["other programs that read"] > 10

@@ -117,7 +117,7 @@ def test_runs_end_with_the_sandbox(file: Path) -> None:
 def test_no_more_run_at_once_than_the_bound(orders: Sandbox) -> None:
     for _ in range(RUNNING_MAX):
         orders.generators.start("orders", "clicks", rate=0.1)
-    with pytest.raises(BrokerError, match=f"{RUNNING_MAX} generators run already: stop one first"):
+    with pytest.raises(BrokerError, match=f"{RUNNING_MAX} generators are already running, the maximum: stop one first"):
         orders.generators.start("orders", "clicks", rate=0.1)
     orders.generators.stop_all()
     assert {run.state for run in orders.generators.list()} == {"stopped"}
@@ -144,7 +144,7 @@ def test_a_number_that_makes_no_sense_starts_nothing(orders: Sandbox, more: dict
 def test_nothing_starts_for_a_topic_or_a_template_that_is_not_there(orders: Sandbox) -> None:
     with pytest.raises(BrokerError, match="There is no topic nope"):
         orders.generators.start("nope", "clicks")
-    with pytest.raises(BrokerError, match=r"no template called 'nope'.*orders, clicks"):
+    with pytest.raises(BrokerError, match=r"no template 'nope'.*orders, clicks"):
         orders.generators.start("orders", "nope")
     assert [topic.topic for topic in orders.topics()] == ["orders"]
 
@@ -174,7 +174,7 @@ def test_a_template_cannot_take_any_name(box: Sandbox, name: str) -> None:
 def test_generators_without_a_file_work_and_say_that_they_keep_no_template(orders: Sandbox) -> None:
     generators = Generators(orders)
     assert generators.saved() == {}
-    with pytest.raises(BrokerError, match="no sandbox file here"):
+    with pytest.raises(BrokerError, match="saved in the sandbox file"):
         generators.save("mine", EventTemplate("v"))
     run = generators.start("orders", "payments", rate=1000, count=5)
     assert generators.wait(run.id, WAIT_S).sent == 5

@@ -125,8 +125,8 @@ def test_so_many_percent_are_tombstones() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{{int a 9}}", "value, line 1, column 1: {{int a 9}}: 'a' is no whole number; write {{int 1 100}}"),
-        ("ok\n  {{it}}", "value, line 2, column 3: {{it}}: there is no placeholder called 'it'; did you mean int?"),
+        ("{{int a 9}}", "value, line 1, column 1: {{int a 9}}: 'a' is not a whole number; write {{int 1 100}}"),
+        ("ok\n  {{it}}", "value, line 2, column 3: {{it}}: unknown placeholder 'it'; did you mean int?"),
         ("{{int 1", "no closing }}"),
         ('{{choice "a}}', "no closing }}"),
         ("{{int 9 1}}", "the smaller number comes first"),
@@ -135,8 +135,8 @@ def test_so_many_percent_are_tombstones() -> None:
         ("{{weighted ok}}", "'ok' is not CHOICE:WEIGHT"),
         ("{{weighted a:0}}", "the weights are all 0"),
         ("{{bool 101}}", "must be 0 to 100"),
-        ("{{same x}}", "nothing before it was given that name"),
-        ("{{int 1 2 as 3x}}", "'3x' is no name"),
+        ("{{same x}}", "no earlier placeholder has that name"),
+        ("{{int 1 2 as 3x}}", "'3x' is not a valid name"),
         ("{{}}", "it is empty"),
         ("{{hex 1000000000}}", "must be 1 to 100000"),
         ("x" * 300_000, "longer than 262,144 characters"),
@@ -176,7 +176,7 @@ def test_a_template_comes_back_from_json_as_it_was() -> None:
         ('{"value": "v", "keys": 1.5}', "whole number"),
         ('{"value": "v", "keys": Infinity}', "whole number"),
         ('{"value": "v", "headers": [["a"]]}', '"headers" must be a list'),
-        ('{"value": "v", "colour": 1}', "no field 'colour'"),
+        ('{"value": "v", "colour": 1}', "unknown field 'colour'"),
     ],
 )
 def test_json_that_is_no_template_is_refused(text: str, said: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.event import NewEvent
 from sandbox.model.gc_pause import freeze_start_up_objects, gc_paused
-from sandbox.storage.log import log_columns, message_rows
+from sandbox.storage.log import log, message_rows
 
 
 @pytest.fixture(autouse=True)
@@ -43,13 +43,13 @@ def test_it_rests_while_many_events_are_read(
 ) -> None:
     box.append_many("orders", [NewEvent(b"v", b"k")] * 100)
     seen: list[bool] = []
-    real = log_columns.read_run
+    real = log.read_rows
 
-    def read_run(*arguments: Any) -> Any:
+    def read_rows(*arguments: Any) -> Any:
         seen.append(gc.isenabled())
         return real(*arguments)
 
-    monkeypatch.setattr(message_rows, "read_run", read_run)
+    monkeypatch.setattr(message_rows, "read_rows", read_rows)
     assert len(box.read("orders", offset=0, limit=limit)) == 100
     assert seen == [not rests]
     assert gc.isenabled()

@@ -8,18 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.json_conditions import (
-    MISSING,
-    OPERATORS,
-    Condition,
-    JsonPath,
-    has_header,
-    json_text,
-    meets,
-    parse_value,
-    paths_in,
-    shown_text,
-)
+from sandbox.model.json_conditions import OPERATORS, Condition, JsonPath, check_header, has_header, meets, paths_in
+from sandbox.model.json_values import MISSING, json_text, parse_value, shown_text
 
 VALUE = (
     b'{"id": 9007199254740993, "price": 1.10, "paid": true, "note": null, "name": "Ada", "text": "42", "far": 1e400,'
@@ -59,6 +49,17 @@ def holds(condition: str, value: bytes | None = VALUE) -> bool:
         '$["x.y"] = dotted',
         '$.empty = ""',
         "$ exists",
+        '$.name == "Ada"',
+        "$.name === Ada",
+        '$.name <> "Bob"',
+        "$.name !== Bob",
+        "$.name ≠ Bob",
+        "$.price ≤ 1.1",
+        "$.price ≥ 1.1",
+        "$.name CONTAINS d",
+        "$.note Exists",
+        '$.a = {"b":[{"c d":"deep"}]}',
+        '$.tags = ["red",7.0]',
     ],
 )
 def test_a_condition_holds(condition: str) -> None:
@@ -84,6 +85,8 @@ def test_a_condition_holds(condition: str) -> None:
         "$.tags contains re",
         "$.id contains 9007",
         "$.a = deep",
+        '$.tags = [7, "red"]',
+        '$.a != {"b":[{"c d":"deep"}]}',
     ],
 )
 def test_a_condition_does_not_hold(condition: str) -> None:
@@ -111,7 +114,7 @@ def test_a_name_that_is_written_with_escapes_is_found() -> None:
         ("$.amount", "is no condition"),
         ("$.amount =", "is compared with"),
         ("$.amount contains", "is compared with"),
-        ("$.amount like 3", "is no condition"),
+        ("$.amount resembles 3", "is no condition"),
         ("", "is no condition"),
         ("$.a = " + "x" * 2000, "is no condition"),
     ],
@@ -121,9 +124,122 @@ def test_what_is_no_condition_says_why(text: str, reason: str) -> None:
         Condition.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("$.name = 'Sam'", '$.name = "Sam"'),
+        ("$.name = ‘Sam’", '$.name = "Sam"'),
+        ("$.name = “Sam”", '$.name = "Sam"'),
+        ("$.name = `Sam`", '$.name = "Sam"'),
+        ('$.name = "Sam', '$.name = "Sam"'),
+        ('$.name = Sam"', '$.name = "Sam"'),
+        ("$.name = 'Sam", '$.name = "Sam"'),
+        ("$.name contains 'Sam'", '$.name contains "Sam"'),
+        ("$.a => 400", "$.a >= 400"),
+        ("$.a =< 400", "$.a <= 400"),
+        ("$.a =! 400", "$.a != 400"),
+        ("$.a >< 400", "$.a != 400"),
+        ("$.a = = 400", "$.a = 400"),
+        ("$.a = > 400", "$.a >= 400"),
+        ("$.a = !400", "$.a != 400"),
+        ("$.a =~ Sam", "$.a contains Sam"),
+        ("$.a = True", "$.a = true"),
+        ("$.a != FALSE", "$.a != false"),
+        ("$.a = NULL", "$.a = null"),
+        ("$.a = None", "$.a = null"),
+        ("$.a = nil", "$.a = null"),
+        ("$.a = undefined", "$.a = null"),
+        ("$.a < null", "$.a = null"),
+        ("$.a >= true", "$.a = true"),
+        ("$.a is null", "$.a = null"),
+        ("$.a IS NOT NULL", "$.a != null"),
+        ("$.a = 1 && $.b = 2", "Add each as a condition"),
+        ("$.a = 1 AND $.b = 2", "Add each as a condition"),
+        ('$.a = "x" or $.b = "y"', "Add each as a condition"),
+        ("$.a = 1 || $.b = 2", "Add each as a condition"),
+        ("$.a = 1 and b > 2", "Add each as a condition"),
+        ("$.a like %Sam%", "$.a contains Sam"),
+        ("$.a startsWith Sam", "$.a contains Sam"),
+        ("$.a = %Sam%", "$.a contains Sam"),
+        ("$.a = Sam*", "$.a contains Sam"),
+        ("$.a = /^Sam.*/i", "$.a contains Sam"),
+        ("$.a in (1, 2)", "$.a = 1"),
+        ("$.a between 1 and 2", "$.a >= 1"),
+        ("$.a not contains 2", "use !="),
+        ("$.a exists true", "$.a exists"),
+        ("$.a = $.b", '$.a = "$.b"'),
+        ("$.a > 400ms", "$.a > 400"),
+        ("$.a > 10 EUR", "$.a > 10"),
+        ("$.a > $5", "$.a > 5"),
+        ("$.a > 50%", "$.a > 50"),
+        ("$.a > 0x1F", "$.a > 31"),
+        ("$.a > +5", "$.a > 5"),
+        ("$.a = 1,000", "$.a = 1000"),
+        ("$.a = 1_000.5", "$.a = 1000.5"),
+        ("$.a = .5", "$.a = 0.5"),
+        ("$.a = 5;", "$.a = 5"),
+        ("name = Sam", "$.name"),
+        (".name = Sam", "$.name"),
+        ("$name = Sam", "$.name"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_the_form_that_works(text: str, form: str) -> None:
+    with pytest.raises(BrokerError) as refused:
+        Condition.parse(text)
+    assert form in refused.value.detail
+    if form.startswith("$.") and form != "$.name":
+        Condition.parse(form)
+
+
+@pytest.mark.parametrize(
+    ("operand", "found"),
+    [
+        ("<html>", "<html>"),
+        ("/api/v1/", "/api/v1/"),
+        ("****1234", "****1234"),
+        ("30s", "30s"),
+        ("+4917", "+4917"),
+        ("O'Brien", "O'Brien"),
+        ("salt and pepper", "salt and pepper"),
+        ("abc==", "abc=="),
+        ("$5", "$5"),
+        ("0x1F", "0x1F"),
+        ('"True"', "True"),
+        ("\"'Sam'\"", "'Sam'"),
+        ('"a && b"', "a && b"),
+        ('"1,000"', "1,000"),
+        ('"/^x/"', "/^x/"),
+        ('"\\"Sam"', '"Sam'),
+    ],
+)
+def test_text_that_can_be_meant_is_found(operand: str, found: str) -> None:
+    assert holds(f"$.a = {operand}", json.dumps({"a": found}).encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("trace = 1", "write 'trace=1',"),
+        ("trace= 1", "write 'trace=1',"),
+        ("trace==1", "write 'trace=1',"),
+        ("trace: 1", "write 'trace=1',"),
+        ("trace!=1", "write 'trace=1'."),
+    ],
+)
+def test_a_header_condition_that_finds_nothing_is_refused(text: str, form: str) -> None:
+    with pytest.raises(BrokerError) as refused:
+        check_header(text)
+    assert form in refused.value.detail
+
+
+@pytest.mark.parametrize("text", ["trace", "trace=1", "a:b", 'etag="x"', "empty=", "a=b=c"])
+def test_a_header_condition_is_taken_as_it_is(text: str) -> None:
+    assert check_header(text) == text
+
+
 def test_an_unknown_operator_is_refused() -> None:
     with pytest.raises(BrokerError, match="An operator is one of"):
-        Condition.of("$.a", "~", "1")
+        Condition.of("$.a", "^", "1")
 
 
 names = st.text(min_size=1, max_size=6)
@@ -138,7 +254,17 @@ def test_a_path_is_read_as_it_is_written(found: list[str | int]) -> None:
 
 @given(st.sampled_from(OPERATORS), st.text(min_size=1, max_size=8).filter(lambda text: text.strip() == text))
 def test_a_condition_is_read_as_it_is_written(operator: str, operand: str) -> None:
-    condition = Condition.of('$.a["b = c"]', operator, operand)
+    quoted = "" if operator == "exists" else json.dumps(operand)
+    condition = Condition.of('$.a["b = c"]', operator, quoted)
+    assert Condition.parse(str(condition)) == condition
+
+
+@given(st.sampled_from(OPERATORS), st.text(min_size=1, max_size=8))
+def test_form_fields_and_text_are_refused_alike(operator: str, operand: str) -> None:
+    try:
+        condition = Condition.of("$.a", operator, operand)
+    except BrokerError:
+        return
     assert Condition.parse(str(condition)) == condition
 
 

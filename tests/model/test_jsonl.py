@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.kafka.event import CREATE_TIME, LOG_APPEND_TIME, Event, NewEvent
-from sandbox.model.jsonl import EventLine, LineRefused, from_line, to_line, transaction_of
+from sandbox.model.jsonl import (
+    EventLine,
+    LineRefused,
+    TopicLine,
+    from_line,
+    read_line,
+    to_line,
+    topic_line,
+    transaction_of,
+    without_byte_order_mark,
+)
 
 _maybe_bytes = st.none() | st.binary(max_size=50) | st.text(max_size=20).map(lambda text: text.encode())
 _headers = st.lists(
@@ -141,3 +151,48 @@ def test_a_line_that_is_no_event_is_refused_with_the_reason(line: str | bytes, r
         from_line(line)
     assert reason in str(refused.value)
     assert len(str(refused.value)) < 300
+
+
+def test_a_line_can_carry_the_topics_partitions_and_settings() -> None:
+    line = to_line(_event(b"v"), 7, {"cleanup.policy": "compact"})
+    assert line == to_line(_event(b"v"))[:-1] + ', "partitions": 7, "settings": {"cleanup.policy": "compact"}}'
+    found = from_line(line)
+    assert (found.partitions, found.settings, found.value) == (7, {"cleanup.policy": "compact"}, b"v")
+    assert found.new_event() == from_line(to_line(_event(b"v"))).new_event()
+
+
+@pytest.mark.parametrize("settings", [{}, {"retention.ms": "5"}])
+def test_an_empty_topic_is_a_line_that_is_no_event(settings: dict[str, str]) -> None:
+    line = topic_line("t", 5, settings)
+    assert read_line(line) == TopicLine("t", 5, settings)
+    with pytest.raises(LineRefused, match="empty topic"):
+        from_line(line)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        '"partitions": 0',
+        '"partitions": -1',
+        '"partitions": "7"',
+        '"partitions": true',
+        '"settings": []',
+        '"settings": {"a": 1}',
+        '"settings": {"a": null}',
+        '"settings": {"\\ud800": "x"}',
+    ],
+)
+def test_partitions_and_settings_that_make_no_sense_are_refused(more: str) -> None:
+    with pytest.raises(LineRefused, match=r"partitions|settings"):
+        from_line(f'{{"value": "v", {more}}}')
+
+
+@pytest.mark.parametrize("line", ['{"value": "v"}', '{"value": "\ufeffv"}'])
+def test_a_byte_order_mark_before_a_line_is_ignored(line: str) -> None:
+    assert from_line(b"\xef\xbb\xbf" + line.encode()) == from_line("\ufeff" + line) == from_line(line)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_text_in_utf_16_or_utf_32_is_refused_by_name(encoding: str) -> None:
+    with pytest.raises(LineRefused, match=r"UTF-16 or UTF-32.*save it as UTF-8"):
+        without_byte_order_mark("a:1".encode(encoding))

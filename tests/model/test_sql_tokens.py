@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.model.sql_tokens import ordered_limit, parameters, value_of
+from sandbox.model.sql_tokens import ordered_limit, parameters, value_of, with_exact_numbers
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,9 @@ def test_parameters_are_found_outside_strings_names_and_comments(query: str, nam
         (None, None),
         ("42", 42),
         ("-9223372036854775808", -(2**63)),
-        ("9223372036854775808", 9223372036854775808.0),
+        ("9223372036854775808", "9223372036854775808"),
+        ("23958446825181078828", "23958446825181078828"),
+        ("1e400", "1e400"),
         ("1.5", 1.5),
         ("1e3", 1000.0),
         ("'42'", "42"),
@@ -76,3 +78,22 @@ def test_the_order_by_offset_is_recognised(query: str, rows: tuple[int, bool]) -
 )
 def test_anything_else_is_left_to_sqlite(query: str) -> None:
     assert ordered_limit(query, "t") is None
+
+
+@pytest.mark.parametrize(
+    ("query", "exact"),
+    [
+        ("id = 23958446825181078828", "id = '23958446825181078828'"),
+        ("id==-9223372036854775809", "id=='-9223372036854775809'"),
+        ("id = -9223372036854775808", "id = -9223372036854775808"),
+        ("id IN (1, 23958446825181078828)", "id IN (1, '23958446825181078828')"),
+        ("f(1, 23958446825181078828)", "f(1, 23958446825181078828)"),
+        ("id IS NOT 23958446825181078828", "id IS NOT '23958446825181078828'"),
+        ("id > 23958446825181078828", "id > 23958446825181078828"),
+        ("LIMIT 23958446825181078828", "LIMIT 23958446825181078828"),
+        ("x = 0.10 AND y = .5 AND z = 5.", "x = 0.10 AND y = .5 AND z = 5."),
+        ("'id = 23958446825181078828'", "'id = 23958446825181078828'"),
+    ],
+)
+def test_a_number_that_sqlite_would_round_is_compared_as_text(query: str, exact: str) -> None:
+    assert with_exact_numbers(query) == exact

@@ -18,6 +18,7 @@ from sandbox.broker.logs.log import ABORT_KEY, Appended, ProducedBatch, StoredBa
 from sandbox.broker.logs.topic import Partition
 from sandbox.broker.reply import Reply
 from sandbox.storage.log import log_transactions
+from sandbox.storage.log.event_columns import EventColumns
 from tests.clock import Clock
 
 ORDERS, INVOICES = "orders", "invoices"
@@ -51,9 +52,9 @@ def produced(values: Sequence[str], producer: Producer | None = None, sequence: 
     """A record batch."""
     records = [(index, 1_700_000_000_000 + index, None, value.encode(), ()) for index, value in enumerate(values)]
     if producer is None:
-        return ProducedBatch(records, 100)
+        return ProducedBatch(EventColumns.of(records), 100)
     return ProducedBatch(
-        records,
+        EventColumns.of(records),
         100,
         producer_id=producer.producer_id,
         producer_epoch=producer.epoch,

@@ -68,7 +68,7 @@ def test_a_browser_may_still_choose_its_theme(looking: Flask) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["/topics/new", "/topics/orders/produce", "/topics/orders/delete", "/topics/orders"]
+    "address", ["/topics/~new", "/topics/orders/produce", "/topics/orders/delete", "/topics/orders"]
 )
 def test_forms_that_would_change_something_are_off(looking: Flask, address: str) -> None:
     text = looking.test_client().get(address).text
@@ -81,7 +81,7 @@ def test_forms_that_would_change_something_are_off(looking: Flask, address: str)
 
 
 def test_the_same_forms_work_on_a_sandbox(box: Sandbox) -> None:
-    for address in ("/topics/new", "/topics/orders/produce", "/"):
+    for address in ("/topics/~new", "/topics/orders/produce", "/"):
         assert 'class="off"' not in create_app(box).test_client().get(address).text
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.remote.samples import PLACES_MAX, SAMPLES_MAX, UNKNOWN_WORD, Samples
+from sandbox.remote.samples import PLACES_MAX, SAMPLES_MAX, UNKNOWN_WORD, Sampled, Samples
 
 PLACE = ("orders", 0)
 
@@ -11,8 +11,8 @@ def trend(committed: list[int], ends: list[int], state: str = "Stable") -> tuple
     """The word for a group that was seen once a second."""
     samples = Samples()
     for second, (offset, end) in enumerate(zip(committed, ends, strict=True)):
-        samples.note(second * 1000, {"g": {PLACE: (offset, end)}})
-    return samples.trend("g", state, {PLACE: (committed[-1], ends[-1])}, (len(ends) - 1) * 1000)
+        samples.note(second * 1000, {"g": {PLACE: Sampled(offset, end, 0)}})
+    return samples.trend("g", state, {PLACE: Sampled(committed[-1], ends[-1], 0)}, (len(ends) - 1) * 1000)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,7 @@ def trend(committed: list[int], ends: list[int], state: str = "Stable") -> tuple
         ([0] * 9, [10] * 9, "Empty", "without members"),
         ([0], [10], "Stable", UNKNOWN_WORD),
         ([0] * 9, [10] * 9, "PreparingRebalance", "rebalancing"),
+        ([500] * 9, [5] * 9, "Empty", "out of range"),
     ],
 )
 def test_a_lag_has_a_word(committed: list[int], ends: list[int], state: str, word: str) -> None:
@@ -43,9 +44,9 @@ def test_a_group_that_never_committed_is_not_caught_up() -> None:
 
 def test_samples_are_bounded_and_those_of_gone_groups_forgotten() -> None:
     samples = Samples()
-    many = {("t", number): (0, 1) for number in range(5000)}
+    many = {("t", number): Sampled(0, 1, 0) for number in range(5000)}
     for second in range(SAMPLES_MAX + 100):
-        samples.note(second * 1000, {"small": {PLACE: (0, 1)}} if second < SAMPLES_MAX else {"large": many})
+        samples.note(second * 1000, {"small": {PLACE: Sampled(0, 1, 0)}} if second < SAMPLES_MAX else {"large": many})
     assert samples.of("small") == []
     for second in range(200):
         samples.note((SAMPLES_MAX + 200 + second) * 1000, {"large": many})
@@ -55,7 +56,7 @@ def test_samples_are_bounded_and_those_of_gone_groups_forgotten() -> None:
 def test_a_history_has_no_more_points_than_asked_for_and_ends_now() -> None:
     samples = Samples()
     for second in range(300):
-        samples.note(second * 1000, {"g": {PLACE: (second, 300)}})
+        samples.note(second * 1000, {"g": {PLACE: Sampled(second, 300, 0)}})
     points = samples.history("g", 100_000, 20)
     assert len(points) == 20
     assert (points[0].at_ms, points[-1].at_ms, points[-1].lag) == (100_000, 299_000, 1)

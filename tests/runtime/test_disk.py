@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -106,6 +106,27 @@ def test_another_file_in_place_of_the_one_that_is_open_is_never_read(live: Sandb
         assert all("was moved, deleted or replaced" in page for _, page in answers)
 
 
+def test_a_log_that_is_deleted_is_shown_on_the_page_and_logged_once_until_the_sandbox_is_started_again(
+    live: Sandbox, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = RawClient(live.kafka_address or "")
+    sentence = "The write-ahead log or its index (-wal, -shm) was deleted, moved or replaced by another program."
+    with caplog.at_level(logging.INFO, logger="sandbox"):
+        file.with_name("dev.db-wal").unlink()
+        for _ in range(5):
+            assert client.produce("orders", rows(b"x")).error_code == CODE["KAFKA_STORAGE_ERROR"]
+        eventually(lambda: sentence in get(live, "/")[1])
+        looked = live._runtime.watch.failures
+        eventually(lambda: live._runtime.watch.failures > looked, 20, "the watch tries again")
+        assert client.produce("orders", rows(b"x")).error_code == CODE["KAFKA_STORAGE_ERROR"]
+    assert sum(sentence in record.getMessage() for record in caplog.records) == 1
+    client.close()
+    live.close()
+    with Sandbox(file) as again:
+        assert again.event("orders", 0, 0).value == b"before"
+        assert again.trouble is None
+
+
 def test_a_page_that_would_change_something_answers_in_words(live: Sandbox) -> None:
     with read_only_disk(live):
         connection = http.client.HTTPConnection((live.web_address or "").removeprefix("http://"), timeout=20)
@@ -187,6 +208,70 @@ def test_a_file_that_is_damaged_while_open_fails_its_partition_and_no_other(live
     assert values(client) == [b"before"]
     assert "damaged-0, offset 0: the file is damaged" in (live.trouble or "")
     client.close()
+
+
+READ_ON = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN")
+print(connection.execute("SELECT count(*) FROM events").fetchone()[0], flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[int]:
+    """Another program holds a read transaction until the block ends; its process id."""
+    command = [sys.executable, "-c", READ_ON, str(file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        yield process.pid
+
+
+def log_bytes(file: Path) -> int:
+    return file.with_name("dev.db-wal").stat().st_size
+
+
+def test_a_log_that_grows_behind_a_reader_is_reported_with_its_name_and_shrinks_afterwards(
+    live: Sandbox, file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(storage_watch, "LOG_GROWN_BYTES", 6_000_000)
+    events = [NewEvent(b"x" * 1000)] * 2_000
+    with caplog.at_level(logging.INFO, logger="sandbox"):
+        for _ in range(5):
+            live.append_many("orders", events)
+        assert live.trouble is None, "without a reader the log does not grow"
+        with reading(file) as pid:
+            while log_bytes(file) < 6_000_000:
+                live.append_many("orders", events)
+            eventually(lambda: f"because process {pid} (python" in (live.trouble or ""))
+            assert "End that transaction, or close that program. Nothing is lost or refused" in (live.trouble or "")
+            assert "The write-ahead log has grown beyond 6 MB" in get(live, "/")[1]
+            live.append_many("orders", events)
+            assert live._runtime.watch.failures == 0
+            with file_gone(live):
+                eventually(lambda: (live.trouble or "").startswith("The file was moved, deleted or replaced."))
+            eventually(lambda: "has grown beyond" in (live.trouble or ""))
+        eventually(lambda: live.trouble is None)
+    assert log_bytes(file) < 6_000_000
+    assert sum("has grown beyond" in record.getMessage() for record in caplog.records) == 2
+    assert sum("The write-ahead log of" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_a_log_that_grows_behind_an_export_of_ones_own_is_reported_without_ports_too(
+    box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage_watch, "LOG_GROWN_BYTES", 2_000_000)
+    monkeypatch.setattr(storage_watch, "QUIET_S", 0.0)
+    events = [NewEvent(b"x" * 1000)] * 2_000
+    with box._database.reader() as reader:
+        reader.query("SELECT count(*) FROM events")
+        for _ in range(3):
+            box.append_many("orders", events)
+        assert "because an export, a snapshot or a query of this sandbox holds" in (box.trouble or "")
+    box.append("orders", "last")
+    assert box.trouble is None
 
 
 ON_A_SMALL_DISK = """

@@ -18,7 +18,9 @@ def make_older(file: Path, version: int) -> None:
                     connection.execute(statement)
         connection.execute("ATTACH ? AS today", (str(file),))
         tables = [row[0] for row in connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")]
-        for table in tables:
+        for table in sorted(tables, key="sqlite_sequence".__eq__):
+            if table == "sqlite_sequence":
+                connection.execute("DELETE FROM main.sqlite_sequence")
             names = ", ".join(row[1] for row in connection.execute(f"PRAGMA main.table_info({table})"))
             connection.execute(f"INSERT OR REPLACE INTO main.{table}({names}) SELECT {names} FROM today.{table}")
         connection.execute(f"PRAGMA user_version = {version}")

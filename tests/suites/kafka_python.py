@@ -39,7 +39,7 @@ AGAIN_MAX = 3
 # The suite's own broker has four partitions a topic, and a lower bound for sessions that lets it test short ones.
 SETTINGS = {"num.partitions": "4", "group.min.session.timeout.ms": "1000"}
 SANDBOX_VERSION = "4.3"
-APACHE_VERSION = "4.1"
+APACHE_VERSION = "4.3"
 
 # The source distribution lacks the module by which the suite knows processes that it did or did not start.
 SERVICE = """

@@ -1,4 +1,4 @@
-"""`make torture KILLS=500 MINUTES=60 INPUTS=10000000`: kills, load and random inputs, for as long as is asked for."""
+"""`make torture KILLS=500 MINUTES=60 INPUTS=10000000`: kills, load, stalls and random inputs, as many as you want."""
 
 import argparse
 import logging
@@ -8,7 +8,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from tests.torture import flips, fuzz, kills, load, served, wild
+from tests.torture import flips, fuzz, kills, load, served, stalls, wild
 
 SERVED_SHARE = 100
 """One of so many random inputs is a request to a broker that runs: it takes that much longer."""
@@ -21,6 +21,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--stalls", type=float, default=15, help="seconds beside each attack, see tests.torture.stalls")
     parser.add_argument("--inputs", type=int, default=10_000_000)
     parser.add_argument("--flips", type=int, default=1_000, help="flipped bits, each in a file of its own")
     parser.add_argument("--seed", type=int, default=int(time.time()) % 1_000_000, help="the time where it is not given")
@@ -39,6 +40,9 @@ def main() -> int:
             wrong += failed
             if arguments.picture:
                 load.draw(arguments.picture, samples)
+        if arguments.stalls:
+            found_stalls = stalls.run(folder, arguments.stalls, say=say)
+            wrong += [one for stall in found_stalls for one in stall.wrong()]
         if arguments.flips:
             wrong += flips.told(arguments.flips, arguments.seed, folder, say)
         if arguments.inputs:

@@ -1,8 +1,9 @@
 """Hundreds of kills: `python -m tests.torture.kills --kills 500 --seed 1`.
 
 Seven of ten hit a sandbox under load (`tests.crash.ordeal`), on a new file every 50; one hits a file of an older
-version while it is brought to this one; one hits a snapshot that is taken or restored; and one, a kill or a clean stop,
-hits a sandbox whose pages take long.
+version during its migration; one hits a snapshot that is taken or restored; one, a kill or a clean stop, hits a sandbox
+whose pages take long. On every second file, other programs read
+all the time, code in the owner's process opens the file, and its write-ahead log is deleted.
 """
 
 import argparse
@@ -31,11 +32,13 @@ def under_load(folder: Path, kills: int, seed: int, say: Say) -> list[str]:
     number = 0
     while total.kills < kills:
         try:
-            report = ordeal(folder / f"round-{number}.db", min(ROUND, kills - total.kills), seed + number, say)
+            count, attacked = min(ROUND, kills - total.kills), number % 2 == 1
+            report = ordeal(folder / f"round-{number}.db", count, seed + number, say, attacked=attacked)
         except AssertionError as failed:
             report = Report(kills=1, wrong=[str(failed)])
         total.kills += report.kills
         total.in_start_up += report.in_start_up
+        total.logs_deleted += report.logs_deleted
         total.acknowledged += report.acknowledged
         total.read += report.read
         counts.update(report.counts)
@@ -46,8 +49,8 @@ def under_load(folder: Path, kills: int, seed: int, say: Say) -> list[str]:
                     left.unlink()
         number += 1
     say(
-        f"under load: {total.kills} kills, {total.in_start_up} of them in a start; {total.acknowledged:,} events "
-        f"acknowledged, {total.read:,} read; {dict(sorted(counts.items()))}"
+        f"under load: {total.kills} kills, {total.in_start_up} of them in a start, {total.logs_deleted} after the log "
+        f"was deleted; {total.acknowledged:,} events acknowledged, {total.read:,} read; {dict(sorted(counts.items()))}"
     )
     return wrong
 

@@ -11,7 +11,8 @@ import google_crc32c
 from sandbox.generator.template import EventTemplate, template_from_json
 from sandbox.generator.template_text import TemplateRefused
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.json_conditions import Condition, JsonPath, json_text, meets, parse_value, paths_in
+from sandbox.model.json_conditions import Condition, JsonPath, meets, paths_in
+from sandbox.model.json_values import json_text, parse_value
 from sandbox.model.jsonl import LineRefused, from_line
 from sandbox.model.sql_tokens import ordered_limit, parameters, tokens
 from sandbox.wire.connection import Connection, ProtocolViolation

@@ -203,5 +203,5 @@ def test_the_pages_of_a_read_only_sandbox_are_all_there(looking: Sandbox) -> Non
     ):
         assert page.get(address).status_code == 200, address
     assert "opened read-only" in page.get("/topics/orders/produce").text
-    assert 'class="off" disabled' in page.get("/topics/new").text
+    assert 'class="off" disabled' in page.get("/topics/~new").text
     assert len(page.get("/topics.json").get_json()["topics"]) == 1

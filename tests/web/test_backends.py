@@ -212,6 +212,8 @@ def test_a_group_is_reset_described_and_deleted(backend: Backend, orders: str, n
         ("shift:-2", [3, 3, 3]),
         (f"time:{BASE_MS + 30_000}", [10, 10, 10]),
         (f"time:{BASE_MS + 900_000}", [20, 20, 20]),
+        ("time:-1", [0, 0, 0]),
+        ("time:-62135596800000", [0, 0, 0]),
     ],
 )
 def test_a_preview_says_where_a_reset_goes(
@@ -281,7 +283,7 @@ PAGES = (
     "/produce",
     "/help",
     "/search?q=o",
-    "/topics/new",
+    "/topics/~new",
     "/sql",
     "/snapshots",
     "/activity",
@@ -331,3 +333,14 @@ def test_what_a_sandbox_does_not_lack_works(tmp_path: Path) -> None:
     with Sandbox(tmp_path / "dev.db") as box:
         backend: Backend = box
         assert (dict(backend.lacks), backend.read_only) == ({}, None)
+
+
+def test_what_cannot_be_counted_is_called_offsets(backend: Backend, orders: str) -> None:
+    page = create_app(backend).test_client()
+    found = page.get(f"/topics/{orders}.json").get_json()
+    counted = "logs.count" not in backend.lacks
+    assert (found["events"], found["offsets"]) == (60 if counted else None, 60)
+    assert [one["events"] for one in found["partitions"]] == ([20, 20, 20] if counted else [None] * 3)
+    html = page.get(f"/topics/{orders}").text
+    assert ("<dt>Events</dt>" if counted else "<dt>Offsets</dt>") in html
+    assert f"60 {'events' if counted else 'offsets'}</b> in" in page.get(f"/topics/{orders}/delete").text

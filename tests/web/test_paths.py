@@ -88,12 +88,12 @@ def test_a_name_of_a_snapshot_stays_in_its_folder(
     for name in (name.format(folder=tmp_path) for name in LEADING_OUT):
         address = f"/snapshots/{quote(name, safe='')}"
         answers = [page.get(address + suffix) for suffix in ("", "/download", "/restore.json", "/delete")]
-        answers += [page.get("/snapshots/compare.json", query_string={"left": name})]
+        answers += [page.get("/snapshots/~compare.json", query_string={"left": name})]
         for suffix in ("/restore.json", "/delete.json", "/fork.json", "/edit.json"):
             answers.append(page.post(address + suffix, json={"name": "mine"}, headers=PROGRAM))
         answers.append(page.post("/snapshots/kept/edit.json", json={"name": name}, headers=PROGRAM))
         answers.append(page.post("/snapshots.json", json={"name": name}, headers=PROGRAM))
-        answers.append(page.post("/snapshots/upload", data={**form(secret, "x.db"), "name": name}))
+        answers.append(page.post("/snapshots/~upload", data={**form(secret, "x.db"), "name": name}))
         assert {answer.status_code for answer in answers} <= {308, 400, 404, 405}, (name, answers)
         assert not any(b"the secret" in answer.data for answer in answers)
     assert files_of(tmp_path) == before
@@ -108,7 +108,7 @@ def form(file: Path, name: str) -> dict[str, object]:
 def test_the_name_of_an_uploaded_file_is_of_no_account(page: FlaskClient, secret: Path, tmp_path: Path) -> None:
     before = files_of(tmp_path)
     for number, name in enumerate(LEADING_OUT[:12]):
-        page.post("/snapshots/upload", data={**form(secret, name.format(folder=tmp_path)), "name": f"new{number}"})
+        page.post("/snapshots/~upload", data={**form(secret, name.format(folder=tmp_path)), "name": f"new{number}"})
     after = files_of(tmp_path)
     assert before.items() <= after.items()
     new = [Path(name) for name in after.keys() - before.keys()]

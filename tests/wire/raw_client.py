@@ -8,9 +8,10 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+from sandbox.storage.log.event_columns import Record
 from sandbox.wire.messages import messages
 from sandbox.wire.messages.schemas import apis
-from sandbox.wire.records.batch import Row, decode_batches, encode_batch
+from sandbox.wire.records.batch import decode_batches, encode_batch
 
 PRODUCE, FETCH, LIST_OFFSETS, METADATA, API_VERSIONS, CREATE_TOPICS, INIT_PRODUCER_ID = 0, 1, 2, 3, 18, 19, 22
 HEARTBEAT, DELETE_TOPICS, OFFSET_COMMIT = 12, 20, 8
@@ -31,7 +32,7 @@ def framed(data: bytes) -> bytes:
     return struct.pack(">i", len(data)) + data
 
 
-def rows(*values: bytes | None, key: bytes | None = b"k", timestamp_ms: int = 1_700_000_000_000) -> list[Row]:
+def rows(*values: bytes | None, key: bytes | None = b"k", timestamp_ms: int = 1_700_000_000_000) -> list[Record]:
     """Records with these values, all alike but for them."""
     return [(index, timestamp_ms, key, value, ()) for index, value in enumerate(values)]
 
@@ -107,7 +108,7 @@ class RawClient:
         return True
 
     def produce(
-        self, topic: str, records: Sequence[Row] | bytes, *, partition: int = 0, acks: int = -1, **batch: Any
+        self, topic: str, records: Sequence[Record] | bytes, *, partition: int = 0, acks: int = -1, **batch: Any
     ) -> SimpleNamespace:
         """Produce one batch, and give the answer of its partition."""
         body = produce_body(topic, records, partition=partition, acks=acks, **batch)
@@ -133,7 +134,7 @@ class RawClient:
 
 
 def produce_body(
-    topic: str, records: Sequence[Row] | bytes, *, partition: int = 0, acks: int = -1, **batch: Any
+    topic: str, records: Sequence[Record] | bytes, *, partition: int = 0, acks: int = -1, **batch: Any
 ) -> dict[str, Any]:
     """A Produce request of one batch; `batch` goes to `encode_batch`."""
     data = records if isinstance(records, bytes) else encode_batch(0, records, **batch)
@@ -177,7 +178,7 @@ def fetch_body(
     }
 
 
-def records_of(answer: SimpleNamespace) -> list[Row]:
+def records_of(answer: SimpleNamespace) -> list[Record]:
     """The records of a fetched partition, with their offsets."""
     return [
         (batch.base_offset + delta, timestamp_ms, key, value, headers)

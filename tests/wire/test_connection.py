@@ -80,3 +80,11 @@ def test_what_waits_on_a_connection_that_ends_is_dropped() -> None:
     assert dropped == ["first"]
     slots[0].set(b"1")
     assert wire.written == []
+
+
+def test_an_answer_that_was_sent_is_not_kept() -> None:
+    wire = Wire()
+    slot = wire.connection.slot()
+    slot.set(b"x" * 1_000)
+    assert wire.written
+    assert slot.pieces == []

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.errors import CODE
 from sandbox.kafka.event import NewEvent
+from sandbox.storage.log.event_columns import Record
 from sandbox.wire.messages import messages
 from sandbox.wire.records import compression
-from sandbox.wire.records.batch import Row, decode_batches
+from sandbox.wire.records.batch import decode_batches
 from tests.clock import START_MS, Clock
 from tests.conftest import Connect
 from tests.wire.raw_client import (
@@ -151,9 +152,9 @@ def test_a_leader_epoch_that_is_not_the_current_one_is_fenced(
     assert client.fetch("orders", 0, leader_epoch=epoch).error_code == CODE[error]
 
 
-def fetched(client: RawClient, topic: str, **options: int) -> list[Row]:
+def fetched(client: RawClient, topic: str, **options: int) -> list[Record]:
     """The whole of a partition, fetch by fetch."""
-    found: list[Row] = []
+    found: list[Record] = []
     while True:
         answer = client.fetch(topic, found[-1][0] + 1 if found else 0, **options)
         assert answer.error_code == 0
@@ -184,7 +185,7 @@ def test_a_cold_read_after_a_restart_equals_the_read_of_the_tail(
 ) -> None:
     """From the rows, some batches in one, uncompressed, come the same events as from the bytes that were produced."""
     file, topic = tmp_path / f"{next(NAMES)}.db", "orders"
-    sent: list[Row] = []
+    sent: list[Record] = []
     with Sandbox(file, clock=Clock()) as sandbox:
         sandbox.create_topic(topic)
         sandbox.serve(kafka_port=0, web_port=None)

@@ -70,8 +70,8 @@ def of_magic(magic: int) -> bytes:
     [
         ({}, "nowhere", rows(b"x"), "UNKNOWN_TOPIC_OR_PARTITION"),
         ({}, "orders", corrupt(), "CORRUPT_MESSAGE"),
-        ({}, "orders", encode_batch(0, rows(b"ham"))[:-4], "CORRUPT_MESSAGE"),
-        ({}, "orders", of_magic(1), "UNSUPPORTED_FOR_MESSAGE_FORMAT"),
+        ({}, "orders", encode_batch(0, rows(b"ham"))[:-4], "INVALID_RECORD"),
+        ({}, "orders", of_magic(1), "INVALID_RECORD"),
         ({}, "orders", b"", "INVALID_RECORD"),
         ({}, "orders", encode_batch(0, rows(b"a")) * 2, "INVALID_RECORD"),
         ({}, "orders", encode_batch(0, rows(b"a"), control=True), "INVALID_RECORD"),

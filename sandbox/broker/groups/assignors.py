@@ -4,7 +4,7 @@ Both are functions of the members and the topics alone, so that the same group a
 gives each member a run of neighbouring partitions of each topic. `uniform` gives all members the same number, and
 leaves as much as it can where it was.
 
-Source: KIP-848, "Server-side assignors"; the order of members in `range` is that of Apache Kafka 4.1 (static members
+Source: KIP-848, "Server-side assignors"; the order of members in `range` is that of Apache Kafka 4.4 (static members
 first, by instance id, then the others by member id).
 """
 

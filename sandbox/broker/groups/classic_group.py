@@ -69,6 +69,8 @@ MOVES = {
     (State.EMPTY, Move.FORGET): State.DEAD,
 }
 
+LOOKED_AT_MAX = 100
+"""In a larger group not every call looks at the deadline of every member."""
 UNKNOWN_JOIN = JoinAnswer("UNKNOWN_MEMBER_ID", "")
 UNKNOWN_SYNC = SyncAnswer("UNKNOWN_MEMBER_ID")
 
@@ -124,6 +126,29 @@ class Member:
         return dict(self.protocols).get(protocol, b"")
 
 
+class MemberCounts:
+    """How many members speak each protocol, and how many have each client id.
+
+    Each join asks for both. Counting all members each time would take a group of thousands seconds to form.
+    """
+
+    def __init__(self, members: Iterable[Member]) -> None:
+        self.protocols: Counter[str] = Counter()
+        self.client_ids: Counter[str] = Counter()
+        for member in members:
+            self.add(member)
+
+    def add(self, member: Member) -> None:
+        """Count one more member."""
+        self.protocols.update({name for name, _ in member.protocols})
+        self.client_ids[member.client_id] += 1
+
+    def remove(self, member: Member) -> None:
+        """Count one member less."""
+        self.protocols.subtract({name for name, _ in member.protocols})
+        self.client_ids[member.client_id] -= 1
+
+
 @dataclass(frozen=True, slots=True)
 class EndedRebalance:
     """A rebalance that has ended, to be written down.
@@ -163,6 +188,8 @@ class Group:
         ended: rebalances that ended in this call.
         outbox: answers decided in this call; given when the group's state is whole again.
         changed: True where the rows are older than this.
+        looked_until_ms: until when no deadline of a member of a large group passes.
+        counts: of the members; None until somebody asks, and after a member's protocols changed.
     """
 
     group_id: str
@@ -187,6 +214,8 @@ class Group:
     ended: list[EndedRebalance] = field(default_factory=list)
     outbox: list["partial[None]"] = field(default_factory=list)
     changed: bool = False
+    looked_until_ms: int = 0
+    counts: MemberCounts | None = None
 
     def move(self, move: Move, now_ms: int) -> None:
         """Go to the next state.
@@ -214,6 +243,8 @@ class Group:
             self.leader = member.member_id
         self.pending.pop(member.member_id, None)
         self.members[member.member_id] = member
+        if self.counts is not None:
+            self.counts.add(member)
         self.changed = True
 
     def remove(self, member_id: str) -> None:
@@ -222,6 +253,8 @@ class Group:
         member = self.members.pop(member_id, None)
         if member is None:
             return
+        if self.counts is not None:
+            self.counts.remove(member)
         self.gone[member.client_id] += 1
         self.unsynced.discard(member_id)
         self.answer(member.join_reply, UNKNOWN_JOIN)
@@ -264,8 +297,12 @@ class Group:
 
     def shared_protocols(self) -> set[str]:
         """The protocols that all members speak."""
-        spoken = [{name for name, _ in member.protocols} for member in self.members.values()]
-        return set.intersection(*spoken) if spoken else set()
+        return {name for name, count in self._counts().protocols.items() if count == len(self.members) > 0}
+
+    def _counts(self) -> MemberCounts:
+        if self.counts is None:
+            self.counts = MemberCounts(self.members.values())
+        return self.counts
 
     def supports(self, protocol_type: str, names: Iterable[str]) -> bool:
         """Whether a member with these protocols can be in the group."""
@@ -303,6 +340,23 @@ class Group:
         deadlines += [member.deadline_ms() for member in self.members.values()]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
+    def early_deadline_ms(self, now_ms: int, least_session_ms: int) -> int | None:
+        """As `next_deadline_ms`, but possibly too early: the deadlines of thousands of members are not all looked at.
+
+        What changes after such a look is at least a session away from it.
+
+        Args:
+            least_session_ms: `group.min.session.timeout.ms`.
+        """
+        if len(self.members) + len(self.pending) <= LOOKED_AT_MAX:
+            return self.next_deadline_ms()
+        if self.looked_until_ms <= now_ms:
+            due_ms = self.next_deadline_ms()
+            soon_ms = now_ms + max(1, least_session_ms)
+            self.looked_until_ms = soon_ms if due_ms is None else min(due_ms, soon_ms)
+        deadlines = (self.join_deadline_ms, self.sync_deadline_ms, self.looked_until_ms)
+        return min(deadline for deadline in deadlines if deadline is not None)
+
     def names(self) -> dict[str, str]:
         """Member id to the name of each member, as `name_of` gives it."""
         return member_names(
@@ -311,6 +365,5 @@ class Group:
 
     def name_of(self, member: Member) -> str:
         """A member in words, see `member_name`."""
-        alike = sum(other.client_id == member.client_id for other in self.members.values())
-        alike += self.gone[member.client_id]
+        alike = self._counts().client_ids[member.client_id] + self.gone[member.client_id]
         return member_name(member.member_id, member.client_id, member.instance_id, alone=alike <= 1)

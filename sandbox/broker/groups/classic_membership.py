@@ -265,7 +265,7 @@ class Membership:
 
     def _has_room(self, group: Group, member_id: str) -> bool:
         size_max = self._config.number("group.max.size")
-        if group.state is State.EMPTY:
+        if group.state is State.EMPTY or len(group.members) < size_max:
             return True
         member = group.members.get(member_id)
         if group.state is State.PREPARING_REBALANCE:
@@ -281,7 +281,8 @@ class Membership:
     def _update(self, group: Group, member: Member, request: JoinGroup, reply: Reply[JoinAnswer], now_ms: int) -> None:
         group.answer(member.join_reply, JoinAnswer("REBALANCE_IN_PROGRESS", member.member_id))
         member.join_reply = reply
-        member.protocols = request.protocols
+        if member.protocols != request.protocols:
+            member.protocols, group.counts = request.protocols, None
         member.session_timeout_ms = request.session_timeout_ms
         member.rebalance_timeout_ms = request.rebalance_timeout_ms
         if not member.is_new:

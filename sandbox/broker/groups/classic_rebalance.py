@@ -19,6 +19,12 @@ Kafka waits `group.initial.rebalance.delay.ms`, 3 s by default, for whoever else
 those who have said that they are about to: consumers that start together then meet in one rebalance, where otherwise
 the first would have to find out about the others with its next heartbeat, seconds later.
 """
+STATIC_JOIN_WAIT_MS, STATIC_JOIN_WAITS_MS = 250, 1_000
+"""How long a first rebalance without initial delay waits after each static member that joins, and at most altogether.
+
+A static member (`group.instance.id`) joins without asking for a member id first, so nothing announces the others.
+Without this wait the first of several that start together would get every partition, and give them back seconds later.
+"""
 REASONS_MAX = 5
 WAITS_MAX = 3
 WAIT_TOLD_MS = 1_000
@@ -74,10 +80,14 @@ def prepare(group: Group, reason: str, now_ms: int, initial_delay_ms: int) -> No
     initial = group.state is State.EMPTY
     group.move(Move.PREPARE, now_ms)
     group.newcomer = False
-    group.initial_delay_ms = initial_delay_ms if initial else 0
+    group.initial_delay_ms = 0
     if initial:
+        longest_ms = group.rebalance_timeout_ms()
+        if not initial_delay_ms and any(member.instance_id is not None for member in group.members.values()):
+            initial_delay_ms, longest_ms = STATIC_JOIN_WAIT_MS, min(longest_ms, STATIC_JOIN_WAITS_MS)
         wait_ms = initial_delay_ms or PENDING_JOIN_WAIT_MS
-        group.initial_left_ms = max(0, group.rebalance_timeout_ms() - wait_ms)
+        group.initial_delay_ms = initial_delay_ms
+        group.initial_left_ms = max(0, longest_ms - wait_ms)
         group.join_deadline_ms = now_ms + wait_ms
     else:
         group.join_deadline_ms = now_ms + group.rebalance_timeout_ms()

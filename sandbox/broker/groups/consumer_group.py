@@ -35,6 +35,8 @@ from sandbox.model.member_names import member_name, member_names
 from sandbox.storage.groups.groups import StoredRebalance
 
 PROTOCOL_TYPE = "consumer"
+FIRST_EPOCH = 1
+"""The epoch of a new group. Its first member raises it, so that member's epoch is 2, as in Apache Kafka 4.4."""
 
 
 class ConsumerState(StrEnum):
@@ -125,7 +127,7 @@ class ConsumerGroup:
     group_id: str
     since_ms: int
     state: ConsumerState = ConsumerState.EMPTY
-    generation: int = 0
+    generation: int = FIRST_EPOCH
     assignment_epoch: int = 0
     protocol: str = ""
     members: dict[str, Consumer] = field(default_factory=dict)
@@ -232,6 +234,9 @@ class ConsumerGroup:
     def end_rebalance(self, now_ms: int, names: Callable[[Partitions], Iterable[str]]) -> None:
         """Take the state that follows, and write down the rebalance that ends with it."""
         state = self.state_now()
+        if state is ConsumerState.EMPTY and self.assignment_epoch != self.generation:
+            # Without members there is nothing to compute: Kafka 4.4 takes the empty target as of the group's epoch.
+            self.assignment_epoch, self.changed = self.generation, True
         if state is not self.state:
             self.state, self.since_ms, self.changed = state, now_ms, True
         if self.started_ms is None or state not in (ConsumerState.STABLE, ConsumerState.EMPTY):

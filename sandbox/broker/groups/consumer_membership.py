@@ -1,6 +1,6 @@
 """What members of the consumer protocol ask of their group, and what time does to them (KIP-848).
 
-The rules, and the sentences of the refusals that clients show, are those of Apache Kafka 4.1. Differs from it: a
+The rules, and the sentences of the refusals that clients show, are those of Apache Kafka 4.4. Differs from it: a
 regular expression is resolved at once, and anew at every heartbeat, where Kafka does it in the background; and a
 classic group with members is not converted while it runs (as with `group.consumer.migration.policy=disabled`).
 """

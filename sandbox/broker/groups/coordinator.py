@@ -59,6 +59,7 @@ class GroupCoordinator:
             that people read; the protocol hands the bytes around.
         decode_subscription: a consumer's metadata to its topics, None where it cannot be read.
         topics: every topic as it is now, for the targets of the consumer protocol.
+        aged: the time that ages are counted to, from the time; see `AgeHold`.
         on_change: called with a group id and "group" (members, state), "commit" or "deleted".
         new_id: gives the unique part of a member id.
     """
@@ -71,18 +72,27 @@ class GroupCoordinator:
         decode_assignment: DecodeAssignment = lambda data: None,
         decode_subscription: DecodeSubscription = lambda data: None,
         topics: Topics = NO_TOPICS,
+        aged: Callable[[int], int] = lambda now_ms: now_ms,
         on_change: OnChange = lambda group_id, kind: None,
         new_id: Callable[[], str] = lambda: str(uuid4()),
     ) -> None:
         self._store = store
         self._config = config
+        self._aged = aged
         self._on_change = on_change
         self._membership = Membership(config, new_id)
         subscriptions = Subscriptions(topics)
         self._consumers = ConsumerMembership(config, subscriptions, new_id)
         self._offsets = Offsets(store, config, decode_subscription)
         self._table = GroupTable(
-            store, config, decode_assignment, self._membership, self._consumers, subscriptions, on_change
+            store,
+            config,
+            decode_assignment,
+            self._membership,
+            self._consumers,
+            subscriptions,
+            lambda: self._now_ms,
+            on_change,
         )
         self._now_ms = 0
         self._retention_due_ms: int | None = None
@@ -101,7 +111,7 @@ class GroupCoordinator:
         self._now_ms = now_ms
         self._table.clock_moved(by_ms, now_ms)
         if self._retention_due_ms is not None:
-            self._retention_due_ms = min(self._retention_due_ms, now_ms + OFFSETS_RETENTION_CHECK_INTERVAL_MS)
+            self._retention_due_ms += by_ms
 
     def reload(self) -> None:
         """A write transaction was undone: what it stored of offsets is gone; groups go on, and are written again."""
@@ -240,6 +250,10 @@ class GroupCoordinator:
         if group is None:
             if generation >= 0:
                 return _all(offsets, "GROUP_ID_NOT_FOUND" if knows_epochs else "ILLEGAL_GENERATION", exists)
+            checked = self._offsets.check(offsets, exists)
+            if all(one.error != "NONE" for one in checked):
+                # Nothing is committed, so no group comes into being.
+                return checked
             group = self._create(group_id, now_ms)
         refusal = self._offsets.refusal(
             group, generation, member_id, instance_id, knows_epochs=knows_epochs, transactional=stage is not None
@@ -352,7 +366,7 @@ class GroupCoordinator:
     def _apply_retention(self, now_ms: int) -> None:
         """Remove expired offsets, and groups that have neither members nor offsets left."""
         for group in tuple(self._table.groups.values()):
-            if self._offsets.expire(group, now_ms):
+            if self._offsets.expire(group, self._aged(now_ms)):
                 self._on_change(group.group_id, "commit")
             if is_empty(group) and not group.pending and not self._store.has_offsets(group.group_id):
                 self._table.forget(group, now_ms)

@@ -72,6 +72,19 @@ class Offsets:
             return "ILLEGAL_GENERATION"
         return "REBALANCE_IN_PROGRESS" if group.state is State.COMPLETING_REBALANCE and not transactional else None
 
+    def check(self, offsets: Iterable[OffsetCommit], exists: PartitionExists | None) -> tuple[PartitionError, ...]:
+        """Which offsets can be committed: not for unknown partitions, not with metadata that is too long."""
+        length_max = self._config.number("offset.metadata.max.bytes")
+        outcome: list[PartitionError] = []
+        for topic, partition, _, _, metadata in offsets:
+            error = "NONE"
+            if exists is not None and not exists(topic, partition):
+                error = "UNKNOWN_TOPIC_OR_PARTITION"
+            elif metadata is not None and _length(metadata) > length_max:
+                error = "OFFSET_METADATA_TOO_LARGE"
+            outcome.append(PartitionError(topic, partition, error))
+        return tuple(outcome)
+
     def commit(
         self,
         group_id: str,
@@ -82,28 +95,22 @@ class Offsets:
         now_ms: int,
         stage: StageOffsets | None = None,
     ) -> tuple[PartitionError, ...]:
-        """Write those that can be: not for unknown partitions, not with metadata that is too long.
+        """Write those that `check` allows.
 
         Args:
             stage: takes them instead, for the end of a transaction.
         """
-        length_max = self._config.number("offset.metadata.max.bytes")
-        outcome: list[PartitionError] = []
-        rows: list[CommittedOffset] = []
-        for topic, partition, offset, leader_epoch, metadata in offsets:
-            error = "NONE"
-            if exists is not None and not exists(topic, partition):
-                error = "UNKNOWN_TOPIC_OR_PARTITION"
-            elif metadata is not None and _length(metadata) > length_max:
-                error = "OFFSET_METADATA_TOO_LARGE"
-            else:
-                rows.append(CommittedOffset(topic, partition, offset, leader_epoch, metadata, now_ms))
-            outcome.append(PartitionError(topic, partition, error))
+        outcome = self.check(offsets, exists)
+        rows = [
+            CommittedOffset(topic, partition, offset, leader_epoch, metadata, now_ms)
+            for (topic, partition, offset, leader_epoch, metadata), found in zip(offsets, outcome, strict=True)
+            if found.error == "NONE"
+        ]
         if rows and stage is not None:
             stage(rows)
         elif rows:
             self._store.commit(group_id, rows, generation, member_id)
-        return tuple(outcome)
+        return outcome
 
     def fetch(self, group_id: str, topics: Mapping[str, Iterable[int]] | None) -> tuple[FetchedOffset, ...]:
         """The committed offsets asked for, in the order asked; all of the group's where `topics` is None."""

@@ -5,6 +5,7 @@ tells the watchers. So an answer never runs ahead of its rows within the write t
 wakes finds the group whole.
 """
 
+from collections import deque
 from collections.abc import Callable
 
 from sandbox.broker.groups import consumer_rows
@@ -22,6 +23,9 @@ from sandbox.storage.groups.groups import CONSUMER_TYPE, GroupStore, StoredGroup
 SAVE_AGAIN_AFTER_MS = 1_000
 """How long after a failed write the rows of groups are written again."""
 
+ANSWERS_MAX = 200
+"""How many answers one call gives; the others follow, as many with each `tick`, so that other clients are served."""
+
 OnChange = Callable[[str, str], None]
 
 
@@ -32,6 +36,7 @@ class GroupTable:
         store: the rows.
         membership: the rules of the classic protocol.
         consumers: the rules of the consumer protocol.
+        now: the time of the call that is going on.
         on_change: called with a group id and "group" when its rows were written, "deleted" when it is gone.
     """
 
@@ -43,6 +48,7 @@ class GroupTable:
         membership: Membership,
         consumers: ConsumerMembership,
         subscriptions: Subscriptions,
+        now: Callable[[], int],
         on_change: OnChange,
     ) -> None:
         self.groups: dict[str, AnyGroup] = {}
@@ -52,9 +58,11 @@ class GroupTable:
         self._membership = membership
         self._consumers = consumers
         self._subscriptions = subscriptions
+        self._now = now
         self._on_change = on_change
         self._deadline_ms: int | None = None
         self._save_due_ms: int | None = None
+        self._answers: deque[Callable[[], None]] = deque()
 
     def get(self, group_id: str) -> AnyGroup | None:
         """A group of either protocol, or None."""
@@ -131,11 +139,15 @@ class GroupTable:
 
     def settle(self, group: AnyGroup) -> None:
         """Write the rows of what changed, give the answers, tell the watchers, and know when time is up."""
-        due_ms = group.next_deadline_ms()
+        if isinstance(group, ConsumerGroup):
+            due_ms = group.next_deadline_ms()
+        else:
+            due_ms = group.early_deadline_ms(self._now(), self._config.number("group.min.session.timeout.ms"))
         if due_ms is not None and (self._deadline_ms is None or due_ms < self._deadline_ms):
             self._deadline_ms = due_ms
         changed = group.changed
-        outbox: tuple[Callable[[], None], ...] = tuple(group.outbox)
+        waiting = bool(self._answers)
+        self._answers.extend(group.outbox)
         group.outbox.clear()
         try:
             if changed:
@@ -144,10 +156,14 @@ class GroupTable:
                 group.changed = False
                 group.ended.clear()
         finally:
-            for give in outbox:
-                give()
+            if not waiting:
+                self._give_some()
         if changed:
             self._on_change(group.group_id, "group")
+
+    def _give_some(self) -> None:
+        for _ in range(min(ANSWERS_MAX, len(self._answers))):
+            self._answers.popleft()()
 
     def _save(self, group: AnyGroup) -> list[StoredRebalance]:
         """Write the rows of a group; returns the rebalances that ended, which are written after them."""
@@ -159,26 +175,35 @@ class GroupTable:
         return [stored_rebalance(group, rebalance, self._decode_assignment) for rebalance in group.ended]
 
     def clock_moved(self, by_ms: int, now_ms: int) -> None:
-        """Take the deadlines along with a clock that was set, or that went on while the machine slept.
+        """Move every deadline along with the clock, which was set or continued while the machine slept.
 
-        Kafka waits by a clock that is never set and stands still in sleep, so nobody is put out at the wake.
+        Kafka waits by a clock that is never set and that stops in sleep, so no member is removed at the wake.
 
         Args:
-            by_ms: how far the clock went beside the time that passed; below 0 where it was set back.
+            by_ms: how far the clock moved beyond the time that the sandbox was running; below 0 if it was set back.
             now_ms: the time it shows now.
         """
-        ahead_ms = max(0, by_ms)
 
         def moved(deadline_ms: int, most_ms: int) -> int:
-            return min(deadline_ms + ahead_ms, now_ms + max(1, most_ms))
+            return min(deadline_ms + by_ms, now_ms + max(1, most_ms))
 
         for group in self.groups.values():
+            if isinstance(group, Group):
+                group.looked_until_ms = 0
+            if group.started_ms is not None:
+                group.started_ms = min(group.started_ms + by_ms, now_ms)
+            if group.members:
+                # How long an empty group has been empty is an age, which offsets.retention.minutes is compared with.
+                group.since_ms = min(group.since_ms + by_ms, now_ms)
+            for one in group.members.values():
+                if one.last_heartbeat_ms is not None:
+                    one.last_heartbeat_ms = min(one.last_heartbeat_ms + by_ms, now_ms)
             if isinstance(group, ConsumerGroup):
                 session_ms = self._config.group_number(group.group_id, "consumer.session.timeout.ms")
-                for one in group.members.values():
-                    one.expires_ms = moved(one.expires_ms, session_ms)
-                    if one.revoke_deadline_ms is not None:
-                        one.revoke_deadline_ms = moved(one.revoke_deadline_ms, one.rebalance_timeout_ms)
+                for consumer in group.members.values():
+                    consumer.expires_ms = moved(consumer.expires_ms, session_ms)
+                    if consumer.revoke_deadline_ms is not None:
+                        consumer.revoke_deadline_ms = moved(consumer.revoke_deadline_ms, consumer.rebalance_timeout_ms)
                 continue
             for member in group.members.values():
                 wait_ms = NEW_MEMBER_JOIN_TIMEOUT_MS if member.is_new else member.session_timeout_ms
@@ -191,10 +216,12 @@ class GroupTable:
             group.pending = {one: moved(at_ms, NEW_MEMBER_JOIN_TIMEOUT_MS) for one, at_ms in group.pending.items()}
         self._deadline_ms = self.earliest_ms()
         if self._save_due_ms is not None:
-            self._save_due_ms = min(self._save_due_ms, now_ms + SAVE_AGAIN_AFTER_MS)
+            self._save_due_ms += by_ms
 
     def next_deadline_ms(self) -> int | None:
         """When `tick` has something to do, None for never. It may be too early, never too late."""
+        if self._answers:
+            return self._now()
         deadline_ms, save_due_ms = self._deadline_ms, self._save_due_ms
         if deadline_ms is None or save_due_ms is None:
             return save_due_ms if deadline_ms is None else deadline_ms
@@ -207,6 +234,7 @@ class GroupTable:
 
     def tick(self, now_ms: int) -> None:
         """Do what time asks for: sessions, rebalance timeouts, member ids that never came, rows to be written again."""
+        self._give_some()
         save = self._save_due_ms is not None and self._save_due_ms <= now_ms
         if not save and (self._deadline_ms is None or self._deadline_ms > now_ms):
             return

@@ -33,12 +33,12 @@ from sandbox.storage.log.compaction import CleanedBatch, LogBatch, LogKey
 from sandbox.storage.log.log_transactions import outcome
 
 logger = logging.getLogger("sandbox")
-STEP_BATCHES = 500
-STEP_EVENTS = 2_000
+STEP_BATCHES = 100
+STEP_EVENTS = 500
 """How many batches or events one step looks at."""
 PARTITIONS_MAX = 200
 """How many partitions are looked at in one tick."""
-STEP_PAUSE_MS = 10
+STEP_PAUSE_MS = 5
 KEYS_MAX = 500_000
 """How many keys one pass remembers; what is beyond waits for the next pass."""
 
@@ -101,8 +101,17 @@ class Compaction:
         """When `tick` has something to do."""
         return min(self._look_at_ms, self._step_at_ms) if self._waiting or self._pass else self._look_at_ms
 
-    def tick(self, now_ms: int) -> None:
-        """Do what is due: one step of a pass."""
+    def clock_moved(self, by_ms: int) -> None:
+        """Move the deadlines along with the clock."""
+        self._look_at_ms += by_ms
+        self._step_at_ms += by_ms
+
+    def tick(self, now_ms: int, aged_ms: int) -> None:
+        """Do what is due: one step of a pass.
+
+        Args:
+            aged_ms: the time that ages are counted to; see `AgeHold`.
+        """
         if now_ms >= self._look_at_ms:
             self._waiting = [
                 (topic.name, one.partition)
@@ -117,10 +126,10 @@ class Compaction:
             name, number = self._waiting.pop()
             topic = self._topics.get(name)
             if topic is not None and number < len(topic.partitions) and self.is_compacted(topic):
-                self._pass = self.begin(topic.partitions[number], now_ms)
+                self._pass = self.begin(topic.partitions[number], aged_ms)
             if self._pass is not None:
                 break
-        if self._pass is not None and not self.step(self._pass, now_ms):
+        if self._pass is not None and not self.step(self._pass, now_ms, aged_ms):
             self._pass = None
         self._step_at_ms = now_ms + STEP_PAUSE_MS
 
@@ -175,15 +184,22 @@ class Compaction:
             "max.compaction.lag.ms", self._config
         )
 
-    def step(self, work: Pass, now_ms: int) -> bool:
-        """Do a piece of a pass. True where more is left."""
+    def step(self, work: Pass, now_ms: int, aged_ms: int | None = None) -> bool:
+        """Do a piece of a pass.
+
+        Args:
+            aged_ms: the time that ages are counted to; None for now.
+
+        Returns:
+            True if more is left.
+        """
         partition = work.partition
         topic = self._topics.get(partition.topic.name)
         if topic is not partition.topic or not self.is_compacted(topic):
             work.done = True
             return False
         if work.sweeping:
-            self._sweep(work, now_ms)
+            self._sweep(work, now_ms, now_ms if aged_ms is None else aged_ms)
         else:
             self._learn(work)
         if work.done and work.removed:
@@ -235,7 +251,7 @@ class Compaction:
             return False
         return outcome(self._database, partition.id, batch.producer_id, batch.base_offset)
 
-    def _sweep(self, work: Pass, now_ms: int) -> None:
+    def _sweep(self, work: Pass, now_ms: int, aged_ms: int) -> None:
         """Take what is obsolete out of the next piece of the log."""
         partition = work.partition
         work.position = max(work.position, partition.start)
@@ -246,7 +262,7 @@ class Compaction:
         keep_until_ms = now_ms + partition.topic.number("delete.retention.ms", self._config)
         for batch in batches:
             if not batch.control and batch.last_offset < work.clean_end:
-                cleaned.append(self._clean(work, batch, now_ms, keep_until_ms))
+                cleaned.append(self._clean(work, batch, aged_ms, keep_until_ms))
             work.position = batch.last_offset + 1
         self._apply(work, [one for one in cleaned if one.changed and self._is_as_written(partition, one.batch)])
         if not batches or work.position >= work.clean_end:
@@ -255,9 +271,9 @@ class Compaction:
                 compaction.set_first_dirty_offset(self._database, partition.id, work.clean_end)
             work.done = True
 
-    def _clean(self, work: Pass, batch: LogBatch, now_ms: int, keep_until_ms: int) -> CleanedBatch:
+    def _clean(self, work: Pass, batch: LogBatch, aged_ms: int, keep_until_ms: int) -> CleanedBatch:
         partition = work.partition
-        due = batch.delete_horizon_ms is not None and batch.delete_horizon_ms <= now_ms
+        due = batch.delete_horizon_ms is not None and batch.delete_horizon_ms <= aged_ms
         aborted = self._is_aborted(partition, batch)
         removed: list[int] = []
         kept: list[LogKey] = []

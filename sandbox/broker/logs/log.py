@@ -1,22 +1,25 @@
 """The log of a partition: what may be appended, and what is read back."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from sandbox.broker.logs.producers import ProducerState, ProducerStates, WrittenBatch
-from sandbox.broker.logs.topic import Partition, Topic
+from sandbox.broker.logs.topic import Partition
 from sandbox.broker.logs.turn import Turn
 from sandbox.kafka.broker_config import BrokerConfig
-from sandbox.kafka.errors import BrokerError, EventsDamaged
+from sandbox.kafka.errors import BrokerError, EventsDamaged, RecordsRefused
 from sandbox.kafka.event import CREATE_TIME, LOG_APPEND_TIME
 from sandbox.storage.file.database import Database
-from sandbox.storage.log import log, log_columns, log_transactions
+from sandbox.storage.log import log, log_transactions
 from sandbox.storage.log.event_columns import EventColumns
 from sandbox.storage.log.log import BatchRow, Record
 
 NO_TIMESTAMP = -1
 RUN_EVENTS_MAX = 1000
 """How many events the small batches have together that are read, and go, as one."""
+ROWS_PER_STEP = 1000
+"""How many events are read between two places to interrupt a read."""
 ABORT_KEY, COMMIT_KEY = b"\0\0\0\0", b"\0\0\0\1"
 """The key of a transaction marker: its version 0 and its type, two bytes each (KIP-98)."""
 MARKER_VALUE = b"\0\0\0\0\0\0"
@@ -34,7 +37,7 @@ class ProducedBatch(NamedTuple):
         compression: Kafka's number of the codec, 0 for none.
     """
 
-    records: Sequence[Record]
+    records: EventColumns
     size_bytes: int
     compression: int = 0
     producer_id: int = -1
@@ -143,7 +146,7 @@ class Log:
             size_bytes=MARKER_BYTES,
             bytes_before=partition.bytes_total,
         )
-        log.insert_batch(self.database, row, [record])
+        log.insert_batch(self.database, row, EventColumns.of([record]))
         first = partition.open_transactions.pop(producer_id, row.base_offset)
         log_transactions.end(self.database, partition.id, producer_id, first, row.base_offset, not committed)
         if not committed and first < row.base_offset:
@@ -175,17 +178,17 @@ class Log:
         if before is not None:
             at = before.appended_ms if append_time != NO_TIMESTAMP else NO_TIMESTAMP
             return Appended(before.base_offset, at, True, partition)
-        self.check(topic, batch, now_ms)
+        self.check(partition, batch, now_ms)
         records = batch.records
         if append_time != NO_TIMESTAMP:
-            records = [(delta, now_ms, key, value, headers) for delta, _, key, value, headers in records]
-        earliest, latest = _span(records)
+            records = records.stamped(now_ms)
+        stamps = records.timestamps
         row = BatchRow(
             partition_id=partition.id,
             base_offset=partition.next,
             last_offset=partition.next + count - 1,
-            min_timestamp=earliest,
-            max_timestamp=latest,
+            min_timestamp=min(stamps),
+            max_timestamp=max(stamps),
             timestamp_type=CREATE_TIME if append_time == NO_TIMESTAMP else LOG_APPEND_TIME,
             appended_ms=now_ms,
             producer_id=batch.producer_id,
@@ -218,6 +221,11 @@ class Log:
         """The batch that an idempotent producer repeats, None where this one is new."""
         if batch.producer_id < 0:
             return None
+        if batch.base_sequence < 0 and not batch.control:
+            raise BrokerError(
+                "INVALID_RECORD",
+                f"Invalid sequence number {batch.base_sequence} in record batch with producerId {batch.producer_id}.",
+            )
         if not batch.transactional and batch.producer_id in partition.open_transactions:
             raise BrokerError(
                 "INVALID_TXN_STATE",
@@ -227,8 +235,9 @@ class Log:
             batch.producer_id, batch.producer_epoch, batch.base_sequence, len(batch.records), partition.id
         )
 
-    def check(self, topic: Topic, batch: ProducedBatch, now_ms: int) -> None:
-        """Refuse a batch that the topic does not take; `append` does this too."""
+    def check(self, partition: Partition, batch: ProducedBatch, now_ms: int) -> None:
+        """Refuse a batch that the topic does not accept; `append` does this too."""
+        topic = partition.topic
         size_max = topic.number("max.message.bytes", self.config)
         if batch.size_bytes > size_max:
             raise BrokerError(
@@ -240,28 +249,37 @@ class Log:
             raise BrokerError("INVALID_RECORD", "A record batch without records cannot be appended.")
         if batch.control:
             raise BrokerError("INVALID_RECORD", "Clients are not allowed to write control records.")
-        if topic.value("message.timestamp.type", self.config) == "CreateTime":
-            self._check_timestamps(topic, batch, now_ms)
-        if "compact" in topic.value("cleanup.policy", self.config):
-            for record in batch.records:
-                if record[2] is None:
-                    raise BrokerError(
-                        "INVALID_RECORD", f"Compacted topic cannot accept message without key in topic {topic.name}."
-                    )
+        self._check_records(partition, batch, now_ms)
 
-    def _check_timestamps(self, topic: Topic, batch: ProducedBatch, now_ms: int) -> None:
-        latest = now_ms + topic.number("message.timestamp.after.max.ms", self.config)
-        earliest = now_ms - topic.number("message.timestamp.before.max.ms", self.config)
-        first, last = _span(batch.records)
-        if earliest <= first and last <= latest:
+    def _check_records(self, partition: Partition, batch: ProducedBatch, now_ms: int) -> None:
+        """Refuse a batch if a record has no key in a compacted topic, or a timestamp outside the topic's range."""
+        topic = partition.topic
+        compacted = "compact" in topic.value("cleanup.policy", self.config)
+        keyless = compacted and None in batch.records.keys
+        earliest, latest, in_range = -math.inf, math.inf, True
+        if topic.value("message.timestamp.type", self.config) == "CreateTime":
+            latest = now_ms + topic.number("message.timestamp.after.max.ms", self.config)
+            earliest = now_ms - topic.number("message.timestamp.before.max.ms", self.config)
+            stamps = batch.records.timestamps
+            in_range = earliest <= min(stamps) and max(stamps) <= latest
+        if in_range and not keyless:
             return
-        for timestamp in (record[1] for record in batch.records):
-            if timestamp != NO_TIMESTAMP and not earliest <= timestamp <= latest:
-                raise BrokerError(
-                    "INVALID_TIMESTAMP",
-                    f"Timestamp {timestamp} of message is out of range. The timestamp should be within "
-                    f"[{earliest}, {latest}] (message.timestamp.before.max.ms and message.timestamp.after.max.ms).",
+        # A record without a key is refused for that alone, as in Kafka.
+        refused: list[tuple[int, str]] = []
+        error = "INVALID_RECORD"
+        for index, (_, timestamp, key, _, _) in enumerate(batch.records):
+            if compacted and key is None:
+                place = f"{topic.name}-{partition.partition}"
+                refused.append((index, f"Compacted topic cannot accept message without key in topic partition {place}"))
+            elif timestamp != NO_TIMESTAMP and not earliest <= timestamp <= latest:
+                error = "INVALID_TIMESTAMP"
+                reason = (
+                    f"Timestamp {timestamp} of message with offset {index} is out of range. "
+                    f"The timestamp should be within [{earliest}, {latest}]"
                 )
+                refused.append((index, reason))
+        if refused:
+            raise RecordsRefused(error, refused)
 
     def read(self, partition: Partition, offset: int, size_bytes_max: int, end: int) -> list[StoredBatch]:
         """Batches from rows: the one that holds `offset` and what follows, below `end`, where no batch is cut.
@@ -303,29 +321,58 @@ class Log:
     def read_run(self, partition: Partition, run: list[BatchRow], size_bytes_max: int, end: int) -> StoredRun:
         """The events of one of `runs`.
 
-        Of its first batches alone, where a later one is not as it was written, or what was compressed is larger than
-        `size_bytes_max`.
+        Reads only its first batches if a later one is damaged, or if all of them are larger than `size_bytes_max` when
+        decompressed.
 
         Raises:
             EventsDamaged: the first batch is not as it was written.
         """
-        size_max = size_bytes_max if len(run) > 1 else log_columns.BYTES_MAX
-        columns = log_columns.read_run(self.database, run, partition.start, end, size_max)
-        if columns is not None:
-            return StoredRun(run, columns)
-        records: list[Record] = []
+        for stored in self.read_run_in_steps(partition, run, size_bytes_max, end):
+            if stored is not None:
+                return stored
+        raise AssertionError("batches that nobody deleted meanwhile have events")
+
+    def read_run_in_steps(
+        self, partition: Partition, run: list[BatchRow], size_bytes_max: int, end: int
+    ) -> Iterator[StoredRun | None]:
+        """Read like `read_run`: yields None at each place to interrupt it, then the events.
+
+        Yields no events if the batches were deleted meanwhile.
+        """
+        database = self.database
+        while len(run) > 1 and log.data_bytes(database, run, run[0].base_offset, run[-1].last_offset) > size_bytes_max:
+            run = run[: len(run) // 2]
+        first, last = max(run[0].base_offset, partition.start), min(run[-1].last_offset, end - 1)
+        rows: list[Any] = []
+        for start in range(first, last + 1, ROWS_PER_STEP):
+            if start > first:
+                yield None
+            rows += log.read_rows(database, partition.id, start, min(start + ROWS_PER_STEP - 1, last))
+        try:
+            stored = self._compared(run, rows)
+        except EventsDamaged:
+            if last - first < ROWS_PER_STEP:
+                raise
+            # Compaction or a deletion may have changed the batches between two steps.
+            runs = self.runs(partition, run[0].base_offset, size_bytes_max, end)
+            if not runs:
+                return
+            first, last = max(runs[0][0].base_offset, partition.start), min(runs[0][-1].last_offset, end - 1)
+            stored = self._compared(runs[0], log.read_rows(database, partition.id, first, last))
+        yield stored
+
+    def _compared(self, run: list[BatchRow], rows: list[Any]) -> StoredRun:
+        at = 0
         for count, batch in enumerate(run):
+            upto = log.rows_until(rows, batch, at)
             try:
-                found = log.read_whole(self.database, batch, partition.start, end)
+                log.compare(self.database, batch, rows[at:upto])
             except EventsDamaged:
                 if not count:
                     raise
-                return StoredRun(run[:count], records)
-            size_bytes_max -= StoredBatch(batch, found).data_bytes
-            if count and size_bytes_max < 0:
-                return StoredRun(run[:count], records)
-            records += found
-        return StoredRun(run, records)
+                return StoredRun(run[:count], log.records_of(rows[:at]))
+            at = upto
+        return StoredRun(run, log.records_of(rows))
 
     def offset_for_time(self, partition: Partition, timestamp_ms: int) -> tuple[int, int] | None:
         """The first event at or after a time: (offset, timestamp), or None."""
@@ -342,11 +389,3 @@ def _alike(one: BatchRow, other: BatchRow) -> bool:
         and one.leader_epoch == other.leader_epoch
         and not (one.transactional or one.control or other.transactional or other.control)
     )
-
-
-def _span(records: Sequence[Record]) -> tuple[int, int]:
-    """The least and the largest timestamp."""
-    if isinstance(records, EventColumns):
-        return records.span_ms
-    stamps = [record[1] for record in records]
-    return min(stamps), max(stamps)

@@ -61,8 +61,17 @@ class Retention:
         """When `tick` has something to do."""
         return min(self._check_at_ms, self._purge_at_ms) if self._purging or self._waiting else self._check_at_ms
 
-    def tick(self, now_ms: int) -> None:
-        """Do what is due: look at every log once in `log.retention.check.interval.ms`; remove some rows."""
+    def clock_moved(self, by_ms: int) -> None:
+        """Move the deadlines along with the clock."""
+        self._check_at_ms += by_ms
+        self._purge_at_ms += by_ms
+
+    def tick(self, now_ms: int, aged_ms: int) -> None:
+        """Do what is due: look at every log once in `log.retention.check.interval.ms`; remove some rows.
+
+        Args:
+            aged_ms: the time that ages are counted to; see `AgeHold`.
+        """
         if now_ms >= self._check_at_ms:
             self._waiting = [
                 (topic.name, one.partition)
@@ -73,19 +82,19 @@ class Retention:
             interval_ms = self._config.number("log.retention.check.interval.ms")
             self._check_at_ms = now_ms + max(PURGE_PAUSE_MS, interval_ms)
         if (self._waiting or self._purging) and now_ms >= self._purge_at_ms:
-            self._check_some(now_ms)
+            self._check_some(aged_ms)
             self.purge()
             self._purge_at_ms = now_ms + PURGE_PAUSE_MS
 
     def _is_deleted_from(self, topic: Topic) -> bool:
         return "delete" in topic.value("cleanup.policy", self._config).split(",")
 
-    def _check_some(self, now_ms: int) -> None:
+    def _check_some(self, aged_ms: int) -> None:
         """Look at the partitions that wait, until it was enough for this tick."""
         for _ in range(min(PARTITIONS_MAX, len(self._waiting))):
             name, number = self._waiting[-1]
             topic = self._topics.get(name)
-            if topic is not None and number < len(topic.partitions) and self.cut(topic.partitions[number], now_ms):
+            if topic is not None and number < len(topic.partitions) and self.cut(topic.partitions[number], aged_ms):
                 return
             self._waiting.pop()
 

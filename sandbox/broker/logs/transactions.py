@@ -14,7 +14,7 @@ a transactional id whose transaction is open has it aborted and is answered at o
 had at its second try. Groups that take part are not shown as partitions of `__consumer_offsets`, of which there are
 none.
 
-Sources: KIP-98, KIP-360, KIP-447, KIP-664, KIP-890; checked against Apache Kafka 4.1 by
+Sources: KIP-98, KIP-360, KIP-447, KIP-664, KIP-890; checked against Apache Kafka 4.4 by
 `tests/clients/test_transaction_requests.py`.
 """
 
@@ -49,8 +49,30 @@ class TransactionCoordinator:
         self._database = broker.database
         self._known: dict[str, Transaction] = {}
         self._open: set[str] = set()
+        self._moved: set[str] = set()
         self._expire_at_ms = now_ms + EXPIRATION_CHECK_INTERVAL_MS
         self.load()
+        self.believe(now_ms)
+
+    def believe(self, now_ms: int) -> None:
+        """Let no open transaction have begun after now: the clock was set back while nobody had the file open."""
+        for name in self._open:
+            found = self._known[name]
+            if found.started_ms is not None and found.started_ms > now_ms:
+                found.started_ms = now_ms
+                self._moved.add(name)
+
+    def clock_moved(self, by_ms: int, now_ms: int) -> None:
+        """Let open transactions begin earlier or later, by as much as the clock moved: their time-outs stay the same.
+
+        Their rows are written by the next `tick`.
+        """
+        self._expire_at_ms += by_ms
+        for name in self._open:
+            found = self._known[name]
+            if found.started_ms is not None:
+                found.started_ms = min(found.started_ms + by_ms, now_ms)
+                self._moved.add(name)
 
     def load(self) -> None:
         """Take everything from the file: at the start, and after a turn was undone."""
@@ -275,13 +297,22 @@ class TransactionCoordinator:
 
     def next_deadline_ms(self) -> int:
         """When `tick` has something to do."""
+        if self._moved:
+            return 0
         if not self._open:
             return self._expire_at_ms
         deadlines = (self._known[name].deadline_ms for name in self._open)
         return min((due_ms for due_ms in deadlines if due_ms is not None), default=self._expire_at_ms)
 
-    def tick(self, now_ms: int) -> None:
-        """Abort what is open for too long, and forget the transactional ids that nobody uses any more."""
+    def tick(self, now_ms: int, aged_ms: int) -> None:
+        """Abort what is open for too long, and forget the transactional ids that nobody uses any more.
+
+        Args:
+            aged_ms: the time that ages are counted to; see `AgeHold`.
+        """
+        for name in self._moved & self._open:
+            transactions.save(self._database, self._known[name].row())
+        self._moved.clear()
         for name in sorted(self._open):
             found = self._known[name]
             if found.deadline_ms is not None and found.deadline_ms <= now_ms:
@@ -289,7 +320,7 @@ class TransactionCoordinator:
                 self._save(found, now_ms)
         if now_ms >= self._expire_at_ms:
             self._expire_at_ms = now_ms + EXPIRATION_CHECK_INTERVAL_MS
-            self._expire(now_ms - self._broker.config.number("transactional.id.expiration.ms"))
+            self._expire(aged_ms - self._broker.config.number("transactional.id.expiration.ms"))
 
     def _expire(self, before_ms: int) -> None:
         for name, found in list(self._known.items()):

@@ -10,17 +10,19 @@ import sqlite3
 import struct
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from sandbox.kafka.errors import FileRefused
+from sandbox.model.process import bind_to_process, never_destroy
 from sandbox.storage.file import row_checksums
+from sandbox.storage.file.failure import LOG_GONE, LOG_LOST, failure_of, why_not_opened
 from sandbox.storage.file.failure import StorageFailed as StorageFailed
-from sandbox.storage.file.failure import failure_of, gone
+from sandbox.storage.file.guard import FileGuard, held_here
 from sandbox.storage.file.migrations import migrate
 from sandbox.storage.file.numbered import connect
+from sandbox.storage.file.read_uri import read_uri
 from sandbox.storage.file.readers import Parameters as Parameters
 from sandbox.storage.file.readers import Reader as Reader
 from sandbox.storage.file.readers import Readers
@@ -28,6 +30,7 @@ from sandbox.storage.file.readers import Row as Row
 from sandbox.storage.file.schema import APPLICATION_ID, VERSION
 
 MAGIC = b"SQLite format 3\x00"
+HEADER_BYTES = 100
 
 OPENING_S = 2.0
 """How long opening waits for another program that holds a lock."""
@@ -39,29 +42,44 @@ class Database(Reader):
     """An open sandbox file. The caller holds its lock.
 
     Args:
-        path: the file; it is made where it does not exist.
+        path: the file; it is created if it does not exist.
+        guard: of the file, which the caller closes afterwards; None for one of its own.
 
     Raises:
         FileRefused: it is not a sandbox file of this version or an older one, or cannot be opened. Nothing was changed.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], guard: FileGuard | None = None) -> None:
         self.path = Path(os.path.realpath(path))
+        check_path(self.path)
+        bind_to_process(self)
+        self._guard = guard or FileGuard(self.path)
+        self._own_guard = guard is None
+        try:
+            self._open()
+        except BaseException:
+            self._close_guard()
+            raise
+
+    def _open(self) -> None:
         self.statements = self.commits = 0
         self.closed = False
         self.read_only = False
         self.slowest_commit_s = 0.0
+        self._rescue_done = False
         self._waits = True
         current = check_file(self.path)
         try:
             self._writer = self._open_writer(current)
         except sqlite3.Error as error:
-            raise FileRefused(f"{self.path} cannot be opened. {failure_of(error).words}") from error
+            raise FileRefused(f"{self.path} cannot be opened: {why_not_opened(error, self.path)}") from error
         super().__init__(self._writer)
         self._log = self.path.with_name(self.path.name + "-wal")
-        # As text: `os.stat` of a Path takes half as long again, and every commit asks.
-        self._spelled = str(self.path)
-        self._place = self._places()
+        try:
+            self._guard.watch()
+        except BaseException:
+            self._writer.close()
+            raise
         self._readers = Readers(self.path, self.check_place)
 
     def _open_writer(self, current: bool) -> sqlite3.Connection:
@@ -82,35 +100,35 @@ class Database(Reader):
             raise
         return connection
 
-    def _places(self) -> tuple[tuple[int, int] | None, ...]:
-        """Which file lies where this one was opened, and which where its log was; None where there is none."""
-        found: list[tuple[int, int] | None] = []
-        for path in (self.path, self._log):
-            try:
-                there = os.stat(path)
-            except OSError:
-                found.append(None)
-            else:
-                found.append((there.st_dev, there.st_ino))
-        return tuple(found)
-
     def check_place(self) -> None:
-        """Look whether the file is still where it was opened; StorageFailed where nobody would find what is written."""
-        places = self._places()
-        if places != self._place:
-            if places[0] != self._place[0] or self._place[1] is not None:
-                raise gone(self.path)
-            # The first write makes the log.
-            self._place = places
+        """Look whether the file, its log and its index are still ours; StorageFailed if nobody would find a write."""
+        self._guard.check()
 
-    def _check_file(self) -> None:
-        """As `check_place`, of the file alone: one look a commit. Its log is looked at every few seconds."""
+    def check_or_rescue(self) -> None:
+        """As `check_place`, between transactions, for who writes: what only a deleted log holds goes into the file."""
         try:
-            there = os.stat(self._spelled)
-        except OSError:
-            raise gone(self.path) from None
-        if (there.st_dev, there.st_ino) != self._place[0]:
-            raise gone(self.path)
+            self._guard.check()
+        except StorageFailed as error:
+            raise self._rescued(error) from error
+
+    def _rescued(self, error: StorageFailed) -> StorageFailed:
+        """Write back what a log holds that was deleted or replaced: this process still has it open.
+
+        Returns:
+            The failure, with words that say whether all of it is in the file now.
+        """
+        if error.words != LOG_LOST or self._writer.in_transaction or not self._guard.log_is_whole:
+            return error
+        if not self._rescue_done:
+            self._guard.move_aside()
+            with suppress(sqlite3.Error):
+                self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                self._rescue_done = not self._guard.pending()
+        if not self._rescue_done:
+            return error
+        rescued = StorageFailed(error.cause, LOG_GONE)
+        rescued.stored = error.stored
+        return rescued
 
     @property
     def in_transaction(self) -> bool:
@@ -147,6 +165,8 @@ class Database(Reader):
     def _begin(self) -> None:
         if self._writer.in_transaction:
             return
+        if self._guard.suspect:
+            self.check_or_rescue()
         try:
             self._writer.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
@@ -161,20 +181,27 @@ class Database(Reader):
             self._writer.execute(f"PRAGMA busy_timeout = {BUSY_MS if wanted else 0}")
 
     def commit(self) -> None:
-        """End the write transaction: all of it is in the file, or StorageFailed is raised and none of it is."""
+        """End the write transaction: all of it is in the file, or StorageFailed is raised and nobody may be answered.
+
+        Where the log was deleted during the commit itself, all of it is stored although StorageFailed is raised.
+        """
         if not self._writer.in_transaction:
             return
         self.commits += 1
         started_s = time.perf_counter()
+        done = False
         try:
-            self._check_file()
+            self._guard.before_commit()
             self._writer.execute("COMMIT")
+            done = True
+            self._guard.after_commit()
         except sqlite3.Error as error:
             self.rollback()
             raise failure_of(error) from error
-        except StorageFailed:
+        except StorageFailed as error:
             self.rollback()
-            raise
+            error.stored = done and not error.unreadable
+            raise self._rescued(error) from error
         self.slowest_commit_s = max(self.slowest_commit_s, time.perf_counter() - started_s)
 
     def rollback(self) -> None:
@@ -202,13 +229,15 @@ class Database(Reader):
         Raises:
             StorageFailed: nothing was replaced.
         """
+        self.check_or_rescue()
         try:
-            with closing(sqlite3.connect(f"file:{quote(str(source))}?mode=ro&immutable=1", uri=True)) as connection:
+            with closing(sqlite3.connect(read_uri(source, immutable=True), uri=True)) as connection:
                 connection.backup(self._writer)
             # The log is as large as the file now: it is emptied here, not by the next who writes.
             self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         except sqlite3.Error as error:
             raise failure_of(error) from error
+        self.check_or_rescue()
 
     def page_size_bytes(self) -> int:
         """The size of a page of the file."""
@@ -226,6 +255,33 @@ class Database(Reader):
         """The size of the file and its write-ahead log on disk."""
         return sum(place.stat().st_size for place in (self.path, self._log) if place.exists())
 
+    @property
+    def log_bytes(self) -> int:
+        """The size of the write-ahead log at the last commit or look."""
+        return self._guard.log_bytes
+
+    def log_readers(self) -> set[int]:
+        """The processes whose read transactions keep the log from being emptied, as far as the system tells."""
+        return self._guard.readers()
+
+    def shrink_log(self) -> bool:
+        """Write the log back into the file and empty it. Call it between transactions; it waits for nobody.
+
+        Returns:
+            False if a read transaction keeps it from that.
+
+        Raises:
+            StorageFailed: the file could not be written.
+        """
+        try:
+            self._writer.execute("PRAGMA busy_timeout = 0")
+            busy = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            self._writer.execute(f"PRAGMA busy_timeout = {BUSY_MS if self._waits else 0}")
+        except sqlite3.Error as error:
+            raise failure_of(error) from error
+        self._guard.check()
+        return not busy
+
     def close(self) -> None:
         """Commit what is pending, stop what reads (see `Readers.close`), and close every connection."""
         try:
@@ -233,8 +289,40 @@ class Database(Reader):
         finally:
             self.closed = True
             self._readers.close()
+            self._guard.let_go()
             # Last: the last connection that may write removes the -wal and -shm files.
             self._writer.close()
+            self._close_guard()
+
+    def leave_to_parent(self) -> None:
+        """After a fork: the connections are the parent's, and SQLite must not even close them here."""
+        with suppress(AttributeError):
+            never_destroy(self._writer)
+
+    def _close_guard(self) -> None:
+        if self._own_guard:
+            self._guard.close()
+
+
+def check_path(path: Path, *, to_write: bool = True) -> None:
+    """Look whether a file may be at a path, without opening it; FileRefused with the reason and the way out."""
+    try:
+        refuse_no_regular_file(path)
+        if not path.parent.is_dir():
+            raise FileRefused(f"{path} cannot be created: the folder {path.parent} does not exist.")
+        if to_write and path.exists() and path.stat().st_size and not os.access(path, os.W_OK):
+            raise FileRefused(f"{path} is read-only for this user. Change its permissions, or work on a copy.")
+    except OSError as error:
+        raise FileRefused(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def refuse_no_regular_file(path: Path) -> None:
+    """Raise FileRefused for a folder, a pipe or a device; a path that does not exist passes."""
+    if path.is_dir():
+        raise FileRefused(f"{path} is a folder. Name a file in it, such as {path / 'dev.db'}.")
+    if path.exists() and not path.is_file():
+        # Reading a pipe would wait for its writer.
+        raise FileRefused(f"{path} is a pipe, a device or a socket. Name a regular file.")
 
 
 def check_file(path: Path, *, to_write: bool = True) -> bool:
@@ -246,20 +334,14 @@ def check_file(path: Path, *, to_write: bool = True) -> bool:
     Raises:
         FileRefused: with the reason and the way out.
     """
+    check_path(path, to_write=to_write)
     try:
-        if path.is_dir():
-            raise FileRefused(f"{path} is a folder. Name a file in it, such as {path / 'dev.db'}.")
-        if not path.parent.is_dir():
-            raise FileRefused(f"{path} cannot be made: the folder {path.parent} does not exist.")
         if not path.exists() or path.stat().st_size == 0:
             return False
-        with path.open("rb") as file:
-            header = file.read(100)
+        header = _header(path)
     except OSError as error:
         raise FileRefused(f"{path} cannot be read: {error.strerror or error}") from error
-    if to_write and not os.access(path, os.W_OK):
-        raise FileRefused(f"{path} is read-only for this user. Change its permissions, or work on a copy.")
-    if len(header) < 100 or not header.startswith(MAGIC):
+    if len(header) < HEADER_BYTES or not header.startswith(MAGIC):
         raise FileRefused(f"{path} is not an SQLite database. Choose another file name; nothing was changed.")
     _check_length(path, header)
     version, application = struct.unpack(">i", header[60:64])[0], struct.unpack(">i", header[68:72])[0]
@@ -275,6 +357,15 @@ def check_file(path: Path, *, to_write: bool = True) -> bool:
             "Upgrade with: pip install --upgrade kafka-sandbox"
         )
     return bool(version == VERSION)
+
+
+def _header(path: Path) -> bytes:
+    """The first bytes of a file. One that this process owns is not opened: to close it would release SQLite's locks."""
+    guard = held_here(path)
+    if guard is not None:
+        return guard.header(HEADER_BYTES)
+    with path.open("rb") as file:
+        return file.read(HEADER_BYTES)
 
 
 def _check_length(path: Path, header: bytes) -> None:
@@ -293,12 +384,18 @@ def _has_log(path: Path) -> bool:
     return path.with_name(path.name + "-wal").exists()
 
 
+def is_open_here(path: Path) -> bool:
+    """Whether this process has a database open: an `immutable` connection to it, closed, would release its locks."""
+    guard = held_here(path)
+    return guard is not None and guard.watching
+
+
 def _look_inside(path: Path) -> tuple[int, int]:
     """Version and application id as SQLite sees them, write-ahead log included; version -1 where there is no table."""
     try:
         # Without a log nobody writes, and `immutable` keeps SQLite from making files beside it.
-        how = "mode=ro" if _has_log(path) else "mode=ro&immutable=1"
-        connection = sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True)
+        quiet = not _has_log(path) and not is_open_here(path)
+        connection = sqlite3.connect(read_uri(path, immutable=quiet), uri=True)
         try:
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]

@@ -4,7 +4,15 @@ import re
 import sqlite3
 
 from sandbox.storage.file import row_checksums
-from sandbox.storage.file.schema import APPLICATION_ID, BESIDE_THE_LOG, CHECKSUM_GUARDS, GUARDS, TABLES, VIEWS
+from sandbox.storage.file.schema import (
+    APPLICATION_ID,
+    BESIDE_THE_LOG,
+    CHECKSUM_GUARDS,
+    GUARDS,
+    LAG_WITH_RANGE,
+    TABLES,
+    VIEWS,
+)
 
 _CONSTRAINT = re.compile(r",\n  (PRIMARY KEY|UNIQUE)\(")
 IDENTITY = f"PRAGMA application_id = {APPLICATION_ID};"
@@ -40,10 +48,27 @@ STEPS = (
     (TABLES, GUARDS, VIEWS, IDENTITY),
     (BESIDE_THE_LOG,),
     ("".join(f"ALTER TABLE {table} ADD COLUMN checksum INTEGER;\n" for table in SUMMED), CHECKSUM_GUARDS),
+    (LAG_WITH_RANGE,),
 )
 """What each version added: the first makes a file, the step at index n brings version n to version n + 1."""
-NEW = (_with_checksums(TABLES), GUARDS, VIEWS, _with_checksums(BESIDE_THE_LOG), CHECKSUM_GUARDS, IDENTITY)
+NEW = (
+    _with_checksums(TABLES),
+    GUARDS,
+    VIEWS,
+    LAG_WITH_RANGE,
+    _with_checksums(BESIDE_THE_LOG),
+    CHECKSUM_GUARDS,
+    IDENTITY,
+)
 """All of them at once, for a new file."""
+
+
+def make_version(connection: sqlite3.Connection, version: int) -> None:
+    """Make the tables of a version, 1 or higher, in an empty database."""
+    for step in STEPS[:version]:
+        for script in step:
+            for statement in split_statements(script):
+                connection.execute(statement)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

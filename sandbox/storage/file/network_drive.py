@@ -5,6 +5,7 @@ Rule: a file in WAL mode needs shared memory between those who open it, which a 
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 MOUNTS = Path("/proc/self/mountinfo")
@@ -32,19 +33,29 @@ def warning(path: Path, mounts: Path = MOUNTS) -> str | None:
 
 def _file_system(path: Path, mounts: Path) -> str | None:
     """The type of the file system that a path lies on: that of the deepest folder above it that is mounted."""
-    try:
-        lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
-    except OSError:
-        return None
     found: tuple[int, str] | None = None
-    for line in lines:
-        before, _, after = line.partition(" - ")
-        fields = before.split(" ")
-        if len(fields) < 5 or not after:
-            continue
-        point = fields[4].encode("utf-8", "surrogateescape").decode("unicode_escape", "replace")
+    for point, kind in _mounted(mounts):
         above = os.path.commonpath((point, path)) == point if point.startswith("/") else False
         # Of two that are mounted at the same place, the later one is seen.
         if above and (found is None or len(point) >= found[0]):
-            found = len(point), after.split(" ")[0]
+            found = len(point), kind
     return found[1] if found else None
+
+
+def mount_points(mounts: Path = MOUNTS) -> set[str]:
+    """Where something is mounted; empty on systems that do not say."""
+    return {point for point, _ in _mounted(mounts)}
+
+
+def _mounted(mounts: Path) -> Iterator[tuple[str, str]]:
+    """Where something is mounted, and the type of its file system."""
+    try:
+        lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        fields = before.split(" ")
+        if len(fields) >= 5 and after:
+            point = fields[4].encode("utf-8", "surrogateescape").decode("unicode_escape", "replace")
+            yield point, after.split(" ")[0]

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 from weakref import WeakSet
 
 from sandbox.kafka.errors import BrokerError
@@ -18,6 +17,7 @@ from sandbox.model import cancellation
 from sandbox.model.cancellation import Cancellation
 from sandbox.storage.file.failure import StorageFailed, failure_of, keeps_from_reading
 from sandbox.storage.file.numbered import connect
+from sandbox.storage.file.read_uri import read_uri
 
 CLOSED = "This sandbox is closed."
 CLOSE_WITHIN_S = 0.7
@@ -33,8 +33,13 @@ class Reader:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection, for anything that is not a query, such as its functions."""
+        return self._connection
+
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        """The rows."""
+        """Return the rows."""
         try:
             return self._connection.execute(sql, parameters).fetchall()
         except (sqlite3.Error, OverflowError) as error:
@@ -97,7 +102,7 @@ class _ThreadConnection:
     def __init__(self, path: Path) -> None:
         self.users = 0
         self.thread = threading.get_ident()
-        self.connection = connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+        self.connection = connect(read_uri(path), uri=True)
         self.connection.execute("PRAGMA query_only = ON")
 
     def close(self) -> None:

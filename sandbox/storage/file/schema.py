@@ -38,11 +38,11 @@ One database in WAL mode. Every event is one row of `events`, written once:
   `row_checksums` say how. NULL is that of a row that was written before version 3.
 
 `PRAGMA application_id` tells a sandbox from other programs' databases, `PRAGMA user_version` its version: 2 came with
-`activity` and `event_templates`, 3 with the checksums.
+`activity` and `event_templates`, 3 with the checksums, 4 with commits outside their log in the view `lag`.
 """
 
 APPLICATION_ID = 0x4B534258
-VERSION = 3
+VERSION = 4
 OFFSET_BITS = 40
 OFFSET_LIMIT = 1 << OFFSET_BITS
 
@@ -337,6 +337,20 @@ WHERE t.deleted_ms IS NULL;
 CREATE VIEW lag AS
 SELECT c.group_id AS group_id, c.topic AS topic, c.partition AS partition, c.offset AS committed,
   l.end_offset AS end_offset, max(0, l.end_offset - c.offset) AS lag
+FROM committed_offsets c JOIN log_ends l ON l.topic = c.topic AND l.partition = c.partition;
+"""
+
+LAG_WITH_RANGE = """
+DROP VIEW lag;
+CREATE VIEW lag AS
+SELECT c.group_id AS group_id, c.topic AS topic, c.partition AS partition, c.offset AS committed,
+  l.end_offset AS end_offset,
+  l.end_offset - CASE WHEN c.offset BETWEEN l.log_start_offset AND l.end_offset THEN c.offset
+    ELSE l.log_start_offset END AS lag,
+  l.log_start_offset AS log_start_offset,
+  CASE WHEN c.offset > l.end_offset THEN 'beyond end' WHEN c.offset < l.log_start_offset THEN 'below start' END
+    AS out_of_range,
+  max(0, l.log_start_offset - c.offset) AS deleted_unread
 FROM committed_offsets c JOIN log_ends l ON l.topic = c.topic AND l.partition = c.partition;
 """
 

@@ -11,14 +11,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from sandbox.kafka.errors import FileRefused
 from sandbox.model import cancellation
 from sandbox.storage.file import row_checksums
-from sandbox.storage.file.database import Reader, StorageFailed, check_file
-from sandbox.storage.file.migrations import migrate
+from sandbox.storage.file.database import Reader, StorageFailed, check_file, is_open_here
+from sandbox.storage.file.migrations import make_version, migrate
+from sandbox.storage.file.read_uri import read_uri
 from sandbox.storage.file.readers import interrupting
+from sandbox.storage.file.row_breaches import breaches
 from sandbox.storage.file.schema import VERSION
 
 PAGES_PER_STEP = 2_000
@@ -47,8 +48,8 @@ class Identity:
 
 def address(path: Path, in_use: bool = False) -> str:
     """The URI by which a file is read, and nothing is made beside it where nobody has it open."""
-    quiet = not in_use and not _log_bytes(path)
-    return f"file:{quote(str(path))}?mode=ro{'&immutable=1' if quiet else ''}"
+    quiet = not in_use and not _log_bytes(path) and not is_open_here(path)
+    return read_uri(path, immutable=quiet)
 
 
 def _log_bytes(path: Path) -> int:
@@ -130,15 +131,20 @@ def check_copy(path: Path, *, foreign: bool) -> None:
 
     Args:
         path: the copy.
-        foreign: True where it may come from anywhere, and triggers of others are not welcome.
+        foreign: True if it may come from anywhere: then every row is checked as a client's request would be, and
+            triggers, views and anything else that could run are refused.
 
     Raises:
-        FileRefused: it is no sandbox file, of a newer version, damaged, or has tables or triggers that are not ours.
+        FileRefused: it is no sandbox file, of a newer version, damaged, or has tables or triggers that are not ours,
+            or rows that no client could have written.
     """
     current = check_file(path)
     with _altered(path) as connection:
         try:
-            found = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if foreign:
+                _check_foreign_schema(connection)
+            # Uniqueness is checked by the full one alone; it also evaluates what the schema has, which was checked.
+            found = connection.execute(f"PRAGMA {'integrity_check' if foreign else 'quick_check'}(1)").fetchone()
         except sqlite3.DatabaseError as error:
             cancellation.check()
             raise FileRefused(f"The file is damaged: {error}.") from error
@@ -148,9 +154,13 @@ def check_copy(path: Path, *, foreign: bool) -> None:
             raise FileRefused("The file is empty: it holds no sandbox.")
         if not current:
             migrate(connection)
-        check_schema(schema_of(connection), foreign)
+        check_schema(schema_of(connection), VERSION)
         if connection.execute("PRAGMA user_version").fetchone() != (VERSION,):
             raise FileRefused(f"The file is not of version {VERSION}.")
+        if foreign:
+            breach = next(breaches(connection), None)
+            if breach is not None:
+                raise FileRefused(f"The file has a row that no client can have written. {breach.text()}")
 
 
 def schema_of(connection: sqlite3.Connection) -> Schema:
@@ -159,21 +169,66 @@ def schema_of(connection: sqlite3.Connection) -> Schema:
     return {(kind, name): " ".join(sql.split()) for kind, name, sql in rows}
 
 
-def check_schema(found: Schema, foreign: bool) -> None:
-    """Refuse what differs from a new file of ours, but for tables, indexes and views that somebody added.
+def check_schema(found: Schema, version: int) -> Schema:
+    """Refuse what differs from a file of ours, but for tables, indexes, triggers and views that somebody added.
+
+    Returns:
+        What somebody added.
 
     Raises:
         FileRefused: with the first difference.
     """
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        migrate(connection)
+        make_version(connection, version)
         ours = schema_of(connection)
     for (kind, name), sql in ours.items():
         if found.get((kind, name)) != sql:
             raise FileRefused(f"The file's {kind} {name} is not that of a sandbox.")
-    added = sorted(name for kind, name in found.keys() - ours.keys() if kind == "trigger")
-    if added and foreign:
-        raise FileRefused(f"The file has a trigger that is not ours: {added[0]}. Drop it, and upload the file again.")
+    return {key: sql for key, sql in found.items() if key not in ours}
+
+
+def _check_foreign_schema(connection: sqlite3.Connection) -> None:
+    """Refuse what would run code of others when rows are read, written or checked.
+
+    A table with plain columns may stay, with its plain indexes. Statistics are deleted: they can make queries slow.
+
+    Raises:
+        FileRefused: with the first thing that is not ours, and the way out.
+    """
+    found = schema_of(connection)
+    if not found:
+        return
+    if connection.execute("PRAGMA encoding").fetchone() != ("UTF-8",):
+        raise FileRefused("The file's text is not encoded as UTF-8: no sandbox writes such a file.")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    added = check_schema(found, version)
+    for kind, name in sorted(added):
+        if name.startswith("sqlite_stat"):
+            connection.execute(f"DELETE FROM {_quoted(name)}")
+            continue
+        reason = _runs_code(connection, kind, name, added)
+        if reason is not None:
+            raise FileRefused(f"The file has {reason}: {name}. Drop it, and upload the file again.")
+
+
+def _runs_code(connection: sqlite3.Connection, kind: str, name: str, added: Schema) -> str | None:
+    """Why something that somebody added is refused, None if it is harmless."""
+    if kind == "index":
+        (table,) = connection.execute("SELECT tbl_name FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+        computed = any(row[1] == -2 for row in connection.execute(f"PRAGMA index_info({_quoted(name)})"))
+        if ("table", table) not in added:
+            return f"an index on the table {table} that is not ours"
+        return "an index with an expression" if computed or " WHERE " in added[kind, name].upper() else None
+    if kind == "table":
+        sql = added[kind, name].upper()
+        hidden = any(row[6] for row in connection.execute(f"PRAGMA table_xinfo({_quoted(name)})"))
+        plain = sql.startswith("CREATE TABLE") and not hidden and "CHECK" not in sql
+        return None if plain else "a table that is virtual, or has a generated column or a CHECK"
+    return f"a {kind} that is not ours"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def read_identity(reader: Reader) -> Identity:

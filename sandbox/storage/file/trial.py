@@ -12,7 +12,7 @@ def use(database: Database) -> None:
     Raises:
         StorageFailed: call `rollback`.
     """
-    database.check_place()
+    database.check_or_rescue()
     database.one("SELECT count(*) FROM topics")
     if database.read_only:
         return

@@ -9,8 +9,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from sandbox.model.cluster import GroupDescription, MemberDescription, PartitionLag
+from sandbox.model.lag import BEYOND_END, OUT_OF_RANGE, lag_of, range_of, read_position
 from sandbox.storage.file.database import Reader
 from sandbox.storage.groups.group_moments import Place, committed_at_or_first, end_at, places
+from sandbox.storage.groups.unread import FIRST, count_unread, first_appended_ms
 
 TREND_MS = (6_000, 20_000)
 """Over how long the trend of a lag is taken: a group that drains now does, whatever it was before; and one that commits
@@ -22,18 +24,18 @@ REBALANCING = ("PreparingRebalance", "CompletingRebalance", "Assigning", "Reconc
 """The states, of the classic and of the consumer protocol, in which partitions change hands."""
 
 Commit = tuple[int, str | None, int, int | None]
-"""Offset, metadata, when it was committed, and when the event at that offset was appended (None where none is)."""
+"""Offset, metadata, when it was committed, and when the first unread event from there on was appended (None if there is
+none, or if the offset is beyond the end)."""
 Name = tuple[str, int]
 
-COMMITS = """
+COMMITS = f"""
 SELECT c.group_id, c.topic, c.partition, c.offset, c.metadata, c.committed_ms,
-  (SELECT b.appended_ms FROM batches b WHERE b.partition_id = p.id
-   AND b.base_offset <= max(c.offset, p.log_start_offset) ORDER BY b.base_offset DESC LIMIT 1)
+  ({FIRST.format(partition_id="p.id", position="max(c.offset, p.log_start_offset)")})
 FROM committed_offsets c
 LEFT JOIN topics t ON t.name = c.topic AND t.deleted_ms IS NULL
 LEFT JOIN partitions p ON p.topic = t.id AND p.partition = c.partition
 """
-"""Every commit with the age of what it waits at, in one statement: a question for each took three times as long."""
+"""Every commit with the age of what it waits at, in one statement: one query per commit took three times as long."""
 
 
 def describe_groups(reader: Reader, now_ms: int, group: str | None = None) -> tuple[GroupDescription, ...]:
@@ -61,7 +63,7 @@ def describe_groups(reader: Reader, now_ms: int, group: str | None = None) -> tu
         named = {topic for topic, _ in commits.get(group, {})}
         named.update(topic for member in members.get(group, ()) for topic in member.assignment)
         topics = sorted(named)
-    look = Look(reader, now_ms, places(reader, topics))
+    look = Look(reader, now_ms, places(reader, topics), counting=True)
     return tuple(look.group(row, tuple(members.get(row[0], ())), commits.get(row[0], {})) for row in rows)
 
 
@@ -98,10 +100,12 @@ class Look:
 
     Args:
         known: every partition that they may have.
+        counting: whether to count unread events; lists don't show them.
     """
 
-    def __init__(self, reader: Reader, now_ms: int, known: dict[Name, Place]) -> None:
+    def __init__(self, reader: Reader, now_ms: int, known: dict[Name, Place], *, counting: bool = False) -> None:
         self._reader = reader
+        self._counting = counting
         self._now_ms = now_ms
         self._places = known
         self._ends: dict[tuple[int, int], int] = {}
@@ -142,14 +146,23 @@ class Look:
             word=word,
             drain_ms=drain_ms,
             type=kind,
+            unread=sum(one.unread or 0 for one in known) if known and self._counting else None,
         )
 
     def _lag(self, name: Name, place: Place, commit: Commit | None, member: MemberDescription | None) -> PartitionLag:
         committed, metadata, committed_ms, appended_ms = commit or (None, None, None, None)
-        lag = lag_ms = None
+        lag = lag_ms = unread = None
         if committed is not None:
-            lag = max(0, place.end - committed)
-            lag_ms = 0 if not lag else None if appended_ms is None else max(0, self._now_ms - appended_ms)
+            lag = lag_of(committed, place.start, place.end)
+            position = read_position(committed, place.start, place.end)
+            if range_of(committed, place.start, place.end) == BEYOND_END:
+                appended_ms = first_appended_ms(self._reader, place.partition_id, position)
+            if appended_ms is None:
+                lag_ms = unread = 0
+            else:
+                lag_ms = max(0, self._now_ms - appended_ms)
+                if self._counting:
+                    unread = count_unread(self._reader, place.partition_id, position, place.end)
         return PartitionLag(
             topic=name[0],
             partition=name[1],
@@ -162,6 +175,7 @@ class Look:
             metadata=metadata,
             member_id=member.member_id if member else None,
             client_id=member.client_id if member else None,
+            unread=unread,
         )
 
     def _trend(self, group: str, state: str, partitions: Iterable[PartitionLag]) -> tuple[str, int | None]:
@@ -171,9 +185,13 @@ class Look:
         known = [one for one in partitions if one.committed is not None]
         if not known:
             return "never committed", None
-        lag = sum(one.lag or 0 for one in known)
-        if lag == 0:
+        if any(one.out_of_range for one in known):
+            return OUT_OF_RANGE, None
+        # Transaction markers and aborted events after a committed offset are nothing that the group waits for.
+        known = [one for one in known if one.unread != 0]
+        if not known:
             return "caught up", None
+        lag = sum(one.lag or 0 for one in known)
         if state == "Empty" and all(self._now_ms - (one.committed_ms or 0) > QUIET_MS for one in known):
             return "without members", None
         recent, moved, _ = self._then(group, known, self._now_ms - TREND_MS[0])
@@ -210,7 +228,7 @@ class Look:
                     committed = min(row.offset, end) if later else row.offset
             began = began and later
             base = committed or 0
-            before += max(0, end - base)
+            before += lag_of(base, place.start, end)
             moved += max(0, (one.committed or 0) - base)
         return before, moved, began
 

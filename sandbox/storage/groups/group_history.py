@@ -10,17 +10,18 @@ from itertools import pairwise
 
 from sandbox.model.cluster import LagPoint, PartitionLag
 from sandbox.model.group_history import LastReset, Mark, Rates
+from sandbox.model.lag import lag_of, read_position
 from sandbox.storage.file.database import Reader
 from sandbox.storage.groups.group_moments import (
     Committed,
     Place,
-    appended_at,
     commits_at,
     committed_at,
     end_at,
     ends_at,
     places,
 )
+from sandbox.storage.groups.unread import first_appended_ms
 
 MARKS_MAX = 100
 TOLD_WITHIN_MS = 1_000
@@ -65,16 +66,18 @@ def _points(
     for moment, end, commit in zip(moments, ends_at(reader, place, moments), commits, strict=True):
         lag = lag_ms = None
         if commit is not None and end is not None:
-            lag = max(0, end - commit.offset)
-            lag_ms = 0 if not lag else _age(reader, place, commit.offset, moment)
+            lag = lag_of(commit.offset, place.start, end)
+            lag_ms = 0 if not lag else _age(reader, place, commit.offset, end, moment)
         committed = None if commit is None else commit.offset
         yield LagPoint(moment, *name, committed, place.start if end is None else end, lag, lag_ms)
 
 
-def _age(reader: Reader, place: Place, committed: int, moment: int) -> int | None:
-    """How old the oldest unread event was; None where retention has taken it since."""
-    appended_ms = None if committed < place.start else appended_at(reader, place.partition_id, committed)
-    return None if appended_ms is None else max(0, moment - appended_ms)
+def _age(reader: Reader, place: Place, committed: int, end: int, moment: int) -> int | None:
+    """How old the oldest unread event was; 0 if none was unread, None if retention has deleted it since."""
+    if committed < place.start:
+        return None
+    appended_ms = first_appended_ms(reader, place.partition_id, read_position(committed, place.start, end))
+    return 0 if appended_ms is None else max(0, moment - appended_ms)
 
 
 def latest_commits(reader: Reader) -> dict[str, str]:
@@ -124,7 +127,7 @@ def lags_at(
             offsets = [None if commit is None else commit.offset for commit in commits]
         for index, (committed, end) in enumerate(zip(offsets, ends[name], strict=True)):
             if committed is not None and end is not None:
-                sums[index] = (sums[index] or 0) + max(0, end - committed)
+                sums[index] = (sums[index] or 0) + lag_of(committed, place.start, end)
     return sums
 
 

@@ -39,15 +39,6 @@ def places(reader: Reader, topics: Sequence[str] | None = None) -> dict[tuple[st
     return {(topic, partition): Place(partition_id, start, end) for partition_id, topic, partition, start, end in rows}
 
 
-def appended_at(reader: Reader, partition_id: int, offset: int) -> int | None:
-    """When the event at an offset was appended, by the broker's clock."""
-    row = reader.one(
-        "SELECT appended_ms FROM batches WHERE partition_id = ? AND base_offset <= ? ORDER BY base_offset DESC LIMIT 1",
-        (partition_id, offset),
-    )
-    return row[0] if row else None
-
-
 def end_at(reader: Reader, place: Place, at_ms: int, low: int | None = None, high: int | None = None) -> int:
     """The end of a log at a moment.
 

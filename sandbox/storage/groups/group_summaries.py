@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 
 from sandbox.model.cluster import MemberDescription
 from sandbox.model.group_summary import GroupSummary, Place, summary_of
+from sandbox.model.lag import OUT_OF_RANGE, lag_of, range_of, read_position
 from sandbox.model.latest_cache import Remembered
 from sandbox.storage.file.database import Reader, Row
 from sandbox.storage.groups import group_moments
 from sandbox.storage.groups.group_descriptions import QUIET_MS, Commit, Look, describe_member
 from sandbox.storage.groups.group_history import latest_commits, taken_apart
+from sandbox.storage.groups.unread import first_appended_ms
 
 COMMITS_MAX = 50_000
 """How many committed offsets are remembered; with more, every group is worked out each time."""
@@ -25,30 +27,42 @@ LOGS = """
 SELECT t.name, json_group_array(json_array(p.partition, p.id, p.log_start_offset,
   max(p.log_start_offset, coalesce((
     SELECT b.last_offset + 1 FROM batches b WHERE b.partition_id = p.id ORDER BY b.base_offset DESC LIMIT 1
-  ), 0)), p.compacted_events))
+  ), 0)), p.compacted_events,
+  coalesce((SELECT max(x.last_offset) FROM log_transactions x WHERE x.partition_id = p.id), -1)))
 FROM topics t JOIN partitions p ON p.topic = t.id WHERE t.deleted_ms IS NULL GROUP BY t.id
 """
-"""Compaction takes batches away, and with them when their events were appended."""
+"""Compaction removes batches, and a transaction that is aborted takes back events: both change what is unread."""
 MEMBERS = """
 SELECT group_id, member_id, instance_id, client_id, client_host, session_timeout_ms, assigned, consumer, '[]'
 FROM group_members ORDER BY client_id, member_id
 """
 GROUPS = "SELECT group_id, state, protocol_type, protocol, generation, type FROM groups ORDER BY group_id"
-STANDSTILL = ("caught up", "never committed", "rebalancing")
+STANDSTILL = ("caught up", "never committed", "rebalancing", OUT_OF_RANGE)
 """The words that hold for as long as no row changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Log:
-    """One log, and what tells whether the batches of its first part are those that they were."""
+    """One log, and what tells whether the batches of its first part are those that they were.
+
+    Attributes:
+        compacted: how many events compaction has removed.
+        marker: the offset of the last transaction marker, -1 for none.
+    """
 
     place: group_moments.Place
     compacted: int
+    marker: int
+
+    def waiting(self, committed: int) -> "Waiting":
+        """What decides when the first event that is unread from a committed offset on was appended."""
+        place = self.place
+        return place.partition_id, self.compacted, self.marker, read_position(committed, place.start, place.end)
 
 
 Logs = Mapping[int, _Log]
-Waiting = tuple[int, int, int]
-"""A log, how much of it was compacted, and the first offset that was not read."""
+Waiting = tuple[int, int, int, int]
+"""A log, how much of it was compacted, its last transaction marker, and the first offset that was not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +74,7 @@ class _Known:
         topics: those that it reads or has committed in.
         logs: the logs of these, as they were.
         commits: its committed offsets and when they were committed, from the rows.
-        appended: when what waits in a log was appended.
+        appended: when the first unread event of a log was appended; those that have none are left out.
         standing: True where nothing of it moves with the time.
     """
 
@@ -68,7 +82,7 @@ class _Known:
     topics: tuple[str, ...]
     logs: Sequence[Logs | None]
     commits: Mapping[Place, tuple[int, int]]
-    appended: Mapping[Waiting, int | None]
+    appended: Mapping[Waiting, int]
     summary: GroupSummary
     standing: bool
 
@@ -117,8 +131,8 @@ class GroupSummaries:
 
 def _logs(text: str) -> Logs:
     return {
-        partition: _Log(group_moments.Place(partition_id, start, end), compacted)
-        for partition, partition_id, start, end, compacted in json.loads(text)
+        partition: _Log(group_moments.Place(partition_id, start, end), compacted, marker)
+        for partition, partition_id, start, end, compacted, marker in json.loads(text)
     }
 
 
@@ -140,8 +154,8 @@ def _moved_on(known: _Known, logs: Mapping[str, Logs], there: Sequence[Logs | No
         log = logs.get(topic, {}).get(partition)
         if log is None:
             return known
-        lag = max(0, log.place.end - offset)
-        if lag and (log.place.partition_id, log.compacted, max(offset, log.place.start)) not in known.appended:
+        lag = lag_of(offset, log.place.start, log.place.end)
+        if range_of(offset, log.place.start, log.place.end) or (lag and log.waiting(offset) not in known.appended):
             return known
         lags[topic] = (lags.get(topic) or 0) + lag
         total += lag
@@ -172,18 +186,19 @@ def _work_out(
     topics = tuple({topic for topic, _ in commits} | {topic for member in members for topic in member.assignment})
     for topic in topics:
         places.update({(topic, partition): log.place for partition, log in logs.get(topic, {}).items()})
-    appended: dict[Waiting, int | None] = {}
+    appended: dict[Waiting, int] = {}
     found: dict[Place, Commit] = {}
     for name, (offset, at_ms) in commits.items():
         log = logs.get(name[0], {}).get(name[1])
         appended_ms = None
-        if log is not None and log.place.end > offset:
-            waiting = log.place.partition_id, log.compacted, max(offset, log.place.start)
+        if log is not None and lag_of(offset, log.place.start, log.place.end):
+            waiting = log.waiting(offset)
             if before is not None and waiting in before.appended:
                 appended_ms = before.appended[waiting]
             else:
-                appended_ms = group_moments.appended_at(reader, waiting[0], waiting[2])
-            appended[waiting] = appended_ms
+                appended_ms = first_appended_ms(reader, log.place.partition_id, waiting[-1])
+            if appended_ms is not None:
+                appended[waiting] = appended_ms
         found[name] = offset, None, at_ms, appended_ms
     summary = summary_of(look.group(row, members, found), now_ms)
     return _Known(
@@ -199,7 +214,7 @@ def _work_out(
 
 def _stands(summary: GroupSummary, commits: Mapping[Place, tuple[int, int]], now_ms: int) -> bool:
     """True where nothing of a group moves with the time alone."""
-    if summary.lag and summary.unread_since_ms is None:
+    if summary.lag and summary.unread_since_ms is None and summary.word != "caught up":
         return False
     quiet = all(now_ms - at_ms > QUIET_MS for _, at_ms in commits.values())
     return summary.word in STANDSTILL or (summary.word == "without members" and quiet)

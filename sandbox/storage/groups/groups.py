@@ -117,9 +117,11 @@ class GroupStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._saved: dict[str, dict[str, StoredMember]] = {}
 
     def load(self) -> tuple[StoredGroup, ...]:
-        """Every group with its members, by name."""
+        """Every group with its members, by name. Call it again after a write transaction was undone."""
+        self._saved.clear()
         members: dict[str, list[StoredMember]] = {}
         for row in self._database.query(
             "SELECT group_id, member_id, instance_id, client_id, client_host, session_timeout_ms, rebalance_timeout_ms,"
@@ -130,13 +132,14 @@ class GroupStore:
             "SELECT group_id, state, protocol_type, protocol, generation, leader, updated_ms, type, assignment_epoch"
             " FROM groups ORDER BY group_id"
         )
+        self._saved = {row[0]: {one.member_id: one for one in members.get(row[0], ())} for row in groups}
         return tuple(
             replace(StoredGroup(*row[:7]), members=tuple(members.get(row[0], ())), type=row[7], assignment_epoch=row[8])
             for row in groups
         )
 
     def save(self, group: StoredGroup) -> None:
-        """Write the rows of one group and its members in place of those it had."""
+        """Write the rows of one group and its members in place of those it had; members that are as they were stay."""
         self._database.execute(
             "INSERT INTO groups(group_id, state, protocol_type, protocol, generation, leader, updated_ms, type,"
             " assignment_epoch) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(group_id) DO UPDATE SET"
@@ -155,16 +158,31 @@ class GroupStore:
                 group.assignment_epoch,
             ),
         )
-        self._database.execute("DELETE FROM group_members WHERE group_id = ?", (group.group_id,))
+        members = {one.member_id: one for one in group.members}
+        before = self._saved.pop(group.group_id, None)
+        if before is None:
+            # What the file has of it is not known: it is new, or its last write failed.
+            self._database.execute("DELETE FROM group_members WHERE group_id = ?", (group.group_id,))
+            before = {}
+        gone = [(group.group_id, member_id) for member_id in before.keys() - members.keys()]
+        if gone:
+            self._database.executemany("DELETE FROM group_members WHERE group_id = ? AND member_id = ?", gone)
+        changed = [one for one in group.members if before.get(one.member_id) != one]
+        if changed:
+            self._write_members(group.group_id, changed)
+        self._saved[group.group_id] = members
+
+    def _write_members(self, group_id: str, members: Iterable[StoredMember]) -> None:
         self._database.executemany(
-            "INSERT INTO group_members(group_id, member_id, instance_id, client_id, client_host, session_timeout_ms,"
-            " rebalance_timeout_ms, protocols, assignment, assigned, consumer)"
+            "INSERT OR REPLACE INTO group_members(group_id, member_id, instance_id, client_id, client_host,"
+            " session_timeout_ms, rebalance_timeout_ms, protocols, assignment, assigned, consumer)"
             " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_member_row(group.group_id, member) for member in group.members],
+            [_member_row(group_id, member) for member in members],
         )
 
     def delete(self, group_id: str) -> None:
         """Remove a group, its members and its offsets. The history of commits and rebalances stays."""
+        self._saved.pop(group_id, None)
         for table in ("pending_offsets", "committed_offsets", "group_members", "groups"):
             self._database.execute(f"DELETE FROM {table} WHERE group_id = ?", (group_id,))
 

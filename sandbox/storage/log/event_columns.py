@@ -1,72 +1,66 @@
-"""Events a column at a time: what the events of most batches are, and how they are moved fastest.
+"""The events of one record batch, column by column.
 
-A tuple for each event costs as much as reading or writing it. Where nobody asks for one event, none is made.
+A producer's batch is decoded into columns, checked and inserted as columns: a tuple per event would cost as much as
+decoding it. Where events are needed one by one, the columns are also a sequence of rows.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import overload
 
 from sandbox.kafka.event import Headers
 
 Record = tuple[int, int, bytes | None, bytes | None, Headers | None]
-"""Offset (within its batch where it is being appended), timestamp in ms, key, value, headers (() or None for none)."""
-Column = list[bytes] | list[bytes | None]
+"""Offset (within its batch while it is being appended), timestamp in ms, key, value, headers (() or None for none)."""
+Column = Sequence[bytes | None]
 
 
 class EventColumns(Sequence[Record]):
-    """Events at consecutive offsets without headers. As a sequence, these are rows.
+    """The events of one record batch.
 
     Args:
-        offset: of the first.
-        base_ms: what the timestamps count from, in ms.
-        after_ms: the timestamp of each, from `base_ms` on.
-        keys: of each; None where all are null.
-        values: of each; None where all are null.
-        same_ms: True where it is known that every timestamp is `base_ms`.
+        offsets: ascending; a range if there are no gaps.
+        timestamps: in ms since 1970, one per event, as are the next two.
+        keys: None for no key.
+        values: None for a tombstone.
+        headers: one per event; None if no event has headers.
     """
 
-    __slots__ = ("after_ms", "base_ms", "keys", "offset", "same_ms", "values")
+    __slots__ = ("headers", "keys", "offsets", "timestamps", "values")
 
     def __init__(
         self,
-        offset: int,
-        base_ms: int,
-        after_ms: list[int],
-        keys: Column | None,
-        values: Column | None,
-        *,
-        same_ms: bool = False,
+        offsets: Sequence[int],
+        timestamps: Sequence[int],
+        keys: Column,
+        values: Column,
+        headers: Sequence[Headers | None] | None = None,
     ) -> None:
-        self.offset = offset
-        self.same_ms = same_ms
-        self.base_ms = base_ms
-        self.after_ms = after_ms
+        self.offsets = offsets
+        self.timestamps = timestamps
         self.keys = keys
         self.values = values
+        self.headers = headers
 
-    @property
-    def timestamps(self) -> list[int]:
-        """The timestamp of each, in ms since 1970."""
-        if self.same_ms:
-            return [self.base_ms] * len(self.after_ms)
-        return list(map(self.base_ms.__add__, self.after_ms))
+    @classmethod
+    def of(cls, rows: Iterable[Record]) -> "EventColumns":
+        """Return the columns of rows."""
+        columns = tuple(zip(*rows, strict=True))
+        if not columns:
+            return cls((), (), (), ())
+        offsets, timestamps, keys, values, headers = columns
+        return cls(offsets, timestamps, keys, values, headers if any(headers) else None)
 
-    @property
-    def span_ms(self) -> tuple[int, int]:
-        """The least and the largest timestamp."""
-        if self.same_ms:
-            return self.base_ms, self.base_ms
-        return self.base_ms + min(self.after_ms), self.base_ms + max(self.after_ms)
+    def stamped(self, timestamp_ms: int) -> "EventColumns":
+        """Return the same events with one timestamp, as `message.timestamp.type=LogAppendTime` requires."""
+        return EventColumns(self.offsets, [timestamp_ms] * len(self), self.keys, self.values, self.headers)
 
     def __len__(self) -> int:
-        return len(self.after_ms)
+        return len(self.timestamps)
 
     def __iter__(self) -> Iterator[Record]:
-        count = len(self.after_ms)
-        times = map(self.base_ms.__add__, self.after_ms)
-        keys, values = (repeat(None, count) if one is None else one for one in (self.keys, self.values))
-        return zip(range(self.offset, self.offset + count), times, keys, values, repeat(None, count), strict=True)
+        headers = repeat((), len(self)) if self.headers is None else self.headers
+        return zip(self.offsets, self.timestamps, self.keys, self.values, headers, strict=True)
 
     @overload
     def __getitem__(self, index: int) -> Record: ...
@@ -76,12 +70,9 @@ class EventColumns(Sequence[Record]):
 
     def __getitem__(self, index: int | slice) -> "Record | EventColumns":
         if isinstance(index, slice):
-            start, end, step = index.indices(len(self))
-            if step != 1:
-                raise ValueError("events of columns come one after another")
-            keys, values = (None if one is None else one[start:end] for one in (self.keys, self.values))
-            after_ms = self.after_ms[start:end]
-            return EventColumns(self.offset + start, self.base_ms, after_ms, keys, values, same_ms=self.same_ms)
-        place = range(len(self))[index]
-        key, value = (None if one is None else one[place] for one in (self.keys, self.values))
-        return self.offset + place, self.base_ms + self.after_ms[place], key, value, None
+            headers = None if self.headers is None else self.headers[index]
+            return EventColumns(
+                self.offsets[index], self.timestamps[index], self.keys[index], self.values[index], headers
+            )
+        own = () if self.headers is None else self.headers[index]
+        return self.offsets[index], self.timestamps[index], self.keys[index], self.values[index], own

@@ -1,12 +1,12 @@
 """The log: events and record batches as rows."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sandbox.kafka.errors import EventsDamaged
-from sandbox.kafka.event import Headers
 from sandbox.storage.file.database import Database, Reader
 from sandbox.storage.file.schema import OFFSET_BITS, OFFSET_LIMIT
 from sandbox.storage.log.checksums import Unreadable, checksum, checksum_of_one
@@ -15,7 +15,7 @@ from sandbox.storage.log.event_columns import Record as Record
 from sandbox.storage.log.event_headers import headers_from_json as headers_from_json
 from sandbox.storage.log.event_headers import headers_to_json as headers_to_json
 
-_HEADERS = itemgetter(4)
+_OFFSET, _HEADERS = itemgetter(0), itemgetter(4)
 
 ROWS_PER_STATEMENT = 50
 """How many events one statement inserts: 10 to 200 measured within a fifth of the best."""
@@ -25,7 +25,16 @@ BATCH_COLUMNS = (
     "producer_epoch, base_sequence, transactional, control, compression, leader_epoch, size_bytes, bytes_before, "
     "removed_events, delete_horizon_ms, checksum"
 )
-_INSERT_EVENT = "INSERT INTO events(id, timestamp, key, value, headers) VALUES(?, ?, ?, ?, ?)"
+_NULL = 0
+"""The parameter that stands for null: keys, values and headers are never integers."""
+_INSERT_EVENT = (
+    "INSERT INTO events(id, timestamp, key, value, headers) "
+    f"VALUES(?, ?, nullif(?, {_NULL}), nullif(?, {_NULL}), nullif(?, {_NULL}))"
+)
+_SIZE = (
+    "SELECT total(coalesce(length(CAST(key AS BLOB)), 0) + coalesce(length(CAST(value AS BLOB)), 0)) "
+    "FROM events WHERE id BETWEEN ? AND ?"
+)
 _INSERT_BATCH = f"INSERT INTO batches({BATCH_COLUMNS}) VALUES({', '.join(['?'] * 19)})"
 
 
@@ -53,90 +62,70 @@ class BatchRow(NamedTuple):
     checksum: int | None = None
 
 
-def _column(value: bytes | None) -> str | bytes | None:
-    """TEXT where the bytes are UTF-8, BLOB where not, NULL for null."""
+def _parameter(value: bytes | None) -> str | bytearray | int:
+    """Return the parameter for a key or value: TEXT for UTF-8, otherwise BLOB.
+
+    `sqlite3` looks for an adapter of every None and bytes, which takes longer than the rest of a row. It needs none for
+    a bytearray or an int, so `_NULL` stands for null.
+    """
     if value is None:
-        return None
+        return _NULL
     try:
         return str(value, "utf-8")
     except UnicodeDecodeError:
-        return bytes(value)
+        return bytearray(value)
 
 
-def _column_values(column: Sequence[bytes | None]) -> Sequence[str | bytes | None] | None:
-    """A column of keys or values, None where all are null. The first line is for what most batches are, all text."""
+def _parameters(column: Sequence[bytes | None]) -> Sequence[Any]:
     try:
         return list(map(bytes.decode, column))  # type: ignore[arg-type]
     except (TypeError, UnicodeDecodeError):
-        return None if column.count(None) == len(column) else list(map(_column, column))
+        return list(map(_parameter, column))
 
 
 def _insert_one(database: Database, batch: BatchRow, record: Record) -> int:
-    """Insert the row of a batch with one event; the checksum."""
-    delta, timestamp, key, value, headers = record
+    """Insert the row of a batch with one event. Returns the checksum."""
+    _, timestamp, key, value, headers = record
     text = headers_to_json(headers)
-    place = (batch.partition_id << OFFSET_BITS) + batch.base_offset + delta
-    values = (place, timestamp, _column(key), _column(value), text)
-    database.execute(_INSERT_EVENT, values)
+    place = (batch.partition_id << OFFSET_BITS) + batch.base_offset
+    database.execute(_INSERT_EVENT, (place, timestamp, _parameter(key), _parameter(value), text or _NULL))
     return checksum_of_one(batch[:18], batch.base_offset, timestamp, key, value, text)
 
 
-def _events(batch: BatchRow, records: Sequence[Record]) -> tuple[dict[str, Sequence[Any]], int]:
-    """The columns of the rows of `events` by name, but ids, and what would hold nothing but null; the checksum."""
-    count = len(records)
-    keys: Sequence[bytes | None]
-    values: Sequence[bytes | None]
-    headers: Sequence[Headers | None] = ()
-    if isinstance(records, EventColumns):
-        timestamps: Sequence[int] = records.timestamps
-        keys, values = (one or [None] * count for one in (records.keys, records.values))
-    else:
-        _, timestamps, keys, values, headers = zip(*records, strict=True)
-    texts = [headers_to_json(one) for one in headers] if any(headers) else None
-    offsets = range(batch.base_offset, batch.base_offset + count)
-    columns: dict[str, Sequence[Any]] = {"timestamp": timestamps}
-    for name, column in (("key", keys), ("value", values)):
-        written = _column_values(column)
-        if written is not None:
-            columns[name] = written
-    if texts is not None:
-        columns["headers"] = texts
-    return columns, checksum(batch[:18], offsets, timestamps, keys, values, texts)
-
-
 @cache
-def _insert_events(names: tuple[str, ...], same: tuple[str, ...], rows: int) -> str:
-    """Parameters: the id of the first event, what is the same in all of them, and then of each what has these names."""
-    width, shared = len(names), len(same) + 1
-    alike = [f"?{place}" for place in range(2, shared + 1)]
-    events = [f"({', '.join([f'?1 + {row}', *alike, *['?'] * width])})" for row in range(rows)]
-    return f"INSERT INTO events({', '.join(['id', *same, *names])}) VALUES {', '.join(events)}"
+def _insert_events(names: tuple[str, ...], rows: int) -> str:
+    """Return the statement for some rows. Parameters: the first event's id, then each event's columns."""
+    columns = ", ".join("?" if name == "timestamp" else f"nullif(?, {_NULL})" for name in names)
+    events = ", ".join(f"(?1 + {row}, {columns})" for row in range(rows))
+    return f"INSERT INTO events({', '.join(('id', *names))}) VALUES {events}"
 
 
-def insert_batch(database: Database, batch: BatchRow, records: Sequence[Record]) -> None:
-    """Write one record batch: a row for it and one for each event, at consecutive offsets from `base_offset`.
+def insert_batch(database: Database, batch: BatchRow, records: EventColumns) -> None:
+    """Insert one record batch: a row for it and one per event, at consecutive offsets from `base_offset`.
 
-    The events go in by `ROWS_PER_STATEMENT`: starting a statement costs as much as inserting half a row. Columns that
-    hold nothing but null are left out: to bind a null takes `sqlite3` longer than all the rest of a row. What SQLite
-    can tell by itself is bound once: ids, which go up by one, and a timestamp that all have.
+    One statement inserts `ROWS_PER_STATEMENT` events: starting a statement costs as much as inserting half a row.
     """
-    if len(records) == 1:
+    count = len(records)
+    if count == 1:
         crc = _insert_one(database, batch, records[0])
         database.execute(_INSERT_BATCH, (*batch[:18], crc))
         return
-    columns, crc = _events(batch, records)
-    count, stamps = len(records), columns["timestamp"]
-    same = {"timestamp": stamps[0]} if stamps.count(stamps[0]) == count else {}
-    names = tuple(name for name in columns if name not in same)
-    width = len(names)
-    values: list[Any] = [None] * (width * count)
-    for place, name in enumerate(names):
-        values[place::width] = columns[name]
-    place = (batch.partition_id << OFFSET_BITS) + batch.base_offset
+    keys, values, headers = records.keys, records.values, records.headers
+    columns = {"timestamp": records.timestamps, "key": _parameters(keys), "value": _parameters(values)}
+    texts = None if headers is None else list(map(headers_to_json, headers))
+    if texts is not None:
+        columns["headers"] = [text or _NULL for text in texts]
+    width = len(columns)
+    parameters: list[Any] = [None] * (width * count)
+    for place, column in enumerate(columns.values()):
+        parameters[place::width] = column
+    first = (batch.partition_id << OFFSET_BITS) + batch.base_offset
     for start in range(0, count, ROWS_PER_STATEMENT):
         end = min(start + ROWS_PER_STATEMENT, count)
-        some = [place + start, *same.values(), *values[start * width : end * width]]
-        database.execute(_insert_events(names, tuple(same), end - start), some)
+        some = [first + start, *parameters[start * width : end * width]]
+        database.execute(_insert_events(tuple(columns), end - start), some)
+    offsets = range(batch.base_offset, batch.base_offset + count)
+    crc = checksum(batch[:18], offsets, records.timestamps, keys, values, texts)
     database.execute(_INSERT_BATCH, (*batch[:18], crc))
 
 
@@ -161,6 +150,15 @@ def read_batches(reader: Reader, partition_id: int, offset: int, end: int, size_
             break
         found.append(batch)
     return found
+
+
+def data_bytes(reader: Reader, run: Sequence[BatchRow], first: int, last: int) -> int:
+    """Return the approximate size of some batches without compression; SQLite sums it up if they were compressed."""
+    if not any(batch.compression for batch in run):
+        return sum(batch.size_bytes for batch in run)
+    base = run[0].partition_id << OFFSET_BITS
+    ((size_bytes,),) = reader.query(_SIZE, (base + first, base + last))
+    return int(size_bytes)
 
 
 def read_records(reader: Reader, partition_id: int, first: int, last: int) -> list[Record]:
@@ -201,21 +199,25 @@ def read_whole(reader: Reader, batch: BatchRow, start: int, end: int = OFFSET_LI
         EventsDamaged: they, or the batch, are not as they were written.
     """
     rows = read_rows(reader, batch.partition_id, max(batch.base_offset, start), min(batch.last_offset, end - 1))
-    headers = any(map(_HEADERS, rows))
-    compare(reader, batch, rows, headers)
-    return _with_headers(rows) if headers else rows
+    compare(reader, batch, rows)
+    return records_of(rows)
 
 
-def compare(reader: Reader, batch: BatchRow, rows: list[Any], headers: bool) -> None:
-    """Compare the checksum of a batch with that of its rows: all that it has from the log start offset on.
+def rows_until(rows: list[Any], batch: BatchRow, at: int) -> int:
+    """Return the index after a batch's rows, which start at `at`."""
+    upto = at + batch.last_offset - batch.base_offset + 1
+    if upto <= len(rows) and rows[upto - 1][0] == batch.last_offset:
+        return upto
+    return bisect_right(rows, batch.last_offset, at, key=_OFFSET)
 
-    Args:
-        headers: whether any of these rows has headers.
+
+def compare(reader: Reader, batch: BatchRow, rows: list[Any]) -> None:
+    """Compare a batch's checksum with its rows: all that it has from the log start offset on.
 
     Raises:
         EventsDamaged: they differ.
     """
-    if batch.checksum is None or batch.checksum == _checksum(batch, rows, headers):
+    if batch.checksum is None or batch.checksum == _checksum(batch, rows):
         return
     place = reader.one(
         "SELECT t.name, p.partition FROM partitions p JOIN topics t ON t.id = p.topic WHERE p.id = ?",
@@ -225,8 +227,8 @@ def compare(reader: Reader, batch: BatchRow, rows: list[Any], headers: bool) -> 
     raise EventsDamaged(topic, partition, batch.base_offset, batch.last_offset)
 
 
-def _checksum(batch: BatchRow, rows: list[Any], headers: bool) -> int | None:
-    """The checksum of a batch as it is read, None where it cannot even be made; `headers`: whether an event has any."""
+def _checksum(batch: BatchRow, rows: list[Any]) -> int | None:
+    """Return the checksum of a batch's rows; None if a row is unreadable."""
     facts = batch[:18]
     count = len(rows)
     try:
@@ -235,10 +237,8 @@ def _checksum(batch: BatchRow, rows: list[Any], headers: bool) -> int | None:
         offsets: Sequence[int] = range(rows[0][0], rows[0][0] + count) if rows else ()
         if rows and offsets[-1] != rows[-1][0]:
             offsets = [row[0] for row in rows]
-        texts = [row[4] for row in rows] if headers else None
-        return checksum(
-            facts, offsets, [row[1] for row in rows], [row[2] for row in rows], [row[3] for row in rows], texts
-        )
+        _, timestamps, keys, values, headers = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+        return checksum(facts, offsets, timestamps, keys, values, headers if any(headers) else None)
     except Unreadable:
         return None
 
@@ -266,7 +266,7 @@ def seal(database: Database, partition_id: int, base_offset: int, start: int) ->
     rows = read_rows(database, partition_id, max(base_offset, start), batch.last_offset)
     database.execute(
         "UPDATE batches SET checksum = ? WHERE partition_id = ? AND base_offset = ?",
-        (_checksum(batch, rows, any(map(_HEADERS, rows))), partition_id, base_offset),
+        (_checksum(batch, rows), partition_id, base_offset),
     )
 
 

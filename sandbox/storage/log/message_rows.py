@@ -2,7 +2,6 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -11,7 +10,6 @@ from sandbox.kafka.event import Event
 from sandbox.model.gc_pause import gc_paused
 from sandbox.storage.file.database import Reader
 from sandbox.storage.file.schema import OFFSET_BITS
-from sandbox.storage.log.event_columns import EventColumns
 from sandbox.storage.log.log import (
     BATCH_COLUMNS,
     EVENT_COLUMNS,
@@ -24,17 +22,14 @@ from sandbox.storage.log.log import (
     read_whole,
     records_of,
 )
-from sandbox.storage.log.log_columns import BYTES_MAX, has_one_time, read_run
 from sandbox.storage.log.log_transactions import outcome
 from sandbox.storage.log.topic_descriptions import partition_ids
 
 ROWS_PER_QUERY = 100
 RUN_EVENTS = 1000
-ALONE_EVENTS = 250
-"""A batch of so many events with one timestamp is read alone: that takes less than to read their timestamps."""
 RESTING_EVENTS_MIN = 2000
 """While so many events are read, the garbage collector rests."""
-_OFFSET, _HEADERS = itemgetter(0), itemgetter(4)
+_OFFSET = itemgetter(0)
 
 
 class _Batch(NamedTuple):
@@ -161,11 +156,6 @@ def _read_from(reader: Reader, topic: str, only: int | None, offset: int, limit:
             batch = run[0]
             first = max(batch.base_offset, start, offset)
             last, room = min(run[-1].last_offset, end - 1), limit - len(found)
-            whole = not batch.transactional and first == max(batch.base_offset, start) and last - first < room
-            columns = read_run(reader, run, start, end, BYTES_MAX) if whole else None
-            if columns is not None:
-                found += _events(topic, partition, batch.timestamp_type, columns)
-                continue
             rows = read_rows(reader, partition_id, first, last, room)
             if len(rows) == room:
                 last = rows[-1][0]
@@ -180,23 +170,6 @@ def _read_from(reader: Reader, topic: str, only: int | None, offset: int, limit:
                 events = [_with_batch(reader, partition_id, event, batch) for event in events]
             found += events
     return found
-
-
-def _events(topic: str, partition: int, timestamp_type: int, columns: EventColumns) -> Iterator[Event]:
-    """The events of columns, made without a loop in Python."""
-    rows = zip(
-        repeat(topic),
-        repeat(partition),
-        range(columns.offset, columns.offset + len(columns)),
-        repeat(columns.base_ms) if columns.same_ms else columns.timestamps,
-        repeat(timestamp_type),
-        repeat(None) if columns.keys is None else columns.keys,
-        repeat(None) if columns.values is None else columns.values,
-        repeat(()),
-        *repeat(repeat(False), 4),
-        strict=False,
-    )
-    return map(tuple.__new__, repeat(Event), rows)
 
 
 def _runs(reader: Reader, partition_id: int, first: int, end: int) -> Iterator[list[BatchRow]]:
@@ -219,7 +192,6 @@ def _runs(reader: Reader, partition_id: int, first: int, end: int) -> Iterator[l
             continue
         if run:
             plain = not (run[0].transactional or batch.transactional) and run[0].timestamp_type == batch.timestamp_type
-            plain = plain and not _is_read_alone(run[0]) and not _is_read_alone(batch)
             if plain and batch.last_offset - run[0].base_offset < RUN_EVENTS:
                 run.append(batch)
                 continue
@@ -227,10 +199,6 @@ def _runs(reader: Reader, partition_id: int, first: int, end: int) -> Iterator[l
         run = [batch]
     if run:
         yield run
-
-
-def _is_read_alone(batch: BatchRow) -> bool:
-    return batch.last_offset - batch.base_offset >= ALONE_EVENTS and has_one_time(batch)
 
 
 def _compare(reader: Reader, run: list[BatchRow], rows: list[Any], start: int, extent: tuple[int, int, int]) -> None:
@@ -249,8 +217,7 @@ def _compare(reader: Reader, run: list[BatchRow], rows: list[Any], start: int, e
         if upto > len(rows) or rows[upto - 1][0] != batch.last_offset:
             upto = bisect_right(rows, batch.last_offset, at, key=_OFFSET)
         if max(batch.base_offset, start) >= first:
-            own = rows if len(rows) == upto - at else rows[at:upto]
-            compare(reader, batch, own, any(map(_HEADERS, own)))
+            compare(reader, batch, rows[at:upto])
         at = upto
 
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.model.cluster import MessagePage, MessageQuery
 from sandbox.storage.file.database import Reader
 from sandbox.storage.file.schema import OFFSET_LIMIT
@@ -59,7 +59,7 @@ def places_of(reader: Reader, query: MessageQuery) -> Places:
     """
     places = partition_ids(reader, query.topic)
     if places is None:
-        raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {query.topic}.")
+        raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {shown_name(query.topic)}.")
     for partition in query.partitions:
         if partition not in places:
             raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"Topic {query.topic} has no partition {partition}.")
@@ -386,7 +386,7 @@ def offsets_for_time(reader: Reader, topic: str, timestamp_ms: int) -> dict[int,
     """Partition to the offset of the first event at or after a time, None where there is none."""
     places = partition_ids(reader, topic)
     if places is None:
-        raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {topic}.")
+        raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {shown_name(topic)}.")
     found = {
         partition: offset_for_time(reader, partition_id, timestamp_ms, start, end)
         for partition, (partition_id, start, end) in places.items()

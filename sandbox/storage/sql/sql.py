@@ -11,10 +11,9 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
-from urllib.parse import quote
 
 from sandbox.model import cancellation
 from sandbox.model.sql_result import (
@@ -28,17 +27,22 @@ from sandbox.model.sql_result import (
     SqlResult,
     SqlTable,
 )
-from sandbox.model.sql_tokens import has_questions, ordered_limit, parameters, tokens
+from sandbox.model.sql_tokens import Token, has_questions, ordered_limit, parameters, tokens, with_exact_numbers
 from sandbox.storage.file.database import Reader, StorageFailed
+from sandbox.storage.file.read_only import read_only
 from sandbox.storage.file.readers import interrupting
 from sandbox.storage.sql import sql_functions, sql_views
 from sandbox.storage.sql.clock import STEPS, Clock
+from sandbox.storage.sql.sql_fields import Fields, quoted
+from sandbox.storage.sql.sql_names import SECRET, TopicView, named_in, topic_views
 
 RESULT_MAX_BYTES = 32 * 1024 * 1024
 ROW_MAX_BYTES = 512 * 1024 * 1024
 """How large all values of one row, and what they are made of, may become together."""
 RUNNING_MAX = 4
 """Queries at one time, so that no page of another site can keep the machine busy with requests that it cannot read."""
+SEARCHED_SHARE = 0.5
+"""How much of its time a query may spend on finding the fields that it names."""
 WAIT_STEP_S = 0.05
 LIMITS = {
     sqlite3.SQLITE_LIMIT_LENGTH: sql_functions.VALUE_MAX_BYTES,
@@ -60,6 +64,10 @@ TABLES_OF_SQLITE = frozenset(
 QUESTIONS = frozenset(("select", "with", "values", "explain"))
 ONLY_READS = "Here is only read: start with SELECT or WITH. Change topics and groups on their pages."
 
+NO_COLUMN = re.compile(
+    r"no such column: (.*)|cannot join using column (.*) - column not present in both tables", re.DOTALL
+)
+
 _running = threading.BoundedSemaphore(RUNNING_MAX)
 Parameters = Mapping[str, object] | Sequence[object]
 
@@ -70,12 +78,16 @@ class _Guard:
     Args:
         tables: what may be read, in lower case.
         command: the first word of the query.
+        views: those of topics, whose own patterns are not counted.
+        sql: the query.
 
     Attributes:
         refused: why it said no, in a sentence, or None.
     """
 
-    def __init__(self, tables: Iterable[str], command: str) -> None:
+    def __init__(self, tables: Iterable[str], command: str, views: Iterable[str] = (), sql: str = "") -> None:
+        # A table of the query's own (WITH) may have the name of a view, and is no other one to SQLite here.
+        self._views = {name.lower() for name in views} - _own_tables(tokens(sql))
         self._tables = frozenset(tables) | TABLES_OF_SQLITE
         self._command = "What this does beside reading" if command in QUESTIONS else command.upper()
         self.refused: str | None = None
@@ -87,12 +99,12 @@ class _Guard:
         if action == sqlite3.SQLITE_READ:
             name = (first or "").lower()
             # Without a column it is only named, as a table of the query's own (WITH) is too, which has no other place.
-            if name in self._tables or (second == "" and name != sql_views.SECRET):
+            if name in self._tables or (second == "" and name != SECRET):
                 return sqlite3.SQLITE_OK
             self.refused = self.refused or f"The table {first} cannot be read here."
         elif action == sqlite3.SQLITE_FUNCTION:
             name = (second or "").lower()
-            self._patterns += name in sql_functions.PATTERNS
+            self._patterns += name in sql_functions.PATTERNS and (where[1] or "").lower() not in self._views
             if self._patterns > sql_functions.PATTERNS_MAX:
                 self.refused = self.refused or f"More than {sql_functions.PATTERNS_MAX} LIKE and GLOB are refused."
             elif name not in sql_functions.REFUSED:
@@ -101,6 +113,19 @@ class _Guard:
         else:
             self.refused = self.refused or f"{self._command} is refused."
         return sqlite3.SQLITE_DENY
+
+
+def _own_tables(found: Sequence[Token]) -> set[str]:
+    """The names of a query's own tables: WITH name AS (, also with columns or MATERIALIZED."""
+    if not any(token.name == "with" for token in found):
+        return set()
+    own = set()
+    for at, token in enumerate(found[:-1]):
+        after = found[at + 1 : at + 3]
+        columns = after[0].text == "(" and at > 0 and found[at - 1].name in ("with", "recursive", ",")
+        if columns or (after[0].name == "as" and after[-1].name in ("(", "not", "materialized")):
+            own.add(token.name)
+    return own
 
 
 def run_query(path: Path, sql: str, values: Parameters = (), bounds: Bounds | None = None) -> SqlResult:
@@ -120,7 +145,7 @@ def run_query(path: Path, sql: str, values: Parameters = (), bounds: Bounds | No
         raise SqlRefused(f"{RUNNING_MAX} queries are running already.", "Try again when one has ended.")
     try:
         with _connection(path) as connection, interrupting(connection):
-            return _run(connection, sql, values, limits)
+            return _run(path, connection, sql, values, limits)
     finally:
         _running.release()
 
@@ -164,68 +189,117 @@ def _place(sql: str, text: str) -> int | None:
 @contextmanager
 def _connection(path: Path) -> Iterator[sqlite3.Connection]:
     """A read-only connection in one read transaction."""
-    log = path.with_name(path.name + "-wal").exists()
-    connection: sqlite3.Connection | None = None
-    try:
-        # Without a write-ahead log nobody has the file open, and a folder that cannot be written can be read this way.
-        for how in ("mode=ro",) if log else ("mode=ro", "mode=ro&immutable=1"):
-            connection = sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True, isolation_level=None, timeout=1.0)
-            connection.text_factory = _text
-            try:
-                connection.execute("BEGIN")
-                connection.execute("SELECT 1 FROM main.sqlite_master LIMIT 1").fetchone()
-                break
-            except sqlite3.OperationalError:
-                connection.close()
-                connection = None
-        if connection is None:
-            raise SqlRefused(f"{path} cannot be read now.", "Try again.")
-        yield connection
-    except StorageFailed as error:
-        raise SqlRefused(f"{path} cannot be read now: {error.words}", "Go back to a snapshot, or to a copy.") from error
-    finally:
-        if connection is not None:
-            connection.close()
+    with ExitStack() as stack:
+        try:
+            connection = stack.enter_context(read_only(path))
+        except sqlite3.Error as error:
+            raise SqlRefused(f"{path} cannot be read now.", "Try again.") from error
+        try:
+            yield connection
+        except StorageFailed as error:
+            hint = "Go back to a snapshot, or to a copy."
+            raise SqlRefused(f"{path} cannot be read now: {error.words}", hint) from error
 
 
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
-
-
-def _run(connection: sqlite3.Connection, sql: str, values: Parameters, bounds: Bounds) -> SqlResult:
+def _run(path: Path, connection: sqlite3.Connection, sql: str, values: Parameters, bounds: Bounds) -> SqlResult:
     reader = Reader(connection)
-    views = sql_views.topic_views(reader)
-    for view in sql_views.named_in(views, sql):
-        few = ordered_limit(sql, view.name.lower())
-        connection.execute(sql_views.create_view(reader, view, *(few or ())))
-    named = [row[0] for row in reader.query("SELECT name FROM main.sqlite_master WHERE type IN ('table', 'view')")]
-    named += [view.name for view in views]
-    named.remove(sql_views.SECRET)
-    connection.execute("PRAGMA query_only = ON")
-    for limit, most in (LIMITS | {sqlite3.SQLITE_LIMIT_LENGTH: _value_max_bytes(sql)}).items():
-        connection.setlimit(limit, most)
-    # SQLite makes these tables when they are first named, which it asks about as if somebody made a table.
-    connection.execute("SELECT 1 FROM json_each('[]'), json_tree('[]')").fetchall()
-    guard = _Guard((name.lower() for name in named), tokens(sql)[0].name)
-    clock = Clock(min(bounds.limit_s, TIME_LIMIT_MAX_S))
-    connection.set_authorizer(guard)
-    connection.set_progress_handler(clock, STEPS)
-    sql_functions.put_in_place(connection, clock.look)
+    found = tokens(sql)
+    meant = named_in(reader, found)
+    tables = [row[0] for row in reader.query("SELECT name FROM main.sqlite_master WHERE type IN ('table', 'view')")]
+    tables.remove(SECRET)
+    limit_s = min(bounds.limit_s, TIME_LIMIT_MAX_S)
     started_s = time.monotonic()
-    try:
-        with clock.interrupting(connection):
-            cursor = connection.execute(sql, dict(values) if isinstance(values, Mapping) else values)
+    fields = Fields(path, reader, meant.views, found, Clock(limit_s * SEARCHED_SHARE))
+    fields.find_quoted((*tables, *(view.name for view in meant.views)))
+    query = _Query(connection, with_exact_numbers(sql), values, bounds, Clock(limit_s))
+    query.prepare((*tables, *(view.name for view in meant.views)), found[0].name)
+    named = [*tables, *(view.name for view in topic_views(reader))]
+    while True:
+        query.create_views(reader, sql, meant.views, fields)
+        try:
+            columns, rows, more = query.run()
+            break
+        except (sqlite3.Error, MemoryError) as error:
+            connection.set_progress_handler(None, 0)
+            cancellation.check()
+            if query.wrong:
+                raise SqlRefused(query.wrong[0], "It is the second argument of json_value.") from error
+            missing = NO_COLUMN.match(str(error))
+            if missing is None or not fields.resolve(missing[1] or missing[2]):
+                raise _explain(connection, sql, error, query.guard, query.clock, named, bounds.limit_s) from error
+        except (OverflowError, TypeError) as error:
+            raise SqlRefused(f"A parameter cannot be used: {error}.", "Numbers have 64 bits at most.") from error
+    notes = (*meant.notes, *fields.notes, *query.notes())
+    topics = tuple(view.topic for view in meant.views)
+    return SqlResult(columns, rows, more, 1000 * (time.monotonic() - started_s), notes, topics)
+
+
+class _Query:
+    """One query on its connection.
+
+    Attributes:
+        guard: what it may do.
+        clock: how long it may take.
+        wrong: what is wrong with paths in it.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, sql: str, values: Parameters, bounds: Bounds, clock: Clock
+    ) -> None:
+        self._connection = connection
+        self._sql = sql
+        self._values = dict(values) if isinstance(values, Mapping) else values
+        self._bounds = bounds
+        self._exact: dict[str, None] = {}
+        self.wrong: list[str] = []
+        self._views: list[TopicView] = []
+        self.clock = clock
+        self.guard = _Guard((), "")
+
+    def prepare(self, named: Iterable[str], command: str) -> None:
+        """Set what holds for the connection: limits, functions, and what may be read."""
+        self._named, self._command = tuple(name.lower() for name in named), command
+        # SQLite makes these tables when they are first named, which it asks about as if somebody made a table.
+        self._connection.execute("SELECT 1 FROM json_each('[]'), json_tree('[]')").fetchall()
+        sql_functions.put_in_place(self._connection, self.clock.look)
+        on_exact = self._exact.setdefault
+        sql_functions.add_json(self._connection, on_exact, self.clock.look, self.wrong.append)
+
+    def create_views(self, reader: Reader, sql: str, views: Sequence[TopicView], fields: Fields) -> None:
+        """Create the views of topics, instead of those that there were before."""
+        self._connection.set_authorizer(None)
+        self._connection.execute("PRAGMA query_only = OFF")
+        for view in self._views:
+            self._connection.execute(f"DROP VIEW temp.{quoted(view.name)}")
+        self._views = []
+        for view in views:
+            rows, down = ordered_limit(sql, view.name.lower()) or (None, True)
+            statement = sql_views.create_view(reader, view, rows, down, fields.columns(view))
+            self._connection.execute(statement)
+            self._views.append(view)
+        self._connection.execute("PRAGMA query_only = ON")
+        limits = LIMITS | {sqlite3.SQLITE_LIMIT_LENGTH: _value_max_bytes(sql)}
+        for limit, most in limits.items():
+            self._connection.setlimit(limit, most)
+
+    def run(self) -> tuple[tuple[str, ...], tuple[tuple[Cell, ...], ...], str | None]:
+        """The names of the columns, the rows, and why some are missing."""
+        self.guard = _Guard(self._named, self._command, (view.name for view in self._views), self._sql)
+        self._connection.set_authorizer(self.guard)
+        self._connection.set_progress_handler(self.clock, STEPS)
+        with self.clock.interrupting(self._connection):
+            cursor = self._connection.execute(self._sql, self._values)
             if cursor.description is None:
                 raise SqlRefused("That gives no rows.", ONLY_READS)
-            columns = tuple(column[0] for column in cursor.description)
-            rows, more = _fetch(cursor, bounds, clock)
-    except (sqlite3.Error, MemoryError) as error:
-        connection.set_progress_handler(None, 0)
-        cancellation.check()
-        raise _explain(connection, sql, error, guard, clock, named, bounds.limit_s) from error
-    except (OverflowError, TypeError) as error:
-        raise SqlRefused(f"A parameter cannot be used: {error}.", "Numbers have 64 bits at most.") from error
-    return SqlResult(columns, rows, more, 1000 * (time.monotonic() - started_s))
+            return (tuple(column[0] for column in cursor.description), *_fetch(cursor, self._bounds, self.clock))
+
+    def notes(self) -> Iterator[str]:
+        """What a reader must know of the numbers in the result."""
+        for place in list(self._exact)[:5]:
+            yield (
+                f"{place} has numbers that SQL cannot hold exactly: they are text here, as they were written. = finds "
+                f"them; for <, > and sums write CAST({place} AS REAL)."
+            )
 
 
 def _fetch(cursor: sqlite3.Cursor, bounds: Bounds, clock: Clock) -> tuple[tuple[tuple[Cell, ...], ...], str | None]:
@@ -310,6 +384,8 @@ def _explain(
         return SqlRefused(reason, "Take less of it, with substr().")
     if found := re.match(r'near "(.*)": syntax error', text, re.DOTALL):
         hint = "Look at the word before it, too."
+        if found[1] in ("-", "."):
+            hint = 'A name with - or . stands in double quotes: "my-topic".'
         return SqlRefused(f"There is a mistake at “{found[1]}”.", hint, _mistake(connection, sql, found[1], text))
     if tokens(sql)[0].name not in QUESTIONS and "syntax" not in text:
         return SqlRefused(f"{tokens(sql)[0].text.upper()} is refused.", ONLY_READS)
@@ -334,11 +410,13 @@ def _missing(sql: str, what: str, name: str, named: Sequence[str]) -> tuple[str,
     if what == "table":
         close = difflib.get_close_matches(name.lower(), [one.lower() for one in named], 1)
         real = next((one for one in named if close and one.lower() == close[0]), None)
-        hint = f"Is it {sql_views.quoted(real)}?" if real else "The list of tables beside it has them all."
+        hint = f"Is it {quoted(real)}?" if real else "The list of tables beside it has them all."
         if "-" in sql or "." in sql:
             hint += ' A name with - or . stands in double quotes: "my-topic".'
         return hint, _word(sql, bare)
     if what == "column":
+        if name.lower().startswith("value."):
+            return f'The field {name[6:]} is the column "{name}", in double quotes.', _word(sql, bare)
         return "Text stands in single quotes: 'like this'. Names in double quotes.", _word(sql, bare)
     return "SQLite's own functions can be used.", _word(sql, bare)
 

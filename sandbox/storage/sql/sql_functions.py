@@ -7,6 +7,11 @@ which take time in proportion to what they are given; others are refused; LIKE i
 
 import sqlite3
 from collections.abc import Callable
+from functools import lru_cache
+
+from sandbox.kafka.errors import BrokerError
+from sandbox.model.json_conditions import JsonPath
+from sandbox.model.json_values import SqlFields
 
 VALUE_MAX_BYTES = 10 * 1024 * 1024
 TRIMMED_MAX = 1_000
@@ -57,6 +62,45 @@ def put_in_place(connection: sqlite3.Connection, look: Callable[[], None]) -> No
     add("trim", 2, lambda text, characters: _text(text).strip(_few(characters)))
     add("ltrim", 2, lambda text, characters: _text(text).lstrip(_few(characters)))
     add("rtrim", 2, lambda text, characters: _text(text).rstrip(_few(characters)))
+
+
+def add_json(
+    connection: sqlite3.Connection,
+    on_exact: Callable[[str], object],
+    look: Callable[[], None],
+    on_wrong: Callable[[str], object],
+) -> None:
+    """Give a connection the functions that read JSON as everything else here does (`sandbox.model.json_values`).
+
+    `json_field(value, name)` is a member of an object, `json_value(value, path)` what a path of Messages finds.
+
+    Args:
+        on_exact: called with the name or path of each number that is text because SQL has none for it.
+        look: as in `put_in_place`.
+        on_wrong: called with what is wrong with a path, before the query ends.
+    """
+    fields = SqlFields(on_exact)
+
+    def field(value: Value, name: Value) -> Value:
+        look()
+        return fields.field(value, str(name)) if isinstance(value, str) else None
+
+    def at(value: Value, path: Value) -> Value:
+        look()
+        if not isinstance(value, str) or path is None:
+            return None
+        try:
+            place = _path(str(path))
+        except BrokerError as error:
+            on_wrong(error.detail)
+            raise
+        return fields.at(value, place.find, str(place))
+
+    connection.create_function("json_field", 2, field, deterministic=True)
+    connection.create_function("json_value", 2, at, deterministic=True)
+
+
+_path = lru_cache(256)(JsonPath.parse)
 
 
 def _instr(hay: Value, needle: Value) -> int:

@@ -1,35 +1,20 @@
 """What a query may ask for: a view for each topic, made for one query, and the tables and views of the file.
 
-A topic's view has its events, with the JSON fields that its newest events have as columns. It is a temporary view of
-the connection that runs the query, and only of topics that the query names: a thousand of them cost nothing.
+A topic's view has its events, with JSON fields as columns (`sql_fields`). It is a temporary view of the connection that
+runs the query, and only of topics that the query names (`sql_names`): a thousand of them cost nothing.
 """
 
-import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from sandbox.model.sql_result import SqlColumn, SqlTable
-from sandbox.storage.file.database import Reader, Row
+from sandbox.storage.file.database import Reader
 from sandbox.storage.file.schema import OFFSET_BITS, OFFSET_LIMIT
+from sandbox.storage.sql import sql_functions
+from sandbox.storage.sql.sql_fields import BASE_COLUMNS, Columns, columns_of, quoted, sampled_fields, value_of
+from sandbox.storage.sql.sql_names import TopicView, topic_views
 
-SECRET = "scram_credentials"
-SAMPLED_EVENTS = 48
-SAMPLED_PARTITIONS = 16
-SAMPLED_CHARACTERS = 65_536
-FIELDS_MAX = 60
-FIELD_NAME_MAX = 80
 ARMS_MAX = 400
 """Partitions of a topic beyond which no view of its first or last events is made: SQLite unites at most 500 queries."""
-
-BASE_COLUMNS = (
-    SqlColumn("partition", "its partition"),
-    SqlColumn("offset", "its offset there"),
-    SqlColumn("timestamp", "its time, ISO 8601 in UTC"),
-    SqlColumn("timestamp_ms", "the same in ms since 1970"),
-    SqlColumn("key", "text; a BLOB where it is not UTF-8; NULL for null"),
-    SqlColumn("value", "text; a BLOB where it is not UTF-8; NULL for null"),
-    SqlColumn("headers", "JSON: [[name, value], …]"),
-)
 
 TABLES = {
     "messages": "every event of every topic, for people",
@@ -59,102 +44,22 @@ TABLES = {
 }
 """The tables and views of the file, in the order in which they are shown, and what a row of each is."""
 
-_VALUE = "CASE WHEN typeof(e.value) = 'text' AND json_valid(e.value) THEN json_extract(e.value, {path}) END"
 
-
-@dataclass(frozen=True, slots=True)
-class TopicView:
-    """A topic as a view.
-
-    Attributes:
-        name: of the view: the topic's, or where that is taken, "topic:" and the topic's.
-        topic: its name.
-        id: of its row in `topics`.
-    """
-
-    name: str
-    topic: str
-    id: int
-
-
-def topic_views(reader: Reader) -> list[TopicView]:
-    """The view of every topic, by name. SQLite does not tell A from a in names, so that some have longer ones."""
-    taken = {row[0].lower() for row in reader.query("SELECT name FROM main.sqlite_master")}
-    found = []
-    for identity, topic in reader.query("SELECT id, name FROM main.topics WHERE deleted_ms IS NULL ORDER BY name"):
-        name = topic
-        if name.lower() in taken or name.lower().startswith("sqlite_"):
-            name = f"topic:{topic}"
-            if name.lower() in taken:
-                name = f"topic:{topic}#{identity}"
-        taken.add(name.lower())
-        found.append(TopicView(name, topic, identity))
-    return found
-
-
-def named_in(views: Iterable[TopicView], sql: str) -> list[TopicView]:
-    """The views whose name stands somewhere in a query."""
-    text = sql.lower()
-    return [view for view in views if view.name.lower() in text]
-
-
-def json_fields(reader: Reader, view: TopicView) -> tuple[tuple[str, str], ...]:
-    """The columns of JSON fields: (column, field), of the fields at the top of the newest events."""
-    names: dict[str, None] = {}
-    partitions = reader.query(
-        "SELECT id FROM main.partitions WHERE topic = ? ORDER BY partition LIMIT ?", (view.id, SAMPLED_PARTITIONS)
-    )
-    for (partition,) in partitions:
-        first = partition << OFFSET_BITS
-        rows = reader.rows(
-            "SELECT value FROM main.events WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?",
-            (first, first + OFFSET_LIMIT - 1, max(2, SAMPLED_EVENTS // len(partitions))),
-        )
-        for name in _fields(rows):
-            names.setdefault(name)
-    taken = {column.name for column in BASE_COLUMNS}
-    found = []
-    for name in list(names)[:FIELDS_MAX]:
-        column = name if name.lower() not in taken else f"value.{name}"
-        if column.lower() not in taken:
-            taken.add(column.lower())
-            found.append((column, name))
-    return tuple(found)
-
-
-def _fields(rows: Iterable[Row]) -> Iterator[str]:
-    for (value,) in rows:
-        if not isinstance(value, str) or len(value) > SAMPLED_CHARACTERS or not value.lstrip().startswith("{"):
-            continue
-        try:
-            decoded = json.loads(value)
-        except (ValueError, RecursionError):
-            continue
-        for name in decoded:
-            # A path of SQLite's cannot name these.
-            if 0 < len(name) <= FIELD_NAME_MAX and name.isprintable() and '"' not in name and "\\" not in name:
-                yield name
-
-
-def quoted(name: str) -> str:
-    """A name as SQL has it: between double quotes."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def create_view(reader: Reader, view: TopicView, rows: int | None = None, down: bool = True) -> str:
+def create_view(
+    reader: Reader, view: TopicView, rows: int | None = None, down: bool = True, columns: Columns | None = None
+) -> str:
     """The statement that makes the view of a topic.
 
     Args:
         rows: only so many events of each partition: the last ones where `down`, else the first; None for all.
+        columns: of JSON fields, which need the functions of `sql_functions.add_json`; None for those of the newest
+            events, with these functions.
     """
-    fields = "".join(
-        f",\n  {_VALUE.format(path=_literal(f'$.{quoted(field)}'))} AS {quoted(column)}"
-        for column, field in json_fields(reader, view)
-    )
+    named = columns_of(sampled_fields(reader, view)) if columns is None else columns
+    if columns is None:
+        sql_functions.add_json(reader.connection, lambda place: None, lambda: None, lambda text: None)
+    # Few rows come from many small queries, and each has all columns: there the short form is the fast one.
+    fields = "".join(f",\n  {value_of(field, fast=rows is None)} AS {quoted(column)}" for column, field in named)
     partitions = reader.query(
         "SELECT id, partition, log_start_offset FROM main.partitions WHERE topic = ? ORDER BY partition", (view.id,)
     )
@@ -229,7 +134,8 @@ def catalogue(reader: Reader, detailed: Iterable[str], topics_max: int) -> list[
 
 
 def _topic_columns(reader: Reader, view: TopicView) -> tuple[SqlColumn, ...]:
-    fields = tuple(SqlColumn(column, f"JSON field {name}") for column, name in json_fields(reader, view))
+    names = columns_of(sampled_fields(reader, view))
+    fields = tuple(SqlColumn(column, f"JSON field {name}") for column, name in names)
     return BASE_COLUMNS + fields
 
 

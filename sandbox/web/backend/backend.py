@@ -8,6 +8,7 @@ from sandbox.kafka.event import Event, Headers, NewEvent
 from sandbox.model.activity import ActivityPage, ActivityQuery
 from sandbox.model.cluster import (
     BrokerDescription,
+    BrokerSetting,
     Change,
     ClientDescription,
     GroupDescription,
@@ -60,6 +61,9 @@ class Brokers(Protocol):
 
     def brokers(self) -> tuple[BrokerDescription, ...]:
         """Every broker, up or down."""
+
+    def settings(self) -> tuple[BrokerSetting, ...]:
+        """The broker settings that have not their default, by name."""
 
     def clients(self) -> tuple[ClientDescription, ...]:
         """Every open connection of a Kafka client."""

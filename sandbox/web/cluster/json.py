@@ -3,7 +3,14 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sandbox.model.cluster import ApiUse, BrokerDescription, ClientDescription, LeaderMove, TopicDescription
+from sandbox.model.cluster import (
+    ApiUse,
+    BrokerDescription,
+    BrokerSetting,
+    ClientDescription,
+    LeaderMove,
+    TopicDescription,
+)
 from sandbox.model.faults import Fault, Hit
 
 
@@ -17,6 +24,17 @@ def broker_json(broker: BrokerDescription) -> dict[str, Any]:
         "leads": broker.leads,
         "replicas": broker.replicas,
         "out_of_sync": broker.out_of_sync,
+    }
+
+
+def setting_json(setting: BrokerSetting) -> dict[str, Any]:
+    """One broker setting that has not its default; the value of a secret is null."""
+    return {
+        "name": setting.name,
+        "value": setting.value,
+        "default": setting.default,
+        "source": setting.source,
+        "in_effect": setting.in_effect,
     }
 
 

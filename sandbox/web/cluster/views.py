@@ -13,7 +13,17 @@ from werkzeug.wrappers import Response as AnyResponse
 from sandbox.kafka.errors import BY_NAME, BrokerError
 from sandbox.model.cluster import LeaderMove, TopicDescription
 from sandbox.web import formats as words
-from sandbox.web.cluster.json import all_uses, broker_json, client_json, fault_json, hit_json, leaders_json, move_json
+from sandbox.web.cluster.json import (
+    all_uses,
+    broker_json,
+    client_json,
+    fault_json,
+    hit_json,
+    leaders_json,
+    move_json,
+    setting_json,
+)
+from sandbox.web.notices import Notice
 from sandbox.web.responses import Interest, backend, data, overview, page, see
 
 blueprint = Blueprint("cluster", __name__)
@@ -51,6 +61,7 @@ def _show(form: Fields, error: str | None = None) -> Response:
         LIVE,
         400 if error else 200,
         brokers=backend().cluster.brokers(),
+        settings=backend().cluster.settings,
         led=led[first : first + ROWS],
         leaderless=sum(partition.leader < 0 for _, partition in led),
         strayed=sum(partition.leader != partition.replicas[0] for _, partition in led),
@@ -69,8 +80,6 @@ def _show(form: Fields, error: str | None = None) -> Response:
         errors=sorted(name for name in BY_NAME if name != "NONE"),
         form=form,
         fault_error=error,
-        error=request.args.get("error"),
-        said=request.args.get("said"),
     )
 
 
@@ -84,6 +93,7 @@ def index_json() -> Response:
             "brokers": [broker_json(broker) for broker in backend().cluster.brokers()],
             "partitions": leaders_json(backend().topics()),
             "clients": [client_json(client) for client in backend().cluster.clients()],
+            "settings": [setting_json(setting) for setting in backend().cluster.settings()],
         }
     )
 
@@ -116,8 +126,8 @@ def _done(do: Callable[[Fields], tuple[str, dict[str, Any]]]) -> AnyResponse:
     try:
         said, _ = do(request.form)
     except BrokerError as error:
-        return see("/cluster", error=error.detail)
-    return see("/cluster", said=said)
+        return see("/cluster", Notice(refused=error.detail))
+    return see("/cluster", Notice(said))
 
 
 @blueprint.get("/cluster/brokers/<int:broker>/<any(stop, start):what>")
@@ -227,7 +237,7 @@ def inject() -> AnyResponse:
             said, _ = do(request.form)
         except BrokerError as error:
             return _show(request.form, error.detail)
-        return see("/cluster", said=said)
+        return see("/cluster", Notice(said))
     return _done(do)
 
 

@@ -35,7 +35,7 @@ RESETS = (
     ("latest", "the end: only new events", ""),
     ("offset", "an offset", "42"),
     ("time", "a time", "2024-05-01 12:30:00 or 15m"),
-    ("shift", "so many events on or back", "-10"),
+    ("shift", "shift by N events", "-10"),
     ("group", "where another group is", "its group id"),
     ("back", "where it was before the last reset", ""),
 )
@@ -125,8 +125,6 @@ def show(group: GroupDescription, form: MultiDict[str, str], error: str | None =
         others=others,
         demo_members=_demo_members(group),
         error=error,
-        undo=form.get("undo"),
-        done=form.get("done", type=int),
         last_reset=_last_reset(group),
         resets=[one for one in RESETS if one[0] != "back" or "groups.undo" not in backend().lacks],
         **({} if is_live() else {"unread": _unread(group), **_chart_context(group)}),
@@ -189,7 +187,7 @@ def cause(group: GroupDescription, rates: Mapping[tuple[str, int], Rates]) -> Ca
     Args:
         rates: how fast each partition grows and is read.
     """
-    behind = [one for one in group.partitions if one.lag]
+    behind = [one for one in group.partitions if one.lag and one.unread != 0]
     if not behind or group.word == "draining":
         return None
     worst = max(behind, key=lambda one: one.lag or 0)

@@ -5,11 +5,13 @@ import time
 from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.snapshots.description import UndoPoint
+from sandbox.web.formats import plural
 from sandbox.web.groups.one_group import integer, playground, read_reset, show
 from sandbox.web.groups.waits import names_of
 from sandbox.web.json_shapes import reset_json
+from sandbox.web.notices import Notice
 from sandbox.web.responses import NOTHING, backend, data, group_address, page, see, undo_point
 
 blueprint = Blueprint("groups_reset", __name__)
@@ -40,7 +42,7 @@ def reset(group: str | None = None) -> AnyResponse:
     undo = None
     if 0 < len(lines) <= UNDO_MAX and all(line.before is not None for line in lines):
         undo = " ".join(f"{line.topic}:{line.partition}:{line.before}" for line in lines)
-    return back(name, done=len(lines), undo=undo)
+    return back(name, Notice(f"{plural(len(lines), 'committed offset')} moved", shown={"offsets_before": undo}))
 
 
 def _stop_own_members(group: str) -> None:
@@ -71,15 +73,13 @@ def undo(group: str | None = None) -> AnyResponse:
         if len(place) != 3:
             raise BrokerError("INVALID_REQUEST", "That is no list of offsets to go back to.")
         backend().reset(name, topic=place[0], partition=integer(place[1], "the partition"), to=f"offset:{place[2]}")
-    return back(name, done=len(places), undo=None)
+    return back(name, Notice(f"{plural(len(places), 'committed offset')} moved"))
 
 
-def back(name: str, **query: object) -> AnyResponse:
+def back(name: str, notice: Notice) -> AnyResponse:
     """Answer a form with the group's page."""
     address, _, identity = group_address(name).partition("?id=")
-    if identity:
-        return see(address, id=name, **query)
-    return see(address, **query)
+    return see(address, notice, id=name if identity or address == "/group" else None)
 
 
 @blueprint.get("/groups/<group>/delete")
@@ -91,6 +91,8 @@ def deletion(group: str | None = None) -> Response:
 
 def _deletion(name: str, topic: str | None, error: str | None = None) -> Response:
     found = backend().group(name)
+    if topic is not None and all(one.topic != topic for one in found.partitions):
+        raise BrokerError("RESOURCE_NOT_FOUND", f"The group has no committed offset in {shown_name(topic)}.")
     lost = [one for one in found.partitions if one.committed is not None and (topic is None or one.topic == topic)]
     reading = [one for one in found.members if topic is None or topic in (*one.subscription, *one.assignment)]
     return page(
@@ -102,8 +104,8 @@ def _deletion(name: str, topic: str | None, error: str | None = None) -> Respons
         topic=topic,
         lost=lost,
         reading=reading,
-        unread=sum(one.lag or 0 for one in lost),
-        again=sum(max(0, min(one.committed or 0, one.end) - one.start) for one in lost),
+        unread=sum((one.lag or 0) if one.unread is None else one.unread for one in lost),
+        again=sum(one.position - one.start for one in lost),
         error=error,
     )
 
@@ -117,14 +119,14 @@ def delete(group: str | None = None) -> AnyResponse:
         if topic is None:
             point = _safe(name, f"delete group {name}")
             backend().delete_group(name)
-            return see("/groups", gone=name, undo_point=point.name)
+            return see("/groups", Notice(f"group {name} is deleted", undo=point.name))
         point = _safe(name, f"delete the offsets of group {name} in {topic}")
         backend().delete_offsets(name, topic)
     except BrokerError as error:
         if error.error.name == "GROUP_ID_NOT_FOUND":
             raise
         return _deletion(name, topic, error.detail)
-    return back(name, forgot=topic, undo_point=point.name)
+    return back(name, Notice(f"the offsets in {topic} are deleted", undo=point.name))
 
 
 def _safe(group: str, action: str) -> UndoPoint:

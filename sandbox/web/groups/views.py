@@ -9,13 +9,16 @@ from sandbox.web.groups import reset as groups_reset
 from sandbox.web.groups.lag_chart import RANGES, chart, chosen_range, draw_sparks
 from sandbox.web.groups.one_group import show
 from sandbox.web.json_shapes import group_json, lag_json, one_group_json, point_json, rebalance_json
-from sandbox.web.responses import Interest, backend, csv_file, data, overview, page, split_format
+from sandbox.web.responses import Interest, backend, csv_file, data, overview, page, split_format, wanted_format
 
 blueprint = Blueprint("groups", __name__)
 blueprint.register_blueprint(groups_reset.blueprint)
 
 MINUTES_MAX = 7 * 24 * 60
-COLUMNS = ("topic", "partition", "committed", "end", "lag", "lag_ms", "in_per_s", "out_per_s", "member_id", "client_id")
+COLUMNS = (
+    *("topic", "partition", "committed", "end", "lag", "lag_ms", "in_per_s", "out_per_s", "member_id", "client_id"),
+    *("start", "unread", "out_of_range", "deleted_unread"),
+)
 
 
 @blueprint.get("/groups")
@@ -51,10 +54,10 @@ def index_json() -> Response:
 @blueprint.get("/groups.csv")
 def index_csv() -> Response:
     """All groups as a table."""
-    columns = ("group", "state", "lag", "lag_ms", "word", "members", "topics")
+    columns = ("group", "state", "lag", "lag_ms", "word", "members", "topics", "unread")
     rows = []
     for group in backend().groups():
-        row = group_json(group) | {"topics": " ".join(group.topics)}
+        row = group_json(group)
         rows.append([row[column] for column in columns])
     return csv_file("groups.csv", columns, rows)
 
@@ -62,12 +65,11 @@ def index_csv() -> Response:
 @blueprint.get("/groups/<group>")
 @blueprint.get("/group")
 def one(group: str | None = None) -> Response:
-    """One group, in HTML, or as data (`.json`, `.csv`)."""
-    name, ending = group, None
-    if name is None:
-        name = request.args.get("id", "")
-    elif name.endswith((".json", ".csv")):
-        name, ending = split_format(name, [found.group for found in backend().groups()])
+    """One group, in HTML, or as data (`.json`, `.csv`, `?format=`)."""
+    if group is None:
+        name, ending = request.args.get("id", ""), wanted_format()
+    else:
+        name, ending = split_format(group, lambda name: any(found.group == name for found in backend().groups()))
     found = backend().group(name)
     if ending is None:
         return show(found, request.args)

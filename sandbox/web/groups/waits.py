@@ -80,7 +80,7 @@ def _step(group: GroupDescription, one: Awaited) -> tuple[str, str, str]:
     if one.what == "revoke":
         then = f"That is its rebalance timeout: then it is put out. {COOPERATIVE}"
         return "The group waits for", " to give partitions back", then
-    goes_on = "goes on without it" if one.static else "puts it out, and goes on without it"
+    goes_on = "continues without it" if one.static else "puts it out, and continues without it"
     then = f"That is the rebalance timeout, max.poll.interval.ms in most clients: then the group {goes_on}."
     if one.heard_ms is not None and not one.silent:
         then += " It is alive, and has not called poll() since the rebalance began: it is still at work on what it has."

@@ -14,7 +14,10 @@ from sandbox.web.assets import asset_folder
 DOCUMENTS = {
     "differences": "What differs from Apache Kafka",
     "protocol": "APIs and versions of the Kafka port",
+    "sql": "SQL, JSON values and lag",
     "security": "TLS, log-in and who may connect",
+    "proxy": "The page behind nginx, Caddy or another reverse proxy",
+    "data": "Data addresses, CSV, and conditions on messages",
 }
 """The documents that Help shows, and what each is about."""
 

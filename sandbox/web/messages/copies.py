@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.kafka.event import Event, Headers
 from sandbox.model.jsonl import to_line
+from sandbox.model.log_order import merged_by_time
 from sandbox.web.capabilities import changes_nothing
 from sandbox.web.formats import plural
 from sandbox.web.messages.dead_letters import dead_letter, one_origin, origin_of, partition_header, sent_back
 from sandbox.web.messages.returned import tell_returned
+from sandbox.web.notices import Notice, current_notice
 from sandbox.web.responses import Interest, attachment, backend, by_htmx, fragment, page, see
 
 blueprint = Blueprint("copies", __name__)
@@ -106,11 +108,10 @@ def _picked() -> Selection:
 
 
 def _events(topic: str, selection: Selection) -> tuple[list[Event], int]:
-    """The events of a selection in true time order, and how many of them are gone."""
+    """The events of a selection, each partition in offset order, and how many of them have left the log."""
     found = backend().survey.events(topic, selection)
     gone = sum(map(len, selection.values())) - len(found)
-    found.sort(key=lambda event: (event.timestamp_ms, event.partition, event.offset))
-    return [event for event in found if not event.control], gone
+    return [event for event in merged_by_time(found) if not event.control], gone
 
 
 @blueprint.post("/topics/<topic>/messages/selected")
@@ -129,7 +130,8 @@ def selected(topic: str) -> AnyResponse:
     if request.form.get("action") == "send":
         return see(f"/topics/{topic}/messages/send", events=written(selection))
     events, _ = _events(topic, selection)
-    return attachment(f"{topic}-selected.jsonl", "".join(to_line(event) + "\n" for event in events))
+    partitions = len(backend().topic(topic).partitions)
+    return attachment(f"{topic}-selected.jsonl", "".join(to_line(event, partitions) + "\n" for event in events))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,7 @@ def preview(topic: str) -> Response:
         to = origin
     error = None
     if to is not None and to not in names:
-        error, to = f"There is no topic {to}. Create it first, or choose another.", None
+        error, to = f"There is no topic {shown_name(to)}. Create it first, or choose another.", None
     back = sum(_goes_back(event, to) for event in events)
     placed = to is not None and back == len(events) and _all_placed(events, to)
     how = "origin" if placed and "how" not in request.args else _how(request.args)
@@ -330,32 +332,20 @@ def copy(topic: str) -> AnyResponse:
     tell_returned(sent.back)
     if by_htmx():
         return fragment("messages/_answer.html", sent=sent, to=to)
-    return see(
-        f"/topics/{topic}/messages/sent",
-        to=to,
-        at=written(sent.places),
-        gone=gone or None,
-        uncommitted=len(picked) - len(events) or None,
-        stopped=sent.refused,
-    )
+    left_out = [f"{plural(gone, 'event')} of the selection had left the log"] if gone else []
+    if uncommitted := len(picked) - len(events):
+        left_out.append(f"{plural(uncommitted, 'event')} of aborted or open transactions were left out")
+    report = {"to": to, "sent": sent, "left_out": "; ".join(left_out)}
+    return see(f"/topics/{topic}/messages/sent", Notice(shown=report))
 
 
 @blueprint.get("/topics/<topic>/messages/sent")
-def sent(topic: str) -> Response:
-    """Where the copies went."""
-    to = request.args.get("to", topic)
-    places = read_selection(request.args.get("at", ""))
-    gone = request.args.get("gone", 0, type=int)
-    uncommitted = request.args.get("uncommitted", 0, type=int)
-    left_out = [f"{plural(gone, 'event')} of the selection had left the log"] if gone else []
-    if uncommitted:
-        left_out.append(f"{plural(uncommitted, 'event')} of aborted or open transactions were left out")
-    return page(
-        "messages/sent",
-        Interest(frozenset((to,)), frozenset()),
-        topic=backend().topic(topic),
-        to=to,
-        sent=Sent(places, request.args.get("stopped")),
-        ranges=[(partition, written({partition: offsets}), offsets) for partition, offsets in places.items()],
-        left_out="; ".join(left_out),
-    )
+def sent(topic: str) -> AnyResponse:
+    """Where the copies went, once; afterwards the messages of the topic."""
+    found = backend().topic(topic)
+    report = current_notice().shown
+    if "sent" not in report:
+        return see(f"/topics/{topic}/messages")
+    places = report["sent"].places
+    ranges = [(partition, written({partition: offsets}), offsets) for partition, offsets in places.items()]
+    return page("messages/sent", topic=found, ranges=ranges, **report)

@@ -9,9 +9,10 @@ from flask import request
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.cluster import MessageQuery
-from sandbox.model.json_conditions import Condition, HeaderName, JsonPath
+from sandbox.model.json_conditions import Condition, HeaderName, JsonPath, check_header
+from sandbox.model.time_text import time_meant
 from sandbox.web import formats as words
-from sandbox.web.responses import overview
+from sandbox.web.responses import backend, overview
 
 ORDERS = ("newest", "oldest", "offset")
 LIMITS = (50, 100, 200, 500)
@@ -43,6 +44,18 @@ def _time(name: str) -> int | None:
         return words.as_ms(text, overview().as_of_ms)
     except ValueError as error:
         raise BrokerError("INVALID_REQUEST", str(error)) from None
+
+
+def _from_offset(topic: str) -> int | None:
+    """The offset to start at; a number beyond every partition's end that looks like a time is refused."""
+    offset = _whole("from")
+    meant = None if offset is None else time_meant(offset)
+    if meant is not None and all(partition.end < (offset or 0) for partition in backend().topic(topic).partitions):
+        raise BrokerError(
+            "INVALID_REQUEST",
+            f"{offset} is beyond the end of every partition. If it is a time, write it as since: {meant}.",
+        )
+    return offset
 
 
 def _partitions() -> tuple[int, ...]:
@@ -108,7 +121,7 @@ def read_query(topic: str) -> MessageQuery:
     order = request.args.get("order", "newest")
     if order not in ORDERS:
         raise BrokerError("INVALID_REQUEST", f"order is one of {', '.join(ORDERS)}, not {order!r}.")
-    from_offset = _whole("from")
+    from_offset = _from_offset(topic)
     since_ms, until_ms = _time("since"), _time("until")
     if since_ms is not None and until_ms is not None and since_ms >= until_ms:
         raise BrokerError("INVALID_REQUEST", "since must be before until: no event can lie between them.")
@@ -122,7 +135,7 @@ def read_query(topic: str) -> MessageQuery:
         key=request.args.get("key") or None,
         key_exact=request.args.get("exact") == "1",
         value=request.args.get("value") or None,
-        headers=tuple(several("header")[:CONDITIONS_MAX]),
+        headers=tuple(check_header(text) for text in several("header")[:CONDITIONS_MAX]),
         conditions=_conditions(),
         limit=min(_whole("limit", 1) or LIMITS[0], LIMITS[-1]),
         cursor=request.args.get("cursor") or None,

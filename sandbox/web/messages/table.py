@@ -8,7 +8,8 @@ from jinja2.runtime import Macro
 from markupsafe import Markup
 
 from sandbox.kafka.event import Event
-from sandbox.model.json_conditions import HeaderName, JsonPath, parse_value, paths_in, shown_text
+from sandbox.model.json_conditions import HeaderName, JsonPath, paths_in
+from sandbox.model.json_values import parse_value, shown_text
 from sandbox.web.messages.dead_letter_search import fates_of
 from sandbox.web.messages.dead_letters import number_in
 from sandbox.web.messages.query import Field

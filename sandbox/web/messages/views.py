@@ -7,10 +7,13 @@ from flask import Blueprint, Response, current_app, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError
-from sandbox.kafka.event import TIMESTAMP_TYPES, Event
+from sandbox.kafka.event import Event
 from sandbox.model.cluster import MessagePage, MessageQuery, TopicDescription
-from sandbox.model.json_conditions import OPERATORS
-from sandbox.model.jsonl import to_line, transaction_of
+from sandbox.model.csv_text import Json, encoding_of
+from sandbox.model.json_conditions import OPERATORS, JsonPath
+from sandbox.model.json_values import MISSING, Number, json_text, parse_value
+from sandbox.model.jsonl import to_line
+from sandbox.model.log_order import merged_by_time
 from sandbox.model.message_stats import Volume
 from sandbox.web.json_shapes import event_json
 from sandbox.web.messages.dead_letters import why_column
@@ -31,11 +34,14 @@ from sandbox.web.messages.query import (
     without,
 )
 from sandbox.web.messages.table import MARKS_MAX, cells_of, committed_in, fields_seen, rows_of
-from sandbox.web.payload import header_name, json_value
 from sandbox.web.responses import QUICK_S, Interest, attachment, backend, csv_file, data, is_live, page, see
 
 blueprint = Blueprint("messages", __name__)
 
+CSV_COLUMNS = (
+    "topic", "partition", "offset", "timestamp", "timestamp_type", "key", "value", "headers", "transaction",
+    "key_encoding", "value_encoding",
+)  # fmt: skip
 OPEN_COLUMNS = "#columns"
 """The picker of columns stays open after a choice."""
 
@@ -255,34 +261,46 @@ def volume(topic: str) -> Response:
     return data({"topic": topic, **volume_json(volume_of(query, backend().messages(query), whole=True))})
 
 
-def _cell(value: bytes | None) -> object:
-    """A CSV cell: text as it is, null as nothing, other bytes as `base64:...`."""
-    if value is None:
+def _cell(value: bytes | None) -> str | bytes | None:
+    """A CSV cell: text if it is UTF-8."""
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return value
+
+
+def _field_cell(node: object) -> object:
+    """A JSON field as a CSV cell: a missing one is empty, null is `null`."""
+    if node is MISSING:
         return None
-    shape = json_value(value)
-    return "base64:" + shape["base64"] if isinstance(shape, dict) else shape
+    return node if isinstance(node, str) and not isinstance(node, Number) else Json(json_text(node))
 
 
 @blueprint.get("/topics/<topic>/messages.csv")
 def index_csv(topic: str) -> Response:
-    """The same page as a table."""
+    """The events of the page as CSV, in the order of the page. JSON lines, which `import` reads, are in log order."""
     paths = read_columns()
-    columns = ("topic", "partition", "offset", "timestamp", "timestamp_type", "key", "value", "headers", "transaction")
     rows = []
     for event in backend().messages(read_query(topic)).events:
-        headers = " ".join(f"{name}={_cell(value)}" for name, value in _header_cells(event))
-        kind = TIMESTAMP_TYPES[event.timestamp_type]
-        row = (topic, event.partition, event.offset, event.timestamp_ms, kind, _cell(event.key), _cell(event.value))
-        rows.append((*row, headers, transaction_of(event), *(cell.text for cell in cells_of(event, paths))))
-    return csv_file(f"{topic}.csv", (*columns, *map(str, paths)), rows)
+        shape, key, value = event_json(event), _cell(event.key), _cell(event.value)
+        known = shape | {"key": key, "value": value, "key_encoding": encoding_of(key)}
+        known["value_encoding"] = encoding_of(value)
+        rows.append((*(known[column] for column in CSV_COLUMNS), *_field_cells(event, paths)))
+    return csv_file(f"{topic}.csv", (*CSV_COLUMNS, *map(str, paths)), rows)
 
 
-def _header_cells(event: Event) -> list[tuple[object, bytes | None]]:
-    return [(_cell(header_name(name)), value) for name, value in event.headers]
+def _field_cells(event: Event, paths: tuple[Field, ...]) -> list[object]:
+    """The JSON fields and headers that are shown as columns."""
+    if not paths:
+        return []
+    root = parse_value(event.value)
+    shown = zip(paths, cells_of(event, paths), strict=True)
+    return [_field_cell(path.find(root)) if isinstance(path, JsonPath) else cell.text for path, cell in shown]
 
 
 @blueprint.get("/topics/<topic>/messages.jsonl")
 def index_jsonl(topic: str) -> Response:
-    """The same page as lines of JSON, which import takes."""
-    events = backend().messages(read_query(topic)).events
-    return attachment(f"{topic}.jsonl", "".join(to_line(event) + "\n" for event in events))
+    """The events of the page as JSON lines for `import`, each partition in offset order."""
+    events = merged_by_time(backend().messages(read_query(topic)).events)
+    partitions = len(backend().topic(topic).partitions)
+    return attachment(f"{topic}.jsonl", "".join(to_line(event, partitions) + "\n" for event in events))

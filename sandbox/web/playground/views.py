@@ -12,10 +12,11 @@ from sandbox.playground.description import ConsumerDescription, ScenarioDescript
 from sandbox.playground.spec import ASSIGNORS, COMMITS, ENDINGS, PROTOCOLS, RESETS, ConsumerSpec
 from sandbox.web.backend.playground import PlayedConsumer, Playing
 from sandbox.web.capabilities import changes_nothing
+from sandbox.web.notices import Notice
 from sandbox.web.playground.form import filled, kept, live_of, spec_of, tuned, whole
 from sandbox.web.playground.json import consumer_json, facts_json, group_view, scenario_json
 from sandbox.web.playground.programs import consumer_program, scenario_program
-from sandbox.web.responses import Interest, backend, by_htmx, data, fragment, overview, page, see
+from sandbox.web.responses import Interest, backend, by_htmx, data, fragment, overview, page, see, wanted_format
 
 blueprint = Blueprint("playground", __name__)
 
@@ -93,7 +94,6 @@ def _show(said: Mapping[str, str], error: BrokerError | None = None) -> Response
         form=form,
         tuned=tuned(form),
         error=error,
-        said=said.get("said"),
         closed=_closed(),
         program=consumer_program(_sample(form, names), _address()),
         **_choices(),
@@ -161,7 +161,6 @@ def _show_one(number: int, error: BrokerError | None) -> Response:
         consumer=consumer,
         view=_groups((consumer,))[0],
         error=error,
-        said=request.args.get("said"),
         program=consumer_program(consumer.spec, _address()),
         **_choices(),
     )
@@ -184,7 +183,7 @@ def start() -> AnyResponse:
         begun = [playing().start_spec(spec).client_id for _ in range(count)]
     except BrokerError as error:
         return _show(request.form, error)
-    return see("/playground", said=f"started {', '.join(begun)} in {spec.group}", **kept(request.form))
+    return see("/playground", Notice(f"started {', '.join(begun)} in {spec.group}"), **kept(request.form))
 
 
 def _crash(consumer: PlayedConsumer) -> str:
@@ -270,7 +269,7 @@ def group(what: str) -> AnyResponse:
 @blueprint.get("/playground/scenarios/<name>")
 def scenario(name: str) -> Response:
     """One guided scenario."""
-    if name.endswith(".json"):
+    if name.endswith(".json") or wanted_format() == "json":
         return data(scenario_json(playing().scenarios.one(name.removesuffix(".json"))))
     found = playing().scenarios.one(name)
     consumers = playing().consumers(found.group)
@@ -282,7 +281,6 @@ def scenario(name: str) -> Response:
         groups=_groups(consumers),
         closed=_closed(),
         error=None,
-        said=request.args.get("said"),
         program=scenario_program(found.program, _address()),
     )
 
@@ -320,7 +318,7 @@ def _done(do: Callable[[], str], address: str | None = None) -> AnyResponse:
     except BrokerError as error:
         if by_htmx():
             return fragment("playground/_said.html", error=error, said=None)
-        return see(back, said=f"nothing: {error.detail}")
+        return see(back, Notice(refused=error.detail))
     if by_htmx():
         return fragment("playground/_said.html", error=None, said=said)
-    return see(back, said=said)
+    return see(back, Notice(said))

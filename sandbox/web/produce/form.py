@@ -28,7 +28,7 @@ VALUE_KINDS = (
     ("hex", "bytes, as hex"),
     ("base64", "bytes, as base64"),
 )
-HEADER_KINDS = (("lines", "name: value, one a line"), ("json", "JSON, exactly as export writes them"))
+HEADER_KINDS = (("lines", "name: value, one per line"), ("json", "JSON, exactly as export writes them"))
 FIRST = {
     "key_kind": "text",
     "key": "user-42",
@@ -121,7 +121,7 @@ def headers_of(form: Form) -> Headers:
 
 
 def header_lines(text: str) -> Headers:
-    """Headers, one a line: `name: value`; `name:` is an empty value, `name` alone is a null one."""
+    """Headers, one per line: `name: value`; `name:` is an empty value, `name` alone is a null one."""
     found: list[tuple[str, bytes | None]] = []
     for line in text.replace("\r\n", "\n").split("\n"):
         if not line.strip():

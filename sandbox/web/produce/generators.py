@@ -15,6 +15,7 @@ from sandbox.generator.template_text import TemplateRefused
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.cluster import TopicDescription
 from sandbox.web.capabilities import changes_nothing, lacks
+from sandbox.web.notices import Notice
 from sandbox.web.produce.generator_form import KEY_KINDS, VALUE_KINDS, form_of, look, speed_of, template_of
 from sandbox.web.produce.programs import generator_command, generator_program, headers_text
 from sandbox.web.produce.views import named_topic
@@ -117,7 +118,6 @@ def _page(
         "root": _root(topic.topic if topic and within else None),
         "within": within,
         "headers_text": headers_text,
-        "said": request.args.get("said"),
         "deleted": None,
     }
     # While one runs its figures move by themselves; one that another program starts is seen within two seconds.
@@ -131,7 +131,7 @@ def index(topic: str | None = None) -> Response:
     """The form, the templates, and what runs. `?template=NAME` fills the form."""
     found, name = named_topic(topic), request.args.get("template")
     if name and "value" not in request.args and _known(name) is None:
-        gone = BrokerError("RESOURCE_NOT_FOUND", f"There is no template called {name!r}: choose one below.")
+        gone = BrokerError("RESOURCE_NOT_FOUND", f"There is no template {name!r}: choose one below.")
         return _page(found, {}, status=404, error=gone)
     return _page(found, request.args)
 
@@ -193,7 +193,7 @@ def start(topic: str | None = None) -> AnyResponse:
         kept |= texts if sum(map(len, texts.values())) < 2000 else {}
     speeds = {field: form.get(field) or None for field in ("rate", "count", "duration", "seed")}
     where = {} if topic else {"topic": found.topic}
-    return see(_root(topic), **where, **kept, **speeds, said=f"generator {run.id} started")
+    return see(_root(topic), Notice(f"generator {run.id} started"), **where, **kept, **speeds)
 
 
 @blueprint.post("/produce/generators/<int:id>/stop")
@@ -218,7 +218,7 @@ def all_of_them(what: str) -> AnyResponse:
 
 def _back(said: str) -> AnyResponse:
     topic = request.form.get("within") or None
-    return see(_root(topic), topic=None if topic else request.form.get("topic") or None, said=said)
+    return see(_root(topic), Notice(said), topic=None if topic else request.form.get("topic") or None)
 
 
 @blueprint.post("/produce/generators/save")
@@ -237,7 +237,7 @@ def save(topic: str | None = None) -> AnyResponse:
     except TemplateRefused as refused:
         return _page(found, {}, status=400, error=BrokerError("INVALID_REQUEST", f"{refused}."))
     where = {} if topic else {"topic": found.topic}
-    return see(_root(topic), **where, template=name, said=f"template {name} saved")
+    return see(_root(topic), Notice(f"template {name} saved"), **where, template=name)
 
 
 @blueprint.post("/produce/generators/delete")

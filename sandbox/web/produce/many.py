@@ -13,8 +13,9 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import NewEvent
 from sandbox.kafka.partitioner import PARTITIONERS as PLACES
 from sandbox.model.cluster import TopicDescription
-from sandbox.model.jsonl import LineRefused, from_line
+from sandbox.model.jsonl import LineRefused, TopicLine, read_line, without_byte_order_mark
 from sandbox.web.capabilities import changes_nothing
+from sandbox.web.notices import Notice, current_notice
 from sandbox.web.produce.form import header_lines, typed
 from sandbox.web.produce.partition import PARTITIONERS
 from sandbox.web.produce.programs import headers_text, many_program
@@ -75,12 +76,19 @@ def read_lines(form: Mapping[str, str], source: bytes, topic: TopicDescription) 
     errors: list[tuple[int, str]] = []
     wrong = uncommitted = 0
     limit = int(topic.settings.get("max.message.bytes", "1048588"))
-    for number, raw in enumerate(source.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+    try:
+        text = without_byte_order_mark(source)
+    except LineRefused as refused:
+        raise BrokerError("INVALID_REQUEST", f"Nothing was read: {refused}.") from None
+    for number, raw in enumerate(text.split(b"\n"), 1):
         line = raw.removesuffix(b"\r")
         if not line.strip():
             continue
         try:
-            event, committed = _event(form, line, len(topic.partitions))
+            found = _event(form, line, len(topic.partitions))
+            if found is None:
+                continue
+            event, committed = found
             _check_size(event, limit)
             uncommitted += not committed
             if event.partition is None:
@@ -107,11 +115,13 @@ def read_lines(form: Mapping[str, str], source: bytes, topic: TopicDescription) 
     )
 
 
-def _event(form: Mapping[str, str], line: bytes, partitions: int) -> tuple[NewEvent, bool]:
-    """What a line says, and whether that event is committed where it was exported, as far as the line tells."""
+def _event(form: Mapping[str, str], line: bytes, partitions: int) -> tuple[NewEvent, bool] | None:
+    """A line's event, and whether it was committed where it was exported; None for the line of an empty topic."""
     headers = header_lines(typed(form, "headers"))
     if form.get("format", "lines") == "jsonl":
-        found = from_line(line)
+        found = read_line(line)
+        if isinstance(found, TopicLine):
+            return None
         partition = found.partition if form.get("keep") == "1" else None
         if partition is not None and partition >= partitions:
             raise LineRefused(f"partition {partition} is not there: the topic has partitions 0 to {partitions - 1}")
@@ -205,9 +215,7 @@ def _page(topic: TopicDescription | None, form: Mapping[str, str], status: int =
 def index(topic: str | None = None) -> Response:
     """The form, and what the last one stored."""
     found = named_topic(topic)
-    parts = re.findall(r"([0-9]{1,9})-([0-9]{1,9})-([0-9]{1,18})-([0-9]{1,18})", request.args.get("sent", ""))
-    stored = [Stored(*map(int, part)) for part in parts]
-    return _page(found, request.args, stored=stored or None)
+    return _page(found, request.args, stored=current_notice().shown.get("stored"))
 
 
 @blueprint.post("/produce/many/preview")
@@ -253,6 +261,5 @@ def send(topic: str | None = None) -> AnyResponse:
         if by_htmx():
             return fragment("produce/_many_answer.html", topic=found, **show)
         return _page(found, request.form, 400, **show)
-    sent = ",".join(f"{one.partition}-{one.events}-{one.first}-{one.last}" for one in stored[:PLACES_MAX])
     address = f"/topics/{found.topic}/produce/many" if topic else "/produce/many"
-    return see(address, topic=None if topic else found.topic, sent=sent)
+    return see(address, Notice(shown={"stored": stored[:PLACES_MAX]}), topic=None if topic else found.topic)

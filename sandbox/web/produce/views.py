@@ -14,6 +14,7 @@ from sandbox.kafka.event import Event
 from sandbox.model.cluster import TopicDescription
 from sandbox.web.capabilities import changes_nothing
 from sandbox.web.messages.returned import tell_returned
+from sandbox.web.notices import Notice, current_notice
 from sandbox.web.produce.copy_event import Copied, address_of, copied
 from sandbox.web.produce.form import FIRST, HEADER_KINDS, KEY_KINDS, VALUE_KINDS, event_of, json_state
 from sandbox.web.produce.partition import MODES, PARTITIONERS, Choice, choose, turns
@@ -104,7 +105,7 @@ def _form_page(
         copy_error=copy_error,
         aim=_aim(copy, topic),
         there=_there(copy, topic, form),
-        sent=_sent(form, topic),
+        sent=current_notice().shown.get("sent"),
         state=json_state(form) if form["value"].strip() else None,
         undecided=undecided,
         program=program(form, topic.topic) if topic and not undecided else "",
@@ -152,14 +153,6 @@ def _there(copy: Copied | None, topic: TopicDescription | None, form: Mapping[st
     if not chosen:
         more |= {"mode": "fixed", "partition": str(copy.partition)}
     return There(copy.partition, chosen, f"/topics/{topic.topic}/produce?{urlencode(more)}")
-
-
-def _sent(form: Mapping[str, str], topic: TopicDescription | None) -> dict[str, object] | None:
-    """What the last form gave, after its redirect."""
-    place = re.fullmatch(r"([0-9]{1,9})-([0-9]{1,18})", form.get("sent", ""))
-    if topic is None or place is None:
-        return None
-    return {"topic": topic.topic, "partition": int(place[1]), "offset": int(place[2])}
 
 
 @blueprint.get("/produce")
@@ -251,8 +244,9 @@ def produce(topic: str | None = None) -> AnyResponse:
         return fragment(
             "produce/_answer.html", event=event, choice=choice, error=None, program=program(form, event.topic)
         )
-    kept = {field: value for field, value in form.items() if field not in ("topic", "sent")}
+    kept = {field: value for field, value in form.items() if field != "topic"}
     if sum(map(len, kept.values())) > KEPT_MAX:
         kept = {}
     address = f"/topics/{name}/produce" if topic else "/produce"
-    return see(address, topic=None if topic else name, sent=f"{event.partition}-{event.offset}", **kept)
+    place = {"topic": event.topic, "partition": event.partition, "offset": event.offset}
+    return see(address, Notice(shown={"sent": place}), topic=None if topic else name, **kept)

@@ -7,6 +7,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.web.capabilities import changes_nothing
+from sandbox.web.notices import Notice
+from sandbox.web.proxied import outer_path, the_proxy
 from sandbox.web.responses import by_htmx, data, demo, fragment, page, see, undo_point
 from sandbox.web.shell.search import find
 
@@ -25,7 +27,7 @@ def theme() -> str:
 def _here() -> str:
     """The page that a form was sent from, as a path of this server."""
     address = urlsplit(request.referrer or "/")
-    path = "/" + address.path.lstrip("/\\")
+    path = the_proxy().local_path("/" + address.path.lstrip("/\\"))
     return path + (f"?{address.query}" if address.query else "")
 
 
@@ -59,7 +61,7 @@ def search_json() -> Response:
         {
             "topics": [one.name for one in found if one.kind == "topic"],
             "groups": [one.name for one in found if one.kind == "group"],
-            "found": [{"kind": one.kind, "name": one.name, "address": one.address} for one in found],
+            "found": [{"kind": one.kind, "name": one.name, "address": outer_path(one.address)} for one in found],
         }
     )
 
@@ -73,7 +75,7 @@ def switch_demo(what: str) -> AnyResponse:
     if what == "remove":
         point = undo_point("remove the demo")
         switch.remove()
-        return see("/", undo_point=point.name)
+        return see("/", Notice("the demo's topics and groups are removed", undo=point.name))
     if what == "on":
         switch.switch_on()
     else:

@@ -17,6 +17,7 @@ from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
 from sandbox.snapshots.description import NOW, Comparison, UndoPoint
 from sandbox.web import formats as words
 from sandbox.web.backend.backend import SnapshotList
+from sandbox.web.notices import Notice
 from sandbox.web.responses import ALL, Interest, backend, csv_file, data, overview, page, see, split_format
 from sandbox.web.snapshots.words import RestoreWords
 
@@ -69,8 +70,7 @@ def _show_all(error: str | None = None, form: Fields | None = None) -> Response:
         no_undo=_snapshots().automatic_refusal(),
         upload_bytes_max=_snapshots().upload_bytes_max,
         form=form or {},
-        error=error or request.args.get("error"),
-        said=request.args.get("said"),
+        error=error,
     )
 
 
@@ -116,12 +116,8 @@ def _done(
     except BrokerError as error:
         return _show_all(error.detail, request.form)
     point = undo() if undo is not None else None
-    return see(
-        to or "/snapshots",
-        said=said,
-        undo_point=point.name if point else None,
-        no_undo=point.skipped if point else None,
-    )
+    notice = Notice(said, undo=point.name if point else None, no_undo=point.skipped if point else None)
+    return see(to or "/snapshots", notice)
 
 
 def _text(fields: Fields, name: str) -> str:
@@ -142,13 +138,14 @@ def take() -> AnyResponse:
 
 @blueprint.get("/snapshots/<name>")
 def one(name: str) -> Response:
-    """One snapshot, and what is different now; in HTML or (`.json`) as data."""
-    ending = None
-    if name.endswith((".json", ".csv")):
-        name, ending = split_format(name, [found.name for found in _snapshots().list()])
-    if ending == "json":
+    """One snapshot, and what is different now; in HTML or (`.json`, `.csv`, `?format=`) as data."""
+    name, ending = split_format(name, lambda name: any(found.name == name for found in _snapshots().list()))
+    if ending is not None:
         with _refusals():
-            return data({"as_of": overview().as_of_ms, "snapshot": asdict(_snapshots().get(name))})
+            found = asdict(_snapshots().get(name))
+        if ending == "json":
+            return data({"as_of": overview().as_of_ms, "snapshot": found})
+        return csv_file(f"{name}.csv", COLUMNS, [[found[column] for column in COLUMNS]])
     return _show_one(name)
 
 
@@ -162,7 +159,6 @@ def _show_one(name: str, error: str | None = None) -> Response:
         comparison=comparison,
         rows=ROWS,
         error=error,
-        said=request.args.get("said"),
     )
 
 
@@ -189,7 +185,7 @@ def edit(name: str) -> AnyResponse:
             said, _ = do(request.form)
     except BrokerError as error:
         return _show_one(name, error.detail)
-    return see(_address(new_name), said=said)
+    return see(_address(new_name), Notice(said))
 
 
 def _address(name: str, suffix: str = "") -> str:
@@ -211,14 +207,14 @@ def download(name: str) -> Response:
     )
 
 
-@blueprint.get("/snapshots/upload")
+@blueprint.get("/snapshots/~upload")
 def ask_upload() -> AnyResponse:
     """The form to upload one is on the list."""
     return see("/snapshots#upload")
 
 
-@blueprint.post("/snapshots/upload")
-@blueprint.post("/snapshots/upload.json")
+@blueprint.post("/snapshots/~upload")
+@blueprint.post("/snapshots/~upload.json")
 def upload() -> AnyResponse:
     """Take a file as a snapshot: of a form, or (`.json`, with `?name=`) the body as it is."""
     limit = _snapshots().upload_bytes_max
@@ -296,7 +292,7 @@ def delete(name: str) -> AnyResponse:
     return _done(do)
 
 
-@blueprint.get("/snapshots/compare")
+@blueprint.get("/snapshots/~compare")
 def compare() -> Response:
     """What differs between two, or one and now."""
     left, right = request.args.get("left", NOW), request.args.get("right", NOW)
@@ -319,7 +315,7 @@ def compare() -> Response:
     )
 
 
-@blueprint.get("/snapshots/compare.json")
+@blueprint.get("/snapshots/~compare.json")
 def compare_json() -> Response:
     """The same as data."""
     with _refusals():
@@ -327,7 +323,7 @@ def compare_json() -> Response:
     return data({"as_of": overview().as_of_ms, "same": found.same, **asdict(found)})
 
 
-@blueprint.get("/snapshots/compare.csv")
+@blueprint.get("/snapshots/~compare.csv")
 def compare_csv() -> Response:
     """The same as a table."""
     with _refusals():
@@ -357,8 +353,8 @@ def fork(name: str) -> AnyResponse:
     return _done(do)
 
 
-@blueprint.post("/snapshots/forks/<int:id>/stop")
-@blueprint.post("/snapshots/forks/<int:id>/stop.json")
+@blueprint.post("/snapshots/~forks/<int:id>/stop")
+@blueprint.post("/snapshots/~forks/<int:id>/stop.json")
 def stop_fork(id: int) -> AnyResponse:
     """End a fork, and delete its file where that is wished for."""
 

@@ -55,13 +55,6 @@ def data_value(value: Cell) -> object:
     return value
 
 
-def csv_value(value: Cell) -> object:
-    """A value in CSV: NULL is an empty field, bytes are SQL's `x'…'`."""
-    if isinstance(value, bytes):
-        return f"x'{value.hex()}'"
-    return "" if value is None else value
-
-
 def event_links(result: SqlResult, topics: Sequence[str]) -> dict[int, str]:
     """The address of the event in each row: of rows that have a partition and an offset, and a topic or only one asked.
 

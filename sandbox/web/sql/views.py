@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flask import Blueprint, Response, request
 
 from sandbox.model.cluster import MessageQuery, TopicDescription
+from sandbox.model.csv_text import with_encodings
 from sandbox.model.sql_result import (
     ROWS_MAX,
     TIME_LIMIT_MAX_S,
@@ -21,7 +22,7 @@ from sandbox.model.sql_result import (
 from sandbox.model.sql_tokens import parameters, value_of
 from sandbox.web.responses import backend, csv_file, data, fragment, is_live, page
 from sandbox.web.snippets import snippet
-from sandbox.web.sql.cells import chartable, csv_value, data_value, event_links, shown
+from sandbox.web.sql.cells import chartable, data_value, event_links, shown
 from sandbox.web.sql.examples import Example, examples
 
 blueprint = Blueprint("sql", __name__)
@@ -96,7 +97,7 @@ def index() -> Response:
         missing=missing,
         result=result,
         numeric=_numeric(result),
-        links=event_links(result, named) if result else {},
+        links=event_links(result, result.topics) if result else {},
         series=chartable(result) if result else (),
         shown=shown,
         refused=refused,
@@ -215,6 +216,7 @@ def index_json() -> Response:
             "columns": list(result.columns),
             "rows": [[data_value(value) for value in row] for row in result.rows],
             "more": result.more,
+            "notes": list(result.notes),
             "took_ms": round(result.took_ms, 3),
         }
     )
@@ -222,12 +224,12 @@ def index_json() -> Response:
 
 @blueprint.get("/sql.csv")
 def index_csv() -> Response:
-    """The result as a table, up to 100,000 rows. NULL is an empty field, bytes are `x'…'`."""
+    """The result as a table, up to 100,000 rows. Bytes are base64, with a column that says so."""
     try:
         result, _ = _all()
     except SqlRefused as refused:
         return _refusal(refused)
-    return csv_file("sql.csv", result.columns, ([csv_value(value) for value in row] for row in result.rows))
+    return csv_file("sql.csv", *with_encodings(result.columns, result.rows))
 
 
 @blueprint.get("/sql/cell")

@@ -13,7 +13,8 @@ from sandbox.model.cluster import TopicDescription
 from sandbox.model.logs import CompactionPreview, Loss
 from sandbox.web import formats as words
 from sandbox.web.json_shapes import loss_json
-from sandbox.web.responses import backend, data, overview, page, see, undo_point
+from sandbox.web.notices import Notice
+from sandbox.web.responses import backend, data, overview, page, see, undo_point, wanted_format
 from sandbox.web.topics.setting_words import setting_rows
 from sandbox.web.topics.views import whole_number
 
@@ -161,7 +162,8 @@ def undo_words() -> str:
 @blueprint.get("/topics/<topic>/clean/<do>")
 def ask(topic: str, do: str) -> Response:
     """What an operation would take, and the button that does it."""
-    do, as_data = (do.removesuffix(".json"), True) if do.endswith(".json") else (do, False)
+    as_data = do.endswith(".json") or wanted_format() == "json"
+    do = do.removesuffix(".json")
     _check(do)
     found = backend().topic(topic)
     preview = _preview(found, do, request.args)
@@ -221,10 +223,10 @@ def clean(topic: str, do: str) -> AnyResponse:
     found = backend().topic(topic)
     preview = _preview(found, do, request.form)
     if preview.refused is not None or not preview.asked:
-        return see(f"/topics/{topic}/clean/{do}", **dict(preview.fields))
+        return see(f"/topics/{topic}/clean/{do}", None, **dict(preview.fields))
     point = undo_point(f"{OPERATIONS[do].lower()} {topic}")
     gone = _do(found, do, request.form)
-    return see(f"/topics/{topic}", said=_said(do, gone), undo_point=point.name, no_undo=point.skipped)
+    return see(f"/topics/{topic}", Notice(_said(do, gone), undo=point.name, no_undo=point.skipped))
 
 
 def _clean_json(topic: str, do: str) -> Response:
@@ -262,4 +264,4 @@ def delete(topic: str) -> AnyResponse:
     events = words.plural(backend().topic(topic).events, "event")
     point = undo_point(f"delete topic {topic}")
     backend().delete_topic(topic)
-    return see("/", said=f"{topic} with {events} is deleted", undo_point=point.name, no_undo=point.skipped)
+    return see("/", Notice(f"{topic} with {events} is deleted", undo=point.name, no_undo=point.skipped))

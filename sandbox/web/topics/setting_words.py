@@ -16,13 +16,13 @@ LABELS = {
     "retention.ms": "Events are kept for",
     "retention.bytes": "A partition keeps at most",
     "max.message.bytes": "Largest record batch",
-    "message.timestamp.type": "Whose clock stamps events",
-    "message.timestamp.before.max.ms": "Timestamps may lie back",
-    "message.timestamp.after.max.ms": "Timestamps may lie ahead",
+    "message.timestamp.type": "Timestamp type",
+    "message.timestamp.before.max.ms": "Max timestamp age",
+    "message.timestamp.after.max.ms": "Max future timestamp",
     "min.insync.replicas": "In-sync replicas that acks=all needs",
     "compression.type": "Stored compression",
     "flush.messages": "Synced to disk",
-    "min.cleanable.dirty.ratio": "Compacted when this share is new",
+    "min.cleanable.dirty.ratio": "Minimum dirty ratio",
     "min.compaction.lag.ms": "Never compacted before",
     "max.compaction.lag.ms": "Compacted at the latest after",
     "delete.retention.ms": "Tombstones stay for",
@@ -41,7 +41,7 @@ _TIMES_MS = {"ms": 1, "s": 1000, "sec": 1000, "second": 1000, "min": 60_000, "m"
 _TIMES_MS |= {"h": 3_600_000, "hour": 3_600_000, "d": 86_400_000, "day": 86_400_000, "w": 604_800_000}
 _TIMES_MS |= {"week": 604_800_000}
 _SIZES = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
-_UNLIMITED = ("for ever", "forever", "ever", "no limit", "never", "unlimited")
+_UNLIMITED = ("forever", "for ever", "ever", "no limit", "never", "unlimited")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def in_words(name: str, value: str) -> str:
     if name == "flush.messages":
         return "when the system does" if number >= LONG_MAX else f"after {words.plural(int(number), 'event')}"
     if name.endswith((".ms", ".bytes")) and (number < 0 or number >= LONG_MAX):
-        return "for ever" if name == "retention.ms" else "no limit"
+        return "forever" if name == "retention.ms" else "no limit"
     if name.endswith(".ms"):
         return words.duration(int(number))
     return words.size(int(number)) if name.endswith(".bytes") else words.number(int(number))

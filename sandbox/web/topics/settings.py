@@ -5,11 +5,13 @@ from dataclasses import asdict, dataclass
 from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.kafka.partitioner import PARTITIONERS
 from sandbox.kafka.topic_settings import TOPIC_SETTINGS
 from sandbox.model.logs import Loss
+from sandbox.snapshots.description import UndoPoint
 from sandbox.web import formats as words
+from sandbox.web.notices import Notice
 from sandbox.web.produce.partition import CLIENTS, lies_in
 from sandbox.web.responses import backend, data, page, see, undo_point
 from sandbox.web.topics.cleaning import undo_words
@@ -33,7 +35,9 @@ def preview_setting(topic: str) -> AnyResponse:
     try:
         losses = _more_lost(topic, name, value)
     except BrokerError as error:
-        return see(f"/topics/{topic}", error=error.detail)
+        # Kafka's sentence has the value without quotes, and here it comes from an address.
+        detail = error.detail.replace(value, shown_name(value)) if value else error.detail
+        return see(f"/topics/{topic}", Notice(refused=detail))
     default = backend().logs.default_settings().get(name, "")
     before = found.settings.get(name)
     return page(
@@ -66,18 +70,17 @@ def alter(topic: str) -> AnyResponse:
     """Change one setting; an empty value takes it back to its default. One that loses events is asked for first."""
     name = request.form.get("name", "")
     value = parse_setting(name, request.form.get("value", ""))
-    undo: dict[str, str | None] = {}
+    point = UndoPoint(None)
     try:
         if _more_lost(topic, name, value or None):
             if not request.form.get("sure"):
                 return see(f"/topics/{topic}/settings", name=name, value=value)
             point = undo_point(f"set {name} of {topic}")
-            undo = {"undo_point": point.name, "no_undo": point.skipped}
         backend().alter_topic(topic, {name: value or None})
     except BrokerError as error:
-        return see(f"/topics/{topic}", error=error.detail)
+        return see(f"/topics/{topic}", Notice(refused=error.detail))
     said = f"{name} is {value}" if value else f"{name} has its default again"
-    return see(f"/topics/{topic}", said=said, **undo)
+    return see(f"/topics/{topic}", Notice(said, undo=point.name, no_undo=point.skipped))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ def preview_partitions(topic: str) -> AnyResponse:
     except BrokerError as error:
         if error.error.name == "UNKNOWN_TOPIC_OR_PARTITION":
             raise
-        return see(f"/topics/{topic}", error=error.detail)
+        return see(f"/topics/{topic}", Notice(refused=error.detail))
     partitioner = PARTITIONERS[moves.partitioner] if moves is not None else None
     look = _look_up(topic, len(found.partitions), count)
     return page("topics/partitions", topic=found, count=count, moves=moves, partitioner=partitioner, look=look)
@@ -168,5 +171,5 @@ def add_partitions(topic: str) -> AnyResponse:
         count = whole_number("The number of partitions", request.form.get("count", ""))
         backend().create_partitions(topic, count)
     except BrokerError as error:
-        return see(f"/topics/{topic}", error=error.detail)
-    return see(f"/topics/{topic}", said=f"the topic has {words.plural(count, 'partition')} now")
+        return see(f"/topics/{topic}", Notice(refused=error.detail))
+    return see(f"/topics/{topic}", Notice(f"the topic has {words.plural(count, 'partition')} now"))

@@ -12,14 +12,35 @@ from sandbox.model.cluster import PartitionDescription, TopicDescription
 from sandbox.model.group_summary import GroupSummary
 from sandbox.model.logs import AppendRate, KeySample
 from sandbox.web import formats as words
-from sandbox.web.json_shapes import key_sample_json, one_topic_json, rate_json, topic_json
-from sandbox.web.responses import Interest, backend, csv_file, data, is_live, overview, page, see, split_format
+from sandbox.web.json_shapes import key_sample_json, one_topic_json, partition_json, rate_json, topic_json
+from sandbox.web.responses import (
+    Interest,
+    backend,
+    csv_file,
+    data,
+    is_live,
+    is_topic,
+    overview,
+    page,
+    see,
+    split_format,
+)
 from sandbox.web.topics.setting_words import TOPIC_FORM_SETTINGS, parse_setting, setting_rows
 
 blueprint = Blueprint("topics", __name__)
 
 ROWS = 100
 PARTITION_ROWS = 200
+PARTITION_COLUMNS = (
+    "partition",
+    "start",
+    "end",
+    "events",
+    "size_bytes",
+    "last_timestamp_ms",
+    "last_append_ms",
+    "leader",
+)
 READERS_SHOWN = 3
 TICKS_MAX = 24
 """How many groups' commits are drawn in one bar."""
@@ -100,8 +121,6 @@ def index() -> Response:
         wanted=wanted,
         sort=sort if sort in SORTS else "name",
         readers=lambda topic: _readers(topic, groups),
-        said=request.args.get("said"),
-        no_undo=request.args.get("no_undo"),
     )
 
 
@@ -144,15 +163,15 @@ def index_json() -> Response:
 @blueprint.get("/topics.csv")
 def index_csv() -> Response:
     """The topics as a table."""
-    columns = ("name", "partitions", "events", "size_bytes", "start", "end", "last_append_ms", "groups")
+    columns = ("name", "partitions", "events", "size_bytes", "start", "end", "last_append_ms", "groups", "offsets")
     rows = []
     for topic in backend().topics():
-        row = topic_json(topic) | {"groups": " ".join(topic.groups)}
+        row = topic_json(topic)
         rows.append([row[column] for column in columns])
     return csv_file("topics.csv", columns, rows)
 
 
-@blueprint.get("/topics/new")
+@blueprint.get("/topics/~new")
 def new() -> Response:
     """The form of a new topic."""
     return _new_topic_page(request.args, None)
@@ -210,12 +229,14 @@ def whole_number(name: str, text: str) -> int:
 
 @blueprint.get("/topics/<topic>")
 def one(topic: str) -> Response:
-    """One topic, in HTML or (`.json`) as data."""
-    if topic.endswith((".json", ".csv")):
-        topic, ending = split_format(topic, [found.topic for found in backend().topics()])
-        if ending == "json":
-            return data(one_topic_json(backend().topic(topic), overview().as_of_ms) | _more_json(topic))
+    """One topic, in HTML or (`.json`, `.csv`, `?format=`) as data."""
+    topic, ending = split_format(topic, is_topic)
     found = backend().topic(topic)
+    if ending == "json":
+        return data(one_topic_json(found, overview().as_of_ms) | _more_json(topic))
+    if ending == "csv":
+        rows = [partition_json(partition) for partition in found.partitions]
+        return csv_file(f"{topic}.csv", PARTITION_COLUMNS, [[row[name] for name in PARTITION_COLUMNS] for row in rows])
     groups = [group for group in backend().group_summaries() if topic in group.topics] if found.groups else []
     first = max(0, min(request.args.get("page", 1, type=int) - 1, (len(found.partitions) - 1) // PARTITION_ROWS))
     live = is_live()
@@ -235,9 +256,6 @@ def one(topic: str) -> Response:
         keys=_keys(logs.sample_keys(topic), len(found.partitions)) if found.events and not no_keys else None,
         settings=() if live else setting_rows(found.settings, logs.default_settings()),
         sampled_ms=overview().as_of_ms,
-        error=request.args.get("error"),
-        said=request.args.get("said"),
-        no_undo=request.args.get("no_undo"),
     )
 
 

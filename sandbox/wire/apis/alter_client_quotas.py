@@ -16,7 +16,8 @@ def handle(request: Request) -> Answer:
 
 def _alter(request: Request, entry: Any) -> Answer:
     quotas = request.node.broker.quotas
-    named = {one.entity_type: one.entity_name for one in entry.entity}
+    # By type, as Kafka answers: client-id comes before user.
+    named = {one.entity_type: one.entity_name for one in sorted(entry.entity, key=lambda one: one.entity_type)}
     answer = {"entity": [{"entity_type": kind, "entity_name": name} for kind, name in named.items()]}
     changes = [(one.key, None if one.remove else one.value) for one in entry.ops]
     try:

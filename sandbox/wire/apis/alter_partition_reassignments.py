@@ -6,11 +6,10 @@ one to cancel: NO_REASSIGNMENT_IN_PROGRESS.
 
 from typing import Any
 
+from sandbox.broker.cluster import MANUAL
 from sandbox.broker.logs.topic import Partition
 from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import Answer, Request
-
-MANUAL = "The manual partition assignment includes"
 
 
 def handle(request: Request) -> Answer:

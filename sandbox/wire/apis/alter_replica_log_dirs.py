@@ -6,6 +6,7 @@ Differs from a real broker: there is one log directory, the sandbox file, in whi
 from typing import Any
 
 from sandbox.kafka.errors import CODE
+from sandbox.model.file_path import shown_path
 from sandbox.wire.node import Answer, Request
 
 
@@ -20,7 +21,7 @@ def handle(request: Request) -> Answer:
 
 
 def _code(request: Request, path: str, name: str, partition: int) -> int:
-    if path != str(request.node.broker.database.path):
+    if path != shown_path(request.node.broker.database.path):
         return CODE["LOG_DIR_NOT_FOUND"]
     topic = request.node.broker.topics.get(name)
     known = topic is not None and 0 <= partition < len(topic.partitions)

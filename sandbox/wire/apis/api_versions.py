@@ -1,5 +1,6 @@
 """ApiVersions, key 18, versions 0 to 4 (KIP-35, KIP-511).
 
+From version 3 on a client names its library; a name or version that is not valid is answered with INVALID_REQUEST.
 Differs from a real broker: nothing. A version that is not supported is answered in version 0 with UNSUPPORTED_VERSION,
 which `sandbox.wire.connection` does, because nothing of the request can be read. Produce is announced from version 0,
 as Kafka 4 does (KAFKA-18659): older librdkafka takes a higher floor for a broker without compression. Of Kafka's
@@ -8,12 +9,21 @@ makes its partition take part and every end raises the epoch. Those that do not 
 Left out: the features that only concern how brokers work together.
 """
 
+from sandbox.kafka.errors import CODE
+from sandbox.wire.client_software import is_software
 from sandbox.wire.features import FEATURES
 from sandbox.wire.node import Answer, Request
+
+SOFTWARE_SINCE = 3
 
 
 def handle(request: Request) -> Answer:
     """Name every API with its versions."""
+    body = request.body
+    if request.version >= SOFTWARE_SINCE and not is_software(body.client_software_name, body.client_software_version):
+        if request.sasl is not None:
+            request.sasl.versions_refused()
+        return {"error_code": CODE["INVALID_REQUEST"], "api_keys": []}
     return {
         "error_code": 0,
         "api_keys": request.node.advertised,

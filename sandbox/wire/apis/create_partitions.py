@@ -3,15 +3,23 @@
 Differs from a real broker: nothing known.
 """
 
+from collections import Counter
 from typing import Any
 
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import CODE, BrokerError
 from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
     """Raise the number of partitions of each topic."""
-    return {"results": [_create(request, topic) for topic in request.body.topics]}
+    asked = Counter(topic.name for topic in request.body.topics)
+    once = [topic for topic in request.body.topics if asked[topic.name] == 1]
+    twice = [name for name, count in asked.items() if count > 1]
+    return {"results": [_create(request, topic) for topic in once] + [_duplicate(name) for name in twice]}
+
+
+def _duplicate(name: str) -> Answer:
+    return {"name": name, "error_code": CODE["INVALID_REQUEST"], "error_message": "Duplicate topic name."}
 
 
 def _create(request: Request, wanted: Any) -> Answer:
@@ -23,8 +31,8 @@ def _create(request: Request, wanted: Any) -> Answer:
             if len(assignments) != wanted.count - before:
                 raise BrokerError(
                     "INVALID_REPLICA_ASSIGNMENT",
-                    f"Increasing the number of partitions by {wanted.count - before} but {len(assignments)} "
-                    "assignments provided.",
+                    f"Attempted to add {wanted.count - before} additional partition(s), but only {len(assignments)} "
+                    "assignment(s) were specified.",
                 )
             broker.cluster.check_assignment(assignments)
         broker.create_partitions(wanted.name, wanted.count, validate_only=request.body.validate_only)

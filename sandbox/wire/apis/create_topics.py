@@ -6,7 +6,7 @@ Differs from a real broker: nothing known. A topic has as many replicas as there
 
 from typing import Any
 
-from sandbox.kafka.errors import CODE, BrokerError
+from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.topic_settings import TOPIC_SETTINGS
 from sandbox.wire.node import Answer, Request
 
@@ -27,12 +27,12 @@ def _create(request: Request, wanted: Any, twice: bool) -> Answer:
         partitions, replication = wanted.num_partitions, wanted.replication_factor
         assignments: list[tuple[int, ...]] = []
         if wanted.assignments:
-            if partitions != -1 or replication != -1:
-                raise BrokerError(
-                    "INVALID_REQUEST",
-                    "A manual partition assignment was specified, but numPartitions or replicationFactor was not "
-                    "set to -1.",
-                )
+            for name, number in (("replication factor", replication), ("numPartitions", partitions)):
+                if number != -1:
+                    raise BrokerError(
+                        "INVALID_REQUEST",
+                        f"A manual partition assignment was specified, but {name} was not set to -1.",
+                    )
             assignments = _assignments(wanted.assignments)
             broker.cluster.check_assignment(assignments)
             partitions, replication = len(assignments), len(assignments[0])
@@ -53,7 +53,7 @@ def _create(request: Request, wanted: Any, twice: bool) -> Answer:
             "error_message": error.detail,
             "num_partitions": -1,
             "replication_factor": -1,
-            "configs": None if error.code != CODE["NONE"] else [],
+            "configs": [],
         }
     count = len(topic.partitions) if topic else max(partitions, 1)
     overrides = topic.settings if topic else {config.name: config.value for config in wanted.configs}
@@ -61,6 +61,7 @@ def _create(request: Request, wanted: Any, twice: bool) -> Answer:
         "name": wanted.name,
         "topic_id": topic.topic_id if topic else None,
         "error_code": 0,
+        "error_message": None,
         "num_partitions": count,
         "replication_factor": topic.replication_factor if topic else max(replication, 1),
         "configs": [
@@ -78,7 +79,14 @@ def _create(request: Request, wanted: Any, twice: bool) -> Answer:
 
 def _assignments(assignments: list[Any]) -> list[tuple[int, ...]]:
     """The replicas of each partition, by its number."""
-    found = {assignment.partition_index: tuple(assignment.broker_ids) for assignment in assignments}
+    found: dict[int, tuple[int, ...]] = {}
+    for assignment in assignments:
+        number = assignment.partition_index
+        if number in found:
+            raise BrokerError(
+                "INVALID_REPLICA_ASSIGNMENT", f"Found multiple manual partition assignments for partition {number}"
+            )
+        found[number] = tuple(assignment.broker_ids)
     if sorted(found) != list(range(len(assignments))):
-        raise BrokerError("INVALID_REPLICA_ASSIGNMENT", "Partitions should be a consecutive 0-based integer sequence.")
+        raise BrokerError("INVALID_REPLICA_ASSIGNMENT", "partitions should be a consecutive 0-based integer sequence")
     return [found[number] for number in range(len(found))]

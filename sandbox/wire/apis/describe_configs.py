@@ -1,7 +1,7 @@
 """DescribeConfigs, key 32, versions 1 to 4 (KIP-133, KIP-226).
 
-Differs from a real broker: the settings are the ones in `sandbox.kafka.broker_config`, which has every topic and group
-setting of Kafka and the broker settings that have an effect here. A broker's loggers are Python's `logging` loggers.
+Differs from a real broker: names, types, defaults and valid values are those of Apache Kafka 4.4; the documentation is
+the sandbox's own, and says which settings have no effect. A broker's loggers are Python's `logging` loggers.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,6 +13,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.resource_settings import CLIENT_METRICS_SETTINGS, GROUP_SETTINGS, LARGER_UNITS
 from sandbox.kafka.setting import PASSWORD, STRING, Setting
 from sandbox.kafka.topic_settings import TOPIC_SETTINGS
+from sandbox.model.file_path import shown_path
 from sandbox.wire.config_resources import (
     BROKER_TYPE,
     CLIENT_METRICS_TYPE,
@@ -44,7 +45,8 @@ def _describe(request: Request, resource: Any) -> Answer:
         found = list(describe(request, resource.resource_name))
     except BrokerError as error:
         return answer | {"error_code": error.code, "error_message": error.detail, "configs": []}
-    keys = resource.configuration_keys
+    # Both null and an empty list ask for all of them.
+    keys = resource.configuration_keys or None
     return answer | {
         "error_code": 0,
         "error_message": "",
@@ -66,8 +68,12 @@ def _words(request: Request, setting: Setting, described: dict[str, Any]) -> dic
         "is_sensitive": setting.type == PASSWORD,
         "synonyms": synonyms if request.body.include_synonyms else [],
         "config_type": setting.type,
-        "documentation": setting.text if request.body.include_documentation else None,
+        "documentation": _documentation(setting) if request.body.include_documentation else None,
     } | described
+
+
+def _documentation(setting: Setting) -> str:
+    return setting.text if setting.in_effect else f"{setting.text} It has no effect in the sandbox."
 
 
 def _synonym(name: str, value: str | None, source: int) -> dict[str, Any]:
@@ -85,8 +91,11 @@ def _topic(request: Request, name: str) -> Described:
             synonyms.append(_synonym(setting.name, topic.settings[setting.name], TOPIC_CONFIG))
         if setting.broker_name is not None:
             synonyms += _broker_synonyms(request, setting.broker_name, str(request.node.node_id))
-            for larger, _ in LARGER_UNITS.get(setting.broker_name, ()):
-                synonyms += _broker_synonyms(request, larger, str(request.node.node_id))
+            units = LARGER_UNITS.get(setting.broker_name, ())
+            larger = [one for name, _ in units for one in _broker_synonyms(request, name, str(request.node.node_id))]
+            # As in Kafka, the default of a larger unit is shown only beside a value that was set.
+            if synonyms or any(one["source"] != DEFAULT_CONFIG for one in larger):
+                synonyms += larger
         yield setting, {"synonyms": synonyms, "value": topic.value(setting.name, request.node.broker.config)}
 
 
@@ -123,7 +132,7 @@ def _fixed(request: Request) -> dict[str, str]:
     return {
         "node.id": node,
         "broker.id": node,
-        "log.dirs": str(request.node.broker.database.path),
+        "log.dirs": shown_path(request.node.broker.database.path),
         "listeners": listener,
         "advertised.listeners": listener,
     }
@@ -170,9 +179,12 @@ def _group(request: Request, name: str) -> Described:
     broker = request.node.broker
     own = broker.resources.settings(GROUP, name)
     for setting in GROUP_SETTINGS:
-        default = broker.config.get(setting.broker_name) if setting.broker_name else setting.default
         synonyms = [_synonym(setting.name, own[setting.name], GROUP_CONFIG)] if setting.name in own else []
-        yield setting, {"synonyms": synonyms or [_synonym(setting.name, default, DEFAULT_CONFIG)]}
+        if setting.broker_name is not None:
+            synonyms += _broker_synonyms(request, setting.broker_name, str(request.node.node_id))
+        elif setting.default is not None:
+            synonyms.append(_synonym(setting.name, setting.default, DEFAULT_CONFIG))
+        yield setting, {"synonyms": synonyms}
 
 
 def _client_metrics(request: Request, name: str) -> Described:

@@ -9,6 +9,7 @@ import shutil
 from typing import Any
 
 from sandbox.broker.logs.topic import Partition
+from sandbox.model.file_path import shown_path
 from sandbox.wire.node import Answer, Request
 
 
@@ -21,7 +22,7 @@ def handle(request: Request) -> Answer:
         "results": [
             {
                 "error_code": 0,
-                "log_dir": str(path),
+                "log_dir": shown_path(path),
                 "topics": _topics(request),
                 "total_bytes": disk.total,
                 "usable_bytes": disk.free,

@@ -2,11 +2,14 @@
 
 Differs from a real broker: batches that are no longer in the cache of recent ones are encoded from their rows again,
 uncompressed, and small neighbours of them may come as one batch; offsets, timestamps, keys, values and headers are the
-same.
+same. An answer has at most 2 MB, less if clients read slowly, and its first batch; a broker may return less than was
+asked for (KIP-74), and partitions that got nothing are the first ones in the next answer of a session. A fetch whose
+`min_bytes` do not fit into such an answer does not wait for them.
 Left out: fetches by followers, and tiered storage.
 """
 
-from collections.abc import Callable
+import logging
+from collections.abc import Generator
 from typing import Any
 from uuid import UUID
 
@@ -14,11 +17,18 @@ from sandbox.broker.logs.topic import Partition
 from sandbox.broker.reply import Reply
 from sandbox.kafka.errors import CODE, BrokerError, EventsDamaged
 from sandbox.storage.file.failure import StorageFailed
-from sandbox.wire.fetch_records import aborted_transactions, read_records
+from sandbox.wire.fetch_records import aborted_transactions, has_more, read_records
 from sandbox.wire.fetch_sessions import FetchedPartition, FetchSession, Place
-from sandbox.wire.node import Answer, Node, Request, Timer, topic_of
+from sandbox.wire.held_bytes import AnswerSize
+from sandbox.wire.node import Answer, Request, Timer, topic_of
+from sandbox.wire.refusals import refuse
+from sandbox.wire.time_slices import Steps
 
 READ_COMMITTED = 1
+PARTITIONS_PER_STEP = 64
+"""How many partitions are looked at before a fetch is interrupted, if nothing is read from rows."""
+
+logger = logging.getLogger("sandbox.wire")
 
 
 def handle(request: Request) -> Answer | Reply[Answer]:
@@ -30,10 +40,8 @@ def handle(request: Request) -> Answer | Reply[Answer]:
         )
     except BrokerError as error:
         return {"error_code": error.code, "session_id": 0, "responses": []}
-    reading = _Reading(request, session)
-    if reading.enough() or body.max_wait_ms <= 0:
-        return reading.answer()
-    return _wait(reading, body.max_wait_ms)
+    reply = _Fetch(request, session).reply
+    return reply.result() if reply.done else reply
 
 
 class _Reading:
@@ -43,24 +51,28 @@ class _Reading:
         self.request = request
         self.session = session
         self.stable = request.body.isolation_level == READ_COMMITTED
-        self.partitions: set[Partition] = set()
-        self.read()
-
-    def read(self) -> None:
-        """Look (again) at every partition."""
+        self.partitions: dict[Place, tuple[Partition, int]] = {}
         self.found: dict[Place, dict[str, Any]] = {}
         self.size_bytes = 0
         self.failed = False
-        left = min(self.request.body.max_bytes, self.request.node.broker.config.number("fetch.max.bytes"))
-        for place, wanted in self.session.partitions.items():
-            found = self._read_one(place, wanted, left)
-            self.found[place] = found
-            size = sum(map(len, found["records"]))
-            self.size_bytes += size
-            left -= size
-            self.failed = self.failed or found["error_code"] != 0
+        self._size = AnswerSize(request.node.held)
+        config = request.node.broker.config
+        self._bytes_max = min(request.body.max_bytes, config.number("fetch.max.bytes"))
 
-    def _read_one(self, place: Place, wanted: FetchedPartition, left: int) -> dict[str, Any]:
+    def steps(self) -> Steps:
+        """Look at every partition, interrupted at each `yield`."""
+        try:
+            for number, (place, wanted) in enumerate(tuple(self.session.partitions.items()), 1):
+                if number % PARTITIONS_PER_STEP == 0:
+                    yield
+                found = yield from self._read_one(place, wanted)
+                self.found[place] = found
+                self.size_bytes += sum(map(len, found["records"]))
+                self.failed = self.failed or found["error_code"] != 0
+        finally:
+            self._size.forget()
+
+    def _read_one(self, place: Place, wanted: FetchedPartition) -> Generator[None, None, dict[str, Any]]:
         name, topic_id, number = place
         node = self.request.node
         answer: dict[str, Any] = {"partition_index": number, "error_code": 0, "records": []}
@@ -69,18 +81,22 @@ class _Reading:
             partition = topic_of(self.request, name, topic_id or UUID(int=0)).partition(number)
             partition.check_leader(self.request.node.node_id)
             partition.check_leader_epoch(wanted.current_leader_epoch)
-            self.partitions.add(partition)
-            answer["high_watermark"] = partition.high_watermark
-            answer["last_stable_offset"] = partition.last_stable_offset
-            answer["log_start_offset"] = partition.start
+            self.partitions[place] = partition, wanted.fetch_offset
             if not partition.start <= wanted.fetch_offset <= partition.high_watermark:
                 raise BrokerError("OFFSET_OUT_OF_RANGE")
+            left = min(self._bytes_max, node.held.answer_bytes_max) - self.size_bytes
             if left > 0 or self.size_bytes == 0:
                 size_bytes_max = min(left, wanted.partition_max_bytes)
-                records = read_records(node, partition, wanted.fetch_offset, size_bytes_max, self.stable)
+                records = yield from read_records(
+                    node, partition, wanted.fetch_offset, size_bytes_max, self.stable, self._size, self.size_bytes == 0
+                )
                 # Only the very first batch of an answer may be larger than the limit (KIP-74).
                 if self.size_bytes == 0 or sum(map(len, records)) <= size_bytes_max:
                     answer["records"] = records
+            # As they are now: what was appended while this was read is not in it, but may be told of.
+            answer["high_watermark"] = partition.high_watermark
+            answer["last_stable_offset"] = partition.last_stable_offset
+            answer["log_start_offset"] = partition.start
             if self.stable:
                 answer["aborted_transactions"] = aborted_transactions(
                     node, partition, wanted.fetch_offset, answer["records"]
@@ -97,8 +113,13 @@ class _Reading:
         return answer
 
     def enough(self) -> bool:
-        """Whether the answer may go now."""
-        return self.failed or self.size_bytes >= self.request.body.min_bytes or not self.session.partitions
+        """Whether the answer may go now: there is what was asked for, or what is missing did not fit in."""
+        if self.failed or self.size_bytes >= self.request.body.min_bytes or not self.session.partitions:
+            return True
+        return self.size_bytes > 0 and any(
+            has_more(partition, self.found[place]["records"], offset, self.stable)
+            for place, (partition, offset) in self.partitions.items()
+        )
 
     def answer(self) -> Answer:
         """The answer; of an incremental session, only what changed."""
@@ -122,34 +143,99 @@ class _Reading:
         }
 
 
-def _wait(reading: _Reading, max_wait_ms: int) -> Reply[Answer]:
-    node = reading.request.node
-    reply: Reply[Answer] = Reply()
-    timer: list[Timer] = []
+class _Fetch:
+    """One request: reads, waits for appends if there is not enough, and reads again.
 
-    def look_again() -> None:
-        reading.read()
-        if reading.enough():
-            finish()
+    Attributes:
+        reply: its answer.
+    """
 
-    def forget() -> None:
-        timer[0].cancel()
-        _watch(node, reading.partitions, look_again, False)
+    def __init__(self, request: Request, session: FetchSession) -> None:
+        self.reply: Reply[Answer] = Reply(self._drop)
+        self._request = request
+        self._session = session
+        self._timer: Timer | None = None
+        self._last_look = request.body.max_wait_ms <= 0
+        self._steps: Steps | None = None
+        self._appended = False
+        self._watched: set[Partition] = set()
+        self._empty: _Reading | None = None
+        self._look()
 
-    def finish() -> None:
-        if not reply.done:
-            forget()
-            reply.set(reading.answer())
+    def _look(self) -> None:
+        """Read every partition: now, or in steps. Then answer, or wait."""
+        if self._steps is not None:
+            self._appended = True
+            return
+        self._steps = self._read()
+        if not self._request.node.slices.run(self._steps) and not self._watched:
+            # Nobody reports yet what is appended to a partition after it was read.
+            self._appended = True
 
-    reply.drop = forget
-    timer.append(node.call_later(max_wait_ms, finish))
-    _watch(node, reading.partitions, look_again, True)
-    return reply
+    def _read(self) -> Steps:
+        reading = _Reading(self._request, self._session)
+        try:
+            yield from reading.steps()
+            if self._last_look or reading.enough():
+                self._finish(reading)
+        except Exception:
+            logger.exception("a Fetch of %s failed", self._request.client_host)
+            self._stop_waiting()
+            self.reply.set(refuse(self._request, BrokerError("UNKNOWN_SERVER_ERROR")))
+        finally:
+            self._steps = None
+        if self.reply.done:
+            return
+        self._empty = None if reading.size_bytes else reading
+        self._wait({partition for partition, _ in reading.partitions.values()})
+        if self._appended:
+            # While this was read: whether that is enough is seen in another round.
+            self._appended = False
+            self._request.node.slices.add_read(self._look_again)
 
+    def _look_again(self) -> bool:
+        if not self.reply.done:
+            self._look()
+        return False
 
-def _watch(node: Node, partitions: set[Partition], call: Callable[[], None], wanted: bool) -> None:
-    for partition in partitions:
-        calls = node.on_append.setdefault(partition.id, set())
-        (calls.add if wanted else calls.discard)(call)
-        if not calls:
-            del node.on_append[partition.id]
+    def _wait(self, partitions: set[Partition]) -> None:
+        if self._timer is None:
+            self._timer = self._request.node.call_later(self._request.body.max_wait_ms, self._time_over)
+        if partitions != self._watched:
+            self._watch(wanted=False)
+            self._watched = partitions
+            self._watch(wanted=True)
+
+    def _time_over(self) -> None:
+        self._last_look = True
+        if self._steps is None and self._empty is not None:
+            # What was found is nothing, as it is for most consumers: there is nothing to read again.
+            self._finish(self._empty)
+        else:
+            self._look()
+
+    def _finish(self, reading: _Reading) -> None:
+        self._stop_waiting()
+        if not self.reply.done:
+            self.reply.set(reading.answer())
+
+    def _drop(self) -> None:
+        """The client has gone."""
+        self._stop_waiting()
+        steps, self._steps = self._steps, None
+        if steps is not None:
+            steps.close()
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._watch(wanted=False)
+        self._watched = set()
+
+    def _watch(self, wanted: bool) -> None:
+        on_append = self._request.node.on_append
+        for partition in self._watched:
+            calls = on_append.setdefault(partition.id, set())
+            (calls.add if wanted else calls.discard)(self._look)
+            if not calls:
+                del on_append[partition.id]

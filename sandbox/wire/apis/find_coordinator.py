@@ -26,7 +26,8 @@ def _place(request: Request, key: str) -> dict[str, object]:
         error = BY_NAME["COORDINATOR_NOT_AVAILABLE"]
     if error is not None:
         return {"error_code": error.code, "error_message": error.text, "node_id": -1, "host": "", "port": -1}
-    return {"error_code": 0, "error_message": None, **place}
+    # Apache Kafka 4.4 sends these two, never null.
+    return {"error_code": 0, "error_message": "" if request.version >= BATCHED_SINCE else "NONE", **place}
 
 
 def _refusal(key_type: int) -> KafkaError | None:

@@ -1,7 +1,7 @@
 """JoinGroup, key 11, versions 0 to 9 (KIP-345, KIP-394, KIP-800, KIP-814).
 
 Differs from a real broker: an empty group does not wait 3 seconds for more members
-(`group.initial.rebalance.delay.ms` is 0).
+(`group.initial.rebalance.delay.ms` is 0). It waits 0.25 s after each static member that joins, 1 s at most.
 """
 
 from sandbox.broker.groups.calls import JoinAnswer, JoinGroup

@@ -3,20 +3,22 @@
 Differs from a real broker: `retention_time_ms` of old versions is not looked at; `offsets.retention.minutes` counts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 
-from sandbox.broker.groups.calls import OffsetCommit
+from sandbox.broker.groups.calls import OffsetCommit, PartitionError
+from sandbox.broker.reply import Reply
 from sandbox.kafka.errors import CODE
-from sandbox.wire.node import Answer, Request
+from sandbox.wire.node import Answer, Handled, Request
 
 MEMBER_EPOCH_SINCE = 9
 TOPIC_IDS_SINCE = 10
 
 
-def handle(request: Request) -> Answer:
-    """Commit offsets of a group."""
+def handle(request: Request) -> Handled:
+    """Commit offsets of a group; the answer comes later if they are thousands."""
     body, node = request.body, request.node
+    exists = _exists(request)
     names = [_name(request, topic) for topic in body.topics]
     offsets = [
         OffsetCommit(
@@ -26,18 +28,30 @@ def handle(request: Request) -> Answer:
         if name is not None
         for one in topic.partitions
     ]
-    outcome = iter(
-        node.coordinator.commit(
+
+    def commit(some: Sequence[OffsetCommit]) -> Sequence[PartitionError]:
+        return node.coordinator.commit(
             body.group_id,
             body.generation_id_or_member_epoch,
             body.member_id,
             body.group_instance_id,
-            offsets,
+            some,
             node.now_ms(),
-            exists=_exists(request),
+            exists=exists,
             knows_epochs=request.version >= MEMBER_EPOCH_SINCE,
         )
-    )
+
+    if not node.long_commits.wants(body.group_id, len(offsets)):
+        return _answer(request, names, commit(offsets))
+    reply: Reply[Answer] = Reply()
+
+    written = node.long_commits.run(body.group_id, offsets, commit)
+    written.on_done(lambda outcome: reply.set(_answer(request, names, outcome)))
+    return reply
+
+
+def _answer(request: Request, names: Sequence[str | None], found: Sequence[PartitionError]) -> Answer:
+    outcome = iter(found)
     return {
         "topics": [
             {
@@ -46,12 +60,12 @@ def handle(request: Request) -> Answer:
                 "partitions": [
                     {
                         "partition_index": one.partition_index,
-                        "error_code": CODE[next(outcome).error if name else "UNKNOWN_TOPIC_ID"],
+                        "error_code": CODE[next(outcome).error if name is not None else "UNKNOWN_TOPIC_ID"],
                     }
                     for one in topic.partitions
                 ],
             }
-            for name, topic in zip(names, body.topics, strict=True)
+            for name, topic in zip(names, request.body.topics, strict=True)
         ]
     }
 

@@ -1,9 +1,11 @@
 """Produce, key 0, versions 3 to 13 (announced from 0, see ApiVersions).
 
+The answer names each record that the topic does not accept with its position in the batch (KIP-467), so that a client
+fails it with the reason and can send the others again.
 Differs from a real broker: acks=1 and acks=all both wait for the commit; acks=0 is stored the same
 way, and not answered. A batch of a transaction is looked at as Kafka does with its transaction partition verification:
 the partition must take part in the producer's transaction; from version 12 on the write itself makes it (KIP-890).
-Left out: message sets of magic 0 and 1, as in Kafka 4 (UNSUPPORTED_FOR_MESSAGE_FORMAT).
+Left out: message sets of magic 0 and 1, as in Kafka 4 (INVALID_RECORD).
 """
 
 from typing import Any
@@ -11,7 +13,7 @@ from uuid import UUID
 
 from sandbox.broker.logs.log import Appended, ProducedBatch
 from sandbox.broker.logs.topic import Partition
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import BrokerError, RecordsRefused
 from sandbox.wire.node import Answer, Request, topic_of
 from sandbox.wire.records import batch as record_batch
 
@@ -21,6 +23,18 @@ COMPRESSIONS = ("uncompressed", "gzip", "snappy", "lz4", "zstd")
 ABORTABLE_SINCE = 11
 JOINS_SINCE = 12
 """From which version a write makes its partition take part in the transaction."""
+SHOWN_ERRORS = 3
+"""How many refused records the message for the whole batch names."""
+BEFORE_LOOKING = (
+    "UNKNOWN_TOPIC_OR_PARTITION",
+    "UNKNOWN_TOPIC_ID",
+    "NOT_LEADER_OR_FOLLOWER",
+    "INVALID_REQUIRED_ACKS",
+    "MESSAGE_TOO_LARGE",
+    "CORRUPT_MESSAGE",
+    "UNSUPPORTED_COMPRESSION_TYPE",
+)
+"""Errors whose answer has no log start offset, as in Kafka."""
 
 
 def handle(request: Request) -> Answer | None:
@@ -34,17 +48,20 @@ def handle(request: Request) -> Answer | None:
 
 
 def _produce(request: Request, topic: Any, wanted: Any) -> Answer:
+    partition = None
     try:
         if request.body.acks not in (-1, 0, 1):
             raise BrokerError("INVALID_REQUIRED_ACKS")
-        partition = topic_of(request, topic.name, _zero_for_none(topic.topic_id)).partition(wanted.index)
-        partition.check_leader(request.node.node_id)
+        found = topic_of(request, topic.name, _zero_for_none(topic.topic_id)).partition(wanted.index)
+        records = _one_batch(wanted.records)
+        found.check_leader(request.node.node_id)
+        partition = found
         _check_in_sync(request, partition)
-        appended = _append(request, partition, wanted.records)
+        appended = _append(request, partition, records)
     except BrokerError as error:
-        return _refused(wanted.index, error)
+        return _refused(wanted.index, error, partition)
     except record_batch.BatchError as error:
-        return _refused(wanted.index, BrokerError(_error_name(error), f"{error}"))
+        return _refused(wanted.index, BrokerError(_error_name(error), f"{error}"), partition)
     return {
         "index": wanted.index,
         "error_code": 0,
@@ -69,35 +86,68 @@ def _zero_for_none(topic_id: UUID | None) -> UUID:
 
 
 def _error_name(error: record_batch.BatchError) -> str:
-    if isinstance(error, record_batch.UnsupportedMagic):
-        return "UNSUPPORTED_FOR_MESSAGE_FORMAT"
     return "CORRUPT_MESSAGE" if isinstance(error, record_batch.BatchCorrupt) else "INVALID_RECORD"
 
 
-def _refused(index: int, error: BrokerError) -> Answer:
-    return {
+def _refused(index: int, error: BrokerError, partition: Partition | None) -> Answer:
+    looked_at = partition is not None and error.error.name not in BEFORE_LOOKING
+    answer: dict[str, Any] = {
         "index": index,
         "error_code": error.code,
         "base_offset": -1,
         "log_append_time_ms": -1,
-        "log_start_offset": -1,
+        "log_start_offset": partition.start if partition is not None and looked_at else -1,
         "error_message": error.detail,
     }
+    if isinstance(error, RecordsRefused):
+        answer["error_message"] = _batch_message(error)
+        answer["record_errors"] = [
+            {"batch_index": position, "batch_index_error_message": reason} for position, reason in error.records
+        ]
+    return answer
 
 
-def _append(request: Request, partition: Partition, records: memoryview | None) -> Appended:
+def _batch_message(error: RecordsRefused) -> str:
+    """The message for the whole batch, in Kafka's words."""
+    if error.error.name == "INVALID_TIMESTAMP":
+        return "One or more records have been rejected due to invalid timestamp"
+    shown = ", ".join(
+        f"RecordError(batchIndex={position}, message='{reason}')" for position, reason in error.records[:SHOWN_ERRORS]
+    )
+    return (
+        f"One or more records have been rejected due to {len(error.records)} record errors in total, and only showing "
+        f"the first three errors at most: [{shown}]"
+    )
+
+
+def _one_batch(records: memoryview | None) -> memoryview:
+    """The records of a partition if they are one whole record batch, which is all that Produce accepts."""
+    if records is None or len(records) <= record_batch.MAGIC_AT:
+        raise BrokerError("INVALID_RECORD", "Produce accepts exactly one record batch per partition, not 0.")
+    if records[record_batch.MAGIC_AT] < record_batch.MAGIC:
+        raise BrokerError("INVALID_RECORD", "Produce accepts record batches with magic version 2 only.")
+    size_bytes = record_batch.batch_bytes(records)
+    if size_bytes < len(records):
+        raise BrokerError("INVALID_RECORD", "Produce accepts exactly one record batch per partition, not more.")
+    if size_bytes > len(records):
+        raise BrokerError(
+            "INVALID_RECORD", f"The record batch is cut off: it has {len(records)} of its {size_bytes} bytes."
+        )
+    return records
+
+
+def _append(request: Request, partition: Partition, records: memoryview) -> Appended:
     node = request.node
     size_max = partition.topic.number("max.message.bytes", node.broker.config)
-    if records is not None and len(records) > size_max:
+    if len(records) > size_max:
         raise BrokerError(
             "MESSAGE_TOO_LARGE",
             f"A record batch of {len(records)} bytes is larger than max.message.bytes of {partition.topic.name}, "
             f"which is {size_max}.",
         )
-    batches = record_batch.decode_batches(records, as_columns=True) if records else []
-    if len(batches) != 1:
-        raise BrokerError("INVALID_RECORD", f"Produce takes exactly one record batch a partition, not {len(batches)}.")
-    batch = batches[0]
+    (batch,) = record_batch.decode_batches(records)
+    if batch.base_offset != 0:
+        raise BrokerError("INVALID_RECORD", f"The base offset of a produced batch must be 0, not {batch.base_offset}.")
     if batch.compression == ZSTD and request.version < ZSTD_SINCE:
         raise BrokerError("UNSUPPORTED_COMPRESSION_TYPE", "Produce takes zstd from version 7.")
     if batch.transactional:

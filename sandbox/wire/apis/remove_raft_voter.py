@@ -10,7 +10,9 @@ from sandbox.wire.node import Answer, Request
 def handle(request: Request) -> Answer:
     """Refuse."""
     cluster_id, wanted = request.node.broker.cluster_id, request.body.cluster_id
-    error = BrokerError("UNSUPPORTED_VERSION", "Cluster doesn't support removing voter because kraft.version is 0")
+    error = BrokerError(
+        "UNSUPPORTED_VERSION", "Cluster doesn't support removing voter because the kraft.version feature is 0"
+    )
     if wanted is not None and wanted != cluster_id:
         error = BrokerError(
             "INCONSISTENT_CLUSTER_ID", f'The given id "{wanted}" doesn\'t match the cluster id "{cluster_id}"'

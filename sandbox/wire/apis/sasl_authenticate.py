@@ -6,10 +6,10 @@ Left out: re-authentication (KIP-368); the session lifetime is 0, as by default.
 """
 
 from sandbox.kafka.errors import CODE
-from sandbox.wire.node import Answer, Request
+from sandbox.wire.node import Handled, Request
 
 
-def handle(request: Request) -> Answer:
+def handle(request: Request) -> Handled:
     """Take one token of the log-in."""
     if request.sasl is None or request.sasl.complete:
         return {

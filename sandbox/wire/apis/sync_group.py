@@ -8,10 +8,15 @@ from sandbox.broker.reply import Reply
 from sandbox.kafka.errors import CODE
 from sandbox.wire.node import Answer, Request
 
+PROTOCOL_SINCE = 5
+"""From which version a member must say for which protocol it syncs (KIP-559)."""
 
-def handle(request: Request) -> Reply[Answer]:
+
+def handle(request: Request) -> Answer | Reply[Answer]:
     """Hand in the leader's assignment, and get one's own when it is there."""
     body = request.body
+    if request.version >= PROTOCOL_SINCE and (body.protocol_type is None or body.protocol_name is None):
+        return {"error_code": CODE["INCONSISTENT_GROUP_PROTOCOL"]}
     synced = request.node.coordinator.sync(
         body.group_id,
         body.generation_id,

@@ -9,21 +9,29 @@
 Anything else closes the connection. What fails is answered with its error, and the connection closed after it. After a
 handshake of version 0 tokens come without a request around them, as old clients send them.
 
-Differs from a real broker: a failure is answered at once (Kafka waits `connection.failed.authentication.delay.ms`, 100
-ms); a request other than SaslAuthenticate after the handshake is not answered before the connection is closed.
+A failure is answered after `connection.failed.authentication.delay.ms`, so that passwords cannot be tried quickly.
+Passwords are checked outside the event loop (see `sandbox.wire.auth.password_checks`).
+
+Differs from a real broker: a request other than SaslAuthenticate after the handshake is not answered before the
+connection is closed.
 Left out: GSSAPI, OAUTHBEARER, and re-authentication (`connections.max.reauth.ms` is 0, as by default): after COMPLETE,
 SaslHandshake and SaslAuthenticate are ILLEGAL_SASL_STATE.
 
 Source: KIP-43, KIP-152, https://kafka.apache.org/protocol#sasl_handshake.
 """
 
+import logging
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from sandbox.broker.credentials import HASHES
+from sandbox.broker.reply import Reply
+from sandbox.kafka.client_text import shortened
 from sandbox.kafka.errors import CODE
 from sandbox.storage.resources import ScramCredential
+from sandbox.wire.auth.password_checks import Outcome
 from sandbox.wire.auth.scram import AuthenticationFailed, ScramExchange, is_password
 from sandbox.wire.connection import ProtocolViolation, Slot
 from sandbox.wire.messages.messages import api_name, api_versions_known
@@ -47,16 +55,25 @@ ALLOWED = {
     FAILED: (),
 }
 
+logger = logging.getLogger("sandbox.wire")
+
 _KEY_AND_VERSION = struct.Struct(">hh")
 
+Answer = Mapping[str, Any]
 Find = Callable[[str], Sequence[ScramCredential]]
 
 
 class Exchange(Protocol):
-    """One authentication by one mechanism. `user` says who it is, once `complete`."""
+    """One authentication by one mechanism.
+
+    Attributes:
+        user: who it is, once `complete`.
+        slow: whether a step takes so long that it is done in a thread.
+    """
 
     user: str
     complete: bool
+    slow: bool
 
     def step(self, token: bytes) -> bytes:
         """Take a token of the client, and give the answer; AuthenticationFailed where it is refused."""
@@ -68,6 +85,8 @@ class PlainExchange:
     Args:
         find: gives the credentials of a user.
     """
+
+    slow = True
 
     def __init__(self, find: Find) -> None:
         self._find = find
@@ -87,11 +106,12 @@ class PlainExchange:
         # All of a user's credentials are made of one password, unless an admin client altered one of them.
         if not any(is_password(credential, password) for credential in self._find(user)):
             raise AuthenticationFailed(
-                f"there is no user {user!r} with that password", "Authentication failed: Invalid username or password"
+                f"there is no user {shortened(user)!r} with that password",
+                "Authentication failed: Invalid username or password",
             )
         if authzid and authzid != user:
             raise AuthenticationFailed(
-                f"user {user!r} asks to be somebody else",
+                f"user {shortened(user)!r} asks to be somebody else",
                 "Authentication failed: Client requested an authorization id that is different from username",
             )
         self.user = user
@@ -99,18 +119,37 @@ class PlainExchange:
         return b""
 
 
+class Door(Protocol):
+    """What a log-in needs of its listener."""
+
+    @property
+    def mechanisms(self) -> Sequence[str]:
+        """Those that are offered."""
+
+    def credentials(self) -> Sequence[ScramCredential]:
+        """Those of all users."""
+
+    def check(self, step: Callable[[], bytes], then: Callable[[Outcome], None]) -> None:
+        """Do a slow step in a thread, then call `then` on the event loop."""
+
+    def later(self, call: Callable[[], None]) -> None:
+        """Call a function when a failure may be answered."""
+
+
 class SaslSession:
     """The authentication of one connection.
 
     Args:
-        mechanisms: which are offered.
-        find: gives the credentials of a user.
+        door: its listener.
+        admit: called when it is known who the client is.
         fail: called with the reason when the connection must be closed after the answer that is given next.
     """
 
-    def __init__(self, mechanisms: Sequence[str], find: Find, fail: Callable[[str], None]) -> None:
-        self._mechanisms = mechanisms
-        self._find = find
+    def __init__(self, door: Door, admit: Callable[[], None], fail: Callable[[str], None]) -> None:
+        self._door = door
+        self._mechanisms = door.mechanisms
+        self._known: Sequence[ScramCredential] = ()
+        self._admit = admit
         self._fail = fail
         self._state = HANDSHAKE_OR_VERSIONS_REQUEST
         self._mechanism = ""
@@ -136,7 +175,8 @@ class SaslSession:
         if self._state == COMPLETE:
             return True
         if self._state == AUTHENTICATE and self._bare_tokens:
-            slot.set(self._take_bare(frame))
+            slot.holds = True
+            self._take(frame, slot.set, lambda failed: self._end(str(failed)))
             return False
         if len(frame) < _KEY_AND_VERSION.size:
             raise ProtocolViolation("it sends no Kafka requests; this listener wants SASL")
@@ -149,51 +189,80 @@ class SaslSession:
             self._state = HANDSHAKE_REQUEST
         return True
 
+    def versions_refused(self) -> None:
+        """ApiVersions was refused, so the client may ask again."""
+        if self._state == HANDSHAKE_REQUEST:
+            self._state = HANDSHAKE_OR_VERSIONS_REQUEST
+
     def handshake(self, mechanism: str, version: int) -> dict[str, Any]:
         """The answer to SaslHandshake."""
         self._bare_tokens = version == 0
         self._mechanism = mechanism
         offered = list(self._mechanisms)
         if mechanism not in offered:
-            self._end(f"the SASL mechanism {mechanism!r} is not offered")
+            self._end(f"the SASL mechanism {shortened(mechanism)!r} is not offered")
             return {"error_code": CODE["UNSUPPORTED_SASL_MECHANISM"], "mechanisms": offered}
         if mechanism == PLAIN:
-            self._exchange = PlainExchange(self._find)
+            self._exchange = PlainExchange(self._find_user)
         else:
             self._exchange = ScramExchange(mechanism, self._credential_for(mechanism))
         self._state = AUTHENTICATE
         return {"error_code": 0, "mechanisms": offered}
 
-    def authenticate(self, token: bytes) -> dict[str, Any]:
+    def authenticate(self, token: bytes) -> Reply[Answer]:
         """The answer to SaslAuthenticate."""
-        try:
-            answer = self._take(token)
-        except AuthenticationFailed as failed:
+        reply: Reply[Answer] = Reply()
+
+        def refuse(failed: AuthenticationFailed) -> None:
             self._end(str(failed))
             told = failed.told or (
                 f"Authentication failed during authentication due to invalid credentials with SASL mechanism "
                 f"{self._mechanism}"
             )
-            return {"error_code": CODE["SASL_AUTHENTICATION_FAILED"], "error_message": told, "auth_bytes": b""}
-        return {"error_code": 0, "error_message": "", "auth_bytes": answer, "session_lifetime_ms": 0}
+            error = {"error_code": CODE["SASL_AUTHENTICATION_FAILED"], "error_message": told, "auth_bytes": b""}
+            reply.set(error)
 
-    def _take_bare(self, token: bytes) -> bytes:
-        try:
-            return self._take(token)
-        except AuthenticationFailed as failed:
-            self._state = FAILED
-            raise ProtocolViolation(f"authentication failed: {failed}") from failed
+        def accept(answer: bytes) -> None:
+            reply.set({"error_code": 0, "error_message": "", "auth_bytes": answer, "session_lifetime_ms": 0})
 
-    def _take(self, token: bytes) -> bytes:
-        assert self._exchange is not None
-        answer = self._exchange.step(token)
-        if self._exchange.complete:
-            self._state = COMPLETE
-        return answer
+        self._take(token, accept, refuse)
+        return reply
+
+    def _take(
+        self, token: bytes, accept: Callable[[bytes], None], refuse: Callable[[AuthenticationFailed], None]
+    ) -> None:
+        """Take one token: call `accept` with the answer, or after the delay `refuse`."""
+        exchange = self._exchange
+        assert exchange is not None
+
+        def judge(outcome: Outcome) -> None:
+            try:
+                answer = outcome()
+            except AuthenticationFailed as failure:
+                self._state = FAILED
+                self._door.later(partial(refuse, failure))
+                return
+            except Exception:
+                logger.exception("a log-in by %s failed", self._mechanism)
+                self._end("of an error in the sandbox")
+                return
+            if exchange.complete:
+                self._state = COMPLETE
+                self._admit()
+            accept(answer)
+
+        self._known = self._door.credentials()
+        if exchange.slow:
+            self._door.check(lambda: exchange.step(token), judge)
+        else:
+            judge(lambda: exchange.step(token))
 
     def _end(self, reason: str) -> None:
         self._state = FAILED
         self._fail(f"authentication failed: {reason}")
 
     def _credential_for(self, mechanism: str) -> Callable[[str], ScramCredential | None]:
-        return lambda user: next((one for one in self._find(user) if one.mechanism == mechanism), None)
+        return lambda user: next((one for one in self._find_user(user) if one.mechanism == mechanism), None)
+
+    def _find_user(self, user: str) -> Sequence[ScramCredential]:
+        return [one for one in self._known if one.user == user]

@@ -16,6 +16,7 @@ import secrets
 from collections.abc import Callable
 
 from sandbox.broker.credentials import HASHES, keys
+from sandbox.kafka.client_text import shortened
 from sandbox.storage.resources import ScramCredential
 
 OLD_CLIENT = " but begins with the client's own again, as librdkafka before 2.6.1 sends it: Kafka 4 refuses it too"
@@ -69,6 +70,8 @@ class ScramExchange:
         user: who it is, once `complete`.
     """
 
+    slow = False
+
     def __init__(
         self,
         mechanism: str,
@@ -105,10 +108,10 @@ class ScramExchange:
         user = _unescaped(found["name"])
         credential = self._find(user)
         if credential is None:
-            raise AuthenticationFailed(f"there is no user {user!r} with {self._mechanism}")
+            raise AuthenticationFailed(f"there is no user {shortened(user)!r} with {self._mechanism}")
         if found["authzid"] and _unescaped(found["authzid"]) != user:
             raise AuthenticationFailed(
-                f"user {user!r} asks to be somebody else",
+                f"user {shortened(user)!r} asks to be somebody else",
                 "Authentication failed: Client requested an authorization id that is different from username",
             )
         self._credential = credential

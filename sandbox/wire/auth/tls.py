@@ -10,6 +10,8 @@ import ssl
 from collections.abc import Callable
 from typing import cast
 
+from sandbox.wire.admission import Admission
+
 HANDSHAKE_SECONDS = 10.0
 GUESSES = {
     "WRONG_VERSION_NUMBER": "it sent no TLS: is security.protocol of the client without SSL?",
@@ -32,11 +34,17 @@ class TlsDoor(asyncio.Protocol):
         context: our certificate.
         behind: makes the connection that gets what is decrypted.
         doors: those whose handshake is going on, which this one joins.
+        admission: counts connections.
     """
 
     def __init__(
-        self, context: ssl.SSLContext, behind: Callable[[], asyncio.BufferedProtocol], doors: "set[TlsDoor]"
+        self,
+        context: ssl.SSLContext,
+        behind: Callable[[], asyncio.BufferedProtocol],
+        doors: "set[TlsDoor]",
+        admission: Admission,
     ) -> None:
+        self._admission = admission
         self._context = context
         self._behind = behind
         self._doors = doors
@@ -48,6 +56,10 @@ class TlsDoor(asyncio.Protocol):
         plain = cast(asyncio.Transport, transport)
         # What has come already is read by the handshake, not here.
         plain.pause_reading()
+        peer = plain.get_extra_info("peername")
+        if not self._admission.enter(self, str(peer[0]) if peer else "?"):
+            plain.abort()
+            return
         self._doors.add(self)
         self._task = asyncio.get_running_loop().create_task(self._open(plain))
 
@@ -59,6 +71,10 @@ class TlsDoor(asyncio.Protocol):
         """Give up the handshake, and close the socket."""
         if self._task is not None:
             self._task.cancel()
+
+    def leave(self) -> None:
+        """As `end`, to make room for another connection."""
+        self.end()
 
     async def _open(self, plain: asyncio.Transport) -> None:
         peer = plain.get_extra_info("peername")
@@ -73,6 +89,8 @@ class TlsDoor(asyncio.Protocol):
             return
         finally:
             self._doors.discard(self)
+            # The connection behind it is counted next, in the same turn.
+            self._admission.left(self)
         if encrypted is None:
             logger.warning("TLS handshake of %s failed: the connection ended", client_host)
             return

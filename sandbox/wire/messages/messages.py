@@ -1,24 +1,25 @@
-"""Kafka's requests and responses: bytes to namespaces, mappings to bytes.
+"""Decodes Kafka's requests and encodes its responses.
 
-One shape for all versions. A decoded message has every field that any version of it has, under the name of Kafka's
-definition in snake_case (``session_timeout_ms``, ``error_code``); a field that the version lacks holds its default.
-A message to be encoded is a mapping with the same names, where any may be missing; what the version lacks is ignored.
+All versions of a message have one shape. A decoded message has every field of every version, named as in Kafka's
+definition but in snake_case (``session_timeout_ms``, ``error_code``); a field that the version lacks has its default. A
+message to encode is a mapping with the same names. Missing fields get their default; fields that the version lacks are
+ignored.
 
 ====================  ======================================================================
 on the wire           in Python
 ====================  ======================================================================
-int8 ... int64        ``int``; error codes and times in milliseconds too
+int8 ... int64        ``int``, also for error codes and times in milliseconds
 bool, float64         ``bool``, ``float``
 string                ``str``
 bytes                 ``bytes``
 records               ``memoryview`` decoded; to encode, bytes-like or a list of bytes-like pieces
-uuid                  ``uuid.UUID``; the zero UUID stands for null (None may be encoded)
+uuid                  ``uuid.UUID``; the zero UUID means null (None may be encoded)
 array                 ``list``; to encode, any sequence
 struct                ``SimpleNamespace``; to encode, a mapping
 null                  ``None``
 ====================  ======================================================================
 
-The functions that do the work are generated for one version of one message at its first use.
+The functions for one version of one message are generated at its first use.
 
 Source: https://kafka.apache.org/protocol and Kafka's message definitions (Apache Kafka 4.1); KIP-482 (flexible
 versions), KIP-511 (the response header of ApiVersions).
@@ -79,7 +80,7 @@ class UnsupportedVersion(LookupError):
 
 
 class RequestHeader(NamedTuple):
-    """The header of a request. ``client_id`` is None for null; ``body_offset`` is where the request itself begins."""
+    """A request's header. ``client_id`` is None for null; ``body_offset`` is the position of the request's body."""
 
     api_key: int
     api_version: int
@@ -149,22 +150,22 @@ def _encode(write: Any, message: Mapping[str, Any], prefix: bytes = b"") -> byte
 
 
 def decode_request(api_key: int, version: int, data: Buffer, offset: int = 0) -> tuple[SimpleNamespace, int]:
-    """The request in ``data`` from ``offset``.
+    """Decode the request in ``data`` from ``offset``.
 
-    Bytes after it are left alone, as Kafka's broker does: librdkafka 2.16 sends three too many after Metadata 13.
+    Ignores bytes after the request, as Kafka's broker does: librdkafka 2.16 sends three extra bytes after Metadata 13.
 
     Args:
         api_key: as in the request's header.
         version: as in the request's header.
         data: the frame, without its length. Records in the result are views into it.
-        offset: where the request begins: ``body_offset`` of the header.
+        offset: ``body_offset`` of the header.
 
     Returns:
-        A namespace with every field of every version of the request, and the position after it.
+        A namespace with every field of every version of the request, and the position after the request.
 
     Raises:
-        UnsupportedVersion: the API or the version is not known here.
-        MalformedMessage: the bytes are not such a request.
+        UnsupportedVersion: the API or the version is unknown.
+        MalformedMessage: the bytes are not a valid request.
     """
     return _decode(_reader(api_key, "request", version), data, offset)
 
@@ -175,18 +176,18 @@ def decode_response(api_key: int, version: int, data: Buffer, offset: int = 0) -
 
 
 def encode_response(api_key: int, version: int, message: Mapping[str, Any]) -> bytes:
-    """The bytes of a response, without its header.
+    """Encode a response, without its header.
 
     Args:
         api_key: as in the request's header.
         version: as in the request's header.
-        message: the fields, nested mappings and sequences. What is missing is written as its default; what this
-            version does not have is ignored.
+        message: the fields, as nested mappings and sequences. Missing fields are written as their default; fields that
+            this version doesn't have are ignored.
 
     Raises:
-        UnsupportedVersion: the API or the version is not known here.
-        UnknownField: a name that no version of the response has. It is a KeyError.
-        UnencodableMessage: null where this version does not allow it, a number out of range, a value of a wrong type.
+        UnsupportedVersion: the API or the version is unknown.
+        UnknownField: no version of the response has this name. It is a KeyError.
+        UnencodableMessage: null in a non-nullable field, a number out of range, or a value of a wrong type.
     """
     return _encode(_writer(api_key, "response", version), message)
 
@@ -202,10 +203,11 @@ def _is_flexible(api_key: int, version: int) -> bool:
 
 
 def decode_header(data: Buffer) -> RequestHeader:
-    """The header at the beginning of a request.
+    """Decode the header of a request.
 
-    A flexible version has header version 2, others version 1; of an API that is not known, only the fields of version
-    1 are read. The client id is never compact, so that a broker can read it before it knows the version.
+    A flexible version has header version 2, others version 1. For an unknown API, only the fields of version 1 are
+    read.
+    The client id is never compact, so a broker can read it before it knows the version.
 
     Args:
         data: the frame, without its length.
@@ -242,10 +244,10 @@ def decode_header(data: Buffer) -> RequestHeader:
 
 
 def response_header(api_key: int, version: int, correlation_id: int) -> bytes:
-    """The header of a response: version 1 where the version is flexible, else version 0.
+    """Encode the header of a response: version 1 for a flexible version, otherwise version 0.
 
-    ApiVersions always has version 0: a client that asks with a version too new for the broker must be able to read the
-    answer (KIP-511).
+    ApiVersions always has version 0: a client that requests a version too new for the broker must be able to read the
+    response (KIP-511).
     """
     if api_key != API_VERSIONS and _is_flexible(api_key, version):
         return _INT32.pack(correlation_id) + b"\0"
@@ -277,29 +279,30 @@ def _decode_protocol(message: str, data: Buffer) -> SimpleNamespace:
 
 
 def decode_subscription(data: Buffer) -> SimpleNamespace:
-    """What a member of a consumer group subscribes to: the metadata that it joins with.
+    """Decode a consumer group member's subscription, the metadata it joins with.
 
     Args:
         data: as in JoinGroup and DescribeGroups: a version, then ConsumerProtocolSubscription. A newer version is read
-            as the newest that is known, and what follows is left alone, as clients do.
+            as
+            the newest known one, and the rest is ignored, as clients do.
 
     Returns:
         ``version``, ``topics``, ``user_data``, ``owned_partitions``, ``generation_id``, ``rack_id``.
 
     Raises:
-        MalformedMessage: the bytes are something else; a group need not be one of consumers.
+        MalformedMessage: the bytes are something else; not every group is a consumer group.
     """
     return _decode_protocol(SUBSCRIPTION, data)
 
 
 def decode_assignment(data: Buffer) -> SimpleNamespace:
-    """What a member of a consumer group was given: ``version``, ``assigned_partitions``, ``user_data``.
+    """Decode a consumer group member's assignment: ``version``, ``assigned_partitions``, ``user_data``.
 
     Args:
-        data: as in SyncGroup and DescribeGroups; read as by :func:`decode_subscription`.
+        data: as in SyncGroup and DescribeGroups; newer versions are handled as by :func:`decode_subscription`.
 
     Raises:
-        MalformedMessage: the bytes are something else. No bytes at all too: a member that has no assignment yet.
+        MalformedMessage: the bytes are something else, or empty: a member without an assignment.
     """
     return _decode_protocol(ASSIGNMENT, data)
 
@@ -310,5 +313,5 @@ def encode_subscription(version: int, message: Mapping[str, Any]) -> bytes:
 
 
 def encode_assignment(version: int, message: Mapping[str, Any]) -> bytes:
-    """The bytes that a leader gives a member: the version, then ConsumerProtocolAssignment."""
+    """Encode an assignment as a group leader does: the version, then ConsumerProtocolAssignment."""
     return _encode(_writer(ASSIGNMENT, "data", version), message, _INT16.pack(version))

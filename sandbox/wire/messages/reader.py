@@ -1,8 +1,8 @@
-"""Generates the function that reads one version of one message.
+"""Generates the function that decodes one version of one message.
 
-What the function takes is bytes that a peer sent, so nothing in them is believed: a length is compared with the bytes
-that are left before anything is allocated by it, a varint has at most five bytes, null is refused where the version
-does not allow it, and tagged fields that are not known are skipped (KIP-482). It never reads outside the bytes.
+The bytes come from a peer and are not trusted: a length is compared with the remaining bytes before anything is
+allocated, a varint has at most five bytes, null is refused in a non-nullable field, and unknown tagged fields are
+skipped (KIP-482). The function never reads beyond the bytes.
 
 Source: https://kafka.apache.org/protocol#protocol_types, and KIP-482 for the compact forms.
 """
@@ -14,6 +14,7 @@ from struct import Struct
 from types import SimpleNamespace
 from typing import Any
 
+from sandbox.kafka.client_text import STRING_BYTES_MAX
 from sandbox.wire.messages.schemas import Field
 from sandbox.wire.messages.source import CODES, SIZES, Refusal, Source
 
@@ -33,7 +34,7 @@ def read_varint(data: Any, p: int) -> tuple[int, int]:
 
 
 def skip_tagged_fields(data: Any, p: int, end: int) -> int:
-    """The position after a section of tagged fields of which none is known."""
+    """Return the position after a section of unknown tagged fields."""
     count, p = read_varint(data, p)
     for _ in range(count):
         _tag, p = read_varint(data, p)
@@ -63,7 +64,7 @@ KNOWN = {
 
 
 def size_bytes_min(field: Field, flexible: bool) -> int:
-    """The fewest bytes that a field can take: what an array's length is checked against."""
+    """Return the minimum size of a field in bytes, which bounds an array's length."""
     if not field.present or field.tag is not None:
         return 0
     if field.is_array:
@@ -112,7 +113,7 @@ class Reader:
         return self.out.function(KNOWN)
 
     def struct(self, fields: tuple[Field, ...], path: str) -> str:
-        """Reads a struct's fields into locals; returns the expression that makes the namespace."""
+        """Read a struct's fields into locals. Returns the expression that creates the namespace."""
         values: dict[str, str] = {}
         run: list[Field] = []
         for field in fields:
@@ -170,6 +171,8 @@ class Reader:
             add("if n > 126:")
             add("    n, p = V(d, p - 1)")
             add("    n -= 1")
+            if width == 2:
+                add(f"    if n > {STRING_BYTES_MAX}: raise E(f'is {{n}} bytes long, the most is {STRING_BYTES_MAX}')")
         elif width == 2:
             add("n = (d[p] << 8) | d[p + 1]", (path, 0))
             add("p += 2")
@@ -219,7 +222,7 @@ class Reader:
         self.out.indent -= 1
 
     def inner_struct(self, field: Field, path: str, name: str) -> None:
-        """Reads a struct, which where it may be null has a byte before it: below zero for null."""
+        """Read a struct. A nullable struct has one byte before it, negative for null."""
         if not field.nullable:
             self.out.add(f"{name} = {self.struct(field.fields, path + '.')}")
             return
@@ -232,7 +235,7 @@ class Reader:
         self.out.indent -= 1
 
     def tagged_fields(self, fields: list[Field], path: str, values: dict[str, str]) -> None:
-        """Reads the section of tagged fields: those of ``fields``, in whatever order; skips others."""
+        """Read the section of tagged fields: ``fields`` in any order; other fields are skipped."""
         add = self.out.add
         place = (f"{path}tagged fields", 0)
         if not fields:

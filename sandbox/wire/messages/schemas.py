@@ -1,4 +1,4 @@
-"""The fields of Kafka's messages, read from ``schemas.json`` when they are first asked for.
+"""The fields of Kafka's messages, loaded from ``schemas.json`` at first use.
 
 ``tests/wire/messages/schemas_from_kio.py`` writes the file and describes its form. :func:`fields_at` returns the
 fields of one version.
@@ -14,12 +14,14 @@ from typing import Any, NamedTuple
 
 
 class Field(NamedTuple):
-    """One field of a message, as one version has it.
+    """One field of a message, in one version.
 
-    ``type`` is a primitive's name or "struct"; of an array it is that of the elements. ``present``: this version has
-    the field. ``tag`` is None where the field is not tagged in this version. ``default`` is None for null, and means
-    nothing for a struct that may not be null (its fields have their own) and for an array that may not be null (empty).
-    ``default_is_null`` tells null from "no default given". ``fields`` are those of a struct.
+    ``type`` is a primitive's name or "struct"; for an array, the type of its elements. ``present``: this version has
+    the
+    field. ``tag`` is None if the field is not tagged in this version. ``default`` is None for null; it has no meaning
+    for a
+    non-nullable struct (its fields have their own defaults) or a non-nullable array (empty). ``default_is_null``
+    distinguishes null from an absent default. ``fields`` are a struct's fields.
     """
 
     name: str
@@ -37,7 +39,7 @@ ZERO_OF = {"bool": False, "string": "", "bytes": b"", "records": b"", "float64":
 
 
 def span(versions: str) -> range:
-    """The versions that "3-7" or "3" stand for."""
+    """Parse a range of versions such as "3-7" or "3"."""
     first, _, last = versions.partition("-")
     return range(int(first), int(last or first) + 1)
 
@@ -80,7 +82,7 @@ def _field_at(entry: dict[str, Any], version: int) -> Field:
 
 
 def fields_at(message: str, direction: str, version: int) -> tuple[tuple[Field, ...], bool]:
-    """The fields of one message as one version has them, those of other versions too, in the order of the wire.
+    """Return the fields of one version of a message, and also other versions' fields, in wire order.
 
     Args:
         message: an API key as text, or the name of a message of the consumer protocol.
@@ -88,10 +90,10 @@ def fields_at(message: str, direction: str, version: int) -> tuple[tuple[Field, 
         version: the message's version.
 
     Returns:
-        The fields, and whether the version is flexible.
+        The fields, and True if the version is flexible.
 
     Raises:
-        KeyError: no such message, or it has no such version.
+        KeyError: there is no such message or version.
     """
     entry = schemas()[message]
     if version not in span(entry["versions"]):

@@ -1,8 +1,9 @@
-"""Lines of generated Python, each with the field that it reads or writes.
+"""Lines of generated Python code, each mapped to the fields that it reads or writes.
 
-Messages are read and written by functions generated for one version of one message: no loop over a schema, no call per
-field. What such a function lacks is words for its errors. They are got from the traceback: the line that failed names
-the field, and the function's local ``p`` the position. That costs nothing while nothing fails.
+Generated functions for one version of one message avoid a loop over a schema and a call per field. Error texts come
+from
+the traceback: the failed line identifies the field, and the function's local ``p`` the position. This costs nothing
+unless something fails.
 """
 
 import struct
@@ -10,8 +11,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-# Numbers of a fixed size by their name in Kafka's definitions: their code in ``struct``. A bool is written as a number,
-# so that null is refused, and read as a bool.
+# Fixed-size numbers: name in Kafka's definitions to format code of ``struct``. A bool is written as a number, so null
+# is
+# refused, and read as a bool.
 CODES = {
     "bool": "b",
     "int8": "b",
@@ -27,7 +29,7 @@ SIZES = {kind: struct.calcsize(">" + code) for kind, code in CODES.items()}
 
 
 class Refusal(ValueError):
-    """What is wrong with one field, said without the field's name: generated code raises it."""
+    """Raised by generated code: what is wrong with one field, without the field's name."""
 
 
 class Source:
@@ -43,8 +45,10 @@ class Source:
         self.constants: dict[str, Any] = {}
 
     def add(self, line: str, *fields: tuple[str, int]) -> None:
-        """Appends a line at the present indent. ``fields``: the path of each field that it handles, with the number of
-        bytes from the line's position to the field's end (0 where that is not known)."""
+        """Append a line at the current indent. ``fields``: the path of each field that it handles, with the number of
+        bytes from
+        the line's position to the field's end (0 if unknown).
+        """
         self.lines.append("    " * self.indent + line)
         self.fields.append(fields or self.fields[-1])
 
@@ -62,7 +66,7 @@ class Source:
     def function(self, known: dict[str, Any]) -> Any:
         """The compiled function. ``known``: the names that its lines use."""
         scope = {**known, **self.constants}
-        # The lines come from schemas.json alone, never from a peer.
+        # The source comes from schemas.json alone, never from a peer.
         exec(compile("\n".join(self.lines), self.title, "exec"), scope)  # noqa: S102
         made = scope[self.lines[0].removeprefix("def ").partition("(")[0]]
         made.fields_by_line = self.fields
@@ -78,15 +82,15 @@ def failing_frame(error: BaseException, title: str) -> TracebackType | None:
 
 
 def failing_field(made: Any, error: BaseException) -> tuple[str, int | None]:
-    """Which field a generated function failed at.
+    """Return the field at which a generated function failed.
 
     Args:
-        made: the function, of :meth:`Source.function`.
-        error: what it raised.
+        made: the function, created by :meth:`Source.function`.
+        error: the exception that it raised.
 
     Returns:
-        The field's path, such as ``topics.partitions.index``, and the position in the message, or None where the
-        function writes.
+        The field's path, such as ``topics.partitions.index``, and the position in the message, or None if the function
+        writes.
     """
     trace = failing_frame(error, made.__code__.co_filename)
     if trace is None:

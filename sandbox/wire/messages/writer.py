@@ -1,8 +1,9 @@
-"""Generates the function that writes one version of one message.
+"""Generates the function that encodes one version of one message.
 
-The function takes a mapping with the names of any version of the message. It writes those that its version has, the
-default for those that are missing, and refuses names that no version has: a typing error would otherwise be a field
-silently left at its default.
+The function accepts a mapping with the names of any version of the message. It writes its own version's fields, with
+the default for missing ones. Names that no version has are refused: a typing error would otherwise silently leave a
+field
+at its default.
 
 Source: https://kafka.apache.org/protocol#protocol_types, and KIP-482 for the compact forms and tagged fields.
 """
@@ -28,7 +29,7 @@ class UnknownField(KeyError):
 
 
 def varint(value: int) -> bytes:
-    """An unsigned varint."""
+    """Encode an unsigned varint."""
     if value < 0:
         raise Refusal(f"has a length of {value}")
     written = bytearray()
@@ -86,7 +87,7 @@ KNOWN = {
 
 
 def default_source(field: Field) -> str:
-    """The expression for what a missing field is written as."""
+    """Return the expression that writes a missing field."""
     if field.default_is_null:
         return "None"
     if field.is_array:
@@ -164,7 +165,7 @@ class Writer:
         self.out.add(f"{w}({pack}({', '.join(values)}))", (label, 0))
 
     def field(self, field: Field, value: str, path: str, w: str, x: str) -> None:
-        """Writes one field whose value is in the local ``value``."""
+        """Write one field whose value is in the local ``value``."""
         add = self.out.add
         if field.type in CODES and not field.is_array:
             self.numbers([field], f"{{{field.name!r}: {value}}}.get", path.removesuffix(field.name), w)
@@ -189,7 +190,7 @@ class Writer:
         self.out.indent -= 1
 
     def is_short(self, field: Field) -> bool:
-        """True where the length is an int16, in versions that are not flexible."""
+        """True if the length is an int16, as in non-flexible versions."""
         return field.type == "string" and not field.is_array
 
     def length(self, field: Field, w: str) -> None:
@@ -200,7 +201,7 @@ class Writer:
             self.out.add(f"{w}({'H' if self.is_short(field) else 'I'}(n))")
 
     def text(self, field: Field, value: str, w: str, x: str) -> None:
-        """Writes a string, bytes or records; the last two may come in pieces."""
+        """Write a string, bytes or records; bytes and records may be in pieces."""
         if field.type == "string":
             self.out.add(f"{value} = {value}.encode()")
             self.out.add(f"n = len({value})")
@@ -238,7 +239,7 @@ class Writer:
         self.out.indent -= 1
 
     def tagged_fields(self, fields: list[Field], get: str, path: str, w: str) -> None:
-        """Writes the section of tagged fields: those that differ from their default, in the order of their tags."""
+        """Write the section of tagged fields: the ones that differ from their default, in tag order."""
         add = self.out.add
         place = (f"{path}tagged fields", 0)
         if not fields:

@@ -7,42 +7,39 @@ A batch is a header of 61 bytes and its records, which may be compressed togethe
 
 The checksum (CRC-32C) covers all that follows it. Base offset and leader epoch come before it, so that a broker can set
 them without touching the rest. Records hold their offset and timestamp as differences from the batch's: see
-:mod:`sandbox.wire.records.rows`.
+:mod:`sandbox.wire.records.records`.
 
 Source: https://kafka.apache.org/documentation/#recordbatch, and what Kafka's broker checks of a produced batch.
 """
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import itemgetter
 
 import google_crc32c
 
-from sandbox.storage.log.event_columns import EventColumns
-from sandbox.wire.records.columns import encode_columns
+from sandbox.storage.log.event_columns import EventColumns, Record
 from sandbox.wire.records.compression import COMPRESSION_NAMES, CompressionError, compress, decompress
-from sandbox.wire.records.rows import (
+from sandbox.wire.records.records import (
     TIMESTAMP_MAX,
     BatchError,
-    Header,
     InvalidRecord,
-    Row,
     decode_records,
     encode_records,
 )
-from sandbox.wire.records.strides import decode_alike
 
 __all__ = [
     "CREATE_TIME",
     "LOG_APPEND_TIME",
+    "MAGIC",
+    "MAGIC_AT",
     "BatchCorrupt",
     "BatchError",
-    "Header",
     "InvalidRecord",
     "RecordBatch",
-    "Row",
     "UnsupportedMagic",
+    "batch_bytes",
     "decode_batch_header",
     "decode_batches",
     "encode_batch",
@@ -55,12 +52,10 @@ MAGIC = 2
 CREATE_TIME = 0
 LOG_APPEND_TIME = 1
 HEADER_BYTES = 61
-COLUMNS_MIN = 50
-"""Of fewer records, rows are encoded as fast as columns."""
 DECOMPRESSED_BYTES_MAX = 128 * 1024 * 1024
 
 _ATTRIBUTES_AT = 21
-_MAGIC_AT = 16
+MAGIC_AT = 16
 _LENGTH_AT = 8
 _LENGTH_END = 12
 _RECORDS_IN_BODY = HEADER_BYTES - _ATTRIBUTES_AT
@@ -91,14 +86,16 @@ class UnsupportedMagic(BatchError):
         self.magic = magic
 
 
+NO_EVENTS = EventColumns((), (), (), ())
+
+
 @dataclass(slots=True)
 class RecordBatch:
-    """One record batch: its header, and where it was asked for its records.
+    """A record batch's header, and its records if they were decoded.
 
-    ``records`` are tuples (offset delta, timestamp_ms, key, value, headers), the headers a tuple of (name, value). With
-    ``timestamp_type`` 1 every record has the time of appending, ``max_timestamp``. With ``delete_horizon`` set,
-    ``base_timestamp`` is also the time after which tombstones may go (KIP-534). ``raw`` is a view of the batch's
-    ``size_bytes`` bytes in what was decoded.
+    The offsets of ``records`` are offset deltas. With ``timestamp_type`` 1 every record has the append time,
+    ``max_timestamp``. With ``delete_horizon`` set, ``base_timestamp`` is also the time from which tombstones may be
+    deleted (KIP-534). ``raw`` is a view of the batch's ``size_bytes`` bytes.
     """
 
     base_offset: int
@@ -118,7 +115,7 @@ class RecordBatch:
     crc: int
     size_bytes: int
     raw: memoryview
-    records: Sequence[Row] = field(default_factory=list)
+    records: EventColumns = NO_EVENTS
 
 
 def decode_batch_header(data: Buffer, position: int = 0) -> RecordBatch:
@@ -136,13 +133,13 @@ def decode_batch_header(data: Buffer, position: int = 0) -> RecordBatch:
         UnsupportedMagic: it is a message set of magic 0 or 1.
     """
     left = len(data) - position
-    if left <= _MAGIC_AT:
+    if left <= MAGIC_AT:
         raise BatchCorrupt(f"{left} bytes at {position} are too few for a record batch")
-    magic = data[position + _MAGIC_AT]
+    magic = data[position + MAGIC_AT]
     if magic in (0, 1):
         raise UnsupportedMagic(magic)
     if magic != MAGIC:
-        raise BatchCorrupt(f"the batch at {position} has a magic of {magic}")
+        raise BatchCorrupt(f"Invalid magic found in record: {magic}")
     if left < HEADER_BYTES:
         raise BatchCorrupt(f"{left} bytes at {position} are too few for the header of a record batch")
     (length,) = _INT32.unpack_from(data, position + _LENGTH_AT)
@@ -173,6 +170,12 @@ def decode_batch_header(data: Buffer, position: int = 0) -> RecordBatch:
     )
 
 
+def batch_bytes(data: Buffer) -> int:
+    """How many bytes the batch at the start of ``data``, of 17 bytes or more, says that it has."""
+    (length,) = _INT32.unpack_from(data, _LENGTH_AT)
+    return int(length) + _LENGTH_END
+
+
 def _check_header(batch: RecordBatch, gaps_allowed: bool) -> None:
     if batch.compression >= len(COMPRESSION_NAMES):
         raise InvalidRecord(f"there is no compression {batch.compression}")
@@ -191,16 +194,14 @@ def decode_batches(
     data: Buffer,
     *,
     gaps_allowed: bool = False,
-    as_columns: bool = False,
     decompressed_bytes_max: int = DECOMPRESSED_BYTES_MAX,
 ) -> list[RecordBatch]:
-    """The record batches in ``data``, with their records, each checked.
+    """Decode and check the record batches in ``data``, with their records.
 
     Args:
         data: the records of one partition, as in Produce or Fetch.
         gaps_allowed: False demands what a broker demands of a producer: at least one record, and offset deltas 0, 1,
             2 ... True takes what compaction may leave: ascending deltas up to the batch's last, or no records.
-        as_columns: the records of a batch are `EventColumns` where they are many, alike and without gaps.
         decompressed_bytes_max: how large the records of one batch may be when decompressed.
 
     Raises:
@@ -224,24 +225,18 @@ def decode_batches(
             except CompressionError as error:
                 raise InvalidRecord(str(error)) from None
             start = 0
-        wanted = as_columns and not gaps_allowed and batch.timestamp_type == CREATE_TIME
-        columns = decode_alike(body, start, batch.count, batch.base_timestamp) if wanted else None
-        if columns is None:
-            batch.records = decode_records(body, start, batch.count, batch.base_timestamp)
-            _check_offsets(batch, gaps_allowed)
-        else:
-            batch.records = columns
+        batch.records = decode_records(body, start, batch.count, batch.base_timestamp)
+        _check_offsets(batch, gaps_allowed)
         if batch.timestamp_type == LOG_APPEND_TIME:
-            time_ms = batch.max_timestamp
-            batch.records = [(delta, time_ms, k, v, headers) for delta, _, k, v, headers in batch.records]
+            batch.records = batch.records.stamped(batch.max_timestamp)
         batches.append(batch)
         position += batch.size_bytes
     return batches
 
 
 def _check_offsets(batch: RecordBatch, gaps_allowed: bool) -> None:
-    deltas = list(map(itemgetter(0), batch.records))
-    if deltas == list(range(len(deltas))):
+    deltas = batch.records.offsets
+    if isinstance(deltas, range):
         if len(deltas) <= batch.last_offset_delta + 1:
             return
     elif not gaps_allowed:
@@ -255,7 +250,7 @@ def _check_offsets(batch: RecordBatch, gaps_allowed: bool) -> None:
         before = delta
 
 
-def _last_offset(base_offset: int, rows: Sequence[Row], last_offset: int | None) -> int:
+def _last_offset(base_offset: int, rows: Sequence[Record], last_offset: int | None) -> int:
     first, last = (rows[0][0], rows[-1][0]) if rows else (base_offset, base_offset)
     if last_offset is None:
         last_offset = last
@@ -276,7 +271,7 @@ def _attributes(compression: int, timestamp_type: int, transactional: bool, cont
 
 def encode_batch(
     base_offset: int,
-    rows: Sequence[Row],
+    rows: Sequence[Record],
     *,
     last_offset: int | None = None,
     producer_id: int = -1,
@@ -296,7 +291,6 @@ def encode_batch(
     Args:
         base_offset: the offset that the batch begins with: not above that of the first row.
         rows: tuples (offset, timestamp_ms, key, value, headers), the offsets ascending; there may be gaps, or no rows.
-            Of `EventColumns`, no tuples are made.
         last_offset: the offset that the batch ends with; None for that of the last row, or without rows for
             ``base_offset``. Readers go on after it, so it must be kept when compaction removes the last record.
         producer_id: with ``producer_epoch`` and ``base_sequence``, -1 for a producer that is not idempotent.
@@ -318,10 +312,7 @@ def encode_batch(
         base_timestamp = rows[0][1] if rows else -1
     if max_timestamp is None:
         max_timestamp = max(map(itemgetter(1), rows)) if rows else -1
-    if isinstance(rows, EventColumns) and len(rows) >= COLUMNS_MIN:
-        records = encode_columns(rows, base_offset, base_timestamp)
-    else:
-        records = encode_records(rows, base_offset, base_timestamp)
+    records = encode_records(rows, base_offset, base_timestamp)
     if compression:
         records = compress(compression, records)
     attributes = _attributes(compression, timestamp_type, transactional, control, delete_horizon)

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from sandbox.broker.groups.calls import JoinAnswer, JoinGroup, LeavingMember, OffsetCommit, SyncAnswer
 from sandbox.broker.groups.classic_group import Group
+from sandbox.broker.groups.classic_rebalance import STATIC_JOIN_WAIT_MS
 from sandbox.broker.groups.coordinator import GroupCoordinator
 from sandbox.broker.reply import Reply
 from sandbox.kafka.broker_config import BrokerConfig
@@ -122,6 +124,13 @@ class Room:
         self.held.append(reply)
         return reply
 
+    def join_first(self, client: str = "one", **more: Any) -> JoinAnswer:
+        """Send the first JoinGroup of a group; a static member's is answered after the wait for others."""
+        reply = self.join(client, **more)
+        if more.get("instance") is not None:
+            self.pass_ms(STATIC_JOIN_WAIT_MS)
+        return reply.result()
+
     def sync(
         self,
         joined: JoinAnswer,
@@ -185,7 +194,7 @@ class Room:
     def stable(self, *clients: str, instances: Iterable[str | None] = ()) -> list[JoinAnswer]:
         """A Stable group of these members, in this order; the first leads. Each has its own partition of orders."""
         names = dict(zip(clients, instances, strict=False))
-        first = self.join(clients[0], instance=names.get(clients[0])).result()
+        first = self.join_first(clients[0], instance=names.get(clients[0]))
         replies = [self.join(client, instance=names.get(client)) for client in clients[1:]]
         if replies:
             replies.insert(0, self.join(clients[0], first.member_id, instance=names.get(clients[0])))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.broker.groups.calls import LeavingMember
+from sandbox.broker.groups.classic_rebalance import STATIC_JOIN_WAIT_MS, STATIC_JOIN_WAITS_MS
 from tests.broker.groups.group_room import GROUP, Room
 
 
@@ -23,7 +24,7 @@ def static_pair(room: Room) -> tuple[str, str]:
 
 
 def test_a_static_member_needs_no_member_id_first(room: Room) -> None:
-    joined = room.join("one", instance="i-1", require_id=True).result()
+    joined = room.join_first("one", instance="i-1", require_id=True)
     assert joined.error == "NONE"
     assert joined.member_id.startswith("i-1-")
     assert joined.members[0].instance_id == "i-1"
@@ -72,7 +73,7 @@ def test_before_version_9_a_static_leader_that_comes_back_is_not_told_that_it_le
 
 def test_a_static_member_that_comes_back_and_changes_the_vote_causes_a_rebalance(room: Room) -> None:
     both, other = (("range", b""), ("sticky", b"")), (("sticky", b""), ("range", b""))
-    first = room.join("one", instance="i-1", protocols=both).result()
+    first = room.join_first("one", instance="i-1", protocols=both)
     room.sync(first, {first.member_id: b"orders:0"}, instance="i-1")
     back = room.join("one", instance="i-1", protocols=other).result()
     assert (back.generation, back.protocol) == (2, "sticky")
@@ -120,7 +121,7 @@ def test_a_static_member_is_not_dropped_for_missing_a_rebalance(room: Room) -> N
 
 
 def test_a_static_leader_that_misses_a_rebalance_hands_the_lead_to_somebody_who_is_there(room: Room) -> None:
-    first = room.join("one", instance="i-1", rebalance_ms=2_000).result()
+    first = room.join_first("one", instance="i-1", rebalance_ms=2_000)
     room.sync(first, {first.member_id: b"orders:0"}, instance="i-1")
     two = room.join("two", rebalance_ms=2_000)
     room.pass_ms(2_000)
@@ -131,7 +132,7 @@ def test_a_static_leader_that_misses_a_rebalance_hands_the_lead_to_somebody_who_
 
 
 def test_where_no_static_member_joins_in_time_their_sessions_decide(room: Room) -> None:
-    joined = room.join("one", instance="i-1", rebalance_ms=2_000).result()
+    joined = room.join_first("one", instance="i-1", rebalance_ms=2_000)
     room.sync(joined, {}, instance="i-1")
     two = room.join("two", rebalance_ms=2_000)
     room.leave(type(joined)("NONE", room.coordinator.describe(GROUP).members[1].member_id))
@@ -148,3 +149,33 @@ def test_an_administrator_removes_a_static_member_by_its_instance_id(room: Room)
     left = room.coordinator.leave(GROUP, leaving, room.now_ms)
     assert [member.error for member in left.members] == ["NONE", "UNKNOWN_MEMBER_ID", "UNKNOWN_MEMBER_ID"]
     assert [member.instance_id for member in room.coordinator.describe(GROUP).members] == ["i-1"]
+
+
+def test_static_members_that_start_together_meet_in_one_generation(room: Room) -> None:
+    waiting = [room.join("one", instance="i-1")]
+    for number in (2, 3):
+        room.pass_ms(STATIC_JOIN_WAIT_MS - 1)
+        waiting.append(room.join("one", instance=f"i-{number}"))
+    room.pass_ms(STATIC_JOIN_WAITS_MS)
+    joined = [reply.result() for reply in waiting]
+    assert [one.generation for one in joined] == [1, 1, 1]
+    assert len(joined[0].members) == 3
+
+
+def test_the_wait_for_static_members_ends_even_if_more_keep_coming(room: Room) -> None:
+    first = room.join("one", instance="i-1")
+    for number in range(2, 12):
+        room.pass_ms(STATIC_JOIN_WAITS_MS // 10)
+        room.join("one", instance=f"i-{number}")
+    assert first.result().generation == 1
+    assert len(first.result().members) == 10
+
+
+def test_a_group_with_an_initial_delay_waits_for_that_instead(tmp_path: Path) -> None:
+    room = Room(tmp_path / "delayed.db", {"group.initial.rebalance.delay.ms": "3000"})
+    waiting = room.join("one", instance="i-1")
+    room.pass_ms(2_999)
+    assert room.state() == "PreparingRebalance"
+    room.pass_ms(1)
+    assert waiting.result().generation == 1
+    room.close()

@@ -18,7 +18,7 @@ def room(tmp_path: Path) -> ConsumerRoom:
 
 def test_the_first_member_gets_everything_with_its_join(room: ConsumerRoom) -> None:
     answer = room.join("a")
-    assert (answer.member_id, answer.member_epoch, answer.heartbeat_interval_ms) == ("a", 1, 5_000)
+    assert (answer.member_id, answer.member_epoch, answer.heartbeat_interval_ms) == ("a", 2, 5_000)
     assert room.written(answer.assigned) == "orders:0,1,2,3,4,5"
     assert room.state() == "Stable"
 
@@ -33,52 +33,52 @@ def test_a_heartbeat_without_news_is_answered_without_an_assignment(room: Consum
     room.join("a")
     rows = room.database.query("SELECT * FROM groups")
     room.changes.clear()
-    assert room.heartbeat("a", 1).assigned is None
+    assert room.heartbeat("a", 2).assigned is None
     assert room.changes == []
     assert room.database.query("SELECT * FROM groups") == rows
 
 
 def test_a_full_heartbeat_is_told_the_assignment_again(room: ConsumerRoom) -> None:
     room.join("a")
-    answer = room.heartbeat("a", 1, "orders:0", topics=("orders",), rebalance_timeout_ms=REBALANCE_MS)
+    answer = room.heartbeat("a", 2, "orders:0", topics=("orders",), rebalance_timeout_ms=REBALANCE_MS)
     assert room.written(answer.assigned) == "orders:0,1,2,3,4,5"
 
 
 def test_a_partition_is_given_on_only_when_its_owner_has_let_go(room: ConsumerRoom) -> None:
     room.join("a")
     joined = room.join("b")
-    assert (joined.member_epoch, joined.assigned) == (2, frozenset())
+    assert (joined.member_epoch, joined.assigned) == (3, frozenset())
     assert room.state() == "Reconciling"
-    told = room.heartbeat("a", 1, "orders:0,1,2,3,4,5")
-    assert (told.member_epoch, room.written(told.assigned)) == (1, "orders:0,1,2")
-    assert room.heartbeat("b", 2).assigned is None
-    assert room.heartbeat("a", 1, "orders:0,1,2,3").member_epoch == 1, "it still has one of those"
-    assert room.heartbeat("b", 2).assigned is None
-    assert room.heartbeat("a", 1, "orders:0,1,2").member_epoch == 2
-    assert room.written(room.heartbeat("b", 2).assigned) == "orders:3,4,5"
+    told = room.heartbeat("a", 2, "orders:0,1,2,3,4,5")
+    assert (told.member_epoch, room.written(told.assigned)) == (2, "orders:0,1,2")
+    assert room.heartbeat("b", 3).assigned is None
+    assert room.heartbeat("a", 2, "orders:0,1,2,3").member_epoch == 2, "it still has one of those"
+    assert room.heartbeat("b", 3).assigned is None
+    assert room.heartbeat("a", 2, "orders:0,1,2").member_epoch == 3
+    assert room.written(room.heartbeat("b", 3).assigned) == "orders:3,4,5"
     assert room.state() == "Stable"
 
 
 def test_a_member_that_says_nothing_of_its_partitions_still_has_them(room: ConsumerRoom) -> None:
     room.join("a")
     room.join("b")
-    assert room.written(room.heartbeat("a", 1).assigned) == "orders:0,1,2"
-    assert room.heartbeat("a", 1).member_epoch == 1
+    assert room.written(room.heartbeat("a", 2).assigned) == "orders:0,1,2"
+    assert room.heartbeat("a", 2).member_epoch == 2
     assert room.member("b").assigned == frozenset()
 
 
 def test_a_member_that_does_not_let_go_within_its_rebalance_timeout_is_put_out(room: ConsumerRoom) -> None:
     room.join("a")
     room.join("b")
-    room.heartbeat("a", 1, "orders:0,1,2,3,4,5")
+    room.heartbeat("a", 2, "orders:0,1,2,3,4,5")
     room.pass_ms(REBALANCE_MS - 1)
     assert set(room.group().members) == {"a", "b"}
     room.pass_ms(1)
-    assert (set(room.group().members), room.state(), room.group().generation) == ({"b"}, "Assigning", 3)
-    assert room.refused("a", 1) == "UNKNOWN_MEMBER_ID"
-    assert room.written(room.heartbeat("b", 2).assigned) == "orders:0,1,2,3,4,5"
+    assert (set(room.group().members), room.state(), room.group().generation) == ({"b"}, "Assigning", 4)
+    assert room.refused("a", 2) == "UNKNOWN_MEMBER_ID"
+    assert room.written(room.heartbeat("b", 3).assigned) == "orders:0,1,2,3,4,5"
     assert room.rebalances()[-1] == (
-        3,
+        4,
         "member b joined; member a did not give its partitions back within 30,000 ms",
         1,
     )
@@ -87,8 +87,8 @@ def test_a_member_that_does_not_let_go_within_its_rebalance_timeout_is_put_out(r
 def test_a_member_that_let_go_in_time_is_not_put_out(room: ConsumerRoom) -> None:
     room.join("a")
     room.join("b")
-    room.heartbeat("a", 1)
-    room.heartbeat("a", 1, "orders:0,1,2")
+    room.heartbeat("a", 2)
+    room.heartbeat("a", 2, "orders:0,1,2")
     room.pass_ms(REBALANCE_MS)
     assert set(room.group().members) == {"a", "b"}
 
@@ -100,7 +100,7 @@ def test_a_silent_member_is_put_out_after_its_session(room: ConsumerRoom) -> Non
     room.pass_ms(SESSION_MS - 1_000)
     assert set(room.group().members) == {"b"}
     room.pass_ms(1_000)
-    assert (room.state(), room.group().generation) == ("Empty", 4)
+    assert (room.state(), room.group().generation) == ("Empty", 5)
     assert room.rebalances()[-1][1] == (
         "member b joined; member a was not heard of for 45,000 ms; member b was not heard of for 45,000 ms"
     )
@@ -113,7 +113,7 @@ def test_a_member_that_leaves_frees_its_partitions_at_once(room: ConsumerRoom) -
     left = room.leave("b")
     assert (left.member_id, left.member_epoch, left.heartbeat_interval_ms) == ("b", -1, 0)
     assert room.state() == "Assigning"
-    assert room.written(room.heartbeat("a", 2).assigned) == "orders:0,1,2,3,4,5"
+    assert room.written(room.heartbeat("a", 3).assigned) == "orders:0,1,2,3,4,5"
     assert room.refused("b", -1) == "UNKNOWN_MEMBER_ID"
 
 
@@ -130,31 +130,31 @@ def test_another_epoch_is_fenced(room: ConsumerRoom) -> None:
     room.join("a")
     room.join("b")
     room.settle()
-    assert room.refused("a", 3) == "FENCED_MEMBER_EPOCH"
-    assert room.refused("a", 1) == "FENCED_MEMBER_EPOCH", "it does not say what it has"
-    assert room.refused("a", 1, "orders:0,3") == "FENCED_MEMBER_EPOCH", "it has what it must not have"
-    assert room.refused("z", 1) == "UNKNOWN_MEMBER_ID"
+    assert room.refused("a", 4) == "FENCED_MEMBER_EPOCH"
+    assert room.refused("a", 2) == "FENCED_MEMBER_EPOCH", "it does not say what it has"
+    assert room.refused("a", 2, "orders:0,3") == "FENCED_MEMBER_EPOCH", "it has what it must not have"
+    assert room.refused("z", 2) == "UNKNOWN_MEMBER_ID"
 
 
 def test_a_lost_answer_is_given_again(room: ConsumerRoom) -> None:
     room.join("a")
     room.join("b")
-    room.heartbeat("a", 1)
-    assert room.heartbeat("a", 1, "orders:0,1,2").member_epoch == 2
-    assert room.heartbeat("a", 1, "orders:0,1,2").member_epoch == 2
+    room.heartbeat("a", 2)
+    assert room.heartbeat("a", 2, "orders:0,1,2").member_epoch == 3
+    assert room.heartbeat("a", 2, "orders:0,1,2").member_epoch == 3
 
 
 def test_a_member_that_joins_again_is_told_what_it_has(room: ConsumerRoom) -> None:
     room.join("a")
     again = room.join("a")
-    assert (again.member_epoch, room.written(again.assigned)) == (1, "orders:0,1,2,3,4,5")
-    assert room.group().generation == 1
+    assert (again.member_epoch, room.written(again.assigned)) == (2, "orders:0,1,2,3,4,5")
+    assert room.group().generation == 2
 
 
 def test_a_member_cannot_join_again_while_it_must_let_go(room: ConsumerRoom) -> None:
     room.join("a")
     room.join("b")
-    room.heartbeat("a", 1)
+    room.heartbeat("a", 2)
     with pytest.raises(BrokerError, match=r"smaller member epoch \(0\)"):
         room.join("a")
 
@@ -162,12 +162,12 @@ def test_a_member_cannot_join_again_while_it_must_let_go(room: ConsumerRoom) -> 
 def test_a_target_that_changes_again_is_followed_from_where_the_member_is(room: ConsumerRoom) -> None:
     room.join("a")
     room.join("b")
-    room.heartbeat("a", 1)
+    room.heartbeat("a", 2)
     room.join("c")
-    assert room.group().assignment_epoch == 3
-    second = room.heartbeat("a", 1, "orders:0,1,2")
-    assert (second.member_epoch, room.written(second.assigned)) == (2, "orders:0,1")
-    assert room.heartbeat("a", 2, "orders:0,1").member_epoch == 3
+    assert room.group().assignment_epoch == 4
+    second = room.heartbeat("a", 2, "orders:0,1,2")
+    assert (second.member_epoch, room.written(second.assigned)) == (3, "orders:0,1")
+    assert room.heartbeat("a", 3, "orders:0,1").member_epoch == 4
     room.settle()
     assert room.shares() == {"a": "orders:0,1", "b": "orders:3,4", "c": "orders:2,5"}
 
@@ -176,24 +176,24 @@ def test_new_partitions_are_found_by_the_next_heartbeat(room: ConsumerRoom) -> N
     room.join("a")
     room.topic("orders", 8)
     assert room.state() == "Stable"
-    answer = room.heartbeat("a", 1)
-    assert (answer.member_epoch, room.written(answer.assigned)) == (2, "orders:0,1,2,3,4,5,6,7")
+    answer = room.heartbeat("a", 2)
+    assert (answer.member_epoch, room.written(answer.assigned)) == (3, "orders:0,1,2,3,4,5,6,7")
     assert room.rebalances()[-1][1] == "the partitions of its topics changed"
 
 
 def test_a_topic_that_is_created_later_is_found_by_the_next_heartbeat(room: ConsumerRoom) -> None:
     assert room.join("a", "payments").assigned == frozenset()
     room.topic("payments", 1)
-    assert room.written(room.heartbeat("a", 1).assigned) == "payments:0"
+    assert room.written(room.heartbeat("a", 2).assigned) == "payments:0"
 
 
 def test_a_topic_that_is_deleted_must_be_let_go(room: ConsumerRoom) -> None:
     room.topic("payments", 1)
     room.join("a", "orders", "payments")
     room.delete_topic("payments")
-    told = room.heartbeat("a", 1)
-    assert (told.member_epoch, room.written(told.assigned)) == (1, "orders:0,1,2,3,4,5")
-    assert room.heartbeat("a", 1, "orders:0,1,2,3,4,5").member_epoch == 2
+    told = room.heartbeat("a", 2)
+    assert (told.member_epoch, room.written(told.assigned)) == (2, "orders:0,1,2,3,4,5")
+    assert room.heartbeat("a", 2, "orders:0,1,2,3,4,5").member_epoch == 3
 
 
 def test_a_topic_that_is_made_anew_is_another_topic(room: ConsumerRoom) -> None:
@@ -202,27 +202,27 @@ def test_a_topic_that_is_made_anew_is_another_topic(room: ConsumerRoom) -> None:
     old = room.member("a").assigned
     room.delete_topic("payments")
     room.topic("payments", 1)
-    assert room.heartbeat("a", 1, old).assigned == frozenset()
-    assert room.written(room.heartbeat("a", 1, "payments:0").assigned) == "payments:0"
+    assert room.heartbeat("a", 2, old).assigned == frozenset()
+    assert room.written(room.heartbeat("a", 2, "payments:0").assigned) == "payments:0"
     assert room.member("a").assigned != old
 
 
 def test_a_subscription_that_changes_gives_a_new_target(room: ConsumerRoom) -> None:
     room.topic("payments", 2)
     room.join("a")
-    told = room.heartbeat("a", 1, "orders:0,1,2,3,4,5", topics=("payments",))
-    assert (told.member_epoch, told.assigned) == (1, frozenset())
+    told = room.heartbeat("a", 2, "orders:0,1,2,3,4,5", topics=("payments",))
+    assert (told.member_epoch, told.assigned) == (2, frozenset())
     room.settle()
     assert room.shares() == {"a": "payments:0,1"}
-    assert room.heartbeat("a", 2, topics=("payments",)).member_epoch == 2, "the same subscription changes nothing"
+    assert room.heartbeat("a", 3, topics=("payments",)).member_epoch == 3, "the same subscription changes nothing"
 
 
 def test_an_expression_matches_topics_that_come_later_too(room: ConsumerRoom) -> None:
     assert room.written(room.join("a", pattern="(orders|pay.*)").assigned) == "orders:0,1,2,3,4,5"
     room.topic("payments", 1)
     room.topic("repayments", 1)
-    assert room.written(room.heartbeat("a", 1).assigned) == "orders:0,1,2,3,4,5 payments:0"
-    room.heartbeat("a", 2, "orders:0,1,2,3,4,5", pattern="")
+    assert room.written(room.heartbeat("a", 2).assigned) == "orders:0,1,2,3,4,5 payments:0"
+    room.heartbeat("a", 3, "orders:0,1,2,3,4,5", pattern="")
     room.settle()
     assert room.shares() == {"a": ""}
 
@@ -264,7 +264,7 @@ def test_a_full_group_takes_nobody_new(room: ConsumerRoom) -> None:
     room.join("a")
     with pytest.raises(BrokerError, match="GROUP_MAX_SIZE_REACHED"):
         room.join("b")
-    assert room.join("a").member_epoch == 1
+    assert room.join("a").member_epoch == 2
 
 
 def test_most_votes_elect_the_assignor(room: ConsumerRoom) -> None:
@@ -278,28 +278,28 @@ def test_most_votes_elect_the_assignor(room: ConsumerRoom) -> None:
 
 def test_only_members_with_their_epoch_may_commit(room: ConsumerRoom) -> None:
     room.join("a")
-    assert room.commit(1, "a", 1) == "NONE"
-    assert room.commit(2, "a", 2) == "STALE_MEMBER_EPOCH"
-    assert room.commit(2, "z", 1) == "UNKNOWN_MEMBER_ID"
+    assert room.commit(1, "a", 2) == "NONE"
+    assert room.commit(2, "a", 3) == "STALE_MEMBER_EPOCH"
+    assert room.commit(2, "z", 2) == "UNKNOWN_MEMBER_ID"
     assert room.commit(2) == "UNKNOWN_MEMBER_ID", "the group has members"
-    assert room.commit(2, "a", 1, knows_epochs=False) == "UNSUPPORTED_VERSION"
+    assert room.commit(2, "a", 2, knows_epochs=False) == "UNSUPPORTED_VERSION"
     assert room.committed() == 1
     room.leave("a")
     assert room.commit(3) == "NONE", "it has none any more"
 
 
 def test_a_commit_for_a_group_that_is_not_there_is_refused_by_version(room: ConsumerRoom) -> None:
-    assert room.commit(1, "a", 1) == "GROUP_ID_NOT_FOUND"
-    assert room.commit(1, "a", 1, knows_epochs=False) == "ILLEGAL_GENERATION"
+    assert room.commit(1, "a", 2) == "GROUP_ID_NOT_FOUND"
+    assert room.commit(1, "a", 2, knows_epochs=False) == "ILLEGAL_GENERATION"
 
 
 def test_a_stale_member_fetches_no_offsets(room: ConsumerRoom) -> None:
     room.join("a")
     refusal = room.coordinator.fetch_refusal
-    assert refusal(GROUP, "a", 1) == "NONE"
+    assert refusal(GROUP, "a", 2) == "NONE"
     assert refusal(GROUP, None, -1) == "NONE", "an administrator"
-    assert refusal(GROUP, "a", 0) == "STALE_MEMBER_EPOCH"
-    assert refusal(GROUP, "z", 1) == "UNKNOWN_MEMBER_ID"
+    assert refusal(GROUP, "a", 1) == "STALE_MEMBER_EPOCH"
+    assert refusal(GROUP, "z", 2) == "UNKNOWN_MEMBER_ID"
     assert refusal("nobody", "z", 1) == "NONE"
 
 
@@ -307,17 +307,17 @@ def test_the_history_tells_who_had_what_and_why(room: ConsumerRoom) -> None:
     room.join("a")
     room.join("b")
     room.settle()
-    assert room.rebalances() == [(1, "member a joined", 1), (2, "member b joined", 2)]
-    (assignment,) = room.database.query("SELECT assignment FROM rebalances WHERE generation = 2")
+    assert room.rebalances() == [(2, "member a joined", 1), (3, "member b joined", 2)]
+    (assignment,) = room.database.query("SELECT assignment FROM rebalances WHERE generation = 3")
     assert '"orders-0", "orders-1", "orders-2"' in assignment[0]
 
 
 def test_the_rows_show_the_group_as_it_is(room: ConsumerRoom) -> None:
     room.join("a")
     room.join("b")
-    room.heartbeat("a", 1)
+    room.heartbeat("a", 2)
     assert room.database.query("SELECT type, state, protocol, generation, assignment_epoch FROM groups") == [
-        ("consumer", "Reconciling", "uniform", 2, 2)
+        ("consumer", "Reconciling", "uniform", 3, 3)
     ]
     assert room.database.query("SELECT member_id, assigned FROM group_members ORDER BY member_id") == [
         ("a", '{"orders": [0, 1, 2]}'),

@@ -28,17 +28,17 @@ def classic(member_id: str = "", *, require_id: bool = False) -> JoinGroup:
 def test_a_group_goes_on_after_a_restart_where_it_was(room: ConsumerRoom) -> None:
     room.join("a", rack_id="r1", assignor="range", instance_id="i")
     room.join("b", "orders", "payments", pattern="x.*", client="app")
-    room.heartbeat("a", 1, "orders:0,1,2,3,4,5", instance_id="i")
+    room.heartbeat("a", 2, "orders:0,1,2,3,4,5", instance_id="i")
     before = room.group()
     room.restart()
     after = room.group()
     for member in before.members.values():
         member.last_heartbeat_ms = None
     assert after.members == before.members
-    assert (after.generation, after.assignment_epoch, after.state, after.protocol) == (2, 2, "Reconciling", "range")
+    assert (after.generation, after.assignment_epoch, after.state, after.protocol) == (3, 3, "Reconciling", "range")
     assert (after.metadata, after.subscribed) == (before.metadata, before.subscribed)
-    assert room.heartbeat("a", 1, "orders:0,1,2", instance_id="i").member_epoch == 2
-    assert room.written(room.heartbeat("b", 2).assigned) == "orders:3,4,5"
+    assert room.heartbeat("a", 2, "orders:0,1,2", instance_id="i").member_epoch == 3
+    assert room.written(room.heartbeat("b", 3).assigned) == "orders:3,4,5"
     assert room.rebalances()[-1][1] == "the sandbox restarted during a rebalance"
 
 
@@ -46,13 +46,13 @@ def test_sessions_begin_anew_with_a_restart(room: ConsumerRoom) -> None:
     room.join("a")
     room.restart(after_ms=10 * SESSION_MS)
     room.pass_ms(SESSION_MS - 1)
-    assert room.heartbeat("a", 1).member_epoch == 1
+    assert room.heartbeat("a", 2).member_epoch == 2
 
 
 def test_the_time_to_let_go_begins_anew_with_a_restart(room: ConsumerRoom) -> None:
     room.join("a")
     room.join("b")
-    room.heartbeat("a", 1)
+    room.heartbeat("a", 2)
     room.restart(after_ms=10 * REBALANCE_MS)
     room.pass_ms(REBALANCE_MS - 1)
     assert set(room.group().members) == {"a", "b"}
@@ -64,14 +64,14 @@ def test_partitions_that_came_just_before_a_restart_are_found_after_it(room: Con
     room.join("a")
     room.topic("orders", 7)
     room.restart()
-    assert room.written(room.heartbeat("a", 1).assigned) == "orders:0,1,2,3,4,5,6"
+    assert room.written(room.heartbeat("a", 2).assigned) == "orders:0,1,2,3,4,5,6"
 
 
 def test_a_restart_alone_changes_no_epoch(room: ConsumerRoom) -> None:
     room.join("a")
     room.restart()
-    assert room.heartbeat("a", 1).member_epoch == 1
-    assert room.group().generation == 1
+    assert room.heartbeat("a", 2).member_epoch == 2
+    assert room.group().generation == 2
 
 
 def test_a_member_whose_join_was_undone_joins_again(room: ConsumerRoom) -> None:
@@ -80,7 +80,7 @@ def test_a_member_whose_join_was_undone_joins_again(room: ConsumerRoom) -> None:
     room.database.rollback()
     room.coordinator.reload()
     again = room.join("a")
-    assert (again.member_epoch, room.written(again.assigned)) == (1, "orders:0,1,2,3,4,5")
+    assert (again.member_epoch, room.written(again.assigned)) == (2, "orders:0,1,2,3,4,5")
     room.pass_ms(1_000)
     assert room.database.query("SELECT member_id FROM group_members") == [("a",)]
 
@@ -88,7 +88,7 @@ def test_a_member_whose_join_was_undone_joins_again(room: ConsumerRoom) -> None:
 def test_an_empty_classic_group_becomes_one_of_the_consumer_protocol(room: ConsumerRoom) -> None:
     room.commit(7)
     assert room.coordinator.list()[0].type == "classic"
-    assert room.join("a").member_epoch == 1
+    assert room.join("a").member_epoch == 2
     listed = room.coordinator.list(states=["stable"], types=["Consumer"])
     assert [(one.group, one.protocol_type, one.type) for one in listed] == [(GROUP, "consumer", "consumer")]
     assert room.committed() == 7
@@ -98,7 +98,7 @@ def test_a_classic_group_with_members_is_not_converted(room: ConsumerRoom) -> No
     room.coordinator.join(classic(), room.now_ms)
     with pytest.raises(BrokerError, match="GROUP_ID_NOT_FOUND: Cannot upgrade"):
         room.join("a")
-    assert room.refused("a", 1) == "GROUP_ID_NOT_FOUND"
+    assert room.refused("a", 2) == "GROUP_ID_NOT_FOUND"
     with pytest.raises(BrokerError, match="is not a consumer group"):
         room.coordinator.describe_consumer(GROUP)
 
@@ -129,9 +129,9 @@ def test_a_group_is_described_with_its_targets(room: ConsumerRoom) -> None:
     room.join("a", rack_id="r")
     room.join("b", pattern="or.*")
     found = room.coordinator.describe_consumer(GROUP)
-    assert (found.state, found.epoch, found.assignment_epoch, found.assignor) == ("Reconciling", 2, 2, "uniform")
+    assert (found.state, found.epoch, found.assignment_epoch, found.assignor) == ("Reconciling", 3, 3, "uniform")
     a, b = found.members
-    assert (a.rack_id, a.topics, a.pattern, a.member_epoch, a.client_host) == ("r", ("orders",), "", 1, "/127.0.0.1")
+    assert (a.rack_id, a.topics, a.pattern, a.member_epoch, a.client_host) == ("r", ("orders",), "", 2, "/127.0.0.1")
     assert (room.written(a.assigned), room.written(a.target)) == ("orders:0,1,2,3,4,5", "orders:0,1,2")
     assert (b.pattern, room.written(b.assigned), room.written(b.target)) == ("or.*", "", "orders:3,4,5")
     for group_id, error in (("", "INVALID_GROUP_ID"), ("nobody", "GROUP_ID_NOT_FOUND")):
@@ -151,7 +151,7 @@ def test_only_an_empty_group_is_deleted(room: ConsumerRoom) -> None:
 
 def test_offsets_are_deleted_but_not_in_topics_that_a_member_subscribes_to(room: ConsumerRoom) -> None:
     room.join("a", pattern="or.*")
-    room.commit(3, "a", 1)
+    room.commit(3, "a", 2)
     outcome = room.coordinator.delete_offsets(GROUP, [("orders", 0), ("payments", 0)]).partitions
     assert [one.error for one in outcome] == ["GROUP_SUBSCRIBED_TO_TOPIC", "NONE"]
     room.leave("a")
@@ -161,10 +161,10 @@ def test_offsets_are_deleted_but_not_in_topics_that_a_member_subscribes_to(room:
 
 def test_offsets_expire_by_their_age_once_nobody_subscribes(room: ConsumerRoom) -> None:
     room.join("a")
-    room.commit(3, "a", 1)
+    room.commit(3, "a", 2)
     for _ in range(CHECK_MS // 30_000 + 1):
         room.pass_ms(30_000)
-        room.heartbeat("a", 1)
+        room.heartbeat("a", 2)
     assert room.committed() == 3
     room.leave("a")
     room.pass_ms(CHECK_MS)

@@ -20,10 +20,10 @@ def test_a_place_is_kept_for_a_static_member_that_comes_back(room: ConsumerRoom)
     room.join("b")
     room.settle()
     assert room.leave("a", -2, instance_id="i").member_epoch == -2
-    assert room.heartbeat("b", 2).assigned is None
+    assert room.heartbeat("b", 3).assigned is None
     back = room.join("a2", instance_id="i")
-    assert (back.member_epoch, room.written(back.assigned)) == (2, "orders:0,1,2")
-    assert room.group().generation == 2
+    assert (back.member_epoch, room.written(back.assigned)) == (3, "orders:0,1,2")
+    assert room.group().generation == 3
     assert room.state() == "Stable"
     assert set(room.group().members) == {"a2", "b"}
 
@@ -49,13 +49,13 @@ def test_an_instance_id_in_use_is_not_given_away(room: ConsumerRoom) -> None:
 def test_the_one_whose_place_was_taken_is_fenced(room: ConsumerRoom) -> None:
     room.join("a", instance_id="i")
     room.leave("a", -2, instance_id="i")
-    assert room.refused("a", 1, instance_id="i") == "FENCED_MEMBER_EPOCH"
+    assert room.refused("a", 2, instance_id="i") == "FENCED_MEMBER_EPOCH"
     room.join("b", instance_id="i")
-    assert room.refused("a", 1, instance_id="i") == "FENCED_INSTANCE_ID"
+    assert room.refused("a", 2, instance_id="i") == "FENCED_INSTANCE_ID"
     assert room.refused("a", -1, instance_id="i") == "FENCED_INSTANCE_ID"
     assert room.refused("a", -2, instance_id="i") == "FENCED_INSTANCE_ID"
-    assert room.refused("a", 1) == "UNKNOWN_MEMBER_ID"
-    assert room.refused("a", 1, instance_id="j") == "UNKNOWN_MEMBER_ID"
+    assert room.refused("a", 2) == "UNKNOWN_MEMBER_ID"
+    assert room.refused("a", 2, instance_id="j") == "UNKNOWN_MEMBER_ID"
 
 
 def test_a_static_member_that_leaves_for_good_leaves_at_once(room: ConsumerRoom) -> None:
@@ -67,10 +67,10 @@ def test_a_static_member_that_leaves_for_good_leaves_at_once(room: ConsumerRoom)
 def test_what_a_static_member_was_letting_go_is_free_when_it_leaves(room: ConsumerRoom) -> None:
     room.join("a", instance_id="i")
     room.join("b")
-    room.heartbeat("a", 1, instance_id="i")
-    assert room.heartbeat("b", 2).assigned is None
+    room.heartbeat("a", 2, instance_id="i")
+    assert room.heartbeat("b", 3).assigned is None
     room.leave("a", -2, instance_id="i")
-    assert room.written(room.heartbeat("b", 2).assigned) == "orders:3,4,5"
+    assert room.written(room.heartbeat("b", 3).assigned) == "orders:3,4,5"
     room.pass_ms(SESSION_MS - 1)
     assert "a" in room.group().members, "it is not asked to let go any more"
 
@@ -80,4 +80,4 @@ def test_a_static_member_comes_back_with_another_subscription(room: ConsumerRoom
     room.join("a", instance_id="i")
     room.leave("a", -2, instance_id="i")
     back = room.join("a2", "payments", instance_id="i")
-    assert (back.member_epoch, room.written(back.assigned)) == (2, "payments:0")
+    assert (back.member_epoch, room.written(back.assigned)) == (3, "payments:0")

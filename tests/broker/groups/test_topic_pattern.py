@@ -1,4 +1,4 @@
-"""Regular expressions over topic names, in RE2's syntax."""
+"""Regular expressions over topic names: whole names, RE2's syntax, RE2/J's error texts, linear time."""
 
 import re
 
@@ -69,8 +69,8 @@ def test_a_name_matches_as_a_whole(text: str, name: str, matches: bool) -> None:
         ("a{1001}", "invalid repeat count"),
         ("[b-a]", "invalid character class range"),
         (r"\p{Klingon}", "invalid character class range"),
-        ("((a{1000}){1000})", "expression is too large"),
-        ("(" * 500, "expression nests too deeply"),
+        ("((a{1000}){1000})", "invalid repeat count"),
+        ("(" * 500, "missing closing )"),
         ("(?<>a)", "invalid named capture"),
     ],
 )

@@ -11,6 +11,7 @@ from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.model.cluster import PartitionDescription
 from sandbox.storage.file.database import Database
 from sandbox.storage.file.schema import OFFSET_BITS
+from sandbox.storage.log.event_columns import EventColumns
 from sandbox.storage.log.topic_descriptions import describe_topics
 
 START_MS = 1_700_000_000_000
@@ -58,7 +59,7 @@ class LogRoom:
             (delta, stamp, key.encode() if key is not None else None, value.encode() if value is not None else None, ())
             for delta, (key, value) in enumerate(events)
         ]
-        produced = ProducedBatch(records, 61 + EVENT_BYTES * len(events), **batch)
+        produced = ProducedBatch(EventColumns.of(records), 61 + EVENT_BYTES * len(events), **batch)
         place = self.broker.log.append(self.partition, produced, self.now_ms)
         self.broker.commit()
         return place.base_offset

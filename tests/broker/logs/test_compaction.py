@@ -194,6 +194,20 @@ def test_a_pass_that_was_cut_off_by_a_restart_begins_anew(room: Open, monkeypatc
     assert log.values() == ["7", "8", "9"]
 
 
+def test_no_step_looks_at_more_than_a_few_hundred_events_beyond_one_batch(room: Open) -> None:
+    log = room()
+    for first in range(0, 3_000, 50):
+        log.append(*((f"key {number % 7}", str(number)) for number in range(first, first + 50)))
+    work = log.broker.compaction.begin(log.partition, log.now_ms)
+    assert work is not None
+    largest, before, more = 0, work.position, True
+    while more:
+        more = log.broker.compaction.step(work, log.now_ms)
+        largest = max(largest, work.position - before)
+        before = work.position
+    assert 0 < largest <= 500
+
+
 def test_a_pass_that_could_not_be_written_did_not_happen(room: Open) -> None:
     log = room()
     for index in range(5):
@@ -376,7 +390,7 @@ def test_a_topic_that_is_no_longer_compacted_is_passed_over(room: Open) -> None:
     log = room()
     log.append(("a", "0"))
     log.append(("a", "1"))
-    log.broker.compaction.tick(log.now_ms - 1)
+    log.broker.compaction.tick(log.now_ms - 1, log.now_ms - 1)
     log.broker.alter_topic(TOPIC, {"cleanup.policy": "delete"})
     log.broker.commit()
     log.pass_ms(2 * BACKOFF_MS)

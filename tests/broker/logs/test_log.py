@@ -11,6 +11,7 @@ from sandbox.broker.logs.log import Appended, ProducedBatch
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError
 from sandbox.storage.file.database import Database
+from sandbox.storage.log.event_columns import EventColumns
 from sandbox.storage.log.log import Record
 
 NOW_MS = 1_700_000_000_000
@@ -36,7 +37,7 @@ def append(
     if "orders" not in broker.topics:
         broker.create_topic("orders", NOW_MS, settings=settings)
     records: list[Record] = [(delta, stamp, key, b"x", ()) for delta, stamp in enumerate(stamps)]
-    batch = ProducedBatch(records, size_bytes, compression, control=control)
+    batch = ProducedBatch(EventColumns.of(records), size_bytes, compression, control=control)
     appended = broker.log.append(broker.topic("orders").partition(0), batch, NOW_MS)
     broker.commit()
     return appended

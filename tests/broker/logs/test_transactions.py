@@ -295,9 +295,9 @@ def test_a_transaction_that_is_open_too_long_is_aborted_and_its_producer_fenced(
     room.write(teller, "late")
     due_ms = room.now_ms + 5_000
     assert room.broker.transactions.next_deadline_ms() == due_ms
-    room.broker.transactions.tick(due_ms - 1)
+    room.broker.tick(due_ms - 1)
     assert room.partition().last_stable_offset == 0
-    room.broker.transactions.tick(due_ms)
+    room.broker.tick(due_ms)
     room.broker.commit()
     assert (room.read_committed(), room.partition().last_stable_offset) == ([], 2)
     with pytest.raises(BrokerError) as error:
@@ -318,7 +318,7 @@ def test_a_timeout_counts_on_through_a_restart(room: TransactionRoom) -> None:
 def test_a_producer_that_timed_out_goes_on_with_the_epoch_that_fenced_it(room: TransactionRoom) -> None:
     teller = room.init(timeout_ms=5_000)
     room.add(teller)
-    room.broker.transactions.tick(room.now_ms + 5_000)
+    room.broker.tick(room.now_ms + 5_000)
     given = room.broker.transactions.init_producer_id("teller", 5_000, teller.producer_id, 0, room.now_ms)
     assert given == (teller.producer_id, 1)
 
@@ -327,7 +327,7 @@ def test_a_transactional_id_that_nobody_uses_is_forgotten(room: TransactionRoom)
     idle, busy = room.init("idle"), room.init("busy")
     room.add(busy)
     week_ms = room.broker.config.number("transactional.id.expiration.ms")
-    room.broker.transactions.tick(room.now_ms + week_ms + 3_600_001)
+    room.broker.tick(room.now_ms + week_ms + 3_600_001)
     room.broker.commit()
     assert [one.transactional_id for one in room.broker.transactions.list(room.now_ms)] == ["busy"]
     room.restart()

@@ -11,6 +11,7 @@ from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.storage.file.database import Database
 from sandbox.storage.groups.groups import CommittedOffset, GroupStore
 from sandbox.storage.log import log_transactions
+from sandbox.storage.log.event_columns import EventColumns
 
 TOPIC = "payments"
 TIMEOUT_MS = 60_000
@@ -86,7 +87,14 @@ class TransactionRoom:
         sequence = producer.sequences.get(partition, 0)
         records = [(index, self.now_ms, None, value.encode(), ()) for index, value in enumerate(values)]
         batch = ProducedBatch(
-            records, 100, 0, producer.producer_id, producer.epoch, sequence, transactional=True, control=False
+            EventColumns.of(records),
+            100,
+            0,
+            producer.producer_id,
+            producer.epoch,
+            sequence,
+            transactional=True,
+            control=False,
         )
         written = self.broker.log.append(self.partition(partition), batch, self.now_ms)
         producer.sequences[partition] = sequence + len(values)
@@ -96,7 +104,7 @@ class TransactionRoom:
     def plain(self, *values: str, partition: int = 0) -> None:
         """Somebody writes without a transaction."""
         records = [(index, self.now_ms, None, value.encode(), ()) for index, value in enumerate(values)]
-        self.broker.log.append(self.partition(partition), ProducedBatch(records, 100), self.now_ms)
+        self.broker.log.append(self.partition(partition), ProducedBatch(EventColumns.of(records), 100), self.now_ms)
         self.broker.commit()
 
     def end(self, producer: Producer, *, commit: bool = True, version: int = 1) -> None:

@@ -1,5 +1,6 @@
 """Which files are opened, which are refused, and what the connections see."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -271,3 +272,71 @@ def test_a_closed_sandbox_leaves_one_whole_file(file: Path) -> None:
     with closing(sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True)) as connection:
         assert connection.execute("SELECT value FROM messages").fetchall() == [("ham",)]
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+@pytest.fixture
+def few_files(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Mounts a disk that has room for so many files more, and gives its folder."""
+    mounted: list[Path] = []
+
+    def mount(count: int) -> Path:
+        folder = tmp_path / "disk"
+        folder.mkdir()
+        # The folder itself takes one.
+        options = f"nr_inodes={count + 1},size=8m"
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        if os.name == "nt" or os.getuid() or subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("only root may mount a disk")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("files", [0, 1, 2, 3])
+def test_a_disk_without_inodes_is_named_and_the_file_opens_once_there_are_some(
+    few_files: Callable[[int], Path], files: int
+) -> None:
+    folder = few_files(files + 4)
+    for number in range(4):
+        (folder / str(number)).touch()
+    with pytest.raises(FileRefused, match="all of its inodes are in use") as refused:
+        Sandbox(folder / "dev.db")
+    assert "Put them back" not in str(refused.value)
+    for number in range(4):
+        (folder / str(number)).unlink()
+    with Sandbox(folder / "dev.db") as sandbox:
+        assert sandbox.append("orders", "ham").offset == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (errno.ENOSPC, "The disk is full"),
+        (errno.EDQUOT, "Your quota on the disk is used up"),
+        (errno.EMFILE, "too many files open"),
+        (errno.EROFS, "mounted read-only"),
+    ],
+)
+def test_a_file_that_cannot_be_created_is_refused_with_the_systems_reason(
+    file: Path, number: int, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening = os.open
+
+    def refuse(path: str | Path, flags: int, *more: int) -> int:
+        if str(path) == str(file):
+            raise OSError(number, os.strerror(number))
+        return opening(path, flags, *more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(FileRefused, match=sentence):
+        Sandbox(file)
+    assert list(file.parent.iterdir()) == []
+
+
+def test_a_pipe_is_refused_and_not_waited_for(file: Path) -> None:
+    os.mkfifo(file)
+    with pytest.raises(FileRefused, match="is a pipe, a device or a socket"):
+        Sandbox(file)

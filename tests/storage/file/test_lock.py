@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from sandbox.storage.file.lock import read_owner
 
 OPEN = """
 import sys
+import tempfile
 from sandbox.kafka.errors import FileInUse
 from sandbox.api.sandbox import Sandbox
 try:
@@ -25,6 +28,7 @@ except FileInUse as error:
 """
 OWN = """
 import sys
+import tempfile
 from sandbox.api.sandbox import Sandbox
 sandbox = Sandbox(sys.argv[1])
 sandbox.append("orders", "ham")
@@ -104,3 +108,27 @@ def test_a_setting_that_is_refused_leaves_the_file_free(file: Path) -> None:
         Sandbox(file, settings={"nonsense": "1"})
     with Sandbox(file) as sandbox:
         assert sandbox.topics() == ()
+
+
+OWNER_AS_NOBODY = """
+import os, sys
+from sandbox.storage.file.lock import read_owner
+os.setgid(65534)
+os.setuid(65534)
+print((read_owner(sys.argv[1]) or {}).get("pid"))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt" or os.getuid() != 0, reason="only root may become another user")
+def test_another_user_is_told_the_owner_of_a_file_that_he_may_only_read() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="sandbox-"))
+    folder.chmod(0o755)
+    command = [sys.executable, "-c", OWNER_AS_NOBODY, str(folder / "dev.db")]
+    try:
+        with Sandbox(folder / "dev.db"):
+            result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+            assert result.stdout == f"{os.getpid()}\n", result.stderr
+        result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        assert result.stdout == "None\n", result.stderr
+    finally:
+        shutil.rmtree(folder)

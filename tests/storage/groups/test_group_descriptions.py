@@ -42,11 +42,49 @@ def test_lag_is_the_number_of_unread_events_and_the_age_of_the_oldest_of_them(bo
     assert [(one.lag, one.lag_ms) for one in box.lag("app")] == [(3, 2 * SECOND)]
 
 
-def test_a_commit_beyond_the_end_is_no_negative_lag(box: Sandbox) -> None:
+def test_a_commit_beyond_the_end_is_out_of_range_and_never_caught_up(box: Sandbox, clock: Clock) -> None:
     append(box, 5)
-    box.commit("app", "orders", 0, 9)
-    assert [(one.committed, one.lag) for one in box.lag("app")] == [(9, 0)]
+    clock.pass_ms(3 * SECOND)
+    box.commit("app", "orders", 0, 500)
+    (line,) = box.lag("app")
+    assert (line.committed, line.lag, line.unread, line.lag_ms) == (500, 5, 5, 3 * SECOND)
+    assert (line.out_of_range, line.deleted_unread) == ("beyond end", 0)
+    assert line.out_of_range_text == "committed 500, log ends at 5: the next poll resets (auto.offset.reset)"
+    assert word(box) == "out of range"
+    assert box.lag_history("app", since_ms=START_MS, points=2)[-1].lag == 5
+    assert [(one.word, one.lag) for one in box.group_summaries()] == [("out of range", 5)]
+
+
+@pytest.mark.parametrize(("written", "start", "lag"), [(10, 7, 3), (7, 7, 0)])
+def test_a_commit_below_the_start_names_what_was_deleted_unread(
+    box: Sandbox, written: int, start: int, lag: int
+) -> None:
+    append(box, written)
+    box.commit("app", "orders", 0, 2)
+    box.delete_records("orders", {0: start})
+    (line,) = box.lag("app")
+    assert (line.out_of_range, line.deleted_unread, line.lag, line.unread) == ("below start", 5, lag, lag)
+    assert line.out_of_range_text == "committed 2, log starts at 7: 5 events were deleted unread"
+    assert word(box) == "out of range"
+
+
+def test_a_commit_at_either_bound_of_the_log_is_in_range(box: Sandbox) -> None:
+    append(box, 10)
+    box.delete_records("orders", {0: 7})
+    for offset, lag in ((7, 3), (10, 0)):
+        box.commit("app", "orders", 0, offset)
+        (line,) = box.lag("app")
+        assert (line.out_of_range, line.out_of_range_text, line.lag) == (None, None, lag)
+        assert word(box) != "out of range"
+
+
+def test_a_group_returns_into_range_when_the_log_reaches_its_commit(box: Sandbox) -> None:
+    append(box, 5)
+    box.commit("app", "orders", 0, 8)
+    assert [one.word for one in box.group_summaries()] == ["out of range"]
+    append(box, 3)
     assert word(box) == "caught up"
+    assert [(one.word, one.lag) for one in box.group_summaries()] == [("caught up", 0)]
 
 
 def test_a_group_that_commits_more_than_comes_is_draining_and_says_how_long(box: Sandbox, clock: Clock) -> None:

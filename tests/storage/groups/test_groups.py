@@ -50,6 +50,29 @@ def test_saving_again_replaces_the_group_and_its_members(store: GroupStore) -> N
     assert store.load() == (later,)
 
 
+def test_a_member_that_is_as_it_was_is_not_written_again(database: Database, store: GroupStore) -> None:
+    members = tuple(replace(MEMBER, member_id=f"app-{number}") for number in range(5))
+    store.save(replace(GROUP, members=members))
+    database.commit()
+    (before,) = database.query("SELECT total_changes()")
+    changed = (replace(members[0], assignment=b"other"), *members[2:])
+    store.save(replace(GROUP, members=changed))
+    (after,) = database.query("SELECT total_changes()")
+    # The group's row and one member's, each with its checksum, and the row of the one that is gone.
+    assert after[0] - before[0] <= 6
+    assert store.load() == (replace(GROUP, members=changed),)
+
+
+def test_after_an_undone_turn_the_rows_are_those_of_the_next_save(database: Database, store: GroupStore) -> None:
+    store.save(GROUP)
+    database.commit()
+    store.save(replace(GROUP, members=()))
+    database.rollback()
+    store.load()
+    store.save(replace(GROUP, members=()))
+    assert store.load() == (replace(GROUP, members=()),)
+
+
 def test_members_of_one_group_are_not_those_of_another(store: GroupStore) -> None:
     store.save(GROUP)
     store.save(replace(GROUP, group_id="other", members=()))

@@ -217,9 +217,9 @@ def test_a_batch_is_read_and_compared_once_however_many_of_its_events_are_picked
     compared: list[int] = []
     compare = log.compare
 
-    def counted(reader: Reader, batch: log.BatchRow, rows: list[Any], headers: bool) -> None:
+    def counted(reader: Reader, batch: log.BatchRow, rows: list[Any]) -> None:
         compared.append(batch.base_offset)
-        compare(reader, batch, rows, headers)
+        compare(reader, batch, rows)
 
     with Sandbox(filled) as box:
         monkeypatch.setattr(log, "compare", counted)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sandbox.kafka.event import Headers
 from sandbox.storage.file.database import Database
 from sandbox.storage.log import log
+from sandbox.storage.log.event_columns import EventColumns
 from sandbox.storage.log.log import BatchRow, Record
 
 MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -43,7 +44,7 @@ def write(database: Database, batches: list[list[Record]]) -> int:
             min_timestamp=min(stamps),
             max_timestamp=max(stamps),
         )
-        log.insert_batch(database, row, records)
+        log.insert_batch(database, row, EventColumns.of(records))
         base += len(records)
     database.commit()
     return partition_id
@@ -141,7 +142,7 @@ def test_the_newest_five_batches_of_a_producer_are_found_oldest_first(database: 
             producer_epoch=0,
             base_sequence=number,
         )
-        log.insert_batch(database, row, stamped([[1]])[0])
+        log.insert_batch(database, row, EventColumns.of(stamped([[1]])[0]))
     database.commit()
     assert [one.base_offset for one in log.producer_batches(database, 9, partition_id)] == [1, 2, 4, 5, 6]
     assert log.producer_batches(database, -1, partition_id) == []

@@ -11,7 +11,8 @@ from sandbox.kafka.event import NewEvent
 from sandbox.model.sql_result import Bounds, LongCell, SqlRefused
 from sandbox.storage.file.database import Reader
 from sandbox.storage.sql.sql import run_query
-from sandbox.storage.sql.sql_views import create_view, topic_views
+from sandbox.storage.sql.sql_names import topic_views
+from sandbox.storage.sql.sql_views import create_view
 
 MANY = 3_000
 UNTOUCHED = ("topics", "partitions", "settings")

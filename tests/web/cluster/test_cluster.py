@@ -258,3 +258,34 @@ def test_what_all_clients_ask_for_is_summed_up_by_api() -> None:
         ApiUse("Produce", 4, 3.0, 9.0),
         ApiUse("Fetch", 1, None, None),
     ]
+
+
+def test_the_broker_settings_that_are_not_the_default_are_shown_with_their_source(tmp_path: Path) -> None:
+    settings = {"num.partitions": "4", "num.io.threads": "2"}
+    with Sandbox(tmp_path / "set.db", settings=settings) as sandbox:
+        sandbox._runtime.call(
+            lambda now_ms: sandbox._broker.resources.alter("broker", "", {"log.retention.ms": "9", "x.password": "p"})
+        )
+        page = create_app(sandbox).test_client()
+        html = page.get("/cluster").text
+        shown = re.findall(r'data-setting="([^"]*)" data-value="([^"]*)" data-source="([^"]*)"', html)
+        assert shown == [
+            ("log.retention.ms", "9", "DYNAMIC_DEFAULT_BROKER_CONFIG"),
+            ("num.io.threads", "2", "STATIC_BROKER_CONFIG"),
+            ("num.partitions", "4", "STATIC_BROKER_CONFIG"),
+            ("x.password", "", "DYNAMIC_DEFAULT_BROKER_CONFIG"),
+        ]
+        assert html.count("no effect here") == 2
+        (given,) = (one for one in page.get("/cluster.json").get_json()["settings"] if one["name"] == "num.partitions")
+        assert given == {
+            "name": "num.partitions",
+            "value": "4",
+            "default": "1",
+            "source": "STATIC_BROKER_CONFIG",
+            "in_effect": True,
+        }
+
+
+def test_a_page_without_changed_settings_says_so(page: FlaskClient) -> None:
+    assert "Every broker setting has its default." in page.get("/cluster").text
+    assert page.get("/cluster.json").get_json()["settings"] == []

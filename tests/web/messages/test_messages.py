@@ -118,7 +118,72 @@ def test_a_table_of_events_is_a_file(page: FlaskClient, box: Sandbox) -> None:
     box.create_topic("t", partitions=1)
     box.append("t", 'a "quoted",\nvalue', key=b"\xff", headers={"h": "1"}, timestamp_ms=7)
     rows = list(csv.reader(io.StringIO(page.get("/topics/t/messages.csv").text, newline="")))
-    assert rows[1] == ["t", "0", "0", "7", "CreateTime", "base64:/w==", 'a "quoted",\nvalue', "h=1", ""]
+    assert rows[1] == [
+        *("t", "0", "0", "7", "CreateTime", "/w==", 'a "quoted",\nvalue', '[["h", "1"]]', "", "base64", "text")
+    ]
+
+
+def test_what_looks_alike_is_told_apart_in_a_table(page: FlaskClient, box: Sandbox) -> None:
+    """By a CSV reader that ignores quotes: null, empty and text of the same letters, bytes and their base64."""
+    box.create_topic("t", partitions=1)
+    contents = (None, "", "null", "None", b"\xff", "/w==", "base64:/w==", "1", " x ", "NULL")
+    headers: tuple[dict[str, str | bytes | None], ...] = (
+        {"1 b": "2"},
+        {"1": "", "b": "2"},
+        {"a": None},
+        {"a": "None"},
+        {"a": ""},
+        {"a": b"\xff"},
+        {"a": "base64:/w=="},
+        {"a b=1": "c"},
+        {"a": "b=1 c"},
+        {},
+    )
+    for content, more in zip(contents, headers, strict=True):
+        box.append("t", content, key=content, headers=more)
+    rows = list(csv.DictReader(io.StringIO(page.get("/topics/t/messages.csv?order=oldest").text, newline="")))
+    for part in ("key", "value"):
+        found = [decoded(row[part], row[f"{part}_encoding"]) for row in rows]
+        assert found == [one.encode() if isinstance(one, str) else one for one in contents]
+    as_json = page.get("/topics/t/messages.json?order=oldest").get_json()["events"]
+    assert [json.loads(row["headers"]) for row in rows] == [event["headers"] for event in as_json]
+    lines = page.get("/topics/t/messages.csv?order=oldest&col=$.x").text.splitlines()
+    assert lines[1].startswith("t,0,0,")
+    assert ",CreateTime,,," in lines[1], "null is empty"
+    assert ',CreateTime,"","",' in lines[2], "empty text is in quotes"
+    assert ',CreateTime,"null","null",' in lines[3]
+
+
+def decoded(text: str, encoding: str) -> bytes | None:
+    """What docs/data.md says that a field has."""
+    return None if encoding == "null" else base64.b64decode(text) if encoding == "base64" else text.encode()
+
+
+def test_fields_as_columns_of_a_table_keep_their_kind(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("t", partitions=1)
+    for value in ('{"a": null}', '{"a": "null"}', "{}", '{"a": ""}', '{"a": 1.10}', '{"a": "1.10"}', '{"a": [1, "b"]}'):
+        box.append("t", value)
+    lines = page.get("/topics/t/messages.csv?order=oldest&col=$.a").text.splitlines()[1:]
+    found = [line.rpartition(",text,")[2] for line in lines]
+    assert found == ["null", '"null"', "", '""', "1.10", '"1.10"', '"[1, ""b""]"']
+
+
+@pytest.mark.parametrize(
+    "address", ["/topics/t/messages.csv?order=oldest&col=$.x", "/sql.csv?q=SELECT+key,value+FROM+t"]
+)
+def test_nothing_is_a_formula_in_a_table_for_spreadsheets(page: FlaskClient, box: Sandbox, address: str) -> None:
+    box.create_topic("t", partitions=1)
+    for text in ("=1+1", "+1", "-1+cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", "\r=1", "=1,2", "a;=1", "\uff1d1", '"=1'):
+        box.append("t", text, key=text, headers={text: text})
+    box.append("t", '{"x": "=1"}', key="x")
+    plain = page.get(address)
+    assert "=1+1" in plain.text
+    assert "'=1+1" not in plain.text
+    text = page.get(f"{address}&excel=1").data.decode("utf-8-sig")
+    for separator in (",", ";", "\t"):
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
+            assert not [cell for cell in row if re.match("[=+@\uff1d\t\r]|-(?![0-9.]+$)", cell)], (separator, row)
+    assert 'excel=1" title="CSV for spreadsheets' in page.get("/topics/t/messages").text
 
 
 @pytest.mark.parametrize("query", ["from=x", "from=-1", "since=yesterday", "p=a", "order=sideways", "limit=0"])
@@ -182,3 +247,25 @@ def test_the_bars_are_shown_as_a_table_where_that_is_asked_for(page: FlaskClient
     assert table.count(">Only these</a>") == 4
     (back,) = re.findall('<a href="([^"]+)">Without the table', table)
     assert html.unescape(back) == "/topics/bars/messages?order=oldest#volume"
+
+
+@pytest.mark.parametrize("number", ["1700000000000", "1700000000", "20231114"])
+def test_a_time_typed_as_an_offset_is_refused_with_the_way_out(page: FlaskClient, box: Sandbox, number: str) -> None:
+    box.create_topic("times", partitions=2)
+    box.append("times", "v", partition=0)
+    for address in ("messages", "messages.json", "messages.csv", "messages.jsonl"):
+        answer = page.get(f"/topics/times/{address}?from={number}")
+        assert answer.status_code == 400
+        assert "since: 2023-11-14" in answer.text
+    assert page.get("/topics/times/messages?from=99").status_code == 200
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59.999Z", "-1"])
+def test_a_time_before_1970_is_before_every_event(page: FlaskClient, box: Sandbox, time: str) -> None:
+    box.create_topic("times", partitions=1)
+    box.append("times", "v")
+    assert len(page.get(f"/topics/times/messages.json?since={time}").get_json()["events"]) == 1
+    assert page.get(f"/topics/times/messages.json?until={time}").get_json()["events"] == []
+    box.commit("g", "times", 0, 1)
+    lines = page.get("/groups/g/reset.json", query_string={"to": "time", "at": time}).get_json()["lines"]
+    assert [line["after"] for line in lines] == [0]

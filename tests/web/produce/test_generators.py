@@ -68,7 +68,7 @@ def test_a_run_is_started_seen_and_stopped(page: FlaskClient, orders: Sandbox) -
     assert "0 generators at work, 1 ended" in stopped
     assert "■</i> stopped" in stopped
     assert page.post("/produce/generators/clear", data={"within": "orders"}, follow_redirects=True).status_code == 200
-    assert "No generator is at work" in page.get(ROOT).text
+    assert "No generators running" in page.get(ROOT).text
 
 
 def test_a_template_that_was_left_as_it_is_keeps_its_name(page: FlaskClient, orders: Sandbox) -> None:
@@ -81,7 +81,7 @@ def test_a_template_that_was_left_as_it_is_keeps_its_name(page: FlaskClient, ord
 def test_a_template_that_is_not_there_is_said_to_be_none(page: FlaskClient, orders: Sandbox) -> None:
     answer = page.get(f"{ROOT}?template=nope")
     assert answer.status_code == 404
-    assert "There is no template called &#39;nope&#39;" in answer.text
+    assert "There is no template &#39;nope&#39;" in answer.text
     assert "customer-{{pool}}" in answer.text
 
 
@@ -97,7 +97,7 @@ def test_a_template_that_was_changed_is_shown_again_as_it_was_typed(page: FlaskC
     ("form", "said"),
     [
         ({"value": "a {{int 1}}"}, "Value, line 1, column 3: {{int 1}}: it takes 2 arguments, not 1"),
-        ({"key": "{{nme}}"}, "there is no placeholder called 'nme'; did you mean name?"),
+        ({"key": "{{nme}}"}, "unknown placeholder 'nme'; did you mean name?"),
         ({"headers": "h: {{same x}}"}, "Header h, line 1, column 1"),
         ({"keys": "0"}, "Keys must be 1 to 100000, not 0"),
         ({"skew": "much"}, "The skew must be a number, not 'much'"),
@@ -147,7 +147,7 @@ def test_a_template_is_saved_used_deleted_and_brought_back(page: FlaskClient, or
 def test_the_name_of_an_example_is_taken(page: FlaskClient, orders: Sandbox) -> None:
     answer = page.post(f"{ROOT}/save", data={"value": "mine", "name": "orders"})
     assert answer.status_code == 400
-    assert "orders comes with the sandbox: choose another name." in answer.text
+    assert "orders is a built-in template: choose another name." in answer.text
     assert "mine</textarea>" in answer.text
 
 

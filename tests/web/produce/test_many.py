@@ -143,3 +143,26 @@ def test_many_events_go_in_several_commits(page: FlaskClient, orders: Sandbox) -
 def test_the_page_without_a_topic_leads_to_one(page: FlaskClient) -> None:
     assert "Create a topic" in page.get("/produce/many").text
     assert page.get("/produce/many?topic=nope").status_code == 404
+
+
+def test_the_lines_of_an_export_carry_the_partition_count_and_are_taken(page: FlaskClient, orders: Sandbox) -> None:
+    orders.append("orders", "v", key="k", partition=2)
+    lines = page.get("/topics/orders/messages.jsonl").text
+    assert [json.loads(line)["partitions"] for line in lines.splitlines()] == [4]
+    lines += '{"topic": "empty", "partitions": 3}\n'
+    page.post("/topics/orders/produce/many", data={"lines": lines, "format": "jsonl", "keep": "1"})
+    assert [(event.partition, event.value) for event in orders.read("orders")] == [(2, b"v"), (2, b"v")]
+
+
+@pytest.mark.parametrize("form", ["lines", "jsonl"])
+def test_a_byte_order_mark_is_removed_and_utf_16_refused(page: FlaskClient, orders: Sandbox, form: str) -> None:
+    line = "v" if form == "lines" else '{"value": "v"}'
+    page.post("/topics/orders/produce/many", data={"lines": "\ufeff" + line, "format": form})
+    file = (io.BytesIO(line.encode("utf-8-sig")), "events.txt")
+    page.post("/topics/orders/produce/many", data={"file": file, "format": form})
+    assert _stored(orders) == [(None, b"v"), (None, b"v")]
+    file = (io.BytesIO(line.encode("utf-16")), "events.txt")
+    answer = page.post("/topics/orders/produce/many", data={"file": file, "format": form})
+    assert answer.status_code == 400
+    assert "the text is UTF-16" in answer.text
+    assert len(_stored(orders)) == 2

@@ -24,7 +24,7 @@ def test_a_topic_is_emptied_after_what_is_lost_was_named(page: FlaskClient, orde
     assert ">billing</a> has not read 4 of them" in html
     assert orders.topic("orders").events == 10
     answer = page.post("/topics/orders/clean/empty")
-    assert "10+events+are+gone" in answer.location
+    assert "10 events are gone" in page.get(answer.location).text
     assert orders.topic("orders").events == 0
     assert "Nothing would go: the topic is empty" in page.get("/topics/orders/clean/empty").text
     assert orders.append("orders", "next", partition=0).offset == 6
@@ -54,7 +54,7 @@ def test_records_before_a_time_are_deleted_in_every_partition(page: FlaskClient,
     [
         ({"offset": "x"}, "must be a whole number"),
         ({"offset": "-3"}, "0 or more"),
-        ({"time": "soon"}, "is no time"),
+        ({"time": "soon"}, "a valid time"),
         ({"offset": "1", "time": "2h"}, "either an offset or a time"),
         ({"offset": "1", "partition": "9"}, "no partition 9"),
     ],
@@ -76,7 +76,7 @@ def test_a_topic_is_compacted_once_its_policy_asks_for_it(page: FlaskClient, ord
     assert "Set cleanup.policy to compact" in html
     page.post("/topics/orders/settings", data={"name": "cleanup.policy", "value": "compact"})
     assert "<b>8 events</b> have a later event" in page.get("/topics/orders/clean/compact").text
-    assert "8+events+went" in page.post("/topics/orders/clean/compact").location
+    assert "8 events went" in page.post("/topics/orders/clean/compact", follow_redirects=True).text
     assert orders.topic("orders").events == 2
     html = page.get("/topics/orders/clean/empty").text
     assert "Set cleanup.policy to compact,delete" in html
@@ -92,7 +92,7 @@ def test_retention_is_applied_to_one_topic_at_once(page: FlaskClient, box: Sandb
     for topic in ("orders", "other"):
         box.alter_topic(topic, {"retention.ms": "3600000"})
     assert "<b>1 event</b> of 2" in page.get("/topics/orders/clean/retention").text
-    assert "1+event+were" in page.post("/topics/orders/clean/retention").location
+    assert "1 event were" in page.post("/topics/orders/clean/retention", follow_redirects=True).text
     assert (box.topic("orders").events, box.topic("other").events) == (1, 2)
 
 

@@ -1,15 +1,19 @@
 """What may come when on a listener with SASL, byte by byte."""
 
 import struct
+import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.errors import BY_CODE
+from sandbox.storage.resources import ScramCredential
 from sandbox.wire.auth.listener import Listener
 from sandbox.wire.auth.sasl import REQUEST_BYTES_MAX
+from sandbox.wire.auth.scram import is_password
 from tests.wire.raw_client import METADATA, RawClient, framed, request_header
 
 SASL_HANDSHAKE, API_VERSIONS, SASL_AUTHENTICATE = 17, 18, 36
@@ -227,3 +231,59 @@ def test_an_injected_error_hits_the_log_in_too(sasl: Connect, box: Sandbox) -> N
     with box.inject("SaslAuthenticate", error="SASL_AUTHENTICATION_FAILED", times=1):
         assert name(authenticate(client, GOOD)) == "SASL_AUTHENTICATION_FAILED"
     assert name(authenticate(client, GOOD)) == "NONE"
+
+
+def test_passwords_are_checked_outside_the_event_loop(sasl: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+
+    def noted(credential: ScramCredential, password: str) -> bool:
+        threads.append(threading.current_thread().name)
+        return is_password(credential, password)
+
+    monkeypatch.setattr("sandbox.wire.auth.sasl.is_password", noted)
+    client = sasl()
+    handshake(client)
+    assert name(authenticate(client, GOOD)) == "NONE"
+    assert threads
+    assert all(thread.startswith("sandbox-passwords") for thread in threads)
+
+
+def test_while_one_password_is_checked_others_are_served(sasl: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_end = threading.Event()
+    monkeypatch.setattr("sandbox.wire.auth.sasl.is_password", lambda credential, password: may_end.wait(30))
+    slow, other = sasl(), sasl()
+    handshake(slow)
+    slow.send(SASL_AUTHENTICATE, 2, {"auth_bytes": GOOD})
+    slow.send(METADATA, 9, {"topics": [], "allow_auto_topic_creation": False})
+    assert other.api_versions().error_code == 0
+    may_end.set()
+    assert name(slow.receive()) == "NONE"
+    assert len(slow.receive().brokers) == 1, "what followed the token waited for it"
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256"])
+def test_a_failed_log_in_is_answered_after_kafkas_delay(file: Path, mechanism: str) -> None:
+    with Sandbox(file, settings={"connection.failed.authentication.delay.ms": "60000"}) as box:
+        box.add_user("alice", "secret")
+        box.serve(kafka_port=None, web_port=None, listeners=[Listener("SASL_PLAINTEXT")])
+        guesser, client = (RawClient(box.listener_addresses["SASL_PLAINTEXT"]) for _ in range(2))
+        handshake(guesser, mechanism)
+        guesser.send(SASL_AUTHENTICATE, 2, {"auth_bytes": BAD if mechanism == "PLAIN" else b"n,,n=nobody,r=abc"})
+        handshake(client)
+        assert name(authenticate(client, GOOD)) == "NONE"
+        guesser.socket.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            guesser.receive_bytes(1)
+        for one in (guesser, client):
+            one.close()
+
+
+def test_a_check_that_breaks_ends_its_connection(sasl: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(credential: ScramCredential, password: str) -> bool:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr("sandbox.wire.auth.sasl.is_password", broken)
+    client = sasl()
+    handshake(client)
+    client.send(SASL_AUTHENTICATE, 2, {"auth_bytes": GOOD})
+    assert client.is_ended()

@@ -1,9 +1,9 @@
-"""The records inside a batch, after any decompression: bytes to rows, rows to bytes.
+"""Decodes and encodes the records inside a batch, after decompression and before compression.
 
-This is the hot path. The loops read and write varints of one and two bytes in place, and call a function only for
-longer ones, because a call costs as much as a quarter of a record. What peers send is not believed: a record may not
-reach beyond its length, nor its length beyond the batch; a varint has at most five bytes, or ten; a count is compared
-with the bytes that could hold it before its loop begins.
+This is the hot path. The loops read and write varints of one and two bytes in place and call a function only for longer
+ones, because a call costs as much as a quarter of a record. Peers are not trusted: a record may not reach beyond its
+length, nor its length beyond the batch; a varint has at most five bytes, or ten; a count is compared with the number of
+bytes before its loop begins.
 
 Every number in a record is a varint in zigzag form::
 
@@ -13,9 +13,13 @@ Every number in a record is a varint in zigzag form::
 Source: https://kafka.apache.org/documentation/#record.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
+from operator import length_hint
 
+from sandbox.kafka.event import Headers
+from sandbox.storage.log.event_columns import EventColumns, Record
 from sandbox.wire.records.varint import (
     HIGH,
     SIGNED,
@@ -27,16 +31,13 @@ from sandbox.wire.records.varint import (
     zigzag_value,
 )
 
-# (name, value); a name that is not UTF-8 has its bytes as surrogates, so that it is written as it came
-Header = tuple[str, bytes | None]
-# (offset or offset delta, timestamp_ms, key, value, headers: () or None for none)
-Row = tuple[int, int, bytes | None, bytes | None, tuple[Header, ...] | None]
-
 # A record of length, attributes, two deltas, two lengths and a count of headers
 RECORD_BYTES_MIN = 7
 VARINT_BYTES_MAX = 5
 VARLONG_BYTES_MAX = 10
 TIMESTAMP_MAX = 2**63 - 1
+CACHED_NAME_BYTES = 100
+"""Longer header names are not cached: a client chooses them."""
 
 
 class BatchError(ValueError):
@@ -47,42 +48,60 @@ class InvalidRecord(BatchError):
     """A batch that arrived as it was sent, but breaks a rule: Kafka answers INVALID_RECORD."""
 
 
-def decode_records(body: bytes, position: int, count: int, base_timestamp: int) -> list[Row]:
-    """The records from ``position`` to the end of ``body``.
+def decode_records(body: bytes, position: int, count: int, base_timestamp: int) -> EventColumns:
+    """Decode the records from ``position`` to the end of ``body``.
 
     Args:
         body: records that are not compressed.
-        position: where the first begins.
-        count: how many there are, as the batch says.
+        position: the position of the first record.
+        count: the number of records in the batch's header.
         base_timestamp: of the batch, in ms.
 
     Returns:
-        Tuples (offset delta, timestamp_ms, key, value, headers).
+        The events; their offsets are the records' offset deltas.
 
     Raises:
         InvalidRecord: a record breaks a rule, or there are more or fewer than ``count``.
     """
     if count * RECORD_BYTES_MIN > len(body) - position:
         raise InvalidRecord(f"{len(body) - position} bytes cannot hold {count} records")
-    records: list[Row] = []
+    columns = _Columns(range(count), [base_timestamp] * count, [None] * count, [None] * count)
+    places = iter(range(count))
     try:
-        end = _read_records(records, count, base_timestamp, body, position)
+        end = _read_records(columns, places, body, position, base_timestamp)
     except IndexError:
-        raise InvalidRecord(f"record {len(records)} is cut short by the end of the batch") from None
+        raise InvalidRecord(f"record {_current(places, count)} is cut short by the end of the batch") from None
     except OverflowError as error:
-        raise InvalidRecord(f"record {len(records)}: {error}") from None
+        raise InvalidRecord(f"record {_current(places, count)}: {error}") from None
     if end > len(body):
-        raise InvalidRecord(f"record {len(records) - 1} is cut short by the end of the batch")
+        raise InvalidRecord(f"record {count - 1} is cut short by the end of the batch")
     if end < len(body):
         raise InvalidRecord(f"{len(body) - end} bytes follow the last record")
-    return records
+    return EventColumns(columns.offsets, columns.times, columns.keys, columns.values, columns.headers)
 
 
-def _read_records(records: list[Row], count: int, base_timestamp: int, d: bytes, p: int) -> int:
-    """Appends the ``count`` records of ``d`` from ``p``; returns the position after them. IndexError: cut short."""
-    append = records.append
-    headers: tuple[Header, ...]
-    for _ in range(count):
+@dataclass(slots=True)
+class _Columns:
+    """The columns while they are filled."""
+
+    offsets: range | list[int]
+    times: list[int]
+    keys: list[bytes | None]
+    values: list[bytes | None]
+    headers: list[Headers] | None = None
+
+
+def _current(places: Iterator[int], count: int) -> int:
+    """Return the number of the record that was being read."""
+    return count - length_hint(places) - 1
+
+
+def _read_records(columns: _Columns, places: Iterator[int], d: bytes, p: int, base_timestamp: int) -> int:
+    """Fill the columns from ``p`` of ``d``. Returns the position after the records. IndexError: they are cut short."""
+    times, keys, values = columns.times, columns.keys, columns.values
+    headers: list[Headers] | None = None
+    offsets: list[int] = []
+    for at in places:
         n = d[p]
         if n < 128:
             p += 1
@@ -91,7 +110,7 @@ def _read_records(records: list[Row], count: int, base_timestamp: int, d: bytes,
             p += 2
         else:
             n, p = read_unsigned(d, p, VARINT_BYTES_MAX)
-        # Twice the position where the record must end: of a negative length it is odd, and no end fits.
+        # Twice the position where the record must end: odd for a negative length, so that no end matches.
         twice_stop = p + p + n
         n = d[p + 1]
         if n < 128:
@@ -101,21 +120,8 @@ def _read_records(records: list[Row], count: int, base_timestamp: int, d: bytes,
             p += 3
         else:
             n, p = _read_timestamp_delta(d, p + 1, base_timestamp)
-        timestamp_ms = base_timestamp + (SIGNED[n] if n < SIGNED_END else zigzag_value(n))
-        delta = d[p]
-        if delta < 128:
-            p += 1
-        elif (b := d[p + 1]) < 128:
-            delta += HIGH[b]
-            p += 2
-        else:
-            delta, p = read_unsigned(d, p, VARINT_BYTES_MAX)
-        n = d[p]
-        if n < 128:
-            p += 1
-        else:
-            n, p = read_unsigned(d, p, VARINT_BYTES_MAX)
-        key = _null(n) if n & 1 else d[p : (p := p + (n >> 1))]
+        if n:
+            times[at] += SIGNED[n] if n < SIGNED_END else zigzag_value(n)
         n = d[p]
         if n < 128:
             p += 1
@@ -124,15 +130,28 @@ def _read_records(records: list[Row], count: int, base_timestamp: int, d: bytes,
             p += 2
         else:
             n, p = read_unsigned(d, p, VARINT_BYTES_MAX)
-        value = _null(n) if n & 1 else d[p : (p := p + (n >> 1))]
-        if d[p]:
-            headers, p = _read_headers(d, p, twice_stop >> 1)
+        if n != at + at or offsets:
+            # There are gaps.
+            offsets = columns.offsets = offsets or list(range(at))
+            offsets.append(zigzag_value(n))
+        n, p = (n, p + 1) if (n := d[p]) < 128 else read_unsigned(d, p, VARINT_BYTES_MAX)
+        keys[at] = _null(n) if n & 1 else d[p : (p := p + (n >> 1))]
+        n = d[p]
+        if n < 128:
+            p += 1
+        elif (b := d[p + 1]) < 128:
+            n += HIGH[b]
+            p += 2
         else:
-            headers = ()
+            n, p = read_unsigned(d, p, VARINT_BYTES_MAX)
+        values[at] = _null(n) if n & 1 else d[p : (p := p + (n >> 1))]
+        if d[p]:
+            headers = columns.headers = headers or [()] * len(times)
+            headers[at], p = _read_headers(d, p, twice_stop >> 1)
+        else:
             p += 1
         if p + p != twice_stop:
-            raise InvalidRecord(f"record {len(records)} ends at byte {p}, but its length says {twice_stop // 2}")
-        append((SIGNED[delta] if delta < SIGNED_END else zigzag_value(delta), timestamp_ms, key, value, headers))
+            raise InvalidRecord(f"record {at} ends at byte {p}, but its length says {twice_stop // 2}")
     return p
 
 
@@ -150,12 +169,14 @@ def _read_timestamp_delta(d: bytes, p: int, base_timestamp: int) -> tuple[int, i
     return number, p
 
 
-@lru_cache(maxsize=1024)
-def _name(encoded: bytes) -> str:
-    return encoded.decode("utf-8", "surrogateescape")
+def _decoded(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
 
 
-def _read_headers(d: bytes, p: int, stop: int) -> tuple[tuple[Header, ...], int]:
+_name = lru_cache(maxsize=1024)(_decoded)
+
+
+def _read_headers(d: bytes, p: int, stop: int) -> tuple[Headers, int]:
     count = d[p]
     if count < 128:
         p += 1
@@ -174,7 +195,7 @@ def _read_headers(d: bytes, p: int, stop: int) -> tuple[tuple[Header, ...], int]
             n, p = read_unsigned(d, p, VARINT_BYTES_MAX)
         if n & 1:
             raise InvalidRecord(f"a header has a name of {zigzag_value(n)} bytes")
-        name = _name(d[p : (p := p + (n >> 1))])
+        name = (_name if n <= 2 * CACHED_NAME_BYTES else _decoded)(d[p : (p := p + (n >> 1))])
         n = d[p]
         if n < 128:
             p += 1
@@ -184,17 +205,19 @@ def _read_headers(d: bytes, p: int, stop: int) -> tuple[tuple[Header, ...], int]
     return tuple(headers), p
 
 
-@lru_cache(maxsize=1024)
-def _name_bytes(name: str) -> bytes:
+def _encoded(name: str) -> bytes:
     encoded = name.encode("utf-8", "surrogateescape")
     return zigzag(len(encoded)) + encoded
 
 
-def _headers_bytes(headers: tuple[Header, ...]) -> bytes:
+_name_bytes = lru_cache(maxsize=1024)(_encoded)
+
+
+def _headers_bytes(headers: Headers) -> bytes:
     pieces = [ZIGZAG[n] if (n := len(headers)) < ZIGZAG_END else zigzag(n)]
     append = pieces.append
     for name, value in headers:
-        append(_name_bytes(name))
+        append((_name_bytes if len(name) <= CACHED_NAME_BYTES else _encoded)(name))
         if value is None:
             append(ZIGZAG[-1])
         else:
@@ -203,11 +226,11 @@ def _headers_bytes(headers: tuple[Header, ...]) -> bytes:
     return b"".join(pieces)
 
 
-def encode_records(rows: Sequence[Row], base_offset: int, base_timestamp: int) -> bytes:
-    """The records of a batch, not compressed.
+def encode_records(rows: Iterable[Record], base_offset: int, base_timestamp: int) -> bytes:
+    """Encode the records of a batch, without compression.
 
     Args:
-        rows: tuples (offset, timestamp_ms, key, value, headers), no offset below ``base_offset``.
+        rows: the events; no offset is below ``base_offset``.
         base_offset: of the batch.
         base_timestamp: of the batch, in ms.
     """

@@ -1,0 +1,59 @@
+"""Reads ISO 8601 times, and recognizes a number that is a time rather than an offset."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY_MS = 86_400_000
+_MIDNIGHT = re.compile(r"([T ])24:00(?::00(?:[.,]0+)?)?(?=$|[+\-Z])")
+_DURATION = re.compile(r"P(?=.)(?:(\d{1,9})D)?(?:T(?=.)(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9})(?:\.(\d{1,9}))?S)?)?")
+# Digits to how many of a number's units make a millisecond: seconds, ms, microseconds, nanoseconds.
+_UNITS = {10: (1000, 1), 12: (1, 1), 13: (1, 1), 14: (1, 1), 16: (1, 1000), 19: (1, 1_000_000)}
+
+
+def iso_ms(text: str) -> int:
+    """Read a date, or a date and time, of ISO 8601.
+
+    Args:
+        text: UTC if it names no zone. 24:00 is the end of the day.
+
+    Returns:
+        Milliseconds since 1970, negative before.
+
+    Raises:
+        ValueError: it is not such a time.
+    """
+    upper = text.strip().upper()
+    midnight = _MIDNIGHT.sub(r"\g<1>00:00", upper)
+    moment = datetime.fromisoformat(midnight)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (moment - EPOCH) // timedelta(milliseconds=1) + (DAY_MS if midnight != upper else 0)
+
+
+def duration_ms(text: str) -> int | None:
+    """Read a duration as `kafka-consumer-groups --by-duration` takes it, PnDTnHnMnS; None if it is none."""
+    found = _DURATION.fullmatch(text.strip().upper())
+    if found is None:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups()[:4])
+    ms = int((found[5] or "").ljust(3, "0")[:3])
+    return (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000 + ms
+
+
+def time_meant(number: int) -> str | None:
+    """The time, as ISO text, that a number was probably meant as; None if it looks like an offset.
+
+    Recognizes seconds, milliseconds, microseconds and nanoseconds since 1970 by their digits, and 20260131.
+    """
+    digits = str(number)
+    try:
+        if len(digits) == 8:
+            found = datetime.strptime(digits, "%Y%m%d").replace(tzinfo=UTC)
+            return f"{found:%Y-%m-%d}" if 1970 <= found.year < 2100 else None
+        if len(digits) not in _UNITS:
+            return None
+        times, over = _UNITS[len(digits)]
+        moment = EPOCH + timedelta(milliseconds=number * times // over)
+        return moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError):
+        return None

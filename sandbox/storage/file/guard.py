@@ -1,0 +1,350 @@
+"""Keeps an open database file, its write-ahead log and its shared index ours, and finds out when they are not.
+
+Problem: three things that SQLite cannot see lose acknowledged events.
+
+- A program that closes any descriptor of the file ends the process's locks on it. Another process that then closes the
+  file believes that it is the last one, and deletes the write-ahead log.
+- The log or the index is deleted, moved, replaced or cut short. SQLite writes on into what nobody will find.
+- Two names of one file, such as a hard link or a file mounted alone into a container, each have a log of their own.
+
+Here: a descriptor that stays open for as long as the file is owned. It holds an exclusive lock on a byte that SQLite
+does not use, so that a file has one owner whatever its name; and, while the database is open, shared locks on the bytes
+by which SQLite finds out whether others have the file open. Each commit looks at the files before and after. Without
+locks of open file descriptions (macOS, Windows) the names of the files are looked at, and nothing else.
+
+The descriptor is closed after SQLite's own, and not before nobody in this process has the file open.
+
+The format of the index and of the log, and the bytes that SQLite locks: https://sqlite.org/walformat.html.
+"""
+
+import os
+import struct
+import threading
+from pathlib import Path
+from typing import Any
+
+from sandbox.kafka.errors import FileInUse, FileRefused
+from sandbox.model.process import bind_to_process
+from sandbox.storage.file import ofd_locks
+from sandbox.storage.file.failure import StorageFailed, advice, cut_short, gone, lock_lost, log_gone
+
+Identity = tuple[int, int]
+
+SHARED_BYTES = (0x40000002, 510)
+"""Of the database: start and length of what every connection holds a shared lock on."""
+OWNER_BYTE = 0x40010000
+"""Of the database: locked by its owner. Behind it, the byte at the owner's process id is locked too."""
+PID_LIMIT = 1 << 22
+WRITE_BYTE, READ_BYTES, OPEN_BYTE = 120, range(123, 128), 128
+"""Of the index: locked by who writes, by each reader, and by everybody who has it open."""
+_INDEX = struct.Struct("=14xHIIII8s56xI")
+_SUMS = struct.Struct(">II")
+_WRITE_LOCK = ofd_locks.question(WRITE_BYTE, 1)
+LOG_HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
+TRIES = 3
+"""How often the index is read before it counts as not fitting the log: another program may be writing it."""
+
+_held: dict[Identity, "FileGuard"] = {}
+_held_lock = threading.RLock()
+_left_open: list[int] = []
+"""Descriptors of files that something else in this process still has open."""
+
+
+class FileGuard:
+    """Holds one database file for its owner. The file is created if it does not exist.
+
+    Args:
+        path: the file, with links followed.
+
+    Attributes:
+        suspect: True if something was wrong at the last look.
+        watching: True from when SQLite has the file open.
+        log_bytes: the size of the write-ahead log at the last look.
+
+    Raises:
+        FileInUse: this or another process owns the file, under this name or another one.
+        FileRefused: it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._names = tuple(f"{path}{ending}" for ending in ("", "-wal", "-shm"))
+        self._descriptors: dict[str, int] = {}
+        self._places: list[Identity | None] = [None, None, None]
+        self._size_bytes = 0
+        self._last_frame: tuple[int, bytes] | None = None
+        self._watched: list[int] = []
+        self._shared = False
+        self._index_descriptor = self._log_descriptor = -1
+        self.suspect = False
+        self.watching = False
+        self.log_bytes = 0
+        with _held_lock:
+            _close_left_open()
+            if held_here(path) is not None:
+                raise FileInUse(str(path), {"pid": os.getpid()}, other_name=True)
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
+            except OSError as error:
+                hint = advice(error, path.parent)
+                raise FileRefused(f"{path} cannot be opened: {error.strerror or error}. {hint}".strip()) from error
+            self._descriptors["file"] = descriptor
+            # Not of the descriptor: on Windows, that may name the device in another way.
+            found = os.stat(path)
+            place = self._places[0] = found.st_dev, found.st_ino
+            self._size_bytes = found.st_size
+            self._own(descriptor)
+            _held[place] = self
+            bind_to_process(self)
+
+    def _own(self, descriptor: int) -> None:
+        try:
+            owned = ofd_locks.lock(descriptor, OWNER_BYTE, 1, exclusive=True)
+            if owned:
+                ofd_locks.lock(descriptor, OWNER_BYTE + 1 + os.getpid(), 1, exclusive=False)
+        except OSError:
+            # A system or file system without such locks: the lock file beside the file is all that there is.
+            return
+        if not owned:
+            other = ofd_locks.holder(descriptor, OWNER_BYTE + 1, PID_LIMIT)
+            _close(descriptor)
+            del self._descriptors["file"]
+            owner: dict[str, object] = {"pid": other.start - OWNER_BYTE - 1} if other else {}
+            raise FileInUse(str(self.path), owner, other_name=True)
+
+    def header(self, length: int) -> bytes:
+        """The first bytes of the file, read without opening it again."""
+        if hasattr(os, "pread"):
+            return os.pread(self._descriptors["file"], length, 0)
+        # Windows: there, a close releases no lock but its own.
+        with self.path.open("rb") as file:
+            return file.read(length)
+
+    def watch(self) -> None:
+        """Begin to look at the log and the index, which SQLite has opened by now."""
+        self.watching = True
+        for at, name in enumerate(("log", "index"), 1):
+            try:
+                if ofd_locks.AVAILABLE:
+                    self._descriptors[name] = os.open(self._names[at], os.O_RDWR | os.O_CLOEXEC)
+                found = os.stat(self._names[at])
+            except OSError:
+                continue
+            self._places[at] = found.st_dev, found.st_ino
+            self._watched.append(at)
+        try:
+            self._share()
+        except OSError:
+            self._shared = False
+        self.check()
+
+    def _share(self) -> None:
+        index, log = self._descriptors.get("index"), self._descriptors.get("log")
+        if index is not None and log is not None:
+            self._index_descriptor, self._log_descriptor = index, log
+            self._shared = ofd_locks.lock(self._descriptors["file"], *SHARED_BYTES, exclusive=False)
+            self._shared &= ofd_locks.lock(index, OPEN_BYTE, 1, exclusive=False)
+
+    # What a commit asks
+
+    def before_commit(self) -> None:
+        """Look whether a commit would go into our files; StorageFailed if not. Call it inside the transaction."""
+        if self.suspect:
+            self.check()
+            return
+        self._look_at_file()
+        if self._shared:
+            if ofd_locks.pid_of(self._index_descriptor, _WRITE_LOCK) != os.getpid():
+                raise lock_lost(self._names[2])
+            last = self._last_frame
+            if last is None or os.pread(self._log_descriptor, FRAME_HEADER_BYTES, last[0]) != last[1]:
+                # Another program may have written, or emptied the log.
+                self._last_frame = self._frame()
+
+    def after_commit(self) -> None:
+        """Look whether a commit went into our files; StorageFailed if nobody would find it."""
+        self._look_at_log()
+        if self._shared:
+            before, now = self._last_frame, self._frame()
+            same_log = before is not None and now is not None and before[1][8:16] == now[1][8:16]
+            # One that was cut short and written on has a hole.
+            if same_log and before and os.pread(self._log_descriptor, FRAME_HEADER_BYTES, before[0]) != before[1]:
+                self.suspect = True
+                raise cut_short(self._names[1])
+            self._last_frame = now
+
+    def check(self) -> None:
+        """Look at all of it; StorageFailed with what is wrong."""
+        self.suspect = True
+        self._look_at_file()
+        self._look_at_log()
+        if self._shared:
+            self._frame()
+        self.suspect = False
+
+    def _look_at_file(self) -> None:
+        found = self._look_at(0)
+        if found is None:
+            raise gone(self.path)
+        if found.st_size < self._size_bytes and self._shared and found.st_size < self._expected_bytes():
+            self.suspect = True
+            raise cut_short(self._names[0])
+        self._size_bytes = found.st_size
+
+    def _look_at_log(self) -> None:
+        for which in self._watched:
+            found = self._look_at(which)
+            if found is None:
+                raise log_gone(self._names[which])
+            if which == 1:
+                self.log_bytes = found.st_size
+
+    def _look_at(self, which: int) -> os.stat_result | None:
+        """One of the files; None if it is not where it was opened."""
+        try:
+            found = os.stat(self._names[which])
+        except OSError:
+            found = None
+        place = self._places[which]
+        if found is not None and place is not None and found.st_ino == place[1] and found.st_dev == place[0]:
+            return found
+        self.suspect = True
+        return None
+
+    # The log, as the index describes it
+
+    def _index(self) -> tuple[Any, ...]:
+        """Page size, last frame, pages of the file, two checksums and salt of that frame, frames written back."""
+        data = os.pread(self._index_descriptor, _INDEX.size, 0)
+        if len(data) < _INDEX.size:
+            self.suspect = True
+            raise cut_short(self._names[2])
+        return _INDEX.unpack(data)
+
+    def _expected_bytes(self) -> int:
+        page_bytes, _, pages, *_ = self._index()
+        return int(pages) * (65536 if page_bytes == 1 else page_bytes)
+
+    def _frame(self) -> tuple[int, bytes] | None:
+        """Place and header of the last frame; None if the log is empty. StorageFailed if the log lacks it."""
+        for _ in range(TRIES):
+            page_bytes, last, _, sum_1, sum_2, salt, _ = self._index()
+            if not last:
+                return None
+            place = LOG_HEADER_BYTES + (last - 1) * (FRAME_HEADER_BYTES + (65536 if page_bytes == 1 else page_bytes))
+            frame = os.pread(self._log_descriptor, FRAME_HEADER_BYTES, place)
+            if frame[8:] == salt + _SUMS.pack(sum_1, sum_2):
+                return place, frame
+        self.suspect = True
+        raise cut_short(self._names[1])
+
+    @property
+    def log_is_whole(self) -> bool:
+        """True if everything that was committed is in the log that this process has open, wherever that is now."""
+        try:
+            self._look_at_file()
+            if self._shared:
+                self._frame()
+        except StorageFailed:
+            return False
+        return True
+
+    def pending(self) -> bool:
+        """True if the log holds what could not be written back to the file yet."""
+        if not self._shared:
+            return False
+        _, last, *_, written_back = self._index()
+        return bool(written_back < last)
+
+    def readers(self) -> set[int]:
+        """The processes that hold a read transaction on the log; this one's own id if it does."""
+        if not self._shared:
+            return set()
+        holders = (ofd_locks.holder(self._descriptors["index"], byte, 1) for byte in READ_BYTES)
+        return {one.pid for one in holders if one is not None and one.pid > 0}
+
+    def move_aside(self) -> None:
+        """Rename a log that took the place of ours, so that nobody plays it into the file."""
+        try:
+            found = os.stat(self._names[1])
+        except OSError:
+            return
+        if not found.st_size or (found.st_dev, found.st_ino) == self._places[1]:
+            return
+        number = 1
+        while os.path.exists(target := f"{self._names[1]}-replaced-{number}"):
+            number += 1
+        try:
+            os.rename(self._names[1], target)
+        except OSError:
+            return
+
+    # The end
+
+    def let_go(self) -> None:
+        """Let SQLite's last connection find that it is the last. If something is wrong with the log, it stays."""
+        if self._shared and not self.suspect:
+            ofd_locks.unlock(self._descriptors["file"], *SHARED_BYTES)
+            ofd_locks.unlock(self._descriptors["index"], OPEN_BYTE, 1)
+
+    def close(self) -> None:
+        """End the ownership. SQLite's connections are closed by now. May be called again."""
+        self._shared = self.watching = False
+        with _held_lock:
+            place = self._places[0]
+            if place is not None and _held.get(place) is self:
+                del _held[place]
+            while self._descriptors:
+                _close(self._descriptors.popitem()[1])
+            _close_left_open()
+
+    def leave_to_parent(self) -> None:
+        """After a fork: forget the descriptors, which are the parent's. Its locks end with its own alone."""
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for descriptor in self._descriptors.values():
+            # The number stays taken, so that nobody closes another file by it.
+            os.dup2(nothing, descriptor, inheritable=False)
+        os.close(nothing)
+        self._descriptors = {}
+        self._shared = False
+
+
+def held_here(path: Path) -> FileGuard | None:
+    """The guard of a file that this process owns, whatever its name; None for other files."""
+    if not _held:
+        return None
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return _held.get((found.st_dev, found.st_ino))
+
+
+def _close(descriptor: int) -> None:
+    """Close a descriptor of a database once no connection of this process would lose its locks by that."""
+    try:
+        ofd_locks.unlock(descriptor, 0, 0)
+        in_use = ofd_locks.holder(descriptor, *SHARED_BYTES) or ofd_locks.holder(descriptor, OPEN_BYTE, 1)
+    except OSError:
+        in_use = None
+    if in_use is not None and ofd_locks.locked_here(descriptor):
+        _left_open.append(descriptor)
+    else:
+        os.close(descriptor)
+
+
+def _close_left_open() -> None:
+    waiting, _left_open[:] = list(_left_open), []
+    for descriptor in waiting:
+        _close(descriptor)
+
+
+def _after_fork() -> None:
+    global _held_lock
+    _held_lock = threading.RLock()
+    _held.clear()
+    _left_open.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

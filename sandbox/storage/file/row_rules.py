@@ -1,0 +1,354 @@
+"""The rows that a sandbox file may have: each column's type and range, and how rows depend on each other.
+
+SQLite takes any value in any column, and a file from elsewhere may hold what no client could have written: a topic
+`<script>`, an offset of 2**63 - 1, a batch without its events. The ranges are those of the protocol and of the
+sandbox's own limits. Room is left above: a restore raises leader epochs and numbers.
+"""
+
+from typing import NamedTuple
+
+from sandbox.kafka.broker_config import BROKER, CLIENT_METRICS, GROUP
+from sandbox.model.activity import KINDS
+from sandbox.storage.file.schema import OFFSET_LIMIT
+
+INT_MAX, LONG_MAX = 2**31 - 1, 2**63 - 1
+EPOCH_MAX = 2**30
+"""Of a leader epoch or a generation: a restore raises it."""
+NUMBER_MAX = 2**53
+"""Of an id that SQLite gives out: a table whose id is LONG_MAX takes no more rows."""
+PARTITION_IDS_MAX = 2**22
+OFFSET_MAX = OFFSET_LIMIT // 2
+"""Of an offset in a log, which leaves room for events to come."""
+TIME_MAX = 253_402_300_799_999
+"""The end of the year 9999, in ms."""
+BYTES_MAX = 100 * 1024 * 1024
+"""Of a key, a value or headers: `socket.request.max.bytes`, the largest request."""
+TEXT_MAX = 1024 * 1024
+STRING_MAX = 32_767
+"""The longest string of the protocol, in bytes."""
+GROUP_STATES = (
+    "Empty",
+    "PreparingRebalance",
+    "CompletingRebalance",
+    "Stable",
+    "Dead",
+    "Assigning",
+    "Reconciling",
+)
+TRANSACTION_STATES = ("Empty", "Ongoing", "CompleteCommit", "CompleteAbort")
+
+
+class Rule(NamedTuple):
+    """What a column may hold.
+
+    Attributes:
+        breach: an SQL condition on "{c}", the column, which holds for what it may not hold.
+        words: what it may hold.
+        optional: whether it may be NULL.
+    """
+
+    breach: str
+    words: str
+    optional: bool = False
+
+    def sql(self, column: str) -> str:
+        """The condition of one column."""
+        breach = f"({self.breach.format(c=column)})"
+        return f"({column} IS NOT NULL AND {breach})" if self.optional else f"({column} IS NULL OR {breach})"
+
+
+def whole(least: int, most: int, *, optional: bool = False) -> Rule:
+    """A whole number."""
+    # The least 64-bit number is written so, because SQLite reads the digits without their sign.
+    low = "(-9223372036854775807 - 1)" if least == -(2**63) else str(least)
+    return Rule(
+        f"typeof({{c}}) <> 'integer' OR {{c}} NOT BETWEEN {low} AND {most}",
+        f"a whole number from {least:,} to {most:,}",
+        optional,
+    )
+
+
+def text(bytes_max: int, *, optional: bool = False) -> Rule:
+    """A text."""
+    return Rule(
+        f"typeof({{c}}) <> 'text' OR length(CAST({{c}} AS BLOB)) > {bytes_max}",
+        f"a text of at most {bytes_max:,} bytes",
+        optional,
+    )
+
+
+def one_of(*words: str) -> Rule:
+    """One of some words."""
+    listed = ", ".join(f"'{word}'" for word in words)
+    return Rule(f"typeof({{c}}) <> 'text' OR {{c}} NOT IN ({listed})", f"one of {', '.join(words)}")
+
+
+def topic_name(*, optional: bool = False) -> Rule:
+    """The name of a topic, by Kafka's rule."""
+    return Rule(
+        "typeof({c}) <> 'text' OR {c} IN ('', '.', '..') OR {c} GLOB '*[^a-zA-Z0-9._-]*' OR length({c}) > 249 "
+        "OR length(CAST({c} AS BLOB)) <> length({c})",
+        "a topic's name: 1 to 249 ASCII letters, digits, '.', '_' and '-'",
+        optional,
+    )
+
+
+BYTES = Rule(
+    f"typeof({{c}}) NOT IN ('text', 'blob') OR length(CAST({{c}} AS BLOB)) > {BYTES_MAX}",
+    f"a text or bytes, at most {BYTES_MAX:,}",
+    optional=True,
+)
+SECRET = Rule("typeof({c}) <> 'blob' OR length({c}) NOT BETWEEN 1 AND 1024", "1 to 1,024 bytes")
+JSON_OBJECT = Rule(
+    f"typeof({{c}}) <> 'text' OR length(CAST({{c}} AS BLOB)) > {16 * TEXT_MAX} OR NOT json_valid({{c}}) "
+    "OR json_type({c}) <> 'object'",
+    "a JSON object",
+)
+JSON_ARRAY = Rule(JSON_OBJECT.breach.replace("'object'", "'array'"), "a JSON array")
+UUID = Rule(
+    "typeof({c}) <> 'text' OR {c} NOT GLOB '" + "-".join("[0-9a-f]" * n for n in (8, 4, 4, 4, 12)) + "'", "a UUID"
+)
+REPLICAS = Rule(
+    "typeof({c}) <> 'text' OR {c} GLOB '*[^1-9,]*' OR {c} NOT GLOB '[1-9]*' OR {c} GLOB '*,' OR {c} GLOB '*,,*' "
+    "OR {c} GLOB '*[1-9][1-9]*' OR length({c}) > 17",
+    "ids of brokers, from 1 to 9, with commas between them",
+    optional=True,
+)
+FLAG, ID, TIME, OFFSET = whole(0, 1), whole(1, NUMBER_MAX), whole(0, TIME_MAX), whole(0, OFFSET_MAX)
+ANY_LONG = whole(-LONG_MAX - 1, LONG_MAX)
+STRING = text(STRING_MAX)
+PARTITION = whole(0, INT_MAX)
+PRODUCER, EPOCH = whole(-1, LONG_MAX), whole(-1, 2**15 - 1)
+SIZE = whole(0, 2**62)
+PARTITION_ID = whole(1, PARTITION_IDS_MAX)
+
+COLUMNS: dict[str, dict[str, Rule]] = {
+    "settings": {"name": STRING, "value": text(TEXT_MAX)},
+    "topics": {
+        "id": ID,
+        "name": topic_name(),
+        "topic_id": UUID,
+        "created_ms": TIME,
+        "replication_factor": whole(1, 2**15 - 1),
+        "deleted_ms": TIME._replace(optional=True),
+    },
+    "topic_settings": {"topic": ID, "name": STRING, "value": text(TEXT_MAX)},
+    "resource_settings": {
+        "resource_type": one_of(BROKER, GROUP, CLIENT_METRICS),
+        "resource": STRING,
+        "name": STRING,
+        "value": text(TEXT_MAX),
+    },
+    "client_quotas": {
+        "entity": JSON_OBJECT,
+        "name": STRING,
+        "value": Rule("typeof({c}) <> 'real' OR NOT ({c} > 0 AND {c} < 1e308)", "a number above 0"),
+    },
+    "scram_credentials": {
+        "user": STRING,
+        "mechanism": one_of("SCRAM-SHA-256", "SCRAM-SHA-512"),
+        "iterations": whole(4_096, 16_384),
+        "salt": SECRET,
+        "stored_key": SECRET,
+        "server_key": SECRET,
+    },
+    "partitions": {
+        "id": PARTITION_ID,
+        "topic": ID,
+        "partition": whole(0, 9_999),
+        "log_start_offset": whole(0, OFFSET_LIMIT),
+        "log_start_bytes": SIZE,
+        "cleaner_offset": whole(0, 0),
+        "first_dirty_offset": OFFSET,
+        "compacted_events": OFFSET,
+        "compacted_bytes": SIZE,
+        "leader_epoch": whole(0, EPOCH_MAX),
+        "replicas": REPLICAS,
+    },
+    "events": {
+        "id": whole(0, LONG_MAX),
+        "timestamp": ANY_LONG,
+        "key": BYTES,
+        "value": BYTES,
+        "headers": JSON_ARRAY._replace(optional=True),
+    },
+    "batches": {
+        "partition_id": PARTITION_ID,
+        "base_offset": OFFSET,
+        "last_offset": OFFSET,
+        "min_timestamp": ANY_LONG,
+        "max_timestamp": ANY_LONG,
+        "timestamp_type": FLAG,
+        "appended_ms": TIME,
+        "producer_id": PRODUCER,
+        "producer_epoch": EPOCH,
+        "base_sequence": whole(-1, INT_MAX),
+        "transactional": FLAG,
+        "control": FLAG,
+        "compression": whole(0, 4),
+        "leader_epoch": whole(-1, EPOCH_MAX),
+        "size_bytes": whole(0, INT_MAX),
+        "bytes_before": SIZE,
+        "removed_events": whole(0, INT_MAX),
+        "delete_horizon_ms": ANY_LONG._replace(optional=True),
+    },
+    "producers": {"producer_id": ID, "created_ms": TIME},
+    "transactions": {
+        "transactional_id": STRING,
+        "producer_id": PRODUCER,
+        "producer_epoch": EPOCH,
+        "last_producer_id": PRODUCER,
+        "last_producer_epoch": EPOCH,
+        "timeout_ms": whole(0, INT_MAX),
+        "state": one_of(*TRANSACTION_STATES),
+        "version": whole(0, 2),
+        "started_ms": TIME._replace(optional=True),
+        "updated_ms": TIME,
+    },
+    "transaction_partitions": {"transactional_id": STRING, "topic": topic_name(), "partition": PARTITION},
+    "transaction_groups": {"transactional_id": STRING, "group_id": STRING},
+    "pending_offsets": {
+        "producer_id": PRODUCER,
+        "group_id": STRING,
+        "topic": topic_name(),
+        "partition": PARTITION,
+        "offset": whole(0, LONG_MAX),
+        "leader_epoch": whole(-1, INT_MAX),
+        "metadata": text(TEXT_MAX, optional=True),
+        "generation": whole(-1, INT_MAX),
+        "member_id": STRING,
+        "position": whole(0, NUMBER_MAX),
+    },
+    "log_transactions": {
+        "partition_id": PARTITION_ID,
+        "producer_id": PRODUCER,
+        "first_offset": OFFSET,
+        "last_offset": OFFSET._replace(optional=True),
+        "aborted": FLAG._replace(optional=True),
+    },
+    "groups": {
+        "group_id": STRING,
+        "state": one_of(*GROUP_STATES),
+        "protocol_type": STRING,
+        "protocol": STRING,
+        "generation": whole(0, EPOCH_MAX),
+        "leader": text(STRING_MAX, optional=True),
+        "updated_ms": TIME,
+        "type": one_of("classic", "consumer"),
+        "assignment_epoch": whole(0, EPOCH_MAX),
+    },
+    "group_members": {
+        "group_id": STRING,
+        "member_id": STRING,
+        "instance_id": text(STRING_MAX, optional=True),
+        "client_id": STRING,
+        "client_host": STRING,
+        "session_timeout_ms": whole(0, INT_MAX),
+        "rebalance_timeout_ms": whole(-1, INT_MAX),
+        "protocols": JSON_ARRAY,
+        "assignment": Rule("typeof({c}) <> 'blob'", "bytes"),
+        "assigned": JSON_OBJECT,
+        "consumer": JSON_OBJECT._replace(optional=True),
+    },
+    "committed_offsets": {
+        "group_id": STRING,
+        "topic": topic_name(),
+        "partition": PARTITION,
+        "offset": whole(0, LONG_MAX),
+        "leader_epoch": whole(-1, INT_MAX),
+        "metadata": text(TEXT_MAX, optional=True),
+        "committed_ms": TIME,
+        "position": whole(0, NUMBER_MAX),
+    },
+    "commits": {
+        "id": ID,
+        "group_id": STRING,
+        "topic": topic_name(),
+        "partition": PARTITION,
+        "offset": whole(0, LONG_MAX),
+        "metadata": text(TEXT_MAX, optional=True),
+        "committed_ms": TIME,
+        "generation": whole(-1, INT_MAX),
+        "member_id": STRING,
+    },
+    "rebalances": {
+        "id": ID,
+        "group_id": STRING,
+        "generation": whole(0, INT_MAX),
+        "started_ms": TIME,
+        "ended_ms": TIME,
+        "reason": text(TEXT_MAX),
+        "members": whole(0, INT_MAX),
+        "assignment": JSON_OBJECT,
+    },
+    "activity": {
+        "id": ID,
+        "at_ms": TIME,
+        "kind": one_of(*KINDS),
+        "topic": topic_name(optional=True),
+        "partition": PARTITION._replace(optional=True),
+        "group_id": text(STRING_MAX, optional=True),
+        "detail": text(TEXT_MAX),
+    },
+    "event_templates": {"name": STRING, "template": JSON_OBJECT, "updated_ms": TIME},
+}
+"""Each column but the checksum; a table's key comes first in the words about a row."""
+
+RELATIONS: tuple[tuple[str, str, str], ...] = (
+    (
+        "topics",
+        "SELECT 'name ' || name FROM topics WHERE deleted_ms IS NULL GROUP BY name HAVING count(*) > 1",
+        "there are several topics of that name",
+    ),
+    (
+        "partitions",
+        "SELECT 'id ' || id FROM partitions WHERE topic NOT IN (SELECT id FROM topics)",
+        "its topic does not exist",
+    ),
+    (
+        "topics",
+        "SELECT 'name ' || name FROM topics t WHERE deleted_ms IS NULL AND (SELECT count(*) = 0 OR "
+        "count(DISTINCT partition) <> count(*) OR max(partition) <> count(*) - 1 FROM partitions WHERE topic = t.id)",
+        "its partitions are not numbered from 0 without a gap",
+    ),
+    (
+        "partitions",
+        "SELECT 'id ' || p.id FROM partitions p JOIN topics t ON t.id = p.topic WHERE t.deleted_ms IS NULL "
+        f"AND log_start_offset > {OFFSET_MAX}",
+        f"log_start_offset is above {OFFSET_MAX:,}",
+    ),
+    (
+        "topic_settings",
+        "SELECT 'topic ' || topic FROM topic_settings WHERE topic NOT IN (SELECT id FROM topics)",
+        "its topic does not exist",
+    ),
+    (
+        "batches",
+        "SELECT 'partition_id ' || partition_id || ', base_offset ' || base_offset FROM batches "
+        "WHERE partition_id NOT IN (SELECT id FROM partitions)",
+        "its partition does not exist",
+    ),
+    (
+        "batches",
+        "SELECT 'partition_id ' || partition_id || ', base_offset ' || base_offset FROM batches "
+        "WHERE last_offset < base_offset OR min_timestamp > max_timestamp "
+        f"OR last_offset - base_offset >= {INT_MAX} OR removed_events > last_offset - base_offset + 1",
+        "its offsets, timestamps or removed_events are not in order",
+    ),
+    (
+        "batches",
+        "SELECT 'partition_id ' || partition_id || ', base_offset ' || base_offset FROM (SELECT *, "
+        "lag(last_offset, 1, -1) OVER before AS ended, lag(bytes_before, 1, 0) OVER before AS bytes FROM batches "
+        "WINDOW before AS (PARTITION BY partition_id ORDER BY base_offset)) WHERE base_offset <= ended "
+        "OR bytes_before < bytes",
+        "it overlaps the record batch before it",
+    ),
+    (
+        "log_transactions",
+        "SELECT 'partition_id ' || partition_id || ', first_offset ' || first_offset FROM log_transactions "
+        "WHERE partition_id NOT IN (SELECT id FROM partitions) OR last_offset < first_offset "
+        "OR (last_offset IS NULL) <> (aborted IS NULL)",
+        "its partition does not exist, or it ends before it begins",
+    ),
+)
+"""Table, a query for the rows that break a rule, and the reason."""

@@ -1,0 +1,305 @@
+"""The JSON fields of a topic that are columns of its view.
+
+`SELECT *` and the page's list have the fields of a sample: the newest events. Any other field that an event has is a
+column once a query names it: older events are searched for it, so a saved query keeps working whatever is produced
+after it was written. A search that runs out of time never turns one answer into another: see `Fields`.
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from sandbox.model.json_values import parse_value
+from sandbox.model.sql_result import SqlColumn, SqlRefused
+from sandbox.model.sql_tokens import Token
+from sandbox.storage.file.database import Reader, Row
+from sandbox.storage.file.read_only import read_only
+from sandbox.storage.file.schema import OFFSET_BITS, OFFSET_LIMIT
+from sandbox.storage.sql.clock import STEPS, Clock
+from sandbox.storage.sql.sql_names import TopicView
+
+SAMPLED_EVENTS = 48
+SAMPLED_PARTITIONS = 16
+SAMPLED_CHARACTERS = 65_536
+FIELDS_MAX = 60
+FIELD_NAME_MAX = 80
+SEARCHED_MAX = 60
+"""How many names of one query are searched for."""
+
+BASE_COLUMNS = (
+    SqlColumn("partition", "its partition"),
+    SqlColumn("offset", "its offset there"),
+    SqlColumn("timestamp", "its time, ISO 8601 in UTC"),
+    SqlColumn("timestamp_ms", "the same in ms since 1970"),
+    SqlColumn("key", "text; a BLOB where it is not UTF-8; NULL for null"),
+    SqlColumn("value", "text; a BLOB where it is not UTF-8; NULL for null"),
+    SqlColumn("headers", "JSON: [[name, value], …]"),
+)
+BASE = frozenset(column.name for column in BASE_COLUMNS)
+_NUMBERED = re.compile(r"(.+):\d+", re.DOTALL)
+
+Columns = tuple[tuple[str, str], ...]
+"""The name of a column, and that of its field."""
+
+
+def sampled_fields(reader: Reader, view: TopicView) -> list[str]:
+    """The names of the fields at the top of the newest events of a topic, at most `FIELDS_MAX`."""
+    names: dict[str, None] = {}
+    partitions = reader.query(
+        "SELECT id FROM main.partitions WHERE topic = ? ORDER BY partition LIMIT ?", (view.id, SAMPLED_PARTITIONS)
+    )
+    for (partition,) in partitions:
+        first = partition << OFFSET_BITS
+        rows = reader.rows(
+            "SELECT value FROM main.events WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?",
+            (first, first + OFFSET_LIMIT - 1, max(2, SAMPLED_EVENTS // len(partitions))),
+        )
+        for name in _fields(rows):
+            names.setdefault(name)
+    return list(names)[:FIELDS_MAX]
+
+
+def _fields(rows: Iterable[Row]) -> Iterator[str]:
+    for (value,) in rows:
+        if not isinstance(value, str) or len(value) > SAMPLED_CHARACTERS or not value.lstrip().startswith("{"):
+            continue
+        decoded = parse_value(value.encode())
+        if isinstance(decoded, dict):
+            yield from (name for name in decoded if 0 < len(name) <= FIELD_NAME_MAX and name.isprintable())
+
+
+def columns_of(names: Sequence[str], spelled: Iterable[str] = ()) -> Columns:
+    """Give each field a column: its own name, or `value.NAME` if an event has a column of that name.
+
+    SQL doesn't tell upper from lower case, JSON does. Of fields that differ in nothing else, the one that the query
+    spells has the name, and the others have a number after it.
+
+    Args:
+        names: the fields.
+        spelled: the names in a query.
+
+    Raises:
+        SqlRefused: a query names two such fields.
+    """
+    wanted = set(spelled)
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for name in dict.fromkeys(names):
+        column = f"value.{name}" if name.lower() in BASE else name
+        groups.setdefault(column.lower(), []).append((column, name))
+    found: list[tuple[str, str]] = []
+    for low, same in groups.items():
+        meant = [one for one in same if one[0] in wanted]
+        if len(meant) > 1:
+            both = " and ".join(column for column, _ in meant[:2])
+            raise SqlRefused(
+                f"{both} differ only in upper and lower case, and SQL does not tell such names apart.",
+                f'Write one of them as "{meant[1][0]}:2".',
+            )
+        first = meant[0] if meant else same[0]
+        found.append(first)
+        number = 1
+        for column, name in same:
+            if (column, name) != first:
+                number += 1
+                while f"{low}:{number}" in groups:
+                    number += 1
+                found.append((f"{column}:{number}", name))
+    return tuple(found)
+
+
+class Fields:
+    """The fields that one query may use.
+
+    Args:
+        path: the file, which is opened anew for each search.
+        views: the topics that the query names.
+        tokens: the pieces of the query.
+        clock: ends the searches of older events.
+
+    Attributes:
+        notes: what could not be known, a sentence each.
+    """
+
+    def __init__(
+        self, path: Path, reader: Reader, views: Sequence[TopicView], tokens: Sequence[Token], clock: Clock
+    ) -> None:
+        self._path = path
+        self._views = views
+        self._tokens = tokens
+        self._clock = clock
+        self._names = {view.id: sampled_fields(reader, view) for view in views}
+        self._spelled = {token.spelling: token for token in tokens if token.kind in ("word", "quoted")}
+        self._searched: set[str] = set()
+        self.notes: list[str] = []
+
+    def columns(self, view: TopicView) -> Columns:
+        """The columns of a view: all of the sample for a query with a star, else those that it names."""
+        names = self._names[view.id]
+        words = {token.name for token in self._tokens if token.kind == "word"}
+        star = any(token.text == "*" for token in self._tokens) or "natural" in words
+        found = columns_of(names, self._spelled)
+        if star:
+            return found
+        lows = {name.lower() for name in self._spelled}
+        return tuple(one for one in found if one[0].lower() in lows)
+
+    def find_quoted(self, known: Iterable[str]) -> None:
+        """Search for what SQLite would not miss: a name in double quotes that is no column is text to it, and one in
+        other letters than a field of the sample is that field.
+
+        Args:
+            known: names of tables.
+
+        Raises:
+            SqlRefused: there was no time to know.
+        """
+        if not self._views:
+            return
+        lows = {name.lower() for name in known} | BASE | self._own_names()
+        sampled = {name for names in self._names.values() for name in names}
+        columns = {column.lower(): column for names in self._names.values() for column, _ in columns_of(names)}
+        for spelling, token in list(self._spelled.items()):
+            low = spelling.lower()
+            if low in lows or spelling in sampled or not spelling:
+                continue
+            if low in columns and columns[low] != spelling:
+                if self.find(spelling, exact=True) is None:
+                    self.notes.append(f"Not every event was searched for a field {spelling}: {columns[low]} was taken.")
+            elif low not in columns and token.text.startswith('"') and self.find(spelling) is None:
+                raise SqlRefused(
+                    f"There was no time to know whether {token.text} is a field.",
+                    f"Write text in single quotes: '{spelling}'. For a field, give the query more time.",
+                    token.start,
+                    extendable=True,
+                )
+
+    def _own_names(self) -> set[str]:
+        """The names that a query gives itself."""
+        pairs = zip(self._tokens, self._tokens[1:], strict=False)
+        return {token.spelling.lower() for before, token in pairs if before.kind == "word" and before.name == "as"}
+
+    def resolve(self, missing: str) -> bool:
+        """Search for a column that SQLite misses; True if one was added.
+
+        Args:
+            missing: as SQLite names it: the name, or with its table and a point before it.
+        """
+        parts = missing.split(".")
+        for at in range(len(parts)):
+            name = ".".join(parts[at:])
+            if name not in self._spelled or name in self._searched:
+                continue
+            before = {view: len(names) for view, names in self._names.items()}
+            if self.find(name) is None:
+                self.notes.append(f"Not every event was searched for the field {name}: there was no time.")
+                for names in self._names.values():
+                    names.append(name)
+            return any(len(names) > before[view] for view, names in self._names.items())
+        return False
+
+    def find(self, name: str, *, exact: bool = False) -> bool | None:
+        """Add a field to the views of the topics that have an event with it.
+
+        Args:
+            exact: only in these letters; else any upper and lower case if no event has these.
+
+        Returns:
+            Whether one has it; None if the time is over.
+        """
+        if name in self._searched or len(self._searched) >= SEARCHED_MAX:
+            return False
+        self._searched.add(name)
+        wanted = [name]
+        if name.lower().startswith("value.") and name[6:].lower() in BASE:
+            wanted.append(name[6:])
+        if numbered := _NUMBERED.fullmatch(name):
+            wanted.append(numbered[1])
+        found: bool | None = False
+        for view in self._views:
+            for field in wanted:
+                try:
+                    is_exact = exact or field != name
+                    variant = search(self._path, view, field, self._clock, exact=is_exact)
+                except (sqlite3.Error, TimeoutError):
+                    return None
+                if variant is not None:
+                    found = True
+                    if variant not in self._names[view.id]:
+                        self._names[view.id].append(variant)
+                    break
+        return found
+
+
+def search(path: Path, view: TopicView, name: str, clock: Clock, *, exact: bool) -> str | None:
+    """Look for an event of a topic that has a field, the newest of each partition first.
+
+    Args:
+        exact: only in these letters; else a field in others counts if no event has these.
+
+    Returns:
+        The field as the events spell it; None if no event has it.
+
+    Raises:
+        TimeoutError, sqlite3.Error: the time is over.
+    """
+    low = name.lower()
+    others: dict[str, None] = {}
+    lowered = "value" if exact or not name.isascii() else "lower(value)"
+    needle = name if lowered == "value" else low
+    with read_only(path) as connection:
+        connection.set_progress_handler(clock, STEPS)
+        partitions = connection.execute(
+            "SELECT id, log_start_offset FROM main.partitions WHERE topic = ? ORDER BY partition", (view.id,)
+        ).fetchall()
+        for partition, start in partitions:
+            first = partition << OFFSET_BITS
+            for (value,) in connection.execute(
+                "SELECT value FROM main.events WHERE id BETWEEN ? AND ? AND typeof(value) = 'text' "
+                f"AND (instr({lowered}, ?) OR instr(value, '\\')) ORDER BY id DESC",
+                (first + start, first + OFFSET_LIMIT - 1, needle),
+            ):
+                clock.look()
+                decoded = parse_value(value.encode())
+                if not isinstance(decoded, dict):
+                    continue
+                if name in decoded:
+                    return name
+                if not exact:
+                    others.update((one, None) for one in decoded if one.lower() == low)
+    return min(others, default=None)
+
+
+def literal(text: str) -> str:
+    """A text as SQL has it: between single quotes."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def quoted(name: str) -> str:
+    """A name as SQL has it: between double quotes."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+_FAST = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
+_VALUE = """CASE WHEN typeof(e.value) <> 'text' THEN NULL
+  WHEN e.value GLOB '*"{name}"*"{name}"*' OR e.value GLOB '*\\*' OR NOT json_valid(e.value)
+    THEN json_field(e.value, '{name}')
+  ELSE CASE json_type(e.value, '$.{name}')
+    WHEN 'text' THEN json_extract(e.value, '$.{name}')
+    WHEN 'true' THEN 1 WHEN 'false' THEN 0 WHEN 'null' THEN NULL
+    WHEN 'integer' THEN CASE typeof(json_extract(e.value, '$.{name}'))
+      WHEN 'integer' THEN json_extract(e.value, '$.{name}') ELSE json_field(e.value, '{name}') END
+    WHEN 'real' THEN CASE WHEN length(e.value -> '$.{name}') <= 15
+        AND (e.value -> '$.{name}') = CAST(json_extract(e.value, '$.{name}') AS TEXT)
+      THEN json_extract(e.value, '$.{name}') ELSE json_field(e.value, '{name}') END
+    WHEN 'object' THEN json_field(e.value, '{name}') WHEN 'array' THEN json_field(e.value, '{name}')
+  END END"""
+"""A field by SQLite's own JSON functions, which take a third of the time, where they give what `json_field` gives: the
+name is once in the value and nothing is escaped, so it is no repeated name; and the number is one that SQL has."""
+
+
+def value_of(field: str, *, fast: bool) -> str:
+    """The expression of a field."""
+    if fast and _FAST.fullmatch(field):
+        return _VALUE.format(name=field)
+    return f"CASE WHEN typeof(e.value) = 'text' THEN json_field(e.value, {literal(field)}) END"

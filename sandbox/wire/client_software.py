@@ -1,0 +1,10 @@
+"""The name and version of a client's library (KIP-511): which are valid, as Kafka checks them."""
+
+import re
+
+_VALID = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
+
+
+def is_software(name: str, version: str) -> bool:
+    """Whether both are letters, digits, hyphens and dots, and begin and end with a letter or digit."""
+    return _VALID.fullmatch(name) is not None and _VALID.fullmatch(version) is not None

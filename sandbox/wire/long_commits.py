@@ -1,0 +1,86 @@
+"""Commits of thousands of offsets, in slices: each is a turn of its own, and other clients are served in between.
+
+A commit that comes while one of its group is still being written waits until that is done, so that an older offset
+never overwrites a newer one. If a slice cannot be written, every offset of the request is refused with
+COORDINATOR_NOT_AVAILABLE, and the client commits again.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+
+from sandbox.broker.groups.calls import OffsetCommit, PartitionError
+from sandbox.broker.reply import Reply
+from sandbox.kafka.errors import BrokerError
+from sandbox.storage.file.database import StorageFailed
+
+SLICE_OFFSETS = 1_000
+"""So many offsets take about 20 ms."""
+
+Outcome = Sequence[PartitionError]
+Commit = Callable[[Sequence[OffsetCommit]], Outcome]
+
+
+class LongCommits:
+    """The long commits of one broker.
+
+    Args:
+        soon: calls a function in a later turn of the loop.
+        wait: calls a function at the end of this turn, with the error if it could not be committed.
+        undo: undoes this turn.
+    """
+
+    def __init__(
+        self,
+        soon: Callable[[Callable[[], None]], None],
+        wait: Callable[[Callable[[BrokerError | None], None]], None],
+        undo: Callable[[StorageFailed], object],
+    ) -> None:
+        self._soon = soon
+        self._wait = wait
+        self._undo = undo
+        self._queues: dict[str, deque[Iterator[None]]] = {}
+
+    def wants(self, group_id: str, offsets: int) -> bool:
+        """Whether a commit must be written in slices, or wait for one that is."""
+        return offsets > SLICE_OFFSETS or group_id in self._queues
+
+    def run(self, group_id: str, offsets: Sequence[OffsetCommit], commit: Commit) -> Reply[Outcome]:
+        """Write a commit in slices, after those of its group that came before.
+
+        Args:
+            commit: writes one slice.
+        """
+        reply: Reply[Outcome] = Reply()
+        queue = self._queues.setdefault(group_id, deque())
+        queue.append(self._slices(offsets, commit, reply))
+        if len(queue) == 1:
+            self._step(group_id)
+        return reply
+
+    def _step(self, group_id: str) -> None:
+        """Write the next slice of the first commit of a group, and see to the one after it."""
+        queue = self._queues[group_id]
+        if next(queue[0], self) is self:
+            queue.popleft()
+        if queue:
+            self._soon(lambda: self._step(group_id))
+        else:
+            del self._queues[group_id]
+
+    def _slices(self, offsets: Sequence[OffsetCommit], commit: Commit, reply: Reply[Outcome]) -> Iterator[None]:
+        outcome: list[PartitionError] = []
+        failed: list[BrokerError] = []
+        for first in range(0, len(offsets), SLICE_OFFSETS):
+            try:
+                outcome += commit(offsets[first : first + SLICE_OFFSETS])
+            except StorageFailed as error:
+                failed.append(BrokerError("KAFKA_STORAGE_ERROR", str(error)))
+                self._undo(error)
+            else:
+                self._wait(lambda error: None if error is None else failed.append(error))
+            if first + SLICE_OFFSETS < len(offsets):
+                yield
+            if failed:
+                outcome = [PartitionError(one.topic, one.partition, "COORDINATOR_NOT_AVAILABLE") for one in offsets]
+                break
+        reply.set(outcome)

@@ -1,0 +1,113 @@
+"""Divides the event loop's time among requests, so that none of them holds up the others.
+
+Problem: one thread does all the work. A Fetch of 50 MB from rows, or a connection that sends 10,000 requests at once,
+would keep every other client waiting until it is done. Trade: such work is a job that is done in steps. There are two
+queues, one of connections with more requests, and one of reads from rows, because a step of a read takes as long as
+many requests. In each turn of the loop each queue gets `TURN_SECONDS`, its jobs in rotation; then the loop looks for
+what else has come. Consequence: what a job reads may change
+between two steps, so it keeps no result of a query across them.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Generator
+from time import perf_counter
+
+TURN_SECONDS = 0.002
+"""How long the jobs of a queue run in one turn of the loop. A step that has begun is finished."""
+
+READS_AT_ONCE = 2
+"""How many reads take turns. Each that has begun holds what it has read, so the others wait until one is done."""
+
+Job = Callable[[], bool]
+"""Does one step. Returns True if it has more to do."""
+Steps = Generator[None, None, None]
+"""Work that may be interrupted at each `yield`."""
+
+logger = logging.getLogger("sandbox.wire")
+
+
+class TimeSlices:
+    """The work that did not fit into one turn.
+
+    Args:
+        call_soon: calls a function in the next turn of the event loop.
+        now_s: a clock in seconds.
+
+    Attributes:
+        requests: jobs that handle the requests of one connection.
+        reads: jobs that read rows; the first `READS_AT_ONCE` of them have begun.
+    """
+
+    def __init__(
+        self, call_soon: Callable[[Callable[[], None]], object], now_s: Callable[[], float] = perf_counter
+    ) -> None:
+        self._call_soon = call_soon
+        self._now_s = now_s
+        self.requests: deque[Job] = deque()
+        self.reads: deque[Job] = deque()
+        self._ends_s = 0.0
+        self._has_turn = False
+
+    def add_requests(self, job: Job) -> None:
+        """Handle requests from the next turn on, until `job` returns False."""
+        self.requests.append(job)
+        self._begin()
+
+    def add_read(self, job: Job) -> None:
+        """Read rows from the next turn on, until `job` returns False. A job that raises is logged and dropped."""
+        self.reads.append(job)
+        self._begin()
+
+    def run(self, steps: Steps) -> bool:
+        """Read now if this turn has time for it, and the rest in later turns.
+
+        Returns:
+            True if all of it was done at once. If not, the steps themselves must report that they are done.
+        """
+        for _ in steps:
+            if not self._has_time():
+                self.add_read(lambda: _step(steps))
+                return False
+        return True
+
+    def _has_time(self) -> bool:
+        if self._has_turn:
+            return self._now_s() < self._ends_s
+        self._ends_s = self._now_s() + TURN_SECONDS
+        self._begin()
+        return True
+
+    def _begin(self) -> None:
+        if not self._has_turn:
+            self._has_turn = True
+            self._call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._has_turn = False
+        if self.requests or self.reads:
+            self._begin()
+        self._rotate(self.requests)
+        begun = deque(self.reads.popleft() for _ in range(min(READS_AT_ONCE, len(self.reads))))
+        self._ends_s = self._rotate(begun)
+        self.reads.extendleft(reversed(begun))
+
+    def _rotate(self, jobs: deque[Job]) -> float:
+        """Give each job a step, as long as there is time. Returns when the time ends."""
+        now_s = self._now_s()
+        ends_s = now_s + TURN_SECONDS
+        while jobs and now_s < ends_s:
+            job = jobs.popleft()
+            try:
+                if job():
+                    jobs.append(job)
+            except Exception:
+                logger.exception("a job of the Kafka port failed")
+            now_s = self._now_s()
+        return ends_s
+
+
+def _step(steps: Steps) -> bool:
+    for _ in steps:
+        return True
+    return False

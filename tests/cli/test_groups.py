@@ -1,0 +1,40 @@
+"""`sandbox groups`: lag, and committed offsets outside their log."""
+
+import confluent_kafka
+
+from sandbox.api.sandbox import Sandbox
+from sandbox.kafka.event import NewEvent
+from tests.cli.conftest import CommandLine
+
+
+def test_a_commit_outside_the_log_is_named(command_line: CommandLine) -> None:
+    with Sandbox(command_line.folder / "dev.db") as box:
+        box.create_topic("orders", partitions=1)
+        box.append_many("orders", [NewEvent(b"x")] * 10)
+        box.delete_records("orders", {0: 7})
+        box.commit("over", "orders", 0, 500)
+        box.commit("under", "orders", 0, 2)
+    over, under = command_line.ok("groups", "list", "--json").rows
+    assert (over["lag"], under["lag"]) == (3, 3)
+    assert "over: 1 partition is out of range" in command_line.ok("groups", "list").out
+    (line,) = command_line.ok("groups", "describe", "under", "--json").rows[0]["partitions"]
+    assert (line["start"], line["lag"], line["out_of_range"], line["deleted_unread"]) == (7, 3, "below start", 5)
+    said = command_line.ok("groups", "describe", "over").out
+    assert "orders 0 is out of range: committed 500, log ends at 10: the next poll resets" in said
+
+
+def test_the_marker_of_a_transaction_is_lag_and_not_unread(command_line: CommandLine) -> None:
+    with Sandbox(command_line.folder / "dev.db") as box:
+        box.serve(kafka_port=0, web_port=None)
+        box.create_topic("orders", partitions=1)
+        producer = confluent_kafka.Producer({"bootstrap.servers": box.kafka_address, "transactional.id": "t"})
+        producer.init_transactions(10)
+        producer.begin_transaction()
+        producer.produce("orders", "one")
+        producer.commit_transaction(10)
+        box.commit("app", "orders", 0, 1)
+        assert "lag 1, 0 unread" in command_line.ok("groups", "describe", "app").out
+        (line,) = command_line.ok("groups", "describe", "app", "--json").rows[0]["partitions"]
+        assert (line["lag"], line["unread"]) == (1, 0)
+        cluster = command_line.ok("groups", "describe", "app", "--json", "--bootstrap", box.kafka_address).rows[0]
+        assert [(one["lag"], one["unread"]) for one in cluster["partitions"]] == [(1, None)]
