@@ -25,6 +25,7 @@ from sandbox.model import cancellation
 from sandbox.model.cancellation import Cancellation, Cancelled
 from sandbox.web import guard
 from sandbox.web.app import BODY_MAX_BYTES
+from sandbox.web.connections import ABORT
 from sandbox.web.costly import is_costly
 from sandbox.web.live import Message, Receive, Scope, Send
 from sandbox.web.threads import DaemonThreads
@@ -197,11 +198,11 @@ class Pages:
     async def _in_thread(
         self, lane: Lane, scope: Scope, receive: Receive, send: Send, gone: "asyncio.Future[None] | None"
     ) -> None:
-        work, started = Cancellation(GONE), False
+        work, started, complete = Cancellation(GONE), False, False
 
         async def sent(message: Message) -> None:
-            nonlocal started
-            started = True
+            nonlocal started, complete
+            started, complete = True, not message.get("more_body", message["type"] == "http.response.start")
             # Whatever fails here must not end the task that empties the thread's queue: the thread would wait forever.
             try:
                 await send(message)
@@ -225,8 +226,12 @@ class Pages:
         if running.done():
             with suppress(Cancelled):
                 await running
-        elif not started:
+        if not started:
             await _refuse(scope, send, 503, CLOSING)
+        elif not complete:
+            scope["state"][ABORT]()
+            # The connection is lost in the next turn of the loop; until then uvicorn would log a defect.
+            await asyncio.sleep(0)
 
     async def close(self, drop_unread: Callable[[], None] = lambda: None) -> None:
         """Drop what waits. Let what runs end, cancel it after `END_WITHIN_S`, and abandon what still runs after
