@@ -16,6 +16,8 @@ CONNECTIONS_MAX = 300
 HEAD_WITHIN_S = 10.0
 UNREAD_WITHIN_S = 30.0
 SWEEP_S = 1.0
+ABORT = "sandbox.abort"
+"""The name in a request's `scope["state"]` of what closes its connection."""
 FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 2\r\n"
     b"Connection: close\r\n\r\nToo many connections are open. Try again in a moment.\n"
@@ -34,6 +36,15 @@ class BoundedConnection(H11Protocol):
     waits_since_s: float | None = None
     head_since_s: float | None = None
     unread_since_s: float | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Each request's scope has a copy: an answer that was begun and cannot be finished ends with its connection.
+        self.app_state = {**self.app_state, ABORT: self.abort}
+
+    def abort(self) -> None:
+        """Close the connection, and drop what was not sent."""
+        self.transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept the connection if there is room, or if another one can be closed."""

@@ -25,6 +25,7 @@ from sandbox.model import cancellation
 from sandbox.model.cancellation import Cancellation, Cancelled
 from sandbox.web import guard
 from sandbox.web.app import BODY_MAX_BYTES
+from sandbox.web.connections import ABORT
 from sandbox.web.costly import is_costly
 from sandbox.web.live import Message, Receive, Scope, Send
 from sandbox.web.threads import DaemonThreads
@@ -199,11 +200,11 @@ class Pages:
     async def _in_thread(
         self, lane: Lane, scope: Scope, receive: Receive, send: Send, gone: "asyncio.Future[None] | None"
     ) -> None:
-        work, started = Cancellation(GONE), False
+        work, started, complete = Cancellation(GONE), False, False
 
         async def sent(message: Message) -> None:
-            nonlocal started
-            started = True
+            nonlocal started, complete
+            started, complete = True, not message.get("more_body", message["type"] == "http.response.start")
             # An exception here would end the task that empties the thread's queue, and the thread would wait forever.
             try:
                 await send(message)
@@ -227,8 +228,12 @@ class Pages:
         if running.done():
             with suppress(Cancelled):
                 await running
-        elif not started:
+        if not started:
             await _refuse(scope, send, 503, CLOSING)
+        elif not complete:
+            scope["state"][ABORT]()
+            # The connection is lost in the next turn of the loop; until then uvicorn would log a defect.
+            await asyncio.sleep(0)
 
     async def close(self, drop_unread: Callable[[], None] = lambda: None) -> None:
         """Refuse waiting requests. Wait for running ones, cancel them after `END_WITHIN_S`, and abandon those that
