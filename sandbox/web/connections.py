@@ -3,6 +3,10 @@
 uvicorn closes only idle connections that have had an answer. Here a connection has `HEAD_WITHIN_S` to send a whole
 request head, and `UNREAD_WITHIN_S` if it stops reading an answer. At the maximum number of connections, a new one
 replaces the connection that has waited longest for its client.
+
+A WebSocket's client sends a few bytes per message that it gets, and pongs. One that sends more than
+`SENT_MAX_BYTES` within `SENT_WITHIN_S` is closed: each of its frames takes time on the event loop, and each ping is
+answered with a pong, which waits in memory if it is not read.
 """
 
 import asyncio
@@ -11,10 +15,13 @@ from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 CONNECTIONS_MAX = 300
 HEAD_WITHIN_S = 10.0
 UNREAD_WITHIN_S = 30.0
+SENT_WITHIN_S = 10.0
+SENT_MAX_BYTES = 16 * 1024
 SWEEP_S = 1.0
 ABORT = "sandbox.abort"
 """The name in a request's `scope["state"]` of what closes its connection."""
@@ -105,9 +112,64 @@ class BoundedConnection(H11Protocol):
         )
 
 
+class BoundedWebSocket(WebSocketsSansIOProtocol):
+    """One WebSocket, after its HTTP request.
+
+    Attributes:
+        unread_since_s: since when the client does not read what was sent, or has not ended a closed connection.
+    """
+
+    unread_since_s: float | None = None
+    _counts_since_s = 0.0
+    _sent_bytes = 0
+
+    @property
+    def waits_since_s(self) -> float | None:
+        """When the wait for the client to end a closed connection began, long ago; None if it is open."""
+        return 0.0 if self.close_sent or self.transport.is_closing() else None
+
+    def data_received(self, data: bytes) -> None:
+        """Handle what arrived, unless it is too much. What arrives first is the HTTP request."""
+        if self.handshake_initiated and self._is_too_much(len(data)):
+            self.transport.abort()
+        else:
+            super().data_received(data)
+
+    def _is_too_much(self, size_bytes: int) -> bool:
+        now_s = self.loop.time()
+        if now_s - self._counts_since_s > SENT_WITHIN_S:
+            self._counts_since_s, self._sent_bytes = now_s, 0
+        self._sent_bytes += size_bytes
+        return self._sent_bytes > SENT_MAX_BYTES
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than is written."""
+        self.unread_since_s = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """The client has read enough."""
+        self.unread_since_s = None
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection, also if it had to make room for another one."""
+        self.connections.add(self)
+        super().connection_lost(exc)
+
+    def overdue(self, now_s: float) -> bool:
+        """Whether the client has had its time."""
+        if self.waits_since_s is not None and self.unread_since_s is None:
+            self.unread_since_s = now_s
+        return self.unread_since_s is not None and now_s - self.unread_since_s > UNREAD_WITHIN_S
+
+
+BOUNDED = (BoundedConnection, BoundedWebSocket)
+
+
 def _make_room(connections: Iterable[Any]) -> bool:
     """Close the connection that has waited longest for its client; False if none does."""
-    waiting = [one for one in connections if isinstance(one, BoundedConnection) and one.waits_since_s is not None]
+    waiting = [one for one in connections if isinstance(one, BOUNDED) and one.waits_since_s is not None]
     if not waiting:
         return False
     # The loop removes it from the set only in its next turn; another caller must not choose it again before that.
@@ -129,7 +191,7 @@ def unread_bytes(connections: Iterable[Any]) -> int:
 def drop_unread(connections: Iterable[Any]) -> None:
     """Close the connections whose clients don't read the answer."""
     for one in list(connections):
-        if isinstance(one, BoundedConnection) and one.unread_since_s is not None:
+        if isinstance(one, BOUNDED) and one.unread_since_s is not None:
             one.transport.abort()
 
 
@@ -143,5 +205,5 @@ async def sweep(connections: Iterable[Any]) -> None:
     while True:
         await asyncio.sleep(SWEEP_S)
         for one in list(connections):
-            if isinstance(one, BoundedConnection) and one.overdue(now_s()):
+            if isinstance(one, BOUNDED) and one.overdue(now_s()):
                 one.transport.abort()

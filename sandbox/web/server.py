@@ -11,7 +11,7 @@ from sandbox.model.cancellation import uncover
 from sandbox.model.proxy import NO_PROXY, Proxy
 from sandbox.web.app import create_app
 from sandbox.web.backend.backend import Backend
-from sandbox.web.connections import BoundedConnection, drop_unread, sweep, unread_bytes
+from sandbox.web.connections import BoundedConnection, BoundedWebSocket, drop_unread, sweep, unread_bytes
 from sandbox.web.lanes import Pages
 from sandbox.web.live import Hub, Receive, Scope, Send
 from sandbox.web.proxied import inner_scope
@@ -82,7 +82,7 @@ class WebServer:
         config = uvicorn.Config(
             application,
             http=BoundedConnection,
-            ws="websockets-sansio",
+            ws=BoundedWebSocket,
             ws_max_size=WS_MESSAGE_MAX_BYTES,
             ws_ping_interval=20,
             ws_ping_timeout=20,
