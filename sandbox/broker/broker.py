@@ -146,7 +146,7 @@ class Broker:
         self._undo_listeners.append(listener)
 
     def group_changed(self, group: str, kind: str) -> None:
-        """Record a change of a group: "commit" for its offsets, "deleted" if it was deleted, "group" for anything else."""
+        """Record a change of a group: "commit" for its offsets, "deleted" for its deletion, "group" for others."""
         (self.turn.changes.commits if kind == "commit" else self.turn.changes.groups).add(group)
         if kind == "deleted":
             self.turn.note("deleted", "the group, with its committed offsets", group=group)
