@@ -46,7 +46,7 @@ class Membership:
         self._new_id = new_id
 
     def join(self, group: Group, request: JoinGroup, now_ms: int) -> Reply[JoinAnswer]:
-        """JoinGroup. The answer is delayed until the next generation begins if the request starts or joins a rebalance."""
+        """JoinGroup. If it starts or joins a rebalance, the answer waits for the next generation."""
         reply: Reply[JoinAnswer] = Reply()
         names = [name for name, _ in request.protocols]
         if not self._has_room(group, request.member_id):

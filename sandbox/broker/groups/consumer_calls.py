@@ -47,7 +47,7 @@ class ConsumerHeartbeat(NamedTuple):
 
     @property
     def is_full(self) -> bool:
-        """True if the request has all fields: the member joins, or has lost an answer and needs its assignment again."""
+        """True if the request has all fields: the member joins, or lost an answer and needs its assignment again."""
         if self.member_epoch == JOIN_EPOCH:
             return True
         subscribes = self.topics is not None or self.pattern is not None

@@ -82,7 +82,7 @@ def decode_records(body: bytes, position: int, count: int, base_timestamp: int) 
 
 @dataclass(slots=True)
 class _Columns:
-    """The columns while they are filled."""
+    """Columns that are being filled."""
 
     offsets: range | list[int]
     times: list[int]
@@ -97,7 +97,7 @@ def _current(places: Iterator[int], count: int) -> int:
 
 
 def _read_records(columns: _Columns, places: Iterator[int], d: bytes, p: int, base_timestamp: int) -> int:
-    """Fill the columns from ``p`` of ``d``. Returns the position after the records, or raises IndexError if truncated."""
+    """Fill the columns from ``p`` of ``d``; return the position after the records. IndexError if truncated."""
     times, keys, values = columns.times, columns.keys, columns.values
     headers: list[Headers] | None = None
     offsets: list[int] = []
