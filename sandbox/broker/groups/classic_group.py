@@ -4,13 +4,13 @@
 collects all members, selects a protocol that all support, and distributes the leader's assignment:
 
 1. *Join.* A member sends JoinGroup with the protocols that it supports. The group prepares a rebalance: it delays the
-answers until every known member has rejoined, or the longest rebalance timeout has passed. A heartbeat that answers
-REBALANCE_IN_PROGRESS informs a member of the rebalance.
+   answers until every known member has rejoined, or the longest rebalance timeout has passed. A heartbeat that answers
+   REBALANCE_IN_PROGRESS informs a member of the rebalance.
 2. *A generation begins.* Dynamic members that did not rejoin are removed. The generation increases by one, and the
-protocol with the most votes among those that all members support is selected. All JoinGroups are answered together; the
-leader's answer contains all members.
+   protocol with the most votes among those that all members support is selected. All JoinGroups are answered together;
+   the leader's answer contains all members.
 3. *Sync.* Every member sends SyncGroup; the leader's contains the assignment, and the answers to the others wait for
-it. Then the group is stable, and heartbeats answer NONE.
+   it. Then the group is stable, and heartbeats answer NONE.
 
 The generation is a fence: a request with another generation gets ILLEGAL_GENERATION and the member must rejoin, so that
 a member that missed a rebalance can neither commit nor keep its old partitions. A *static* member (`group.instance.id`)

@@ -5,13 +5,13 @@ wait for each other. The broker computes the *target* assignment and moves every
 answers to heartbeats:
 
 1. *Something changes:* a member joins, leaves or changes its subscription, or a topic gets partitions. The **group
-epoch** increases by one. At the next heartbeat of any member the assignor computes a new target; the **target
-assignment epoch** is now the group epoch.
+   epoch** increases by one. At the next heartbeat of any member the assignor computes a new target; the **target
+   assignment epoch** is now the group epoch.
 2. *A member must revoke partitions.* It gets an assignment without them, and stays in its **member epoch** until a
-heartbeat shows that it no longer owns them (`UNREVOKED`). If that takes longer than its rebalance timeout, it is
-removed.
+   heartbeat shows that it no longer owns them (`UNREVOKED`). If that takes longer than its rebalance timeout, it is
+   removed.
 3. *A member gets the rest* of its target: the partitions that no other member has. With that answer its member epoch
-becomes the target's. While other members still have some of its target, it keeps asking (`UNRELEASED`).
+   becomes the target's. While other members still have some of its target, it keeps asking (`UNRELEASED`).
 
 So a partition is assigned to a member only after the previous owner has confirmed that it revoked it, and members that
 keep their partitions aren't interrupted. The member epoch is a fence: commits with another epoch are refused, and a

@@ -28,7 +28,6 @@ class Partition:
         open_transactions: producer id to the first offset of its open transaction in this partition.
         aborted_until: the offset of the last marker that aborted events, -1 for none.
         bytes_total: the total size of all batches ever written, in bytes.
-        bytes_start: that total at the log start offset.
     """
 
     id: int
