@@ -162,8 +162,7 @@ class Condition:
         path: the place in the value.
         operator: one of `OPERATORS`.
         operand: the value to compare with, as it was typed. In quotes it is only text; a number is compared with
-            numbers
-            and with text that is a number; anything else is compared with text, true, false and null.
+            numbers and with text that is a number; anything else is compared with text, true, false and null.
     """
 
     path: JsonPath

@@ -276,8 +276,7 @@ class Batches(Source):
 
         Returns:
             The first offset of the batches since then (`last` + 1 for none), and the batch before them: its append
-            time,
-            its base offset and its last offset.
+            time, its base offset and its last offset.
         """
         first = last + 1
         read = 0

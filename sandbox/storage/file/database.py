@@ -262,9 +262,7 @@ class Database(Reader):
         return self._guard.log_bytes
 
     def log_readers(self) -> set[int]:
-        """Return the ids of processes whose read transactions keep the log from being emptied, as far as the system
-        reports.
-        """
+        """Return the ids of known processes whose read transactions keep the log from being emptied."""
         return self._guard.readers()
 
     def shrink_log(self) -> bool:
@@ -363,8 +361,9 @@ def check_file(path: Path, *, to_write: bool = True) -> bool:
 
 
 def _header(path: Path) -> bytes:
-    """Return the file's first bytes. A file that this process owns is not opened: closing it would release SQLite's
-    locks.
+    """Return the file's first bytes.
+
+    A file that this process owns is not opened: closing it would release SQLite's locks.
     """
     guard = held_here(path)
     if guard is not None:

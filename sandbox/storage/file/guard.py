@@ -4,8 +4,7 @@ Problem: three things that SQLite cannot detect lose acknowledged events.
 
 - A program that closes any descriptor of the file ends the process's locks on it. Another process that then closes the
   file believes that it is the last one, and deletes the write-ahead log.
-- The log or the index is deleted, moved, replaced or truncated. SQLite continues to write into a file that nobody will
-  find.
+- The log or the index is deleted, moved, replaced or truncated. SQLite continues to write into a lost file.
 - Two names of one file, such as a hard link or a file mounted alone into a container, each have their own log.
 
 Solution: a descriptor that stays open while the file is owned. It holds an exclusive lock on a byte that SQLite does

@@ -23,16 +23,14 @@ One database in WAL mode. Every event is one row of `events`, written once:
   one at or above `partitions.log_start_offset` and at or above `partitions.cleaner_offset`. The latter is 0 in every
   committed state: compaction raises it and resets it within one transaction, and only in between may it delete events
   from the middle of a log. `INSERT OR REPLACE` bypasses triggers unless the connection sets `recursive_triggers`, as
-  the
-  sandbox's own does. A guard against it for other programs cost 14 to 30 % of the insert rate; the limit was 10 %.
+  the sandbox's own does. A guard for other programs cost 14 to 30 % of the insert rate; the limit was 10 %.
 * What compaction deleted is counted: `batches.removed_events` for one batch (whose `size_bytes` and timestamps then
   describe the remaining events), `partitions.compacted_events` and `compacted_bytes` for the log from its start.
   `log_start_bytes` is `bytes_before` of the batch at the log start. So the number of a log's events and its size are
   known without counting rows. `first_dirty_offset` is the start of the part that was never compacted;
   `batches.delete_horizon_ms` is the time from which a batch's tombstones may be deleted (KIP-534).
 * `activity` records events outside the log: something was created, deleted, altered, reset, stopped, injected, or saved
-  as a snapshot. Batches, commits and rebalances have their own tables and are not repeated. Its oldest rows are
-  deleted.
+  as a snapshot. Batches, commits and rebalances have their own tables and are not repeated. Old rows are deleted.
 * `event_templates` are the templates of the page's generator that were saved under a name.
 
 * `batches.checksum` covers a batch and its events; `checksum` of every other table covers its row. `checksums` and
