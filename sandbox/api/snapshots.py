@@ -10,8 +10,9 @@ events, groups, committed offsets, settings and users are then those of the snap
 
 Real Kafka has nothing like it. To clients it looks like brokers that were restarted and have lost the end of their
 logs: connections are closed, consumers join their groups again and begin at the committed offsets, leader epochs are
-higher, and a producer with idempotence or a transactional id that wrote since is refused as one that the broker knows
-no more (OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH).
+higher, and a producer with idempotence that wrote since is refused as one that the broker knows no more
+(OUT_OF_ORDER_SEQUENCE_NUMBER). Every producer with a transactional id is fenced (INVALID_PRODUCER_EPOCH), and its open
+transaction aborted: what the snapshot has of it may be a part.
 """
 
 import threading

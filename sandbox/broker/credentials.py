@@ -32,7 +32,8 @@ class Credentials:
 
     def find(self, user: str, mechanism: str) -> ScramCredential | None:
         """A user's credential for a mechanism by its name, None where there is none."""
-        return next((one for one in self.all() if (one.user, one.mechanism) == (user, mechanism)), None)
+        known = resources.load_credentials(self._database, user)
+        return next((one for one in known if one.mechanism == mechanism), None)
 
     def check_deletion(self, user: str, mechanism: int) -> None:
         """Refuse to delete what cannot be: UNACCEPTABLE_CREDENTIAL, UNSUPPORTED_SASL_MECHANISM, RESOURCE_NOT_FOUND."""

@@ -202,7 +202,8 @@ def _check_match(pattern: str) -> None:
     name, _, expression = pattern.partition("=")
     try:
         known = name.strip() in CLIENT_MATCHES and bool(re.compile(expression))
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
+        # Python reports a very large repeat count, and groups that are nested too deeply, in these ways.
         known = False
     if not known:
         raise BrokerError("INVALID_CONFIG", f"Illegal client matching pattern: {pattern}")

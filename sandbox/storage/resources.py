@@ -59,13 +59,14 @@ def save_quota(database: Database, entity: str, name: str, value: float | None) 
         )
 
 
-def load_credentials(reader: Reader) -> list[ScramCredential]:
-    """Return every SCRAM credential, sorted by user."""
+def load_credentials(reader: Reader, user: str | None = None) -> list[ScramCredential]:
+    """Return the SCRAM credentials of one user, or of all if `user` is None, sorted by user."""
     return [
         ScramCredential(*row)
         for row in reader.rows(
             "SELECT user, mechanism, iterations, salt, stored_key, server_key FROM scram_credentials "
-            "ORDER BY user, mechanism"
+            f"{'' if user is None else 'WHERE user = ? '}ORDER BY user, mechanism",
+            () if user is None else (user,),
         )
     ]
 

@@ -77,6 +77,7 @@ class Connection:
 
     Attributes:
         usage: what its client asked for so far.
+        kept_bytes: the size of the answers that wait for an earlier one, such as that of a JoinGroup.
     """
 
     def __init__(self, write: Callable[[bytes], None], abort: Callable[[], None], request_bytes_max: int) -> None:
@@ -86,6 +87,7 @@ class Connection:
         self._buffer = bytearray()
         self._slots: deque[Slot] = deque()
         self.closed = False
+        self.kept_bytes = 0
         self.usage = Usage()
 
     @property
@@ -151,6 +153,8 @@ class Connection:
             sent, slot.pieces = slot.pieces, []
             pieces += sent
             answered = True
+        if self.kept_bytes or not answered:
+            self.kept_bytes = sum(len(piece) for slot in self._slots for piece in slot.pieces)
         if answered and not self.closed:
             # Also where there is nothing to send (acks=0): it makes room for requests that wait.
             self._write(b"".join(pieces))
@@ -163,3 +167,4 @@ class Connection:
             if slot.dropped is not None:
                 slot.dropped()
         self._buffer.clear()
+        self.kept_bytes = 0

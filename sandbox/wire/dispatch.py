@@ -19,8 +19,11 @@ from sandbox.wire.name_lengths import too_long
 from sandbox.wire.node import Answer, Node, Request
 from sandbox.wire.refusals import refuse
 
+OFFSET_COMMIT = 8
 API_VERSIONS = 18
 SASL_AUTHENTICATE = 36
+HOLDS = frozenset((OFFSET_COMMIT, SASL_AUTHENTICATE))
+"""What is answered before the next request of its connection is handled, even if the answer comes later."""
 NO_ID = UUID(int=0)
 READS = frozenset((1, 2, 17, API_VERSIONS, SASL_AUTHENTICATE))
 """Fetch, ListOffsets, ApiVersions and the log-in: they tell only what is committed, so they neither wait for the commit
@@ -139,8 +142,9 @@ class Dispatcher:
         if throttle_ms and answer is not None and not isinstance(answer, Reply):
             answer = {**answer, "throttle_time_ms": throttle_ms}
         if isinstance(answer, Reply):
-            # What follows a log-in must wait until it is known who the client is.
-            slot.holds = slot.holds or (api.key == SASL_AUTHENTICATE and not answer.done)
+            # What follows a log-in must wait until it is known who the client is, and what follows a commit until all
+            # of it is written.
+            slot.holds = slot.holds or (api.key in HOLDS and not answer.done)
             slot.dropped = answer.drop
             answer.on_done(lambda given: self._hold(api, request, prefix, slot, given))
         else:

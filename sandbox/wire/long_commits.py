@@ -1,8 +1,9 @@
 """Commits of thousands of offsets, in slices: each is a turn of its own, and other clients are served in between.
 
 A commit that comes while one of its group is still being written waits until that is done, so that an older offset
-never overwrites a newer one. If a slice cannot be written, every offset of the request is refused with
-COORDINATOR_NOT_AVAILABLE, and the client commits again.
+never overwrites a newer one. What follows on the same connection waits too: a member must not leave its group, and a
+reader must not see the old offsets, in the middle of a commit that was sent before. If a slice cannot be written, every
+offset of the request is refused with COORDINATOR_NOT_AVAILABLE, and the client commits again.
 """
 
 from collections import deque
@@ -54,16 +55,21 @@ class LongCommits:
         queue = self._queues.setdefault(group_id, deque())
         queue.append(self._slices(offsets, commit, reply))
         if len(queue) == 1:
-            self._step(group_id)
+            self._step(group_id, queue)
         return reply
 
-    def _step(self, group_id: str) -> None:
+    def clear(self) -> None:
+        """Write no more of any commit, and answer none: the clients were disconnected, and the offsets replaced."""
+        self._queues.clear()
+
+    def _step(self, group_id: str, queue: deque[Iterator[None]]) -> None:
         """Write the next slice of the first commit of a group, and see to the one after it."""
-        queue = self._queues[group_id]
+        if self._queues.get(group_id) is not queue:
+            return
         if next(queue[0], self) is self:
             queue.popleft()
         if queue:
-            self._soon(lambda: self._step(group_id))
+            self._soon(lambda: self._step(group_id, queue))
         else:
             del self._queues[group_id]
 

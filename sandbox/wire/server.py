@@ -45,7 +45,7 @@ RECEIVE_BYTES = 256 * 1024
 SEND_BUFFER_BYTES = 64 * 1024
 """How much may wait to be sent on a connection before no more of its requests are handled."""
 HELD_FROM_BYTES = 64 * 1024
-"""From what size on the request that a connection has not ended yet counts as held memory."""
+"""From what size on a connection's unfinished request, or its answers that wait for an earlier one, count as held."""
 SLICE_SECONDS = 0.001
 """How long the requests of one connection are handled before it is another's turn."""
 
@@ -197,6 +197,7 @@ class KafkaServer:
         """Close every connection, and forget what was prepared for them; the port stays open."""
         self.node.on_append.clear()
         self.node.sessions.clear()
+        self.node.long_commits.clear()
         for tls_door in tuple(self._doors):
             tls_door.end()
         for connection in tuple(self.connections):
@@ -279,6 +280,8 @@ class KafkaConnection(asyncio.BufferedProtocol):
         if not self.transport.is_closing():
             # Else nothing would be sent either, and asyncio would complain of each.
             self.transport.write(data)
+        if self._holds:
+            self._hold()
         if self._frames and not self._choked and not self._has_job:
             asyncio.get_running_loop().call_soon(self._go_on)
 
@@ -308,7 +311,8 @@ class KafkaConnection(asyncio.BufferedProtocol):
         """Note how much memory the client makes this connection hold."""
         unsent = self.transport.get_write_buffer_size() if self._choked else 0
         incomplete = self.connection.incomplete_bytes
-        held = unsent + (incomplete if incomplete > HELD_FROM_BYTES else 0)
+        kept = self.connection.kept_bytes
+        held = unsent + sum(size_bytes for size_bytes in (incomplete, kept) if size_bytes > HELD_FROM_BYTES)
         self._holds = held > 0
         self._server.node.held.hold(self, held)
 
@@ -350,11 +354,15 @@ class KafkaConnection(asyncio.BufferedProtocol):
     def _may_go_on(self) -> bool:
         """Whether the next request may be handled.
 
-        Not while one is delayed on purpose, nor while a Fetch waits: as in Kafka, what follows it on its connection
-        comes after it. So a connection can ask for one large answer at a time.
+        Not while one is delayed on purpose, a Fetch waits, or a long commit is written: as in Kafka, what follows it on
+        its connection comes after it. So a connection can ask for one large answer at a time. What follows a JoinGroup
+        or a SyncGroup is handled while that waits, up to `SEND_BUFFER_BYTES` of answers, which can only be sent after
+        it.
         """
         held = self._waiting is not None and not self._waiting.done
-        return not held and not self._choked and self.connection.in_flight < IN_FLIGHT_MAX
+        connection = self.connection
+        may_keep = connection.kept_bytes < SEND_BUFFER_BYTES
+        return not held and not self._choked and may_keep and connection.in_flight < IN_FLIGHT_MAX
 
     def _go_on(self) -> None:
         """Handle the requests that have come, as far as this connection may. The rest is for later turns."""
@@ -396,6 +404,8 @@ class KafkaConnection(asyncio.BufferedProtocol):
                 self._server.handled()
         if self.transport.is_closing():
             return False
+        if self.connection.kept_bytes > HELD_FROM_BYTES:
+            self._hold()
         if self._choked or self._has_backlog():
             self.transport.pause_reading()
         else:

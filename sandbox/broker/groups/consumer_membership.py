@@ -18,7 +18,7 @@ from sandbox.broker.groups.consumer_calls import (
 )
 from sandbox.broker.groups.consumer_group import Consumer, ConsumerGroup, ConsumerState, MemberState
 from sandbox.broker.groups.target_assignment import Subscriptions, sizes_of
-from sandbox.broker.groups.topic_pattern import PatternError
+from sandbox.broker.name_pattern import PatternError
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from sandbox.broker.groups.assignors import ASSIGNORS, NO_PARTITIONS, Partitions, Subscriber, TopicSize
 from sandbox.broker.groups.consumer_group import Consumer, ConsumerGroup
-from sandbox.broker.groups.topic_pattern import TopicPattern
 from sandbox.broker.logs.topic import Topic
+from sandbox.broker.name_pattern import NamePattern
 
 PATTERNS_MAX = 1_000
 """How many regular expressions are remembered with what they match."""
@@ -45,7 +45,7 @@ class Subscriptions:
         if names != self._names or len(self._matches) >= PATTERNS_MAX:
             self._names, self._matches = names, {}
         if pattern not in self._matches:
-            compiled = TopicPattern(pattern)
+            compiled = NamePattern(pattern)
             self._matches[pattern] = frozenset(name for name in names if compiled.matches(name))
         return self._matches[pattern]
 

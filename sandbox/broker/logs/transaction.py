@@ -21,12 +21,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.producer_epoch import EPOCH_LAST
 from sandbox.storage.log.transactions import Place, TransactionRow
 
 NO_PRODUCER_ID = -1
 NO_EPOCH = -1
-EPOCH_LAST = 2**15 - 2
-"""The last epoch that a producer gets: after it comes a new producer id. One more is left for markers."""
 EPOCH_RAISED = 2
 """The version of the protocol from which on every transaction raises the epoch."""
 

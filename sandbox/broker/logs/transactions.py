@@ -18,11 +18,11 @@ Sources: KIP-98, KIP-360, KIP-447, KIP-664, KIP-890; checked against Apache Kafk
 `tests/clients/test_transaction_requests.py`.
 """
 
-import re
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from sandbox.broker.logs.transaction import EPOCH_RAISED, Transaction, TransactionState
+from sandbox.broker.name_pattern import NamePattern, PatternError
 from sandbox.kafka.errors import BrokerError
 from sandbox.storage.groups.groups import CommittedOffset
 from sandbox.storage.log import transactions
@@ -275,22 +275,22 @@ class TransactionCoordinator:
             states: Kafka's words; all where empty.
             producer_ids: all where empty.
             open_ms: only those that began longer ago, in ms, or never did, as in Kafka; negative for all.
-            pattern: a regular expression that the whole transactional id fits; None or "" for all.
+            pattern: a regular expression that must match the whole transactional id; None or "" for all.
 
         Raises:
             BrokerError: INVALID_REGULAR_EXPRESSION.
         """
         try:
-            fits = re.compile(pattern) if pattern else None
-        except re.error as error:
-            raise BrokerError("INVALID_REGULAR_EXPRESSION", f"{pattern!r} is none: {error}.") from error
+            expression = NamePattern(pattern) if pattern else None
+        except PatternError as error:
+            raise BrokerError("INVALID_REGULAR_EXPRESSION", f"{pattern!r} isn't valid: {error}.") from error
         return tuple(
             found
             for name, found in sorted(self._known.items())
             if (not states or found.state.value in states)
             and (not producer_ids or found.producer_id in producer_ids)
             and (open_ms < 0 or now_ms - (-1 if found.started_ms is None else found.started_ms) > open_ms)
-            and (fits is None or fits.fullmatch(name))
+            and (expression is None or expression.matches(name))
         )
 
     # Time

@@ -17,7 +17,7 @@ from typing import Any
 from sandbox.kafka.errors import FileRefused
 from sandbox.model.process import bind_to_process, never_destroy
 from sandbox.storage.file import row_checksums
-from sandbox.storage.file.failure import LOG_GONE, LOG_LOST, failure_of, why_not_opened
+from sandbox.storage.file.failure import BUSY, LOG_GONE, LOG_LOST, failure_of, why_not_opened
 from sandbox.storage.file.failure import StorageFailed as StorageFailed
 from sandbox.storage.file.guard import FileGuard, held_here
 from sandbox.storage.file.migrations import migrate
@@ -233,7 +233,7 @@ class Database(Reader):
         self.check_or_rescue()
         try:
             with closing(sqlite3.connect(read_uri(source, immutable=True), uri=True)) as connection:
-                connection.backup(self._writer)
+                connection.backup(self._writer, progress=_refuse_to_wait)
             # The log is now as large as the file: checkpoint it here, not in the next write.
             self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         except sqlite3.Error as error:
@@ -303,6 +303,12 @@ class Database(Reader):
     def _close_guard(self) -> None:
         if self._own_guard:
             self._guard.close()
+
+
+def _refuse_to_wait(status: int, _left: int, _pages: int) -> None:
+    """Abort a backup that another program's lock blocks: sqlite3 itself would retry forever."""
+    if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        raise StorageFailed("database is locked", BUSY, busy=True)
 
 
 def check_path(path: Path, *, to_write: bool = True) -> None:

@@ -21,7 +21,7 @@ from sandbox.storage.file.numbered import connect
 from sandbox.storage.file.read_uri import read_uri
 
 CLOSED = "This sandbox is closed."
-CLOSE_WITHIN_S = 0.7
+CLOSE_WITHIN_S = 1.2
 """How long `Readers.close` waits for interrupted readers. Most statements end within a few ms of an interrupt."""
 
 Row = tuple[Any, ...]
@@ -134,20 +134,22 @@ class Readers:
     @contextmanager
     def reader(self) -> Iterator[Reader]:
         """See `Database.reader`."""
+        self._stopping.check()
         try:
+            own = self._own_connection()
+            if own.users:
+                # An outer block of this thread holds the transaction, and is interrupted for this one too.
+                yield _CancellableReader(own.connection, cancellation.check)
+                return
             with (
                 self._stopping.running(_nothing),
-                self._in_use(self._own_connection()) as connection,
+                self._in_use(own) as connection,
                 self._stopping.covering(),
                 interrupting(connection),
             ):
-                reader = _CancellableReader(connection, cancellation.check)
-                if connection.in_transaction:
-                    yield reader
-                    return
                 connection.execute("BEGIN")
                 try:
-                    yield reader
+                    yield _CancellableReader(connection, cancellation.check)
                 finally:
                     with suppress(sqlite3.Error):
                         connection.execute("ROLLBACK")
@@ -189,11 +191,11 @@ class Readers:
             if unused and self._stopping.cancelled:
                 own.close()
 
-    def close(self, within_s: float = CLOSE_WITHIN_S) -> bool:
+    def close(self) -> bool:
         """Interrupt all readers, and close every connection.
 
         Returns:
-            False if a reader did not end within `within_s` seconds. Its thread closes its connection when it ends.
+            False if a reader did not end within `CLOSE_WITHIN_S`. Its thread closes its connection when it ends.
         """
         mine = threading.get_ident()
         with self._lock:
@@ -201,7 +203,7 @@ class Readers:
             idle = [one for one in self._connections if not one.users or one.thread == mine]
         for one in idle:
             one.close()
-        return self._stopping.cancel_and_wait(within_s)
+        return self._stopping.cancel_and_wait(CLOSE_WITHIN_S)
 
 
 @contextmanager

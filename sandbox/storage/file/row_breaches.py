@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from sandbox.kafka.broker_config import BROKER, BROKER_SETTING, GROUP, GROUP_SETTING, TOPIC_SETTING
 from sandbox.kafka.errors import BrokerError
+from sandbox.model.event_headers import headers_from_json
 from sandbox.storage.file.row_rules import COLUMNS, LONG_MAX, NUMBER_MAX, PARTITION_IDS_MAX, RELATIONS, Rule
 from sandbox.storage.file.schema import OFFSET_BITS, OFFSET_LIMIT
-from sandbox.storage.log.event_headers import headers_from_json
 
 SHOWN = 60
 """How many characters of a value are shown."""

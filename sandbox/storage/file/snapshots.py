@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.kafka.errors import FileRefused
+from sandbox.kafka.producer_epoch import EPOCH_LAST
 from sandbox.model import cancellation
 from sandbox.storage.file import row_checksums
 from sandbox.storage.file.database import Reader, StorageFailed, check_file, is_open_here
@@ -252,7 +253,8 @@ def make_ready(path: Path, identity: Identity | None) -> None:
 
     Group members are deleted: their clients are not connected here, and join again. So a group does not wait for
     members that are gone, and each consumer starts at the copy's committed offsets. If the copy replaces other
-    content, leader epochs rise, so that clients notice a log that became shorter, and no producer id is assigned twice.
+    content, leader epochs rise, so that clients notice a log that became shorter, no producer id is assigned twice, and
+    every transactional producer is fenced.
 
     Args:
         identity: the identity of the sandbox whose content is replaced; None for a fork, which gets its own.
@@ -276,6 +278,7 @@ def make_ready(path: Path, identity: Identity | None) -> None:
                 [(1 + max(epoch, identity.leader_epochs.get((topic, n), 0)), id) for id, topic, n, epoch in rows],
             )
             _raise_producer_ids(connection, identity.last_producer_id + PRODUCER_IDS_SPARED)
+            _fence_producers(connection)
         connection.execute("COMMIT")
 
 
@@ -283,6 +286,19 @@ def _raise_producer_ids(connection: sqlite3.Connection, last: int) -> None:
     changed = connection.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'producers'", (last,))
     if not changed.rowcount:
         connection.execute("INSERT INTO sqlite_sequence(name, seq) VALUES('producers', ?)", (last,))
+
+
+def _fence_producers(connection: sqlite3.Connection) -> None:
+    """Fence every current transactional producer: the copy lacks what it wrote since, and which producer it replaced.
+
+    An epoch that was assigned after the copy was made must not be assigned again. With the last epoch, the next
+    producer gets a new producer id. Open transactions are aborted as soon as the copy is in use.
+    """
+    connection.execute(
+        "UPDATE transactions SET producer_epoch = ?, last_producer_id = -1, last_producer_epoch = -1, "
+        "started_ms = CASE state WHEN 'Ongoing' THEN 0 ELSE started_ms END",
+        (EPOCH_LAST,),
+    )
 
 
 def fit_pages(path: Path, size_bytes: int) -> None:

@@ -7,13 +7,13 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sandbox.kafka.errors import EventsDamaged
+from sandbox.model.event_headers import headers_from_json as headers_from_json
+from sandbox.model.event_headers import headers_to_json as headers_to_json
 from sandbox.storage.file.database import Database, Reader
 from sandbox.storage.file.schema import OFFSET_BITS, OFFSET_LIMIT
 from sandbox.storage.log.checksums import Unreadable, checksum, checksum_of_one
 from sandbox.storage.log.event_columns import EventColumns
 from sandbox.storage.log.event_columns import Record as Record
-from sandbox.storage.log.event_headers import headers_from_json as headers_from_json
-from sandbox.storage.log.event_headers import headers_to_json as headers_to_json
 
 _OFFSET, _HEADERS = itemgetter(0), itemgetter(4)
 

@@ -12,19 +12,12 @@ from sandbox.wire.node import Answer, Request
 
 def handle(request: Request) -> Answer:
     """Write or delete the credentials of each user."""
-    body = request.body
-    users = dict.fromkeys(one.name for one in (*body.deletions, *body.upsertions))
-    return {
-        "results": [
-            _alter(
-                request,
-                user,
-                [one for one in body.deletions if one.name == user],
-                [one for one in body.upsertions if one.name == user],
-            )
-            for user in users
-        ]
-    }
+    changes: dict[str, tuple[list[Any], list[Any]]] = {}
+    for one in request.body.deletions:
+        changes.setdefault(one.name, ([], []))[0].append(one)
+    for one in request.body.upsertions:
+        changes.setdefault(one.name, ([], []))[1].append(one)
+    return {"results": [_alter(request, user, *of_user) for user, of_user in changes.items()]}
 
 
 def _alter(request: Request, user: str, deletions: list[Any], upsertions: list[Any]) -> Answer:

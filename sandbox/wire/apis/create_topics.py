@@ -4,6 +4,7 @@ Differs from a real broker: nothing known. A topic has as many replicas as there
 `sandbox up --brokers` plays more.
 """
 
+from collections import Counter
 from typing import Any
 
 from sandbox.kafka.errors import BrokerError
@@ -15,8 +16,8 @@ DEFAULT_CONFIG, TOPIC_CONFIG = 5, 1
 
 def handle(request: Request) -> Answer:
     """Create each topic, or say why not; one that is named twice is refused."""
-    names = [topic.name for topic in request.body.topics]
-    return {"topics": [_create(request, topic, names.count(topic.name) > 1) for topic in request.body.topics]}
+    asked = Counter(topic.name for topic in request.body.topics)
+    return {"topics": [_create(request, topic, asked[topic.name] > 1) for topic in request.body.topics]}
 
 
 def _create(request: Request, wanted: Any, twice: bool) -> Answer:

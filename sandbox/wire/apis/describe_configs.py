@@ -2,6 +2,7 @@
 
 Differs from a real broker: names, types, defaults and valid values are those of Apache Kafka 4.4; the documentation is
 the sandbox's own, and says which settings have no effect. A broker's loggers are Python's `logging` loggers.
+A resource that is named twice is described once.
 """
 
 from collections.abc import Callable, Iterable
@@ -33,7 +34,11 @@ Described = Iterable[tuple[Setting, dict[str, Any]]]
 
 def handle(request: Request) -> Answer:
     """Give the settings of each resource."""
-    return {"results": [_describe(request, resource) for resource in request.body.resources]}
+    resources = {
+        (one.resource_type, one.resource_name, tuple(one.configuration_keys or ())): one
+        for one in request.body.resources
+    }
+    return {"results": [_describe(request, resource) for resource in resources.values()]}
 
 
 def _describe(request: Request, resource: Any) -> Answer:

@@ -23,7 +23,9 @@ def handle(request: Request) -> Answer:
     if body.topics is None or (request.version == 0 and not body.topics):
         topics = [_describe(request, topic) for _, topic in sorted(broker.topics.items())]
     else:
-        topics = [_find(request, wanted) for wanted in body.topics]
+        # Each once, as in Kafka: a short request could ask for a topic's partitions a thousand times.
+        once = {(wanted.name, wanted.topic_id): wanted for wanted in body.topics}
+        topics = [_find(request, wanted) for wanted in once.values()]
     return {
         "brokers": request.brokers(),
         "cluster_id": broker.cluster_id,

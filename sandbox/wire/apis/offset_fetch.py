@@ -1,6 +1,7 @@
 """OffsetFetch, key 9, versions 1 to 10 (KIP-447, KIP-709, KIP-848).
 
-Differs from a real broker: nothing known. A group that does not exist has committed nothing, which is no error. Where
+Differs from a real broker: a group of which all offsets are asked for twice is answered once. A group that does not
+exist has committed nothing, which is no error. Where
 an open transaction holds a commit, a client that asks for what is stable is told to come again
 (UNSTABLE_OFFSET_COMMIT).
 """
@@ -21,7 +22,12 @@ def handle(request: Request) -> Answer:
     body = request.body
     if request.version < GROUPS_SINCE:
         return {"topics": _topics(request, body.group_id, body.topics), "error_code": 0}
-    return {"groups": [_group(request, group) for group in body.groups]}
+    # All offsets of a group are read once, however often a request asks for them.
+    groups = {
+        (group.group_id, group.member_id, group.member_epoch) if group.topics is None else id(group): group
+        for group in body.groups
+    }
+    return {"groups": [_group(request, group) for group in groups.values()]}
 
 
 def _group(request: Request, group: SimpleNamespace) -> Answer:
