@@ -10,8 +10,9 @@ groups, committed offsets, settings and users are then the snapshot's; ports and
 
 Kafka has no equivalent. To clients it looks like a restart of brokers that have lost the end of their logs:
 connections are closed, consumers rejoin their groups and start at the committed offsets, leader epochs are higher, and
-an idempotent or transactional producer that has written since is refused as unknown (OUT_OF_ORDER_SEQUENCE_NUMBER,
-INVALID_PRODUCER_EPOCH).
+an idempotent producer that has written since is refused as unknown (OUT_OF_ORDER_SEQUENCE_NUMBER). Every transactional
+producer is fenced (INVALID_PRODUCER_EPOCH) and its open transaction is aborted, because the snapshot may have only a
+part of it.
 """
 
 import threading

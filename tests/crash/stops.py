@@ -10,6 +10,7 @@ from pathlib import Path
 
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from tests import patience
 from tests.crash.checker import faults
 from tests.crash.clients import Clients
 from tests.crash.costly_pages import CostlyPages
@@ -48,7 +49,7 @@ def stops(file: Path, count: int, seed: int) -> Stops:
     """End the owner of a file `count` times, at moments that the seed chooses, beside clients and slow pages."""
     dice = random.Random(seed)
     found, history = Stops(), History()
-    with owned(file) as owner:
+    with owned(file, module=patience.MODULE) as owner:
         admin = AdminClient({"bootstrap.servers": owner.bootstrap, "log_level": 0})
         admin.create_topics([NewTopic(TOPIC, PARTITIONS)])[TOPIC].result(20)
         with (

@@ -5,11 +5,12 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from sandbox.api.sandbox import Sandbox
-from sandbox.web import connections, lanes
+from sandbox.web import connections, lanes, live
 from tests.waiting import eventually
 
 WITHIN_S = 20.0
@@ -52,8 +53,16 @@ def _ask(address: str) -> int:
         return answer.status
 
 
-def _is_closed(connection: socket.socket) -> bool:
-    connection.settimeout(WITHIN_S)
+def _connections(box: Sandbox) -> set[Any]:
+    server = box._runtime._web
+    assert server is not None
+    assert server._server is not None
+    found: set[Any] = server._server.server_state.connections
+    return found
+
+
+def _is_closed(connection: socket.socket, within_s: float = WITHIN_S) -> bool:
+    connection.settimeout(within_s)
     try:
         while connection.recv(65536):
             pass
@@ -106,10 +115,7 @@ def test_an_answer_that_is_not_read_is_given_up(
     for _ in range(20):
         box.append("t", b"x" * 900_000)
     unread = opened.send("GET /topics/t/messages.jsonl HTTP/1.1\nHost: HOST\n\n")
-    server = box._runtime._web
-    assert server is not None
-    assert server._server is not None
-    kept: set[Any] = server._server.server_state.connections
+    kept = _connections(box)
     eventually(lambda: any(one.unread_since_s is not None for one in kept), WITHIN_S)
     eventually(lambda: not kept, WITHIN_S)
     assert _is_closed(unread)
@@ -136,11 +142,14 @@ def test_slow_connections_make_room_for_a_page(address: str, opened: Opened, mon
     assert all(_is_closed(one) for one in [*heads, *bodies[:5]])
 
 
-def test_what_is_being_served_makes_no_room(address: str, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    query = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n) SELECT count(*) FROM n".replace(" ", "%20")
+def test_what_is_being_served_makes_no_room(
+    box: Sandbox, address: str, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = quote("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n")
     served = [opened.send(f"GET /sql.json?limit_s=30&q={query} HTTP/1.1\nHost: HOST\n\n") for _ in range(5)]
     assert _ask(address) == 200
-    monkeypatch.setattr(connections, "CONNECTIONS_MAX", 5)
+    eventually(lambda: len(_connections(box)) == len(served), WITHIN_S)
+    monkeypatch.setattr(connections, "CONNECTIONS_MAX", len(served))
     answer = opened.send("GET / HTTP/1.1\nHost: HOST\n\n").recv(65536)
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert b"\r\nRetry-After: 2\r\n" in answer
@@ -165,3 +174,69 @@ def test_answers_that_nobody_reads_have_a_budget(
     eventually(lambda: _ask(address) == 503, WITHIN_S)
     unread.close()
     eventually(lambda: _ask(address) == 200, WITHIN_S)
+
+
+UPGRADE = """GET /live?view=/topics HTTP/1.1
+Host: HOST
+Upgrade: websocket
+Connection: Upgrade
+Sec-WebSocket-Version: 13
+Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==
+
+"""
+PING = b"\x89\x80mask"
+NO_END = b"\x01\x80mask"
+MORE = b"\x00\x80mask"
+TAB_WITHIN_S = 8.0
+"""uvicorn itself closes a tab after 10 s that it was asked to close, and after 40 s one that does not answer."""
+
+
+def _accepted(connection: socket.socket) -> bool:
+    found = b""
+    while b"\r\n\r\n" not in found:
+        found += connection.recv(1)
+    return found.startswith(b"HTTP/1.1 101 ")
+
+
+@pytest.mark.parametrize("frames", [PING * 4_000, NO_END + MORE * 4_000], ids=["pings", "fragments"])
+def test_a_tab_that_sends_much_is_closed(address: str, opened: Opened, frames: bytes) -> None:
+    tab = opened.send(UPGRADE)
+    assert _accepted(tab)
+    try:
+        tab.sendall(frames)
+    except ConnectionError:
+        pass
+    assert _is_closed(tab, TAB_WITHIN_S)
+    assert _ask(address) == 200
+
+
+def test_a_tab_may_send_a_little_again_and_again(address: str, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "SENT_WITHIN_S", 0.0)
+    tab = opened.send(UPGRADE)
+    assert _accepted(tab)
+    found = b""
+    for round in range(20):
+        tab.sendall(PING * 500)
+        while found.count(b"\x8a\x00") < 500 * (round + 1):
+            found += tab.recv(65536)
+
+
+def test_tabs_that_were_refused_make_room_for_a_page(
+    address: str, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "CONNECTIONS_MAX", 20)
+    monkeypatch.setattr(live, "TABS_MAX", 5)
+    tabs = [opened.send(UPGRADE) for _ in range(20)]
+    assert all(_accepted(tab) for tab in tabs)
+    for _ in range(3):
+        assert _ask(address) == 200
+
+
+def test_a_tab_that_was_closed_and_is_not_ended_is_given_up(
+    address: str, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "UNREAD_WITHIN_S", 0.2)
+    monkeypatch.setattr(live, "TABS_MAX", 0)
+    tab = opened.send(UPGRADE)
+    assert _accepted(tab)
+    assert _is_closed(tab, TAB_WITHIN_S)

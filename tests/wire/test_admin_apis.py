@@ -16,7 +16,7 @@ from tests.wire.raw_client import RawClient, records_of, rows
 
 DELETE_RECORDS, DESCRIBE_CONFIGS, LOG_DIRS, INCREMENTAL_ALTER = 21, 32, 35, 44
 ELECT, REASSIGN, QUOTAS, ALTER_QUOTAS, SCRAM, ALTER_SCRAM = 43, 45, 48, 49, 50, 51
-BROKER, LOGGER, GROUP = 4, 8, 32
+BROKER, LOGGER, CLIENT_METRICS, GROUP = 4, 8, 16, 32
 
 
 @pytest.fixture
@@ -209,3 +209,12 @@ def test_an_empty_request_is_answered_in_every_version(served: Sandbox, key: int
     (api,) = (one for one in APIS if one.key == key)
     for version in range(api.first, api.last + 1):
         assert ask(served, key, version, {}) is not None
+
+
+@pytest.mark.parametrize("expression", ["(" * 3000 + ")" * 3000, "a{99999999999}", "("])
+def test_an_expression_that_python_cannot_compile_is_refused(brokers: Sandbox, expression: str) -> None:
+    config = {"name": "match", "config_operation": 0, "value": f"client_id={expression}"}
+    resource = {"resource_type": CLIENT_METRICS, "resource_name": "all", "configs": [config]}
+    body = {"resources": [resource], "validate_only": False}
+    (answer,) = ask(brokers, INCREMENTAL_ALTER, 1, body).responses
+    assert BY_CODE[answer.error_code].name == "INVALID_CONFIG"

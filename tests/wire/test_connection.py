@@ -69,6 +69,20 @@ def test_a_request_that_wants_no_answer_makes_room_and_sends_nothing() -> None:
     assert wire.connection.in_flight == 0
 
 
+def test_answers_that_wait_for_an_earlier_one_are_counted() -> None:
+    connection = Wire().connection
+    first, second, third = (connection.slot() for _ in range(3))
+    third.set(b"3" * 30)
+    second.set(b"2" * 20)
+    assert connection.kept_bytes == len(framed(b"3" * 30) + framed(b"2" * 20))
+    first.set(b"1" * 10)
+    assert connection.kept_bytes == 0
+    connection.slot()
+    connection.slot().set(b"x")
+    connection.close()
+    assert connection.kept_bytes == 0
+
+
 def test_what_waits_on_a_connection_that_ends_is_dropped() -> None:
     wire = Wire()
     dropped: list[str] = []

@@ -25,6 +25,7 @@ from tests.wire.raw_client import (
     rows,
 )
 
+JOIN_GROUP = 11
 PARTITIONS = 6
 BATCHES, EVENTS, VALUE_BYTES = 4, 200, 1_000
 ALL = dict.fromkeys(range(PARTITIONS), 0)
@@ -162,3 +163,30 @@ def test_pipelined_requests_leave_others_their_turn(cold: Sandbox, open_client: 
     for _ in range(count):
         flooding.receive_frame()
     assert between > 0, "while the flood was still being handled"
+
+
+def test_answers_behind_a_join_that_waits_are_bounded_and_held(cold: Sandbox, open_client: Open) -> None:
+    cold.create_topic("large", partitions=5_000)
+    wanted = {"topics": [{"name": "large"}], "allow_auto_topic_creation": False}
+    first, waiting, measured, other = (open_client() for _ in range(4))
+    member = first.ask(JOIN_GROUP, 3, _join()).member_id
+    waiting.send(JOIN_GROUP, 3, _join())
+    requests = 20
+    for _ in range(requests):
+        waiting.send(METADATA, 5, wanted)
+    eventually(lambda: held(cold).size_bytes > 0)
+    measured.send(METADATA, 5, wanted)
+    one_answer = len(measured.receive_frame())
+    other.api_versions()
+    # One answer is longer than what may wait, so the next one is not made.
+    assert held(cold).size_bytes < 2 * one_answer
+    first.send(JOIN_GROUP, 3, _join(member))
+    assert waiting.receive().error_code == 0
+    assert [len(waiting.receive().topics[0].partitions) for _ in range(requests)] == [5_000] * requests
+    eventually(lambda: held(cold).size_bytes == 0)
+
+
+def _join(member: str = "") -> dict[str, object]:
+    protocols = [{"name": "range", "metadata": b""}]
+    times = {"session_timeout_ms": 30_000, "rebalance_timeout_ms": 60_000}
+    return {"group_id": "g", "member_id": member, "protocol_type": "consumer", "protocols": protocols, **times}

@@ -1,7 +1,7 @@
-"""AlterUserScramCredentials, key 51, version 0 (KIP-554): writes or deletes a SCRAM credential of each user.
+"""AlterUserScramCredentials, key 51, version 0 (KIP-554): stores or deletes a SCRAM credential for each user.
 
-Differs from a real broker: results come in the order of the request. An empty password is refused with
-UNACCEPTABLE_CREDENTIAL, where Kafka fails.
+Differs from a real broker: results are in the order of the request. An empty password is refused with
+UNACCEPTABLE_CREDENTIAL; Kafka fails.
 """
 
 from typing import Any
@@ -11,20 +11,13 @@ from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
-    """Write or delete the credentials of each user."""
-    body = request.body
-    users = dict.fromkeys(one.name for one in (*body.deletions, *body.upsertions))
-    return {
-        "results": [
-            _alter(
-                request,
-                user,
-                [one for one in body.deletions if one.name == user],
-                [one for one in body.upsertions if one.name == user],
-            )
-            for user in users
-        ]
-    }
+    """Store or delete the credentials of each user."""
+    changes: dict[str, tuple[list[Any], list[Any]]] = {}
+    for one in request.body.deletions:
+        changes.setdefault(one.name, ([], []))[0].append(one)
+    for one in request.body.upsertions:
+        changes.setdefault(one.name, ([], []))[1].append(one)
+    return {"results": [_alter(request, user, *of_user) for user, of_user in changes.items()]}
 
 
 def _alter(request: Request, user: str, deletions: list[Any], upsertions: list[Any]) -> Answer:

@@ -1,6 +1,7 @@
 """ConsumerGroupDescribe, key 69, versions 0 and 1 (KIP-848).
 
-Differs from a real broker: authorized operations are never given, because there is no authorizer.
+All authorized operations are returned, as in Kafka without an authorizer.
+Differs from a real broker: a group that is named twice is described once.
 """
 
 from sandbox.broker.groups.assignors import Partitions
@@ -9,12 +10,12 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import GROUP_OPERATIONS, NO_OPERATIONS, Answer, Request
 
 CONSUMER_MEMBER = 1
-"""The type of a member that speaks the consumer protocol itself (0 is one of the classic protocol)."""
+"""The type of a member that uses the consumer protocol (0 is the classic protocol)."""
 
 
 def handle(request: Request) -> Answer:
     """Describe groups of the consumer protocol."""
-    return {"groups": [_describe(request, group) for group in request.body.group_ids]}
+    return {"groups": [_describe(request, group) for group in dict.fromkeys(request.body.group_ids)]}
 
 
 def _describe(request: Request, group_id: str) -> Answer:

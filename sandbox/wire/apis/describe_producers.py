@@ -1,6 +1,6 @@
 """DescribeProducers, key 61, version 0 (KIP-664).
 
-Differs from a real broker: nothing known.
+Differs from a real broker: a partition that is named twice is described once.
 Shown by: `tests/clients/test_transaction_requests.py`.
 """
 
@@ -12,11 +12,14 @@ COORDINATOR_EPOCH = 0
 
 
 def handle(request: Request) -> Answer:
-    """Name the producers that wrote to each partition, for as long as `producer.id.expiration.ms` remembers them."""
+    """Return the producers that wrote to each partition within `producer.id.expiration.ms`."""
+    asked: dict[str, dict[int, None]] = {}
+    for topic in request.body.topics:
+        asked.setdefault(topic.name, {}).update(dict.fromkeys(topic.partition_indexes))
     return {
         "topics": [
-            {"name": topic.name, "partitions": [_describe(request, topic.name, at) for at in topic.partition_indexes]}
-            for topic in request.body.topics
+            {"name": name, "partitions": [_describe(request, name, number) for number in numbers]}
+            for name, numbers in asked.items()
         ]
     }
 

@@ -1,6 +1,7 @@
 """DescribeTransactions, key 65, version 0 (KIP-664).
 
 Differs from a real broker: groups whose offsets take part are not shown as partitions of `__consumer_offsets`.
+A transactional id that is named twice is described once.
 Shown by: `tests/clients/test_transaction_requests.py`.
 """
 
@@ -10,7 +11,8 @@ from sandbox.wire.node import Answer, Request
 
 def handle(request: Request) -> Answer:
     """Describe each transactional id."""
-    return {"transaction_states": [_describe(request, name) for name in request.body.transactional_ids]}
+    names = dict.fromkeys(request.body.transactional_ids)
+    return {"transaction_states": [_describe(request, name) for name in names]}
 
 
 def _describe(request: Request, transactional_id: str) -> Answer:

@@ -3,6 +3,7 @@
 Differs from a real broker: nothing known.
 """
 
+from collections import Counter
 from typing import Any
 
 from sandbox.broker.credentials import NUMBERS
@@ -11,15 +12,15 @@ from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
-    """Give mechanism and iterations of the users that are named, or of all."""
-    users = [one.name for one in request.body.users or ()]
+    """Return the mechanism and iterations of the named users, or of all."""
+    asked = Counter(one.name for one in request.body.users or ())
     known: dict[str, list[dict[str, Any]]] = {}
     for one in request.node.broker.credentials.all():
         known.setdefault(one.user, []).append({"mechanism": NUMBERS[one.mechanism], "iterations": one.iterations})
     return {
         "error_code": 0,
         "error_message": "",
-        "results": [_describe(user, users.count(user), known) for user in dict.fromkeys(users or known)],
+        "results": [_describe(user, asked[user], known) for user in asked or known],
     }
 
 

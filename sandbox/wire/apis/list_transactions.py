@@ -1,7 +1,6 @@
 """ListTransactions, key 66, versions 0 to 2 (KIP-664, KIP-994, KIP-1152).
 
-Differs from a real broker: a pattern is a regular expression of Python's, not of RE2/J; the two agree on what people
-write.
+Differs from a real broker: nothing known.
 Shown by: `tests/clients/test_transaction_requests.py`.
 """
 

@@ -96,6 +96,16 @@ def test_transactional_ids_are_listed_by_what_is_asked(room: TransactionRoom) ->
     assert refusal(error) == "INVALID_REGULAR_EXPRESSION"
 
 
+@pytest.mark.timeout(60)
+def test_an_expression_over_transactional_ids_takes_linear_time(room: TransactionRoom) -> None:
+    room.init("a" * 200 + "!")
+    for expression in ("(a+)+", "(" * 3000 + ")" * 3000):
+        assert room.broker.transactions.list(room.now_ms, pattern=expression) == ()
+    with pytest.raises(BrokerError) as error:
+        room.broker.transactions.list(room.now_ms, pattern="a{1001}")
+    assert refusal(error) == "INVALID_REGULAR_EXPRESSION"
+
+
 def test_the_producers_of_a_partition_are_known_after_a_restart(room: TransactionRoom) -> None:
     teller = room.init()
     room.add(teller)

@@ -1,6 +1,6 @@
-"""Regular expressions over topic names (KIP-848, SubscribedTopicRegex), with the RE2 engine.
+"""Regular expressions over topic names (KIP-848) and transactional ids (KIP-1152), with the RE2 engine.
 
-Kafka uses RE2/J, which has no look-around and no back-references and takes linear time: a member can't stall the broker
+Kafka uses RE2/J, which has no look-around and no back-references and takes linear time: a client can't stall the broker
 with its expression. RE2 has the same syntax. Its errors are translated to RE2/J's words, which Kafka sends to clients.
 
 Source: https://github.com/google/re2/wiki/Syntax.
@@ -25,8 +25,8 @@ class PatternError(ValueError):
     """An invalid expression; the text is the reason in RE2/J's words."""
 
 
-class TopicPattern:
-    """A regular expression over topic names. It must match the whole name.
+class NamePattern:
+    """A regular expression over names. It must match the whole name.
 
     Args:
         text: the expression, in RE2's syntax.
@@ -36,7 +36,7 @@ class TopicPattern:
     """
 
     def __init__(self, text: str) -> None:
-        # Imported here because few groups subscribe with an expression.
+        # Imported here because few clients send an expression.
         import re2
 
         options = re2.Options()

@@ -1,4 +1,4 @@
-"""Regular expressions over topic names: whole names, RE2's syntax, RE2/J's error texts, linear time."""
+"""Regular expressions over names: whole names, RE2's syntax, RE2/J's error texts, linear time."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.broker.groups.topic_pattern import PatternError, TopicPattern
+from sandbox.broker.name_pattern import NamePattern, PatternError
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ from sandbox.broker.groups.topic_pattern import PatternError, TopicPattern
     ],
 )
 def test_a_name_matches_as_a_whole(text: str, name: str, matches: bool) -> None:
-    assert TopicPattern(text).matches(name) is matches
+    assert NamePattern(text).matches(name) is matches
 
 
 @pytest.mark.parametrize(
@@ -76,11 +76,11 @@ def test_a_name_matches_as_a_whole(text: str, name: str, matches: bool) -> None:
 )
 def test_what_re2_does_not_have_is_refused(text: str, reason: str) -> None:
     with pytest.raises(PatternError, match=re.escape(reason)):
-        TopicPattern(text)
+        NamePattern(text)
 
 
 def test_the_time_does_not_explode() -> None:
-    assert not TopicPattern("(a+)+" * 20 + "x").matches("a" * 249)
+    assert not NamePattern("(a+)+" * 20 + "x").matches("a" * 249)
 
 
 ATOMS = st.sampled_from(["a", "b", "1", "-", ".", r"\.", "[ab]", "[^a]", r"\d", r"\w", "^", "$", r"\b"])
@@ -99,7 +99,7 @@ EXPRESSIONS = st.recursive(
 
 @given(text=EXPRESSIONS, names=st.lists(st.text("ab1-._", max_size=6), max_size=6))
 def test_it_agrees_with_another_engine(text: str, names: list[str]) -> None:
-    pattern, judge = TopicPattern(text), re.compile(text)
+    pattern, judge = NamePattern(text), re.compile(text)
     for name in names:
         assert pattern.matches(name) == (judge.fullmatch(name) is not None)
 
@@ -107,6 +107,6 @@ def test_it_agrees_with_another_engine(text: str, names: list[str]) -> None:
 @given(text=st.text(max_size=12) | st.text("()[]{}|*+?\\-^$.,ab1:PQE<>=!i", max_size=12))
 def test_any_text_is_an_expression_or_refused(text: str) -> None:
     try:
-        TopicPattern(text).matches("orders-1")
+        NamePattern(text).matches("orders-1")
     except PatternError:
         pass
