@@ -38,7 +38,7 @@ Examples:
     metavar="START",
     help="earliest, latest, an offset, or a time (ISO in UTC or with a zone, @ms, or 10m for ago).",
 )
-@click.option("--follow", is_flag=True, help="Go on with new events, until Ctrl-C.")
+@click.option("--follow", is_flag=True, help="Continue with new events until Ctrl-C.")
 @click.option("--max", "events_max", type=click.IntRange(min=1), metavar="N", help="Stop after N events.")
 @json_option
 @target_options

@@ -45,7 +45,7 @@ Examples:
 @click.option("--drop", is_flag=True, help="Close the connection instead of answering.")
 @click.option("--throttle-ms", type=_MS, help="Tell the client to wait so long, as quotas do.")
 @click.option("--probability", type=float, help="Hit this share of the requests, above 0, at most 1 [default: 1].")
-@click.option("--times", type=click.IntRange(min=1), help="Hit so often, then no more [default: without end].")
+@click.option("--times", type=click.IntRange(min=1), help="Stop after this many requests [default: unlimited].")
 @json_option
 @page_options
 def inject(api: str | None, as_json: bool, running: PageAddress, **fault: Any) -> None:

@@ -48,11 +48,11 @@ Written {{{{name argument ...}}}}; the page lists each with an example (Produce,
 @click.option("--header", "-H", "headers", multiple=True, metavar="NAME=TEMPLATE", help="One more header.")
 @click.option("--keys", type=click.IntRange(1, KEYS_MAX), help="How many keys the pool has.")
 @click.option("--skew", type=click.FloatRange(0, SKEW_MAX), help="0: all keys as often; 1: Zipf's law.")
-@click.option("--null-percent", type=click.FloatRange(0, 100), help="So many percent are tombstones.")
+@click.option("--null-percent", type=click.FloatRange(0, 100), help="Percentage of tombstones.")
 @click.option(
     "--rate", "-r", type=click.FloatRange(0), default=10.0, show_default=True, help="Events/s; 0: as fast as it goes."
 )
-@click.option("--count", "-n", type=click.IntRange(1), help="End after so many events; Ctrl+C ends it too.")
+@click.option("--count", "-n", type=click.IntRange(1), help="Stop after this many events; Ctrl+C stops it too.")
 @click.option("--duration", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="End after so long.")
 @click.option("--seed", type=click.IntRange(0, SEED_MAX), help="The same seed makes the same events.")
 @click.option("--dry-run", is_flag=True, help="Write the events as JSON lines, and send nothing (10 if no --count).")

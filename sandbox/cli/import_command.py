@@ -19,7 +19,7 @@ from sandbox.model.jsonl import EventLine, LineRefused, TopicLine, read_line, wi
 
 _UNKEPT = """\b
 Not kept:
-  offsets: events are numbered anew, from the end of the topic
+  offsets: events get new offsets, from the end of the topic
   LogAppendTime: the time becomes CreateTime, unless --settings applies it
   producer ids, transactions, and events without a timestamp
   settings, unless --settings is given (retention.ms=-1 in a new topic)"""

@@ -37,7 +37,7 @@ Examples:
     show_default=True,
     help="How to write; excel is CSV in which nothing is run as a formula.",
 )
-@click.option("--rows", type=click.IntRange(1, ROWS_MAX), default=1000, show_default=True, help="At most so many rows.")
+@click.option("--rows", type=click.IntRange(1, ROWS_MAX), default=1000, show_default=True, help="Row limit.")
 @click.option(
     "--time-limit",
     type=click.FloatRange(0.1, TIME_LIMIT_MAX_S),

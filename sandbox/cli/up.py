@@ -72,7 +72,7 @@ The same pages over a real Kafka cluster, without a file:
 @token_option
 @proxy_options
 @click.option("--read-only", is_flag=True, help="Change nothing in FILE, whoever asks: page, Kafka clients, commands.")
-@click.option("--demo", "with_demo", is_flag=True, help="Load sample data, and keep two groups at work on it.")
+@click.option("--demo", "with_demo", is_flag=True, help="Load sample data, and run two groups that read it.")
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
 @click.option("--while-stdin", is_flag=True, hidden=True, help="End when standard input or the parent process ends.")
 @listener_options

@@ -236,9 +236,9 @@ PLACEHOLDERS = {
     "time": Placeholder("time", "The time as 2024-05-01T12:30:00.000Z.", _plain(_time)),
     "date": Placeholder("date", "The day as 2024-05-01.", _plain(_date)),
     "int": Placeholder("int 1 100", "A whole number, both ends among them.", _whole),
-    "decimal": Placeholder("decimal 1 100 2", "A number with so many digits after the point, 2 if not said.", _decimal),
+    "decimal": Placeholder("decimal 1 100 2", "A number with this many decimal places, 2 by default.", _decimal),
     "normal": Placeholder("normal 21 1.5 1", "A number around a mean: mean, standard deviation, digits.", _normal),
-    "bool": Placeholder("bool 10", "true in so many percent of the events, 50 if not said; else false.", _bool),
+    "bool": Placeholder("bool 10", "true in this percentage of the events, 50 by default; otherwise false.", _bool),
     "choice": Placeholder('choice red "dark blue" green', "One of these, each as likely.", _choice),
     "weighted": Placeholder("weighted ok:95 failed:5", "One of these, as likely as its weight says.", _weighted),
     "pool": Placeholder("pool", "The number of the event's key in the pool of keys.", _plain(lambda d: str(d.pool))),
@@ -252,8 +252,8 @@ PLACEHOLDERS = {
     "currency": Placeholder("currency", "A currency, as its three letters.", _plain(lambda d: pick(d, CURRENCIES))),
     "ip": Placeholder("ip", "An IPv4 address that belongs to nobody.", _plain(_ip)),
     "path": Placeholder("path", "A path of a web shop.", _plain(lambda draw: pick(draw, PATHS))),
-    "word": Placeholder("word 3", "So many plain words, 1 if not said.", _words),
-    "hex": Placeholder("hex 16", "So many random hexadecimal digits.", _hex),
+    "word": Placeholder("word 3", "This many plain words, 1 by default.", _words),
+    "hex": Placeholder("hex 16", "This many random hexadecimal digits.", _hex),
     "text": Placeholder('text "{{"', "The text itself, for braces that are no placeholder.", _text),
 }
 """Placeholders by name. The parser handles `same NAME` itself, because it needs earlier values."""

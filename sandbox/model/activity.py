@@ -8,7 +8,7 @@ KINDS = {
     "committed": "a group committed offsets",
     "joined": "a member joined a group",
     "left": "a member left a group, or was lost",
-    "rebalanced": "a group shared out its partitions anew",
+    "rebalanced": "a group reassigned its partitions",
     "reset": "committed offsets were set by hand",
     "created": "a topic came to be",
     "deleted": "a topic, a group or events were deleted by hand",

@@ -54,7 +54,7 @@ class Fault:
         if not 0 < self.probability <= 1:
             raise BrokerError("INVALID_REQUEST", "probability is above 0, and at most 1.")
         if self.times is not None and self.times < 1:
-            raise BrokerError("INVALID_REQUEST", "times is 1 or more, or None for without end.")
+            raise BrokerError("INVALID_REQUEST", "times is 1 or more, or None for unlimited.")
         if not (self.latency_ms or self.error or self.drop or self.throttle_ms):
             raise BrokerError("INVALID_REQUEST", "Say what shall happen: latency_ms, error, drop or throttle_ms.")
         if self.error and self.drop:

@@ -100,12 +100,12 @@ def _nothing_to_send(run: Run) -> str | None:
 DEAD = Scenario(
     name="dead-letters",
     title="A poison event",
-    goal="Get an event that always fails out of the way, mend it, and have it processed after all.",
+    goal="Move a failing event to a dead-letter topic, fix it, and reprocess it.",
     story="A topic with one partition, four events a second, and one consumer. One event of twenty is poison: its "
-    f"amount is the text {POISON}, with a comma, where a number belongs. The consumer tries it again for ever.",
-    lesson="An event that always fails holds up its partition for as long as it is tried. A dead-letter topic keeps it "
-    "for later, with the reason in its headers, and lets the others pass. What is mended goes back as a new event, at "
-    "the end of the log: after events that were written later. And the source is to be mended too.",
+    f"amount is the text {POISON} instead of a number. The consumer retries it forever.",
+    lesson="An event that always fails blocks its partition while it is retried. A dead-letter topic stores it with "
+    "the reason in its headers, and the other events continue. A fixed event is appended as a new one at the end of "
+    "the log, after events that were written later. Fix the source too.",
     partitions=1,
     rate=4,
     key=_key,
@@ -113,23 +113,23 @@ DEAD = Scenario(
     setup=lambda run: run.add(fail_contains=POISON, retries=2, then="stuck"),
     steps=(
         Step(
-            "Watch a poison event come. It is tried again and again, and the events behind it wait: the lag grows.",
+            "Watch a poison event arrive. It is retried again and again, and the events behind it wait: the lag grows.",
             lambda run: any(one.stuck for one in run.working()) and _lag(run) >= 4,
         ),
         Step(
-            "Let the consumer give up after three attempts, and put such an event into the dead-letter topic.",
+            "Let the consumer give up after three attempts and move the event to the dead-letter topic.",
             lambda run: run.since("dead_lettered") > 0,
             ("give-up",),
         ),
-        Step("Watch the lag go: nothing waits any more.", _drained),
+        Step("Watch the lag fall to 0.", _drained),
         Step(
-            f"Mend one and send it back: open playground-dead-letters{DEAD_LETTERS}, choose an event, “Correct it "
-            f"and send it back”, make the amount {MENDED}, and send. Or let the button mend them all. It is processed.",
+            f"Fix one and resend it: open playground-dead-letters{DEAD_LETTERS}, choose an event, “Fix and resend”, "
+            f"set the amount to {MENDED}, and send. Or let the button fix all of them. It is processed.",
             _mended_processed,
             ("send-back",),
         ),
         Step(
-            f"Mend the source, so that it writes {MENDED}. Watch {CLEAN} events go by without a dead letter.",
+            f"Fix the source, so that it writes {MENDED}. Watch {CLEAN} events pass without a dead letter.",
             _clean,
             ("source",),
         ),
@@ -139,14 +139,14 @@ DEAD = Scenario(
             "give-up",
             "Give up after three attempts",
             lambda run: run.change(then="dlq"),
-            lambda run: "It does already." if _given_up(run) else None,
+            lambda run: "It already does." if _given_up(run) else None,
         ),
-        Action("send-back", "Mend all and send them back", send_back, _nothing_to_send),
+        Action("send-back", "Fix all and resend", send_back, _nothing_to_send),
         Action(
             "source",
-            "Mend the source",
+            "Fix the source",
             lambda run: setattr(run, "spread", True),
-            lambda run: "It is mended." if run.spread else None,
+            lambda run: "It is already fixed." if run.spread else None,
         ),
     ),
     note=lambda run: f"a lag of {_lag(run)}, {_dead(run)} dead letters",

@@ -156,7 +156,7 @@ class Playground:
         with self._lock:
             if sum(one.alive for one in self._consumers.values()) >= CONSUMERS_MAX:
                 raise BrokerError(
-                    "POLICY_VIOLATION", f"{CONSUMERS_MAX} consumers are at work, which is the most. Close one first."
+                    "POLICY_VIOLATION", f"{CONSUMERS_MAX} consumers are running, the maximum. Close one first."
                 )
             self._drop_oldest()
             self._last += 1

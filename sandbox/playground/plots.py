@@ -18,11 +18,11 @@ def _hot_keys(number: int, spread: bool) -> str:
 
 
 def _none_alive(run: Run) -> str | None:
-    return None if run.alive() else "No consumer is at work: start one."
+    return None if run.alive() else "No consumer is running: start one."
 
 
 def _one_alive(run: Run) -> str | None:
-    return "One is at work already: crash it first." if run.alive() else None
+    return "One is already running: crash it first." if run.alive() else None
 
 
 CRASH = Action("crash", "Crash the consumer", Run.crash, _none_alive)
@@ -32,7 +32,7 @@ COMMIT_AFTER = Action(
     "after",
     "Commit after each event",
     lambda run: run.change(commit="after"),
-    lambda run: "It does already." if _commits_after(run) else None,
+    lambda run: "It already does." if _commits_after(run) else None,
 )
 
 
@@ -43,26 +43,26 @@ def _commits_after(run: Run) -> bool:
 LOSE = Scenario(
     name="lose-no-event",
     title="Lose no event",
-    goal="Crash a consumer, and have every event processed all the same.",
+    goal="Crash a consumer, and still process every event.",
     story="A topic with one partition, three events a second, and one consumer that commits each event before it has "
     "processed it, which takes 400 ms.",
-    lesson="What is committed first and processed then is lost in a crash: at most once. What is processed first and "
-    "committed then is never lost: at least once. Only the order of two lines differs.",
+    lesson="Commit before processing: a crash loses the event (at most once). Process before committing: a crash never "
+    "loses one (at least once). Only the order of two lines differs.",
     partitions=1,
     rate=3,
     key=_spread_keys,
     setup=lambda run: run.add(commit="before", slow_ms=400),
     steps=(
-        Step("Watch three events go by. Each is committed before it is processed.", lambda run: _processed(run, 3)),
+        Step("Watch three events pass. Each is committed before it is processed.", lambda run: _processed(run, 3)),
         Step("Crash the consumer while it works on an event.", lambda run: run.since("crashes") > 0, ("crash",)),
         Step(
-            "Start another. When the session of the first has ended, it goes on after the committed offset: the event "
-            "in between was never processed.",
+            "Start another. When the first one's session has ended, it continues after the committed offset: the event in "
+            "between was never processed.",
             lambda run: run.since("missing") > 0,
             ("another",),
         ),
         Step(
-            "Mend it: commit after each event. Watch two go by.",
+            "Fix it: commit after each event. Watch two events pass.",
             lambda run: bool(run.working()) and _commits_after(run) and run.since("processed") >= 2,
             ("after",),
         ),
@@ -169,7 +169,7 @@ HOT = Scenario(
             lambda run: len(run.working()) >= 4 and _each_has_one(run),
             ("another",),
         ),
-        Step("Watch the lag of the hot partition: it grows all the same.", lambda run: _hot_lag(run) >= 20),
+        Step("Watch the lag of the hot partition: it still grows.", lambda run: _hot_lag(run) >= 20),
         Step("Spread the key: give it a suffix.", lambda run: run.spread, ("spread",)),
         Step("Watch the hot partition drain, to two thirds of its highest lag.", _drains),
     ),
@@ -293,12 +293,12 @@ STORM = Scenario(
         ),
         Step("Start the storm: a fourth comes and goes every 2 seconds.", _storms, ("storm",)),
         Step(
-            "Watch three rebalances: each time all give up everything.",
+            "Watch three rebalances: each time all members revoke all partitions.",
             lambda run: run.since("generation") >= 3 and run.since("gave_up") >= 12,
         ),
         Step("Restart them with cooperative-sticky.", _cooperative, ("cooperative",)),
         Step(
-            "Watch three rebalances again: partitions stay where they are, few are given up.",
+            "Watch three rebalances again: partitions stay where they are, and few are revoked.",
             lambda run: run.since("generation") >= 3 and _storms(run) and all(one.assigned for one in run.working()),
         ),
         Step("Stop the storm. The group is calm.", _calm, ("calm",)),
@@ -315,7 +315,7 @@ STORM = Scenario(
     ),
     note=lambda run: (
         f"generation {run.seen.counts.get('generation', 0)}, "
-        f"{run.seen.facts.gave_up} partitions given up so far by those at work now"
+        f"{run.seen.facts.gave_up} partitions revoked so far by the running consumers"
     ),
 )
 

@@ -24,7 +24,7 @@ COMMITS: Mapping[str, str] = {
 """When a consumer commits, in words. "auto" is Kafka's default: polled offsets are committed on a timer."""
 ENDINGS: Mapping[str, str] = {
     "dlq": "goes to the dead-letter topic",
-    "stuck": "is tried again for ever",
+    "stuck": "is retried forever",
     "skip": "is skipped",
 }
 """What happens to an event that fails all its attempts, in words."""
@@ -167,7 +167,7 @@ class ConsumerSpec:
         """
         fixed = set(changes) - LIVE
         if fixed:
-            raise _invalid(f"{', '.join(sorted(fixed))}: not to be changed while the consumer is at work.")
+            raise _invalid(f"{', '.join(sorted(fixed))}: can't be changed while the consumer is running.")
         return replace(self, **changes).checked()
 
     def live(self) -> dict[str, Any]:

@@ -148,6 +148,8 @@ def test_what_is_being_served_makes_no_room(
     query = quote("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n")
     served = [opened.send(f"GET /sql.json?limit_s=30&q={query} HTTP/1.1\nHost: HOST\n\n") for _ in range(5)]
     assert _ask(address) == 200
+    # Until the server has read all five requests, and the connection of the sixth is gone.
+    eventually(lambda: [one.waits_since_s for one in _connections(box)] == [None] * 5, WITHIN_S)
     eventually(lambda: len(_connections(box)) == len(served), WITHIN_S)
     monkeypatch.setattr(connections, "CONNECTIONS_MAX", len(served))
     answer = opened.send("GET / HTTP/1.1\nHost: HOST\n\n").recv(65536)

@@ -46,7 +46,7 @@ WORDS = {
 """Messages by SQLite's primary result codes that concern the file (https://sqlite.org/rescode.html)."""
 SIGNS_OF_DAMAGE = ("decode to UTF-8", "no such column", "no such table")
 BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
-GONE = "The file was moved, deleted or replaced. Put the same file back, or end the sandbox and start it anew."
+GONE = "The file was moved, deleted or replaced. Restore the same file, or restart the sandbox."
 LOG_GONE = (
     "The write-ahead log or its index (-wal, -shm) was deleted, moved or replaced by another program. Stop the sandbox "
     "and start it again."

@@ -67,7 +67,7 @@ def _closed() -> str | None:
     except BrokerError as error:
         return error.detail
     if sum(one.alive for one in playing().consumers()) >= playing().consumers_max:
-        return f"{playing().consumers_max} consumers are at work, which is the most. Close one first."
+        return f"{playing().consumers_max} consumers are running, the maximum. Close one first."
     return None
 
 
