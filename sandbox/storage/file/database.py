@@ -240,8 +240,13 @@ class Database(Reader):
         self.check_or_rescue()
 
     def page_size_bytes(self) -> int:
-        """The size of a page of the file."""
-        return int(self.query("PRAGMA page_size")[0][0])
+        """The size of a page of the file. May be called from any thread.
+
+        The connection that writes is for one thread. If another used it meanwhile, the two could wait for each other
+        forever: one with Python's lock for the connection's, the other, in a checksum's trigger, the other way round.
+        """
+        with self.reader() as reader:
+            return int(reader.query("PRAGMA page_size")[0][0])
 
     def reader(self) -> AbstractContextManager[Reader]:
         """A read-only connection of this thread, in one read transaction. Calls may nest and share the outer one."""
