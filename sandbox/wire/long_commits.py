@@ -2,8 +2,8 @@
 
 A commit that comes while one of its group is still being written waits until that is done, so that an older offset
 never overwrites a newer one. What follows on the same connection waits too: a member must not leave its group, and a
-reader must not see the old offsets, in the middle of a commit that was sent before. If a slice cannot be written, every offset of the request is refused with
-COORDINATOR_NOT_AVAILABLE, and the client commits again.
+reader must not see the old offsets, in the middle of a commit that was sent before. If a slice cannot be written, every
+offset of the request is refused with COORDINATOR_NOT_AVAILABLE, and the client commits again.
 """
 
 from collections import deque
