@@ -294,6 +294,9 @@ class Database(Reader):
         finally:
             self.closed = True
             self._readers.close()
+            with suppress(StorageFailed):
+                # A reader may have found that the log was deleted, and nobody has written since.
+                self.check_or_rescue()
             self._guard.let_go()
             # Last: the last connection that may write removes the -wal and -shm files.
             self._writer.close()
