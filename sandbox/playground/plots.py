@@ -56,8 +56,8 @@ LOSE = Scenario(
         Step("Watch three events pass. Each is committed before it is processed.", lambda run: _processed(run, 3)),
         Step("Crash the consumer while it works on an event.", lambda run: run.since("crashes") > 0, ("crash",)),
         Step(
-            "Start another. When the first one's session has ended, it continues after the committed offset: the event in "
-            "between was never processed.",
+            "Start another. When the first one's session has ended, it continues after the committed offset: the event "
+            "in between was never processed.",
             lambda run: run.since("missing") > 0,
             ("another",),
         ),

@@ -196,6 +196,18 @@ def test_a_producer_id_is_never_given_twice(box: Sandbox) -> None:
     assert runtime.call(runtime.broker.new_producer_id) > max(given)
 
 
+def test_a_restore_uses_the_connection_that_writes_on_the_thread_that_writes(at_work: Sandbox) -> None:
+    threads: set[str] = set()
+    runtime = at_work._runtime
+    writer = runtime.database.connection
+    at_work.snapshots.take("s")
+    runtime.call(lambda now_ms: writer.set_trace_callback(lambda sql: threads.add(threading.current_thread().name)))
+    at_work.snapshots.restore("s")
+    at_work.append("orders", "v20")
+    runtime.call(lambda now_ms: writer.set_trace_callback(None))
+    assert threads == {"sandbox"}
+
+
 @contextmanager
 def consumer(box: Sandbox, group: str, **more: object) -> Iterator[Consumer]:
     settings = {"group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False, **QUICK, **more}

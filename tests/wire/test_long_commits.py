@@ -118,7 +118,7 @@ def test_a_commit_sent_behind_a_long_one_is_written_after_it(served: Sandbox) ->
     first, second = client.receive(), client.receive()
     assert [one.error_code for one in first.topics[0].partitions] == [0] * PARTITIONS
     assert [one.error_code for one in second.topics[0].partitions] == [0]
-    committed = served._runtime.coordinator.fetch_offsets("app", None)
+    committed = served._runtime.call(lambda now_ms: served._runtime.coordinator.fetch_offsets("app", None))
     assert [one.offset for one in committed] == [5] * (PARTITIONS - 1) + [9]
     client.close()
 
@@ -138,7 +138,9 @@ def test_a_request_sent_behind_a_long_commit_is_handled_after_it(served: Sandbox
 def test_a_restore_in_the_middle_of_a_long_commit_leaves_the_offsets_of_the_snapshot(served: Sandbox) -> None:
     served.create_topic("wide", partitions=PARTITIONS)
     coordinator = served._runtime.coordinator
-    node_of = served._runtime.kafka._doors["PLAINTEXT"].servers[1].node  # type: ignore[union-attr]
+    ports = served._runtime.kafka
+    assert ports is not None
+    commits = ports._doors["PLAINTEXT"].servers[1].node.long_commits
     served.snapshots.take("s")
     begun = threading.Event()
     write = coordinator.commit
@@ -147,19 +149,18 @@ def test_a_restore_in_the_middle_of_a_long_commit_leaves_the_offsets_of_the_snap
         """Let the restore come before the next slice."""
         outcome = write(*arguments, **more)
         if not begun.is_set():
-            node_of.long_commits._soon = held.append
+            commits._soon = held.append
             begun.set()
         return outcome
 
     held: list[Callable[[], None]] = []
-    soon = node_of.long_commits._soon
+    soon = commits._soon
     coordinator.commit = first_slice_only  # type: ignore[method-assign]
     client = RawClient(served.kafka_address or "")
     client.send(OFFSET_COMMIT, 8, body(range(PARTITIONS), 5))
     assert begun.wait(10)
     served.snapshots.restore("s")
-    node_of.long_commits._soon = soon
+    commits._soon = soon
     served._runtime.call(lambda now_ms: [soon(call) for call in held])
-    served._runtime.call(lambda now_ms: None)
-    assert coordinator.fetch_offsets("app", None) == ()
+    assert served._runtime.call(lambda now_ms: coordinator.fetch_offsets("app", None)) == ()
     client.close()

@@ -241,8 +241,13 @@ class Database(Reader):
         self.check_or_rescue()
 
     def page_size_bytes(self) -> int:
-        """Return the size of one page of the file, in bytes."""
-        return int(self.query("PRAGMA page_size")[0][0])
+        """Return the size of one page of the file, in bytes. Thread-safe.
+
+        The writing connection is for one thread. Another thread that used it could deadlock: one thread would hold
+        Python's lock and wait for the connection's, the other, in a checksum's trigger, the other way round.
+        """
+        with self.reader() as reader:
+            return int(reader.query("PRAGMA page_size")[0][0])
 
     def reader(self) -> AbstractContextManager[Reader]:
         """This thread's read-only connection, in one read transaction. Nested calls share the outer transaction."""
@@ -290,6 +295,9 @@ class Database(Reader):
         finally:
             self.closed = True
             self._readers.close()
+            with suppress(StorageFailed):
+                # A reader may have found that the log was deleted, and nobody has written since.
+                self.check_or_rescue()
             self._guard.let_go()
             # Last: the last connection that may write removes the -wal and -shm files.
             self._writer.close()

@@ -269,6 +269,22 @@ def test_a_log_that_is_taken_away_while_nobody_writes_is_saved_by_the_watch(orde
     assert after_kill(file) == numbers(20)
 
 
+@pytest.mark.parametrize("action", LOST)
+@pytest.mark.parametrize("noticed", [True, False], ids=["found by a read", "found by nobody"])
+def test_a_log_that_is_taken_away_is_saved_when_the_sandbox_is_closed(
+    orders: Sandbox, file: Path, action: str, noticed: bool
+) -> None:
+    LOST[action](file)
+    if noticed:
+        with pytest.raises(BrokerError, match="KAFKA_STORAGE_ERROR"):
+            orders.snapshots.take()
+    orders.close()
+    with Sandbox(file) as again:
+        assert [event.value for event in again.read("orders", limit=100)] == numbers(20)
+        again.append("orders", "next")
+        assert again.trouble is None
+
+
 def test_a_log_that_is_moved_and_put_back_is_recovered_from(orders: Sandbox, file: Path) -> None:
     os.rename(beside(file, "-wal"), beside(file, "-moved"))
     with pytest.raises(BrokerError, match="KAFKA_STORAGE_ERROR"):
