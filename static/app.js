@@ -55,7 +55,7 @@
   function sayAway() {
     const since = (document.querySelector("#where .as-of time") || { textContent: "" }).textContent;
     const gone = "The server of this page does not answer" + (tries > STOPPED_AFTER ? ": is sandbox still running in its terminal?" : ".");
-    away.lastElementChild.textContent = `${gone} What you see is as of ${since}, and goes on by itself when it is back.`;
+    away.lastElementChild.textContent = `${gone} What you see is as of ${since}, and will reconnect automatically.`;
     away.hidden = false;
   }
 

@@ -62,7 +62,7 @@ document.addEventListener("DOMContentLoaded", () => {
     if (said) said.textContent = ticked.length ? `${ticked.length} ticked` : said.dataset.none;
     document.querySelectorAll(".pickbar button").forEach((button) => {
       button.disabled = !ticked.length;
-      button.title = ticked.length ? "" : "Tick events first";
+      button.title = ticked.length ? "" : "Select events first";
     });
     if (all()) {
       // The form without scripts sends "all"; here each box speaks for itself.

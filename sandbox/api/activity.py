@@ -14,9 +14,9 @@ from sandbox.storage.activity import ActivityMemory
 from sandbox.storage.file.content import OfContent
 
 _RESET = re.compile(r"([\d,]+) committed offset")
-"""How many commits a reset consists of, as it was told."""
+"""The number of commits in a reset's description."""
 TOLD_WITHIN_MS = 1_000
-"""Activity is recorded at the end of the turn that caused it: at most this much later."""
+"""Activity is recorded at the end of the turn that caused it, at most this many ms later."""
 
 
 class ActivityControl:
@@ -68,7 +68,7 @@ def _told_once(entries: Sequence[ActivityEntry]) -> tuple[ActivityEntry, ...]:
             and reset.topic in (None, entry.topic)
             and 0 <= reset.at_ms - entry.at_ms <= TOLD_WITHIN_MS
         ]
-        # More of them: the group has committed beside.
+        # If the sum is larger, the group has also committed separately.
         if sum(count for _, count in own) == int(many[1].replace(",", "")):
             hidden.update(place for place, _ in own)
     return tuple(entry for place, entry in enumerate(entries) if place not in hidden)

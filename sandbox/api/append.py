@@ -16,10 +16,10 @@ from sandbox.storage.log.log import Record
 from sandbox.wire.records.batch import HEADER_BYTES
 
 BATCH_BYTES = 256 * 1024
-"""How large a batch of several events grows; an event that is larger has a batch of its own."""
+"""The maximum size of a batch of several events. A larger event has its own batch."""
 
 EVENT_BYTES = 12
-"""About how many bytes an event takes in a batch beside its key, value and headers."""
+"""Approximate bytes of an event in a batch, without key, value and headers."""
 
 BYTES_OR_NONE = (bytes, type(None))
 PLAIN = frozenset(BYTES_OR_NONE)
@@ -27,9 +27,9 @@ BYTES = {bytes}
 PLAIN_MIN = 20
 """Fewer events are appended one by one."""
 KEYS_MAX = 8192
-"""How many keys' partitions are remembered."""
+"""The number of keys whose partitions are cached."""
 KEY_KEPT_BYTES = 100
-"""The partition of a longer key is not remembered."""
+"""The partitions of longer keys are not cached."""
 
 
 class Appender:
@@ -80,7 +80,7 @@ class Appender:
         return ((number, bases[number][run] + index) for number, run, index in places)
 
     def _append_plain(self, topic: Topic, plain: "_Plain", now_ms: int) -> Iterator[tuple[int, int]]:
-        """Append events a column at a time, in the batches that `_fill` would put them in."""
+        """Append events by columns, in the same batches as `_fill`."""
         known = self._chosen.get(len(topic.partitions))
         if known is None or len(known) > KEYS_MAX:
             known = self._chosen[len(topic.partitions)] = _Chosen(len(topic.partitions))
@@ -106,7 +106,7 @@ class Appender:
     def _fill(
         self, topic: Topic, events: list[NewEvent], now_ms: int
     ) -> tuple[dict[int, "_Filling"], list[tuple[int, int, int]]]:
-        """Put events into batches; and the partition of each, which of its batches, and the place in that."""
+        """Put events into batches. Returns these, and each event's (partition, batch, place in the batch)."""
         filled: dict[int, _Filling] = {}
         places: list[tuple[int, int, int]] = []
         by_key: dict[bytes | None, int] = {}
@@ -165,14 +165,14 @@ class _Chosen(dict[bytes, int]):
 
 
 class _Plain(NamedTuple):
-    """The columns of events that have a key and a value each, and nothing else."""
+    """The columns of events that all have a key and a value, and nothing else."""
 
     keys: Sequence[bytes]
     values: Sequence[bytes]
 
     @classmethod
     def of(cls, events: list[NewEvent]) -> "_Plain | None":
-        """The columns of events, None where these are others."""
+        """Return the events' columns, or None for other events."""
         if len(events) < PLAIN_MIN or set(map(type, events)) != {NewEvent}:
             return None
         values, keys, headers, stamps, partitions = zip(*events, strict=True)
@@ -184,7 +184,7 @@ class _Plain(NamedTuple):
 
 
 def _batches(keys: list[bytes], values: list[bytes], now_ms: int) -> list[ProducedBatch]:
-    """The batches of a partition's events, each as large as it may be."""
+    """Return the batches of a partition's events, each as large as allowed."""
     number = len(keys)
     size_bytes = HEADER_BYTES + EVENT_BYTES * number + sum(map(len, keys)) + sum(map(len, values))
     if size_bytes <= BATCH_BYTES:
@@ -225,7 +225,7 @@ class _Filling:
 
     @property
     def sizes(self) -> list[int]:
-        """How large each batch is, in bytes."""
+        """The size of each batch in bytes."""
         return [*self._full, self.size]
 
 
@@ -281,7 +281,7 @@ def new_event(
     timestamp_ms: int | None,
     partition: int | None,
 ) -> NewEvent:
-    """An event to append, text as UTF-8."""
+    """Return an event to append, with text encoded as UTF-8."""
     if not isinstance(headers, Mapping | tuple | list):
         raise TypeError(f"headers are a mapping or pairs of name and value, not {_kind(headers)}")
     pairs = tuple(headers.items() if isinstance(headers, Mapping) else headers)

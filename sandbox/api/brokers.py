@@ -35,7 +35,7 @@ class ClusterControl:
         self._runtime = runtime
 
     def brokers(self) -> tuple[BrokerDescription, ...]:
-        """Every broker, up or down."""
+        """Return all brokers, up or down."""
         cluster = self._runtime.broker.cluster
         partitions = [one for topic in tuple(self._runtime.broker.topics.values()) for one in topic.partitions]
         addresses = self._runtime.addresses()
@@ -53,7 +53,7 @@ class ClusterControl:
         )
 
     def settings(self) -> tuple[BrokerSetting, ...]:
-        """The broker settings that have not their default, by name: given at the start, or altered since."""
+        """Return the broker settings that differ from their default, by name: set at the start, or altered later."""
         config = self._runtime.broker.config
         layers = [("STATIC_BROKER_CONFIG", dict(config.overrides))]
         for (kind, name), altered in sorted(dict(config.resources).items()):
@@ -75,7 +75,7 @@ class ClusterControl:
         return tuple(found[name] for name in sorted(found))
 
     def clients(self) -> tuple[ClientDescription, ...]:
-        """Every open connection of a Kafka client."""
+        """Return all open connections of Kafka clients."""
         ports = self._runtime.kafka
         return ports.clients() if ports is not None else ()
 
@@ -166,7 +166,7 @@ class ClusterControl:
 
 
 def with_leaders(runtime: Runtime, topic: TopicDescription) -> TopicDescription:
-    """A topic with its leaders and in-sync sets, which only the running broker knows."""
+    """Add leaders and in-sync replicas to a topic; only the running broker knows these."""
     known = runtime.broker.topics.get(topic.topic)
     cluster = runtime.broker.cluster
     if known is None or (len(cluster.ids) == 1 and cluster.up):

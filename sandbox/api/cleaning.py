@@ -1,4 +1,4 @@
-"""Retention, compaction and DeleteRecords from outside: done now, piece by piece, instead of when they are due."""
+"""Runs retention, compaction and DeleteRecords on request, in small steps."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -79,7 +79,7 @@ class Cleaning:
         return removed
 
     def delete_records(self, topic: str, offsets: Mapping[int, int]) -> dict[int, int]:
-        """Remove the events below an offset of each partition, all or none.
+        """Delete the events below an offset of each partition, all or none.
 
         Args:
             offsets: partition to the new log start offset, -1 for the high watermark.

@@ -37,11 +37,11 @@ class Injection:
 
     @property
     def hits(self) -> int:
-        """How many requests it has hit."""
+        """The number of affected requests."""
         return self.fault.hits
 
     def remove(self) -> None:
-        """End it. May be called again."""
+        """End the fault. Idempotent."""
         self._control.remove(self.fault.id)
 
     def __enter__(self) -> "Injection":
@@ -109,11 +109,11 @@ class FaultControl:
         self._change(self._faults.clear, "all faults were ended")
 
     def list(self) -> tuple[Fault, ...]:
-        """Every fault that was injected and not removed."""
+        """Return all faults that were not removed."""
         return self._faults.list()
 
     def hits(self) -> tuple[Hit, ...]:
-        """The newest requests that were hit, oldest of them first."""
+        """Return the latest affected requests, oldest first."""
         return tuple(self._faults.hits)
 
     def _change(self, function: Callable[[], T], words: str | Callable[[], str]) -> T:

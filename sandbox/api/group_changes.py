@@ -1,4 +1,4 @@
-"""Changes to groups without members: commits and deletion. Also the coordinator's view of members."""
+"""Changes groups without members: commits and deletion. Also adds the coordinator's view of members."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -85,8 +85,7 @@ def delete_offsets(runtime: Runtime, group: str, partitions: Sequence[tuple[str,
 
 def with_members(runtime: Runtime, group: GroupDescription) -> GroupDescription:
     """Add what isn't stored: each member's last heartbeat, the requests of classic members, and the members that a
-    rebalance
-    waits for.
+    rebalance waits for.
     """
     if not group.members and group.state == "Empty":
         return replace(group, waits=GroupWaits())

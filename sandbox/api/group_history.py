@@ -34,7 +34,7 @@ class _Sparks:
     lines: dict[str, tuple[int, tuple[int | None, ...]]] = field(default_factory=dict)
 
     def missing(self, group: str, grid: Sequence[int]) -> list[int]:
-        """The moments of the grid that are not known yet; those before it are forgotten."""
+        """Return the times of the grid that are not known yet. Drops the cached ones before the grid."""
         kept = self.known.get(group)
         if kept is None:
             return list(grid)
@@ -77,12 +77,12 @@ class GroupHistory:
             return group_history.rates(reader, group.group, group.partitions, self._runtime.clock(), RATE_MS)
 
     def marks(self, group: str, points: Sequence[LagPoint], *, since_ms: int) -> list[Mark]:
-        """The newest rebalances and resets since a time, earliest first; `points` is the lag since then."""
+        """Return the latest rebalances and resets since a time, earliest first; `points` is the lag since then."""
         with self._runtime.database.reader() as reader:
             return group_history.list_marks(reader, group, points, since_ms)
 
     def rebalances(self, group: str, *, before: int | None = None, limit: int = 10) -> RebalancePage:
-        """Rebalances, newest first, each beside the one before it; `before` is `RebalancePage.older`."""
+        """Return rebalances, newest first, each with the previous one; `before` is `RebalancePage.older`."""
         with self._runtime.database.reader() as reader:
             return rebalance_page(reader, group, before, limit)
 

@@ -17,7 +17,7 @@ from sandbox.storage.groups.group_summaries import GroupSummaries
 
 
 class GroupControl:
-    """The part of the direct API that is about groups.
+    """The direct API's operations on groups.
 
     Args:
         runtime: the owner of the file.
@@ -36,7 +36,7 @@ class GroupControl:
         return tuple(self._with_coordinator(one) for one in found)
 
     def group_summaries(self) -> tuple[GroupSummary, ...]:
-        """Return all groups as lists show them, sorted by id: less detail than `groups`, for much less work."""
+        """Return summaries of all groups, sorted by id: less detail than `groups`, for much less work."""
         with self._database.reader() as reader:
             return self._summaries.of(reader).read(reader, self._runtime.clock())
 
@@ -52,15 +52,15 @@ class GroupControl:
         return with_members(self._runtime, self._with_coordinator(found[0]))
 
     def lag(self, group: str) -> tuple[PartitionLag, ...]:
-        """How far a group is in each partition."""
+        """Return a group's committed offset and lag in each partition."""
         return self.group(group).partitions
 
     def lag_history(self, group: str, *, since_ms: int, points: int = 120) -> list[LagPoint]:
-        """How far a group was, at `points` moments from `since_ms` to now, from the rows."""
+        """Return a group's lag at `points` times from `since_ms` until now, computed from the rows."""
         return self.group_history.lag(group, since_ms=since_ms, points=points)
 
     def rebalances(self, group: str, limit: int = 50) -> list[Rebalance]:
-        """The newest rebalances of a group, newest first."""
+        """Return the latest rebalances of a group, newest first."""
         with self._database.reader() as reader:
             return list_rebalances(reader, group, limit)
 
@@ -86,8 +86,7 @@ class GroupControl:
             topic: only this one; None for all topics in which the group has committed.
             partition: only this one.
             to: "earliest", "latest", "offset:N", "time:MS", "shift:+N", "shift:-N", "group:OTHER", or "back": the
-                offsets
-                before the last reset. Offsets outside a log are moved to its start or end.
+                offsets before the last reset. Offsets outside a log are moved to its start or end.
 
         Raises:
             BrokerError: NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND, INVALID_REQUEST.
@@ -105,7 +104,7 @@ class GroupControl:
         """Delete the committed offsets of a group in a topic that none of its members subscribes to.
 
         Returns:
-            In how many partitions there was one.
+            The number of partitions with a deleted offset.
 
         Raises:
             BrokerError: GROUP_ID_NOT_FOUND, GROUP_SUBSCRIBED_TO_TOPIC; nothing was deleted then.

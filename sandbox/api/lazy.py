@@ -12,7 +12,7 @@ _lock = threading.RLock()
 
 
 class Late(Generic[T]):
-    """Decorates a method that creates the attribute of its name. It is called once, whichever thread is first.
+    """Decorates a method that creates the attribute of its name. The method is called once, by the first thread.
 
     `functools.cached_property` may call it twice, from Python 3.12 on.
     """
@@ -33,7 +33,7 @@ class Late(Generic[T]):
 
     def __get__(self, instance: object, owner: type) -> "T | Late[T]":
         if instance is None:
-            # Asked of the class, as `help` does.
+            # Accessed on the class, as `help` does.
             return self
         # Only until it is created: the instance's own attribute is found before this descriptor.
         made: dict[str, T] = vars(instance)

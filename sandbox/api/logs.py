@@ -24,7 +24,7 @@ from sandbox.storage.log import log_samples, retention, topic_descriptions
 from sandbox.storage.search import messages
 
 SAMPLE_EVENTS = 5_000
-"""How many events a sample of keys has at most, about."""
+"""Approximate maximum number of events in a sample of keys."""
 STEP_MS = 3_000
 STEPS = 20
 NOW_STEPS = 3
@@ -32,9 +32,9 @@ NOW_STEPS = 3
 SETTLED_MS = 5_000
 """Rows older than this are complete, so results that are based on them can be cached."""
 ENDS_MAX = 20_000
-"""How many ends of logs are."""
+"""The maximum number of cached log ends."""
 BATCHES_MAX = 20_000
-"""How many batches of a partition a preview of retention reads."""
+"""The maximum number of batches of a partition that a preview of retention reads."""
 HIGH_WATERMARK = -1
 
 
@@ -59,13 +59,13 @@ class LogControl(Cleaning):
         self._ends = OfContent[log_samples.Ends](dict)
 
     def check(self) -> Report:
-        """Check the whole file for damage. Changes nothing and blocks nobody."""
+        """Check the whole file for damage. Changes nothing and doesn't block other users of the file."""
         self._runtime.check_place()
         with self._runtime.database.working():
             return check(self._runtime.database.path)
 
     def rates(self, topics: Collection[str]) -> dict[str, AppendRate]:
-        """How many events were written to topics in the last minute; every topic that is named has a rate."""
+        """Return the number of events that were written to each named topic in the last minute."""
         now_ms = self._runtime.clock()
         since_ms = (now_ms // STEP_MS - STEPS + 1) * STEP_MS
         with self._runtime.database.reader() as reader:
@@ -82,7 +82,7 @@ class LogControl(Cleaning):
         return {name: topic_value(name, {}, self._broker.config) for name in TOPIC_SETTING}
 
     def sample_keys(self, topic: str) -> KeySample:
-        """The most frequent keys of the newest events of a topic.
+        """Return the most frequent keys of a topic's newest events.
 
         Raises:
             BrokerError: UNKNOWN_TOPIC_OR_PARTITION.

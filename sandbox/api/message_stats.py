@@ -33,12 +33,12 @@ class Survey:
             return self._memory.volume(reader, query, budget_ms)
 
     def events(self, topic: str, offsets: Mapping[int, Sequence[int]]) -> list[Event]:
-        """The events at some offsets of each partition, as far as they are in the log: by partition, then offset."""
+        """Return the events at some offsets of each partition, if they are in the log: by partition, then offset."""
         with self._database.reader() as reader:
             return message_rows.read_places(reader, topic, offsets)
 
     def committed(self, topic: str) -> dict[str, dict[int, int]]:
-        """Group to partition to committed offset, of the groups that have committed in a topic."""
+        """Return group to partition to committed offset, for groups that have committed in a topic."""
         with self._database.reader() as reader:
             return message_neighbours.committed_in(reader, topic)
 

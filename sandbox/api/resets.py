@@ -23,8 +23,7 @@ def plan_reset(
 
     Args:
         topic: only this one, which the group need not have read yet; None for the topics it reads or has committed in,
-            and
-            with "group" the other group's topics.
+            and with "group" the other group's topics.
         partition: only this one.
         to: one of `MODES`; "back" means the offsets before the last reset.
 
@@ -61,7 +60,7 @@ def _places(reader: Reader, topics: list[str], partition: int | None) -> dict[Na
 
 
 class _Target:
-    """The target of a reset. What all partitions share is read once.
+    """The target of a reset. Data that all partitions share is read once.
 
     Args:
         group: the group to reset; None if it doesn't exist yet.
@@ -87,7 +86,7 @@ class _Target:
 
     @property
     def topics(self) -> set[str]:
-        """The topics for which it knows offsets of its own."""
+        """The topics for which the target has offsets."""
         return {topic for (topic, _), offset in self._offsets.items() if offset is not None}
 
     def _integer(self) -> int:
@@ -101,7 +100,7 @@ class _Target:
         return number
 
     def offset(self, name: Name, bounds: tuple[int, int], current: PartitionLag | None) -> int | None:
-        """The offset that a partition would get; None to leave it as it is."""
+        """Return a partition's new offset; None to leave it unchanged."""
         start, end = bounds
         wanted: int | None
         if self._to == "earliest":

@@ -48,21 +48,21 @@ if TYPE_CHECKING:
 
 
 class Sandbox(GroupControl):
-    """One sandbox file, owned by this process.
+    """One sandbox file, owned by this process. All methods are thread-safe.
 
     Args:
-        path: the SQLite file; it is made where it does not exist.
+        path: the SQLite file; created if it doesn't exist.
         settings: broker settings by Kafka's names, such as `{"num.partitions": "3"}`.
-        clock: gives the time in ms since 1970; the system's where None.
-        brokers: how many brokers are played, 1 to 9; see `cluster`.
-        read_only: nothing in the file changes while it is open, whoever asks. It must be there.
+        clock: returns the time in ms since 1970; None for the system clock.
+        brokers: number of simulated brokers, 1 to 9; see `cluster`.
+        read_only: True if nothing may change in the file while it is open. The file must exist.
 
     Raises:
-        FileInUse: another process owns the file; `.owner` says which, and where it listens.
+        FileInUse: another process owns the file; `.owner` has its process id and addresses.
         FileRefused: it is not a sandbox file. It was not changed.
         BrokerError: INVALID_CONFIG for a setting.
 
-    Every method may be called from any thread. What a write returns is durable and visible to everybody.
+    Once a write returns, its result is durable and visible to everybody.
     """
 
     demo: "DemoSwitch | None" = None
@@ -101,7 +101,7 @@ class Sandbox(GroupControl):
             self._remove_unfinished_snapshots()
 
     def _remove_unfinished_snapshots(self) -> None:
-        # Most files have no snapshots, and need not import them.
+        # Most files have no snapshots, and don't need this import.
         file = self._runtime.database.path
         if file.with_name(file.name + "-snapshots").is_dir():
             from sandbox.snapshots.folder import SnapshotFolder
@@ -117,14 +117,14 @@ class Sandbox(GroupControl):
 
     @Late
     def playground(self) -> "Playground":
-        """Consumers started in any group."""
+        """Consumers that run in any group."""
         from sandbox.playground.playground import Playground
 
         return Playground(self, self._connection, self._runtime.clock)
 
     @Late
     def generators(self) -> "Generators":
-        """What writes made-up events."""
+        """Generators of random events."""
         from sandbox.api.templates import FileTemplates
         from sandbox.generator.generators import Generators
 
@@ -137,7 +137,7 @@ class Sandbox(GroupControl):
         self.close()
 
     def close(self) -> None:
-        """Close the ports and the file. May be called again."""
+        """Close the ports and the file. Idempotent."""
         for name in ("playground", "generators", "snapshots"):
             if name in vars(self):
                 getattr(self, name).close()
@@ -154,18 +154,18 @@ class Sandbox(GroupControl):
         public_url: str | None = None,
         trust_forwarded: bool = False,
     ) -> None:
-        """Open the Kafka port and the page; PortInUse where a port is taken.
+        """Open the Kafka port and the page. Raises PortInUse if a port is taken.
 
         Args:
-            host: the address to listen on. Anything but loopback lets other machines in: the page then asks for a
-                token, the Kafka port for nothing.
-            kafka_port: 0 picks one (the one of the last time where it is free); None opens none.
+            host: the address to listen at. If it isn't loopback, other machines can connect: the page then requires a
+                token, the Kafka port requires nothing.
+            kafka_port: 0 picks one (the last start's port if it is free); None opens none.
             web_port: 0 picks one; None opens none.
-            listeners: more ways in for Kafka clients, with TLS, a log-in (`add_user`), or both.
-            web_token: what the page asks for; None for nothing, or for one that is made where others can reach it.
-            public_url: the address that browsers use if a reverse proxy stands before the page, such as
-                https://kafka.example.org/sandbox. ValueError if it is not one.
-            trust_forwarded: believe X-Forwarded-Host and X-Forwarded-Proto, which a proxy must then set.
+            listeners: additional listeners for Kafka clients, with TLS, authentication (`add_user`), or both.
+            web_token: the page's token; None for none, or for a generated one if other machines can connect.
+            public_url: the page's URL behind a reverse proxy, such as https://kafka.example.org/sandbox. An invalid
+                one raises ValueError.
+            trust_forwarded: True uses X-Forwarded-Host and X-Forwarded-Proto, which a proxy must then set.
         """
         proxy = Proxy(None if public_url is None else PublicUrl.parse(public_url), trust_forwarded)
         private = is_loopback(host) and (proxy.url is None or is_loopback(proxy.url.host))
@@ -175,7 +175,7 @@ class Sandbox(GroupControl):
 
     @property
     def trouble(self) -> str | None:
-        """What is wrong with the file, its disk or the system clock, and the way out; None if nothing is wrong."""
+        """What is wrong with the file, its disk or the system clock, and what to do; None if nothing is wrong."""
         watch = self._runtime.watch
         if watch.trouble:
             return f"{watch.trouble} {watch.means}"
@@ -186,28 +186,28 @@ class Sandbox(GroupControl):
 
     @property
     def kafka_address(self) -> str | None:
-        """Where Kafka clients connect, "host:port"; None where no port is open."""
+        """The Kafka port's address, "host:port"; None if no port is open."""
         return self._runtime.kafka_address
 
     @property
     def listener_addresses(self) -> dict[str, str]:
-        """The security protocol of each listener beside the Kafka port, to "host:port"."""
+        """Security protocol to "host:port", for the listeners besides the Kafka port."""
         return dict(self._runtime.listener_addresses)
 
     @property
     def web_token(self) -> str | None:
-        """What the page asks for: open `web_address` + "/?token=" and this once. None where it asks for nothing."""
+        """The page's token, to open once as `web_address` + "/?token=" + token. None if the page requires none."""
         return self._runtime.web_token
 
     @property
     def public_url(self) -> str | None:
-        """The address that browsers use through a proxy; None if they reach `web_address` itself."""
+        """The page's URL behind a proxy; None if browsers use `web_address`."""
         url = self._runtime.web_proxy.url
         return None if url is None else str(url)
 
     @property
     def web_address(self) -> str | None:
-        """Where the page is, "http://host:port"; None where no port is open."""
+        """The page's URL, "http://host:port"; None if no port is open."""
         return self._runtime.web_address
 
     # Topics
@@ -224,9 +224,9 @@ class Sandbox(GroupControl):
 
         Args:
             topic: 1 to 249 letters, digits, ".", "_" and "-".
-            partitions: 1 and up; `num.partitions` where None.
+            partitions: 1 and up; None for `num.partitions`.
             settings: topic settings by Kafka's names.
-            replication_factor: 1 to the number of brokers; `default.replication.factor` where None.
+            replication_factor: 1 to the number of brokers; None for `default.replication.factor`.
 
         Raises:
             BrokerError: TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_PARTITIONS, INVALID_CONFIG,
@@ -241,13 +241,13 @@ class Sandbox(GroupControl):
         return self.topic(topic)
 
     def topics(self) -> tuple[TopicDescription, ...]:
-        """Every topic, by name."""
+        """Return all topics, by name."""
         with self._database.reader() as reader:
             found = topic_descriptions.describe_topics(reader)
         return tuple(with_leaders(self._runtime, one) for one in found)
 
     def topic(self, topic: str) -> TopicDescription:
-        """One topic; BrokerError UNKNOWN_TOPIC_OR_PARTITION where there is none."""
+        """Return one topic. Raises BrokerError UNKNOWN_TOPIC_OR_PARTITION if it doesn't exist."""
         with self._database.reader() as reader:
             found = topic_descriptions.describe_topics(reader, topic)
         if not found:
@@ -264,24 +264,24 @@ class Sandbox(GroupControl):
         self._runtime.call(delete)
 
     def create_partitions(self, topic: str, count: int) -> TopicDescription:
-        """Give a topic `count` partitions in all. Keys may go elsewhere from now on; events stay where they are."""
+        """Increase a topic's partitions to a total of `count`. New events of a key may go to another partition."""
         self._runtime.call(lambda now_ms: self._broker.create_partitions(topic, count))
         return self.topic(topic)
 
     def alter_topic(self, topic: str, settings: Mapping[str, str | None]) -> None:
-        """Change settings of a topic; None takes one back to its default."""
+        """Change settings of a topic; None resets a setting to its default."""
         self._runtime.call(lambda now_ms: self._broker.alter_topic(topic, settings))
 
     # Events
 
     def partition_for(self, topic: str, key: bytes | None, partitioner: str = DEFAULT_PARTITIONER) -> int | None:
-        """The partition that a key goes to.
+        """Return the partition of a key.
 
         Args:
             partitioner: a name of `sandbox.kafka.partitioner.PARTITIONERS`.
 
         Returns:
-            None where the partitioner leaves the choice open, as for an event without a key.
+            None if the partitioner may choose any, as for an event without a key.
         """
         if partitioner not in PARTITIONERS:
             raise BrokerError("INVALID_REQUEST", f"A partitioner is one of {', '.join(PARTITIONERS)}.")
@@ -300,12 +300,12 @@ class Sandbox(GroupControl):
         """Append one event, and return it as stored.
 
         Args:
-            topic: created on first use where `auto.create.topics.enable` is true, as it is.
+            topic: created on first use if `auto.create.topics.enable` is true (the default).
             value: bytes, text (UTF-8), or None for a tombstone.
-            key: bytes, text or None; it chooses the partition (murmur2, as the Java clients do).
+            key: bytes, text or None; it chooses the partition (murmur2, like the Java clients).
             headers: pairs, or a mapping.
-            timestamp_ms: ms since 1970; now where None.
-            partition: a fixed one; None lets the key choose, or round robin where there is none.
+            timestamp_ms: ms since 1970; None for now.
+            partition: the partition; None if the key chooses, or round robin without a key.
 
         Raises:
             BrokerError: MESSAGE_TOO_LARGE, UNKNOWN_TOPIC_OR_PARTITION, INVALID_TIMESTAMP, INVALID_RECORD,
@@ -315,14 +315,14 @@ class Sandbox(GroupControl):
         return self._runtime.call(lambda now_ms: self._appender.append_one(topic, new, now_ms))
 
     def append_all(self, topic: str, events: Sequence[NewEvent]) -> list[tuple[int, int]]:
-        """Append events in one commit, all or none of them; partition and offset of each, in their order."""
+        """Append events in one commit, all or none. Returns each event's partition and offset, in the same order."""
         return self._runtime.call(lambda now_ms: self._appender.append(topic, list(events), now_ms))
 
     def append_many(self, topic: str, events: Iterable[NewEvent], *, chunk: int = 2000) -> int:
-        """Append many events, `chunk` (1 and up) of them in one commit; nobody else is served during one.
+        """Append many events, `chunk` (1 and up) per commit. Other requests wait during a commit.
 
         Returns:
-            How many were appended. Where one is refused, those of earlier chunks stay, and none of its own does.
+            The number of appended events. If one is refused, earlier chunks stay, and none of its own chunk is stored.
         """
         if chunk < 1:
             raise ValueError(f"a chunk is 1 event or more, not {chunk}")
@@ -348,9 +348,9 @@ class Sandbox(GroupControl):
         Args:
             partition: only this one.
             offset: from this offset on, in offset order, partition by partition.
-            since_ms: only with this timestamp or a later one.
-            newest_first: in true time order over all partitions, the latest first; else the earliest first.
-            limit: at most so many, 1 and up.
+            since_ms: only events with this timestamp or a later one.
+            newest_first: True sorts by time over all partitions, newest first; False oldest first.
+            limit: maximum number of events, 1 and up.
         """
         if offset is not None and since_ms is None:
             with self._database.reader() as reader:
@@ -376,25 +376,25 @@ class Sandbox(GroupControl):
         return found
 
     def event(self, topic: str, partition: int, offset: int) -> Event:
-        """One event by its address; BrokerError OFFSET_OUT_OF_RANGE says whether it is gone or not yet written."""
+        """Return one event. BrokerError OFFSET_OUT_OF_RANGE states whether it was deleted or isn't written yet."""
         with self._database.reader() as reader:
             return messages.read_event(reader, topic, partition, offset)
 
     def messages(self, query: MessageQuery) -> MessagePage:
-        """One page of events."""
+        """Return one page of events."""
         with self._database.reader() as reader:
             return self._searches.page(reader, query, self._runtime.clock())
 
     def start_offsets(self, topic: str) -> dict[int, int]:
-        """Partition to log start offset."""
+        """Return partition to log start offset."""
         return {one.partition: one.start for one in self.topic(topic).partitions}
 
     def end_offsets(self, topic: str) -> dict[int, int]:
-        """Partition to high watermark: the offset that the next event gets."""
+        """Return partition to high watermark: the offset of the next event."""
         return {one.partition: one.end for one in self.topic(topic).partitions}
 
     def offsets_for_time(self, topic: str, timestamp_ms: int) -> dict[int, int | None]:
-        """Partition to the offset of the first event at or after a time, None where there is none."""
+        """Return partition to the offset of the first event at or after a time, None if there is no such event."""
         with self._database.reader() as reader:
             return messages.offsets_for_time(reader, topic, timestamp_ms)
 
@@ -405,11 +405,11 @@ class Sandbox(GroupControl):
         return self._database.reader()
 
     def overview(self) -> Overview:
-        """The sandbox as a whole."""
+        """Return the summary of the sandbox."""
         return overview_of(self._runtime)
 
     def setting(self, name: str) -> str | None:
-        """A setting of the file itself, None where it was never set."""
+        """Return a setting of the file itself, or None if it isn't set."""
         with self._database.reader() as reader:
             return topics.load_setting(reader, name)
 
@@ -418,10 +418,10 @@ class Sandbox(GroupControl):
         self._runtime.call(lambda now_ms: topics.save_file_setting(self._database, name, value))
 
     def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
-        """Call `callback` after each commit that changed something, on the thread that committed. It must be quick.
+        """Call `callback` after each commit that changed something, on the committing thread. It must be fast.
 
         Returns:
-            What ends it.
+            A function that unsubscribes it.
         """
 
         def tell(changes: Changes) -> None:

@@ -1,17 +1,18 @@
-"""Snapshots of a sandbox: take, restore, fork, compare.
+"""Takes, restores, forks and compares snapshots of a sandbox.
 
     sandbox.snapshots.take("before the test")
     ...
     sandbox.snapshots.restore("before the test")
 
-A snapshot is a whole sandbox file in the folder `FILE-snapshots/`. Restoring one puts its content in place of the
-file's, in one transaction: a process that dies meanwhile leaves the old state or the new one, never a mixture. Topics,
-events, groups, committed offsets, settings and users are then those of the snapshot; ports and the cluster id stay.
+A snapshot is a whole sandbox file in the folder `FILE-snapshots/`. Restoring one replaces the file's content in one
+transaction: if the process dies meanwhile, the file has the old state or the new one, never a mixture. Topics, events,
+groups, committed offsets, settings and users are then the snapshot's; ports and the cluster id stay.
 
-Real Kafka has nothing like it. To clients it looks like brokers that were restarted and have lost the end of their
-logs: connections are closed, consumers join their groups again and begin at the committed offsets, leader epochs are
-higher, and a producer with idempotence or a transactional id that wrote since is refused as one that the broker knows
-no more (OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH).
+Kafka has no equivalent. To clients it looks like a restart of brokers that have lost the end of their logs:
+connections are closed, consumers rejoin their groups and start at the committed offsets, leader epochs are higher, and
+an idempotent producer that has written since is refused as unknown (OUT_OF_ORDER_SEQUENCE_NUMBER). Every transactional
+producer is fenced (INVALID_PRODUCER_EPOCH) and its open transaction is aborted, because the snapshot may have only a
+part of it.
 """
 
 import threading
@@ -43,26 +44,26 @@ UPLOAD_BYTES_MAX = 1024 * 1024 * 1024
 
 
 class Bystander(Protocol):
-    """Who writes into the sandbox by itself, and must rest while its content is replaced."""
+    """A writer inside this process that must stop while the sandbox's content is replaced."""
 
     def rest(self) -> None:
         """Stop writing."""
 
     def go_on(self) -> None:
-        """Do what the file now says."""
+        """Continue, according to the file's new content."""
 
 
 class Snapshots:
-    """The snapshots of one sandbox; every method may be called from any thread.
+    """The snapshots of one sandbox. All methods are thread-safe.
 
     Args:
-        runtime: whose they are.
-        note_activity: writes down what was done, as (kind, words).
+        runtime: the owner of the file.
+        note_activity: records what was done, as (kind, words).
 
     Attributes:
-        automatic_bytes_max: of a larger file no automatic snapshot is taken; 256 MiB.
-        upload_bytes_max: how large a file `add` takes; 1 GiB.
-        bystanders: who rests during a restore.
+        automatic_bytes_max: no automatic snapshot is taken of a larger file; 256 MiB.
+        upload_bytes_max: maximum size of a file for `add`; 1 GiB.
+        bystanders: writers that are paused during a restore.
     """
 
     def __init__(self, runtime: Runtime, note_activity: Callable[[str, str], None] = lambda kind, words: None) -> None:
@@ -71,27 +72,27 @@ class Snapshots:
         self._note_activity = note_activity
         self._folder = SnapshotFolder(runtime.database.path, runtime.clock)
         self._forks = Forks(runtime.clock, runtime.brokers, runtime.broker.config.overrides)
-        # One thing at a time that copies or replaces the file; looking is always possible.
+        # Serializes operations that copy or replace the file. Reading needs no lock.
         self._lock = threading.RLock()
         self.automatic_bytes_max = AUTOMATIC_BYTES_MAX
         self.upload_bytes_max = UPLOAD_BYTES_MAX
         self.bystanders: tuple[Bystander, ...] = ()
 
-    # Looking
+    # Reading
 
     def list(self) -> tuple[Snapshot, ...]:
-        """Every snapshot, the newest first."""
+        """Return all snapshots, newest first."""
         return self._folder.list()
 
     def get(self, name: str) -> Snapshot:
-        """One snapshot; BrokerError RESOURCE_NOT_FOUND where there is none."""
+        """Return one snapshot. Raises BrokerError RESOURCE_NOT_FOUND if it doesn't exist."""
         return self._folder.get(name)
 
     def compare(self, left: str, right: str = NOW) -> Comparison:
-        """What differs between two snapshots, or a snapshot and now.
+        """Compare two snapshots, or a snapshot and the current state.
 
         Args:
-            left, right: names; "now" is the file as it is.
+            left, right: names; "now" is the current state of the file.
 
         Raises:
             BrokerError: RESOURCE_NOT_FOUND.
@@ -110,7 +111,7 @@ class Snapshots:
                 yield reader
 
     def preview_restore(self, name: str) -> RestorePreview:
-        """What `restore` would do; nothing is changed."""
+        """Return the effect of `restore`. Changes nothing."""
         ports = self._runtime.kafka
         return RestorePreview(
             self.get(name), self.compare(name), len(ports.clients()) if ports else 0, self.automatic_refusal()
@@ -119,14 +120,14 @@ class Snapshots:
     # Taking
 
     def take(self, name: str | None = None, note: str = "") -> Snapshot:
-        """Take a snapshot of the file as it is. Clients go on meanwhile.
+        """Take a snapshot of the current state. Clients are not interrupted.
 
         Args:
-            name: letters, digits, spaces and . , + - _ ( ); None for one made of the time.
-            note: what to remember about it, at most 500 characters.
+            name: letters, digits, spaces and . , + - _ ( ); None for a name generated from the time.
+            note: a note of at most 500 characters.
 
         Raises:
-            BrokerError: INVALID_REQUEST for the name, DUPLICATE_RESOURCE, KAFKA_STORAGE_ERROR without room on the disk.
+            BrokerError: INVALID_REQUEST for the name, DUPLICATE_RESOURCE, KAFKA_STORAGE_ERROR if the disk has no room.
         """
         self._runtime.check_place()
         with self._runtime.database.working(), self._lock:
@@ -135,13 +136,13 @@ class Snapshots:
         return taken
 
     def before(self, action: str) -> UndoPoint:
-        """Take an automatic snapshot before something is destroyed, so that it can be undone. The newest ten are kept.
+        """Take an automatic snapshot before a destructive action, so that it can be undone. The newest ten are kept.
 
         Args:
-            action: what is about to be done, such as "delete topic orders".
+            action: the action, such as "delete topic orders".
 
         Returns:
-            Its name; or why there is none. It never refuses the action itself.
+            The snapshot's name, or why none was taken. Never refuses the action itself.
         """
         refusal = self.automatic_refusal()
         if refusal is not None:
@@ -156,7 +157,7 @@ class Snapshots:
         return UndoPoint(taken.name)
 
     def automatic_refusal(self) -> str | None:
-        """Why no automatic snapshot would be taken now, as a sentence with the way out; None where one would be."""
+        """Return why no automatic snapshot would be taken now, as a sentence with what to do; None if one would be."""
         size_bytes = self._runtime.database.size_bytes()
         if size_bytes > self.automatic_bytes_max:
             return (
@@ -167,11 +168,11 @@ class Snapshots:
         return f"There is no automatic snapshot, and so no undo: {refusal}." if refusal else None
 
     def add(self, source: IO[bytes], name: str | None = None, note: str = "") -> Snapshot:
-        """Take a sandbox file from elsewhere as a snapshot, after it was looked over.
+        """Store a sandbox file from elsewhere as a snapshot, after checking it.
 
         Raises:
             BrokerError: INVALID_REQUEST for the name, DUPLICATE_RESOURCE, MESSAGE_TOO_LARGE.
-            FileRefused: it is no whole sandbox file of this version or an older one.
+            FileRefused: it isn't a complete sandbox file of this version or an older one.
         """
         with self._runtime.database.working():
             return self._folder.add(source, name, note, bytes_max=self.upload_bytes_max)
@@ -179,21 +180,22 @@ class Snapshots:
     # Changing
 
     def rename(self, name: str, new_name: str) -> Snapshot:
-        """Give a snapshot another name."""
+        """Rename a snapshot."""
         return self._folder.rename(name, new_name)
 
     def note(self, name: str, note: str) -> Snapshot:
-        """Write about a snapshot, at most 500 characters."""
+        """Set a snapshot's note, cut to 500 characters."""
         return self._folder.note(name, note)
 
     def delete(self, name: str) -> None:
-        """Delete a snapshot; BrokerError RESOURCE_NOT_FOUND where there is none."""
+        """Delete a snapshot. Raises BrokerError RESOURCE_NOT_FOUND if it doesn't exist."""
         self._folder.delete(name)
 
     def restore(self, name: str) -> Restored:
-        """Put everything back as it was when a snapshot was taken. An automatic snapshot of now is taken first.
+        """Restore a snapshot. An automatic snapshot of the current state is taken first.
 
-        Clients are disconnected, and find the same ports; see the text of this module for what they notice.
+        Clients are disconnected, and can reconnect to the same ports. The module's docstring describes what they
+        notice.
 
         Raises:
             BrokerError: RESOURCE_NOT_FOUND, KAFKA_STORAGE_ERROR; nothing was changed.
@@ -204,7 +206,7 @@ class Snapshots:
             self._runtime.check_writable()
             staged = self._folder.part()
             try:
-                # Before the automatic snapshot, which may push out the one that is restored.
+                # Copied first: taking the automatic snapshot may delete the oldest automatic one, maybe this one.
                 self._copied(name, staged, times=2)
                 for one in self.bystanders:
                     one.rest()
@@ -227,14 +229,15 @@ class Snapshots:
         self._replace_content(staged)
 
     def _replace_content(self, source: Path) -> None:
-        """Put the content of a file that was made ready in place of this one's: in the file, and in memory.
+        """Replace this file's content with a prepared file's, in the file and in memory.
 
-        Clients are disconnected, and find the same ports. KAFKA_STORAGE_ERROR: all is as it was, but for those.
+        Clients are disconnected, and can reconnect to the same ports. After KAFKA_STORAGE_ERROR, nothing else has
+        changed.
         """
         runtime = self._runtime
 
         def replace(now_ms: int) -> None:
-            # Those who wait for this commit are answered before they are disconnected.
+            # Requests that wait for this commit are answered before clients are disconnected.
             runtime.broker.commit()
             if runtime.kafka is not None:
                 runtime.kafka.disconnect()
@@ -245,7 +248,7 @@ class Snapshots:
         runtime.call(replace)
 
     def _copied(self, name: str, target: Path, times: int = 1) -> None:
-        """A whole copy of a snapshot, or of now, of this version, where the disk has room for so many of it."""
+        """Copy a snapshot, or the current state, and upgrade the copy, if the disk has room for `times` copies."""
         source = self._runtime.database.path if name == NOW else self._folder.path(name)
         refusal = self._folder.room_refusal(times * source.stat().st_size)
         if refusal:
@@ -253,19 +256,19 @@ class Snapshots:
         if name == NOW:
             self._runtime.check_place()
         copies.copy_file(source, target, in_use=name == NOW)
-        # One that was put there by hand may come from anywhere.
+        # A snapshot that was put into the folder by hand may come from anywhere.
         copies.check_copy(target, foreign=name != NOW and self.get(name).kind == "found")
 
     # Forks
 
     def fork(self, name: str = NOW) -> ForkDescription:
-        """Open a copy of a snapshot, or of now, beside: in a process of its own, on ports of its own.
+        """Open a copy of a snapshot, or of the current state, in a separate process, on separate ports.
 
-        It ends with this process. Its file lies in the folder `forks` of the snapshots, and stays.
+        The fork ends with this process. Its file, in the snapshots' subfolder `forks`, stays.
 
         Raises:
-            BrokerError: RESOURCE_NOT_FOUND, POLICY_VIOLATION where there are eight already.
-            SandboxError: it did not start.
+            BrokerError: RESOURCE_NOT_FOUND, or POLICY_VIOLATION if there are eight already.
+            SandboxError: it didn't start.
         """
         self._runtime.check_open()
         self._forks.check_room()
@@ -274,7 +277,7 @@ class Snapshots:
         return started
 
     def copy(self, name: str = NOW) -> Path:
-        """Copy a snapshot, or the file as it is, to a file that is a sandbox of its own; where it lies."""
+        """Copy a snapshot, or the current state, to a new sandbox file. Returns its path."""
         if name != NOW:
             self.get(name)
         with self._runtime.database.working(), self._lock:
@@ -293,13 +296,13 @@ class Snapshots:
         return file
 
     def forks(self) -> tuple[ForkDescription, ...]:
-        """Every fork that was not stopped, the newest first."""
+        """Return all forks that weren't stopped, newest first."""
         return self._forks.list()
 
     def stop_fork(self, id: int, *, delete: bool = False) -> ForkDescription:
-        """End a fork; `delete` deletes its file too. BrokerError RESOURCE_NOT_FOUND where there is none."""
+        """Stop a fork; `delete` also deletes its file. Raises BrokerError RESOURCE_NOT_FOUND if it doesn't exist."""
         return self._forks.stop(id, delete=delete)
 
     def close(self) -> None:
-        """End every fork."""
+        """Stop all forks."""
         self._forks.close()

@@ -26,12 +26,11 @@ class SqlControl:
     def sql(
         self, query: str, values: Parameters = (), *, limit_s: float = TIME_LIMIT_S, rows: int = ROWS_MAX
     ) -> SqlResult:
-        """Run one query over what is committed now.
+        """Run one query on the currently committed data.
 
         Args:
             query: one SELECT in SQLite's dialect, over the file's tables and views and one view per topic. The view has
-                the
-                topic's name, and the fields of its JSON values as columns.
+                the topic's name, and the fields of its JSON values as columns.
             values: the query's parameters: a mapping for `:name`, a sequence for `?`.
             limit_s: time limit in seconds, up to 30.
             rows: maximum number of rows, up to 100,000; `SqlResult.more` is True if there are more.
@@ -43,7 +42,7 @@ class SqlControl:
         return self.run(query, values, Bounds(limit_s, rows))
 
     def run(self, query: str, values: Parameters, bounds: Bounds) -> SqlResult:
-        """The same, within other bounds: the page shows the beginning of long values."""
+        """Run a query with other limits: the page shows only the beginning of long values."""
         self._runtime.check_place()
         with self._runtime.database.working():
             return storage.run_query(self._runtime.database.path, query, values, bounds)

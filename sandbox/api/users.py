@@ -40,7 +40,7 @@ class UserControl:
         credentials = self._runtime.broker.credentials
         if not password:
             raise BrokerError("UNACCEPTABLE_CREDENTIAL", f"The password of {name} is empty.")
-        # Hashing takes its time on purpose; the loop need not wait for it.
+        # Hashing is slow on purpose, so it runs outside the loop.
         salted = []
         for mechanism in HASHES:
             salt = secrets.token_bytes(SALT_BYTES)

@@ -1,22 +1,22 @@
-"""Deletion by age waits after the clock was set forward.
+"""Delays deletion by age after the clock was set forward.
 
-Problem: retention compares stored timestamps with the clock. A clock that is set to next year makes everything too old
-at once, and what is deleted does not come back when the clock is set right. Trade: for `HOLD_MS` after such a jump,
-ages are counted as if it had not happened; the log, the page and the activity report it. Consequence: a wrong clock can
-be set right before anything is lost. The sleep of the machine is no such jump: the events did grow older.
+Retention compares stored timestamps with the clock. If the clock is set to next year by mistake, every event is
+suddenly too old, and deleted events don't return when the clock is corrected. So for `HOLD_MS` after such a jump, ages
+are computed as if it had not happened; the log, the page and the activity stream report it. This leaves time to correct
+the clock before anything is deleted. Sleep of the machine doesn't count as a jump, because the events did grow older.
 """
 
 JUMP_MS = 3_600_000
-"""A clock that was set forward by more than this holds back deletion by age."""
+"""Deletion by age is held back if the clock is set forward by more than this."""
 HOLD_MS = 3_600_000
 
 
 class AgeHold:
-    """How far the clock was set forward, until that is believed.
+    """How far the clock was set forward, until the new time is accepted.
 
     Attributes:
-        jump_ms: how far; 0 if nothing is held back.
-        until_ms: when deletion by age continues, by the clock as it is now.
+        jump_ms: size of the jump in ms; 0 if nothing is held back.
+        until_ms: when deletion by age continues, by the current clock.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class AgeHold:
         self.until_ms = 0
 
     def clock_moved(self, by_ms: int, set_ms: int, now_ms: int) -> None:
-        """The clock moved by `by_ms` beside the running time, because it was set by `set_ms`."""
+        """Handle a clock that moved by `by_ms` more than the elapsed running time, of which `set_ms` by being set."""
         self.until_ms += by_ms
         jump_ms = self.jump_ms + set_ms
         if jump_ms <= JUMP_MS:
@@ -35,12 +35,12 @@ class AgeHold:
             self.until_ms = now_ms + HOLD_MS
 
     def end_if_over(self, now_ms: int) -> bool:
-        """Believe the clock if it is time; returns whether that happened now."""
+        """Accept the new time if the hold is over. Returns True if that happened in this call."""
         if not self.jump_ms or now_ms < self.until_ms:
             return False
         self.jump_ms = 0
         return True
 
     def time_ms(self, now_ms: int) -> int:
-        """The time that ages are counted to."""
+        """Return the time to which ages are computed."""
         return now_ms - self.jump_ms

@@ -1,8 +1,8 @@
-"""The broker: topics, logs and what one commit makes visible.
+"""The broker: topics, logs, and the commits that make their changes visible.
 
-Everything here happens on one thread, in memory first: an append gives offsets at once and stages rows in the one write
-transaction. `commit` ends that transaction and only then moves the high watermarks, so nobody is ever shown an event
-that a crash could take back. Whoever must wait for durability waits for `commit`; many requests share one.
+Everything here runs on one thread and in memory first: an append assigns offsets immediately and stages rows in the
+single write transaction. `commit` ends that transaction and only then advances the high watermarks, so that no client
+sees an event that a crash could remove. A caller that needs durability waits for `commit`; many requests share one.
 """
 
 import logging
@@ -36,13 +36,13 @@ PURGE_PAUSE_MS = 20
 
 
 class Broker:
-    """Kafka's rules over one open file.
+    """Applies Kafka's rules to one open file.
 
     Args:
-        database: the file, which this is now the only writer of.
+        database: the file. The broker must be its only writer.
         config: the broker's settings.
-        now_ms: the time.
-        brokers: how many brokers are played.
+        now_ms: the current time.
+        brokers: number of simulated brokers.
     """
 
     def __init__(self, database: Database, config: BrokerConfig, now_ms: int, brokers: int = 1) -> None:
@@ -133,29 +133,29 @@ class Broker:
 
     @property
     def uncommitted(self) -> bool:
-        """True while something waits for `commit`."""
+        """True if there are changes that `commit` has not written yet."""
         return self.database.in_transaction or bool(self.turn.changes) or bool(self.turn.happenings)
 
     def subscribe(self, listener: Callable[[Changes], None]) -> Callable[[], None]:
-        """Call `listener` after each commit that changed something. Returns what ends it."""
+        """Call `listener` after each commit that changed something. Returns a function that unsubscribes it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
     def on_undo(self, listener: Callable[[], None]) -> None:
-        """Call `listener` after a turn was undone, so that it reads its state from the rows again."""
+        """Call `listener` after a turn was undone, so that it reloads its state from the rows."""
         self._undo_listeners.append(listener)
 
     def group_changed(self, group: str, kind: str) -> None:
-        """Note that a group changed: "commit" for offsets, "deleted" for its end, "group" for all else."""
+        """Record a change of a group: "commit" for its offsets, "deleted" for its deletion, "group" for others."""
         (self.turn.changes.commits if kind == "commit" else self.turn.changes.groups).add(group)
         if kind == "deleted":
             self.turn.note("deleted", "the group, with its committed offsets", group=group)
 
     def commit(self) -> BrokerError | None:
-        """End the turn: all of it is durable and visible, or none of it happened.
+        """End the turn. Either all of it is durable and visible, or none of it happened.
 
         Returns:
-            None, or KAFKA_STORAGE_ERROR where the file could not be written; the turn's waiters were told the same.
+            None, or KAFKA_STORAGE_ERROR if the file could not be written. The turn's waiters get the same error.
         """
         try:
             if self._stale is not None:
@@ -177,16 +177,16 @@ class Broker:
         return None
 
     def tell(self, changes: Changes) -> None:
-        """Tell all who subscribed."""
+        """Call every subscribed listener with `changes`."""
         for listener in tuple(self._listeners):
             try:
                 listener(changes)
             except Exception:
-                # What was committed stays so, whoever fails at hearing of it.
+                # The commit stays valid even if a listener fails.
                 logger.exception("a listener to changes failed")
 
     def undo(self, reason: BaseException) -> BrokerError:
-        """Drop everything of this turn, in the file and in memory, and tell who waits."""
+        """Discard this turn's changes in the file and in memory, and report the error to its waiters."""
         outcome = "It may have been stored." if getattr(reason, "stored", False) else "Nothing was stored."
         error = BrokerError("KAFKA_STORAGE_ERROR", f"The file could not be written: {reason}. {outcome}")
         _, waiters = self.turn.take()
@@ -199,16 +199,16 @@ class Broker:
             self._take_again()
             self._stale = None
         except StorageFailed as unreadable:
-            # What is in memory may be ahead of the file: nothing is written until it could be read again.
+            # Memory may be ahead of the file, so nothing is written until the file could be read again.
             self._stale = unreadable
         for waiter in waiters:
             waiter(error)
         return error
 
     def reload(self, now_ms: int) -> None:
-        """Take everything from the file again, whose content is that of another one now. Call it between turns."""
+        """Reload everything from the file after its content was replaced. Call it between turns."""
         self.turn.changes.topics.update(self.topics)
-        # No partition is known again: the same id may be that of another one.
+        # Known partitions are dropped, because the same id may belong to another partition now.
         self.topics.clear()
         self._take_again()
         self.transactions.believe(now_ms)
@@ -223,13 +223,13 @@ class Broker:
             listener()
 
     def new_producer_id(self, now_ms: int) -> int:
-        """A producer id that was never given before, with epoch 0."""
+        """Return a producer id that was never used before. Its first epoch is 0."""
         return producers.new_producer_id(self.database, now_ms)
 
     # Topics
 
     def topic(self, name: str) -> Topic:
-        """A topic, or UNKNOWN_TOPIC_OR_PARTITION."""
+        """Return a topic. Raises BrokerError UNKNOWN_TOPIC_OR_PARTITION if it doesn't exist."""
         topic = self.topics.get(name)
         if topic is None:
             raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {shown_name(name)}.")
@@ -248,13 +248,13 @@ class Broker:
         """Create a topic.
 
         Args:
-            partitions: 1 and up; -1 for `num.partitions`.
+            partitions: 1 or more; -1 for `num.partitions`.
             replication_factor: 1 to the number of brokers; -1 for `default.replication.factor`.
-            validate_only: only look whether it could be created.
+            validate_only: check the request without creating the topic.
 
         Raises:
-            BrokerError: INVALID_TOPIC_EXCEPTION, TOPIC_ALREADY_EXISTS, INVALID_PARTITIONS,
-                INVALID_REPLICATION_FACTOR, INVALID_CONFIG.
+            BrokerError: INVALID_TOPIC_EXCEPTION, TOPIC_ALREADY_EXISTS, INVALID_PARTITIONS, INVALID_REPLICATION_FACTOR,
+            INVALID_CONFIG.
         """
         check_new_name(name, self.topics)
         count = self.config.number("num.partitions") if partitions == -1 else partitions
@@ -272,7 +272,7 @@ class Broker:
         return self._remember(row)
 
     def topic_for_use(self, name: str, now_ms: int, *, create: bool = True) -> Topic:
-        """A topic, which is created on first use where `auto.create.topics.enable` and the caller allow it."""
+        """Return a topic; create it first if `auto.create.topics.enable` and `create` allow it."""
         topic = self.topics.get(name)
         if topic is not None:
             return topic
@@ -284,7 +284,7 @@ class Broker:
         raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {shown_name(name)}.")
 
     def delete_topic(self, name: str, now_ms: int) -> None:
-        """Delete a topic: it is out of sight at once, its rows go piece by piece."""
+        """Delete a topic. It disappears immediately; `tick` removes its rows in pieces."""
         topic = self.topic(name)
         if not self.config.flag("delete.topic.enable"):
             raise BrokerError("TOPIC_DELETION_DISABLED")
@@ -297,7 +297,7 @@ class Broker:
         self._purge_at_ms = now_ms
 
     def create_partitions(self, name: str, count: int, *, validate_only: bool = False) -> None:
-        """Raise the number of partitions of a topic to `count`; it can never fall (KIP-195)."""
+        """Increase a topic's partitions to a total of `count`. The number can't decrease (KIP-195)."""
         topic = self.topic(name)
         current = len(topic.partitions)
         if count == current:
@@ -321,10 +321,10 @@ class Broker:
     def alter_topic(
         self, name: str, changes: Mapping[str, str | None], *, replace: bool = False, validate_only: bool = False
     ) -> None:
-        """Set settings of a topic; None takes one back to its default.
+        """Set settings of a topic; None resets one to its default.
 
         Args:
-            replace: True takes away what `changes` does not name (AlterConfigs).
+            replace: True resets every setting that `changes` doesn't name (AlterConfigs).
         """
         topic = self.topic(name)
         settings = {} if replace else dict(topic.settings)
@@ -346,13 +346,13 @@ class Broker:
     # The cluster
 
     def assign(self, partitions: Iterable[Partition], assignments: Iterable[tuple[int, ...]]) -> None:
-        """Give new partitions the replicas that somebody chose by hand (`Cluster.check_assignment` comes first)."""
+        """Give new partitions manually assigned replicas. Call `Cluster.check_assignment` first."""
         for partition, replicas in zip(partitions, assignments, strict=True):
             self.cluster.place(partition.topic, partition, replicas)
             topics.save_leadership(self.database, partition.id, partition.leader_epoch, ",".join(map(str, replicas)))
 
     def led(self, moves: Iterable[Move]) -> None:
-        """Write down changes of leaders, and tell who watches."""
+        """Store leader changes and notify the subscribers."""
         moves = tuple(moves)
         note_moves(self.turn, moves)
         for move in moves:
@@ -362,17 +362,19 @@ class Broker:
         self.cluster_changed()
 
     def switched(self, broker: int, *, up: bool) -> None:
-        """Start or stop a broker; BROKER_NOT_AVAILABLE where there is none, or it is so already."""
+        """Start or stop a broker. Raises BrokerError BROKER_NOT_AVAILABLE if it doesn't exist or is in that state
+        already.
+        """
         moves = (self.cluster.start if up else self.cluster.stop)(broker, self.topics.values())
         self.turn.note("started" if up else "stopped", f"broker {broker}")
         self.led(moves)
 
     def cluster_changed(self) -> None:
-        """Note that brokers, in-sync sets or faults changed."""
+        """Record that brokers, in-sync replicas or faults changed."""
         self.turn.changes.cluster = True
 
     def reassign(self, partition: Partition, replicas: tuple[int, ...]) -> None:
-        """Give a partition other replicas; INVALID_REPLICA_ASSIGNMENT where there are none such."""
+        """Replace a partition's replicas. Raises BrokerError INVALID_REPLICA_ASSIGNMENT if a broker doesn't exist."""
         self.cluster.reassign(partition, replicas)
         topics.save_leadership(self.database, partition.id, partition.leader_epoch, ",".join(map(str, replicas)))
         self.turn.changes.topics.add(partition.topic.name)
@@ -385,9 +387,9 @@ class Broker:
         """Move every deadline along with the clock.
 
         Args:
-            by_ms: how far the clock moved beyond the time that the sandbox was running; below 0 if it was set back.
-            set_ms: the part of it by which it was set; the sandbox slept for the rest.
-            now_ms: the time it shows now.
+            by_ms: how far the clock moved beyond the elapsed running time; negative if it was set back.
+            set_ms: the part of `by_ms` by which the clock was set; the machine slept for the rest.
+            now_ms: the current time.
         """
         self.age_hold.clock_moved(by_ms, set_ms, now_ms)
         self.transactions.clock_moved(by_ms, now_ms)
@@ -399,7 +401,7 @@ class Broker:
             self.cluster_changed()
 
     def tick(self, now_ms: int) -> None:
-        """Do what is due: transactions that time out, retention, compaction, rows of deleted topics; some at a time."""
+        """Do what is due, in pieces: transaction timeouts, retention, compaction, rows of deleted topics."""
         if self.age_hold.end_if_over(now_ms):
             self.cluster_changed()
         aged_ms = self.age_hold.time_ms(now_ms)
@@ -411,7 +413,7 @@ class Broker:
             self._purge_at_ms = now_ms + PURGE_PAUSE_MS if more else None
 
     def next_deadline_ms(self) -> int:
-        """When `tick` has something to do."""
+        """Return when `tick` must be called next."""
         due_ms = min(
             self.transactions.next_deadline_ms(), self.retention.next_deadline_ms(), self.compaction.next_deadline_ms()
         )

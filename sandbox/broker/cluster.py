@@ -1,12 +1,12 @@
-"""The simulated cluster: which brokers are up, and who leads each partition.
+"""The simulated cluster: which brokers are up, and which broker leads each partition.
 
-Nothing is replicated: behind every broker is the same file. What is played is what clients see of a cluster. When a
-broker stops, it leaves the in-sync sets; a partition that it led gets the first of its replicas that is in sync as the
-new leader, with a higher leader epoch, or none where no replica is left. When it starts again it is in sync at once,
-and leads only what has no leader, until its preferred partitions are given back to it (preferred leader election).
+Nothing is replicated: all brokers share one file. Only the behaviour that clients see is simulated. A broker that stops
+leaves the in-sync replicas (ISR). Each partition that it led gets its first in-sync replica as the new leader, with a
+higher leader epoch, or no leader if no replica is left. A broker that starts again is in sync immediately, and leads
+only partitions without a leader until a preferred leader election.
 
-Replicas are worked out from a partition's place, so that a file may be opened with another number of brokers; only a
-reassignment by hand is stored.
+Replicas are computed from a partition's position, so that a file can be opened with a different number of brokers. Only
+manual reassignments are stored.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,12 +19,12 @@ from sandbox.kafka.errors import BrokerError
 BROKERS_MAX = 9
 NO_LEADER = -1
 MANUAL = "The manual partition assignment includes"
-"""How Kafka's refusals of an assignment by hand begin."""
+"""The start of Kafka's errors about a manual assignment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A change of one partition: its leader before and after."""
+    """One partition's leader before and after a change."""
 
     partition: Partition
     before: int
@@ -35,7 +35,7 @@ class Cluster:
     """The brokers of one sandbox.
 
     Args:
-        count: how many there are, 1 to `BROKERS_MAX`; their ids are 1 and up.
+        count: number of brokers, 1 to `BROKERS_MAX`. Their ids start at 1.
     """
 
     def __init__(self, count: int) -> None:
@@ -46,19 +46,19 @@ class Cluster:
 
     @property
     def up(self) -> tuple[int, ...]:
-        """The ids of the brokers that are up."""
+        """The ids of the running brokers."""
         return tuple(sorted(self._up))
 
     @property
     def controller(self) -> int:
-        """The broker that is the controller: the first one that is up."""
+        """The controller: the running broker with the lowest id."""
         return min(self._up, default=NO_LEADER)
 
     def replication_factor(self, wanted: int, default: int) -> int:
-        """How many replicas a new topic gets.
+        """Return the replication factor of a new topic.
 
         Args:
-            wanted: 1 to the number of brokers that are up; -1 for the default.
+            wanted: 1 to the number of running brokers; -1 for the default.
             default: `default.replication.factor`.
 
         Raises:
@@ -80,21 +80,21 @@ class Cluster:
         return wanted
 
     def is_up(self, broker: int) -> bool:
-        """Whether a broker is up."""
+        """True if the broker is running."""
         return broker in self._up
 
     def coordinator(self, key: str) -> int:
-        """The broker that coordinates a group or a transactional id.
+        """Return the broker that coordinates a group or a transactional id.
 
-        When a broker stops, only what it coordinated itself moves.
+        If a broker stops, only the groups and ids that it coordinated move.
         """
         return max(self._up, key=lambda broker: (crc32(f"{broker}/{key}".encode()), broker), default=NO_LEADER)
 
     def place(self, topic: Topic, partition: Partition, replicas: tuple[int, ...] | None) -> None:
-        """Give a partition its replicas, and the best leader there is.
+        """Assign a partition's replicas and the best available leader.
 
         Args:
-            replicas: those of a reassignment by hand, else None.
+            replicas: the replicas of a manual reassignment, or None.
         """
         count = min(topic.replication_factor, len(self.ids))
         if replicas is None or not set(replicas) <= set(self.ids):
@@ -105,7 +105,7 @@ class Cluster:
         partition.leader = next((broker for broker in partition.isr if broker in self._up), NO_LEADER)
 
     def check_assignment(self, assignments: Iterable[tuple[int, ...]]) -> None:
-        """Refuse replicas by hand that cannot be: INVALID_REPLICA_ASSIGNMENT, with the reason."""
+        """Check manually assigned replicas. Raises BrokerError INVALID_REPLICA_ASSIGNMENT with the reason."""
         lengths = set()
         for replicas in assignments:
             lengths.add(len(replicas))
@@ -122,13 +122,13 @@ class Cluster:
             raise BrokerError("INVALID_REPLICA_ASSIGNMENT", "All partitions must have the same number of replicas.")
 
     def stop(self, broker: int, topics: Iterable[Topic]) -> list[Move]:
-        """Take a broker down.
+        """Stop a broker.
 
         Returns:
-            The partitions whose leader changed; their leader epochs are raised.
+            The partitions whose leader changed, each with a higher leader epoch.
 
         Raises:
-            BrokerError: BROKER_NOT_AVAILABLE where there is no such broker, or it is down.
+            BrokerError: BROKER_NOT_AVAILABLE if the broker doesn't exist or is down.
         """
         self.check(broker)
         if broker not in self._up:
@@ -144,7 +144,7 @@ class Cluster:
         return moves
 
     def start(self, broker: int, topics: Iterable[Topic]) -> list[Move]:
-        """Bring a broker back: it is in sync at once, and leads what has no leader."""
+        """Start a broker. It is in sync immediately, and leads the partitions that have no leader."""
         self.check(broker)
         if broker in self._up:
             raise BrokerError("BROKER_NOT_AVAILABLE", f"Broker {broker} is up already.")
@@ -164,7 +164,7 @@ class Cluster:
         return moves
 
     def would_move(self, broker: int, topics: Iterable[Topic]) -> list[Move]:
-        """What `stop` would do to the leaders, or `start` where the broker is down. Nothing is changed."""
+        """Return the leader changes that `stop`, or `start` for a stopped broker, would cause. Changes nothing."""
         self.check(broker)
         partitions = _partitions(topics)
         if broker in self._up:
@@ -175,7 +175,8 @@ class Cluster:
         """Make a broker the leader of a partition.
 
         Raises:
-            BrokerError: ELIGIBLE_LEADERS_NOT_AVAILABLE where it is not in sync, ELECTION_NOT_NEEDED where it leads.
+            BrokerError: ELIGIBLE_LEADERS_NOT_AVAILABLE if it isn't in sync, ELECTION_NOT_NEEDED if it is the leader
+            already.
         """
         self.check(broker)
         if broker == partition.leader:
@@ -200,7 +201,7 @@ class Cluster:
         return self._lead(partition, preferred)
 
     def reassign(self, partition: Partition, replicas: tuple[int, ...]) -> Move:
-        """Give a partition other replicas, which are in sync at once where they are up."""
+        """Replace a partition's replicas. Those that are up are in sync immediately."""
         if not replicas or len(set(replicas)) != len(replicas) or not set(replicas) <= set(self.ids):
             raise BrokerError("INVALID_REPLICA_ASSIGNMENT", f"The brokers are {', '.join(map(str, self.ids))}.")
         partition.replicas = replicas
@@ -220,7 +221,7 @@ class Cluster:
         return move
 
     def check(self, broker: int) -> None:
-        """Refuse an id that no broker has: BROKER_NOT_AVAILABLE."""
+        """Raise BrokerError BROKER_NOT_AVAILABLE if no broker has this id."""
         if broker not in self.ids:
             raise BrokerError(
                 "BROKER_NOT_AVAILABLE", f"There is no broker {broker}: there are {', '.join(map(str, self.ids))}."

@@ -19,7 +19,7 @@ class Faults:
     """The faults of a sandbox.
 
     Args:
-        draw: gives a number from 0 up to 1, for probabilities.
+        draw: returns a random number from 0 up to but not including 1, for probabilities.
     """
 
     draw: Callable[[], float]
@@ -28,28 +28,28 @@ class Faults:
     _next: int = 1
 
     def add(self, fault: Fault) -> Fault:
-        """Let a fault begin."""
+        """Start a fault and assign its id."""
         fault.id = self._next
         self._next += 1
         self._faults[fault.id] = fault
         return fault
 
     def remove(self, id: int) -> bool:
-        """End a fault; False where there is none of that id."""
+        """Stop a fault. Returns False if no fault has this id."""
         return self._faults.pop(id, None) is not None
 
     def clear(self) -> None:
-        """End all of them."""
+        """Stop all faults."""
         self._faults.clear()
 
     def list(self) -> tuple[Fault, ...]:
-        """Those that are in force, also those that have hit as often as they may."""
+        """Return the active faults, including those that have reached their maximum number of hits."""
         return tuple(self._faults.values())
 
     def match(
         self, api: str, topics: Callable[[], Collection[str]], client_id: str | None, broker: int, now_ms: int
     ) -> Fault | None:
-        """The first fault that hits a request, counted as a hit; None where it goes through."""
+        """Return the first fault that affects a request and count a hit, or None."""
         for fault in self._faults.values():
             if (
                 not fault.spent

@@ -1,4 +1,4 @@
-"""What the stream of activity is told of brokers and logs, in words."""
+"""Sentences about brokers and logs for the activity stream."""
 
 from collections.abc import Sequence
 
@@ -7,16 +7,16 @@ from sandbox.broker.logs.topic import Partition
 from sandbox.broker.logs.turn import Turn
 
 MOVES_TOLD = 5
-"""More leaders that move at once are told in one sentence."""
+"""If more leaders than this move together, one sentence summarizes them."""
 
 
 def in_words(count: int, noun: str) -> str:
-    """A count with its noun: 1 event, 2 events."""
+    """Return a count with its noun: 1 event, 2 events."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def note_moves(turn: Turn, moves: Sequence[Move]) -> None:
-    """Tell of changes of leaders."""
+    """Add leader changes to the turn's activity."""
     if len(moves) > MOVES_TOLD:
         turn.note("moved", f"{len(moves):,} leaders moved")
         return
@@ -28,7 +28,7 @@ def note_moves(turn: Turn, moves: Sequence[Move]) -> None:
 
 
 def note_cut(turn: Turn, partition: Partition, kind: str, first: int, start: int) -> None:
-    """Tell that the offsets from `first` to `start` left a log."""
+    """Add to the turn's activity that the offsets from `first` up to `start` were removed from a log."""
     turn.note(
         kind,
         f"{in_words(start - first, 'offset')} left the log, which begins at {start:,} now",

@@ -1,6 +1,6 @@
-"""Client quotas (KIP-546): kept and described as Kafka does, and in force nowhere: the sandbox throttles nobody.
+"""Client quotas (KIP-546). They are stored and described like Kafka's, but not enforced: the sandbox doesn't throttle.
 
-An entity is a user, a client id, both, or an IP address; each by its name or by None for the default.
+An entity is a user, a client id, both, or an IP address. Each is a name, or None for the default.
 """
 
 import json
@@ -20,12 +20,12 @@ HOST = re.compile(r"[0-9A-Za-z.:_-]+")
 EXACT, DEFAULT, ANY = 0, 1, 2
 
 Entity = tuple[tuple[str, str | None], ...]
-"""Pairs of type and name, by type."""
+"""(type, name) pairs, sorted by type."""
 
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A part of a filter: entities that have this type, with this name, with the default one, or with any."""
+    """One condition of a filter: the entity has this type, with this name, with the default, or with any name."""
 
     entity_type: str
     match_type: int
@@ -36,7 +36,7 @@ class Quotas:
     """The quotas of a cluster.
 
     Args:
-        database: the rows.
+        database: the file that stores them.
     """
 
     def __init__(self, database: Database) -> None:
@@ -46,10 +46,10 @@ class Quotas:
         """Check changes to an entity's quotas.
 
         Args:
-            changes: name and value; None takes the quota away.
+            changes: name and value; None removes the quota.
 
         Returns:
-            The entity, to be given to `save`.
+            The entity in the form that `save` takes.
 
         Raises:
             BrokerError: INVALID_REQUEST.
@@ -71,15 +71,18 @@ class Quotas:
         return place
 
     def save(self, entity: Entity, changes: Sequence[tuple[str, float | None]]) -> None:
-        """Write changes that `alter` found good."""
+        """Store changes that `alter` has accepted."""
         for name, value in changes:
             resources.save_quota(self._database, json.dumps(dict(entity), sort_keys=True), name, value)
 
     def describe(self, components: Sequence[Component], strict: bool) -> list[tuple[Entity, dict[str, float]]]:
-        """The entities that match every component, and, where `strict`, have no other type, with their quotas.
+        """Return the entities that match every component, with their quotas.
+
+        Args:
+            strict: True leaves out entities that have additional types.
 
         Raises:
-            BrokerError: INVALID_REQUEST; UNSUPPORTED_VERSION for a type that Kafka does not have.
+            BrokerError: INVALID_REQUEST; UNSUPPORTED_VERSION for a type that Kafka doesn't have.
         """
         _check_filter(components)
         found = []

@@ -1,4 +1,4 @@
-"""An answer that may come later, without an event loop."""
+"""An answer that may be available only later, without an event loop."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -7,15 +7,16 @@ T = TypeVar("T")
 
 
 class Reply(Generic[T]):
-    """One answer, given once, now or later.
+    """One answer, set once, now or later.
 
-    The broker's core knows no event loop: where Kafka holds an answer back (JoinGroup waits for the other members) it
-    returns a `Reply` and sets it when a later call, or the clock, decides. Not thread safe: one thread uses the core.
+    The broker's core has no event loop. If Kafka delays an answer (JoinGroup waits for the other members), the core
+    returns a `Reply` and sets it when a later call or the clock decides it. Not thread-safe: the core runs on one
+    thread.
 
     Attributes:
-        done: whether it was given.
-        drop: what to call when nobody waits for it any more, because the client has gone; None where that changes
-            nothing.
+        done: True if the answer was set.
+        drop: called if the client disconnects and nothing waits for the answer anymore; None if nothing needs to be
+            done then.
     """
 
     __slots__ = ("_callbacks", "_result", "done", "drop")
@@ -28,13 +29,13 @@ class Reply(Generic[T]):
 
     @classmethod
     def of(cls, result: T) -> "Reply[T]":
-        """A reply that is given already."""
+        """Return a reply whose answer is already set."""
         reply = cls()
         reply.set(result)
         return reply
 
     def set(self, result: T) -> None:
-        """Give the answer. A second answer is an error of the caller, and raises."""
+        """Set the answer. Raises RuntimeError if it was set before."""
         if self.done:
             raise RuntimeError("this reply was given before")
         self.done = True
@@ -44,14 +45,14 @@ class Reply(Generic[T]):
             callback(result)
 
     def on_done(self, callback: Callable[[T], None]) -> None:
-        """Call `callback` with the answer: at once if it is given, else when it is."""
+        """Call `callback` with the answer: immediately if it is set, otherwise when it is set."""
         if self.done:
             callback(self.result())
         else:
             self._callbacks.append(callback)
 
     def result(self) -> T:
-        """The answer; raises RuntimeError where there is none yet."""
+        """Return the answer. Raises RuntimeError if it is not set yet."""
         if not self.done:
             raise RuntimeError("there is no answer yet")
         return self._result  # type: ignore[return-value]

@@ -1,7 +1,7 @@
-"""What can be altered while the broker runs, topics aside: settings of brokers, groups and client metrics.
+"""Settings that can be altered while the broker runs, except those of topics: brokers, groups and client metrics.
 
-As in Kafka, only some settings of a broker can be altered (KIP-226), a name that Kafka does not know is taken as it is,
-and a group or a subscription to client metrics exists as soon as it has settings.
+As in Kafka, only some broker settings can be altered (KIP-226), an unknown broker setting is stored unchecked, and a
+group or a client metrics subscription exists once it has settings.
 """
 
 import re
@@ -25,7 +25,7 @@ from sandbox.storage.file.database import Database
 
 CLIENT_METRICS_SETTING = {setting.name: setting for setting in CLIENT_METRICS_SETTINGS}
 GROUP_FEATURES = {"share.": "share", "errors.deadletterqueue.": "share", "streams.": "streams"}
-"""Groups that are left out, by how the names of their settings begin."""
+"""Unsupported group types, by the prefixes of their settings."""
 INTERVAL_MS = (100, 3_600_000)
 CLIENT_MATCHES = (
     "client_instance_id",
@@ -38,12 +38,12 @@ CLIENT_MATCHES = (
 
 
 class Resources:
-    """The settings that were altered.
+    """The altered settings.
 
     Args:
-        database: the rows.
-        config: the broker's settings, which take effect from.
-        topics: every topic by its name: their defaults may change.
+        database: the file that stores them.
+        config: the broker's settings, through which altered settings take effect.
+        topics: every topic by name; their defaults may change.
         brokers: the ids of the brokers.
     """
 
@@ -57,7 +57,7 @@ class Resources:
         self.reload()
 
     def reload(self) -> None:
-        """Read the rows again."""
+        """Reload the settings from the rows."""
         self._set(resources.load_settings(self._database))
 
     def _set(self, found: Mapping[tuple[str, str], Mapping[str, str]]) -> None:
@@ -66,11 +66,11 @@ class Resources:
             topic.set(topic.settings)
 
     def settings(self, kind: str, name: str) -> dict[str, str]:
-        """What was set for a resource."""
+        """Return the altered settings of a resource."""
         return dict(self._config.resources.get((kind, name), {}))
 
     def names(self, kind: str) -> list[str]:
-        """The resources of a type that have settings, except the one that stands for all brokers."""
+        """Return the names of a type's resources that have settings, without the cluster-wide default."""
         return sorted(name for found, name in self._config.resources if found == kind and name != CLUSTER_WIDE)
 
     def alter(
@@ -82,11 +82,11 @@ class Resources:
         replace: bool = False,
         validate_only: bool = False,
     ) -> None:
-        """Set settings of a resource; None takes one away.
+        """Set settings of a resource; None removes one.
 
         Args:
             kind: BROKER, GROUP or CLIENT_METRICS of `sandbox.kafka.broker_config`.
-            replace: True takes away what `changes` does not name.
+            replace: True removes every setting that `changes` doesn't name.
 
         Raises:
             BrokerError: INVALID_REQUEST, INVALID_CONFIG.
@@ -147,7 +147,7 @@ class Resources:
         return int(settings.get(name) or self._config.get(GROUP_SETTING[name].broker_name or ""))
 
     def _check_bounds(self, name: str, value: str) -> None:
-        """Hold a group's setting against the broker's limits for it."""
+        """Check a group's setting against the broker's limits for it."""
         what = name.partition(".")[2]
         least, most = f"group.consumer.min.{what}", f"group.consumer.max.{what}"
         if not name.startswith("consumer.") or least not in BROKER_SETTING:
@@ -158,7 +158,7 @@ class Resources:
 
 
 def _check_feature(name: str) -> None:
-    """Refuse the settings of kinds of groups that do not exist here: nothing would come of them."""
+    """Refuse settings of group types that the sandbox doesn't support; they would have no effect."""
     feature = next((feature for start, feature in GROUP_FEATURES.items() if name.startswith(start)), None)
     if feature is not None:
         raise BrokerError(

@@ -1,9 +1,9 @@
-"""Where the memory of `sandbox up` comes from: one arena of the C library, not one for each thread.
+"""Limits `sandbox up` to one memory arena of the C library, instead of one per thread.
 
-Problem: glibc gives each thread an arena of its own, up to eight for each core, and each keeps what its busiest moment
-took, so memory grew for half an hour though nothing was left behind. Trade: the threads share the one that there is;
-they take turns in Python anyway. Consequence: what one has given back the next one takes. A program that embeds the
-sandbox is not touched.
+Problem: glibc gives each thread its own arena, up to eight per core, and each arena keeps the memory of its peak. So
+memory grew for half an hour although nothing leaked. Trade: all threads share the existing arena; Python runs one
+thread at a time anyway. Consequence: memory that one thread frees is used by the next. Programs that embed the sandbox
+are not affected.
 
 Source: mallopt(3), M_ARENA_MAX.
 """
@@ -15,10 +15,10 @@ M_ARENA_MAX = -8
 
 
 def share_arenas() -> None:
-    """From now on new threads use the arena that exists. Nothing happens where the C library is another one."""
+    """Make new threads use the existing arena. Does nothing if the C library isn't glibc."""
     if not sys.platform.startswith("linux"):
         return
-    # Here, because some Pythons come without it.
+    # Imported here, because some Python builds don't have ctypes.
     with suppress(ImportError, OSError, AttributeError):
         import ctypes
 

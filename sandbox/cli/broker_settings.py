@@ -1,4 +1,4 @@
-"""The options of `up` for broker settings: -c NAME=VALUE and --config FILE, in the format of server.properties."""
+"""The options of `up` for broker settings: -c NAME=VALUE, and --config FILE in the format of server.properties."""
 
 import re
 from collections.abc import Callable
@@ -21,7 +21,7 @@ SET_BY_SANDBOX = {
     "listeners": "use --host, --kafka-port and --listener",
     "advertised.listeners": "use --host, --kafka-port and --listener",
 }
-"""Settings that follow from how the sandbox is started, with the way to choose them."""
+"""Settings that follow from how the sandbox is started, with the option to use instead."""
 _PAIR = re.compile(r"((?:\\.|[^\\=:\s])+)\s*[=:\s]?\s*(.*)", re.DOTALL)
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPED = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
@@ -29,7 +29,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def settings_options(command: F) -> F:
-    """Give a command -c and --config, and the argument `settings`: the broker's settings, checked."""
+    """Add -c and --config to a command, and pass the checked broker settings as the argument `settings`."""
 
     @wraps(command)
     def with_settings(*args: Any, config: Path | None, pairs: tuple[str, ...], **more: Any) -> Any:
@@ -62,7 +62,7 @@ def settings_options(command: F) -> F:
 
 
 def _of_file(path: Path) -> dict[str, str]:
-    """The settings of a file, without those that the sandbox sets itself, which a note on stderr lists."""
+    """Return a file's settings. Those that the sandbox sets itself are left out, and listed on stderr."""
     try:
         text = without_byte_order_mark(path.read_bytes()).decode("utf-8")
     except (OSError, UnicodeDecodeError, LineRefused) as error:
@@ -87,7 +87,7 @@ def _of_file(path: Path) -> dict[str, str]:
 def read_properties(text: str) -> list[tuple[int, str, str]]:
     r"""Read Java's properties format.
 
-    Comments begin with # or !, a name ends at =, : or a space, a line goes on after a \ at its end, and \ escapes.
+    Comments begin with # or !, a name ends at =, : or a space, a \ at the end continues the line, and \ escapes.
 
     Returns:
         Line number, name and value of each entry.

@@ -1,4 +1,4 @@
-"""`sandbox brokers`: list, stop, start, move leaders, of a running sandbox."""
+"""`sandbox brokers`: list, stop and start the brokers of a running sandbox, and move leaders."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def brokers() -> None:
 @json_option
 @page_options
 def list_brokers(as_json: bool, running: PageAddress) -> None:
-    """List the brokers: address, state, how many partitions each leads."""
+    """List the brokers with address, state, and number of partitions that each leads."""
     rows = running.get("/cluster.json")["brokers"]
     if not as_json:
         for row in rows:
@@ -37,7 +37,7 @@ Example:
 @json_option
 @page_options
 def stop(broker: int, as_json: bool, running: PageAddress) -> None:
-    """Stop BROKER: its port closes, its partitions get other leaders, it leaves the in-sync sets."""
+    """Stop BROKER. Its port closes, other brokers become leaders, and it leaves the ISR of its partitions."""
     _show(running.post(f"/cluster/brokers/{_id(broker)}/stop.json"), as_json)
 
 
@@ -46,7 +46,7 @@ def stop(broker: int, as_json: bool, running: PageAddress) -> None:
 @json_option
 @page_options
 def start(broker: int, as_json: bool, running: PageAddress) -> None:
-    """Start BROKER again, on the port that it had. It leads what has no leader."""
+    """Start BROKER on its previous port. It becomes the leader of partitions that have none."""
     _show(running.post(f"/cluster/brokers/{_id(broker)}/start.json"), as_json)
 
 
@@ -65,7 +65,7 @@ def move_leader(topic: str, partition: int, broker: int, as_json: bool, running:
 @json_option
 @page_options
 def prefer(as_json: bool, running: PageAddress) -> None:
-    """Give every partition back to its preferred leader, the first of its replicas."""
+    """Elect the preferred leader (the first replica) of every partition."""
     _show(running.post("/cluster/prefer.json"), as_json)
 
 

@@ -1,4 +1,4 @@
-"""`sandbox check`: whether a sandbox file is as it was written. It repairs nothing."""
+"""`sandbox check`: checks a sandbox file for damage. It repairs nothing."""
 
 from pathlib import Path
 
@@ -26,9 +26,9 @@ Examples:
 @json_option
 @click.pass_context
 def check(context: click.Context, file: Path | None, as_json: bool) -> None:
-    """Look through FILE for damage, whether it runs or not: every event, commit and setting. Nothing is changed.
+    """Check FILE for damage, running or not: every event, commit and setting. Nothing is changed.
 
-    FILE is SANDBOX_FILE or dev.db where it is not named. Each finding says where it is, and the way out.
+    FILE defaults to SANDBOX_FILE or dev.db. Each finding names its place and what to do.
     """
     from sandbox.storage.check import check as look_through
     from sandbox.storage.check import count_batches

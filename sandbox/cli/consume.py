@@ -1,4 +1,4 @@
-"""`sandbox consume`: events of a topic, as lines."""
+"""`sandbox consume`: prints the events of a topic, one per line."""
 
 import sys
 from collections.abc import Generator
@@ -51,7 +51,7 @@ def consume(
     as_json: bool,
     target: Target,
 ) -> None:
-    """Show the events of TOPIC: those that are there now, or with --follow new ones too.
+    """Print the events of TOPIC: the existing ones, or with --follow new ones too.
 
     Without --group it starts at the earliest event (with --follow, at the latest) and commits nothing.
     """
@@ -76,7 +76,7 @@ def consume(
     try:
         _write(batches, len(places), as_json)
     except KeyboardInterrupt:
-        # Ctrl-C is how --follow ends.
+        # Ctrl-C is the normal end of --follow.
         if not follow:
             raise
     finally:
@@ -120,7 +120,7 @@ def _of_topic(
 
 
 class _Membership:
-    """What is assigned to this member, and which of it has been read to its end."""
+    """The partitions assigned to this member, and which of them were read to their end."""
 
     def __init__(self) -> None:
         self.assigned: set[tuple[str, int]] | None = None
@@ -135,12 +135,12 @@ class _Membership:
         self.ended -= gone
 
     def has(self, place: Any) -> bool:
-        """Whether a partition is assigned to this member now."""
+        """True if a partition is assigned to this member now."""
         return (place.topic, place.partition) in (self.assigned or ())
 
     @property
     def done(self) -> bool:
-        """True once a rebalance has ended and nothing is left to read; without partitions there is nothing to read."""
+        """True once a rebalance has ended and all assigned partitions (maybe none) were read to their end."""
         return self.assigned is not None and self.assigned <= self.ended
 
 
@@ -156,7 +156,7 @@ def _of_group(target: Target, topic: str, group: str, reset: str, follow: bool, 
         consumer.subscribe([topic], on_assign=membership.on_assign, on_revoke=membership.on_revoke)
         while follow or not membership.done:
             events, ends = [], []
-            # Never more than will be shown: what is taken from the consumer here counts as read.
+            # At most what will be shown: events that were consumed here count as read.
             messages: list[Any] = consumer.consume(min(BATCH_EVENTS, left), POLL_S)
             for message in messages:
                 error = message.error()
@@ -172,7 +172,7 @@ def _of_group(target: Target, topic: str, group: str, reset: str, follow: bool, 
                 yield [event for event, _ in events]
             for _, message in events:
                 consumer.store_offsets(message)
-            # Behind the last event may be markers and aborted events, which are read too: as in the Java client.
+            # Markers and aborted events after the last event are read too, as in the Java client.
             read = {(event.topic, event.partition): event.offset for event, _ in events}
             reached = [
                 end for end in ends if end.offset > read.get((end.topic, end.partition), 0) and membership.has(end)

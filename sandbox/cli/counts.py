@@ -1,6 +1,6 @@
-"""How many events there are, as commands show it: counted in a sandbox file, and offsets of a cluster, which can't be.
+"""Counts events for commands: events in a sandbox file, only offsets in a cluster, where events can't be counted.
 
-Rows have `events`, null for a cluster, and `offsets`, the end minus the start, as the page's `.json` addresses do.
+Rows have `events` (null for a cluster) and `offsets` (end minus start), like the page's `.json` addresses.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def count_all(target: Target, spans: "Mapping[Place, tuple[int, int]]") -> "dict[Place, int | None]":
-    """How many events whole logs have; None where that can't be counted."""
+    """Return the number of events in whole logs; None if they can't be counted."""
     if target.file is None:
         return dict.fromkeys(spans)
     from sandbox.storage.log.event_counts import events_by_partition
@@ -23,7 +23,7 @@ def count_all(target: Target, spans: "Mapping[Place, tuple[int, int]]") -> "dict
 
 
 def count_between(target: Target, spans: "Mapping[Place, tuple[int, int]]") -> "dict[Place, int | None]":
-    """How many events logs have from an offset to before another; None where that can't be counted."""
+    """Return the number of events from an offset (included) to another (excluded); None if they can't be counted."""
     if target.file is None:
         return dict.fromkeys(spans)
     from sandbox.storage.log.event_counts import events_between
@@ -33,7 +33,7 @@ def count_between(target: Target, spans: "Mapping[Place, tuple[int, int]]") -> "
 
 
 def count_unread(target: Target, group: str) -> "dict[Place, int]":
-    """How many events a group has not read, by partition; empty for a cluster, where that can't be counted."""
+    """Return a group's unread events by partition; empty for a cluster, where they can't be counted."""
     if target.file is None:
         return {}
     from sandbox.storage.file.database import Reader
@@ -47,17 +47,17 @@ def count_unread(target: Target, group: str) -> "dict[Place, int]":
 
 
 def total(counts: "Mapping[Place, int | None]") -> int | None:
-    """The sum; None if one of them is unknown."""
+    """Return the sum, or None if one of the counts is unknown."""
     known = [count for count in counts.values() if count is not None]
     return sum(known) if len(known) == len(counts) else None
 
 
 def counted(events: int | None, offsets: int) -> str:
-    """A number with its unit: events where they are counted, else offsets."""
+    """Format a count with its unit: events if they were counted, else offsets."""
     number, unit = (offsets, "offset") if events is None else (events, "event")
     return f"{number} {unit}{'' if number == 1 else 's'}"
 
 
 def column(target: Target) -> str:
-    """The field of a row that a table shows."""
+    """Return the field of a row that a table shows."""
     return "offsets" if target.file is None else "events"

@@ -1,4 +1,4 @@
-"""How results look: JSON lines, a table on a terminal, aligned text in a pipe."""
+"""Formats results: as JSON lines, as a table on a terminal, or as aligned text in a pipe."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from sandbox.kafka.event import Event
 
 
 def show_json(fields: Mapping[str, Any]) -> None:
-    """Write one JSON object on a line."""
+    """Write one JSON object as one line."""
     click.echo(json_text(json.dumps(fields, ensure_ascii=False)))
 
 
@@ -20,10 +20,10 @@ def show_rows(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, as_j
     """Write rows.
 
     Args:
-        columns: the names of the fields to show in a table, in order; JSON has every field.
+        columns: names of the fields that a table shows, in order; JSON has every field.
         rows: one mapping per row.
-        as_json: one JSON object per line, and nothing where there are no rows.
-        empty: what to say, on stderr, where there are no rows.
+        as_json: writes one JSON object per line, and nothing if there are no rows.
+        empty: the message on stderr if there are no rows.
     """
     if as_json:
         for row in rows:
@@ -67,7 +67,7 @@ def _cell(found: Any) -> str:
 
 
 def event_text(event: Event) -> str:
-    """One event as one line for people: partition:offset, time, key, value. --json is the exact form."""
+    """Format one event as a line: partition:offset, time, key, value. The exact form is --json."""
     from sandbox.cli.position import time_text
 
     place = f"{event.partition}:{event.offset}"
@@ -77,7 +77,7 @@ def event_text(event: Event) -> str:
 
 
 def data_text(data: bytes | None) -> str:
-    """A key or a value for people: text where it is UTF-8, and words in brackets where there is no text."""
+    """Format a key or a value: UTF-8 as text, everything else as a word or hex bytes in brackets."""
     if data is None:
         return "(null)"
     if not data:

@@ -1,4 +1,4 @@
-"""How `sandbox up` and `sandbox ui` end: on a signal, and within 3 s whatever they are doing."""
+"""Ends `sandbox up` and `sandbox ui` on a signal, within 3 s."""
 
 import faulthandler
 import os
@@ -11,22 +11,22 @@ from contextlib import suppress
 from types import FrameType
 
 WITHIN_S = 2.8
-"""Containers and service managers kill a process that does not end, often after 10 s."""
+"""Containers and service managers kill a process that doesn't end, often after 10 s."""
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 _BEGIN = 0
-"""What `begin` writes in place of a signal's number."""
+"""The byte that `begin` writes instead of a signal's number."""
 
 
 class Ending:
-    """The end of a command, which SIGINT, SIGTERM and SIGHUP begin. After `nohup`, SIGHUP is ignored as before.
+    """The end of a command, started by SIGINT, SIGTERM or SIGHUP. After `nohup`, SIGHUP stays ignored.
 
-    The process ends `WITHIN_S` after it began to, even if something cannot be interrupted. That loses nothing that was
-    acknowledged: it is in the file's write-ahead log. With PYTHONFAULTHANDLER=1 it logs what each thread was doing.
+    The process ends `WITHIN_S` seconds after the signal, even if something can't be interrupted. No acknowledged event
+    is lost: it is in the file's write-ahead log. With PYTHONFAULTHANDLER=1, all threads' stacks are logged then.
 
-    Python runs signal handlers in the main thread, and that may never wake to run one: the system may deliver the
-    signal to another thread. A handler that sets an Event may also interrupt the Event's own `wait`, and both then
-    wait forever. So no handler does anything here: Python writes each signal's number to a socket, from any thread, and
-    a thread reads it.
+    Python runs signal handlers in the main thread, which may never wake to run one, because the system may deliver the
+    signal to another thread. A handler that sets an Event may also interrupt the Event's own `wait`, and then both
+    wait forever. So no handler does anything: Python writes each signal's number to a socket, from any thread, and a
+    thread reads it.
     """
 
     def __init__(self) -> None:
@@ -43,12 +43,12 @@ class Ending:
         threading.Thread(target=self._watch, name="ending", daemon=True).start()
 
     def begin(self) -> None:
-        """End the command. May be called from any thread, and again."""
+        """End the command. Thread-safe and idempotent."""
         with suppress(BlockingIOError):
             self._told.send(bytes([_BEGIN]))
 
     def wait(self) -> None:
-        """Wait until the end has begun."""
+        """Wait until the command has to end."""
         self._begun.wait()
 
     def _watch(self) -> None:
@@ -63,4 +63,4 @@ class Ending:
 
 
 def _leave_it_to_the_thread(_number: int, _frame: FrameType | None) -> None:
-    """Keeps the signal's default action from happening."""
+    """Replace the signal's default action."""

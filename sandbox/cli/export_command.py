@@ -1,4 +1,4 @@
-"""`sandbox export`: a topic as JSON lines, exactly."""
+"""`sandbox export`: writes a topic as JSON lines, without loss."""
 
 import os
 import sys
@@ -30,10 +30,10 @@ Examples:
 def export_command(topic: str, output: Path | None, as_json: bool, target: Target) -> None:
     """Write the events of TOPIC as JSON lines, partition by partition, each in offset order.
 
-    `import` restores them exactly, in a topic with the same number of partitions: each line has the number, and the
-    first line has the topic's changed settings. An empty topic is one line without an event. The file is complete or
-    not there. Events of aborted transactions are left out, and it ends where one is open, as for read_committed
-    consumers. With --json, -o also prints a line that says how many events it holds.
+    `import` restores them exactly in a topic with the same number of partitions. Each line has that number, and the
+    first line has the topic's changed settings. An empty topic is one line without an event. The file is created only
+    when it is complete. Like a read_committed consumer, export leaves out events of aborted transactions and ends
+    before an open transaction. With --json, -o also prints a line with the number of events.
     """
     from sandbox.cli.log_offsets import places_of, ranges, stable_ends_of, tell_held_back
     from sandbox.cli.reading import read_between
@@ -69,7 +69,7 @@ def export_command(topic: str, output: Path | None, as_json: bool, target: Targe
 
 
 def _settings(admin: Any, topic: str) -> dict[str, str]:
-    """The topic's changed settings, without secrets; none if this user may not read them."""
+    """Return the topic's changed settings, without secrets; none if this user may not read them."""
     from confluent_kafka import KafkaException
 
     from sandbox.cli.topics import changed_settings
@@ -88,7 +88,7 @@ def _opened(output: Path | None) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     if output.exists() and not output.is_file():
-        # A pipe or a device takes the lines as they come, and must not be replaced.
+        # A pipe or a device receives the lines directly, and must not be replaced.
         with output.open("wb") as lines:
             yield lines
         return

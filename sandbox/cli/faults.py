@@ -1,4 +1,4 @@
-"""`sandbox faults`: make things go wrong in a running sandbox."""
+"""`sandbox faults`: injects faults into a running sandbox."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ _MS = click.IntRange(0, 600_000)
 
 @click.group()
 def faults() -> None:
-    """Make requests to a running sandbox go wrong: late, with an error, throttled, or with the connection dropped."""
+    """Inject faults into a running sandbox: delayed requests, errors, throttling, dropped connections."""
 
 
 @faults.command("list")
 @json_option
 @page_options
 def list_faults(as_json: bool, running: PageAddress) -> None:
-    """List what was injected, and how often it hit."""
+    """List the injected faults, with the number of requests that each has hit."""
     rows = running.get("/faults.json")["faults"]
     if not as_json:
         for row in rows:
@@ -49,7 +49,7 @@ Examples:
 @json_option
 @page_options
 def inject(api: str | None, as_json: bool, running: PageAddress, **fault: Any) -> None:
-    """Let requests for API (such as Produce; every one but ApiVersions where it is left out) go wrong from now on."""
+    """Inject a fault into requests for API (such as Produce; by default all except ApiVersions)."""
     fields = {name: value for name, value in {"api": api, **fault}.items() if value is not None and value is not False}
     done = running.post("/faults.json", fields)
     if as_json:
@@ -63,7 +63,7 @@ def inject(api: str | None, as_json: bool, running: PageAddress, **fault: Any) -
 @json_option
 @page_options
 def remove(fault: int, as_json: bool, running: PageAddress) -> None:
-    """End the fault ID, as `list` shows it."""
+    """Remove the fault with this ID, as in `list`."""
     done = running.post(f"/faults/{fault}/remove.json")
     if as_json:
         show_json({"removed": fault})
@@ -75,7 +75,7 @@ def remove(fault: int, as_json: bool, running: PageAddress) -> None:
 @json_option
 @page_options
 def clear(as_json: bool, running: PageAddress) -> None:
-    """End all faults."""
+    """Remove all faults."""
     done = running.post("/faults/clear.json")
     if as_json:
         show_json({"removed": done["removed"]})

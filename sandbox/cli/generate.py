@@ -1,4 +1,4 @@
-"""`sandbox generate`: made-up events from a template, to a file, a running sandbox or a cluster."""
+"""`sandbox generate`: sends generated events from a template to a file, a running sandbox or a cluster."""
 
 import random
 import sys
@@ -77,7 +77,7 @@ def generate(
     as_json: bool,
     target: Target,
 ) -> None:
-    """Send made-up events to TOPIC, at a rate, until the count, the duration or Ctrl+C."""
+    """Send generated events to TOPIC at a rate, until the count, the duration or Ctrl+C."""
     if template is None and value is None:
         raise click.UsageError(f"name a --template ({_NAMES}, or a file) or write a --value")
     found = EventTemplate(value) if template is None else _template(template, target)
@@ -125,7 +125,7 @@ def _send(
                     break
         except KeyboardInterrupt:
             ended = True
-        # A second Ctrl+C, while the rest is being stored, ends it at once.
+        # A second Ctrl+C, while the rest is being stored, ends the command immediately.
         sender.finish()
     took_s = max(0.001, time.monotonic() - started_s)
     if as_json:
@@ -136,7 +136,7 @@ def _send(
 
 
 def _rest(producer: object, due_s: float) -> None:
-    """Wait until an event is due, and hear meanwhile what became of those before."""
+    """Wait until an event is due, and handle the acknowledgements of earlier events meanwhile."""
     while (left_s := due_s - time.monotonic()) > 0:
         if left_s > 0.01:
             producer.poll(min(left_s - 0.005, 0.5))  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""How far a group is, and moving it. Asked of any cluster with the admin client."""
+"""Reads and resets the committed offsets of groups with the admin client, in any cluster."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,14 +20,14 @@ _STATE_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class GroupState:
-    """One group as it stands.
+    """The state of one group.
 
     Attributes:
-        state: Kafka's word.
+        state: Kafka's name for it.
         members: one mapping each: member_id, client_id, host, partitions.
         partitions: one mapping each: topic, partition, committed, start, end, lag, out_of_range, deleted_unread,
             member_id, client_id.
-        lag: the sum over partitions with a commit; None where there is none.
+        lag: the sum over partitions with a commit; None if no partition has one.
     """
 
     state: str
@@ -37,12 +37,12 @@ class GroupState:
 
     @property
     def exists(self) -> bool:
-        """Kafka answers Dead for a group that it does not know."""
+        """True if the group exists. Kafka returns the state Dead for an unknown group."""
         return self.state != "Dead" or bool(self.partitions)
 
 
 def group_state(admin: Any, group: str) -> GroupState:
-    """Ask for one group; one that is not there is Dead, with nothing in it."""
+    """Fetch the state of one group. An unknown group is Dead and empty."""
     from confluent_kafka import KafkaException
 
     from sandbox.cli.log_offsets import committed_offsets, ranges
@@ -66,7 +66,7 @@ def group_state(admin: Any, group: str) -> GroupState:
             }
         )
     committed = committed_offsets(admin, group)
-    # Starts and ends after the commits, so that no commit is ahead of its log.
+    # Log ends are read after the commits, so that no commit is ahead of its log.
     spans = ranges(admin, _that_exist(admin, {*committed, *owners}))
     partitions: list[dict[str, Any]] = []
     for place, (start, end) in sorted(spans.items()):
@@ -92,7 +92,7 @@ def group_state(admin: Any, group: str) -> GroupState:
 
 
 def _that_exist(admin: Any, places: set[tuple[str, int]]) -> list[tuple[str, int]]:
-    # Kafka keeps the commits of a topic that was deleted, for a while.
+    # Kafka keeps the commits of a deleted topic for a while.
     topics = admin.list_topics(timeout=TIMEOUT_S).topics
     return sorted(
         (topic, partition) for topic, partition in places if topic in topics and partition in topics[topic].partitions
@@ -102,14 +102,14 @@ def _that_exist(admin: Any, places: set[tuple[str, int]]) -> list[tuple[str, int
 def reset_rows(
     admin: Any, group: str, topic: str | None, partition: int | None, position: Position
 ) -> list[dict[str, Any]]:
-    """What a reset would do: one mapping per partition, with topic, partition, before, after, start, end, lag_after.
+    """Return what a reset would do: one mapping per partition: topic, partition, before, after, start, end, lag_after.
 
     Args:
         admin: an admin client.
-        group: the group, which need not exist where a topic is named.
+        group: the group; it need not exist if a topic is named.
         topic: None for all topics in which the group has committed.
         partition: None for all.
-        position: where to.
+        position: the position to reset to.
 
     Raises:
         Failed: there is nothing to reset.
@@ -145,10 +145,10 @@ def reset_rows(
 
 
 def store_offsets(admin: Any, group: str, rows: list[dict[str, Any]]) -> None:
-    """Commit `after` of every row for the group.
+    """Commit each row's `after` for the group.
 
     Raises:
-        Failed: the group has got members in the meantime, or a partition was refused.
+        Failed: members have joined meanwhile, or a partition was refused.
     """
     from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 

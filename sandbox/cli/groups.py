@@ -1,4 +1,4 @@
-"""`sandbox groups`: list, describe, reset."""
+"""`sandbox groups`: list, describe and reset consumer groups."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def groups() -> None:
 @json_option
 @target_options
 def list_groups(as_json: bool, target: Target) -> None:
-    """List the groups: state, members and lag."""
+    """List the groups with state, number of members and lag."""
     target.require()
     admin = target.admin()
     listing = admin.list_consumer_groups(request_timeout=TIMEOUT_S).result()
@@ -47,7 +47,7 @@ def list_groups(as_json: bool, target: Target) -> None:
 @json_option
 @target_options
 def describe(group: str, as_json: bool, target: Target) -> None:
-    """Show how far GROUP is in every partition, and its members."""
+    """Show the committed offset and lag of GROUP in every partition, and its members."""
     from sandbox.cli.counts import count_unread
 
     target.require()
@@ -110,7 +110,7 @@ def reset(
     as_json: bool,
     target: Target,
 ) -> None:
-    """Move the committed offsets of GROUP, which must have no members. Shows them before and after."""
+    """Reset the committed offsets of GROUP, which must have no members. Shows the old and new offsets first."""
     target.require()
     if as_json and not (yes or dry_run):
         raise click.UsageError("--json does not ask: add --yes or --dry-run")

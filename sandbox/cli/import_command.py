@@ -1,4 +1,4 @@
-"""`sandbox import`: JSON lines into topics, exactly."""
+"""`sandbox import`: stores JSON lines in topics, without loss."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -55,11 +55,11 @@ def import_command(
     as_json: bool,
     target: Target,
 ) -> None:
-    """Store the events of FILE (- for stdin): JSON lines, as `export` writes them.
+    """Store the events of FILE (- for stdin), in the JSON lines format of `export`.
 
-    Keys, values, headers, timestamps and partitions are kept, and the lines of a partition are stored in the order of
-    the file. A topic that does not exist is created with the exported topic's number of partitions. A file is checked
-    to its end before the first event is stored. Events before a bad line on stdin are stored, and the error reports
+    Keys, values, headers, timestamps and partitions are kept, and the events of a partition are stored in the order of
+    the file. A topic that does not exist is created with the exported topic's number of partitions. The whole file is
+    checked before the first event is stored. On stdin, events before an invalid line are stored, and the error reports
     how many.
     """
     total = None
@@ -103,7 +103,7 @@ def import_command(
 
 
 def _at(origin: str, step: Callable[..., None], *arguments: object) -> None:
-    """Run a step; what fails names the line."""
+    """Run a step. Its error names the line."""
     try:
         step(*arguments)
     except Failed as failed:
@@ -128,7 +128,7 @@ def _report(sender: Sender, refused: Exception | None, as_json: bool) -> None:
 
 def _opened(source: Path) -> BinaryIO:
     if str(source) == "-":
-        # Not closed by the `with` that uses it: stdin belongs to the process.
+        # `closefd=False`, because stdin belongs to the process and must not be closed by the caller's `with`.
         return open(sys.stdin.fileno(), "rb", closefd=False)
     try:
         return source.open("rb")
@@ -137,7 +137,7 @@ def _opened(source: Path) -> BinaryIO:
 
 
 def _checked(source: Path, topic: str | None) -> tuple[int, dict[str, Source]]:
-    """Read a file to its end: how many events it has, and what it says about each topic."""
+    """Read a whole file. Returns the number of events, and each topic's properties."""
     count = 0
     sources: dict[str, Source] = {}
     with _opened(source) as lines:
@@ -155,7 +155,7 @@ def _checked(source: Path, topic: str | None) -> tuple[int, dict[str, Source]]:
 
 
 def _lines(lines: BinaryIO, topic: str | None) -> Iterator[tuple[str, str, EventLine | TopicLine]]:
-    """Where each line is, the topic that it goes to, and what it says."""
+    """Yield each line's origin ("line 7"), its topic, and its content."""
     for number, raw in enumerate(lines, start=1):
         origin = f"line {number}"
         try:

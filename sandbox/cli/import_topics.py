@@ -1,4 +1,4 @@
-"""The topics that an import writes to: what the lines say about them, and creating those that do not exist."""
+"""Creates and checks the topics that an import writes to."""
 
 import time
 from collections.abc import Mapping
@@ -9,19 +9,19 @@ from sandbox.cli.status import Failed
 from sandbox.cli.target import TIMEOUT_S
 from sandbox.model.jsonl import EventLine, TopicLine
 
-# With Kafka's default of a week, old events would be stored and then deleted at the next clean-up.
+# With Kafka's default of a week, old events would be stored and then deleted by the next retention run.
 _KEPT_FOREVER = {"retention.ms": "-1"}
 
 
 @dataclass(slots=True)
 class Source:
-    """What the lines say about one topic.
+    """A topic's properties, collected from the lines.
 
     Attributes:
-        partitions: how many partitions the exported topic had; 0 if the lines do not say.
+        partitions: number of partitions of the exported topic; 0 if the lines don't contain it.
         needed: the highest partition that an event names, plus one.
         settings: the exported topic's changed settings.
-        complete: whether every line was read; False for the first line of a stream.
+        complete: True if every line was read; False for the first line of a stream.
     """
 
     partitions: int = 0
@@ -30,7 +30,7 @@ class Source:
     complete: bool = True
 
     def add(self, line: EventLine | TopicLine) -> None:
-        """Take in one more line of the topic."""
+        """Add one line of the topic."""
         self.partitions = max(self.partitions, line.partitions or 0)
         if isinstance(line, EventLine) and line.partition is not None:
             self.needed = max(self.needed, line.partition + 1)
@@ -42,8 +42,8 @@ class ImportTopics:
 
     Args:
         admin: an admin client.
-        partitions: how many partitions a new topic gets; None for as many as the exported one had.
-        apply_settings: whether a new topic gets the exported topic's settings.
+        partitions: number of partitions of a new topic; None for the exported topic's number.
+        apply_settings: True gives a new topic the exported topic's settings.
 
     Attributes:
         notes: what the import did not keep, as sentences for the user.
@@ -128,7 +128,7 @@ class ImportTopics:
         """Add partitions to a topic that this import created, if an event needs more than it has.
 
         Raises:
-            Failed: the topic existed before the import, or its number of partitions was given.
+            Failed: the topic existed before the import, or its number of partitions was specified.
         """
         has = self._counts[topic]
         if partition < has:
@@ -140,7 +140,7 @@ class ImportTopics:
         wanted = KAFKA_ADMIN.NewPartitions(topic, partition + 1)
         self._admin.create_partitions([wanted], operation_timeout=TIMEOUT_S)[topic].result()
         self._counts[topic] = partition + 1
-        # The producer refuses a partition that its metadata lacks.
+        # The producer refuses a partition that its metadata doesn't contain.
         deadline_s = time.monotonic() + TIMEOUT_S
         while len(producer.list_topics(topic, timeout=TIMEOUT_S).topics[topic].partitions) <= partition:
             if time.monotonic() > deadline_s:

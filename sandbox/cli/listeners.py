@@ -1,4 +1,4 @@
-"""The options of `sandbox up` for listeners with TLS or a log-in, and for who may log in."""
+"""The options of `sandbox up` for listeners with TLS or authentication, and for users."""
 
 import os
 import re
@@ -21,7 +21,7 @@ _EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @dataclass(frozen=True, slots=True)
 class WaysIn:
-    """What was asked for beside the Kafka port.
+    """The listeners and users that were requested in addition to the Kafka port.
 
     Attributes:
         listeners: one for each protocol.
@@ -32,21 +32,21 @@ class WaysIn:
     users: tuple[tuple[str, str], ...] = ()
 
     def prepare(self, sandbox: "Sandbox") -> None:
-        """Write down who may log in, and say so where nobody may."""
+        """Store the users. Warns if a listener requires authentication and there are none."""
         for name, password in self.users:
             sandbox.add_user(name, password)
         if any(listener.has_sasl for listener in self.listeners) and not sandbox.users.names():
             click.echo("Warning: there are no users, so nobody can log in. Add one: --user alice", err=True)
 
     def option_of(self, port: int) -> str | None:
-        """The option that asks for a port, None where it is none of these."""
+        """Return the option that requests a port, or None if none of these does."""
         for listener in self.listeners:
             if listener.port == port != 0:
                 return f"--listener {listener.protocol}:0"
         return None
 
     def lines(self, sandbox: "Sandbox") -> str:
-        """What is said of it when all is ready."""
+        """Return the lines about the listeners for the start message."""
         text = "".join(f"  {protocol}  {address}\n" for protocol, address in sandbox.listener_addresses.items())
         if any(listener.has_tls and listener.tls is None for listener in self.listeners):
             from sandbox.runtime.certificates import tls_folder
@@ -56,7 +56,7 @@ class WaysIn:
 
 
 def listener_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options, and their values as `ways_in`."""
+    """Add the options to a command, and pass their values as `ways_in`."""
 
     @click.option(
         "--listener",

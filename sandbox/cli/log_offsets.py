@@ -1,4 +1,4 @@
-"""Questions about logs that several commands ask: which partitions there are, where they start and end."""
+"""Reads partitions and offsets of logs with the admin client, for several commands."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,12 +13,12 @@ Place = tuple[str, int]
 """A topic and a partition."""
 
 KAFKA_ADMIN: Any = admin
-"""confluent_kafka.admin, whose classes have no types."""
+"""confluent_kafka.admin, whose classes have no type annotations."""
 
 
 def places_of(client: Any, topic: str) -> list[Place]:
-    """The partitions of a topic, in order. Ends the command where there is no such topic; it is not created."""
-    # A list of all topics never creates one; asking for this one would.
+    """Return a topic's partitions in order. Raises Failed if the topic doesn't exist; it is not created."""
+    # Requesting the metadata of one topic may create it. Listing all topics never does.
     topics = client.list_topics(timeout=TIMEOUT_S).topics
     if topic not in topics:
         known = ", ".join(sorted(name for name in topics if not name.startswith("__"))[:20])
@@ -27,32 +27,32 @@ def places_of(client: Any, topic: str) -> list[Place]:
 
 
 def offsets_at_time(client: Any, places: Iterable[Place], timestamp_ms: int) -> dict[Place, int]:
-    """The first offset at or after a time, in every partition; partitions without such an event are left out.
+    """Return the first offset at or after a time for each partition, without partitions that have no such event.
 
     Args:
         timestamp_ms: milliseconds since 1970. A time before 1970 is before every event.
     """
     if timestamp_ms < 0:
-        # Kafka's ListOffsets has other meanings for negative times: -1 is the end of the log.
+        # In ListOffsets, negative times have other meanings: -1 is the end of the log.
         return _offsets(client, places, KAFKA_ADMIN.OffsetSpec.earliest())
     found = _offsets(client, places, KAFKA_ADMIN.OffsetSpec.for_timestamp(timestamp_ms))
     return {place: offset for place, offset in found.items() if offset >= 0}
 
 
 def ends_of(client: Any, places: Iterable[Place]) -> dict[Place, int]:
-    """The high watermark of every partition."""
+    """Return the high watermark of each partition."""
     return _offsets(client, places, KAFKA_ADMIN.OffsetSpec.latest())
 
 
 def stable_ends_of(client: Any, places: Iterable[Place]) -> dict[Place, int]:
-    """The last stable offset of every partition: so far a read_committed consumer comes, as those of this program."""
+    """Return the last stable offset of each partition, up to which this program's read_committed consumers read."""
     return _offsets(client, places, KAFKA_ADMIN.OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
 
 
 def tell_held_back(client: Any, places: Iterable[Place]) -> None:
-    """Say on stderr which events a read_committed consumer does not get because a transaction is open."""
+    """Report on stderr which events a read_committed consumer doesn't receive because of an open transaction."""
     places = list(places)
-    # In this order, so that what is written meanwhile is not taken for held back.
+    # In this order, so that events that are written meanwhile don't look held back.
     ends = ends_of(client, places)
     stable = stable_ends_of(client, places)
     for (topic, partition), end in ends.items():
@@ -73,7 +73,7 @@ def _offsets(
 
 
 def ranges(client: Any, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
-    """Log start offset and high watermark of every partition."""
+    """Return the log start offset and high watermark of each partition."""
     places = list(places)
     starts = _offsets(client, places, KAFKA_ADMIN.OffsetSpec.earliest())
     ends = ends_of(client, places)
@@ -81,7 +81,7 @@ def ranges(client: Any, places: Iterable[Place]) -> dict[Place, tuple[int, int]]
 
 
 def committed_offsets(client: Any, group: str) -> dict[Place, int]:
-    """What the group has committed, by partition."""
+    """Return the group's committed offsets by partition."""
     asked = [ConsumerGroupTopicPartitions(group)]
     found = client.list_consumer_group_offsets(asked, request_timeout=TIMEOUT_S)[group].result().topic_partitions
     for place in found:

@@ -1,4 +1,4 @@
-"""The command `sandbox`: one table of commands, each loaded when it is used."""
+"""The command `sandbox`: a table of subcommands that are imported when they are used."""
 
 import sys
 from importlib import import_module
@@ -29,7 +29,7 @@ COMMANDS = {
 
 
 class _Commands(click.Group):
-    """The table as a click group, which also ends a known error with its exit status."""
+    """A click group of the table. Ends the command with the exit status of a known error."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -63,7 +63,7 @@ class _Commands(click.Group):
         except click.exceptions.Exit:
             raise
         except BrokenPipeError:
-            # The reader has seen enough, as in `| head`. Click ends the command without a word.
+            # The reader has closed the pipe, as in `| head`. Click ends the command silently.
             discard_output()
             raise
         except Exception as error:
@@ -96,6 +96,6 @@ Examples:
 def main() -> None:
     """Kafka in one process and one SQLite file, with a window into it.
 
-    `up` starts a sandbox. The other commands work on its file, whether it runs or not, and on any Kafka cluster
-    (--bootstrap HOST:PORT); `brokers` and `faults` work on a running sandbox, `sql` and `check` on a file alone.
+    `up` starts a sandbox. The other commands work on its file, running or not, and on any Kafka cluster (--bootstrap
+    HOST:PORT). `brokers` and `faults` need a running sandbox; `sql`, `check` and `snapshots` need a file.
     """

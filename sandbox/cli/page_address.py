@@ -1,6 +1,6 @@
-"""The page of a running sandbox, as commands use it: found through the lock of its file, spoken to over HTTP.
+"""Finds the page of a running sandbox through the file's lock, and calls it over HTTP.
 
-Brokers and faults live in the process that owns the file, not in the file; so these commands ask that process.
+Brokers and faults exist in the process that owns the file, not in the file, so commands call that process.
 """
 
 import json
@@ -26,27 +26,27 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class PageAddress:
-    """Where the page of a running sandbox is.
+    """The address of a running sandbox's page.
 
     Attributes:
-        url: "http://host:port", with the path of the proxy before it if it has one.
-        token: what it asks for, None for nothing.
+        url: "http://host:port", with the proxy's path if it has one.
+        token: the token that the page requires, None for none.
     """
 
     url: str
     token: str | None = None
 
     def get(self, path: str) -> dict[str, Any]:
-        """The data at an address of the page."""
+        """Return the JSON object at a path of the page."""
         return self._ask(Request(self.url + path))
 
     def post(
         self, path: str, fields: Mapping[str, Any] | None = None, *, within_s: float = TIMEOUT_S
     ) -> dict[str, Any]:
-        """Change something through an address of the page; what it answers within so many seconds.
+        """Change something with a POST request, and return its answer within `within_s` seconds.
 
         Raises:
-            Failed: with Kafka's name of the error and the reason, or that nobody answers.
+            Failed: with Kafka's name of the error and the reason, or that nothing answers.
         """
         headers = {"Content-Type": "application/json", "X-Sandbox": "cli"}
         body = json.dumps(dict(fields or {})).encode()
@@ -54,7 +54,7 @@ class PageAddress:
 
     def _ask(self, request: Request, within_s: float = TIMEOUT_S) -> dict[str, Any]:
         if self.token:
-            # Not followed by a redirect to another host.
+            # Unredirected, so that a redirect doesn't send the token to another host.
             request.add_unredirected_header("Authorization", f"Bearer {self.token}")
         try:
             with _opener().open(request, timeout=within_s) as answer:
@@ -72,7 +72,7 @@ class PageAddress:
 
 
 def _opener() -> OpenerDirector:
-    # Never through a proxy: a sandbox is on this machine, or on one next to it.
+    # Never through a proxy: a sandbox is on this machine, or on one nearby.
     return build_opener(ProxyHandler({}))
 
 
@@ -87,7 +87,7 @@ def _object(body: bytes, url: str) -> dict[str, Any]:
 
 
 def page_options(command: F) -> F:
-    """Give a command --file and --web, and the argument `running`."""
+    """Add --file and --web to a command, and pass the argument `running`."""
 
     @wraps(command)
     def with_page(*args: Any, file: Path | None, web: str | None, **more: Any) -> Any:
@@ -127,7 +127,7 @@ def _page(file: Path | None, web: str | None) -> PageAddress:
 
 
 def of_owner(owner: Mapping[str, object]) -> PageAddress | None:
-    """The page of the owner of a file, as the lock beside it tells; None where it has none open."""
+    """Return the page of a file's owner, from the lock file; None if it has no page open."""
     web, token = owner.get("web"), owner.get("token")
     return PageAddress(web, token if isinstance(token, str) else None) if isinstance(web, str) else None
 

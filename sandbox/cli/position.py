@@ -1,4 +1,4 @@
-"""Where to start reading, or to reset a group to: earliest, latest, an offset, a time, a shift."""
+"""Parses the position to start reading at or to reset a group to: earliest, latest, offset, time or shift."""
 
 import re
 import time
@@ -17,7 +17,7 @@ _UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in a log.
+    """A position in a log.
 
     Attributes:
         kind: `EARLIEST`, `LATEST`, `OFFSET`, `TIME` or `SHIFT`.
@@ -28,16 +28,16 @@ class Position:
     number: int = 0
 
     def offset(self, start: int, end: int, at_time: int | None, committed: int | None) -> int:
-        """The offset that it means in one partition.
+        """Return the offset of this position in one partition.
 
         Args:
             start: the log start offset.
             end: the high watermark.
-            at_time: the first offset at or after the time, None where there is none.
+            at_time: the first offset at or after the time, None if there is none.
             committed: the offset to shift from; None counts as `start`.
 
         Returns:
-            An offset from `start` to `end`: what lies outside the log is moved to its nearer end.
+            An offset from `start` to `end`. Positions outside the log become its nearer end.
         """
         wanted = {
             EARLIEST: start,
@@ -50,7 +50,7 @@ class Position:
 
 
 def parse_start(text: str) -> Position:
-    """Read `earliest`, `latest`, an offset or a time, as `consume --from` takes them; `offset:N` and `time:T` too."""
+    """Parse a value of `consume --from`: `earliest`, `latest`, an offset or a time; also `offset:N` and `time:T`."""
     if text in (EARLIEST, LATEST):
         return Position(text)
     if text.isascii() and text.isdigit():
@@ -64,7 +64,7 @@ def check_start(text: str, position: Position, ends: Iterable[int]) -> None:
     """Refuse an offset that is beyond the end of every partition and looks like a time.
 
     Args:
-        text: what `position` was read from.
+        text: the text that `position` was parsed from.
         ends: the end of each partition.
 
     Raises:
@@ -82,7 +82,7 @@ def check_start(text: str, position: Position, ends: Iterable[int]) -> None:
 
 
 def parse_reset(text: str) -> Position:
-    """Read `earliest`, `latest`, `offset:N`, `time:ISO` or `shift:N`, as `groups reset --to` takes them."""
+    """Parse a value of `groups reset --to`: `earliest`, `latest`, `offset:N`, `time:ISO` or `shift:N`."""
     kind, colon, rest = text.partition(":")
     if not colon and kind in (EARLIEST, LATEST):
         return Position(kind)
@@ -103,12 +103,12 @@ def _number(text: str) -> int:
 
 
 def parse_time(text: str, now_ms: int | None = None) -> int:
-    """Read a time.
+    """Parse a time.
 
     Args:
         text: ISO 8601 (UTC if it names no zone), `@` and milliseconds since 1970, or an age such as `10m` (ms, s, m,
             h, d) or `PT10M`.
-        now_ms: what an age is subtracted from; None for the clock.
+        now_ms: the time from which an age is subtracted; None for the clock.
 
     Returns:
         Milliseconds since 1970, negative before.
@@ -133,7 +133,7 @@ def parse_time(text: str, now_ms: int | None = None) -> int:
 
 
 def time_text(timestamp_ms: int) -> str:
-    """Milliseconds since 1970 as ISO time in UTC; as a number with @ where no calendar has it, - for no time."""
+    """Format milliseconds since 1970 as ISO time in UTC. Times outside the calendar are @ms; "-" means no time."""
     if timestamp_ms < 0:
         return "-"
     try:

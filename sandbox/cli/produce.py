@@ -1,4 +1,4 @@
-"""`sandbox produce`: events from lines of text, JSON lines, or options."""
+"""`sandbox produce`: sends events from lines of text, JSON lines, or options."""
 
 import sys
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _PARTITIONER_TEXT = "; ".join(f"{name}: {row.text}" for name, row in PARTITIONER
 
 
 def partitioner_option(command: Any) -> Any:
-    """Give a command --partitioner: which of Kafka's partitioners places an event with a key."""
+    """Add --partitioner to a command: which of Kafka's partitioners chooses the partition of an event with a key."""
     return click.option(
         "--partitioner",
         type=click.Choice(list(PARTITIONERS)),
@@ -60,7 +60,7 @@ def produce(
     as_json: bool,
     target: Target,
 ) -> None:
-    """Send events to TOPIC: one with --value, or one for each line of stdin."""
+    """Send events to TOPIC: one with --value, or one per line of stdin."""
     if jsonl and (key_separator is not None or key is not None or value is not None):
         raise click.UsageError("--jsonl has keys and values in its lines: leave out --key, --value and --key-separator")
     if key_separator is not None and (key is not None or value is not None):
@@ -77,7 +77,7 @@ def produce(
         if jsonl:
             raise click.UsageError("--jsonl has null in its lines: leave out --null-marker")
         events = _with_nulls(events, _argument_bytes(null_marker))
-    # One request at a time: a batch that is sent again must not overtake the next one.
+    # One request at a time, because a retried batch must not overtake the next one.
     producer = target.producer(partitioner=PARTITIONERS[partitioner].librdkafka, linger_ms=5, max_in_flight=1)
     typed = value is None and sys.stdin.isatty()
     one_by_one = as_json or typed or value is not None
@@ -95,7 +95,7 @@ def produce(
 
 
 def _finish(sender: Sender, refused: Exception) -> None:
-    """Store the events before the bad line, and end the command with an error that reports how many they are."""
+    """Store the events before the invalid line, and end the command with an error that reports how many they are."""
     try:
         sender.finish()
     except Failed as failed:
@@ -135,7 +135,7 @@ def _with_nulls(events: Iterator[tuple[str, EventLine]], marker: bytes) -> Itera
 
 
 def _argument_bytes(text: str) -> bytes:
-    # The shell may pass any bytes; Python keeps those that are not UTF-8 as surrogates.
+    # The shell may pass any bytes; Python represents those that are not UTF-8 as surrogates.
     return text.encode("utf-8", "surrogateescape")
 
 

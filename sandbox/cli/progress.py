@@ -1,4 +1,4 @@
-"""A progress bar on stderr, where stderr is a terminal; nothing anywhere else."""
+"""Shows a progress bar on stderr if stderr is a terminal."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,14 +9,14 @@ _STEP = 200
 
 @contextmanager
 def progress_bar(text: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show how far a long work is.
+    """Show the progress of a long operation.
 
     Args:
         text: what is being done.
-        total: how much there is to do; None where that is not known.
+        total: number of items; None if unknown.
 
     Yields:
-        A function to call with how much more was done.
+        A function to call with the number of items that were done since the last call.
     """
     if not sys.stderr.isatty():
         yield lambda done: None
@@ -32,7 +32,7 @@ def progress_bar(text: str, total: int | None) -> Iterator[Callable[[int], None]
         def advance(done: int) -> None:
             nonlocal waiting
             waiting += done
-            # The bar is drawn ten times a second: it need not hear of every event.
+            # Collected, because the bar is drawn ten times per second and need not be called for every event.
             if waiting >= _STEP:
                 bar.advance(task, waiting)
                 waiting = 0

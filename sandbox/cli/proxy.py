@@ -1,4 +1,4 @@
-"""The options of a page behind a reverse proxy."""
+"""The options for a page behind a reverse proxy."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -12,7 +12,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def proxy_options(command: F) -> F:
-    """Give a command --public-url and --trust-forwarded, and the argument `proxy`."""
+    """Add --public-url and --trust-forwarded to a command, and pass the argument `proxy`."""
 
     @wraps(command)
     def with_proxy(*args: Any, public_url: PublicUrl | None, trust_forwarded: bool, **more: Any) -> Any:

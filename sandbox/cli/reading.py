@@ -1,4 +1,4 @@
-"""Events read from the log with a consumer that belongs to no group and commits nothing."""
+"""Reads events with a consumer that belongs to no group and commits nothing."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,14 +12,14 @@ from sandbox.kafka.event import CREATE_TIME, LOG_APPEND_TIME, Event
 BATCH_EVENTS = 500
 POLL_S = 0.5
 STALLED_S = 30.0
-"""After this long without any event, a read that has an end gives up."""
+"""Seconds without any event after which a bounded read gives up."""
 
 
 def event_of(message: Any) -> Event:
-    """The event in a `confluent_kafka.Message`.
+    """Return the event in a `confluent_kafka.Message`.
 
     Raises:
-        Failed: the client library cannot give back the name of a header, because it is not UTF-8.
+        Failed: the client library can't return a header's name, because it is not UTF-8.
     """
     kind, timestamp_ms = message.timestamp()
     try:
@@ -40,14 +40,14 @@ def event_of(message: Any) -> Event:
 
 
 def read_between(consumer: Any, spans: Mapping[Place, tuple[int, int]]) -> Iterator[list[Event]]:
-    """Read parts of the log, and stop.
+    """Read ranges of offsets, and stop.
 
     Args:
-        consumer: from `Target.consumer`; nothing must be assigned to it.
-        spans: first offset, and the offset to stop before, by partition; the whole of an empty span is skipped.
+        consumer: from `Target.consumer`, without an assignment.
+        spans: first offset (included) and last offset (excluded), by partition. Empty spans are skipped.
 
     Yields:
-        Events as they come; those of a partition in order, each offset once.
+        Events as they arrive: those of one partition in order, each offset once.
     """
     ends = {place: end for place, (first, end) in spans.items() if first < end}
     if not ends:
@@ -74,7 +74,7 @@ def read_between(consumer: Any, spans: Mapping[Place, tuple[int, int]]) -> Itera
 
 
 def read_on(consumer: Any, firsts: Mapping[Place, int]) -> Iterator[list[Event]]:
-    """Read the log from some offsets on, without an end; an empty list where nothing came for a while."""
+    """Read from some offsets without end. Yields an empty list if no event arrives for a while."""
     consumer.assign([TopicPartition(topic, partition, first) for (topic, partition), first in firsts.items()])
     while True:
         messages = consumer.consume(BATCH_EVENTS, POLL_S)
@@ -82,7 +82,7 @@ def read_on(consumer: Any, firsts: Mapping[Place, int]) -> Iterator[list[Event]]
 
 
 def _offset_of(message: Any) -> int:
-    """The offset of a message, or the one that the end of its partition stands at. Errors of the client are raised."""
+    """Return the offset of a message, or of its partition's end. Raises the client's errors."""
     error = message.error()
     if error is not None and error.name() != "_PARTITION_EOF":
         raise KafkaException(error)

@@ -1,4 +1,4 @@
-"""The pages of a cluster on a port of their own, in a thread of their own: there is no sandbox to serve them."""
+"""Serves the pages of a cluster in a separate thread, because there is no sandbox to serve them."""
 
 import asyncio
 import threading
@@ -12,11 +12,11 @@ class PageServer:
     """Serves the pages of a backend.
 
     Args:
-        backend: what the pages show.
-        host: address to listen on.
+        backend: the cluster that the pages show.
+        host: the address to listen at.
         port: 0 picks a free one.
-        token: what every request must bring, None for nothing.
-        proxy: what stands between browsers and the page.
+        token: the token that every request must have, None for none.
+        proxy: the proxy between browsers and the page.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class PageServer:
         self._thread = threading.Thread(target=self._loop.run_forever, name="pages", daemon=True)
 
     def start(self) -> str:
-        """Listen; the address of the page. OSError where the port cannot be had."""
+        """Start listening and return the page's URL. Raises OSError if the port can't be opened."""
         self._thread.start()
         try:
             port = asyncio.run_coroutine_threadsafe(self._server.start(), self._loop).result()

@@ -1,4 +1,4 @@
-"""Events sent with a producer, and an exact account of what was stored."""
+"""Sends events with a producer, and counts exactly how many were stored."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -13,16 +13,16 @@ _POLL_EVENTS = 200
 
 
 class Sender:
-    """Sends events and counts what became of them.
+    """Sends events and counts their results.
 
     Args:
         producer: from `Target.producer`.
-        on_stored: told of every stored event (a `confluent_kafka.Message`), or None.
+        on_stored: called with every stored event (a `confluent_kafka.Message`), or None.
 
     Attributes:
-        stored: how many were acknowledged, by topic and partition.
-        last_offset: the largest offset of those, by topic and partition.
-        failed: how many were refused or not acknowledged.
+        stored: number of acknowledged events, by topic and partition.
+        last_offset: their highest offset, by topic and partition.
+        failed: number of events that were refused or not acknowledged.
     """
 
     def __init__(self, producer: Any, on_stored: Callable[[Any], None] | None = None) -> None:
@@ -35,15 +35,15 @@ class Sender:
         self._reasons: list[str] = []
 
     def send(self, topic: str, event: EventLine, origin: str) -> None:
-        """Queue one event; waits while the queue is full.
+        """Queue one event. Waits while the queue is full.
 
         Args:
-            topic: where to.
-            event: its own topic, offset and timestamp type are not looked at.
-            origin: where it comes from ("line 7"), for the text of an error.
+            topic: the topic to send to.
+            event: the event; its topic, offset and timestamp type are ignored.
+            origin: its source ("line 7"), for error messages.
 
         Raises:
-            Failed: the Kafka client cannot send such an event. Nothing of it was sent.
+            Failed: the Kafka client can't send such an event. Nothing was sent.
         """
         fields: dict[str, Any] = {"key": event.key, "value": event.value, "headers": check_sendable(event, origin)}
         if event.partition is not None:
@@ -63,10 +63,10 @@ class Sender:
             self._producer.poll(0)
 
     def finish(self) -> None:
-        """Wait until all is stored.
+        """Wait until all events are stored.
 
         Raises:
-            Failed: something was not; the text says how many were, and why the others were not.
+            Failed: some were not; the message has the number of stored events, and the reasons for the others.
         """
         left = self._producer.flush(FLUSH_S)
         if left:
@@ -79,11 +79,11 @@ class Sender:
 
     @property
     def total(self) -> int:
-        """How many events were stored."""
+        """The number of stored events."""
         return sum(self.stored.values())
 
     def summary(self) -> str:
-        """What was stored, in one line."""
+        """Return a summary of the stored events, in one line."""
         places = [
             f"{topic}-{partition}: {count}, up to offset {self.last_offset[(topic, partition)]}"
             for (topic, partition), count in sorted(self.stored.items())
@@ -93,7 +93,7 @@ class Sender:
         )
 
     def stored_before(self) -> str:
-        """What was stored before a bad line ended the input, as a sentence."""
+        """Return a sentence about the events that were stored before an invalid line ended the input."""
         return f"{self.summary()} before it; nothing after it was read." if self.total else "Nothing was stored."
 
     def _done(self, origin: str, error: Any, message: Any) -> None:
@@ -119,7 +119,7 @@ def _reason(error: Any, message: Any) -> str:
 
 
 def check_sendable(event: EventLine, origin: str) -> list[tuple[str, bytes | None]]:
-    """Return the event's headers; raise Failed if the client library would change the event silently."""
+    """Return the event's headers. Raises Failed if the client library would change the event silently."""
     if event.timestamp_ms == 0:
         raise Failed(f"{origin}: the Kafka client cannot send timestamp 0 (it takes it for none); 1 is the smallest")
     for name, _ in event.headers:

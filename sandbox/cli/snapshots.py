@@ -1,7 +1,7 @@
-"""`sandbox snapshots`: take, restore, fork and compare snapshots of a sandbox file, whether it runs or not.
+"""`sandbox snapshots`: take, restore, fork and compare snapshots of a sandbox file, running or not.
 
-Snapshots lie in a folder beside the file, so most of this needs nobody. What replaces the content of a file, or opens a
-copy beside it, is done by its owner, where it has one.
+Snapshots are in a folder beside the file, so most commands need no running sandbox. If the file has an owner, the owner
+replaces the file's content and opens forks.
 """
 
 import shlex
@@ -32,7 +32,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def file_option(command: F) -> F:
-    """Give a command --file, and the argument `file`: a sandbox file that is there."""
+    """Add --file to a command, and pass the argument `file`: an existing sandbox file."""
 
     @wraps(command)
     def with_file(*args: Any, file: Path | None, **more: Any) -> Any:
@@ -67,7 +67,7 @@ def _owner(file: Path) -> dict[str, object] | None:
 
 @contextmanager
 def _own(file: Path) -> "Iterator[Snapshots]":
-    """The snapshots of a file that nobody owns."""
+    """Open the snapshots of a file that has no owner."""
     from sandbox.api.sandbox import Sandbox
 
     with Sandbox(file) as sandbox:
@@ -87,9 +87,9 @@ def _page(owner: dict[str, object], what: str) -> PageAddress:
 
 @click.group()
 def snapshots() -> None:
-    """Take, restore, fork and compare snapshots of a sandbox file, whether it runs or not.
+    """Take, restore, fork and compare snapshots of a sandbox file, running or not.
 
-    A snapshot is a whole sandbox file in the folder FILE-snapshots. "now" stands for the file as it is.
+    A snapshot is a whole sandbox file in the folder FILE-snapshots. "now" stands for the current state of the file.
     """
 
 
@@ -97,7 +97,7 @@ def snapshots() -> None:
 @json_option
 @file_option
 def list_snapshots(as_json: bool, file: Path) -> None:
-    """List the snapshots, the newest first."""
+    """List the snapshots, newest first."""
     from sandbox.cli.position import time_text
 
     rows = [asdict(one) for one in _folder(file).list()]
@@ -115,7 +115,7 @@ def list_snapshots(as_json: bool, file: Path) -> None:
 @json_option
 @file_option
 def take(name: str | None, note: str, as_json: bool, file: Path) -> None:
-    """Take a snapshot and call it NAME, or after the time. Clients go on meanwhile."""
+    """Take a snapshot named NAME, or named after the time. Clients are not interrupted."""
     if _owner(file) is None:
         with _own(file) as own:
             taken = own.take(name, note)
@@ -130,7 +130,7 @@ def take(name: str | None, note: str, as_json: bool, file: Path) -> None:
 @json_option
 @file_option
 def restore(name: str, dry_run: bool, as_json: bool, file: Path) -> None:
-    """Put everything back as it was when NAME was taken. A snapshot of now is taken first."""
+    """Restore the snapshot NAME. A snapshot of the current state is taken first."""
     owner = _owner(file)
     path = f"/snapshots/{quote(name, safe='')}/restore.json"
     if dry_run:
@@ -166,7 +166,7 @@ def _say_preview(found: "Comparison", as_json: bool) -> None:
 @json_option
 @file_option
 def fork(name: str, as_json: bool, file: Path) -> None:
-    """Open a copy of NAME, or of now, beside: by the file's owner, where it has one, else as a file to start."""
+    """Open a copy of NAME, or of the current state. If the file has no owner, only the copy is created."""
     owner = _owner(file)
     if owner is not None:
         made = _page(owner, "fork").post(f"/snapshots/{quote(name, safe='')}/fork.json", within_s=120.0)["fork"]
@@ -208,7 +208,7 @@ def _state(file: Path, name: str) -> "Iterator[Reader]":
 @json_option
 @file_option
 def compare(left: str, right: str, as_json: bool, file: Path) -> None:
-    """Say what differs between LEFT and RIGHT: snapshots, or now."""
+    """Show the differences between LEFT and RIGHT: names of snapshots, or "now"."""
     with _comparing(file, left, right) as found:
         if as_json:
             show_json({"same": found.same, **asdict(found)})
@@ -266,7 +266,7 @@ def delete(name: str, as_json: bool, file: Path) -> None:
 @json_option
 @file_option
 def export_snapshot(name: str, target: Path, as_json: bool, file: Path) -> None:
-    """Copy the snapshot NAME to the file TARGET, which is a sandbox like any other."""
+    """Copy the snapshot NAME to the file TARGET, which is then an ordinary sandbox file."""
     from sandbox.storage.file.snapshots import copy_file
 
     found = _folder(file).get(name)
@@ -288,7 +288,7 @@ def export_snapshot(name: str, target: Path, as_json: bool, file: Path) -> None:
 @json_option
 @file_option
 def import_snapshot(source: Path, name: str | None, note: str, as_json: bool, file: Path) -> None:
-    """Take the sandbox file SOURCE as a snapshot, after it was looked over. Nothing is restored by that."""
+    """Check the sandbox file SOURCE and store it as a snapshot. It is not restored."""
     log = source.with_name(source.name + "-wal")
     if log.exists() and log.stat().st_size:
         raise Failed(f"{source} is open, or was not closed: stop its owner, or take a snapshot of it and import that.")

@@ -1,4 +1,4 @@
-"""`sandbox sql`: a read-only query over a sandbox file, whether it runs or not."""
+"""`sandbox sql`: runs a read-only query on a sandbox file, running or not."""
 
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ Examples:
 )
 @file_option
 def sql(query: str, params: tuple[str, ...], form: str, rows: int, time_limit: float, target: Target) -> None:
-    """Ask the file with SQL: one SELECT. Nothing can be changed by it."""
+    """Query the file with one SQL SELECT statement. Read-only."""
     target.require()
     assert target.file is not None
     result = _run(target.file, query, dict(map(_pair, params)), Bounds(time_limit, rows))
@@ -85,7 +85,7 @@ def _run(file: Path, query: str, values: dict[str, object], bounds: Bounds) -> S
 
 
 def _names(result: SqlResult) -> list[str]:
-    """The columns' names, each once: a second `key` is `key:2`."""
+    """Return the columns' names without duplicates: a second `key` is `key:2`."""
     counts: dict[str, int] = {}
     names = []
     for name in result.columns:

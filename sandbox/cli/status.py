@@ -1,4 +1,4 @@
-"""How a command ends, and how it says so."""
+"""The exit statuses of commands, and their error messages."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ class Status(IntEnum):
 MEANINGS = {
     Status.OK: "done",
     Status.FAILED: "Kafka refused it, not every event was stored, or a file is damaged; the text says which",
-    Status.USAGE: "the command line makes no sense",
+    Status.USAGE: "invalid usage",
     Status.FILE_IN_USE: "another process owns the file; the text says which, and where it listens",
     Status.PORT_IN_USE: "a port is taken; 0 picks a free one",
     Status.FILE_REFUSED: "the file is not a sandbox, or cannot be used; it was not changed",
@@ -38,7 +38,7 @@ class Failed(click.ClickException):
     """Ends the command with a status and one line of text on stderr.
 
     Args:
-        message: what happened, and the way out.
+        message: what happened, and what to do.
         status: see `Status`.
     """
 
@@ -54,7 +54,7 @@ class Failed(click.ClickException):
 
 
 def failure(error: Exception) -> Failed | None:
-    """The way a known error ends a command, or None for one that nobody expected."""
+    """Convert a known error to `Failed`. Returns None for an unexpected error."""
     from sandbox.kafka.errors import FileInUse, FileRefused, SandboxError
 
     if isinstance(error, FileInUse):
@@ -65,7 +65,7 @@ def failure(error: Exception) -> Failed | None:
         return Failed(str(error))
     if isinstance(error, OSError):
         return Failed(_system_text(error))
-    # Not imported here: a command that never spoke Kafka cannot have failed with an error of the client.
+    # Compared by name instead of imported: if confluent_kafka was never imported, the error can't be its exception.
     if type(error).__name__ == "KafkaException" and error.args:
         return Failed(kafka_text(error.args[0]))
     return None
@@ -79,10 +79,10 @@ def _system_text(error: OSError) -> str:
 
 
 def kafka_text(error: Any) -> str:
-    """One line for a `confluent_kafka.KafkaError`: Kafka's name for it, and its text."""
+    """Format a `confluent_kafka.KafkaError` as one line: Kafka's name for it, and its text."""
     from sandbox.kafka.errors import BY_CODE
 
-    # librdkafka has names of its own for some of Kafka's errors (MSG_SIZE_TOO_LARGE); its own errors are negative.
+    # librdkafka names some of Kafka's errors differently (MSG_SIZE_TOO_LARGE). Its own errors are negative.
     known = BY_CODE.get(error.code()) if error.code() > 0 else None
     name = known.name if known else error.name()
     if name in ("_TRANSPORT", "_ALL_BROKERS_DOWN", "_TIMED_OUT", "_RESOLVE"):

@@ -1,4 +1,4 @@
-"""Standard output and standard error: any text can be written, and a failed write ends the command cleanly."""
+"""Prepares standard output and standard error: any text can be written, and a failed write ends the command cleanly."""
 
 import codecs
 import io
@@ -18,7 +18,7 @@ def prepare_streams() -> None:
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            # Otherwise the next file that is opened gets the number of a standard stream.
+            # Otherwise the next opened file would get the number of a standard stream.
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -26,7 +26,7 @@ def prepare_streams() -> None:
 
 
 def is_utf8(encoding: str | None) -> bool:
-    """Whether an encoding, by any of its names, is UTF-8."""
+    """True if an encoding name, including aliases, means UTF-8."""
     try:
         return codecs.lookup(encoding or "utf-8").name in ("utf-8", "utf-8-sig")
     except LookupError:
@@ -34,7 +34,7 @@ def is_utf8(encoding: str | None) -> bool:
 
 
 def json_text(text: str) -> str:
-    """JSON as it can be written to standard output: with escapes instead of characters if that is not UTF-8."""
+    """Return JSON for standard output. If its encoding isn't UTF-8, all other than ASCII characters are escaped."""
     if text.isascii() or is_utf8(sys.stdout.encoding):
         return text
     return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
@@ -51,13 +51,13 @@ def printable(text: str) -> str:
 
 
 def flush_output() -> None:
-    """Write what is still buffered; OSError if it cannot be written."""
+    """Write buffered output. Raises OSError if it can't be written."""
     if not sys.stdout.closed:
         sys.stdout.flush()
 
 
 def discard_output() -> None:
-    """Send standard output to nowhere, so that the interpreter does not fail to write it again at its end."""
+    """Redirect standard output to the null device, so that the interpreter doesn't fail to write it again at exit."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

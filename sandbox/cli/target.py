@@ -1,4 +1,4 @@
-"""The target of a command: a sandbox file or a cluster. Commands reach both with `sandbox.client.client`."""
+"""The target of a command: a sandbox file or a cluster. Commands connect to both with `sandbox.client.client`."""
 
 import os
 from collections.abc import Callable
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 DEFAULT_FILE = "dev.db"
 FILE_TEXT = f"The sandbox file [env: SANDBOX_FILE, else {DEFAULT_FILE}]."
 TIMEOUT_S = 10.0
-# The broker decides what is too large, by the setting of the topic, and says so with its own error.
+# The broker enforces the topic's size limit, with its own error, so the client must not.
 _MESSAGE_MAX_BYTES = 1_000_000_000
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a command connects.
+    """The file or cluster that a command connects to.
 
     Attributes:
         servers: an address, or the path of a sandbox file.
-        properties: more of librdkafka's configuration, as given with -X.
-        file: the path, where it is a file.
+        properties: additional librdkafka settings, from -X.
+        file: the path, if it is a file.
     """
 
     servers: str | Path
@@ -38,7 +38,7 @@ class Target:
     file: Path | None
 
     def require(self) -> None:
-        """For a command that only reads: refuse a file that is not there, instead of making an empty one."""
+        """For read-only commands: refuse a file that doesn't exist, instead of creating an empty one."""
         if self.file is not None and not self.file.exists():
             raise Failed(
                 f"{self.file} does not exist. Name a sandbox file with --file or a cluster with --bootstrap, or start "
@@ -47,19 +47,19 @@ class Target:
             )
 
     def admin(self) -> "AdminClient":
-        """An admin client."""
+        """Create an admin client."""
         from sandbox.client.client import AdminClient
 
         return AdminClient(self._config({}))
 
     def producer(self, **more: Any) -> "Producer":
-        """A producer; `more` is librdkafka's configuration with _ for dots."""
+        """Create a producer; `more` is librdkafka's configuration with _ for dots."""
         from sandbox.client.client import Producer
 
         return Producer(self._config({"message.max.bytes": _MESSAGE_MAX_BYTES, **_dotted(more)}))
 
     def consumer(self, **more: Any) -> "Consumer":
-        """A consumer; `more` is librdkafka's configuration with _ for dots."""
+        """Create a consumer; `more` is librdkafka's configuration with _ for dots."""
         from sandbox.client.client import Consumer
 
         settings = {
@@ -73,7 +73,7 @@ class Target:
         return Consumer(self._config({**settings, **_dotted(more)}))
 
     def _config(self, more: dict[str, Any]) -> dict[str, Any]:
-        # librdkafka's own log lines are for programs; a command says what went wrong in its own words.
+        # librdkafka's log lines are for programs; a command reports errors in its own words.
         quiet = {"log_level": 0, "error_cb": _say_once()}
         return {"bootstrap.servers": self.servers, "client.id": "sandbox", **quiet, **more, **self.properties}
 
@@ -86,7 +86,7 @@ def _say_once() -> Callable[[Any], None]:
     said: set[str] = set()
 
     def say(error: Any) -> None:
-        # The last of these names all of them; the calls that fail for the others report them by themselves.
+        # Only the error that concerns all brokers; calls that fail because of other errors report them themselves.
         if error.name() == "_ALL_BROKERS_DOWN" and error.name() not in said:
             said.add(error.name())
             click.echo(f"Warning: {kafka_text(error)}", err=True)
@@ -95,7 +95,7 @@ def _say_once() -> Callable[[Any], None]:
 
 
 def target_options(command: F) -> F:
-    """Give a command --file, --bootstrap and -X, and the argument `target`."""
+    """Add --file, --bootstrap and -X to a command, and pass the argument `target`."""
 
     @wraps(command)
     def with_target(
@@ -122,7 +122,7 @@ def target_options(command: F) -> F:
 
 
 def file_option(command: F) -> F:
-    """Give a command that reads a sandbox file by itself --file, and the argument `target`; a cluster has no file."""
+    """Add --file to a command that reads the sandbox file directly, and pass the argument `target`."""
 
     @wraps(command)
     def with_target(*args: Any, file: str | None, **more: Any) -> Any:
@@ -134,7 +134,7 @@ def file_option(command: F) -> F:
 
 
 def chosen_file(name: str | Path | None) -> Path:
-    """The sandbox file of a command: the one that it names, else SANDBOX_FILE, else `DEFAULT_FILE`."""
+    """Return the sandbox file of a command: its argument, else SANDBOX_FILE, else `DEFAULT_FILE`."""
     return file_path(os.fspath(name or os.environ.get("SANDBOX_FILE") or DEFAULT_FILE))
 
 
@@ -153,5 +153,5 @@ def _pair(pair: str) -> tuple[str, str]:
 
 
 def json_option(command: F) -> F:
-    """Give a command --json, and the argument `as_json`."""
+    """Add --json to a command, and pass the argument `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Write JSON, one object per line.")(command)

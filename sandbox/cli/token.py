@@ -1,4 +1,4 @@
-"""The token of a page that other machines can reach: chosen, and shown in the address to open."""
+"""The option --token, and the page's URL with the token in it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from sandbox.runtime.network import TOKEN_VARIABLE, is_wildcard, token_refused
 
 
 def token_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command --token, and the argument `token`: None where none was chosen."""
+    """Add --token to a command, and pass the argument `token`: None if none was chosen."""
     return click.option(
         "--token",
         metavar="TEXT",
@@ -29,7 +29,9 @@ def _checked(_context: click.Context, _parameter: click.Parameter, token: str | 
 
 
 def page_to_open(web: str, token: str | None) -> str:
-    """The address to open a page by, in a browser of this machine; from another one, with the name of this in it."""
+    """Return the URL to open in a browser on this machine, with the token. A wildcard host becomes the loopback
+    address.
+    """
     parts = urlsplit(web)
     if is_wildcard(parts.hostname or ""):
         loopback = "[::1]" if ":" in (parts.hostname or "") else "127.0.0.1"

@@ -1,4 +1,4 @@
-"""`sandbox topics`: list, create, describe, delete; the commands that take events out are in `topics_cleaning`."""
+"""`sandbox topics`: list, create, describe and delete topics. Commands that delete events: `topics_cleaning`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def topics() -> None:
-    """List, create, describe and delete topics, and take events out of them."""
+    """List, create, describe and delete topics, and delete events."""
 
 
 for command in (delete_records, empty, compact, apply_retention):
@@ -27,7 +27,7 @@ for command in (delete_records, empty, compact, apply_retention):
 @json_option
 @target_options
 def list_topics(internal: bool, as_json: bool, target: Target) -> None:
-    """List the topics, with how many partitions and events they have (offsets, for a cluster)."""
+    """List the topics with number of partitions and events (offsets, for a cluster)."""
     from sandbox.cli.counts import column, count_all, total
     from sandbox.cli.log_offsets import ranges
 
@@ -95,7 +95,7 @@ def create(
 def create_topic(
     admin: Any, topic: str, partitions: int | None, replication_factor: int | None, settings: dict[str, str]
 ) -> None:
-    """Create a topic and wait until it is there; None leaves a number to the broker."""
+    """Create a topic and wait until it exists. None leaves a number to the broker."""
     from sandbox.cli.log_offsets import KAFKA_ADMIN
 
     new = KAFKA_ADMIN.NewTopic(topic, partitions or -1, replication_factor or -1, config=settings)
@@ -107,7 +107,7 @@ def create_topic(
 @json_option
 @target_options
 def describe(topic: str, as_json: bool, target: Target) -> None:
-    """Show the partitions of TOPIC and the settings that were changed for it."""
+    """Show the partitions of TOPIC and its changed settings."""
     from sandbox.cli.counts import column, count_all, counted, total
     from sandbox.cli.log_offsets import places_of, ranges
 
@@ -149,7 +149,7 @@ def _partition_rows(
 
 
 def changed_settings(admin: Any, topic: str) -> dict[str, str | None]:
-    """The settings that were changed for a topic; None for a secret."""
+    """Return a topic's changed settings; None for a secret."""
     from sandbox.cli.log_offsets import KAFKA_ADMIN
 
     resource = KAFKA_ADMIN.ConfigResource(KAFKA_ADMIN.ResourceType.TOPIC, topic)

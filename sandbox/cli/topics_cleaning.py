@@ -1,7 +1,7 @@
-"""What takes events out of a topic: `delete-records`, `empty`, `compact`, `apply-retention` of `sandbox topics`.
+"""Deletes events of topics: `delete-records`, `empty`, `compact` and `apply-retention` of `sandbox topics`.
 
-Records are deleted over Kafka's own protocol, so on any cluster. Kafka has no request to compact or to apply retention:
-those two are asked of the process that owns the file, through its page, or done here where nobody owns it.
+Records are deleted with Kafka's protocol, so in any cluster. Kafka has no request for compaction or retention. The
+file's owner runs those two, called through its page; without an owner, this process does.
 """
 
 from collections.abc import Iterator, Mapping
@@ -42,7 +42,7 @@ Examples:
 def delete_records(
     topic: str, before: str | None, every: bool, partitions: tuple[int, ...], yes: bool, as_json: bool, target: Target
 ) -> None:
-    """Delete the oldest events of TOPIC, up to an offset or a time. Shows first what would go."""
+    """Delete the oldest events of TOPIC, up to an offset or a time. Shows first what will be deleted."""
     if (before is None) != every:
         raise click.UsageError("say either --before OFFSET|TIME or --all")
     _delete(topic, before, partitions, yes, as_json, target)
@@ -58,7 +58,7 @@ Example:
 @json_option
 @target_options
 def empty(topic: str, yes: bool, as_json: bool, target: Target) -> None:
-    """Delete every event of TOPIC. The topic stays, and its offsets go on from where they are."""
+    """Delete every event of TOPIC. The topic stays, and its offsets continue."""
     _delete(topic, None, (), yes, as_json, target)
 
 
@@ -95,7 +95,7 @@ def _delete(
 
 
 def _plan(admin: Any, places: "list[Place]", before: str | None) -> list[dict[str, Any]]:
-    """Where each log would begin, None for its end; a place outside a log is its nearer end."""
+    """Return each log's new start, from `before`; None for its end. Positions outside a log become its nearer end."""
     from sandbox.cli.log_offsets import offsets_at_time, ranges
     from sandbox.cli.position import LATEST, TIME, Position, parse_start
 
@@ -121,20 +121,20 @@ def _events(count: int) -> str:
 
 
 class _Cleaner(Protocol):
-    """Whoever can compact and apply retention."""
+    """Compacts topics and applies retention."""
 
     def names(self) -> list[str]:
-        """Every topic."""
+        """Return the names of all topics."""
 
     def preview(self, topic: str, do: str) -> Mapping[str, Any]:
-        """What it would do: `events` that would go."""
+        """Return the effect of compaction or retention: `events` is the number of events to delete."""
 
     def clean(self, topic: str, do: str) -> int:
-        """Do it; how many events went."""
+        """Run compaction or retention. Returns the number of deleted events."""
 
 
 class _Page:
-    """The process that owns the file, through its page."""
+    """Cleans in the process that owns the file, through its page."""
 
     def __init__(self, page: "PageAddress") -> None:
         self._page = page
@@ -150,7 +150,7 @@ class _Page:
 
 
 class _File:
-    """This process, where nobody owns the file."""
+    """Cleans in this process, if the file has no owner."""
 
     def __init__(self, sandbox: "Sandbox") -> None:
         self._sandbox = sandbox
@@ -214,7 +214,7 @@ Example:
 @json_option
 @file_option
 def compact(topic: str, yes: bool, as_json: bool, file: Path | None) -> None:
-    """Compact TOPIC now: of each key the latest event stays. Its cleanup.policy must ask for compaction."""
+    """Compact TOPIC now: keep each key's latest event. Its cleanup.policy must include compact."""
     _refuse_to_ask(yes, as_json)
     with _cleaner(file) as cleaner:
         if not yes:
@@ -241,7 +241,7 @@ Examples:
 @json_option
 @file_option
 def apply_retention(topic: str | None, yes: bool, as_json: bool, file: Path | None) -> None:
-    """Delete what is too old or too much in TOPIC now, or in every topic (retention.ms, retention.bytes)."""
+    """Delete the events of TOPIC, or of all topics, that exceed retention.ms or retention.bytes."""
     _refuse_to_ask(yes, as_json)
     with _cleaner(file) as cleaner:
         names = [topic] if topic is not None else cleaner.names()

@@ -1,4 +1,4 @@
-"""`sandbox ui`: the pages over any Kafka cluster, without a file."""
+"""`sandbox ui`: serves the pages for any Kafka cluster, without a file."""
 
 import os
 from pathlib import Path
@@ -39,7 +39,7 @@ A file for --config has one setting of librdkafka a line:
 @click.option(
     "--bootstrap", "-b", envvar="SANDBOX_BOOTSTRAP", required=True, metavar="HOST:PORT", help="The Kafka cluster."
 )
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Librdkafka's settings, one a line.")
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Librdkafka's settings, one per line.")
 @click.option("-X", "properties", multiple=True, metavar="KEY=VALUE", help="One of librdkafka's settings.")
 @click.option("--allow-writes", is_flag=True, help="Let the pages change the cluster; without it they only read.")
 @click.option(
@@ -66,7 +66,7 @@ def ui(
 
     Nothing in the cluster is changed, unless --allow-writes is given. With --json it prints one line when it is ready:
     {"web", "bootstrap", "brokers", "pid", "read_only"}, with --public-url also "public_url", and "token" if the page
-    asks for one: it does if --host or --public-url lets other machines in.
+    requires one: it does if --host or --public-url allows other machines to connect.
     """
     from sandbox.cli.remote_page import PageServer
 
@@ -96,10 +96,10 @@ def ui(
 
 
 def read_settings(path: Path) -> dict[str, str]:
-    """Read a file of librdkafka's settings: `name=value`, one a line; empty lines and those that begin with # are left.
+    """Read a file of librdkafka settings, one `name=value` per line. Empty lines and # comments are skipped.
 
     Raises:
-        Failed: the file cannot be read, or a line is no setting.
+        Failed: the file can't be read, or a line isn't a setting.
     """
     try:
         lines = path.read_text("utf-8").splitlines()
@@ -111,7 +111,7 @@ def read_settings(path: Path) -> dict[str, str]:
         if text and not text.startswith("#"):
             name, equals, value = text.partition("=")
             if not equals or not name.strip():
-                # The line itself is not shown: it may hold a password.
+                # The message doesn't contain the line, because it may hold a password.
                 raise Failed(f"{path}, line {number} is not name=value.", Status.USAGE)
             found[name.strip()] = value.strip()
     return found

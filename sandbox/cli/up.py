@@ -1,4 +1,4 @@
-"""`sandbox up`: own a file, open the Kafka port and the page, until told to end."""
+"""`sandbox up`: opens a file, serves the Kafka port and the page, and runs until it is stopped."""
 
 import os
 import threading
@@ -38,7 +38,7 @@ _LOCK_RETRIES = 25
 _LOCK_RETRY_S = 0.02
 DEMO_STOPS_WITHIN_S = 1.0
 ORPHAN_S = 2.5
-"""How long a fork may take to end when its parent has ended. A killed fork leaves a whole file too."""
+"""Seconds that a fork may take to end after its parent. The file of a killed fork is complete too."""
 PORT_MAX = 65535
 ENDS = "Ctrl-C ends it; the events stay in the file."
 _PORT = click.IntRange(0, PORT_MAX)
@@ -94,13 +94,13 @@ def up(
     ways_in: WaysIn,
     settings: dict[str, str],
 ) -> None:
-    """Start a sandbox on FILE, which is made if it is not there. Ctrl-C ends it; the events stay in the file.
+    """Start a sandbox on FILE, which is created if it doesn't exist. Ctrl-C ends it; the events stay in the file.
 
     With --json it prints one line when it is ready: {"kafka", "web", "file", "pid", "brokers": {"1": address, ...}};
     with --listener also "listeners": {"SASL_SSL": address}, with --public-url also "public_url", and "token" if the
-    page asks for one.
+    page requires one.
 
-    At an address that other machines can reach (--host 0.0.0.0, --public-url) the page asks for a token; the Kafka port
+    At an address that other machines can reach (--host 0.0.0.0, --public-url) the page requires a token; the Kafka port
     never does.
     """
     if kafka_port + brokers - 1 > PORT_MAX:
@@ -148,8 +148,8 @@ def _warn(host: str, read_only: bool) -> None:
 
 
 def _end(sandbox: "Sandbox", made: Path | None) -> None:
-    """Close it. A file that was made for a sandbox which then could not open its ports is taken away again."""
-    # The Kafka port may have been open for a moment before the page's was found taken: what was written then stays.
+    """Close the sandbox. Deletes a file that was created for a sandbox which then could not open its ports."""
+    # The Kafka port may have been open for a moment before the page's port failed. Data written then stays.
     unused = made is not None and not (sandbox.topics() or sandbox.groups())
     sandbox.close()
     if made is not None and unused:
@@ -164,7 +164,7 @@ def _end_after(wait: Callable[[], None], ending: Ending) -> None:
 
 
 def _wait_for_the_end_of_stdin() -> None:
-    # Not through sys.stdin, whose lock a thread that still reads would hold when the interpreter ends.
+    # Not through sys.stdin: a thread that still reads would hold its lock when the interpreter ends.
     with suppress(OSError):
         while os.read(0, 4096):
             pass
@@ -178,7 +178,7 @@ def _opened(file: Path, brokers: int, read_only: bool, settings: dict[str, str])
         try:
             return Sandbox(file, brokers=brokers, read_only=read_only, settings=settings)
         except FileInUse as in_use:
-            # A program that looks who owns the file holds the lock for an instant, and names nobody.
+            # A program that checks for an owner holds the lock for an instant, without naming one.
             if in_use.owner or attempt == _LOCK_RETRIES - 1:
                 raise
             time.sleep(_LOCK_RETRY_S)
@@ -209,7 +209,7 @@ def _serve(
             trust_forwarded=proxy.forwarded,
         )
     except PortInUse as error:
-        # The Kafka ports are opened first, so where both are the same it is the page's that is taken.
+        # The Kafka ports are opened first, so if both ports are the same, the page's is the one that is taken.
         of_kafka = error.port in range(kafka_port, kafka_port + brokers) and error.port != ui_port
         option = "--kafka-port" if of_kafka else "--ui-port"
         there = ways_in.option_of(error.port) or f"{option} 0"

@@ -1,14 +1,14 @@
-"""The client API: confluent_kafka's own classes, where `bootstrap.servers` may also be a sandbox file.
+"""The client API: confluent_kafka's own classes, whose `bootstrap.servers` may also be a sandbox file.
 
     from sandbox import Producer
     producer = Producer({"bootstrap.servers": "dev.db"})
 
-With an address they are the plain clients of that cluster: the same program, unchanged, on Kafka itself. With a file
-they connect to the sandbox that owns it, or start one inside this process, on a free loopback port; the clients of one
-process share it, and it ends with the last of them.
+With an address they are that cluster's plain clients: the same program runs unchanged on Kafka itself. With a file they
+connect to the sandbox that owns it, or start one in this process, on a free loopback port. The clients of one process
+share it, and it ends with the last of them.
 
-If the owner of the file is another process and goes away, the clients report what they report when a broker goes away
-(`_TRANSPORT`, `_ALL_BROKERS_DOWN`), and go on when it is back at the same address.
+If another process owns the file and goes away, the clients report the same as for a broker that goes away
+(`_TRANSPORT`, `_ALL_BROKERS_DOWN`), and continue when it is back at the same address.
 """
 
 import logging
@@ -28,7 +28,7 @@ from sandbox.model.file_path import file_path
 from sandbox.model.process import bind_to_process, is_inherited
 
 SERVERS = ("bootstrap.servers", "metadata.broker.list")
-"""librdkafka's two names for where to connect."""
+"""librdkafka's two names for the bootstrap servers."""
 FILE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
 FLUSH_AT_EXIT_S = 10.0
 _LOG_CRITICAL = 2
@@ -40,10 +40,10 @@ _consumers: "weakref.WeakSet[confluent_kafka.Consumer]" = weakref.WeakSet()
 
 
 def sandbox_file(servers: object) -> Path | None:
-    """Tell a sandbox file from the address of a cluster.
+    """Distinguish a sandbox file from a cluster's address.
 
-    A file is: a `pathlib` path; text that begins with `sqlite:` (`sqlite:dev.db`, `sqlite:///abs/dev.db`); and text
-    without `host:port` that has a path separator or ends with .db, .sqlite or .sqlite3. All else is an address:
+    Files are: a `pathlib` path; text that begins with `sqlite:` (`sqlite:dev.db`, `sqlite:///abs/dev.db`); and text
+    without `host:port` that has a path separator or ends with .db, .sqlite or .sqlite3. Everything else is an address:
     `localhost`, `broker.db:9092`, `SSL://host:9093`.
 
     Args:
@@ -53,7 +53,7 @@ def sandbox_file(servers: object) -> Path | None:
         The path, with `~/` expanded, or None for an address.
 
     Raises:
-        FileRefused: it can only mean a file, and names none (`sqlite:`, `:memory:`, `sqlite://dev.db`).
+        FileRefused: it can only mean a file, but names none (`sqlite:`, `:memory:`, `sqlite://dev.db`).
     """
     if isinstance(servers, os.PathLike):
         return file_path(servers)
@@ -75,7 +75,7 @@ def sandbox_file(servers: object) -> Path | None:
 class Producer(confluent_kafka.Producer):
     """confluent_kafka's Producer; `bootstrap.servers` may be a sandbox file.
 
-    Events that are still queued when the program ends are sent then, if a file was named.
+    With a file, events that are still queued when the program ends are sent then.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -85,7 +85,7 @@ class Producer(confluent_kafka.Producer):
         _hold(self, self._attachment, _producers)
 
     def close(self, *args: Any, **kwargs: Any) -> Any:
-        """As confluent_kafka's; then lets go of the sandbox file."""
+        """Close the producer like confluent_kafka's, then release the sandbox file."""
         try:
             return super().close(*args, **kwargs)
         finally:
@@ -110,7 +110,7 @@ class Consumer(confluent_kafka.Consumer):
         _hold(self, self._attachment, _consumers)
 
     def close(self, *args: Any, **kwargs: Any) -> Any:
-        """As confluent_kafka's; then lets go of the sandbox file."""
+        """Close the consumer like confluent_kafka's, then release the sandbox file."""
         try:
             return super().close(*args, **kwargs)
         finally:
@@ -131,7 +131,7 @@ class AdminClient(confluent_kafka.admin.AdminClient):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         args, kwargs, attachment = _connected(args, kwargs)
         if attachment is not None and attachment.held and not (args and "log_level" in args[0]):
-            # An AdminClient cannot be closed: at the end of the program the sandbox goes first, which is no news.
+            # An AdminClient can't be closed, so at exit the sandbox ends first, and the client must not log that.
             kwargs.setdefault("log_level", _LOG_CRITICAL)
         with _Released(attachment):
             super().__init__(*args, **kwargs)
@@ -158,7 +158,7 @@ class DeserializingConsumer(confluent_kafka.DeserializingConsumer[Any, Any]):
         _hold(self, self._attachment, _consumers)
 
     def close(self, *args: Any, **kwargs: Any) -> Any:
-        """As confluent_kafka's; then lets go of the sandbox file."""
+        """Close the consumer like confluent_kafka's, then release the sandbox file."""
         try:
             return super().close(*args, **kwargs)
         finally:
@@ -166,7 +166,7 @@ class DeserializingConsumer(confluent_kafka.DeserializingConsumer[Any, Any]):
 
 
 class _Released:
-    """Lets go of the file if the client could not be made."""
+    """Releases the file if the client could not be created."""
 
     def __init__(self, attachment: embedded.Attachment | None) -> None:
         self._attachment = attachment
@@ -182,9 +182,9 @@ class _Released:
 def _connected(
     args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any], embedded.Attachment | None]:
-    """The arguments with the address in the place of a sandbox file."""
+    """Return the arguments with a sandbox file replaced by its address."""
     if args and isinstance(args[0], Mapping):
-        # A section of a ConfigParser is a Mapping, and librdkafka's binding wants a dict.
+        # A section of a ConfigParser is a Mapping, but librdkafka's binding requires a dict.
         args = (dict(args[0]), *args[1:])
     kwargs = dict(kwargs)
     for config in (kwargs, *args[:1]):
@@ -219,17 +219,18 @@ def _end_clients() -> None:
         try:
             left = producer.flush(FLUSH_AT_EXIT_S)
         except RuntimeError:
-            continue  # closed before
+            continue  # already closed
         if left:
             _log.warning("%d events were not acknowledged within %g s, and may be lost", left, FLUSH_AT_EXIT_S)
-    # confluent_kafka's destructor would close them too, but after the sandbox, which they leave their group with.
+    # confluent_kafka's destructor would close them too, but only after the sandbox, which they need to leave their
+    # group.
     if embedded.alone():
         clients: list[Any] = [*_consumers, *_producers]
         for client in clients:
             try:
                 client.close()
             except RuntimeError:
-                continue  # closed before
+                continue  # already closed
 
 
 def _forget_the_parents() -> None:

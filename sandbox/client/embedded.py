@@ -1,10 +1,10 @@
-"""The sandboxes that run inside this process, shared by the clients that name their file.
+"""Runs sandboxes inside this process, shared by the clients that name their file.
 
 Problem: a program names a file in three producers and a consumer. There is one owner per file, so they must find each
 other, and the sandbox must end with the last of them, or with the program.
-Here: a table of the sandboxes that this process started, by real path, each with the number of its users. A client
-that is closed lets go at once. One that is only dropped lets go a moment later, in a thread of its own: its destructor,
-which may run in any thread, must neither wait for the sandbox nor find it gone while it says goodbye.
+Here: a table of the sandboxes that this process started, by real path, each with its number of users. A client that is
+closed releases the sandbox immediately. A client that is only dropped releases it a moment later, in a separate thread:
+its destructor, which may run in any thread, must neither wait for the sandbox nor find it closed while it disconnects.
 """
 
 import atexit
@@ -23,15 +23,15 @@ from sandbox.kafka.errors import FileInUse
 from sandbox.storage.file.lock import read_owner
 
 ATTACH_WAIT_S = 10.0
-"""How long to wait for an owner that has the file, and does not answer yet."""
+"""Seconds to wait for an owner that has the file, but doesn't accept connections yet."""
 DROPPED_GRACE_S = 1.0
-"""How long a sandbox stays after the last client that was dropped without close()."""
+"""Seconds for which a sandbox stays open after the last client was dropped without close()."""
 _RETRY_S = 0.02
 
 
 @dataclass(slots=True)
 class _Running:
-    """A sandbox of this process, and how many clients use it."""
+    """A sandbox of this process, and its number of clients."""
 
     sandbox: Sandbox
     address: str
@@ -39,7 +39,7 @@ class _Running:
 
 
 class Attachment:
-    """A client's hold on the sandbox of a file.
+    """A client's reference to the sandbox of a file.
 
     Attributes:
         address: "host:port" of its Kafka port.
@@ -55,7 +55,7 @@ class Attachment:
         self._pid = os.getpid()
 
     def release(self) -> None:
-        """Let go; the last one closes a sandbox that this process started. May be called again. Not for destructors."""
+        """Release the sandbox. The last release closes a sandbox of this process. Idempotent. Not for destructors."""
         with _table_lock:
             if not self.held or self._pid != os.getpid():
                 return
@@ -65,12 +65,12 @@ class Attachment:
                 return
             running.users -= 1
             if running.users == 0:
-                # Closed under the lock: whoever comes next finds the file free.
+                # Closed under the lock, so that the next client finds the file free.
                 del _table[self._real]
                 running.sandbox.close()
 
     def release_soon(self) -> None:
-        """Let go after a moment, in another thread. For destructors: it waits for nothing."""
+        """Release the sandbox after a moment, in another thread. For destructors: it doesn't wait."""
         if self.held:
             _dropped.put((time.monotonic(), self))
 
@@ -85,18 +85,18 @@ _of_the_parent: list[Any] = []
 
 
 def attach(path: str | os.PathLike[str], wait_s: float = ATTACH_WAIT_S) -> Attachment:
-    """Find the Kafka port of a sandbox file, and start the sandbox in this process where nobody has.
+    """Find the Kafka port of a sandbox file, and start the sandbox in this process if it isn't running.
 
     Args:
-        path: the file; it is made where it does not exist.
-        wait_s: how long to wait for an owner that does not answer yet.
+        path: the file; created if it doesn't exist.
+        wait_s: seconds to wait for an owner that doesn't accept connections yet.
 
     Returns:
-        The address, and the hold on it.
+        The sandbox's address, and the reference to it.
 
     Raises:
         FileInUse: another process owns the file and opened no Kafka port in that time.
-        FileRefused: the file cannot be a sandbox.
+        FileRefused: the file can't be a sandbox.
     """
     real = Path(os.path.realpath(path))
     deadline = time.monotonic() + wait_s
@@ -125,9 +125,9 @@ def before_exit(callback: Callable[[], None]) -> None:
 
 
 def alone() -> bool:
-    """Whether no thread of the program is left but the calling one and the sandboxes' own.
+    """True if only the calling thread and the sandboxes' own threads are left.
 
-    At exit only daemon threads are; one of them may be inside a client, which must then not be closed under it.
+    At exit, only daemon threads are left. One of them may be using a client, which must then not be closed.
     """
     ours = {thread.ident for thread in _closer} | {thread.ident for thread in _sandbox_threads}
     return all(
@@ -163,7 +163,7 @@ def _start(real: Path) -> Attachment:
 
 
 def _answers(address: str) -> bool:
-    # The text in a lock file outlives an owner that was killed, for as long as the next one takes to start.
+    # The lock file's text outlives a killed owner, until the next owner has started.
     host, _, port = address.rpartition(":")
     try:
         create_connection((host.strip("[]"), int(port)), timeout=1.0).close()
@@ -188,8 +188,9 @@ def _close_all() -> None:
 
 
 def _forget_the_parents() -> None:
-    # After a fork: the sandboxes, their lock and their threads are the parent's. This process attaches to them like any
-    # other; it must not close them, so it keeps what it inherited.
+    # After a fork, the sandboxes, their lock and their threads belong to the parent. The child attaches to them like
+    # any
+    # other process. It must not close them, so it keeps references to what it inherited.
     global _table_lock, _dropped
     _of_the_parent.append(dict(_table))
     _table.clear()

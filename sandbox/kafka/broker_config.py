@@ -1,4 +1,4 @@
-"""Every setting of a topic and of the broker, as data.
+"""Topic and broker settings as data.
 
 Names, types, defaults and meanings are Kafka's (https://kafka.apache.org/documentation/#topicconfigs and
 #brokerconfigs). DescribeConfigs, CreateTopics, the page, the command line and the docs read these tables.
@@ -142,9 +142,9 @@ BROKER_SETTING = {setting.name: setting for setting in BROKER_SETTINGS}
 GROUP_SETTING = {setting.name: setting for setting in GROUP_SETTINGS}
 
 BROKER, GROUP, CLIENT_METRICS = "broker", "group", "client-metrics"
-"""The types of a resource that has settings, topics aside."""
+"""The resource types that have settings, besides topics."""
 CLUSTER_WIDE = ""
-"""The broker that stands for all of them."""
+"""The resource name that stands for all brokers."""
 
 
 def check_topic_setting(name: str, value: str | None) -> str:
@@ -165,7 +165,7 @@ def check_topic_setting(name: str, value: str | None) -> str:
 
 
 def check_broker_setting(name: str, value: str) -> str:
-    """Return `value` in Kafka's spelling, or raise BrokerError INVALID_CONFIG with the way out."""
+    """Return `value` in Kafka's spelling, or raise BrokerError INVALID_CONFIG with a hint."""
     setting = BROKER_SETTING.get(name)
     if setting is not None:
         return setting.check(value)
@@ -174,7 +174,7 @@ def check_broker_setting(name: str, value: str) -> str:
         hint = f" It is a topic's setting; the broker's default for it is {of_topic.broker_name}."
         hint = hint if of_topic.broker_name else " It is a topic's setting."
     else:
-        # Not at the start of the process: only a mistake needs it.
+        # Imported here, because only invalid settings need it.
         from difflib import get_close_matches
 
         near = get_close_matches(name, BROKER_SETTING, 1, 0.8)
@@ -184,13 +184,13 @@ def check_broker_setting(name: str, value: str) -> str:
 
 @dataclass(slots=True)
 class BrokerConfig:
-    """The broker's settings: Kafka's defaults, what was set otherwise at the start, and what was altered since.
+    """The broker's settings: Kafka's defaults, overridden at the start and by later alterations.
 
     Args:
-        overrides: name to value as text; checked, BrokerError INVALID_CONFIG for a name or value that is not valid.
+        overrides: name to value as text. Raises BrokerError INVALID_CONFIG for an invalid name or value.
 
     Attributes:
-        resources: what was altered while the broker ran: type and name of a resource to its settings.
+        resources: settings that were altered at run time: (type, name) of a resource to its settings.
     """
 
     overrides: dict[str, str] = field(default_factory=dict)
@@ -202,9 +202,9 @@ class BrokerConfig:
             self.overrides[name] = check_broker_setting(name, value)
 
     def set_resources(self, resources: Mapping[tuple[str, str], Mapping[str, str]]) -> None:
-        """Replace everything that was altered while the broker ran.
+        """Replace all settings that were altered at run time.
 
-        There is one file behind all brokers: what was altered for one of them alone is in effect for all.
+        All brokers share one file, so a setting that was altered for one broker applies to all.
         """
         self.resources = {place: dict(settings) for place, settings in resources.items() if settings}
         self._altered = dict(self.resources.get((BROKER, CLUSTER_WIDE), {}))
@@ -213,30 +213,30 @@ class BrokerConfig:
                 self._altered |= settings
 
     def own(self, name: str) -> str | None:
-        """The value that a setting was given, None where it has its default."""
+        """Return the value that was set for a setting, or None if it has its default."""
         altered = self._altered.get(name)
         return self.overrides.get(name) if altered is None else altered
 
     def get(self, name: str) -> str:
-        """The value in effect, as text."""
+        """Return the effective value, as text."""
         return self.own(name) or BROKER_SETTING[name].default or ""
 
     def number(self, name: str) -> int:
-        """The value in effect of a setting that is a number."""
+        """Return the effective value of a numeric setting."""
         return int(self.get(name))
 
     def flag(self, name: str) -> bool:
-        """The value in effect of a setting that is true or false."""
+        """Return the effective value of a boolean setting."""
         return self.get(name) == "true"
 
     def group_number(self, group_id: str, name: str) -> int:
-        """The value in effect of a group's setting that is a number: its own, else the broker's."""
+        """Return the effective value of a group's numeric setting: the group's, else the broker's."""
         own = self.resources.get((GROUP, group_id), {}).get(name)
         setting = GROUP_SETTING[name]
         return int(own if own is not None else self.get(setting.broker_name or ""))
 
     def topic_default(self, name: str) -> str | None:
-        """What a broker setting gives topics: its value, or that of the setting with a larger unit; None for none."""
+        """Return a broker setting's value for topics, also from the setting with a larger unit; None if not set."""
         own = self.own(name)
         for larger, unit_ms in LARGER_UNITS.get(name, ()):
             if own is None:
@@ -247,7 +247,7 @@ class BrokerConfig:
 
 
 def topic_value(name: str, overrides: Mapping[str, str], broker: BrokerConfig) -> str:
-    """The value in effect of a topic setting: the topic's own, else the broker's, else Kafka's default."""
+    """Return the effective value of a topic setting: the topic's, else the broker's, else Kafka's default."""
     if name in overrides:
         return overrides[name]
     setting = TOPIC_SETTING[name]

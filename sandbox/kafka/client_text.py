@@ -1,15 +1,15 @@
-"""How long a text that a client chooses may be.
+"""Limits the length of names that clients choose.
 
-Kafka's own bound is that of its protocol: 32,767 bytes for each string, checked where messages are read. For ids that
-are kept and shown, the sandbox has a shorter one: nobody has use for more, and a list of them must stay a page.
+The protocol's own limit is 32,767 bytes per string, checked when messages are read. For ids that are stored and shown,
+the sandbox has a lower limit: nobody needs longer ones, and a list of them must fit on a page.
 """
 
 STRING_BYTES_MAX = 32_767
-"""The longest string of the protocol."""
+"""The protocol's longest string."""
 NAME_CHARACTERS_MAX = 255
-"""The longest group id, member id, instance id, transactional id, rack or user name that is kept."""
+"""The longest group id, member id, instance id, transactional id, rack or user name that is stored."""
 
 
 def shortened(text: str) -> str:
-    """A text as it is kept for display and in the log: its end is left out if it is too long."""
+    """Cut a text to the length that is shown and logged."""
     return text if len(text) <= NAME_CHARACTERS_MAX else text[: NAME_CHARACTERS_MAX - 1] + "…"

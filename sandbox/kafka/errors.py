@@ -1,8 +1,8 @@
 """Kafka's errors, and the sandbox's own.
 
-One table: the name, number and retriable flag as Kafka's protocol page lists them
-(https://kafka.apache.org/protocol#protocol_error_codes), and a sentence of ours. Everything that answers, prints or
-documents an error reads it here.
+One table with name, code and retriable flag from Kafka's protocol page
+(https://kafka.apache.org/protocol#protocol_error_codes), and a sentence by the sandbox. Everything that returns, prints
+or documents an error reads this table.
 """
 
 import re
@@ -20,8 +20,8 @@ class KafkaError:
     Attributes:
         name: Kafka's name, in capitals.
         code: the number on the wire; 0 is no error.
-        retriable: True where a client may send the same request again.
-        text: what it means, in one sentence.
+        retriable: True if a client may send the same request again.
+        text: its meaning, in one sentence.
     """
 
     name: str
@@ -140,15 +140,15 @@ CODE = {error.name: error.code for error in TABLE}
 
 
 class SandboxError(Exception):
-    """What every error of the sandbox is: catch this to catch them all."""
+    """Base class of all errors of the sandbox."""
 
 
 class BrokerError(SandboxError):
-    """A request that Kafka refuses, with Kafka's own error.
+    """A request that is refused with one of Kafka's errors.
 
     Args:
         name: the error's name in `TABLE`.
-        detail: a sentence for the person who reads it; the table's text where None.
+        detail: a sentence for the user; None for the table's text.
 
     Attributes:
         error: the row of `TABLE`.
@@ -166,22 +166,22 @@ class BrokerError(SandboxError):
 
 
 def shown_name(name: str) -> str:
-    """A name that somebody asked for, as an error shows it: in quotes and shortened unless a topic could have it.
+    """Format a requested name for an error: quoted and shortened unless it is a valid topic name.
 
-    Without the quotes, any text in an address would read as the page's own words.
+    Without quotes, any text in a URL would look like the page's own words.
     """
     return name if _PLAIN.fullmatch(name) else repr(name if len(name) <= SHOWN_MAX else name[: SHOWN_MAX - 1] + "…")
 
 
 class RecordsRefused(BrokerError):
-    """Some records of a batch are not what the topic accepts (KIP-467). None of the batch is stored.
+    """Some records of a batch are not accepted by the topic (KIP-467). None of the batch is stored.
 
     Args:
         name: INVALID_TIMESTAMP if any timestamp is refused, else INVALID_RECORD.
-        records: the position of each refused record in the batch, and why it is refused.
+        records: (position in the batch, reason) of each refused record.
 
     Attributes:
-        records: as given.
+        records: the same, as a tuple.
     """
 
     def __init__(self, name: str, records: Sequence[tuple[int, str]]) -> None:
@@ -192,10 +192,10 @@ class RecordsRefused(BrokerError):
 
 
 class ClusterAway(BrokerError):
-    """A cluster, not a sandbox file, does not answer. It may come back.
+    """A cluster (not a sandbox file) doesn't answer. It may come back.
 
     Args:
-        detail: a sentence with the reason and the way out.
+        detail: a sentence with the reason and what to do.
     """
 
     def __init__(self, detail: str) -> None:
@@ -203,11 +203,11 @@ class ClusterAway(BrokerError):
 
 
 class EventsDamaged(BrokerError):
-    """Events in the file are not as they were written: a disk, or another program, changed them.
+    """Events in the file are damaged: a disk, or another program, changed them.
 
     Attributes:
-        topic, partition: where they are.
-        first_offset, last_offset: of the record batch that holds them, both included.
+        topic, partition: the partition of the events.
+        first_offset, last_offset: the offsets of their record batch, both included.
     """
 
     def __init__(self, topic: str, partition: int, first_offset: int, last_offset: int) -> None:
@@ -225,14 +225,14 @@ class EventsDamaged(BrokerError):
 
 
 class FileRefused(SandboxError):
-    """The file cannot be used (not SQLite, foreign, newer, damaged). It was not changed."""
+    """The file can't be used (not SQLite, foreign, newer, damaged). It was not changed."""
 
 
 class FileInUse(SandboxError):
     """Another process owns the file.
 
     Attributes:
-        owner: what its lock file says: `pid`, `kafka`, `web` (addresses, or None while it starts).
+        owner: the content of its lock file: `pid`, `kafka`, `web` (addresses, or None while it starts).
 
     Args:
         other_name: True if the owner opened the file under another name, or its lock file was deleted.

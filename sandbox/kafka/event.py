@@ -1,6 +1,7 @@
-"""An event as the sandbox stores it.
+"""Events as the sandbox stores them.
 
-Named tuples: reading a topic makes one of each row, and a frozen dataclass takes four times as long to make.
+They are named tuples, because reading a topic creates one per row, and creating a frozen dataclass takes four times as
+long.
 """
 
 from typing import NamedTuple
@@ -13,21 +14,21 @@ TIMESTAMP_TYPES = ("CreateTime", "LogAppendTime")
 
 
 class Event(NamedTuple):
-    """One immutable event of a topic-partition.
+    """One immutable event of a partition.
 
     Attributes:
         topic: the topic's name.
         partition: 0 and up.
-        offset: its place in the partition's log, 0 and up.
-        timestamp_ms: milliseconds since 1970-01-01 UTC; -1 where the producer sent none.
+        offset: its offset in the partition's log, 0 and up.
+        timestamp_ms: milliseconds since 1970-01-01 UTC; -1 if the producer sent none.
         timestamp_type: `CREATE_TIME` (0) or `LOG_APPEND_TIME` (1).
         key: the bytes, or None for no key.
         value: the bytes, or None for a tombstone.
-        headers: (name, value) pairs in order; a name may repeat, a value may be None. A name that is not UTF-8 is kept
-            with the `surrogateescape` error handler, so that it gives back the same bytes.
-        transactional: True where a transactional producer wrote it.
+        headers: (name, value) pairs in order; a name may repeat, a value may be None. A name that is not UTF-8 is
+            decoded with the `surrogateescape` error handler, so that encoding it returns the same bytes.
+        transactional: True if a transactional producer wrote it.
         control: True for a transaction marker, which consumers never see.
-        aborted: True where its transaction was aborted.
+        aborted: True if its transaction was aborted.
         pending: True while its transaction is open: neither committed nor aborted.
     """
 
@@ -53,7 +54,7 @@ class NewEvent(NamedTuple):
         key: the bytes, or None.
         headers: (name, value) pairs.
         timestamp_ms: milliseconds since 1970; None for now.
-        partition: None to let the key choose (murmur2, as the Java clients do).
+        partition: None if the key chooses (murmur2, like the Java clients).
     """
 
     value: bytes | None

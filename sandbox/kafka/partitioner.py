@@ -1,9 +1,9 @@
-"""Where an event goes: the partitioners of the two families of Kafka clients, byte for byte.
+"""Chooses the partition of an event like the two families of Kafka clients, byte for byte.
 
-A key decides the partition, and the two families decide differently: the Java clients hash with murmur2, librdkafka
-(and all clients built on it: Python, Go, .NET, kcat) by default with CRC-32. Programs that write one topic must agree,
-or one key ends up in two partitions. Sources: KIP-480 (sticky partitioning), `BuiltInPartitioner` of the Java client,
-and the property `partitioner` in the CONFIGURATION.md of librdkafka.
+The key decides the partition, but differently in the two families: the Java clients hash it with murmur2, librdkafka
+(and all clients based on it: Python, Go, .NET, kcat) by default with CRC-32. Programs that write to the same topic must
+agree, or one key is in two partitions. Sources: KIP-480 (sticky partitioning), `BuiltInPartitioner` of the Java client,
+and the property `partitioner` in librdkafka's CONFIGURATION.md.
 """
 
 from collections.abc import Callable
@@ -17,10 +17,10 @@ _CACHED_KEY_MAX_BYTES = 64
 
 
 def murmur2(data: bytes) -> int:
-    """The 32-bit murmur2 hash of the Java client's `Utils.murmur2`.
+    """Return the 32-bit murmur2 hash, like the Java client's `Utils.murmur2`.
 
     Args:
-        data: any bytes, empty too.
+        data: any bytes, may be empty.
 
     Returns:
         The hash as Java's signed int, -2**31 to 2**31 - 1.
@@ -33,7 +33,7 @@ def _murmur2_unsigned(data: bytes) -> int:
     size = len(data)
     whole = size & ~3
     hashed = (_MURMUR2_SEED ^ size) & 0xFFFFFFFF
-    # A view of native 32-bit words would be faster, but is right on little-endian machines only.
+    # A view of native 32-bit words would be faster, but is correct on little-endian machines only.
     for at in range(0, whole, 4):
         word = int.from_bytes(data[at : at + 4], "little") * _MURMUR2_M & 0xFFFFFFFF
         hashed = (hashed * _MURMUR2_M ^ (word ^ word >> 24) * _MURMUR2_M) & 0xFFFFFFFF
@@ -49,18 +49,18 @@ def _murmur2_cached(key: bytes) -> int:
 
 
 def murmur2_partition(key: bytes | None, partitions: int) -> int | None:
-    """The partition that the Java clients choose (librdkafka: `murmur2_random`).
+    """Return the partition that the Java clients choose (librdkafka: `murmur2_random`).
 
     Args:
-        key: the key; None has no partition of its own, an empty key has.
-        partitions: how many the topic has, 1 and up.
+        key: the key. None leaves the partition open; an empty key doesn't.
+        partitions: the topic's number of partitions, 1 and up.
 
     Returns:
-        0 to `partitions` - 1, or None where the producer is free to choose.
+        0 to `partitions` - 1, or None if the producer may choose any.
     """
     if key is None:
         return None
-    # Keys repeat (that is what they are for); long ones are not kept.
+    # Keys repeat, so hashes are cached, but not those of long keys.
     hashed = _murmur2_cached(key) if len(key) <= _CACHED_KEY_MAX_BYTES else _murmur2_unsigned(key)
     return (hashed & 0x7FFFFFFF) % partitions
 
@@ -70,26 +70,26 @@ def _murmur2_positive(key: bytes) -> int:
 
 
 def consistent_random_partition(key: bytes | None, partitions: int) -> int | None:
-    """The partition that librdkafka chooses by default.
+    """Return the partition that librdkafka chooses by default.
 
     Args:
-        key: the key; None and the empty key have no partition of their own.
-        partitions: how many the topic has, 1 and up.
+        key: the key. None and the empty key leave the partition open.
+        partitions: the topic's number of partitions, 1 and up.
 
     Returns:
-        0 to `partitions` - 1, or None where the producer is free to choose.
+        0 to `partitions` - 1, or None if the producer may choose any.
     """
     return crc32(key) % partitions if key else None
 
 
 class Partitioner(NamedTuple):
-    """One way from a key to a partition.
+    """A function from keys to partitions.
 
     Attributes:
-        text: what it is, for the page and the help.
-        partition_for: (key, number of partitions) to the partition, or None where the producer is free to choose.
-        librdkafka: the value of librdkafka's property `partitioner` that does the same.
-        hash_of: the number that is divided by the number of partitions; the rest is the partition.
+        text: a description for the page and the help.
+        partition_for: (key, number of partitions) to the partition, or None if the producer may choose any.
+        librdkafka: the same function's name in librdkafka's property `partitioner`.
+        hash_of: the hash of a key; the partition is the hash modulo the number of partitions.
     """
 
     text: str
@@ -111,13 +111,13 @@ PARTITIONERS = {
 
 
 class StickyPartitioner:
-    """Chooses the partition of events whose key does not: one partition for a batch, then the next one.
+    """Chooses the partition of events without a key: one partition for a batch, then the next one.
 
-    The Java client moves on to a partition drawn at random; this moves on in a circle, which spreads as evenly and can
-    be foretold. Not thread safe.
+    The Java client draws the next partition at random. This one goes through them in turn, which is equally even and
+    predictable. Not thread-safe.
 
     Args:
-        batch_max_bytes: keys and values after which a batch counts as full; the Java client's `batch.size` by default.
+        batch_max_bytes: bytes of keys and values that fill a batch, by default the Java client's `batch.size`.
     """
 
     def __init__(self, batch_max_bytes: int = 16384) -> None:
@@ -125,12 +125,12 @@ class StickyPartitioner:
         self._at: dict[str, tuple[int, int]] = {}
 
     def partition_for(self, topic: str, partitions: int, size_bytes: int) -> int:
-        """The partition of the next event without a key.
+        """Return the partition of the next event without a key.
 
         Args:
-            topic: its topic; every topic has a circle of its own.
-            partitions: how many the topic has, 1 and up.
-            size_bytes: key and value of the event, 0 and up.
+            topic: the event's topic; each topic has its own turn.
+            partitions: the topic's number of partitions, 1 and up.
+            size_bytes: size of the event's key and value, 0 and up.
 
         Returns:
             0 to `partitions` - 1.
@@ -142,7 +142,7 @@ class StickyPartitioner:
         return chosen
 
     def end_batch(self, topic: str) -> None:
-        """Move on to the next partition, where the batch of this topic has anything in it."""
+        """Continue with the next partition if this topic's current batch isn't empty."""
         turn, filled_bytes = self._at.get(topic, (0, 0))
         if filled_bytes:
             self._at[topic] = (turn + 1, 0)

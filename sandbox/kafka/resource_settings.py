@@ -1,4 +1,4 @@
-"""The settings of groups and of client metrics subscriptions, and the broker settings that topics get defaults from.
+"""Settings of groups and of client metrics subscriptions, and broker settings that are topics' defaults.
 
 Names, types and defaults are Kafka's (https://kafka.apache.org/documentation/#groupconfigs, #brokerconfigs, KIP-714).
 """
@@ -199,7 +199,7 @@ CLIENT_METRICS_SETTINGS = (
 )
 
 NO_DEFAULT = {"log.retention.ms", "log.roll.ms", "log.roll.jitter.ms", "log.flush.interval.ms"}
-"""Broker settings without a default or a range of their own: another one with a larger unit gives the default."""
+"""Broker settings without their own default or range: a setting with a larger unit provides the default."""
 
 TOPIC_DEFAULTS = tuple(
     Setting(
@@ -222,7 +222,7 @@ LARGER_UNITS = {
     "log.roll.jitter.ms": (("log.roll.jitter.hours", 3_600_000),),
     "log.flush.interval.ms": (("log.flush.scheduler.interval.ms", 1),),
 }
-"""Where a setting is not set, one of these is looked at: its name, and how many ms its unit has."""
+"""The settings that apply if a setting is not set: name, and number of ms in its unit."""
 
 OTHER_BROKER_SETTINGS = (
     Setting("log.retention.hours", INT, "168", "How long an event is kept, in hours."),

@@ -1,4 +1,4 @@
-"""What a setting is, and which values it takes."""
+"""Defines a setting, and checks its values."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from sandbox.kafka import setting_values
 from sandbox.kafka.errors import BrokerError
 
 BOOLEAN, STRING, INT, SHORT, LONG, DOUBLE, LIST, CLASS, PASSWORD = range(1, 10)
-"""The types of a setting, numbered as DescribeConfigs numbers them."""
+"""The types of settings, with DescribeConfigs' numbers."""
 TYPE_NAMES = {
     BOOLEAN: "boolean",
     STRING: "string",
@@ -33,14 +33,14 @@ class Setting:
     Attributes:
         name: Kafka's name.
         type: one of the type numbers above.
-        default: Kafka's default, as text, as Kafka's tools show it; None for none.
-        text: what it does, in one line.
-        valid: the valid values as Kafka's documentation writes them, such as "[1,...]"; "" for any. See
-            `setting_values` for the forms.
-        limited_to: what the sandbox also asks for, in the same forms.
-        broker_name: the broker setting that gives a topic or group setting its default, or None.
-        in_effect: False if it is accepted and shown but changes nothing in the sandbox.
-        dynamic: True for a broker setting that can be altered while the broker runs (KIP-226).
+        default: Kafka's default as text, as Kafka's tools show it; None for none.
+        text: its effect, in one line.
+        valid: the valid values in the notation of Kafka's documentation, such as "[1,...]"; "" for any. See
+            `setting_values` for the notation.
+        limited_to: additional limits of the sandbox, in the same notation.
+        broker_name: the broker setting that is the default of a topic or group setting, or None.
+        in_effect: False if it is accepted and shown but has no effect in the sandbox.
+        dynamic: True for a broker setting that can be altered at run time (KIP-226).
     """
 
     name: str
@@ -55,12 +55,12 @@ class Setting:
 
     @property
     def per_broker(self) -> bool:
-        """Whether it can be altered for single brokers only: the settings of listeners and of their security."""
+        """True if it can be altered for single brokers only: settings of listeners and of their security."""
         return self.dynamic and self.name.startswith(PER_BROKER)
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The valid values if they are a few words, else ()."""
+        """The valid values if they are a list of words, else ()."""
         return setting_values.choices(self.valid or self.limited_to)
 
     def check(self, value: str) -> str:

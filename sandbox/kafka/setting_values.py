@@ -1,4 +1,4 @@
-"""The valid values of a setting, in the forms in which Kafka's documentation writes them.
+"""Checks values of settings against the valid values in the notation of Kafka's documentation.
 
 ====================================  ==================================================
 ``[1,...]``, ``[0,...,1]``            a number of at least 1; of 0 to 1
@@ -32,7 +32,7 @@ _PAIR = re.compile(r"\d+:\d+", re.ASCII)
 
 
 class Range(NamedTuple):
-    """A range of numbers, with its ends as Kafka writes them; `most` and `other` are None for none."""
+    """A range of numbers, with its ends in Kafka's notation; `most` and `other` are None for none."""
 
     least: str
     most: str | None
@@ -47,7 +47,7 @@ def _range(valid: str) -> Range | None:
 
 @cache
 def choices(valid: str) -> tuple[str, ...]:
-    """The words of a choice, () if `valid` has another form."""
+    """Return the words of a choice; () if `valid` isn't a choice."""
     found = _WORDS.fullmatch(valid)
     if found is None or _range(valid) is not None:
         return ()
@@ -55,7 +55,7 @@ def choices(valid: str) -> tuple[str, ...]:
 
 
 def number(text: str, *, whole: bool) -> Number | None:
-    """The number that Java reads from a text, None if there is none."""
+    """Return the number that Java parses from a text, or None if it isn't a number."""
     if whole:
         return int(text) if _WHOLE.fullmatch(text) else None
     found = _DOUBLE.fullmatch(text)
@@ -63,7 +63,7 @@ def number(text: str, *, whole: bool) -> Number | None:
 
 
 def java_text(value: Number) -> str:
-    """A number as Java writes it: a double always has a fraction, and an exponent if it is large or small."""
+    """Format a number like Java: a double always has a fraction, and an exponent if it is large or small."""
     if isinstance(value, int):
         return str(value)
     if value == 0 or value != value or value in (float("inf"), float("-inf")) or 1e-3 <= abs(value) < 1e7:
@@ -76,11 +76,11 @@ def java_text(value: Number) -> str:
 
 
 def refusal(valid: str, name: str, value: Value) -> str | None:
-    """Why a value is not valid, in Kafka's words; None if it is.
+    """Return why a value is invalid, in Kafka's words; None if it is valid.
 
     Args:
-        valid: in one of the forms above.
-        name: of the setting.
+        valid: the valid values, in the notation above.
+        name: the setting's name.
         value: a number, a word, or all elements of a list that is not a choice.
     """
     bounds = _range(valid)
@@ -103,7 +103,7 @@ def _out_of(bounds: Range, value: Number) -> str | None:
         if value == int(bounds.other) or int(bounds.least) <= value <= int(bounds.most or bounds.least):
             return None
         return f"Value must be between {bounds.least} and {bounds.most} or equal to {bounds.other}"
-    # Not a number (NaN) is in no range here, though Kafka lets it pass.
+    # NaN is in no range here, although Kafka accepts it.
     if not value >= float(bounds.least):
         return f"Value must be at least {bounds.least}"
     if bounds.most is not None and value > float(bounds.most):

@@ -1,7 +1,7 @@
-"""Broker settings of Kafka that change nothing in the sandbox: known, so that tools find them.
+"""Kafka's broker settings that have no effect in the sandbox, but that tools expect.
 
 `idle_broker_settings.json` has one row for each: name, type, default (null for none), valid values, whether it can be
-altered while the broker runs, and what it does. The facts are those of Apache Kafka 4.4
+altered at run time, and its effect. The facts are from Apache Kafka 4.4
 (https://kafka.apache.org/documentation/#brokerconfigs); a test compares them with Kafka's own definitions.
 """
 

@@ -1,4 +1,4 @@
-"""What happened in a sandbox, as plain values."""
+"""The activity of a sandbox, as plain values."""
 
 from dataclasses import dataclass
 
@@ -23,18 +23,18 @@ KINDS = {
     "snapshot": "a snapshot was taken, restored or forked",
     "clock": "the system clock was set",
 }
-"""Each kind of thing that happens, and what it means."""
+"""Each kind of activity, with a description."""
 ACTIVITY_MAX = 10_000
-"""How many rows are kept of what has no rows of its own."""
+"""The maximum number of rows in the table `activity`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """Something that happened beside the log, in the turn that did it.
+    """Something that happened outside the log, recorded in the turn that did it.
 
     Attributes:
-        kind: a name of `KINDS`.
-        detail: the rest of it, in words.
+        kind: a key of `KINDS`.
+        detail: the details, in words.
     """
 
     kind: str
@@ -46,15 +46,15 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class ActivityQuery:
-    """Which part of what happened to read, newest first.
+    """The part of the activity to read, newest first.
 
     Attributes:
-        kinds: only these of `KINDS`; all where empty.
-        topic: only what is about this topic.
-        group: only what is about this group.
+        kinds: only these kinds; empty for all.
+        topic: only activity of this topic.
+        group: only activity of this group.
         since_ms: nothing earlier.
-        before_ms: nothing at this time or later: where the page before it ended. None for the newest.
-        limit: about so many entries; those of the same ten seconds stay together.
+        before_ms: only earlier activity: the end of the previous page. None for the newest.
+        limit: the approximate number of entries; entries of the same ten seconds stay together.
     """
 
     kinds: frozenset[str] = frozenset()
@@ -65,7 +65,7 @@ class ActivityQuery:
     limit: int = 60
 
     def wants(self, *kinds: str) -> bool:
-        """True where one of these kinds is asked for."""
+        """Return True if the query includes one of these kinds."""
         return not self.kinds or not self.kinds.isdisjoint(kinds)
 
 
@@ -74,10 +74,10 @@ class ActivityEntry:
     """Something that happened, or the same thing several times within ten seconds.
 
     Attributes:
-        at_ms: when, by the sandbox's clock; the last time where it was several.
-        detail: what, in words, without the name of topic and group.
+        at_ms: when, by the sandbox's clock; the last time if there were several.
+        detail: a description without the names of topic and group.
         offset: with topic and partition, the event that it is about; else None.
-        count: how many events or commits, or how often.
+        count: the number of events, commits or repetitions.
     """
 
     at_ms: int
@@ -92,13 +92,13 @@ class ActivityEntry:
 
 @dataclass(frozen=True, slots=True)
 class ActivityPage:
-    """A part of what happened.
+    """One page of activity.
 
     Attributes:
         entries: newest first.
-        next_ms: `before_ms` of the next page; None where there is nothing older.
-        topics: those of the entries' topics that are there now.
-        groups: those of the entries' groups that are there now.
+        next_ms: `before_ms` of the next page; None if there is nothing older.
+        topics: the entries' topics that exist now.
+        groups: the entries' groups that exist now.
     """
 
     entries: tuple[ActivityEntry, ...]

@@ -1,7 +1,7 @@
-"""Stopping work that runs in another thread.
+"""Stops work that runs in another thread.
 
 A `Cancellation` covers one piece of work: a request of the page, or everything that reads one file. Code that may run
-long registers how it is interrupted (`interruptible`) and checks between two steps (`check`). Both apply to every
+for long registers how it is interrupted (`interruptible`) and checks between two steps (`check`). Both apply to every
 cancellation that covers the current context, so the code in between needs no argument for it.
 """
 
@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from sandbox.kafka.errors import SandboxError
 
 AGAIN_S = 0.02
-"""How often work that does not end is interrupted again: an interrupt between two statements has no effect."""
+"""Interval of repeated interrupts, in seconds: an interrupt between two statements has no effect."""
 
 _covering: ContextVar[tuple["Cancellation", ...]] = ContextVar("cancellations", default=())
 
@@ -40,7 +40,7 @@ class Cancellation:
         self._running: dict[object, tuple[int, Callable[[], None]]] = {}
 
     def cancel(self) -> None:
-        """Interrupt what runs, and refuse what starts. Call it again until the work has ended (see `AGAIN_S`)."""
+        """Interrupt running work, and refuse new work. Call it again until the work has ended (see `AGAIN_S`)."""
         self.cancelled = True
         with self._changed:
             for _, interrupt in self._running.values():
@@ -70,7 +70,7 @@ class Cancellation:
 
     @contextmanager
     def covering(self) -> Iterator[None]:
-        """Cover what the block does, and the threads to which its context is copied."""
+        """Cover the block, and the threads to which its context is copied."""
         covering = _covering.get()
         token = _covering.set(covering if self in covering else (*covering, self))
         try:
@@ -80,7 +80,7 @@ class Cancellation:
 
     @contextmanager
     def running(self, interrupt: Callable[[], None]) -> Iterator[None]:
-        """Count the block as work that runs. `interrupt` is called at most until the block ends.
+        """Register the block as running work. `interrupt` is never called after the block has ended.
 
         Raises:
             Cancelled: it was cancelled before.
@@ -97,21 +97,30 @@ class Cancellation:
                 self._changed.notify_all()
 
 
+def uncover() -> None:
+    """Remove all cancellations from the current context.
+
+    Call it when a request starts. A connection's later requests inherit the context of an earlier one, because
+    asyncio keeps the context in which reading was last resumed.
+    """
+    _covering.set(())
+
+
 def check() -> None:
-    """Raise Cancelled if what covers the current context was cancelled."""
+    """Raise Cancelled if a cancellation that covers the current context was cancelled."""
     for one in _covering.get():
         one.check()
 
 
 def interrupted() -> Cancelled:
-    """The error of a statement that was interrupted, with the reason if it is known."""
+    """Return the error of an interrupted statement, with the reason if it is known."""
     reasons = (one.reason for one in _covering.get() if one.cancelled)
     return Cancelled(next(reasons, "The query was interrupted."))
 
 
 @contextmanager
 def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
-    """Let whatever covers the current context interrupt the block, from another thread.
+    """Allow the cancellations that cover the current context to interrupt the block from another thread.
 
     Raises:
         Cancelled: it was cancelled before.

@@ -1,6 +1,6 @@
-"""What the sandbox tells of itself: plain values, taken from one read transaction each.
+"""Descriptions of the sandbox's state: plain values, read from one read transaction each.
 
-The page, the command line, the `.json` addresses and the tests read these; nothing here does anything.
+The page, the command line, the `.json` addresses and the tests read them; nothing here changes anything.
 """
 
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from sandbox.model.lag import range_of, range_text, read_position
 
 @dataclass(frozen=True, slots=True)
 class PartitionDescription:
-    """One partition as it stands.
+    """The state of a partition.
 
     Attributes:
         partition: 0 and up.
         start: the log start offset, the first one that can be read.
         end: the high watermark, the offset that the next event gets.
-        events: how many there are; end - start where they can't be counted.
+        events: the number of events; end - start if they can't be counted.
         size_bytes: the size of the record batches as produced.
         last_timestamp_ms: the timestamp of the last event, or None for an empty log.
         last_append_ms: when the last batch was written, by the broker's clock, or None.
         leader: broker id of the leader, -1 for none.
         replicas: broker ids.
-        isr: broker ids that are in sync.
+        isr: broker ids of the in-sync replicas.
         counted: False if `events` counts offsets: a cluster doesn't report compacted offsets and transaction markers.
     """
 
@@ -50,12 +50,12 @@ class PartitionDescription:
 
 @dataclass(frozen=True, slots=True)
 class TopicDescription:
-    """One topic as it stands.
+    """The state of a topic.
 
     Attributes:
         topic_id: Kafka's UUID, as text.
         events: how many can be read, over all partitions.
-        settings: only those that were set for this topic.
+        settings: only settings that were set for this topic.
         groups: ids of the groups that have committed here or have members reading it.
     """
 
@@ -76,22 +76,22 @@ class TopicDescription:
 
     @property
     def offsets(self) -> int:
-        """How many offsets there are, over all partitions that can be seen."""
+        """How many offsets there are, over all partitions that can be read."""
         return sum(one.offsets for one in self.partitions if one.start >= 0)
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionLag:
-    """How far a group is in one partition.
+    """A group's progress in one partition.
 
     Attributes:
-        committed: the committed offset, None where the group has never committed here.
+        committed: the committed offset, None if the group has never committed here.
         end: the high watermark, from the same read transaction.
         lag: offsets from the read position to the end (see `sandbox.model.lag`); None without a commit.
-        lag_ms: age of the oldest unread event (now minus when it was appended); 0 when caught up, None when unknown.
-        member_id: who owns the partition now, or None.
-        metadata: what the committer attached, as sent.
-        unread: events not yet read, without transaction markers and aborted events; None where it can't be counted.
+        lag_ms: age of the oldest unread event (now minus its append time); 0 if caught up, None if unknown.
+        member_id: the partition's current owner, or None.
+        metadata: the commit's metadata, as sent.
+        unread: events not yet read, without transaction markers and aborted events; None if they can't be counted.
     """
 
     topic: str
@@ -119,7 +119,7 @@ class PartitionLag:
 
     @property
     def out_of_range_text(self) -> str | None:
-        """The same as a sentence, with what follows from it."""
+        """The same as a sentence, with the consequence."""
         return range_text(self.committed, self.start, self.end)
 
     @property
@@ -133,10 +133,10 @@ class MemberDescription:
     """One member of a group.
 
     Attributes:
-        subscription: the topics that it asked for.
+        subscription: the topics that it subscribes to.
         assignment: topic to partitions.
-        last_heartbeat_ms: by the broker's clock, None where unknown (after a restart).
-        assignors: what it can be assigned by, in its order of preference; of the classic protocol.
+        last_heartbeat_ms: by the broker's clock, None if unknown (after a restart).
+        assignors: the assignors that it supports, in order of preference, in the classic protocol.
         epoch: its member epoch in the consumer protocol, else None.
         pattern: the regular expression that it subscribes with, in the consumer protocol, or None.
     """
@@ -159,8 +159,8 @@ class Rebalance:
     """One rebalance of a group, from its beginning to the assignment.
 
     Attributes:
-        ended_ms: None while it goes on.
-        reason: in words: who joined, left or timed out, and for whom the group waited.
+        ended_ms: None while it is in progress.
+        reason: in words: the members that joined, left or timed out, and the ones that the group waited for.
         assignment: name of a member (see `sandbox.model.member_names`) to "topic-partition" names, after it.
     """
 
@@ -174,22 +174,22 @@ class Rebalance:
 
 @dataclass(frozen=True, slots=True)
 class GroupDescription:
-    """One group as it stands.
+    """The state of a group.
 
     Attributes:
-        state: Kafka's word: Empty, PreparingRebalance, CompletingRebalance, Stable, Dead; in the consumer protocol also
+        state: Kafka's name: Empty, PreparingRebalance, CompletingRebalance, Stable, Dead; in the consumer protocol also
             Assigning and Reconciling.
         protocol: the assignor.
         generation: the group epoch in the consumer protocol.
-        lag: sum over partitions with a commit; None where it has never committed.
-        lag_ms: the largest of its partitions; None where unknown.
+        lag: sum over partitions with a commit; None if it has never committed.
+        lag_ms: the largest of its partitions; None if unknown.
         word: caught up (no unread event), steady (it commits, and no unread event is older than some seconds),
             draining, growing, stalled, without members, never committed, rebalancing, out of range (a committed offset
             is outside its log).
-        drain_ms: estimated time until caught up, where draining, else None.
-        type: "classic" or "consumer": the protocol that its members speak.
-        waits: whom it waits for; None in lists, and where nobody tells.
-        unread: sum over partitions with a commit; None where it has never committed or can't be counted.
+        drain_ms: estimated time until caught up if draining, else None.
+        type: "classic" or "consumer": the protocol that its members use.
+        waits: the members that it waits for; None in lists, and if unknown.
+        unread: sum over partitions with a commit; None if it has never committed or they can't be counted.
     """
 
     group: str
@@ -212,12 +212,12 @@ class GroupDescription:
 
 @dataclass(frozen=True, slots=True)
 class LagPoint:
-    """Lag of one topic-partition at one moment, worked out from the rows of commits and batches.
+    """Lag of one topic-partition at one moment, computed from the rows of commits and batches.
 
     Attributes:
-        end: the end of the log then; its start now, where retention has taken the batches of that time.
-        lag: None before the first commit, and where the end is not known any more.
-        lag_ms: the age that the oldest unread event had; 0 when caught up, None when unknown.
+        end: the log end offset then; the current log start offset if retention has deleted the batches of that time.
+        lag: None before the first commit, and if the end is unknown.
+        lag_ms: the age that the oldest unread event had; 0 if caught up, None if unknown.
     """
 
     at_ms: int
@@ -235,20 +235,20 @@ class MessageQuery:
 
     Attributes:
         topic: the topic.
-        partitions: only these; all where empty.
+        partitions: only these; empty for all.
         order: "newest" (true time order over all partitions, latest first), "oldest" (the same, earliest first) or
-            "offset" (by partition, then offset upwards).
+            "offset" (by partition, then by ascending offset).
         from_offset: with "offset": the first offset in each partition.
         since_ms: no event with an earlier timestamp.
         until_ms: no event with this timestamp or a later one.
         key: text that the key must contain (UTF-8), None for any.
-        key_exact: True: the key must equal `key`.
+        key_exact: True if the key must equal `key`.
         value: text that the value must contain, None for any.
-        headers: "name" or "name=value" each: headers that must be there.
-        conditions: what the JSON in the value must meet.
+        headers: "name" or "name=value" each: headers that the event must have.
+        conditions: conditions that the JSON in the value must meet.
         limit: events on one page, 1 to 1,000.
-        cursor: where to go on, from `MessagePage.next` or `.previous`; None for the first page.
-        budget_ms: how long the search may take before it stops and offers to go on.
+        cursor: the place to continue from, from `MessagePage.next` or `.previous`; None for the first page.
+        budget_ms: time limit after which an incomplete search returns what it has found.
     """
 
     topic: str
@@ -267,7 +267,7 @@ class MessageQuery:
     budget_ms: int = 2000
 
     def __post_init__(self) -> None:
-        # What was found is remembered by the query, so lists become what can be.
+        # Queries are cache keys, so lists become hashable tuples.
         for name in ("partitions", "headers", "conditions"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
@@ -277,12 +277,12 @@ class MessagePage:
     """One page of events, from one read transaction.
 
     Attributes:
-        events: in the order asked for.
-        next: cursor of the page after this one, None where it is the last.
-        previous: cursor of the page before this one, None where it is the first.
-        scanned: how many events were looked at.
+        events: in the requested order.
+        next: cursor of the page after this one, None if it is the last.
+        previous: cursor of the page before this one, None if it is the first.
+        scanned: how many events were searched.
         total: how many events the partitions hold.
-        complete: False where the time budget ran out before the page was full; `next` goes on from there.
+        complete: False if the time budget ran out before the page was full; `next` continues from there.
         as_of: partition to high watermark in that transaction.
     """
 
@@ -299,12 +299,12 @@ class MessagePage:
 
 @dataclass(frozen=True, slots=True)
 class ResetLine:
-    """What a reset does to one partition of a group.
+    """The effect of a reset on one partition of a group.
 
     Attributes:
-        before: the committed offset, None where there was none.
+        before: the committed offset, None if there was none.
         after: the offset that will be committed.
-        skipped: unread events that it would pass over (forward reset).
+        skipped: unread events that it would skip (forward reset).
         repeated: events that would be read again (backward reset).
     """
 
@@ -324,10 +324,10 @@ class BrokerDescription:
     """One simulated broker.
 
     Attributes:
-        address: "host:port", None where its port is closed.
+        address: "host:port", None if its port is closed.
         leads: how many partitions it leads.
         replicas: how many partitions it has.
-        out_of_sync: of how many of those it is not in the in-sync set.
+        out_of_sync: for how many of these it is not in the in-sync set.
     """
 
     broker: int
@@ -341,14 +341,14 @@ class BrokerDescription:
 
 @dataclass(frozen=True, slots=True)
 class BrokerSetting:
-    """A broker setting that has not its default.
+    """A broker setting that differs from its default.
 
     Attributes:
         value: None for a secret.
         default: None if Kafka has none.
-        source: Kafka's name for where the value is from: STATIC_BROKER_CONFIG for one that the broker was started with,
+        source: Kafka's name for the source of the value: STATIC_BROKER_CONFIG for one that the broker was started with,
             DYNAMIC_DEFAULT_BROKER_CONFIG or DYNAMIC_BROKER_CONFIG for one that was altered since.
-        in_effect: False if the setting is shown and changes nothing here.
+        in_effect: False if the setting is shown but has no effect here.
     """
 
     name: str
@@ -375,11 +375,12 @@ class LeaderMove:
 
 @dataclass(frozen=True, slots=True)
 class ApiUse:
-    """How often a client asked for an API.
+    """How often a client used an API.
 
     Attributes:
-        requests: how many came.
-        mean_ms: from a request to its answer, waiting (for events, for members) included; None before the first answer.
+        requests: the number of requests.
+        mean_ms: mean time from request to response, including waits (for events, for members); None before the first
+            response.
         max_ms: the longest such time.
     """
 
@@ -394,11 +395,11 @@ class ClientDescription:
     """One connection of a Kafka client.
 
     Attributes:
-        client_id: the client's `client.id`, None before its first request or where it has none.
+        client_id: the client's `client.id`, None before its first request or if it has none.
         address: "host:port" of the client.
         broker: id of the broker that it is connected to.
-        software: name and version as the client says in ApiVersions 3 and up (KIP-511), "" where it does not.
-        apis: what it asked for, most often first.
+        software: name and version that the client sends in ApiVersions 3 and up (KIP-511), "" if it sends none.
+        apis: the APIs that it used, most frequent first.
     """
 
     client_id: str | None
@@ -414,8 +415,8 @@ class Overview:
     """The sandbox as a whole.
 
     Attributes:
-        kafka: "host:port" of the Kafka port, None where none is open.
-        web: address of the page, None where none is open.
+        kafka: "host:port" of the Kafka port, None if none is open.
+        web: address of the page, None if none is open.
     """
 
     file: str
@@ -434,13 +435,13 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one commit changed, for whoever watches.
+    """The changes of one commit, for watchers.
 
     Attributes:
         kind: "events" (appended or removed), "commit" (offsets), "group" (members, state), "topics" (created,
             deleted, altered) or "cluster" (brokers, leaders, in-sync sets, faults).
-        topics: the names concerned.
-        groups: the group ids concerned.
+        topics: names of the changed topics.
+        groups: ids of the changed groups.
     """
 
     kind: str

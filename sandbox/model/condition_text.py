@@ -1,6 +1,6 @@
-"""Refuses conditions that parse but cannot be meant: they would find nothing, and nobody would know why.
+"""Refuses conditions that parse but are certainly a mistake: they would find nothing, without any explanation.
 
-Each error shows the form that works. Text that could be meant, such as `= 30s` or `= /api/v1/`, is accepted.
+Each error shows the form that works. Text that could be intended, such as `= 30s` or `= /api/v1/`, is accepted.
 """
 
 import json
@@ -47,12 +47,12 @@ _PATTERN = re.compile(r"/.*[\\^$*+?()|\[].*/[a-z]*|\*?[\w .-]*\w\*|%.+%")
 
 
 def operator_of(text: str, path: str, operand: str) -> str:
-    """One of `OPERATORS`, for an operator as it was written: `==`, `<>`, `≤` and `CONTAINS` have one meaning each.
+    """Return one of `OPERATORS` for an operator as it was written: `==`, `<>`, `≤` and `CONTAINS` are unambiguous.
 
     Args:
         text: the operator.
-        path: before it.
-        operand: after it, for the error.
+        path: the path before it.
+        operand: the text after it, for the error.
 
     Raises:
         BrokerError: INVALID_REQUEST with the form that works.
@@ -71,10 +71,10 @@ def operator_of(text: str, path: str, operand: str) -> str:
 
 
 def word_refused(path: str, rest: str) -> BrokerError | None:
-    """The error for a path that a word follows which is no operator, such as `like`; None if nothing is known of it.
+    """Return the error for a word after a path that is not an operator, such as `like`; None if the word is unknown.
 
     Args:
-        path: of the condition.
+        path: the condition's path.
         rest: everything after it.
     """
     words = rest.split()
@@ -96,10 +96,10 @@ def word_refused(path: str, rest: str) -> BrokerError | None:
 
 
 def check_operand(path: str, operator: str, operand: str) -> None:
-    """Check what a path is compared with.
+    """Check the operand of a condition.
 
     Args:
-        path: of the condition.
+        path: the condition's path.
         operator: one of `OPERATORS`.
         operand: as it was typed, without spaces around it.
 
@@ -139,7 +139,7 @@ def check_operand(path: str, operator: str, operand: str) -> None:
 
 
 def is_quoted(operand: str) -> bool:
-    """True for JSON text in double quotes."""
+    """Return True for JSON text in double quotes."""
     if len(operand) < 2 or operand[0] != '"' or operand[-1] != '"':
         return False
     try:

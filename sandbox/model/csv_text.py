@@ -1,9 +1,8 @@
-"""CSV that loses nothing, and a variant of it for spreadsheets.
+"""Writes lossless CSV, and a variant of it for spreadsheets.
 
 RFC 4180, with PostgreSQL's rule for nulls: an empty field without quotes is null, `""` is empty text. Text that looks
-like a number, true, false or null is in quotes; those values themselves are not. Lists and objects are JSON. Bytes that
-are not UTF-8 are base64; a further column, such as `value_encoding`, says which of the two a field has, for every
-reader.
+like a number, true, false or null is quoted; those values themselves are not. Lists and objects are JSON. Bytes that
+are not UTF-8 are base64; an additional column, such as `value_encoding`, names the encoding of each field.
 """
 
 import base64
@@ -19,12 +18,13 @@ _NEEDS_QUOTES = re.compile(
 _SPECIAL = re.compile(r'[",\r\n]')
 _BLANKS = ("\t", "\r", "\n")
 _FORMULA = re.compile("(^|[;\t\r\n])([\"' ]*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])")
-"""Where a spreadsheet may see a formula: at the start of a cell, and of what it takes for one if `;` or a tab separates
-cells in its language. The signs have full-width forms."""
+"""Where a spreadsheet may detect a formula: at the start of a cell, or after `;` or a tab, which separate cells in some
+languages. The signs have full-width forms.
+"""
 
 
 class Json(str):
-    """A JSON number, true, false or null as it was written: it is not text, and has no quotes."""
+    """A JSON number, true, false or null as it was written. It is not text, and is not quoted."""
 
     __slots__ = ()
 
@@ -37,9 +37,9 @@ def csv_text(
     Args:
         columns: their names.
         rows: text, numbers, booleans, None, `Json`, bytes (as base64), lists and objects (as JSON).
-        excel: make it safe for spreadsheets: an apostrophe goes before what they would run as a formula, and a byte
-            order mark tells them that it is UTF-8. What was written cannot be read back exactly.
-        end: of a line.
+        excel: make it safe for spreadsheets: an apostrophe precedes text that they would run as a formula, and a byte
+            order mark marks it as UTF-8. The original values cannot be restored exactly.
+        end: the line ending.
     """
     lines = (_line(row, excel) + end for row in (columns, *rows))
     return (BOM if excel else "") + "".join(lines)
@@ -70,7 +70,7 @@ def _field(cell: object, excel: bool) -> str:
 
 
 def encoding_of(cell: object) -> str:
-    """What a field has, for the column beside it: "text", "base64", "number" or "null"."""
+    """Return the encoding of a field, for the column beside it: "text", "base64", "number" or "null"."""
     if cell is None:
         return "null"
     return "base64" if isinstance(cell, bytes) else "text" if isinstance(cell, str) else "number"
@@ -79,11 +79,11 @@ def encoding_of(cell: object) -> str:
 def with_encodings(
     columns: Sequence[str], rows: Sequence[Sequence[object]]
 ) -> tuple[list[str], list[tuple[object, ...]]]:
-    """A table with a further column at the end for each column that has bytes.
+    """Add a column at the end of a table for each column that has bytes.
 
     Args:
         columns: their names.
-        rows: the values; bytes only where they are not UTF-8.
+        rows: the values; bytes only if they are not UTF-8.
     """
     mixed = [at for at in range(len(columns)) if any(isinstance(row[at], bytes) for row in rows)]
     names = [*columns, *(columns[at] + ENCODING for at in mixed)]

@@ -1,11 +1,11 @@
-"""A length of time in words: one rule for the page, the history of groups and the stream of activity."""
+"""Formats durations: one rule for the page, the history of groups and the activity stream."""
 
 
 def duration(length_ms: int | None) -> str:
-    """A length of time with its two largest units: 0 s, 40 s, 3 min 5 s, 2 h 10 min, 3 d 4 h.
+    """Format a duration with its two largest units: 0 s, 40 s, 3 min 5 s, 2 h 10 min, 3 d 4 h.
 
     Args:
-        length_ms: 0 and up, to the millisecond below one second; None, where it is not known, is a dash.
+        length_ms: 0 and up; exact to the millisecond below one second. None (unknown) is a dash.
     """
     if length_ms is None:
         return "–"

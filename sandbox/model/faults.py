@@ -1,4 +1,4 @@
-"""A fault that a broker injects on demand, and a request that one affected."""
+"""Faults that a broker injects on demand, and the requests that they affected."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ LATENCY_MS_MAX = 600_000
 
 @dataclass(slots=True)
 class Fault:
-    """One fault.
+    """One injected fault.
 
     Attributes:
-        api: Kafka's name of the API, such as "Produce"; None for every one but ApiVersions.
-        topic: the name of a topic that the request must name.
+        api: Kafka's name of the API, such as "Produce"; None for all except ApiVersions.
+        topic: the name of a topic that the request must contain.
         client_id: the client's `client.id`.
         broker: the id of a broker.
-        latency_ms: how long the request waits before it is handled; what follows on its connection waits too.
-        error: the name of Kafka's error that is answered.
+        latency_ms: delay before the request is handled; later requests of its connection wait too.
+        error: the name of the Kafka error in the response.
         drop: True closes the connection.
-        throttle_ms: what the answer says that the client should wait (quotas, KIP-219).
-        probability: of each request to be hit, above 0, up to 1.
-        times: how often it may hit; None for without end.
-        hits: how often it has.
-        id: a number of its own, 1 and up.
+        throttle_ms: the throttle time in the response (quotas, KIP-219).
+        probability: the probability that a matching request is affected, above 0, up to 1.
+        times: the maximum number of affected requests; None for no limit.
+        hits: the number of affected requests so far.
+        id: a unique number, 1 and up.
     """
 
     api: str | None = None
@@ -41,7 +41,7 @@ class Fault:
     id: int = 0
 
     def check(self, apis: Collection[str]) -> None:
-        """Refuse a fault that could not be: INVALID_REQUEST with the reason."""
+        """Raise INVALID_REQUEST with the reason if the fault is not valid."""
         if self.api is not None and self.api not in apis:
             raise BrokerError("INVALID_REQUEST", f"There is no API {self.api!r}. There are: {', '.join(sorted(apis))}.")
         if self.error is not None and self.error not in BY_NAME:
@@ -62,11 +62,11 @@ class Fault:
 
     @property
     def spent(self) -> bool:
-        """Whether it has hit as often as it may, and hits no more."""
+        """True if it has affected `times` requests, and is no longer active."""
         return self.times is not None and self.hits >= self.times
 
     def text(self) -> str:
-        """What it does, in words."""
+        """Describe the fault in words."""
         whom = [
             f"{word} {value}"
             for word, value in (
@@ -91,7 +91,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One request that a fault hit."""
+    """One request that a fault affected."""
 
     at_ms: int
     fault: int

@@ -1,4 +1,4 @@
-"""The path that a user's name for a sandbox file means."""
+"""Resolves a user's name for a sandbox file to a path."""
 
 import os
 import re
@@ -11,13 +11,13 @@ _PREFIX = "sqlite:"
 
 
 def file_path(name: str | os.PathLike[str]) -> Path:
-    """The path that a name means.
+    """Return the path for a name.
 
-    `~` and `~/...` are the home directory, as a shell has it, and text may begin with `sqlite:`. Every other name is
-    taken as it is, so that `~dev.db`, `:memory:` and `file:dev.db` are files of these names.
+    `~` and `~/...` are the home directory, as in a shell, and text may begin with `sqlite:`. Every other name is used
+    as it is, so that `~dev.db`, `:memory:` and `file:dev.db` are files of these names.
 
     Raises:
-        FileRefused: it is the root folder, or text that begins with `sqlite:` and names no file.
+        FileRefused: it is the root folder, or text that begins with `sqlite:` without a file name.
     """
     text = os.fspath(name)
     if isinstance(name, str) and text.lower().startswith(_PREFIX):
@@ -35,7 +35,7 @@ def file_path(name: str | os.PathLike[str]) -> Path:
 
 
 def shown_path(path: str | os.PathLike[str]) -> str:
-    r"""A path as text that every encoder takes: bytes of a name that are not UTF-8 are written \xff."""
+    r"""Return a path as text that can be encoded: bytes of a name that are not UTF-8 are written \xff."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 

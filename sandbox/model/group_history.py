@@ -1,15 +1,15 @@
-"""What the rows tell of a group's past: rates, small curves, rebalances and resets, as plain values."""
+"""The past of a group, as plain values: rates, small charts, rebalances and resets."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """How fast events came into a partition, and how fast a group has committed its way through it.
+    """The rates at which events were appended to a partition, and committed by a group.
 
     Attributes:
         in_per_s: events appended per second.
-        out_per_s: events committed past per second, None where the group has no commit; 0 where it moved back.
+        out_per_s: events committed per second, None if the group has no commit; 0 if it moved back.
     """
 
     in_per_s: float
@@ -18,10 +18,10 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Spark:
-    """The lag of a group over the last minutes, all partitions together, in a few numbers.
+    """The total lag of a group over the last minutes, for a small chart.
 
     Attributes:
-        since_ms: the moment of the first number; the last one is the lag as it stands.
+        since_ms: the moment of the first value; the last one is the current lag.
         lags: oldest first; None for a moment before the first commit.
     """
 
@@ -32,12 +32,12 @@ class Spark:
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """A partition that changed hands in a rebalance.
+    """A partition whose owner changed in a rebalance.
 
     Attributes:
         partition: "topic-partition".
-        before: who had it, in the words of `RebalanceStep`; None for nobody.
-        after: who has it, None for nobody.
+        before: the name of the former owner (see `RebalanceStep`); None for none.
+        after: the name of the new owner, None for none.
     """
 
     partition: str
@@ -47,19 +47,19 @@ class Handover:
 
 @dataclass(frozen=True, slots=True)
 class RebalanceStep:
-    """One rebalance, beside the one before it.
+    """One rebalance, compared with the previous one.
 
-    A member is named as `sandbox.model.member_names` says.
+    Members are named by the rules of `sandbox.model.member_names`.
 
     Attributes:
-        id: rises with time.
-        reason: in words, as the coordinator wrote it down: who caused it, and for whom it waited.
-        members: how many the group has after it.
-        joined: members that the one before did not have.
-        left: members that only the one before had.
-        moves: the partitions that changed hands.
-        kept: how many partitions stayed where they were.
-        compared: False for the first rebalance there is: with nothing before it, nothing is said to have moved.
+        id: increases with time.
+        reason: in words, as the coordinator recorded it: the members that caused it, and those that it waited for.
+        members: the number of members after it.
+        joined: members that the previous one did not have.
+        left: members that only the previous one had.
+        moves: the partitions whose owner changed.
+        kept: how many partitions kept their owner.
+        compared: False for the oldest rebalance, which has no previous one.
     """
 
     id: int
@@ -80,7 +80,7 @@ class RebalancePage:
     """Some rebalances of a group, newest first.
 
     Attributes:
-        older: what to ask for next (`before`), None where these are the last.
+        older: the argument `before` for the next page, None if there is none.
     """
 
     steps: tuple[RebalanceStep, ...]
@@ -89,12 +89,12 @@ class RebalancePage:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What is marked in a chart of lag.
+    """A mark in a chart of lag.
 
     Attributes:
-        kind: "rebalance", "reset" (an offset moved by no member: a tool or a program outside the group) or "moved back"
-            (by a member).
-        text: in words.
+        kind: "rebalance", "reset" (an offset was moved by a tool or a program outside the group) or "moved back" (by a
+            member).
+        text: a description.
     """
 
     at_ms: int
@@ -104,11 +104,11 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class LastReset:
-    """The reset that a group has not gone on from: what its offsets were before.
+    """A reset after which the group has not committed, with its offsets before the reset.
 
     Attributes:
         at_ms: when it was committed.
-        before: (topic, partition) to the offset that was committed before, None where there was none.
+        before: (topic, partition) to the offset that was committed before, None if there was none.
     """
 
     at_ms: int

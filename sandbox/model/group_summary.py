@@ -1,4 +1,4 @@
-"""What lists show of a group: less than `GroupDescription` has, and nothing that moves with the time alone."""
+"""The summary of a group for lists: less than `GroupDescription`, and no field that changes with time alone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from sandbox.model.cluster import GroupDescription
 
 Place = tuple[str, int]
-"""A topic and the number of a partition."""
+"""A topic and a partition number."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupSummary:
-    """One group in few words.
+    """A summary of one group.
 
     Attributes:
         state, topics, lag, word, drain_ms: as in `GroupDescription`.
-        members: how many it has.
+        members: the number of members.
         places: the partitions that it reads or has committed in.
-        lags: topic to its lag there, None where it has committed nothing in it.
-        unread_since_ms: when its oldest unread event was appended; None where there is none, or it is not known.
+        lags: topic to its lag there, None if it has no commit in it.
+        unread_since_ms: when its oldest unread event was appended; None if there is none, or it is unknown.
     """
 
     group: str
@@ -34,7 +34,7 @@ class GroupSummary:
 
 
 def summary_of(group: GroupDescription, now_ms: int) -> GroupSummary:
-    """A group in few words.
+    """Return the summary of a group.
 
     Args:
         now_ms: when it was described, in ms since 1970.

@@ -1,4 +1,4 @@
-"""Whom a group waits for, as plain values: only its coordinator knows."""
+"""The members that a group waits for, as plain values. Only the group's coordinator knows them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """A member that its group waits for, or that has fallen silent.
+    """A member that its group waits for, or that has become silent.
 
     Attributes:
         name: see `sandbox.model.member_names`.
-        what: "join" (to join again), "assign" (the leader's assignment), "sync" (it has a place in the generation, and
-            did not ask for its partitions), "revoke" (to give partitions back), "away" (a static member that means to
-            come back), "heartbeat" (nothing but a sign of life).
-        silent: True where it was not heard of for longer than any heartbeat takes.
-        heard_ms: when it was last heard of, None since a restart.
-        session_ends_ms: when it is put out unless it is heard of before.
-        until_ms: when the group goes on without what it waits for, None where its session alone decides.
+        what: "join" (to rejoin), "assign" (the leader's assignment), "sync" (it is in the generation, but has not
+            requested its partitions), "revoke" (to release partitions), "away" (a static member that is expected to
+            return), "heartbeat" (only a heartbeat).
+        silent: True if it has been silent for longer than any heartbeat interval.
+        heard_ms: time of its last request, None since a restart.
+        session_ends_ms: when it is removed, unless it sends a request before.
+        until_ms: when the group continues without it, None if only its session decides.
         session_timeout_ms: the length of its session.
         static: True for a static member, which keeps its place until its session ends.
     """
@@ -33,7 +33,7 @@ class Awaited:
 
     @property
     def decided_ms(self) -> int:
-        """When the wait is over at the latest, as it stands: a member that is heard of has its session renewed."""
+        """When the wait ends at the latest, as of now: a request from the member renews its session."""
         if self.until_ms is None:
             return self.session_ends_ms
         return min(self.until_ms, self.session_ends_ms) if self.silent else self.until_ms
@@ -41,11 +41,11 @@ class Awaited:
 
 @dataclass(frozen=True, slots=True)
 class GroupWaits:
-    """What only the coordinator knows of a group: whom it waits for.
+    """The members that a group waits for, which only its coordinator knows.
 
     Attributes:
-        awaited: those who end their waits first come first.
-        joining: names of members that wait for their first generation: no row has them yet.
+        awaited: sorted by the end of the wait, earliest first.
+        joining: names of members that wait for their first generation: they have no rows yet.
         names: member id to name, of every member.
     """
 

@@ -1,7 +1,7 @@
-"""Conditions on the JSON inside a value, and on headers: read from text, and tested on bytes.
+"""Parses conditions on the JSON in a value and on headers, and tests them on bytes.
 
-A condition is written as `$.amount >= 100`. `sandbox.model.json_values` says what a JSON value is: numbers are compared
-by their exact decimal value, so that 9007199254740993 is not 9007199254740992 and 1.10 equals 1.1.
+A condition is written as `$.amount >= 100`. `sandbox.model.json_values` defines JSON values: numbers are compared by
+their exact decimal value, so that 9007199254740993 is not 9007199254740992 and 1.10 equals 1.1.
 """
 
 import json
@@ -36,7 +36,7 @@ class HeaderName:
 
     @classmethod
     def parse(cls, text: str) -> "HeaderName | None":
-        """Read it; None for text that is written otherwise."""
+        """Parse `header name`; None for any other text."""
         word, space, name = text.partition(" ")
         return cls(name) if word == "header" and space and 0 < len(name) <= TEXT_MAX else None
 
@@ -45,13 +45,13 @@ class HeaderName:
 
     @property
     def label(self) -> str:
-        """What a column of it is called."""
+        """The name of its column."""
         return self.name
 
 
 @dataclass(frozen=True, slots=True)
 class JsonPath:
-    """A place in a JSON value: names and places in arrays, from the root.
+    """A place in a JSON value: names and array indexes, from the root.
 
     Attributes:
         steps: a name (str) or an index (int, from 0) each.
@@ -61,13 +61,13 @@ class JsonPath:
 
     @classmethod
     def parse(cls, text: str) -> "JsonPath":
-        """Read a path.
+        """Parse a path.
 
         Args:
-            text: `$`, then `.name`, `["any name"]` or `[0]`, as often as needed.
+            text: `$`, then any number of `.name`, `["any name"]` or `[0]`.
 
         Raises:
-            BrokerError: INVALID_REQUEST, which says where it goes wrong.
+            BrokerError: INVALID_REQUEST with the position of the mistake.
         """
         text = text.strip()
         if not text.startswith("$"):
@@ -104,11 +104,11 @@ class JsonPath:
 
     @property
     def label(self) -> str:
-        """What a column of it is called: the path without its `$.`."""
+        """The name of its column: the path without its `$.`."""
         return str(self).removeprefix("$.")
 
     def find(self, root: Any) -> Any:
-        """What it leads to in a parsed value; MISSING where there is nothing."""
+        """Return the value at the path in a parsed value; MISSING if there is none."""
         node = root
         for step in self.steps:
             if isinstance(step, int):
@@ -137,14 +137,14 @@ def _short(text: str) -> str:
 
 @lru_cache(256)
 def _operand(typed: str) -> tuple[str, bool, Decimal | None]:
-    """An operand as text, whether it was quoted, and what it is worth where it is a number."""
+    """Return an operand's text, whether it was quoted, and its exact value if it is a number."""
     if is_quoted(typed):
         return str(json.loads(typed)), True, None
     return typed, False, decimal_of(typed) if NUMBER.fullmatch(typed) else None
 
 
 def _same(left: Any, right: Any) -> bool:
-    """Whether two parsed values are the same JSON: names in any order, numbers by their value."""
+    """Return whether two parsed values are the same JSON: names in any order, numbers by their value."""
     if isinstance(left, Number) or isinstance(right, Number):
         return isinstance(left, Number) and isinstance(right, Number) and left.exact() == right.exact()
     if isinstance(left, dict) and isinstance(right, dict):
@@ -159,10 +159,10 @@ class Condition:
     """One condition on the JSON in a value.
 
     Attributes:
-        path: where to look.
+        path: the place in the value.
         operator: one of `OPERATORS`.
-        operand: what to compare with, as it was typed. In quotes it is text alone; a number is compared with numbers
-            and with text that is a number; anything else is compared with text, true, false and null.
+        operand: the value to compare with, as it was typed. In quotes it is only text; a number is compared with
+            numbers and with text that is a number; anything else is compared with text, true, false and null.
     """
 
     path: JsonPath
@@ -171,10 +171,10 @@ class Condition:
 
     @classmethod
     def parse(cls, text: str) -> "Condition":
-        """Read a condition: `$.amount >= 100`, `$.tags contains red`, `$.note exists`.
+        """Parse a condition: `$.amount >= 100`, `$.tags contains red`, `$.note exists`.
 
         Raises:
-            BrokerError: INVALID_REQUEST with what is wrong.
+            BrokerError: INVALID_REQUEST with the reason.
         """
         text = text.strip()
         at = 1
@@ -182,7 +182,7 @@ class Condition:
             at = step.end()
         found = OPERATION.fullmatch(text, at) if len(text) <= TEXT_MAX else None
         if found is None:
-            # The path may be what is wrong: then its own error says where.
+            # If the path is wrong, its own error shows the position.
             written, *after = re.split(r"(?=[\s=<>!~≠≤≥])", text[:TEXT_MAX], maxsplit=1)
             JsonPath.parse(written or "$")
             raise word_refused(written, "".join(after)) or BrokerError(
@@ -194,11 +194,11 @@ class Condition:
 
     @classmethod
     def of(cls, path: str, operator: str, operand: str) -> "Condition":
-        """Put one together.
+        """Create a condition from its parts.
 
         Raises:
-            BrokerError: INVALID_REQUEST for an invalid path or operator, or an operand that is missing or cannot be
-                meant; the message has the form that works.
+            BrokerError: INVALID_REQUEST for an invalid path or operator, or a missing or certainly mistaken operand;
+                the message has the form that works.
         """
         place, operand = JsonPath.parse(path), operand.strip()
         operator = operator_of(operator, str(place), operand)
@@ -209,7 +209,7 @@ class Condition:
         return f"{self.path} {self.operator} {self.operand}".strip()
 
     def holds(self, root: Any) -> bool:
-        """Whether a parsed value meets it. Where the path leads nowhere nothing holds, not even `!=`."""
+        """Return whether a parsed value meets it. If the path finds nothing, no condition holds, not even `!=`."""
         found = self.path.find(root)
         if found is MISSING:
             return False
@@ -251,13 +251,13 @@ class Condition:
         return isinstance(found, str) and not isinstance(found, Number) and _operand(self.operand)[0] in found
 
     def may_hold(self, data: bytes) -> bool:
-        """False where the bytes cannot meet it, seen without reading them as JSON."""
+        """Return False if the bytes cannot meet it, without parsing them as JSON."""
         last = self.path.steps[-1] if self.path.steps else 0
         return isinstance(last, int) or b"\\" in data or last.encode("utf-8", "replace") in data
 
 
 def meets(conditions: tuple[Condition, ...], data: bytes | None) -> bool:
-    """Whether the JSON in a value meets every condition; a value that is no JSON meets none."""
+    """Return whether the JSON in a value meets every condition; a value that is not JSON meets none."""
     if not conditions:
         return True
     if not data or not all(condition.may_hold(data) for condition in conditions):
@@ -289,7 +289,7 @@ def check_header(wanted: str) -> str:
 
 
 def has_header(wanted: str, headers: Headers) -> bool:
-    """Whether a header is there.
+    """Return whether an event has a header.
 
     Args:
         wanted: "name" or "name=value".
@@ -299,9 +299,9 @@ def has_header(wanted: str, headers: Headers) -> bool:
 
 
 def paths_in(root: Any, depth: int = 3, limit: int = 60) -> Iterator[JsonPath]:
-    """The places of a parsed value that a column can show: its members, down to a depth, at most `limit` of them.
+    """Yield the paths in a parsed value that a column can show: its members, down to `depth`, at most `limit`.
 
-    An object is named with its members only; an array by its whole.
+    For an object, only its members are yielded; for an array, only the array itself.
     """
     pending: list[tuple[tuple[Step, ...], Any]] = [((), root)]
     given = 0

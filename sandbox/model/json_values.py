@@ -1,11 +1,11 @@
-"""What a JSON value is: the one rule for Messages, SQL and exports. `docs/sql.md` has it for users.
+"""Defines JSON values for Messages, SQL and exports. `docs/sql.md` describes the rules for users.
 
 * A value is JSON if its bytes are UTF-8 and one JSON text (RFC 8259), without a byte order mark, NaN or Infinity.
-* Names are exact, upper and lower case included. Of a name that an object has more than once, the last one counts: so
-  JavaScript, Python and most Java parsers read it.
+* Names are exact and case-sensitive. If an object has a name more than once, the last one counts, as in JavaScript,
+  Python and most Java parsers.
 * Numbers are never rounded. They are compared by their exact decimal value and shown as they were written. SQL has
-  integers of 64 bits and doubles: a number that neither gives back is text there.
-* Text is whole, a NUL character included.
+  64-bit integers and doubles: a number that neither can represent is text there.
+* Text is complete, including NUL characters.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
 
 Cell = None | int | float | str
-"""What SQL has for a JSON value."""
+"""The SQL types of a JSON value."""
 
 
 class Number(str):
@@ -34,19 +34,19 @@ class _Missing:
 
 
 MISSING = _Missing()
-"""What a path leads to where there is nothing; null is something."""
+"""The result of a path that finds nothing; null is a value."""
 
 
 def _refuse(name: str) -> object:
     raise ValueError(name)
 
 
-# `json.loads` would make a decoder for each value.
+# `json.loads` would create a decoder for each value.
 _DECODER = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=_refuse)
 
 
 def parse_value(data: bytes | None) -> Any:
-    """The JSON in some bytes: numbers as `Number`; MISSING for what is not JSON."""
+    """Parse JSON bytes, with numbers as `Number`; MISSING if they are not JSON."""
     if not data:
         return MISSING
     try:
@@ -56,7 +56,7 @@ def parse_value(data: bytes | None) -> Any:
 
 
 def decimal_of(text: str) -> Decimal | None:
-    """The exact value of a number; None if its exponent is too large."""
+    """Return the exact value of a number; None if its exponent is too large."""
     try:
         return Decimal(text)
     except InvalidOperation:
@@ -64,7 +64,7 @@ def decimal_of(text: str) -> Decimal | None:
 
 
 def json_text(node: Any, comma: str = ", ", colon: str = ": ") -> str:
-    """A parsed value as JSON again, on one line, each number as it was written."""
+    """Write a parsed value as JSON on one line, each number as it was written."""
     if isinstance(node, dict):
         members = (json_text(name) + colon + json_text(one, comma, colon) for name, one in node.items())
         return "{" + comma.join(members) + "}"
@@ -76,7 +76,7 @@ def json_text(node: Any, comma: str = ", ", colon: str = ": ") -> str:
 
 
 def shown_text(node: Any) -> str | None:
-    """What a cell shows of a place in a value: text without quotes, the rest as JSON; None for MISSING."""
+    """Return the text of a cell for a parsed value: text without quotes, anything else as JSON; None for MISSING."""
     if node is MISSING:
         return None
     return node if isinstance(node, str) and not isinstance(node, Number) else json_text(node)
@@ -86,9 +86,9 @@ def shown_text(node: Any) -> str | None:
 
 
 def number_cell(text: str) -> int | float | str:
-    """A JSON number for SQL: an integer of 64 bits, a double that gives it back, else the text as written."""
+    """Convert a JSON number for SQL: a 64-bit integer, a double that represents it exactly, or its text."""
     if text.lstrip("-").isdigit():
-        # The digits first: Python refuses to read thousands of them.
+        # Check the length first: Python refuses to parse thousands of digits.
         if len(text) <= 20 and INTEGER_MIN <= int(text) <= INTEGER_MAX:
             return int(text)
         return str(text)
@@ -102,28 +102,28 @@ def number_cell(text: str) -> int | float | str:
 
 
 class SqlFields:
-    """Reads JSON values for SQL. Consecutive calls are about the same value, which is then parsed once.
+    """Reads JSON values for SQL. A value that consecutive calls share is parsed once.
 
     Args:
-        on_exact: called with the place of each number that is text because SQL has no number for it.
+        on_exact: called with the place of each number that is text because SQL cannot represent it.
     """
 
     def __init__(self, on_exact: Callable[[str], object]) -> None:
         self._on_exact = on_exact
         self._text: str | None = None
         self._root: Any = MISSING
-        # Integers are exact in Python, and read three times as fast as with a function of ours.
+        # Integers are exact in Python, and parsed three times as fast without a function of ours.
         self._decoder = json.JSONDecoder(parse_float=_float, parse_constant=_refuse)
 
     def field(self, text: str, name: str) -> Cell:
-        """The member of an object, by its exact name; None if there is none, or the text is not a JSON object."""
+        """Return an object's member by its exact name; None if there is none, or the text is not a JSON object."""
         root = self._parsed(text)
         if type(root) is not dict:
             return None
         return self._cell(root.get(name), name, lambda: parse_value(text.encode())[name])
 
     def at(self, text: str, find: Callable[[Any], Any], place: str) -> Cell:
-        """What a path finds in a value; None if it finds nothing."""
+        """Return the value that a path finds; None if it finds nothing."""
         root = parse_value(text.encode("utf-8", "surrogatepass"))
         found = MISSING if root is MISSING else find(root)
         return None if found is MISSING else self._cell(found, place, lambda: found)
@@ -134,7 +134,7 @@ class SqlFields:
             try:
                 self._root = self._decoder.decode(text)
             except (ValueError, RecursionError):
-                # Also an integer that is too long for Python.
+                # The text may also be valid JSON with an integer that is too long for Python.
                 self._root = parse_value(text.encode("utf-8", "surrogatepass"))
         return self._root
 
@@ -160,7 +160,7 @@ class SqlFields:
 
 
 def _float(text: str) -> float | Number:
-    """A number with a fraction or an exponent: a double if that gives it back."""
+    """Parse a number with a fraction or an exponent: a double if that represents it exactly, otherwise a Number."""
     found = float(text)
     if repr(found) == text:
         return found
@@ -169,5 +169,5 @@ def _float(text: str) -> float | Number:
 
 
 def _encodable(text: str) -> str:
-    """Text that UTF-8 has: half of a surrogate pair, which JSON can escape, becomes U+FFFD."""
+    """Replace an unpaired surrogate, which JSON can escape and UTF-8 can't encode, with U+FFFD."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

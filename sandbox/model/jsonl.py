@@ -1,8 +1,8 @@
-"""Events as lines of text: what export writes, and import, produce and the sample data read.
+"""Events as lines of text: written by export, and read by import, produce and the sample data.
 
 One JSON object per line: `topic`, `partition`, `offset`, `timestamp` (milliseconds since 1970), `timestamp_type`,
 `key`, `value` and `headers` (a list of [name, value] pairs). Bytes that are UTF-8 are a JSON string, other bytes are
-`{"base64": "..."}`, and null is null, so that every event comes back as it was. Only `value` is required.
+`{"base64": "..."}`, and null is null, so that an import restores every event exactly. Only `value` is required.
 
 Optional fields: `transaction` ("aborted" or "open") for an event that was never committed; `partitions`, how many
 partitions the event's topic had; and `settings`, the topic's changed settings, on the first line of an export. A line
@@ -34,7 +34,7 @@ FIELDS = (
     "settings",
 )
 UNCOMMITTED = ("aborted", "open")
-"""What the field `transaction` may say: what became of the transaction of an event that is not committed."""
+"""Values of the field `transaction`: the state of the transaction of an event that is not committed."""
 CONTROL_TYPES = {b"\x00\x00": "abort", b"\x00\x01": "commit"}
 _INT_MAX = {"partition": 2**31 - 1, "partitions": 2**31 - 1, "offset": 2**63 - 1, "timestamp": 2**63 - 1}
 # Python (str.splitlines) and some editors end a line at these; JSON allows them in a string.
@@ -47,18 +47,18 @@ class LineRefused(SandboxError):
 
 @dataclass(frozen=True, slots=True)
 class EventLine:
-    """One line, read.
+    """A parsed line.
 
     Attributes:
         value: the bytes, or None for a tombstone.
         key: the bytes, or None.
         headers: (name, value) pairs, as `Event.headers`.
-        topic: None where the line names none; so also the fields below.
+        topic: None if the line has none; the same applies to the fields below.
         partition: 0 and up.
-        offset: 0 and up: where the event stood when it was exported.
+        offset: 0 and up: the event's offset when it was exported.
         timestamp_ms: milliseconds since 1970, -1 for an event without one.
         timestamp_type: `CREATE_TIME` or `LOG_APPEND_TIME`.
-        transaction: one of `UNCOMMITTED`; None for an event that every consumer got.
+        transaction: one of `UNCOMMITTED`; None for a committed or non-transactional event.
         partitions: how many partitions the topic had.
         settings: the topic's changed settings.
     """
@@ -76,7 +76,7 @@ class EventLine:
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def new_event(self) -> NewEvent:
-        """The event to append: all but where it stood before, and what became of its transaction."""
+        """Return the event to append, without its former offset and transaction state."""
         return NewEvent(self.value, self.key, self.headers, self.timestamp_ms, self.partition)
 
 
@@ -96,7 +96,7 @@ def without_byte_order_mark(start: bytes) -> bytes:
         start: the first line of a text, or all of it.
 
     Raises:
-        LineRefused: the byte order mark is that of UTF-16 or UTF-32.
+        LineRefused: the text has a byte order mark of UTF-16 or UTF-32.
     """
     if start.startswith((BOM_UTF16_LE, BOM_UTF16_BE, BOM_UTF32_BE)):
         raise LineRefused(
@@ -107,13 +107,14 @@ def without_byte_order_mark(start: bytes) -> bytes:
 
 
 def transaction_of(event: Event) -> str | None:
-    """What became of the transaction of an event that is not committed, one of `UNCOMMITTED`; None for any other."""
+    """Return the transaction state of an event that is not committed, one of `UNCOMMITTED`; None for any other."""
     return "aborted" if event.aborted else "open" if event.pending else None
 
 
 def control_of(event: Event) -> str | None:
-    """What a control record is: "commit" or "abort" for a transaction marker, "other" for another kind; None for an
-    event. Its key is a version and a type, two bytes each, as in Kafka's log."""
+    """Return the kind of a control record: "commit" or "abort" for a transaction marker, "other" for another kind; None
+    for an event. Its key is a version and a type, two bytes each, as in Kafka's log.
+    """
     if not event.control:
         return None
     return CONTROL_TYPES.get((event.key or b"")[2:4], "other")
@@ -181,7 +182,7 @@ def from_line(line: str | bytes) -> EventLine:
 
 
 def read_line(line: str | bytes) -> EventLine | TopicLine:
-    """Read a line: an event, or the description of an empty topic. Raises LineRefused, as `from_line` does."""
+    """Read a line: an event, or the description of an empty topic. Raises LineRefused, like `from_line`."""
     fields = _fields(line)
     if unknown := [name for name in fields if name not in FIELDS]:
         raise LineRefused(f"unknown field {', '.join(map(_shown, unknown))}; the fields are {', '.join(FIELDS)}")
@@ -244,7 +245,7 @@ def _to_json(data: bytes | None) -> str | dict[str, str] | None:
 
 def _fields(line: str | bytes) -> dict[str, Any]:
     try:
-        # A byte order mark is never part of JSON, and files joined with `cat` have one in their middle.
+        # A byte order mark is never part of JSON, and files joined with `cat` may have one in the middle.
         text = without_byte_order_mark(line).decode("utf-8") if isinstance(line, bytes) else line.removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise LineRefused(f'not UTF-8 at byte {error.start}; write other bytes as {{"base64": ...}}') from None

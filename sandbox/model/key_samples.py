@@ -1,4 +1,4 @@
-"""What a sample of a topic's keys tells: which are frequent, and which move when partitions are added."""
+"""Analyzes a sample of a topic's keys: the most frequent ones, and those that move when partitions are added."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ Key = tuple[int, bytes | None]
 
 
 def frequent_keys(topic: TopicDescription, keys: Sequence[Key]) -> KeySample:
-    """The most frequent keys of some events of a topic."""
+    """Return the most frequent keys in a sample of a topic's events."""
     counts = Counter(key for _, key in keys)
     most = dict(counts.most_common(TOP_KEYS))
     places: dict[bytes | None, set[int]] = {key: set() for key in most}
@@ -28,14 +28,14 @@ def frequent_keys(topic: TopicDescription, keys: Sequence[Key]) -> KeySample:
 
 
 def key_moves(topic: TopicDescription, keys: Sequence[Key], partitions: int) -> KeyMoves:
-    """Where the keys of some events of a topic go once it has more partitions.
+    """Return where the keys in a sample would go if a topic had more partitions.
 
     Args:
-        keys: of its newest events, the newest first of each partition: a key lies where the first of them is.
-        partitions: how many it would have in all.
+        keys: keys of its newest events, newest first in each partition: a key's first occurrence is its current place.
+        partitions: the new total number of partitions.
 
     Raises:
-        BrokerError: INVALID_PARTITIONS where it has as many already.
+        BrokerError: INVALID_PARTITIONS if it has as many already.
     """
     now = len(topic.partitions)
     if partitions <= now:

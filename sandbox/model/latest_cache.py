@@ -1,4 +1,4 @@
-"""What was made from something else, kept for as long as that stays the same."""
+"""Cache of the last value per key, recomputed when its inputs change."""
 
 import threading
 from collections.abc import Callable, Hashable
@@ -8,13 +8,14 @@ Made = TypeVar("Made")
 
 
 class Remembered(Generic[Made]):
-    """The last thing made under each key, with what it was made from.
+    """The last value per key, with the inputs that it was computed from.
 
-    It is given out again only where it is wanted from equal values, so it is never out of date. What is made anew takes
-    the place of what was made before, so that it grows with the number of keys alone. May be used by several threads.
+    A value is returned only for equal inputs, so it is never out of date. A new value replaces the key's old one, so
+    the cache grows only with the number of keys. Thread-safe.
 
     Args:
-        weight_max: how much it holds; it forgets everything once there would be more, and never keeps what is heavier.
+        weight_max: the maximum total weight. The cache is emptied before it would be exceeded, and never stores a
+            heavier value.
     """
 
     def __init__(self, weight_max: int) -> None:
@@ -25,12 +26,12 @@ class Remembered(Generic[Made]):
         self.made = 0
 
     def get(self, key: Hashable, source: object, make: Callable[[], Made], weight: int = 1) -> Made:
-        """What is under a key, made anew where it was made from something else.
+        """Return the value of a key, recomputed if its inputs have changed.
 
         Args:
             source: everything that the result depends on; compared with `==`.
-            make: makes it; it may raise, and nothing is kept then.
-            weight: how much of `weight_max` it takes.
+            make: computes the value. If it raises, nothing is stored.
+            weight: the value's share of `weight_max`.
         """
         kept = self._kept.get(key)
         if kept is not None and kept[0] == source:

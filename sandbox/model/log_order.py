@@ -1,4 +1,4 @@
-"""The order in which events leave the sandbox: offset order in each partition, merged by time across partitions."""
+"""Merges events for export: offset order in each partition, merged by time across partitions."""
 
 from collections.abc import Iterable, Iterator
 from heapq import merge
@@ -9,8 +9,8 @@ from sandbox.kafka.event import Event
 def merged_by_time(events: Iterable[Event]) -> Iterator[Event]:
     """Merge the partitions of some events by timestamp, without reordering any partition.
 
-    A producer may write timestamps that go backwards. The offset is the only order that consumers see, so it wins over
-    the timestamp.
+    A producer may write timestamps that go backwards. The offset is the only order that consumers see, so it takes
+    precedence over the timestamp.
 
     Args:
         events: in any order.

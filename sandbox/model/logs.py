@@ -1,12 +1,11 @@
-"""What the logs of a topic tell beside their offsets: how fast they grow, which keys they hold, what an operation
-would take from them. Plain values, as in `sandbox.model.cluster`."""
+"""Statistics of a topic's logs, as plain values: growth, keys, and the effects of operations."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class AppendRate:
-    """How many events were written to a topic lately, by the broker's clock.
+    """The recent rate at which events were written to a topic, by the broker's clock.
 
     Attributes:
         per_s: events per second over the last `RATE_NOW_MS` ms.
@@ -21,11 +20,11 @@ class AppendRate:
 
 @dataclass(frozen=True, slots=True)
 class KeyCount:
-    """How often a key was found in a sample.
+    """How often a key occurs in a sample.
 
     Attributes:
         key: None for events without a key.
-        partitions: where it was found, in order.
+        partitions: the partitions that have it, in order.
     """
 
     key: bytes | None
@@ -38,10 +37,10 @@ class KeySample:
     """The keys of the newest events of a topic.
 
     Attributes:
-        events: how many events were looked at: the newest of each partition, in proportion to what it holds.
+        events: how many events were read: the newest of each partition, in proportion to its size.
         of_events: how many the topic holds.
-        keys: how many different keys were found, null left out.
-        top: the most frequent ones, most first.
+        keys: how many different keys were found, without null.
+        top: the most frequent ones, most frequent first.
     """
 
     events: int
@@ -52,7 +51,7 @@ class KeySample:
 
 @dataclass(frozen=True, slots=True)
 class KeyMove:
-    """A key, the partition that it goes to now, and the one after partitions were added."""
+    """A key, its current partition, and its partition after partitions were added."""
 
     key: bytes
     before: int
@@ -61,18 +60,18 @@ class KeyMove:
 
 @dataclass(frozen=True, slots=True)
 class KeyMoves:
-    """What more partitions do to the keys of a topic, by a sample of its newest events.
+    """The effect of more partitions on the keys of a topic, from a sample of its newest events.
 
     Attributes:
-        events: how many events were looked at.
+        events: how many events were read.
         of_events: how many the topic holds.
         keys: how many different keys were found.
-        moved: how many of them go to another partition than now.
-        partitioner: the one that explains where they lie now, and was asked for the new place.
-        explained: how many of the keys lie where it puts them.
-        examples: some that move.
-        scattered: how many of the keys lie in more than one partition already.
-        scattered_example: one of them, None where there is none.
+        moved: how many of them would go to another partition.
+        partitioner: the partitioner that best explains the current places, used for the new places.
+        explained: how many of the keys are where it puts them.
+        examples: some keys that move.
+        scattered: how many of the keys are in more than one partition already.
+        scattered_example: one of them, None if there is none.
     """
 
     events: int
@@ -88,15 +87,15 @@ class KeyMoves:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What one partition loses at its start.
+    """The events that one partition would lose at its start.
 
     Attributes:
-        start: the log start offset now.
-        after: the log start offset then.
+        start: the current log start offset.
+        after: the log start offset afterwards.
         end: the high watermark.
-        events: how many events go.
-        exact: False where `events` is the most that can go: compaction or transaction markers left gaps in between.
-        more: True where there may be more to go than was looked at.
+        events: how many events would be deleted.
+        exact: False if `events` is an upper limit, because compaction or transaction markers left gaps.
+        more: True if there may be more events to delete beyond the ones that were read.
     """
 
     partition: int
@@ -110,11 +109,11 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class CompactionPreview:
-    """What compaction would find to do.
+    """The expected effect of compaction.
 
     Attributes:
         dirty: how many offsets were never compacted, over all partitions.
-        sampled: how many of the newest of them were looked at.
+        sampled: how many of the newest of them were read.
         obsolete: how many of those have a later event with the same key, or no key.
         keys: how many different keys those have.
     """

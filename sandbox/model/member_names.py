@@ -1,25 +1,25 @@
-"""What the members of a group are called wherever people read of them: one rule for broker, history and page."""
+"""Names the members of a group for people: one rule for broker, history and page."""
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
 ID_BEGIN = 8
-"""Characters of the unique part of a member id that tell members with one client id apart."""
+"""Characters of a member id's unique part that distinguish members with the same client id."""
 _GIVEN = re.compile(r"(.+)-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-"""A member id as the coordinator gives it: `group.instance.id` or client id, and a UUID."""
+"""A member id that the coordinator generated: `group.instance.id` or client id, and a UUID."""
 
 
 def member_name(member_id: str, client_id: str, instance_id: str | None = None, *, alone: bool = True) -> str:
-    """One member in words: its instance id, its client id where only it has that, else the begin of its member id.
+    """Return a member's name: its instance id, its client id if that is unique, else the beginning of its member id.
 
-    So what is shown is what a search for it in a client's log finds.
+    So the name can be found in a client's log.
 
     Args:
-        client_id: "" where it has none.
-        instance_id: its `group.instance.id`; None where it has none, or it is not known. A member id that the
-            coordinator gave tells it too.
-        alone: False where another member has the same client id.
+        client_id: "" if it has none.
+        instance_id: its `group.instance.id`; None if it has none, or it is unknown. A member id that the coordinator
+            generated contains it too.
+        alone: False if another member has the same client id.
     """
     if instance_id is not None:
         return instance_id
@@ -37,11 +37,11 @@ def member_name(member_id: str, client_id: str, instance_id: str | None = None, 
 def member_names(
     members: Iterable[tuple[str, str, str | None]], gone: Mapping[str, int] | None = None
 ) -> dict[str, str]:
-    """A name for each of some members that are told of together.
+    """Return names for members that are shown together.
 
     Args:
-        members: member id, client id and `group.instance.id` of each; None where it has none, or it is not known.
-        gone: client id to how many more had it, of whom the same is told.
+        members: member id, client id and `group.instance.id` (None if it has none, or it is unknown) of each.
+        gone: client id to the number of other members that had it and are shown in the same place.
 
     Returns:
         Member id to name.

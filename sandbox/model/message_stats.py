@@ -1,9 +1,9 @@
-"""What is told of many events at once: how they lie in time, and what lies beside one of them."""
+"""Statistics of many events: their distribution over time, and the neighbours of one event."""
 
 from dataclasses import dataclass
 
 BUCKETS = 60
-"""About how many buckets a volume has."""
+"""The approximate number of buckets of a volume."""
 WIDTHS_MS = tuple(
     step * unit
     for unit, steps in (
@@ -19,7 +19,7 @@ WIDTHS_MS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """The events of one piece of time: `from_ms` is within it, `until_ms` is not."""
+    """The events of one period, including `from_ms` and excluding `until_ms`."""
 
     from_ms: int
     until_ms: int
@@ -28,18 +28,18 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """How the events that a query finds lie in time.
+    """The distribution over time of the events that a query finds.
 
     Attributes:
-        buckets: one beside the other, without a gap, from the earliest event to the latest.
-        width_ms: how long each bucket is.
+        buckets: adjacent, from the earliest event to the latest.
+        width_ms: the length of each bucket.
         matched: how many events were found, with or without a timestamp.
         untimed: how many of them have no timestamp, or one before 1970: they are in no bucket.
-        looked_at: how many events were looked at.
-        total: how many events the partitions of the query hold.
-        complete: False where the time budget ran out before all of them were looked at.
-        exact: False where the events of large batches were spread evenly over the time of their batch.
-        by_batches: True where batches were counted, False where single events were looked at.
+        looked_at: how many events were read or counted.
+        total: how many events the query's partitions hold.
+        complete: False if the time budget ran out before all of them were read.
+        exact: False if the events of large batches were spread evenly over the time of their batch.
+        by_batches: True if batches were counted, False if single events were read.
     """
 
     buckets: tuple[Bucket, ...]
@@ -56,12 +56,12 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """What lies beside an event in its partition.
+    """The neighbours of an event in its partition, as offsets.
 
     Attributes:
-        previous, next: the nearest events that are there, None where there is none.
-        previous_of_key, next_of_key: the nearest with the same key; None where none was found.
-        looked_back, looked_on: how many offsets were looked at for them; None where all there are were.
+        previous, next: the nearest existing events, None if there are none.
+        previous_of_key, next_of_key: the nearest with the same key; None if none was found.
+        looked_back, looked_on: how many offsets were searched for them; None if all were.
     """
 
     previous: int | None
@@ -73,7 +73,7 @@ class Neighbours:
 
 
 def width_for(span_ms: int, buckets: int = BUCKETS) -> int:
-    """How long a bucket is, so that about `buckets` of them cover a span: a round length that people know.
+    """Return a round bucket length with which about `buckets` of them cover a span.
 
     Args:
         span_ms: from the earliest event to the latest, in ms.
@@ -85,7 +85,7 @@ def width_for(span_ms: int, buckets: int = BUCKETS) -> int:
 
 
 def dense(counts: dict[int, int], width_ms: int) -> tuple[Bucket, ...]:
-    """Buckets without a gap, from counts by number (timestamp // width_ms)."""
+    """Return adjacent buckets, from counts by number (timestamp // width_ms)."""
     if not counts:
         return ()
     return tuple(

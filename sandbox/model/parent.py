@@ -1,4 +1,4 @@
-"""Ends a child process when the process that started it has ended, whatever the child is waiting for.
+"""Ends a child process when the process that started it has ended, even if the child is blocked.
 
 A child sees the end of its standard input when its parent dies, unless a process that the parent forked still holds the
 pipe. So the child also compares its parent's process id, which changes when the parent dies (on Windows it does not).

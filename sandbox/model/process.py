@@ -1,11 +1,11 @@
-"""Objects that only the process that made them may use.
+"""Restricts objects to the process that created them.
 
-Problem: a fork copies a sandbox's memory, but not its threads, and SQLite's and librdkafka's state must not be used, or
-even closed, on both sides. A child that appends gives the same offsets as its parent; one that waits for a thread of
-the parent waits forever.
+Problem: a fork copies a sandbox's memory, but not its threads, and the state of SQLite and librdkafka must not be used,
+or even closed, on both sides. A child that appends would assign the same offsets as its parent; a child that waits for
+a thread of the parent would wait forever.
 
-Here: after a fork, the child's copies of such objects refuse every call at once, except `close` and the end of a
-`with`, which do nothing. What they hold is never destroyed in the child.
+Solution: after a fork, the child's copies of such objects refuse every call immediately, except `close` and the end of
+a `with`, which do nothing. The objects that they hold are never destroyed in the child.
 """
 
 import os
@@ -19,17 +19,17 @@ _pid = os.getpid()
 
 
 def bind_to_process(one: Any) -> None:
-    """Let only this process use an object. If it has a method `leave_to_parent`, a forked child calls that first."""
+    """Restrict an object to this process. If it has a method `leave_to_parent`, a forked child calls that first."""
     _bound.add(one)
 
 
 def is_inherited(one: object) -> bool:
-    """Whether an object belongs to the process that this one was forked from."""
+    """Return whether an object belongs to the process that this one was forked from."""
     return getattr(type(one), "_inherited", False)
 
 
 def never_destroy(one: object) -> None:
-    """Keep an object for as long as the process lives, its last moments included."""
+    """Keep an object alive until the process has ended, including interpreter shutdown."""
     try:
         import ctypes
     except ImportError:
@@ -58,7 +58,7 @@ def _refusing(kind: type, pid: int) -> type:
 
 
 def _nothing(*_: object) -> None:
-    """Nothing is closed: it is the parent's."""
+    """Does nothing: the object's resources belong to the parent."""
 
 
 def _after_fork() -> None:

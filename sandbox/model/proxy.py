@@ -1,4 +1,4 @@
-"""A reverse proxy in front of the page: the address that browsers use, and whether its headers are trusted."""
+"""Describes a reverse proxy before the page: the address that browsers use, and whether its headers are trusted."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ PAGE_PATHS = (
     "activity", "cluster", "demo", "faults", "group", "groups", "help", "live", "playground", "produce", "search",
     "snapshots", "sql", "static", "theme", "topics",
 )  # fmt: skip
-"""First parts of the page's own paths, which a path in front of them must not begin with."""
+"""First parts of the page's own paths. A base path must not begin with one of them."""
 _BASE = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 
 Origin = tuple[str, str, int]
@@ -17,7 +17,7 @@ Origin = tuple[str, str, int]
 
 
 def origin_of(text: str) -> Origin | None:
-    """Read an Origin header; None for `null` and for everything that is not a web page, such as an extension.
+    """Parse an Origin header; None for `null` and for any origin that is not a web page, such as an extension.
 
     Args:
         text: scheme://host or scheme://host:port, without a path.
@@ -40,10 +40,10 @@ class PublicUrl:
 
     @classmethod
     def parse(cls, text: str) -> "PublicUrl":
-        """Read an address such as https://kafka.example.org/sandbox.
+        """Parse an address such as https://kafka.example.org/sandbox.
 
         Raises:
-            ValueError: it is not one; the message says what is wrong.
+            ValueError: it is not one; the message contains the reason.
         """
         parts = urlsplit(text)
         origin = origin_of(f"{parts.scheme}://{parts.netloc}")
@@ -58,12 +58,12 @@ class PublicUrl:
 
     @property
     def host(self) -> str:
-        """The name of the host."""
+        """The host name."""
         return self.origin[1]
 
     @property
     def is_https(self) -> bool:
-        """Whether browsers speak TLS to the proxy."""
+        """True if browsers use TLS to the proxy."""
         return self.origin[0] == "https"
 
     def __str__(self) -> str:
@@ -73,11 +73,11 @@ class PublicUrl:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """What stands between browsers and the page.
+    """The proxy between browsers and the page.
 
     Attributes:
         url: the public address; None if browsers reach the page directly.
-        forwarded: whether X-Forwarded-Host and X-Forwarded-Proto are believed. Without it they are ignored.
+        forwarded: True to trust X-Forwarded-Host and X-Forwarded-Proto, which are ignored otherwise.
     """
 
     url: PublicUrl | None = None
@@ -89,7 +89,7 @@ class Proxy:
         return self.url.base if self.url is not None else ""
 
     def local_path(self, path: str) -> str:
-        """A path without the base, which a proxy may have removed already."""
+        """Return a path without the base, which a proxy may have removed already."""
         if self.base and (path == self.base or path.startswith(self.base + "/")):
             return path[len(self.base) :] or "/"
         return path

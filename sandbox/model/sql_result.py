@@ -1,4 +1,4 @@
-"""What a query over the sandbox gives back: its rows, why it was refused, and what there is to ask for."""
+"""The result of an SQL query: its rows, the reason why it was refused, and the tables that queries can use."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ ROWS_MAX = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much a query may take and give.
+    """Limits for one query and its result.
 
     Attributes:
         limit_s: seconds, at most `TIME_LIMIT_MAX_S`.
         rows_max: rows, at most `ROWS_MAX`.
         cell_max: characters or bytes of one value, the rest is cut; None for whole values.
-        only: give only this row (from 0) and drop those before it; None for all.
+        only: return only the row with this index (from 0); None for all.
     """
 
     limit_s: float = TIME_LIMIT_S
@@ -32,7 +32,7 @@ class LongCell:
 
     Attributes:
         head: its beginning.
-        length: how long it is, in characters (bytes where `head` is bytes).
+        length: its full length, in characters (in bytes if `head` is bytes).
     """
 
     head: str | bytes
@@ -47,12 +47,12 @@ class SqlResult:
     """The rows of a query.
 
     Attributes:
-        columns: their names, in order; two may be the same.
-        rows: as many values each. Integers are exact; text is str, a BLOB is bytes, NULL is None.
-        more: why rows are missing at the end, as a sentence; None where all are here.
-        took_ms: from the first to the last row.
-        notes: what a reader must know of the names and numbers in it, a sentence each.
-        topics: those that the query names.
+        columns: their names, in order; names may repeat.
+        rows: one value per column. Integers are exact; text is str, a BLOB is bytes, NULL is None.
+        more: why rows are missing at the end, as a sentence; None if none are.
+        took_ms: the query's duration.
+        notes: notes about names and numbers in the result, one sentence each.
+        topics: the topics that the query names.
     """
 
     columns: tuple[str, ...]
@@ -65,10 +65,10 @@ class SqlResult:
 
 @dataclass(frozen=True, slots=True)
 class SqlColumn:
-    """A column that can be asked for.
+    """A column that queries can use.
 
     Attributes:
-        text: what is in it, in one line.
+        text: a description, in one line.
     """
 
     name: str
@@ -77,12 +77,12 @@ class SqlColumn:
 
 @dataclass(frozen=True, slots=True)
 class SqlTable:
-    """A table or view that can be asked for.
+    """A table or view that queries can use.
 
     Attributes:
         kind: "topic", "view" or "table".
-        text: what a row of it is, in one line.
-        columns: None where they were not looked up.
+        text: a description of its rows, in one line.
+        columns: None if they were not looked up.
         topic: the topic whose events it has, or None.
     """
 
@@ -97,10 +97,10 @@ class SqlRefused(SandboxError):
     """A query that cannot be run, or was stopped.
 
     Args:
-        reason: what is wrong, in a sentence.
-        hint: the way out, in a sentence, or "".
-        position: the index in the query's text where it is wrong, None where that is not known.
-        extendable: True where it would have gone on with a longer time limit.
+        reason: what is wrong, as a sentence.
+        hint: what to do, as a sentence, or "".
+        position: the index of the mistake in the query's text, None if unknown.
+        extendable: True if a longer time limit could help.
     """
 
     def __init__(self, reason: str, hint: str = "", position: int | None = None, *, extendable: bool = False) -> None:

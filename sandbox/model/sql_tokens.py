@@ -1,6 +1,7 @@
-"""The text of a query, as far as it must be understood: its words, its parameters, and the one order that is helped.
+"""Splits a query into tokens, and finds its parameters and one common form that is made faster (`ordered_limit`).
 
-Only strings, quoted names, comments, numbers, parameters and words are told apart. What is right SQL, SQLite decides.
+Only strings, quoted names, comments, numbers, parameters and words are distinguished. SQLite decides whether the SQL is
+valid.
 """
 
 import re
@@ -23,7 +24,7 @@ TOKEN = re.compile(
 INTEGER = re.compile(r"[+-]?\d{1,30}")
 DECIMAL = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+)([eE][+-]?\d{1,3})?")
 NEWEST_MAX = 10_000
-"""The most rows that `ordered_limit` helps with."""
+"""The maximum number of rows for which `ordered_limit` applies."""
 _COMPLEX = frozenset(
     (
         *("where", "join", "group", "having", "union", "intersect", "except", "distinct", "with", "values", "window"),
@@ -36,7 +37,7 @@ _COMPLEX = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One piece of a query.
+    """One token of a query.
 
     Attributes:
         kind: "string", "quoted", "parameter", "number", "word", "blob" or "mark".
@@ -49,8 +50,7 @@ class Token:
 
     @property
     def spelling(self) -> str:
-        """What it names, if it is a word or a quoted name, or a string, which SQLite takes for a name where one must
-        be: without quotes."""
+        """The unquoted name of a word, a quoted name, or a string, which SQLite also accepts as a name."""
         text = self.text
         if self.kind in ("quoted", "string") and len(text) > 1:
             quote = {"[": "]"}.get(text[0], text[0])
@@ -60,12 +60,12 @@ class Token:
 
     @property
     def name(self) -> str:
-        """What it names, if it is a word or a quoted name: without quotes, in lower case."""
+        """The unquoted name of a word or a quoted name, in lower case."""
         return (self.text if self.kind == "string" else self.spelling).lower()
 
 
 def tokens(sql: str) -> list[Token]:
-    """The pieces of a query, without spaces and comments."""
+    """Return the tokens of a query, without spaces and comments."""
     return [
         Token(found.lastgroup or "mark", found[0], found.start())
         for found in TOKEN.finditer(sql)
@@ -74,21 +74,21 @@ def tokens(sql: str) -> list[Token]:
 
 
 def parameters(sql: str) -> tuple[str, ...]:
-    """The names of the parameters (`:name`), each once, in the order of the text."""
+    """Return the names of the parameters (`:name`) without duplicates, in the order of the text."""
     names = (token.text[1:] for token in tokens(sql) if token.kind == "parameter" and token.text[0] != "?")
     return tuple(dict.fromkeys(names))
 
 
 def has_questions(sql: str) -> bool:
-    """True where a parameter has no name (`?`)."""
+    """Return True if a parameter has no name (`?`)."""
     return any(token.kind == "parameter" and token.text[0] == "?" for token in tokens(sql))
 
 
 def ordered_limit(sql: str, view: str) -> tuple[int, bool] | None:
-    """Whether a query asks for the first or last few events of a view by offset, and for nothing that needs more.
+    """Detect a query for only the first or last few events of a view by offset.
 
-    Then a few rows of each partition are all that can come, which SQLite cannot see: an offset is worked out from the
-    key of a row, so it would look at every event. Anything less than plain is left to SQLite.
+    Then a few rows of each partition are enough, which SQLite cannot detect: an offset is computed from a row's key, so
+    it would read every event. SQLite handles any query that is less simple.
 
     Args:
         view: the name of the view, in lower case.
@@ -123,14 +123,14 @@ def ordered_limit(sql: str, view: str) -> tuple[int, bool] | None:
 
 
 def _names_offset(before: Token, token: Token) -> bool:
-    """True where a piece of the list of columns calls something else `offset`."""
+    """Return True if a token in the list of columns defines `offset` as another column's name."""
     if token.name.strip("'") != "offset":
         return False
     return before.name == "as" or before.text == ")" or (before.kind != "mark" and before.name != "select")
 
 
 def plain_index(found: list[Token], word: str) -> int:
-    """Where a keyword stands among the pieces, -1 for nowhere."""
+    """Return the index of a keyword among the tokens, -1 if it is missing."""
     return next((at for at, token in enumerate(found) if token.kind == "word" and token.name == word), -1)
 
 
@@ -138,10 +138,10 @@ _EQUALS = frozenset(("=", "==", "!=", "<>"))
 
 
 def with_exact_numbers(sql: str) -> str:
-    """A query whose numbers that SQLite would round are text, where they are compared for equality.
+    """Quote the numbers in a query that SQLite would round, if they are compared for equality.
 
-    A JSON number that neither 64 bits nor a double hold is text in SQL (`sandbox.model.json_values`), so only the same
-    text equals it.
+    A JSON number that neither 64 bits nor a double can hold is text in SQL (`sandbox.model.json_values`), so only the
+    same text equals it.
     """
     found = tokens(sql)
     changed: list[tuple[int, int, str]] = []
@@ -164,18 +164,18 @@ def with_exact_numbers(sql: str) -> str:
 
 
 def _as_json(text: str) -> str:
-    """A number of SQL's, which may end or begin with its point, as one that JSON has."""
+    """Convert an SQL number, which may begin or end with its point, to a JSON number."""
     return re.sub(r"\.(?!\d)", ".0", re.sub(r"(?<!\d)\.", "0.", text))
 
 
 def _is_sign(found: list[Token], at: int) -> bool:
-    """True for a minus that has nothing on its left to be subtracted from."""
+    """Return True for a minus that is a sign, not a subtraction."""
     before = found[at - 1] if at else None
     return before is None or before.text in {*_EQUALS, "(", ","} or before.name in ("in", "is", "not")
 
 
 def _is_compared(found: list[Token], first: int, last: int, lists: list[bool]) -> bool:
-    """True for a number that is compared for equality with something, or is in a list of IN."""
+    """Return True for a number that is compared for equality, or is in a list of IN."""
     before = found[first - 1].text.lower() if first else ""
     after = found[last + 1].text.lower() if last + 1 < len(found) else ""
     listed = bool(lists) and lists[-1] and before in ("(", ",") and after in (")", ",")
@@ -184,7 +184,7 @@ def _is_compared(found: list[Token], first: int, last: int, lists: list[bool]) -
 
 
 def value_of(text: str | None) -> object:
-    """What a field stands for: nothing is NULL, digits are a number, all else is text, and so is what has 'quotes'."""
+    """Convert a field's text: nothing is NULL, digits are a number, anything else and 'quoted' text is text."""
     text = (text or "").strip()
     if not text:
         return None
@@ -193,6 +193,6 @@ def value_of(text: str | None) -> object:
     if INTEGER.fullmatch(text) and -(2**63) <= int(text) < 2**63:
         return int(text)
     if INTEGER.fullmatch(text) or DECIMAL.fullmatch(text):
-        # A number that SQLite would round stays text, as it is in a column of a JSON field.
+        # A number that SQLite would round stays text, as in a column of a JSON field.
         return number_cell(_as_json(text.removeprefix("+")))
     return text

@@ -12,10 +12,10 @@ _UNITS = {10: (1000, 1), 12: (1, 1), 13: (1, 1), 14: (1, 1), 16: (1, 1000), 19: 
 
 
 def iso_ms(text: str) -> int:
-    """Read a date, or a date and time, of ISO 8601.
+    """Parse a date, or a date and time, of ISO 8601.
 
     Args:
-        text: UTC if it names no zone. 24:00 is the end of the day.
+        text: UTC if it has no time zone. 24:00 is the end of the day.
 
     Returns:
         Milliseconds since 1970, negative before.
@@ -31,7 +31,7 @@ def iso_ms(text: str) -> int:
 
 
 def duration_ms(text: str) -> int | None:
-    """Read a duration as `kafka-consumer-groups --by-duration` takes it, PnDTnHnMnS; None if it is none."""
+    """Parse a duration as for `kafka-consumer-groups --by-duration`, PnDTnHnMnS; None if it is not one."""
     found = _DURATION.fullmatch(text.strip().upper())
     if found is None:
         return None
@@ -41,7 +41,7 @@ def duration_ms(text: str) -> int | None:
 
 
 def time_meant(number: int) -> str | None:
-    """The time, as ISO text, that a number was probably meant as; None if it looks like an offset.
+    """Return the time, as ISO text, that a number probably means; None if it looks like an offset.
 
     Recognizes seconds, milliseconds, microseconds and nanoseconds since 1970 by their digits, and 20260131.
     """

@@ -1,1 +1,1 @@
-"""Consumers started from the page, and the guided scenarios."""
+"""Runs the consumers that are started from the page, and the guided scenarios."""

@@ -1,4 +1,4 @@
-"""A consumer of the playground, as the server sees it: a child process that it commands, and that reports."""
+"""Controls one playground consumer from the server: sends commands to its child process and reads its reports."""
 
 import base64
 import json
@@ -18,29 +18,29 @@ from sandbox.playground.spec import DEAD_LETTERS, ConsumerSpec
 EVENTS_KEPT = 50
 NOTES_KEPT = 40
 LEAVE_S = 10.0
-"""How long a consumer may take to leave its group before it is killed."""
+"""Seconds that a consumer may take to leave its group before it is killed."""
 OFFSETS = ("earliest", "latest")
 PLACE = ("topic", "partition", "offset")
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Told(Protocol):
-    """Who keeps the group's account: what one consumer handled, another may handle again."""
+    """Receives what each consumer of a group has handled, and finds the redeliveries."""
 
     def handled(self, group: str, runs: list[Any], events: list[Any]) -> tuple[int, list[bool]]:
-        """Take down what was handled; how many of it again, and for each of the events whether it was."""
+        """Record handled offsets. Returns the number of redeliveries, and for each event whether it is one."""
 
 
 class PlaygroundConsumer:
-    """A consumer at work. Methods may be called from any thread, also when it has ended: then they do nothing.
+    """A running consumer. All methods are thread-safe. After its process has ended, commands do nothing.
 
     Args:
         number: 1 and up.
-        spec: what it does; checked.
-        connection: librdkafka's settings that say where the cluster is.
-        account: the group's account.
-        clock: the time in ms.
-        ended: called when its process has ended, on its own thread.
+        spec: the consumer's settings, already checked.
+        connection: librdkafka's connection settings.
+        account: records what the group has handled.
+        clock: returns the current time in ms.
+        ended: called on the consumer's own thread when its process has ended.
     """
 
     def __init__(
@@ -84,38 +84,38 @@ class PlaygroundConsumer:
 
     @property
     def spec(self) -> ConsumerSpec:
-        """What it does now."""
+        """The current settings."""
         return self._spec
 
     @property
     def alive(self) -> bool:
-        """True while its process lives."""
+        """True while its process is running."""
         return self._state in AT_WORK
 
-    # What it is told
+    # Commands
 
     def pause(self) -> None:
-        """Stop handling events, and stay in the group."""
+        """Stop handling events. The consumer stays in its group."""
         self._order({"do": "pause"})
 
     def resume(self) -> None:
-        """Go on."""
+        """Continue handling events after `pause`."""
         self._order({"do": "resume"})
 
     def poll(self) -> None:
-        """Handle one event, and be paused after it."""
+        """Handle one event, then pause."""
         self._order({"do": "poll"})
 
     def commit(self) -> None:
-        """Commit what it has handled, now."""
+        """Commit the offsets of all handled events now."""
         self._order({"do": "commit"})
 
     def seek(self, to: int | str, *, topic: str | None = None, partition: int | None = None) -> None:
-        """Go on reading elsewhere.
+        """Continue reading at another offset.
 
         Args:
             to: an offset, "earliest" or "latest".
-            topic: with `partition`: only there; None for everything that it owns.
+            topic: with `partition`, seeks in that partition only. None seeks in all assigned partitions.
 
         Raises:
             BrokerError: INVALID_REQUEST.
@@ -127,7 +127,7 @@ class PlaygroundConsumer:
         self._order({"do": "seek", "to": to, "topic": topic, "partition": partition})
 
     def change(self, **changes: Any) -> None:
-        """Change what it does, from the next event on.
+        """Change settings. They apply from the next event.
 
         Args:
             **changes: names of `sandbox.playground.spec.LIVE`, such as rate, slow_ms, commit.
@@ -140,24 +140,26 @@ class PlaygroundConsumer:
             self._order({"do": "set", "live": self._spec.live()})
 
     def crash(self) -> None:
-        """Kill it, as `kill -9` does: nothing is committed, nobody is told. Its group notices when its session ends."""
+        """Kill the process like `kill -9`: without a commit or LeaveGroup. The group notices when its session times
+        out.
+        """
         with self._lock:
             if not self.alive:
                 return
             self._process.kill()
             self._state = "crashed"
-            self._note("killed: it did not say goodbye, its group waits until its session ends")
+            self._note("killed: it left without LeaveGroup, its group waits until its session ends")
         self._thread.join(LEAVE_S)
 
     def leave(self) -> None:
-        """Let it leave its group and end; returns at once."""
+        """Ask the consumer to leave its group and end. Doesn't wait for that."""
         with self._lock:
             if self.alive:
                 self._state = "closing"
                 self._order({"do": "close"})
 
     def close(self, wait_s: float = LEAVE_S) -> None:
-        """Let it leave its group and end; killed where that takes longer than `wait_s` seconds."""
+        """Ask the consumer to leave its group and end. Kills it after `wait_s` seconds."""
         self.leave()
         self._thread.join(wait_s)
         if self._thread.is_alive():
@@ -172,9 +174,9 @@ class PlaygroundConsumer:
                 self._process.stdin.write(json.dumps(command) + "\n")
                 self._process.stdin.flush()
             except (OSError, ValueError):
-                return  # it has just ended, and its thread is about to say so
+                return  # the process has just ended; its thread is about to report that
 
-    # What it tells
+    # Reports
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -182,7 +184,7 @@ class PlaygroundConsumer:
             try:
                 told = json.loads(line)
             except ValueError:
-                continue  # cut off by its death
+                continue  # cut off when the process was killed
             if "failed" in told:
                 self._note(told["failed"])
                 with self._lock:
@@ -202,7 +204,7 @@ class PlaygroundConsumer:
                     try:
                         pipe.close()
                     except OSError:
-                        continue  # what was not written any more
+                        continue  # the buffered command can't be written any more
         self._ended()
 
     def _take(self, told: dict[str, Any]) -> None:
@@ -224,7 +226,7 @@ class PlaygroundConsumer:
         self._notes.appendleft((self._clock(), text))
 
     def describe(self) -> ConsumerDescription:
-        """As it stands."""
+        """Return the consumer's current state."""
         with self._lock:
             told = self._report
             stuck = told["stuck"]
@@ -253,7 +255,7 @@ class PlaygroundConsumer:
 
 def _started() -> "subprocess.Popen[str]":
     environment = dict(os.environ)
-    # The child finds this very package, whatever folder it begins in; with -P nothing in that folder is in its way.
+    # The child imports this same package from any working directory. -P keeps that directory out of sys.path.
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environment.get("PYTHONPATH"))))
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "sandbox.playground.worker", str(os.getpid())],

@@ -1,4 +1,4 @@
-"""The scenario of a poison event: it holds up its partition, becomes a dead letter, is mended and sent back."""
+"""The scenario of a poison event: it blocks its partition, becomes a dead letter, is corrected and sent again."""
 
 import time
 from typing import Any
@@ -7,12 +7,12 @@ from sandbox.playground.run import Action, Run, Scenario, Step
 from sandbox.playground.spec import DEAD_LETTERS, SENT_BACK_HEADER
 
 EVERY, FIRST = 20, 6
-"""One of so many events is poison, and this one is the first."""
+"""One event out of EVERY is poison, starting with event FIRST."""
 POISON, MENDED = '"12,50"', "12.50"
-"""The amount of a poison event, which is text with a comma, and the number that it should have been."""
+"""The amount of a poison event (text with a comma), and the correct number."""
 FLUSH_S = 10.0
 CLEAN = 15
-"""Events without a dead letter that show the source to be mended."""
+"""The number of events without a dead letter that shows that the source is corrected."""
 
 
 def _key(number: int, mended: bool) -> str:
@@ -34,7 +34,7 @@ def _lag(run: Run) -> int:
 
 
 def _drained(run: Run) -> bool:
-    """True where the lag is next to nothing, or half of what it was."""
+    """True if the lag is at most 3, or at most half of its maximum."""
     run.peak["lag"] = max(run.peak.get("lag", 0), _lag(run))
     return run.stable and _lag(run) <= max(3, run.peak["lag"] // 2)
 
@@ -44,7 +44,7 @@ def _given_up(run: Run) -> bool:
 
 
 def _mended_processed(run: Run) -> bool:
-    """True where an amount is a number that only a mended event has."""
+    """True if an event was processed whose amount only a corrected event has."""
     return any(
         one.outcome == "processed" and f'"amount": {MENDED}'.encode() in (one.value or b"")
         for consumer in run.seen.consumers
@@ -53,7 +53,7 @@ def _mended_processed(run: Run) -> bool:
 
 
 def _clean(run: Run) -> bool:
-    """True where many events went by since the last dead letter, or since the source was mended."""
+    """True if at least CLEAN events were processed since the last dead letter, or since the source was corrected."""
     processed = run.seen.counts.get("processed", 0)
     if not run.spread or run.peak.get("dead") != _dead(run):
         run.peak["dead"], run.peak["from"] = _dead(run), processed
@@ -61,7 +61,7 @@ def _clean(run: Run) -> bool:
 
 
 def send_back(run: Run) -> None:
-    """Mend every dead letter that was not sent back yet, and send it to the end of the topic it was refused in."""
+    """Correct each dead letter that was not sent back yet, and append it to its original topic."""
     from confluent_kafka import Consumer, Producer, TopicPartition
 
     topic, letters = run.scenario.thing, run.scenario.thing + DEAD_LETTERS

@@ -1,4 +1,4 @@
-"""What the playground tells of itself: plain values, as in `sandbox.model.cluster`."""
+"""Descriptions of consumers, groups and scenarios in the playground: plain values, as in `sandbox.model.cluster`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from sandbox.playground.spec import ConsumerSpec
 
 AT_WORK = ("starting", "running", "paused", "closing")
-"""States of a consumer whose process lives."""
+"""States of a consumer whose process is running."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeenEvent:
-    """One event as a consumer of the playground handled it.
+    """One event that a playground consumer has handled.
 
     Attributes:
         key: its first bytes, None for null.
-        value: its first bytes, None for null: a tombstone.
-        value_bytes: how long the whole value is.
+        value: its first bytes, None for null (a tombstone).
+        value_bytes: length of the whole value.
         outcome: "processed", "dead-lettered" or "skipped".
-        attempts: how often it was tried.
-        redelivered: True where a consumer of the group had handled it before.
-        at_ms: when it was told.
+        attempts: number of attempts to process it.
+        redelivered: True if a consumer of the group had handled it before.
+        at_ms: when the consumer's report arrived.
     """
 
     topic: str
@@ -37,7 +37,7 @@ class SeenEvent:
 
 @dataclass(frozen=True, slots=True)
 class Stuck:
-    """An event that fails again and again, and holds up its partition."""
+    """An event that fails repeatedly and blocks its partition."""
 
     topic: str
     partition: int
@@ -48,23 +48,23 @@ class Stuck:
 
 @dataclass(frozen=True, slots=True)
 class ConsumerDescription:
-    """One consumer of the playground as it stands.
+    """The state of one playground consumer.
 
     Attributes:
-        number: 1 and up, in the order of their start.
+        number: 1 and up, in the order in which consumers were started.
         state: starting, running, paused, closing; closed, crashed or failed.
-        pid: of the process that it is.
-        assigned: topic-partitions that it owns.
+        pid: its process id.
+        assigned: its assigned topic-partitions.
         positions: topic-partition to the next offset to process.
-        working: the event that it works on now.
-        idle: True where its last poll brought no event.
-        counts: processed, failures, dead_lettered, skipped, commits, refused (commits that were), rebalances, and
-            gave_up (partitions, each time).
-        redelivered: how many of those it handled were handled before in its group.
-        events: the newest that it handled, newest first.
-        notes: what happened in words, newest first, with the time.
-        error: the last error of the Kafka client, None where it recovered or had none.
-        ended_ms: None while its process lives.
+        working: the event that it is processing.
+        idle: True if its last poll returned no event.
+        counts: processed, failures, dead_lettered, skipped, commits, refused (failed commits), rebalances, and
+            gave_up (total number of revoked partitions).
+        redelivered: number of handled events that its group had handled before.
+        events: the latest handled events, newest first.
+        notes: (time in ms, sentence) of what happened, newest first.
+        error: the Kafka client's last error; None if there was none, or it recovered.
+        ended_ms: None while its process is running.
     """
 
     number: int
@@ -87,23 +87,23 @@ class ConsumerDescription:
 
     @property
     def alive(self) -> bool:
-        """True while its process lives."""
+        """True while its process is running."""
         return self.state in AT_WORK
 
 
 @dataclass(frozen=True, slots=True)
 class GroupFacts:
-    """What the playground's consumers of one group did together.
+    """What the playground's consumers of one group did in total.
 
     Attributes:
-        processed: events handled, each time counted.
+        processed: handled events, including redeliveries.
         redelivered: how many of them had been handled before.
-        passed_over: (topic, partition, first, last offset) that lie between events that were handled, and were not:
-            lost, skipped, sought past, or no events at all (as in a compacted topic). At most 20.
-        missing: how many offsets these are.
-        crashes: how many of its consumers were killed.
-        rebalances: how often its consumers were given an assignment.
-        gave_up: how many partitions they had to give up in rebalances, each time counted.
+        passed_over: gaps between handled events, as (topic, partition, first offset, last offset). Their events were
+            lost, skipped or sought past, or never existed (as in a compacted topic). At most 20.
+        missing: total number of offsets in all gaps.
+        crashes: number of killed consumers.
+        rebalances: number of assignments that its consumers received.
+        gave_up: total number of partitions that rebalances revoked.
     """
 
     group: str
@@ -118,7 +118,7 @@ class GroupFacts:
 
 @dataclass(frozen=True, slots=True)
 class StepDescription:
-    """One step of a scenario, and whether the facts say that it is done."""
+    """One step of a scenario, and whether the facts show that it is done."""
 
     text: str
     done: bool
@@ -126,11 +126,11 @@ class StepDescription:
 
 @dataclass(frozen=True, slots=True)
 class ActionDescription:
-    """Something that a scenario offers to do.
+    """An action that a scenario offers.
 
     Attributes:
-        why_not: why it cannot be done now, None where it can.
-        due: True where the step that is next asks for it.
+        why_not: why the action isn't possible now, None if it is.
+        due: True if the next step asks for this action.
     """
 
     name: str
@@ -144,17 +144,17 @@ class ScenarioDescription:
     """A guided scenario.
 
     Attributes:
-        name: as in its address, "lose-no-event".
+        name: its name in URLs, such as "lose-no-event".
         goal: one line.
         story: what is set up, in plain words.
         steps: what to watch and do, in order.
-        actions: its buttons, where it runs.
-        lesson: what it showed, told when the goal is reached.
-        topic: the topic and group that it makes, where it runs.
-        sent: how many events its producer sent.
-        note: what can be seen now, in one line; "" for nothing.
-        things: names of the topics and groups that are there because of it.
-        program: the name of the Python that does the same.
+        actions: its buttons while it is running.
+        lesson: what the scenario showed; displayed when all steps are done.
+        topic: the topic and group that it creates.
+        sent: number of events that its producer has sent.
+        note: the current figures, in one line; "" for nothing.
+        things: names of the existing topics and groups that the scenario created.
+        program: the name of the Python program that does the same.
     """
 
     name: str

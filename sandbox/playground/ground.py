@@ -1,4 +1,4 @@
-"""What the playground stands on, and what its scenarios need of the playground."""
+"""Protocols of the cluster that the playground uses, and of the playground that its scenarios use."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
@@ -9,61 +9,61 @@ from sandbox.playground.description import ConsumerDescription, GroupFacts
 
 
 class Ground(Protocol):
-    """The cluster that the playground is on. A `Sandbox` is one."""
+    """The cluster of the playground. `Sandbox` implements it."""
 
     def topic(self, topic: str) -> TopicDescription:
-        """One topic."""
+        """Return one topic."""
 
     def topics(self) -> tuple[TopicDescription, ...]:
-        """Every topic."""
+        """Return all topics."""
 
     def create_topic(
         self, topic: str, *, partitions: int | None = None, settings: Mapping[str, str] | None = None
     ) -> TopicDescription:
-        """Create it."""
+        """Create a topic."""
 
     def create_partitions(self, topic: str, count: int) -> TopicDescription:
-        """Give it `count` partitions in all."""
+        """Increase a topic's partitions to a total of `count`."""
 
     def delete_topic(self, topic: str) -> None:
-        """Delete it."""
+        """Delete a topic."""
 
     def group(self, group: str) -> GroupDescription:
-        """One group."""
+        """Return one consumer group."""
 
     def groups(self) -> tuple[GroupDescription, ...]:
-        """Every group."""
+        """Return all consumer groups."""
 
     def delete_group(self, group: str) -> None:
-        """Delete it."""
+        """Delete a consumer group."""
 
 
 class Room(Protocol):
-    """What a scenario needs of the playground; see `sandbox.playground.Playground`."""
+    """The part of `sandbox.playground.Playground` that scenarios use."""
 
     ground: Ground
     clock: Callable[[], int]
 
     def connection(self) -> Mapping[str, Any]:
-        """Librdkafka's settings that say where the cluster is."""
+        """Return librdkafka's connection settings."""
 
     def start(self, group: str, topics: Iterable[str], **more: Any) -> PlaygroundConsumer:
         """Start a consumer."""
 
     def start_like(self, number: int) -> PlaygroundConsumer:
-        """Start another one like it."""
+        """Start another consumer with the settings of consumer `number`."""
 
     def consumer(self, number: int) -> PlaygroundConsumer:
-        """One of them."""
+        """Return one consumer."""
 
     def consumers(self, group: str | None = None) -> tuple[ConsumerDescription, ...]:
-        """Each of them."""
+        """Describe all consumers, or those of one group."""
 
     def stop_group(self, group: str) -> int:
-        """End those of a group."""
+        """Stop a group's consumers."""
 
     def forget(self, group: str) -> int:
-        """Forget those that have ended."""
+        """Forget a group's consumers that have ended."""
 
     def facts(self, group: str) -> GroupFacts:
-        """What those of a group did."""
+        """Return what a group's consumers did in total."""

@@ -1,13 +1,13 @@
-"""Which offsets of a partition a group has handled: a set of ranges, so that millions of them cost little."""
+"""Stores which offsets of a partition a group has handled, as ranges: millions of offsets need little memory."""
 
 from bisect import bisect_left
 
 RANGES_MAX = 5000
-"""Ranges kept for a partition. Beyond, the oldest gap is forgotten."""
+"""The maximum number of ranges per partition. Beyond it, the oldest gap is dropped."""
 
 
 class Handled:
-    """A set of offsets, as ranges in order. Its size is bounded by the number of gaps."""
+    """A set of offsets, stored as sorted ranges. Its size depends on the number of gaps only."""
 
     def __init__(self) -> None:
         self._firsts: list[int] = []
@@ -18,8 +18,8 @@ class Handled:
         return at < len(self._firsts) and self._firsts[at] <= offset
 
     def add(self, first: int, last: int) -> int:
-        """Add a range, both ends included; returns how many of its offsets were there before."""
-        # Ranges that touch it or overlap it become one with it.
+        """Add the offsets `first` to `last`, both included. Returns how many of them were in the set already."""
+        # Adjacent and overlapping ranges are merged.
         start = bisect_left(self._lasts, first - 1)
         end = start
         again, low, high = 0, first, last
@@ -34,5 +34,5 @@ class Handled:
         return again
 
     def gaps(self) -> list[tuple[int, int]]:
-        """The ranges between, that were not handled: (first, last), in order."""
+        """Return the gaps between the ranges as (first, last), in order."""
         return [(last + 1, first - 1) for last, first in zip(self._lasts, self._firsts[1:], strict=False)]

@@ -1,4 +1,4 @@
-"""The playground: consumers started in any group, beside the user's own programs, and what is made to go wrong in them.
+"""Runs consumers in any group, in addition to the user's own programs, with injected faults.
 
     with Sandbox("dev.db") as sandbox:
         sandbox.serve()
@@ -7,8 +7,8 @@
         again = sandbox.playground.start(group="billing", topics=["orders"])
         print(sandbox.playground.facts("billing").redelivered)
 
-Each is an ordinary confluent_kafka Consumer in a process of its own, connected as any program is; so all of this is
-the same on a real cluster. They end with the sandbox, or with the process that started them however that ends.
+Each is an ordinary confluent_kafka Consumer in its own process, connected like any other program, so it behaves the
+same on a real cluster. Consumers end with the sandbox, or with the process that started them, even if that is killed.
 """
 
 import threading
@@ -27,14 +27,14 @@ from sandbox.playground.scenarios import Scenarios
 from sandbox.playground.spec import DEAD_LETTERS, ConsumerSpec
 
 CLOSE_WITHIN_S = 1.0
-"""How long all consumers together have to leave their groups when the playground closes."""
+"""Total seconds for all consumers to leave their groups when the playground closes."""
 CONSUMERS_MAX = 32
 ENDED_KEPT = 32
 GAPS_SHOWN = 20
 
 
 class Account:
-    """Which events the playground's consumers of a group have handled, and how often again."""
+    """Records which events the consumers of each group have handled, and counts redeliveries."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -43,7 +43,7 @@ class Account:
         self._topic_ids: dict[str, str] = {}
 
     def handled(self, group: str, runs: list[Any], events: list[Any]) -> tuple[int, list[bool]]:
-        """Take down runs of offsets; see `sandbox.playground.consumer.Told`."""
+        """Record runs of offsets; see `sandbox.playground.consumer.Told`."""
         with self._lock:
             places = self._handled.setdefault(group, {})
             each = []
@@ -60,7 +60,7 @@ class Account:
             return again, each
 
     def facts(self, group: str) -> GroupFacts:
-        """What is known of a group."""
+        """Return a group's processed, redelivered and missing events."""
         with self._lock:
             gaps = [
                 (topic, partition, *gap)
@@ -72,13 +72,13 @@ class Account:
         return GroupFacts(group, processed, redelivered, tuple(gaps[:GAPS_SHOWN]), missing)
 
     def forget(self, group: str) -> None:
-        """Begin anew."""
+        """Forget everything that a group has handled."""
         with self._lock:
             self._handled.pop(group, None)
             self._counts.pop(group, None)
 
     def same_topic(self, topic: str, topic_id: str) -> None:
-        """Forget the offsets of a topic that was deleted and made anew: they are other events."""
+        """Forget a topic's offsets if it was deleted and created again, because they are different events."""
         with self._lock:
             if self._topic_ids.setdefault(topic, topic_id) != topic_id:
                 self._topic_ids[topic] = topic_id
@@ -88,12 +88,12 @@ class Account:
 
 
 class Playground:
-    """Consumers at work in a cluster, at most `CONSUMERS_MAX` of them. Every method may be called from any thread.
+    """The running consumers of a cluster, at most `CONSUMERS_MAX`. All methods are thread-safe.
 
     Args:
         ground: the cluster.
-        connection: gives librdkafka's settings that say where it is, None where no client can connect.
-        clock: the time in ms.
+        connection: returns librdkafka's connection settings, or None if no client can connect.
+        clock: returns the current time in ms.
     """
 
     def __init__(
@@ -112,14 +112,14 @@ class Playground:
 
     @property
     def consumers_max(self) -> int:
-        """How many may be at work at a time."""
+        """The maximum number of running consumers."""
         return CONSUMERS_MAX
 
     def connection(self) -> Mapping[str, Any]:
-        """Librdkafka's settings that say where the cluster is.
+        """Return librdkafka's connection settings.
 
         Raises:
-            BrokerError: BROKER_NOT_AVAILABLE where no Kafka port is open, or the playground was closed.
+            BrokerError: BROKER_NOT_AVAILABLE if no Kafka port is open, or the playground is closed.
         """
         found = None if self._closed else self._connection()
         if found is None:
@@ -133,20 +133,20 @@ class Playground:
 
         Args:
             group: its group id.
-            topics: what it subscribes to; they must be there.
+            topics: the topics it subscribes to; they must exist.
             **more: the other attributes of `sandbox.playground.spec.ConsumerSpec`, such as commit, rate, slow_ms, fail.
 
         Returns:
-            The consumer, which works until `close`, `crash`, or the end of the sandbox.
+            The consumer. It runs until `close`, `crash`, or the end of the sandbox.
 
         Raises:
-            BrokerError: INVALID_REQUEST or INVALID_GROUP_ID with what is wrong, UNKNOWN_TOPIC_OR_PARTITION,
-                BROKER_NOT_AVAILABLE, POLICY_VIOLATION where there are `CONSUMERS_MAX` at work.
+            BrokerError: INVALID_REQUEST or INVALID_GROUP_ID with the reason, UNKNOWN_TOPIC_OR_PARTITION,
+                BROKER_NOT_AVAILABLE, or POLICY_VIOLATION if `CONSUMERS_MAX` consumers are running.
         """
         return self.start_spec(ConsumerSpec(group, tuple(topics), **more))
 
     def start_spec(self, spec: ConsumerSpec) -> PlaygroundConsumer:
-        """Start a consumer as `start` does."""
+        """Start a consumer; see `start`."""
         spec.checked()
         connection = self.connection()
         for topic in spec.topics:
@@ -167,7 +167,7 @@ class Playground:
             return consumer
 
     def start_like(self, number: int) -> PlaygroundConsumer:
-        """Start another one that does what a consumer does, or did, in the same group."""
+        """Start another consumer with the same settings and group as consumer `number`, which may have ended."""
         return self.start_spec(replace(self.consumer(number).spec, client_id=None))
 
     def _make_dead_letter_topics(self, spec: ConsumerSpec) -> None:
@@ -182,7 +182,7 @@ class Playground:
             del self._consumers[number]
 
     def consumer(self, number: int) -> PlaygroundConsumer:
-        """One of them; BrokerError RESOURCE_NOT_FOUND where there is none of that number."""
+        """Return one consumer. Raises BrokerError RESOURCE_NOT_FOUND if it doesn't exist."""
         with self._lock:
             found = self._consumers.get(number)
         if found is None:
@@ -190,35 +190,37 @@ class Playground:
         return found
 
     def consumers(self, group: str | None = None) -> tuple[ConsumerDescription, ...]:
-        """Each of them, also those that have ended, in the order of their start.
+        """Describe all consumers in the order in which they were started, including those that have ended.
 
         Args:
-            group: only of this group; None for all.
+            group: only this group; None for all.
         """
         with self._lock:
             found = list(self._consumers.values())
         return tuple(one.describe() for one in found if group is None or one.spec.group == group)
 
     def members(self, group: str) -> tuple[str, ...]:
-        """The client ids of the playground's consumers at work in a group."""
+        """Return the client ids of a group's running playground consumers."""
         with self._lock:
             return tuple(one.client_id for one in self._consumers.values() if one.alive and one.spec.group == group)
 
     def crash(self, number: int) -> None:
-        """Kill a consumer, as `kill -9` does."""
+        """Kill a consumer, like `kill -9`."""
         consumer = self.consumer(number)
         if consumer.alive:
             consumer.crash()
 
     def stop_group(self, group: str) -> int:
-        """Let the playground's consumers of a group leave it and end; how many. Returns when they have."""
+        """Make a group's playground consumers leave and end, and wait for that. Returns how many did."""
         with self._lock:
             found = [one for one in self._consumers.values() if one.alive and one.spec.group == group]
         _end(found)
         return len(found)
 
     def forget(self, group: str) -> int:
-        """Forget the consumers of a group that have ended, and what the group handled where none is left; how many."""
+        """Forget a group's ended consumers, and its handled events if no consumer is left. Returns how many were
+        forgotten.
+        """
         with self._lock:
             ended = [number for number, one in self._consumers.items() if one.spec.group == group and not one.alive]
             for number in ended:
@@ -228,7 +230,7 @@ class Playground:
             return len(ended)
 
     def facts(self, group: str) -> GroupFacts:
-        """What the consumers of a group did together, as far as they are remembered."""
+        """Return what a group's known consumers did in total."""
         known = self._account.facts(group)
         ours = self.consumers(group)
         return replace(
@@ -239,7 +241,7 @@ class Playground:
         )
 
     def close(self) -> None:
-        """End every consumer and scenario; what takes too long is killed. May be called again."""
+        """End all consumers and scenarios, and kill what takes too long. Idempotent."""
         self._closed = True
         self.scenarios.close()
         with self._lock:

@@ -1,4 +1,4 @@
-"""The guided scenarios of the playground, as data: what is set up, what to do, and which facts end a step."""
+"""The guided scenarios as data: what is set up, what to do, and which facts complete a step."""
 
 from sandbox.playground.dead_letter_plot import DEAD
 from sandbox.playground.run import Action, Run, Scenario, Step
@@ -11,7 +11,7 @@ def _spread_keys(number: int, spread: bool) -> str:
 
 
 def _hot_keys(number: int, spread: bool) -> str:
-    """Three of four events have one key; spread, that key gets a suffix, and is many."""
+    """Three of four events have the hot key. With `spread`, a suffix splits it into 50 keys."""
     if number % 4 == 0:
         return f"customer-{2 + number % 50}"
     return f"{HOT_KEY}/{number % 50}" if spread else HOT_KEY
@@ -79,7 +79,7 @@ LOSE = Scenario(
 
 TWICE = Scenario(
     name="why-twice",
-    title="Why twice?",
+    title="Duplicate delivery",
     goal="See an event delivered twice, and know why.",
     story="A topic with one partition, five events a second, and one consumer with Kafka's default: it commits "
     "automatically, every 5 seconds.",
@@ -124,7 +124,7 @@ def _each_has_one(run: Run) -> bool:
 
 
 def _hot_lag(run: Run) -> int:
-    """The lag of the partition with the hot key; remembers the highest."""
+    """Return the lag of the partition with the hot key, and record its maximum."""
     ends = run.ends
     hot = max(ends, key=lambda partition: ends[partition], default=0)
     lag = run.lags.get(hot, 0)
@@ -154,7 +154,7 @@ HOT = Scenario(
     story="A topic with four partitions, twelve events a second, three of four with the same key, and two consumers "
     "that need 200 ms for an event.",
     lesson="Events with one key go to one partition, and one partition is read by one member of a group. More members "
-    "do not help a hot key; a finer key does, where the order of its events need not be kept.",
+    "do not help a hot key. A more granular key does, if the order of its events need not be kept.",
     partitions=4,
     rate=12,
     key=_hot_keys,

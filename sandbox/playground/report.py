@@ -1,4 +1,4 @@
-"""What a consumer of the playground tells: one line of JSON for all that happened since the last one."""
+"""Writes the reports of a playground consumer: one line of JSON with everything that happened since the last line."""
 
 import base64
 import json
@@ -8,14 +8,14 @@ from collections import deque
 from typing import Any
 
 SHOWN_BYTES = 400
-"""Bytes of a key or a value that are told; the size is told of all."""
+"""Maximum bytes of a key or a value in a report. The full size is always reported."""
 RING = 25
 REPORT_S = 0.03
 Place = tuple[str, int]
 
 
 def cut(data: bytes | None) -> dict[str, Any] | None:
-    """The beginning of some bytes, for a line of JSON; whole characters where they are UTF-8."""
+    """Return the first `SHOWN_BYTES` bytes and the full size for JSON. UTF-8 text is cut between characters."""
     if data is None:
         return None
     head = data[:SHOWN_BYTES]
@@ -31,7 +31,7 @@ def cut(data: bytes | None) -> dict[str, Any] | None:
 
 
 class Report:
-    """What happened since the last line, and the line itself. Bounded: of many events only the newest are told."""
+    """Collects what happened since the last line, and writes the line. Only the newest events are included."""
 
     def __init__(self) -> None:
         self.counts = dict.fromkeys(
@@ -50,11 +50,11 @@ class Report:
         self._sent_s = 0.0
 
     def note(self, text: str) -> None:
-        """Say something in words."""
+        """Add a sentence about what happened."""
         self._notes.append(text)
 
     def handled(self, message: Any, outcome: str, attempts: int) -> None:
-        """Say what became of an event."""
+        """Add a handled event with its outcome."""
         topic, partition, offset = message.topic(), message.partition(), message.offset()
         if outcome != "skipped":
             last = self._runs[-1] if self._runs else None
@@ -74,7 +74,7 @@ class Report:
         self.positions[topic, partition] = offset + 1
 
     def send(self, *, now: bool = False, ended: bool = False) -> None:
-        """Write the line, at most one every `REPORT_S` seconds unless it must go now."""
+        """Write the line. Without `now`, at most one line every `REPORT_S` seconds."""
         if not now and time.monotonic() - self._sent_s < REPORT_S:
             return
         line = {

@@ -1,4 +1,4 @@
-"""One run of a scenario: its topic, its producer, its consumers, and the steps that tick themselves off."""
+"""Runs a scenario: its topic, its producer, its consumers, and the detection of completed steps."""
 
 import logging
 import threading
@@ -15,10 +15,10 @@ from sandbox.playground.ground import Room
 TICK_S = 0.05
 LOOK_S = 0.25
 SENT_MAX = 50_000
-"""Events that the producer of one run sends at most: a forgotten scenario does not fill the disk."""
+"""The maximum number of events that one run's producer sends, so that a forgotten scenario doesn't fill the disk."""
 JOIN_S = 15.0
 CATCH_S = 3.0
-"""How long a crash waits for a consumer to be at work on an event."""
+"""Seconds that a crash waits until a consumer is processing an event."""
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Step:
 
     Attributes:
         text: what to watch or do.
-        test: True when the facts say that it is done. Steps are tested in order, and stay done.
+        test: True if the facts show that it is done. Steps are tested in order, and stay done.
         asks: names of the actions that it asks for.
     """
 
@@ -44,7 +44,7 @@ class Action:
 
     Attributes:
         do: what it does.
-        why_not: why it cannot be done now, None where it can.
+        why_not: why the action isn't possible now, None if it is.
     """
 
     name: str
@@ -58,16 +58,17 @@ class Scenario:
     """A guided scenario, as data.
 
     Attributes:
-        name: as in its address, and in the names of its topic and group, `playground-<name>`.
+        name: its name in URLs, and in the names of its topic and group, `playground-<name>`.
         goal: one line.
         story: what is set up.
-        lesson: what it showed.
-        partitions: of its topic.
+        lesson: what the scenario shows.
+        partitions: number of partitions of its topic.
         rate: events per second that its producer sends.
-        key: the key of an event, from its number and whether keys are spread.
+        key: returns an event's key, from its number and whether keys are spread.
         setup: starts its consumers.
-        note: what can be seen now, in a line.
-        value: the value of an event, from its number and whether its source was mended; None for one with its key.
+        note: returns the current figures, in one line.
+        value: returns an event's value, from its number and whether the source is corrected. None: number and key as
+            JSON.
     """
 
     name: str
@@ -102,12 +103,12 @@ class Seen:
 
 
 class Run:
-    """A scenario at work, until `end`.
+    """A running scenario, until `end`.
 
     Args:
-        scenario: which.
+        scenario: the scenario to run.
         room: the playground.
-        pace: how much faster than usual everything goes, 1 for usual.
+        pace: speed factor, 1 for the usual speed.
     """
 
     def __init__(self, scenario: Scenario, room: Room, pace: float = 1.0) -> None:
@@ -115,9 +116,9 @@ class Run:
         self.room = room
         self.pace = pace
         self.spread = False
-        """Whether the producer writes what it should: spread keys, or values without poison."""
+        """True if the producer writes good data: spread keys, or values without poison."""
         self.sent_back: dict[int, int] = {}
-        """Partition of the dead-letter topic to the next letter to send back."""
+        """Partition of the dead-letter topic to the offset of the next event to send back."""
         self.sent = 0
         self.done = [False] * len(scenario.steps)
         self.peak: dict[str, int] = {}
@@ -133,24 +134,24 @@ class Run:
 
     @property
     def reached(self) -> bool:
-        """True when every step is done."""
+        """True if every step is done."""
         return all(self.done)
 
     def end(self) -> None:
-        """Stop its producer and its consumers. What it made stays."""
+        """Stop its producer and its consumers. Its topic and group stay."""
         self.halt()
         self._thread.join(JOIN_S)
         self.room.stop_group(self.scenario.thing)
 
     def halt(self) -> None:
-        """Stop its producer soon; returns at once."""
+        """Ask the producer to stop. Doesn't wait for that."""
         self._stopping.set()
         self._due.set()
 
-    # What a scenario does
+    # Actions of a scenario
 
     def add(self, **more: Any) -> None:
-        """Start a consumer; times are given at usual pace."""
+        """Start a consumer. Times are for pace 1, and are divided by the pace."""
         for name in ("slow_ms", "auto_commit_ms", "flap_ms"):
             if more.get(name):
                 more[name] = max(1 if name == "slow_ms" else 500, int(more[name] / self.pace))
@@ -161,7 +162,7 @@ class Run:
         self._due.set()
 
     def another(self) -> None:
-        """Start one more, like the newest."""
+        """Start one more consumer with the settings of the newest."""
         steady = [one.number for one in self.room.consumers(self.scenario.thing) if not one.spec.flap_ms]
         if steady:
             self.room.start_like(max(steady))
@@ -170,12 +171,14 @@ class Run:
         self._due.set()
 
     def change(self, **changes: Any) -> None:
-        """Change all its consumers, also what the next one is like."""
+        """Change the settings of all its consumers, and of the one that `another` starts next."""
         for one in self.room.consumers(self.scenario.thing):
             self.room.consumer(one.number).change(**changes)
 
     def crash(self) -> None:
-        """Kill one that has partitions; where they are slow, while it works on an event: else nothing would be seen."""
+        """Kill a consumer that has partitions. Slow consumers are killed while they process an event, so that it has an
+        effect.
+        """
         until = time.monotonic() + CATCH_S
         while any(one.spec.slow_ms for one in self.alive()) and time.monotonic() < until:
             if any(one.working for one in self.alive()):
@@ -186,13 +189,13 @@ class Run:
             self.room.consumer(alive[-1].number).crash()
 
     def close_busy(self) -> None:
-        """Let one that has partitions leave."""
+        """Make one consumer that has partitions leave."""
         busy = [one for one in self.alive() if one.assigned]
         if busy:
             self.room.consumer(busy[0].number).leave()
 
     def restart(self, **changes: Any) -> None:
-        """Stop all its consumers, and start as many with other settings."""
+        """Stop all its consumers, and start the same number with changed settings."""
         specs = [one.spec for one in self.alive()]
         self.room.stop_group(self.scenario.thing)
         for spec in specs:
@@ -200,41 +203,43 @@ class Run:
             kept["session_timeout_ms"] = spec.session_timeout_ms
             self.room.start(self.scenario.thing, [self.scenario.thing], **{**kept, **changes})
 
-    # What its steps ask
+    # Facts for the tests of steps
 
     def alive(self) -> list[ConsumerDescription]:
-        """Its consumers at work, as they are now."""
+        """Return its running consumers, in their current state."""
         return [one for one in self.room.consumers(self.scenario.thing) if one.alive]
 
     def working(self) -> list[ConsumerDescription]:
-        """Its consumers at work, when the facts were taken; without one that is made to come and go."""
+        """Return the consumers that were running when the facts were collected, without those that repeatedly leave and
+        rejoin.
+        """
         return [one for one in self.seen.consumers if one.alive and not one.spec.flap_ms]
 
     def since(self, count: str) -> int:
-        """By how much a count grew since the step before was done: crashes, started, ended, processed, ..."""
+        """Return a count's increase since the previous step was done: crashes, started, ended, processed, ..."""
         return self.seen.counts.get(count, 0) - self._base.get(count, 0)
 
     @property
     def stable(self) -> bool:
-        """True where the group is not rebalancing."""
+        """True if the group is not rebalancing."""
         return self.seen.group is not None and self.seen.group.state == "Stable"
 
     @property
     def lags(self) -> dict[int, int]:
-        """Partition to lag, where it is known."""
+        """Partition to lag. An unknown lag is 0."""
         group = self.seen.group
         return {one.partition: one.lag or 0 for one in group.partitions} if group is not None else {}
 
     @property
     def ends(self) -> dict[int, int]:
-        """Partition to the end of its log."""
+        """Partition to log end offset."""
         topic = self.seen.topic
         return {one.partition: one.end for one in topic.partitions} if topic is not None else {}
 
-    # Its thread
+    # The thread
 
     def look_soon(self) -> None:
-        """Something happened that may end a step."""
+        """Test the steps again soon, because something happened that may complete one."""
         self._due.set()
 
     def _work(self) -> None:
@@ -270,7 +275,7 @@ class Run:
         producer.poll(0)
 
     def look(self) -> None:
-        """Take the facts, and tick off the steps that they show to be done."""
+        """Collect the facts, and mark the steps that they show to be done."""
         try:
             self.seen = self._take()
             for index, step in enumerate(self.scenario.steps):
@@ -281,7 +286,7 @@ class Run:
                     self._base = self.seen.counts
                     self.peak = {}
         except BrokerError as error:
-            # Its topic or its group was deleted under it; the page still shows what was done.
+            # The topic or group was deleted meanwhile. The page still shows the completed steps.
             _log.debug("%s: %s", self.scenario.thing, error)
 
     def _take(self) -> Seen:

@@ -1,4 +1,4 @@
-"""The guided scenarios: which there are, which runs, and setting up and clearing away."""
+"""Lists, starts and removes the guided scenarios."""
 
 import threading
 from collections.abc import Callable
@@ -12,14 +12,14 @@ from sandbox.playground.run import Run, Scenario
 from sandbox.playground.spec import DEAD_LETTERS
 
 PROGRAM = "-python"
-"""What the program that does the same has after the name of its topic and group."""
+"""The suffix of the topic and group of the Python program that does the same."""
 ABSENT = ("UNKNOWN_TOPIC_OR_PARTITION", "GROUP_ID_NOT_FOUND")
 AGAIN_S = 0.5
 TRIES = 120
 
 
 class Scenarios:
-    """The scenarios of a playground. Every method may be called from any thread.
+    """The scenarios of a playground. All methods are thread-safe.
 
     Args:
         room: the playground.
@@ -32,11 +32,11 @@ class Scenarios:
         self._closed = threading.Event()
 
     def all(self) -> tuple[ScenarioDescription, ...]:
-        """Each of them, in the order in which to try them; without their things."""
+        """Describe all scenarios in the recommended order, without their topics and groups."""
         return tuple(self._describe(scenario) for scenario in SCENARIOS)
 
     def one(self, name: str) -> ScenarioDescription:
-        """One of them; BrokerError RESOURCE_NOT_FOUND where there is none of that name."""
+        """Describe one scenario. Raises BrokerError RESOURCE_NOT_FOUND if the name is unknown."""
         scenario = _scenario(name)
         return replace(self._describe(scenario), things=self._things(scenario))
 
@@ -56,10 +56,10 @@ class Scenarios:
         return described if run is None else _with_run(described, run)
 
     def start(self, name: str, *, pace: float = 1.0) -> ScenarioDescription:
-        """Set a scenario up, anew where it runs: topic, producer and consumers, all named `playground-<name>`.
+        """Set up a scenario's topic, producer and consumers, all named `playground-<name>`. Restarts a running one.
 
         Args:
-            pace: how much faster than usual everything goes, 1 and up.
+            pace: speed factor, 1 and up.
 
         Raises:
             BrokerError: RESOURCE_NOT_FOUND, BROKER_NOT_AVAILABLE, POLICY_VIOLATION.
@@ -72,10 +72,11 @@ class Scenarios:
         return self.one(name)
 
     def act(self, name: str, action: str) -> ScenarioDescription:
-        """Press one of its buttons.
+        """Run one of a scenario's actions.
 
         Raises:
-            BrokerError: RESOURCE_NOT_FOUND, INVALID_REQUEST where it does not run, or the button says why not.
+            BrokerError: RESOURCE_NOT_FOUND, or INVALID_REQUEST if the scenario isn't running, or the action isn't
+                possible now.
         """
         scenario = _scenario(name)
         found = next((one for one in scenario.actions if one.name == action), None)
@@ -91,7 +92,7 @@ class Scenarios:
         return self.one(name)
 
     def remove(self, name: str) -> tuple[str, ...]:
-        """End a scenario, and delete the topics and groups named after it; what was deleted."""
+        """End a scenario and delete its topics and groups. Returns what was deleted."""
         scenario = _scenario(name)
         with self._lock:
             run = self._runs.pop(name, None)
@@ -108,7 +109,7 @@ class Scenarios:
             return deleted
 
     def _group_deleted(self, group: str) -> bool:
-        """Delete a group. False where members are in it: those that crashed are, until their session ends."""
+        """Delete a group. Returns False if it has members, such as crashed ones whose session hasn't timed out."""
         try:
             _unless_absent(self._room.ground.delete_group, group)
         except BrokerError as error:
@@ -129,12 +130,12 @@ class Scenarios:
         threading.Thread(target=work, name=f"{group}-remover", daemon=True).start()
 
     def look_soon(self) -> None:
-        """Something happened that may end a step of one that runs."""
+        """Test the steps of all running scenarios soon, because something happened that may complete one."""
         for run in list(self._runs.values()):
             run.look_soon()
 
     def close(self) -> None:
-        """Stop the producers of those that run. Their topics stay."""
+        """Stop all running scenarios. Their topics stay."""
         self._closed.set()
         with self._lock:
             runs = list(self._runs.values())

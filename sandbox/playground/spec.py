@@ -1,4 +1,4 @@
-"""What a consumer of the playground is told to do: its group, its topics, and what is made to go wrong in it."""
+"""Settings of a playground consumer: its group, its topics, and its injected faults."""
 
 import math
 import re
@@ -13,7 +13,7 @@ ASSIGNORS: Mapping[str, tuple[str, ...]] = {
     "classic": ("range", "roundrobin", "cooperative-sticky"),
     "consumer": ("uniform", "range"),
 }
-"""Group protocol to the assignors it has, the default first."""
+"""Group protocol to its assignors, the default first."""
 RESETS = ("earliest", "latest")
 COMMITS: Mapping[str, str] = {
     "after": "after each event",
@@ -21,47 +21,48 @@ COMMITS: Mapping[str, str] = {
     "auto": "automatically, now and then",
     "never": "never",
 }
-"""When a consumer commits, in words. "auto" is Kafka's default: what was polled is committed on a timer."""
+"""When a consumer commits, in words. "auto" is Kafka's default: polled offsets are committed on a timer."""
 ENDINGS: Mapping[str, str] = {
     "dlq": "goes to the dead-letter topic",
     "stuck": "is tried again for ever",
     "skip": "is skipped",
 }
-"""What becomes of an event that fails again and again, in words."""
+"""What happens to an event that fails all its attempts, in words."""
 DEAD_LETTERS = ".dlq"
 SENT_BACK_HEADER = "dlq.sent-back-from"
-"""What a dead letter is given that is sent back: its topic/partition/offset. Refused again, it loses it."""
+"""Header of a dead letter that was sent back: its topic/partition/offset. Removed if it becomes a dead letter again."""
 RATE_MIN, RATE_MAX = 0.5, 1000.0
 SLOW_MAX_MS = 600_000
 GROUP_MAX, TOPICS_MAX = 249, 20
 CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 LIVE = frozenset({"rate", "slow_ms", "commit", "fail", "fail_of", "fail_contains", "retries", "then", "flap_ms"})
-"""What can be changed while the consumer is at work."""
+"""The settings that can be changed while the consumer is running."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumerSpec:
-    """One consumer of the playground.
+    """The settings of one playground consumer.
 
     Attributes:
         group: its group id.
-        topics: what it subscribes to.
-        client_id: None lets the playground name it, `playground-1` and so on.
+        topics: the topics it subscribes to.
+        client_id: None for a generated name, `playground-1` and so on.
         protocol: `group.protocol`, "classic" or "consumer" (KIP-848).
-        assignor: a name of `ASSIGNORS[protocol]`; None is the first of them.
+        assignor: a name of `ASSIGNORS[protocol]`; None for the first of them.
         reset: `auto.offset.reset`, "earliest" or "latest".
-        rate: events per second at most, `RATE_MIN` to `RATE_MAX`; None for as fast as it can.
-        paused: True to begin paused, and be polled by hand.
+        rate: maximum events per second, `RATE_MIN` to `RATE_MAX`; None for no limit.
+        paused: True to start paused; events are then polled one by one.
         commit: a name of `COMMITS`.
         auto_commit_ms: `auto.commit.interval.ms`, for "auto".
-        slow_ms: how long it works on each event, 0 to `SLOW_MAX_MS`.
-        fail: so many ...
-        fail_of: ... of so many offsets are poison: processing them fails, each time. 0 for none.
+        slow_ms: processing time per event, 0 to `SLOW_MAX_MS`.
+        fail: number of offsets out of every `fail_of` that are poison; 0 for none. Processing a poison event always
+            fails.
+        fail_of: see `fail`.
         fail_contains: events whose key or value contains this text are poison too; "" for none.
-        retries: how often a poison event is tried again.
-        then: a name of `ENDINGS`: what becomes of it after that.
-        flap_ms: it leaves and joins again after each such time, 0 for never.
-        session_timeout_ms: `session.timeout.ms`, in the classic protocol; the broker decides in the other one.
+        retries: number of retries of a poison event.
+        then: a name of `ENDINGS`: what happens to the event after that.
+        flap_ms: interval at which it leaves and joins again; 0 for never.
+        session_timeout_ms: `session.timeout.ms` of the classic protocol. In the consumer protocol, the broker decides.
         max_poll_interval_ms: `max.poll.interval.ms`.
     """
 
@@ -87,16 +88,16 @@ class ConsumerSpec:
 
     @property
     def poisoned(self) -> bool:
-        """True where some events are made to fail."""
+        """True if the settings make some events fail."""
         return self.fail > 0 or self.fail_contains != ""
 
     @property
     def assigns_by(self) -> str:
-        """The assignor, also where none was chosen."""
+        """The chosen assignor, or the protocol's default."""
         return self.assignor or ASSIGNORS[self.protocol][0]
 
     def injected(self) -> tuple[str, ...]:
-        """What is made to go wrong, in words."""
+        """Return the injected faults, in words."""
         found = []
         if self.slow_ms:
             found.append(f"slow: {self.slow_ms} ms per event")
@@ -113,10 +114,10 @@ class ConsumerSpec:
         return tuple(found)
 
     def checked(self) -> "ConsumerSpec":
-        """Itself.
+        """Check all settings and return self.
 
         Raises:
-            BrokerError: INVALID_REQUEST with what is wrong, or INVALID_GROUP_ID.
+            BrokerError: INVALID_REQUEST with the reason, or INVALID_GROUP_ID.
         """
         if not self.group or len(self.group) > GROUP_MAX:
             raise BrokerError("INVALID_GROUP_ID", f"A group id has 1 to {GROUP_MAX} characters.")
@@ -159,7 +160,7 @@ class ConsumerSpec:
             raise _invalid(f"flap_ms is 0, or 500 to {SLOW_MAX_MS}.")
 
     def changed(self, changes: Mapping[str, Any]) -> "ConsumerSpec":
-        """A copy with other values of what can be changed at work (`LIVE`); checked.
+        """Return a checked copy with other values for some of the `LIVE` settings.
 
         Raises:
             BrokerError: INVALID_REQUEST.
@@ -170,22 +171,22 @@ class ConsumerSpec:
         return replace(self, **changes).checked()
 
     def live(self) -> dict[str, Any]:
-        """What the worker reads anew for each event."""
+        """Return the `LIVE` settings, which the worker reads again for each event."""
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name in LIVE}
 
     def kafka(self, client_id: str) -> dict[str, Any]:
-        """The settings of its Kafka client, without the address."""
+        """Return the Kafka client's settings, without the connection."""
         settings: dict[str, Any] = {
             "group.id": self.group,
             "client.id": client_id,
             "group.protocol": self.protocol,
             "auto.offset.reset": self.reset,
             "enable.auto.commit": True,
-            # What the timer commits is what was stored, and only "auto" stores: so it can be switched at work.
+            # The timer commits stored offsets, and only "auto" stores them. So `commit` can be changed at run time.
             "enable.auto.offset.store": False,
             "auto.commit.interval.ms": self.auto_commit_ms,
             "max.poll.interval.ms": self.max_poll_interval_ms,
-            # New partitions are to be noticed while one looks on; the default is five minutes.
+            # The user is watching, so new partitions must be noticed soon; the default is five minutes.
             "topic.metadata.refresh.interval.ms": 2000,
             "fetch.wait.max.ms": 200,
             "log_level": 2,

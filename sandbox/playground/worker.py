@@ -1,8 +1,8 @@
-"""One consumer of the playground, in a process of its own, so that it can be killed as `kill -9` kills.
+"""Runs one playground consumer in its own process, so that it can be killed like `kill -9`.
 
-It imports little beside the Kafka client: it must start quickly. It takes commands as lines of JSON on its
-standard input, the first of which says what to read and how, and reports as lines of JSON on its standard output.
-When its input ends or its parent dies, it leaves its group and ends; if that takes longer than `GRACE_S`, because the
+It imports little besides the Kafka client, because it must start quickly. It reads commands as JSON lines from its
+standard input, the first of which contains its settings, and writes reports as JSON lines to its standard output.
+When its input ends or its parent dies, it leaves its group and ends. If that takes longer than `GRACE_S`, because the
 broker has died too, it ends without leaving.
 """
 
@@ -26,17 +26,17 @@ POLL_S = 0.1
 STEP_S = 2.0
 RETRY_S = 0.2
 GRACE_S = 1.5
-"""How long a consumer may take to leave its group when its parent has died."""
+"""Seconds that a consumer may take to leave its group after its parent has died."""
 CLOSE = {"do": "close"}
 
 
 class Worker:
-    """The consumer at work.
+    """The consumer's main loop.
 
     Args:
-        task: {"connection": settings of any client, "kafka": those of the consumer, "topics": names, "live": what can
-            be changed, "paused": bool, "dead_letters": what follows the name of a topic in its dead-letter topic's}.
-        commands: what to do next.
+        task: {"connection": connection settings, "kafka": consumer settings, "topics": names, "live": the settings that
+            can be changed, "paused": bool, "dead_letters": the suffix of dead-letter topics}.
+        commands: the commands to execute.
     """
 
     def __init__(self, task: dict[str, Any], commands: "queue.SimpleQueue[dict[str, Any]]") -> None:
@@ -60,7 +60,7 @@ class Worker:
         self._waiting.clear()
         self._consumer.subscribe(self._task["topics"], on_assign=self._got, on_revoke=self._gave_up, on_lost=self._lost)
 
-    # What the Kafka client tells
+    # Callbacks of the Kafka client
 
     def _failed(self, error: Any) -> None:
         self._report.error = error.str()
@@ -88,7 +88,7 @@ class Worker:
     # The loop
 
     def run(self) -> None:
-        """Work until it is told to close."""
+        """Handle events until the command "close"."""
         while not self._closing:
             self._obey()
             self._flap()
@@ -108,7 +108,7 @@ class Worker:
         self._report.send(now=True, ended=True)
 
     def _next(self) -> Any:
-        """The next event to handle, or None. A paused consumer polls too: it must, to stay in its group."""
+        """Return the next event to handle, or None. A paused consumer polls too, to stay in its group."""
         if self._report.paused and not self._steps:
             self._hold()
             message = self._poll(POLL_S)
@@ -142,7 +142,7 @@ class Worker:
         return message
 
     def _hold(self) -> None:
-        # After each rebalance anew: partitions that come are not paused.
+        # Repeated after each rebalance, because newly assigned partitions are not paused.
         assigned = frozenset((one.topic, one.partition) for one in self._consumer.assignment())
         if assigned and assigned != self._held:
             self._consumer.pause(self._consumer.assignment())
@@ -154,7 +154,7 @@ class Worker:
             self._held = frozenset()
 
     def _look(self) -> None:
-        """Tell what is assigned now, and whatever else there is to tell."""
+        """Report the current assignment and everything else that is pending."""
         assigned = sorted((one.topic, one.partition) for one in self._consumer.assignment())
         changed = assigned != self._report.assigned
         self._report.assigned = assigned
@@ -175,7 +175,7 @@ class Worker:
             self._open()
 
     def _wait(self, wait_s: float) -> None:
-        """Wait, and obey meanwhile; shorter where it is told to close."""
+        """Wait, and execute commands meanwhile. Returns early if a command closes the consumer."""
         until = time.monotonic() + wait_s
         self._report.send(now=wait_s > REPORT_S)
         while not self._closing and (left_s := until - time.monotonic()) > 0:
@@ -249,8 +249,8 @@ class Worker:
         place = (message.topic(), message.partition(), message.offset() + 1)
         self._report.working = [message.topic(), message.partition(), message.offset()]
         if self._live["commit"] == "auto":
-            # As the client does by default: stored when polled, committed when the timer comes round.
-            with suppress(KafkaException):  # the partition was taken away in between
+            # Like the client's default: stored when polled, committed by the timer.
+            with suppress(KafkaException):  # the partition was revoked meanwhile
                 self._consumer.store_offsets(message=message)
         elif self._live["commit"] == "before":
             self._commit([place])
@@ -259,14 +259,14 @@ class Worker:
         if outcome is not None:
             self._report.counts[outcome.replace("-", "_")] += 1
             self._report.handled(message, outcome, attempts)
-            # Told before it is committed: else a crash in between would make it look lost.
+            # Reported before the commit. Otherwise a crash in between would make the event look lost.
             self._report.send(now=self._live["commit"] in ("after", "before"))
             if self._live["commit"] == "after":
                 self._commit([place])
         self._report.send()
 
     def _process(self, message: Any) -> tuple[str | None, int]:
-        """Work on an event until it is handled. Returns None where it was given up, with the attempts."""
+        """Process an event until it is handled. Returns (outcome, attempts); the outcome is None if abandoned."""
         attempts = 0
         while True:
             if self._live["slow_ms"]:
@@ -289,7 +289,7 @@ class Worker:
                 return None, attempts
 
     def _poison(self, message: Any) -> str | None:
-        """Why an event fails, each time it is tried; None where it does not."""
+        """Return why an event fails, the same for each attempt; None if it doesn't fail."""
         text = self._live["fail_contains"]
         if text and any(text.encode() in (part or b"") for part in (message.key(), message.value())):
             return f"it contains {text!r}"
@@ -298,7 +298,7 @@ class Worker:
         return None
 
     def _stay(self, message: Any, attempts: int, reason: str) -> bool:
-        """Wait before another attempt, and stay in the group meanwhile. False where the partition was taken away."""
+        """Wait before another attempt, and stay in the group meanwhile. Returns False if the partition was revoked."""
         self._report.stuck = {"at": self._report.working, "attempts": attempts, "why": reason}
         until = time.monotonic() + 2 * RETRY_S
         while time.monotonic() < until and not self._closing:
@@ -341,11 +341,11 @@ def _names(partitions: list[Any]) -> str:
 
 
 def main() -> None:
-    """Work on the task in the first line of standard input, until the input ends or the parent process does.
+    """Run the task in the first line of standard input, until the input ends or the parent process dies.
 
-    The first argument is the process id of the parent.
+    The first argument is the parent's process id.
     """
-    # Ctrl-C is for the server, which then stops its consumers.
+    # The server handles Ctrl-C and then stops its consumers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     commands: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
 
@@ -379,7 +379,7 @@ def main() -> None:
             sys.stdout.write(json.dumps({"failed": f"{type(error).__name__}: {error}"}) + "\n")
             sys.stdout.flush()
     finally:
-        # An orderly end would wait for the listener, which may be inside a read, and for the Kafka client.
+        # A normal exit would wait for the listener, which may be blocked in a read, and for the Kafka client.
         os._exit(code)
 
 

@@ -191,7 +191,7 @@ class Connection:
             reason = self._trouble[1]
         return ClusterAway(
             f"The cluster at {self.bootstrap} does not answer: {reason.rstrip('.')}. Is it running, and are the "
-            "address and the security settings right? This page goes on by itself when it is back."
+            "address and the security settings right? This page will reconnect automatically."
         )
 
     def error_of(self, error: KafkaException | KafkaError) -> BrokerError:

@@ -1,4 +1,4 @@
-"""The groups of a cluster: state, members, committed offsets, lag, and where it is going."""
+"""Describes a cluster's groups: state, members, committed offsets, lag and trend."""
 
 import time
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from sandbox.remote.moment import Moment, Views
 from sandbox.remote.samples import Place, Sampled, Samples
 
 GROUPS_MAX = 2_000
-"""How many groups are described, by id; of a cluster with more, the rest is left out."""
+"""The maximum number of groups that are described, sorted by id; the rest is left out."""
 UNKNOWN = -1
 STATES = {
     "PREPARING_REBALANCING": "PreparingRebalance",
@@ -29,15 +29,15 @@ STATES = {
     "ASSIGNING": "Assigning",
     "RECONCILING": "Reconciling",
 }
-"""The client's names of the states, to Kafka's."""
+"""The client's names of states to Kafka's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a cluster tells of one group.
+    """A cluster's answers about one group.
 
     Attributes:
-        description: librdkafka's, None where it may not be seen.
+        description: librdkafka's, None if this user may not see it.
         commits: (topic, partition) to offset and metadata.
     """
 
@@ -46,14 +46,14 @@ class Told:
 
 
 class Groups:
-    """The groups of a cluster, as they stand.
+    """The current groups of a cluster.
 
     Args:
-        connection: to the cluster.
-        logs: its topics.
-        views: of the threads that ask.
-        samples: where it is written down how far they are.
-        kept_s: for how long an answer is used again.
+        connection: the connection to the cluster.
+        logs: the cluster's topics.
+        views: the threads' consistent views.
+        samples: records the groups' progress.
+        kept_s: how long an answer is reused, in seconds.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Groups:
         self.described: Moment[tuple[GroupDescription, ...]] = Moment(views, self._describe, kept_s)
 
     def forget(self) -> None:
-        """Ask for all of it again: something has changed."""
+        """Drop all cached answers, because something has changed."""
         for moment in (self.ids, self.told, self.described):
             moment.forget()
 
@@ -99,14 +99,15 @@ class Groups:
         return self.ask_for(self.ids.get())
 
     def ask_for(self, ids: tuple[str, ...]) -> dict[str, Told]:
-        """What the cluster tells of some groups, asked now."""
+        """Fetch the current state and commits of some groups."""
         if not ids:
             return {}
         admin = self._connection.admin
         described = self._connection.ask(
             lambda timeout_s: admin.describe_consumer_groups(list(ids), request_timeout=timeout_s)
         )
-        # The client asks for the offsets of one group at a time; all are on their way before the first is waited for.
+        # The client requests the offsets of one group at a time. All requests are sent before the first answer is
+        # awaited.
         asked = {group: self._offsets(group) for group in ids}
         found: dict[str, Told] = {}
         for group in ids:
@@ -114,7 +115,7 @@ class Groups:
                 description = self._connection.result(described[group])
                 offsets = self._connection.result(asked[group])
             except BrokerError:
-                # A group of another kind (of connectors, of share consumers), or one that may not be seen.
+                # A group of another type (Kafka Connect, share group), or one that this user may not see.
                 continue
             commits = {
                 (one.topic, one.partition): (one.offset, one.metadata or "")
@@ -132,7 +133,7 @@ class Groups:
         return futures[group]
 
     def one(self, group: str) -> GroupDescription:
-        """One group; BrokerError GROUP_ID_NOT_FOUND where there is none."""
+        """Return one group. Raises BrokerError GROUP_ID_NOT_FOUND if it doesn't exist."""
         found = [one for one in self.described.get() if one.group == group]
         if not found:
             raise BrokerError("GROUP_ID_NOT_FOUND", f"There is no group {shown_name(group)}.")
@@ -154,7 +155,7 @@ class Groups:
         return tuple(self._description(group, told[group], ends, places[group], now_ms) for group in sorted(told))
 
     def _ends_after(self, told: Mapping[str, Told]) -> Mapping[Place, LogEnds]:
-        """Where logs begin and end, asked after the commits: a commit beyond an end that was kept may be newer."""
+        """Return log starts and ends. Fetches an end again if a commit is beyond the cached one: it may be newer."""
         ends = self._logs.ends.get()
         ahead = {
             place
@@ -208,7 +209,7 @@ class Groups:
         )
 
     def with_ages(self, groups: list[GroupDescription]) -> tuple[GroupDescription, ...]:
-        """Groups with how old their oldest unread events are, as far as that can be had in a moment."""
+        """Add the ages of the oldest unread events, if they can be fetched quickly."""
         now_ms = int(time.time() * 1000)
         wanted = {
             (lag.topic, lag.partition, lag.position): lag.end
@@ -224,7 +225,7 @@ class Groups:
                 return lag
             at_ms = stamps[address]
             if at_ms is None:
-                # Only transaction markers, or what compaction removed.
+                # There are only transaction markers, or offsets that compaction removed.
                 return replace(lag, lag_ms=0, unread=0)
             return replace(lag, lag_ms=max(0, now_ms - at_ms))
 
@@ -252,7 +253,7 @@ def _lag(place: Place, ends: LogEnds, told: Told, member: MemberDescription | No
 
 
 def _with_partitions(group: GroupDescription, partitions: tuple[PartitionLag, ...]) -> GroupDescription:
-    """A group whose partitions are known better: one that has no unread event is caught up, whatever its lag."""
+    """Replace a group's partitions. A group without unread events is caught up, whatever its lag."""
     ages = [lag.lag_ms for lag in partitions if lag.lag_ms is not None]
     known = [lag.unread for lag in partitions if lag.committed is not None]
     found = replace(group, partitions=partitions, lag_ms=max(ages, default=None))

@@ -1,15 +1,15 @@
-"""The certificate of a listener with TLS: made on request beside the file, or brought.
+"""Creates or loads the certificate of a TLS listener.
 
-Beside `dev.db` the folder `dev.db.tls` is made with
+Unless the user provides a certificate, the folder `dev.db.tls` is created beside `dev.db` with
 
-    ca.pem        the authority that clients are told to trust
-    server.pem    our certificate, for localhost, 127.0.0.1 and ::1
+    ca.pem        the certificate authority (CA) that clients must trust
+    server.pem    the server's certificate, for localhost, 127.0.0.1 and ::1
     server.key    its key
-    client.pem    a certificate for clients, where a listener wants one
+    client.pem    a certificate for clients, for listeners that require one
     client.key    its key
 
-The authority's own key is thrown away: whoever finds the folder cannot make certificates that a machine which trusts
-ca.pem would accept.
+The CA's own key is not stored. So nobody who reads the folder can issue other certificates that are accepted by a
+machine which trusts ca.pem.
 """
 
 import datetime
@@ -28,31 +28,31 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 VALID_DAYS = 825
-"""The longest that every TLS library accepts."""
+"""The longest validity that every TLS library accepts."""
 ADDRESSES = ("127.0.0.1", "::1")
 
 logger = logging.getLogger("sandbox")
 
 
 class CertificateMissing(SandboxError):
-    """There is no certificate for a listener with TLS, or it cannot be read."""
+    """A TLS listener has no certificate, or it can't be read."""
 
 
 def tls_folder(path: str | os.PathLike[str]) -> Path:
-    """Where the certificates of a sandbox file lie."""
+    """Return the folder of a sandbox file's certificates."""
     real = Path(os.path.realpath(path))
     return real.with_name(real.name + ".tls")
 
 
 def server_context(listener: Listener, path: str | os.PathLike[str]) -> ssl.SSLContext:
-    """What a listener shows its clients.
+    """Return the SSL context of a listener.
 
     Args:
-        listener: one with TLS.
-        path: the sandbox file, beside which a certificate is made where the listener brings none.
+        listener: a listener with TLS.
+        path: the sandbox file. A certificate is created beside it if the listener has none.
 
     Raises:
-        CertificateMissing: with what to do.
+        CertificateMissing: with the reason and what to do.
     """
     files = listener.tls or make_files(tls_folder(path))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -73,10 +73,10 @@ def server_context(listener: Listener, path: str | os.PathLike[str]) -> ssl.SSLC
 
 
 def make_files(folder: Path) -> TlsFiles:
-    """The certificates in a folder; made where they are not there, or are not valid any more.
+    """Return the certificates in a folder. Creates them if they don't exist or have expired.
 
     Raises:
-        CertificateMissing: the package `cryptography` is not installed, or the folder cannot be written.
+        CertificateMissing: the package `cryptography` is not installed, or the folder can't be written.
     """
     files = TlsFiles(folder / "server.pem", folder / "server.key", folder / "ca.pem")
     try:
@@ -136,7 +136,7 @@ def _certificate(
     issuer_key: "EllipticCurvePrivateKey",
     extensions: "list[x509.ExtensionType]",
 ) -> "x509.Certificate":
-    """A certificate; of an authority where nobody else issues it."""
+    """Create a certificate: a CA certificate if `issuer` is None."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.x509.oid import NameOID
@@ -178,7 +178,7 @@ def _certificate(
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file that its owner alone may read."""
+    """Write a file that only its owner can read."""
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:

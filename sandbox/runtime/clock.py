@@ -1,10 +1,10 @@
-"""The system clock, watched by clocks that nobody can set.
+"""Reads the system clock and detects when it was set.
 
-Problem: the system clock is what is stored and shown, but it is set by hand, by time servers and by hosts of virtual
-machines, and it continues while the machine sleeps. Timeouts must not depend on it. Trade: the core knows one time,
-`now_ms`. Whenever the loop reads it, it is compared with a monotonic clock; if they moved apart, every deadline is
-moved by the same amount before anything else happens. Consequence: a timeout lasts as long as it should, and what is
-stored has the time that the system shows.
+Problem: timestamps come from the system clock, but it is set by hand, by time servers and by hosts of virtual machines,
+and it continues while the machine sleeps. Timeouts must not depend on it. Trade: the core has a single time, `now_ms`.
+Each time the loop reads it, it is compared with a monotonic clock. If they moved apart, every deadline is moved by the
+same amount before anything else happens. Consequence: a timeout lasts as long as it should, and stored timestamps match
+the system clock.
 """
 
 import sys
@@ -15,22 +15,22 @@ from typing import NamedTuple
 LEAST_MS = 200
 """A smaller difference is not a jump: the clocks are read one after the other, and time servers correct drift."""
 READ_MS = 50
-"""Readings of two clocks that are further apart are not compared: the process was interrupted between them."""
+"""If reading both clocks takes longer, they are not compared, because the process was interrupted in between."""
 REPORTED_MS = 2_000
 
 
 def system_clock() -> int:
-    """The time in ms since 1970."""
+    """Return the time in ms since 1970."""
     return time.time_ns() // 1_000_000
 
 
 def running_s() -> float:
-    """The time that the machine was running, in seconds: it stops while the machine sleeps (not on Windows)."""
+    """Return a monotonic time in seconds that stops while the machine sleeps (not on Windows)."""
     return time.monotonic()
 
 
 def passed_s() -> float:
-    """The time that passed, in seconds, including the time that the machine slept."""
+    """Return a monotonic time in seconds that includes the time while the machine sleeps."""
     if sys.platform == "linux":
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     if sys.platform == "darwin":
@@ -39,10 +39,10 @@ def passed_s() -> float:
 
 
 class Jump(NamedTuple):
-    """The system clock moved by more or less than the time that the machine was running.
+    """A difference between the system clock's progress and the time that the machine was running.
 
     Attributes:
-        by_ms: how far it moved beyond that time; below 0 if it was set back.
+        by_ms: the difference; below 0 if the clock was set back.
         set_ms: the part of it by which the clock was set; the machine slept for the rest.
     """
 
@@ -54,7 +54,7 @@ class WatchedClock:
     """The time in ms since 1970, for the thread that owns the deadlines.
 
     Args:
-        clock: the time in ms since 1970, which may be set.
+        clock: returns the time in ms since 1970. It may be set.
         jumped: called with each jump and the time after it, before that time is returned.
         running: see `running_s`; None for a clock that a test sets, which never jumps.
         passed: see `passed_s`.
@@ -81,7 +81,7 @@ class WatchedClock:
         return int(1000 * (self._passed() - self._running())) if self._running is not None else 0
 
     def __call__(self) -> int:
-        """The time now; a jump since the last call is reported first."""
+        """Return the current time. A jump since the last call is reported first."""
         now_ms = self._clock()
         if self._running is not None and abs(now_ms - 1000 * self._running() - self._apart_ms) > LEAST_MS:
             return self._after_jump(self._running)

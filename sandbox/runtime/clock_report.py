@@ -1,4 +1,4 @@
-"""Reports that the system clock was set: to the log, the activity and the page."""
+"""Reports that the system clock was set: in the log, in the activity and on the page."""
 
 import logging
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ logger = logging.getLogger("sandbox")
 
 
 def trouble(hold: AgeHold) -> str | None:
-    """What the page says while deletion by age is held back, with the way out; None while it is not."""
+    """Return the page's message while deletion by age is on hold, with what to do; None if it isn't."""
     if not hold.jump_ms:
         return None
     until = datetime.fromtimestamp(hold.until_ms / 1000, UTC)
@@ -23,7 +23,7 @@ def trouble(hold: AgeHold) -> str | None:
 
 
 def report(broker: Broker, set_ms: int) -> None:
-    """Report that the clock was set by more than an hour; below 0 if it was set back."""
+    """Report that the clock was set by `set_ms` (more than an hour); below 0 if it was set back."""
     words = f"set {'forward' if set_ms > 0 else 'back'} by {duration(abs(set_ms))}"
     logger.warning("%s", trouble(broker.age_hold) or f"The system clock was {words}.")
     broker.turn.note("clock", f"the system clock was {words}")

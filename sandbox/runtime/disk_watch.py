@@ -1,11 +1,11 @@
-"""Whether the file can be used: what is wrong with it, in words, from the first failure until it is over.
+"""Monitors whether the sandbox file can be used, and describes what is wrong from the first failure until it is over.
 
-Problem: a disk that is full refuses every write of every client, many times a second, and is fine a minute later.
-Trade: each request is refused by itself, as it comes; the trouble as a whole is told once, to the log and on every
-page. Consequence: it is over when a small write of our own succeeds, some time after the last one that failed.
+Problem: a full disk refuses every write of every client, many times per second, and may be fine a minute later.
+Trade: each request is refused separately, but the trouble is reported once, in the log and on every page.
+Consequence: it is over when a small write of our own succeeds, some time after the last failure.
 
-Events that are not as they were written are another matter: they stay so, and keep nobody else from the file. Each such
-batch is told to the log once, and on every page until it is gone.
+Damaged events are different: they stay damaged, but the rest of the file can be used. Each damaged batch is reported
+once in the log, and on every page until it is gone.
 """
 
 import logging
@@ -22,14 +22,14 @@ from sandbox.storage.file.failure import StorageFailed, meaning
 from sandbox.storage.log import message_rows
 
 QUIET_S = 2.0
-"""After so long without a failure it is tried whether the file can be used again."""
+"""Seconds without a failure after which the file is tried again."""
 LOOK_S = 5.0
-"""How often it is looked whether the file is still there, where nobody writes."""
+"""Seconds between checks that the file still exists, if nobody writes."""
 SLOW_S = 2.0
-"""A commit that takes so long makes everybody wait, and is told as trouble."""
+"""A commit that takes this long blocks everybody, and is reported as trouble."""
 SLOW_TOLD_S = 30.0
 LOG_GROWN_BYTES = 256_000_000
-"""A write-ahead log of this size is reported: it is 4 MB unless somebody keeps it from being emptied."""
+"""A write-ahead log of this size is reported. It is 4 MB unless a reader prevents the checkpoint."""
 GROWN = (
     "Nothing is lost or refused, but the log takes room on the disk. This message goes away by itself when the log "
     "has been emptied."
@@ -41,17 +41,17 @@ logger = logging.getLogger("sandbox")
 
 
 class StorageWatch:
-    """What is wrong with the file of a broker.
+    """Detects and describes trouble with a broker's file.
 
     Args:
         broker: the owner of the file.
-        soon: asked for a call of `look` after a time in seconds, in place of one that was asked for before.
-        steady_s: a clock in seconds that is never set.
+        soon: schedules a call of `look` after a time in seconds, and replaces the call that was scheduled before.
+        steady_s: a monotonic clock in seconds.
 
     Attributes:
-        trouble: one or two whole sentences, with the way out; None where nothing is wrong.
-        means: what that means for those who use the file; empty where nothing is wrong.
-        failures: how many turns failed since that began.
+        trouble: one or two sentences with what is wrong and what to do; None if nothing is wrong.
+        means: the effect on users of the file; empty if nothing is wrong.
+        failures: number of turns that failed since the trouble began.
     """
 
     def __init__(
@@ -72,28 +72,28 @@ class StorageWatch:
         broker.on_damage = self.damaged
 
     def failed(self, error: StorageFailed) -> None:
-        """Note that the file could not be read or written."""
+        """Record that the file could not be read or written."""
         self.failures += 1
         self._since_s = self._steady_s()
         self._slow = self._grown = False
         self._begin(error.words, str(error), meaning(error.words))
 
     def damaged(self, error: EventsDamaged) -> None:
-        """Note that events are not as they were written."""
+        """Record that events are damaged."""
         if error.detail not in self._damaged:
             self._damaged[error.detail] = error
             logger.error("%s: %s", self._broker.database.path, error.detail)
             self._tell_damage()
 
     def _tell_damage(self) -> None:
-        """Where nothing else is wrong, it is the first of the damaged batches that is told."""
+        """Show the first damaged batch, unless there is other trouble."""
         if self.trouble is None and self._damaged:
             self.trouble = next(iter(self._damaged))
             self.means = meaning(self.trouble)
             self._broker.tell(Changes(cluster=True))
 
     def _look_at_damage(self, error: EventsDamaged) -> None:
-        """A batch was deleted, or a snapshot restored: then it is not told any more."""
+        """Stop reporting a damaged batch if it was deleted, or a snapshot was restored."""
         try:
             with self._broker.database.reader() as reader:
                 message_rows.read_places(reader, error.topic, {error.partition: [error.last_offset]})
@@ -103,7 +103,7 @@ class StorageWatch:
             self.failed(failure)
             return
         except BrokerError:
-            # The topic is gone with it.
+            # The topic was deleted, and the batch with it.
             pass
         self._end()
         del self._damaged[error.detail]
@@ -122,7 +122,7 @@ class StorageWatch:
         self._soon(QUIET_S)
 
     def look(self) -> None:
-        """Look whether the file is there, and whether trouble is over; ask for the next look. Call it between turns."""
+        """Check whether the file exists and trouble is over. Schedules the next check. Call it between turns."""
         self._look_at_log()
         damage = self._damaged.get(self.trouble or "")
         if damage is not None:
@@ -149,7 +149,7 @@ class StorageWatch:
             )
 
     def after_call(self) -> None:
-        """The same without ports, where nothing looks by itself; cheap where nothing is wrong."""
+        """Check after each call if no ports are open, because then no timer does. Cheap if nothing is wrong."""
         if self.trouble is not None and not self._grown:
             self.look_again()
             return
@@ -158,7 +158,7 @@ class StorageWatch:
             self._look_at_log()
 
     def _look_at_log(self) -> None:
-        """Report a log that others keep from being emptied; empty it once they do not."""
+        """Report a write-ahead log that a reader prevents from being emptied. Empty it as soon as that is possible."""
         database = self._broker.database
         other_trouble = self.trouble is not None and not self._grown
         if other_trouble or not (self._grown or database.log_bytes >= LOG_GROWN_BYTES):
@@ -180,10 +180,10 @@ class StorageWatch:
         self._begin(_grown_by(readers), f"{database.log_bytes:,} bytes", GROWN)
 
     def look_again(self) -> None:
-        """Try whether the file can be used again, where something is wrong with it."""
+        """If something is wrong with the file, try whether it can be used again."""
         if self.trouble is None or self.trouble in self._damaged:
             return
-        # The trial is a turn of its own: nobody else's rows are in it.
+        # The trial is a separate turn that contains nobody else's rows.
         self._broker.commit()
         failures = self.failures
         try:
@@ -197,7 +197,7 @@ class StorageWatch:
 
 
 def _grown_by(readers: Iterable[int]) -> str:
-    """What keeps the log from being emptied, with the way out."""
+    """Return the message about what prevents the log from being emptied, with what to do."""
     who = " and ".join(_named(pid) for pid in sorted(readers)) or "another program"
     if set(readers) == {os.getpid()}:
         who, way_out = "an export, a snapshot or a query of this sandbox", "Wait until that is done, or stop it."

@@ -1,8 +1,8 @@
-"""The event loop that serves the ports, and knows how much came in a turn.
+"""Creates the event loop that serves the ports and counts the sockets that are ready in each turn.
 
-Problem: requests that arrive together share one commit, so the commit waits until all that came was handled: for the
-next turn of the loop, which begins by asking the system once more what has come. Mostly one connection has sent
-something, and there is nothing to share. Then the turn ends at once.
+Problem: requests that arrive together share one commit, so the commit waits for the loop's next turn, which first polls
+the sockets again. Mostly, only one connection has sent something, and there is nothing to share. Then the turn ends
+immediately.
 """
 
 import asyncio
@@ -20,30 +20,30 @@ from sandbox.kafka.errors import SandboxError
 T = TypeVar("T")
 LOOP_CHECK_SECONDS = 1.0
 NO_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-"""Why a connection is not accepted for now. asyncio tries again after a second."""
+"""Errors because of which a connection can't be accepted now. asyncio tries again after a second."""
 REPEATED_SECONDS = 60.0
-"""How often it is logged that no connections are accepted."""
+"""Minimum seconds between two log entries about connections that aren't accepted."""
 
 logger = logging.getLogger("sandbox")
 
 
 class Arrivals(selectors.DefaultSelector):
-    """Asks the system what has come.
+    """A selector that counts the ready sockets.
 
     Attributes:
-        count: on how many sockets something has come in this turn.
+        count: number of sockets that are ready in this turn.
     """
 
     count = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """What has come, after at most `timeout` seconds; None waits for ever."""
+        """Return the ready sockets after at most `timeout` seconds; None waits forever."""
         ready = super().select(timeout)
         self.count = len(ready)
         return ready
 
     def leave_to_parent(self) -> None:
-        """After a fork: close this process's copies of the sockets. Their numbers stay taken: others may close them."""
+        """After a fork, close this process's copies of the sockets. Their numbers stay taken: others may close them."""
         nothing = os.open(os.devnull, os.O_RDWR)
         for descriptor in (*(key.fd for key in self.get_map().values()), self.fileno()):
             os.dup2(nothing, descriptor, inheritable=False)
@@ -51,7 +51,7 @@ class Arrivals(selectors.DefaultSelector):
 
 
 def new_event_loop() -> tuple[asyncio.AbstractEventLoop, Arrivals | None]:
-    """A loop, and what tells of its arrivals: None where a loop has no selector, on Windows."""
+    """Return a loop and its counting selector. The selector is None on Windows, whose loop has none."""
     if sys.platform == "win32":
         return asyncio.new_event_loop(), None
     arrivals = Arrivals()
@@ -83,7 +83,7 @@ class AcceptFailures:
 
 
 def result_of(future: "Future[T]", loop: asyncio.AbstractEventLoop) -> T:
-    """The result of a call that was handed to a loop, for another thread; SandboxError where the loop has ended."""
+    """Wait in another thread for the result of a call on the loop. Raises SandboxError if the loop has ended."""
     while True:
         try:
             return future.result(LOOP_CHECK_SECONDS)

@@ -1,4 +1,4 @@
-"""The group coordinator of a file that was just opened, with what it must be told of the wire and of the topics."""
+"""Creates the group coordinator of a file that was just opened, and connects it to the wire protocol and the topics."""
 
 from sandbox.broker.broker import Broker
 from sandbox.broker.groups.coordinator import GroupCoordinator
@@ -12,9 +12,9 @@ def start_coordinator(broker: Broker, config: BrokerConfig, now_ms: int) -> Grou
     """Load the groups of a file.
 
     Args:
-        broker: the owner of the file, and of its topics.
+        broker: the owner of the file and its topics.
         config: the broker's settings.
-        now_ms: the time.
+        now_ms: the current time.
     """
     coordinator = GroupCoordinator(
         GroupStore(broker.database),

@@ -1,4 +1,4 @@
-"""Who can reach an address to listen at, and the token that the page asks for where others can."""
+"""Classifies listen addresses (loopback, wildcard), and checks tokens for pages that other machines can reach."""
 
 import ipaddress
 import re
@@ -10,7 +10,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~-]{8,200}")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address to listen at is this machine's alone."""
+    """True if only this machine can connect to the address."""
     if host == "localhost":
         return True
     try:
@@ -20,17 +20,17 @@ def is_loopback(host: str) -> bool:
 
 
 def is_wildcard(host: str) -> bool:
-    """Whether it stands for every address of this machine."""
+    """True if the address stands for all addresses of this machine."""
     return host in ("", "0.0.0.0", "::")
 
 
 def new_token() -> str:
-    """A token that nobody guesses: 192 bits."""
+    """Return a random token of 192 bits."""
     return secrets.token_urlsafe(TOKEN_BYTES)
 
 
 def token_refused(token: str) -> str | None:
-    """Why a token that somebody chose cannot be one; None where it can."""
+    """Return why a chosen token is invalid, or None if it is valid."""
     if _TOKEN.fullmatch(token):
         return None
     return "A token has 8 to 200 letters, digits and . _ ~ -, so that it can stand in an address and in a header."

@@ -1,20 +1,20 @@
-"""The limit of open files of this process: macOS starts programs with 256, and each client takes one."""
+"""Raises this process's limit of open files: macOS starts programs with 256, and each connection needs one."""
 
 import sys
 
 WANTED = (65_536, 10_240)
-"""What is tried, if the hard limit allows it. macOS allows no more than 10,240, whatever its hard limit says."""
+"""Limits to try, up to the hard limit. macOS allows at most 10,240, even if its hard limit is higher."""
 RESERVED_SHARE = 4
 RESERVED_MIN = 64
-"""What is kept for the database, the page and its tabs: a quarter of the limit, and this at least."""
+"""Files reserved for the database, the page and its tabs: a quarter of the limit, and at least this many."""
 
 if sys.platform == "win32":
 
     def raise_limit() -> None:
-        """Windows has no such limit for sockets."""
+        """Do nothing: Windows has no such limit for sockets."""
 
     def connections_max() -> int | None:
-        """How many connections the Kafka ports may have; None for no limit."""
+        """Return the maximum number of Kafka connections; None for no limit."""
         return None
 
 else:
@@ -36,7 +36,7 @@ else:
             return
 
     def connections_max() -> int | None:
-        """How many connections the Kafka ports may have; None for no limit."""
+        """Return the maximum number of Kafka connections; None for no limit."""
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft == resource.RLIM_INFINITY:
             return None

@@ -1,4 +1,4 @@
-"""Which ports are opened: those that were asked for, else those of the last time, because clients remember them."""
+"""Opens the requested ports, or those of the last start, because clients remember them."""
 
 import asyncio
 import socket
@@ -38,14 +38,14 @@ async def open_ports(
     """Open a port for each broker and listener.
 
     Args:
-        kafka: what opens them.
-        broker: whose file remembers them.
-        host: where to listen.
-        kafka_port: of the first broker, without TLS or a log-in; 0 picks one, None opens none.
-        listeners: those beside it.
+        kafka: opens the ports.
+        broker: its file stores the port numbers for the next start.
+        host: the address to listen at.
+        kafka_port: the first broker's port, without TLS or authentication; 0 picks one, None opens none.
+        listeners: additional listeners.
 
     Returns:
-        The security protocol to "host:port" of the first broker.
+        Security protocol to "host:port" of the first broker.
 
     Raises:
         PortInUse: a port is taken.
@@ -98,22 +98,22 @@ async def _open(kafka: "ClusterPorts", broker: Broker, protocol: str, node_id: i
 async def open_page(
     backend: "Backend", host: str, port: int, token: str | None, proxy: Proxy
 ) -> tuple["WebServer", str]:
-    """Open the page.
+    """Open the page's port.
 
     Args:
-        backend: what it shows.
-        host: where to listen.
+        backend: the cluster that the page shows.
+        host: the address to listen at.
         port: 0 picks one.
-        token: what it asks for, None for nothing.
-        proxy: what stands between browsers and the page.
+        token: the token that the page requires, None for none.
+        proxy: the proxy between browsers and the page.
 
     Returns:
-        Its server, and its address.
+        The server and its URL.
 
     Raises:
         PortInUse: the port is taken.
     """
-    # Kafka clients are answered while the page loads, which takes longer than all of the start before it.
+    # Imported in a thread, so that Kafka clients are served meanwhile: it takes longer than the rest of the start.
     await asyncio.to_thread(import_module, "sandbox.web.server")
     from sandbox.web.server import WebServer
 
@@ -126,12 +126,12 @@ async def open_page(
 
 
 def spelled(host: str) -> str:
-    """A host as it stands before a port."""
+    """Return a host as written before a port: IPv6 addresses in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
 def _is_free(host: str, port: int) -> bool:
-    """Whether nobody listens there. asyncio sets SO_REUSEADDR, which would not tell."""
+    """True if nobody listens there. asyncio sets SO_REUSEADDR, so opening the port would not show it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.settimeout(0.2)

@@ -1,7 +1,7 @@
-"""One owned file at work: the lock, the broker, the loop that serves the ports, and the clock.
+"""Runs one owned file: the lock, the broker, the loop that serves the ports, and the clock.
 
-Without ports, calls run inline, one at a time. With ports, one thread runs an asyncio loop; it serves every connection
-and does every write, and calls from other threads are handed to it.
+Without ports, calls run inline, one at a time. With ports, one thread runs an asyncio loop. It serves all connections
+and does all writes; calls from other threads are passed to it.
 """
 
 import asyncio
@@ -47,11 +47,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 STOP_SECONDS = 10.0
 LATE_S = 2.0
-"""A timer that is later than this: the process was stopped, or the machine slept and its monotonic clock did not."""
+"""A timer is later than this if the process was stopped, or the machine slept and its monotonic clock continued."""
 TROUBLED_TICK_MS = 1000
-"""How often what is due is tried while the file cannot be written."""
+"""How often due work is tried while the file can't be written."""
 REFUSALS = (SandboxError, TypeError, ValueError)
-"""What says no before anything is written; any other error may have left something half done."""
+"""Errors that are raised before anything is written. Any other error may have left unfinished changes."""
 CLOSED = "This sandbox is closed."
 READ_ONLY = "This sandbox was opened read-only, and changes nothing. Open it without that (--read-only) to change it."
 
@@ -64,13 +64,13 @@ class Runtime:
     Args:
         path: the file.
         settings: broker settings that differ from Kafka's defaults.
-        clock: the time in ms.
-        brokers: how many brokers are played, 1 to 9.
-        read_only: nothing is changed once the file is open: it is as it was, retention and time-outs included.
+        clock: returns the current time in ms.
+        brokers: number of simulated brokers, 1 to 9.
+        read_only: True changes nothing once the file is open. Retention and timeouts are off too.
 
     Attributes:
-        web_token: what the page asks for, None for nothing; `serve` publishes it beside the file.
-        web_proxy: what stands between browsers and the page.
+        web_token: the token that the page requires, None for none; `serve` publishes it beside the file.
+        web_proxy: the proxy between browsers and the page.
 
     Raises:
         FileInUse, FileRefused: see `sandbox.kafka.errors`.
@@ -86,7 +86,7 @@ class Runtime:
         read_only: bool = False,
     ) -> None:
         self.clock = clock
-        # Looked up at each call: tests replace the clock of a running sandbox.
+        # The attribute is read at each call, because tests replace the clock of a running sandbox.
         self._now = WatchedClock(lambda: self.clock(), self._clock_jumped, running_s if clock is system_clock else None)
         self.read_only = read_only
         self.web_token: str | None = None
@@ -116,7 +116,7 @@ class Runtime:
         if read_only and not os.path.exists(path):
             raise FileRefused(f"{os.fspath(path)} does not exist, and what is read-only makes no file.")
         bind_to_process(self)
-        # Before the file is opened: to close it again would release the locks of an owner in this process.
+        # Before the file is opened: closing it again would release the locks of another owner in this process.
         self.lock = OwnerLock(path)
         try:
             check_file(real)
@@ -152,14 +152,14 @@ class Runtime:
     # Calls from any thread
 
     def call(self, function: Callable[[int], T], *, changes: bool = True) -> T:
-        """Run a function of the time as part of a turn, and return its result when that is durable.
+        """Run a function of the time as part of a turn, and return its result once that is durable.
 
         Args:
-            changes: False for what only looks, which is done also where nothing may be changed.
+            changes: False if the function only reads, which is also allowed in a read-only sandbox.
 
         Raises:
-            BrokerError: CLUSTER_AUTHORIZATION_FAILED where nothing may be changed, what the function raises, or
-                KAFKA_STORAGE_ERROR where the file could not be written.
+            BrokerError: CLUSTER_AUTHORIZATION_FAILED if the sandbox is read-only, KAFKA_STORAGE_ERROR if the file could
+                not be written, or what the function raises.
         """
         with self._inline:
             self.check_open()
@@ -172,23 +172,23 @@ class Runtime:
             raise RuntimeError("this would wait for itself: the loop thread must not wait for a write")
         future: Future[T] = Future()
         try:
-            # In a context of its own: what follows on the loop would keep the caller's, such as the request of a page.
+            # In a new context. Otherwise later work on the loop would keep the caller's, such as a page request's.
             loop.call_soon_threadsafe(self._call_on_loop, function, future, context=Context())
         except RuntimeError:
             raise Cancelled(CLOSED) from None
         return result_of(future, loop)
 
     def check_open(self) -> None:
-        """Refuse a call after `close`: SandboxError."""
+        """Raise SandboxError after `close`."""
         if self.closed:
             raise Cancelled(CLOSED)
 
     def check_place(self) -> None:
-        """Refuse to open another connection if the file or its log is not ours any more.
+        """Refuse to open another connection if the file or its log was replaced.
 
         Raises:
             SandboxError: the sandbox is closed.
-            BrokerError: KAFKA_STORAGE_ERROR, with what was lost and the way out.
+            BrokerError: KAFKA_STORAGE_ERROR, with what was lost and what to do.
         """
         self.check_open()
         try:
@@ -197,7 +197,7 @@ class Runtime:
             raise BrokerError("KAFKA_STORAGE_ERROR", error.words) from error
 
     def check_writable(self) -> None:
-        """Refuse a change of a file that was opened read-only: BrokerError CLUSTER_AUTHORIZATION_FAILED."""
+        """Raise BrokerError CLUSTER_AUTHORIZATION_FAILED if the file was opened read-only."""
         if self.read_only:
             raise BrokerError("CLUSTER_AUTHORIZATION_FAILED", READ_ONLY)
 
@@ -207,7 +207,7 @@ class Runtime:
         except StorageFailed as error:
             raise self.broker.undo(error) from error
         except REFUSALS:
-            # What it had done before it was refused, such as creating the topic, is whole and stays.
+            # What the function had completed before the refusal, such as creating a topic, is consistent and stays.
             self.broker.commit()
             raise
         except BaseException as error:
@@ -247,27 +247,27 @@ class Runtime:
         self.after()
 
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop that serves the ports; SandboxError where none are open."""
+        """Return the loop that serves the ports. Raises SandboxError if none are open."""
         self.check_open()
         if self._loop is None:
             raise SandboxError("No ports are open: call serve() first.")
         return self._loop
 
     def addresses(self) -> dict[int, str]:
-        """Broker id to "host:port" of those whose port is open."""
+        """Return broker id to "host:port", for brokers whose port is open."""
         ports = dict(self.kafka.ports) if self.kafka is not None else {}
         return {broker: f"{spelled(self._host)}:{port}" for broker, port in ports.items()}
 
     # On the loop
 
     def after(self) -> None:
-        """See to it that what was written is committed at the end of this turn of the loop, and time goes on."""
+        """Commit at the end of this turn of the loop what was written, and schedule the next tick."""
         if self._loop is not None and not self._commit_due:
             self._commit_due = True
             self._loop.call_soon(self._end_turn)
 
     def _handled(self) -> None:
-        """As `after`, for what one connection has brought: nobody else's requests are waited for where none came."""
+        """Call `after` for one connection's requests. If no other socket is ready, end the turn without waiting."""
         if self._arrivals is None or self._arrivals.count != 1 or self._commit_due:
             self.after()
         else:
@@ -280,7 +280,7 @@ class Runtime:
         self._schedule_tick()
 
     def _schedule_tick(self) -> None:
-        """Set the timer for what is due next. One that is early enough stays: most turns move no deadline."""
+        """Set the timer for the next deadline. A timer that is early enough stays: most turns move no deadline."""
         if self.read_only:
             return
         due_ms = self.broker.next_deadline_ms()
@@ -291,7 +291,7 @@ class Runtime:
         if self.watch.failures:
             due_ms = max(due_ms, now_ms + TROUBLED_TICK_MS)
         if self._tick_timer is not None:
-            # One that is overdue stays too: it finds out for how long nothing ran.
+            # An overdue timer stays too, because it measures for how long the process didn't run.
             if self._tick_due_ms <= max(due_ms, now_ms):
                 return
             self._tick_timer.cancel()
@@ -310,7 +310,7 @@ class Runtime:
         self.after()
 
     def _clock_jumped(self, jump: Jump, now_ms: int) -> None:
-        """Move every deadline by as much as the clock moved, or by the time that this process could not run."""
+        """Move every deadline by the clock's jump, or by the time during which this process could not run."""
         if self.read_only:
             return
         if abs(jump.by_ms) >= REPORTED_MS:
@@ -339,7 +339,7 @@ class Runtime:
             self.broker.undo(error)
 
     def _look_soon(self, after_s: float) -> None:
-        """Have the watch over the file look after a time. Without ports each call looks by itself."""
+        """Schedule a check of the file. Without ports, each call checks it."""
         if self._loop is not None and not self.closed:
             if self._look_timer is not None:
                 self._look_timer.cancel()
@@ -359,7 +359,7 @@ class Runtime:
         backend: "Backend",
         listeners: "Sequence[Listener]" = (),
     ) -> None:
-        """Start the loop thread and open the ports; return when they answer."""
+        """Start the loop thread and open the ports. Returns when they accept connections."""
         self.check_open()
         if self._thread is not None:
             raise SandboxError("This sandbox serves already.")
@@ -429,7 +429,7 @@ class Runtime:
             self._web, self.web_address = await open_page(backend, host, web_port, self.web_token, self.web_proxy)
 
     async def _shut(self) -> None:
-        # First, so that those who wait for this commit are still there to be answered.
+        # Commit first, while the connections that wait for this commit can still be answered.
         self.broker.commit()
         if self._web is not None:
             await self._web.stop()
@@ -446,15 +446,17 @@ class Runtime:
         await end_tasks()
 
     def leave_to_parent(self) -> None:
-        """After a fork: let go of the sockets, so that connections end and ports become free with the parent's own."""
+        """After a fork, close the child's copies of the sockets, so that only the parent keeps connections and ports
+        open.
+        """
         if self._arrivals is not None:
             self._arrivals.leave_to_parent()
 
     def close(self) -> None:
-        """Close the ports, commit what is pending and release the file. May be called again.
+        """Close the ports, commit what is pending and release the file. Idempotent.
 
-        It returns within 3 s, unless one write takes longer: then the file is released when that has ended, and
-        until then nobody else can open it.
+        Returns within 3 s, unless a write takes longer. Then the file is released when the write has ended, and nobody
+        else can open it until then.
         """
         if self.closed:
             return

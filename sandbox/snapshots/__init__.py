@@ -1,1 +1,1 @@
-"""Snapshots of the whole file, and forks of it."""
+"""Stores snapshots of the whole file, and runs forks of them."""

@@ -1,4 +1,4 @@
-"""What differs between two states of a sandbox: partition by partition, commit by commit, setting by setting."""
+"""Compares two states of a sandbox: partitions, committed offsets and settings."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from sandbox.storage.log.topic_descriptions import describe_topics
 from sandbox.storage.resources import load_settings
 
 LOOKED_INTO_MAX = 2_000
-"""In how many partitions whose ends differ it is looked whether the offsets that both have hold the same events."""
+"""The maximum number of partitions with different ends whose common offsets are compared for different events."""
 
 NO_OFFSET = (None, None)
 
@@ -31,7 +31,7 @@ def compare(left_name: str, left: Reader, right_name: str, right: Reader) -> Com
     """Compare two states.
 
     Args:
-        left_name, right_name: what they are called in the answer.
+        left_name, right_name: their names in the result.
         left, right: one read transaction each.
     """
     a, b = _state(left), _state(right)
@@ -103,7 +103,7 @@ def _state(reader: Reader) -> _State:
 
 
 def _went_apart(left: Reader, right: Reader, place: Place, a: Ends, b: Ends) -> bool:
-    """Whether the last offset that both have is of another batch in one than in the other."""
+    """True if the last offset that both states have belongs to different batches."""
     last = min(a.end, b.end) - 1
     if last < max(a.start, b.start):
         return False

@@ -1,9 +1,9 @@
-"""Snapshots, what differs between two of them, and forks: plain values."""
+"""Descriptions of snapshots, of their differences, and of forks: plain values."""
 
 from dataclasses import dataclass
 
 NOW = "now"
-"""What stands for the file as it is, where the name of a snapshot could stand."""
+"""Stands for the current state of the file, in place of a snapshot's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,12 +11,12 @@ class Snapshot:
     """One snapshot of a sandbox file.
 
     Attributes:
-        taken_ms: when, or when it was uploaded.
-        note: what somebody wrote about it.
-        kind: "taken", "automatic" (before something was destroyed), "uploaded", or "found" (put there by hand).
-        action: what an automatic one was taken before, such as "delete topic orders"; else "".
-        events: how many can be read, over all topics.
-        file: where it lies.
+        taken_ms: when it was taken or uploaded.
+        note: the user's note.
+        kind: "taken", "automatic" (before a destructive action), "uploaded", or "found" (copied there by hand).
+        action: the action that an automatic snapshot precedes, such as "delete topic orders"; else "".
+        events: number of readable events in all topics.
+        file: its path.
     """
 
     name: str
@@ -33,11 +33,11 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class UndoPoint:
-    """What was done so that an action can be undone.
+    """The automatic snapshot that was taken so that an action can be undone.
 
     Attributes:
-        name: the automatic snapshot, None where there is none.
-        skipped: why there is none, as a sentence; None where there is one.
+        name: the snapshot's name, None if none was taken.
+        skipped: why none was taken, as a sentence; None if one was.
     """
 
     name: str | None
@@ -46,7 +46,7 @@ class UndoPoint:
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """A partition in one of two states: its log start offset, its end and how many events are between."""
+    """A partition in one of two states: its log start offset, its log end offset and the number of events between."""
 
     start: int
     end: int
@@ -55,12 +55,12 @@ class Ends:
 
 @dataclass(frozen=True, slots=True)
 class PartitionDifference:
-    """A partition that is not the same in two states.
+    """A partition that differs between two states.
 
     Attributes:
-        left, right: None where there is no such partition.
-        other_events: True where the same offsets hold other events: both went their own way.
-        right_ms: when the right one was last written to, or its topic created.
+        left, right: None if the partition doesn't exist there.
+        other_events: True if the same offsets hold different events, because the states diverged.
+        right_ms: when the right partition was last written, or its topic created.
     """
 
     topic: str
@@ -73,7 +73,7 @@ class PartitionDifference:
 
 @dataclass(frozen=True, slots=True)
 class OffsetDifference:
-    """A committed offset that is not the same; None where nothing is committed.
+    """A committed offset that differs; None if nothing is committed.
 
     Attributes:
         right_ms: when the right one was committed.
@@ -89,7 +89,7 @@ class OffsetDifference:
 
 @dataclass(frozen=True, slots=True)
 class SettingDifference:
-    """A setting of a topic, group or broker that is not the same; None where it has its default."""
+    """A setting of a topic, group or broker that differs; None if it has its default."""
 
     kind: str
     resource: str
@@ -100,13 +100,13 @@ class SettingDifference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What differs between two states of a sandbox, left and right.
+    """The differences between two states of a sandbox, left and right.
 
     Attributes:
         left, right: names of snapshots, or "now".
-        same_partitions, same_offsets: how many are the same.
-        topics_left, topics_right: those that only one of them has.
-        groups_left, groups_right: likewise.
+        same_partitions, same_offsets: how many are equal.
+        topics_left, topics_right: topics that exist in only one of them.
+        groups_left, groups_right: groups that exist in only one of them.
     """
 
     left: str
@@ -123,11 +123,11 @@ class Comparison:
 
     @property
     def same(self) -> bool:
-        """True where nothing differs."""
+        """True if nothing differs."""
         return not (self.partitions or self.offsets or self.settings or self.groups_left or self.groups_right)
 
     def events_lost(self) -> dict[str, int]:
-        """Topic to how many events the right one has that the left one has not: what going back to the left loses."""
+        """Return topic to number of events that only the right state has, and that restoring the left one deletes."""
         lost: dict[str, int] = {}
         for one in self.partitions:
             if one.right is None:
@@ -139,7 +139,7 @@ class Comparison:
         return lost
 
     def events_back(self) -> dict[str, int]:
-        """Topic to how many events the left one has that the right one has not: what going back brings back."""
+        """Return topic to number of events that only the left state has, and that restoring it brings back."""
         back: dict[str, int] = {}
         for one in self.partitions:
             if one.left is None:
@@ -155,12 +155,12 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class RestorePreview:
-    """What restoring a snapshot would do; nothing was changed.
+    """The effect of restoring a snapshot. Nothing was changed.
 
     Attributes:
-        comparison: the snapshot on the left, now on the right.
-        clients: how many connections of Kafka clients would be closed.
-        no_undo: why no automatic snapshot would be taken first, None where one would be.
+        comparison: the snapshot on the left, the current state on the right.
+        clients: number of Kafka client connections that would be closed.
+        no_undo: why no automatic snapshot would be taken first, None if one would be.
     """
 
     snapshot: Snapshot
@@ -179,12 +179,12 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class ForkDescription:
-    """A copy of a snapshot that is open beside, in a process of its own.
+    """A copy of a snapshot that is open in a separate process.
 
     Attributes:
-        id: counts from 1.
+        id: 1 and up.
         source: the snapshot's name, or "now".
-        kafka, web: where it listens.
+        kafka, web: its addresses.
         running: False once its process has ended.
     """
 

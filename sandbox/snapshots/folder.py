@@ -1,8 +1,8 @@
-"""The folder of snapshots beside a sandbox file: `dev.db-snapshots/`, one whole sandbox file for each.
+"""Stores snapshots in the folder `dev.db-snapshots/` beside a sandbox file, each as a complete sandbox file.
 
-A snapshot appears under its name when it is whole and on the disk, never before: it is written under a name that begins
-with a dot, and renamed. Beside `NAME.db` is `NAME.json` with what people want to know of it; where that is lost or
-older than the snapshot, it is made again from the snapshot.
+A snapshot appears under its name only when it is complete and on the disk: it is written under a name that begins with
+a dot, and then renamed. `NAME.json` beside `NAME.db` caches its summary. If that is missing or older than the snapshot,
+it is computed again from the snapshot.
 """
 
 import json
@@ -25,19 +25,19 @@ from sandbox.storage.log.topic_descriptions import describe_topics
 
 NAME = re.compile(r"\w[\w .,+()-]*")
 DEVICE = re.compile(r"(?i)(con|prn|aux|nul|(com|lpt)[0-9¹²³])( *\..*)?")
-"""What Windows takes for a device, whatever comes after a dot."""
+"""Names that Windows takes for a device, whatever follows a dot."""
 NAME_BYTES_MAX = 120
 NOTE_MAX = 500
 AUTOMATIC_KEPT = 10
 ROOM_BYTES = 64 * 1024 * 1024
-"""What must be left on the disk after a copy."""
+"""Free space that must remain on the disk after a copy."""
 CHUNK_BYTES = 1024 * 1024
 STALE_S = 600
-"""A part of a snapshot that nobody wrote to for so long was left by a process that died."""
+"""An unfinished snapshot that wasn't written for this many seconds was left by a process that died."""
 
 
 def check_name(name: str) -> str:
-    """Take a name for a snapshot; BrokerError INVALID_REQUEST says what is wrong with it."""
+    """Return a snapshot's name if it is valid. Raises BrokerError INVALID_REQUEST with the reason if it isn't."""
     fine = NAME.fullmatch(name) and name[-1] not in " ." and len(name.encode()) <= NAME_BYTES_MAX
     if not fine or name.lower() == NOW or DEVICE.fullmatch(name):
         raise BrokerError(
@@ -50,11 +50,11 @@ def check_name(name: str) -> str:
 
 
 class SnapshotFolder:
-    """The snapshots of one file. Nothing here needs the file to be open, or closed.
+    """The snapshots of one file. The file may be open or closed.
 
     Args:
         file: the sandbox file.
-        clock: the time in ms.
+        clock: returns the current time in ms.
     """
 
     def __init__(self, file: Path, clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
@@ -63,17 +63,17 @@ class SnapshotFolder:
         self._clock = clock
         self._parts = count(1)
 
-    # Looking
+    # Reading
 
     def list(self) -> tuple[Snapshot, ...]:
-        """Every snapshot, the newest first."""
+        """Return all snapshots, newest first."""
         found = [self._described(path) for path in self.folder.glob("*.db") if NAME.fullmatch(path.stem)]
         return tuple(
             sorted((one for one in found if one is not None), key=lambda one: (one.taken_ms, one.name), reverse=True)
         )
 
     def get(self, name: str) -> Snapshot:
-        """One snapshot; BrokerError RESOURCE_NOT_FOUND where there is none, FileRefused where it is damaged."""
+        """Return one snapshot. Raises BrokerError RESOURCE_NOT_FOUND if it's missing, FileRefused if it's damaged."""
         found = self._described(self._existing(name))
         if found is None:
             raise FileRefused(f"The snapshot {name!r} is damaged, or no sandbox file.")
@@ -86,11 +86,11 @@ class SnapshotFolder:
         return path
 
     def path(self, name: str) -> Path:
-        """Where a snapshot of that name lies, or would lie."""
+        """Return the path of a snapshot, which need not exist."""
         return self.folder / f"{check_name(name)}.db"
 
     def room_refusal(self, size_bytes: int) -> str | None:
-        """Why the disk has no room for so much more, None where it has."""
+        """Return why the disk has no room for a copy of this size, or None if it has."""
         free = shutil.disk_usage(self.folder if self.folder.exists() else self.folder.parent).free
         if free < size_bytes + ROOM_BYTES:
             return f"the disk has {free / 1e6:,.0f} MB free, and a copy needs {(size_bytes + ROOM_BYTES) / 1e6:,.0f} MB"
@@ -101,16 +101,16 @@ class SnapshotFolder:
     def take(
         self, name: str | None = None, note: str = "", *, kind: str = "taken", action: str = "", in_use: bool = True
     ) -> Snapshot:
-        """Copy the file as it is.
+        """Copy the file in its current state.
 
         Args:
-            name: None for one made of the time.
+            name: None for a name generated from the time.
             kind, action: see `Snapshot`.
-            in_use: True where somebody may be writing the file.
+            in_use: True if another process or thread may be writing the file.
 
         Raises:
-            BrokerError: INVALID_REQUEST for the name, DUPLICATE_RESOURCE, KAFKA_STORAGE_ERROR without room.
-            FileRefused: it cannot be copied.
+            BrokerError: INVALID_REQUEST for the name, DUPLICATE_RESOURCE, KAFKA_STORAGE_ERROR if the disk has no room.
+            FileRefused: it can't be copied.
         """
         wanted = self._new_name(name, "auto" if kind == "automatic" else "snapshot")
         part = self.part()
@@ -124,15 +124,15 @@ class SnapshotFolder:
             part.unlink(missing_ok=True)
 
     def add(self, source: IO[bytes], name: str | None, note: str = "", *, bytes_max: int) -> Snapshot:
-        """Take a sandbox file from elsewhere as a snapshot, after it was looked over.
+        """Store a sandbox file from elsewhere as a snapshot, after checking it.
 
         Args:
-            source: its bytes.
-            bytes_max: how many it may have.
+            source: its content.
+            bytes_max: its maximum size.
 
         Raises:
             BrokerError: INVALID_REQUEST for the name, DUPLICATE_RESOURCE, MESSAGE_TOO_LARGE.
-            FileRefused: it is no whole sandbox file of this version or an older one.
+            FileRefused: it isn't a complete sandbox file of this version or an older one.
         """
         wanted = self._new_name(name, "upload")
         part = self.part()
@@ -150,14 +150,14 @@ class SnapshotFolder:
             try:
                 check_copy(part, foreign=True)
             except FileRefused as refusal:
-                # What is refused is the file that somebody gave, not the part that it is here.
+                # The message must name the uploaded file, not the temporary file.
                 raise FileRefused(str(refusal).replace(str(part), wanted).replace(part.name, wanted)) from None
             return self._keep(part, wanted, note, "uploaded", "")
         finally:
             part.unlink(missing_ok=True)
 
     def rename(self, name: str, new_name: str) -> Snapshot:
-        """Give a snapshot another name; the errors of `take`."""
+        """Rename a snapshot. Raises the errors of `take`."""
         found = self.get(name)
         if new_name == name:
             return found
@@ -168,20 +168,20 @@ class SnapshotFolder:
         return self.get(new_name)
 
     def note(self, name: str, note: str) -> Snapshot:
-        """Write about a snapshot, at most 500 characters."""
+        """Set a snapshot's note, cut to 500 characters."""
         found = self.get(name)
         self._write_facts(self.path(name), asdict(found) | {"note": note.strip()[:NOTE_MAX]})
         return self.get(name)
 
     def delete(self, name: str) -> None:
-        """Delete a snapshot; BrokerError RESOURCE_NOT_FOUND where there is none."""
+        """Delete a snapshot. Raises BrokerError RESOURCE_NOT_FOUND if it doesn't exist."""
         path = self._existing(name)
         for ending in ("", "-wal", "-shm"):
             path.with_name(path.name + ending).unlink(missing_ok=True)
         _facts_path(path).unlink(missing_ok=True)
 
     def prune(self) -> None:
-        """Delete all automatic snapshots but the newest ten."""
+        """Delete all automatic snapshots except the newest ten."""
         for one in [one for one in self.list() if one.kind == "automatic"][AUTOMATIC_KEPT:]:
             try:
                 self.delete(one.name)
@@ -189,14 +189,14 @@ class SnapshotFolder:
                 continue
 
     def remove_parts(self) -> None:
-        """Remove unfinished files whose process has died. For the owner of the file, when it opens it."""
+        """Delete unfinished files whose process has died. The file's owner calls this when it opens the file."""
         for part in self.folder.glob(".part-*"):
             with suppress(OSError):
                 if not _is_written(part):
                     part.unlink()
 
     def part(self) -> Path:
-        """A name for something that is not whole yet; the folder is made, and what others left in it is removed."""
+        """Return a path for an unfinished file. Creates the folder, and deletes stale unfinished files."""
         self.folder.mkdir(exist_ok=True)
         limit_s = time.time() - STALE_S
         for old in self.folder.glob(".part-*"):
@@ -260,7 +260,7 @@ class SnapshotFolder:
             _stamp(path) if path.exists() else {name: facts[name] for name in ("mtime_ns", "bytes") if name in facts}
         )
         if not stamp:
-            # A rename: the file keeps its time and size.
+            # After a rename, the file keeps its time and size.
             stamp = _stamp(Path(facts["file"]))
         kept = {name: facts[name] for name in ("taken_ms", "note", "kind", "action", "topics", "events", "groups")}
         part = self.part().with_suffix(".json")
@@ -269,9 +269,9 @@ class SnapshotFolder:
 
 
 def _is_written(part: Path) -> bool:
-    """Whether another process may still be writing an unfinished file: `sandbox snapshots take` is one of its own."""
+    """True if another process, such as `sandbox snapshots take`, may still be writing an unfinished file."""
     pid = part.name.split("-")[1]
-    # In a container a process that starts again often has the same id. Windows refuses to delete what is open.
+    # In a container, a restarted process often has the same id. Windows refuses to delete an open file.
     if os.name == "nt" or not pid.isdigit() or int(pid) == os.getpid():
         return False
     try:

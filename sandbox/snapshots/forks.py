@@ -1,7 +1,7 @@
-"""Forks: copies of a snapshot that are open beside, each in a process of its own, on ports of its own.
+"""Runs forks: copies of a snapshot that are open in separate processes, on separate ports.
 
-A fork ends within 3 s of its parent, even if the parent is killed: it waits for the end of its standard input and for
-the death of its parent. Its file stays, unless it is stopped with the wish to delete it.
+A fork ends within 3 s after its parent, even if the parent is killed: it waits for the end of its standard input and
+for its parent's death. Its file stays, unless `stop` deletes it.
 """
 
 import json
@@ -21,7 +21,7 @@ from sandbox.snapshots.description import ForkDescription
 START_S = 30.0
 STOP_S = 10.0
 CLOSE_WITHIN_S = 1.5
-"""How long all forks together have to end when the sandbox closes."""
+"""Total seconds for all forks to end when the sandbox closes."""
 FORKS_MAX = 8
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = "import sys; sys.path.append(sys.argv.pop(1)); from sandbox.cli.main import main; main(prog_name='sandbox')"
@@ -37,9 +37,9 @@ class Forks:
     """The forks of one sandbox.
 
     Args:
-        clock: the time in ms.
-        brokers: how many brokers each plays.
-        settings: the broker settings that each is started with.
+        clock: returns the current time in ms.
+        brokers: number of brokers that each fork simulates.
+        settings: the broker settings of each fork.
     """
 
     def __init__(self, clock: Callable[[], int], brokers: int, settings: Mapping[str, str]) -> None:
@@ -51,25 +51,25 @@ class Forks:
         self._made = 0
 
     def list(self) -> tuple[ForkDescription, ...]:
-        """Every fork that was not stopped, the newest first; `running` is False for one that ended by itself."""
+        """Return all forks that weren't stopped, newest first. `running` is False if its process has ended."""
         with self._lock:
             children = tuple(self._children.values())
         return tuple(replace(child.described, running=child.process.poll() is None) for child in reversed(children))
 
     def check_room(self) -> None:
-        """Refuse one fork too many: BrokerError POLICY_VIOLATION."""
+        """Raise BrokerError POLICY_VIOLATION if no more forks are allowed."""
         if len(self._children) >= FORKS_MAX:
             raise BrokerError("POLICY_VIOLATION", f"There are {FORKS_MAX} forks already: stop one of them first.")
 
     def start(self, source: str, file: Path) -> ForkDescription:
-        """Open a copy in a process of its own; returns when it answers.
+        """Open a copy in a separate process. Returns when it accepts connections.
 
         Args:
-            source: the name of the snapshot.
+            source: the snapshot's name.
             file: the copy.
 
         Raises:
-            SandboxError: it did not start, with what it said.
+            SandboxError: it didn't start, with its error output.
         """
         self.check_room()
         log = file.with_suffix(".log")
@@ -103,11 +103,11 @@ class Forks:
         return described
 
     def stop(self, id: int, *, delete: bool = False) -> ForkDescription:
-        """End a fork.
+        """Stop a fork.
 
         Args:
-            id: as `list` has it.
-            delete: True deletes its file too.
+            id: its id in `list`.
+            delete: True also deletes its file.
 
         Raises:
             BrokerError: RESOURCE_NOT_FOUND.
@@ -125,7 +125,7 @@ class Forks:
         return replace(child.described, running=False)
 
     def close(self) -> None:
-        """End every fork; their files stay. One that takes longer than `CLOSE_WITHIN_S` is killed."""
+        """Stop all forks; their files stay. Forks that take longer than `CLOSE_WITHIN_S` seconds are killed."""
         with self._lock:
             children = list(self._children.values())
             self._children.clear()
@@ -138,13 +138,13 @@ class Forks:
 
 
 def _ask_to_end(process: "subprocess.Popen[bytes]") -> None:
-    """A fork ends when its input does."""
+    """Close the fork's standard input, which makes it end."""
     if process.stdin is not None:
         process.stdin.close()
 
 
 def _end(process: "subprocess.Popen[bytes]", within_s: float) -> None:
-    """Ask a fork to end, and kill it if it does not."""
+    """Ask a fork to end, and kill it if it doesn't."""
     _ask_to_end(process)
     try:
         process.wait(within_s)

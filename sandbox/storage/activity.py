@@ -1,9 +1,9 @@
-"""What happened, in one stream: from the rows that exist anyway, and from those of `activity`.
+"""Reads and writes the activity stream: from batches, commits and rebalances, and from the rows of `activity`.
 
-Batches, commits and rebalances have rows of their own. The rest is written to `activity` in the transaction that did
-it; its oldest rows go. Reading goes back in spans of `SPAN_MS`: what happened of one kind to one thing within a span is
-one entry. A page is a number of whole spans, so that it stays as it is while others write, and the next one begins
-where it ended. Events are counted by looking up the ends of a span, never one by one.
+Batches, commits and rebalances have their own rows. Everything else is written to `activity` in the transaction that
+caused it; its oldest rows are deleted. Reading goes back in spans of `SPAN_MS`: everything of one kind that happened to
+one thing within a span is one entry. A page is a number of whole spans, so that it does not change while others write,
+and the next one begins where it ended. Events are counted from the offsets at the ends of a span, never one by one.
 """
 
 import json
@@ -17,14 +17,14 @@ from sandbox.storage.file.database import Database, Reader
 
 SPANS_MAX = 400
 SETTLED_MS = 5_000
-"""What happened so long ago is in the file, or never will be: it may be remembered."""
+"""Anything older is in the file or never will be, so it can be cached."""
 ENTRIES_KEPT = 5_000
 SAME_SHOWN = 10
-"""So many entries of one kind that fall into one span are told one by one, the rest together."""
+"""The maximum number of entries of one kind per span that are listed; the rest are summed up."""
 
 
 def record(database: Database, happenings: Sequence[Happening], now_ms: int) -> None:
-    """Write what happened in this turn, and let the oldest rows go."""
+    """Write activity rows, and delete the oldest beyond `ACTIVITY_MAX`."""
     database.executemany(
         "INSERT INTO activity(at_ms, kind, topic, partition, group_id, detail) VALUES(?, ?, ?, ?, ?, ?)",
         [(now_ms, one.kind, one.topic, one.partition, one.group, one.detail) for one in happenings],
@@ -33,23 +33,23 @@ def record(database: Database, happenings: Sequence[Happening], now_ms: int) -> 
 
 
 def read_activity(reader: Reader, query: ActivityQuery) -> ActivityPage:
-    """One page of what happened, newest first."""
+    """Return one page of activity, newest first."""
     entries, next_ms, _ = _read(reader, query, None)
     return ActivityPage(tuple(entries), next_ms, *_there(reader, entries))
 
 
 class ActivityMemory:
-    """What happened in one file, where the same page is read again and again.
+    """Caches the activity of one file, for pages that are read repeatedly.
 
-    What lies behind the spans that are over is read once for each of them: nothing is added there any more, and what is
-    taken from it, with a topic that is deleted or by retention, is itself told in `activity`.
+    The part before the current spans is read once per span. Nothing is added there any more, and deletions from it (a
+    deleted topic, retention) are themselves recorded in `activity`.
     """
 
     def __init__(self) -> None:
         self._past: Remembered[ActivityPage] = Remembered(ENTRIES_KEPT)
 
     def read(self, reader: Reader, query: ActivityQuery, now_ms: int) -> ActivityPage:
-        """As `read_activity`.
+        """Like `read_activity`, with the cache.
 
         Args:
             now_ms: in ms since 1970.
@@ -73,11 +73,11 @@ def _read(reader: Reader, query: ActivityQuery, floor_ms: int | None) -> tuple[l
     """Read span by span.
 
     Args:
-        floor_ms: where to stop, the begin of a span; None for nowhere.
+        floor_ms: time to stop at, the beginning of a span; None for no limit.
 
     Returns:
-        The entries, newest first; where the next page begins (None where there is none), and whether it stopped at the
-        floor with something left to read.
+        The entries, newest first; where the next page begins (None if there is none); and True if it stopped at the
+        floor with more to read.
     """
     sources = tuple(_sources(reader, query))
     entries: list[ActivityEntry] = []
@@ -102,7 +102,7 @@ def _read(reader: Reader, query: ActivityQuery, floor_ms: int | None) -> tuple[l
 
 
 def _complete_until(sources: Sequence[Source]) -> int | None:
-    """Where the last span ends that not every source has read whole; None where all have."""
+    """Return the end of the last span that a source has not read completely; None if all have."""
     stopped = [at_ms for source in sources if (at_ms := source.stopped_ms()) is not None]
     return (max(stopped) // SPAN_MS + 1) * SPAN_MS if stopped else None
 
@@ -119,7 +119,7 @@ def _sources(reader: Reader, query: ActivityQuery) -> Iterator[Source]:
 
 
 def _together(found: list[ActivityEntry]) -> list[ActivityEntry]:
-    """The entries of one span in order, with a sum in place of many of the same kind."""
+    """Sort the entries of one span, with one sum instead of many entries of the same kind."""
     shown: list[ActivityEntry] = []
     told: dict[str, int] = {}
     rest: dict[str, list[ActivityEntry]] = {}
@@ -139,7 +139,7 @@ def _together(found: list[ActivityEntry]) -> list[ActivityEntry]:
 
 
 def _there(reader: Reader, entries: Sequence[ActivityEntry]) -> tuple[frozenset[str], frozenset[str]]:
-    """Which of the topics and groups are still there."""
+    """Return which of the entries' topics and groups still exist."""
     topics = {entry.topic for entry in entries if entry.topic is not None}
     groups = {entry.group for entry in entries if entry.group is not None}
     return (

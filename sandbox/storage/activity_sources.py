@@ -1,4 +1,4 @@
-"""Where what happened is read from: each source goes back in time, span by span, and reads no more than it must."""
+"""Sources of the activity stream: each reads back in time, span by span, and no more than it must."""
 
 import heapq
 import re
@@ -12,25 +12,25 @@ from sandbox.storage.file.database import Reader, Row
 SPAN_MS = 10_000
 CHUNK = 256
 SCANNED_MAX = 40_000
-"""Rows of one table that one page may look at."""
+"""The maximum number of rows of one table that are read for one page."""
 BATCHES_READ = 48
 _PIECES = re.compile(r"; |, (?=member |static member |leader )")
 _LOST = re.compile(r" (left|was put out|timed out|did not|was not heard of|joined and then)")
 
 
 class Source(ABC):
-    """One kind of rows, from the newest back."""
+    """One kind of rows, read from the newest back."""
 
     @abstractmethod
     def latest_ms(self) -> int | None:
-        """When the newest of what was not taken yet happened; None where nothing is left."""
+        """The time of the newest row that was not taken yet; None if there is none."""
 
     @abstractmethod
     def take(self, from_ms: int) -> list[ActivityEntry]:
-        """What happened at `from_ms` and later, and was not taken yet."""
+        """Take the entries at or after `from_ms` that were not taken yet."""
 
     def stopped_ms(self) -> int | None:
-        """The time up to which it looked before it had looked at enough; None where it did not come to that."""
+        """The time at which the source stopped because it had read enough; None if it did not stop."""
         return None
 
 
@@ -41,9 +41,9 @@ class _Rows(Source):
         reader: the read transaction.
         table: its name.
         time: the column with the time.
-        columns: what to read, after id and time.
-        where: conditions on other columns, and their values.
-        before_ms: only what is earlier.
+        columns: the columns to read, after id and time.
+        where: other columns and the values that they must have.
+        before_ms: only earlier rows.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class _Rows(Source):
         self._next: Row | None = next(self._rows, None)
 
     def _before(self, at_ms: int) -> int:
-        """The last id that is earlier than a time."""
+        """Return the last id before a time."""
         low, high = self._first - 1, self._id
         while low < high:
             middle = (low + high + 1) // 2
@@ -129,7 +129,7 @@ class Happenings(_Rows):
 
 
 class Rebalances(_Rows):
-    """The rows of `rebalances`: each is a rebalance, and those who joined or left before it."""
+    """The rows of `rebalances`: each yields a rebalance, and the members that joined or left before it."""
 
     def __init__(self, reader: Reader, query: ActivityQuery) -> None:
         where = {} if query.group is None else {"group_id": query.group}
@@ -151,7 +151,7 @@ class Rebalances(_Rows):
 
 
 class Commits(_Rows):
-    """The rows of `commits`; those of one group in one topic within a span are one entry."""
+    """The rows of `commits`; all commits of one group in one topic within a span are one entry."""
 
     def __init__(self, reader: Reader, query: ActivityQuery) -> None:
         where = {"topic": query.topic, "group_id": query.group}
@@ -194,7 +194,7 @@ class Commits(_Rows):
 
 
 class Batches(Source):
-    """The rows of `batches`, by their ends: within a span, those of one topic are one entry."""
+    """The rows of `batches`, read at the ends of spans: all batches of one topic within a span are one entry."""
 
     def __init__(self, reader: Reader, query: ActivityQuery) -> None:
         self._reader = reader
@@ -257,7 +257,7 @@ class Batches(Source):
         return row[0] if row else 0
 
     def _last_event(self, partition_id: int, last: int) -> int:
-        """The offset of the last event up to `last`, which may be that of a transaction marker."""
+        """The offset of the last event up to `last`, which may be a transaction marker's offset."""
         row = self._reader.one(
             "SELECT last_offset FROM batches WHERE partition_id = ? AND base_offset <= ? AND control = 0 "
             "ORDER BY base_offset DESC LIMIT 1",
@@ -275,8 +275,8 @@ class Batches(Source):
             last: its last offset.
 
         Returns:
-            The first offset of the batches since then (`last` + 1 for none), and the batch before them: when it was
-            appended, its base offset and its last offset.
+            The first offset of the batches since then (`last` + 1 for none), and the batch before them: its append
+            time, its base offset and its last offset.
         """
         first = last + 1
         read = 0
@@ -295,7 +295,7 @@ class Batches(Source):
         return self._search(partition_id, first, from_ms)
 
     def _search(self, partition_id: int, first: int, from_ms: int) -> tuple[int, tuple[int, int, int] | None]:
-        """The same by halving: a log may have a hundred thousand batches of these ten seconds."""
+        """The same by binary search: a log may have a hundred thousand batches within one span."""
         low, high = -1, first
         before: tuple[int, int, int] | None = None
         while low + 1 < high:

@@ -1,9 +1,9 @@
-"""Whether a sandbox file is whole: looked at, never repaired.
+"""Checks whether a sandbox file is intact. It never repairs anything.
 
-What is compared: SQLite's own structures (`PRAGMA integrity_check`), the tables, indexes, triggers and views with those
-of a new file, every record batch and its events with its checksum, every row beside the log with its own, and what is
-written down twice: the ends of a log and the number of its events, committed offsets and their history, the numbers
-that SQLite gives out. Rows that no client can have written are findings too (`row_rules`).
+It checks SQLite's own structures (`PRAGMA integrity_check`); compares tables, indexes, triggers and views with a new
+file's; verifies the checksum of every record batch with its events, and of every row outside the log; and compares what
+is stored twice: the ends of a log and the number of its events, committed offsets and their history, SQLite's
+AUTOINCREMENT counters. Rows that no client can have written are findings too (`row_rules`).
 """
 
 import os
@@ -30,7 +30,7 @@ from sandbox.storage.log.log import BATCH_COLUMNS, BatchRow
 SQLITE_FINDINGS_MAX = 20
 BACK = "Go back to a snapshot or a copy; topics that are whole can be exported."
 FINDINGS_MAX = 100
-"""So many findings of one place are told, and how many more there were."""
+"""The maximum number of findings reported per place; the rest are counted."""
 WAYS_OUT = {
     "committed_offsets": "Reset the group to where it should be, or go back to a snapshot or a copy.",
     "pending_offsets": "Commit again, or go back to a snapshot or a copy.",
@@ -38,17 +38,17 @@ WAYS_OUT = {
     ("settings", "topic_settings", "resource_settings", "client_quotas"),
     "Set it again, or go back to a snapshot or a copy.",
 )
-"""What to do about a row of a table; `BACK` for the others."""
+"""What to do about a damaged row of a table; `BACK` for the others."""
 _UNREADABLE = (sqlite3.Error, StorageFailed, FileRefused, OverflowError, UnicodeError)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it was written.
+    """A part of the file that is damaged.
 
     Attributes:
-        place: where: "file", "schema", "orders-0", or the name of a table.
-        text: what, and the way out, in whole sentences.
+        place: "file", "schema", a partition such as "orders-0", or the name of a table.
+        text: what is damaged, and what to do about it, in whole sentences.
     """
 
     place: str
@@ -57,13 +57,13 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """What a check came upon.
+    """The result of a check.
 
     Attributes:
-        findings: in the order in which they were found; none where the file is whole.
-        batches, events: how many record batches, and events in them, were looked at.
-        rows: how many rows beside the log were.
-        without_checksum: how many batches and rows have none, as an earlier version wrote them.
+        findings: in the order in which they were found; empty if the file is intact.
+        batches, events: how many record batches, and events in them, were checked.
+        rows: how many rows outside the log were checked.
+        without_checksum: how many batches and rows have no checksum, because an earlier version wrote them.
     """
 
     file: str
@@ -75,11 +75,11 @@ class Report:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing was found."""
+        """True if there are no findings."""
         return not self.findings
 
     def as_dict(self) -> dict[str, Any]:
-        """As data."""
+        """Return the report as a JSON-compatible dictionary."""
         return {"whole": self.whole, **asdict(self)}
 
 
@@ -87,25 +87,25 @@ Advance = Callable[[int], None]
 
 
 def check(path: Path, advance: Advance = lambda done: None) -> Report:
-    """Look through a file, whether somebody has it open or not. One state of it is seen, however long it takes.
+    """Check a file, whether it is open elsewhere or not. The check sees one consistent state, however long it takes.
 
     Args:
-        advance: told how many more record batches were looked at.
+        advance: called with the number of record batches that were checked since the last call.
 
     Raises:
-        FileRefused: the place where it is keeps it from being read.
+        FileRefused: the file cannot be read at its place.
     """
     _refuse_what_cannot_be_read(path)
     before = _seen(path)
     report = _look_through(path, advance, in_use=before[0])
     if not before[0] and _seen(path) != before:
-        # A sandbox has opened it meanwhile, and what nobody held still was changed under the look.
+        # A sandbox opened the file meanwhile, and it may have changed during the unlocked check.
         report = _look_through(path, lambda done: None, in_use=True)
     return report
 
 
 def _seen(path: Path) -> tuple[bool, list[tuple[int, int] | None]]:
-    """Whether somebody has the file open, and what tells that it was written: times and sizes."""
+    """Return whether the file is open elsewhere, and modification times and sizes that change when it is written."""
     files = (path, path.with_name(path.name + "-wal"))
     stats = [file.stat() if file.exists() else None for file in files]
     return read_owner(path) is not None, [one and (one.st_mtime_ns, one.st_size) for one in stats]
@@ -116,7 +116,7 @@ def _look_through(path: Path, advance: Advance, *, in_use: bool) -> Report:
     try:
         check_file(path, to_write=False)
         with closing(sqlite3.connect(snapshots.address(path, in_use), uri=True, isolation_level=None)) as connection:
-            # What is no UTF-8 any more is to be told by its checksum, with its place.
+            # Text that is not UTF-8 any more is reported by its checksum, with its place.
             connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
             connection.execute("PRAGMA query_only = ON")
             connection.execute("BEGIN")
@@ -141,7 +141,7 @@ def _refuse_what_cannot_be_read(path: Path) -> None:
 
 
 def count_batches(path: Path) -> int | None:
-    """How many record batches a file has, None where that cannot be read."""
+    """Return the number of record batches in a file, None if it cannot be read."""
     try:
         _refuse_what_cannot_be_read(path)
         with snapshots.opened(path, in_use=read_owner(path) is not None) as reader:
@@ -152,11 +152,11 @@ def count_batches(path: Path) -> int | None:
 
 
 class _Check:
-    """One look through a file.
+    """One check of a file.
 
     Args:
-        connection: in a read transaction.
-        report: what is found is put there.
+        connection: a connection in a read transaction.
+        report: findings are added to it.
     """
 
     def __init__(self, connection: sqlite3.Connection, report: Report, advance: Advance) -> None:
@@ -168,11 +168,11 @@ class _Check:
         self._more: Counter[str] = Counter()
 
     def run(self) -> None:
-        """Look at everything; a part that cannot be read keeps nobody from the others."""
+        """Check everything; a part that cannot be read does not prevent the others."""
         parts: list[tuple[str, Callable[[], None]]] = [("file", self._integrity)]
         if not self._reader.query("SELECT 1 FROM sqlite_master LIMIT 1"):
             return
-        # Not by the file's first page: what is newer may lie in the write-ahead log.
+        # Not from the file's first page: the write-ahead log may have a newer one.
         current = self._reader.query("PRAGMA user_version") == [(VERSION,)]
         if current:
             parts.append(("schema", self._schema))
@@ -187,7 +187,7 @@ class _Check:
             self._find("file", f"The file's version number is not that of its tables, which is {VERSION}. {BACK}")
 
     def _find(self, place: str, text: str) -> None:
-        # A name that is no UTF-8 any more is in it as it can be printed.
+        # A damaged name may not be UTF-8 any more: escape it, so that it can be printed.
         finding = Finding(*(words.encode("utf-8", "backslashreplace").decode() for words in (place, text)))
         told = self._told.setdefault(finding.place, set())
         if len(told) == FINDINGS_MAX:
@@ -284,11 +284,11 @@ class _Check:
             yield BatchRow._make(row)
 
     def _has_checksums(self) -> bool:
-        """Whether the file has the column: one of an earlier version has not."""
+        """Return whether the file has the checksum column, which earlier versions lack."""
         return any(row[1] == "checksum" for row in self._connection.execute("PRAGMA table_info(batches)"))
 
     def _batch(self, place: str, batch: BatchRow, start: int) -> int:
-        """Compare one batch; how many events it has in its log."""
+        """Compare one batch with its events; return the number of its events in the log."""
         rows = log.read_rows(self._reader, batch.partition_id, max(batch.base_offset, start), batch.last_offset)
         self._report.without_checksum += batch.checksum is None
         try:
@@ -297,7 +297,7 @@ class _Check:
             self._find(place, error.detail)
         return len(rows)
 
-    # What is written down twice
+    # Data that is stored twice
 
     def _commits(self) -> None:
         for group, topic, partition, offset, last in self._reader.query(
@@ -316,7 +316,7 @@ class _Check:
         for (table,) in self._connection.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'"
         ).fetchall():
-            # The key has one name in most tables, and `rowid` in all of them; a table of the user's has any name.
+            # The key's name differs between tables (a user's table may have any), but `rowid` works for all.
             quoted = '"' + table.replace('"', '""') + '"'
             (last,) = self._connection.execute(f"SELECT max(rowid) FROM {quoted}").fetchone()
             if last is not None and not (isinstance(given.get(table), int) and given[table] >= last):

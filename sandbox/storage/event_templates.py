@@ -1,4 +1,4 @@
-"""The event templates that somebody saved under a name, as rows."""
+"""Stores the event templates that were saved under a name."""
 
 import sqlite3
 from contextlib import closing
@@ -9,12 +9,12 @@ from sandbox.storage.file.read_uri import read_uri
 
 
 def load_templates(reader: Reader) -> dict[str, str]:
-    """Every template, as JSON, by name."""
+    """Return every template, as JSON, by name."""
     return dict(reader.rows("SELECT name, template FROM event_templates ORDER BY name"))
 
 
 def save_template(database: Database, name: str, template: str, now_ms: int) -> None:
-    """Write a template in place of the one that had that name."""
+    """Write a template, replacing the earlier one of that name."""
     database.execute(
         "INSERT INTO event_templates(name, template, updated_ms) VALUES(?, ?, ?) "
         "ON CONFLICT(name) DO UPDATE SET template = excluded.template, updated_ms = excluded.updated_ms",
@@ -23,16 +23,16 @@ def save_template(database: Database, name: str, template: str, now_ms: int) -> 
 
 
 def delete_template(database: Database, name: str) -> bool:
-    """Remove a template; False where there is none."""
+    """Delete a template; return False if it does not exist."""
     return database.execute("DELETE FROM event_templates WHERE name = ?", (name,)).rowcount > 0
 
 
 def read_template(path: Path, name: str) -> str | None:
-    """A template of a file that another process may own, as JSON; None where there is none, or no such file.
+    """Read a template, as JSON, from a file that another process may own; None if the template or the file is missing.
 
     Args:
         path: the sandbox file. It is only read.
-        name: of the template.
+        name: the template's name.
     """
     if not path.is_file():
         return None

@@ -1,4 +1,4 @@
-"""Settings of brokers, groups and client metrics, client quotas and SCRAM credentials, as rows."""
+"""Stores settings of brokers, groups and client metrics, client quotas and SCRAM credentials."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ Resource = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class ScramCredential:
-    """What a password became: enough to check it, not enough to know it (RFC 5802)."""
+    """A salted password hash: enough to verify the password, not enough to recover it (RFC 5802)."""
 
     user: str
     mechanism: str
@@ -21,7 +21,7 @@ class ScramCredential:
 
 
 def load_settings(reader: Reader) -> dict[Resource, dict[str, str]]:
-    """Every setting that was altered."""
+    """Return every setting that was altered, by resource and name."""
     found: dict[Resource, dict[str, str]] = {}
     for kind, resource, name, value in reader.rows(
         "SELECT resource_type, resource, name, value FROM resource_settings"
@@ -31,7 +31,7 @@ def load_settings(reader: Reader) -> dict[Resource, dict[str, str]]:
 
 
 def save_settings(database: Database, resource: Resource, settings: dict[str, str]) -> None:
-    """Write all settings of a resource in place of those it had."""
+    """Replace all settings of a resource."""
     database.execute("DELETE FROM resource_settings WHERE resource_type = ? AND resource = ?", resource)
     database.executemany(
         "INSERT INTO resource_settings(resource_type, resource, name, value) VALUES(?, ?, ?, ?)",
@@ -40,7 +40,7 @@ def save_settings(database: Database, resource: Resource, settings: dict[str, st
 
 
 def load_quotas(reader: Reader) -> dict[str, dict[str, float]]:
-    """Every client quota: the entity, as JSON, to its quotas."""
+    """Return every client quota, by the entity (as JSON) and the quota's name."""
     found: dict[str, dict[str, float]] = {}
     for entity, name, value in reader.rows("SELECT entity, name, value FROM client_quotas"):
         found.setdefault(entity, {})[name] = value
@@ -48,7 +48,7 @@ def load_quotas(reader: Reader) -> dict[str, dict[str, float]]:
 
 
 def save_quota(database: Database, entity: str, name: str, value: float | None) -> None:
-    """Write one quota; None takes it away."""
+    """Write one quota; None deletes it."""
     if value is None:
         database.execute("DELETE FROM client_quotas WHERE entity = ? AND name = ?", (entity, name))
     else:
@@ -60,7 +60,7 @@ def save_quota(database: Database, entity: str, name: str, value: float | None) 
 
 
 def load_credentials(reader: Reader, user: str | None = None) -> list[ScramCredential]:
-    """The SCRAM credentials of one user, or of all if `user` is None, sorted by user."""
+    """Return the SCRAM credentials of one user, or of all if `user` is None, sorted by user."""
     return [
         ScramCredential(*row)
         for row in reader.rows(
@@ -72,7 +72,7 @@ def load_credentials(reader: Reader, user: str | None = None) -> list[ScramCrede
 
 
 def save_credential(database: Database, credential: ScramCredential) -> None:
-    """Write a credential in place of the one that the user had for that mechanism."""
+    """Write a credential, replacing the user's earlier one for that mechanism."""
     database.execute(
         "INSERT INTO scram_credentials(user, mechanism, iterations, salt, stored_key, server_key) "
         "VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(user, mechanism) DO UPDATE SET iterations = excluded.iterations, "
@@ -89,5 +89,5 @@ def save_credential(database: Database, credential: ScramCredential) -> None:
 
 
 def delete_credential(database: Database, user: str, mechanism: str) -> None:
-    """Remove a credential."""
+    """Delete a user's credential for a mechanism."""
     database.execute("DELETE FROM scram_credentials WHERE user = ? AND mechanism = ?", (user, mechanism))

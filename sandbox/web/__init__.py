@@ -1,1 +1,1 @@
-"""The page: what a browser sees of a sandbox."""
+"""The web page of a sandbox."""

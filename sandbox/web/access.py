@@ -1,4 +1,4 @@
-"""The guard at every address of the page: the checks of `sandbox.web.guard`, before anything is read or shown."""
+"""Applies the checks of `sandbox.web.guard` to every request, before anything is read or shown."""
 
 from collections.abc import Collection
 from urllib.parse import quote, urlencode
@@ -13,13 +13,13 @@ from sandbox.web.responses import data, wants_data
 
 
 def stand_at(app: Flask, hosts: Collection[str], token: str | None, proxy: Proxy) -> None:
-    """Let an application answer only those who may talk to it.
+    """Make an application answer only requests that pass the checks.
 
     Args:
         app: the application.
-        hosts: addresses that the server listens on, beside the loopback's.
-        token: what every request must bring, None for nothing.
-        proxy: what stands before the page.
+        hosts: addresses that the server listens on, in addition to loopback.
+        token: the token that every request must carry, None if no token is required.
+        proxy: the reverse proxy's settings.
     """
 
     @app.before_request
@@ -50,7 +50,7 @@ def stand_at(app: Flask, hosts: Collection[str], token: str | None, proxy: Proxy
 
 
 def _refused(reason: str, status: int) -> AnyResponse:
-    """A sentence and nothing of the sandbox; text, because it may repeat what was sent."""
+    """Answer with the reason, and no data of the sandbox; never HTML, because the reason may repeat the input."""
     if wants_data():
         answer: AnyResponse = data({"error": "UNAUTHORIZED" if status == 401 else "FORBIDDEN", "message": reason})
         answer.status_code = status
@@ -63,14 +63,14 @@ def _refused(reason: str, status: int) -> AnyResponse:
 
 
 def _let_in(headers: dict[str, str], token: str) -> AnyResponse:
-    """Change the token in the address for a cookie, and go on to the address without it."""
+    """Exchange the token in the address for a cookie, and redirect to the address without it."""
     if not guard.is_token(request.args[guard.TOKEN_FIELD], token):
         return _refused("That is not the token of this page. " + guard.TOKEN_WANTED, 401)
     left = [(name, value) for name, value in request.args.items(multi=True) if name != guard.TOKEN_FIELD]
     clean = "/" + quote(request.path.lstrip("/\\")) + (f"?{urlencode(left)}" if left else "")
     if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-        # From a link elsewhere, such as a chat: the cookie would not be sent after a redirect, being SameSite=Strict.
-        # An address that the page itself goes to is its own.
+        # If the link is on another site (a chat, for example), a redirect wouldn't send the cookie: it is
+        # SameSite=Strict. A navigation from our own page does.
         answer: AnyResponse = Response("Opening the page ...\n", content_type="text/html; charset=utf-8")
         answer.headers["Refresh"] = f"0; url={outer_path(clean)}"
     else:

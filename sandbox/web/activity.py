@@ -1,4 +1,4 @@
-"""Activity: one stream of what happened, newest first, with a link to what each was about."""
+"""Activity: a single log of what happened, newest first, with links to the objects concerned."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -44,10 +44,10 @@ MARKS = {
 
 
 def _asked(limit: int = ENTRIES) -> ActivityQuery:
-    """Read the filter of the address.
+    """Read the filter from the query string.
 
     Raises:
-        BrokerError: INVALID_REQUEST with what is wrong.
+        BrokerError: INVALID_REQUEST with the reason.
     """
     kinds = frozenset(kind for kind in request.args.getlist("kind") if kind)
     strange = sorted(kinds - KINDS.keys())
@@ -74,7 +74,7 @@ def _time(name: str) -> int | None:
 
 
 def link(entry: ActivityEntry, known: ActivityPage) -> str | None:
-    """The page of what an entry is about; None where that is gone, or has no page."""
+    """Return the address of the entry's object; None if it was deleted or has no page."""
     if entry.kind in CLUSTER_KINDS:
         return "/cluster#faults" if entry.kind == "injected" else "/cluster"
     if entry.kind == "snapshot":
@@ -89,10 +89,10 @@ def link(entry: ActivityEntry, known: ActivityPage) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A piece of what an entry says.
+    """A piece of an entry's text.
 
     Attributes:
-        address: of the event that it names; None for plain text.
+        address: the page of the event that the piece names; None for plain text.
     """
 
     text: str
@@ -100,10 +100,10 @@ class Words:
 
 
 def told(entry: ActivityEntry, is_there: Callable[[str], bool]) -> tuple[Words, ...]:
-    """What an entry says: with the place of the newest event, and links to the events that it names.
+    """Return an entry's text, with the newest event's offset and links to the events it names.
 
     Args:
-        is_there: whether there is a topic of a name.
+        is_there: True if a topic of this name exists.
     """
     if entry.kind == "produced" and entry.offset is not None:
         one = entry.detail.endswith(f" partition {entry.partition}")
@@ -123,7 +123,9 @@ def told(entry: ActivityEntry, is_there: Callable[[str], bool]) -> tuple[Words, 
 
 
 def _rows(found: ActivityPage) -> Iterator[tuple[object, ...]]:
-    """What each row shows, after what it is known by: an entry counts on for ten seconds, and stays in its place."""
+    """Yield each row's key and values. The key stays the same while an entry's count grows (10 s), so its row stays in
+    place.
+    """
     shown_day = None
     is_there = cache(is_topic)
     for entry in found.entries:
@@ -137,7 +139,7 @@ def _rows(found: ActivityPage) -> Iterator[tuple[object, ...]]:
 
 @blueprint.get("/activity")
 def index() -> Response:
-    """What happened."""
+    """The activity page."""
     try:
         asked, error = _asked(), None
     except BrokerError as refused:
@@ -146,7 +148,7 @@ def index() -> Response:
     filters = [(name, value) for name, value in request.args.items(multi=True) if value and name != "before"]
     return page(
         "activity/index",
-        # What lies in the past does not change any more.
+        # Entries before a fixed time don't change any more.
         NOTHING if asked.before_ms is not None or error else ALL,
         400 if error else 200,
         found=found,
@@ -161,7 +163,7 @@ def index() -> Response:
 
 @blueprint.get("/activity.json")
 def index_json() -> Response:
-    """The same as data; `next` is the `before` of the page after it."""
+    """The entries as JSON; `next` is the `before` of the next page."""
     found = backend().activity.read(_asked())
     entries = [{column: getattr(entry, column) for column in COLUMNS} for entry in found.entries]
     return data({"as_of": overview().as_of_ms, "entries": entries, "next": found.next_ms})
@@ -169,7 +171,7 @@ def index_json() -> Response:
 
 @blueprint.get("/activity.csv")
 def index_csv() -> Response:
-    """The same as a table."""
+    """The entries as CSV."""
     found = backend().activity.read(_asked(ENTRIES_MAX))
     return csv_file(
         "activity.csv", COLUMNS, ([getattr(entry, column) for column in COLUMNS] for entry in found.entries)

@@ -1,4 +1,4 @@
-"""The Flask application: one blueprint for each noun, and what is true of every answer."""
+"""The Flask application: one blueprint per object type, and what all responses have in common."""
 
 import hashlib
 from collections.abc import Collection
@@ -52,13 +52,13 @@ NOT_FOUND = ("UNKNOWN_TOPIC_OR_PARTITION", "GROUP_ID_NOT_FOUND", "OFFSET_OUT_OF_
 def create_app(
     backend: Backend, *, hosts: Collection[str] = (), token: str | None = None, proxy: Proxy = NO_PROXY
 ) -> Flask:
-    """Make the application.
+    """Create the application.
 
     Args:
         backend: the sandbox to show.
-        hosts: addresses that the server listens on, beside the loopback's.
-        token: what every request must bring, None for nothing.
-        proxy: what stands between browsers and the page.
+        hosts: addresses that the server listens on, in addition to loopback.
+        token: the token that every request must carry, None if no token is required.
+        proxy: the reverse proxy between browsers and the page.
     """
     app = Flask("sandbox", template_folder=str(asset_folder("templates")), static_folder=str(asset_folder("static")))
     app.config.update(
@@ -106,7 +106,7 @@ def create_app(
 
 
 def _other_formats(app: Flask) -> None:
-    """`?format=json` is the same as `.json` after the path, wherever that is an address of its own."""
+    """Treat `?format=json` as `.json` after the path, if that is a separate route."""
     pages = {rule.rule: rule.endpoint for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())}
 
     @app.before_request
@@ -120,7 +120,7 @@ def _other_formats(app: Flask) -> None:
 
 
 def _one_view(app: Flask, backend: Backend) -> None:
-    """All figures of a page come from one read transaction."""
+    """Read all figures of a page in one read transaction."""
 
     @app.before_request
     def begin() -> None:
@@ -200,12 +200,12 @@ def _storage_failed(error: BrokerError) -> Response:
     try:
         return _answer(503, "The file cannot be used now", error.detail, error.error.name)
     except BrokerError:
-        # Nor can it be read, and a page shows what the file has.
+        # The file can't be read either, and an error page would read it.
         return Response(f"{error.detail}\n", 503, content_type="text/plain; charset=utf-8")
 
 
 def _away(error: ClusterAway) -> Response:
-    """A page that is open tries again by itself; one that was opened meanwhile is loaded again."""
+    """Answer that the cluster is away. An open tab retries by itself; a page loaded meanwhile reloads itself."""
     answer = _answer(503, "The cluster does not answer", error.detail)
     g.interest = page.Interest(None, None, AWAY_RETRY_S)
     if not page.is_live() and request.method in guard.SAFE_METHODS:
@@ -232,7 +232,9 @@ def _too_deep(error: RecursionError) -> Response:
 
 
 def _stopped(error: Cancelled) -> Response:
-    """Its client has gone, or the sandbox closes. Plain text: a page would read the file again."""
+    """Answer a request that was cancelled: its client has gone, or the sandbox is closing. Plain text, because a page
+    would read the file again.
+    """
     return Response(f"{error}\n", 503, content_type="text/plain; charset=utf-8")
 
 

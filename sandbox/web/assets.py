@@ -1,4 +1,4 @@
-"""Where the templates and the static files lie."""
+"""Finds the folders of templates and static files."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ def asset_folder(name: str) -> Path:
         The folder, which exists.
 
     Raises:
-        FileNotFoundError: it lies in neither place, so the installation is not complete.
+        FileNotFoundError: neither place has it: the installation is incomplete.
     """
     package = Path(__file__).resolve().parent
     for folder in (package / name, package.parents[1] / name):

@@ -1,8 +1,8 @@
-"""The seam between the pages and what they show: a sandbox file, or any Kafka cluster.
+"""Adapts the pages to their backend: a sandbox file, or any Kafka cluster.
 
-A backend says what it lacks, and whether it may be changed. Both are answered here, once for every page: a request for
-what is lacking gets the sentence why, a request that would change something read-only is refused, and the forms that
-would send one are disabled with the reason. A blueprint needs to know nothing of it.
+A backend reports what it lacks, and whether it is read-only. This module handles both for all pages: a request for a
+missing feature gets the reason, a change to a read-only backend is refused, and the forms that would send one are
+disabled with the reason. Blueprints need no code for it.
 """
 
 import re
@@ -28,39 +28,39 @@ _WHY = '{% if read_only() %}<p class="hint off-why">Off: {{ read_only() }}</p>{%
 
 
 def changes_nothing(view: View) -> View:
-    """Mark a view that takes POST and changes nothing in the backend: a preview, or a choice of this browser."""
+    """Mark a view that accepts POST but changes nothing in the backend: a preview, or a setting of this browser."""
     setattr(view, _HARMLESS, True)
     return view
 
 
 def lacks(feature: str) -> str | None:
-    """Why the backend lacks a feature, as a sentence with the way out; None where it has it.
+    """Return why the backend lacks a feature, as a sentence with the way out; None if it has the feature.
 
     Args:
-        feature: the name of a blueprint, of an endpoint, or another one that `Backend.lacks` may have.
+        feature: a blueprint, an endpoint, or another name that `Backend.lacks` may contain.
     """
     return backend().lacks.get(feature)
 
 
 def trouble() -> str | None:
-    """What is wrong with the file or its disk now, with the way out; None where nothing is."""
+    """Return the current problem with the file or its disk, with the way out; None if there is none."""
     return backend().trouble
 
 
 def read_only() -> str | None:
-    """Why nothing may be changed, as a sentence with the way out; None where it may."""
+    """Return why changes are refused, as a sentence with the way out; None if they are allowed."""
     return backend().read_only
 
 
 def default_settings() -> dict[str, str]:
-    """What each topic setting is where a topic has none of its own; read once per request."""
+    """Return the default value of each topic setting, read once per request."""
     if "default_settings" not in g:
         g.default_settings = backend().logs.default_settings()
     return cast("dict[str, str]", g.default_settings)
 
 
 def stand_before(app: Flask, shown: Backend) -> None:
-    """Let an application answer for what its backend lacks, or does not take.
+    """Make an application refuse requests for features that its backend lacks, and changes if it is read-only.
 
     Args:
         app: the application.
@@ -82,7 +82,7 @@ def stand_before(app: Flask, shown: Backend) -> None:
 
 
 def _answer(title: str, text: str, code: str, *, absent: bool) -> Response:
-    """A page that cannot be is still one of the pages; data that cannot be given is an error, as is a change."""
+    """Answer a page request for a missing feature with a page, and a request for data or a change with an error."""
     refused = 501 if absent else 403
     if wants_data():
         answer = data({"error": code, "message": text})
@@ -95,14 +95,14 @@ def _answer(title: str, text: str, code: str, *, absent: bool) -> Response:
 
 
 class ReadOnlyForms(Extension):
-    """Every form of every template that posts is disabled, with the reason, where nothing may be changed.
+    """Disables every form that posts, with the reason, if the backend is read-only.
 
-    It is done to the templates' source, so that no template can forget it. A form with the attribute
+    It works on the templates' source, so that no template can forget it. A form with the attribute
     `data-changes="nothing"` is left alone.
     """
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
-        """Put the inside of each such form into a fieldset that is disabled."""
+        """Wrap the content of each such form in a disabled fieldset."""
         return _FORM.sub(_guarded, source)
 
 
@@ -110,6 +110,6 @@ def _guarded(form: re.Match[str]) -> str:
     head, body, tail = form.groups()
     if 'method="post"' not in head or 'data-changes="nothing"' in head:
         return form[0]
-    # A small form, such as a button in a row, says why in its title alone: the page says it at the top too.
+    # A small form, such as a button in a row, has the reason in its title only: the top of the page shows it too.
     says = _WHY if 'class="primary"' in body or "danger-button" in body else ""
     return f"{head}{_OPEN}{body}{_CLOSE}{says}{tail}"

@@ -1,8 +1,8 @@
-"""Connections of the page that wait for their client: bounded in number and in time.
+"""Limits the number of connections that wait for their client, and how long they wait.
 
-uvicorn closes idle connections that have had an answer, and no others. Here a connection has `HEAD_WITHIN_S` for a
-whole request head, and `UNREAD_WITHIN_S` if it stops reading an answer. At the bound of their number the connection
-that has waited longest for its client makes room for a new one.
+uvicorn closes only idle connections that have had an answer. Here a connection has `HEAD_WITHIN_S` to send a whole
+request head, and `UNREAD_WITHIN_S` if it stops reading an answer. At the maximum number of connections, a new one
+replaces the connection that has waited longest for its client.
 
 A WebSocket's client sends a few bytes per message that it gets, and pongs. One that sends more than
 `SENT_MAX_BYTES` within `SENT_WITHIN_S` is closed: each of its frames takes time on the event loop, and each ping is
@@ -23,6 +23,8 @@ UNREAD_WITHIN_S = 30.0
 SENT_WITHIN_S = 10.0
 SENT_MAX_BYTES = 16 * 1024
 SWEEP_S = 1.0
+ABORT = "sandbox.abort"
+"""The name in a request's `scope["state"]` of what closes its connection."""
 FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 2\r\n"
     b"Connection: close\r\n\r\nToo many connections are open. Try again in a moment.\n"
@@ -30,20 +32,29 @@ FULL = (
 
 
 class BoundedConnection(H11Protocol):
-    """One connection that speaks HTTP/1.1.
+    """One HTTP/1.1 connection.
 
     Attributes:
-        waits_since_s: since when it waits for its client to send something; None while the server works for it.
-        head_since_s: since when it waits for a whole request head; None while a request is being served.
-        unread_since_s: since when the client does not read what was sent; None if it does.
+        waits_since_s: time since when it waits for data from the client; None while the server works on a request.
+        head_since_s: time since when it waits for a whole request head; None while a request is being served.
+        unread_since_s: time since when the client doesn't read the answer; None if it does.
     """
 
     waits_since_s: float | None = None
     head_since_s: float | None = None
     unread_since_s: float | None = None
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Each request's scope has a copy: an answer that was begun and cannot be finished ends with its connection.
+        self.app_state = {**self.app_state, ABORT: self.abort}
+
+    def abort(self) -> None:
+        """Close the connection, and drop what was not sent."""
+        self.transport.abort()
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the connection, if there is room or another one makes room."""
+        """Accept the connection if there is room, or if another one can be closed."""
         if len(self.connections) >= CONNECTIONS_MAX and not _make_room(self.connections):
             transport.write(FULL)
             transport.close()
@@ -52,28 +63,28 @@ class BoundedConnection(H11Protocol):
         self.waits_since_s = self.head_since_s = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
-        """Handle what arrived."""
+        """Process received data."""
         if self.transport is not None:
             super().data_received(data)
             self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Remove the connection."""
         if self.transport is not None:
             super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
-        """Go on to the next request."""
+        """Start waiting for the next request."""
         super().on_response_complete()
         self._look()
 
     def _look(self) -> None:
-        """Note what is waited for now."""
+        """Update what the connection waits for."""
         now_s = self.loop.time()
         serving = self.cycle is not None and not self.cycle.response_complete
         if serving:
             self.head_since_s = None
-            # While the server works, what arrives is not waited for.
+            # While the server works, it waits for the client only if the body is incomplete.
             self.waits_since_s = now_s if self.conn.their_state is h11.SEND_BODY else None
             return
         if self.head_since_s is None:
@@ -81,19 +92,19 @@ class BoundedConnection(H11Protocol):
         self.waits_since_s = self.head_since_s
 
     def pause_writing(self) -> None:
-        """The client reads more slowly than is written."""
+        """Note that the client reads more slowly than the server writes."""
         self.unread_since_s = self.loop.time()
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """The client has read enough."""
+        """Note that the client has caught up."""
         self.unread_since_s = None
         super().resume_writing()
 
     def overdue(self, now_s: float) -> bool:
-        """Whether the client has had its time."""
+        """Return True if the client has exceeded a time limit."""
         if self.transport.is_closing() and self.unread_since_s is None:
-            # What is left may never be read.
+            # The client may never read the rest.
             self.unread_since_s = now_s
         head, unread = self.head_since_s, self.unread_since_s
         return (head is not None and now_s - head > HEAD_WITHIN_S) or (
@@ -161,7 +172,7 @@ def _make_room(connections: Iterable[Any]) -> bool:
     waiting = [one for one in connections if isinstance(one, BOUNDED) and one.waits_since_s is not None]
     if not waiting:
         return False
-    # It is gone from the set in the next turn of the loop; whoever comes before that must not choose it again.
+    # The loop removes it from the set only in its next turn; another caller must not choose it again before that.
     longest = min(waiting, key=lambda one: one.waits_since_s or 0.0)
     longest.connections.discard(longest)
     longest.transport.abort()
@@ -169,7 +180,7 @@ def _make_room(connections: Iterable[Any]) -> bool:
 
 
 def unread_bytes(connections: Iterable[Any]) -> int:
-    """How many bytes of answers wait for their clients."""
+    """Return how many bytes of answers wait for their clients."""
     return sum(
         one.transport.get_write_buffer_size()
         for one in connections
@@ -178,17 +189,17 @@ def unread_bytes(connections: Iterable[Any]) -> int:
 
 
 def drop_unread(connections: Iterable[Any]) -> None:
-    """Close the connections whose clients do not read what was sent."""
+    """Close the connections whose clients don't read the answer."""
     for one in list(connections):
         if isinstance(one, BOUNDED) and one.unread_since_s is not None:
             one.transport.abort()
 
 
 async def sweep(connections: Iterable[Any]) -> None:
-    """Close overdue connections, until it is cancelled.
+    """Close overdue connections, until cancelled.
 
     Args:
-        connections: those of the server, as they are at each moment.
+        connections: the server's connections; the set may change.
     """
     now_s = asyncio.get_running_loop().time
     while True:

@@ -1,4 +1,4 @@
-"""Which pages may work for seconds. They get threads of their own, and never those of the other pages."""
+"""Names the pages that may take seconds. They run in their own threads, so that they don't block other pages."""
 
 import re
 
@@ -6,16 +6,16 @@ COSTLY = re.compile(
     r"/sql($|[./])|/search($|\.)|/snapshots/|/snapshots(\.json)?$"
     r"|/topics/[^/]+/messages(\.csv$|\.jsonl$|/)|/topics/[^/]+/produce/many"
 )
-"""Paths whose pages may work for seconds."""
+"""Paths of pages that may take seconds."""
 SEARCHED = re.compile(r"/topics/[^/]+/messages(\.json)?$")
-"""Paths whose pages may do so if they have a query string."""
+"""Paths of pages that may take seconds if they have a query string."""
 
 
 def is_costly(path: str, query: bytes | str) -> bool:
-    """Whether a page may work for seconds.
+    """Return True if a page may take seconds.
 
     Args:
-        path: without the query string.
+        path: the path without the query string.
         query: the query string.
     """
     return bool(COSTLY.match(path) or (query and SEARCHED.match(path)))

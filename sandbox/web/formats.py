@@ -1,4 +1,4 @@
-"""Numbers and times in words, as every page writes them."""
+"""Formats numbers and times for all pages."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ def number(value: int | None) -> str:
 
 
 def size(size_bytes: int | None) -> str:
-    """A size with three figures: 512 B, 1.21 KB, 48.2 MB (powers of 1,024); -1 is one that nobody tells."""
+    """A size with three digits: 512 B, 1.21 KB, 48.2 MB (powers of 1,024); -1 is an unknown size."""
     if size_bytes is None:
         return "–"
     if size_bytes < 0:
@@ -33,7 +33,9 @@ def size(size_bytes: int | None) -> str:
 
 
 def at(timestamp_ms: int | None) -> str:
-    """An absolute time with milliseconds, in UTC; words for none, the bare number where no calendar has it."""
+    """An absolute time with milliseconds, in UTC; "no timestamp" for -1, and the number itself if it is outside the
+    calendar.
+    """
     if timestamp_ms is None:
         return "–"
     if timestamp_ms == -1:
@@ -51,7 +53,7 @@ def clock(timestamp_ms: int | None) -> str:
 
 
 def ago(timestamp_ms: int | None, now_ms: int) -> str:
-    """How long ago, in words."""
+    """The elapsed time in words."""
     if timestamp_ms is None or timestamp_ms < 0:
         return "at no known time"
     distance_ms = now_ms - timestamp_ms
@@ -61,11 +63,11 @@ def ago(timestamp_ms: int | None, now_ms: int) -> str:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """A share in per cent, "12 %": 100 % is all of it and 0 % none, however little is missing.
+    """A percentage, "12 %". Only the whole rounds to 100 %, and only nothing rounds to 0 %.
 
     Args:
         share: 0 to 100.
-        digits: after the point.
+        digits: digits after the decimal point.
     """
     least = 10**-digits
     if 0 < share < least:
@@ -79,15 +81,15 @@ def plural(count: int, one: str, many: str | None = None) -> str:
 
 
 def as_ms(text: str, now_ms: int) -> int:
-    """Read a time that a person wrote.
+    """Parse a time that a person wrote.
 
     Args:
-        text: milliseconds since 1970, an ISO date or date and time (UTC where it names no zone), or a time back from
-            now such as `15m`, `2h`, `7d` or `PT15M`.
-        now_ms: what "now" is.
+        text: milliseconds since 1970, an ISO date or date and time (UTC if it has no zone), or a duration before now,
+            such as `15m`, `2h`, `7d` or `PT15M`.
+        now_ms: the current time.
 
     Raises:
-        ValueError: it is none of these; the text says what would be.
+        ValueError: it is none of these; the text lists what is valid.
     """
     text = text.strip()
     if re.fullmatch(r"-?\d{1,18}", text):
@@ -102,5 +104,5 @@ def as_ms(text: str, now_ms: int) -> int:
         return iso_ms(text)
     except ValueError:
         raise ValueError(
-            f"{text!r} is no time: write 2024-05-01 12:30:00, milliseconds since 1970, or 15m, 2h, 7d for so long ago"
+            f"{text!r} isn't a valid time. Try 15m, 2h or 7d, 2024-05-01 12:30:00, or milliseconds since 1970"
         ) from None

@@ -1,18 +1,18 @@
-"""Who may talk to the page.
+"""Decides which requests the page answers.
 
-On the loopback address there is no login: a sandbox is for the person at this machine. What must be kept out is another
-web site in the same browser. Three checks do that: the Host header must be one that this server is known by (against
-DNS rebinding), a request that changes something must come from the page itself (`Sec-Fetch-Site` and `Origin`, of which
-scheme, host and port are compared), and so must the WebSocket. Programs that send neither header, such as curl, are no
-browsers and are let in. What they change through a `.json` address needs a header of its own on top, `X-Sandbox`, which
-a page of another site cannot send: the browser would ask this server first (a CORS preflight), and it never agrees.
+On the loopback address there is no login: a sandbox belongs to the person at this machine. The threat is another web
+site in the same browser. Three checks keep it out: the Host header must name this server (against DNS rebinding), a
+request that changes something must come from the page itself (`Sec-Fetch-Site` and `Origin`, compared by scheme, host
+and port), and so must the WebSocket. Programs that send neither header, such as curl, aren't browsers and are allowed.
+Changes through a `.json` address also need the header `X-Sandbox`, which a page of another site can't send: the
+browser would first ask this server (a CORS preflight), which always refuses.
 
-Where other machines can reach the page, every request must bring a token on top: a program in the header
-`Authorization: Bearer`, a browser in a cookie, which it gets by opening the page once with `?token=`. It has the
-port in its name: cookies of one host are shared by all its ports.
+If other machines can reach the page, every request must also carry a token: a program in the header
+`Authorization: Bearer`, a browser in a cookie, which it gets by opening the page once with `?token=`. The cookie's name
+contains the port, because all ports of one host share their cookies.
 
-A reverse proxy in front of the page adds its public address to those that are known. The headers X-Forwarded-Host and
-X-Forwarded-Proto are ignored unless they are asked for; then they are checked as Host is, beside it.
+A reverse proxy adds its public address to the accepted ones. The headers X-Forwarded-Host and X-Forwarded-Proto are
+ignored unless they are enabled; then they are checked in addition to Host.
 """
 
 import hmac
@@ -45,37 +45,37 @@ HEADERS = {
 
 
 def host_name(host: str) -> str:
-    """The name in a Host header, without port and brackets, in lower case."""
+    """Return the name in a Host header, without port and brackets, in lower case."""
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()
     return host.rpartition(":")[0].lower() if host.count(":") == 1 else host.lower()
 
 
 def forwarded(headers: Mapping[str, str], name: str, proxy: Proxy) -> str | None:
-    """What the nearest proxy says in X-Forwarded-Host or X-Forwarded-Proto; None if it is not believed.
+    """Return the nearest proxy's X-Forwarded-Host or X-Forwarded-Proto; None if it is missing or not trusted.
 
     Args:
         headers: with names in lower case.
         name: "host" or "proto".
-        proxy: what stands before the page.
+        proxy: the reverse proxy's settings.
     """
     given = headers.get(f"x-forwarded-{name}") if proxy.forwarded else None
     return given.rpartition(",")[2].strip() if given else None
 
 
 def is_https(headers: Mapping[str, str], proxy: Proxy) -> bool:
-    """Whether the browser speaks TLS to the proxy: its cookies are then marked Secure."""
+    """Return True if the browser uses TLS to the proxy; cookies are then marked Secure."""
     scheme = forwarded(headers, "proto", proxy)
     return scheme == "https" if scheme else proxy.url is not None and proxy.url.is_https
 
 
 def stranger(headers: Mapping[str, str], hosts: Collection[str], proxy: Proxy = NO_PROXY) -> str | None:
-    """Why a request is refused that names a host which is not this server; None if it is let in.
+    """Return why a request to an unknown host is refused; None if it is allowed.
 
     Args:
         headers: with names in lower case.
         hosts: the addresses that the server listens on.
-        proxy: what stands before the page.
+        proxy: the reverse proxy's settings.
     """
     known = (*hosts, proxy.url.host) if proxy.url is not None else hosts
     named = (headers.get("host", ""), forwarded(headers, "host", proxy))
@@ -83,15 +83,15 @@ def stranger(headers: Mapping[str, str], hosts: Collection[str], proxy: Proxy = 
 
 
 def host_refused(host: str, hosts: Collection[str]) -> str | None:
-    """Why a Host header is refused.
+    """Return why a Host header is refused.
 
     Args:
         host: the header.
-        hosts: the addresses that the server listens on. With a wildcard among them, every IP address is let in:
-            a rebinding attack needs a name.
+        hosts: the addresses that the server listens on. If one is a wildcard, every IP address is allowed: a rebinding
+            attack needs a name.
 
     Returns:
-        The reason with the way out, or None where it is let in.
+        The reason with the way out, or None if it is allowed.
     """
     name = host_name(host)
     if name in LOOPBACK or name in hosts:
@@ -109,12 +109,12 @@ def host_refused(host: str, hosts: Collection[str]) -> str | None:
 
 
 def _own_origins(headers: Mapping[str, str], scheme: str, proxy: Proxy) -> set[Origin | None]:
-    """The origins of the page, as the browser that sends a request may see it."""
+    """Return the page's origins, as the requesting browser may see them."""
     host = headers.get("host", "")
     seen = {origin_of(f"{scheme}://{host}")}
     if proxy.url is not None:
         if host_name(host) == proxy.url.host:
-            # Through the proxy, whose own connection to this server says nothing of the browser's.
+            # Through the proxy. Its connection to this server says nothing about the browser's.
             seen.clear()
         seen.add(proxy.url.origin)
     if proxy.forwarded:
@@ -124,12 +124,12 @@ def _own_origins(headers: Mapping[str, str], scheme: str, proxy: Proxy) -> set[O
 
 
 def origin_refused(headers: Mapping[str, str], scheme: str = "http", proxy: Proxy = NO_PROXY) -> str | None:
-    """Why a request that changes something, or a WebSocket, is refused; None if it is let in.
+    """Return why a WebSocket or a request that changes something is refused; None if it is allowed.
 
     Args:
         headers: with names in lower case.
         scheme: "http" or "https", of the connection to this server.
-        proxy: what stands before the page.
+        proxy: the reverse proxy's settings.
     """
     site = headers.get("sec-fetch-site")
     origin = headers.get("origin")
@@ -144,10 +144,10 @@ def origin_refused(headers: Mapping[str, str], scheme: str = "http", proxy: Prox
 
 
 def reading_refused(headers: Mapping[str, str]) -> str | None:
-    """Why a request that only reads is refused: another site put it into its page. None where it is let in.
+    """Return why a read is refused that another site embedded in its page; None if it is allowed.
 
-    The browser would not show that site the answer, but the work was done, such as a query that takes its time. A link
-    from another site to a page is followed.
+    The browser wouldn't show the answer to that site, but the server would do the work, such as a slow query. Links
+    from other sites to a page are allowed.
 
     Args:
         headers: with names in lower case.
@@ -160,10 +160,10 @@ def reading_refused(headers: Mapping[str, str]) -> str | None:
 
 
 def program_refused(path: str, headers: Mapping[str, str]) -> str | None:
-    """Why a change through a `.json` address is refused; None where it is let in, or is none.
+    """Return why a change through a `.json` address is refused; None if it is allowed, or if the path is another one.
 
     Args:
-        path: of the request.
+        path: the request's path.
         headers: with names in lower case.
     """
     if path.endswith(".json") and not headers.get(PROGRAM_HEADER.lower()):
@@ -172,27 +172,27 @@ def program_refused(path: str, headers: Mapping[str, str]) -> str | None:
 
 
 def cookie_named(name: str, host: str) -> str:
-    """The name of a cookie for a Host header: cookies of one host are shared by all its ports."""
+    """Return a cookie's name for a Host header. It contains the port, because a host's ports share their cookies."""
     port = host.rpartition(":")[2]
     return f"{name}-{port}" if port.isdigit() else name
 
 
 def cookie_name(host: str) -> str:
-    """The name of the cookie with the token, for a Host header."""
+    """Return the name of the token's cookie for a Host header."""
     return cookie_named("sandbox-token", host)
 
 
 def is_token(given: str, token: str) -> bool:
-    """Whether a text is the token; how long it takes to find out tells nothing of it."""
+    """Compare a text with the token in constant time."""
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode())
 
 
 def token_refused(headers: Mapping[str, str], token: str | None) -> str | None:
-    """Why a request is refused that does not bring the token; None where it does, or none is asked for.
+    """Return why a request without the token is refused; None if it is allowed, or if no token is required.
 
     Args:
         headers: with names in lower case.
-        token: what is asked for.
+        token: the required token, None if none is required.
     """
     if token is None:
         return None

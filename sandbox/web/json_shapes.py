@@ -1,4 +1,4 @@
-"""The data of each page as JSON: one function for each thing. Field names are promises to scripts."""
+"""The pages' data as JSON, one function per type. Scripts rely on the field names: don't change them."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from sandbox.web.payload import header_name, json_value
 
 
 def partition_json(partition: PartitionDescription) -> dict[str, Any]:
-    """One partition of a topic. `events` is null where only offsets can be counted, as in a cluster."""
+    """One partition of a topic. `events` is null if only offsets can be counted, as in a cluster."""
     return {
         "partition": partition.partition,
         "start": partition.start,
@@ -37,7 +37,7 @@ def partition_json(partition: PartitionDescription) -> dict[str, Any]:
 
 
 def topic_json(topic: TopicDescription) -> dict[str, Any]:
-    """One topic in the list of topics: `start` and `end` are sums over its partitions."""
+    """One topic of the list: `start` and `end` are sums over its partitions."""
     return {
         "name": topic.topic,
         "topic_id": topic.topic_id,
@@ -55,14 +55,14 @@ def topic_json(topic: TopicDescription) -> dict[str, Any]:
 
 
 def one_topic_json(topic: TopicDescription, as_of_ms: int) -> dict[str, Any]:
-    """One topic by itself, with its partitions."""
+    """One topic with its partitions."""
     listed = topic_json(topic)
     listed["partitions"] = [partition_json(partition) for partition in topic.partitions]
     return {"as_of": as_of_ms, **listed}
 
 
 def rate_json(rate: AppendRate) -> dict[str, Any]:
-    """How fast a topic grows: events in each step of the last minute, the oldest first."""
+    """A topic's rate: events per step of the last minute, oldest first."""
     return {"per_s": round(rate.per_s, 3), "step_ms": rate.step_ms, "events": list(rate.counts)}
 
 
@@ -79,7 +79,7 @@ def key_sample_json(sample: KeySample) -> dict[str, Any]:
 
 
 def loss_json(loss: Loss) -> dict[str, Any]:
-    """What one partition loses at its start."""
+    """The events that one partition loses at its start."""
     return {
         "partition": loss.partition,
         "start": loss.start,
@@ -91,9 +91,10 @@ def loss_json(loss: Loss) -> dict[str, Any]:
 
 
 def event_json(event: Event) -> dict[str, Any]:
-    """One event. Text is a JSON string, null is null, other bytes are `{"base64": ...}`. Its transaction is "aborted",
-    "open", or null where the event is committed or in none. `control` is "commit" or "abort" for the
-    marker at the end of a transaction, which no consumer gets, and null for an event."""
+    """One event. Text is a JSON string, null is null, other bytes are `{"base64": ...}`. `transaction` is "aborted",
+    "open", or null if the event is committed or not in a transaction. `control` is "commit" or "abort" for a
+    transaction marker, which consumers never receive, and null for an event.
+    """
     return {
         "topic": event.topic,
         "partition": event.partition,
@@ -109,7 +110,7 @@ def event_json(event: Event) -> dict[str, Any]:
 
 
 def group_json(group: GroupDescription) -> dict[str, Any]:
-    """One group in the list of groups."""
+    """One group of the list."""
     return {
         "group": group.group,
         "state": group.state,
@@ -124,7 +125,7 @@ def group_json(group: GroupDescription) -> dict[str, Any]:
 
 
 def lag_json(lag: PartitionLag) -> dict[str, Any]:
-    """How far a group is in one partition."""
+    """A group's lag in one partition."""
     return {
         "topic": lag.topic,
         "partition": lag.partition,
@@ -144,7 +145,7 @@ def lag_json(lag: PartitionLag) -> dict[str, Any]:
 
 
 def one_group_json(group: GroupDescription, as_of_ms: int) -> dict[str, Any]:
-    """One group by itself, with its members and partitions."""
+    """One group with its members and partitions."""
     return {
         "as_of": as_of_ms,
         **group_json(group),
@@ -175,7 +176,7 @@ def one_group_json(group: GroupDescription, as_of_ms: int) -> dict[str, Any]:
 
 
 def awaited_json(awaited: Awaited) -> dict[str, Any]:
-    """A member that its group waits for; `what` and the times are those of `Awaited`."""
+    """A member that its group waits for; `what` and the times are the fields of `Awaited`."""
     return {
         "member_id": awaited.member_id,
         "name": awaited.name,
@@ -188,7 +189,7 @@ def awaited_json(awaited: Awaited) -> dict[str, Any]:
 
 
 def point_json(point: LagPoint) -> dict[str, Any]:
-    """The lag of one partition at one moment."""
+    """The lag of one partition at one time."""
     return {
         "at_ms": point.at_ms,
         "topic": point.topic,
@@ -213,7 +214,7 @@ def rebalance_json(rebalance: Rebalance) -> dict[str, Any]:
 
 
 def reset_json(line: ResetLine) -> dict[str, Any]:
-    """What a reset does to one partition."""
+    """The effect of a reset on one partition."""
     return {
         "topic": line.topic,
         "partition": line.partition,

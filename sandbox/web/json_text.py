@@ -1,7 +1,7 @@
-"""JSON made readable without ever becoming numbers of this program: what is shown is the text that was stored.
+"""Formats JSON without converting its numbers: the output has the tokens of the stored text.
 
-A value is parsed only to know whether it is JSON. What is laid out is its own text, token by token, so that
-`9007199254740993` and `1.10` and a repeated name stay as they are.
+A value is parsed only to validate it. The formatted text is the original, token by token, so that `9007199254740993`,
+`1.10` and duplicate names are preserved.
 """
 
 import json
@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 HIGHLIGHT_MAX = 64 * 1024
-"""Longer texts are laid out without colours: a span for each token costs the browser more than it tells."""
+"""Longer texts aren't highlighted: a span per token is too slow in a browser."""
 
 
 def _refuse(name: str) -> object:
@@ -20,13 +20,13 @@ def _refuse(name: str) -> object:
 
 
 def json_error(text: str) -> str | None:
-    """Say why a text is not JSON.
+    """Return why a text is not valid JSON.
 
     Args:
-        text: what may be JSON (RFC 8259; NaN and Infinity are refused).
+        text: the text to check (RFC 8259; NaN and Infinity are refused).
 
     Returns:
-        None where it is JSON, else the reason with line and column.
+        None if it is valid, else the reason with line and column.
     """
     try:
         json.loads(text, parse_int=str, parse_float=str, parse_constant=_refuse)
@@ -68,12 +68,12 @@ def _laid_out(text: str) -> Iterator[tuple[str, str]]:
 
 
 def pretty(text: str) -> str:
-    """Lay out a valid JSON text with two spaces per level; every token stays as written."""
+    """Format a valid JSON text with two spaces per level, without changing its tokens."""
     return "".join(piece for _, piece in _laid_out(text))
 
 
 def pretty_markup(text: str) -> Markup:
-    """As `pretty`, as safe HTML with a class for each kind of token."""
+    """Like `pretty`, as safe HTML with a class per kind of token."""
     if len(text) > HIGHLIGHT_MAX:
         return escape(pretty(text))
     return Markup("").join(

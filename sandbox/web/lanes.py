@@ -1,12 +1,12 @@
-"""Runs the pages (WSGI) in worker threads, with a bound on everything that a client can make wait.
+"""Runs the pages (WSGI) in worker threads, with limits on everything that clients can make wait.
 
-A request's body is read on the event loop before a thread is taken: a client that sends slowly takes none. There are
-three lanes, each with its own threads and its own bounded queue: costly requests (SQL, searches, snapshots) never take
-the threads of the others, and uploads, which are read while they arrive, have two. Above the bound of its queue a
-request is answered 503 with Retry-After.
+A request's body is read on the event loop before the request gets a thread, so that a slow client occupies none. There
+are three lanes, each with its own threads and its own bounded queue: costly requests (SQL, searches, snapshots), quick
+requests, and uploads, which are read while they arrive. If a lane's queue is full, the request is answered 503 with
+Retry-After.
 
-A request whose client has gone leaves the queue. If it runs and only reads, it is cancelled, which interrupts its
-statement in SQLite. A change runs to its end.
+If its client disconnects, a waiting request leaves the queue, and a running request that only reads is cancelled, which
+interrupts its statement in SQLite. A change runs to its end.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from sandbox.model import cancellation
 from sandbox.model.cancellation import Cancellation, Cancelled
 from sandbox.web import guard
 from sandbox.web.app import BODY_MAX_BYTES
+from sandbox.web.connections import ABORT
 from sandbox.web.costly import is_costly
 from sandbox.web.live import Message, Receive, Scope, Send
 from sandbox.web.threads import DaemonThreads
@@ -35,28 +36,28 @@ QUEUE_MAX = {"quick": 128, "costly": 64, "upload": 8}
 """How many requests of a lane may wait; the next one is answered 503."""
 RETRY_S = 2
 BODIES_MAX_BYTES = 128 * 1024 * 1024
-"""Bytes of all bodies that were read and not yet answered."""
+"""The limit on the total size of request bodies in memory, until their requests are answered."""
 UNREAD_MAX_BYTES = 128 * 1024 * 1024
-"""Bytes of all answers that wait in memory for clients that do not read. Above it no request is served."""
+"""The limit on the total size of answers in memory that clients haven't read. Above it, no request is served."""
 BODY_WITHIN_S = 30.0
 BODY_PROGRESS_BYTES = 16 * 1024
-"""A body must bring so much, or its end, within each `BODY_WITHIN_S`."""
+"""The bytes of a body that must arrive within each `BODY_WITHIN_S`, unless it ends."""
 END_WITHIN_S = 0.3
-"""How long `close` lets running requests end by themselves."""
+"""How long `close` waits for running requests to finish."""
 CANCEL_WITHIN_S = 0.7
-"""How long it then waits for those that it cancelled."""
+"""How long `close` then waits for the requests that it cancelled."""
 JOINED_MAX_BYTES = 1024 * 1024
-"""An answer of a known length up to this is handed over in one piece, so that a slow reader holds no thread."""
+"""An answer of a known length up to this is passed on in one piece, so that a slow reader occupies no thread."""
 GONE = "The client has gone."
 CLOSING = "The sandbox is closing."
 
 
 class _Unreadable(Cancelled):
-    """A body that will not arrive.
+    """A request body that won't arrive completely.
 
     Args:
-        status: the answer, None if nobody waits for one.
-        reason: its text.
+        status: the answer's status, None if no client waits for it.
+        reason: the answer's text.
     """
 
     def __init__(self, status: int | None, reason: str) -> None:
@@ -65,7 +66,7 @@ class _Unreadable(Cancelled):
 
 
 class Lane:
-    """Threads, and a bounded queue in front of them.
+    """A pool of threads with a bounded queue.
 
     Args:
         name: a key of `THREADS`.
@@ -82,11 +83,13 @@ class Lane:
 
     @property
     def full(self) -> bool:
-        """True if one more request would wait behind too many."""
+        """True if no thread is free and the queue is full."""
         return self._free == 0 and len(self._waiting) >= self._queue_max
 
     def enter(self) -> "asyncio.Future[None]":
-        """A place in the queue: done when there is a thread. `give_up` it, or `leave` at the end of the work."""
+        """Return a place in the queue: a future that is done when a thread is free. Call `give_up` or, after the work,
+        `leave`.
+        """
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self._free:
             self._free -= 1
@@ -96,7 +99,7 @@ class Lane:
         return turn
 
     def give_up(self, turn: "asyncio.Future[None]") -> None:
-        """Leave the queue, or the thread if it is there already."""
+        """Leave the queue, or release the thread if it was already assigned."""
         if turn.done():
             self.leave()
         else:
@@ -111,11 +114,11 @@ class Lane:
 
 
 class Pages:
-    """The pages of one application, as ASGI. Lives in the event loop that was running when it was made.
+    """The pages of one application, as an ASGI application. Bound to the event loop that runs when it is created.
 
     Args:
         app: the application.
-        unread_bytes: how much of the answers clients have not taken yet.
+        unread_bytes: returns how many bytes of answers the clients haven't read yet.
     """
 
     def __init__(self, app: Flask, unread_bytes: Callable[[], int] = lambda: 0) -> None:
@@ -179,7 +182,7 @@ class Pages:
         """Wait for a thread, and run the request in it.
 
         Args:
-            gone: done when the client has gone; None while its body is still arriving, which reports that itself.
+            gone: done when the client has disconnected; None if the body is still arriving, which reports that itself.
         """
         turn = lane.enter()
         try:
@@ -197,12 +200,12 @@ class Pages:
     async def _in_thread(
         self, lane: Lane, scope: Scope, receive: Receive, send: Send, gone: "asyncio.Future[None] | None"
     ) -> None:
-        work, started = Cancellation(GONE), False
+        work, started, complete = Cancellation(GONE), False, False
 
         async def sent(message: Message) -> None:
-            nonlocal started
-            started = True
-            # Whatever fails here must not end the task that empties the thread's queue: the thread would wait forever.
+            nonlocal started, complete
+            started, complete = True, not message.get("more_body", message["type"] == "http.response.start")
+            # An exception here would end the task that empties the thread's queue, and the thread would wait forever.
             try:
                 await send(message)
             except Exception:
@@ -225,15 +228,19 @@ class Pages:
         if running.done():
             with suppress(Cancelled):
                 await running
-        elif not started:
+        if not started:
             await _refuse(scope, send, 503, CLOSING)
+        elif not complete:
+            scope["state"][ABORT]()
+            # The connection is lost in the next turn of the loop; until then uvicorn would log a defect.
+            await asyncio.sleep(0)
 
     async def close(self, drop_unread: Callable[[], None] = lambda: None) -> None:
-        """Drop what waits. Let what runs end, cancel it after `END_WITHIN_S`, and abandon what still runs after
-        `CANCEL_WITHIN_S` more.
+        """Refuse waiting requests. Wait for running ones, cancel them after `END_WITHIN_S`, and abandon those that
+        still run after `CANCEL_WITHIN_S` more.
 
         Args:
-            drop_unread: closes connections whose clients do not read. Threads may wait for them.
+            drop_unread: closes connections whose clients don't read. Threads may wait for them.
         """
         if self._closing.done():
             return
@@ -254,14 +261,14 @@ class Pages:
 
 
 class _Body:
-    """A request's body as it arrives.
+    """A request body as it arrives.
 
     Args:
-        receive: of ASGI.
+        receive: the ASGI function.
         closing: done when the server closes.
 
     Attributes:
-        whole: True when all of it has arrived.
+        whole: True if the body is complete.
     """
 
     def __init__(self, receive: Receive, closing: "asyncio.Future[None]") -> None:
@@ -273,7 +280,7 @@ class _Body:
         self.whole = False
 
     async def part(self) -> Message:
-        """The next part; _Unreadable if it does not arrive."""
+        """Return the next part; raise _Unreadable if it doesn't arrive."""
         part: asyncio.Future[Message] = asyncio.ensure_future(self._receive())
         left_s = max(0.0, self._until_s - self._loop.time())
         ends: set[asyncio.Future[Any]] = {part, self._closing}
@@ -294,7 +301,7 @@ class _Body:
         return message
 
     async def gone(self) -> None:
-        """Wait until the client has gone. Call it when the body was read."""
+        """Wait until the client has disconnected. Call it after the whole body was read."""
         while (await self._receive())["type"] == "http.request":
             pass
 
@@ -329,10 +336,10 @@ async def _refuse(scope: Scope, send: Send, status: int, reason: str) -> None:
 
 
 def _wsgi(app: Flask, abandoned: Callable[[], bool]) -> Any:
-    """The application as a2wsgi runs it. It logs to standard error: standard output belongs to the program.
+    """Adapt the application for a2wsgi. It logs to standard error: standard output belongs to the program.
 
     Args:
-        abandoned: True when there is no loop any more that could send an answer.
+        abandoned: returns True if the loop can't send answers any more.
     """
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

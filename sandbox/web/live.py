@@ -1,14 +1,14 @@
-"""The hub: what changes in the sandbox appears on every open page.
+"""Updates all open pages when the sandbox changes.
 
-One WebSocket a tab: `/live?view=<path and query of the page>`. Tabs with the same address are one view, and the hub
-remembers which topics and groups make a view different. A change only marks the view and its tabs; nothing is queued. A
-marked view is rendered once for all of its tabs, in a worker thread, by the same code that renders the page. What
-differs from what was last sent goes out: in place of a row that a tab has already stands its id alone.
+Each tab has one WebSocket: `/live?view=<path and query of the page>`. Tabs with the same address share a view, and the
+hub knows which topics and groups affect a view. A change only marks the view and its tabs; nothing is queued. A marked
+view is rendered once for all its tabs, in a worker thread, by the same code that renders the page. Only rows that
+differ from those last sent are sent in full; for the others, only their id.
 
-Bounds: at most one unanswered message per tab; four messages a second, more on pages on which single events or a lag
-are watched (`Interest.spacing_s`), fewer where rendering is dear. The browser acknowledges each message, a hidden tab
-when it is looked at again: a tab that sleeps or is hidden costs nothing until it wakes, and then gets its view as it
-is. The first change after a quiet time is rendered at once.
+Limits: at most one unacknowledged message per tab; four messages per second, more on pages that show single events or
+lag (`Interest.spacing_s`), fewer if rendering is slow. The browser acknowledges each message, a hidden tab only when it
+becomes visible: a sleeping or hidden tab costs nothing until it wakes up, and then gets the current view. The first
+change after a quiet time is rendered immediately.
 """
 
 import asyncio
@@ -40,24 +40,24 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 SHARE = 4
-"""A rendering that used a processor for t is followed by SHARE times t, so that no view ever uses more than a fraction
-of one."""
+"""A rendering that took the CPU time t is followed by a pause of SHARE times t, which limits a view's share of a CPU.
+"""
 TABS_MAX = 200
 AS_OF = "<!--as-of-->"
 CLOSE_POLICY, CLOSE_RESTART, CLOSE_LATER = 1008, 1012, 1013
 
 
 _ROW = re.compile(r'<([a-z]+) id="([^"]+)"')
-"""How a row begins that can be known again."""
+"""Matches the start of a row with an id."""
 
 
 class Piece(NamedTuple):
     """A part of a view.
 
     Attributes:
-        text: as the page has it.
-        id: of a row as its attribute has it, "" for what is no row.
-        stub: what stands for the row where it is there already.
+        text: the HTML.
+        id: the row's id attribute, "" if the piece isn't a row.
+        stub: replaces the row if the tab already has it.
     """
 
     text: str
@@ -70,12 +70,12 @@ class Rendered:
     """The live part of a view.
 
     Attributes:
-        print: what to compare with the last one: the page without its "as of".
-        as_of: the rest of it.
-        pieces: both, cut at the rows.
-        rows: id to text of each row.
-        interest: which changes make it different.
-        cost_s: how long a processor was used to make it.
+        print: the HTML without its "as of" part, for comparison with the last one.
+        as_of: the "as of" part.
+        pieces: both parts, split at the rows.
+        rows: id to HTML of each row.
+        interest: the changes that affect it.
+        cost_s: the CPU time of the rendering.
     """
 
     print: str
@@ -87,14 +87,14 @@ class Rendered:
 
     @property
     def html(self) -> str:
-        """What to swap in; empty for what is no page."""
+        """The whole HTML; empty if the address isn't a live page."""
         return self.print + self.as_of
 
     def beside(self, last: "Rendered | None") -> str:
-        """What to send to a tab, which leaves alone the rows of which it gets the id.
+        """Return the HTML to send to a tab, with stubs for the rows that the tab already has.
 
         Args:
-            last: what it was sent last, None for nothing.
+            last: the rendering that the tab got last, None if none.
         """
         known = last.rows if last is not None else {}
         return "".join(piece.stub if known.get(piece.id) == piece.text else piece.text for piece in self.pieces)
@@ -128,7 +128,7 @@ def render_view(app: Flask, view: str) -> Rendered:
 
 
 def _render_for(work: Cancellation, app: Flask, address: str) -> Rendered:
-    """As `render_view`, until the work is cancelled."""
+    """Call `render_view` unless the work is cancelled."""
     if work.cancelled:
         return NO_PAGE
     with work.covering():
@@ -136,10 +136,10 @@ def _render_for(work: Cancellation, app: Flask, address: str) -> Rendered:
 
 
 def _cut(html: str, rows: Sequence[str]) -> tuple[Piece, ...]:
-    """Cut a view at its rows.
+    """Split a view at its rows.
 
     Args:
-        rows: those that were drawn in it, in their order; only those that begin with an id of their own count.
+        rows: the rows drawn in it, in order; only those that start with a unique id are used.
     """
     pieces: list[Piece] = []
     seen: set[str] = set()
@@ -156,7 +156,7 @@ def _cut(html: str, rows: Sequence[str]) -> tuple[Piece, ...]:
 
 
 class View:
-    """What the tabs with one address show.
+    """The view shared by all tabs with one address.
 
     Args:
         address: path and query string.
@@ -172,31 +172,32 @@ class View:
         self._drawing_since_s = 0.0
 
     def mark(self, change: Change) -> None:
-        """Remember that something changed, where it concerns this view."""
+        """Mark the view as changed, if the change affects it."""
         if not self.changed and self.interest.concerns(change):
             self.changed = True
             for tab in self.tabs:
                 tab.changed.set()
 
     def cancel(self) -> None:
-        """Stop drawing: no tab shows the view any more."""
+        """Cancel the rendering: no tab shows the view any more."""
         self.work.cancel()
         if self._drawing is not None and not self._drawing.done():
             asyncio.get_running_loop().call_later(cancellation.AGAIN_S, self.cancel)
 
     async def draw(self, now_s: float, render: Callable[["View"], Awaitable[Rendered]]) -> Rendered:
-        """The view as it is now: drawn anew, unless it was a moment ago and nothing has changed since that began.
+        """Return the current view. Reuses the last rendering if it started less than `spacing_s` ago and nothing
+        changed since.
 
         Args:
-            now_s: by the clock of the loop.
-            render: draws a view.
+            now_s: the loop's time.
+            render: renders a view.
         """
         drawing = self._drawing
         if drawing is None or self.changed or now_s - self._drawing_since_s >= self.interest.spacing_s:
             self.changed = False
             self._drawing_since_s = now_s
             drawing = self._drawing = asyncio.ensure_future(render(self))
-        # A tab that goes away takes nothing from the others.
+        # If one tab closes, the others still get the rendering.
         rendered = await asyncio.shield(drawing)
         if drawing is self._drawing:
             self.interest = rendered.interest
@@ -216,13 +217,13 @@ class Tab:
 
 
 class Hub:
-    """All open pages of one sandbox. Lives in its event loop.
+    """All open pages of one sandbox. Bound to its event loop.
 
     Args:
         app: the application that renders the views.
-        hosts: addresses that the server listens on, beside the loopback's.
-        subscribe: takes what is to be told of each change, and gives back what ends that. It is not called while no
-            page is open: some backends have to ask for what has changed.
+        hosts: addresses that the server listens on, in addition to loopback.
+        subscribe: takes a callback for changes, and returns a function that ends the subscription. Called only while a
+            page is open, because some backends have to poll for changes.
     """
 
     def __init__(
@@ -237,13 +238,13 @@ class Hub:
         self._unsubscribe: Callable[[], None] | None = None
         self._tabs: set[Tab] = set()
         self._views: dict[str, View] = {}
-        # Costly views have a thread of their own, so that they never hold up the others.
+        # Costly views have their own thread, so that they don't block the others.
         self._threads = {costly: DaemonThreads(1, "live-costly" if costly else "live") for costly in (False, True)}
         self._loop = asyncio.get_running_loop()
         self._closed = False
 
     def notify(self, change: Change) -> None:
-        """Tell of a change. Quick; may be called from any thread."""
+        """Report a change. Fast and thread-safe."""
         if self._tabs and not self._closed:
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._mark, change)
@@ -253,7 +254,7 @@ class Hub:
             view.mark(change)
 
     def _watch(self) -> None:
-        """Be told of changes exactly while pages are open."""
+        """Subscribe to changes while pages are open."""
         wanted = bool(self._tabs) and not self._closed
         if wanted and self._unsubscribe is None and self._subscribe is not None:
             self._unsubscribe = self._subscribe(self.notify)
@@ -262,7 +263,7 @@ class Hub:
             self._unsubscribe = None
 
     def close(self) -> None:
-        """Take no more tabs; the server closes their sockets."""
+        """Accept no more tabs; the server closes their sockets."""
         self._closed = True
         self._watch()
         for view in self._views.values():
@@ -342,12 +343,12 @@ class Hub:
                 if rendered.print and (tab.last is None or rendered.print != tab.last.print):
                     text = rendered.beside(tab.last)
                     tab.answered.clear()
-                    # Before it is sent: meanwhile the tab may ask for the whole view.
+                    # Set before sending: the tab may request the whole view meanwhile.
                     tab.last = rendered
                     try:
                         await tab.send({"type": "websocket.send", "text": text})
                     except OSError:
-                        # The tab went away while its view was drawn; `_listen` hears of that too.
+                        # The tab closed while its view was rendered; `_listen` notices it too.
                         return
                     await tab.answered.wait()
                 rest_s = max(rendered.interest.spacing_s, rendered.cost_s * SHARE) - (self._loop.time() - started_s)

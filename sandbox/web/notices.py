@@ -1,8 +1,8 @@
-"""Notices: what a page reports once, after the form that changed something.
+"""Messages that a page shows once, after the form that changed something.
 
-A form is answered with a redirect. What was done waits on the server until the browser asks for the address of that
-redirect, and is shown once. The browser has the name of its session in a cookie; an address has no text that a page
-shows as its own words, so a link from elsewhere cannot make the page say anything.
+A form is answered with a redirect. The notice waits on the server until the browser requests the redirect's address,
+and is shown once. A cookie names the browser's session. No text comes from the address, so that a link on another site
+can't make the page show a false message.
 """
 
 import secrets
@@ -20,7 +20,9 @@ from sandbox.web.guard import cookie_named, is_https
 from sandbox.web.proxied import cookie_path, the_proxy
 
 NOTICES_MAX = 500
-"""Notices that wait at the same time, of all browsers. The oldest goes first: a browser asks within milliseconds."""
+"""The maximum number of waiting notices, of all browsers. The oldest is dropped: browsers follow redirects within
+milliseconds.
+"""
 COOKIE = "sandbox-session"
 
 Place = tuple[str, tuple[tuple[str, str], ...]]
@@ -29,14 +31,14 @@ Place = tuple[str, tuple[tuple[str, str], ...]]
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What one redirect reports.
+    """The notice of one redirect.
 
     Attributes:
-        said: what was done, in words without a full stop; "" for nothing.
-        refused: why nothing was changed; "" if it was.
+        said: what was done, in words without a full stop; "" if nothing.
+        refused: why nothing was changed; "" if something was.
         undo: name of the automatic snapshot that was taken before, or None.
-        no_undo: why none was taken, or None.
-        shown: what the page of the address shows by itself, such as where an event was stored.
+        no_undo: why no snapshot was taken, or None.
+        shown: further values for the page's template, such as where an event was stored.
     """
 
     said: str = ""
@@ -50,19 +52,19 @@ NONE = Notice()
 
 
 class Notices:
-    """The notices that wait for their browsers. May be used from any thread."""
+    """The notices that wait for their browsers. Thread-safe."""
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[tuple[str, Place], Notice] = OrderedDict()
         self._lock = Lock()
 
     def put(self, session: str, place: Place, notice: Notice) -> None:
-        """Keep a notice until it is asked for.
+        """Store a notice until it is requested.
 
         Args:
-            session: of the browser.
-            place: where it will be shown.
-            notice: what is shown.
+            session: the browser's session.
+            place: the address that shows it.
+            notice: the notice.
         """
         with self._lock:
             self._waiting[session, place] = notice
@@ -70,24 +72,24 @@ class Notices:
                 self._waiting.popitem(last=False)
 
     def take(self, session: str, place: Place) -> Notice:
-        """The notice for a place, which is then gone; `NONE` if there is none."""
+        """Remove and return the notice of a place; `NONE` if it has none."""
         with self._lock:
             return self._waiting.pop((session, place), NONE)
 
 
 def keep_notices(app: Flask) -> None:
-    """Let the pages of an application show notices."""
+    """Enable notices in an application's pages."""
     app.extensions["notices"] = Notices()
     app.jinja_env.globals.update(notice=current_notice)
 
 
 def leave(answer: Response, address: str, notice: Notice) -> None:
-    """Keep a notice for the browser that gets a redirect.
+    """Store a notice for the browser that gets a redirect.
 
     Args:
         answer: the redirect.
-        address: where it leads: path and query string.
-        notice: what is shown there.
+        address: its target: path and query string.
+        notice: the notice to show there.
     """
     name = cookie_named(COOKIE, request.host)
     session = request.cookies.get(name, "")
@@ -105,7 +107,7 @@ def _secure() -> bool:
 
 
 def current_notice() -> Notice:
-    """The notice of this request; `NONE` for most. It is taken once per request."""
+    """Return this request's notice; `NONE` if it has none. It is read once per request."""
     if "notice" not in g:
         session = request.cookies.get(cookie_named(COOKIE, request.host), "")
         place = (request.path, tuple(request.args.items(multi=True)))

@@ -1,6 +1,6 @@
-"""The bytes of a key, a value or a header, told apart and shown as they are.
+"""Classifies and formats the bytes of a key, a value or a header.
 
-null, empty and missing are three things. Bytes that are not UTF-8 are shown in hex, with the reason.
+null, empty and missing are different. Bytes that are not UTF-8 are shown in hex, with the reason.
 """
 
 import base64
@@ -18,14 +18,14 @@ CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if code not in (9,
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What a person sees of some bytes.
+    """A readable description of some bytes.
 
     Attributes:
         kind: "null", "empty", "json", "text" or "bytes".
-        size_bytes: how long it is.
+        size_bytes: the length.
         preview: one line for a table.
         reason: for "bytes": why it is not text, and what it looks like; else None.
-        control: True where the text holds control characters, which are shown as pictures.
+        control: True if the text contains control characters, which are replaced by visible symbols.
     """
 
     kind: str
@@ -36,7 +36,7 @@ class Payload:
 
 
 def json_value(data: bytes | None) -> object:
-    """Bytes in JSON: null for None, a string where they are UTF-8, else `{"base64": ...}`."""
+    """Bytes as JSON: null for None, a string if they are UTF-8, else `{"base64": ...}`."""
     if data is None:
         return None
     try:
@@ -46,12 +46,12 @@ def json_value(data: bytes | None) -> object:
 
 
 def header_name(name: str) -> bytes:
-    """The bytes of a header's name, which an `Event` keeps with `surrogateescape`."""
+    """Return the bytes of a header's name; an `Event` stores it decoded with `surrogateescape`."""
     return name.encode("utf-8", "surrogateescape")
 
 
 def visible(text: str) -> str:
-    """A text with pictures in place of control characters, which a browser would drop."""
+    """Replace control characters, which a browser would drop, with visible symbols."""
     return text.translate(CONTROL_PICTURES)
 
 
@@ -68,11 +68,11 @@ def _line(text: str, length: int) -> str:
 
 
 def describe(data: bytes | None, length: int = 140) -> Payload:
-    """Tell what the bytes are.
+    """Classify the bytes.
 
     Args:
         data: the bytes, or None for null.
-        length: characters of the preview.
+        length: maximum characters of the preview.
     """
     if data is None:
         return Payload("null", 0, "null")
@@ -89,10 +89,10 @@ def describe(data: bytes | None, length: int = 140) -> Payload:
 
 
 def hex_dump(data: bytes, limit: int | None = HEX_MAX) -> str:
-    """Lines of offset, sixteen bytes and their ASCII.
+    """Return lines with the offset, sixteen bytes and their ASCII characters.
 
     Args:
-        limit: bytes shown; None for all.
+        limit: maximum number of bytes; None for all.
     """
     lines = []
     shown = data if limit is None else data[:limit]
@@ -109,11 +109,11 @@ class Shown:
     """Some bytes in one of the three views.
 
     Attributes:
-        view: "pretty", "raw" or "hex": the one that is shown, which may not be the one asked for.
+        view: the view that is shown, "pretty", "raw" or "hex"; it may differ from the requested one.
         body: safe HTML for a `<pre>`.
         cut: how many characters (bytes, in hex) were left out.
-        note: a sentence about what is shown, or None.
-        broken: True where it looks like JSON, and was found to be none.
+        note: a sentence about the content, or None.
+        broken: True if it looks like JSON but is invalid.
     """
 
     view: str
@@ -124,10 +124,10 @@ class Shown:
 
 
 def show(data: bytes, view: str = "pretty", *, whole: bool = False) -> Shown:
-    """Lay the bytes out.
+    """Format the bytes.
 
     Args:
-        view: "pretty" (JSON laid out, other text as it is), "raw" or "hex".
+        view: "pretty" (formatted JSON, other text unchanged), "raw" or "hex".
         whole: True to show all of a long value.
     """
     payload = describe(data)
@@ -138,7 +138,7 @@ def show(data: bytes, view: str = "pretty", *, whole: bool = False) -> Shown:
     text = data.decode()
     notes = []
     if payload.control:
-        notes.append("control characters are shown as pictures; the download has the exact bytes")
+        notes.append("control characters are shown as symbols; the download has the exact bytes")
     cut = 0 if whole else max(0, len(text) - SHOWN_MAX)
     if view == "raw":
         return Shown("raw", escape(visible(text[: len(text) - cut])), cut, _sentence(notes))
@@ -149,7 +149,7 @@ def show(data: bytes, view: str = "pretty", *, whole: bool = False) -> Shown:
     if broken:
         notes.append(f"looks like JSON, but is not: {error}")
     elif error is None:
-        notes.append("shown as stored, because it is long")
+        notes.append("too large to format; shown raw")
     return Shown("pretty", escape(visible(text[: len(text) - cut])), cut, _sentence(notes), broken)
 
 

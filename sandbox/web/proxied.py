@@ -1,8 +1,8 @@
-"""Pages under a path of a reverse proxy.
+"""Serves the pages under a path of a reverse proxy.
 
-Pages are written with addresses from the root, such as /topics. Where the public address has a path, such as /sandbox,
-it is put before them in one place, on the finished page, so that no template can forget it. Text that people chose
-cannot look like an attribute there: its quotes are escaped.
+Templates contain addresses that start at the root, such as /topics. If the public address has a path, such as /sandbox,
+it is added on the finished page, in one place, so that no template can forget it. User text can't be mistaken for an
+attribute there: its quotes are escaped.
 """
 
 import re
@@ -18,30 +18,30 @@ _ATTRIBUTES = "href|action|formaction|src|hx-get|hx-post|ws-connect|data-history
 
 
 def inner_scope(scope: MutableMapping[str, Any], proxy: Proxy) -> MutableMapping[str, Any]:
-    """An ASGI scope whose path has no base, whether the proxy removed it or not."""
+    """Return an ASGI scope whose path has no base, whether or not the proxy removed it."""
     path = proxy.local_path(scope["path"]) if "path" in scope else None
     return scope if path is None or path == scope["path"] else {**scope, "path": path}
 
 
 def the_proxy() -> Proxy:
-    """What stands before the page that is served."""
+    """Return the reverse proxy's settings."""
     return cast(Proxy, current_app.extensions["proxy"])
 
 
 def cookie_path() -> str:
-    """The path of a cookie: another server may be under another path of the same proxy."""
+    """Return a cookie's path: the same proxy may have another server under another path."""
     return the_proxy().base + "/"
 
 
 def outer_path(path: str) -> str:
-    """A path as browsers see it."""
+    """Return a path as browsers see it."""
     return the_proxy().base + path
 
 
 def under_base(html: str) -> str:
-    """A page, or a part of one, whose addresses are those that browsers see. Doing it again changes nothing."""
+    """Add the base to all addresses of a page, or of a part of one. Idempotent."""
     base = the_proxy().base
-    # As plain text: Markup would escape what is put in.
+    # As plain text: Markup would escape the replacements.
     return _addresses(base).sub(rf"\g<1>{base}/", str(html)) if base else html
 
 

@@ -1,4 +1,4 @@
-"""What every page is made with: the backend, the answer in HTML, JSON or CSV, and what a page wants to hear of."""
+"""Helpers of all pages: the backend, answers in HTML, JSON or CSV, and the changes that update a page."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +20,8 @@ from sandbox.web.proxied import under_base
 
 LIVE_HEADER = "X-Live"
 VIEW_MAX = 6000
-"""Characters of an address that is live. A longer one has a page that is not: WebSocket requests are short."""
+"""The longest address of a live page, in characters. A page with a longer one isn't live: WebSocket requests are short.
+"""
 FORMATS = (".json", ".csv")
 FORMAT_FIELD = "format"
 EXCEL_FIELD = "excel"
@@ -29,18 +30,18 @@ DATA_ENDINGS = (*FORMATS, ".jsonl")
 
 SPACING_S = 0.25
 QUICK_S = 0.12
-"""For pages on which single events or a lag are watched: what comes at any time is shown within 250 ms."""
+"""For pages that show single events or lag: a change is visible within 250 ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """Which changes make a page different.
+    """The changes that affect a page.
 
     Attributes:
-        topics: names; None for every topic.
-        groups: group ids; None for every group.
-        every_s: look again after this time though nothing changed (ages and estimates move by themselves), or None.
-        spacing_s: so long lies between the starts of two drawings for one tab, at least.
+        topics: names; None for all topics.
+        groups: group ids; None for all groups.
+        every_s: refresh interval even without changes (ages and estimates change with time), or None.
+        spacing_s: the minimum time between the starts of two renderings for one tab.
     """
 
     topics: frozenset[str] | None = frozenset()
@@ -49,7 +50,7 @@ class Interest:
     spacing_s: float = SPACING_S
 
     def concerns(self, change: Change) -> bool:
-        """True where the page may look different after the change. Faults are labelled on every page."""
+        """Return True if the page may look different after the change. Every page shows the number of active faults."""
         if change.kind == "cluster":
             return True
         for mine, theirs in ((self.topics, change.topics), (self.groups, change.groups)):
@@ -63,20 +64,20 @@ NOTHING = Interest()
 
 
 def backend() -> Backend:
-    """The sandbox that this page shows."""
+    """Return the backend of this page."""
     return cast(Backend, current_app.extensions["backend"])
 
 
 def demo() -> DemoSwitch | None:
-    """The demo's switch, or None where no demo was asked for."""
+    """Return the demo's switch, or None if the demo isn't enabled."""
     return cast("DemoSwitch | None", getattr(backend(), "demo", None))
 
 
 def undo_point(action: str) -> UndoPoint:
-    """Take an automatic snapshot before something is destroyed, where the backend has snapshots.
+    """Take an automatic snapshot before data is destroyed, if the backend has snapshots.
 
     Args:
-        action: what is about to be done, such as "delete topic orders".
+        action: the coming action, such as "delete topic orders".
     """
     snapshots = getattr(backend(), "snapshots", None)
     if snapshots is None:
@@ -85,35 +86,35 @@ def undo_point(action: str) -> UndoPoint:
 
 
 def faults_in_force() -> int:
-    """How many injected faults may still hit a request; every page is labelled with it."""
+    """Return how many injected faults may still hit a request; every page shows the number."""
     return sum(not fault.spent for fault in backend().faults.list())
 
 
 def by_htmx() -> bool:
-    """True where htmx asks for a part of a page, not the browser for a page."""
+    """Return True if htmx requests a part of a page, False if the browser requests a page."""
     return bool(cast(HtmxAwareRequest, request).htmx)
 
 
 def overview() -> Overview:
-    """The sandbox as a whole, read once per request; its `as_of_ms` is the page's "now"."""
+    """Return a summary of the sandbox, read once per request; its `as_of_ms` is the page's current time."""
     if "overview" not in g:
         g.overview = backend().overview()
     return cast(Overview, g.overview)
 
 
 def is_live() -> bool:
-    """True where only the live part is wanted, for an open tab."""
+    """Return True if an open tab requests only the live part."""
     return request.headers.get(LIVE_HEADER) == "1"
 
 
 def page(name: str, interest: Interest = NOTHING, status: int = 200, **context: Any) -> Response:
-    """Answer with a page, or with its live part alone where an open tab asks for it.
+    """Answer with a page, or only with its live part if an open tab requests it.
 
     Args:
-        name: the template without its ending; a partial beside it, of that name with "_" before it, is the live part.
-        interest: which changes make the page different.
+        name: the template without its ending; the partial with the same name and a leading "_" is the live part.
+        interest: the changes that affect the page.
         status: HTTP status.
-        **context: what the templates show.
+        **context: the templates' variables.
     """
     g.interest = interest
     view = quote(request.path) + (f"?{request.query_string.decode('latin1')}" if request.query_string else "")
@@ -134,7 +135,7 @@ def page(name: str, interest: Interest = NOTHING, status: int = 200, **context: 
 
 
 def _html(body: str, status: int) -> Response:
-    # A file's name may have bytes that are not UTF-8, which Python keeps as surrogates.
+    # A file name may contain bytes that are not UTF-8, which Python stores as surrogates.
     content = under_base(body).encode("utf-8", "backslashreplace")
     return Response(content, status, content_type="text/html; charset=utf-8", headers={"Cache-Control": "no-store"})
 
@@ -145,7 +146,7 @@ def fragment(name: str, status: int = 200, **context: Any) -> Response:
 
 
 def data(value: object) -> Response:
-    """Answer with JSON. Integers are written in full, whatever their size."""
+    """Answer with JSON. Integers have all their digits, whatever their size."""
     return Response(
         json.dumps(value, ensure_ascii=False, indent=1) + "\n",
         content_type="application/json; charset=utf-8",
@@ -154,28 +155,28 @@ def data(value: object) -> Response:
 
 
 def csv_file(name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Response:
-    """Answer with a CSV file to be saved under a name; with `?excel=1`, with one that is safe for spreadsheets."""
+    """Answer with a CSV file to download; with `?excel=1`, it is safe for spreadsheets."""
     text = csv_text(columns, rows, excel=request.args.get(EXCEL_FIELD) == "1")
     headers = {"Cache-Control": "no-store", "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
     return Response(text.encode("utf-8", "replace"), content_type="text/csv; charset=utf-8", headers=headers)
 
 
 def attachment(name: str, text: str) -> Response:
-    """Answer with lines of JSON to be saved under a name."""
+    """Answer with a JSON lines file to download."""
     headers = {"Cache-Control": "no-store", "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
     return Response(text.encode(), content_type="application/x-ndjson; charset=utf-8", headers=headers)
 
 
 def see(address: str, notice: Notice | None = None, /, **query: object) -> AnyResponse:
-    """Answer a form with the page to look at next, which is always one of this server.
+    """Redirect after a form. The target is always on this server.
 
     Args:
-        address: its path.
-        notice: what that page reports, once.
-        **query: what its query string has; None leaves one out.
+        address: the target's path.
+        notice: what the target page shows once.
+        **query: fields of the query string; None omits one.
     """
     kept = {name: value for name, value in query.items() if value is not None}
-    # Browsers drop tabs and line ends, and read a backslash as a slash: none of them may be in a path.
+    # Browsers drop tabs and line ends, and treat a backslash as a slash: the path must not contain any of them.
     path = "/" + quote(address.lstrip("/\\"), safe="/?#&=%~:@!$'()*+,;[]")
     target = path + ("?" + urlencode(kept) if kept else "")
     answer = redirect(target, 303)
@@ -185,25 +186,25 @@ def see(address: str, notice: Notice | None = None, /, **query: object) -> AnyRe
 
 
 def wanted_format() -> str | None:
-    """The format that `?format=` asks for, "json" or "csv"; None for a page."""
+    """Return the format that `?format=` requests, "json" or "csv"; None for a page."""
     wanted = request.args.get(FORMAT_FIELD)
     return wanted if wanted is not None and f".{wanted}" in FORMATS else None
 
 
 def wants_data() -> bool:
-    """Whether a program asks: an error is then answered as JSON."""
+    """Return True if the request is for data: errors are then answered as JSON."""
     return wanted_format() is not None or request.path.endswith(DATA_ENDINGS)
 
 
 def split_format(name: str, exists: Callable[[str], bool]) -> tuple[str, str | None]:
-    """The name and the format that the last part of a path asks for.
+    """Split the last part of a path into a name and a format.
 
-    A name wins: `orders.json` is a page if something has that name, else the data of `orders`. With `?format=json` the
-    part is a name in any case.
+    A name takes precedence: `orders.json` is a page if something has that name, else the data of `orders`. With
+    `?format=json` the part is always a name.
 
     Args:
         name: the last part of the path.
-        exists: whether something has a name.
+        exists: returns True if something has this name.
 
     Returns:
         The name, and "json", "csv" or None.
@@ -217,20 +218,20 @@ def split_format(name: str, exists: Callable[[str], bool]) -> tuple[str, str | N
 
 
 def data_address(address: str, ending: str) -> str:
-    """The address of the data that a page shows, which cannot be taken for another name.
+    """Return the address of a page's data, which can't be confused with another name.
 
     Args:
-        address: of the page.
+        address: the page's address.
         ending: "json" or "csv".
     """
     return _and(address, f"{FORMAT_FIELD}={ending}")
 
 
 def excel_address(address: str) -> str:
-    """The address of a CSV file that is safe for spreadsheets.
+    """Return the address of a CSV file that is safe for spreadsheets.
 
     Args:
-        address: of the plain one.
+        address: the plain file's address.
     """
     return _and(address, f"{EXCEL_FIELD}=1")
 
@@ -240,7 +241,7 @@ def _and(address: str, field: str) -> str:
 
 
 def is_topic(name: str) -> bool:
-    """Whether there is a topic of this name."""
+    """Return True if a topic of this name exists."""
     try:
         backend().topic(name)
     except BrokerError:
@@ -249,7 +250,7 @@ def is_topic(name: str) -> bool:
 
 
 def group_address(group: str, suffix: str = "") -> str:
-    """The path of a group's page. A group id may be any text; what a path cannot hold goes in the query string."""
+    """Return the path of a group's page. A group id that a path can't hold goes into the query string."""
     if group and "/" not in group and group not in (".", "..") and not group.endswith(FORMATS):
         return f"/groups/{quote(group, safe='')}{suffix}"
     return f"/group{suffix}?id={quote(group, safe='')}"

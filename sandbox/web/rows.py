@@ -1,8 +1,8 @@
-"""The rows of lists, each drawn once for as long as what it shows stays the same.
+"""Renders the rows of lists, and caches each row until its values change.
 
-A list that is drawn anew, because one row of a hundred has changed, takes the others from memory. A row is a macro that
-depends on nothing but its arguments, and `drawn(macro, key, *arguments)` stands for its call: nothing else in a
-template differs, and no page can show what is out of date.
+If one row of a hundred has changed, the others come from the cache. A row is a macro that depends only on its
+arguments, and a template calls `drawn(macro, key, *arguments)` instead of the macro: no other code is needed, and a row
+can't be stale.
 """
 
 from collections.abc import Hashable
@@ -17,35 +17,36 @@ from sandbox.model.latest_cache import Remembered
 from sandbox.web.proxied import under_base
 
 ROWS_MAX = 5_000
-"""How many drawn rows an application keeps: a few megabytes."""
+"""How many rendered rows an application caches: a few megabytes."""
 
 
 class JoinedLines(Extension):
-    """Leaves out what stands between the lines of a row's template: a list has hundreds of rows, and a browser makes a
-    node of each of these gaps."""
+    """Removes the whitespace between the lines of a row's template: a list has hundreds of rows, and a browser would
+    create a node for each gap.
+    """
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
-        """A template as it is to be read."""
+        """Return a template's source for the parser."""
         if name is None or not name.endswith("_row.html"):
             return source
         return "".join(line.strip() for line in source.splitlines())
 
 
 def keep_rows(app: Flask) -> None:
-    """Let the templates of an application draw rows from memory."""
+    """Enable cached rows in an application's templates."""
     app.jinja_env.add_extension(JoinedLines)
     app.extensions["rows"] = Remembered[Markup](ROWS_MAX)
     app.jinja_env.globals.update(drawn=drawn)
 
 
 def drawn(macro: Macro, key: Hashable, *values: object, kept: bool = True) -> Markup:
-    """A row as its macro draws it.
+    """Return a row as its macro renders it.
 
     Args:
-        macro: takes the values, and looks at nothing else. No two that draw rows have the same name.
-        key: which row of the list it is.
-        *values: what it shows; they are compared with those that it was drawn from last.
-        kept: False to keep neither the row nor the values, which may be large.
+        macro: depends only on the values. Macros that render rows have different names.
+        key: identifies the row in the list.
+        *values: the macro's arguments; the cached row is used if they are equal to the previous ones.
+        kept: False to cache neither the row nor the values, which may be large.
     """
     memory = cast("Remembered[Markup]", current_app.extensions["rows"])
     weight = 1 if kept else ROWS_MAX + 1
@@ -56,7 +57,7 @@ def drawn(macro: Macro, key: Hashable, *values: object, kept: bool = True) -> Ma
 
 
 def listen() -> list[str]:
-    """The rows that this request draws from now on, in their order; more are added as they are drawn."""
+    """Return a list of the rows that this request renders from now on, in order; it grows while they are rendered."""
     rows: list[str] = []
     g.rows = rows
     return rows

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import uvicorn
 
+from sandbox.model.cancellation import uncover
 from sandbox.model.proxy import NO_PROXY, Proxy
 from sandbox.web.app import create_app
 from sandbox.web.backend.backend import Backend
@@ -17,9 +18,9 @@ from sandbox.web.proxied import inner_scope
 
 WS_MESSAGE_MAX_BYTES = 4096
 STOP_WITHIN_S = 1
-"""How long open connections get to take their answers, once the pages were closed (`Pages.close`)."""
+"""How long open connections may take to receive their answers, after the pages were closed (`Pages.close`)."""
 BACKLOG = 128
-"""How many connections the system holds until they are accepted, and how many asyncio accepts in one turn."""
+"""How many connections the system queues until they are accepted, and how many asyncio accepts in one turn."""
 
 
 class _Server(uvicorn.Server):
@@ -34,11 +35,11 @@ class WebServer:
     """Serves the pages of one sandbox.
 
     Args:
-        backend: what the pages show.
+        backend: the backend of the pages.
         host: address to listen on.
         port: 0 picks a free one.
-        token: what every request must bring, None for nothing.
-        proxy: what stands between browsers and the page.
+        token: the token that every request must carry, None if no token is required.
+        proxy: the reverse proxy between browsers and the page.
     """
 
     def __init__(
@@ -56,13 +57,13 @@ class WebServer:
         self._sweep: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
-        """Listen.
+        """Start listening.
 
         Returns:
             The port.
 
         Raises:
-            OSError: the address cannot be had, with the reason of the operating system.
+            OSError: the address can't be used, with the operating system's reason.
         """
         listener = _listen(self._host, self._port)
         port: int = listener.getsockname()[1]
@@ -71,6 +72,7 @@ class WebServer:
         self._pages = pages = Pages(app, lambda: unread_bytes(server.server_state.connections))
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
+            uncover()
             scope = inner_scope(scope, self._proxy)
             if scope["type"] == "websocket" and scope["path"] == "/live":
                 await hub(scope, receive, send)
@@ -105,7 +107,7 @@ class WebServer:
         return port
 
     async def stop(self) -> None:
-        """Close every connection and the port, within 3 s. Tabs that are open reconnect when the port is back."""
+        """Close every connection and the port, within 3 s. Open tabs reconnect when the port is back."""
         if self._hub is not None:
             self._hub.close()
         if self._server is None or self._task is None:
@@ -113,7 +115,7 @@ class WebServer:
         connections = self._server.server_state.connections
         if self._pages is not None:
             await self._pages.close(lambda: drop_unread(connections))
-        # Not before: uvicorn's time for the connections begins with it.
+        # Not earlier: uvicorn's time limit for the connections starts with it.
         self._server.should_exit = True
         await self._task
         if self._sweep is not None:
@@ -125,7 +127,7 @@ class WebServer:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio lets small writes go at once (TCP_NODELAY) only where the protocol is named.
+    # asyncio sends small writes immediately (TCP_NODELAY) only if the protocol is named.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

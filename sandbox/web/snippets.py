@@ -1,4 +1,4 @@
-"""The Python that does what a page does, with the page's own topic and address in it, ready to run.
+"""Python programs that do what a page does, with the page's own topic and address, ready to run.
 
 The same program runs against any cluster: only the address changes.
 """
@@ -248,12 +248,12 @@ TEMPLATES = {
 
 
 def _origin(header: str, said: str) -> str:
-    """The partition that a dead letter was in, from one of its headers: digits, or as Spring writes it, bytes."""
+    """Return an expression for a dead letter's partition in a header: digits, or binary as Spring writes it."""
     return f'int.from_bytes({said}, "big")' if header in BINARY_HEADERS else f"int({said})"
 
 
 def _was_in(headers: Sequence[str]) -> tuple[str, str]:
-    """The same of letters that do not all have the same header: a function, and a call of it."""
+    """Like `_origin`, for dead letters with different headers: a function, and a call of it."""
     if len(headers) == 1:
         return "", _origin(headers[0], f"dict(message.headers())[{headers[0]!r}]")
     lines = [
@@ -268,7 +268,7 @@ def _was_in(headers: Sequence[str]) -> tuple[str, str]:
 
 
 def _copy(values: Mapping[str, object]) -> dict[str, object]:
-    """What the program that copies events has in it, from what the preview of the same says."""
+    """The values of the program that copies events, derived from its preview."""
     places, how, target = values.get("places", ()), str(values.get("how")), str(values.get("target"))
     assert isinstance(places, list | tuple)
     count = next((len(one.partitions) for one in backend().topics() if one.topic == target), 1)
@@ -295,7 +295,7 @@ def _copy(values: Mapping[str, object]) -> dict[str, object]:
 
 
 def snippet(what: str, **values: object) -> str:
-    """A program that runs as it stands.
+    """Return a program that is ready to run.
 
     Args:
         what: a name of `TEMPLATES`.

@@ -1,4 +1,4 @@
-"""Worker threads that the end of the program does not wait for.
+"""Worker threads that don't delay the end of the program.
 
 `ThreadPoolExecutor` joins its threads when the interpreter ends, whatever they do. A page that hangs must not keep the
 process alive after the sandbox was closed.
@@ -16,11 +16,11 @@ Job = tuple["Future[Any]", Callable[[], Any]]
 
 
 class DaemonThreads(Executor):
-    """Up to `count` daemon threads, each started when all others are busy.
+    """Up to `count` daemon threads; a thread is started when all others are busy.
 
     Args:
         count: how many, 1 and up.
-        name: of the threads.
+        name: the prefix of the threads' names.
     """
 
     def __init__(self, count: int, name: str) -> None:
@@ -46,7 +46,7 @@ class DaemonThreads(Executor):
         return future
 
     def shutdown(self, wait: bool = False, *, cancel_futures: bool = True) -> None:
-        """Drop what waits, and end each thread after its job. Nobody waits for them."""
+        """Drop the waiting jobs, and end each thread after its current one, without waiting for it."""
         with self._lock:
             if self._closed:
                 return

@@ -1,9 +1,9 @@
-"""How many connections the Kafka ports take.
+"""Limits the number of connections to the Kafka ports.
 
-Problem: each connection is an open file, and a process that has no more of them can neither accept a client nor open
-its database again. Trade: connections are counted over all ports of all brokers. At the limit the oldest connection
-that has sent nothing yet makes room, because a client speaks as soon as it is connected; if all of them have spoken,
-the new one is refused. Consequence: idle connections, however many, keep no client out.
+Each connection is an open file, and a process at its limit of open files can neither accept a client nor reopen its
+database. So connections are counted over all ports of all brokers. At the limit, the oldest connection that has sent
+nothing yet is closed, because clients send a request as soon as they are connected; if all have sent something, the new
+connection is refused. As a result, idle connections can't keep clients out.
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import Protocol
 from sandbox.kafka.broker_config import BrokerConfig
 
 LOG_EVERY_MS = 10_000
-"""How often it is logged that connections are refused."""
+"""The minimum interval in ms between two log messages about closed connections."""
 
 logger = logging.getLogger("sandbox.wire")
 
@@ -22,16 +22,16 @@ class Guest(Protocol):
     """A connection."""
 
     def leave(self) -> None:
-        """Close it at once."""
+        """Close the connection immediately."""
 
 
 class Admission:
     """Counts the connections of all ports.
 
     Args:
-        config: with `max.connections` and `max.connections.per.ip`.
-        now_ms: the clock.
-        files_max: how many connections the limit of open files allows; None for no limit.
+        config: provides `max.connections` and `max.connections.per.ip`.
+        now_ms: returns the current time.
+        files_max: number of connections that the limit of open files allows; None for no limit.
     """
 
     def __init__(self, config: BrokerConfig, now_ms: Callable[[], int], files_max: int | None = None) -> None:
@@ -46,14 +46,14 @@ class Admission:
 
     @property
     def count(self) -> int:
-        """How many connections there are."""
+        """The number of connections."""
         return len(self._hosts)
 
     def enter(self, guest: Guest, host: str) -> bool:
-        """Count a new connection. False if it must be closed.
+        """Count a new connection. Returns False if it must be closed.
 
         Args:
-            host: the address that it comes from.
+            host: the client's address.
         """
         per_host_max = self._config.number("max.connections.per.ip")
         if self._per_host.get(host, 0) >= per_host_max:
@@ -77,11 +77,11 @@ class Admission:
         return True
 
     def spoke(self, guest: Guest) -> None:
-        """A connection has sent something."""
+        """Record that a connection has sent something."""
         self._silent.pop(guest, None)
 
     def left(self, guest: Guest) -> None:
-        """A connection has ended. One that was not counted changes nothing."""
+        """Remove an ended connection from the count, if it was counted."""
         host = self._hosts.pop(guest, None)
         if host is None:
             return

@@ -1,6 +1,6 @@
-"""The one table of APIs. Everything that lists them reads it.
+"""The table of all APIs. Everything that lists APIs reads it.
 
-The module of an API is imported when its first request comes: sixty of them would be a tenth of the time to start.
+An API's module is imported at its first request, because importing all sixty takes a tenth of the startup time.
 """
 
 from importlib import import_module
@@ -15,10 +15,10 @@ class Api:
     """One API.
 
     Args:
-        key: Kafka's number of it.
-        first: the lowest version that is served.
-        last: the highest one.
-        module: of `sandbox.wire.apis`, whose `handle` answers a request.
+        key: Kafka's API key.
+        first: the lowest supported version.
+        last: the highest supported version.
+        module: the module in `sandbox.wire.apis` whose `handle` answers requests.
     """
 
     __slots__ = ("first", "handle", "key", "last", "module")
@@ -32,11 +32,11 @@ class Api:
 
     @property
     def name(self) -> str:
-        """Kafka's name of it."""
+        """Kafka's name of the API."""
         return api_name(self.key)
 
     def load(self) -> Handler:
-        """What answers its requests."""
+        """Import the module and return its handler."""
         self.handle = import_module(self.module).handle
         return self.handle
 
@@ -120,11 +120,11 @@ APIS = (
 API_BY_KEY = {api.key: api for api in APIS}
 
 ANNOUNCED_FROM = {PRODUCE: 0}
-"""Where another floor is announced than is served (KAFKA-18659)."""
+"""APIs whose announced lowest version differs from the supported one (KAFKA-18659)."""
 
 
 def advertised() -> list[dict[str, int]]:
-    """What ApiVersions answers."""
+    """Return the APIs and versions for the answer to ApiVersions."""
     return [
         {"api_key": api.key, "min_version": ANNOUNCED_FROM.get(api.key, api.first), "max_version": api.last}
         for api in APIS

@@ -1,8 +1,8 @@
-"""The newest record batches as bytes, so that those who read the tail cost no encoding.
+"""Caches the newest record batches as bytes, so that reading the tail of a log needs no encoding.
 
-A produced batch is kept as it came, with its base offset and leader epoch set, which lie outside its checksum. It holds
-no truth: the rows do. It is bounded in bytes, the oldest batches go first, and it is only asked below the high
-watermark, so what is not committed is never served.
+A produced batch is cached as received, with its base offset and leader epoch set, which its checksum doesn't cover. The
+rows remain the source of truth. The cache is limited in bytes and drops the oldest batches first. It is only read below
+the high watermark, so uncommitted batches are never served.
 """
 
 from bisect import bisect_right
@@ -13,11 +13,11 @@ from sandbox.wire.read_ahead import ReadAhead
 BYTES_MAX = 24 * 1024 * 1024
 STALE_MAX = 2_000
 OVERHEAD_BYTES = 200
-"""What a kept batch costs beside its bytes."""
+"""The memory that a cached batch needs in addition to its bytes."""
 
 
 class _Tail:
-    """The kept batches of one partition, in offset order and without a gap."""
+    """One partition's cached batches, in offset order and without gaps."""
 
     __slots__ = ("bases", "batches", "first", "next")
 
@@ -32,10 +32,10 @@ class BatchCache:
     """A bounded cache of encoded batches.
 
     Args:
-        bytes_max: how many bytes it may keep, over all partitions.
+        bytes_max: maximum size, over all partitions.
 
     Attributes:
-        ahead: what was encoded for those who read from rows.
+        ahead: batches that were encoded in advance for readers of rows.
     """
 
     def __init__(self, bytes_max: int = BYTES_MAX) -> None:
@@ -47,7 +47,7 @@ class BatchCache:
         self.ahead = ReadAhead()
 
     def put(self, partition_id: int, base_offset: int, last_offset: int, batch: bytes) -> None:
-        """Keep the batch that was just appended to a partition."""
+        """Cache the batch that was just appended to a partition."""
         tail = self._tails.get(partition_id)
         if tail is None:
             tail = self._tails[partition_id] = _Tail()
@@ -62,29 +62,29 @@ class BatchCache:
             self._drop_oldest(self._order.popleft())
 
     def skip(self, partition_id: int) -> None:
-        """Forget a partition: something was appended that is not kept."""
+        """Drop a partition's batches, because something was appended or changed that isn't cached."""
         self.ahead.skip(partition_id)
         tail = self._tails.pop(partition_id, None)
         if tail is not None:
             self._drop_all(tail)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop everything."""
         self.ahead.clear()
         self._tails.clear()
         self._order.clear()
         self.size_bytes = self._stale = 0
 
     def holds(self, partition_id: int, offset: int) -> bool:
-        """Whether the batch with an offset is kept."""
+        """Return True if the batch that contains an offset is cached."""
         tail = self._tails.get(partition_id)
         return tail is not None and tail.first < len(tail.bases) and tail.bases[tail.first] <= offset < tail.next
 
     def read(self, partition_id: int, offset: int, end: int, size_bytes_max: int) -> list[bytes] | None:
-        """The batches from the one that holds `offset`, below `end`, up to a size; at least one.
+        """Return batches from the one that contains `offset`, below `end`, up to a size but at least one.
 
         Returns:
-            None where the cache does not reach back to `offset`.
+            The batches, or None if the batch with `offset` isn't cached.
         """
         if not self.holds(partition_id, offset):
             return None
@@ -109,7 +109,7 @@ class BatchCache:
         tail.batches[tail.first] = b""
         tail.first += 1
         if tail.first == len(tail.bases):
-            # Of a partition that is quiet, or gone with its topic.
+            # The partition is idle, or its topic was deleted.
             del self._tails[partition_id]
         elif tail.first > 64 and tail.first * 2 > len(tail.bases):
             del tail.bases[: tail.first], tail.batches[: tail.first]
@@ -123,6 +123,6 @@ class BatchCache:
         tail.first = 0
         tail.next = -1
         if self._stale > STALE_MAX:
-            # The order still names batches that are gone; which of the others is older no longer matters.
+            # The order still contains dropped batches. The relative age of the others doesn't matter here.
             self._order = deque(one for one, kept in self._tails.items() for _ in kept.bases[kept.first :])
             self._stale = 0

@@ -23,7 +23,7 @@ from sandbox.wire.time_slices import TimeSlices
 
 @dataclass(slots=True)
 class _Door:
-    """One listener: a server for each broker, and where those listen that are up."""
+    """One listener: a server for each broker, and the ports of the running ones."""
 
     servers: dict[int, KafkaServer] = field(default_factory=dict)
     ports: dict[int, int] = field(default_factory=dict)
@@ -34,17 +34,16 @@ class ClusterPorts:
     """Opens and closes the ports of the brokers.
 
     Args:
-        broker: what they all serve.
-        coordinator: the groups.
-        now_ms: the clock.
+        broker: the broker that all ports serve.
+        coordinator: the group coordinator.
+        now_ms: returns the current time.
         after: called after requests were handled.
-        handled: the same, for those that a connection has just brought.
-        faults: what is made to go wrong.
-        connections_max: how many connections the limit of open files allows; None for no limit.
+        handled: like `after`, for requests that a connection has just received.
+        faults: the injected faults.
+        connections_max: number of connections that the limit of open files allows; None for no limit.
 
     Attributes:
-        ports: broker id to the Kafka port itself, of those that are up; metadata names these. The other listeners
-            have their own.
+        ports: broker id to Kafka port, of the running brokers; metadata contains these. Other listeners have their own.
     """
 
     def __init__(
@@ -67,14 +66,14 @@ class ClusterPorts:
         self._held = HeldBytes()
         self._admission = Admission(broker.config, now_ms, connections_max)
         broker.on_undo(cache.clear)
-        # Also while every port is closed: what is kept outlives that.
+        # This also runs while every port is closed, because the cache outlives the ports.
         broker.subscribe(lambda changes: _skip(cache, changes))
         broker.log.on_marker(lambda partition, marker: _keep(cache, partition, marker))
         self.add()
         self.ports = self._doors[PLAINTEXT].ports
 
     def add(self, listener: Listener | None = None, tls: ssl.SSLContext | None = None) -> None:
-        """Make room for one more listener, whose ports are opened afterwards; with its certificate where it has TLS."""
+        """Add a listener, with the server's certificate if it uses TLS. Its ports are opened by `open`."""
         door = self._doors[listener.protocol if listener else PLAINTEXT] = _Door()
         for node_id in self._broker.cluster.ids:
             door.servers[node_id] = KafkaServer(
@@ -92,7 +91,7 @@ class ClusterPorts:
             )
 
     async def open(self, broker: int, host: str, port: int, protocol: str = PLAINTEXT) -> int:
-        """Open the port of one broker for one listener; the port that was bound."""
+        """Open one broker's port for one listener. Returns the bound port."""
         door = self._doors[protocol]
         bound = await door.servers[broker].start(host, port)
         self._host = host
@@ -100,13 +99,13 @@ class ClusterPorts:
         return bound
 
     async def stop_broker(self, broker: int) -> None:
-        """Move its leaders elsewhere, then close its ports and its connections."""
+        """Move a broker's leaderships, then close its ports and connections."""
         self._broker.switched(broker, up=False)
         self._broker.commit()
         await self._close(broker)
 
     async def start_broker(self, broker: int) -> None:
-        """Open its ports again, the same ones, and let it catch up."""
+        """Reopen a broker's ports with the same numbers. The broker rejoins the ISR."""
         if not self._broker.cluster.is_up(broker):
             try:
                 for protocol, door in self._doors.items():
@@ -125,7 +124,7 @@ class ClusterPorts:
                 server.disconnect()
 
     def clients(self) -> tuple[ClientDescription, ...]:
-        """Every connection, by client id, then broker. May be called from any thread."""
+        """Return every connection, sorted by client id, then broker. Thread-safe."""
         servers = [server for door in tuple(self._doors.values()) for server in door.servers.values()]
         found = [one.describe() for server in servers for one in tuple(server.connections)]
         return tuple(sorted(found, key=lambda one: (one.client_id or "", one.broker, one.connected_ms, one.address)))
@@ -148,5 +147,5 @@ def _skip(cache: BatchCache, changes: Changes) -> None:
 
 
 def _keep(cache: BatchCache, partition: Partition, marker: StoredBatch) -> None:
-    """Markers lie between batches that are kept: without them the next batch would begin the cache anew."""
+    """Cache a marker. Without it the cached batches would have a gap, and the next batch would clear them."""
     cache.put(partition.id, marker.batch.base_offset, marker.batch.last_offset, encode_marker(marker))

@@ -1,6 +1,6 @@
-"""Altering the settings of a resource, for the APIs that do: AlterConfigs and IncrementalAlterConfigs.
+"""Alters settings of resources, for AlterConfigs and IncrementalAlterConfigs.
 
-The loggers of a broker are those of Python's `logging` under `sandbox`, and the root.
+A broker's loggers are those of Python's `logging` under `sandbox`, and the root logger.
 """
 
 import logging
@@ -27,10 +27,10 @@ LEVELS = {
 def alter(
     request: Request, kind: int, name: str, changes: Mapping[str, str | None], *, replace: bool, validate_only: bool
 ) -> None:
-    """Set settings of a resource that is a topic, a broker, a group or a client metrics subscription.
+    """Set settings of a topic, a broker, a group or a client metrics subscription.
 
     Raises:
-        BrokerError: what Kafka answers.
+        BrokerError: Kafka's error.
     """
     broker = request.node.broker
     if kind == TOPIC_TYPE:
@@ -44,7 +44,7 @@ def alter(
 
 
 def check_logger_broker(request: Request, name: str) -> None:
-    """Refuse the loggers of another broker: INVALID_REQUEST."""
+    """Raise BrokerError INVALID_REQUEST for the loggers of another broker."""
     if name != str(request.node.node_id):
         raise BrokerError(
             "INVALID_REQUEST", f"Unexpected node id. Expected {request.node.node_id}, but received {name}"
@@ -52,16 +52,17 @@ def check_logger_broker(request: Request, name: str) -> None:
 
 
 def log_levels() -> dict[str, str]:
-    """Logger to its level in effect, by Kafka's names."""
+    """Return each logger's effective level, with Kafka's names."""
     names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] == "sandbox"]
     return {name: _level_name(logging.getLogger("" if name == ROOT else name)) for name in (ROOT, *sorted(names))}
 
 
 def set_log_levels(levels: Mapping[str, str | None], *, validate_only: bool) -> None:
-    """Set the level of loggers; None gives one that of its parent.
+    """Set the level of loggers; None resets one to its parent's level.
 
     Raises:
-        BrokerError: INVALID_CONFIG for a logger or a level that does not exist; INVALID_REQUEST for the root's None.
+        BrokerError: INVALID_CONFIG for a logger or a level that doesn't exist; INVALID_REQUEST for None on the root
+        logger.
     """
     known = log_levels()
     for name, level in levels.items():

@@ -1,7 +1,7 @@
-"""One connection without its socket: frames in, answers out, in the order of the requests.
+"""One connection without its socket: receives requests, and sends answers in the order of the requests.
 
-A request is a length of four bytes and that many bytes. Clients pipeline: they send further requests before the first
-is answered, and read the answers in the same order, so an answer that comes early waits for those before it.
+A request is a four-byte length and that many bytes. Clients pipeline: they send more requests before the first is
+answered, and expect the answers in the same order, so an early answer waits for those before it.
 """
 
 import struct
@@ -13,20 +13,20 @@ from sandbox.wire.usage import ApiCount, Usage
 
 _LENGTH = struct.Struct(">i")
 TLS_HANDSHAKE = b"\x16\x03"
-"""How a TLS client begins."""
+"""The first bytes that a TLS client sends."""
 TLS_HINT = "; it sent TLS: is security.protocol of the client with SSL, and this listener without?"
 
 
 class ProtocolViolation(Exception):
-    """The peer sent what no Kafka client sends. The connection is closed, and the text logged."""
+    """The peer sent something that no Kafka client sends. The connection is closed, and the text logged."""
 
 
 class Slot:
-    """The place of one answer in the order of answers.
+    """A request's place in the order of answers.
 
     Attributes:
-        holds: True while what follows on the connection must wait for this one.
-        dropped: called when the connection ends before the answer is given; None for nothing to do.
+        holds: True while later requests of the connection must wait for this answer.
+        dropped: called if the connection ends before the answer is set; None if nothing needs to be done.
     """
 
     __slots__ = ("_begun_s", "_connection", "_count", "done", "dropped", "holds", "pieces")
@@ -41,7 +41,7 @@ class Slot:
         self._begun_s = 0.0
 
     def asked(self, key: int, client_id: str | None) -> Usage:
-        """Count the request, and time its answer."""
+        """Count the request, and start measuring the time to its answer."""
         usage = self._connection.usage
         self._count = usage.asked(key, client_id)
         self._begun_s = perf_counter()
@@ -49,15 +49,15 @@ class Slot:
 
     @property
     def gone(self) -> bool:
-        """Whether the connection has ended, so that nobody waits for the answer."""
+        """True if the connection has ended, so that the answer isn't needed."""
         return self._connection.closed
 
     def abort(self) -> None:
-        """Close the connection instead of answering; the client sends again on another."""
+        """Close the connection instead of answering; the client retries on another one."""
         self._connection.abort()
 
     def set(self, answer: bytes | None, header: bytes = b"") -> None:
-        """Give the answer, and what stands before it; None for no answer (acks=0)."""
+        """Set the answer and its header; None for no answer (acks=0)."""
         self.done = True
         self.dropped = None
         if self._count is not None:
@@ -68,16 +68,16 @@ class Slot:
 
 
 class Connection:
-    """Framing and order.
+    """Framing and order of answers.
 
     Args:
         write: sends bytes.
         abort: closes the socket.
-        request_bytes_max: the longest request accepted (`socket.request.max.bytes`).
+        request_bytes_max: the longest accepted request (`socket.request.max.bytes`).
 
     Attributes:
-        usage: what its client asked for so far.
-        kept_bytes: the size of the answers that wait for an earlier one, such as that of a JoinGroup.
+        usage: statistics of the client's requests.
+        kept_bytes: size of the answers that wait for an earlier one, such as a JoinGroup's.
     """
 
     def __init__(self, write: Callable[[bytes], None], abort: Callable[[], None], request_bytes_max: int) -> None:
@@ -92,31 +92,31 @@ class Connection:
 
     @property
     def in_flight(self) -> int:
-        """How many requests are not answered yet."""
+        """The number of unanswered requests."""
         return len(self._slots)
 
     @property
     def incomplete(self) -> bool:
-        """Whether the peer has sent a part of a request and not the rest."""
+        """True if the peer has sent only a part of a request."""
         return bool(self._buffer)
 
     @property
     def incomplete_bytes(self) -> int:
-        """How much of a request has come that the peer has not ended."""
+        """The number of bytes received of an incomplete request."""
         return len(self._buffer)
 
     def receive(self, data: bytes | memoryview) -> list[bytes]:
-        """Take bytes from the peer; give the requests that are whole now, without their lengths.
+        """Process received bytes. Returns the complete requests, without their lengths.
 
         Raises:
-            ProtocolViolation: a length that is negative or above the limit.
+            ProtocolViolation: a length is negative or above the limit.
         """
         buffer = self._buffer
         size_bytes = len(data)
         if not buffer and _LENGTH.size <= size_bytes <= self.request_bytes_max:
             (length,) = _LENGTH.unpack_from(data)
             if length + _LENGTH.size == size_bytes:
-                # As it is most often: one whole request.
+                # The most frequent case: exactly one request.
                 return [bytes(data[_LENGTH.size :])]
         buffer += data
         frames: list[bytes] = []
@@ -138,7 +138,7 @@ class Connection:
         return frames
 
     def slot(self) -> Slot:
-        """The place of the next answer."""
+        """Add the place for the next answer."""
         slot = Slot(self)
         self._slots.append(slot)
         return slot
@@ -149,18 +149,18 @@ class Connection:
         answered = False
         while self._slots and self._slots[0].done:
             slot = self._slots.popleft()
-            # The slot of a Fetch is kept until the next request, its answer is not.
+            # A Fetch's slot is kept until the next request, its answer is not.
             sent, slot.pieces = slot.pieces, []
             pieces += sent
             answered = True
         if self.kept_bytes or not answered:
             self.kept_bytes = sum(len(piece) for slot in self._slots for piece in slot.pieces)
         if answered and not self.closed:
-            # Also where there is nothing to send (acks=0): it makes room for requests that wait.
+            # Also if there is nothing to send (acks=0), because waiting requests may continue now.
             self._write(b"".join(pieces))
 
     def close(self) -> None:
-        """Forget what is waiting; nothing more is sent."""
+        """Drop everything that waits; nothing more is sent."""
         self.closed = True
         slots, self._slots = self._slots, deque()
         for slot in slots:

@@ -1,4 +1,4 @@
-"""Which requests must go to the coordinator of a group or a transactional id, and what they name."""
+"""Names the groups and transactional ids of requests that only their coordinator may answer."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -34,4 +34,4 @@ KEYS: dict[int, Callable[[SimpleNamespace], list[str]]] = {
     68: _group,
     69: lambda body: list(body.group_ids),
 }
-"""API key to the groups or transactional ids that a request of it names."""
+"""API key to a function that returns the groups or transactional ids in a request."""

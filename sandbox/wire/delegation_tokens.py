@@ -1,10 +1,10 @@
-"""Why delegation tokens are refused (KIP-48): they are off, and who asks must have logged in first to be told so."""
+"""Refuses delegation tokens (KIP-48), which are disabled. Only an authenticated client gets that reason."""
 
 from sandbox.kafka.errors import CODE
 from sandbox.wire.node import Request
 
 
 def refusal(request: Request) -> int:
-    """The error: Kafka looks first whether the connection is authenticated, then whether tokens are on."""
+    """Return the error. Like Kafka, it depends first on authentication, then on tokens being enabled."""
     authenticated = request.sasl is not None and request.sasl.complete
     return CODE["DELEGATION_TOKEN_AUTH_DISABLED" if authenticated else "DELEGATION_TOKEN_REQUEST_NOT_ALLOWED"]

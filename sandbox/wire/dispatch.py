@@ -1,4 +1,4 @@
-"""From the bytes of a request to the bytes of its answer."""
+"""Decodes requests, calls their API, and encodes the answers."""
 
 import logging
 from types import SimpleNamespace
@@ -19,23 +19,28 @@ from sandbox.wire.name_lengths import too_long
 from sandbox.wire.node import Answer, Node, Request
 from sandbox.wire.refusals import refuse
 
+OFFSET_COMMIT = 8
 API_VERSIONS = 18
 SASL_AUTHENTICATE = 36
+HOLDS = frozenset((OFFSET_COMMIT, SASL_AUTHENTICATE))
+"""Requests that must be answered before the next request of their connection is handled."""
 NO_ID = UUID(int=0)
 READS = frozenset((1, 2, 17, API_VERSIONS, SASL_AUTHENTICATE))
-"""Fetch, ListOffsets, ApiVersions and the log-in: they tell only what is committed, so they neither wait for the commit
-of others nor fail with it."""
+"""Fetch, ListOffsets, SaslHandshake, ApiVersions and SaslAuthenticate.
+
+Their answers contain only committed data, so they neither wait for the commit of other requests nor fail with it.
+"""
 TURN_EVENTS_MAX = 10_000
-"""How many events one commit may hold before it is ended early, which bounds the wait of everybody else."""
+"""A commit is made early once it has this many events, to limit how long others wait."""
 
 logger = logging.getLogger("sandbox.wire")
 
 
 class Dispatcher:
-    """Gives each request to its API, and its answer to the connection when it is durable.
+    """Passes each request to its API, and sends its answer when it is durable.
 
     Args:
-        node: what the APIs work with.
+        node: the node that the APIs use.
     """
 
     def __init__(self, node: Node) -> None:
@@ -48,7 +53,7 @@ class Dispatcher:
         """Handle one request.
 
         Raises:
-            ProtocolViolation: it cannot be read, or is for an API or version that does not exist.
+            ProtocolViolation: the request can't be decoded, or its API or version isn't supported.
         """
         try:
             header = messages.decode_header(frame)
@@ -86,7 +91,7 @@ class Dispatcher:
             self._handle(api, request, prefix, slot)
 
     def _inject(self, api: Api, request: Request, prefix: bytes, slot: Slot) -> None:
-        """Handle a request that may be made to go wrong."""
+        """Handle a request that an injected fault may affect."""
         node = self.node
         fault = node.faults.match(
             api.name, lambda: named_topics(request), request.client_id, node.node_id, node.now_ms()
@@ -139,8 +144,9 @@ class Dispatcher:
         if throttle_ms and answer is not None and not isinstance(answer, Reply):
             answer = {**answer, "throttle_time_ms": throttle_ms}
         if isinstance(answer, Reply):
-            # What follows a log-in must wait until it is known who the client is.
-            slot.holds = slot.holds or (api.key == SASL_AUTHENTICATE and not answer.done)
+            # Requests after SaslAuthenticate must wait until the client is authenticated, and those after a commit
+            # until all of it is written.
+            slot.holds = slot.holds or (api.key in HOLDS and not answer.done)
             slot.dropped = answer.drop
             answer.on_done(lambda given: self._hold(api, request, prefix, slot, given))
         else:
@@ -149,7 +155,7 @@ class Dispatcher:
             self.node.broker.commit()
 
     def _refuse_change(self, api: Api, request: Request, prefix: bytes, slot: Slot, error: BrokerError) -> None:
-        """Answer what a sandbox that is read-only does not do. As in Kafka, acks=0 learns it by the end of it all."""
+        """Refuse a change to a read-only sandbox. As in Kafka, acks=0 closes the connection instead of answering."""
         logger.info("%s of client %r is refused: %s", api.name, request.client_id, error.detail)
         if request.key == PRODUCE and request.body.acks == 0:
             slot.abort()
@@ -161,7 +167,7 @@ class Dispatcher:
         return None if error is None else refuse(request, error)
 
     def _misplaced(self, request: Request) -> Answer | None:
-        """The refusal of a request that another broker coordinates, None where it came to the right one."""
+        """Return the error for a request that another broker coordinates, or None."""
         keys = KEYS.get(request.key)
         cluster = self.node.broker.cluster
         if keys is None or len(cluster.ids) == 1:
@@ -171,7 +177,7 @@ class Dispatcher:
         return refuse(request, BrokerError("NOT_COORDINATOR"))
 
     def _hold(self, api: Api, request: Request, prefix: bytes, slot: Slot, answer: Answer | None) -> None:
-        """Answer now, or after the commit where anything of this turn waits for it."""
+        """Answer now, or after the commit if this turn has changes that wait for it."""
         if self.node.broker.uncommitted and request.key not in READS:
             self.node.broker.turn.wait(lambda error: self._finish(api, request, prefix, slot, answer, error))
         else:
@@ -187,7 +193,7 @@ class Dispatcher:
         error: BrokerError | None,
     ) -> None:
         if error is not None:
-            # The trouble as a whole is told once, by who watches the file: not for each request that it hits.
+            # The storage failure is logged once by the code that watches the file, not for each affected request.
             logger.debug("%s of client %r: %s", api.name, request.client_id, error.detail)
             answer = _failed(request, error)
         try:
@@ -200,7 +206,7 @@ class Dispatcher:
 
 
 def named_topics(request: Request) -> set[str]:
-    """The topics that a request names, by name or id."""
+    """Return the topics that a request names, by name or id."""
     found: set[str] = set()
     by_id = request.node.broker.topics_by_id
     for array in vars(request.body).values():
@@ -215,7 +221,7 @@ def named_topics(request: Request) -> set[str]:
 
 
 def _failed(request: Request, error: BrokerError) -> Answer | None:
-    """The answer where the turn could not be committed: as Kafka, groups are told that their coordinator is away."""
+    """Return the answer if the turn could not be committed. As in Kafka, groups get COORDINATOR_NOT_AVAILABLE."""
     if request.key == PRODUCE and request.body.acks == 0:
         return None
     return refuse(request, BrokerError("COORDINATOR_NOT_AVAILABLE") if request.key in KEYS else error)

@@ -1,4 +1,4 @@
-"""The features that are announced (KIP-584): versions of what brokers do together, which some clients look at."""
+"""The announced features (KIP-584): versions of behaviour that brokers agree on and some clients check."""
 
 from typing import NamedTuple
 
@@ -7,9 +7,9 @@ class Feature(NamedTuple):
     """One feature.
 
     Attributes:
-        first: the lowest version that could be chosen.
-        last: the highest one.
-        level: the one that is in effect.
+        first: the lowest supported version.
+        last: the highest supported version.
+        level: the version in effect.
     """
 
     name: str

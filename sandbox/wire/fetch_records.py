@@ -1,4 +1,4 @@
-"""The records of a Fetch: from the cache of recent batches, else encoded from rows."""
+"""Reads the records for a Fetch: from the cache of recent batches, or encoded from rows."""
 
 import struct
 from collections.abc import Generator, Iterator
@@ -16,9 +16,9 @@ from sandbox.wire.records import batch as record_batch
 from sandbox.wire.time_slices import Steps
 
 DAMAGE = (ArithmeticError, LookupError, TypeError, ValueError, struct.error)
-"""What a row raises that is not as it was written."""
+"""Exceptions that a damaged row can cause."""
 STEP_BYTES = 256 * 1024
-"""How much is read from rows at once, if the batches allow it."""
+"""How many bytes are read from rows in one step, if the size of the batches allows it."""
 DONE = object()
 
 
@@ -31,13 +31,14 @@ def read_records(
     answer: AnswerSize | None = None,
     first: bool = True,
 ) -> Generator[None, None, list[bytes]]:
-    """Batches from the one that holds `offset`, below the high watermark. Each `yield` is a place to interrupt it.
+    """Return batches from the one that contains `offset`, below the high watermark. It can be interrupted at each
+    `yield`.
 
     Args:
         size_bytes_max: how many bytes to return.
-        stable: only below the last stable offset, for a reader in read_committed.
-        answer: the size of the answer that they are part of; None for no other limit.
-        first: the first batch comes even if it is larger than `size_bytes_max` (KIP-74).
+        stable: only below the last stable offset, for read_committed.
+        answer: the size of the answer that they belong to; None for no other limit.
+        first: return the first batch even if it is larger than `size_bytes_max` (KIP-74).
     """
     end = _end(partition, stable)
     if offset >= end:
@@ -56,7 +57,7 @@ def read_records(
         answer.add(len(batch))
         at, left = behind, left - len(batch)
     if found and left < size_bytes_max // 2:
-        # It was encoded as a whole answer; what else there is would not fit.
+        # It was encoded as a whole answer, so the next batch would not fit.
         left = 0
     try:
         for encoded, behind in _from_rows(node, partition, at, end, left, first and not found):
@@ -74,13 +75,13 @@ def read_records(
         if not found:
             raise
     if found:
-        # If compaction removed all that there was, an answer is empty.
+        # `found` is empty if compaction removed everything.
         _read_ahead(node, partition, _next_offset(found), size_bytes_max, stable)
     return found
 
 
 def has_more(partition: Partition, batches: list[bytes], offset: int, stable: bool) -> bool:
-    """Whether there are events after those that were read from `offset` on."""
+    """Return True if there are events after those that were read from `offset`."""
     return (_next_offset(batches) if batches else offset) < _end(partition, stable)
 
 
@@ -94,7 +95,7 @@ def _next_offset(batches: list[bytes]) -> int:
 
 
 def _read_ahead(node: Node, partition: Partition, offset: int, size_bytes_max: int, stable: bool) -> None:
-    """Encode the answer after this one, when other requests were handled."""
+    """Encode the next answer in advance, after other requests were handled."""
     end = _end(partition, stable)
     if offset >= end or node.cache.holds(partition.id, offset):
         return
@@ -113,7 +114,7 @@ def _read_ahead(node: Node, partition: Partition, offset: int, size_bytes_max: i
                 if batch is not None:
                     ahead.add(piece, batch, after)
         except (*DAMAGE, EventsDamaged, StorageFailed):
-            # The reader that asks for it gets the error.
+            # The reader gets the error when it requests these events.
             return
         finally:
             ahead.complete(place, piece)
@@ -131,16 +132,16 @@ def _from_rows(
     first: bool,
     first_bytes_max: int | None = None,
 ) -> Iterator[tuple[bytes | None, int]]:
-    """Batches from rows, each with the offset after it; None for a place to interrupt it.
+    """Yield batches from rows, each with the offset after it; None where the read can be interrupted.
 
     Args:
-        first: the first of them comes even if it is larger than `size_bytes_max`.
-        first_bytes_max: nothing comes if it is larger than this.
+        first: yield the first batch even if it is larger than `size_bytes_max`.
+        first_bytes_max: yield nothing if the first batch is larger than this.
     """
     log = node.broker.log
     while offset < end and (first or size_bytes_max > 0):
         yield None, offset
-        # What was read before an interruption may be deleted or compacted by now, so it is not used after one.
+        # Data read before an interruption may be deleted or compacted by now, so it isn't used after one.
         runs = log.runs(partition, offset, min(max(size_bytes_max, 1), STEP_BYTES), end)
         if not runs:
             return
@@ -164,7 +165,7 @@ def _from_rows(
             offset = stored.batches[-1].last_offset + 1
             yield encoded, offset
             if interrupted or len(stored.batches) < len(run):
-                # In the second case a damaged batch is next, or a large one.
+                # In the second case the next batch is damaged or large.
                 break
 
 
@@ -173,9 +174,9 @@ def _data_bytes(node: Node, run: list[BatchRow]) -> int:
 
 
 def aborted_transactions(node: Node, partition: Partition, offset: int, batches: list[bytes]) -> list[dict[str, int]]:
-    """The aborted transactions that have events in what was read from `offset` on; readers skip these.
+    """Return the aborted transactions with events in the batches that were read from `offset`; readers skip these.
 
-    Who reads beyond the last marker that aborted anything, as those at the tail mostly do, costs no look-up.
+    Reads beyond the last marker that aborted events, which most reads at the tail are, need no query.
     """
     if not batches or offset > partition.aborted_until:
         return []
@@ -184,7 +185,7 @@ def aborted_transactions(node: Node, partition: Partition, offset: int, batches:
 
 
 def encode_marker(marker: StoredBatch) -> bytes:
-    """The batch of a transaction marker."""
+    """Encode the batch of a transaction marker."""
     return _encode(StoredRun([marker.batch], marker.records))
 
 

@@ -1,4 +1,4 @@
-"""Fetch sessions (KIP-227): a client names its partitions once, then only what changes, both ways."""
+"""Fetch sessions (KIP-227): client and broker exchange all partitions once, then only changes."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -20,10 +20,10 @@ Place = tuple[str, UUID, int]
 
 @dataclass(slots=True)
 class FetchedPartition:
-    """What a session knows of one partition.
+    """A session's state of one partition.
 
     Attributes:
-        sent: high watermark, log start offset and last stable offset as last sent; None for never.
+        sent: high watermark, log start offset and last stable offset as last sent; None if never sent.
     """
 
     fetch_offset: int
@@ -38,8 +38,8 @@ class FetchSession:
 
     Attributes:
         id: 0 for a fetch without a session.
-        epoch: the epoch that the next request must carry.
-        partitions: in the order in which they are read; who got data goes to the end, so that none starves.
+        epoch: the epoch that the next request must have.
+        partitions: in reading order; partitions with data move to the end, so that none starves.
     """
 
     id: int
@@ -48,7 +48,7 @@ class FetchSession:
     incremental: bool = False
 
     def update(self, topics: list[Any], forgotten: list[Any]) -> None:
-        """Take over what a request adds, changes and forgets."""
+        """Apply the partitions that a request adds, changes and removes."""
         for topic in forgotten:
             for partition in topic.partitions:
                 self.partitions.pop((topic.topic, topic.topic_id, partition), None)
@@ -65,13 +65,13 @@ class FetchSession:
 
 
 class FetchSessions:
-    """The sessions that are kept; the one unused for longest goes first.
+    """The cached sessions. The least recently used one is dropped first.
 
     A client whose session is gone is told, and begins a new one. A session with more than `PARTITIONS_MAX` partitions
     is not kept: its client sends full requests.
 
     Args:
-        slots: how many (`max.incremental.fetch.session.cache.slots`).
+        slots: maximum number of sessions (`max.incremental.fetch.session.cache.slots`).
     """
 
     def __init__(self, slots: int) -> None:
@@ -80,10 +80,10 @@ class FetchSessions:
         self._partitions = 0
 
     def begin(self, session_id: int, epoch: int, topics: list[Any], forgotten: list[Any]) -> FetchSession:
-        """The session of a request, brought up to date by it.
+        """Return a request's session, updated by the request.
 
         Raises:
-            BrokerError: FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH; the client begins a new one.
+            BrokerError: FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH; the client then starts a new session.
         """
         if epoch in (INITIAL_EPOCH, FINAL_EPOCH):
             self._forget(session_id)
@@ -111,7 +111,7 @@ class FetchSessions:
         return found
 
     def clear(self) -> None:
-        """Forget every session."""
+        """Drop every session."""
         self._sessions.clear()
         self._partitions = 0
 

@@ -1,4 +1,4 @@
-"""What consumers put into group messages, for the rows that people read. The protocol itself hands the bytes around."""
+"""Decodes consumers' data in group messages for display. The protocol passes the bytes on unchanged."""
 
 from sandbox.wire.messages import messages
 
@@ -6,7 +6,7 @@ VERSION_0 = b"\0\0"
 
 
 def assigned_partitions(data: bytes) -> dict[str, tuple[int, ...]] | None:
-    """Topic to partitions of a consumer's assignment, None where it is something else."""
+    """Decode a consumer's assignment to partitions by topic. Returns None if it is something else."""
     try:
         found = messages.decode_assignment(data)
     except messages.MalformedMessage:
@@ -15,10 +15,10 @@ def assigned_partitions(data: bytes) -> dict[str, tuple[int, ...]] | None:
 
 
 def subscribed_topics(data: bytes) -> tuple[str, ...] | None:
-    """The topics that a consumer's metadata names, None if it is something else.
+    """Decode the topics in a consumer's metadata. Returns None if it is something else.
 
-    As Kafka's coordinator does, it reads what every version begins with (version 0: topics and user data) and nothing
-    after it: a newer version may lack its own fields.
+    Like Kafka's coordinator, it reads only the fields of version 0 (topics and user data), which every version begins
+    with: newer versions may lack their additional fields.
     """
     try:
         found = messages.decode_subscription(VERSION_0 + data[len(VERSION_0) :])

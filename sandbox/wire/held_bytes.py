@@ -1,32 +1,32 @@
-"""Bounds the memory that clients make the sandbox hold: answers that they do not read, requests that they do not end.
+"""Limits the memory that clients occupy with unread answers and incomplete requests.
 
-Problem: a client that asks for 50 MB and reads none of it costs 50 MB; 200 of them cost more than the machine has.
-Trade: each connection has at most one answer that was not taken by its socket (see `sandbox.wire.server`), and what all
-connections hold together has two limits. Above `PLENTY_BYTES` answers to Fetch are short. Above `HELD_BYTES_MAX` the
-connection that made no progress for the longest time is closed. Consequence: a client that reads nothing for a long
-time may lose its connection, but only while others hold that much as well.
+A client that requests 50 MB and doesn't read it occupies 50 MB; 200 such clients exceed the machine's memory. So each
+connection has at most one answer that its socket hasn't accepted (see `sandbox.wire.server`), and the total of all
+connections has two limits. Above `PLENTY_BYTES`, answers to Fetch are short. Above `HELD_BYTES_MAX`, the connection
+that made no progress for the longest time is closed. A client that doesn't read may therefore lose its connection, but
+only while other connections occupy that much memory.
 """
 
 import logging
 from typing import Protocol
 
 PLENTY_BYTES = 8 * 1024 * 1024
-"""Above this, answers to Fetch are short."""
+"""Above this total, answers to Fetch are short."""
 HELD_BYTES_MAX = 48 * 1024 * 1024
-"""Above this, connections are closed. One alone, such as with a request of 100 MB, is not."""
+"""Above this total, connections are closed, unless there is only one, such as with a request of 100 MB."""
 ANSWER_BYTES_MAX = 2 * 1024 * 1024
-"""The longest answer to a Fetch. Kafka allows less than was asked for, as long as there is one batch (KIP-74)."""
+"""The longest answer to a Fetch. Kafka allows less than requested, but at least one batch (KIP-74)."""
 SHORT_ANSWER_BYTES_MAX = 64 * 1024
-"""The longest one while much is held."""
+"""The longest answer to a Fetch above `PLENTY_BYTES`."""
 
 logger = logging.getLogger("sandbox.wire")
 
 
 class AnswerSize:
-    """The size of one answer that is being read from rows.
+    """The size of one answer while it is read from rows.
 
     Args:
-        held: what is held already.
+        held: the memory of all connections.
     """
 
     def __init__(self, held: "HeldBytes") -> None:
@@ -34,17 +34,17 @@ class AnswerSize:
         self.size_bytes = 0
 
     def add(self, size_bytes: int) -> None:
-        """Count what was read."""
+        """Add the size of a batch that was read."""
         self.size_bytes += size_bytes
         self._held.reading_bytes += size_bytes
 
     @property
     def is_full(self) -> bool:
-        """Whether the answer may not grow any more."""
+        """True if the answer must not grow further."""
         return self.size_bytes >= self._held.answer_bytes_max
 
     def forget(self) -> None:
-        """Count it no more: the answer was given, or will not be."""
+        """Stop counting the answer, because it was sent or dropped."""
         self._held.reading_bytes -= self.size_bytes
         self.size_bytes = 0
 
@@ -53,15 +53,15 @@ class Holder(Protocol):
     """A connection."""
 
     def drop(self, reason: str) -> None:
-        """Close it at once, without sending what waits."""
+        """Close the connection immediately, without sending waiting answers."""
 
 
 class HeldBytes:
-    """What all connections hold, those with the oldest progress first.
+    """The memory of all connections, least recent progress first.
 
     Args:
-        bytes_max: above this, connections are closed.
-        plenty: above this, answers to Fetch are short.
+        bytes_max: above this total, connections are closed.
+        plenty: above this total, answers to Fetch are short.
     """
 
     def __init__(self, bytes_max: int = HELD_BYTES_MAX, plenty: int = PLENTY_BYTES) -> None:
@@ -73,12 +73,12 @@ class HeldBytes:
 
     @property
     def answer_bytes_max(self) -> int:
-        """How long an answer to a Fetch may be now, its first batch aside."""
+        """The current limit for an answer to a Fetch, except for its first batch."""
         much = self.size_bytes + self.reading_bytes >= self._plenty
         return SHORT_ANSWER_BYTES_MAX if much else ANSWER_BYTES_MAX
 
     def hold(self, holder: Holder, size_bytes: int) -> None:
-        """Note how much a connection holds now, after it made progress. 0 forgets it."""
+        """Set a connection's memory after it made progress. 0 removes the connection."""
         self.size_bytes += size_bytes - self._held.pop(holder, 0)
         if size_bytes:
             self._held[holder] = size_bytes

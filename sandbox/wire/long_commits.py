@@ -1,8 +1,9 @@
-"""Commits of thousands of offsets, in slices: each is a turn of its own, and other clients are served in between.
+"""Writes commits of thousands of offsets in slices, each in its own turn, so that other clients are served in between.
 
-A commit that comes while one of its group is still being written waits until that is done, so that an older offset
-never overwrites a newer one. If a slice cannot be written, every offset of the request is refused with
-COORDINATOR_NOT_AVAILABLE, and the client commits again.
+A commit that arrives while another of its group is being written waits for it, so that an older offset never overwrites
+a newer one. Later requests of the same connection wait too: while an earlier commit is being written, a member must not
+leave its group, and a reader must not see the old offsets. If a slice can't be written, every offset of the request is
+refused with COORDINATOR_NOT_AVAILABLE, and the client retries.
 """
 
 from collections import deque
@@ -14,17 +15,17 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.storage.file.database import StorageFailed
 
 SLICE_OFFSETS = 1_000
-"""So many offsets take about 20 ms."""
+"""The number of offsets that take about 20 ms to write."""
 
 Outcome = Sequence[PartitionError]
 Commit = Callable[[Sequence[OffsetCommit]], Outcome]
 
 
 class LongCommits:
-    """The long commits of one broker.
+    """One broker's long commits.
 
     Args:
-        soon: calls a function in a later turn of the loop.
+        soon: calls a function in a later turn of the event loop.
         wait: calls a function at the end of this turn, with the error if it could not be committed.
         undo: undoes this turn.
     """
@@ -41,11 +42,11 @@ class LongCommits:
         self._queues: dict[str, deque[Iterator[None]]] = {}
 
     def wants(self, group_id: str, offsets: int) -> bool:
-        """Whether a commit must be written in slices, or wait for one that is."""
+        """Return True if a commit must be written in slices, or must wait for one."""
         return offsets > SLICE_OFFSETS or group_id in self._queues
 
     def run(self, group_id: str, offsets: Sequence[OffsetCommit], commit: Commit) -> Reply[Outcome]:
-        """Write a commit in slices, after those of its group that came before.
+        """Write a commit in slices, after the group's earlier commits.
 
         Args:
             commit: writes one slice.
@@ -54,16 +55,21 @@ class LongCommits:
         queue = self._queues.setdefault(group_id, deque())
         queue.append(self._slices(offsets, commit, reply))
         if len(queue) == 1:
-            self._step(group_id)
+            self._step(group_id, queue)
         return reply
 
-    def _step(self, group_id: str) -> None:
-        """Write the next slice of the first commit of a group, and see to the one after it."""
-        queue = self._queues[group_id]
+    def clear(self) -> None:
+        """Cancel every commit without an answer, after clients were disconnected and the offsets replaced."""
+        self._queues.clear()
+
+    def _step(self, group_id: str, queue: deque[Iterator[None]]) -> None:
+        """Write the next slice of a group's first commit, and schedule the following slice."""
+        if self._queues.get(group_id) is not queue:
+            return
         if next(queue[0], self) is self:
             queue.popleft()
         if queue:
-            self._soon(lambda: self._step(group_id))
+            self._soon(lambda: self._step(group_id, queue))
         else:
             del self._queues[group_id]
 

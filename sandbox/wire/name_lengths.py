@@ -1,6 +1,6 @@
-"""Refuses requests that would store an id longer than the sandbox keeps (see `sandbox.kafka.client_text`).
+"""Refuses requests that would store an id longer than the sandbox allows (see `sandbox.kafka.client_text`).
 
-Only the APIs that create something under a name are here: others look a name up, and do not find it.
+It covers only the APIs that create something under a name. Others look a name up and don't find it.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,7 +11,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import Request
 
 Names = Iterable[tuple[str, str | None]]
-"""What each is called in a message, and what the client sent."""
+"""Each name's label in messages, and the name that the client sent."""
 
 
 def _group(body: SimpleNamespace) -> Names:
@@ -54,11 +54,11 @@ NAMES: dict[int, Callable[[SimpleNamespace], Names]] = {
     51: lambda body: [("user name", one.name) for one in body.upsertions],
     68: _heartbeat,
 }
-"""By API key."""
+"""API key to a function that returns a request's names."""
 
 
 def too_long(request: Request) -> BrokerError | None:
-    """Why a request is refused; None if its names are short enough."""
+    """Return the error for a request with a too long name, or None."""
     names = NAMES.get(request.key)
     if names is None:
         return None

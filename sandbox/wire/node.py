@@ -1,4 +1,4 @@
-"""What an API module works with: one request, and the node that it came to."""
+"""The objects that API modules use: a request, and the node that received it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,34 +25,33 @@ Answer = Mapping[str, Any]
 TOPIC_OPERATIONS = sum(1 << operation for operation in (3, 4, 5, 6, 7, 8, 10, 11))
 CLUSTER_OPERATIONS = sum(1 << operation for operation in (5, 7, 8, 9, 10, 11, 12))
 GROUP_OPERATIONS = sum(1 << operation for operation in (3, 6, 8, 10, 11))
-"""What everybody may do where there is no authorizer: the bits of AclOperation that Kafka gives."""
+"""Kafka's AclOperation bits that everyone has without an authorizer."""
 NO_OPERATIONS = -2147483648
-"""Authorized operations that were not asked for."""
+"""The value if authorized operations weren't requested."""
 
 
 class Timer(Protocol):
-    """What `Node.call_later` gives back."""
+    """A call scheduled by `Node.call_later`."""
 
     def cancel(self) -> None:
-        """Forget the call."""
+        """Cancel the call."""
 
 
 @dataclass(slots=True)
 class Node:
-    """The broker as the wire sees it.
+    """The broker, as the wire protocol uses it.
 
     Attributes:
-        now_ms: the clock.
-        call_later: call a function after a time in ms.
-        on_append: who waits for an append, by partition id; called after each commit that appended
-            to that partition.
-        faults: what is made to go wrong.
+        now_ms: returns the current time.
+        call_later: calls a function after a time in ms.
+        on_append: callbacks by partition id; called after each commit that appended to that partition.
+        faults: the injected faults.
         after: called when requests were handled outside their turn, so that a commit is scheduled.
-        ports: broker id to port, of every broker that is up.
-        advertised: every API with its versions, as ApiVersions answers.
+        ports: broker id to port, of the running brokers.
+        advertised: every API with its versions, for ApiVersions.
         long_commits: the commits of thousands of offsets that are being written.
-        slices: where long work is cut into steps.
-        held: what connections hold in memory.
+        slices: runs long work in steps.
+        held: the memory that connections occupy.
     """
 
     broker: Broker
@@ -83,13 +82,13 @@ class Node:
 
 
 class Request(NamedTuple):
-    """One request, decoded.
+    """One decoded request.
 
     Attributes:
         body: every field of every version (`sandbox.wire.messages.messages`).
-        host: the address of ours that the client came to, which is the one that it is told again.
-        client_host: as Kafka shows it: "/" and the address.
-        sasl: the log-in of the connection, None on a listener without.
+        host: the server address that the client connected to; answers contain the same address.
+        client_host: the client's address as Kafka shows it, with a leading "/".
+        sasl: the connection's SASL session, None on a listener without SASL.
     """
 
     key: int
@@ -103,14 +102,14 @@ class Request(NamedTuple):
     sasl: "SaslSession | None" = None
 
     def brokers(self) -> list[dict[str, Any]]:
-        """Every broker that is up, under the address that the client came to."""
+        """Return every running broker, with the address that the client connected to."""
         return [
             {"node_id": broker, "host": self.host, "port": port, "rack": None}
             for broker, port in sorted(self.node.ports.items())
         ]
 
     def address(self, broker: int) -> dict[str, Any]:
-        """Node id, host and port of a broker; none where it is not up."""
+        """Return a broker's node id, host and port; -1, "" and -1 if it isn't running."""
         port = self.node.ports.get(broker)
         if port is None:
             return {"node_id": -1, "host": "", "port": -1}
@@ -118,12 +117,12 @@ class Request(NamedTuple):
 
 
 Handled = Answer | Reply[Answer] | None
-"""An answer: now, later, or (None) never, for acks=0."""
+"""An answer that is available now, later, or (None) not sent, for acks=0."""
 Handler = Callable[[Request], Handled]
 
 
 def topic_of(request: Request, name: str | None, topic_id: Any) -> Topic:
-    """The topic that a request names, or by its id where it has no name.
+    """Return the topic that a request names, by its name or, without a name, its id.
 
     Raises:
         BrokerError: UNKNOWN_TOPIC_OR_PARTITION, or UNKNOWN_TOPIC_ID.

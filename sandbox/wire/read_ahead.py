@@ -1,9 +1,9 @@
-"""The batches that a reader of rows will ask for next, encoded while it works on the last ones.
+"""Encodes a reader's next Fetch answer while it processes the current one.
 
-Problem: a client asks for the next events when it has taken in the last answer, so reader and broker would wait for
-each other in turn. Trade: if a reader was answered from rows and there are more, its next answer is encoded in advance,
-in steps (see `sandbox.wire.time_slices`). Consequence: some work is lost if a reader goes away, and about `BYTES_MAX`
-bytes are kept. As in the cache of the tail, nothing is kept that is not below the high watermark.
+A client requests the next events only after it has processed the last answer, so reader and broker would wait for each
+other in turn. So if a reader was answered from rows and there are more, its next answer is encoded in advance, in steps
+(see `sandbox.wire.time_slices`). Some of this work is lost if a reader disconnects, and up to `BYTES_MAX` bytes are
+cached. As in the cache of the tail, only batches below the high watermark are cached.
 """
 
 from dataclasses import dataclass, field
@@ -12,15 +12,15 @@ from typing import NamedTuple
 from sandbox.wire.time_slices import Steps
 
 BYTES_MAX = 8 * 1024 * 1024
-"""How much is kept for all readers together."""
+"""The size limit for all readers together."""
 PIECE_BYTES_MAX = 1024 * 1024
-"""How much is kept for one reader of a partition."""
+"""The size limit for one reader of a partition."""
 FORGOTTEN_MS = 2_000
-"""After how long a piece that nobody asked for makes room for others."""
+"""A piece that no reader has requested may be dropped after this time."""
 
 
 class Place(NamedTuple):
-    """Where a reader will continue: partition id, offset, and whether it reads only what is stable."""
+    """A reader's next position: partition id, offset, and True if it reads only stable events."""
 
     partition_id: int
     offset: int
@@ -29,14 +29,14 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Piece:
-    """What is encoded for one reader.
+    """The batches that are encoded for one reader.
 
     Attributes:
-        reserved_bytes: how large it may become; 0 once it is complete.
-        begun_ms: when it was begun.
-        steps: encodes the rest of it.
+        reserved_bytes: the maximum size; 0 once the piece is complete.
+        begun_ms: when encoding began.
+        steps: encodes the rest.
         batches: each with the offset after it.
-        dropped: True once it was given out or forgotten: nothing more is encoded for it.
+        dropped: True once the piece was taken or dropped; nothing more is encoded for it.
     """
 
     reserved_bytes: int
@@ -48,15 +48,15 @@ class Piece:
 
     @property
     def taken_bytes(self) -> int:
-        """How much of the room for all pieces it takes."""
+        """How much of the total limit the piece uses."""
         return max(self.reserved_bytes, self.size_bytes)
 
 
 class ReadAhead:
-    """What was encoded in advance, for all readers.
+    """The batches that were encoded in advance, for all readers.
 
     Args:
-        bytes_max: how many bytes are kept, those of pieces that are not complete included.
+        bytes_max: maximum size, including the reserved bytes of incomplete pieces.
     """
 
     def __init__(self, bytes_max: int = BYTES_MAX) -> None:
@@ -66,11 +66,11 @@ class ReadAhead:
 
     @property
     def unfinished(self) -> int:
-        """How many pieces are being encoded."""
+        """The number of pieces that are being encoded."""
         return sum(piece.reserved_bytes > 0 for piece in self._pieces.values())
 
     def begin(self, place: Place, size_bytes_max: int, now_ms: int) -> Piece | None:
-        """A new piece for a reader that will come to `place`; None if there is one, or no room."""
+        """Start a piece for a reader that will continue at `place`. Returns None if one exists, or there is no room."""
         wanted = min(size_bytes_max, PIECE_BYTES_MAX)
         if self.size_bytes + wanted > self.bytes_max:
             for old in [one for one, piece in self._pieces.items() if now_ms - piece.begun_ms > FORGOTTEN_MS]:
@@ -82,7 +82,7 @@ class ReadAhead:
         return piece
 
     def rest_of(self, place: Place) -> Steps | None:
-        """What encodes the rest of the piece of a reader that has come to `place`; None if there is nothing left."""
+        """Return the steps that encode the rest of the piece at `place`, or None if nothing is left."""
         piece = self._pieces.get(place)
         return None if piece is None else piece.steps
 
@@ -94,7 +94,7 @@ class ReadAhead:
         self.size_bytes += piece.taken_bytes - before
 
     def complete(self, place: Place, piece: Piece) -> None:
-        """Nothing more is added to a piece. It is forgotten if it is empty."""
+        """Mark a piece as complete. It is dropped if it is empty."""
         if piece.dropped:
             return
         self.size_bytes -= piece.taken_bytes - piece.size_bytes
@@ -104,14 +104,14 @@ class ReadAhead:
             self._drop(place)
 
     def take(self, place: Place, end: int, size_bytes_max: int, *, first: bool) -> list[tuple[bytes, int]]:
-        """The batches that were encoded so far for a reader at `place`, each with the offset after it.
+        """Return the batches encoded so far for a reader at `place`, each with the offset after it.
 
-        They are given out once. What the reader does not take is kept for its next request.
+        They are returned only once. Batches that don't fit stay for the reader's next request.
 
         Args:
             end: the offset that the reader may read up to.
-            size_bytes_max: how many bytes the reader takes.
-            first: the first batch is given out even if it is larger.
+            size_bytes_max: how many bytes the reader accepts.
+            first: return the first batch even if it is larger.
         """
         piece = self._pieces.get(place)
         if piece is None:
@@ -132,12 +132,12 @@ class ReadAhead:
         return found
 
     def skip(self, partition_id: int) -> None:
-        """Forget what was encoded of a partition."""
+        """Drop a partition's pieces."""
         for place in [one for one in self._pieces if one.partition_id == partition_id]:
             self._drop(place)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop everything."""
         for place in tuple(self._pieces):
             self._drop(place)
 

@@ -1,8 +1,8 @@
-"""One error as the answer to a whole request, in the form of any API.
+"""Creates the answer that gives one error to a whole request, for any API.
 
-Where Kafka's answer has an error for each topic, partition or group, the answer repeats what the request named and
-gives each the error; else the error stands on top. The form is read from the messages' definitions, so this serves
-every API: for a turn that could not be committed, a broker that is not the coordinator, and errors that were asked for.
+If Kafka's answer has an error for each topic, partition or group, the answer repeats the request's entries and gives
+each the error; otherwise the error is at the top level. The structure comes from the message definitions, so this works
+for every API: for a turn that could not be committed, a broker that isn't the coordinator, and injected errors.
 """
 
 from collections.abc import Iterable
@@ -30,13 +30,13 @@ UNKNOWN = (
     "producer_epoch",
     "generation_id",
 )
-"""Numbers that say "none" by -1, where the definition has no default."""
+"""Numbers for which -1 means "none", although the definition has no default."""
 SAME = {"partition_index": ("partition", "index"), "partition": ("partition_index",), "index": ("partition_index",)}
-"""Names that a request and its answer have for the same thing."""
+"""Fields with different names in a request and its answer."""
 
 
 def refuse(request: Request, error: BrokerError) -> Answer:
-    """The answer that gives `error` to everything in the request."""
+    """Return the answer that gives `error` to everything in the request."""
     fields = schemas()[str(request.key)]["response"]["fields"]
     answer, mirrored = _struct(fields, request.body, error)
     if mirrored and request.key in (FETCH, METADATA):
@@ -45,7 +45,7 @@ def refuse(request: Request, error: BrokerError) -> Answer:
 
 
 def _struct(fields: Iterable[dict[str, Any]], asked: Any, error: BrokerError) -> tuple[dict[str, Any], bool]:
-    """One struct of the answer, and whether it repeats anything of the request."""
+    """Return one struct of the answer, and True if it repeats entries of the request."""
     answer: dict[str, Any] = {}
     mirrored = False
     for field in fields:
@@ -69,7 +69,9 @@ def _carries_errors(field: dict[str, Any]) -> bool:
 
 
 def _asked(asked: Any, name: str) -> list[Any]:
-    """What of the request an array of the answer speaks of: the array of that name, else the first with anything."""
+    """Return the request's array that an array of the answer repeats: the one with that name, or the first non-empty
+    one.
+    """
     if not isinstance(asked, SimpleNamespace):
         return []
     arrays = {key: found for key, found in vars(asked).items() if isinstance(found, list)}

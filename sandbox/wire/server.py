@@ -1,4 +1,4 @@
-"""The Kafka port: sockets on an asyncio loop, which is also where every write happens."""
+"""The Kafka port: sockets on an asyncio loop, in which all writes happen too."""
 
 import asyncio
 import logging
@@ -31,45 +31,45 @@ from sandbox.wire.node import Node
 from sandbox.wire.time_slices import TimeSlices
 
 FETCH = b"\x00\x01"
-"""How a Fetch request begins: its API key."""
+"""The first bytes of a Fetch request: its API key."""
 BACKLOG = 256
-"""How many connections the system holds until they are accepted, and how many asyncio accepts in one turn."""
+"""How many connections the system queues until they are accepted, and how many asyncio accepts in one turn."""
 IN_FLIGHT_MAX = 64
-"""How many requests a connection may have open before no more are read from it."""
+"""The number of unanswered requests at which a connection is no longer read."""
 FAREWELL_SECONDS = 0.5
-"""How long a stop waits for clients to read the answers that they were given."""
+"""How long a stop waits for clients to read their last answers."""
 BACKLOG_BYTES = 64 * 1024
-"""How much may be read from a connection ahead of what is handled."""
+"""How many bytes of unhandled requests are read ahead from a connection."""
 RECEIVE_BYTES = 256 * 1024
-"""How much is read from a connection at once."""
+"""How many bytes are read from a connection at once."""
 SEND_BUFFER_BYTES = 64 * 1024
-"""How much may wait to be sent on a connection before no more of its requests are handled."""
+"""The number of unsent bytes at which no more of a connection's requests are handled."""
 HELD_FROM_BYTES = 64 * 1024
-"""From what size on a connection's unfinished request, or its answers that wait for an earlier one, count as held."""
+"""An incomplete request, or answers that wait for an earlier one, count as held memory from this size."""
 SLICE_SECONDS = 0.001
-"""How long the requests of one connection are handled before it is another's turn."""
+"""How long one connection's requests are handled before the next connection's."""
 
 logger = logging.getLogger("sandbox.wire")
 
 
 class KafkaServer:
-    """One listener of one broker: its Kafka port, or another beside it.
+    """One listener of one broker: its Kafka port, or an additional one.
 
     Args:
-        node_id: its id.
-        broker: what it serves.
-        coordinator: the coordinator of groups.
-        now_ms: the clock.
+        node_id: the broker's id.
+        broker: the broker that it serves.
+        coordinator: the group coordinator.
+        now_ms: returns the current time.
         after: called after requests were handled, so that a commit and the next tick are scheduled.
-        handled: the same, for the requests that a connection has just brought.
+        handled: like `after`, for requests that a connection has just received.
         cache: the newest batches, shared by all brokers.
-        ports: broker id to port of all brokers that are up.
-        faults: what is made to go wrong.
-        slices: where long work is cut into steps, shared by all brokers.
-        held: what connections hold in memory, shared too.
-        admission: counts connections, shared too.
-        listener: what clients must do to come in; None for the Kafka port itself, where that is nothing.
-        tls: our certificate, for a listener with TLS.
+        ports: broker id to port of all running brokers.
+        faults: the injected faults.
+        slices: runs long work in steps, shared by all brokers.
+        held: the memory that connections occupy, shared by all brokers.
+        admission: counts connections, shared by all brokers.
+        listener: the listener's settings; None for the Kafka port itself.
+        tls: the server's certificate, for a listener with TLS.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class KafkaServer:
         self._unsubscribe: Callable[[], None] | None = None
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; the port that was bound."""
+        """Start listening. Returns the bound port."""
         loop = asyncio.get_running_loop()
         self.listening = True
         self._server = await loop.create_server(self._door, host, port, backlog=BACKLOG)
@@ -139,30 +139,30 @@ class KafkaServer:
         return KafkaConnection(self)
 
     def sasl_session(self, admit: Callable[[], None], fail: Callable[[str], None]) -> SaslSession | None:
-        """The log-in of a connection, None where none is asked for."""
+        """Return a new SASL session for a connection, or None if the listener doesn't use SASL."""
         if self.listener is None or not self.listener.has_sasl:
             return None
         return SaslSession(self, admit, fail)
 
     @property
     def mechanisms(self) -> Sequence[str]:
-        """The SASL mechanisms that are offered."""
+        """The enabled SASL mechanisms."""
         return () if self.listener is None else self.listener.mechanisms
 
     def credentials(self) -> Sequence[ScramCredential]:
-        """Those of all users."""
+        """Return the credentials of all users."""
         return self.node.broker.credentials.all()
 
     def check(self, step: Callable[[], bytes], then: Callable[[Outcome], None]) -> None:
-        """Do a slow step of a log-in in a thread, then call `then`."""
+        """Run a slow step of an authentication in a thread, then call `then`."""
         self._passwords.run(step, then)
 
     def later(self, call: Callable[[], None]) -> None:
-        """Call a function when a log-in that failed may be answered."""
+        """Call a function after the delay for failed authentications."""
         self.node.call_later(self.node.broker.config.number("connection.failed.authentication.delay.ms"), call)
 
     async def stop(self) -> None:
-        """Close the port and every connection. It may be opened again, and stopped twice."""
+        """Close the port and every connection. It can be reopened, and stopped twice."""
         server, self._server = self._server, None
         self.listening = False
         if server is None:
@@ -171,8 +171,8 @@ class KafkaServer:
             self._unsubscribe()
         self.node.on_append.clear()
         self._passwords.close()
-        # A connection that was accepted, but not made yet, would be leaked by close() (CPython's gh-109564): no more
-        # are accepted, and those get their turn first.
+        # close() would leak a connection that was accepted but not created yet (CPython's gh-109564), so accepting
+        # stops first, and those connections are created.
         loop = asyncio.get_running_loop()
         for door in server.sockets:
             loop.remove_reader(door.fileno())
@@ -183,7 +183,7 @@ class KafkaServer:
             tls_door.end()
         for connection in tuple(self.connections):
             connection.transport.close()
-        # What is answered is sent; a client that does not read is not waited for.
+        # Wait until the answers are sent, but not for clients that don't read.
         self._closed = asyncio.Event()
         if self.connections:
             with suppress(TimeoutError):
@@ -194,9 +194,10 @@ class KafkaServer:
         await asyncio.sleep(0)
 
     def disconnect(self) -> None:
-        """Close every connection, and forget what was prepared for them; the port stays open."""
+        """Close every connection and drop its state; the port stays open."""
         self.node.on_append.clear()
         self.node.sessions.clear()
+        self.node.long_commits.clear()
         for tls_door in tuple(self._doors):
             tls_door.end()
         for connection in tuple(self.connections):
@@ -204,7 +205,7 @@ class KafkaServer:
             connection.transport.close()
 
     def gone(self, connection: "KafkaConnection") -> None:
-        """A connection has ended."""
+        """Remove a connection that has ended."""
         self.connections.discard(connection)
         if self._closed is not None and not self.connections:
             self._closed.set()
@@ -221,8 +222,8 @@ class KafkaServer:
 class KafkaConnection(asyncio.BufferedProtocol):
     """One client.
 
-    What comes is read into one piece of memory that all connections share: with a piece for each, as `asyncio.Protocol`
-    has it, the system is asked for memory and given it back at every request, which takes longer than reading.
+    All connections read into one shared buffer. A buffer for each, as with `asyncio.Protocol`, would be allocated and
+    freed at every request, which takes longer than reading.
     """
 
     transport: asyncio.Transport
@@ -237,9 +238,9 @@ class KafkaConnection(asyncio.BufferedProtocol):
         self._waiting: Slot | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client has connected."""
+        """Initialize the connection of a new client."""
         self.transport = cast(asyncio.Transport, transport)
-        # Only such a loop reads at the moment at which it hands out what it read.
+        # Only such a loop passes on the bytes right after it has read them.
         shared = isinstance(asyncio.get_running_loop(), asyncio.SelectorEventLoop)
         self._received = self._server.received if shared else memoryview(bytearray(RECEIVE_BYTES))
         self.transport.set_write_buffer_limits(high=SEND_BUFFER_BYTES)
@@ -259,7 +260,7 @@ class KafkaConnection(asyncio.BufferedProtocol):
             self.transport.abort()
 
     def describe(self) -> ClientDescription:
-        """Who the client is, and what it asked for so far. May be called from any thread."""
+        """Describe the client and its requests so far. Thread-safe."""
         usage = self.connection.usage
         apis = [
             ApiUse(api_name(key), count.requests, count.mean_ms, count.max_ms)
@@ -277,7 +278,7 @@ class KafkaConnection(asyncio.BufferedProtocol):
 
     def _write(self, data: bytes) -> None:
         if not self.transport.is_closing():
-            # Else nothing would be sent either, and asyncio would complain of each.
+            # Otherwise nothing would be sent, and asyncio would log a warning for each write.
             self.transport.write(data)
         if self._holds:
             self._hold()
@@ -285,7 +286,7 @@ class KafkaConnection(asyncio.BufferedProtocol):
             asyncio.get_running_loop().call_soon(self._go_on)
 
     def connection_lost(self, reason: Exception | None) -> None:
-        """The client has gone; what it still waits for is dropped."""
+        """Drop everything that waits, because the client has disconnected."""
         if self.connection.incomplete:
             logger.warning("connection of %s ended in the middle of a request", self._client_host)
         self.connection.close()
@@ -295,19 +296,19 @@ class KafkaConnection(asyncio.BufferedProtocol):
         self._server.gone(self)
 
     def pause_writing(self) -> None:
-        """The client reads slowly: no more of its requests are handled."""
+        """Stop handling requests of a client that reads slowly."""
         self._choked = True
         self.transport.pause_reading()
         self._hold()
 
     def resume_writing(self) -> None:
-        """The client has caught up."""
+        """Continue, because the client has read its answers."""
         self._choked = False
         self._hold()
         self._go_on()
 
     def _hold(self) -> None:
-        """Note how much memory the client makes this connection hold."""
+        """Update how much memory the client occupies."""
         unsent = self.transport.get_write_buffer_size() if self._choked else 0
         incomplete = self.connection.incomplete_bytes
         kept = self.connection.kept_bytes
@@ -316,23 +317,23 @@ class KafkaConnection(asyncio.BufferedProtocol):
         self._server.node.held.hold(self, held)
 
     def leave(self) -> None:
-        """Close the connection at once, to make room for another."""
+        """Close the connection immediately, to make room for another."""
         self.connection.close()
         self.transport.abort()
 
     def drop(self, reason: str) -> None:
-        """Close the connection at once; what was not sent is lost."""
+        """Close the connection immediately, without sending waiting answers."""
         logger.warning("connection of %s closed: %s", self._client_host, reason)
         self.connection.close()
         self._frames.clear()
         self.transport.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the next bytes are read to."""
+        """Return the buffer for the next bytes."""
         return self._received
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Bytes have come, and lie there."""
+        """Process the bytes that were read into the buffer."""
         if self._silent:
             self._silent = False
             self._server.admission.spoke(self)
@@ -346,16 +347,17 @@ class KafkaConnection(asyncio.BufferedProtocol):
         self._go_on()
 
     def _has_backlog(self) -> bool:
-        """Whether enough requests wait. As long as some bytes are read, the end of the connection is seen too."""
+        """Return True if enough requests wait. Reading must continue otherwise, to notice the end of the connection."""
         frames = self._frames
         return len(frames) > IN_FLIGHT_MAX or (bool(frames) and sum(map(len, frames)) > BACKLOG_BYTES)
 
     def _may_go_on(self) -> bool:
-        """Whether the next request may be handled.
+        """Return True if the next request may be handled.
 
-        Not while one is delayed on purpose, nor while a Fetch waits: as in Kafka, what follows it on its connection
-        comes after it. So a connection can ask for one large answer at a time. What follows a JoinGroup or a SyncGroup
-        is handled while that waits, up to `SEND_BUFFER_BYTES` of answers, which can only be sent after it.
+        Not while a request is delayed by a fault, a Fetch waits, or a long commit is written: as in Kafka, later
+        requests of its connection are handled after it. So a connection can request one large answer at a time.
+        Requests after a JoinGroup or a SyncGroup are handled while that waits, up to `SEND_BUFFER_BYTES` of answers,
+        which can only be sent after it.
         """
         held = self._waiting is not None and not self._waiting.done
         connection = self.connection
@@ -363,7 +365,7 @@ class KafkaConnection(asyncio.BufferedProtocol):
         return not held and not self._choked and may_keep and connection.in_flight < IN_FLIGHT_MAX
 
     def _go_on(self) -> None:
-        """Handle the requests that have come, as far as this connection may. The rest is for later turns."""
+        """Handle the received requests, as far as this connection may. Later turns handle the rest."""
         if not self._has_job and self._handle_some():
             self._has_job = True
             self._server.node.slices.add_requests(self._next_slice)
@@ -373,7 +375,7 @@ class KafkaConnection(asyncio.BufferedProtocol):
         return self._has_job
 
     def _handle_some(self) -> bool:
-        """Handle requests for a while. Returns True if there are more that may be handled."""
+        """Handle requests for a while. Returns True if more may be handled."""
         handled = 0
         ends_s = 0.0
         try:
@@ -381,7 +383,7 @@ class KafkaConnection(asyncio.BufferedProtocol):
                 if self.connection.closed:
                     return False
                 if handled:
-                    # One request alone, as most come, does not look at the clock.
+                    # The frequent case of a single request doesn't read the clock.
                     now_s = perf_counter()
                     ends_s = ends_s or now_s + SLICE_SECONDS
                     if now_s >= ends_s:
@@ -419,7 +421,7 @@ class KafkaConnection(asyncio.BufferedProtocol):
         self.connection.request_bytes_max = self._server.request_bytes_max
 
     def _refuse(self, reason: str) -> None:
-        # After the answer that says so, and before anything else is read.
+        # Runs after the answer was sent, and before anything else is read.
         self._frames.clear()
         asyncio.get_running_loop().call_soon(self._close, ProtocolViolation(reason))
 

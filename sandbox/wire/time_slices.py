@@ -1,11 +1,10 @@
-"""Divides the event loop's time among requests, so that none of them holds up the others.
+"""Divides the event loop's time among requests, so that none of them blocks the others.
 
-Problem: one thread does all the work. A Fetch of 50 MB from rows, or a connection that sends 10,000 requests at once,
-would keep every other client waiting until it is done. Trade: such work is a job that is done in steps. There are two
-queues, one of connections with more requests, and one of reads from rows, because a step of a read takes as long as
-many requests. In each turn of the loop each queue gets `TURN_SECONDS`, its jobs in rotation; then the loop looks for
-what else has come. Consequence: what a job reads may change
-between two steps, so it keeps no result of a query across them.
+One thread does all the work. A Fetch of 50 MB from rows, or a connection that sends 10,000 requests at once, would make
+every other client wait until it is done. So such work is a job that runs in steps. There are two queues, one for
+connections with more requests and one for reads from rows, because a step of a read takes as long as many requests. In
+each turn of the loop each queue runs for `TURN_SECONDS`, its jobs in rotation; then the loop checks for new input. As a
+result, the data that a job reads may change between two steps, so it must not use a query's result across them.
 """
 
 import logging
@@ -14,28 +13,28 @@ from collections.abc import Callable, Generator
 from time import perf_counter
 
 TURN_SECONDS = 0.002
-"""How long the jobs of a queue run in one turn of the loop. A step that has begun is finished."""
+"""How long a queue's jobs run in one turn of the loop. A step that has begun is finished."""
 
 READS_AT_ONCE = 2
-"""How many reads take turns. Each that has begun holds what it has read, so the others wait until one is done."""
+"""The number of reads in rotation. Each holds the data it has read, so the others wait until one is done."""
 
 Job = Callable[[], bool]
-"""Does one step. Returns True if it has more to do."""
+"""Runs one step. Returns True if it has more to do."""
 Steps = Generator[None, None, None]
-"""Work that may be interrupted at each `yield`."""
+"""Work that can be interrupted at each `yield`."""
 
 logger = logging.getLogger("sandbox.wire")
 
 
 class TimeSlices:
-    """The work that did not fit into one turn.
+    """Work that did not fit into one turn.
 
     Args:
         call_soon: calls a function in the next turn of the event loop.
-        now_s: a clock in seconds.
+        now_s: returns a time in seconds.
 
     Attributes:
-        requests: jobs that handle the requests of one connection.
+        requests: jobs that handle one connection's requests.
         reads: jobs that read rows; the first `READS_AT_ONCE` of them have begun.
     """
 
@@ -60,10 +59,10 @@ class TimeSlices:
         self._begin()
 
     def run(self, steps: Steps) -> bool:
-        """Read now if this turn has time for it, and the rest in later turns.
+        """Run the steps in this turn if it has time for them, and the rest in later turns.
 
         Returns:
-            True if all of it was done at once. If not, the steps themselves must report that they are done.
+            True if all of it is done. If not, the steps themselves must report that they are done.
         """
         for _ in steps:
             if not self._has_time():
@@ -93,7 +92,7 @@ class TimeSlices:
         self.reads.extendleft(reversed(begun))
 
     def _rotate(self, jobs: deque[Job]) -> float:
-        """Give each job a step, as long as there is time. Returns when the time ends."""
+        """Run one step of each job in rotation, until the time is over. Returns the end of that time."""
         now_s = self._now_s()
         ends_s = now_s + TURN_SECONDS
         while jobs and now_s < ends_s:

@@ -1,17 +1,17 @@
-"""What the client of one connection asks for: a small count for each API, kept as requests come and are answered."""
+"""Statistics of one connection's requests: small counts per API, updated with each request and answer."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
 class ApiCount:
-    """How one API was used.
+    """The usage of one API.
 
     Attributes:
-        requests: how many came.
-        answers: how many of them were answered, or needed no answer (acks=0).
-        total_s: from request to answer, over all answers.
-        longest_s: the longest of them.
+        requests: number of requests.
+        answers: number of requests that were answered, or needed no answer (acks=0).
+        total_s: total time from request to answer, in seconds.
+        longest_s: the longest time from request to answer, in seconds.
     """
 
     requests: int = 0
@@ -28,23 +28,23 @@ class ApiCount:
 
     @property
     def mean_ms(self) -> float | None:
-        """The mean time to an answer, None before the first."""
+        """The mean time to an answer in ms, None before the first."""
         return 1000 * self.total_s / self.answers if self.answers else None
 
     @property
     def max_ms(self) -> float | None:
-        """The longest time to an answer, None before the first."""
+        """The longest time to an answer in ms, None before the first."""
         return 1000 * self.longest_s if self.answers else None
 
 
 @dataclass(slots=True)
 class Usage:
-    """What one connection was used for.
+    """The usage of one connection.
 
     Attributes:
-        client_id: that of its latest request.
-        software: name and version that the client gave in ApiVersions (KIP-511), or "".
-        apis: key of the API to its count.
+        client_id: the client id of its latest request.
+        software: name and version that the client sent in ApiVersions (KIP-511), or "".
+        apis: API key to its count.
     """
 
     client_id: str | None = None
@@ -52,7 +52,7 @@ class Usage:
     apis: dict[int, ApiCount] = field(default_factory=dict)
 
     def asked(self, key: int, client_id: str | None) -> ApiCount:
-        """Count a request; gives the count that its answer belongs to."""
+        """Count a request. Returns the count in which to record its answer."""
         self.client_id = client_id
         count = self.apis.get(key)
         if count is None:

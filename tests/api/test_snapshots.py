@@ -289,6 +289,59 @@ def test_a_transactional_producer_that_wrote_since_is_fenced(at_work: Sandbox) -
 
 
 @pytest.mark.clients
+@pytest.mark.parametrize("taken_during_it", [False, True], ids=["before the transaction", "in its middle"])
+def test_a_transaction_that_the_snapshot_has_not_or_in_part_cannot_be_committed(
+    at_work: Sandbox, taken_during_it: bool
+) -> None:
+    producer = Producer({"bootstrap.servers": at_work.kafka_address, "transactional.id": "t", **QUICK})
+    producer.init_transactions(10)
+    producer.begin_transaction()
+    producer.produce("orders", b"whole")
+    producer.commit_transaction(10)
+    if not taken_during_it:
+        at_work.snapshots.take("s")
+    producer.begin_transaction()
+    producer.produce("orders", b"first half")
+    assert producer.flush(10) == 0
+    if taken_during_it:
+        at_work.snapshots.take("s")
+    producer.produce("orders", b"second half")
+    assert producer.flush(10) == 0
+    at_work.snapshots.restore("s")
+    with pytest.raises(KafkaException, match="fenced"):
+        producer.commit_transaction(10)
+    with consumer(at_work, "reader") as reader:
+        # The part that the snapshot has is aborted by now: it holds up nobody.
+        at_work.append("orders", "after it")
+        assert read(reader, 22) == [b"v%d" % number for number in range(20)] + [b"whole", b"after it"]
+
+
+@pytest.mark.clients
+def test_a_producer_that_was_replaced_after_the_snapshot_stays_fenced(at_work: Sandbox) -> None:
+    def begin() -> Producer:
+        made = Producer({"bootstrap.servers": at_work.kafka_address, "transactional.id": "t", **QUICK})
+        made.init_transactions(10)
+        return made
+
+    first = begin()
+    at_work.snapshots.take("s")
+    second = begin()
+    at_work.snapshots.restore("s")
+    third = begin()
+    for replaced in (first, second):
+        replaced.begin_transaction()
+        replaced.produce("orders", b"of a zombie")
+        with pytest.raises(KafkaException, match=r"fenced|Producer"):
+            replaced.commit_transaction(10)
+    third.begin_transaction()
+    third.produce("orders", b"of the newest")
+    third.commit_transaction(10)
+    values = [event.value for event in at_work.read("orders", offset=20)]
+    assert b"of the newest" in values
+    assert b"of a zombie" not in values
+
+
+@pytest.mark.clients
 def test_a_snapshot_taken_while_clients_produce_is_one_state(at_work: Sandbox) -> None:
     producer = Producer({"bootstrap.servers": at_work.kafka_address, "linger.ms": 1, **QUICK})
     ended = threading.Event()

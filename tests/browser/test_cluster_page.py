@@ -83,7 +83,7 @@ def test_a_broker_is_stopped_leaders_move_epochs_rise_and_it_starts_again(
     expect(watcher.locator("#b-2")).to_have_attribute("data-up", "true")
     expect(watcher.locator("#b-2")).to_have_attribute("data-out-of-sync", "0")
     assert {leader for leader, _, _ in leaders(watcher).values()} == {1, 3}
-    window.get_by_role("button", name="Prefer leaders").click()
+    window.get_by_role("button", name="Elect preferred leaders").click()
     expect(watcher.locator("#b-2")).to_have_attribute("data-leads", "2")
     partition = led[0]
     window.get_by_role("button", name=f"Make broker 1 the leader of orders {partition}").click()

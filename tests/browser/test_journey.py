@@ -82,7 +82,7 @@ def test_a_group_is_reset_after_a_preview_and_put_back(box: Running, window: Pag
     row = window.locator("#l-orders-0")
     expect(row).to_have_attribute("data-committed", "15")
     window.locator("#reset-to").select_option("offset")
-    window.get_by_label("which is").fill("4")
+    window.get_by_label("value", exact=True).fill("4")
     window.get_by_role("button", name="Preview").click()
     expect(window.locator("#preview-table tbody tr")).to_have_attribute("data-after", "4")
     expect(window.locator("#preview-table")).to_contain_text("11 events read again")

@@ -37,7 +37,7 @@ def test_dead_letters_are_ticked_while_events_arrive_and_sent_to_their_topic(box
     program("produce", box.kafka, "dead", 60, 2, "user-2")
     expect(window.locator("#pill")).to_have_text("Paused (60 new)")
     expect(window.locator("tbody.event")).to_have_count(3)
-    window.get_by_role("button", name="Let it move on").click()
+    window.get_by_role("button", name="Resume").click()
     expect(window.locator("#m-0-62")).to_be_visible()
     expect(window.locator('#m-0-2 input[name="event"]')).to_be_checked()
     expect(window.locator("#picked")).to_have_text("2 ticked")

@@ -30,10 +30,11 @@ class Result:
 
 
 class CommandLine:
-    """Runs `python -m sandbox` in one folder."""
+    """Runs `python -m sandbox` in one folder, or another module as if it were that."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, module: str = "sandbox") -> None:
         self.folder = folder
+        self.module = module
         self._running: list[subprocess.Popen[str]] = []
 
     def environment(self, **more: str) -> dict[str, str]:
@@ -43,7 +44,7 @@ class CommandLine:
     def run(self, *arguments: object, stdin: bytes = b"", **environment: str) -> Result:
         """Run a command to its end."""
         found = subprocess.run(
-            [sys.executable, "-m", "sandbox", *map(str, arguments)],
+            [sys.executable, "-m", self.module, *map(str, arguments)],
             cwd=self.folder,
             input=stdin,
             capture_output=True,
@@ -61,7 +62,7 @@ class CommandLine:
     def start(self, *arguments: object) -> "subprocess.Popen[str]":
         """Start a command; it is ended after the test at the latest."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "sandbox", *map(str, arguments)],
+            [sys.executable, "-m", self.module, *map(str, arguments)],
             cwd=self.folder,
             env=self.environment(),
             stdin=subprocess.DEVNULL,

@@ -19,13 +19,16 @@ import pytest
 from websockets.sync.client import connect
 
 from sandbox.api.sandbox import Sandbox
+from sandbox.kafka.errors import SandboxError
 from sandbox.kafka.event import NewEvent
+from sandbox.model.sql_result import SqlRefused
+from tests import patience
 
 if TYPE_CHECKING:
     from tests.cli.conftest import CommandLine
 
 EVENTS = 100_000
-ENDS_WITHIN_S = 10
+ENDS_WITHIN_S = 20
 """3 s are promised; the machine may be busy. Without the promise it was 30 s, or for ever."""
 ENDLESS = quote("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n")
 SQL = f"/sql.json?limit_s=30&q={ENDLESS}"
@@ -41,6 +44,12 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         box.append_many("t", (NewEvent(value=f'{{"n": {n}, "text": "{"x" * 60}"}}'.encode()) for n in range(EVENTS)))
         box.snapshots.take("before")
     return file
+
+
+@pytest.fixture
+def patient(command_line: "CommandLine") -> "CommandLine":
+    command_line.module = patience.MODULE
+    return command_line
 
 
 @pytest.fixture
@@ -140,9 +149,9 @@ def _stop(process: "subprocess.Popen[str]", number: signal.Signals = signal.SIGT
 
 @pytest.mark.parametrize("work", WORK, ids=lambda work: work.__name__)
 def test_it_ends_cleanly_beside_pages_at_work(
-    command_line: "CommandLine", file: Path, stack: ExitStack, work: Callable[[Pages], None]
+    patient: "CommandLine", file: Path, stack: ExitStack, work: Callable[[Pages], None]
 ) -> None:
-    process, said = command_line.up(file)
+    process, said = patient.up(file)
     pages = Pages(said["web"], stack)
     work(pages)
     assert pages.quick() == 200
@@ -156,9 +165,9 @@ def test_it_ends_cleanly_beside_pages_at_work(
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP on Windows")
 def test_a_terminal_that_is_closed_ends_it_as_sigterm_does(
-    command_line: "CommandLine", file: Path, stack: ExitStack
+    patient: "CommandLine", file: Path, stack: ExitStack
 ) -> None:
-    process, said = command_line.up(file)
+    process, said = patient.up(file)
     queries(Pages(said["web"], stack))
     assert _stop(process, signal.SIGHUP) == (0, "")
     assert not list(file.parent.glob("*-wal"))
@@ -189,14 +198,16 @@ def test_a_query_that_cannot_be_interrupted_is_abandoned(
     for _ in range(4):
         pages.ask("/sql.json?q=" + quote(stuck))
     assert pages.quick() == 200
-    assert _stop(process) == (0, "")
+    status, said_at_the_end = _stop(process)
+    assert status == 0
+    assert "Traceback" not in said_at_the_end
     with Sandbox(file) as box:
         assert sum(box.end_offsets("t").values()) == EVENTS
 
 
-def test_the_pages_of_a_cluster_end_too(command_line: "CommandLine", file: Path, stack: ExitStack) -> None:
-    _, said = command_line.up(file)
-    process = command_line.start("ui", "--bootstrap", said["kafka"], "--ui-port", 0, "--json")
+def test_the_pages_of_a_cluster_end_too(patient: "CommandLine", file: Path, stack: ExitStack) -> None:
+    _, said = patient.up(file)
+    process = patient.start("ui", "--bootstrap", said["kafka"], "--ui-port", 0, "--json")
     assert process.stdout is not None
     web = json.loads(process.stdout.readline())["web"]
     pages = Pages(web, stack)
@@ -206,7 +217,9 @@ def test_the_pages_of_a_cluster_end_too(command_line: "CommandLine", file: Path,
     assert _stop(process) == (0, "")
 
 
-def test_a_program_that_closes_its_sandbox_beside_readers_goes_on(file: Path) -> None:
+def test_a_program_that_closes_its_sandbox_beside_readers_goes_on(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name, value_s in patience.TIMES_S:
+        monkeypatch.setattr(module, name, value_s)
     box = Sandbox(file)
     box.serve(kafka_port=0, web_port=0)
     assert box.web_address is not None
@@ -214,14 +227,16 @@ def test_a_program_that_closes_its_sandbox_beside_readers_goes_on(file: Path) ->
     begun = threading.Semaphore(0)
 
     def read() -> None:
-        from sandbox.kafka.errors import SandboxError
-
-        try:
-            begun.release()
-            while True:
+        begun.release()
+        while True:
+            try:
                 box.sql("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT * FROM n", limit_s=30)
-        except SandboxError as error:
-            refused.append(str(error))
+            except SqlRefused:
+                # The pages ask too, and only four queries run at one time.
+                continue
+            except SandboxError as error:
+                refused.append(str(error))
+                return
 
     threads = [threading.Thread(target=read, daemon=True) for _ in range(4)]
     for thread in threads:

@@ -1,6 +1,6 @@
-"""What is wrong with a file that should keep a history: nothing, where every promise was kept.
+"""Checks whether a file kept all promises in a client history, and reports the broken ones.
 
-It reads the file with SQLite alone, also while its owner is dead and nothing was repaired yet; only its checksums are
+It reads the file with SQLite alone, even while its owner is dead and nothing was repaired yet. Only checksums are
 compared by the sandbox's own check.
 """
 
@@ -43,17 +43,18 @@ TOPICS = "SELECT name FROM topics WHERE deleted_ms IS NULL"
 
 @dataclass(frozen=True)
 class Stored:
-    """What a file holds of the topic.
+    """A file's content in the checked topic.
 
     Attributes:
-        integrity: what SQLite's own check says: "ok".
+        integrity: the result of SQLite's integrity check: "ok".
         events: (partition, offset) to value, without transaction markers.
-        offsets: (partition, offset) of every row, markers too, in order.
-        outcomes: (partition, offset) to how the transaction of that row ended; "open" before. Others are not in it.
+        offsets: (partition, offset) of every row, including markers, in order.
+        outcomes: (partition, offset) to the outcome of the row's transaction, "open" if it hasn't ended. Rows without a
+            transaction have no entry.
         batches: (partition, base offset, last offset), in order.
         commits: (group, partition) to the committed offset.
-        commit_history: (group, partition, offset) of each commit, the oldest first.
-        topics: the names of all.
+        commit_history: (group, partition, offset) of each commit, oldest first.
+        topics: the names of all topics.
     """
 
     integrity: str
@@ -91,17 +92,17 @@ class Stored:
             )
 
     def visible(self, place: Place) -> bool:
-        """Whether a read_committed reader may be given it."""
+        """True if a read_committed reader may receive the event."""
         return self.outcomes.get(place, COMMITTED) == COMMITTED
 
 
 def faults(history: History, file: Path, *, at_rest: bool = False) -> list[str]:
-    """Everything that is wrong.
+    """Return all broken promises.
 
     Args:
-        history: of the clients of the file. How the file says that transactions ended is remembered in it.
-        file: whose owner may be dead.
-        at_rest: True where no client works any more, so that what was never answered is known to be in or not.
+        history: the history of the file's clients. The outcomes of transactions in the file are recorded in it.
+        file: the file; its owner may be dead.
+        at_rest: True if no client is running, so that unanswered requests are decided.
     """
     with history.lock:
         stored = Stored.of(file)
@@ -132,7 +133,7 @@ def _lost(history: History, stored: Stored) -> Iterator[str]:
 
 
 def _torn(history: History, stored: Stored) -> Iterator[str]:
-    """Batches must cover the events, each once: an event outside any would never be served."""
+    """Batches must cover each event exactly once: an event outside all batches would never be served."""
     covered = [(partition, offset) for partition, first, last in stored.batches for offset in range(first, last + 1)]
     if covered != stored.offsets:
         yield "the record batches do not cover the events"

@@ -1,4 +1,4 @@
-"""Real clients that go on whatever happens to the owner, and write down what they were told."""
+"""Real Kafka clients that continue whatever happens to the owner, and record the answers."""
 
 import random
 import threading
@@ -23,7 +23,7 @@ from tests.crash.history import (
 BATCH = 20
 CALL_S = 3.0
 HUNG_S = 5.0
-"""librdkafka's `send_offsets_to_transaction` may never return once its coordinator was away (its issue 5456)."""
+"""librdkafka's `send_offsets_to_transaction` may never return after its coordinator was away (its issue 5456)."""
 TRIES = 4
 PRODUCERS_END_S = 60.0
 READERS_END_S = 60.0
@@ -37,16 +37,16 @@ QUICK = {
 
 
 class Clients:
-    """Producers of three kinds, a group that commits, and a read_committed reader; each a thread of its own.
+    """Producers of three kinds, a group that commits, and a read_committed reader, each in a separate thread.
 
     Args:
-        bootstrap: where the owner is, when it is.
-        history: where they write down what they were told.
-        seed: of every choice.
+        bootstrap: the owner's address, also while it is dead.
+        history: records the answers.
+        seed: of all random choices.
 
     Attributes:
-        failures: what a client met that it never should.
-        counts: how often what was done.
+        failures: errors that a client must never see.
+        counts: action to number of times.
     """
 
     def __init__(self, bootstrap: str, history: History, seed: int) -> None:
@@ -63,7 +63,7 @@ class Clients:
         self._readers = self._threads(self._commit_all, self._read_committed)
 
     def _threads(self, *works: Callable[[], None]) -> list[threading.Thread]:
-        # A thread that never ends must not keep the program from saying so.
+        # Daemon threads, so that the program can report a thread that never ends.
         return [threading.Thread(target=self._guarded, args=(work,), daemon=True) for work in works]
 
     def __enter__(self) -> "Clients":
@@ -108,7 +108,7 @@ class Clients:
             self.failures.append(f"{name}: {len(producer)} events were never answered")
 
     def _transact(self) -> None:
-        """One transaction after the other, a third of them aborted; a new producer where the old one can no more."""
+        """Run transactions, and abort a third of them. Creates a new producer if the old one can't continue."""
         number = 0
         metadata = Consumer({**self._settings, "group.id": PIPELINE}).consumer_group_metadata()
         producer: Producer | None = None
@@ -127,11 +127,11 @@ class Clients:
                 producer = self._given_up(producer, failed)
             number += 1
             self._ended.wait(0.02)
-        # What the last one left open is aborted, so that the reader can go on to the end.
+        # Abort the last open transaction, so that the reader can read to the end.
         within(30, Producer({**self._settings, "transactional.id": "writer"}).init_transactions, 20)
 
     def _given_up(self, producer: Producer | None, failed: KafkaException) -> Producer | None:
-        """Abort where that is what the error asks for. None where only a new producer can go on."""
+        """Abort the transaction if the error requires it. Returns None if only a new producer can continue."""
         if producer is None or not failed.args[0].txn_requires_abort():
             return None
         try:
@@ -151,7 +151,7 @@ class Clients:
         place = TopicPartition(TOPIC, 0, number + 1)
         self._again(producer.send_offsets_to_transaction, [place], metadata, CALL_S)
         if abort:
-            # Once it is asked for, nothing of it may ever be seen, whether it is answered or not.
+            # Once an abort is requested, none of its events may ever be seen, with or without an answer.
             self._history.transaction(number, ABORTED)
             self._again(producer.abort_transaction, CALL_S)
         else:
@@ -160,7 +160,7 @@ class Clients:
         self._count("transactions aborted" if abort else "transactions committed")
 
     def _again(self, call: Callable[..., None], *arguments: object) -> None:
-        """Call, and again where the error says that it may be: a few times, for a client may have lost its way."""
+        """Call, and retry retriable errors at most `TRIES` times: librdkafka may be stuck."""
         for left in range(TRIES - 1, -1, -1):
             try:
                 return within(HUNG_S, call, *arguments)
@@ -189,7 +189,7 @@ class Clients:
         consumer.close()
 
     def _read_committed(self) -> None:
-        # Without a reset, an offset that is not there any more is an error that is seen.
+        # Without a reset, an offset that doesn't exist any more is reported as an error.
         settings = {"group.id": "reader", "isolation.level": "read_committed", "auto.offset.reset": "error"}
         consumer = self._consumer(**settings)
         consumer.assign([TopicPartition(TOPIC, partition, 0) for partition in range(PARTITIONS)])

@@ -1,4 +1,4 @@
-"""Clients of the page that ask for what takes long, and often leave before the answer."""
+"""Page clients that send slow requests, and often disconnect before the answer."""
 
 import http.client
 import random
@@ -23,20 +23,20 @@ PATHS = (
     "/snapshots",
 )
 STATUSES = (200, 400, 404, 503)
-"""A query that took too long is answered 400; a topic may not be there yet; 503 is for too many, and while it stops."""
+"""400: a query took too long. 404: a topic doesn't exist yet. 503: too many requests, or the server is stopping."""
 
 
 class CostlyPages:
-    """Clients that ask one thing after the other.
+    """Clients that each send one request after the other.
 
     Args:
-        owner: which may end at any moment.
-        seed: of every choice.
+        owner: the owner, which may end at any moment.
+        seed: of all random choices.
 
     Attributes:
-        failures: what was answered that never should be.
-        asked: how many requests were sent.
-        answered: how many of them were answered in time.
+        failures: answers that must never happen.
+        asked: number of requests that were sent.
+        answered: number of requests that were answered in time.
     """
 
     def __init__(self, owner: Owner, seed: int) -> None:
@@ -85,7 +85,7 @@ class CostlyPages:
             connection.close()
 
     def _begin_to_post(self, dice: random.Random) -> None:
-        """A body that never comes whole."""
+        """Send a request whose body is never completed."""
         connection = http.client.HTTPConnection(self._owner.page, timeout=LEAVES_AFTER_S)
         try:
             self.asked += 1

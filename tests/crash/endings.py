@@ -1,4 +1,4 @@
-"""Threads and calls that never end: a finding, with the place where it hangs, or a client to give up."""
+"""Detects threads and calls that never end, and reports where they hang."""
 
 import sys
 import threading
@@ -11,15 +11,15 @@ FRAMES = 3
 
 
 class NeverReturned(Exception):
-    """A call has not returned in its time; it goes on in a thread that nobody waits for."""
+    """A call has not returned in time. It continues in an abandoned thread."""
 
 
 def within(limit_s: float, call: Callable[..., None], *arguments: object) -> None:
-    """Make a call of a library that may never return.
+    """Call a library function that may never return.
 
     Raises:
-        NeverReturned: with the name of what was called.
-        Exception: what the call raises.
+        NeverReturned: with the name of the function.
+        Exception: the exception that the call raises.
     """
     raised: list[Exception] = []
 
@@ -39,10 +39,10 @@ def within(limit_s: float, call: Callable[..., None], *arguments: object) -> Non
 
 
 def still_at_work(threads: Sequence[threading.Thread], limit_s: float) -> list[str]:
-    """Wait so long for all of them together.
+    """Wait for all threads, at most `limit_s` seconds in total.
 
     Returns:
-        A sentence for each that has not ended: where it was, the outermost call first.
+        A sentence for each thread that has not ended: its position, the outermost call first.
     """
     until = time.monotonic() + limit_s
     for thread in threads:

@@ -1,6 +1,6 @@
 """`sandbox up`, in a process where other code opens the same file: `python -m tests.crash.meddler up FILE ...`.
 
-Each way of opening it ends the process's locks on it, unless something keeps them.
+Each way of opening it releases the process's locks on the file, unless something keeps them.
 """
 
 import sqlite3
@@ -17,7 +17,7 @@ PAUSE_S = 0.05
 
 
 def meddle(file: Path) -> None:
-    """Open the file again and again, in each way that a program might, for as long as the process lives."""
+    """Open the file repeatedly, in each way that a program might, until the process ends."""
     pause = threading.Event()
     while not pause.wait(PAUSE_S):
         if not file.exists():
@@ -33,13 +33,13 @@ def meddle(file: Path) -> None:
 
 
 if __name__ == "__main__":
-    # Only once the file has an owner: this must not become one.
+    # Starts only once the file has an owner, so that this code doesn't become its owner.
     from sandbox.storage.file.lock import read_owner
 
     target = Path(sys.argv[2])
 
     def begin() -> None:
-        """Wait for the owner, which is this process."""
+        """Wait until this process owns the file."""
         pause = threading.Event()
         while not (read_owner(target) or {}).get("kafka"):
             pause.wait(PAUSE_S)

@@ -1,4 +1,4 @@
-"""kill -9 while a file of an older version is brought to this one."""
+"""kill -9 while a file of an older version is migrated."""
 
 import random
 import shutil
@@ -16,7 +16,7 @@ from tests.crash.owner import ENDED_S, ROOT
 from tests.storage.older_file import make_older
 
 EVENTS = 500
-# All is imported before the file is named, so that the kill falls into the opening, which takes a few milliseconds.
+# Everything is imported before the file is named, so that the kill hits the opening, which takes a few milliseconds.
 OPENS = """
 import sys
 from sandbox import Sandbox
@@ -27,14 +27,14 @@ sys.stdin.readline()
 
 
 def make_version_1(file: Path) -> None:
-    """A file as version 1 wrote it."""
+    """Create a file as version 1 wrote it."""
     with Sandbox(file) as box:
         box.append_many("orders", [NewEvent(b"%d" % number) for number in range(EVENTS)])
     make_older(file, 1)
 
 
 def killed_at(file: Path, after_s: float) -> None:
-    """Let another process open the file, and kill it so long after it was told to."""
+    """Let another process open the file, and kill it `after_s` seconds after it was told to."""
     process = subprocess.Popen(
         [sys.executable, "-c", OPENS], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -54,7 +54,7 @@ def killed_at(file: Path, after_s: float) -> None:
 
 
 def version_of(file: Path) -> int:
-    """The version of a file that is whole: no step of a migration is half done."""
+    """Return a file's version, after checking that no migration step is incomplete."""
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as reading:
         assert reading.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         version: int = reading.execute("PRAGMA user_version").fetchone()[0]
@@ -65,7 +65,7 @@ def version_of(file: Path) -> int:
 
 
 def kill_migrations(folder: Path, kills: int, seed: int) -> tuple[int, list[str]]:
-    """Kill so often; how often the file was of the old version afterwards, and what was wrong."""
+    """Kill `kills` migrations. Returns how often the file had the old version afterwards, and the broken promises."""
     dice = random.Random(seed)
     original, file = folder / "version-1.db", folder / "migrated.db"
     make_version_1(original)

@@ -1,4 +1,4 @@
-"""One file under load whose owner is killed again and again, with the checker looking at it."""
+"""Kills the owner of a file under load repeatedly, and checks the file."""
 
 import random
 import threading
@@ -18,26 +18,26 @@ from tests.crash.page_actions import PageActions
 from tests.crash.readers import Readers
 
 IN_START_UP = 0.15
-"""The share of kills that come before the sandbox is ready."""
+"""The share of kills that hit a start, before the sandbox is ready."""
 UNDER_LOAD_S = 1.0
 CHECK_EVERY = 10
 LOG_LOST = 0.5
-"""The share of kills before which the write-ahead log is deleted, where the file is attacked."""
+"""The share of kills before which the write-ahead log is deleted, if the file is attacked."""
 AFTER_LOSS_S = 0.5
 
 
 @dataclass
 class Report:
-    """What an ordeal came to.
+    """The result of an ordeal.
 
     Attributes:
-        kills: how many, of which `in_start_up` before the sandbox was ready again.
-        acknowledged: how many events were.
-        read: how many the read_committed reader was given.
+        kills: number of kills, including `in_start_up`: those before the sandbox was ready again.
+        acknowledged: number of acknowledged events.
+        read: number of events that the read_committed reader received.
         logs_deleted: how often the write-ahead log was deleted before a kill.
-        counts: what was done, how often.
-        start_s: how long each start took.
-        wrong: every broken promise.
+        counts: action to number of times.
+        start_s: duration of each start.
+        wrong: all broken promises.
     """
 
     kills: int = 0
@@ -53,14 +53,14 @@ class Report:
 def ordeal(
     file: Path, kills: int, seed: int, say: Callable[[str], None] = lambda text: None, *, attacked: bool = False
 ) -> Report:
-    """Kill the owner of a file so often, at moments that the seed chooses, while real clients work on it.
+    """Kill the owner of a file `kills` times, at moments that the seed chooses, while real clients use it.
 
     Args:
-        attacked: True to have other programs read the file, code in the owner's process open it, and its write-ahead
-            log deleted.
+        attacked: True also has other programs read the file, code in the owner's process open it, and its
+            write-ahead log deleted.
 
     Returns:
-        What happened. The moments are the seed's; what they hit is chance.
+        What happened. The seed decides the moments of the kills, but not what they interrupt.
     """
     dice = random.Random(seed)
     report = Report()
@@ -91,7 +91,7 @@ def ordeal(
 
 
 def _delete_log(owner: Owner, dice: random.Random, report: Report) -> None:
-    """Delete the write-ahead log under load, and let the clients go on for a moment."""
+    """Delete the write-ahead log under load, and let the clients continue for a moment."""
     threading.Event().wait(dice.uniform(0, UNDER_LOAD_S))
     with suppress(FileNotFoundError):
         owner.file.with_name(owner.file.name + "-wal").unlink()
@@ -100,7 +100,7 @@ def _delete_log(owner: Owner, dice: random.Random, report: Report) -> None:
 
 
 def _kill_once(owner: Owner, dice: random.Random, report: Report) -> None:
-    """Kill it under load, or kill it under load and once more while it starts."""
+    """Kill the owner under load, and sometimes once more during the next start."""
     threading.Event().wait(dice.uniform(0, UNDER_LOAD_S))
     owner.kill()
     report.kills += 1
@@ -113,9 +113,9 @@ def _kill_once(owner: Owner, dice: random.Random, report: Report) -> None:
 
 
 def _until_more(history: History) -> list[str]:
-    """After the last start all goes on: events, commits. What does not.
+    """Check that events and commits continue after the last start. Returns what doesn't.
 
-    Readers are in read_committed, so a transaction whose client lost its way holds them up until its timeout.
+    Readers use read_committed, so a transaction of a stuck client holds them up until its timeout.
     """
     events, commits = len(history.events), sum(history.commits.values())
     until = time.monotonic() + 60

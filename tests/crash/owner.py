@@ -1,4 +1,4 @@
-"""`sandbox up` in a process of its own, on one file and always the same ports, which is killed and started again."""
+"""Runs `sandbox up` in a separate process, on one file and always the same ports, to kill and restart it."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from tests.ports import free_port
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 30.0
 ENDED_S = 60.0
-"""How long a process that was killed may take to be gone: a disk that hangs keeps it."""
+"""Seconds until a killed process is gone: a hanging disk delays it."""
 
 
 class Owner:
@@ -23,14 +23,14 @@ class Owner:
 
     Args:
         file: the sandbox file.
-        options: more options of `sandbox up`.
-        before: a program that runs it in the same process, with its options.
-        module: what is run as `sandbox`.
+        options: additional options of `sandbox up`.
+        before: a command, with its options, that runs it in the same process.
+        module: the module to run as `sandbox`.
         tree: the checkout of the project whose sandbox runs.
 
     Attributes:
-        listeners: the addresses of its listeners with TLS or SASL, by security protocol.
-        start_s: how long each start took until it said that it was ready.
+        listeners: security protocol to address, for listeners with TLS or SASL.
+        start_s: duration of each start until the sandbox was ready.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Owner:
         self.start_s: list[float] = []
 
     def launch(self) -> "subprocess.Popen[bytes]":
-        """Start it, and do not wait until it is ready."""
+        """Start the process without waiting until it is ready."""
         ports = ("--kafka-port", str(self.port), "--ui-port", str(self.web_port))
         command = [
             *self.before,
@@ -73,7 +73,7 @@ class Owner:
         return self.process
 
     def start(self) -> None:
-        """Start it, and wait until it says that it is ready."""
+        """Start the process and wait until it is ready."""
         started = time.monotonic()
         process = self.launch()
         assert process.stdout is not None
@@ -90,7 +90,7 @@ class Owner:
         self.start_s.append(time.monotonic() - started)
 
     def kill(self) -> None:
-        """kill -9, and nothing before it."""
+        """Kill the process with kill -9, without a warning."""
         assert self.process is not None, "it was not launched"
         self.process.kill()
         self.process.wait(ENDED_S)
@@ -99,23 +99,23 @@ class Owner:
 
     @property
     def log(self) -> Path:
-        """What it writes to its standard error."""
+        """The file with its standard error."""
         return self.file.with_suffix(".log")
 
     @property
     def bootstrap(self) -> str:
-        """Its address, which stays the same."""
+        """Its Kafka address, the same after each start."""
         return f"127.0.0.1:{self.port}"
 
     @property
     def page(self) -> str:
-        """Host and port of its page, which stay the same."""
+        """Host and port of its page, the same after each start."""
         return f"127.0.0.1:{self.web_port}"
 
 
 @contextmanager
 def owned(file: Path, *options: str, before: Sequence[str] = (), module: str = "sandbox") -> Iterator[Owner]:
-    """An owner that runs; killed at the end, whatever happens."""
+    """Start an owner, and kill it at the end."""
     owner = Owner(file, *options, before=before, module=module)
     try:
         owner.start()

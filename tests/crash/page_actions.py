@@ -1,4 +1,4 @@
-"""Somebody at the page: topics come and go, events are sent and imported, snapshots are taken, over HTTP."""
+"""A page user: creates and deletes topics, sends and imports events, and takes snapshots over HTTP."""
 
 import http.client
 import json
@@ -18,16 +18,16 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class PageActions:
-    """One thread that does one thing after the other at the page of an owner.
+    """One thread that performs one action after the other on an owner's page.
 
     Args:
-        owner: which may be killed at any moment.
-        history: where it writes down what was answered.
-        seed: of every choice.
+        owner: the owner, which may be killed at any moment.
+        history: records the answers.
+        seed: of all random choices.
 
     Attributes:
-        failures: what was answered that never should be.
-        counts: how often what was done.
+        failures: answers that must never happen.
+        counts: action to number of times.
     """
 
     def __init__(self, owner: Owner, history: History, seed: int) -> None:
@@ -61,7 +61,7 @@ class PageActions:
             self.failures.append(repr(error))
 
     def _post(self, path: str, form: dict[str, str] | None = None, **headers: str) -> tuple[int, str, bytes]:
-        """Status, where it leads and body; status 0 where nobody answered."""
+        """Return status, redirect location and body; status 0 if there was no answer."""
         connection = http.client.HTTPConnection(self._owner.page, timeout=20)
         try:
             connection.request("POST", path, urlencode(form or {}), {**FORM, **headers})
@@ -133,7 +133,7 @@ class PageActions:
             self._history.snapshots[name] = offsets
             while len(self._history.snapshots) > SNAPSHOTS_KEPT:
                 oldest = next(iter(self._history.snapshots))
-                # Asked for, it is promised no more, whether it is answered or not.
+                # From here on the snapshot is not promised any more, with or without an answer.
                 del self._history.snapshots[oldest]
                 self._post(f"/snapshots/{oldest}/delete")
         return status == 200

@@ -1,7 +1,7 @@
-"""A disk that loses what was not synced, rebuilt from the system calls that strace saw.
+"""Simulates a disk that loses everything that was not synced, from the system calls that strace logged.
 
-A program's writes are kept apart from what it has synced: the content of a file with `fsync` and `fdatasync` of it, its
-name with those of its folder. `PowerCut.leave` then makes the folder as it may be after a loss of power.
+A program's writes and syncs are tracked separately: a file's content is synced by its `fsync` and `fdatasync`, its name
+by its folder's. `PowerCut.leave` then creates the folder as it may be after a loss of power.
 """
 
 import random
@@ -20,8 +20,8 @@ DATA = re.compile(rb'"([^"]*)"(\.\.\.)?')
 
 
 def strace(log: Path) -> list[str]:
-    """What to put before a command, so that its calls are written to a file that `calls` reads. It ends with "+++"."""
-    # -D: the command keeps its process id. -s: a page of the file and a frame of a socket must be whole.
+    """Return a command prefix that logs the command's system calls for `calls`. The complete log ends with "+++"."""
+    # -D: the command keeps its process id. -s: file pages and socket frames must be complete.
     how = ["-D", "-f", "-yy", "-q", "--seccomp-bpf", "-xx", "-s", "70000"]
     return ["strace", *how, "-e", f"trace={CALLS}", "-o", str(log)]
 
@@ -31,10 +31,10 @@ class Call:
     """One system call.
 
     Attributes:
-        name: of it, such as pwrite64.
+        name: the call's name, such as pwrite64.
         place: the path of the file, or "TCP:[us->them]".
-        data: what was written or sent.
-        rest: the other arguments, as strace writes them.
+        data: the bytes that were written or sent.
+        rest: the other arguments, in strace's notation.
     """
 
     name: str
@@ -44,10 +44,10 @@ class Call:
 
 
 def calls(log: Path) -> Iterator[Call]:
-    """The calls of a log of strace that did what was asked.
+    """Yield the successful calls in a log of strace.
 
-    A call that another thread's came into counts when it had ended, but what is sent when it began: who is told may
-    have heard it by then.
+    A call that another thread's call interrupted counts when it ended, except that a send counts when it began: the
+    receiver may have the data by then.
     """
     begun: dict[bytes, bytes] = {}
     for line in log.read_bytes().splitlines():
@@ -86,7 +86,7 @@ def _bytes(escaped: bytes) -> bytes:
 
 @dataclass(slots=True)
 class _Content:
-    """Of one file: what is synced, and what was done to it since: (offset, data), data None to cut it there."""
+    """One file's synced content, and later changes: (offset, data), or (offset, None) for a truncation."""
 
     synced: bytearray = field(default_factory=bytearray)
     since: list[tuple[int, bytes | None]] = field(default_factory=list)
@@ -104,13 +104,13 @@ class _Content:
 
 
 class PowerCut:
-    """The files of one folder, as they are and as a loss of power would leave them.
+    """The files of one folder, in their current state and after a loss of power.
 
     Args:
-        folder: whose files are looked at; it is empty when the first call is made.
+        folder: the folder to track; empty before the first call.
 
     Attributes:
-        changes: how many calls changed what a loss of power would leave.
+        changes: number of calls that changed what remains after a loss of power.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -120,7 +120,7 @@ class PowerCut:
         self.changes = 0
 
     def see(self, call: Call) -> None:
-        """Take one call into account."""
+        """Apply one call."""
         if call.place == self._folder and call.name in ("fsync", "fdatasync"):
             self._named = dict(self._files)
             self.changes += 1
@@ -149,11 +149,11 @@ class PowerCut:
             content.synced, content.since = content.after(content.since), []
 
     def leave(self, folder: Path, dice: random.Random | None = None) -> None:
-        """Make the files as they may be after a loss of power.
+        """Write the files as they may be after a loss of power.
 
         Args:
-            folder: a new one.
-            dice: which of the writes that were not synced are there all the same, some in part; None for none of them.
+            folder: a new folder.
+            dice: chooses unsynced writes that reached the disk anyway, some of them partially; None for none.
         """
         folder.mkdir()
         names = self._named if dice is None or dice.random() < 0.5 else self._files

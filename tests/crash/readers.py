@@ -1,4 +1,4 @@
-"""Another program that reads the file all along, as the README shows: `sqlite3 dev.db 'SELECT ...'`."""
+"""Another program that reads the file continuously, as in the README: `sqlite3 dev.db 'SELECT ...'`."""
 
 import shutil
 import subprocess
@@ -15,13 +15,13 @@ END_S = 30.0
 
 
 class Readers:
-    """One process after the other that opens the file, reads it and ends.
+    """Processes that open the file, read it and end, one after the other.
 
     Args:
         file: the sandbox file.
 
     Attributes:
-        count: how many have read something.
+        count: number of successful reads.
     """
 
     def __init__(self, file: Path) -> None:
@@ -45,5 +45,5 @@ class Readers:
         while not self._ended.wait(PAUSE_S):
             command = [*self._command, str(self._file), SELECT]
             done = subprocess.run(command, capture_output=True, timeout=END_S, check=False)
-            # It may fail: the log that it needs may have been deleted.
+            # It may fail, because the log that it needs may have been deleted.
             self.count += done.returncode == 0

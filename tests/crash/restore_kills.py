@@ -13,7 +13,7 @@ from sandbox import NewEvent, Sandbox
 from tests.crash.owner import ENDED_S, ROOT
 
 STATES = {"a": (1_500, 100), "b": (2_500, 900)}
-"""Snapshot to how many events it has, and what the group has committed."""
+"""Snapshot to its number of events, and the group's committed offset."""
 
 RESTORES = """
 import sys
@@ -28,7 +28,7 @@ with Sandbox(sys.argv[1]) as box:
 
 
 def make(file: Path) -> None:
-    """A file with the snapshots of `STATES`."""
+    """Create a file with the snapshots of `STATES`."""
     with Sandbox(file) as box:
         box.create_topic("orders", settings={"retention.ms": "-1"})
         for name, (events, committed) in STATES.items():
@@ -39,7 +39,7 @@ def make(file: Path) -> None:
 
 
 def killed_at(file: Path, after_s: float) -> None:
-    """Restore and take in another process, and kill it."""
+    """Restore and take snapshots in another process, and kill it."""
     process = subprocess.Popen([sys.executable, "-c", RESTORES, str(file)], cwd=ROOT, stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
@@ -53,7 +53,7 @@ def killed_at(file: Path, after_s: float) -> None:
 
 
 def state(file: Path) -> tuple[int, int | None]:
-    """How many events there are, each of them whole, and what is committed."""
+    """Return the number of events, after checking each of them, and the committed offset."""
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as reading:
         assert reading.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         rows = reading.execute("SELECT offset, CAST(value AS TEXT) FROM events ORDER BY id").fetchall()
@@ -65,7 +65,7 @@ def state(file: Path) -> tuple[int, int | None]:
 
 
 def kill_restores(file: Path, kills: int, seed: int) -> tuple[Counter[tuple[int, int | None]], list[str]]:
-    """Kill so often; how often which state was met afterwards, and what was wrong: a state that is none of `STATES`."""
+    """Kill `kills` restores. Returns how often each state was found afterwards, and states that are not in `STATES`."""
     dice = random.Random(seed)
     make(file)
     met: Counter[tuple[int, int | None]] = Counter()

@@ -1,4 +1,4 @@
-"""One file under load whose owner is stopped and killed in turns, beside pages that take long."""
+"""Stops and kills the owner of a file under load in turns, while slow pages are requested."""
 
 import random
 import signal
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from tests import patience
 from tests.crash.checker import faults
 from tests.crash.clients import Clients
 from tests.crash.costly_pages import CostlyPages
@@ -19,22 +20,22 @@ from tests.crash.page_actions import PageActions
 
 UNDER_LOAD_S = 1.5
 STOPS_WITHIN_S = 10.0
-"""3 s are promised; the machine is busy."""
+"""3 s are promised, but the machine is busy."""
 KILL_EVERY = 3
-"""Each third ending is a `kill -9`."""
+"""Every third ending is a `kill -9`."""
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 
 
 @dataclass
 class Stops:
-    """What happened.
+    """The result of `stops`.
 
     Attributes:
-        stop_s: how long each stop took.
-        kills: how many endings were kills.
-        acknowledged: how many events were.
-        asked: how many costly requests were sent.
-        wrong: every broken promise.
+        stop_s: duration of each stop.
+        kills: number of endings that were kills.
+        acknowledged: number of acknowledged events.
+        asked: number of slow page requests that were sent.
+        wrong: all broken promises.
     """
 
     stop_s: list[float] = field(default_factory=list)
@@ -45,10 +46,10 @@ class Stops:
 
 
 def stops(file: Path, count: int, seed: int) -> Stops:
-    """End the owner of a file so often, at moments that the seed chooses, while clients and costly pages work."""
+    """End the owner of a file `count` times, at moments that the seed chooses, beside clients and slow pages."""
     dice = random.Random(seed)
     found, history = Stops(), History()
-    with owned(file) as owner:
+    with owned(file, module=patience.MODULE) as owner:
         admin = AdminClient({"bootstrap.servers": owner.bootstrap, "log_level": 0})
         admin.create_topics([NewTopic(TOPIC, PARTITIONS)])[TOPIC].result(20)
         with (
@@ -72,14 +73,14 @@ def stops(file: Path, count: int, seed: int) -> Stops:
 
 
 def _stop(owner: Owner, number: signal.Signals, found: Stops) -> None:
-    """Stop it as a user or a container does. It ends in time, with status 0, and leaves one file."""
+    """Stop the owner like a user or a container does. It must end in time, with status 0, and leave one file."""
     assert owner.process is not None
     began_s = time.monotonic()
     owner.process.send_signal(number)
     try:
         status = owner.process.wait(STOPS_WITHIN_S)
     except subprocess.TimeoutExpired:
-        # With PYTHONFAULTHANDLER this writes down where each thread is.
+        # With PYTHONFAULTHANDLER, this logs the stack of each thread.
         owner.process.send_signal(signal.SIGABRT)
         status = owner.process.wait(STOPS_WITHIN_S)
     finally:

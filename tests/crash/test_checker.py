@@ -1,4 +1,4 @@
-"""The checker of the crash tests finds what is planted: each kind of broken promise."""
+"""The checker of the crash tests finds each kind of broken promise."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ NAMES = ("once", "plain")
 
 
 def transact(box: Sandbox, history: History) -> None:
-    """Transactions 0 and 2 are committed, 1 is aborted, each of 3 events; then a reader that sees what it may."""
+    """Commit transactions 0 and 2, and abort 1, each with 3 events."""
     address = {"bootstrap.servers": box.kafka_address, "log_level": 0}
     metadata = Consumer({**address, "group.id": PIPELINE}).consumer_group_metadata()
     producer = Producer({**address, "transactional.id": "writer"})
@@ -43,7 +43,7 @@ def transact(box: Sandbox, history: History) -> None:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, History]:
-    """A file with events, imports, transactions, commits, topics and a snapshot, and what was promised of it."""
+    """A file with events, imports, transactions, commits, topics and a snapshot, and its history."""
     folder, history = tmp_path_factory.mktemp("made"), History()
     with Sandbox(folder / "dev.db") as box:
         box.serve(kafka_port=0, web_port=None)
@@ -69,7 +69,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, History]:
 
 @pytest.fixture
 def kept(made: tuple[Path, History], tmp_path: Path) -> Iterator[tuple[Path, History]]:
-    """A copy of the file, and the history as it was."""
+    """A copy of the file, and the history, which is reset after the test."""
     folder, history = made
     copytree(folder, tmp_path / "copy")
     ended, backwards = dict(history.ended), list(history.backwards)

@@ -1,4 +1,4 @@
-"""A client that hangs is found."""
+"""A hanging client is found."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""kill -9 of the owner under load of every kind. `make torture` does the same some hundred times."""
+"""kill -9 of the owner under all kinds of load. `make torture` does the same several hundred times."""
 
 from pathlib import Path
 

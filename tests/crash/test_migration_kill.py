@@ -1,4 +1,4 @@
-"""kill -9 while a file of an older version is brought to this one: it is of the old version or the new one, whole."""
+"""kill -9 while a file of an older version is migrated: it has the old version or the new one, and is complete."""
 
 from pathlib import Path
 

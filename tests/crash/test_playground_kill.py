@@ -1,4 +1,4 @@
-"""The server dies while consumers of the playground run: none of them outlives it, whatever it is waiting for."""
+"""The server dies while playground consumers run: none of them outlives it, whatever it is waiting for."""
 
 import json
 import os
@@ -15,9 +15,9 @@ from tests.crash.owner import ROOT
 from tests.waiting import eventually
 
 WITHIN_S = 3.0
-"""How long a consumer may outlive its server."""
+"""Seconds that a consumer may outlive its server."""
 NOISE_S = 7.0
-"""What the test allows on top, for a machine that has other work."""
+"""Additional seconds for a busy machine."""
 
 SERVER = """
 import json, os, sys, threading
@@ -57,7 +57,7 @@ threading.Event().wait()
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs, and is no zombie that nobody has waited for."""
+    """True if a process is running, and isn't a zombie."""
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""Loss of power: with `flush.messages=1` what was acknowledged is on the disk; without it, the last of it is not."""
+"""Loss of power: with `flush.messages=1`, all acknowledged events are on the disk; without it, the last are not."""
 
 import random
 import shutil
@@ -22,16 +22,16 @@ from tests.wire.raw_client import OFFSET_COMMIT, PRODUCE, PRODUCE_VERSION, RawCl
 
 CLIENTS = 3
 ROUNDS = 7
-"""Before `flush.messages=1` is set, and again after."""
+"""Number of rounds before `flush.messages=1` is set, and again after."""
 LARGE_BYTES = 700_000
-"""Of one event of each later round, so that the log is written back to the file."""
+"""The size of one event per later round, so that the log is checkpointed."""
 AT_RANDOM_EVERY = 150
-"""One cut at so many system calls where also some of what was not synced is on the disk."""
+"""The number of system calls between two cuts after which some unsynced data is on the disk too."""
 
 
 @cache
 def untraceable() -> str | None:
-    """Why strace cannot be used here, or None."""
+    """Return why strace can't be used here, or None."""
     if shutil.which("strace") is None:
         return "strace is not on this machine"
     tried = subprocess.run(
@@ -45,10 +45,10 @@ class Cut:
     """A loss of power.
 
     Attributes:
-        name: of the moment.
-        synced: whether `flush.messages=1` was set.
-        integrity: what SQLite says of the file: "ok".
-        lost: what had been acknowledged and is not in the file.
+        name: the moment.
+        synced: True if `flush.messages=1` was set.
+        integrity: the result of SQLite's integrity check: "ok".
+        lost: acknowledged values that are not in the file.
     """
 
     name: str
@@ -59,14 +59,14 @@ class Cut:
 
 @dataclass
 class Seen:
-    """What strace saw, and the answers that each client was promised by then, in order."""
+    """strace's log, and the values that each client's answers acknowledge, in order."""
 
     log: Path
     folder: Path
     promised: dict[str, list[bytes]]
 
     def cuts(self, folder: Path) -> Iterator[Cut]:
-        """A loss of power at every answer, before it is sent, and at other moments."""
+        """Yield a loss of power at every answer, before it is sent, and at other moments."""
         disk, dice = PowerCut(self.folder), random.Random(1)
         content, looked_at = ("ok", set[bytes]()), -1
         answered = dict.fromkeys(self.promised, 0)
@@ -90,7 +90,7 @@ class Seen:
 
 
 def _frames(data: bytes) -> int:
-    """How many answers a call sends."""
+    """Return the number of answers that a call sends."""
     count = at = 0
     while at < len(data):
         at += 4 + int(struct.unpack_from(">i", data, at)[0])
@@ -100,7 +100,7 @@ def _frames(data: bytes) -> int:
 
 
 def _content(file: Path) -> tuple[str, set[bytes]]:
-    """What SQLite says of a file, and what is in it: values, and each commit as `commit-OFFSET`."""
+    """Return a file's integrity check, and its values and commits (as `commit-OFFSET`)."""
     with closing(sqlite3.connect(file)) as connection:
         integrity = "; ".join(row[0] for row in connection.execute("PRAGMA integrity_check"))
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'commits'").fetchone():
@@ -135,7 +135,9 @@ def _commit(offset: int) -> dict[str, object]:
 
 
 def _work(owner: Owner) -> dict[str, list[bytes]]:
-    """Clients that produce at once and one that commits, without the setting and with it; what each was promised."""
+    """Produce from several clients in parallel and commit from one, first without the setting, then with it. Returns
+    the values that each client's answers acknowledge.
+    """
     admin = AdminClient({"bootstrap.servers": owner.bootstrap, "log_level": 0})
     admin.create_topics([NewTopic("orders", 1)])["orders"].result(10)
     clients = [RawClient(owner.bootstrap) for _ in range(CLIENTS + 1)]
@@ -162,7 +164,7 @@ def _work(owner: Owner) -> dict[str, list[bytes]]:
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
-    """A sandbox under the eyes of strace."""
+    """A sandbox that ran under strace."""
     if reason := untraceable():
         pytest.skip(reason)
     folder, log = tmp_path_factory.mktemp("power"), tmp_path_factory.mktemp("strace") / "log"
@@ -182,7 +184,7 @@ def test_with_flush_messages_1_a_loss_of_power_at_any_answer_loses_nothing_that_
     synced = [cut for cut in cuts if cut.synced]
     assert len(synced) > 2 * ROUNDS
     assert [(cut.name, cut.lost) for cut in synced if cut.lost] == []
-    # The test can fail: without the setting it is as it says it is.
+    # Check that the test can fail: without the setting, events are lost.
     assert any(cut.lost for cut in cuts if not cut.synced)
     last = max(tmp_path.iterdir(), key=lambda one: one.stat().st_mtime_ns)
     with Sandbox(last / "dev.db") as box:

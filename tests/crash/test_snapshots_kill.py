@@ -1,4 +1,4 @@
-"""kill -9 while snapshots are taken and restored: the file is in the old state or the new one, and whole."""
+"""kill -9 while snapshots are taken and restored: the file has the old state or the new one, and is complete."""
 
 import subprocess
 import sys

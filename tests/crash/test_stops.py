@@ -1,4 +1,4 @@
-"""Stops and kills beside costly pages lose nothing, and a stop is clean."""
+"""Stops and kills beside slow pages lose nothing, and a stop is clean."""
 
 from pathlib import Path
 

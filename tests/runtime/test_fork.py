@@ -109,7 +109,8 @@ with Sandbox(sys.argv[1]) as box:
     box.append("orders", "1")
     def write(now_ms):
         # More than SQLite keeps in memory: a part of it is in the log, and in the index that both share.
-        box._database.execute("INSERT INTO settings(name, value) VALUES('large', ?)", ("x" * 20_000_000,))
+        large = [(f"large-{n}", "x" * 1_000_000) for n in range(20)]
+        box._database.executemany("INSERT INTO settings(name, value) VALUES(?, ?)", large)
         child = os.fork()
         if child == 0:
             raise SystemExit(0)
@@ -119,7 +120,7 @@ with Sandbox(sys.argv[1]) as box:
     except SandboxError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         raise SystemExit(0)
-    print(len(box.setting("large")), box._database.query("PRAGMA integrity_check"))
+    print(sum(len(box.setting(f"large-{n}")) for n in range(20)), box._database.query("PRAGMA integrity_check"))
     box.append("orders", "2")
 """
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from tests.torture import flips, fuzz, kills, load, served, stalls, wild
 
 SERVED_SHARE = 100
-"""One of so many random inputs is a request to a broker that runs: it takes that much longer."""
+"""One in this many random inputs is a request to a running broker, which takes that much longer."""
 WILD_SHARE = 1_000
-"""One of so many is a request to the page."""
+"""One in this many random inputs is a request to the page."""
 
 
 def main() -> int:
-    """Run the parts one after the other, without those that are given 0; the exit code says whether all was well."""
+    """Run the parts one after the other, except those that are set to 0. Returns the exit code: 1 for any failure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--minutes", type=float, default=60)

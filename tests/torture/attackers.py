@@ -1,6 +1,6 @@
-"""Clients that take more than their share: `python -m tests.torture.attackers NAME TARGET`, until killed.
+"""Clients that use more than their share: `python -m tests.torture.attackers NAME TARGET`, until killed.
 
-Each attack is a program of its own, so that its work is not done in the process that measures. TARGET is JSON.
+Each attack is a separate program, so that its work isn't done in the measuring process. TARGET is JSON.
 """
 
 import json
@@ -21,7 +21,7 @@ from tests.wire.raw_client import FETCH, METADATA, OFFSET_COMMIT, RawClient, fet
 
 JOIN_GROUP, SASL_HANDSHAKE, SASL_AUTHENTICATE = 11, 17, 36
 FETCH_VERSION = 11
-"""The last one that names topics and is not flexible: cheap to send."""
+"""The last version that names topics and is not flexible: cheap to send."""
 ANSWER_BYTES = 50_000_000
 PAUSE_S = 0.05
 FOREVER_S = 3600.0
@@ -29,13 +29,13 @@ FOREVER_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The sandbox that is attacked.
+    """The attacked sandbox.
 
     Attributes:
         kafka: its Kafka port, host:port.
         sasl: its port with SASL_PLAINTEXT.
-        topic: a topic whose events are in rows alone.
-        partitions: how many it has.
+        topic: a topic whose events are stored as rows only.
+        partitions: the topic's number of partitions.
     """
 
     kafka: str
@@ -44,7 +44,7 @@ class Target:
     partitions: int
 
     def as_json(self) -> str:
-        """The argument of the program."""
+        """Return the program's argument."""
         return json.dumps(asdict(self))
 
 
@@ -60,7 +60,7 @@ def _in_threads(count: int, work: Callable[[int], None]) -> None:
 
 
 def consumers(target: Target, count: int) -> None:
-    """Consumers with default settings, which read everything again and again."""
+    """Consumers with default settings that read everything repeatedly."""
 
     def read(number: int) -> None:
         consumer = Consumer({"bootstrap.servers": target.kafka, "group.id": f"reader-{number}", "log_level": 0})
@@ -76,7 +76,7 @@ def consumers(target: Target, count: int) -> None:
 
 
 def unread_fetches(target: Target, count: int) -> None:
-    """Connections that ask for 50 MB each, and read nothing."""
+    """Connections that request 50 MB each, and read nothing."""
     offsets = dict.fromkeys(range(target.partitions), 0)
     body = fetch_body(target.topic, offsets, max_bytes=ANSWER_BYTES, partition_max_bytes=1 << 20)
     clients = [RawClient(target.kafka) for _ in range(count)]
@@ -96,7 +96,7 @@ def _open_idle(address: str, count: int) -> list[socket.socket]:
 
 
 def idle_connections(target: Target, count: int) -> None:
-    """Connections that send nothing; those that were closed are opened again."""
+    """Connections that send nothing. They are closed and opened again every 5 s."""
     while True:
         held = _open_idle(target.kafka, count)
         time.sleep(5)
@@ -105,7 +105,7 @@ def idle_connections(target: Target, count: int) -> None:
 
 
 def pipelined_metadata(target: Target, count: int) -> None:
-    """Connections that send 10,000 Metadata requests at once, again and again, and read the answers."""
+    """Connections that repeatedly send 10,000 Metadata requests without waiting, and read the answers."""
     request = messages.encode_request(METADATA, 5, {"topics": None, "allow_auto_topic_creation": False})
     flood = framed(request_header(METADATA, 5, 1) + request) * 10_000
 
@@ -125,7 +125,7 @@ def pipelined_metadata(target: Target, count: int) -> None:
 
 
 def guessers(target: Target, count: int) -> None:
-    """Clients that try one password after the other, by PLAIN."""
+    """Clients that try one password after the other, with PLAIN."""
 
     def guess(number: int) -> None:
         for attempt in range(1_000_000):
@@ -139,7 +139,7 @@ def guessers(target: Target, count: int) -> None:
 
 
 def members(target: Target, count: int) -> None:
-    """Members that join one group, from few connections, again and again."""
+    """Members that join one group, each on a separate connection."""
     protocols = [{"name": "range", "metadata": b"\0" * 20}]
     body = {"session_timeout_ms": 10_000, "rebalance_timeout_ms": 10_000, "member_id": "", "protocol_type": "consumer"}
     frames = framed(
@@ -157,7 +157,7 @@ def members(target: Target, count: int) -> None:
 
 
 def large_commits(target: Target, count: int) -> None:
-    """Commits of so many offsets at once."""
+    """Repeated commits of `count` offsets per request."""
     partitions = [{"partition_index": one % target.partitions, "committed_offset": one} for one in range(count)]
     body: dict[str, Any] = {"group_id": "simple", "generation_id_or_member_epoch": -1, "member_id": ""}
     body["topics"] = [{"name": target.topic, "partitions": partitions}]
@@ -192,7 +192,7 @@ ATTACKS: dict[str, tuple[Callable[[Target, int], None], int]] = {
     "commits of 10,000 offsets": (large_commits, 10_000),
     "20 unfinished requests of 40 MB": (oversized_requests, 20),
 }
-"""What is tried: the name, the function and its number. A new attack is one more row."""
+"""Attack name to its function and that function's number. A new attack is one more row."""
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Flipped bits: `python -m tests.torture.flips --flips 1000 --seed 1`.
 
-A closed file with known content is copied, one bit of the copy is flipped at random, everything in it is read as
-clients and pages read it, and it is looked through as by `sandbox check`. Each flip must be refused when the file is
-opened, told by the read that meets it, told by the check, or do no harm: what is read is what was written. Anything
-else is wrong: a change that nothing tells, an error of the program, a hang.
+A closed file with known content is copied, and one random bit of the copy is flipped. Then everything in it is read
+like clients and pages read it, and it is checked like with `sandbox check`. Each flip must be refused when the file is
+opened, reported by the read that finds it, reported by the check, or harmless: what is read is what was written.
+Anything else is a defect: an unreported change, an error of the program, a hang.
 """
 
 import argparse
@@ -33,7 +33,7 @@ Content = dict[str, object]
 
 
 def make(path: Path) -> Content:
-    """Write a file with topics, events with and without keys and headers, and groups; what `read` gives for it."""
+    """Write a file with topics, events with and without keys and headers, and groups. Returns the result of `read`."""
     with Sandbox(path) as sandbox:
         sandbox.create_topic("orders", partitions=PARTITIONS, settings={"retention.ms": "-1"})
         sandbox.create_topic("blobs", settings={"retention.ms": "-1"})
@@ -54,7 +54,7 @@ def make(path: Path) -> Content:
 
 
 def read(sandbox: Sandbox) -> Content:
-    """Everything that clients and pages are told of a file."""
+    """Return everything that clients and pages can read from a file."""
     found: Content = {}
     for topic in sandbox._broker.topics.values():
         for partition in topic.partitions:
@@ -78,11 +78,11 @@ def read(sandbox: Sandbox) -> Content:
 
 
 def outcome(path: Path, wanted: Content) -> str:
-    """What became of a file with a flipped bit.
+    """Open, read and check a file with a flipped bit.
 
     Returns:
         One of `TOLD`: "refused" when it was opened, "told by a read" as its error, "told by the check" alone; or
-        "harmless"; or what was not noticed: "a changed event" (its key, value, headers or timestamp), "a changed fact"
+        "harmless"; or an unreported change: "a changed event" (its key, value, headers or timestamp), "a changed fact"
         (anything else that was read).
     """
     looked_through = check(path)
@@ -101,7 +101,7 @@ def outcome(path: Path, wanted: Content) -> str:
 
 
 def shape(content: Content) -> Content:
-    """The same without the keys, values, headers and timestamps of events."""
+    """Return the content without the keys, values, headers and timestamps of events."""
     shaped: Content = {}
     for name, value in content.items():
         if isinstance(value, tuple):
@@ -113,10 +113,10 @@ def shape(content: Content) -> Content:
 
 
 def run(flips: int, seed: int, folder: Path) -> tuple[Counter[str], list[str]]:
-    """Flip one bit so many times.
+    """Flip `flips` bits, each in a new copy.
 
     Returns:
-        How often each outcome came, and what must not be: changes that nothing told, errors of the program.
+        The count of each outcome, and the defects: unreported changes, errors of the program.
     """
     whole = folder / "whole.db"
     wanted = make(whole)
@@ -145,7 +145,7 @@ def run(flips: int, seed: int, folder: Path) -> tuple[Counter[str], list[str]]:
 
 
 def told(flips: int, seed: int, folder: Path, say: Callable[[str], None]) -> list[str]:
-    """Flip so many bits and say what became of them; what must not be."""
+    """Flip `flips` bits and print the outcomes. Returns the defects."""
     counts, defects = run(flips, seed, folder)
     figures = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
     say(f"{flips} flips, seed {seed}: {figures}")
@@ -153,7 +153,7 @@ def told(flips: int, seed: int, folder: Path, say: Callable[[str], None]) -> lis
 
 
 def main() -> int:
-    """Run, print the figures, and say by the exit code whether anything happened that must not."""
+    """Run, print the figures, and return the exit code: 1 if there are defects."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--flips", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)

@@ -1,7 +1,7 @@
-"""Random inputs for everything that reads what others send: `python -m tests.torture.fuzz --inputs 10000000 --seed 1`.
+"""Random inputs for everything that reads foreign data: `python -m tests.torture.fuzz --inputs 10000000 --seed 1`.
 
-Each input is a changed one of a fixed corpus (`targets`). An exception that is not the refusal that a target promises
-is a defect, and so is an input that takes longer than `SLOW_S`: it is printed with the bytes, to become a test.
+Each input is a mutation of a fixed corpus (`targets`). An exception other than the target's documented refusal is a
+defect, and so is an input that takes longer than `SLOW_S`. Defects are printed with the bytes, to become tests.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from tests.torture.targets import TARGETS, Target
 SLOW_S = 2.0
 FOUND_MAX = 20
 KEPT = 2_000
-"""How many changed inputs a corpus keeps beside the first ones, so that changes add up."""
+"""The number of mutated inputs that a corpus keeps in addition to the first ones, so that mutations accumulate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class Found:
     """A defect.
 
     Attributes:
-        target: what was fed.
-        data: with what.
+        target: the name of the target.
+        data: the input.
         what: what happened.
     """
 
@@ -36,22 +36,22 @@ class Found:
 
 
 def feed(name: str, target: Target, data: bytes) -> Found | None:
-    """Give one input to a target; what is wrong with what it does."""
-    # Of the processor, so that a machine that hangs is no defect.
+    """Feed one input to a target. Returns the defect, or None."""
+    # CPU time, so that a hanging machine is no defect.
     started = time.thread_time()
     try:
         target.feed(data)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        # A panic of compiled code is no Exception.
+        # A panic of compiled code is not an Exception.
         return Found(name, data, f"{type(error).__name__}: {error}"[:300])
     spent_s = time.thread_time() - started
     return Found(name, data, f"took {spent_s:.1f} s") if spent_s > SLOW_S else None
 
 
 def fuzz(name: str, inputs: int, seed: int) -> list[Found]:
-    """Give a target so many changed inputs; the first defects."""
+    """Feed `inputs` mutated inputs to a target. Returns the first defects."""
     target = TARGETS[name]
     dice = random.Random(f"{name} {seed}")
     corpus = list(target.corpus())
@@ -73,7 +73,7 @@ def fuzz(name: str, inputs: int, seed: int) -> list[Found]:
 
 
 def run(inputs: int, seed: int, say: Callable[[str], None] = print) -> list[Found]:
-    """Give all targets their shares; every defect."""
+    """Feed all targets their shares. Returns all defects."""
     found: list[Found] = []
     total = sum(target.share for target in TARGETS.values())
     for name, target in TARGETS.items():
@@ -87,7 +87,7 @@ def run(inputs: int, seed: int, say: Callable[[str], None] = print) -> list[Foun
 
 
 def main() -> int:
-    """Run it; the exit code is 1 where a defect was found."""
+    """Run, and return the exit code: 1 if there are defects."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inputs", type=int, default=10_000_000)
     parser.add_argument("--seed", type=int, default=1)

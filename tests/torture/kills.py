@@ -1,9 +1,9 @@
 """Hundreds of kills: `python -m tests.torture.kills --kills 500 --seed 1`.
 
-Seven of ten hit a sandbox under load (`tests.crash.ordeal`), on a new file every 50; one hits a file of an older
-version during its migration; one hits a snapshot that is taken or restored; one, a kill or a clean stop, hits a sandbox
-whose pages take long. On every second file, other programs read
-all the time, code in the owner's process opens the file, and its write-ahead log is deleted.
+Seven of ten hit a sandbox under load (`tests.crash.ordeal`), with a new file every 50. One hits the migration of a file
+of an older version. One hits a snapshot that is being taken or restored. One, a kill or a clean stop, hits a sandbox
+that serves slow pages. On every second file, other programs read continuously, code in the owner's process opens the
+file, and its write-ahead log is deleted.
 """
 
 import argparse
@@ -21,12 +21,12 @@ from tests.crash.stops import stops
 
 ROUND = 50
 ELSEWHERE = 0.1
-"""The share of kills in a migration, of those in a restore, and of the endings beside costly pages."""
+"""The share of kills in migrations, of kills in restores, and of endings beside slow pages."""
 Say = Callable[[str], None]
 
 
 def under_load(folder: Path, kills: int, seed: int, say: Say) -> list[str]:
-    """Kills under load; every broken promise."""
+    """Kill under load. Returns all broken promises."""
     total, wrong = Report(), []
     counts: Counter[str] = Counter()
     number = 0
@@ -56,7 +56,7 @@ def under_load(folder: Path, kills: int, seed: int, say: Say) -> list[str]:
 
 
 def run(kills: int, seed: int, say: Say) -> list[str]:
-    """All kinds of kills; every broken promise."""
+    """Run all kinds of kills. Returns all broken promises."""
     elsewhere = max(1, int(kills * ELSEWHERE))
     folder = Path(tempfile.mkdtemp(prefix="sandbox-kills-"))
     old, wrong = migration_kills.kill_migrations(folder, elsewhere, seed)
@@ -77,7 +77,7 @@ def run(kills: int, seed: int, say: Say) -> list[str]:
 
 
 def main() -> int:
-    """Run it; the exit code is 1 where a promise was broken."""
+    """Run, and return the exit code: 1 if a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)

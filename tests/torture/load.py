@@ -1,8 +1,8 @@
 """An hour of load: `python -m tests.torture.load --minutes 60 --seed 1`.
 
-Producers, groups that come and go, three brokers of which one is stopped now and then, faults, and pages that are open.
-Memory, open files and threads of the sandbox are sampled all the while, and must stay within the bounds of `not_flat`;
-in the end every acknowledged event must be there, once, and the group that reads all along must have read it.
+It runs producers, short-lived groups, three brokers of which one is stopped from time to time, faults, and open pages.
+The sandbox's memory, open files and threads are sampled continuously, and must stay within the bounds of `not_flat`. At
+the end, every acknowledged event must exist exactly once, and the permanent group must have read it.
 """
 
 import argparse
@@ -38,11 +38,11 @@ PARTITIONS = 3
 BROKERS = 3
 SAMPLE_S = 10.0
 WARM_MINUTES = 15.0
-"""After so long the cache of batches is full, and what is left may hardly grow."""
+"""Minutes after which the batch cache is full, and memory may hardly grow."""
 VISIT_S = 90
-"""A program of a group takes at most 12 seconds, and what brokers that are away and faults make of them."""
+"""A short-lived group takes at most 12 seconds, plus delays from stopped brokers and faults."""
 RATE = 100
-"""Events a second of each of the two producers."""
+"""Events per second of each of the two producers."""
 VIEWS = ("/", f"/topics/{TOPIC}", f"/topics/{TOPIC}/messages", "/groups", f"/groups/{GROUP}", "/cluster", "/activity")
 FAULTS = (
     {"api": "Fetch", "latency_ms": "300"},
@@ -56,7 +56,7 @@ FAULTS = (
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the sandbox's process holds at one moment."""
+    """Resources of the sandbox's process at one moment."""
 
     minute: float
     memory_mib: float
@@ -70,12 +70,12 @@ class Hour:
     """The load on one owner.
 
     Args:
-        owner: that runs.
-        seed: of every choice.
+        owner: the running owner.
+        seed: of all random choices.
 
     Attributes:
-        counts: what was done, how often.
-        failures: what a client met that it should not have.
+        counts: action to number of times.
+        failures: errors that a client must not see.
     """
 
     def __init__(self, owner: Owner, seed: int) -> None:
@@ -221,7 +221,7 @@ class Hour:
 
 
 def sample(owner: Owner, minute: float, acknowledged: int) -> Sample:
-    """Look at the process of the owner (Linux)."""
+    """Sample the owner's process (Linux)."""
     assert owner.process is not None
     proc = Path(f"/proc/{owner.process.pid}")
     status = dict(line.split(":\t", 1) for line in (proc / "status").read_text().splitlines() if ":\t" in line)
@@ -236,7 +236,7 @@ def sample(owner: Owner, minute: float, acknowledged: int) -> Sample:
 
 
 def not_flat(samples: list[Sample]) -> list[str]:
-    """What grew: the median of the last quarter beside that of the second one, after all was warm."""
+    """Return which figures grew: the median of the last quarter compared with the second, after the warm-up."""
     quarter = len(samples) // 4
     if not quarter:
         return ["too few samples"]
@@ -255,7 +255,7 @@ def not_flat(samples: list[Sample]) -> list[str]:
 def run(
     file: Path, minutes: float, seed: int, say: Callable[[str], None] = print, enough: threading.Event | None = None
 ) -> tuple[list[Sample], list[str]]:
-    """Load a sandbox for so long, or until there is `enough`; the samples, and what was wrong."""
+    """Load a sandbox for `minutes`, or until `enough` is set. Returns the samples, and what was wrong."""
     enough = enough or threading.Event()
     samples: list[Sample] = []
     with owned(file, "--brokers", str(BROKERS)) as owner:
@@ -281,7 +281,7 @@ def run(
 
 
 def main() -> int:
-    """Run it, print a summary, and say by the exit code whether all was well."""
+    """Run, print a summary, and return the exit code: 1 if anything is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
@@ -289,7 +289,7 @@ def main() -> int:
     parser.add_argument("--samples", type=Path, help="where to keep the samples, as JSON")
     arguments = parser.parse_args()
     enough = threading.Event()
-    # Ended early, it says so by its minutes, and judges what there was.
+    # If it ends early, it prints the actual minutes, and judges the samples so far.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: enough.set())
     with tempfile.TemporaryDirectory(prefix="sandbox-load-") as folder:
@@ -310,7 +310,7 @@ def main() -> int:
 
 
 def draw(file: Path, samples: list[Sample]) -> None:
-    """The samples as a picture."""
+    """Draw the samples as a picture."""
     titles = (("memory, MiB", "memory_mib"), ("open files and sockets", "files"), ("threads", "threads"))
     lines = [picture.Line(title, [(one.minute, getattr(one, name)) for one in samples]) for title, name in titles]
     picture.write(file, lines)

@@ -1,4 +1,4 @@
-"""Random changes of known inputs: the same for the same seed."""
+"""Random mutations of known inputs. The same seed produces the same mutations."""
 
 from random import Random
 
@@ -7,11 +7,11 @@ PIECES_MAX = 4_096
 
 
 def mutated(dice: Random, data: bytes, other: bytes) -> bytes:
-    """Some bytes after one to four changes.
+    """Apply one to four random changes.
 
     Args:
-        data: what is changed.
-        other: another input, of which parts are taken.
+        data: the input to change.
+        other: another input, from which parts are copied.
     """
     content = bytearray(data)
     for _ in range(1 + int(dice.random() * 4)):
@@ -34,7 +34,7 @@ def _set(dice: Random, content: bytearray, _other: bytes) -> None:
 
 
 def _number(dice: Random, content: bytearray, _other: bytes) -> None:
-    """A number at the edge of its type, of 2, 4 or 8 bytes."""
+    """Write a number at the limit of its type, of 2, 4 or 8 bytes."""
     width = (2, 4, 8)[int(dice.random() * 3)]
     at = _place(dice, content)
     number = NUMBERS[int(dice.random() * len(NUMBERS))] % (1 << (8 * width))
@@ -62,7 +62,7 @@ def _repeat(dice: Random, content: bytearray, _other: bytes) -> None:
 
 
 def _varint(dice: Random, content: bytearray, _other: bytes) -> None:
-    """A varint that is long, or never ends."""
+    """Write a varint that is long, or never ends."""
     at = _place(dice, content)
     content[at : at + 1] = b"\xff" * (1 + int(dice.random() * 11)) + bytes([int(dice.random() * 256)])
 

@@ -1,7 +1,7 @@
-"""One group that comes and goes, as a program of its own: `python -m tests.torture.passing BOOTSTRAP GROUP SEED`.
+"""A short-lived group as a separate program: `python -m tests.torture.passing BOOTSTRAP GROUP SEED`.
 
-librdkafka can stop the whole program of a consumer that closes while its partitions change (it waits for ever with
-Python's lock held), so the groups of the hour of load are not in the program that samples and judges.
+If a consumer closes while its partitions change, librdkafka can block the whole program (it waits forever while holding
+Python's lock), so the groups of the load test are not in the program that samples and judges.
 """
 
 import random
@@ -16,13 +16,13 @@ QUICK = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 500, "retry.bac
 
 
 def reader(bootstrap: str, group: str) -> Consumer:
-    """A consumer from the start of each log, which commits only when it is told to."""
+    """Create a consumer that reads each log from its start, and commits only on request."""
     settings = {"bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest"}
     return Consumer({**settings, "enable.auto.commit": False, "session.timeout.ms": 10_000, **QUICK})
 
 
 def visit(bootstrap: str, group: str, seed: int) -> int:
-    """One to three members read and commit for 3 to 12 seconds, and leave; how many commits were refused."""
+    """Let 1 to 3 members read and commit for 3 to 12 seconds, and leave. Returns the number of refused commits."""
     dice = random.Random(seed)
     members = [reader(bootstrap, group) for _ in range(dice.randint(1, 3))]
     for member in members:

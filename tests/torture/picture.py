@@ -1,4 +1,4 @@
-"""What was sampled over an hour, as a picture (SVG) for the docs."""
+"""Draws the samples of an hour as a picture (SVG) for the docs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ STYLE = (
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one panel shows.
+    """The data of one panel.
 
     Attributes:
-        title: what was sampled, with its unit.
+        title: the sampled figure, with its unit.
         points: (minutes since the start, figure).
     """
 
@@ -27,7 +27,7 @@ class Line:
 
 
 def write(file: Path, lines: Sequence[Line]) -> None:
-    """Write the panels side by side, each from 0 up, readable on a light and on a dark page."""
+    """Write the panels side by side, each with an axis from 0, readable on light and dark pages."""
     rows = -(-len(lines) // COLUMNS)
     width, height = WIDTH * min(COLUMNS, len(lines)), HEIGHT * rows
     parts = [

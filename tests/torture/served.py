@@ -1,7 +1,7 @@
-"""Random requests to a broker that runs: `python -m tests.torture.served --inputs 100000 --seed 1`.
+"""Random requests to a running broker: `python -m tests.torture.served --inputs 100000 --seed 1`.
 
-Whatever comes, it answers or closes the connection; a traceback in its log is a defect, and so is a broker that no
-longer serves others.
+The broker must answer each or close the connection. A traceback in its log is a defect, and so is a broker that no
+longer serves other connections.
 """
 
 import argparse
@@ -25,14 +25,14 @@ from tests.torture.mutation import mutated
 from tests.wire.raw_client import METADATA, RawClient, framed, request_header, rows
 
 TOGETHER = 4
-"""How many requests one connection sends before it is closed."""
+"""The number of requests that one connection sends before it is closed."""
 ANSWERS_S = 0.005
 HEADER_BYTES = 8
 WORDS = {"topic": "orders", "name": "orders", "group_id": "app", "transactional_id": "writer", "key": "app"}
 
 
 def filled(fields: tuple[Field, ...], topic_id: uuid.UUID, dice: random.Random) -> dict[str, Any]:
-    """A message in which every field has something, as a client might send it."""
+    """Return a message in which every field has a value, as a client might send it."""
 
     def one(field: Field) -> Any:
         if field.type == "struct":
@@ -55,7 +55,7 @@ def filled(fields: tuple[Field, ...], topic_id: uuid.UUID, dice: random.Random) 
 
 
 def corpus(topic_id: uuid.UUID, dice: random.Random) -> list[bytes]:
-    """Requests of each API and version that is served, filled in three ways."""
+    """Return requests of each served API and version, filled in three ways."""
     found = []
     for api in APIS:
         for version in range(api.first, api.last + 1):
@@ -68,14 +68,14 @@ def corpus(topic_id: uuid.UUID, dice: random.Random) -> list[bytes]:
 
 
 class Tracebacks(logging.Handler):
-    """What the broker wrote with a traceback."""
+    """Collects what the broker logged with a traceback."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep it, where it has one."""
+        """Keep a record that has a traceback."""
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]
             at = error.__traceback__
@@ -86,7 +86,7 @@ class Tracebacks(logging.Handler):
 
 
 def exchange(address: str, frames: list[bytes]) -> None:
-    """Send requests on one connection, read what is answered soon, and close it."""
+    """Send requests on one connection, read the answers that arrive soon, and close it."""
     with closing(RawClient(address)) as client, suppress(OSError):
         client.send_bytes(b"".join(map(framed, frames)))
         while select.select([client.socket], [], [], ANSWERS_S)[0]:
@@ -101,7 +101,7 @@ def _topic_id(address: str) -> uuid.UUID:
 
 
 def run(file: Path, inputs: int, seed: int) -> list[Found]:
-    """Send so many requests; each kind of defect once, with the requests of the connection that met it."""
+    """Send `inputs` requests. Returns each kind of defect once, with the requests of its connection."""
     dice = random.Random(seed)
     tracebacks = Tracebacks()
     logger = logging.getLogger("sandbox")
@@ -133,7 +133,7 @@ def run(file: Path, inputs: int, seed: int) -> list[Found]:
 
 
 def main() -> int:
-    """Run it; the exit code is 1 where a defect was found."""
+    """Run, and return the exit code: 1 if there are defects."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inputs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)

@@ -1,9 +1,9 @@
-"""How long a well-behaved producer waits for its acknowledgements while an administrator does something large.
+"""Measures how long a well-behaved producer waits for acknowledgements during a large administrative operation.
 
     python -m tests.torture.stall_operations [NAME ...]
 
-Each operation runs against `sandbox up` in a process of its own. A probe in another process sends one event every 5 ms
-with acks=all and waits for each answer; it is measured for a few seconds without the operation, and beside it.
+Each operation runs against `sandbox up` in a separate process. A probe in another process sends one event every 5 ms
+with acks=all and waits for each answer. It is measured for a few seconds without the operation, and then during it.
 """
 
 import json
@@ -35,7 +35,7 @@ JOIN_GROUP, SYNC_GROUP = 11, 14
 
 
 class Waits(NamedTuple):
-    """How long acknowledgements took, in ms."""
+    """Durations until acknowledgement, in ms."""
 
     acknowledgements: int
     p50: float
@@ -44,14 +44,14 @@ class Waits(NamedTuple):
 
 
 def waits_of(found_ms: list[float]) -> Waits:
-    """The percentiles of some waits."""
+    """Compute the percentiles of some durations."""
     found_ms = sorted(found_ms) or [0.0]
     at = [found_ms[int(share * (len(found_ms) - 1))] for share in (0.5, 0.99, 1.0)]
     return Waits(len(found_ms), *at)
 
 
 def probe(address: str) -> None:
-    """Send events until standard input ends, then print the waits; a broken connection is made again and counts."""
+    """Send events until standard input ends, then print the durations. Reconnects if needed; that counts too."""
     ended = threading.Event()
 
     def wait() -> None:
@@ -79,7 +79,7 @@ def probe(address: str) -> None:
 
 @contextmanager
 def probing(owner: Owner) -> Iterator[Callable[[], Waits]]:
-    """A probe beside what the block does; call what it gives for the waits."""
+    """Run a probe beside the block. Yields a function that ends it and returns the durations."""
     process = subprocess.Popen(
         [sys.executable, "-m", __spec__.name if __spec__ else __name__, "--probe", owner.bootstrap],
         cwd=ROOT,
@@ -97,18 +97,18 @@ def probing(owner: Owner) -> Iterator[Callable[[], Waits]]:
 
 
 def ask_page(owner: Owner, address: str, method: str = "POST") -> object:
-    """Ask the page as a program does."""
+    """Send a request to the page like a program does."""
     request = urllib.request.Request(f"http://{owner.page}{address}", method=method, headers={"X-Sandbox": "stalls"})
     with urllib.request.urlopen(request, timeout=OPERATION_S) as answer:
         return answer.read()
 
 
 class Operation(NamedTuple):
-    """Something large that is done beside the probe.
+    """A large operation that runs beside the probe.
 
     Attributes:
         prepare: fills a new file.
-        begin: prepares what is not measured in the running sandbox; what it returns does the rest.
+        begin: does the part that isn't measured, in the running sandbox. Returns a function that does the rest.
     """
 
     prepare: Callable[[Sandbox], None]
@@ -128,7 +128,7 @@ def fill(box: Sandbox, topic: str, events: int, keys: int) -> None:
 
 
 def many_events(box: Sandbox) -> None:
-    """A topic of a million events, and a snapshot of it."""
+    """Create a topic of a million events, and a snapshot of it."""
     box.create_topic("big")
     fill(box, "big", EVENTS, EVENTS)
     box.snapshots.take("before")
@@ -141,18 +141,18 @@ def restore(owner: Owner) -> Callable[[], object]:
 
 
 def many_keys(box: Sandbox) -> None:
-    """A compacted topic of which most events are obsolete."""
+    """Create a compacted topic in which most events are obsolete."""
     box.create_topic("keyed", settings={"cleanup.policy": "compact"})
     fill(box, "keyed", EVENTS // 2, EVENTS // 20)
 
 
 def compact(owner: Owner) -> Callable[[], object]:
-    """Compact it until nothing is left to do."""
+    """Compact the topic until nothing is left to do."""
     return lambda: ask_page(owner, "/topics/keyed/clean/compact.json")
 
 
 def many_partitions(box: Sandbox) -> None:
-    """A topic of as many partitions as there can be."""
+    """Create a topic with the maximum number of partitions."""
     box.create_topic("wide", partitions=OFFSETS)
 
 
@@ -186,11 +186,11 @@ def commit(owner: Owner) -> Callable[[], object]:
 
 
 def nothing(box: Sandbox) -> None:
-    """An empty file."""
+    """Leave the file empty."""
 
 
 def join(owner: Owner) -> Callable[[], object]:
-    """Have members join one group, and sync."""
+    """Let members join one group, and sync."""
     import resource
 
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -243,7 +243,7 @@ OPERATIONS = {
 
 
 def measure(name: str, folder: Path) -> tuple[Waits, Waits, float]:
-    """The waits without an operation and beside it, and how long it took, in seconds."""
+    """Return the durations without an operation and beside it, and the operation's duration in seconds."""
     file = folder / f"{name}.db"
     with Sandbox(file) as box:
         box.create_topic(PROBE)
@@ -261,7 +261,7 @@ def measure(name: str, folder: Path) -> tuple[Waits, Waits, float]:
 
 
 def main(names: list[str]) -> None:
-    """Measure the operations named, or all."""
+    """Measure the named operations, or all."""
     print("operation   took s |  quiet: p50    p99    max | beside: p50    p99    max ms")
     for name in names or OPERATIONS:
         with tempfile.TemporaryDirectory(prefix="sandbox-stalls-") as folder:

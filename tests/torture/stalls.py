@@ -1,4 +1,4 @@
-"""How long others wait beside each attack: `python -m tests.torture.stalls --seconds 15`.
+"""Measures how long other clients wait beside each attack: `python -m tests.torture.stalls --seconds 15`.
 
 A producer sends one event every 10 ms with acks=all, first alone and then beside the attack. `--tree` measures another
 checkout of the project, such as an earlier commit: `git worktree add ../before b824500`.
@@ -23,19 +23,19 @@ from tests.torture.attackers import ATTACKS, Target
 TOPIC, STEADY = "attacked", "steady"
 PARTITIONS = 60
 EVENTS = 20_000
-"""In each partition: 2 MB, more than a consumer asks for at once."""
+"""Events per partition: 2 MB, more than a consumer fetches at once."""
 LONGEST_MS = 10_000
 MEMORY_MIB_MAX = 250
 LOG_BYTES_MAX = 1_000_000
 DESCRIPTORS = 256
 FEW = ("sh", "-c", f'ulimit -n {DESCRIPTORS}; exec "$@"', "--")
-"""Runs a program as macOS does by default, with few descriptors."""
+"""Runs a program with few descriptors, like macOS does by default."""
 PORT = ("--listener", "SASL_PLAINTEXT", "--user", "guessed:secret")
 
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """How long acknowledgements took, in ms."""
+    """Durations until acknowledgement, in ms."""
 
     p50: float
     p99: float
@@ -43,7 +43,7 @@ class Waits:
 
     @classmethod
     def of(cls, took: Sequence[float]) -> "Waits":
-        """Of single times."""
+        """Compute the percentiles of single durations."""
         ordered = sorted(took)
         return cls(ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)], ordered[-1])
 
@@ -53,11 +53,11 @@ class Waits:
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """One attack.
+    """The result of one attack.
 
     Attributes:
-        memory_mib: the most that the sandbox's process held (0 if the system does not report it).
-        log_bytes: how much the sandbox wrote to its log.
+        memory_mib: peak memory of the sandbox's process (0 if the system does not report it).
+        log_bytes: number of bytes that the sandbox wrote to its log.
     """
 
     attack: str
@@ -67,7 +67,7 @@ class Stall:
     log_bytes: int
 
     def wrong(self) -> list[str]:
-        """What no attack may cause, however busy the machine is."""
+        """Return the limits that were exceeded, which hold on a busy machine too."""
         found = []
         if self.beside.longest >= LONGEST_MS:
             found.append(f"{self.attack}: an acknowledgement took {self.beside.longest:,.0f} ms")
@@ -78,7 +78,7 @@ class Stall:
         return found
 
     def row(self) -> str:
-        """As a row of the table in docs/reliability.md."""
+        """Format the result as a row of the table in docs/reliability.md."""
         memory = f"{self.memory_mib:,.0f} MiB"
         return f"| {self.attack} | {self.alone} | {self.beside} | {memory} | {self.log_bytes / 1024:,.0f} KiB |"
 
@@ -96,7 +96,7 @@ def fill(owner: Owner, partitions: int, events: int) -> None:
 
 
 def peak_memory_mib(pid: int) -> float:
-    """The most memory that a process held, in MiB (Linux)."""
+    """Return a process's peak memory in MiB (Linux)."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
@@ -129,7 +129,7 @@ def _measured(owner: Owner, seconds: float, beside: Callable[[], AbstractContext
 
 
 def stall(name: str, owner: Owner, seconds: float, partitions: int = PARTITIONS) -> Stall:
-    """Measure one attack on a sandbox that was filled, and is started here without anything in its caches."""
+    """Measure one attack on a filled sandbox, which is started here with empty caches."""
     owner.before = FEW if f"{DESCRIPTORS} descriptors" in name else ()
     owner.log.write_bytes(b"")
     owner.start()
@@ -151,7 +151,7 @@ def run(
     tree: Path = ROOT,
     size: tuple[int, int] = (PARTITIONS, EVENTS),
 ) -> list[Stall]:
-    """Measure attacks, one after the other; `size` is the number of partitions, and of events in each."""
+    """Measure attacks, one after the other. `size` is the number of partitions, and of events per partition."""
     owner = Owner(folder / "stalls.db", *PORT, tree=tree)
     owner.start()
     try:

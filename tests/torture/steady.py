@@ -1,8 +1,8 @@
-"""A well-behaved producer, as a program of its own: `python -m tests.torture.steady BOOTSTRAP TOPIC SECONDS`.
+"""A well-behaved producer as a separate program: `python -m tests.torture.steady BOOTSTRAP TOPIC SECONDS`.
 
-It sends one event every 10 ms with acks=all whatever became of those before it, so a stall delays every event that
-was due in it and not only the one that was under way. It prints a line when it begins, and in the end how long each
-acknowledgement took, in ms, as JSON; an event without an acknowledgement counts as the time until the end.
+It sends one event every 10 ms with acks=all without waiting for earlier ones, so a stall delays every event that was
+due during it and not only the one in flight. It prints a line when it begins, and at the end the duration until each
+acknowledgement in ms, as JSON. For an event without an acknowledgement, the duration is the time until the end.
 """
 
 import json
@@ -13,11 +13,11 @@ from confluent_kafka import KafkaError, Message, Producer
 
 EVERY_S = 0.01
 LAST_S = 15.0
-"""How long the last acknowledgements are waited for."""
+"""Seconds to wait for the last acknowledgements."""
 
 
 def acknowledgements(bootstrap: str, topic: str, seconds: float) -> list[float]:
-    """How long each acknowledgement took, in ms."""
+    """Return the duration until each acknowledgement, in ms."""
     producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": 0, "log_level": 0})
     producer.list_topics(topic, timeout=30)
     sent: dict[int, float] = {}

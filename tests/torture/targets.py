@@ -1,4 +1,4 @@
-"""What is fed with random inputs, what it may answer, and the inputs that it begins with."""
+"""The targets of random inputs: the function to feed, its allowed errors, and its first inputs."""
 
 import json
 import struct
@@ -27,12 +27,12 @@ BOMB_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One thing to feed.
+    """One target of random inputs.
 
     Attributes:
-        feed: takes one input. What it raises is a defect: what it may raise it keeps to itself.
-        corpus: gives the inputs that changes begin with.
-        share: how many of a hundred inputs it gets.
+        feed: takes one input. Any exception that it raises is a defect: it catches the allowed ones.
+        corpus: returns the inputs that mutations begin with.
+        share: percentage of all inputs.
     """
 
     feed: Callable[[bytes], None]
@@ -41,7 +41,7 @@ class Target:
 
 
 def request_corpus() -> list[bytes]:
-    """One request of each API and version, with its header, as empty as it may be."""
+    """Return one request of each API and version, with its header and as few fields as possible."""
     found = []
     for key, (first, last) in messages.api_versions_known().items():
         for version in range(first, last + 1):
@@ -53,14 +53,14 @@ def request_corpus() -> list[bytes]:
 
 
 def feed_request(data: bytes) -> None:
-    """The header and the body of a request."""
+    """Decode the header and the body of a request."""
     with suppress(messages.MalformedMessage, messages.UnsupportedVersion):
         header = messages.decode_header(data)
         messages.decode_request(header.api_key, header.api_version, data, header.body_offset)
 
 
 def batch_corpus() -> list[bytes]:
-    """Batches of every compression, with headers and nulls, in transactions, and bombs."""
+    """Return batches of every compression, with headers and nulls, in transactions, and compression bombs."""
     some = [
         (offset, 1_700_000_000_000 + offset, b"k", b"v" * offset, (("h", b"x"), ("n", None))) for offset in range(9)
     ]
@@ -71,7 +71,7 @@ def batch_corpus() -> list[bytes]:
 
 
 def feed_batches(data: bytes) -> None:
-    """Record batches; once as they are, and once with the checksum that they should have."""
+    """Decode record batches, first unchanged and then with a correct checksum."""
     for gaps_allowed in (False, True):
         with suppress(BatchError):
             decode_batches(data, gaps_allowed=gaps_allowed, decompressed_bytes_max=OUTPUT_MAX)
@@ -83,7 +83,7 @@ def feed_batches(data: bytes) -> None:
 
 
 def compressed_corpus() -> list[bytes]:
-    """Each codec's number and its data, with bombs of 64 MiB."""
+    """Return each codec's number and its data, with bombs of 64 MiB."""
     found = []
     for codec in range(1, len(COMPRESSION_NAMES)):
         found += [bytes([codec]) + compress(codec, data) for data in (b"", b"ham" * 50, bytes(BOMB_BYTES))]
@@ -91,13 +91,13 @@ def compressed_corpus() -> list[bytes]:
 
 
 def feed_compressed(data: bytes) -> None:
-    """One codec; what comes out is no more than was allowed."""
+    """Decompress with one codec. The output must not be larger than allowed."""
     with suppress(CompressionError):
         assert len(decompress(data[0] % 6 if data else 0, data[1:], OUTPUT_MAX)) <= OUTPUT_MAX
 
 
 def feed_connection(data: bytes) -> None:
-    """A stream of frames, in pieces."""
+    """Receive a stream of frames, in pieces."""
     connection = Connection(lambda _: None, lambda: None, 1 << 16)
     with suppress(ProtocolViolation):
         for start in range(0, len(data), 7):
@@ -113,7 +113,7 @@ LINES = (
 
 
 def feed_line(data: bytes) -> None:
-    """A line of an import file."""
+    """Read a line of an import file."""
     with suppress(LineRefused):
         from_line(data).new_event()
 
@@ -130,7 +130,9 @@ CONDITIONS = (
 
 
 def feed_condition(data: bytes) -> None:
-    """A filter as it is typed; where it is one, it is tried on values, and is the same after it was written."""
+    """Parse a filter as typed. A valid one is applied to values, and must be the same after it was formatted and
+    parsed.
+    """
     text, _, value = data.decode("utf-8", "replace").partition("\x1e")
     with suppress(BrokerError):
         condition = Condition.parse(text)
@@ -143,7 +145,7 @@ def feed_condition(data: bytes) -> None:
 
 
 def feed_value(data: bytes) -> None:
-    """A value that filters and columns look into."""
+    """Parse a value as filters and columns do, and read each of its paths."""
     root = parse_value(data)
     for path in paths_in(root):
         path.find(root)
@@ -161,7 +163,7 @@ QUERIES = (
 
 
 def feed_query(data: bytes) -> None:
-    """The text of a query, before SQLite sees it."""
+    """Tokenize a query's text, as happens before SQLite parses it."""
     text = data.decode("utf-8", "replace")
     tokens(text)
     parameters(text)
@@ -176,7 +178,7 @@ TEMPLATES = (
 
 
 def feed_template(data: bytes) -> None:
-    """A template of the generator, as text and as JSON; where it is one, it makes events."""
+    """Parse a generator's template, as text and as JSON. A valid one generates events."""
     text = data.decode("utf-8", "replace")
     with suppress(TemplateRefused):
         list(EventTemplate(text, key=text).events(count=2, now_ms=lambda: 1))

@@ -1,4 +1,4 @@
-"""A short piece of the fuzzing, always the same; `make torture` goes on where this ends."""
+"""A short and repeatable part of the fuzzing; `make torture` runs more."""
 
 import logging
 import tracemalloc

@@ -1,4 +1,4 @@
-"""What judges the hour of load finds what grows; the load itself is run by `make torture`."""
+"""The judge of the load test finds figures that grow. `make torture` runs the load itself."""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -9,7 +9,7 @@ from tests.torture.load import Sample, draw, not_flat
 
 
 def samples(memory_mib: float = 0, files: int = 0, threads: int = 0, minutes: float = 7) -> list[Sample]:
-    """Forty samples; what is given grows so much from one to the next."""
+    """Forty samples. The arguments are the growth from one sample to the next."""
     return [
         Sample(
             number * minutes / 40,

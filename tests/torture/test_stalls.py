@@ -1,4 +1,4 @@
-"""A small version of the stalls: what no attack may cause, in counts and with wide bounds."""
+"""A small version of the stalls: limits that no attack may exceed, as counts and with wide margins."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.torture.stalls import MEMORY_MIB_MAX, Stall, Waits, run
 SMALL = ("20 fetches of 50 MB, unread", "20 connections with 10,000 Metadata each")
 SECONDS = 2.0
 ACKNOWLEDGED_WITHIN_MS = 15_000
-"""Far more than it takes: a machine with much else to do must not fail here. Without the bounds it takes longer."""
+"""Far more than usual, so that the test doesn't fail on a busy machine. Without the limits, it takes longer."""
 
 
 def test_each_attack_leaves_a_producer_its_acknowledgements(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Wild requests to every address of the page: `python -m tests.torture.wild --inputs 10000 --seed 1`.
 
-Every field that a view asks for has a value that it did not expect (`tests.web.wild`). An answer of 500 or more is a
+Every field of a request has a value that its view doesn't expect (`tests.web.wild`). An answer of 500 or more is a
 defect, and so is one that takes longer than `ANSWER_WITHIN_S`.
 """
 
@@ -18,14 +18,14 @@ from tests.web.wild import ask_all, fill
 ANSWER_WITHIN_S = 15.0
 METHODS = ("GET", "POST")
 ROUNDS = 20
-"""How often every address is asked before a new file is begun: it fills with what is made by the way."""
+"""How often every address is requested before a new file is started, because the requests fill the file."""
 
 
 def run(folder: Path, inputs: int, seed: int) -> list[Found]:
-    """Send at least so many requests; every defect.
+    """Send at least `inputs` requests. Returns all defects.
 
     Args:
-        folder: where files may be made.
+        folder: a folder for the sandbox files.
     """
     found: list[Found] = []
     source = random.Random(seed)
@@ -47,7 +47,7 @@ def run(folder: Path, inputs: int, seed: int) -> list[Found]:
 
 
 def main() -> int:
-    """Run it; the exit code is 1 where a defect was found."""
+    """Run, and return the exit code: 1 if there are defects."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inputs", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)

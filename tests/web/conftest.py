@@ -8,12 +8,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from sandbox.api.sandbox import Sandbox
+from sandbox.runtime.clock import system_clock
 from sandbox.web.app import create_app
 
 
 @pytest.fixture
 def box(tmp_path: Path) -> Iterator[Sandbox]:
-    with Sandbox(tmp_path / "page.db") as sandbox:
+    # Not the system clock itself, whose jumps move deadlines: a test may set this one.
+    with Sandbox(tmp_path / "page.db", clock=lambda: system_clock()) as sandbox:
         yield sandbox
 
 

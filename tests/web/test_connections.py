@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -50,6 +51,14 @@ def _ask(address: str) -> int:
         answer = connection.getresponse()
         answer.read()
         return answer.status
+
+
+def _connections(box: Sandbox) -> set[Any]:
+    server = box._runtime._web
+    assert server is not None
+    assert server._server is not None
+    found: set[Any] = server._server.server_state.connections
+    return found
 
 
 def _is_closed(connection: socket.socket, within_s: float = WITHIN_S) -> bool:
@@ -106,13 +115,21 @@ def test_an_answer_that_is_not_read_is_given_up(
     for _ in range(20):
         box.append("t", b"x" * 900_000)
     unread = opened.send("GET /topics/t/messages.jsonl HTTP/1.1\nHost: HOST\n\n")
-    server = box._runtime._web
-    assert server is not None
-    assert server._server is not None
-    kept: set[Any] = server._server.server_state.connections
+    kept = _connections(box)
     eventually(lambda: any(one.unread_since_s is not None for one in kept), WITHIN_S)
     eventually(lambda: not kept, WITHIN_S)
     assert _is_closed(unread)
+
+
+def test_requests_that_follow_on_a_connection_do_not_end_with_the_one_before(opened: Opened) -> None:
+    """The second one is handled in the context of the first, whose work is over."""
+    request = "GET /topics.json HTTP/1.1\nHost: HOST\n\n"
+    last = "GET /topics.json HTTP/1.1\nHost: HOST\nConnection: close\n\n"
+    connection = opened.send(request * 3 + last)
+    answers = b""
+    while piece := connection.recv(65536):
+        answers += piece
+    assert answers.count(b"HTTP/1.1 200 OK") == 4, answers
 
 
 def test_slow_connections_make_room_for_a_page(address: str, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,11 +142,14 @@ def test_slow_connections_make_room_for_a_page(address: str, opened: Opened, mon
     assert all(_is_closed(one) for one in [*heads, *bodies[:5]])
 
 
-def test_what_is_being_served_makes_no_room(address: str, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    query = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n) SELECT count(*) FROM n".replace(" ", "%20")
+def test_what_is_being_served_makes_no_room(
+    box: Sandbox, address: str, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = quote("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n")
     served = [opened.send(f"GET /sql.json?limit_s=30&q={query} HTTP/1.1\nHost: HOST\n\n") for _ in range(5)]
     assert _ask(address) == 200
-    monkeypatch.setattr(connections, "CONNECTIONS_MAX", 5)
+    eventually(lambda: len(_connections(box)) == len(served), WITHIN_S)
+    monkeypatch.setattr(connections, "CONNECTIONS_MAX", len(served))
     answer = opened.send("GET / HTTP/1.1\nHost: HOST\n\n").recv(65536)
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert b"\r\nRetry-After: 2\r\n" in answer

@@ -23,12 +23,12 @@ class Switch:
 
 def test_the_footer_says_whether_the_demo_is_at_work_and_offers_the_other(page: FlaskClient, box: Sandbox) -> None:
     box.demo = Switch()
-    assert "The demo is at work" in page.get("/groups").text
+    assert "Demo is running" in page.get("/groups").text
     off = page.post("/demo/off", headers={"Referer": "http://localhost/groups"}, follow_redirects=True).text
-    assert "The demo is at work" not in off
+    assert "Demo is running" not in off
     assert "The demo is switched off." in off
-    assert '<button class="quiet" formaction="/demo/on">Switch it on</button>' in off
+    assert '<button class="quiet" formaction="/demo/on">Start the demo</button>' in off
     on = page.post("/demo/on", headers={"Referer": "http://localhost/groups"}, follow_redirects=True).text
-    assert "The demo is at work" in on
+    assert "Demo is running" in on
     removed = page.post("/demo/remove", follow_redirects=True).text
     assert "The demo is" not in removed

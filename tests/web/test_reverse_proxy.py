@@ -169,7 +169,7 @@ def test_pages_forms_files_and_the_websocket_work_through_a_proxy(proxied: Brows
     status, headers, _ = proxied.ask(f"/sandbox/topics/orders?token={TOKEN}&q=1")
     assert (status, headers["location"]) == (303, "/sandbox/topics/orders?q=1")
     status, _, html = proxied.ask("/sandbox/topics/orders")
-    assert status == 200
+    assert status == 200, html
     found = addresses_in(html)
     assert len(found) > 30
     assert all(one.startswith("/sandbox/") for one in found), found

@@ -14,7 +14,7 @@ from sandbox.wire.messages.schemas import apis
 from sandbox.wire.records.batch import decode_batches, encode_batch
 
 PRODUCE, FETCH, LIST_OFFSETS, METADATA, API_VERSIONS, CREATE_TOPICS, INIT_PRODUCER_ID = 0, 1, 2, 3, 18, 19, 22
-HEARTBEAT, DELETE_TOPICS, OFFSET_COMMIT = 12, 20, 8
+HEARTBEAT, DELETE_TOPICS, OFFSET_COMMIT, OFFSET_FETCH = 12, 20, 8, 9
 PRODUCE_VERSION, FETCH_VERSION = 11, 12
 TIMEOUT_S = 10.0
 

@@ -1,5 +1,6 @@
 """Commits of thousands of offsets: in slices, in the order in which they came, all or refused."""
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.storage.file.database import StorageFailed
 from sandbox.storage.file.failure import failure_of
 from sandbox.wire.long_commits import SLICE_OFFSETS, LongCommits
-from tests.wire.raw_client import OFFSET_COMMIT, RawClient
+from tests.wire.raw_client import OFFSET_COMMIT, OFFSET_FETCH, RawClient
 
 PARTITIONS = 2 * SLICE_OFFSETS + 500
 
@@ -83,6 +84,18 @@ def test_a_slice_that_cannot_be_written_undoes_its_turn_and_refuses_the_request(
     assert {one.error for one in reply.result()} == {"COORDINATOR_NOT_AVAILABLE"}
 
 
+def test_after_clear_nothing_more_is_written_and_later_commits_do_not_wait() -> None:
+    loop = Loop()
+    cleared = loop.commits.run("app", offsets(PARTITIONS), loop.write)
+    loop.commits.clear()
+    after = loop.commits.run("app", offsets(PARTITIONS), loop.write)
+    while not after.done:
+        loop.turn()
+    loop.turn()
+    assert not cleared.done
+    assert [len(one) for one in loop.written] == [SLICE_OFFSETS, SLICE_OFFSETS, SLICE_OFFSETS, 500]
+
+
 def body(partitions: Sequence[int], offset: int) -> dict[str, Any]:
     found = [
         {"partition_index": one, "committed_offset": offset, "committed_leader_epoch": -1, "committed_metadata": ""}
@@ -107,4 +120,46 @@ def test_a_commit_sent_behind_a_long_one_is_written_after_it(served: Sandbox) ->
     assert [one.error_code for one in second.topics[0].partitions] == [0]
     committed = served._runtime.coordinator.fetch_offsets("app", None)
     assert [one.offset for one in committed] == [5] * (PARTITIONS - 1) + [9]
+    client.close()
+
+
+def test_a_request_sent_behind_a_long_commit_is_handled_after_it(served: Sandbox) -> None:
+    served.create_topic("wide", partitions=PARTITIONS)
+    client = RawClient(served.kafka_address or "")
+    client.send(OFFSET_COMMIT, 8, body(range(PARTITIONS), 5))
+    topics = [{"name": "wide", "partition_indexes": list(range(PARTITIONS))}]
+    client.send(OFFSET_FETCH, 7, {"group_id": "app", "topics": topics, "require_stable": False})
+    client.receive()
+    fetched = client.receive()
+    assert {one.committed_offset for one in fetched.topics[0].partitions} == {5}
+    client.close()
+
+
+def test_a_restore_in_the_middle_of_a_long_commit_leaves_the_offsets_of_the_snapshot(served: Sandbox) -> None:
+    served.create_topic("wide", partitions=PARTITIONS)
+    coordinator = served._runtime.coordinator
+    node_of = served._runtime.kafka._doors["PLAINTEXT"].servers[1].node  # type: ignore[union-attr]
+    served.snapshots.take("s")
+    begun = threading.Event()
+    write = coordinator.commit
+
+    def first_slice_only(*arguments: Any, **more: Any) -> tuple[PartitionError, ...]:
+        """Let the restore come before the next slice."""
+        outcome = write(*arguments, **more)
+        if not begun.is_set():
+            node_of.long_commits._soon = held.append
+            begun.set()
+        return outcome
+
+    held: list[Callable[[], None]] = []
+    soon = node_of.long_commits._soon
+    coordinator.commit = first_slice_only  # type: ignore[method-assign]
+    client = RawClient(served.kafka_address or "")
+    client.send(OFFSET_COMMIT, 8, body(range(PARTITIONS), 5))
+    assert begun.wait(10)
+    served.snapshots.restore("s")
+    node_of.long_commits._soon = soon
+    served._runtime.call(lambda now_ms: [soon(call) for call in held])
+    served._runtime.call(lambda now_ms: None)
+    assert coordinator.fetch_offsets("app", None) == ()
     client.close()

@@ -1,11 +1,11 @@
-"""The assignors of the broker: which member of a consumer group shall read which partition (KIP-848).
+"""The broker's assignors: they assign partitions to the members of a consumer group (KIP-848).
 
-Both are functions of the members and the topics alone, so that the same group always gets the same target. `range`
-gives each member a run of neighbouring partitions of each topic. `uniform` gives all members the same number, and
-leaves as much as it can where it was.
+Both depend only on the members and the topics, so the same group always gets the same target. `range` gives each member
+adjacent partitions of each topic. `uniform` gives every member the same number of partitions, and moves as few as
+possible.
 
-Source: KIP-848, "Server-side assignors"; the order of members in `range` is that of Apache Kafka 4.4 (static members
-first, by instance id, then the others by member id).
+Source: KIP-848, "Server-side assignors"; `range` orders members like Apache Kafka 4.4 (static members first, by
+instance id, then the others by member id).
 """
 
 from collections import Counter, deque
@@ -21,11 +21,11 @@ Target = dict[str, Partitions]
 
 
 class Subscriber(NamedTuple):
-    """A member as an assignor sees it.
+    """A member, as an assignor sees it.
 
     Attributes:
-        topics: ids of the topics that it subscribes to, those that exist.
-        had: what it was to have by the target before this one.
+        topics: ids of the existing topics that it subscribes to.
+        had: its partitions in the previous target.
     """
 
     member_id: str
@@ -35,7 +35,7 @@ class Subscriber(NamedTuple):
 
 
 class TopicSize(NamedTuple):
-    """A topic as an assignor sees it."""
+    """A topic, as an assignor sees it."""
 
     name: str
     partitions: int
@@ -45,14 +45,14 @@ Assignor = Callable[[Sequence[Subscriber], Mapping[UUID, TopicSize]], Target]
 
 
 def assign_range(members: Sequence[Subscriber], topics: Mapping[UUID, TopicSize]) -> Target:
-    """Divide each topic into runs, as long as each other or one longer, in the order of the members.
+    """Divide each topic into ranges of equal length, or one longer, in the order of the members.
 
     Args:
         members: all members of the group.
         topics: every topic that a member subscribes to.
 
     Returns:
-        The partitions of every member, none for one that subscribes to nothing.
+        Every member's partitions; empty for a member that subscribes to nothing.
     """
     ordered = sorted(members, key=lambda one: (one.instance_id is None, one.instance_id or one.member_id))
     target: dict[str, set[tuple[UUID, int]]] = {one.member_id: set() for one in members}
@@ -70,14 +70,14 @@ def assign_range(members: Sequence[Subscriber], topics: Mapping[UUID, TopicSize]
 
 
 def assign_uniform(members: Sequence[Subscriber], topics: Mapping[UUID, TopicSize]) -> Target:
-    """Give every member as many partitions as the others, where subscriptions allow it; move as few as that needs.
+    """Give every member equally many partitions, as far as subscriptions allow, and move as few as possible.
 
     Args:
         members: all members of the group.
         topics: every topic that a member subscribes to.
 
     Returns:
-        The partitions of every member, none for one that subscribes to nothing.
+        Every member's partitions; empty for a member that subscribes to nothing.
     """
     readers = sorted((one for one in members if one.topics), key=lambda one: one.member_id)
     target: Target = {one.member_id: NO_PARTITIONS for one in members}
@@ -95,7 +95,7 @@ def assign_uniform(members: Sequence[Subscriber], topics: Mapping[UUID, TopicSiz
 
 
 def _kept(readers: Iterable[Subscriber], everything: list[tuple[UUID, int]]) -> dict[str, list[tuple[UUID, int]]]:
-    """What each member had and may keep, in the order of `everything`."""
+    """Return the partitions that each member had and still subscribes to, in the order of `everything`."""
     owner: dict[tuple[UUID, int], str] = {}
     subscribed = {one.member_id: one.topics for one in readers}
     for one in readers:
@@ -110,7 +110,7 @@ def _kept(readers: Iterable[Subscriber], everything: list[tuple[UUID, int]]) -> 
 
 
 def _fill_alike(kept: dict[str, list[tuple[UUID, int]]], everything: list[tuple[UUID, int]]) -> None:
-    """All subscribe to the same topics: each gets the same number, some one more."""
+    """Assign if all members subscribe to the same topics: each gets the same number, some one more."""
     each, extra = divmod(len(everything), len(kept))
     for partitions in kept.values():
         more = len(partitions) > each and extra > 0
@@ -129,7 +129,7 @@ def _fill_alike(kept: dict[str, list[tuple[UUID, int]]], everything: list[tuple[
 def _fill_by_subscription(
     kept: dict[str, list[tuple[UUID, int]]], everything: list[tuple[UUID, int]], readers: Sequence[Subscriber]
 ) -> None:
-    """Subscriptions differ: give what is free to whoever has least, then move partitions while that evens out."""
+    """Assign if subscriptions differ: give free partitions to the least loaded member, then even out by moving some."""
     by_topic: dict[UUID, list[str]] = {}
     for one in readers:
         for topic_id in one.topics:
@@ -162,9 +162,9 @@ def _path_to_less(
     holds: Mapping[str, Counter[UUID]],
     by_topic: Mapping[UUID, list[str]],
 ) -> list[tuple[str, UUID, str]]:
-    """The shortest chain of hand-overs (giver, topic, taker) from a member to one with two partitions fewer, or none.
+    """Return the shortest chain of moves (giver, topic, taker) from a member to one with two partitions fewer, or [].
 
-    Each chain makes the sum of the squares of the loads smaller, so that there cannot be chains without end.
+    Each chain reduces the sum of the squares of the loads, so the number of chains is finite.
     """
     came_from: dict[str, tuple[str, UUID]] = {}
     seen, topics_seen = {start}, set[UUID]()
@@ -194,4 +194,4 @@ def _back(end: str, came_from: Mapping[str, tuple[str, UUID]]) -> list[tuple[str
 
 
 ASSIGNORS: dict[str, Assignor] = {"uniform": assign_uniform, "range": assign_range}
-"""Every assignor that there is. `group.consumer.assignors` names those that are on, the default first."""
+"""All assignors. `group.consumer.assignors` names the enabled ones, the default first."""

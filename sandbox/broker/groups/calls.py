@@ -1,4 +1,4 @@
-"""Requests to the group coordinator and its responses, as plain values without wire bytes.
+"""Requests to the group coordinator and its answers, as plain values without wire bytes.
 
 Errors are Kafka's names (`sandbox.kafka.errors.TABLE`), "NONE" for success. Fields have the names of the protocol's
 messages (https://kafka.apache.org/protocol#protocol_messages).
@@ -10,22 +10,22 @@ from sandbox.storage.groups.groups import Protocols
 
 NO_GENERATION = -1
 UNKNOWN_MEMBER = ""
-"""The member id of somebody who has none yet."""
+"""The member id in the first request of a member that has none yet."""
 
 
 class JoinGroup(NamedTuple):
-    """One JoinGroup.
+    """A JoinGroup request.
 
     Attributes:
-        member_id: "" where the member has none yet.
+        member_id: "" if the member has none yet.
         instance_id: `group.instance.id` of a static member, else None.
-        client_host: as DescribeGroups shall show it.
-        session_timeout_ms: how long the member may be silent.
-        rebalance_timeout_ms: how long others wait for it to join again.
+        client_host: the host that DescribeGroups shows.
+        session_timeout_ms: the member is removed after this time without a heartbeat.
+        rebalance_timeout_ms: how long the group waits for it to rejoin.
         protocols: (name, metadata) in order of preference.
-        reason: why it joins, in the client's words (KIP-800), None where it says nothing.
-        require_known_member_id: True for version 4 and up: a dynamic member gets its id first (KIP-394).
-        supports_skip_assignment: True for version 9 and up: a static leader that comes back is told to skip the
+        reason: the client's reason for joining (KIP-800), or None.
+        require_known_member_id: True for version 4 and later: a dynamic member gets its id first (KIP-394).
+        supports_skip_assignment: True for version 9 and later: a static leader that returns is told to skip the
             assignment (KIP-814).
     """
 
@@ -44,7 +44,7 @@ class JoinGroup(NamedTuple):
 
 
 class JoinedMember(NamedTuple):
-    """One member, as the leader is told of it: its metadata for the protocol that was selected."""
+    """One member in the leader's answer, with its metadata for the selected protocol."""
 
     member_id: str
     instance_id: str | None
@@ -57,8 +57,8 @@ class JoinAnswer(NamedTuple):
     Attributes:
         generation: -1 with an error.
         protocol_type: None with an error.
-        protocol: the protocol selected, None with an error.
-        members: all members for the leader, none for the others.
+        protocol: the selected protocol, None with an error.
+        members: all members in the leader's answer, empty in the others.
     """
 
     error: str
@@ -89,7 +89,7 @@ class LeavingMember(NamedTuple):
 
 
 class LeftMember(NamedTuple):
-    """What became of one `LeavingMember`."""
+    """The outcome for one `LeavingMember`."""
 
     member_id: str
     instance_id: str | None
@@ -100,7 +100,7 @@ class LeaveAnswer(NamedTuple):
     """The answer to a LeaveGroup.
 
     Attributes:
-        error: of the whole request. Before version 3 the answer has one error: this one, else the only member's.
+        error: the whole request's error. Before version 3 the answer has one error: this one, or the only member's.
     """
 
     error: str
@@ -111,9 +111,9 @@ class OffsetCommit(NamedTuple):
     """One offset to commit.
 
     Attributes:
-        offset: the next offset to read.
-        leader_epoch: of the last event read, -1 for unknown.
-        metadata: whatever the client attaches, None for null.
+        offset: the offset of the next event to read.
+        leader_epoch: the leader epoch of the last event read, -1 if unknown.
+        metadata: text that the client attaches, or None.
     """
 
     topic: str
@@ -132,7 +132,7 @@ class PartitionError(NamedTuple):
 
 
 class FetchedOffset(NamedTuple):
-    """One committed offset as OffsetFetch gives it: offset -1, leader epoch -1 and metadata "" where there is none."""
+    """One committed offset in an OffsetFetch answer. Without a commit: offset -1, leader epoch -1 and metadata ""."""
 
     topic: str
     partition: int
@@ -142,7 +142,7 @@ class FetchedOffset(NamedTuple):
 
 
 class ListedGroup(NamedTuple):
-    """One group in a list. `type` is "consumer" for a group of the consumer protocol (KIP-848), else "classic"."""
+    """One group in a list. `type` is "consumer" for the consumer protocol (KIP-848), else "classic"."""
 
     group: str
     protocol_type: str
@@ -151,11 +151,11 @@ class ListedGroup(NamedTuple):
 
 
 class DescribedMember(NamedTuple):
-    """One member as DescribeGroups shows it.
+    """One member, as DescribeGroups shows it.
 
     Attributes:
-        metadata: for the protocol in use; empty unless the group is Stable.
-        last_heartbeat_ms: when it was last heard of, None since a restart.
+        metadata: its metadata for the current protocol; empty unless the group is Stable.
+        last_heartbeat_ms: the time of its last request, None since a restart.
     """
 
     member_id: str
@@ -169,12 +169,12 @@ class DescribedMember(NamedTuple):
 
 
 class DescribedGroup(NamedTuple):
-    """One group as DescribeGroups shows it.
+    """One group, as DescribeGroups shows it.
 
     Attributes:
         error: GROUP_ID_NOT_FOUND for an unknown group, whose state is Dead. (Before version 6 the answer has no error.)
         protocol: "" unless the group is Stable.
-        error_message: a sentence about the error, None where there is none.
+        error_message: a sentence about the error, or None.
     """
 
     error: str
@@ -188,7 +188,7 @@ class DescribedGroup(NamedTuple):
 
 
 class DeleteOffsetsAnswer(NamedTuple):
-    """The answer to an OffsetDelete: an error of the whole, or one for each partition."""
+    """The answer to an OffsetDelete: an error of the whole request, or one for each partition."""
 
     error: str
     partitions: tuple[PartitionError, ...] = ()

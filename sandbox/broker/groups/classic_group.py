@@ -1,27 +1,27 @@
-"""One consumer group: the table of its states, and its members.
+"""A group of the classic protocol: its state table and its members.
 
-**The theory.** A group's members share work (for consumers: partitions), and the broker does not know what the work
-is. It only gets all members into one room, lets them elect a protocol, and hands the leader's assignment around:
+**The theory.** A group's members share work (for consumers: partitions). The broker doesn't know the work; it only
+collects all members, selects a protocol that all support, and distributes the leader's assignment:
 
-1. *Join.* A member sends JoinGroup with the protocols that it speaks. The group prepares a rebalance: JoinGroups are
-   held back until every known member has joined again, or the longest rebalance timeout has passed. A member learns of
-   it from a heartbeat that answers REBALANCE_IN_PROGRESS.
-2. *A generation begins.* Dynamic members that did not come are dropped. The generation goes up by one, the protocol
-   with most votes among those that all members speak is selected, and all JoinGroups are answered at once; the leader's
-   answer names all members.
-3. *Sync.* Everybody sends SyncGroup; the leader's carries the assignment. The others' are held back until it has come.
-   Then the group is stable, and heartbeats answer NONE.
+1. *Join.* A member sends JoinGroup with the protocols that it supports. The group prepares a rebalance: it delays the
+   answers until every known member has rejoined, or the longest rebalance timeout has passed. A heartbeat that answers
+   REBALANCE_IN_PROGRESS informs a member of the rebalance.
+2. *A generation begins.* Dynamic members that did not rejoin are removed. The generation increases by one, and the
+   protocol with the most votes among those that all members support is selected. All JoinGroups are answered together;
+   the leader's answer contains all members.
+3. *Sync.* Every member sends SyncGroup; the leader's contains the assignment, and the answers to the others wait for
+   it. Then the group is stable, and heartbeats answer NONE.
 
-A generation is a fence: whoever comes with another one is told ILLEGAL_GENERATION and must join again, so that a member
-that slept through a rebalance can neither commit nor keep its old partitions. A *static* member (`group.instance.id`)
-may come back within its session under a new member id and keep its assignment without a rebalance (KIP-345); its old
-id is fenced.
+The generation is a fence: a request with another generation gets ILLEGAL_GENERATION and the member must rejoin, so that
+a member that missed a rebalance can neither commit nor keep its old partitions. A *static* member (`group.instance.id`)
+may return within its session under a new member id and keep its assignment without a rebalance (KIP-345); its old id is
+fenced.
 
-A member is alive while it heartbeats within its session timeout, or while the broker itself holds back an answer to it.
-A connection that closes means nothing: the client may come back on another one.
+A member is alive while it sends heartbeats within its session timeout, or while the broker delays an answer to it. A
+closed connection has no effect, because the client may return on another one.
 
-**The table** (state, move) -> state. A move that is not in it is an error by look-up. Groups are Dead only for a
-moment: a Dead group is forgotten, and an unknown group answers as a Dead one.
+**The table** maps (state, move) to the next state. A move that isn't in it is an error. Groups are Dead only for a
+moment: a Dead group is removed, and an unknown group is answered as a Dead one.
 
 Sources: KIP-62, KIP-134, KIP-345, KIP-394, KIP-559, KIP-800, KIP-814, and
 https://kafka.apache.org/protocol#protocol_api_keys.
@@ -50,7 +50,7 @@ class State(StrEnum):
 
 
 class Move(StrEnum):
-    """What may happen to a group."""
+    """The events that change a group's state."""
 
     PREPARE = "a rebalance is prepared"
     ALL_JOINED = "all members have joined"
@@ -70,13 +70,13 @@ MOVES = {
 }
 
 LOOKED_AT_MAX = 100
-"""In a larger group not every call looks at the deadline of every member."""
+"""In a group with more members than this, not every call checks every member's deadline."""
 UNKNOWN_JOIN = JoinAnswer("UNKNOWN_MEMBER_ID", "")
 UNKNOWN_SYNC = SyncAnswer("UNKNOWN_MEMBER_ID")
 
 
 class ImpossibleMove(Exception):
-    """A move that the table does not have: a fault of the coordinator."""
+    """A move that the table doesn't have: a bug in the coordinator."""
 
 
 @dataclass(slots=True)
@@ -85,12 +85,12 @@ class Member:
 
     Attributes:
         protocols: (name, metadata) in its order of preference.
-        assignment: the leader's bytes for it, empty before the first.
-        expires_ms: when its session ends, unless an answer is held back.
-        last_heartbeat_ms: when it was last heard of, None since a restart.
-        is_new: True until its first JoinGroup is answered; it does not know its id yet and cannot heartbeat.
-        join_reply: its JoinGroup that is held back, or None.
-        sync_reply: its SyncGroup that is held back, or None.
+        assignment: the leader's bytes for it, empty before its first assignment.
+        expires_ms: when its session ends, unless an answer to it is delayed.
+        last_heartbeat_ms: the time of its last request, None since a restart.
+        is_new: True until its first JoinGroup is answered; until then it doesn't know its id and can't send heartbeats.
+        join_reply: its delayed JoinGroup answer, or None.
+        sync_reply: its delayed SyncGroup answer, or None.
     """
 
     member_id: str
@@ -108,28 +108,28 @@ class Member:
     sync_reply: Reply[SyncAnswer] | None = None
 
     def renew(self, now_ms: int) -> None:
-        """Its session begins anew."""
+        """Restart the session."""
         self.expires_ms = now_ms + max(1, self.session_timeout_ms)
 
     def heard(self, now_ms: int) -> None:
-        """It has sent something: its session begins anew."""
+        """Record a request of the member and restart its session."""
         self.last_heartbeat_ms = now_ms
         self.renew(now_ms)
 
     def deadline_ms(self) -> int | None:
-        """When it is dropped unless it is heard of, None while an answer to it is held back."""
+        """Return when the member is removed if it sends nothing, or None while an answer to it is delayed."""
         held = self.join_reply is not None or self.sync_reply is not None
         return None if held and not self.is_new else self.expires_ms
 
     def metadata(self, protocol: str) -> bytes:
-        """Its metadata for a protocol, empty where it does not speak it."""
+        """Return its metadata for a protocol, empty if it doesn't support it."""
         return dict(self.protocols).get(protocol, b"")
 
 
 class MemberCounts:
-    """How many members speak each protocol, and how many have each client id.
+    """The number of members that support each protocol, and that have each client id.
 
-    Each join asks for both. Counting all members each time would take a group of thousands seconds to form.
+    Each join needs both. Counting all members each time would make a group of thousands take seconds to form.
     """
 
     def __init__(self, members: Iterable[Member]) -> None:
@@ -139,19 +139,19 @@ class MemberCounts:
             self.add(member)
 
     def add(self, member: Member) -> None:
-        """Count one more member."""
+        """Count an additional member."""
         self.protocols.update({name for name, _ in member.protocols})
         self.client_ids[member.client_id] += 1
 
     def remove(self, member: Member) -> None:
-        """Count one member less."""
+        """Remove a member from the counts."""
         self.protocols.subtract({name for name, _ in member.protocols})
         self.client_ids[member.client_id] -= 1
 
 
 @dataclass(frozen=True, slots=True)
 class EndedRebalance:
-    """A rebalance that has ended, to be written down.
+    """A finished rebalance that will be stored.
 
     Attributes:
         assignment: (member id, client id, the leader's bytes) of each member.
@@ -170,26 +170,26 @@ class Group:
 
     Attributes:
         protocol_type: "consumer", "connect", ...; "" for a group that only commits offsets.
-        protocol: the one selected for this generation, "" for none.
-        leader: member id, None where there is none.
-        since_ms: since when it is in this state.
-        members: by member id, in the order in which they came.
-        pending: member ids given with MEMBER_ID_REQUIRED that have not joined yet, and when they expire.
+        protocol: the protocol selected for this generation, or "".
+        leader: the leader's member id, or None.
+        since_ms: when the group entered its current state.
+        members: by member id, in the order in which they joined.
+        pending: member ids assigned with MEMBER_ID_REQUIRED that have not joined yet, and when they expire.
         unsynced: members of this generation that have not sent SyncGroup.
-        join_deadline_ms: when the rebalance goes on without those that are missing.
-        sync_deadline_ms: when the unsynced members are dropped.
-        initial_delay_ms: `group.initial.rebalance.delay.ms` while a first rebalance waits for it, else 0.
-        initial_left_ms: by how much that wait may still be prolonged.
-        newcomer: True where a member has joined during that wait.
-        started_ms: when the rebalance began that goes on, or None.
-        reasons: why.
-        waited: whom or what it has waited for, in words, and for how many ms.
-        gone: how many members of each client id went since the last rebalance ended: the next one tells of them too.
+        join_deadline_ms: when the rebalance continues without missing members.
+        sync_deadline_ms: when unsynced members are removed.
+        initial_delay_ms: `group.initial.rebalance.delay.ms` during the initial wait of a first rebalance, else 0.
+        initial_left_ms: by how much the initial wait may still be extended.
+        newcomer: True if a member has joined during the initial wait.
+        started_ms: when the current rebalance began, or None.
+        reasons: the reasons for the current rebalance.
+        waited: what the rebalance has waited for, in words, and for how many ms.
+        gone: number of removed members per client id since the last rebalance ended; the next rebalance names them too.
         ended: rebalances that ended in this call.
-        outbox: answers decided in this call; given when the group's state is whole again.
-        changed: True where the rows are older than this.
-        looked_until_ms: until when no deadline of a member of a large group passes.
-        counts: of the members; None until somebody asks, and after a member's protocols changed.
+        outbox: answers decided in this call; sent when the group's state is consistent again.
+        changed: True if the group must be stored.
+        looked_until_ms: no member's deadline in a large group is earlier than this.
+        counts: counts over the members; None until needed, and after a member's protocols changed.
     """
 
     group_id: str
@@ -218,10 +218,10 @@ class Group:
     counts: MemberCounts | None = None
 
     def move(self, move: Move, now_ms: int) -> None:
-        """Go to the next state.
+        """Change to the next state.
 
         Raises:
-            ImpossibleMove: the table does not have it.
+            ImpossibleMove: the table doesn't have this move.
         """
         following = MOVES.get((self.state, move))
         if following is None:
@@ -231,12 +231,12 @@ class Group:
         self.changed = True
 
     def answer(self, reply: Reply[T] | None, answer: T) -> None:
-        """Decide an answer; it is given at the end of the coordinator's call. None is nobody to answer."""
+        """Decide an answer; it is sent at the end of the coordinator's call. Does nothing if `reply` is None."""
         if reply is not None:
             self.outbox.append(partial(reply.set, answer))
 
     def add(self, member: Member, protocol_type: str) -> None:
-        """Add a member; the first one becomes leader and gives the group its protocol type."""
+        """Add a member. The first one becomes the leader and sets the group's protocol type."""
         if not self.members:
             self.protocol_type = protocol_type
         if self.leader is None:
@@ -248,7 +248,7 @@ class Group:
         self.changed = True
 
     def remove(self, member_id: str) -> None:
-        """Remove a member or a pending member id. What it waits for is answered UNKNOWN_MEMBER_ID."""
+        """Remove a member or a pending member id. Its delayed requests are answered UNKNOWN_MEMBER_ID."""
         self.pending.pop(member_id, None)
         member = self.members.pop(member_id, None)
         if member is None:
@@ -264,7 +264,7 @@ class Group:
         self.changed = True
 
     def replace(self, old_id: str, new_id: str, now_ms: int) -> Member:
-        """Give a static member a new member id; all else stays. Whoever waits under the old id is fenced."""
+        """Give a static member a new member id; everything else stays. Requests delayed under the old id are fenced."""
         member = self.members.pop(old_id)
         self.answer(member.join_reply, JoinAnswer("FENCED_INSTANCE_ID", old_id))
         self.answer(member.sync_reply, SyncAnswer("FENCED_INSTANCE_ID"))
@@ -280,13 +280,13 @@ class Group:
         return member
 
     def static_member_id(self, instance_id: str | None) -> str | None:
-        """The member id that a `group.instance.id` has now, or None."""
+        """Return the current member id of a `group.instance.id`, or None."""
         if instance_id is None:
             return None
         return next((member.member_id for member in self.members.values() if member.instance_id == instance_id), None)
 
     def refusal(self, member_id: str, instance_id: str | None) -> str | None:
-        """Why a request of this member is refused: FENCED_INSTANCE_ID, UNKNOWN_MEMBER_ID, or None where it is not."""
+        """Return the error for a request of this member, FENCED_INSTANCE_ID or UNKNOWN_MEMBER_ID, or None."""
         if instance_id is not None:
             current = self.static_member_id(instance_id)
             if current is not None and current != member_id:
@@ -296,7 +296,7 @@ class Group:
         return None if member_id in self.members else "UNKNOWN_MEMBER_ID"
 
     def shared_protocols(self) -> set[str]:
-        """The protocols that all members speak."""
+        """Return the protocols that all members support."""
         return {name for name, count in self._counts().protocols.items() if count == len(self.members) > 0}
 
     def _counts(self) -> MemberCounts:
@@ -305,13 +305,13 @@ class Group:
         return self.counts
 
     def supports(self, protocol_type: str, names: Iterable[str]) -> bool:
-        """Whether a member with these protocols can be in the group."""
+        """Return True if a member with these protocols can join the group."""
         if self.state is State.EMPTY or not self.members:
             return bool(protocol_type) and any(True for _ in names)
         return protocol_type == self.protocol_type and not self.shared_protocols().isdisjoint(names)
 
     def vote(self) -> str:
-        """The protocol with most votes: each member votes for the first of its own that all speak."""
+        """Return the protocol with the most votes. Each member votes for its first protocol that all support."""
         shared = self.shared_protocols()
         votes: dict[str, int] = {}
         for member in self.members.values():
@@ -320,30 +320,30 @@ class Group:
         return max(votes, key=lambda name: votes[name])
 
     def joined_members(self) -> tuple[JoinedMember, ...]:
-        """All members, as the leader is told of them."""
+        """Return all members, for the leader's answer."""
         return tuple(
             JoinedMember(member.member_id, member.instance_id, member.metadata(self.protocol))
             for member in self.members.values()
         )
 
     def all_joined(self) -> bool:
-        """Whether every known member, and everybody who was given a member id, waits for the generation to begin."""
+        """Return True if every known member has joined, and no member id is pending."""
         return not self.pending and all(member.join_reply is not None for member in self.members.values())
 
     def rebalance_timeout_ms(self) -> int:
-        """The longest of the members' rebalance timeouts, at least 1."""
+        """Return the longest of the members' rebalance timeouts in ms, at least 1."""
         return max(1, *(member.rebalance_timeout_ms for member in self.members.values()), 1)
 
     def next_deadline_ms(self) -> int | None:
-        """When time itself changes this group next, None for never."""
+        """Return when time changes this group next, or None."""
         deadlines = [self.join_deadline_ms, self.sync_deadline_ms, *self.pending.values()]
         deadlines += [member.deadline_ms() for member in self.members.values()]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def early_deadline_ms(self, now_ms: int, least_session_ms: int) -> int | None:
-        """As `next_deadline_ms`, but possibly too early: the deadlines of thousands of members are not all looked at.
+        """Return a lower bound of `next_deadline_ms` that doesn't check thousands of members in each call.
 
-        What changes after such a look is at least a session away from it.
+        A deadline that is set after such a check is at least one session timeout later.
 
         Args:
             least_session_ms: `group.min.session.timeout.ms`.
@@ -358,12 +358,12 @@ class Group:
         return min(deadline for deadline in deadlines if deadline is not None)
 
     def names(self) -> dict[str, str]:
-        """Member id to the name of each member, as `name_of` gives it."""
+        """Return each member's name by member id; see `name_of`."""
         return member_names(
             ((one.member_id, one.client_id, one.instance_id) for one in self.members.values()), self.gone
         )
 
     def name_of(self, member: Member) -> str:
-        """A member in words, see `member_name`."""
+        """Return a member's display name; see `member_name`."""
         alike = self._counts().client_ids[member.client_id] + self.gone[member.client_id]
         return member_name(member.member_id, member.client_id, member.instance_id, alone=alike <= 1)

@@ -1,8 +1,8 @@
-"""What members ask of their group, and what time does to them: JoinGroup, SyncGroup, Heartbeat, LeaveGroup, sessions.
+"""Requests of members and expiry of their sessions: JoinGroup, SyncGroup, Heartbeat, LeaveGroup.
 
-The rules are those of Apache Kafka's classic protocol (KIP-62, KIP-345, KIP-394, KIP-559, KIP-800, KIP-814). Where
-Kafka never answers a request, this does: of two JoinGroups or SyncGroups of one member the first is answered
-REBALANCE_IN_PROGRESS, and one whose member leaves or is dropped UNKNOWN_MEMBER_ID.
+Implements Apache Kafka's classic protocol (KIP-62, KIP-345, KIP-394, KIP-559, KIP-800, KIP-814). It also answers the
+requests that Kafka leaves unanswered: if a member sends two JoinGroups or SyncGroups, the first is answered
+REBALANCE_IN_PROGRESS, and a request of a member that leaves or is removed is answered UNKNOWN_MEMBER_ID.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -26,19 +26,19 @@ from sandbox.broker.reply import Reply
 from sandbox.kafka.broker_config import BrokerConfig
 
 NEW_MEMBER_JOIN_TIMEOUT_MS = 300_000
-"""How long the first JoinGroup of a member may be held back before the member counts as gone (Kafka's own figure).
+"""How long a member's first JoinGroup may be delayed before the member is removed (Kafka's value).
 
-Such a member cannot heartbeat. Without a limit, clients that give up and try again would leave dead members behind.
+Such a member can't send heartbeats. Without a limit, clients that give up and retry would leave dead members behind.
 """
 REASON_CHARACTERS_MAX = 255
 
 
 class Membership:
-    """The rules of membership, for any group.
+    """The membership rules, for any classic group.
 
     Args:
         config: `group.max.size` and `group.initial.rebalance.delay.ms` are read at each call.
-        new_id: gives the unique part of a new member id.
+        new_id: returns the unique part of a new member id.
     """
 
     def __init__(self, config: BrokerConfig, new_id: Callable[[], str]) -> None:
@@ -46,7 +46,7 @@ class Membership:
         self._new_id = new_id
 
     def join(self, group: Group, request: JoinGroup, now_ms: int) -> Reply[JoinAnswer]:
-        """A JoinGroup, held back until the next generation begins where it causes or joins a rebalance."""
+        """JoinGroup. If it starts or joins a rebalance, the answer waits for the next generation."""
         reply: Reply[JoinAnswer] = Reply()
         names = [name for name, _ in request.protocols]
         if not self._has_room(group, request.member_id):
@@ -103,7 +103,7 @@ class Membership:
         leads = group.leader == member.member_id
         stays = same and (group.state is State.COMPLETING_REBALANCE or (group.state is State.STABLE and not leads))
         if stays:
-            # Its answer was lost, or it asks without need: it is in this generation already.
+            # Its answer was lost, or the request is unnecessary: it is in this generation already.
             member.heard(now_ms)
             group.answer(reply, current_generation(group, member))
             return
@@ -119,7 +119,7 @@ class Membership:
     def _replace_static(
         self, group: Group, request: JoinGroup, ids: tuple[str, str], reply: Reply[JoinAnswer], now_ms: int
     ) -> None:
-        """A static member has restarted. In a Stable group it goes on with the assignment that it had."""
+        """Handle the restart of a static member. In a Stable group it keeps its assignment."""
         leader_before = group.leader or ""
         waited_for(group, group.members[ids[0]], now_ms)
         member = group.replace(ids[0], ids[1], now_ms)
@@ -134,10 +134,11 @@ class Membership:
             prepare(group, _with(reason, request.reason), now_ms, self._initial_delay_ms())
 
     def _return_of_static(self, group: Group, member: Member, request: JoinGroup, leader_before: str) -> JoinAnswer:
-        """Its place in the running generation.
+        """Return the answer that puts a returning static member into the current generation.
 
-        A leader that comes back must not assign: nobody waits for it. From version 9 on it is told so (KIP-814), and
-        still gets the members, to see whether they changed; before that, it is not told that it leads.
+        A returning leader must not assign, because no member waits for an assignment. From version 9 the answer says so
+        (KIP-814) and still contains the members, so that the leader can check if they changed. In earlier versions the
+        answer doesn't name it as the leader.
         """
         answer = current_generation(group, member)
         leads = group.leader == member.member_id
@@ -163,7 +164,7 @@ class Membership:
         assignments: Mapping[str, bytes],
         now_ms: int,
     ) -> Reply[SyncAnswer]:
-        """A SyncGroup, held back until the leader's has come."""
+        """SyncGroup. The answer is delayed until the leader has sent the assignment."""
         reply: Reply[SyncAnswer] = Reply()
         error = self._sync_error(group, generation, member_id, instance_id, protocol_type, protocol)
         if error is not None:
@@ -202,7 +203,7 @@ class Membership:
         return "REBALANCE_IN_PROGRESS" if group.state is State.PREPARING_REBALANCE else None
 
     def heartbeat(self, group: Group, generation: int, member_id: str, instance_id: str | None, now_ms: int) -> str:
-        """A Heartbeat: it renews the session, and tells of a rebalance that the member must join."""
+        """Heartbeat: restarts the session, and reports a rebalance that the member must join."""
         refusal = group.refusal(member_id, instance_id)
         if refusal is not None:
             return refusal
@@ -212,7 +213,7 @@ class Membership:
         return "REBALANCE_IN_PROGRESS" if group.state is State.PREPARING_REBALANCE else "NONE"
 
     def leave(self, group: Group, leaving: Iterable[LeavingMember], now_ms: int) -> tuple[LeftMember, ...]:
-        """A LeaveGroup: one rebalance for all who leave."""
+        """LeaveGroup: one rebalance for all leaving members."""
         left: list[LeftMember] = []
         reasons: list[str] = []
         for member_id, instance_id, reason in leaving:
@@ -234,7 +235,7 @@ class Membership:
         return tuple(left)
 
     def expire(self, group: Group, now_ms: int) -> None:
-        """What time does: member ids that never came, sessions, and waits that are over."""
+        """Handle everything that is due: pending member ids, sessions, and rebalance timeouts."""
         for member_id in [one for one, expires_ms in group.pending.items() if expires_ms <= now_ms]:
             group.remove(member_id)
             begin_if_complete(group, now_ms)
@@ -256,7 +257,7 @@ class Membership:
         prepare_or_begin(group, ", ".join(reasons), now_ms, self._initial_delay_ms())
 
     def restarted(self, group: Group, now_ms: int) -> None:
-        """A group that was in a rebalance when the sandbox stopped: its members must join again, under their ids."""
+        """Continue a rebalance that a restart of the sandbox interrupted. Members must rejoin under their ids."""
         note(group, "the sandbox restarted during a rebalance", now_ms)
         group.since_ms = now_ms
         group.join_deadline_ms = now_ms + group.rebalance_timeout_ms()
@@ -269,7 +270,7 @@ class Membership:
             return True
         member = group.members.get(member_id)
         if group.state is State.PREPARING_REBALANCE:
-            # Those who wait already are counted, not those who may come again: the limit may have been lowered.
+            # Count the members that already wait, not those that may return: the limit may have been lowered.
             waiting = sum(one.join_reply is not None for one in group.members.values())
             return (member is not None and member.join_reply is not None) or waiting < size_max
         return member is not None or len(group.members) < size_max

@@ -1,8 +1,8 @@
-"""How a rebalance goes: prepare, wait, begin the generation, assign.
+"""The steps of a rebalance: prepare, wait, begin the generation, assign.
 
 Every function leaves the group in a state of the table; answers wait in the group's outbox. Rules: KIP-134 (initial
-delay), KIP-345 (static members are not dropped for missing a rebalance), and the pending SyncGroups that are given up
-after the rebalance timeout.
+delay), KIP-345 (static members aren't removed for missing a rebalance), and the rebalance timeout of pending
+SyncGroups.
 """
 
 from collections import Counter
@@ -13,29 +13,31 @@ from sandbox.broker.groups.classic_group import EndedRebalance, Group, Member, M
 from sandbox.model.durations import duration
 
 PENDING_JOIN_WAIT_MS = 500
-"""How long a first rebalance without initial delay waits for member ids that were just given (MEMBER_ID_REQUIRED).
+"""How long a first rebalance without initial delay waits for new member ids (MEMBER_ID_REQUIRED) to join.
 
-Kafka waits `group.initial.rebalance.delay.ms`, 3 s by default, for whoever else may come. The sandbox waits only for
-those who have said that they are about to: consumers that start together then meet in one rebalance, where otherwise
-the first would have to find out about the others with its next heartbeat, seconds later.
+Kafka waits `group.initial.rebalance.delay.ms`, 3 s by default, for any additional member. The sandbox waits only for
+members that are known to be joining: consumers that start together then meet in one rebalance. Otherwise the first
+would learn of the others with its next heartbeat, seconds later.
 """
 STATIC_JOIN_WAIT_MS, STATIC_JOIN_WAITS_MS = 250, 1_000
-"""How long a first rebalance without initial delay waits after each static member that joins, and at most altogether.
+"""How long a first rebalance without initial delay waits after each joining static member, and at most in total.
 
-A static member (`group.instance.id`) joins without asking for a member id first, so nothing announces the others.
-Without this wait the first of several that start together would get every partition, and give them back seconds later.
+A static member (`group.instance.id`) joins without requesting a member id first, so the others are not known in
+advance. Without this wait, the first of several that start together would get every partition, and lose some seconds
+later.
 """
 REASONS_MAX = 5
 WAITS_MAX = 3
 WAIT_TOLD_MS = 1_000
-"""A shorter wait for a member is how rebalances are, and not told."""
+"""Shorter waits for a member are normal and not reported."""
 
 
 def in_words(reasons: Sequence[str], waited: Mapping[str, int]) -> str:
-    """Why a group rebalanced, as its history has it: the first `REASONS_MAX` reasons, how many more, and the waits.
+    """Describe a rebalance: the first `REASONS_MAX` reasons, the number of others, and the longest waits.
 
     Args:
-        waited: what for, and for how many ms; the longest `WAITS_MAX` are told, where they are worth it.
+        waited: what the group waited for, and for how many ms; the longest `WAITS_MAX` are shown, if at least
+            `WAIT_TOLD_MS`.
     """
     words = "; ".join(reasons[:REASONS_MAX])
     if len(reasons) > REASONS_MAX:
@@ -48,7 +50,7 @@ def in_words(reasons: Sequence[str], waited: Mapping[str, int]) -> str:
 
 
 def waited_for(group: Group, member: Member, now_ms: int) -> None:
-    """Remember how long the group has waited for a member that joins again now, or never will."""
+    """Record how long the group has waited for a member that rejoins now, or is removed."""
     waited_ms = now_ms - group.since_ms
     if group.state is State.PREPARING_REBALANCE and member.join_reply is None and waited_ms > 0:
         name = group.name_of(member)
@@ -56,18 +58,18 @@ def waited_for(group: Group, member: Member, now_ms: int) -> None:
 
 
 def note(group: Group, reason: str, now_ms: int) -> None:
-    """Remember why the group rebalances. The history has `REASONS_MAX` reasons, and counts the rest."""
+    """Record a reason for the rebalance. The history shows `REASONS_MAX` reasons, and counts the others."""
     if group.started_ms is None:
         group.started_ms = now_ms
     group.reasons.append(reason)
 
 
 def prepare(group: Group, reason: str, now_ms: int, initial_delay_ms: int) -> None:
-    """Begin a rebalance: from now on JoinGroups are held back, until all members have joined or time is up.
+    """Start a rebalance: JoinGroup answers are delayed until all members have joined or the timeout has passed.
 
     Args:
         group: Empty, CompletingRebalance or Stable.
-        reason: who caused it, in words.
+        reason: its cause, in words.
         initial_delay_ms: how long an Empty group waits for more members.
     """
     note(group, reason, now_ms)
@@ -95,7 +97,7 @@ def prepare(group: Group, reason: str, now_ms: int, initial_delay_ms: int) -> No
 
 
 def prepare_or_begin(group: Group, reason: str, now_ms: int, initial_delay_ms: int) -> None:
-    """Begin a rebalance; where one is being prepared already, see whether that was the last member it waited for."""
+    """Start a rebalance. If one is being prepared, check if it waits for any more members instead."""
     if group.state is State.PREPARING_REBALANCE:
         note(group, reason, now_ms)
         begin_if_complete(group, now_ms)
@@ -104,7 +106,7 @@ def prepare_or_begin(group: Group, reason: str, now_ms: int, initial_delay_ms: i
 
 
 def begin_if_complete(group: Group, now_ms: int) -> None:
-    """Begin the next generation if the group prepares one, and nobody is missing any more."""
+    """Begin the next generation if the group prepares one, and no member is missing."""
     if group.state is not State.PREPARING_REBALANCE:
         return
     if not group.members or (group.all_joined() and not group.initial_delay_ms):
@@ -112,7 +114,7 @@ def begin_if_complete(group: Group, now_ms: int) -> None:
 
 
 def join_deadline_passed(group: Group, now_ms: int) -> None:
-    """The wait for members is over; a first rebalance prolongs it while newcomers keep coming."""
+    """Handle the end of the wait for members. A first rebalance extends it while new members keep joining."""
     if group.initial_delay_ms and group.newcomer and group.initial_left_ms:
         wait_ms = min(group.initial_delay_ms, group.initial_left_ms)
         group.newcomer = False
@@ -123,9 +125,9 @@ def join_deadline_passed(group: Group, now_ms: int) -> None:
 
 
 def begin_generation(group: Group, now_ms: int) -> None:
-    """Drop the dynamic members that did not join, and begin the next generation with the others.
+    """Remove the dynamic members that did not rejoin, and begin the next generation with the others.
 
-    Where only static members are left and none of them has joined, the wait begins anew: their sessions decide.
+    If only static members are left and none of them has joined, the wait starts again; their sessions decide.
     """
     for member in [one for one in group.members.values() if one.join_reply is None and one.instance_id is None]:
         note(group, f"{group.name_of(member)} did not join again in time", now_ms)
@@ -156,7 +158,7 @@ def begin_generation(group: Group, now_ms: int) -> None:
 
 
 def current_generation(group: Group, member: Member) -> JoinAnswer:
-    """The answer that puts a member into the group's generation; the leader is told all members."""
+    """Return the answer that puts a member into the current generation; the leader's contains all members."""
     return JoinAnswer(
         "NONE",
         member.member_id,
@@ -169,7 +171,7 @@ def current_generation(group: Group, member: Member) -> JoinAnswer:
 
 
 def assign(group: Group, assignments: Mapping[str, bytes], now_ms: int) -> None:
-    """The leader has assigned: hand it around. A member that it left out has an empty assignment."""
+    """Distribute the leader's assignment. A member that it doesn't name gets an empty assignment."""
     if group.leader is not None and group.leader in group.members:
         group.waited[f"the assignment by {group.name_of(group.members[group.leader])}"] = now_ms - group.since_ms
     group.move(Move.ASSIGNED, now_ms)
@@ -180,12 +182,12 @@ def assign(group: Group, assignments: Mapping[str, bytes], now_ms: int) -> None:
 
 
 def assignment_of(group: Group, member: Member) -> SyncAnswer:
-    """A member's assignment in this generation."""
+    """Return a member's assignment in this generation."""
     return SyncAnswer("NONE", group.protocol_type, group.protocol, member.assignment)
 
 
 def answer_sync(group: Group, member: Member, answer: SyncAnswer, now_ms: int) -> None:
-    """Answer a SyncGroup that is held back; the member's session begins anew."""
+    """Answer a delayed SyncGroup and restart the member's session."""
     if member.sync_reply is not None:
         group.answer(member.sync_reply, answer)
         member.sync_reply = None
@@ -193,14 +195,14 @@ def answer_sync(group: Group, member: Member, answer: SyncAnswer, now_ms: int) -
 
 
 def synced(group: Group, member_id: str) -> None:
-    """A member has sent its SyncGroup; when all have, nothing is waited for any more."""
+    """Record a member's SyncGroup. If all members have sent one, the deadline is cleared."""
     group.unsynced.discard(member_id)
     if not group.unsynced:
         group.sync_deadline_ms = None
 
 
 def _end(group: Group, now_ms: int) -> None:
-    """Write down the rebalance that ends here."""
+    """Record the rebalance that ends here, to be stored."""
     words = in_words(group.reasons, group.waited)
     started_ms = now_ms if group.started_ms is None else group.started_ms
     assignment = tuple((member.member_id, member.client_id, member.assignment) for member in group.members.values())

@@ -1,4 +1,4 @@
-"""Between a group in memory and its rows."""
+"""Converts classic groups between memory and rows."""
 
 from collections.abc import Callable
 
@@ -10,10 +10,10 @@ DecodeAssignment = Callable[[bytes], dict[str, tuple[int, ...]] | None]
 
 
 def stored(group: Group, decode_assignment: DecodeAssignment) -> StoredGroup:
-    """A group as rows.
+    """Convert a group to rows.
 
-    A member that has not had its first answer is left out: after a restart it would come as somebody new, and the
-    group would wait for a member that nobody is.
+    Leaves out a member whose first JoinGroup wasn't answered: after a restart it would join as a new member, and the
+    group would wait for one that doesn't exist.
     """
     return StoredGroup(
         group.group_id,
@@ -42,7 +42,7 @@ def stored(group: Group, decode_assignment: DecodeAssignment) -> StoredGroup:
 
 
 def restored(row: StoredGroup, now_ms: int) -> Group:
-    """A group from its rows. Sessions begin now; a rebalance that was going on is one that is being prepared."""
+    """Create a group from its rows. Sessions start now; an unfinished rebalance is prepared again."""
     state = State(row.state)
     if state is State.COMPLETING_REBALANCE:
         state = State.PREPARING_REBALANCE
@@ -73,7 +73,7 @@ def restored(row: StoredGroup, now_ms: int) -> Group:
 
 
 def stored_rebalance(group: Group, rebalance: EndedRebalance, decode_assignment: DecodeAssignment) -> StoredRebalance:
-    """A rebalance as a row, its assignment in words where the bytes can be read."""
+    """Convert a rebalance to a row, with its assignment in words if the bytes can be decoded."""
     return StoredRebalance(
         group.group_id,
         rebalance.generation,

@@ -1,7 +1,7 @@
-"""What the coordinator is asked by members of the consumer protocol (KIP-848), and what it answers.
+"""Requests of members of the consumer protocol (KIP-848), and the coordinator's answers.
 
-Field names are those of the protocol's messages ConsumerGroupHeartbeat and ConsumerGroupDescribe. Refusals are raised:
-`BrokerError` with Kafka's name, and a sentence that the client shows.
+Fields have the names of the messages ConsumerGroupHeartbeat and ConsumerGroupDescribe. Errors are raised as
+`BrokerError` with Kafka's name and a sentence that the client shows.
 """
 
 from typing import NamedTuple
@@ -11,24 +11,24 @@ from sandbox.broker.groups.assignors import NO_PARTITIONS, Partitions
 JOIN_EPOCH = 0
 LEAVE_EPOCH = -1
 STATIC_LEAVE_EPOCH = -2
-"""The epoch with which a static member leaves for a while: its place is kept for its session."""
+"""The epoch with which a static member leaves temporarily; its place is kept for its session."""
 
 
 class ConsumerHeartbeat(NamedTuple):
-    """One ConsumerGroupHeartbeat.
+    """A ConsumerGroupHeartbeat request.
 
     Attributes:
-        member_id: made by the client; "" only when it joins by version 0, where the broker makes it.
-        member_epoch: the member's, 0 to join, -1 to leave, -2 to leave as a static member that comes back.
+        member_id: created by the client; "" only to join with version 0, where the broker creates it.
+        member_epoch: the member's epoch; 0 to join, -1 to leave, -2 to leave temporarily as a static member.
         instance_id: `group.instance.id` of a static member, else None.
-        rack_id: None where unchanged or unknown.
-        client_host: as ConsumerGroupDescribe shall show it.
-        rebalance_timeout_ms: how long it may take to give partitions back; -1 where unchanged.
-        topics: the names that it subscribes to; None where unchanged.
-        pattern: a regular expression that it subscribes to, "" for none; None where unchanged.
+        rack_id: None if unchanged or unknown.
+        client_host: the host that ConsumerGroupDescribe shows.
+        rebalance_timeout_ms: how long the member may take to revoke partitions; -1 if unchanged.
+        topics: the names that it subscribes to; None if unchanged.
+        pattern: a regular expression that it subscribes to, or ""; None if unchanged.
         assignor: the assignor that it votes for; None for none, or unchanged.
-        owned: the partitions that it has now; None where unchanged since its last heartbeat.
-        makes_member_id: True for version 1 and up: the client must make its member id.
+        owned: the partitions that it has now; None if unchanged since its last heartbeat.
+        makes_member_id: True for version 1 and later: the client must create its member id.
     """
 
     group: str
@@ -47,7 +47,7 @@ class ConsumerHeartbeat(NamedTuple):
 
     @property
     def is_full(self) -> bool:
-        """Whether it has all that a member can say: it joins, or has lost an answer, and wants its assignment told."""
+        """True if the request has all fields: the member joins, or lost an answer and needs its assignment again."""
         if self.member_epoch == JOIN_EPOCH:
             return True
         subscribes = self.topics is not None or self.pattern is not None
@@ -58,9 +58,9 @@ class HeartbeatAnswer(NamedTuple):
     """The answer to a ConsumerGroupHeartbeat.
 
     Attributes:
-        member_epoch: the member's from now on; of one that left, as it was sent.
-        heartbeat_interval_ms: when to come again; 0 for one that left.
-        assigned: the partitions that the member may have now; None where it knows.
+        member_epoch: the member's new epoch; for a leaving member, the epoch that it sent.
+        heartbeat_interval_ms: the time until the next heartbeat; 0 for a leaving member.
+        assigned: the member's current partitions; None if unchanged.
     """
 
     member_id: str
@@ -73,8 +73,8 @@ class DescribedConsumer(NamedTuple):
     """One member, as ConsumerGroupDescribe shows it.
 
     Attributes:
-        assigned: what it may have now.
-        target: what it is to have.
+        assigned: its current partitions.
+        target: its partitions in the target assignment.
     """
 
     member_id: str

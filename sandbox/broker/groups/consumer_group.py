@@ -1,24 +1,25 @@
-"""One group of the consumer protocol (KIP-848): its epochs, and how a member is brought to the target.
+"""A group of the consumer protocol (KIP-848): its epochs, and the reconciliation of its members.
 
-**The theory.** In the classic protocol everybody stops, meets, and goes on with a new assignment. Here nobody meets.
-The broker computes what each member is to have, the *target*, and brings every member to it on its own, by what it
+**The theory.** In the classic protocol all members stop, rejoin, and continue with a new assignment. Here they don't
+wait for each other. The broker computes the *target* assignment and moves every member towards it separately, with its
 answers to heartbeats:
 
-1. *Something changes:* a member comes, goes, subscribes to something else, or a topic gets partitions. The **group
-   epoch** goes up by one. At the next heartbeat of any member the assignor computes a new target; the **target
+1. *Something changes:* a member joins, leaves or changes its subscription, or a topic gets partitions. The **group
+   epoch** increases by one. At the next heartbeat of any member the assignor computes a new target; the **target
    assignment epoch** is now the group epoch.
-2. *A member must give something back.* It is told of an assignment without it, and stays in its **member epoch** until
-   a heartbeat shows that it has let go (`UNREVOKED`). If that takes longer than its rebalance timeout, it is put out.
-3. *A member gets the rest* of its target: what nobody else has any more. With that answer its member epoch becomes the
-   target's. While others still hold some of it, it asks on (`UNRELEASED`).
+2. *A member must revoke partitions.* It gets an assignment without them, and stays in its **member epoch** until a
+   heartbeat shows that it no longer owns them (`UNREVOKED`). If that takes longer than its rebalance timeout, it is
+   removed.
+3. *A member gets the rest* of its target: the partitions that no other member has. With that answer its member epoch
+   becomes the target's. While other members still have some of its target, it keeps asking (`UNRELEASED`).
 
-So a partition is never given to a member before the one that had it has said that it let go, and members that keep
-what they have are not disturbed. The member epoch is a fence: commits with another one are refused, and a member that
-comes with an old one must let go of everything and join again; except with the epoch just before and nothing that it
-may not have: then it was the broker's answer that got lost.
+So a partition is assigned to a member only after the previous owner has confirmed that it revoked it, and members that
+keep their partitions aren't interrupted. The member epoch is a fence: commits with another epoch are refused, and a
+member with an old epoch must revoke everything and rejoin. The exception is the previous epoch together with no
+partition that it may not have: then the broker's answer was lost.
 
 The group's state follows from the epochs: *Empty* without members, *Assigning* while the target is older than the
-group, *Reconciling* while a member is not where the target wants it, else *Stable*. A Dead group is forgotten.
+group, *Reconciling* while a member doesn't have its target, else *Stable*. A Dead group is removed.
 
 Source: KIP-848; https://kafka.apache.org/protocol (ConsumerGroupHeartbeat).
 """
@@ -36,7 +37,7 @@ from sandbox.storage.groups.groups import StoredRebalance
 
 PROTOCOL_TYPE = "consumer"
 FIRST_EPOCH = 1
-"""The epoch of a new group. Its first member raises it, so that member's epoch is 2, as in Apache Kafka 4.4."""
+"""A new group's epoch. Its first member raises it, so that member's epoch is 2, as in Apache Kafka 4.4."""
 
 
 class ConsumerState(StrEnum):
@@ -49,7 +50,7 @@ class ConsumerState(StrEnum):
 
 
 class MemberState(StrEnum):
-    """Where a member is on its way to the target of its epoch."""
+    """A member's progress towards the target of its epoch."""
 
     STABLE = "Stable"
     UNREVOKED = "UnrevokedPartitions"
@@ -61,18 +62,18 @@ class Consumer:
     """One member.
 
     Attributes:
-        rebalance_timeout_ms: how long it may take to give partitions back.
+        rebalance_timeout_ms: how long it may take to revoke partitions.
         topics: the names that it subscribes to.
-        pattern: the regular expression that it subscribes to, "" for none.
+        pattern: the regular expression that it subscribes to, or "".
         assignor: the assignor that it votes for, or None.
-        member_epoch: -2 for a static member that is away.
-        previous_epoch: the one before, which it may still come with.
-        assigned: what it may have; no other member ever may at the same time.
-        revoking: what it was told to let go, and has not.
-        target: what it is to have.
+        member_epoch: its epoch; -2 for a static member that left temporarily.
+        previous_epoch: its previous epoch, which it may still send.
+        assigned: its current partitions; no other member has them at the same time.
+        revoking: partitions that it must revoke, and has not.
+        target: its partitions in the target assignment.
         expires_ms: when its session ends.
-        revoke_deadline_ms: when it is put out unless it has let go; None where nothing is asked of it.
-        last_heartbeat_ms: when it was last heard of, None since a restart.
+        revoke_deadline_ms: when it is removed unless it revoked its partitions; None if it needs to revoke nothing.
+        last_heartbeat_ms: the time of its last request, None since a restart.
     """
 
     member_id: str
@@ -95,11 +96,11 @@ class Consumer:
     last_heartbeat_ms: int | None = None
 
     def go_to(self, epoch: int) -> None:
-        """Take the next member epoch."""
+        """Set the next member epoch."""
         self.previous_epoch, self.member_epoch = self.member_epoch, epoch
 
     def deadline_ms(self) -> int:
-        """When time puts it out."""
+        """Return when the member is removed if it sends nothing."""
         return self.expires_ms if self.revoke_deadline_ms is None else min(self.expires_ms, self.revoke_deadline_ms)
 
 
@@ -108,20 +109,20 @@ class ConsumerGroup:
     """One group.
 
     Attributes:
-        since_ms: since when it is in this state.
+        since_ms: when the group entered its current state.
         generation: the group epoch.
-        assignment_epoch: the target's.
-        protocol: the assignor of the target.
-        members: by member id, in the order in which they came.
-        subscribed: the names of topics that members subscribe to, matches of their expressions included.
-        metadata: (topic id, partitions) of those that exist, as of the last heartbeat.
-        started_ms: when the rebalance began that goes on, or None.
-        reasons: why.
-        waited: what it has waited for, in words, and for how many ms.
-        gone: how many members of each client id went since the last rebalance ended: the next one tells of them too.
+        assignment_epoch: the target's epoch.
+        protocol: the assignor that computed the target.
+        members: by member id, in the order in which they joined.
+        subscribed: the topic names that members subscribe to, including matches of their expressions.
+        metadata: (topic id, number of partitions) of the existing ones, as of the last heartbeat.
+        started_ms: when the current rebalance began, or None.
+        reasons: the reasons for the current rebalance.
+        waited: what the rebalance has waited for, in words, and for how many ms.
+        gone: number of removed members per client id since the last rebalance ended; the next rebalance names them too.
         ended: rebalances that ended in this call.
-        outbox: always empty: every answer of this protocol is given at once.
-        changed: True where the rows are older than this.
+        outbox: always empty, because this protocol answers every request immediately.
+        changed: True if the group must be stored.
     """
 
     group_id: str
@@ -143,16 +144,16 @@ class ConsumerGroup:
 
     @property
     def protocol_type(self) -> str:
-        """Always "consumer": the protocol knows no other."""
+        """Always "consumer", the only protocol type of this protocol."""
         return PROTOCOL_TYPE
 
     @property
     def pending(self) -> tuple[str, ...]:
-        """Member ids that were given out and not used: there are none in this protocol."""
+        """Pending member ids; always empty in this protocol."""
         return ()
 
     def bump(self, reason: str, now_ms: int) -> None:
-        """Something changed that the target must follow: the next group epoch."""
+        """Increase the group epoch, because something changed that the target depends on."""
         if self.started_ms is None:
             self.started_ms = now_ms
         self.reasons.append(reason)
@@ -160,22 +161,22 @@ class ConsumerGroup:
         self.changed = True
 
     def refusal(self, member_id: str, member_epoch: int) -> str | None:
-        """Why a request of this member is refused: UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH, or None where it is not."""
+        """Return the error for a request of this member, UNKNOWN_MEMBER_ID or STALE_MEMBER_EPOCH, or None."""
         member = self.members.get(member_id)
         if member is None:
             return "UNKNOWN_MEMBER_ID"
         return None if member.member_epoch == member_epoch else "STALE_MEMBER_EPOCH"
 
     def static_member(self, instance_id: str) -> Consumer | None:
-        """The member that has a `group.instance.id`, or None."""
+        """Return the member with a `group.instance.id`, or None."""
         return next((member for member in self.members.values() if member.instance_id == instance_id), None)
 
     def is_at_target(self, member: Consumer) -> bool:
-        """Whether a member has what the target wants it to have, and nothing else."""
+        """Return True if a member has exactly its target assignment."""
         return member.state is MemberState.STABLE and member.member_epoch == self.assignment_epoch
 
     def state_now(self) -> ConsumerState:
-        """The state that follows from the members and the epochs."""
+        """Return the state that follows from the members and the epochs."""
         if not self.members:
             return ConsumerState.EMPTY
         if self.generation > self.assignment_epoch:
@@ -185,10 +186,10 @@ class ConsumerGroup:
         return ConsumerState.RECONCILING
 
     def reconcile(self, member: Consumer, owned: Partitions | None, now_ms: int) -> None:
-        """Bring a member one step nearer to the target.
+        """Move a member one step towards the target.
 
         Args:
-            owned: what it says that it has; None where it does not say, and may have all that it had.
+            owned: the partitions that it reports; None if it reports none, and may still have all that it had.
         """
         if member.state is MemberState.UNREVOKED:
             if owned is not None and not owned & member.revoking:
@@ -197,10 +198,10 @@ class ConsumerGroup:
             self._advance(member, member.member_epoch, owned, now_ms)
 
     def _advance(self, member: Consumer, epoch: int, owned: Partitions | None, now_ms: int) -> None:
-        """Take from a member what it is not to have; where it has let go of that, give it what is free.
+        """Revoke partitions that aren't in the member's target; if it has none of them anymore, assign the free ones.
 
         Args:
-            epoch: the member's epoch while something is taken from it.
+            epoch: the member's epoch while it revokes partitions.
         """
         kept = member.assigned & member.target
         taken = member.assigned - member.target
@@ -232,10 +233,10 @@ class ConsumerGroup:
         return held
 
     def end_rebalance(self, now_ms: int, names: Callable[[Partitions], Iterable[str]]) -> None:
-        """Take the state that follows, and write down the rebalance that ends with it."""
+        """Update the state, and record the rebalance that ends with it."""
         state = self.state_now()
         if state is ConsumerState.EMPTY and self.assignment_epoch != self.generation:
-            # Without members there is nothing to compute: Kafka 4.4 takes the empty target as of the group's epoch.
+            # Without members there is nothing to compute: Kafka 4.4 sets the empty target's epoch to the group's.
             self.assignment_epoch, self.changed = self.generation, True
         if state is not self.state:
             self.state, self.since_ms, self.changed = state, now_ms, True
@@ -258,17 +259,17 @@ class ConsumerGroup:
         self.started_ms, self.reasons, self.waited, self.gone, self.changed = None, [], {}, Counter(), True
 
     def next_deadline_ms(self) -> int | None:
-        """When time itself changes this group next, None for never."""
+        """Return when time changes this group next, or None."""
         return min((member.deadline_ms() for member in self.members.values()), default=None)
 
     def names(self) -> dict[str, str]:
-        """Member id to the name of each member, as `name_of` gives it."""
+        """Return each member's name by member id; see `name_of`."""
         return member_names(
             ((one.member_id, one.client_id, one.instance_id) for one in self.members.values()), self.gone
         )
 
     def name_of(self, member: Consumer) -> str:
-        """A member in words, see `member_name`."""
+        """Return a member's display name; see `member_name`."""
         alike = sum(other.client_id == member.client_id for other in self.members.values())
         alike += self.gone[member.client_id]
         return member_name(member.member_id, member.client_id, member.instance_id, alone=alike <= 1)

@@ -1,8 +1,8 @@
-"""What members of the consumer protocol ask of their group, and what time does to them (KIP-848).
+"""Requests of members of the consumer protocol, and expiry of their sessions (KIP-848).
 
-The rules, and the sentences of the refusals that clients show, are those of Apache Kafka 4.4. Differs from it: a
-regular expression is resolved at once, and anew at every heartbeat, where Kafka does it in the background; and a
-classic group with members is not converted while it runs (as with `group.consumer.migration.policy=disabled`).
+The rules, and the error messages that clients show, are those of Apache Kafka 4.4. Differs from Kafka: a regular
+expression is resolved immediately and again at every heartbeat, where Kafka does it in the background; and a classic
+group with members isn't converted while it runs (as with `group.consumer.migration.policy=disabled`).
 """
 
 from collections.abc import Callable, Collection
@@ -24,12 +24,12 @@ from sandbox.kafka.errors import BrokerError
 
 
 class ConsumerMembership:
-    """The rules of membership, for any group.
+    """The membership rules, for any consumer-protocol group.
 
     Args:
         config: the settings `group.consumer.*`, read at each call.
-        subscriptions: from what members subscribe to, to topics.
-        new_id: makes a member id for a client that cannot.
+        subscriptions: resolves subscriptions to topics.
+        new_id: creates a member id for a client that can't.
     """
 
     def __init__(self, config: BrokerConfig, subscriptions: Subscriptions, new_id: Callable[[], str]) -> None:
@@ -38,7 +38,7 @@ class ConsumerMembership:
         self._new_id = new_id
 
     def check(self, request: ConsumerHeartbeat) -> None:
-        """Refuse a heartbeat that makes no sense in itself.
+        """Refuse an invalid heartbeat, without regard to the group's state.
 
         Raises:
             BrokerError: INVALID_REQUEST, UNSUPPORTED_ASSIGNOR, INVALID_REGULAR_EXPRESSION.
@@ -81,14 +81,14 @@ class ConsumerMembership:
                 ) from None
 
     def heartbeat(self, group: ConsumerGroup, request: ConsumerHeartbeat, now_ms: int) -> HeartbeatAnswer:
-        """A member joins, or is alive; it is brought nearer to its target. Nothing changed where it is refused.
+        """Handle a member that joins or is alive, and move it towards its target. Changes nothing if it raises.
 
         Args:
-            request: one that `check` lets pass, and that does not leave.
+            request: a request that `check` accepts, and that doesn't leave the group.
 
         Raises:
             BrokerError: GROUP_MAX_SIZE_REACHED, UNKNOWN_MEMBER_ID, FENCED_MEMBER_EPOCH, FENCED_INSTANCE_ID,
-                UNRELEASED_INSTANCE_ID.
+            UNRELEASED_INSTANCE_ID.
         """
         size_max = self._config.number("group.consumer.max.size")
         if request.member_id not in group.members and len(group.members) >= size_max:
@@ -106,7 +106,7 @@ class ConsumerMembership:
         subscription_changed = self._update(group, member, request)
         metadata = self._subscriptions.refresh(group)
         if group.generation == generation_before:
-            # One step for all that one heartbeat changes.
+            # One epoch for everything that one heartbeat changes.
             if subscription_changed:
                 group.bump(f"member {group.name_of(member)} changed its subscription", now_ms)
             elif metadata != group.metadata:
@@ -160,7 +160,7 @@ class ConsumerMembership:
     def _own_instance(
         self, group: ConsumerGroup, member: Consumer | None, request: ConsumerHeartbeat, instance_id: str
     ) -> Consumer:
-        """The member that has the instance id of a request, if it is the one that asks."""
+        """Return the member with the instance id of a request, if it sent the request."""
         if member is None:
             raise BrokerError("UNKNOWN_MEMBER_ID", f"Instance id {instance_id} is unknown.")
         if member.member_id != request.member_id:
@@ -172,7 +172,7 @@ class ConsumerMembership:
         return member
 
     def _check_epoch(self, member: Consumer, request: ConsumerHeartbeat) -> None:
-        """Refuse a member with another epoch than its own, but for the one before where an answer may have got lost."""
+        """Refuse an epoch that isn't the member's, except the previous one if an answer may have been lost."""
         sent, known = request.member_epoch, member.member_epoch
         lost_answer = sent == member.previous_epoch and request.owned is not None and request.owned <= member.assigned
         if sent == known or (sent < known and lost_answer):
@@ -196,7 +196,7 @@ class ConsumerMembership:
         return member
 
     def _update(self, group: ConsumerGroup, member: Consumer, request: ConsumerHeartbeat) -> bool:
-        """Take over what a heartbeat says of its member; returns whether its subscription changed."""
+        """Apply a heartbeat's fields to its member. Returns True if the subscription changed."""
         before = (member.rack_id, member.rebalance_timeout_ms, member.assignor, member.client_id, member.client_host)
         subscribed = (set(member.topics), member.pattern)
         member.client_id, member.client_host = request.client_id, request.client_host
@@ -215,7 +215,7 @@ class ConsumerMembership:
         return subscribed != (set(member.topics), member.pattern)
 
     def leave(self, group: ConsumerGroup, request: ConsumerHeartbeat, now_ms: int) -> HeartbeatAnswer:
-        """A member leaves: for good, or (epoch -2) as a static member whose place is kept for its session.
+        """Remove a member that leaves, or (epoch -2) keep a static member's place for its session.
 
         Raises:
             BrokerError: UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID.
@@ -230,7 +230,7 @@ class ConsumerMembership:
         if request.member_epoch == LEAVE_EPOCH:
             self._remove(group, member, "left", now_ms)
         else:
-            # What it was told to let go is free: it has closed all its partitions.
+            # The partitions that it had to revoke are free, because it has closed all its partitions.
             member.member_epoch, member.revoking, member.revoke_deadline_ms = STATIC_LEAVE_EPOCH, NO_PARTITIONS, None
             group.changed = True
         group.end_rebalance(now_ms, self._subscriptions.names)
@@ -239,7 +239,7 @@ class ConsumerMembership:
     def leave_by_request(
         self, group: ConsumerGroup, leaving: Collection[LeavingMember], now_ms: int
     ) -> tuple[LeftMember, ...]:
-        """A LeaveGroup, by which administrators put members out."""
+        """LeaveGroup, with which administrators remove members."""
         left = []
         for member_id, instance_id, reason in leaving:
             found = group.static_member(instance_id) if instance_id is not None else group.members.get(member_id)
@@ -262,7 +262,7 @@ class ConsumerMembership:
         group.bump(reason, now_ms)
 
     def expire(self, group: ConsumerGroup, now_ms: int) -> None:
-        """Put out whoever was not heard of for a session, or did not let go of partitions in time."""
+        """Remove members whose session ended, or that did not revoke partitions in time."""
         for member in list(group.members.values()):
             if member.expires_ms <= now_ms:
                 session_ms = self._session_ms(group)
@@ -273,15 +273,15 @@ class ConsumerMembership:
         group.end_rebalance(now_ms, self._subscriptions.names)
 
     def heard(self, group: ConsumerGroup, member: Consumer, now_ms: int) -> None:
-        """A member has sent something: its session begins anew."""
+        """Record a request of the member and restart its session."""
         member.last_heartbeat_ms = now_ms
         self._renew(group, member, now_ms)
 
     def restored(self, group: ConsumerGroup, now_ms: int) -> None:
-        """A group comes from its rows: sessions begin now, and so does the time to let go of partitions."""
+        """Complete a group that was loaded from its rows: sessions and revocation timeouts start now."""
         group.metadata = self._subscriptions.refresh(group)
         if group.generation == group.assignment_epoch:
-            # What changed of its topics since the target was made shows at the next heartbeat.
+            # Changes of its topics since the target was computed show at the next heartbeat.
             group.metadata = sizes_of(group)
         for member in group.members.values():
             self._renew(group, member, now_ms)

@@ -1,6 +1,7 @@
-"""Between a group of the consumer protocol in memory and its rows.
+"""Converts groups of the consumer protocol between memory and rows.
 
-People read `assigned` (topics by name); what the protocol needs beside it is in `consumer`, with topics by their ids.
+`assigned` is for readers (topics by name); the additional data that the protocol needs is in `consumer`, with topics by
+their ids.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,7 +17,7 @@ ByTopic = Callable[[Partitions], Mapping[str, tuple[int, ...]]]
 
 
 def stored(group: ConsumerGroup, session_timeout_ms: int, by_topic: ByTopic) -> StoredGroup:
-    """A group as rows."""
+    """Convert a group to rows."""
     return StoredGroup(
         group.group_id,
         group.state.value,
@@ -58,7 +59,7 @@ def _stored_member(member: Consumer, session_timeout_ms: int, by_topic: ByTopic)
 
 
 def restored(row: StoredGroup, now_ms: int) -> ConsumerGroup:
-    """A group from its rows."""
+    """Create a group from its rows."""
     group = ConsumerGroup(
         row.group_id,
         row.updated_ms,
@@ -94,7 +95,7 @@ def _restored_member(row: StoredMember, more: Mapping[str, Any], now_ms: int) ->
 
 
 def described(group: ConsumerGroup) -> DescribedConsumerGroup:
-    """A group as ConsumerGroupDescribe shows it."""
+    """Describe a group as ConsumerGroupDescribe shows it."""
     return DescribedConsumerGroup(
         group.group_id,
         group.state.value,

@@ -1,11 +1,12 @@
-"""The group coordinator: every group of the sandbox, found by its id.
+"""The group coordinator: every group of the sandbox, by id.
 
-Problem: a group's answers, its rows and what watchers hear must agree, though one call may change many members. Trade:
-each call changes the group in memory first, then `GroupTable.settle` writes its rows, gives the answers, and tells the
-watchers. Consequence: an answer never runs ahead of its rows within the write transaction (the caller commits, and
-sends after that), and code that an answer wakes finds the group whole.
+A group's answers, its rows and its notifications must agree, although one call may change many members. So each call
+changes the group in memory first, then `GroupTable.settle` writes its rows, sets the answers, and notifies the
+subscribers. An answer is therefore never ahead of its rows within the write transaction (the caller commits, and sends
+after that), and code that an answer triggers finds a consistent group.
 
-No clock: `now_ms` comes in, `next_deadline_ms` says when to call `tick`. One thread uses it.
+The coordinator has no clock: the caller passes `now_ms`, and `next_deadline_ms` returns when to call `tick`. It runs on
+one thread.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -46,22 +47,22 @@ from sandbox.model.group_waits import GroupWaits
 from sandbox.storage.groups.groups import GroupStore
 
 OFFSETS_RETENTION_CHECK_INTERVAL_MS = 600_000
-"""How often offsets are looked over (Kafka's default of `offsets.retention.check.interval.ms`)."""
+"""The interval at which expired offsets are removed (Kafka's default of `offsets.retention.check.interval.ms`)."""
 
 
 class GroupCoordinator:
-    """Consumer groups by the classic and the consumer protocol (KIP-848), and committed offsets.
+    """Consumer groups of the classic and the consumer protocol (KIP-848), and committed offsets.
 
     Args:
-        store: the rows.
+        store: stores the rows.
         config: group settings, read at each call.
-        decode_assignment: a consumer's assignment to topic and partitions, None where it cannot be read. For the rows
-            that people read; the protocol hands the bytes around.
-        decode_subscription: a consumer's metadata to its topics, None where it cannot be read.
-        topics: every topic as it is now, for the targets of the consumer protocol.
-        aged: the time that ages are counted to, from the time; see `AgeHold`.
+        decode_assignment: decodes a consumer's assignment to topics and partitions, None if it can't. Used for display
+            only; the protocol passes the bytes on.
+        decode_subscription: decodes a consumer's metadata to its topics, None if it can't.
+        topics: the current topics, for the targets of the consumer protocol.
+        aged: converts the current time to the time to which ages are computed; see `AgeHold`.
         on_change: called with a group id and "group" (members, state), "commit" or "deleted".
-        new_id: gives the unique part of a member id.
+        new_id: returns the unique part of a member id.
     """
 
     def __init__(
@@ -98,27 +99,27 @@ class GroupCoordinator:
         self._retention_due_ms: int | None = None
 
     def load(self, now_ms: int) -> None:
-        """Take the groups from the file: members go on in the same generation, their sessions begin now.
+        """Load the groups from the file. Members stay in the same generation; their sessions start now.
 
-        A group that was in a rebalance asks its members to join again.
+        A group that was in a rebalance asks its members to rejoin.
         """
         self._now_ms = now_ms
         self._retention_due_ms = now_ms + OFFSETS_RETENTION_CHECK_INTERVAL_MS
         self._table.load(now_ms)
 
     def clock_moved(self, by_ms: int, now_ms: int) -> None:
-        """Take the deadlines of members along with a clock that was set; see `GroupTable.clock_moved`."""
+        """Move the members' deadlines along with the clock; see `GroupTable.clock_moved`."""
         self._now_ms = now_ms
         self._table.clock_moved(by_ms, now_ms)
         if self._retention_due_ms is not None:
             self._retention_due_ms += by_ms
 
     def reload(self) -> None:
-        """A write transaction was undone: what it stored of offsets is gone; groups go on, and are written again."""
+        """Handle an undone write transaction: its offsets are lost; groups stay in memory, and are stored again."""
         self._table.reload(self._now_ms)
 
     def join(self, request: JoinGroup, now_ms: int) -> Reply[JoinAnswer]:
-        """JoinGroup. The reply may be given by a later call."""
+        """JoinGroup. A later call may set the reply."""
         self._now_ms = now_ms
         group_id, member_id = request.group, request.member_id
         least = self._config.number("group.min.session.timeout.ms")
@@ -154,7 +155,7 @@ class GroupCoordinator:
         assignments: Mapping[str, bytes],
         now_ms: int,
     ) -> Reply[SyncAnswer]:
-        """SyncGroup. `protocol_type` and `protocol` are None before version 5. The reply may be given later."""
+        """SyncGroup. `protocol_type` and `protocol` are None before version 5. A later call may set the reply."""
         self._now_ms = now_ms
         if not group_id:
             return Reply.of(SyncAnswer("INVALID_GROUP_ID"))
@@ -169,7 +170,7 @@ class GroupCoordinator:
             self._table.settle(group)
 
     def heartbeat(self, group_id: str, generation: int, member_id: str, instance_id: str | None, now_ms: int) -> str:
-        """Heartbeat: the error, "NONE" while the member's generation stands."""
+        """Heartbeat. Returns the error, "NONE" while the member's generation is current."""
         self._now_ms = now_ms
         if not group_id:
             return "INVALID_GROUP_ID"
@@ -179,7 +180,7 @@ class GroupCoordinator:
         return self._membership.heartbeat(group, generation, member_id, instance_id, now_ms)
 
     def leave(self, group_id: str, members: Iterable[LeavingMember], now_ms: int) -> LeaveAnswer:
-        """LeaveGroup, of one member or several."""
+        """LeaveGroup, for one or more members."""
         self._now_ms = now_ms
         if not group_id:
             return LeaveAnswer("INVALID_GROUP_ID")
@@ -237,12 +238,13 @@ class GroupCoordinator:
         knows_epochs: bool = False,
         stage: StageOffsets | None = None,
     ) -> tuple[PartitionError, ...]:
-        """OffsetCommit: the outcome for each partition, in the order given.
+        """OffsetCommit. Returns the outcome for each partition, in the given order.
 
         Args:
-            generation: or member epoch; -1 for a client that assigns partitions to itself; it may create the group.
-            exists: whether there is such a topic and partition; None for all.
-            knows_epochs: True for version 9 and up, which members of the consumer protocol must use.
+            generation: the generation or member epoch; -1 for a client that assigns partitions itself, which may create
+                the group.
+            exists: returns True if a topic and partition exists; None to accept all.
+            knows_epochs: True for version 9 and later, which members of the consumer protocol must use.
             stage: for TxnOffsetCommit: takes the offsets, which wait for the end of the transaction.
         """
         self._now_ms = now_ms
@@ -252,7 +254,7 @@ class GroupCoordinator:
                 return _all(offsets, "GROUP_ID_NOT_FOUND" if knows_epochs else "ILLEGAL_GENERATION", exists)
             checked = self._offsets.check(offsets, exists)
             if all(one.error != "NONE" for one in checked):
-                # Nothing is committed, so no group comes into being.
+                # Nothing is committed, so no group is created.
                 return checked
             group = self._create(group_id, now_ms)
         refusal = self._offsets.refusal(
@@ -271,10 +273,10 @@ class GroupCoordinator:
         return outcome
 
     def set_offsets(self, group_id: str, offsets: Sequence[OffsetCommit], now_ms: int) -> str:
-        """Reset: commit offsets for a group without members.
+        """Set the committed offsets of a group without members.
 
         Returns:
-            NON_EMPTY_GROUP where it has members; else the first error of a partition, "NONE" where all were committed.
+            NON_EMPTY_GROUP if it has members; otherwise the first error of a partition, or "NONE".
         """
         group = self._table.get(group_id)
         if group is not None and not is_empty(group):
@@ -283,18 +285,18 @@ class GroupCoordinator:
         return next((one.error for one in outcome if one.error != "NONE"), "NONE")
 
     def fetch_offsets(self, group_id: str, topics: Mapping[str, Iterable[int]] | None) -> tuple[FetchedOffset, ...]:
-        """OffsetFetch: topic to partitions, or None for all that are committed. An unknown group has none."""
+        """OffsetFetch: topic to partitions, or None for every committed offset. An unknown group has none."""
         return self._offsets.fetch(group_id, topics)
 
     def fetch_refusal(self, group_id: str, member_id: str | None, member_epoch: int) -> str:
-        """Why OffsetFetch, version 9 and up, is refused to a member: its error, or "NONE"."""
+        """Return the error of OffsetFetch, version 9 and later, for a member, or "NONE"."""
         group = self._table.get(group_id)
         if not isinstance(group, ConsumerGroup) or (member_id is None and member_epoch < 0):
             return "NONE"
         return group.refusal(member_id or UNKNOWN_MEMBER, member_epoch) or "NONE"
 
     def list(self, states: Collection[str] = (), types: Collection[str] = ()) -> tuple[ListedGroup, ...]:
-        """ListGroups, by name: those in one of the states and of one of the types; all where a filter is empty."""
+        """ListGroups, sorted by name, with any of the states and any of the types. An empty filter matches all."""
         return listed(self._table.groups.values(), states, types)
 
     def describe(self, group_id: str) -> DescribedGroup:
@@ -312,18 +314,18 @@ class GroupCoordinator:
         return consumer_rows.described(self._table.consumer(group_id, "Group"))
 
     def last_heartbeats(self, group_id: str) -> dict[str, int | None]:
-        """When each member of a group was last heard of, by member id."""
+        """Return the time of each member's last request, by member id."""
         group = self._table.get(group_id)
         return {member.member_id: member.last_heartbeat_ms for member in group.members.values()} if group else {}
 
     def waits(self, group_id: str, now_ms: int) -> GroupWaits:
-        """Whom a group waits for now; nobody where there is no such group."""
+        """Return the members that a group waits for; empty if the group doesn't exist."""
         group = self._table.get(group_id)
         session_ms = self._config.group_number(group_id, "consumer.session.timeout.ms")
         return GroupWaits() if group is None else waits(group, session_ms, now_ms)
 
     def delete(self, group_id: str, now_ms: int) -> str:
-        """DeleteGroups, for one group: the error, NON_EMPTY_GROUP or GROUP_ID_NOT_FOUND where it stays."""
+        """DeleteGroups, for one group. Returns "NONE", NON_EMPTY_GROUP or GROUP_ID_NOT_FOUND."""
         group = self._table.get(group_id)
         if group is None:
             return "GROUP_ID_NOT_FOUND"
@@ -333,7 +335,7 @@ class GroupCoordinator:
         return "NONE"
 
     def delete_offsets(self, group_id: str, partitions: Iterable[tuple[str, int]]) -> DeleteOffsetsAnswer:
-        """OffsetDelete: removes committed offsets in topics that no member reads."""
+        """OffsetDelete: delete committed offsets of topics that no member reads."""
         group = self._table.get(group_id)
         if group is None:
             return DeleteOffsetsAnswer("GROUP_ID_NOT_FOUND")
@@ -344,17 +346,17 @@ class GroupCoordinator:
         return DeleteOffsetsAnswer("NONE", outcome)
 
     def remove_topic(self, topic: str) -> None:
-        """A topic was deleted: its committed offsets go too, in every group."""
+        """Delete the committed offsets of a deleted topic, in every group."""
         for group_id in self._store.remove_topic(topic):
             self._on_change(group_id, "commit")
 
     def next_deadline_ms(self) -> int | None:
-        """When `tick` has something to do, None for never. It may be too early, never too late."""
+        """Return when `tick` must be called next, or None. It may be too early, but not too late."""
         deadlines = (self._table.next_deadline_ms(), self._retention_due_ms)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def tick(self, now_ms: int) -> None:
-        """Do what time asks for: sessions, rebalance timeouts, member ids that never came, retention."""
+        """Do what is due: sessions, rebalance timeouts, pending member ids, retention of offsets."""
         self._now_ms = now_ms
         self._table.tick(now_ms)
         if self._retention_due_ms is None:
@@ -364,7 +366,7 @@ class GroupCoordinator:
             self._apply_retention(now_ms)
 
     def _apply_retention(self, now_ms: int) -> None:
-        """Remove expired offsets, and groups that have neither members nor offsets left."""
+        """Delete expired offsets, and groups without members and offsets."""
         for group in tuple(self._table.groups.values()):
             if self._offsets.expire(group, self._aged(now_ms)):
                 self._on_change(group.group_id, "commit")
@@ -378,7 +380,7 @@ class GroupCoordinator:
 
 
 def _all(offsets: Iterable[OffsetCommit], error: str, exists: PartitionExists | None) -> tuple[PartitionError, ...]:
-    """The same error for all partitions that there are."""
+    """Return the same error for all existing partitions."""
     return tuple(
         PartitionError(
             one[0], one[1], error if exists is None or exists(one[0], one[1]) else "UNKNOWN_TOPIC_OR_PARTITION"

@@ -11,12 +11,12 @@ AnyGroup = Group | ConsumerGroup
 
 
 def is_empty(group: AnyGroup) -> bool:
-    """Whether a group is Empty."""
+    """Return True if the group's state is Empty."""
     return group.state in (State.EMPTY, ConsumerState.EMPTY)
 
 
 def listed(groups: Iterable[AnyGroup], states: Collection[str], types: Collection[str]) -> tuple[ListedGroup, ...]:
-    """By name: those in one of the states and of one of the types, in any case; all where a filter is empty."""
+    """Return groups by name with any of the states and types, ignoring case. An empty filter matches all."""
     wanted_states = {state.lower() for state in states}
     wanted_types = {type.lower() for type in types}
     found = (
@@ -42,7 +42,7 @@ def listed(groups: Iterable[AnyGroup], states: Collection[str], types: Collectio
 
 
 def described(group_id: str, group: AnyGroup | None) -> DescribedGroup:
-    """One group, as the classic protocol sees it: it does not know those of the other."""
+    """Describe a group for the classic protocol, which doesn't find groups of the consumer protocol."""
     if not isinstance(group, Group):
         reason = "not found" if group is None else "is not a classic group"
         return DescribedGroup(

@@ -1,7 +1,7 @@
-"""Committed offsets: who may commit, what is kept, and for how long.
+"""Committed offsets: checks, storage and retention.
 
-The rows are the only copy, so that a write transaction that fails takes its commits with it. Rules: KIP-211 (retention
-counts from when a group became empty), KIP-496 (deleting offsets), and Kafka's classic group for who may commit.
+The rows are the only copy, so that a failed write transaction discards its commits. Rules: KIP-211 (retention starts
+when a group becomes empty), KIP-496 (deleting offsets), and Kafka's classic group for permission to commit.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ class Offsets:
 
     Args:
         config: `offset.metadata.max.bytes` and `offsets.retention.minutes` are read at each call.
-        decode_subscription: a consumer's metadata to the topics that it subscribes to, None where it cannot be read.
+        decode_subscription: decodes a consumer's metadata to the topics that it subscribes to, None if it can't.
     """
 
     def __init__(self, store: GroupStore, config: BrokerConfig, decode_subscription: DecodeSubscription) -> None:
@@ -46,12 +46,12 @@ class Offsets:
         knows_epochs: bool = True,
         transactional: bool = False,
     ) -> str | None:
-        """Why a commit is refused, None where it is not.
+        """Return the error for a commit, or None if it is allowed.
 
-        A group without members takes commits of clients that assign partitions to themselves (generation -1). Else
+        A group without members accepts commits of clients that assign partitions themselves (generation -1). Otherwise
         only a member of the current generation may commit, and not between its JoinGroup's answer and its assignment.
-        In the consumer protocol `generation` is the member's epoch, and requests must know of epochs (version 9).
-        A transaction may also commit in between, and for no member at all (KIP-447).
+        In the consumer protocol `generation` is the member's epoch, and requests must support epochs (version 9). A
+        transaction may also commit between them, and without a member (KIP-447).
         """
         if transactional and generation < 0 and not member_id and instance_id is None:
             return None
@@ -73,7 +73,7 @@ class Offsets:
         return "REBALANCE_IN_PROGRESS" if group.state is State.COMPLETING_REBALANCE and not transactional else None
 
     def check(self, offsets: Iterable[OffsetCommit], exists: PartitionExists | None) -> tuple[PartitionError, ...]:
-        """Which offsets can be committed: not for unknown partitions, not with metadata that is too long."""
+        """Check which offsets can be committed: the partition must exist, and the metadata must not be too long."""
         length_max = self._config.number("offset.metadata.max.bytes")
         outcome: list[PartitionError] = []
         for topic, partition, _, _, metadata in offsets:
@@ -95,7 +95,7 @@ class Offsets:
         now_ms: int,
         stage: StageOffsets | None = None,
     ) -> tuple[PartitionError, ...]:
-        """Write those that `check` allows.
+        """Store the offsets that `check` accepts.
 
         Args:
             stage: takes them instead, for the end of a transaction.
@@ -113,7 +113,7 @@ class Offsets:
         return outcome
 
     def fetch(self, group_id: str, topics: Mapping[str, Iterable[int]] | None) -> tuple[FetchedOffset, ...]:
-        """The committed offsets asked for, in the order asked; all of the group's where `topics` is None."""
+        """Return the requested committed offsets, in the order of the request; all if `topics` is None."""
         committed = self._store.offsets(group_id)
         if topics is None:
             return tuple(_fetched(offset) for offset in committed.values())
@@ -126,7 +126,7 @@ class Offsets:
         )
 
     def delete(self, group: AnyGroup, partitions: Iterable[tuple[str, int]]) -> tuple[PartitionError, ...]:
-        """Remove committed offsets; not in topics that a member subscribes to."""
+        """Delete committed offsets, except in topics that a member subscribes to."""
         subscribed = self.subscribed_topics(group)
         outcome: list[PartitionError] = []
         for topic, partition in partitions:
@@ -136,7 +136,7 @@ class Offsets:
         return tuple(outcome)
 
     def subscribed_topics(self, group: AnyGroup) -> frozenset[str] | None:
-        """The topics that the members of a consumer group subscribe to; None where that cannot be known."""
+        """Return the topics that a consumer group's members subscribe to, or None if unknown."""
         if isinstance(group, ConsumerGroup):
             return group.subscribed
         if group.protocol_type != CONSUMER:
@@ -150,11 +150,11 @@ class Offsets:
         return frozenset(topics)
 
     def expire(self, group: AnyGroup, now_ms: int) -> bool:
-        """Remove the offsets whose retention is over; returns whether there were any.
+        """Delete expired offsets. Returns True if there were any.
 
-        Retention begins when the last member left; for a group that only commits, at each commit. A stable consumer
-        group loses the offsets of topics that nobody in it subscribes to any more. In the consumer protocol retention
-        always counts from the commit.
+        Retention starts when the last member left; for a group that only commits, at each commit. A stable consumer
+        group loses the offsets of topics that no member subscribes to anymore. In the consumer protocol retention
+        always starts at the commit.
         """
         retention_ms = self._config.number("offsets.retention.minutes") * 60_000
         consumer = isinstance(group, ConsumerGroup)
@@ -177,5 +177,5 @@ def _fetched(offset: CommittedOffset) -> FetchedOffset:
 
 
 def _length(metadata: str) -> int:
-    """The length as Kafka counts it: in UTF-16 units."""
+    """Return the length in UTF-16 units, as Kafka counts it."""
     return len(metadata.encode("utf-16-le", "surrogatepass")) // 2

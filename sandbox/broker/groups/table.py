@@ -1,8 +1,8 @@
-"""All groups, of both protocols: in memory, as rows, and when time changes them next.
+"""All groups of both protocols, their rows, and their next deadline.
 
-Each call of the coordinator changes a group in memory first; `settle` then writes its rows, gives the answers, and
-tells the watchers. So an answer never runs ahead of its rows within the write transaction, and code that an answer
-wakes finds the group whole.
+Each call of the coordinator changes a group in memory first; `settle` then writes its rows, sets the answers, and
+notifies the subscribers. So an answer is never ahead of its rows within the write transaction, and code that an answer
+triggers finds a consistent group.
 """
 
 from collections import deque
@@ -21,23 +21,24 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.storage.groups.groups import CONSUMER_TYPE, GroupStore, StoredGroup, StoredRebalance
 
 SAVE_AGAIN_AFTER_MS = 1_000
-"""How long after a failed write the rows of groups are written again."""
+"""After a failed write, groups are stored again this many ms later."""
 
 ANSWERS_MAX = 200
-"""How many answers one call gives; the others follow, as many with each `tick`, so that other clients are served."""
+"""The maximum number of answers per call. Each `tick` sends as many more, so that other clients are served in between.
+"""
 
 OnChange = Callable[[str, str], None]
 
 
 class GroupTable:
-    """Every group by its id.
+    """Every group, by id.
 
     Args:
-        store: the rows.
+        store: stores the rows.
         membership: the rules of the classic protocol.
         consumers: the rules of the consumer protocol.
-        now: the time of the call that is going on.
-        on_change: called with a group id and "group" when its rows were written, "deleted" when it is gone.
+        now: returns the time of the current call.
+        on_change: called with a group id and "group" after its rows were written, "deleted" after it was deleted.
     """
 
     def __init__(
@@ -65,19 +66,19 @@ class GroupTable:
         self._answers: deque[Callable[[], None]] = deque()
 
     def get(self, group_id: str) -> AnyGroup | None:
-        """A group of either protocol, or None."""
+        """Return a group of either protocol, or None."""
         return self.groups.get(group_id)
 
     def classic(self, group_id: str) -> Group | None:
-        """A group of the classic protocol, or None."""
+        """Return a group of the classic protocol, or None."""
         group = self.groups.get(group_id)
         return group if isinstance(group, Group) else None
 
     def consumer(self, group_id: str, noun: str = "Group") -> ConsumerGroup:
-        """A group of the consumer protocol.
+        """Return a group of the consumer protocol.
 
         Args:
-            noun: what Kafka calls it in the refusal.
+            noun: the word for it in Kafka's error message.
 
         Raises:
             BrokerError: GROUP_ID_NOT_FOUND.
@@ -91,12 +92,12 @@ class GroupTable:
         )
 
     def create(self, group_id: str, now_ms: int) -> Group:
-        """A new, empty group of the classic protocol; in place of an empty one of the other."""
+        """Create an empty group of the classic protocol. It replaces an empty group of the consumer protocol."""
         group = self.groups[group_id] = Group(group_id, now_ms, changed=True)
         return group
 
     def load(self, now_ms: int) -> None:
-        """Take the groups from the file: members go on in the same generation, their sessions begin now."""
+        """Load the groups from the file. Members stay in the same generation; their sessions start now."""
         self.groups.clear()
         for row in self._store.load():
             group = self.groups[row.group_id] = self._restored(row, now_ms)
@@ -105,10 +106,10 @@ class GroupTable:
             self.settle(group)
 
     def reload(self, now_ms: int) -> None:
-        """A write transaction was undone; nothing is written here.
+        """Handle an undone write transaction. Writes nothing itself.
 
-        A group that was created or deleted in it is as the file says; one with members, or with a past, stays as it is,
-        and is written again a little later.
+        A group that was created or deleted in it is reloaded from the file. A group with members or with a past
+        generation stays as it is, and is stored again after `SAVE_AGAIN_AFTER_MS`.
         """
         rows = {row.group_id: row for row in self._store.load()}
         for group_id, group in list(self.groups.items()):
@@ -129,7 +130,7 @@ class GroupTable:
         return group
 
     def forget(self, group: AnyGroup, now_ms: int) -> None:
-        """Remove an empty group, with its offsets."""
+        """Delete an empty group and its offsets."""
         if isinstance(group, Group):
             group.move(Move.FORGET, now_ms)
         group.changed = False
@@ -138,7 +139,7 @@ class GroupTable:
         self._on_change(group.group_id, "deleted")
 
     def settle(self, group: AnyGroup) -> None:
-        """Write the rows of what changed, give the answers, tell the watchers, and know when time is up."""
+        """Store a group's changes, set its answers, notify the subscribers, and update the next deadline."""
         if isinstance(group, ConsumerGroup):
             due_ms = group.next_deadline_ms()
         else:
@@ -166,7 +167,7 @@ class GroupTable:
             self._answers.popleft()()
 
     def _save(self, group: AnyGroup) -> list[StoredRebalance]:
-        """Write the rows of a group; returns the rebalances that ended, which are written after them."""
+        """Store a group. Returns its ended rebalances, which are stored after it."""
         if isinstance(group, ConsumerGroup):
             session_ms = self._config.group_number(group.group_id, "consumer.session.timeout.ms")
             self._store.save(consumer_rows.stored(group, session_ms, self._subscriptions.by_topic))
@@ -177,11 +178,11 @@ class GroupTable:
     def clock_moved(self, by_ms: int, now_ms: int) -> None:
         """Move every deadline along with the clock, which was set or continued while the machine slept.
 
-        Kafka waits by a clock that is never set and that stops in sleep, so no member is removed at the wake.
+        Kafka uses a clock that is never set and stops during sleep, so members must not expire when the machine wakes.
 
         Args:
-            by_ms: how far the clock moved beyond the time that the sandbox was running; below 0 if it was set back.
-            now_ms: the time it shows now.
+            by_ms: how far the clock moved beyond the elapsed running time; negative if it was set back.
+            now_ms: the current time.
         """
 
         def moved(deadline_ms: int, most_ms: int) -> int:
@@ -193,7 +194,7 @@ class GroupTable:
             if group.started_ms is not None:
                 group.started_ms = min(group.started_ms + by_ms, now_ms)
             if group.members:
-                # How long an empty group has been empty is an age, which offsets.retention.minutes is compared with.
+                # The time since a group is empty is an age, which is compared with offsets.retention.minutes.
                 group.since_ms = min(group.since_ms + by_ms, now_ms)
             for one in group.members.values():
                 if one.last_heartbeat_ms is not None:
@@ -219,7 +220,7 @@ class GroupTable:
             self._save_due_ms += by_ms
 
     def next_deadline_ms(self) -> int | None:
-        """When `tick` has something to do, None for never. It may be too early, never too late."""
+        """Return when `tick` must be called next, or None. It may be too early, but not too late."""
         if self._answers:
             return self._now()
         deadline_ms, save_due_ms = self._deadline_ms, self._save_due_ms
@@ -228,12 +229,12 @@ class GroupTable:
         return min(deadline_ms, save_due_ms)
 
     def earliest_ms(self) -> int | None:
-        """When time changes a group next, exactly."""
+        """Return exactly when time changes a group next."""
         deadlines = (group.next_deadline_ms() for group in self.groups.values())
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def tick(self, now_ms: int) -> None:
-        """Do what time asks for: sessions, rebalance timeouts, member ids that never came, rows to be written again."""
+        """Do what is due: sessions, rebalance timeouts, pending member ids, and groups to be stored again."""
         self._give_some()
         save = self._save_due_ms is not None and self._save_due_ms <= now_ms
         if not save and (self._deadline_ms is None or self._deadline_ms > now_ms):

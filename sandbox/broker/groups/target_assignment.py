@@ -1,4 +1,4 @@
-"""What a consumer group subscribes to, and the target that follows from it (KIP-848)."""
+"""Resolves a consumer group's subscriptions and computes its target assignment (KIP-848)."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -10,11 +10,11 @@ from sandbox.broker.logs.topic import Topic
 from sandbox.broker.name_pattern import NamePattern
 
 PATTERNS_MAX = 1_000
-"""How many regular expressions are remembered with what they match."""
+"""The maximum number of regular expressions whose matches are cached."""
 
 
 class Topics(NamedTuple):
-    """Every topic that there is, as the broker has them now."""
+    """The broker's current topics."""
 
     by_name: Mapping[str, Topic]
     by_id: Mapping[UUID, Topic]
@@ -24,10 +24,10 @@ NO_TOPICS = Topics({}, {})
 
 
 class Subscriptions:
-    """From what members subscribe to, to topics.
+    """Resolves members' subscriptions to topics.
 
     Args:
-        topics: looked at anew at each call.
+        topics: the current topics, read at each call.
     """
 
     def __init__(self, topics: Topics) -> None:
@@ -36,10 +36,10 @@ class Subscriptions:
         self._matches: dict[str, frozenset[str]] = {}
 
     def matches(self, pattern: str) -> frozenset[str]:
-        """The topics whose names a regular expression matches now.
+        """Return the topics whose names currently match a regular expression.
 
         Raises:
-            PatternError: it is not one.
+            PatternError: the expression is invalid.
         """
         names = tuple(self._topics.by_name)
         if names != self._names or len(self._matches) >= PATTERNS_MAX:
@@ -50,20 +50,20 @@ class Subscriptions:
         return self._matches[pattern]
 
     def names_of(self, member: Consumer) -> frozenset[str]:
-        """What a member subscribes to: names, whether there are such topics or not, and what its expression matches."""
+        """Return the names that a member subscribes to, existing or not, and the matches of its expression."""
         return frozenset(member.topics) | (self.matches(member.pattern) if member.pattern else frozenset())
 
     def refresh(self, group: ConsumerGroup) -> frozenset[tuple[UUID, int]]:
-        """Look anew at what a group subscribes to; returns the ids and sizes of the topics that there are."""
+        """Update a group's subscribed names. Returns the ids and numbers of partitions of the existing topics."""
         group.subscribed = frozenset(name for member in group.members.values() for name in self.names_of(member))
         found = (self._topics.by_name.get(name) for name in group.subscribed)
         return frozenset((topic.topic_id, len(topic.partitions)) for topic in found if topic is not None)
 
     def assign(self, group: ConsumerGroup, assignors: Iterable[str]) -> None:
-        """Compute the target of the group's epoch.
+        """Compute the target for the group's epoch.
 
         Args:
-            assignors: the names of those that are on, the default first.
+            assignors: the names of the enabled assignors, the default first.
         """
         subscribers = [self._subscriber(member) for member in group.members.values()]
         sizes = {
@@ -83,7 +83,7 @@ class Subscriptions:
         return Subscriber(member.member_id, member.instance_id, ids, member.target)
 
     def by_topic(self, partitions: Partitions) -> dict[str, tuple[int, ...]]:
-        """Partitions by the name of their topic, in order; without those of topics that are gone."""
+        """Group partitions by topic name, sorted, without those of deleted topics."""
         found: dict[str, list[int]] = {}
         for topic_id, partition in partitions:
             topic = self._topics.by_id.get(topic_id)
@@ -92,12 +92,14 @@ class Subscriptions:
         return {name: tuple(sorted(found[name])) for name in sorted(found)}
 
     def names(self, partitions: Partitions) -> tuple[str, ...]:
-        """Partitions in words: "orders-0", "orders-1"."""
+        """Return partitions in words: "orders-0", "orders-1"."""
         return tuple(f"{topic}-{one}" for topic, several in self.by_topic(partitions).items() for one in several)
 
 
 def sizes_of(group: ConsumerGroup) -> frozenset[tuple[UUID, int]]:
-    """The ids and sizes of the topics that a target was made for: all their partitions are in it."""
+    """Return the ids and numbers of partitions of the topics that the target covers. It contains all of their
+    partitions.
+    """
     counts: dict[UUID, int] = {}
     for member in group.members.values():
         for topic_id, _ in member.target:
@@ -106,6 +108,6 @@ def sizes_of(group: ConsumerGroup) -> frozenset[tuple[UUID, int]]:
 
 
 def _elected(group: ConsumerGroup, assignors: tuple[str, ...]) -> str:
-    """The assignor with most votes; of those with as many, and without any votes, the one named first."""
+    """Return the assignor with the most votes; if tied or without votes, the one named first."""
     votes = [member.assignor for member in group.members.values() if member.assignor in assignors]
     return max(assignors, key=votes.count)

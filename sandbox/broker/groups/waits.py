@@ -1,9 +1,9 @@
-"""Whom a group waits for: looked at, never changed.
+"""Read-only view of the members that a group waits for.
 
-A classic group that prepares a rebalance waits for every member to join again, up to the longest rebalance timeout of
-its members; in the generation after that for the leader's assignment. A group of the consumer protocol waits for
-members to give partitions back. And any group waits for a member that has fallen silent until its session ends:
-meanwhile nobody else gets its partitions.
+A classic group that prepares a rebalance waits for every member to rejoin, up to the longest rebalance timeout of its
+members; then, in the new generation, for the leader's assignment. A group of the consumer protocol waits for members to
+revoke partitions. Any group waits for a silent member until its session ends, because no other member gets its
+partitions before that.
 
 Sources: KIP-62, KIP-848.
 """
@@ -15,17 +15,20 @@ from sandbox.broker.groups.listing import AnyGroup
 from sandbox.model.group_waits import Awaited, GroupWaits
 
 SILENT_MS = (4_000, 10_000)
-"""A member is silent after a third of its session, which heartbeats may take at most by Kafka's advice; but not before
-the first of these, as clients send one every 3 s where nothing else is set, and at the latest after the second."""
+"""The limits in ms for the time after which a member is silent.
+
+That time is a third of its session, the longest heartbeat interval that Kafka recommends. The first limit is the
+minimum, because clients send a heartbeat every 3 s by default; the second is the maximum.
+"""
 SYNC_LATE_MS = 1_000
-"""After how long in a new generation a member is late that has not asked for its partitions."""
+"""A member that hasn't requested its partitions is late after this time in a new generation."""
 
 
 def waits(group: AnyGroup, consumer_session_ms: int, now_ms: int) -> GroupWaits:
-    """Whom a group waits for now.
+    """Return the members that a group waits for now.
 
     Args:
-        consumer_session_ms: the session timeout of members of the consumer protocol, in which the broker decides it.
+        consumer_session_ms: the session timeout of the consumer protocol, which the broker sets.
     """
     names = group.names()
     joining: tuple[str, ...] = ()
@@ -39,12 +42,12 @@ def waits(group: AnyGroup, consumer_session_ms: int, now_ms: int) -> GroupWaits:
 
 
 def is_silent(session_ends_ms: int, session_ms: int, now_ms: int) -> bool:
-    """Whether a session was not renewed, by a member or by an answer to it, for longer than any heartbeat takes."""
+    """Return True if no request or answer renewed the session for longer than any heartbeat interval."""
     return now_ms - (session_ends_ms - session_ms) > min(max(session_ms // 3, SILENT_MS[0]), SILENT_MS[1])
 
 
 def _member(group: Group, member: Member, name: str, now_ms: int) -> Awaited | None:
-    # Whoever waits for an answer sends nothing else.
+    # A member that waits for an answer sends nothing else.
     answered = member.join_reply is None and member.sync_reply is None
     silent = answered and is_silent(member.expires_ms, member.session_timeout_ms, now_ms)
     what, until_ms = _step(group, member, now_ms)
@@ -64,7 +67,7 @@ def _member(group: Group, member: Member, name: str, now_ms: int) -> Awaited | N
 
 
 def _step(group: Group, member: Member, now_ms: int) -> tuple[str | None, int | None]:
-    """The step of a rebalance that waits for a member, and until when."""
+    """Return the step of a rebalance that waits for a member, and its deadline."""
     if group.state is State.PREPARING_REBALANCE:
         return (None, None) if member.join_reply is not None else ("join", group.join_deadline_ms)
     if group.state is State.COMPLETING_REBALANCE:

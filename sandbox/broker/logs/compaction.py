@@ -1,22 +1,23 @@
-"""Compaction: of each key, the last value stays.
+"""Compacts logs: keeps the last event of each key.
 
-A pass over one partition has two halves, each done in pieces so that nobody waits for it. First it reads the keys of
-the dirty part, which is what was never compacted, and remembers the last offset of each. Then it goes through the log
-from its start and takes out every event of which a later one has the same key. Offsets stay as they are, so gaps
-appear; record batches keep their first and last offset, and those that lost every event go too.
+A pass over one partition has two phases, each done in small steps so that other requests are not delayed. The first
+phase reads the keys of the dirty part (the part that was never compacted) and remembers the last offset of each. The
+second phase reads the log from its start and removes every event that a later event with the same key replaces. Offsets
+don't change, so gaps appear; record batches keep their first and last offset. Batches that lost all events are removed
+too.
 
 As in Kafka (https://kafka.apache.org/documentation/#compaction, KIP-58, KIP-354, KIP-534):
 
-* an event without a key goes, and so does an event of an aborted transaction, which also hides nothing;
-* nothing of an open transaction is touched, nor what comes after it, nor an event younger than `min.compaction.lag.ms`;
-* a tombstone goes `delete.retention.ms` after the first pass that went over it;
-* a log is compacted when its dirty part is more than `min.cleanable.dirty.ratio` of it, or its first dirty event is
-  older than `max.compaction.lag.ms`. That is looked at every `log.cleaner.backoff.ms`.
+* Events without a key, and events of aborted transactions, are removed. The latter don't replace earlier events.
+* Events of an open transaction, everything after them, and events younger than `min.compaction.lag.ms` are left alone.
+* A tombstone is removed `delete.retention.ms` after the first pass that processed it.
+* A log is compacted if its dirty part is more than `min.cleanable.dirty.ratio` of it, or if its first dirty event is
+  older than `max.compaction.lag.ms`. This is checked every `log.cleaner.backoff.ms`.
 
-Differs from Kafka: the part that is never cleaned is not the active segment, of which there is none, but the last
-record batch of the partition. (It hides earlier events all the same.) A record batch whose checksum is wrong stays as
-it is, and nothing from it on is compacted. Tombstones that are due go though nothing new was written. The markers of
-transactions stay.
+Differs from Kafka: there are no segments, so the last record batch of the partition takes the place of the active
+segment, which is never cleaned. (Its events still replace earlier ones.) A record batch with a wrong checksum is not
+changed, and compaction stops before it. Expired tombstones are removed even if nothing new was written. Transaction
+markers are kept.
 """
 
 import logging
@@ -35,26 +36,26 @@ from sandbox.storage.log.log_transactions import outcome
 logger = logging.getLogger("sandbox")
 STEP_BATCHES = 100
 STEP_EVENTS = 500
-"""How many batches or events one step looks at."""
+"""The maximum number of batches or events that one step reads."""
 PARTITIONS_MAX = 200
-"""How many partitions are looked at in one tick."""
+"""The maximum number of partitions that one tick checks."""
 STEP_PAUSE_MS = 5
 KEYS_MAX = 500_000
-"""How many keys one pass remembers; what is beyond waits for the next pass."""
+"""The maximum number of keys that one pass remembers. The next pass processes the rest."""
 
 
 class Pass:
     """One pass over one partition.
 
     Args:
-        partition: whose log it is.
-        dirty: where its dirty part begins.
-        end: where its young part begins.
-        clean_end: up to where events may go.
+        partition: the partition.
+        dirty: the start of its dirty part.
+        end: the end of the dirty part; later events are too young, or not stable.
+        clean_end: events below this offset may be removed.
 
     Attributes:
-        removed: how many events went.
-        advanced: whether less of the log is dirty after it.
+        removed: number of events removed.
+        advanced: True if the pass reduced the dirty part.
     """
 
     def __init__(self, partition: Partition, dirty: int, end: int, clean_end: int) -> None:
@@ -73,11 +74,11 @@ class Compaction:
     """Compacts logs.
 
     Args:
-        database: the rows.
+        database: the file that stores them.
         config: the broker's settings.
-        turn: the turn that changes belong to.
-        topics: every topic by its name.
-        now_ms: the time; the first look is due then.
+        turn: the turn that the changes belong to.
+        topics: every topic by name.
+        now_ms: the current time; the first check is due then.
     """
 
     def __init__(
@@ -94,11 +95,11 @@ class Compaction:
         self._told: set[tuple[int, int]] = set()
 
     def reload(self) -> None:
-        """Give up the pass that is under way, after a turn was undone; it will begin anew."""
+        """Cancel the current pass after a turn was undone. It will start again."""
         self._pass = None
 
     def next_deadline_ms(self) -> int:
-        """When `tick` has something to do."""
+        """Return when `tick` must be called next."""
         return min(self._look_at_ms, self._step_at_ms) if self._waiting or self._pass else self._look_at_ms
 
     def clock_moved(self, by_ms: int) -> None:
@@ -110,7 +111,7 @@ class Compaction:
         """Do what is due: one step of a pass.
 
         Args:
-            aged_ms: the time that ages are counted to; see `AgeHold`.
+            aged_ms: the time to which ages are computed; see `AgeHold`.
         """
         if now_ms >= self._look_at_ms:
             self._waiting = [
@@ -134,17 +135,17 @@ class Compaction:
         self._step_at_ms = now_ms + STEP_PAUSE_MS
 
     def is_compacted(self, topic: Topic) -> bool:
-        """Whether `cleanup.policy` of a topic asks for compaction."""
+        """True if the topic's `cleanup.policy` includes compaction."""
         return "compact" in topic.value("cleanup.policy", self._config).split(",")
 
     def begin(self, partition: Partition, now_ms: int, *, forced: bool = False) -> Pass | None:
-        """A pass over a partition, None where it is not due.
+        """Start a pass over a partition. Returns None if none is due.
 
         Args:
-            forced: True: whatever can be cleaned is, be it ever so little.
+            forced: True ignores the thresholds and cleans even a small dirty part.
 
         Raises:
-            BrokerError: INVALID_REQUEST where the topic is not compacted.
+            BrokerError: INVALID_REQUEST if the topic isn't compacted.
         """
         topic = partition.topic
         if not self.is_compacted(topic):
@@ -172,7 +173,7 @@ class Compaction:
         return until - begin
 
     def _is_filthy(self, partition: Partition, dirty: int, dirty_bytes: int, now_ms: int) -> bool:
-        """Whether the dirty part is large enough, or old enough, to be compacted."""
+        """Return True if the dirty part is large or old enough to be compacted."""
         size = retention.log_size(self._database, partition.id)
         end = retention.bytes_until(self._database, partition.id, 1 << 62)
         clean_bytes = max(0, size - (end - retention.bytes_until(self._database, partition.id, dirty)))
@@ -185,13 +186,13 @@ class Compaction:
         )
 
     def step(self, work: Pass, now_ms: int, aged_ms: int | None = None) -> bool:
-        """Do a piece of a pass.
+        """Do one step of a pass.
 
         Args:
-            aged_ms: the time that ages are counted to; None for now.
+            aged_ms: the time to which ages are computed; None for `now_ms`.
 
         Returns:
-            True if more is left.
+            True if the pass isn't finished.
         """
         partition = work.partition
         topic = self._topics.get(partition.topic.name)
@@ -236,7 +237,7 @@ class Compaction:
                 work.last_offsets[event.key] = event.offset
 
     def _is_as_written(self, partition: Partition, batch: LogBatch) -> bool:
-        """Whether a batch may be judged by, and changed: one that is damaged is neither, and stays as it is."""
+        """Return False, and log it once, if a batch is damaged. A damaged batch is neither used nor changed."""
         try:
             compaction.compare(self._database, partition.id, batch.base_offset, partition.start)
         except EventsDamaged as error:
@@ -252,7 +253,7 @@ class Compaction:
         return outcome(self._database, partition.id, batch.producer_id, batch.base_offset)
 
     def _sweep(self, work: Pass, now_ms: int, aged_ms: int) -> None:
-        """Take what is obsolete out of the next piece of the log."""
+        """Remove obsolete events from the next piece of the log."""
         partition = work.partition
         work.position = max(work.position, partition.start)
         batches = compaction.read_batches(
@@ -296,7 +297,7 @@ class Compaction:
         return CleanedBatch(batch, removed, kept, stays, horizon_ms)
 
     def _tells_duplicates(self, partition: Partition, batch: LogBatch) -> bool:
-        """Whether a batch is one of the newest of its producer."""
+        """Return True if the batch is needed to detect duplicates, because it is one of its producer's newest."""
         return batch.producer_id >= 0 and batch.base_offset >= compaction.remembered_from(
             self._database, partition.id, batch.producer_id
         )

@@ -1,4 +1,4 @@
-"""The log of a partition: what may be appended, and what is read back."""
+"""A partition's log: checks, appends and reads record batches."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -17,19 +17,19 @@ from sandbox.storage.log.log import BatchRow, Record
 
 NO_TIMESTAMP = -1
 RUN_EVENTS_MAX = 1000
-"""How many events the small batches have together that are read, and go, as one."""
+"""The maximum number of events in small batches that are read and sent as one batch."""
 ROWS_PER_STEP = 1000
-"""How many events are read between two places to interrupt a read."""
+"""The number of events read before a read can be interrupted."""
 ABORT_KEY, COMMIT_KEY = b"\0\0\0\0", b"\0\0\0\1"
-"""The key of a transaction marker: its version 0 and its type, two bytes each (KIP-98)."""
+"""A transaction marker's key: version 0 and the type, two bytes each (KIP-98)."""
 MARKER_VALUE = b"\0\0\0\0\0\0"
-"""The value of a transaction marker: its version 0, and the epoch of the coordinator, of which there is one: 0."""
+"""A transaction marker's value: version 0 and the coordinator epoch, which is always 0 here."""
 MARKER_BYTES = 78
-"""The size of a transaction marker's batch."""
+"""The size of a transaction marker's batch, in bytes."""
 
 
 class ProducedBatch(NamedTuple):
-    """A record batch that a producer sent, decoded.
+    """A decoded record batch that a producer sent.
 
     Attributes:
         records: (0 to count - 1, timestamp in ms, key, value, headers), in order.
@@ -48,11 +48,11 @@ class ProducedBatch(NamedTuple):
 
 
 class Appended(NamedTuple):
-    """Where a batch went.
+    """The position of an appended batch.
 
     Attributes:
-        append_time_ms: the timestamp that the broker gave (LogAppendTime), or -1.
-        duplicate: True where the same batch had been written before, and this is its old place.
+        append_time_ms: the timestamp that the broker assigned (LogAppendTime), or -1.
+        duplicate: True if the batch had been appended before, and this is its original position.
         partition: the partition.
     """
 
@@ -63,21 +63,21 @@ class Appended(NamedTuple):
 
 
 class StoredBatch(NamedTuple):
-    """A record batch read back from rows."""
+    """A record batch read from rows."""
 
     batch: BatchRow
     records: Sequence[Record]
 
     @property
     def data_bytes(self) -> int:
-        """About how large it is when not compressed."""
+        """The approximate uncompressed size in bytes."""
         if not self.batch.compression:
             return self.batch.size_bytes
         return sum(len(record[2] or b"") + len(record[3] or b"") for record in self.records)
 
 
 class StoredRun(NamedTuple):
-    """Neighbouring record batches read back from rows, which may go as one batch where they are several."""
+    """Adjacent record batches read from rows. Several of them may be sent as one batch."""
 
     batches: list[BatchRow]
     events: Sequence[Record]
@@ -90,7 +90,7 @@ class Log:
     """Appends to and reads from partitions.
 
     Args:
-        database: the rows.
+        database: the file that stores the logs.
         config: the broker's settings.
         turn: the turn that appends belong to.
     """
@@ -117,15 +117,18 @@ class Log:
         return state
 
     def on_marker(self, listener: MarkerListener) -> None:
-        """Call `listener` with each transaction marker that is appended. There is one: the last that was set."""
+        """Call `listener` with each transaction marker that is appended. It replaces the previous listener."""
         self._marker_listener = listener
 
     def append_marker(self, partition: Partition, producer_id: int, epoch: int, committed: bool, now_ms: int) -> int:
-        """End a producer's transaction in a partition: append its marker, which takes one offset. Returns the offset.
+        """End a producer's transaction in a partition by appending its marker, which takes one offset.
 
         Args:
-            epoch: of the marker; a newer one than the producer's fences it here.
-            committed: False: the transaction was aborted.
+            epoch: the marker's epoch; a higher one than the producer's fences the producer in this partition.
+            committed: False if the transaction was aborted.
+
+        Returns:
+            The marker's offset.
         """
         record: Record = (0, now_ms, COMMIT_KEY if committed else ABORT_KEY, MARKER_VALUE, ())
         row = BatchRow(
@@ -164,11 +167,11 @@ class Log:
         self.turn.appended(partition, count)
 
     def append(self, partition: Partition, batch: ProducedBatch, now_ms: int) -> Appended:
-        """Append a batch; it is durable and visible when the turn is committed.
+        """Append a batch. It becomes durable and visible when the turn is committed.
 
         Raises:
             BrokerError: MESSAGE_TOO_LARGE, INVALID_TIMESTAMP, INVALID_RECORD, OUT_OF_ORDER_SEQUENCE_NUMBER,
-                INVALID_PRODUCER_EPOCH, INVALID_TXN_STATE.
+            INVALID_PRODUCER_EPOCH, INVALID_TXN_STATE.
             StorageFailed: the file could not be written; the whole turn must be undone.
         """
         topic = partition.topic
@@ -218,7 +221,7 @@ class Log:
         return Appended(row.base_offset, append_time, False, partition)
 
     def _repeated(self, partition: Partition, batch: ProducedBatch) -> WrittenBatch | None:
-        """The batch that an idempotent producer repeats, None where this one is new."""
+        """Return the batch that an idempotent producer sent again, or None if this batch is new."""
         if batch.producer_id < 0:
             return None
         if batch.base_sequence < 0 and not batch.control:
@@ -236,7 +239,7 @@ class Log:
         )
 
     def check(self, partition: Partition, batch: ProducedBatch, now_ms: int) -> None:
-        """Refuse a batch that the topic does not accept; `append` does this too."""
+        """Refuse a batch that the topic doesn't accept. `append` calls this too."""
         topic = partition.topic
         size_max = topic.number("max.message.bytes", self.config)
         if batch.size_bytes > size_max:
@@ -252,7 +255,7 @@ class Log:
         self._check_records(partition, batch, now_ms)
 
     def _check_records(self, partition: Partition, batch: ProducedBatch, now_ms: int) -> None:
-        """Refuse a batch if a record has no key in a compacted topic, or a timestamp outside the topic's range."""
+        """Refuse a record without a key in a compacted topic, or with a timestamp outside the topic's range."""
         topic = partition.topic
         compacted = "compact" in topic.value("cleanup.policy", self.config)
         keyless = compacted and None in batch.records.keys
@@ -264,7 +267,7 @@ class Log:
             in_range = earliest <= min(stamps) and max(stamps) <= latest
         if in_range and not keyless:
             return
-        # A record without a key is refused for that alone, as in Kafka.
+        # As in Kafka, a record without a key is refused for that reason only.
         refused: list[tuple[int, str]] = []
         error = "INVALID_RECORD"
         for index, (_, timestamp, key, _, _) in enumerate(batch.records):
@@ -282,10 +285,10 @@ class Log:
             raise RecordsRefused(error, refused)
 
     def read(self, partition: Partition, offset: int, size_bytes_max: int, end: int) -> list[StoredBatch]:
-        """Batches from rows: the one that holds `offset` and what follows, below `end`, where no batch is cut.
+        """Read whole batches: the batch that contains `offset` and those after it, below `end`.
 
         Raises:
-            EventsDamaged: the first of them is not as it was written; one further on only ends what is read.
+            EventsDamaged: the first batch is damaged. A later damaged batch only ends the result.
         """
         found = log.read_batches(self.database, partition.id, max(offset, partition.start), end, size_bytes_max)
         stored: list[StoredBatch] = []
@@ -304,7 +307,11 @@ class Log:
         return stored
 
     def runs(self, partition: Partition, offset: int, size_bytes_max: int, end: int) -> list[list[BatchRow]]:
-        """The batches of `read` without their events, neighbours that may go as one together: small, plain, alike."""
+        """Return the batches that `read` would return, without events, grouped into runs that may be sent as one batch.
+
+        The batches of a run are adjacent and small, have the same leader epoch, and are neither transactional nor
+        control batches.
+        """
         runs: list[list[BatchRow]] = []
         events = size_bytes = 0
         for batch in log.read_batches(self.database, partition.id, max(offset, partition.start), end, size_bytes_max):
@@ -319,13 +326,13 @@ class Log:
         return runs
 
     def read_run(self, partition: Partition, run: list[BatchRow], size_bytes_max: int, end: int) -> StoredRun:
-        """The events of one of `runs`.
+        """Read the events of one of `runs`.
 
-        Reads only its first batches if a later one is damaged, or if all of them are larger than `size_bytes_max` when
-        decompressed.
+        Reads only its first batches if a later one is damaged, or if the uncompressed run is larger than
+        `size_bytes_max`.
 
         Raises:
-            EventsDamaged: the first batch is not as it was written.
+            EventsDamaged: the first batch is damaged.
         """
         for stored in self.read_run_in_steps(partition, run, size_bytes_max, end):
             if stored is not None:
@@ -335,7 +342,7 @@ class Log:
     def read_run_in_steps(
         self, partition: Partition, run: list[BatchRow], size_bytes_max: int, end: int
     ) -> Iterator[StoredRun | None]:
-        """Read like `read_run`: yields None at each place to interrupt it, then the events.
+        """Read like `read_run`, in steps: yields None where the read can be interrupted, and finally the events.
 
         Yields no events if the batches were deleted meanwhile.
         """
@@ -375,11 +382,11 @@ class Log:
         return StoredRun(run, log.records_of(rows))
 
     def offset_for_time(self, partition: Partition, timestamp_ms: int) -> tuple[int, int] | None:
-        """The first event at or after a time: (offset, timestamp), or None."""
+        """Return the (offset, timestamp) of the first event at or after a time, or None."""
         return log.offset_for_time(self.database, partition.id, timestamp_ms, partition.start, partition.high_watermark)
 
     def largest_timestamp(self, partition: Partition) -> tuple[int, int] | None:
-        """The event with the largest timestamp: (offset, timestamp), or None."""
+        """Return the (offset, timestamp) of the event with the largest timestamp, or None."""
         return log.largest_timestamp(self.database, partition.id, partition.start, partition.high_watermark)
 
 

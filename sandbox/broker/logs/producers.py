@@ -1,8 +1,8 @@
-"""Idempotent producers: duplicates are answered with their old offset, gaps are refused (KIP-98).
+"""State of idempotent producers: duplicates get their original offset, gaps are refused (KIP-98).
 
-Kafka remembers the last five batches of each producer in each partition, because a producer has at most five requests
-in flight. Here they are read back from the rows of `batches` when a producer comes that is not in memory, so this
-survives a restart.
+Like Kafka, the sandbox remembers the last five batches of each producer in each partition, because a producer has at
+most five requests in flight. If a producer isn't in memory, its state is read from the `batches` table, so it survives
+a restart.
 """
 
 from collections import deque
@@ -14,12 +14,12 @@ from sandbox.kafka.errors import BrokerError
 
 BATCHES_REMEMBERED = 5
 STATES_MAX = 4_096
-"""How many states are in memory, about 2 KB each. Programs come and go, and each brings a producer id of its own."""
+"""The maximum number of states in memory, about 2 KB each. Every producer that starts gets a new producer id."""
 SEQUENCE_LIMIT = 2**31
 
 
 class WrittenBatch(NamedTuple):
-    """A batch that was written: its sequences and its place."""
+    """Sequence numbers and position of an appended batch."""
 
     first_sequence: int
     last_sequence: int
@@ -29,11 +29,11 @@ class WrittenBatch(NamedTuple):
 
 @dataclass(slots=True)
 class ProducerState:
-    """One producer in one partition.
+    """The state of one producer in one partition.
 
     Attributes:
-        epoch: its current epoch; -1 where it has written nothing here.
-        batches: the newest ones with that epoch, at most five, oldest first; none where only a marker has it.
+        epoch: its current epoch; -1 if it has written nothing to this partition.
+        batches: the newest batches of that epoch, at most five, oldest first; empty if only a marker has the epoch.
     """
 
     epoch: int = -1
@@ -41,11 +41,11 @@ class ProducerState:
 
 
 class ProducerStates:
-    """What is remembered of producers: the states that came into memory last; any other is read from the rows again.
+    """Caches producer states. The oldest entry is dropped first and read again from the rows when needed.
 
     Args:
         load: reads the state of (producer id, partition id) from the rows.
-        states_max: how many are in memory, 1 and up.
+        states_max: maximum number of states in memory, 1 or more.
     """
 
     def __init__(self, load: Callable[[int, int], ProducerState], states_max: int = STATES_MAX) -> None:
@@ -54,11 +54,11 @@ class ProducerStates:
         self._states: dict[tuple[int, int], ProducerState] = {}
 
     def __len__(self) -> int:
-        """How many states are in memory."""
+        """Return the number of states in memory."""
         return len(self._states)
 
     def state(self, producer_id: int, partition_id: int) -> ProducerState:
-        """The state of one producer in one partition."""
+        """Return the state of one producer in one partition."""
         key = (producer_id, partition_id)
         state = self._states.get(key)
         if state is None:
@@ -71,10 +71,10 @@ class ProducerStates:
     def check(
         self, producer_id: int, epoch: int, first_sequence: int, count: int, partition_id: int
     ) -> WrittenBatch | None:
-        """Look whether a batch may be written.
+        """Check a batch's epoch and sequence number.
 
         Returns:
-            None where it may; the batch that was written before where this one repeats it.
+            None if the batch may be appended; the original batch if it is a duplicate.
 
         Raises:
             BrokerError: INVALID_PRODUCER_EPOCH for an older epoch, OUT_OF_ORDER_SEQUENCE_NUMBER for a gap.
@@ -106,7 +106,7 @@ class ProducerStates:
     def written(
         self, producer_id: int, epoch: int, first_sequence: int, count: int, partition_id: int, place: tuple[int, int]
     ) -> None:
-        """Remember a batch that was written at `place` (base offset, time of the append in ms)."""
+        """Remember a batch that was appended at `place` (base offset, append time in ms)."""
         state = self.state(producer_id, partition_id)
         if epoch != state.epoch:
             state.epoch = epoch
@@ -115,12 +115,12 @@ class ProducerStates:
         state.batches.append(WrittenBatch(first_sequence, last_sequence, *place))
 
     def marked(self, producer_id: int, epoch: int, partition_id: int) -> None:
-        """Remember the epoch of a transaction marker: a newer one fences, and begins a new sequence."""
+        """Remember a transaction marker's epoch. A higher epoch fences the producer and starts a new sequence."""
         state = self.state(producer_id, partition_id)
         if epoch > state.epoch:
             state.epoch = epoch
             state.batches.clear()
 
     def forget(self) -> None:
-        """Forget everything in memory; it is read from the rows again."""
+        """Clear the cache; states are read from the rows again."""
         self._states.clear()

@@ -1,12 +1,11 @@
-"""Retention and DeleteRecords: what leaves a log at its start.
+"""Retention and DeleteRecords: remove the oldest events of a log.
 
-The log start offset rises first, in one step that everybody sees; the rows below it are removed afterwards, some at a
-time.
+The log start offset increases first, in one visible step. The rows below it are removed afterwards, in pieces.
 
-Kafka removes whole segments, the active one only once it is rolled; the sandbox has no segments and removes whole
-record batches. So it keeps what is wanted to the batch, where Kafka keeps up to a segment (1 GB or 7 days by default)
-more. As in Kafka, a log is cut from its start only: a batch that is too old waits for those before it; and a log that
-is too large loses no more than what is too much. The largest timestamp of a batch says how old it is.
+Kafka removes whole segments, and the active one only after it is rolled. The sandbox has no segments and removes whole
+record batches, so it applies the limits exactly, where Kafka retains up to one segment more (1 GB or 7 days by
+default). As in Kafka, events are only removed from the start of a log: an expired batch waits for the batches before
+it, and a log that exceeds its size limit loses at most the excess. A batch's age is that of its largest timestamp.
 """
 
 from collections.abc import Mapping
@@ -20,23 +19,23 @@ from sandbox.storage.file.database import Database
 from sandbox.storage.log import retention, topics
 
 BATCHES_MAX = 5_000
-"""How many batches of a partition one look goes through."""
+"""The maximum number of a partition's batches that one check reads."""
 PARTITIONS_MAX = 200
-"""How many partitions are looked at in one tick."""
+"""The maximum number of partitions that one tick checks."""
 PURGE_ROWS = 2_000
 PURGE_PAUSE_MS = 10
 HIGH_WATERMARK = -1
 
 
 class Retention:
-    """Cuts logs at their start.
+    """Removes the oldest events of logs.
 
     Args:
-        database: the rows.
+        database: the file that stores them.
         config: the broker's settings.
-        turn: the turn that changes belong to.
-        topics: every topic by its name.
-        now_ms: the time; the first check is due then.
+        turn: the turn that the changes belong to.
+        topics: every topic by name.
+        now_ms: the current time; the first check is due then.
     """
 
     def __init__(
@@ -53,12 +52,12 @@ class Retention:
         self.reload()
 
     def reload(self) -> None:
-        """Find out again what waits to be purged, after a turn was undone."""
+        """Reload the list of partitions with rows to purge, after a turn was undone."""
         self._waiting.clear()
         self._purging = retention.partitions_to_purge(self._database)
 
     def next_deadline_ms(self) -> int:
-        """When `tick` has something to do."""
+        """Return when `tick` must be called next."""
         return min(self._check_at_ms, self._purge_at_ms) if self._purging or self._waiting else self._check_at_ms
 
     def clock_moved(self, by_ms: int) -> None:
@@ -67,10 +66,10 @@ class Retention:
         self._purge_at_ms += by_ms
 
     def tick(self, now_ms: int, aged_ms: int) -> None:
-        """Do what is due: look at every log once in `log.retention.check.interval.ms`; remove some rows.
+        """Do what is due: check every log once per `log.retention.check.interval.ms`, and purge some rows.
 
         Args:
-            aged_ms: the time that ages are counted to; see `AgeHold`.
+            aged_ms: the time to which ages are computed; see `AgeHold`.
         """
         if now_ms >= self._check_at_ms:
             self._waiting = [
@@ -90,7 +89,7 @@ class Retention:
         return "delete" in topic.value("cleanup.policy", self._config).split(",")
 
     def _check_some(self, aged_ms: int) -> None:
-        """Look at the partitions that wait, until it was enough for this tick."""
+        """Check waiting partitions, up to this tick's limit."""
         for _ in range(min(PARTITIONS_MAX, len(self._waiting))):
             name, number = self._waiting[-1]
             topic = self._topics.get(name)
@@ -99,7 +98,7 @@ class Retention:
             self._waiting.pop()
 
     def cut(self, partition: Partition, now_ms: int) -> bool:
-        """Apply retention to one log. True where it looked at so many batches that it must look again."""
+        """Apply retention to one log. Returns True if it read `BATCHES_MAX` batches and must be called again."""
         topic = partition.topic
         if not self._is_deleted_from(topic) or partition.start >= partition.next:
             return False
@@ -129,11 +128,11 @@ class Retention:
         return more
 
     def size_bytes(self, partition: Partition) -> int:
-        """The size of a log: its record batches as produced, less what compaction took."""
+        """Return the log's size in bytes: its record batches as produced, minus what compaction removed."""
         return retention.log_size(self._database, partition.id)
 
     def raise_start(self, partition: Partition, offset: int) -> None:
-        """Make `offset` the log start offset, where it is beyond the present one."""
+        """Set the log start offset to `offset`, if that is higher than the current one."""
         if offset <= partition.start:
             return
         retention.set_log_start(self._database, partition.id, offset)
@@ -143,16 +142,16 @@ class Retention:
             self._purging.append(partition.id)
 
     def delete_records(self, partition: Partition, offset: int) -> int:
-        """Remove the events below an offset (KIP-107).
+        """Delete the events below an offset (KIP-107).
 
         Args:
             offset: the new log start offset, or -1 for the high watermark.
 
         Returns:
-            The log start offset, which stays where it is beyond `offset` already.
+            The log start offset. It doesn't change if it is already beyond `offset`.
 
         Raises:
-            BrokerError: POLICY_VIOLATION where the topic is compacted only, OFFSET_OUT_OF_RANGE.
+            BrokerError: POLICY_VIOLATION if the topic is only compacted, OFFSET_OUT_OF_RANGE.
         """
         self.check_delete(partition, offset)
         first = partition.start
@@ -162,7 +161,7 @@ class Retention:
         return partition.start
 
     def check_delete(self, partition: Partition, offset: int) -> None:
-        """Refuse what `delete_records` refuses."""
+        """Raise the errors of `delete_records` without deleting anything."""
         topic = partition.topic
         if not self._is_deleted_from(topic):
             raise BrokerError("POLICY_VIOLATION", f"Topic {topic.name} is compacted: its events cannot be deleted.")
@@ -173,7 +172,7 @@ class Retention:
             )
 
     def purge(self) -> bool:
-        """Remove some rows that have left their logs. True where more are left."""
+        """Remove some rows below the log start offsets. Returns True if more are left."""
         starts = {one.id: one.start for topic in self._topics.values() for one in topic.partitions}
         while self._purging:
             partition_id = self._purging[-1]

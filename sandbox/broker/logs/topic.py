@@ -1,4 +1,4 @@
-"""Topics and partitions as the broker holds them in memory, and the rules of their names."""
+"""Topics and partitions in the broker's memory, and the rules for topic names."""
 
 import re
 from collections.abc import Collection
@@ -12,7 +12,7 @@ NAME_LENGTH_MAX = 249
 _NAME = re.compile(r"[a-zA-Z0-9._-]+")
 
 NODE_ID = 1
-"""The id of the first broker, which is the only one unless more are asked for."""
+"""The first broker's id. It is the only broker by default."""
 
 
 @dataclass(slots=True, eq=False)
@@ -20,15 +20,14 @@ class Partition:
     """One partition.
 
     Attributes:
-        id: its row.
+        id: the id of its row.
         start: the log start offset.
-        next: the offset that the next event gets; ahead of `high_watermark` until the commit.
-        high_watermark: the end of what is committed; nothing is ever served at or past it.
-        last_stable_offset: the end of what no open transaction can change; as far as read_committed reads.
-        open_transactions: producer id to the first offset of its open transaction here.
+        next: the offset of the next event; higher than `high_watermark` until the commit.
+        high_watermark: the end of the committed events; events at or above it are never served.
+        last_stable_offset: the end of the events that no open transaction can change; read_committed reads up to it.
+        open_transactions: producer id to the first offset of its open transaction in this partition.
         aborted_until: the offset of the last marker that aborted events, -1 for none.
-        bytes_total: running total of the sizes of all batches ever written.
-        bytes_start: that total where the log starts.
+        bytes_total: the total size of all batches ever written, in bytes.
     """
 
     id: int
@@ -49,13 +48,13 @@ class Partition:
     aborted_until: int = -1
 
     def settle(self) -> None:
-        """Show all that was written: it is durable now."""
+        """Make everything visible that was written, after the commit made it durable."""
         self.high_watermark = self.last_stable_offset = self.next
         if self.open_transactions:
             self.last_stable_offset = max(self.start, min(self.open_transactions.values()))
 
     def check_leader(self, broker: int) -> None:
-        """Refuse a broker that does not lead this partition."""
+        """Raise BrokerError NOT_LEADER_OR_FOLLOWER if a broker doesn't lead this partition."""
         if broker != self.leader:
             raise BrokerError(
                 "NOT_LEADER_OR_FOLLOWER",
@@ -64,7 +63,11 @@ class Partition:
             )
 
     def check_leader_epoch(self, epoch: int) -> None:
-        """Refuse a leader epoch that is not the current one (KIP-320); -1 is not checked."""
+        """Refuse a leader epoch that isn't the current one (KIP-320); -1 is not checked.
+
+        Raises:
+            BrokerError: FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH.
+        """
         if epoch >= 0 and epoch != self.leader_epoch:
             raise BrokerError("FENCED_LEADER_EPOCH" if epoch < self.leader_epoch else "UNKNOWN_LEADER_EPOCH")
 
@@ -74,9 +77,9 @@ class Topic:
     """One topic.
 
     Attributes:
-        id: its row.
-        settings: what was set for it.
-        replication_factor: how many brokers have it, as far as there are so many.
+        id: the id of its row.
+        settings: the settings that were set for it.
+        replication_factor: number of its replicas; limited to the number of brokers.
     """
 
     id: int
@@ -90,27 +93,27 @@ class Topic:
     _numbers: dict[str, int] = field(default_factory=dict)
 
     def value(self, name: str, broker: BrokerConfig) -> str:
-        """The value in effect of a setting."""
+        """Return a setting's effective value."""
         found = self._cache.get(name)
         if found is None:
             found = self._cache[name] = topic_value(name, self.settings, broker)
         return found
 
     def number(self, name: str, broker: BrokerConfig) -> int:
-        """The value in effect of a setting that is a number."""
+        """Return a numeric setting's effective value."""
         found = self._numbers.get(name)
         if found is None:
             found = self._numbers[name] = int(self.value(name, broker))
         return found
 
     def set(self, settings: dict[str, str]) -> None:
-        """Replace the settings."""
+        """Replace the topic's settings."""
         self.settings = settings
         self._cache.clear()
         self._numbers.clear()
 
     def partition(self, number: int) -> Partition:
-        """One partition; UNKNOWN_TOPIC_OR_PARTITION where there is none of that number."""
+        """Return a partition. Raises BrokerError UNKNOWN_TOPIC_OR_PARTITION if it doesn't exist."""
         if 0 <= number < len(self.partitions):
             return self.partitions[number]
         raise BrokerError(
@@ -120,7 +123,7 @@ class Topic:
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that Kafka refuses: INVALID_TOPIC_EXCEPTION (org.apache.kafka.common.internals.Topic)."""
+    """Raise INVALID_TOPIC_EXCEPTION for a name that Kafka refuses (org.apache.kafka.common.internals.Topic)."""
     reason = None
     if not name:
         reason = "the empty string is not allowed"
@@ -135,7 +138,11 @@ def check_name(name: str) -> None:
 
 
 def check_new_name(name: str, topics: Collection[str]) -> None:
-    """Refuse the name of a new topic: also TOPIC_ALREADY_EXISTS, and one that only "." and "_" tell from another."""
+    """Check the name of a new topic.
+
+    Raises:
+        BrokerError: INVALID_TOPIC_EXCEPTION, also if another name differs only in "." and "_"; TOPIC_ALREADY_EXISTS.
+    """
     check_name(name)
     if name in topics:
         raise BrokerError("TOPIC_ALREADY_EXISTS", f"Topic '{name}' already exists.")

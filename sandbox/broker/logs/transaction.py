@@ -1,19 +1,19 @@
-"""One transactional id: its producer, and the transaction that is open or was the last.
+"""One transactional id: its producer, and its open or last transaction.
 
-A transactional id lasts longer than the programs that use it. Each program that comes with it is given the same
-producer id and the next epoch, and whoever still writes with an older epoch (a zombie) is refused: KIP-98. The states
-are Kafka's, as DescribeTransactions shows them; those in which Kafka waits for its other brokers (PrepareCommit,
-PrepareAbort, PrepareEpochFence, Dead) are none here, because all of an end is one commit of the file.
+A transactional id outlives the programs that use it. Each program that starts with it gets the same producer id and the
+next epoch; a program that still writes with an older epoch (a zombie) is refused (KIP-98). The states are Kafka's, as
+DescribeTransactions shows them. The states in which Kafka waits for its other brokers (PrepareCommit, PrepareAbort,
+PrepareEpochFence, Dead) don't occur here, because a transaction ends in one commit of the file.
 
 ====================  ==========================================================================
-Empty                 a producer has come; nothing was written
-Ongoing               partitions, or groups, take part in a transaction
+Empty                 a producer was initialized; it has written nothing
+Ongoing               partitions or groups take part in a transaction
 CompleteCommit        the last transaction was committed
 CompleteAbort         the last transaction was aborted: by its producer, a newer one, or its timeout
 ====================  ==========================================================================
 
-Version 2 of the protocol (KIP-890) raises the epoch at the end of every transaction, so that nothing that comes late
-can land in the next one.
+Version 2 of the protocol (KIP-890) raises the epoch at the end of every transaction, so that a delayed request can't
+affect the next transaction.
 """
 
 from collections.abc import Iterable
@@ -21,18 +21,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.producer_epoch import EPOCH_LAST
 from sandbox.storage.log.transactions import Place, TransactionRow
 
 NO_PRODUCER_ID = -1
 NO_EPOCH = -1
-EPOCH_LAST = 2**15 - 2
-"""The last epoch that a producer gets: after it comes a new producer id. One more is left for markers."""
 EPOCH_RAISED = 2
-"""The version of the protocol from which on every transaction raises the epoch."""
+"""The protocol version from which every transaction raises the epoch."""
 
 
 class TransactionState(StrEnum):
-    """Kafka's words."""
+    """Transaction states as Kafka spells them."""
 
     EMPTY = "Empty"
     ONGOING = "Ongoing"
@@ -41,18 +40,18 @@ class TransactionState(StrEnum):
 
 
 OTHER_STATES = ("PrepareCommit", "PrepareAbort", "PrepareEpochFence", "Dead")
-"""States that a filter may name, and nothing is in."""
+"""States that a filter may name, although no transaction is ever in them."""
 
 
 def unknown_states(states: Iterable[str]) -> list[str]:
-    """Those of the words that are none of Kafka's states."""
+    """Return the words that aren't names of Kafka's transaction states."""
     known = {state.value for state in TransactionState} | set(OTHER_STATES)
     return [state for state in states if state not in known]
 
 
 @dataclass(slots=True)
 class Transaction:
-    """One transactional id, as `sandbox.storage.log.transactions.TransactionRow` describes it."""
+    """One transactional id; see `sandbox.storage.log.transactions.TransactionRow` for the fields."""
 
     transactional_id: str
     producer_id: int
@@ -69,7 +68,7 @@ class Transaction:
 
     @classmethod
     def restored(cls, row: TransactionRow) -> "Transaction":
-        """As its rows say."""
+        """Create a transaction from its rows."""
         return cls(
             row.transactional_id,
             row.producer_id,
@@ -86,7 +85,7 @@ class Transaction:
         )
 
     def row(self) -> TransactionRow:
-        """Its row, without what the transaction takes part in."""
+        """Return its row, without the partitions and groups that take part."""
         return TransactionRow(
             self.transactional_id,
             self.producer_id,
@@ -102,24 +101,24 @@ class Transaction:
 
     @property
     def ongoing(self) -> bool:
-        """Whether a transaction is open."""
+        """True if a transaction is open."""
         return self.state is TransactionState.ONGOING
 
     @property
     def deadline_ms(self) -> int | None:
-        """When the open transaction is aborted, None where none is open."""
+        """When the open transaction times out; None if none is open."""
         return None if self.started_ms is None or not self.ongoing else self.started_ms + self.timeout_ms
 
     @property
     def exhausted(self) -> bool:
-        """Whether the producer id has no epoch left to give."""
+        """True if the producer id has no epoch left."""
         return self.producer_epoch >= EPOCH_LAST
 
     def check_producer(self, producer_id: int, epoch: int, stale: str = "PRODUCER_FENCED") -> None:
-        """Refuse a producer that is not the current one.
+        """Refuse a producer that isn't the current one.
 
         Args:
-            stale: the error for another epoch.
+            stale: the error for a different epoch.
 
         Raises:
             BrokerError: INVALID_PRODUCER_ID_MAPPING, or `stale`.
@@ -133,7 +132,7 @@ class Transaction:
             raise self.fenced(epoch, stale)
 
     def fenced(self, epoch: int, error: str = "PRODUCER_FENCED") -> BrokerError:
-        """The refusal of another epoch than the current one."""
+        """Return the error for an epoch that isn't the current one."""
         return BrokerError(
             error,
             f"Epoch {epoch} of transactional id {self.transactional_id} is not the current one, {self.producer_epoch}: "
@@ -141,7 +140,7 @@ class Transaction:
         )
 
     def check_expected(self, producer_id: int, epoch: int) -> None:
-        """Refuse a producer that asks for its next epoch and is not the current one (KIP-360).
+        """Refuse a producer that requests its next epoch and isn't the current one (KIP-360).
 
         Raises:
             BrokerError: PRODUCER_FENCED.
@@ -155,12 +154,12 @@ class Transaction:
             raise self.fenced(epoch)
 
     def raise_epoch(self, expected: int | None, next_producer_id: int | None) -> None:
-        """Give the next producer its epoch.
+        """Assign the next producer's epoch.
 
         Args:
-            expected: the epoch that the producer says it has, None for one that has none. The epoch before the current
-                one is a request that was answered and has come again: it gets the same answer.
-            next_producer_id: what to go on with where no epoch is left; None while one is.
+            expected: the epoch that the producer states, or None. The epoch before the current one means a repeated
+                request, which gets the same answer.
+            next_producer_id: the producer id to continue with if no epoch is left, otherwise None.
 
         Raises:
             BrokerError: PRODUCER_FENCED.
@@ -174,12 +173,12 @@ class Transaction:
             raise self.fenced(expected)
 
     def rotate(self, producer_id: int) -> None:
-        """Go on with a new producer id, from epoch 0."""
+        """Continue with a new producer id, from epoch 0."""
         self.last_producer_id, self.last_producer_epoch = self.producer_id, self.producer_epoch
         self.producer_id, self.producer_epoch = producer_id, 0
 
     def repeats_end(self, producer_id: int, epoch: int) -> bool:
-        """Whether a producer asks again for an end that has raised its epoch, because it never had the answer."""
+        """Return True if a producer repeats an EndTxn that has raised its epoch, because the answer got lost."""
         if self.version < EPOCH_RAISED or self.state not in (
             TransactionState.COMPLETE_COMMIT,
             TransactionState.COMPLETE_ABORT,

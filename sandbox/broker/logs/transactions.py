@@ -1,18 +1,18 @@
-"""The transaction coordinator: who may write under a transactional id, and how its transactions end.
+"""The transaction coordinator: producers of transactional ids, and their transactions.
 
-A producer is given its id and epoch (`init_producer_id`), says which partitions and groups take part, writes to the
-partitions, stages offsets, and asks for the end. The end appends a marker to every partition, makes the staged offsets
-the committed ones or drops them, and sets the state, in the turn's one commit: all of it happens or none. Readers in
-read_committed go up to the last stable offset of a partition, which is before the first event of any open transaction,
-and are told which transactions were aborted.
+A producer gets its id and epoch (`init_producer_id`), adds partitions and groups to the transaction, writes to the
+partitions, stages offsets, and ends the transaction. The end appends a marker to every partition, commits or drops the
+staged offsets, and sets the state, all in the turn's single commit. Readers with read_committed read up to a
+partition's last stable offset, which is at most the first offset of any open transaction, and get the list of aborted
+transactions.
 
-A transaction that is open for longer than its timeout is aborted, and its producer fenced by the next epoch. Kafka
-looks for these every ten seconds; here it happens on time.
+A transaction that is open for longer than its timeout is aborted, and its producer is fenced by the next epoch. Kafka
+checks this every ten seconds; the sandbox does it on time.
 
-Differs from Kafka: an end is never half done, so nobody is answered CONCURRENT_TRANSACTIONS: a producer that comes with
-a transactional id whose transaction is open has it aborted and is answered at once, with the epoch that it would have
-had at its second try. Groups that take part are not shown as partitions of `__consumer_offsets`, of which there are
-none.
+Differs from Kafka: a transaction's end is never half done, so CONCURRENT_TRANSACTIONS doesn't occur. If a producer
+initializes a transactional id whose transaction is open, the transaction is aborted and the producer is answered
+immediately, with the epoch that it would get at its second attempt from Kafka. Groups that take part aren't shown as
+partitions of `__consumer_offsets`, because that topic doesn't exist here.
 
 Sources: KIP-98, KIP-360, KIP-447, KIP-664, KIP-890; checked against Apache Kafka 4.4 by
 `tests/clients/test_transaction_requests.py`.
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
     from sandbox.broker.broker import Broker
 
 EXPIRATION_CHECK_INTERVAL_MS = 3_600_000
-"""How often idle transactional ids are looked for (Kafka's own figure)."""
+"""The interval at which idle transactional ids are removed (Kafka's value)."""
 NOT_ADDED = "Partition was not added to the transaction"
 
 
 class TransactionCoordinator:
-    """Every transactional id of a file.
+    """Manages every transactional id of a file.
 
     Args:
-        broker: whose logs the markers go to, and whose turns these changes belong to.
-        now_ms: the time.
+        broker: the broker whose logs get the markers, and whose turns the changes belong to.
+        now_ms: the current time.
     """
 
     def __init__(self, broker: "Broker", now_ms: int) -> None:
@@ -55,7 +55,7 @@ class TransactionCoordinator:
         self.believe(now_ms)
 
     def believe(self, now_ms: int) -> None:
-        """Let no open transaction have begun after now: the clock was set back while nobody had the file open."""
+        """Correct start times in the future: the clock was set back while the file was closed."""
         for name in self._open:
             found = self._known[name]
             if found.started_ms is not None and found.started_ms > now_ms:
@@ -63,9 +63,9 @@ class TransactionCoordinator:
                 self._moved.add(name)
 
     def clock_moved(self, by_ms: int, now_ms: int) -> None:
-        """Let open transactions begin earlier or later, by as much as the clock moved: their time-outs stay the same.
+        """Move the start of open transactions along with the clock, so that their remaining time doesn't change.
 
-        Their rows are written by the next `tick`.
+        The next `tick` writes their rows.
         """
         self._expire_at_ms += by_ms
         for name in self._open:
@@ -75,21 +75,22 @@ class TransactionCoordinator:
                 self._moved.add(name)
 
     def load(self) -> None:
-        """Take everything from the file: at the start, and after a turn was undone."""
+        """Load everything from the file: at the start, and after a turn was undone."""
         self._known = {row.transactional_id: Transaction.restored(row) for row in transactions.load(self._database)}
         self._open = {name for name, found in self._known.items() if found.ongoing}
 
-    # What producers ask
+    # Requests of producers
 
     def init_producer_id(
         self, transactional_id: str, timeout_ms: int, producer_id: int, epoch: int, now_ms: int
     ) -> tuple[int, int]:
-        """InitProducerId: give a producer its id and epoch; who had them before is fenced, its transaction aborted.
+        """InitProducerId: assign a producer's id and epoch. Fences the previous producer and aborts its open
+        transaction.
 
         Args:
             timeout_ms: how long a transaction may be open, from 1 to `transaction.max.timeout.ms`.
-            producer_id: with `epoch`, what the producer has now and wants the next epoch of (KIP-360); -1 or 0 for a
-                producer that has none.
+            producer_id: with `epoch`, the producer's current id and epoch, to get the next epoch (KIP-360); -1 or 0 for
+                a new producer.
 
         Raises:
             BrokerError: INVALID_REQUEST, INVALID_TRANSACTION_TIMEOUT, PRODUCER_FENCED.
@@ -123,10 +124,10 @@ class TransactionCoordinator:
         *,
         version: int = 1,
     ) -> None:
-        """AddPartitionsToTxn: these partitions take part, in a new transaction where none is open.
+        """AddPartitionsToTxn: add partitions to the transaction, and start one if none is open.
 
         Args:
-            version: of the protocol: 2 for a producer whose writes say this themselves (KIP-890).
+            version: the protocol version; 2 for a producer whose writes add their partitions implicitly (KIP-890).
 
         Raises:
             BrokerError: INVALID_REQUEST, INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED.
@@ -140,10 +141,10 @@ class TransactionCoordinator:
             transactions.add_partitions(self._database, transactional_id, new)
 
     def missing(self, transactional_id: str, producer_id: int, epoch: int, places: Iterable[Place]) -> set[Place]:
-        """Which of these partitions do not take part in the open transaction.
+        """Return the partitions that don't take part in the open transaction.
 
         Raises:
-            BrokerError: as `add_partitions`.
+            BrokerError: the errors of `add_partitions`.
         """
         found = self._find(transactional_id)
         found.check_producer(producer_id, epoch)
@@ -152,7 +153,7 @@ class TransactionCoordinator:
     def add_group(
         self, transactional_id: str, producer_id: int, epoch: int, group_id: str, now_ms: int, *, version: int = 1
     ) -> None:
-        """AddOffsetsToTxn: the transaction commits offsets of this group. Raises as `add_partitions`."""
+        """AddOffsetsToTxn: add a group whose offsets the transaction commits. Raises the errors of `add_partitions`."""
         found = self._find(transactional_id)
         found.check_producer(producer_id, epoch)
         if group_id not in found.groups or not found.ongoing:
@@ -171,16 +172,16 @@ class TransactionCoordinator:
         joins: bool,
         refusal: str,
     ) -> None:
-        """Look whether a producer may write a batch of its transaction to a partition.
+        """Check that a producer may write a batch of its transaction to a partition.
 
         Args:
-            transactional_id: as the request says; None is refused as Kafka does, which authorizes nobody for no id.
-            joins: whether the write makes the partition take part (Produce 12 and up).
-            refusal: the error where it does not take part.
+            transactional_id: from the request; None is refused with Kafka's authorization error.
+            joins: True if the write adds the partition to the transaction (Produce 12 and later).
+            refusal: the error if the partition doesn't take part.
 
         Raises:
             BrokerError: TRANSACTIONAL_ID_AUTHORIZATION_FAILED, INVALID_REQUEST, INVALID_PRODUCER_ID_MAPPING,
-                INVALID_PRODUCER_EPOCH, `refusal`.
+            INVALID_PRODUCER_EPOCH, `refusal`.
         """
         if transactional_id is None:
             raise BrokerError("TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "The batch needs a transactional id.")
@@ -202,7 +203,7 @@ class TransactionCoordinator:
         joins: bool,
         refusal: str,
     ) -> None:
-        """Look whether a producer may stage offsets of a group: as `check_write`, for TxnOffsetCommit."""
+        """TxnOffsetCommit: check that a producer may stage offsets of a group. Like `check_write`."""
         found = self._find(transactional_id)
         found.check_producer(producer_id, epoch, stale="INVALID_PRODUCER_EPOCH")
         if joins:
@@ -213,11 +214,11 @@ class TransactionCoordinator:
     def stage_offsets(
         self, producer_id: int, group_id: str, offsets: Iterable[CommittedOffset], generation: int, member_id: str
     ) -> None:
-        """Keep offsets for the end of the transaction. The caller has looked whether they may be."""
+        """Stage offsets until the end of the transaction. The caller has checked them."""
         transactions.stage_offsets(self._database, producer_id, group_id, offsets, generation, member_id)
 
     def pending(self, group_id: str) -> set[Place]:
-        """The partitions for which an open transaction holds a commit of the group (KIP-447)."""
+        """Return the partitions for which an open transaction has staged an offset of the group (KIP-447)."""
         return transactions.pending_places(self._database, group_id)
 
     def end(
@@ -226,10 +227,10 @@ class TransactionCoordinator:
         """EndTxn: commit or abort.
 
         Args:
-            version: of the protocol: 2 raises the epoch, also for an abort of nothing.
+            version: the protocol version; 2 raises the epoch, even if there is nothing to abort.
 
         Returns:
-            What the producer goes on with: its id and epoch.
+            The producer id and epoch to continue with.
 
         Raises:
             BrokerError: INVALID_REQUEST, INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED, INVALID_TXN_STATE.
@@ -249,10 +250,14 @@ class TransactionCoordinator:
             raise BrokerError("INVALID_TXN_STATE", f"There is nothing to {outcome}: the state is {found.state}.")
         return found.producer_id, found.producer_epoch
 
-    # What administrators ask
+    # Requests of administrators
 
     def describe(self, transactional_id: str) -> Transaction:
-        """One transactional id; BrokerError INVALID_REQUEST for an empty one, or TRANSACTIONAL_ID_NOT_FOUND."""
+        """Return one transactional id.
+
+        Raises:
+            BrokerError: INVALID_REQUEST for an empty id, TRANSACTIONAL_ID_NOT_FOUND.
+        """
         if not transactional_id:
             raise BrokerError("INVALID_REQUEST", "A transactional id is not empty.")
         found = self._known.get(transactional_id)
@@ -269,12 +274,12 @@ class TransactionCoordinator:
         open_ms: int = -1,
         pattern: str | None = None,
     ) -> tuple[Transaction, ...]:
-        """ListTransactions, by transactional id: those that pass every filter.
+        """ListTransactions: return those that pass every filter, sorted by transactional id.
 
         Args:
-            states: Kafka's words; all where empty.
-            producer_ids: all where empty.
-            open_ms: only those that began longer ago, in ms, or never did, as in Kafka; negative for all.
+            states: Kafka's state names; empty for all.
+            producer_ids: empty for all.
+            open_ms: only those that began more than this many ms ago or, as in Kafka, never began; negative for all.
             pattern: a regular expression that must match the whole transactional id; None or "" for all.
 
         Raises:
@@ -296,7 +301,7 @@ class TransactionCoordinator:
     # Time
 
     def next_deadline_ms(self) -> int:
-        """When `tick` has something to do."""
+        """Return when `tick` must be called next."""
         if self._moved:
             return 0
         if not self._open:
@@ -305,10 +310,10 @@ class TransactionCoordinator:
         return min((due_ms for due_ms in deadlines if due_ms is not None), default=self._expire_at_ms)
 
     def tick(self, now_ms: int, aged_ms: int) -> None:
-        """Abort what is open for too long, and forget the transactional ids that nobody uses any more.
+        """Abort transactions that timed out, and remove expired transactional ids.
 
         Args:
-            aged_ms: the time that ages are counted to; see `AgeHold`.
+            aged_ms: the time to which ages are computed; see `AgeHold`.
         """
         for name in self._moved & self._open:
             transactions.save(self._database, self._known[name].row())
@@ -328,7 +333,7 @@ class TransactionCoordinator:
                 del self._known[name]
                 transactions.delete(self._database, name)
 
-    # Inside
+    # Internals
 
     def _find(self, transactional_id: str) -> Transaction:
         if not transactional_id:
@@ -339,7 +344,7 @@ class TransactionCoordinator:
         return found
 
     def _take_part(self, found: Transaction, version: int, now_ms: int) -> None:
-        """Something is added to the open transaction, which begins where there is none."""
+        """Start a transaction if none is open, because something takes part in it."""
         if found.ongoing:
             return
         found.state, found.started_ms, found.version = TransactionState.ONGOING, now_ms, version
@@ -353,7 +358,7 @@ class TransactionCoordinator:
         self._finish(found, False, now_ms, raises=False)
 
     def _finish(self, found: Transaction, committed: bool, now_ms: int, *, raises: bool) -> None:
-        """End the transaction: markers, offsets and state."""
+        """End the transaction: append the markers, commit or drop the offsets, and set the state."""
         producer_id, spent = found.producer_id, found.exhausted
         if found.started_ms is None:
             found.started_ms = now_ms

@@ -1,8 +1,8 @@
-"""A turn: everything that one commit makes durable and visible.
+"""A turn: all changes that one commit makes durable and visible.
 
-Requests that arrive together share one commit. Each stages its rows and its changes in memory; whoever must wait for
-durability gives a callback. At the end all of the turn is committed, or, when the file cannot be written, all of it is
-undone and everybody is told.
+Requests that arrive together share one commit. Each stages its rows and its changes in memory, and passes a callback if
+it must wait for durability. At the end the whole turn is committed or, if the file can't be written, undone, and every
+callback gets the outcome.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,15 +18,15 @@ Waiter = Callable[[BrokerError | None], None]
 
 @dataclass(slots=True)
 class Changes:
-    """What a turn changed.
+    """The changes of a turn.
 
     Attributes:
-        partitions: appended to, cut or compacted.
-        cleaned: those of them that were compacted: what is kept of their batches elsewhere is not as it is now.
-        topics: names.
+        partitions: those that were appended to, cut or compacted.
+        cleaned: those of `partitions` that were compacted; caches of their batches are outdated.
+        topics: names of changed topics.
         commits: ids of groups whose offsets changed.
-        groups: ids of groups that changed otherwise.
-        cluster: True where brokers, leaders, in-sync sets or faults changed.
+        groups: ids of groups with other changes.
+        cluster: True if brokers, leaders, in-sync replicas or faults changed.
     """
 
     partitions: set[Partition] = field(default_factory=set)
@@ -40,7 +40,7 @@ class Changes:
         return bool(self.partitions or self.topics or self.commits or self.groups or self.cluster)
 
     def told(self, now_ms: int) -> Iterable[Change]:
-        """The same, as it is told to those who watch."""
+        """Convert to the changes that subscribers get."""
         none: frozenset[str] = frozenset()
         if self.topics:
             yield Change("topics", frozenset(self.topics), none, now_ms)
@@ -55,12 +55,12 @@ class Changes:
 
 
 class Turn:
-    """The turn that is open now.
+    """The current turn.
 
     Attributes:
-        changes: what it changed so far.
-        events: how many events it appended so far.
-        happenings: what happened in it that has no rows of its own.
+        changes: its changes so far.
+        events: number of events appended so far.
+        happenings: activity that has no rows of its own.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Turn:
         self._waiters: list[Waiter] = []
 
     def appended(self, partition: Partition, events: int) -> None:
-        """Note an append."""
+        """Record an append of `events` events."""
         self.changes.partitions.add(partition)
         self.events += events
 
@@ -83,15 +83,15 @@ class Turn:
         partition: int | None = None,
         group: str | None = None,
     ) -> None:
-        """Note what happened beside the log, for the stream of activity; see `Happening`."""
+        """Record something for the activity stream; see `Happening`."""
         self.happenings.append(Happening(kind, detail, topic, partition, group))
 
     def wait(self, waiter: Waiter) -> None:
-        """Call `waiter` at the end: with None after the commit, with the error after everything was undone."""
+        """Call `waiter` at the end: with None after the commit, with the error if the turn was undone."""
         self._waiters.append(waiter)
 
     def take(self) -> tuple[Changes, list[Waiter]]:
-        """End this turn and begin the next: what changed, and who waits."""
+        """End this turn and start the next. Returns the changes and the waiters."""
         taken = self.changes, self._waiters
         self.changes, self._waiters, self.events, self.happenings = Changes(), [], 0, []
         return taken

@@ -1,4 +1,4 @@
-"""What is remembered of a file is of its content: once a snapshot was restored, it is of other rows."""
+"""Caches that are invalidated when a snapshot is restored."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -9,16 +9,16 @@ Kept = TypeVar("Kept")
 
 
 def content_of(reader: Reader) -> int:
-    """A number that differs once a snapshot was restored: rows of before and after it are never taken together."""
+    """Return a number that changes when a snapshot is restored, so that rows of both contents never mix."""
     row = reader.one("PRAGMA schema_version")
     return int(row[0]) if row else 0
 
 
 class OfContent(Generic[Kept]):
-    """What is remembered of one content, and begun anew with the next. May be used by several threads.
+    """A cached value that is created again after a snapshot was restored. Thread-safe.
 
     Args:
-        make: begins it.
+        make: creates the value.
     """
 
     def __init__(self, make: Callable[[], Kept]) -> None:
@@ -26,7 +26,7 @@ class OfContent(Generic[Kept]):
         self._kept: tuple[int, Kept] | None = None
 
     def of(self, reader: Reader) -> Kept:
-        """What is remembered of the content that a read transaction sees."""
+        """Return the cached value for the content that a read transaction sees."""
         content, kept = content_of(reader), self._kept
         if kept is None or kept[0] != content:
             kept = self._kept = content, self._make()

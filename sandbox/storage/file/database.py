@@ -1,8 +1,8 @@
-"""The connections: one that writes, read-only ones for everybody else.
+"""Opens a sandbox file: one connection that writes, and read-only connections for everything else.
 
 Problem: SQLite allows one writer, and versions before 3.51.3 have a rare race when two connections write or checkpoint
-at the same instant. Here one connection does both, in one transaction at a time, which `commit` ends; readers open the
-file read-only and see one consistent state for as long as their `with` lasts.
+at the same instant. Here one connection does both, in one transaction at a time, which `commit` ends. Readers open the
+file read-only and see one consistent state within their `with` block.
 """
 
 import os
@@ -17,7 +17,7 @@ from typing import Any
 from sandbox.kafka.errors import FileRefused
 from sandbox.model.process import bind_to_process, never_destroy
 from sandbox.storage.file import row_checksums
-from sandbox.storage.file.failure import LOG_GONE, LOG_LOST, failure_of, why_not_opened
+from sandbox.storage.file.failure import BUSY, LOG_GONE, LOG_LOST, failure_of, why_not_opened
 from sandbox.storage.file.failure import StorageFailed as StorageFailed
 from sandbox.storage.file.guard import FileGuard, held_here
 from sandbox.storage.file.migrations import migrate
@@ -35,7 +35,8 @@ HEADER_BYTES = 100
 OPENING_S = 2.0
 """How long opening waits for another program that holds a lock."""
 BUSY_MS = 250
-"""How long a write waits for one. Meanwhile nobody is served, so the next ones fail at once until it has gone."""
+"""How long a write waits for a lock. No client is served meanwhile, so later writes fail immediately until it is free.
+"""
 
 
 class Database(Reader):
@@ -43,7 +44,7 @@ class Database(Reader):
 
     Args:
         path: the file; it is created if it does not exist.
-        guard: of the file, which the caller closes afterwards; None for one of its own.
+        guard: the file's guard, which the caller closes afterwards; None to create one here.
 
     Raises:
         FileRefused: it is not a sandbox file of this version or an older one, or cannot be opened. Nothing was changed.
@@ -101,21 +102,21 @@ class Database(Reader):
         return connection
 
     def check_place(self) -> None:
-        """Look whether the file, its log and its index are still ours; StorageFailed if nobody would find a write."""
+        """Raise StorageFailed if the file, its log or its index were replaced, so that writes would be lost."""
         self._guard.check()
 
     def check_or_rescue(self) -> None:
-        """As `check_place`, between transactions, for who writes: what only a deleted log holds goes into the file."""
+        """Like `check_place`, for the writer, between transactions: first saves a deleted log's content to the file."""
         try:
             self._guard.check()
         except StorageFailed as error:
             raise self._rescued(error) from error
 
     def _rescued(self, error: StorageFailed) -> StorageFailed:
-        """Write back what a log holds that was deleted or replaced: this process still has it open.
+        """Checkpoint a log that was deleted or replaced, which this process still has open.
 
         Returns:
-            The failure, with words that say whether all of it is in the file now.
+            The failure; its words state whether everything is in the file now.
         """
         if error.words != LOG_LOST or self._writer.in_transaction or not self._guard.log_is_whole:
             return error
@@ -132,15 +133,15 @@ class Database(Reader):
 
     @property
     def in_transaction(self) -> bool:
-        """True while there are writes that `commit` has not ended."""
+        """True while there are writes that were not committed or rolled back."""
         return bool(self._writer.in_transaction)
 
     def execute(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
-        """Write, in the one write transaction, which begins here where none is open.
+        """Execute a statement in the write transaction, which begins here if none is open.
 
         Raises:
             StorageFailed: the disk is full or failed; call `rollback`.
-            sqlite3.IntegrityError: a guard of the schema refused it; call `rollback` here too.
+            sqlite3.IntegrityError: a trigger or constraint of the schema refused it; call `rollback` here too.
         """
         self.statements += 1
         try:
@@ -175,15 +176,15 @@ class Database(Reader):
         self._wait_for_others(True)
 
     def _wait_for_others(self, wanted: bool) -> None:
-        """Choose whether the next write waits for a lock. Who waited once in vain need not be waited for again."""
+        """Set whether the next write waits for a lock. After one timeout, later writes don't wait."""
         if wanted is not self._waits:
             self._waits = wanted
             self._writer.execute(f"PRAGMA busy_timeout = {BUSY_MS if wanted else 0}")
 
     def commit(self) -> None:
-        """End the write transaction: all of it is in the file, or StorageFailed is raised and nobody may be answered.
+        """Commit the write transaction. If StorageFailed is raised, no client may get an acknowledgement.
 
-        Where the log was deleted during the commit itself, all of it is stored although StorageFailed is raised.
+        If the log was deleted during the commit itself, everything is stored although StorageFailed is raised.
         """
         if not self._writer.in_transaction:
             return
@@ -205,23 +206,23 @@ class Database(Reader):
         self.slowest_commit_s = max(self.slowest_commit_s, time.perf_counter() - started_s)
 
     def rollback(self) -> None:
-        """Undo the write transaction."""
+        """Roll back the write transaction, if one is open."""
         if self._writer.in_transaction:
             self._writer.execute("ROLLBACK")
 
     def forbid_writes(self) -> None:
-        """Change nothing in the file from now on: SQLite itself refuses what would. Call it between transactions."""
+        """Make the writer read-only from now on (enforced by SQLite). Call it between transactions."""
         self.read_only = True
         self._writer.execute("PRAGMA query_only = ON")
 
     def sync_every_commit(self, wanted: bool) -> None:
-        """Choose whether a commit also survives a loss of power (`flush.messages=1`). Call it between transactions."""
+        """Set whether a commit also survives a loss of power (`flush.messages=1`). Call it between transactions."""
         self._writer.execute(f"PRAGMA synchronous = {'FULL' if wanted else 'NORMAL'}")
 
     def replace_content(self, source: Path) -> None:
-        """Put the content of another sandbox file in place of this one's, in one transaction: all of it, or nothing.
+        """Replace the content with another sandbox file's, atomically, in one transaction.
 
-        Readers go on with what they see until they are done. Call it between transactions.
+        Open read transactions still see the old content. Call it between transactions.
 
         Args:
             source: a copy that nobody has open, of the same version and page size.
@@ -232,19 +233,19 @@ class Database(Reader):
         self.check_or_rescue()
         try:
             with closing(sqlite3.connect(read_uri(source, immutable=True), uri=True)) as connection:
-                connection.backup(self._writer)
-            # The log is as large as the file now: it is emptied here, not by the next who writes.
+                connection.backup(self._writer, progress=_refuse_to_wait)
+            # The log is now as large as the file: checkpoint it here, not in the next write.
             self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         except sqlite3.Error as error:
             raise failure_of(error) from error
         self.check_or_rescue()
 
     def page_size_bytes(self) -> int:
-        """The size of a page of the file."""
+        """Return the size of one page of the file, in bytes."""
         return int(self.query("PRAGMA page_size")[0][0])
 
     def reader(self) -> AbstractContextManager[Reader]:
-        """A read-only connection of this thread, in one read transaction. Calls may nest and share the outer one."""
+        """This thread's read-only connection, in one read transaction. Nested calls share the outer transaction."""
         return self._readers.reader()
 
     def working(self) -> AbstractContextManager[None]:
@@ -252,23 +253,23 @@ class Database(Reader):
         return self._readers.working()
 
     def size_bytes(self) -> int:
-        """The size of the file and its write-ahead log on disk."""
+        """Return the size of the file and its write-ahead log on disk."""
         return sum(place.stat().st_size for place in (self.path, self._log) if place.exists())
 
     @property
     def log_bytes(self) -> int:
-        """The size of the write-ahead log at the last commit or look."""
+        """The size of the write-ahead log at the last commit or check."""
         return self._guard.log_bytes
 
     def log_readers(self) -> set[int]:
-        """The processes whose read transactions keep the log from being emptied, as far as the system tells."""
+        """Return the ids of known processes whose read transactions keep the log from being emptied."""
         return self._guard.readers()
 
     def shrink_log(self) -> bool:
-        """Write the log back into the file and empty it. Call it between transactions; it waits for nobody.
+        """Checkpoint the log and empty it, without waiting. Call it between transactions.
 
         Returns:
-            False if a read transaction keeps it from that.
+            False if a read transaction prevents it.
 
         Raises:
             StorageFailed: the file could not be written.
@@ -283,7 +284,7 @@ class Database(Reader):
         return not busy
 
     def close(self) -> None:
-        """Commit what is pending, stop what reads (see `Readers.close`), and close every connection."""
+        """Commit pending writes, interrupt readers (see `Readers.close`), and close every connection."""
         try:
             self.commit()
         finally:
@@ -295,7 +296,7 @@ class Database(Reader):
             self._close_guard()
 
     def leave_to_parent(self) -> None:
-        """After a fork: the connections are the parent's, and SQLite must not even close them here."""
+        """After a fork: the connections belong to the parent, and SQLite must not even close them here."""
         with suppress(AttributeError):
             never_destroy(self._writer)
 
@@ -304,8 +305,14 @@ class Database(Reader):
             self._guard.close()
 
 
+def _refuse_to_wait(status: int, _left: int, _pages: int) -> None:
+    """Abort a backup that another program's lock blocks: sqlite3 itself would retry forever."""
+    if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        raise StorageFailed("database is locked", BUSY, busy=True)
+
+
 def check_path(path: Path, *, to_write: bool = True) -> None:
-    """Look whether a file may be at a path, without opening it; FileRefused with the reason and the way out."""
+    """Check that a sandbox file may be at a path, without opening it; FileRefused with the reason and advice."""
     try:
         refuse_no_regular_file(path)
         if not path.parent.is_dir():
@@ -326,13 +333,13 @@ def refuse_no_regular_file(path: Path) -> None:
 
 
 def check_file(path: Path, *, to_write: bool = True) -> bool:
-    """Look whether a path can be a sandbox file, which may be written where `to_write`, and change nothing.
+    """Check that a path can be a sandbox file (a writable one if `to_write`), without changing anything.
 
     Returns:
-        True for a sandbox file of this version; False for one to be made, or to be brought up to date.
+        True for a sandbox file of this version; False if it must be created or migrated.
 
     Raises:
-        FileRefused: with the reason and the way out.
+        FileRefused: with the reason and advice.
     """
     check_path(path, to_write=to_write)
     try:
@@ -360,7 +367,10 @@ def check_file(path: Path, *, to_write: bool = True) -> bool:
 
 
 def _header(path: Path) -> bytes:
-    """The first bytes of a file. One that this process owns is not opened: to close it would release SQLite's locks."""
+    """Return the file's first bytes.
+
+    A file that this process owns is not opened: closing it would release SQLite's locks.
+    """
     guard = held_here(path)
     if guard is not None:
         return guard.header(HEADER_BYTES)
@@ -369,7 +379,7 @@ def _header(path: Path) -> bytes:
 
 
 def _check_length(path: Path, header: bytes) -> None:
-    """Refuse a file that is shorter than its header says. With a write-ahead log beside it, that may have the rest."""
+    """Refuse a file that is shorter than its header states, unless a write-ahead log beside it may hold the rest."""
     page_bytes, pages = struct.unpack(">H", header[16:18])[0], struct.unpack(">I", header[28:32])[0]
     wanted = pages * (65536 if page_bytes == 1 else page_bytes)
     found = path.stat().st_size
@@ -385,15 +395,15 @@ def _has_log(path: Path) -> bool:
 
 
 def is_open_here(path: Path) -> bool:
-    """Whether this process has a database open: an `immutable` connection to it, closed, would release its locks."""
+    """Return whether this process has a database open. Closing an `immutable` connection would release its locks."""
     guard = held_here(path)
     return guard is not None and guard.watching
 
 
 def _look_inside(path: Path) -> tuple[int, int]:
-    """Version and application id as SQLite sees them, write-ahead log included; version -1 where there is no table."""
+    """Return version and application id as SQLite sees them, including the log; version -1 if there is no table."""
     try:
-        # Without a log nobody writes, and `immutable` keeps SQLite from making files beside it.
+        # Without a log nobody writes, and `immutable` keeps SQLite from creating files beside it.
         quiet = not _has_log(path) and not is_open_here(path)
         connection = sqlite3.connect(read_uri(path, immutable=quiet), uri=True)
         try:

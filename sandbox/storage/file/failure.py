@@ -1,4 +1,4 @@
-"""What can become of the file while it is open, in words: the disk, other programs, the file itself."""
+"""Describes failures of the open file: of the disk, caused by other programs, or of the file itself."""
 
 import errno
 import os
@@ -7,16 +7,16 @@ from pathlib import Path
 
 
 class StorageFailed(Exception):
-    """The file could not be read or written (disk full, I/O error, lock). Its write transaction was undone.
+    """The file could not be read or written (disk full, I/O error, lock). Its write transaction was rolled back.
 
     Args:
-        cause: what failed, as SQLite or the system says it.
-        words: what that means, with the way out, in one or two whole sentences; None where only `cause` tells.
-        busy: another program holds a lock: it may be over at any moment.
-        unreadable: True if what would be read from the file now is not what was written.
+        cause: the error message of SQLite or the system.
+        words: what the error means and what to do about it, in one or two sentences; None if only `cause` is known.
+        busy: True if another program holds a lock, which it may release at any moment.
+        unreadable: True if the file's current content is not what was written.
 
     Attributes:
-        stored: True if the transaction was stored nevertheless, so that it must not be reported as undone.
+        stored: True if the transaction was stored nevertheless, so that it must not be reported as rolled back.
     """
 
     def __init__(self, cause: str, words: str | None = None, *, busy: bool = False, unreadable: bool = False) -> None:
@@ -43,7 +43,7 @@ WORDS = {
     sqlite3.SQLITE_CORRUPT: DAMAGED,
     sqlite3.SQLITE_NOTADB: DAMAGED,
 }
-"""SQLite's primary result codes that are about the file (https://sqlite.org/rescode.html)."""
+"""Messages by SQLite's primary result codes that concern the file (https://sqlite.org/rescode.html)."""
 SIGNS_OF_DAMAGE = ("decode to UTF-8", "no such column", "no such table")
 BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 GONE = "The file was moved, deleted or replaced. Put the same file back, or end the sandbox and start it anew."
@@ -51,7 +51,7 @@ LOG_GONE = (
     "The write-ahead log or its index (-wal, -shm) was deleted, moved or replaced by another program. Stop the sandbox "
     "and start it again."
 )
-"""The file has everything that was acknowledged."""
+"""Shown if every acknowledged write is in the file."""
 LOG_LOST = (
     "The write-ahead log (-wal) was deleted, moved or replaced by another program, and what was written last could not "
     "be saved yet. Do not kill the sandbox: end every other program that has the file open."
@@ -84,11 +84,11 @@ ADVICE = {
     errno.EROFS: "The disk is mounted read-only. Work on a copy elsewhere.",
     errno.EACCES: "Make the folder and its files readable and writable for this user, or work on a copy elsewhere.",
 }
-"""What to do about a file that cannot be opened or created, by the system's error."""
+"""Advice by the system's error number, for a file that cannot be opened or created."""
 
 
 def advice(error: OSError, folder: Path) -> str:
-    """What to do about a file that cannot be opened or created in a folder; empty if nothing better is known."""
+    """Return advice about a file that cannot be opened or created in a folder; empty if there is none."""
     if error.errno == errno.ENOSPC and _has_no_inodes(folder):
         return NO_INODES
     return ADVICE.get(error.errno or 0, "")
@@ -103,7 +103,10 @@ def _has_no_inodes(folder: Path) -> bool:
 
 
 def why_not_opened(error: sqlite3.Error, path: Path) -> str:
-    """Why SQLite could not open a file, with the way out: it only says that it could not, so another file is tried."""
+    """Return why SQLite could not open a file, and what to do about it.
+
+    SQLite does not report the system's error, so a temporary file is created in the same folder to find it out.
+    """
     if _code(error) == sqlite3.SQLITE_CANTOPEN:
         import tempfile
 
@@ -115,47 +118,47 @@ def why_not_opened(error: sqlite3.Error, path: Path) -> str:
 
 
 def keeps_from_reading(error: BaseException) -> bool:
-    """Whether the error of a query is about the file, not about the statement: as one that would write."""
+    """Return whether a query failed because of the file, rather than its statement (such as an attempt to write)."""
     code = _code(error)
     return code in WORDS and code != sqlite3.SQLITE_READONLY
 
 
 def _code(error: BaseException) -> int:
-    """The primary result code. Text that is no UTF-8, or a table or column that is not there, is damage too."""
+    """The primary result code. Text that is not UTF-8, and a missing table or column, also count as damage."""
     if isinstance(error, sqlite3.OperationalError) and any(sign in str(error) for sign in SIGNS_OF_DAMAGE):
         return sqlite3.SQLITE_CORRUPT
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def failure_of(error: BaseException) -> StorageFailed:
-    """An error of SQLite's as what it means."""
+    """Convert an SQLite error to a StorageFailed with its meaning."""
     code = _code(error)
     words = WORDS.get(code)
     return StorageFailed(str(error), words, busy=code in BUSY_CODES)
 
 
 def gone(path: object) -> StorageFailed:
-    """The failure of a file that is not where it was opened."""
+    """The failure of a file that was moved, deleted or replaced."""
     return StorageFailed(str(path), GONE)
 
 
 def log_gone(path: str) -> StorageFailed:
-    """The failure of a log or index that is not where it was opened, while what it holds is still known."""
+    """The failure of a log or index that was moved, deleted or replaced while this process still has it open."""
     return StorageFailed(path, LOG_LOST)
 
 
 def cut_short(path: str) -> StorageFailed:
-    """The failure of a file or log that lacks what was written."""
+    """The failure of a file or log that lacks data that was written to it."""
     return StorageFailed(path, CUT_SHORT, unreadable=True)
 
 
 def lock_lost(path: str) -> StorageFailed:
-    """The failure of a commit whose lock is not held any more."""
+    """The failure of a commit that no longer holds SQLite's write lock."""
     return StorageFailed(path, LOCK_LOST, busy=True)
 
 
 def meaning(words: str) -> str:
-    """What a failure means for those who use the file, by its words."""
+    """Return what a failure means for users of the file, given its `words`."""
     if "file is damaged" in words:
         return BROKEN
     return NOWHERE if words in (GONE, LOG_GONE, LOG_LOST, CUT_SHORT) else REFUSED

@@ -1,20 +1,20 @@
-"""Keeps an open database file, its write-ahead log and its shared index ours, and finds out when they are not.
+"""Protects an open database file, its write-ahead log and its shared index, and detects when they were replaced.
 
-Problem: three things that SQLite cannot see lose acknowledged events.
+Problem: three things that SQLite cannot detect lose acknowledged events.
 
 - A program that closes any descriptor of the file ends the process's locks on it. Another process that then closes the
   file believes that it is the last one, and deletes the write-ahead log.
-- The log or the index is deleted, moved, replaced or cut short. SQLite writes on into what nobody will find.
-- Two names of one file, such as a hard link or a file mounted alone into a container, each have a log of their own.
+- The log or the index is deleted, moved, replaced or truncated. SQLite continues to write into a lost file.
+- Two names of one file, such as a hard link or a file mounted alone into a container, each have their own log.
 
-Here: a descriptor that stays open for as long as the file is owned. It holds an exclusive lock on a byte that SQLite
-does not use, so that a file has one owner whatever its name; and, while the database is open, shared locks on the bytes
-by which SQLite finds out whether others have the file open. Each commit looks at the files before and after. Without
-locks of open file descriptions (macOS, Windows) the names of the files are looked at, and nothing else.
+Solution: a descriptor that stays open while the file is owned. It holds an exclusive lock on a byte that SQLite does
+not use, so that a file has one owner whatever its name. While the database is open, it also holds shared locks on the
+bytes by which SQLite finds out whether others have the file open. Each commit checks the files before and after. On
+systems without locks of open file descriptions (macOS, Windows), only the names of the files are checked.
 
-The descriptor is closed after SQLite's own, and not before nobody in this process has the file open.
+The descriptor is closed after SQLite's own, and only when nobody in this process has the file open.
 
-The format of the index and of the log, and the bytes that SQLite locks: https://sqlite.org/walformat.html.
+The format of the index and the log, and the bytes that SQLite locks: https://sqlite.org/walformat.html.
 """
 
 import os
@@ -31,23 +31,23 @@ from sandbox.storage.file.failure import StorageFailed, advice, cut_short, gone,
 Identity = tuple[int, int]
 
 SHARED_BYTES = (0x40000002, 510)
-"""Of the database: start and length of what every connection holds a shared lock on."""
+"""Start and length of the byte range in the database on which every connection holds a shared lock."""
 OWNER_BYTE = 0x40010000
-"""Of the database: locked by its owner. Behind it, the byte at the owner's process id is locked too."""
+"""The byte in the database that its owner locks. The owner also locks OWNER_BYTE + 1 + its process id."""
 PID_LIMIT = 1 << 22
 WRITE_BYTE, READ_BYTES, OPEN_BYTE = 120, range(123, 128), 128
-"""Of the index: locked by who writes, by each reader, and by everybody who has it open."""
+"""Bytes in the index: locked by the writer, by each reader, and by every connection that has it open."""
 _INDEX = struct.Struct("=14xHIIII8s56xI")
 _SUMS = struct.Struct(">II")
 _WRITE_LOCK = ofd_locks.question(WRITE_BYTE, 1)
 LOG_HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
 TRIES = 3
-"""How often the index is read before it counts as not fitting the log: another program may be writing it."""
+"""How often the index is read before it counts as not matching the log: another program may be writing it."""
 
 _held: dict[Identity, "FileGuard"] = {}
 _held_lock = threading.RLock()
 _left_open: list[int] = []
-"""Descriptors of files that something else in this process still has open."""
+"""Descriptors of files that other code in this process still has open."""
 
 
 class FileGuard:
@@ -57,9 +57,9 @@ class FileGuard:
         path: the file, with links followed.
 
     Attributes:
-        suspect: True if something was wrong at the last look.
-        watching: True from when SQLite has the file open.
-        log_bytes: the size of the write-ahead log at the last look.
+        suspect: True if the last check found a problem.
+        watching: True once SQLite has the file open.
+        log_bytes: the size of the write-ahead log at the last check.
 
     Raises:
         FileInUse: this or another process owns the file, under this name or another one.
@@ -89,7 +89,7 @@ class FileGuard:
                 hint = advice(error, path.parent)
                 raise FileRefused(f"{path} cannot be opened: {error.strerror or error}. {hint}".strip()) from error
             self._descriptors["file"] = descriptor
-            # Not of the descriptor: on Windows, that may name the device in another way.
+            # Not os.fstat: on Windows, that may name the device differently.
             found = os.stat(path)
             place = self._places[0] = found.st_dev, found.st_ino
             self._size_bytes = found.st_size
@@ -103,7 +103,7 @@ class FileGuard:
             if owned:
                 ofd_locks.lock(descriptor, OWNER_BYTE + 1 + os.getpid(), 1, exclusive=False)
         except OSError:
-            # A system or file system without such locks: the lock file beside the file is all that there is.
+            # The system or file system has no such locks: only the lock file beside the file protects it.
             return
         if not owned:
             other = ofd_locks.holder(descriptor, OWNER_BYTE + 1, PID_LIMIT)
@@ -113,15 +113,15 @@ class FileGuard:
             raise FileInUse(str(self.path), owner, other_name=True)
 
     def header(self, length: int) -> bytes:
-        """The first bytes of the file, read without opening it again."""
+        """Return the first bytes of the file, read without opening it again."""
         if hasattr(os, "pread"):
             return os.pread(self._descriptors["file"], length, 0)
-        # Windows: there, a close releases no lock but its own.
+        # Windows: there, closing a file releases only its own locks.
         with self.path.open("rb") as file:
             return file.read(length)
 
     def watch(self) -> None:
-        """Begin to look at the log and the index, which SQLite has opened by now."""
+        """Start to check the log and the index. Call it once SQLite has opened them."""
         self.watching = True
         for at, name in enumerate(("log", "index"), 1):
             try:
@@ -145,10 +145,10 @@ class FileGuard:
             self._shared = ofd_locks.lock(self._descriptors["file"], *SHARED_BYTES, exclusive=False)
             self._shared &= ofd_locks.lock(index, OPEN_BYTE, 1, exclusive=False)
 
-    # What a commit asks
+    # Checks of a commit
 
     def before_commit(self) -> None:
-        """Look whether a commit would go into our files; StorageFailed if not. Call it inside the transaction."""
+        """Raise StorageFailed unless a commit would go into our files. Call it inside the transaction."""
         if self.suspect:
             self.check()
             return
@@ -162,19 +162,19 @@ class FileGuard:
                 self._last_frame = self._frame()
 
     def after_commit(self) -> None:
-        """Look whether a commit went into our files; StorageFailed if nobody would find it."""
+        """Raise StorageFailed unless the commit went into our files."""
         self._look_at_log()
         if self._shared:
             before, now = self._last_frame, self._frame()
             same_log = before is not None and now is not None and before[1][8:16] == now[1][8:16]
-            # One that was cut short and written on has a hole.
+            # A log that was truncated and then written again has a hole.
             if same_log and before and os.pread(self._log_descriptor, FRAME_HEADER_BYTES, before[0]) != before[1]:
                 self.suspect = True
                 raise cut_short(self._names[1])
             self._last_frame = now
 
     def check(self) -> None:
-        """Look at all of it; StorageFailed with what is wrong."""
+        """Check the file, the log and the index; raise StorageFailed with the problem."""
         self.suspect = True
         self._look_at_file()
         self._look_at_log()
@@ -200,7 +200,7 @@ class FileGuard:
                 self.log_bytes = found.st_size
 
     def _look_at(self, which: int) -> os.stat_result | None:
-        """One of the files; None if it is not where it was opened."""
+        """Return the state of one file; None if it was moved, deleted or replaced."""
         try:
             found = os.stat(self._names[which])
         except OSError:
@@ -214,7 +214,7 @@ class FileGuard:
     # The log, as the index describes it
 
     def _index(self) -> tuple[Any, ...]:
-        """Page size, last frame, pages of the file, two checksums and salt of that frame, frames written back."""
+        """Page size, last frame, pages of the file, the frame's two checksums and salt, frames checkpointed."""
         data = os.pread(self._index_descriptor, _INDEX.size, 0)
         if len(data) < _INDEX.size:
             self.suspect = True
@@ -226,7 +226,7 @@ class FileGuard:
         return int(pages) * (65536 if page_bytes == 1 else page_bytes)
 
     def _frame(self) -> tuple[int, bytes] | None:
-        """Place and header of the last frame; None if the log is empty. StorageFailed if the log lacks it."""
+        """Return position and header of the last frame; None if the log is empty. StorageFailed if the log lacks it."""
         for _ in range(TRIES):
             page_bytes, last, _, sum_1, sum_2, salt, _ = self._index()
             if not last:
@@ -240,7 +240,7 @@ class FileGuard:
 
     @property
     def log_is_whole(self) -> bool:
-        """True if everything that was committed is in the log that this process has open, wherever that is now."""
+        """True if everything committed is in the log that this process has open, even if it was moved."""
         try:
             self._look_at_file()
             if self._shared:
@@ -250,21 +250,21 @@ class FileGuard:
         return True
 
     def pending(self) -> bool:
-        """True if the log holds what could not be written back to the file yet."""
+        """Return True if the log holds frames that are not in the file yet."""
         if not self._shared:
             return False
         _, last, *_, written_back = self._index()
         return bool(written_back < last)
 
     def readers(self) -> set[int]:
-        """The processes that hold a read transaction on the log; this one's own id if it does."""
+        """Return the ids of the processes that hold a read transaction on the log, this one included."""
         if not self._shared:
             return set()
         holders = (ofd_locks.holder(self._descriptors["index"], byte, 1) for byte in READ_BYTES)
         return {one.pid for one in holders if one is not None and one.pid > 0}
 
     def move_aside(self) -> None:
-        """Rename a log that took the place of ours, so that nobody plays it into the file."""
+        """Rename a log that replaced ours, so that SQLite does not apply it to the file."""
         try:
             found = os.stat(self._names[1])
         except OSError:
@@ -279,16 +279,16 @@ class FileGuard:
         except OSError:
             return
 
-    # The end
+    # Closing
 
     def let_go(self) -> None:
-        """Let SQLite's last connection find that it is the last. If something is wrong with the log, it stays."""
+        """Release the locks, so that SQLite's last connection deletes the log; not if the log has a problem."""
         if self._shared and not self.suspect:
             ofd_locks.unlock(self._descriptors["file"], *SHARED_BYTES)
             ofd_locks.unlock(self._descriptors["index"], OPEN_BYTE, 1)
 
     def close(self) -> None:
-        """End the ownership. SQLite's connections are closed by now. May be called again."""
+        """End the ownership. Close SQLite's connections before this call. May be called again."""
         self._shared = self.watching = False
         with _held_lock:
             place = self._places[0]
@@ -299,10 +299,10 @@ class FileGuard:
             _close_left_open()
 
     def leave_to_parent(self) -> None:
-        """After a fork: forget the descriptors, which are the parent's. Its locks end with its own alone."""
+        """After a fork: drop the descriptors, which belong to the parent, without releasing its locks."""
         nothing = os.open(os.devnull, os.O_RDWR)
         for descriptor in self._descriptors.values():
-            # The number stays taken, so that nobody closes another file by it.
+            # The number stays in use: otherwise closing it here could close an unrelated file.
             os.dup2(nothing, descriptor, inheritable=False)
         os.close(nothing)
         self._descriptors = {}
@@ -310,7 +310,7 @@ class FileGuard:
 
 
 def held_here(path: Path) -> FileGuard | None:
-    """The guard of a file that this process owns, whatever its name; None for other files."""
+    """Return the guard of a file that this process owns, whatever its name; None for other files."""
     if not _held:
         return None
     try:
@@ -321,7 +321,7 @@ def held_here(path: Path) -> FileGuard | None:
 
 
 def _close(descriptor: int) -> None:
-    """Close a descriptor of a database once no connection of this process would lose its locks by that."""
+    """Close a database's descriptor; later, if a connection of this process would lose its locks now."""
     try:
         ofd_locks.unlock(descriptor, 0, 0)
         in_use = ofd_locks.holder(descriptor, *SHARED_BYTES) or ofd_locks.holder(descriptor, OPEN_BYTE, 1)

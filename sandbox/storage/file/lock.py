@@ -1,6 +1,6 @@
-"""One owner per file: a lock on the file beside it, which names its owner, and one on the file itself.
+"""Ensures that a file has one owner: a lock file beside it, which names the owner, and a lock on the file itself.
 
-Both are system locks, so they end with the process however that dies. The owner writes its addresses into `FILE.lock`
+Both are system locks, so they end with the process, however it dies. The owner writes its addresses into `FILE.lock`
 (filelock): a hint for people and for clients that attach. The lock on the file itself (`guard`) also holds if the file
 has several names, or if `FILE.lock` is deleted.
 """
@@ -25,13 +25,13 @@ PATIENCE_SECONDS = 0.1
 
 
 def lock_path(path: str | os.PathLike[str]) -> Path:
-    """Where the lock of a sandbox file lies."""
+    """Return the path of a sandbox file's lock file."""
     real = Path(os.path.realpath(path))
     return real.with_name(real.name + ".lock")
 
 
 class OwnerLock:
-    """The lock of one file.
+    """The lock of one sandbox file.
 
     Args:
         path: the sandbox file, which is created if it does not exist.
@@ -40,21 +40,21 @@ class OwnerLock:
         guard: holds the file itself.
 
     Raises:
-        FileInUse: another process, or another sandbox of this one, owns it.
+        FileInUse: another process, or another sandbox of this process, owns it.
         FileRefused: the file or the lock file cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = lock_path(path)
         if not self.path.parent.is_dir():
-            # filelock would make the folder: a mistyped path would then work, somewhere else.
+            # filelock would create the folder, and a mistyped path would silently create a new file elsewhere.
             raise FileRefused(f"{os.fspath(path)} cannot be made: there is no folder {self.path.parent}.")
         self._text = b""
         self._token = False
         self._made = not self.path.exists()
         self._lock = FileLock(str(self.path), thread_local=False)
         try:
-            # Somebody who looks who owns the file holds the lock for an instant.
+            # A process that checks who owns the file (`read_owner`) holds the lock for an instant.
             self._lock.acquire(timeout=PATIENCE_SECONDS, poll_interval=0.01)
         except Timeout:
             raise FileInUse(os.fspath(path), _read(self.path) or {}) from None
@@ -76,10 +76,10 @@ class OwnerLock:
         listeners: Mapping[str, str] | None = None,
         token: str | None = None,
     ) -> None:
-        """Write who owns the file and where it listens; None where a port is not open.
+        """Write the owner's process id and addresses into the lock file; None for a port that is not open.
 
         Args:
-            token: what the page asks for. Nobody but the owner of the lock file may read it from then on.
+            token: the page's access token. With a token, only the lock file's owner may read the lock file.
         """
         owner: dict[str, object] = {"pid": os.getpid(), "kafka": kafka, "web": web}
         if listeners:
@@ -100,7 +100,7 @@ class OwnerLock:
             os.close(descriptor)
 
     def renew(self) -> None:
-        """If the lock file was deleted, make it again, so that others find the owner. It may be called any time."""
+        """Create the lock file again if it was deleted, so that others find the owner. May be called at any time."""
         if self.path.exists() or not self._lock.is_locked:
             return
         again = FileLock(str(self.path), thread_local=False)
@@ -115,17 +115,17 @@ class OwnerLock:
             before.release()
 
     def release(self, *, refused: bool = False) -> None:
-        """Release the file. The connections to it are closed by now. May be called again.
+        """Release the file. Close all connections to it before this call. May be called again.
 
         Args:
-            refused: True if the file was not used; then a lock file that was not there before is deleted.
+            refused: True if the file was not used; deletes the lock file if this object created it.
         """
         self.guard.close()
         self._release(leave=not refused)
 
     def _release(self, *, leave: bool = False) -> None:
         if self._lock.is_locked:
-            # Somebody may have deleted it.
+            # The lock file may have been deleted.
             with suppress(OSError):
                 if self._made and not leave:
                     self.path.unlink()
@@ -135,12 +135,11 @@ class OwnerLock:
 
 
 def read_owner(path: str | os.PathLike[str]) -> dict[str, object] | None:
-    """Who owns a sandbox file now.
+    """Return the current owner of a sandbox file. Takes the lock for an instant, and never waits.
 
     Returns:
-        `pid`, `kafka` and `web` (addresses, None where not open) as the owner wrote them, and `listeners` and `token`
-        where it has any; `{}` while it starts, or None where nobody owns it. It takes the lock for an instant to find
-        out, and never waits.
+        `pid`, `kafka` and `web` (addresses, None if not open) as the owner wrote them, and `listeners` and `token` if
+        it has any; `{}` while the owner starts; None if nobody owns the file.
     """
     place = lock_path(path)
     if not place.exists():
@@ -159,7 +158,7 @@ def read_owner(path: str | os.PathLike[str]) -> dict[str, object] | None:
 
 
 def _is_locked(place: Path) -> bool:
-    """Whether somebody holds a lock file of another user, which this one may only read."""
+    """Return whether another user's lock file, which this user can only read, is locked."""
     if sys.platform == "win32":
         return False
     try:

@@ -1,4 +1,4 @@
-"""The steps that bring a new or older file to the version of this program. `schema` says what each table is."""
+"""Creates a new file, and migrates an older one to this program's version. `schema` describes the tables."""
 
 import re
 import sqlite3
@@ -20,7 +20,7 @@ SUMMED = ("batches", *row_checksums.TABLES)
 
 
 def split_statements(script: str) -> list[str]:
-    """The statements of a script, triggers whole. (`executescript` would commit the transaction.)"""
+    """Split a script into statements, triggers whole. (`executescript` would commit the transaction.)"""
     statements: list[str] = []
     pending = ""
     for line in script.strip().splitlines(keepends=True):
@@ -32,7 +32,7 @@ def split_statements(script: str) -> list[str]:
 
 
 def _with_checksums(tables: str) -> str:
-    """The tables as they are once they have the column, in SQLite's words: a new file need not be altered."""
+    """Return the tables with the checksum column, as SQLite would store them after ALTER TABLE."""
     statements = []
     for statement in split_statements(tables):
         words = statement
@@ -50,7 +50,7 @@ STEPS = (
     ("".join(f"ALTER TABLE {table} ADD COLUMN checksum INTEGER;\n" for table in SUMMED), CHECKSUM_GUARDS),
     (LAG_WITH_RANGE,),
 )
-"""What each version added: the first makes a file, the step at index n brings version n to version n + 1."""
+"""What each version added: the first creates a file, the step at index n migrates version n to version n + 1."""
 NEW = (
     _with_checksums(TABLES),
     GUARDS,
@@ -60,11 +60,11 @@ NEW = (
     CHECKSUM_GUARDS,
     IDENTITY,
 )
-"""All of them at once, for a new file."""
+"""All steps combined, for a new file."""
 
 
 def make_version(connection: sqlite3.Connection, version: int) -> None:
-    """Make the tables of a version, 1 or higher, in an empty database."""
+    """Create the tables of a version, 1 or higher, in an empty database."""
     for step in STEPS[:version]:
         for script in step:
             for statement in split_statements(script):
@@ -72,10 +72,10 @@ def make_version(connection: sqlite3.Connection, version: int) -> None:
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring a file to `schema.VERSION`, in one transaction: a process that dies in it leaves the file as it was.
+    """Migrate a file to `schema.VERSION`, in one transaction: if the process dies, the file stays unchanged.
 
     Args:
-        connection: to a file that is new, or of this or an older version. It commits by itself (no isolation level).
+        connection: to a new file, or one of this or an older version. Must be in autocommit mode (no isolation level).
     """
     connection.execute("BEGIN IMMEDIATE")
     try:

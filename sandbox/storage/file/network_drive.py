@@ -1,7 +1,7 @@
-"""Whether a file lies on a network drive, where the locks and the shared memory of SQLite cannot be relied on.
+"""Detects files on network drives, where SQLite's locks and shared memory are unreliable.
 
-Rule: a file in WAL mode needs shared memory between those who open it, which a network file system does not give
-(https://sqlite.org/wal.html).
+Rule: a file in WAL mode needs shared memory between the processes that open it, which a network file system does not
+provide (https://sqlite.org/wal.html).
 """
 
 import os
@@ -16,11 +16,11 @@ LOCAL_FUSE = frozenset(("fuseblk", "fuse.portal"))
 
 
 def warning(path: Path, mounts: Path = MOUNTS) -> str | None:
-    """A sentence for a file on a network drive, or None.
+    """Return a warning for a file on a network drive, or None.
 
     Args:
         path: the file, with links followed.
-        mounts: the system's list of what is mounted, in Linux' format (proc(5)); where there is none, nothing is known.
+        mounts: the system's list of mounts, in Linux' format (proc(5)); without one, the result is None.
     """
     kind = _file_system(path, mounts)
     if kind is None or kind in LOCAL_FUSE or not (kind in NETWORK_TYPES or kind.startswith("fuse")):
@@ -32,23 +32,23 @@ def warning(path: Path, mounts: Path = MOUNTS) -> str | None:
 
 
 def _file_system(path: Path, mounts: Path) -> str | None:
-    """The type of the file system that a path lies on: that of the deepest folder above it that is mounted."""
+    """The type of a path's file system: the one mounted at the deepest folder above it."""
     found: tuple[int, str] | None = None
     for point, kind in _mounted(mounts):
         above = os.path.commonpath((point, path)) == point if point.startswith("/") else False
-        # Of two that are mounted at the same place, the later one is seen.
+        # If two are mounted at the same place, the later one is visible.
         if above and (found is None or len(point) >= found[0]):
             found = len(point), kind
     return found[1] if found else None
 
 
 def mount_points(mounts: Path = MOUNTS) -> set[str]:
-    """Where something is mounted; empty on systems that do not say."""
+    """Return all mount points; empty on systems that do not list them."""
     return {point for point, _ in _mounted(mounts)}
 
 
 def _mounted(mounts: Path) -> Iterator[tuple[str, str]]:
-    """Where something is mounted, and the type of its file system."""
+    """Yield each mount point and the type of its file system."""
     try:
         lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:

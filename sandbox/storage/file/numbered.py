@@ -1,7 +1,7 @@
-"""Parameters with numbers (`?1`) for Pythons that cannot have them.
+"""Supports numbered parameters (`?1`) on Python versions that mishandle them.
 
-Python 3.12.0 to 3.12.3 take them for named ones, and warn at every binding that a sequence will not do for these: half
-of the time of an append went there, and where warnings are errors it failed (github.com/python/cpython/issues/117995).
+Python 3.12.0 to 3.12.3 treat them as named parameters, and emit a DeprecationWarning at every binding of a sequence.
+This took half of the time of an append, and failed if warnings are errors (github.com/python/cpython/issues/117995).
 """
 
 import re
@@ -17,18 +17,18 @@ _PARAMETER = re.compile(r"\?(\d*)")
 
 @cache
 def without_numbers(sql: str) -> tuple[str, tuple[int, ...] | None]:
-    """A statement with nameless parameters alone.
+    """Convert a statement's numbered parameters to positional ones.
 
     Args:
-        sql: has no question mark but those of parameters.
+        sql: a statement whose only question marks are parameters.
 
     Returns:
-        It, and which of the former parameters each of its own is; None where it had no numbers.
+        The statement, and for each of its parameters the index of the original one; None if it had no numbers.
     """
     order: list[int] = []
     last = 0
     for found in _PARAMETER.finditer(sql):
-        # A nameless one comes after the largest so far.
+        # A parameter without a number follows the largest number so far.
         number = int(found[1]) if found[1] else last + 1
         last = max(last, number)
         order.append(number - 1)
@@ -38,7 +38,7 @@ def without_numbers(sql: str) -> tuple[str, tuple[int, ...] | None]:
 
 
 class PlainConnection(sqlite3.Connection):
-    """A connection that binds numbered parameters as nameless ones."""
+    """A connection that binds numbered parameters as positional ones."""
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         """See `sqlite3.Connection.execute`."""
@@ -60,5 +60,5 @@ _CONNECTION = PlainConnection if (3, 12) <= sys.version_info[:3] < (3, 12, 4) el
 
 
 def connect(database: str | Path, **options: Any) -> sqlite3.Connection:
-    """`sqlite3.connect` for statements with numbered parameters, whatever Python runs them."""
+    """Call `sqlite3.connect` with support for numbered parameters on every Python version."""
     return sqlite3.connect(database, isolation_level=None, check_same_thread=False, factory=_CONNECTION, **options)

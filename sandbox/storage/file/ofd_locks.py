@@ -1,8 +1,8 @@
-"""Byte-range locks of an open file description (Linux), which no other close in the process releases.
+"""Byte-range locks of open file descriptions (Linux), which closing another descriptor does not release.
 
 Rule: the POSIX locks that SQLite takes belong to the process. They end when the process closes any descriptor of the
 file, whoever opened it (https://sqlite.org/howtocorrupt.html, section 2.2). Locks of an open file description end with
-their own descriptor, and conflict with POSIX locks as those of another process would (fcntl(2)).
+their own descriptor, and conflict with POSIX locks as another process's locks would (fcntl(2)).
 """
 
 import errno
@@ -35,7 +35,7 @@ else:
 
 
 class Holder(NamedTuple):
-    """A lock that conflicts with the one that was asked about.
+    """A lock that conflicts with the requested one.
 
     Attributes:
         start: its first byte.
@@ -65,28 +65,28 @@ def lock(descriptor: int, start: int, length: int, *, exclusive: bool) -> bool:
 
 
 def unlock(descriptor: int, start: int, length: int) -> None:
-    """Release a lock."""
+    """Release this descriptor's lock on a byte range; a length of 0 extends to the end of the file."""
     _call(descriptor, _SET, _FLOCK.pack(_NONE, 0, start, length, 0))
 
 
 def holder(descriptor: int, start: int, length: int) -> Holder | None:
-    """A lock that keeps an exclusive one from being taken; also one that this process holds by another descriptor."""
+    """Return a lock that conflicts with an exclusive one, also one that this process holds by another descriptor."""
     kind, _, begins, _, pid = _FLOCK.unpack(_call(descriptor, _GET, question(start, length)))
     return None if kind == _NONE else Holder(begins, pid)
 
 
 def question(start: int, length: int) -> bytes:
-    """What `pid_of` asks about, made once for many times."""
+    """Return the request for `pid_of`, which can be reused."""
     return _FLOCK.pack(_WRITE, 0, start, length, 0)
 
 
 def pid_of(descriptor: int, asked: bytes) -> int:
-    """As `holder`, for a question that every commit asks: the process, or 0 if nobody holds a lock."""
+    """Like `holder`, with a prepared request, for every commit: the process id, or 0 if nobody holds a lock."""
     return int(_FLOCK.unpack(_call(descriptor, _GET, asked))[4])
 
 
 def locked_here(descriptor: int) -> bool:
-    """Whether this process holds a POSIX lock on the file of a descriptor, which closing that would release."""
+    """Return whether this process holds a POSIX lock on a descriptor's file, which closing it would release."""
     found = os.fstat(descriptor)
     place = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
     try:

@@ -1,7 +1,7 @@
-"""Whether a file has names beside which SQLite would not find its write-ahead log.
+"""Detects other names of a file, beside which SQLite would not find its write-ahead log.
 
-Rule: the log of `dev.db` is `dev.db-wal` in the same folder, whatever else the file is called
-(https://sqlite.org/howtocorrupt.html, section 2.5). What was written last is in the log until SQLite writes it back.
+Rule: the log of `dev.db` is `dev.db-wal` in the same folder, whatever other names the file has
+(https://sqlite.org/howtocorrupt.html, section 2.5). The newest events are in the log until SQLite checkpoints it.
 """
 
 import os
@@ -13,10 +13,10 @@ from sandbox.storage.file.network_drive import MOUNTS, mount_points
 
 
 def refuse_log_of_another_name(path: Path) -> None:
-    """Refuse a file whose newest events are in the log of another name, in the same folder.
+    """Refuse a file whose newest events are in another name's log, in the same folder.
 
     Raises:
-        FileRefused: with that name.
+        FileRefused: names the file to open instead.
     """
     for other in _hard_links(path):
         log = other.with_name(other.name + "-wal")
@@ -27,11 +27,11 @@ def refuse_log_of_another_name(path: Path) -> None:
 
 
 def warning(path: Path, mounts: Path = MOUNTS) -> str | None:
-    """A sentence for a file that has other names, or None.
+    """Return a warning for a file that has other names, or None.
 
     Args:
         path: the file, with links followed.
-        mounts: the system's list of what is mounted, in Linux' format (proc(5)).
+        mounts: the system's list of mounts, in Linux' format (proc(5)).
     """
     if str(path) in mount_points(mounts):
         return (

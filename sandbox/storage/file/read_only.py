@@ -1,4 +1,4 @@
-"""A read-only connection to a sandbox file, whoever owns it, in one read transaction."""
+"""Opens a sandbox file read-only, in one read transaction, whichever process owns it."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -13,15 +13,15 @@ BUSY_S = 1.0
 
 @contextmanager
 def read_only(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a file to read; the connection is closed at the end.
+    """Open a file for reading; the connection is closed at the end of the block.
 
     Text that is not UTF-8 is read with replacement characters.
 
     Raises:
-        sqlite3.Error: it can't be read now.
+        sqlite3.Error: the file can't be read now.
     """
     open_elsewhere = path.with_name(path.name + "-wal").exists() or is_open_here(path)
-    # Without a write-ahead log nobody has the file open, and a folder that can't be written can be read this way.
+    # Without a write-ahead log nobody has the file open; `immutable` then also works in a folder that is not writable.
     ways = (False,) if open_elsewhere else (False, True)
     for immutable in ways:
         connection = sqlite3.connect(

@@ -1,14 +1,14 @@
-"""The URI by which SQLite opens a file read-only."""
+"""Builds the URI with which SQLite opens a file read-only."""
 
 import os
 from pathlib import Path
 
 
 def read_uri(path: str | os.PathLike[str], *, immutable: bool = False) -> str:
-    """The URI of a file, whatever characters or bytes its name has.
+    """Return the URI of a file, whatever characters or bytes its name has.
 
     Args:
-        path: the file. It becomes absolute, because `file::memory:` is no file.
-        immutable: nobody writes the file meanwhile; SQLite then creates no file beside it.
+        path: the file. It becomes absolute, because `file::memory:` is not a file.
+        immutable: True if nobody writes the file meanwhile; SQLite then creates no file beside it.
     """
     return f"{Path(os.path.abspath(path)).as_uri()}?mode=ro{'&immutable=1' if immutable else ''}"

@@ -1,7 +1,8 @@
-"""Read-only connections: one per thread, which another thread can interrupt but never closes while it is in use.
+"""Manages read-only connections: one per thread. Other threads can interrupt one, but never close it while it is in
+use.
 
 SQLite crashes the process if a connection is closed while another thread runs a statement on it. So `Readers.close`
-closes only connections that nobody uses. It interrupts the others; each is closed by its own thread.
+closes only idle connections. It interrupts the others; each is closed by its own thread.
 """
 
 import sqlite3
@@ -20,42 +21,42 @@ from sandbox.storage.file.numbered import connect
 from sandbox.storage.file.read_uri import read_uri
 
 CLOSED = "This sandbox is closed."
-CLOSE_WITHIN_S = 0.7
-"""How long `Readers.close` waits for interrupted readers. What an interrupt reaches ends within a few ms."""
+CLOSE_WITHIN_S = 1.2
+"""How long `Readers.close` waits for interrupted readers. Most statements end within a few ms of an interrupt."""
 
 Row = tuple[Any, ...]
 Parameters = Sequence[Any] | dict[str, Any]
 
 
 class Reader:
-    """One read transaction: every query sees the same state. It raises StorageFailed where the file cannot be read."""
+    """One read transaction: every query sees the same state. Raises StorageFailed if the file cannot be read."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """The connection, for anything that is not a query, such as its functions."""
+        """The connection, for anything other than queries, such as registering functions."""
         return self._connection
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        """Return the rows."""
+        """Run a query and return all rows."""
         try:
             return self._connection.execute(sql, parameters).fetchall()
         except (sqlite3.Error, OverflowError) as error:
             raise _reading_failed(error) from error
 
     def rows(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
-        """The rows, one by one, as they are asked for."""
+        """Run a query and yield its rows lazily."""
         try:
-            # Not `yield from`: that would close the cursor of a connection which may be closed by then.
+            # Not `yield from`: that would close the cursor of a connection that may already be closed.
             for row in self._connection.execute(sql, parameters):  # noqa: UP028
                 yield row
         except (sqlite3.Error, OverflowError) as error:
             raise _reading_failed(error) from error
 
     def one(self, sql: str, parameters: Parameters = ()) -> Row | None:
-        """The first row, or None."""
+        """Run a query and return the first row, or None."""
         try:
             row: Row | None = self._connection.execute(sql, parameters).fetchone()
         except (sqlite3.Error, OverflowError) as error:
@@ -64,7 +65,7 @@ class Reader:
 
 
 class _CancellableReader(Reader):
-    """A reader that raises Cancelled between two queries once its work was cancelled."""
+    """A reader that raises Cancelled at the next query once its work was cancelled."""
 
     def __init__(self, connection: sqlite3.Connection, check: Callable[[], None]) -> None:
         super().__init__(connection)
@@ -84,7 +85,7 @@ class _CancellableReader(Reader):
 
 
 def _reading_failed(error: Exception) -> Exception:
-    """What a failed query raises: a defect of the statement stays what it is."""
+    """Return the exception for a failed query; an error in the statement itself is returned unchanged."""
     if isinstance(error, OverflowError):
         return BrokerError("INVALID_REQUEST", "A number is too large: 64 bits are the most.")
     if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
@@ -96,7 +97,7 @@ class _ThreadConnection:
     """The read-only connection of one thread; it ends with the thread.
 
     Attributes:
-        users: how many blocks of its thread use it now. `Readers` guards it by its lock.
+        users: how many blocks of its thread use it now. Guarded by the lock of `Readers`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -106,7 +107,7 @@ class _ThreadConnection:
         self.connection.execute("PRAGMA query_only = ON")
 
     def close(self) -> None:
-        """Close it. May be called again."""
+        """Close the connection. May be called again."""
         with suppress(sqlite3.Error, AttributeError):
             self.connection.close()
 
@@ -115,7 +116,7 @@ class _ThreadConnection:
 
 
 class Readers:
-    """The connections that read one file.
+    """The read-only connections to one file.
 
     Args:
         path: the file.
@@ -133,20 +134,22 @@ class Readers:
     @contextmanager
     def reader(self) -> Iterator[Reader]:
         """See `Database.reader`."""
+        self._stopping.check()
         try:
+            own = self._own_connection()
+            if own.users:
+                # An outer block of this thread holds the transaction, and is interrupted for this one too.
+                yield _CancellableReader(own.connection, cancellation.check)
+                return
             with (
                 self._stopping.running(_nothing),
-                self._in_use(self._own_connection()) as connection,
+                self._in_use(own) as connection,
                 self._stopping.covering(),
                 interrupting(connection),
             ):
-                reader = _CancellableReader(connection, cancellation.check)
-                if connection.in_transaction:
-                    yield reader
-                    return
                 connection.execute("BEGIN")
                 try:
-                    yield reader
+                    yield _CancellableReader(connection, cancellation.check)
                 finally:
                     with suppress(sqlite3.Error):
                         connection.execute("ROLLBACK")
@@ -160,10 +163,9 @@ class Readers:
             yield
 
     def _own_connection(self) -> _ThreadConnection:
-        """The read-only connection of this thread."""
         own: _ThreadConnection | None = getattr(self._local, "own", None)
         if own is None:
-            # What lies there now may be another file.
+            # The path may lead to another file now.
             self._check_place()
             try:
                 own = _ThreadConnection(self._path)
@@ -176,7 +178,7 @@ class Readers:
 
     @contextmanager
     def _in_use(self, own: _ThreadConnection) -> Iterator[sqlite3.Connection]:
-        """Keep `close` from closing a connection, and close it at the end if `close` was called meanwhile."""
+        """Keep `close` from closing a connection, and close it at the end if `close` was called in the meantime."""
         with self._lock:
             self._stopping.check()
             own.users += 1
@@ -189,11 +191,11 @@ class Readers:
             if unused and self._stopping.cancelled:
                 own.close()
 
-    def close(self, within_s: float = CLOSE_WITHIN_S) -> bool:
-        """Interrupt what reads, and close every connection.
+    def close(self) -> bool:
+        """Interrupt all readers, and close every connection.
 
         Returns:
-            False if a reader did not end within `within_s` seconds. Its thread closes its connection when it ends.
+            False if a reader did not end within `CLOSE_WITHIN_S`. Its thread closes its connection when it ends.
         """
         mine = threading.get_ident()
         with self._lock:
@@ -201,15 +203,15 @@ class Readers:
             idle = [one for one in self._connections if not one.users or one.thread == mine]
         for one in idle:
             one.close()
-        return self._stopping.cancel_and_wait(within_s)
+        return self._stopping.cancel_and_wait(CLOSE_WITHIN_S)
 
 
 @contextmanager
 def interrupting(connection: sqlite3.Connection) -> Iterator[None]:
-    """Let whatever covers the current context interrupt the statements of a connection, until the block ends."""
+    """Within the block, the cancellation that covers the current context interrupts the connection's statements."""
 
     def interrupt() -> None:
-        # Closed by its own thread, which stopped the work.
+        # Its own thread may have stopped the work and closed the connection.
         with suppress(sqlite3.ProgrammingError):
             connection.interrupt()
 
@@ -218,4 +220,4 @@ def interrupting(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _nothing() -> None:
-    """Interrupts work that checks by itself whether it was cancelled."""
+    """The interrupt function for work that checks for cancellation itself."""

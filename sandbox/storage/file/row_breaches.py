@@ -1,6 +1,6 @@
-"""Looks for rows that no client of a sandbox could have written (`row_rules`), such as in an uploaded file.
+"""Finds rows that no client of a sandbox could have written (`row_rules`), such as in an uploaded file.
 
-Every row is looked at, by one query per table, so that code that reads rows need not distrust them.
+Every row is checked, with one query per table, so that code that reads rows can trust them.
 """
 
 import json
@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from sandbox.kafka.broker_config import BROKER, BROKER_SETTING, GROUP, GROUP_SETTING, TOPIC_SETTING
 from sandbox.kafka.errors import BrokerError
+from sandbox.model.event_headers import headers_from_json
 from sandbox.storage.file.row_rules import COLUMNS, LONG_MAX, NUMBER_MAX, PARTITION_IDS_MAX, RELATIONS, Rule
 from sandbox.storage.file.schema import OFFSET_BITS, OFFSET_LIMIT
-from sandbox.storage.log.event_headers import headers_from_json
 
 SHOWN = 60
 """How many characters of a value are shown."""
@@ -31,7 +31,7 @@ SIZE_OF_LOG = (
     "AND :base + b.last_offset)), 0), max(last_offset) + 1 "
     "FROM batches b WHERE partition_id = :id AND last_offset >= :start"
 )
-"""How many events a log has, how many of them are in record batches, and its end."""
+"""A log's number of events, how many of them are in record batches, and its end."""
 SEQUENCES = ("topics", "partitions", "producers", "commits", "rebalances", "activity")
 
 
@@ -39,8 +39,8 @@ class Breach(NamedTuple):
     """A row that breaks a rule.
 
     Attributes:
-        row: its key in words, such as "id 3".
-        reason: what is wrong with it, as a sentence without its end.
+        row: the row's key as text, such as "id 3".
+        reason: what is wrong with it, as a sentence without its full stop.
     """
 
     table: str
@@ -48,16 +48,16 @@ class Breach(NamedTuple):
     reason: str
 
     def text(self) -> str:
-        """As a sentence."""
+        """Return the breach as a sentence."""
         return f"{', '.join(filter(None, (self.table, self.row)))}: {self.reason}."
 
 
 def breaches(connection: sqlite3.Connection) -> Iterator[Breach]:
-    """Look at every row, and name one that breaks each rule that is broken.
+    """Check every row, and yield one row for each rule that is broken.
 
     Args:
-        connection: to a file of this version whose schema was checked. Rows are only compared with others if the
-            columns of all have the right types.
+        connection: a connection to a file of this version whose schema was checked. Relations between rows are only
+            checked if all columns have valid types.
     """
     for looks in ((_columns, _sequences), (_unreadable,), (_relations, _settings), (_logs,)):
         wrong = [breach for look in looks for breach in look(connection)]
@@ -77,7 +77,7 @@ def _columns(connection: sqlite3.Connection) -> Iterator[Breach]:
 
 
 def _query(table: str, rules: dict[str, Rule], key: list[str]) -> str:
-    """Selects a row that breaks a rule: the column, its value, and the row's key."""
+    """A query that selects one row that breaks a rule: the column, its value, and the row's key."""
     cases = " ".join(f"WHEN {rule.sql(column)} THEN '{column}'" for column, rule in rules.items())
     values = " ".join(f"WHEN '{column}' THEN {_shown(column)}" for column in rules)
     return (
@@ -87,7 +87,7 @@ def _query(table: str, rules: dict[str, Rule], key: list[str]) -> str:
 
 
 def _shown(column: str) -> str:
-    """The beginning of a value, as it can be printed whatever it is."""
+    """An SQL expression for the beginning of a value, safe to print for any type."""
     start = f"substr(CAST({column} AS BLOB), 1, 200)"
     return f"CASE WHEN typeof({column}) IN ('text', 'blob') THEN {start} ELSE {column} END"
 
@@ -102,7 +102,7 @@ def _words(value: object) -> str:
 
 
 def _sequences(connection: sqlite3.Connection) -> Iterator[Breach]:
-    """The numbers that SQLite gives out next: one that is too large refuses every new row."""
+    """Check the AUTOINCREMENT counters: one that is too large refuses every new row."""
     seen = set()
     for name, last in connection.execute("SELECT name, seq FROM sqlite_sequence"):
         if name not in SEQUENCES:
@@ -114,7 +114,7 @@ def _sequences(connection: sqlite3.Connection) -> Iterator[Breach]:
 
 
 def _unreadable(connection: sqlite3.Connection) -> Iterator[Breach]:
-    """Texts that are no UTF-8, and headers that are no list of names and values."""
+    """Find text that is not UTF-8, and headers that are not a list of names and values."""
     for table, rules in COLUMNS.items():
         last: object = "the first row"
         try:
@@ -171,7 +171,7 @@ def _refusal(check: Callable[[str], str], value: str) -> str | None:
 
 
 def _logs(connection: sqlite3.Connection) -> Iterator[Breach]:
-    """Each event is in a record batch of its partition, and each record batch has its events."""
+    """Check that each event is in a record batch of its partition, and that each record batch has its events."""
     partitions = [row[0] for row in connection.execute("SELECT id FROM partitions ORDER BY id")]
     below = 0
     for partition_id in (*partitions, (LONG_MAX >> OFFSET_BITS) + 1):

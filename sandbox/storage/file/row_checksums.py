@@ -1,12 +1,12 @@
-"""Checksums of the rows beside the log: settings, partitions, groups, commits, transactions and the like.
+"""Checksums of the rows outside the log: settings, partitions, groups, commits, transactions and others.
 
-Problem: a bit that changes in a committed offset or a setting changes what the sandbox does, and nothing tells. Trade:
-each of these rows has a CRC-32C of its columns, which triggers of our own connection make; they are temporary, so the
-file has none that another program would stumble over. Consequence: what another program writes into these tables has a
-wrong checksum, or none, and `sandbox check` says so.
+Problem: a bit flip in a committed offset or a setting changes the sandbox's behaviour, and nothing reports it. Trade:
+each of these rows has a CRC-32C of its columns, which triggers of the sandbox's own connection compute. The triggers
+are temporary, so other programs that open the file don't run them. Consequence: rows that another program writes into
+these tables have a wrong checksum or none, and `sandbox check` reports them.
 
-A row that is overwritten as a whole gets a new checksum. One of which a part is changed gets one only where its old
-one was right: else the change would hide the damage.
+A row that is overwritten as a whole gets a new checksum. A row that is changed in part gets one only if its old
+checksum was correct; otherwise the change would hide the damage.
 """
 
 import sqlite3
@@ -24,7 +24,7 @@ INSERTED = (
     "rebalances",
     "activity",
 )
-"""Tables whose rows are written once, or replaced."""
+"""Tables whose rows are only inserted or replaced."""
 REWRITTEN = (
     "settings",
     "topic_settings",
@@ -36,7 +36,7 @@ REWRITTEN = (
 )
 """Tables whose rows are overwritten as a whole."""
 ALTERED = ("topics", "partitions", "transactions", "log_transactions", "groups")
-"""Tables of whose rows a part is overwritten."""
+"""Tables whose rows are updated in part."""
 TABLES = (*INSERTED, *REWRITTEN, *ALTERED)
 CHECKSUM = "checksum"
 
@@ -44,12 +44,12 @@ Value = str | bytes | int | float | None
 
 
 def checksum(*values: Value) -> int:
-    """The checksum of a row, 0 to 2**32 - 1; its columns in their order."""
+    """Return the checksum of a row, 0 to 2**32 - 1; `values` are its columns in order."""
     return int(google_crc32c.value("\x00".join(map(str, values)).encode("utf-8", "surrogateescape")))
 
 
 def columns(connection: sqlite3.Connection) -> dict[str, tuple[list[str], list[str]]]:
-    """Of each table the columns that a checksum is over, in their order, and those of the primary key."""
+    """Return the columns that each table's checksum covers, in order, and the columns of its primary key."""
     found: dict[str, tuple[list[str], list[str]]] = {table: ([], []) for table in TABLES}
     for table, name, key in connection.execute(
         "SELECT t.name, c.name, c.pk FROM sqlite_master t, pragma_table_info(t.name) c WHERE t.type = 'table' "
@@ -63,10 +63,10 @@ def columns(connection: sqlite3.Connection) -> dict[str, tuple[list[str], list[s
 
 
 def keep(connection: sqlite3.Connection) -> None:
-    """Give every row that this connection writes its checksum.
+    """Create the triggers that set the checksum of every row that this connection writes.
 
     Args:
-        connection: to a file of the version with checksums.
+        connection: a connection to a file of a version with checksums.
     """
     connection.create_function("row_checksum", -1, checksum, deterministic=True)
     for table, (names, key) in columns(connection).items():

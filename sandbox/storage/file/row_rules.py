@@ -1,8 +1,8 @@
-"""The rows that a sandbox file may have: each column's type and range, and how rows depend on each other.
+"""Rules for the rows of a sandbox file: each column's type and range, and how rows depend on each other.
 
-SQLite takes any value in any column, and a file from elsewhere may hold what no client could have written: a topic
-`<script>`, an offset of 2**63 - 1, a batch without its events. The ranges are those of the protocol and of the
-sandbox's own limits. Room is left above: a restore raises leader epochs and numbers.
+SQLite takes any value in any column, and an uploaded file may hold rows that no client could have written: a topic
+`<script>`, an offset of 2**63 - 1, a batch without its events. The ranges come from the protocol and the sandbox's own
+limits. Some leave room above, because a restore raises leader epochs and ids.
 """
 
 from typing import NamedTuple
@@ -13,16 +13,16 @@ from sandbox.storage.file.schema import OFFSET_LIMIT
 
 INT_MAX, LONG_MAX = 2**31 - 1, 2**63 - 1
 EPOCH_MAX = 2**30
-"""Of a leader epoch or a generation: a restore raises it."""
+"""The largest leader epoch or generation: a restore raises it."""
 NUMBER_MAX = 2**53
-"""Of an id that SQLite gives out: a table whose id is LONG_MAX takes no more rows."""
+"""The largest id that SQLite assigns: a table that has the id LONG_MAX accepts no more rows."""
 PARTITION_IDS_MAX = 2**22
 OFFSET_MAX = OFFSET_LIMIT // 2
-"""Of an offset in a log, which leaves room for events to come."""
+"""The largest offset in a log, which leaves room for later events."""
 TIME_MAX = 253_402_300_799_999
 """The end of the year 9999, in ms."""
 BYTES_MAX = 100 * 1024 * 1024
-"""Of a key, a value or headers: `socket.request.max.bytes`, the largest request."""
+"""The largest key, value or headers: `socket.request.max.bytes`, the largest request."""
 TEXT_MAX = 1024 * 1024
 STRING_MAX = 32_767
 """The longest string of the protocol, in bytes."""
@@ -39,12 +39,12 @@ TRANSACTION_STATES = ("Empty", "Ongoing", "CompleteCommit", "CompleteAbort")
 
 
 class Rule(NamedTuple):
-    """What a column may hold.
+    """The values that a column may hold.
 
     Attributes:
-        breach: an SQL condition on "{c}", the column, which holds for what it may not hold.
-        words: what it may hold.
-        optional: whether it may be NULL.
+        breach: an SQL condition on "{c}", the column, which is true for a value that is not allowed.
+        words: a description of the allowed values.
+        optional: True if the column may be NULL.
     """
 
     breach: str
@@ -52,14 +52,14 @@ class Rule(NamedTuple):
     optional: bool = False
 
     def sql(self, column: str) -> str:
-        """The condition of one column."""
+        """Return the condition for one column."""
         breach = f"({self.breach.format(c=column)})"
         return f"({column} IS NOT NULL AND {breach})" if self.optional else f"({column} IS NULL OR {breach})"
 
 
 def whole(least: int, most: int, *, optional: bool = False) -> Rule:
-    """A whole number."""
-    # The least 64-bit number is written so, because SQLite reads the digits without their sign.
+    """A rule for integers from `least` to `most`."""
+    # SQLite reads the digits without their sign, so the smallest 64-bit number needs an expression.
     low = "(-9223372036854775807 - 1)" if least == -(2**63) else str(least)
     return Rule(
         f"typeof({{c}}) <> 'integer' OR {{c}} NOT BETWEEN {low} AND {most}",
@@ -69,7 +69,7 @@ def whole(least: int, most: int, *, optional: bool = False) -> Rule:
 
 
 def text(bytes_max: int, *, optional: bool = False) -> Rule:
-    """A text."""
+    """A rule for text of at most `bytes_max` bytes."""
     return Rule(
         f"typeof({{c}}) <> 'text' OR length(CAST({{c}} AS BLOB)) > {bytes_max}",
         f"a text of at most {bytes_max:,} bytes",
@@ -78,13 +78,13 @@ def text(bytes_max: int, *, optional: bool = False) -> Rule:
 
 
 def one_of(*words: str) -> Rule:
-    """One of some words."""
+    """A rule for one of several fixed words."""
     listed = ", ".join(f"'{word}'" for word in words)
     return Rule(f"typeof({{c}}) <> 'text' OR {{c}} NOT IN ({listed})", f"one of {', '.join(words)}")
 
 
 def topic_name(*, optional: bool = False) -> Rule:
-    """The name of a topic, by Kafka's rule."""
+    """A rule for topic names, as Kafka defines them."""
     return Rule(
         "typeof({c}) <> 'text' OR {c} IN ('', '.', '..') OR {c} GLOB '*[^a-zA-Z0-9._-]*' OR length({c}) > 249 "
         "OR length(CAST({c} AS BLOB)) <> length({c})",
@@ -292,7 +292,7 @@ COLUMNS: dict[str, dict[str, Rule]] = {
     },
     "event_templates": {"name": STRING, "template": JSON_OBJECT, "updated_ms": TIME},
 }
-"""Each column but the checksum; a table's key comes first in the words about a row."""
+"""The rule of each column except the checksum. A table's key columns are first, as in messages about a row."""
 
 RELATIONS: tuple[tuple[str, str, str], ...] = (
     (
@@ -351,4 +351,4 @@ RELATIONS: tuple[tuple[str, str, str], ...] = (
         "its partition does not exist, or it ends before it begins",
     ),
 )
-"""Table, a query for the rows that break a rule, and the reason."""
+"""Table, a query for rows that break a rule, and the reason."""

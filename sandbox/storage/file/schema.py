@@ -1,44 +1,43 @@
-"""The file: its tables, its guards, and how an older one is brought up to date.
+"""Defines the file format: its tables, the triggers that guard them, and the changes between versions.
 
 One database in WAL mode. Every event is one row of `events`, written once:
 
 * `events.id` is `partition_id * 2**40 + offset`, so that one B-tree holds every partition in offset order, a range of a
   partition is a range of keys, and an insert touches one tree only. `partition_id` and `offset` are generated columns.
-* `key` and `value` are TEXT where the bytes are valid UTF-8, BLOB where they are not and NULL for Kafka's null: the
-  bytes are the same either way (`CAST(value AS BLOB)`), and people and SQLite's JSON functions can read them.
-* `headers` is NULL for none, else a JSON array of `[name, value]`; a name or value that is not UTF-8 is
+* `key` and `value` are TEXT if the bytes are valid UTF-8, BLOB if they are not, and NULL for Kafka's null. The bytes
+  are the same either way (`CAST(value AS BLOB)`), and people and SQLite's JSON functions can read them.
+* `headers` is NULL for none, otherwise a JSON array of `[name, value]`; a name or value that is not UTF-8 is
   `{"base64": "..."}`.
-* `batches` has one row per produced record batch: what the protocol must give back (producer id, epoch, sequence,
-  transaction and control marks, timestamp type), and the largest and smallest timestamp, which serve look-ups by time.
-  `bytes_before` is the running total of `size_bytes`, so that the size of a log is one subtraction.
+* `batches` has one row per produced record batch: the fields that the protocol must return (producer id, epoch,
+  sequence, transaction and control flags, timestamp type), and the largest and smallest timestamp, for look-ups by
+  time. `bytes_before` is the running total of `size_bytes`, so that the size of a log is one subtraction.
 * A transaction marker is a batch with `control` and one row of `events`, as in Kafka's log. `log_transactions` has one
-  row for each transaction in each partition that it wrote to: from its first event to its marker (`last_offset`, NULL
-  while it is open). So an event of an aborted transaction stays where it is and is known as such, and the last stable
-  offset is one look-up. The view `messages` leaves the markers out, and says of each event what became of its
-  transaction. `transactions` has one row for each transactional id, `pending_offsets` the offsets that wait for the end
-  of one; `position` numbers the commits of a group in a partition in the order in which they were sent.
-* The end of a log is the end of its last batch, or its log start offset where retention took every batch: it is kept
-  nowhere else.
+  row per transaction and partition that it wrote to: from its first event to its marker (`last_offset`, NULL while it
+  is open). So an aborted transaction's events stay in the log and are known to be aborted, and the last stable offset
+  is one look-up. The view `messages` leaves the markers out, and shows the state of each event's transaction.
+  `transactions` has one row per transactional id, `pending_offsets` the offsets that wait for the end of a transaction;
+  `position` numbers the commits of a group in a partition in the order in which they were sent.
+* The end of a log is the end of its last batch, or its log start offset if retention deleted every batch. It is not
+  stored anywhere else.
 * Triggers refuse to change an event, a batch, a commit or a rebalance, and to delete an event that the log still has:
   one at or above `partitions.log_start_offset` and at or above `partitions.cleaner_offset`. The latter is 0 in every
-  committed state: compaction raises it and takes it back within one transaction, and only between the two may it take
-  events out of the middle of a log.
-* What compaction took is counted: `batches.removed_events` for one batch (whose `size_bytes` and timestamps are then
-  those of what is left), `partitions.compacted_events` and `compacted_bytes` for the log from its start on.
-  `log_start_bytes` is `bytes_before` of the batch where the log starts. So the number of a log's events and its size
-  are known without counting rows. `first_dirty_offset` is where the part begins
-  that was never compacted; `batches.delete_horizon_ms` is when the tombstones of a batch may go (KIP-534).
-  `INSERT OR REPLACE` passes triggers unless the connection sets `recursive_triggers`; the sandbox's own does. A guard
-  against it for everybody cost 14 to 30 % of the insert rate, more than the tenth that it was worth.
-* `activity` is what happened beside the log: what was created, deleted, altered, reset, stopped, injected, taken as a
-  snapshot. What has rows of its own (batches, commits, rebalances) is not told twice. Its oldest rows leave it.
-* `event_templates` are the templates of the page's generator that somebody saved under a name.
+  committed state: compaction raises it and resets it within one transaction, and only in between may it delete events
+  from the middle of a log. `INSERT OR REPLACE` bypasses triggers unless the connection sets `recursive_triggers`, as
+  the sandbox's own does. A guard for other programs cost 14 to 30 % of the insert rate; the limit was 10 %.
+* What compaction deleted is counted: `batches.removed_events` for one batch (whose `size_bytes` and timestamps then
+  describe the remaining events), `partitions.compacted_events` and `compacted_bytes` for the log from its start.
+  `log_start_bytes` is `bytes_before` of the batch at the log start. So the number of a log's events and its size are
+  known without counting rows. `first_dirty_offset` is the start of the part that was never compacted;
+  `batches.delete_horizon_ms` is the time from which a batch's tombstones may be deleted (KIP-534).
+* `activity` records events outside the log: something was created, deleted, altered, reset, stopped, injected, or saved
+  as a snapshot. Batches, commits and rebalances have their own tables and are not repeated. Old rows are deleted.
+* `event_templates` are the templates of the page's generator that were saved under a name.
 
-* `batches.checksum` is over a batch and its events, `checksum` of every other table over its row: `checksums` and
-  `row_checksums` say how. NULL is that of a row that was written before version 3.
+* `batches.checksum` covers a batch and its events; `checksum` of every other table covers its row. `checksums` and
+  `row_checksums` describe how. NULL is the checksum of a row that was written before version 3.
 
-`PRAGMA application_id` tells a sandbox from other programs' databases, `PRAGMA user_version` its version: 2 came with
-`activity` and `event_templates`, 3 with the checksums, 4 with commits outside their log in the view `lag`.
+`PRAGMA application_id` distinguishes a sandbox file from other programs' databases. `PRAGMA user_version` is its
+version: 2 added `activity` and `event_templates`, 3 the checksums, 4 commits outside their log in the view `lag`.
 """
 
 APPLICATION_ID = 0x4B534258

@@ -1,8 +1,8 @@
-"""Copies of a whole sandbox file, and what is done to a copy before it is used.
+"""Copies a whole sandbox file, and checks and prepares a copy before it is used.
 
-A copy is made by SQLite's backup API from a read-only connection that holds one read transaction: it is one state of
-the file, however much is written meanwhile, and it holds up nobody (WAL). The one connection that writes the file is
-not used. A copy that nobody has open is read as `immutable`, which makes no files beside it.
+SQLite's backup API makes the copy from a read-only connection that holds one read transaction. So the copy is one
+consistent state of the file, however much is written meanwhile, and it blocks nobody (WAL). The connection that writes
+the file is not used. A copy that nobody has open is read as `immutable`, which creates no files beside it.
 """
 
 import os
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.kafka.errors import FileRefused
+from sandbox.kafka.producer_epoch import EPOCH_LAST
 from sandbox.model import cancellation
 from sandbox.storage.file import row_checksums
 from sandbox.storage.file.database import Reader, StorageFailed, check_file, is_open_here
@@ -24,21 +25,21 @@ from sandbox.storage.file.schema import VERSION
 
 PAGES_PER_STEP = 2_000
 PRODUCER_IDS_SPARED = 1_000
-"""Producer ids that may be given between a look at the file and the moment when it is replaced."""
+"""Producer ids that may be assigned between reading the file and replacing it."""
 KEPT_SETTINGS = ("cluster.id", "kafka.port")
-"""Settings of a file that belong to the place, not to its content: who it is, and where it listens."""
+"""Settings that belong to the file's place, not to its content: the cluster's id and its ports."""
 
 Schema = dict[tuple[str, str], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a running sandbox keeps when its content is replaced.
+    """State that a running sandbox keeps when its content is replaced.
 
     Attributes:
-        settings: of the file itself, those of `KEPT_SETTINGS`.
+        settings: the file's own settings that `KEPT_SETTINGS` lists.
         leader_epochs: (topic, partition) to leader epoch.
-        last_producer_id: the greatest that was ever given.
+        last_producer_id: the largest that was ever assigned.
     """
 
     settings: Mapping[str, str]
@@ -47,7 +48,7 @@ class Identity:
 
 
 def address(path: Path, in_use: bool = False) -> str:
-    """The URI by which a file is read, and nothing is made beside it where nobody has it open."""
+    """Return the URI to read a file by; nothing is created beside it if nobody has it open."""
     quiet = not in_use and not _log_bytes(path) and not is_open_here(path)
     return read_uri(path, immutable=quiet)
 
@@ -59,7 +60,7 @@ def _log_bytes(path: Path) -> int:
 
 @contextmanager
 def opened(path: Path, *, in_use: bool = False) -> Iterator[Reader]:
-    """Read a copy, or a file that somebody may be writing, in one read transaction; FileRefused where that fails."""
+    """Read a copy, or a file in use, in one read transaction; FileRefused if that fails."""
     try:
         with closing(sqlite3.connect(address(path, in_use), uri=True, isolation_level=None)) as connection:
             connection.execute("PRAGMA query_only = ON")
@@ -72,21 +73,21 @@ def opened(path: Path, *, in_use: bool = False) -> Iterator[Reader]:
 
 
 def copy_file(source: Path, target: Path, *, in_use: bool) -> None:
-    """Copy one state of a sandbox file.
+    """Copy one consistent state of a sandbox file.
 
     Args:
         source: the file, or a copy of it.
-        target: a new file, whole and on the disk when this returns; the caller renames it.
-        in_use: True where somebody may be writing the source.
+        target: a new file, complete and synced to disk when this returns; the caller renames it.
+        in_use: True if somebody may be writing the source.
 
     Raises:
-        FileRefused: it cannot be read, or the copy cannot be written; a part of it may be left.
+        FileRefused: the source cannot be read, or the copy cannot be written; a partial copy may be left.
     """
     try:
         with closing(sqlite3.connect(address(source, in_use), uri=True, isolation_level=None)) as reading:
             reading.execute("BEGIN")
-            # The read transaction begins with the first look. Held, it keeps the backup from beginning anew
-            # whenever somebody writes.
+            # The read transaction begins with the first read. It keeps the backup from restarting whenever
+            # somebody writes.
             reading.execute("SELECT count(*) FROM sqlite_master").fetchone()
             with closing(sqlite3.connect(target, isolation_level=None)) as writing:
                 writing.execute("PRAGMA journal_mode = OFF").fetchone()
@@ -102,7 +103,7 @@ def _check_cancelled(_status: int, _left: int, _pages: int) -> None:
 
 
 def sync(path: Path) -> None:
-    """See to it that a file is on the disk."""
+    """Sync a file to disk."""
     descriptor = os.open(path, os.O_RDWR)
     try:
         os.fsync(descriptor)
@@ -112,7 +113,7 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def _altered(path: Path) -> Iterator[sqlite3.Connection]:
-    """Write into a copy that nobody else has: one transaction, and one file again afterwards."""
+    """Write to a copy that nobody else has, and leave it as a single file without a log."""
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             connection.execute("PRAGMA trusted_schema = OFF")
@@ -127,23 +128,24 @@ def _altered(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def check_copy(path: Path, *, foreign: bool) -> None:
-    """Look whether a copy that nobody else has is a whole sandbox file, and bring it up to date.
+    """Check that a copy that nobody else has is a complete sandbox file, and migrate it to this version.
 
     Args:
         path: the copy.
         foreign: True if it may come from anywhere: then every row is checked as a client's request would be, and
-            triggers, views and anything else that could run are refused.
+            triggers, views and anything else that could run code are refused.
 
     Raises:
-        FileRefused: it is no sandbox file, of a newer version, damaged, or has tables or triggers that are not ours,
-            or rows that no client could have written.
+        FileRefused: it is not a sandbox file, has a newer version, is damaged, has foreign tables or triggers, or has
+            rows that no client could have written.
     """
     current = check_file(path)
     with _altered(path) as connection:
         try:
             if foreign:
                 _check_foreign_schema(connection)
-            # Uniqueness is checked by the full one alone; it also evaluates what the schema has, which was checked.
+            # Only integrity_check checks uniqueness. It also evaluates expressions of the schema, which was checked
+            # above.
             found = connection.execute(f"PRAGMA {'integrity_check' if foreign else 'quick_check'}(1)").fetchone()
         except sqlite3.DatabaseError as error:
             cancellation.check()
@@ -164,16 +166,16 @@ def check_copy(path: Path, *, foreign: bool) -> None:
 
 
 def schema_of(connection: sqlite3.Connection) -> Schema:
-    """The statements that make what a file has."""
+    """Return the statements that create the file's tables, indexes, triggers and views."""
     rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL")
     return {(kind, name): " ".join(sql.split()) for kind, name, sql in rows}
 
 
 def check_schema(found: Schema, version: int) -> Schema:
-    """Refuse what differs from a file of ours, but for tables, indexes, triggers and views that somebody added.
+    """Refuse a schema that lacks or changes parts of ours; tables, indexes, triggers and views may be added.
 
     Returns:
-        What somebody added.
+        The additions.
 
     Raises:
         FileRefused: with the first difference.
@@ -188,12 +190,12 @@ def check_schema(found: Schema, version: int) -> Schema:
 
 
 def _check_foreign_schema(connection: sqlite3.Connection) -> None:
-    """Refuse what would run code of others when rows are read, written or checked.
+    """Refuse a schema that would run foreign code when rows are read, written or checked.
 
     A table with plain columns may stay, with its plain indexes. Statistics are deleted: they can make queries slow.
 
     Raises:
-        FileRefused: with the first thing that is not ours, and the way out.
+        FileRefused: with the first foreign object, and advice.
     """
     found = schema_of(connection)
     if not found:
@@ -212,7 +214,7 @@ def _check_foreign_schema(connection: sqlite3.Connection) -> None:
 
 
 def _runs_code(connection: sqlite3.Connection, kind: str, name: str, added: Schema) -> str | None:
-    """Why something that somebody added is refused, None if it is harmless."""
+    """Return why an added object is refused, None if it is harmless."""
     if kind == "index":
         (table,) = connection.execute("SELECT tbl_name FROM sqlite_master WHERE name = ?", (name,)).fetchone()
         computed = any(row[1] == -2 for row in connection.execute(f"PRAGMA index_info({_quoted(name)})"))
@@ -232,7 +234,7 @@ def _quoted(name: str) -> str:
 
 
 def read_identity(reader: Reader) -> Identity:
-    """What a running sandbox keeps when its content is replaced."""
+    """Read the state that a running sandbox keeps when its content is replaced."""
     epochs = reader.query(
         "SELECT t.name, p.partition, max(p.leader_epoch) FROM topics t JOIN partitions p ON p.topic = t.id "
         "GROUP BY t.name, p.partition"
@@ -247,14 +249,15 @@ def read_identity(reader: Reader) -> Identity:
 
 
 def make_ready(path: Path, identity: Identity | None) -> None:
-    """Make a checked copy ready to be the content of a sandbox at work.
+    """Prepare a checked copy to become the content of a running sandbox.
 
-    The members of its groups are left out: their clients are not connected here, and join again. So a group does not
-    wait for members that never come, and each consumer begins where the copy says. Where it replaces something,
-    leader epochs rise, so that clients notice a log that has become shorter, and no producer id is given twice.
+    Group members are deleted: their clients are not connected here, and join again. So a group does not wait for
+    members that are gone, and each consumer starts at the copy's committed offsets. If the copy replaces other
+    content, leader epochs rise, so that clients notice a log that became shorter, no producer id is assigned twice, and
+    every transactional producer is fenced.
 
     Args:
-        identity: of the sandbox that it goes into; None for a fork, which is somebody of its own.
+        identity: the identity of the sandbox whose content is replaced; None for a fork, which gets its own.
     """
     with _altered(path) as connection:
         row_checksums.keep(connection)
@@ -275,6 +278,7 @@ def make_ready(path: Path, identity: Identity | None) -> None:
                 [(1 + max(epoch, identity.leader_epochs.get((topic, n), 0)), id) for id, topic, n, epoch in rows],
             )
             _raise_producer_ids(connection, identity.last_producer_id + PRODUCER_IDS_SPARED)
+            _fence_producers(connection)
         connection.execute("COMMIT")
 
 
@@ -284,8 +288,21 @@ def _raise_producer_ids(connection: sqlite3.Connection, last: int) -> None:
         connection.execute("INSERT INTO sqlite_sequence(name, seq) VALUES('producers', ?)", (last,))
 
 
+def _fence_producers(connection: sqlite3.Connection) -> None:
+    """Fence every current transactional producer: the copy lacks what it wrote since, and which producer it replaced.
+
+    An epoch that was assigned after the copy was made must not be assigned again. With the last epoch, the next
+    producer gets a new producer id. Open transactions are aborted as soon as the copy is in use.
+    """
+    connection.execute(
+        "UPDATE transactions SET producer_epoch = ?, last_producer_id = -1, last_producer_epoch = -1, "
+        "started_ms = CASE state WHEN 'Ongoing' THEN 0 ELSE started_ms END",
+        (EPOCH_LAST,),
+    )
+
+
 def fit_pages(path: Path, size_bytes: int) -> None:
-    """Give a copy the page size of the file that it is to replace the content of, where it has another one."""
+    """Change a copy's page size to the one of the file whose content it will replace, if they differ."""
     with closing(sqlite3.connect(address(path), uri=True, isolation_level=None)) as connection:
         if connection.execute("PRAGMA page_size").fetchone() == (size_bytes,):
             return
@@ -298,18 +315,18 @@ Offset = tuple[str, str, int]
 
 
 def read_offsets(reader: Reader) -> dict[Offset, tuple[int, int]]:
-    """(group, topic, partition) to committed offset, and when it was committed."""
+    """Return the committed offset and its commit time (ms) by (group, topic, partition)."""
     rows = reader.rows("SELECT group_id, topic, partition, offset, committed_ms FROM committed_offsets")
     return {(group, topic, partition): (offset, at_ms) for group, topic, partition, offset, at_ms in rows}
 
 
 def read_groups(reader: Reader) -> frozenset[str]:
-    """The ids of all groups."""
+    """Return the ids of all groups."""
     return frozenset(row[0] for row in reader.query("SELECT group_id FROM groups"))
 
 
 def batch_at(reader: Reader, topic: str, partition: int, offset: int) -> tuple[int, int] | None:
-    """What tells the batch that holds an offset from another one: its base offset, and when it was appended."""
+    """Return base offset and append time (ms) of the batch that holds an offset; together they identify it."""
     row = reader.one(
         "SELECT b.base_offset, b.appended_ms FROM batches b JOIN partitions p ON p.id = b.partition_id "
         "JOIN topics t ON t.id = p.topic WHERE t.name = ? AND t.deleted_ms IS NULL AND p.partition = ? "

@@ -1,4 +1,4 @@
-"""A write that is made only to find out whether the file can be written."""
+"""Tests with a small write whether the file can be written."""
 
 from sandbox.storage.file.database import Database
 
@@ -7,7 +7,7 @@ ROOM_BYTES = 65_536
 
 
 def use(database: Database) -> None:
-    """Read a row; write some pages and take them away again, which a full disk refuses. Other rows stay as they are.
+    """Read a row, write some pages and delete them again, which a full disk refuses. Other rows are unchanged.
 
     Raises:
         StorageFailed: call `rollback`.

@@ -1,7 +1,7 @@
-"""Groups as people see them: state, members, lag and where it is going, from one read transaction.
+"""Describes groups for people: state, members, lag and its trend, from one read transaction.
 
-Commits and batches are rows with the time at which they were written, so how far a group was behind at any moment is
-worked out, not sampled: committed offset then, end of the log then.
+Commits and batches are rows with the time at which they were written, so a group's lag at any moment is computed, not
+sampled: from the committed offset and the log end offset at that time.
 """
 
 import json
@@ -15,17 +15,19 @@ from sandbox.storage.groups.group_moments import Place, committed_at_or_first, e
 from sandbox.storage.groups.unread import FIRST, count_unread, first_appended_ms
 
 TREND_MS = (6_000, 20_000)
-"""Over how long the trend of a lag is taken: a group that drains now does, whatever it was before; and one that commits
-every few seconds is looked at over some of them."""
+"""The two periods over which the trend of a lag is computed: a short one, because only the current trend counts, and a
+longer one for groups that commit only every few seconds.
+"""
 QUIET_MS = 60_000
-"""After how long without a commit a group without members counts as such, rather than as one that assigns itself."""
+"""After this time without a commit, a group without members counts as such, not as a consumer that assigns itself."""
 
 REBALANCING = ("PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling")
-"""The states, of the classic and of the consumer protocol, in which partitions change hands."""
+"""The states, of the classic and of the consumer protocol, in which partitions are reassigned."""
 
 Commit = tuple[int, str | None, int, int | None]
-"""Offset, metadata, when it was committed, and when the first unread event from there on was appended (None if there is
-none, or if the offset is beyond the end)."""
+"""Offset, metadata, commit time, and when the first unread event from there on was appended (None if there is none, or
+if the offset is beyond the end).
+"""
 Name = tuple[str, int]
 
 COMMITS = f"""
@@ -35,17 +37,17 @@ FROM committed_offsets c
 LEFT JOIN topics t ON t.name = c.topic AND t.deleted_ms IS NULL
 LEFT JOIN partitions p ON p.topic = t.id AND p.partition = c.partition
 """
-"""Every commit with the age of what it waits at, in one statement: one query per commit took three times as long."""
+"""Every commit with the append time of its first unread event. One query per commit took three times as long."""
 
 
 def describe_groups(reader: Reader, now_ms: int, group: str | None = None) -> tuple[GroupDescription, ...]:
-    """Every group by id, or the one that is named."""
+    """Describe every group, sorted by id, or only the named one."""
     where, parameters = ("WHERE group_id = ?", (group,)) if group is not None else ("", ())
     rows = reader.query(
         f"SELECT group_id, state, protocol_type, protocol, generation, type FROM groups {where} ORDER BY group_id",
         parameters,
     )
-    # What every member of every group can speak would be much to read for a list that does not show it.
+    # Lists don't show the protocols of members, and reading them for every member would be slow.
     protocols = "'[]'" if group is None else "protocols"
     members: dict[str, list[MemberDescription]] = {}
     for row in reader.query(
@@ -77,7 +79,7 @@ def describe_member(
     consumer: str | None,
     protocols: str,
 ) -> MemberDescription:
-    """A member from its row; each argument is the column of that name."""
+    """Describe a member from its row; each argument is the column of that name."""
     assignment = {topic: tuple(partitions) for topic, partitions in json.loads(assigned or "{}").items()}
     more: dict[str, Any] = json.loads(consumer) if consumer else {}
     return MemberDescription(
@@ -96,11 +98,11 @@ def describe_member(
 
 
 class Look:
-    """One look at groups: what several of them need is read once.
+    """Describes groups within one read transaction, and caches what several of them need.
 
     Args:
         known: every partition that they may have.
-        counting: whether to count unread events; lists don't show them.
+        counting: True to count unread events, which lists don't show.
     """
 
     def __init__(self, reader: Reader, now_ms: int, known: dict[Name, Place], *, counting: bool = False) -> None:
@@ -116,7 +118,7 @@ class Look:
         members: tuple[MemberDescription, ...],
         commits: dict[Name, Commit],
     ) -> GroupDescription:
-        """One group from its rows."""
+        """Describe one group from its rows."""
         group, state, protocol_type, protocol, generation, kind = row
         owners = {
             (topic, partition): member
@@ -179,7 +181,7 @@ class Look:
         )
 
     def _trend(self, group: str, state: str, partitions: Iterable[PartitionLag]) -> tuple[str, int | None]:
-        """A word for where a group's lag is going, and how long until it is gone where it shrinks."""
+        """Return the word for a group's lag trend, and the time in ms until the lag is gone if it shrinks."""
         if state in REBALANCING:
             return "rebalancing", None
         known = [one for one in partitions if one.committed is not None]
@@ -187,7 +189,7 @@ class Look:
             return "never committed", None
         if any(one.out_of_range for one in known):
             return OUT_OF_RANGE, None
-        # Transaction markers and aborted events after a committed offset are nothing that the group waits for.
+        # The group does not wait for transaction markers and aborted events after a committed offset.
         known = [one for one in known if one.unread != 0]
         if not known:
             return "caught up", None
@@ -197,12 +199,12 @@ class Look:
         recent, moved, _ = self._then(group, known, self._now_ms - TREND_MS[0])
         earlier, moved_earlier, began = self._then(group, known, self._now_ms - TREND_MS[1])
         if moved_earlier == 0 and began and state != "Empty":
-            # Its first commit: it reads, and how fast the next one tells.
+            # Its first commit: it reads, but its speed is unknown until the next one.
             return "draining", None
         if moved_earlier == 0:
             return ("without members" if state == "Empty" else "stalled" if earlier >= lag else "growing"), None
         if moved and all((one.lag_ms or 0) <= TREND_MS[0] for one in known):
-            # It keeps up, however its few unread events go up and down between two commits.
+            # It keeps up, even if its few unread events fluctuate between two commits.
             return "steady", None
         if moved and lag < recent:
             return "draining", round(lag * TREND_MS[0] / (recent - lag))
@@ -213,7 +215,7 @@ class Look:
         return ("growing" if lag > earlier else "steady"), None
 
     def _then(self, group: str, known: Iterable[PartitionLag], then_ms: int) -> tuple[int, int, bool]:
-        """The lag of a group at an earlier moment, what it has committed since, and whether it began since."""
+        """Return a group's lag at an earlier moment, how much it has committed since, and whether it started since."""
         before = moved = 0
         began = True
         for one in known:
@@ -223,7 +225,7 @@ class Look:
             if (one.committed_ms or 0) > then_ms:
                 row = committed_at_or_first(self._reader, group, one.topic, one.partition, then_ms)
                 if row is not None:
-                    # It began since: from where its first commit left it, it has moved on.
+                    # If it started since, it has moved on from its first commit.
                     later = row.committed_ms > then_ms
                     committed = min(row.offset, end) if later else row.offset
             began = began and later

@@ -1,7 +1,7 @@
-"""The past of groups, from the rows of commits, batches and rebalances: nothing is sampled, and it survives restarts.
+"""Reads the past of groups from rows of commits, batches and rebalances. Nothing is sampled, and it survives restarts.
 
-The work depends on the number of moments and partitions that are asked for, and on the logarithm of how many commits
-and batches there are.
+The work depends on the number of requested moments and partitions, and on the logarithm of the number of commits and
+batches.
 """
 
 import json
@@ -25,13 +25,13 @@ from sandbox.storage.groups.unread import first_appended_ms
 
 MARKS_MAX = 100
 TOLD_WITHIN_MS = 1_000
-"""What happened is told at the end of the turn that did it: so much later at most, even on a busy machine."""
+"""A reset's activity row is written at the end of the turn that made it: at most this much later, even under load."""
 NAMED_MAX = 4
 Name = tuple[str, int]
 
 
 def partitions_of(reader: Reader, group: str) -> list[Name]:
-    """The partitions in which a group has a committed offset."""
+    """Return the partitions in which a group has a committed offset."""
     rows = reader.query(
         "SELECT topic, partition FROM committed_offsets WHERE group_id = ? ORDER BY topic, partition", (group,)
     )
@@ -41,11 +41,11 @@ def partitions_of(reader: Reader, group: str) -> list[Name]:
 def lag_history(
     reader: Reader, group: str, since_ms: int, until_ms: int, points: int, wanted: Sequence[Name] | None = None
 ) -> list[LagPoint]:
-    """Lag of each partition at evenly spaced moments.
+    """Return the lag of each partition at evenly spaced moments.
 
     Args:
-        points: how many moments, 2 and up.
-        wanted: only these partitions; all in which the group has a committed offset where None.
+        points: the number of moments, at least 2.
+        wanted: only these partitions; None for all in which the group has a committed offset.
     """
     names = partitions_of(reader, group) if wanted is None else list(wanted)
     known = places(reader, sorted({topic for topic, _ in names}))
@@ -73,7 +73,7 @@ def _points(
 
 
 def _age(reader: Reader, place: Place, committed: int, end: int, moment: int) -> int | None:
-    """How old the oldest unread event was; 0 if none was unread, None if retention has deleted it since."""
+    """Return the age of the oldest unread event; 0 if none was unread, None if retention has deleted it since."""
     if committed < place.start:
         return None
     appended_ms = first_appended_ms(reader, place.partition_id, read_position(committed, place.start, end))
@@ -81,7 +81,7 @@ def _age(reader: Reader, place: Place, committed: int, end: int, moment: int) ->
 
 
 def latest_commits(reader: Reader) -> dict[str, str]:
-    """The committed offsets of each group, as a text for `taken_apart`: few of them may be wanted."""
+    """Return the committed offsets of each group, as a text for `taken_apart`: often only a few are needed."""
     return dict(
         reader.query(
             "SELECT group_id, json_group_array(json_array(topic, partition, offset, committed_ms)) "
@@ -91,7 +91,7 @@ def latest_commits(reader: Reader) -> dict[str, str]:
 
 
 def taken_apart(commits: str) -> dict[Name, tuple[int, int]]:
-    """Topic and partition to the committed offset, and when it was committed."""
+    """Parse a text of `latest_commits`: (topic, partition) to committed offset and commit time."""
     return {(topic, partition): (offset, at_ms) for topic, partition, offset, at_ms in json.loads(commits)}
 
 
@@ -104,12 +104,12 @@ def lags_at(
     ends: dict[Name, list[int | None]],
     latest: Mapping[Name, tuple[int, int]],
 ) -> list[int | None]:
-    """The lag of a group at each of some moments, all partitions together; None before its first commit.
+    """Return the total lag of a group at each moment; None before its first commit.
 
     Args:
-        latest: its committed offsets as they stand, and when each was committed: what was committed before all of the
-            moments, and not since, held at each of them.
-        ends: the ends of logs at these moments, as far as they are known; others are added.
+        latest: its current committed offsets and their commit times. An offset that was committed before the first
+            moment was valid at all of them.
+        ends: known log end offsets at these moments; others are added.
     """
     sums: list[int | None] = [None] * len(moments)
     for name in names:
@@ -132,7 +132,7 @@ def lags_at(
 
 
 def first_commit_ms(reader: Reader, group: str) -> int | None:
-    """When a group first committed in one of its partitions; None where it never has."""
+    """Return when a group first committed in one of its partitions; None if it never has."""
     firsts = [
         reader.one(
             "SELECT committed_ms FROM commits WHERE group_id = ? AND topic = ? AND partition = ? "
@@ -147,7 +147,7 @@ def first_commit_ms(reader: Reader, group: str) -> int | None:
 def rates(
     reader: Reader, group: str, partitions: Iterable[PartitionLag], now_ms: int, window_ms: int
 ) -> dict[Name, Rates]:
-    """How fast events came and were committed past, over the last `window_ms`."""
+    """Return the rates of appended and committed events, over the last `window_ms`."""
     wanted = list(partitions)
     known = places(reader, sorted({one.topic for one in wanted}))
     found: dict[Name, Rates] = {}
@@ -167,10 +167,10 @@ def rates(
 
 
 def list_marks(reader: Reader, group: str, points: Sequence[LagPoint], since_ms: int) -> list[Mark]:
-    """The newest rebalances and resets since a time, earliest first.
+    """Return the newest rebalances and resets since a time, earliest first.
 
-    A reset backwards is found by the committed offset that fell between two points, to the millisecond; one forwards is
-    known where it was made through the sandbox itself.
+    A reset backwards is found by the committed offset that fell between two points, to the millisecond. A reset
+    forwards is known only if it was made through the sandbox itself.
     """
     marks = _rebalance_marks(reader, group, since_ms)
     seen: dict[tuple[int, str], list[str]] = {}
@@ -191,7 +191,7 @@ def list_marks(reader: Reader, group: str, points: Sequence[LagPoint], since_ms:
 
 
 def _told_resets(reader: Reader, group: str, since_ms: int) -> list[tuple[int, str]]:
-    """The newest resets that were made through the sandbox itself, as (when, in words)."""
+    """The newest resets that were made through the sandbox itself, as (time in ms, detail)."""
     rows = reader.query(
         "SELECT at_ms, detail FROM activity WHERE group_id = ? AND kind = 'reset' ORDER BY id DESC LIMIT ?",
         (group, MARKS_MAX),
@@ -212,7 +212,7 @@ def _rebalance_marks(reader: Reader, group: str, since_ms: int) -> list[Mark]:
 
 
 def _fall(reader: Reader, group: str, before: LagPoint, after: LagPoint) -> Committed:
-    """The commit by which an offset fell between two moments. It is lower at the later one, so halving finds it."""
+    """Find the commit by which an offset fell between two moments, by binary search."""
     low_ms, high_ms, offset = before.at_ms, after.at_ms, before.committed or 0
     found = committed_at(reader, group, after.topic, after.partition, high_ms)
     while high_ms - low_ms > 1:
@@ -227,10 +227,10 @@ def _fall(reader: Reader, group: str, before: LagPoint, after: LagPoint) -> Comm
 
 
 def last_reset(reader: Reader, group: str, names: Sequence[Name], had_members: bool) -> LastReset | None:
-    """The reset that a group has not gone on from.
+    """Return the reset after which a group has not committed.
 
-    A commit of no member is one, where the group has had members, the offset moved back by it, or the sandbox was told
-    to: a program that assigns partitions to itself commits as nobody too.
+    A commit without a member counts as a reset if the group has had members, if the offset moved back, or if it was
+    made through the sandbox: a program that assigns partitions to itself also commits without a member.
 
     Args:
         names: the partitions in which the group has a committed offset.

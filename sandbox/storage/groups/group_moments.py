@@ -1,7 +1,7 @@
-"""How far a log and a group were at earlier moments, found in the rows of batches and commits.
+"""Finds log end offsets and committed offsets at earlier moments, in the rows of batches and commits.
 
-Batches and commits are in the order in which they were written, so what held at a moment is found by halving. Between
-two moments at which the same holds, the same held: many moments of a quiet partition cost as much as two.
+Batches and commits are in the order in which they were written, so the state at a moment is found by binary search. If
+it is the same at two moments, it was the same between them: many moments of a quiet partition cost as much as two.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Place(NamedTuple):
-    """One partition with its bounds, as they stand."""
+    """One partition with its current bounds."""
 
     partition_id: int
     start: int
@@ -30,7 +30,7 @@ class Committed(NamedTuple):
 
 
 def places(reader: Reader, topics: Sequence[str] | None = None) -> dict[tuple[str, int], Place]:
-    """Every partition, or those of some topics, by (topic, partition)."""
+    """Return every partition, or the partitions of some topics, by (topic, partition)."""
     columns = "SELECT partition_id, topic, partition, log_start_offset, end_offset FROM log_ends"
     if topics is None:
         rows = reader.query(columns)
@@ -40,11 +40,11 @@ def places(reader: Reader, topics: Sequence[str] | None = None) -> dict[tuple[st
 
 
 def end_at(reader: Reader, place: Place, at_ms: int, low: int | None = None, high: int | None = None) -> int:
-    """The end of a log at a moment.
+    """Return the log end offset at a moment.
 
     Args:
-        low: an end that it had before, where one is known.
-        high: an end that it had after.
+        low: a known end before that moment.
+        high: a known end after it.
     """
     low = place.start if low is None else low
     high = place.end if high is None else high
@@ -67,7 +67,7 @@ _COMMIT = "SELECT id, offset, committed_ms, member_id FROM commits WHERE group_i
 
 
 def committed_at(reader: Reader, group: str, topic: str, partition: int, at_ms: int) -> Committed | None:
-    """The last commit of a group in a partition at a moment, None where there was none."""
+    """Return the last commit of a group in a partition at a moment, None if there was none."""
     row = reader.one(
         f"{_COMMIT} AND committed_ms <= ? ORDER BY committed_ms DESC, id DESC LIMIT 1", (group, topic, partition, at_ms)
     )
@@ -75,7 +75,7 @@ def committed_at(reader: Reader, group: str, topic: str, partition: int, at_ms: 
 
 
 def committed_at_or_first(reader: Reader, group: str, topic: str, partition: int, at_ms: int) -> Committed | None:
-    """The last commit of a group in a partition at a moment; its first one, which came later, where there was none."""
+    """Return the last commit of a group in a partition at a moment, or its first one if that is later."""
     place = (group, topic, partition)
     row = reader.one(
         f"SELECT * FROM ({_COMMIT} AND committed_ms <= ? ORDER BY committed_ms DESC, id DESC LIMIT 1) UNION ALL "
@@ -86,7 +86,7 @@ def committed_at_or_first(reader: Reader, group: str, topic: str, partition: int
 
 
 def ends_at(reader: Reader, place: Place, moments: Sequence[int]) -> list[int | None]:
-    """The end of a log at each of some moments, earliest first; None where the batches of that time are gone."""
+    """Return the log end offset at each moment, earliest first; None if the batches of that time are deleted."""
     if not moments:
         return []
     first = None
@@ -108,7 +108,7 @@ def ends_at(reader: Reader, place: Place, moments: Sequence[int]) -> list[int | 
 def commits_at(
     reader: Reader, group: str, topic: str, partition: int, moments: Sequence[int]
 ) -> list[Committed | None]:
-    """The last commit of a group in a partition at each of some moments, earliest first."""
+    """Return the last commit of a group in a partition at each moment, earliest first."""
 
     def look(at_ms: int, before: Committed | None, after: Committed | None) -> Committed | None:
         return committed_at(reader, group, topic, partition, at_ms)
@@ -117,7 +117,7 @@ def commits_at(
 
 
 def _at_each(moments: Sequence[int], look: Callable[[int, T | None, T | None], T]) -> list[T]:
-    """What holds at each moment, where what holds at the two ends of a stretch holds all along when it is equal."""
+    """Call `look` for moments; if the results at both ends of a range are equal, they apply to the whole range."""
     if not moments:
         return []
     last = len(moments) - 1

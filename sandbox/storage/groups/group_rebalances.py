@@ -1,4 +1,4 @@
-"""The history of rebalances, as people read it: who came, who left, and which partitions changed hands."""
+"""Reads the history of rebalances: members that joined and left, and partitions that changed their owner."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ Assigned = dict[str, tuple[str, tuple[str, ...]]]
 
 
 def list_rebalances(reader: Reader, group: str, limit: int) -> list[Rebalance]:
-    """The newest rebalances of a group, newest first."""
+    """Return the newest rebalances of a group, newest first."""
     found = []
     for row in _rows(reader, group, None, limit):
         assigned = _assigned(row[6])
@@ -33,11 +33,11 @@ def list_rebalances(reader: Reader, group: str, limit: int) -> list[Rebalance]:
 
 
 def rebalance_page(reader: Reader, group: str, before: int | None, limit: int) -> RebalancePage:
-    """Some rebalances of a group, each beside the one before it.
+    """Return some rebalances of a group, each compared with the previous one.
 
     Args:
-        before: only those with a smaller id; the newest where None.
-        limit: at most so many, 1 and up.
+        before: only rebalances with a smaller id; None for the newest.
+        limit: the maximum number, at least 1.
     """
     rows = _rows(reader, group, before, limit + 1)
     steps = tuple(
@@ -54,7 +54,7 @@ def _rows(reader: Reader, group: str, before: int | None, limit: int) -> list[Ro
 
 
 def _assigned(text: str) -> Assigned:
-    """Member id to (client id, "topic-partition" names)."""
+    """Parse an assignment: member id to (client id, "topic-partition" names)."""
     stored: Mapping[str, Any] = json.loads(text)
     return {
         member_id: (str(one.get("client_id") or ""), tuple(one.get("partitions", ())))
@@ -63,7 +63,7 @@ def _assigned(text: str) -> Assigned:
 
 
 def _names(*assignments: Assigned) -> dict[str, str]:
-    """A name for each member of any of them."""
+    """Names for all members in any of the assignments."""
     clients = {member_id: client_id for assigned in assignments for member_id, (client_id, _) in assigned.items()}
     return member_names((member_id, client_id, None) for member_id, client_id in clients.items())
 
@@ -106,6 +106,6 @@ def _only(these: Assigned, those: Assigned, names: Mapping[str, str]) -> tuple[s
 
 
 def _place(partition: str) -> tuple[str, int]:
-    """The order of "topic-partition" names: by topic, then by number."""
+    """The sort key of "topic-partition" names: topic, then partition number."""
     topic, _, number = partition.rpartition("-")
     return topic, int(number)

@@ -1,7 +1,7 @@
-"""Groups as lists show them. Only those of which a row has changed are worked out; the rest are as they were.
+"""Summarizes groups for lists. Only groups of which a row has changed are computed again.
 
-Most groups of a list stand still between two looks. What a group has committed is read as one piece of text, as are the
-ends of a topic's logs: SQLite makes each in one step, and a text that is what it was need not be taken apart.
+Most groups of a list don't change between two reads. A group's commits are read as one JSON text, as are the log ends
+of a topic: SQLite builds each in one step, and a text that did not change need not be parsed.
 """
 
 import json
@@ -19,9 +19,9 @@ from sandbox.storage.groups.group_history import latest_commits, taken_apart
 from sandbox.storage.groups.unread import first_appended_ms
 
 COMMITS_MAX = 50_000
-"""How many committed offsets are remembered; with more, every group is worked out each time."""
+"""The maximum number of cached committed offsets; with more, every group is computed each time."""
 LOGS_MAX = 20_000
-"""The ends of how many logs are."""
+"""The maximum number of logs whose ends are cached."""
 
 LOGS = """
 SELECT t.name, json_group_array(json_array(p.partition, p.id, p.log_start_offset,
@@ -31,22 +31,22 @@ SELECT t.name, json_group_array(json_array(p.partition, p.id, p.log_start_offset
   coalesce((SELECT max(x.last_offset) FROM log_transactions x WHERE x.partition_id = p.id), -1)))
 FROM topics t JOIN partitions p ON p.topic = t.id WHERE t.deleted_ms IS NULL GROUP BY t.id
 """
-"""Compaction removes batches, and a transaction that is aborted takes back events: both change what is unread."""
+"""Compaction deletes batches, and an aborted transaction invalidates events: both change which events are unread."""
 MEMBERS = """
 SELECT group_id, member_id, instance_id, client_id, client_host, session_timeout_ms, assigned, consumer, '[]'
 FROM group_members ORDER BY client_id, member_id
 """
 GROUPS = "SELECT group_id, state, protocol_type, protocol, generation, type FROM groups ORDER BY group_id"
 STANDSTILL = ("caught up", "never committed", "rebalancing", OUT_OF_RANGE)
-"""The words that hold for as long as no row changes."""
+"""The words that stay correct while no row changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Log:
-    """One log, and what tells whether the batches of its first part are those that they were.
+    """One log, and the fields that change if its older batches change.
 
     Attributes:
-        compacted: how many events compaction has removed.
+        compacted: how many events compaction has deleted.
         marker: the offset of the last transaction marker, -1 for none.
     """
 
@@ -55,27 +55,27 @@ class _Log:
     marker: int
 
     def waiting(self, committed: int) -> "Waiting":
-        """What decides when the first event that is unread from a committed offset on was appended."""
+        """Return the cache key for the append time of the first unread event from a committed offset on."""
         place = self.place
         return place.partition_id, self.compacted, self.marker, read_position(committed, place.start, place.end)
 
 
 Logs = Mapping[int, _Log]
 Waiting = tuple[int, int, int, int]
-"""A log, how much of it was compacted, its last transaction marker, and the first offset that was not read."""
+"""A log's row id, its number of compacted events, its last transaction marker, and the first offset not yet read."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A group that was worked out.
+    """A computed group.
 
     Attributes:
-        rows: of the group, its members and its commits.
-        topics: those that it reads or has committed in.
-        logs: the logs of these, as they were.
-        commits: its committed offsets and when they were committed, from the rows.
-        appended: when the first unread event of a log was appended; those that have none are left out.
-        standing: True where nothing of it moves with the time.
+        rows: the rows of the group, its members and its commits.
+        topics: the topics that it reads or has committed in.
+        logs: the logs of these topics, as they were.
+        commits: its committed offsets and their commit times, from the rows.
+        appended: when the first unread event of a log was appended; logs without unread events are left out.
+        standing: True if nothing about it changes with time alone.
     """
 
     rows: tuple[Row, Sequence[Row], str]
@@ -88,7 +88,7 @@ class _Known:
 
 
 class GroupSummaries:
-    """The groups of one file as lists show them."""
+    """Summaries of the groups of one file."""
 
     def __init__(self) -> None:
         self._logs: Remembered[Logs] = Remembered(LOGS_MAX)
@@ -96,10 +96,10 @@ class GroupSummaries:
         self.worked_out = 0
 
     def read(self, reader: Reader, now_ms: int) -> tuple[GroupSummary, ...]:
-        """Every group, by id.
+        """Return every group, sorted by id.
 
         Args:
-            reader: the read transaction that all of it comes from.
+            reader: the read transaction for all queries.
             now_ms: in ms since 1970.
         """
         members: dict[str, list[Row]] = {}
@@ -121,7 +121,7 @@ class GroupSummaries:
                 known = _work_out(reader, look, places, now_ms, rows, logs, known)
                 self.worked_out += 1
             now[group] = known
-        # Those that are gone are forgotten with this.
+        # This also drops groups that were deleted.
         self._known = now if sum(len(one.commits) for one in now.values()) <= COMMITS_MAX else {}
         return tuple(one.summary for one in now.values())
 
@@ -137,14 +137,14 @@ def _logs(text: str) -> Logs:
 
 
 def _moved_on(known: _Known, logs: Mapping[str, Logs], there: Sequence[Logs | None]) -> _Known:
-    """A group that stood still while events came into its logs: only its lag is another one.
+    """Update a group that did nothing while events were written to its logs: only its lag changes.
 
     Args:
         logs: every log, by topic.
         there: the logs of its topics.
 
     Returns:
-        The same as before where more than that may be different.
+        `known` unchanged if more than the lag may have changed.
     """
     if known.summary.word != "without members":
         return known
@@ -173,12 +173,12 @@ def _work_out(
     logs: Mapping[str, Logs],
     before: _Known | None,
 ) -> _Known:
-    """One group from its rows, as `describe_groups` does it.
+    """Compute one group from its rows, like `describe_groups`.
 
     Args:
-        places: what `look` knows of partitions; those of the group are added.
+        places: the partitions that `look` knows; the group's are added.
         logs: every log, by topic.
-        before: what was known of it, None for nothing.
+        before: the earlier result, None if there is none.
     """
     row, member_rows, text = rows
     members: tuple[MemberDescription, ...] = tuple(describe_member(*one) for one in member_rows)
@@ -213,7 +213,7 @@ def _work_out(
 
 
 def _stands(summary: GroupSummary, commits: Mapping[Place, tuple[int, int]], now_ms: int) -> bool:
-    """True where nothing of a group moves with the time alone."""
+    """Return True if nothing about a group changes with time alone."""
     if summary.lag and summary.unread_since_ms is None and summary.word != "caught up":
         return False
     quiet = all(now_ms - at_ms > QUIET_MS for _, at_ms in commits.values())

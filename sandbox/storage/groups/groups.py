@@ -1,9 +1,9 @@
-"""The rows of consumer groups: groups, their members, committed offsets, and the history of commits and rebalances.
+"""Stores consumer groups: groups, their members, committed offsets, and the history of commits and rebalances.
 
-The coordinator decides; this module only stores. Writes go into the write transaction that is open (the caller
-commits), reads see what that transaction has written, and after a rollback what the file has. A commit is two rows:
-the current one in `committed_offsets`, and an immutable one in `commits`. Deleting a group or its offsets removes
-current rows alone: history stays.
+The coordinator decides; this module only stores. Writes go into the open write transaction (the caller commits). Reads
+see what that transaction has written, and after a rollback the file's content. A commit is two rows: the current one in
+`committed_offsets`, and an immutable one in `commits`. Deleting a group or its offsets deletes only current rows; the
+history stays.
 """
 
 import json
@@ -19,20 +19,20 @@ Assigned = Mapping[str, tuple[int, ...]]
 
 CLASSIC_TYPE = "classic"
 CONSUMER_TYPE = "consumer"
-"""The types of groups, as ListGroups names them: which of the two protocols its members speak."""
+"""The types of groups, as ListGroups names them: the protocol that a group's members use."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredMember:
-    """One member as its row has it.
+    """A member as it is stored.
 
     Attributes:
         instance_id: `group.instance.id`, None for a dynamic member.
         protocols: (name, metadata) in the member's order of preference.
         assignment: the leader's bytes for this member, empty before the first.
-        assigned: the same decoded, topic to partitions; empty where it cannot be decoded.
-        consumer: epochs, subscription, target and the like of a member of the consumer protocol, as values that JSON
-            has; None for one of the classic protocol.
+        assigned: the same decoded, topic to partitions; empty if it cannot be decoded.
+        consumer: epochs, subscription, target and other fields of a member of the consumer protocol, as JSON values;
+            None for a member of the classic protocol.
     """
 
     member_id: str
@@ -49,16 +49,16 @@ class StoredMember:
 
 @dataclass(frozen=True, slots=True)
 class StoredGroup:
-    """One group as its rows have it.
+    """A group as it is stored.
 
     Attributes:
-        state: Kafka's word.
+        state: Kafka's name of the state.
         protocol_type: "" for a group that only commits offsets.
-        leader: member id, None where there is none.
+        leader: member id, None if there is none.
         generation: the group epoch in the consumer protocol.
         updated_ms: since when it is in this state.
         type: "classic" or "consumer".
-        assignment_epoch: the target's in the consumer protocol, else 0.
+        assignment_epoch: the target assignment's epoch in the consumer protocol, else 0.
     """
 
     group_id: str
@@ -79,7 +79,7 @@ class CommittedOffset:
 
     Attributes:
         leader_epoch: as sent, -1 for none.
-        metadata: as sent; None where the client sent null.
+        metadata: as sent; None if the client sent null.
     """
 
     topic: str
@@ -109,7 +109,7 @@ class StoredRebalance:
 
 
 class GroupStore:
-    """The SQL of groups.
+    """Reads and writes the rows of groups.
 
     Args:
         database: the write connection.
@@ -120,7 +120,7 @@ class GroupStore:
         self._saved: dict[str, dict[str, StoredMember]] = {}
 
     def load(self) -> tuple[StoredGroup, ...]:
-        """Every group with its members, by name. Call it again after a write transaction was undone."""
+        """Return every group with its members, sorted by id. Call it again after a rollback."""
         self._saved.clear()
         members: dict[str, list[StoredMember]] = {}
         for row in self._database.query(
@@ -139,7 +139,7 @@ class GroupStore:
         )
 
     def save(self, group: StoredGroup) -> None:
-        """Write the rows of one group and its members in place of those it had; members that are as they were stay."""
+        """Write one group and its members, and delete its other members. Unchanged members are not written."""
         self._database.execute(
             "INSERT INTO groups(group_id, state, protocol_type, protocol, generation, leader, updated_ms, type,"
             " assignment_epoch) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(group_id) DO UPDATE SET"
@@ -161,7 +161,7 @@ class GroupStore:
         members = {one.member_id: one for one in group.members}
         before = self._saved.pop(group.group_id, None)
         if before is None:
-            # What the file has of it is not known: it is new, or its last write failed.
+            # The stored members are unknown: the group is new, or its last write failed.
             self._database.execute("DELETE FROM group_members WHERE group_id = ?", (group.group_id,))
             before = {}
         gone = [(group.group_id, member_id) for member_id in before.keys() - members.keys()]
@@ -181,13 +181,13 @@ class GroupStore:
         )
 
     def delete(self, group_id: str) -> None:
-        """Remove a group, its members and its offsets. The history of commits and rebalances stays."""
+        """Delete a group, its members and its offsets. The history of commits and rebalances stays."""
         self._saved.pop(group_id, None)
         for table in ("pending_offsets", "committed_offsets", "group_members", "groups"):
             self._database.execute(f"DELETE FROM {table} WHERE group_id = ?", (group_id,))
 
     def commit(self, group_id: str, offsets: Iterable[CommittedOffset], generation: int, member_id: str) -> None:
-        """Write committed offsets: the current rows, and one row of history each."""
+        """Write committed offsets: the current rows, and one history row each."""
         rows = list(offsets)
         self._database.executemany(
             "INSERT INTO committed_offsets(group_id, topic, partition, offset, leader_epoch, metadata, committed_ms,"
@@ -208,7 +208,7 @@ class GroupStore:
         )
 
     def offsets(self, group_id: str) -> dict[tuple[str, int], CommittedOffset]:
-        """The committed offsets of a group by (topic, partition), in that order."""
+        """Return the committed offsets of a group by (topic, partition), in that order."""
         rows = self._database.query(
             "SELECT topic, partition, offset, leader_epoch, metadata, committed_ms FROM committed_offsets"
             " WHERE group_id = ? ORDER BY topic, partition",
@@ -217,20 +217,20 @@ class GroupStore:
         return {(row[0], row[1]): CommittedOffset(*row) for row in rows}
 
     def has_offsets(self, group_id: str) -> bool:
-        """Whether the group has a committed offset, or one that waits for the end of a transaction."""
+        """Return whether the group has an offset that is committed or waits for the end of a transaction."""
         return any(
             self._database.query(f"SELECT 1 FROM {table} WHERE group_id = ? LIMIT 1", (group_id,))
             for table in ("committed_offsets", "pending_offsets")
         )
 
     def delete_offsets(self, group_id: str, partitions: Iterable[tuple[str, int]]) -> None:
-        """Remove offsets of a group: committed ones, and those that wait for the end of a transaction."""
+        """Delete offsets of a group, both committed ones and those that wait for the end of a transaction."""
         rows = [(group_id, topic, partition) for topic, partition in partitions]
         for table in ("committed_offsets", "pending_offsets"):
             self._database.executemany(f"DELETE FROM {table} WHERE group_id = ? AND topic = ? AND partition = ?", rows)
 
     def remove_topic(self, topic: str) -> tuple[str, ...]:
-        """Remove every committed offset in a topic; returns the ids of the groups that had one."""
+        """Delete all offsets in a topic; return the ids of the groups that had committed one."""
         groups = self._database.query(
             "SELECT DISTINCT group_id FROM committed_offsets WHERE topic = ? ORDER BY group_id", (topic,)
         )
@@ -239,7 +239,7 @@ class GroupStore:
         return tuple(row[0] for row in groups)
 
     def record_rebalance(self, rebalance: StoredRebalance) -> None:
-        """Add one rebalance to the history."""
+        """Append one rebalance to the history."""
         assignment = {
             member_id: {"client_id": client_id, "partitions": list(partitions)}
             for member_id, (client_id, partitions) in rebalance.assignment.items()

@@ -1,6 +1,6 @@
-"""Unread events of a partition from an offset on: without transaction markers and events of aborted transactions.
+"""Finds a partition's unread events from an offset on, without transaction markers and events of aborted transactions.
 
-`sandbox.model.lag` says why these don't count. Lag counts offsets and needs none of this.
+`sandbox.model.lag` explains why these don't count. Lag counts offsets and needs none of this.
 """
 
 from sandbox.storage.file.database import Reader
@@ -17,7 +17,7 @@ AND EXISTS (SELECT 1 FROM events e WHERE e.id BETWEEN (b.partition_id << 40) + m
   AND (b.partition_id << 40) + b.last_offset)
 ORDER BY b.base_offset LIMIT 1
 """
-"""When the first unread event from a position on was appended; SQL expressions stand for the partition and position."""
+"""Selects when the first unread event from a position on was appended; a template for partition and position."""
 
 _FIRST = FIRST.format(partition_id="?1", position="?2")
 
@@ -36,13 +36,13 @@ AND b.producer_id >= 0
 
 
 def first_appended_ms(reader: Reader, partition_id: int, position: int) -> int | None:
-    """When the first unread event from a position on was appended; None if there is none."""
+    """Return when the first unread event from a position on was appended; None if there is none."""
     row = reader.one(_FIRST, (partition_id, position))
     return None if row is None else int(row[0])
 
 
 def count_unread(reader: Reader, partition_id: int, position: int, end: int) -> int:
-    """How many unread events a partition has from a position to its end.
+    """Count the unread events of a partition from a position to its end.
 
     A log without transactions and compaction costs two look-ups. Otherwise the work depends on the number of aborted
     events, and in a compacted log on the number of events from the position on.

@@ -1,13 +1,13 @@
-"""Checksums of record batches: bits that changed on the disk are told, not passed on.
+"""Checksums of record batches: they detect bits that changed on the disk.
 
-Problem: SQLite has no checksums of its pages, so a bit in the middle of a value changes that value and nothing else.
-Trade: one CRC-32C for each record batch, over what the batch says of itself and over its events, made when it is
-written and compared when it is read whole. It is made a column at a time: ten calls for a batch, whatever its length.
-Consequence: single events, as lists on the pages show them, are not compared; `sandbox check` compares them all.
+Problem: SQLite has no checksums of its pages, so a bit flip in the middle of a value changes that value and nothing
+else. Trade: one CRC-32C per record batch, over the batch's own fields and its events, computed when it is written and
+compared when it is read completely. It is computed by column: ten calls per batch, whatever its length. Consequence:
+single events, as lists on the pages show them, are not compared; `sandbox check` compares them all.
 
-A checksum is that of the events that a batch still has in its log: when compaction takes some, or the log start offset
-comes to lie within the batch, it is made again, after the old one was found to be right. NULL is the checksum of a
-batch that was written before there were any.
+A checksum covers the events that a batch still has in its log. When compaction deletes some, or the log start offset
+moves into the batch, it is computed again after the old one was verified. NULL is the checksum of a batch that was
+written before version 3 of the file.
 """
 
 import struct
@@ -18,12 +18,12 @@ import google_crc32c
 
 _HEAD = struct.Struct(">20q")
 _NULL = b"\xff\x00null\xff"
-"""What stands for null: no text, and nothing that one changed bit makes of a null."""
+"""Represents null: it is not UTF-8, and no single bit flip turns a null into a value or back."""
 _BETWEEN = b"\x00"
 
 
 class Unreadable(Exception):
-    """A row has something else than events have, such as a text for a timestamp."""
+    """A row has a value of the wrong type, such as a text for a timestamp."""
 
 
 def checksum(
@@ -34,16 +34,16 @@ def checksum(
     values: Sequence[bytes | None],
     headers: Sequence[str | None] | None,
 ) -> int:
-    """The checksum of a batch, 0 to 2**32 - 1.
+    """Return the checksum of a batch, 0 to 2**32 - 1.
 
     Args:
-        facts: of the batch: the columns of `log.BATCH_COLUMNS` but the last, which is the checksum.
-        offsets: of its events, upwards.
-        timestamps: in ms, one for each event, as are the next three.
-        headers: JSON as it is stored; None where no event has any.
+        facts: the batch's own fields: the columns of `log.BATCH_COLUMNS` without the last, the checksum.
+        offsets: its events' offsets, ascending.
+        timestamps: in ms, one per event, as are the next three.
+        headers: JSON as it is stored; None if no event has any.
 
     Raises:
-        Unreadable: there is something else in one of these.
+        Unreadable: a value has the wrong type.
     """
     count = len(offsets)
     if count == 1:
@@ -66,7 +66,7 @@ def checksum(
 def checksum_of_one(
     facts: tuple[Any, ...], offset: int, timestamp: int, key: bytes | None, value: bytes | None, headers: str | None
 ) -> int:
-    """The checksum of a batch with one event: half the time, and many batches have one."""
+    """Return the checksum of a batch with one event, in half the time: many batches have one."""
     try:
         head = _HEAD.pack(*_without_null(facts), offset, timestamp)
         parts: tuple[bytes, ...] = (head, _NULL if key is None else key, _NULL if value is None else value)
@@ -78,12 +78,12 @@ def checksum_of_one(
 
 
 def _without_null(facts: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The horizon, the last of the facts, is null in most batches."""
+    """Replace a null delete horizon, the last of the facts; most batches have none."""
     return facts if facts[17] is not None else (*facts[:17], -1)
 
 
 def _packed(timestamps: Sequence[int]) -> bytes:
-    """Most batches have few timestamps, many only one: packed once, that takes a fifth of the time."""
+    """Pack the timestamps. Most batches have only one distinct timestamp, which takes a fifth of the time."""
     count = len(timestamps)
     if count and timestamps.count(timestamps[0]) == count and type(sum(timestamps)) is int:
         return struct.pack(">q", timestamps[0]) * count

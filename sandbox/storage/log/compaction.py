@@ -1,4 +1,4 @@
-"""What compaction reads of a log, and how it takes events out of the middle of it."""
+"""Reads the parts of a log that compaction needs, and deletes events from the middle of it."""
 
 import json
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from sandbox.storage.log import log
 HEADER_BYTES = 61
 """The size of a record batch without records."""
 PRODUCER_BATCHES = 5
-"""How many of its newest batches tell a producer's duplicates: their rows stay even when they are empty."""
+"""How many of a producer's newest batches detect duplicates: their rows stay even if they are empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogBatch:
-    """What compaction looks at of a record batch."""
+    """The fields of a record batch that compaction uses."""
 
     base_offset: int
     last_offset: int
@@ -31,7 +31,7 @@ class LogBatch:
 
 @dataclass(frozen=True, slots=True)
 class LogKey:
-    """What compaction looks at of an event; `tombstone` is True where its value is null."""
+    """The fields of an event that compaction uses; `tombstone` is True if its value is null."""
 
     offset: int
     timestamp: int
@@ -41,13 +41,13 @@ class LogKey:
 
 @dataclass(frozen=True, slots=True)
 class CleanedBatch:
-    """What becomes of a batch.
+    """The result of compaction for one batch.
 
     Attributes:
-        removed: the offsets of the events that go.
-        kept: the events that stay.
-        stays: whether its row stays where no event is left.
-        delete_horizon_ms: when its tombstones may go, None where it has none.
+        removed: the offsets of the deleted events.
+        kept: the remaining events.
+        stays: True if its row stays even without events.
+        delete_horizon_ms: when its tombstones may be deleted, None if it has none.
     """
 
     batch: LogBatch
@@ -58,19 +58,19 @@ class CleanedBatch:
 
     @property
     def changed(self) -> bool:
-        """Whether there is anything to do."""
+        """True if the batch must be written."""
         gone = not self.kept and not self.stays
         return bool(self.removed) or gone or self.delete_horizon_ms != self.batch.delete_horizon_ms
 
 
 def first_dirty_offset(reader: Reader, partition_id: int) -> int:
-    """Where the part of a log begins that was never compacted; it may be below the log start offset."""
+    """Return the start of the part of a log that was never compacted; it may be below the log start offset."""
     row = reader.one("SELECT first_dirty_offset FROM partitions WHERE id = ?", (partition_id,))
     return int(row[0]) if row else 0
 
 
 def compacted_events(reader: Reader, partition_ids: list[int]) -> list[tuple[int, int]]:
-    """How many offsets of each log have no event any more: (partition id, offsets), in the order of the ids."""
+    """Return (partition id, number of offsets whose event compaction deleted) per log, in the order of the ids."""
     return reader.query(
         "SELECT id, compacted_events FROM partitions WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
         (json.dumps(partition_ids),),
@@ -78,12 +78,12 @@ def compacted_events(reader: Reader, partition_ids: list[int]) -> list[tuple[int
 
 
 def set_first_dirty_offset(database: Database, partition_id: int, offset: int) -> None:
-    """Note how far a log is compacted."""
+    """Record the offset up to which a log is compacted."""
     database.execute("UPDATE partitions SET first_dirty_offset = ? WHERE id = ?", (offset, partition_id))
 
 
 def earliest_horizon_ms(reader: Reader, partition_id: int) -> int | None:
-    """When the next tombstones may go, None where none wait."""
+    """Return the time from which the next tombstones may be deleted, None if there are none."""
     row = reader.one(
         "SELECT min(delete_horizon_ms) FROM batches WHERE partition_id = ? AND delete_horizon_ms IS NOT NULL",
         (partition_id,),
@@ -92,7 +92,7 @@ def earliest_horizon_ms(reader: Reader, partition_id: int) -> int | None:
 
 
 def earliest_timestamp(reader: Reader, partition_id: int, offset: int) -> int | None:
-    """The smallest timestamp of the batch that holds an offset, or of the first one after it."""
+    """Return the smallest timestamp of the batch that holds an offset, or of the first one after it."""
     batches = read_batches(reader, partition_id, offset, 1 << OFFSET_BITS, 1, 1)
     if not batches:
         return None
@@ -104,7 +104,7 @@ def earliest_timestamp(reader: Reader, partition_id: int, offset: int) -> int | 
 
 
 def first_young_offset(reader: Reader, partition_id: int, offset: int, end: int, since_ms: int) -> int:
-    """The first batch from `offset` on with an event after a time; `end` where there is none."""
+    """Return the first batch's offset, from `offset` on, with an event after a time; `end` if there is none."""
     row = reader.one(
         "SELECT min(base_offset) FROM batches WHERE partition_id = ? AND max_timestamp > ? AND last_offset >= ?",
         (partition_id, since_ms, offset),
@@ -113,7 +113,7 @@ def first_young_offset(reader: Reader, partition_id: int, offset: int, end: int,
 
 
 def last_base_offset(reader: Reader, partition_id: int) -> int | None:
-    """The base offset of the last batch, None for a log without batches."""
+    """Return the base offset of the last batch, None for a log without batches."""
     row = reader.one("SELECT max(base_offset) FROM batches WHERE partition_id = ?", (partition_id,))
     return row[0] if row else None
 
@@ -121,7 +121,7 @@ def last_base_offset(reader: Reader, partition_id: int) -> int | None:
 def read_batches(
     reader: Reader, partition_id: int, offset: int, below: int, batches_max: int, events_max: int
 ) -> list[LogBatch]:
-    """The batches from the one that holds `offset` on that begin below an offset; at least one where there is one."""
+    """Return batches that begin below an offset, from the one that holds `offset`; at least one if there is any."""
     found: list[LogBatch] = []
     events = 0
     for row in reader.query(
@@ -140,7 +140,7 @@ def read_batches(
 
 
 def read_keys(reader: Reader, partition_id: int, first: int, last: int) -> list[LogKey]:
-    """The keys of the events from `first` to `last`, both included. Values are not read."""
+    """Return the keys of the events from `first` to `last` (inclusive). Values are not read."""
     base = partition_id << OFFSET_BITS
     return [
         LogKey(row[0] - base, row[1], row[2], bool(row[3]))
@@ -152,7 +152,7 @@ def read_keys(reader: Reader, partition_id: int, first: int, last: int) -> list[
 
 
 def remembered_from(reader: Reader, partition_id: int, producer_id: int) -> int:
-    """The base offset of the oldest batch that tells a producer's duplicates."""
+    """Return the base offset of the oldest batch that is needed to detect a producer's duplicates."""
     rows = reader.query(
         "SELECT base_offset FROM batches WHERE producer_id = ? AND partition_id = ? AND producer_id >= 0 "
         "AND control = 0 ORDER BY base_offset DESC LIMIT ?",
@@ -162,14 +162,14 @@ def remembered_from(reader: Reader, partition_id: int, producer_id: int) -> int:
 
 
 def compare(reader: Reader, partition_id: int, base_offset: int, start: int) -> None:
-    """Compare a batch with its checksum; EventsDamaged where it is not as it was written."""
+    """Compare a batch with its checksum; EventsDamaged if they differ."""
     batch = log.batch_at(reader, partition_id, base_offset)
     if batch is not None:
         log.read_whole(reader, batch, start)
 
 
 def apply(database: Database, partition_id: int, cleaned: Sequence[CleanedBatch], start: int) -> int:
-    """Take events out of a log whose log start offset is `start`; how many went."""
+    """Delete events from a log whose log start offset is `start`; return how many were deleted."""
     below = max(one.batch.last_offset for one in cleaned) + 1
     events = size_bytes = 0
     _set_cleaner_offset(database, partition_id, below)
@@ -191,7 +191,7 @@ def _set_cleaner_offset(database: Database, partition_id: int, offset: int) -> N
 
 
 def _apply_one(database: Database, partition_id: int, one: CleanedBatch) -> int:
-    """Change one batch; how many bytes it lost."""
+    """Apply the result to one batch; return by how many bytes it shrank."""
     batch = one.batch
     base = partition_id << OFFSET_BITS
     if one.removed:
@@ -203,7 +203,7 @@ def _apply_one(database: Database, partition_id: int, one: CleanedBatch) -> int:
         return batch.size_bytes
     before = len(one.removed) + len(one.kept)
     payload = max(0, batch.size_bytes - HEADER_BYTES)
-    # What the events took in the batch as it was produced is not known one by one: each counts the same.
+    # The size of single events in the produced batch is unknown: assume that all are equal.
     size_bytes = HEADER_BYTES + payload * len(one.kept) // before if one.removed else batch.size_bytes
     stamps = [event.timestamp for event in one.kept] or [-1]
     database.execute(

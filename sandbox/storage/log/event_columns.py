@@ -1,7 +1,7 @@
-"""The events of one record batch, column by column.
+"""Stores the events of one record batch by column.
 
-A producer's batch is decoded into columns, checked and inserted as columns: a tuple per event would cost as much as
-decoding it. Where events are needed one by one, the columns are also a sequence of rows.
+A producer's batch is decoded, checked and inserted as columns: a tuple per event would cost as much as decoding it. The
+columns are also a sequence of rows, for code that needs single events.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

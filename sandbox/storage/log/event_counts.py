@@ -1,4 +1,4 @@
-"""Counts events exactly: what is stored, without transaction markers and what compaction removed."""
+"""Counts events exactly: the stored events, without transaction markers and events that compaction deleted."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ Place = tuple[str, int]
 
 
 def events_by_partition(path: Path) -> dict[Place, int]:
-    """How many events each partition of a file has, without looking at the events themselves."""
+    """Return the number of events in each partition of a file, without reading the events themselves."""
     with read_only(path) as connection:
         return {
             (topic.topic, partition.partition): partition.events
@@ -22,7 +22,7 @@ def events_by_partition(path: Path) -> dict[Place, int]:
 
 
 def events_between(path: Path, stretches: Mapping[Place, tuple[int, int]]) -> dict[Place, int]:
-    """How many events stretches of logs have.
+    """Count the events in ranges of logs.
 
     Args:
         stretches: topic and partition to the first offset, and the offset to stop before.

@@ -1,4 +1,4 @@
-"""How fast logs grow and which keys they hold, in bounded time whatever their size: from the newest rows alone."""
+"""Estimates how fast logs grow and which keys they hold, in bounded time: only the newest rows are read."""
 
 import json
 from collections.abc import Collection, MutableMapping, Sequence
@@ -7,17 +7,17 @@ from sandbox.storage.file.database import Reader
 from sandbox.storage.file.schema import OFFSET_BITS
 
 BATCHES_MAX = 4_000
-"""How many rows of `batches` one look at all rates reads; beyond that, the end of the log at each step is looked up."""
+"""The maximum rows of `batches` read for all rates; beyond that, the log end at each step is looked up."""
 BATCHES_LEAST = 20
 PARTITIONS_MAX = 200
-"""How many partitions a sample of keys reads from: the largest."""
+"""The maximum number of partitions, the largest first, that a sample of keys reads from."""
 
 Key = tuple[int, int, bytes | None]
 """Partition, offset, key."""
 
 
 Ends = MutableMapping[tuple[int, int], int]
-"""Row id of a partition and a time, to where the log ended just before it."""
+"""A partition's row id and a time, to the log end offset just before that time."""
 
 NEWEST = """
 SELECT (appended_ms - ?1) / ?2, sum(CASE WHEN control THEN 0 ELSE last_offset - base_offset + 1 END), min(base_offset),
@@ -26,23 +26,23 @@ FROM (SELECT base_offset, last_offset, appended_ms, control FROM batches WHERE p
   ORDER BY base_offset DESC LIMIT ?4)
 WHERE appended_ms >= ?1 GROUP BY 1 ORDER BY 1
 """
-"""The newest batches of a log, counted step by step in SQLite itself: there may be thousands."""
+"""The newest batches of a log, counted per step in SQLite itself: there may be thousands."""
 
 
 def count_appends(
     reader: Reader, topics: Collection[str], since_ms: int, step_ms: int, settled_ms: int = 0, known: Ends | None = None
 ) -> dict[str, list[int]]:
-    """How many events were written to topics in each step of time, from the rows that are still there.
+    """Count the events that were written to topics in each step of time, from the rows that still exist.
 
     Args:
         topics: names.
-        since_ms: where the first step begins.
+        since_ms: start of the first step.
         step_ms: the length of a step.
-        settled_ms: what was written before this time is in the file.
-        known: ends of logs that were looked up before, at times before `settled_ms`; others are added.
+        settled_ms: everything that was written before this time is in the file.
+        known: log end offsets from earlier calls, at times before `settled_ms`; new ones are added.
 
     Returns:
-        Topic to counts, the oldest step first; topics to which nothing was written are left out.
+        Topic to counts, the oldest step first, without topics to which nothing was written.
     """
     active = reader.query(
         "SELECT t.name, p.id, p.log_start_offset, b.last_offset + 1, b.appended_ms FROM topics t "
@@ -62,11 +62,11 @@ def count_appends(
 
 
 class _EndsOfLogs:
-    """Where logs ended at times that are over.
+    """Log end offsets at past times.
 
     Args:
         settled_ms: before this time nothing changes any more.
-        known: what was looked up before.
+        known: cached results of earlier look-ups.
     """
 
     def __init__(self, reader: Reader, settled_ms: int, known: Ends) -> None:
@@ -75,7 +75,7 @@ class _EndsOfLogs:
         self._known = known
 
     def before(self, partition_id: int, start: int, end: int, at_ms: int) -> int:
-        """As `_end_before`."""
+        """Like `_end_before`, cached."""
         place = partition_id, at_ms
         known = self._known.get(place)
         if known is not None:
@@ -106,7 +106,7 @@ def _count_partition(
             oldest, oldest_ms = base_offset, appended_ms
     if read < limit:
         return
-    # More batches than may be read: what is left is counted by where the log ended at the end of each step.
+    # There are more batches than may be read: count the rest from the log end offsets at the end of each step.
     for step in range((oldest_ms - since_ms) // step_ms, -1, -1):
         begin = look.before(partition_id, start, oldest, since_ms + step * step_ms)
         counts[step] += oldest - begin
@@ -114,7 +114,7 @@ def _count_partition(
 
 
 def _end_before(reader: Reader, partition_id: int, start: int, end: int, at_ms: int) -> int:
-    """Where a log ended just before a time, by halving: batches are in the order in which they were appended."""
+    """Return the log end offset just before a time, by binary search: batches are in the order of their append time."""
     low, high = start, end
     while low < high:
         middle = (low + high) // 2
@@ -131,11 +131,11 @@ def _end_before(reader: Reader, partition_id: int, start: int, end: int, at_ms: 
 
 
 def newest_keys(reader: Reader, logs: Sequence[tuple[int, int, int, int]], events_max: int) -> list[Key]:
-    """The keys of the newest events of some logs, of each in proportion to its length, the newest first.
+    """Return the keys of the newest events of some logs, from each in proportion to its length, newest first.
 
     Args:
         logs: partition, row id, log start offset and end of each.
-        events_max: about how many to read over all of them.
+        events_max: about how many events to read from all of them.
     """
     largest = sorted(logs, key=lambda log: log[2] - log[3])[:PARTITIONS_MAX]
     length = sum(end - start for _, _, start, end in largest)
@@ -156,7 +156,7 @@ def newest_keys(reader: Reader, logs: Sequence[tuple[int, int, int, int]], event
 
 
 def dirty_logs(reader: Reader, topic: str) -> list[tuple[int, int, int, int]]:
-    """Partition, row id, where the part begins that was never compacted, and end, of each log of a topic."""
+    """Return partition, row id, first dirty (never compacted) offset and end of each log of a topic."""
     return [
         (row[0], row[1], row[2], row[3])
         for row in reader.rows(

@@ -1,7 +1,7 @@
-"""Transactions in the logs of partitions, as rows: where each begins, where its marker is, and how it ended.
+"""Stores transactions in the logs of partitions: where each begins, where its marker is, and how it ended.
 
 A row is written with the first event of a transaction in a partition, and changed once, when the marker is written: see
-`sandbox.storage.file.schema`. It goes when its marker has left the log.
+`sandbox.storage.file.schema`. It is deleted when its marker has left the log.
 """
 
 import json
@@ -11,7 +11,7 @@ from sandbox.storage.file.database import Database, Reader
 
 
 class AbortedTransaction(NamedTuple):
-    """An aborted transaction in one partition, as Fetch tells readers of it."""
+    """An aborted transaction in one partition, as Fetch reports it to consumers."""
 
     producer_id: int
     first_offset: int
@@ -21,10 +21,10 @@ class ActiveProducer(NamedTuple):
     """A producer that has written to a partition.
 
     Attributes:
-        producer_epoch: that of its newest batch or marker.
-        last_sequence: of its newest batch; -1 where it has written none with that epoch.
-        last_timestamp: of its newest batch or marker, in ms.
-        marked: whether a transaction of it has ended here.
+        producer_epoch: the epoch of its newest batch or marker.
+        last_sequence: the last sequence number of its newest batch; -1 if it has written none with that epoch.
+        last_timestamp: the timestamp of its newest batch or marker, in ms.
+        marked: True if one of its transactions has ended here.
     """
 
     producer_id: int
@@ -35,7 +35,7 @@ class ActiveProducer(NamedTuple):
 
 
 def begin(database: Database, partition_id: int, producer_id: int, first_offset: int) -> None:
-    """A producer wrote its first event of a transaction to a partition."""
+    """Record that a producer wrote a transaction's first event to a partition."""
     database.execute(
         "INSERT INTO log_transactions(partition_id, producer_id, first_offset) VALUES(?, ?, ?)",
         (partition_id, producer_id, first_offset),
@@ -43,10 +43,10 @@ def begin(database: Database, partition_id: int, producer_id: int, first_offset:
 
 
 def end(database: Database, partition_id: int, producer_id: int, first_offset: int, marker: int, aborted: bool) -> None:
-    """Write down where the marker of a transaction is, and what it says.
+    """Record the offset of a transaction's marker, and whether it aborted the transaction.
 
     Args:
-        first_offset: of the transaction; the marker's own where the transaction wrote nothing there.
+        first_offset: the transaction's first offset; the marker's own if the transaction wrote nothing there.
     """
     database.execute(
         "INSERT INTO log_transactions(partition_id, producer_id, first_offset, last_offset, aborted) "
@@ -57,7 +57,7 @@ def end(database: Database, partition_id: int, producer_id: int, first_offset: i
 
 
 def open_transactions(reader: Reader, partition_id: int) -> dict[int, int]:
-    """Producer id to first offset of each transaction that is open in a partition."""
+    """Return the first offset of each open transaction in a partition, by producer id."""
     return dict(
         reader.query(
             "SELECT producer_id, first_offset FROM log_transactions WHERE partition_id = ? AND last_offset IS NULL",
@@ -67,7 +67,7 @@ def open_transactions(reader: Reader, partition_id: int) -> dict[int, int]:
 
 
 def aborted_until(reader: Reader, partition_id: int) -> int:
-    """The offset of the last marker that aborted events, -1 for none: a reader beyond it need not ask for more."""
+    """Return the offset of the last marker that aborted events, -1 for none. Readers beyond it need no look-up."""
     row = reader.one(
         "SELECT max(last_offset) FROM log_transactions WHERE partition_id = ? AND aborted = 1 "
         "AND first_offset < last_offset",
@@ -77,7 +77,7 @@ def aborted_until(reader: Reader, partition_id: int) -> int:
 
 
 def aborted_transactions(reader: Reader, partition_id: int, offset: int, end_offset: int) -> list[AbortedTransaction]:
-    """The aborted transactions that have events from `offset` to before `end_offset`, by the order of their markers."""
+    """Return the aborted transactions with events from `offset` to before `end_offset`, ordered by their markers."""
     return [
         AbortedTransaction(*row)
         for row in reader.rows(
@@ -89,7 +89,7 @@ def aborted_transactions(reader: Reader, partition_id: int, offset: int, end_off
 
 
 def markers(reader: Reader, partition_id: int, first: int, last: int) -> set[int]:
-    """The offsets of transaction markers from `first` to `last`, both included."""
+    """Return the offsets of transaction markers from `first` to `last` (inclusive)."""
     return {
         row[0]
         for row in reader.rows(
@@ -100,7 +100,7 @@ def markers(reader: Reader, partition_id: int, first: int, last: int) -> set[int
 
 
 def count_markers(reader: Reader, starts: list[tuple[int, int]]) -> int:
-    """How many transaction markers logs have: (partition id, offset from which on) each."""
+    """Count the transaction markers of logs, each given as (partition id, first offset)."""
     row = reader.one(
         "SELECT count(*) FROM json_each(?) log JOIN log_transactions x "
         "ON x.partition_id = json_extract(log.value, '$[0]') AND x.last_offset >= json_extract(log.value, '$[1]')",
@@ -110,7 +110,7 @@ def count_markers(reader: Reader, starts: list[tuple[int, int]]) -> int:
 
 
 def outcome(reader: Reader, partition_id: int, producer_id: int, offset: int) -> bool | None:
-    """Whether the transaction of an event was aborted; None while it is open."""
+    """Return whether an event's transaction was aborted; None while it is open."""
     row = reader.one(
         "SELECT aborted FROM log_transactions WHERE partition_id = ? AND producer_id = ? AND first_offset <= ? "
         "ORDER BY first_offset DESC LIMIT 1",
@@ -120,7 +120,7 @@ def outcome(reader: Reader, partition_id: int, producer_id: int, offset: int) ->
 
 
 def newest_epoch(reader: Reader, producer_id: int, partition_id: int) -> int:
-    """The epoch of a producer's newest batch or marker in a partition, -1 for none."""
+    """Return the epoch of a producer's newest batch or marker in a partition, -1 for none."""
     row = reader.one(
         "SELECT producer_epoch FROM batches WHERE producer_id = ? AND partition_id = ? AND producer_id >= 0 "
         "ORDER BY base_offset DESC LIMIT 1",
@@ -130,7 +130,7 @@ def newest_epoch(reader: Reader, producer_id: int, partition_id: int) -> int:
 
 
 def active_producers(reader: Reader, partition_id: int, since_ms: int) -> list[ActiveProducer]:
-    """The producers that wrote to a partition, by id, those that were silent since `since_ms` left out."""
+    """Return the producers that wrote to a partition since `since_ms`, sorted by id."""
     newest = "(SELECT max(b.base_offset) FROM batches b WHERE b.producer_id = p.producer_id AND b.partition_id = ?1 {})"
     rows = reader.query(
         "SELECT p.producer_id, n.producer_epoch, n.max_timestamp, d.producer_epoch, d.base_sequence, "

@@ -1,4 +1,4 @@
-"""Single events: their rows, and what their batch says of them."""
+"""Reads single events, with the fields that are stored with their batch."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,12 +28,12 @@ from sandbox.storage.log.topic_descriptions import partition_ids
 ROWS_PER_QUERY = 100
 RUN_EVENTS = 1000
 RESTING_EVENTS_MIN = 2000
-"""While so many events are read, the garbage collector rests."""
+"""Garbage collection is paused while at least this number of events is read."""
 _OFFSET = itemgetter(0)
 
 
 class _Batch(NamedTuple):
-    """What a batch says of its events."""
+    """The fields of a batch that apply to its events."""
 
     base_offset: int
     last_offset: int
@@ -44,12 +44,12 @@ class _Batch(NamedTuple):
 
 
 def read_event(reader: Reader, topic: str, partition: int, offset: int) -> Event:
-    """One event by its address.
+    """Return one event by its address.
 
     Raises:
-        BrokerError: UNKNOWN_TOPIC_OR_PARTITION, or OFFSET_OUT_OF_RANGE, whose text says whether it is gone or not yet
-            written.
-        EventsDamaged: its batch is not as it was written.
+        BrokerError: UNKNOWN_TOPIC_OR_PARTITION, or OFFSET_OUT_OF_RANGE, whose text states whether the offset was
+            deleted or is not yet written.
+        EventsDamaged: its batch does not match its checksum.
     """
     _, start, end = _place(partition_ids(reader, topic), topic, partition)
     if offset >= end:
@@ -66,15 +66,15 @@ def read_event(reader: Reader, topic: str, partition: int, offset: int) -> Event
 
 
 def read_places(reader: Reader, topic: str, wanted: Mapping[int, Sequence[int]]) -> list[Event]:
-    """The events at some offsets, as far as they are in the log: partition by partition, in offset order. Each batch
-    is read and compared once, however many of its events are wanted.
+    """Return the events at some offsets, by partition and offset, without those that are not in the log. Each batch is
+    read and compared once, however many of its events are requested.
 
     Args:
         wanted: offsets of each partition.
 
     Raises:
         BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
-        EventsDamaged: a batch is not as it was written.
+        EventsDamaged: a batch does not match its checksum.
     """
     places = partition_ids(reader, topic)
     found: list[Event] = []
@@ -100,10 +100,10 @@ def _place(places: Mapping[int, tuple[int, int, int]] | None, topic: str, partit
 
 
 def read_events(reader: Reader, topic: str, places: Sequence[tuple[int, int, int]]) -> tuple[Event, ...]:
-    """The events at some places, in the same order.
+    """Return the events at some places, in the same order.
 
     Args:
-        places: (partition, id of the partition's row, offset) each; all of them are there.
+        places: (partition, row id of the partition, offset) each; all of them must exist.
     """
     rows: dict[int, Any] = {}
     ids = [(partition_id << OFFSET_BITS) + offset for _, partition_id, offset in places]
@@ -115,7 +115,7 @@ def read_events(reader: Reader, topic: str, places: Sequence[tuple[int, int, int
     batches: dict[int, _Batch | None] = {}
     events = []
     for (partition, partition_id, offset), row_id in zip(places, ids, strict=True):
-        # The events of a page share few batches: the last one of a partition is kept.
+        # The events of a page share few batches: cache each partition's last one.
         batch = batches.get(partition_id)
         if batch is None or not batch.base_offset <= offset <= batch.last_offset:
             batch = batches[partition_id] = _batch_of(reader, partition_id, offset)
@@ -125,20 +125,20 @@ def read_events(reader: Reader, topic: str, places: Sequence[tuple[int, int, int
 
 
 def read_from(reader: Reader, topic: str, only: int | None, offset: int, limit: int) -> list[Event]:
-    """Events from an offset on, in offset order, partition by partition. A batch that is read whole is compared.
+    """Return events from an offset on, by partition and offset. A batch that is read completely is compared.
 
     Args:
         only: the one partition to read; None for all.
-        offset: the first that is wanted of each partition.
-        limit: at most so many events.
+        offset: the first offset to read in each partition.
+        limit: the maximum number of events.
 
     Raises:
         BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
-        EventsDamaged: a batch is not as it was written.
+        EventsDamaged: a batch does not match its checksum.
     """
     if limit < RESTING_EVENTS_MIN:
         return _read_from(reader, topic, only, offset, limit)
-    # Every event that is made stays, and none is part of a cycle.
+    # All created events stay alive, and none is part of a cycle.
     with gc_paused():
         return _read_from(reader, topic, only, offset, limit)
 
@@ -162,7 +162,7 @@ def _read_from(reader: Reader, topic: str, only: int | None, offset: int, limit:
             _compare(reader, run, rows, start, (first, last, end))
             stamp = batch.timestamp_type
             events = [
-                # Half of the time of `Event(...)`, and reading a log makes one of each row.
+                # Half the time of `Event(...)`; reading a log creates one per row.
                 new(Event, (topic, partition, at, time, stamp, key, value, headers or (), False, False, False, False))
                 for at, time, key, value, headers in records_of(rows)
             ]
@@ -173,7 +173,7 @@ def _read_from(reader: Reader, topic: str, only: int | None, offset: int, limit:
 
 
 def _runs(reader: Reader, partition_id: int, first: int, end: int) -> Iterator[list[BatchRow]]:
-    """Batches, without transaction markers; small neighbours that are alike and in no transaction as one."""
+    """Yield batches, without transaction markers; small similar neighbours outside transactions are combined."""
     run: list[BatchRow] = []
     for row in reader.rows(
         f"SELECT {BATCH_COLUMNS} FROM batches "
@@ -185,7 +185,7 @@ def _runs(reader: Reader, partition_id: int, first: int, end: int) -> Iterator[l
         if batch.last_offset < first:
             continue
         if batch.control:
-            # What lies between two batches of a run is read with them.
+            # A run is read with everything between its batches, so a marker must end it.
             if run:
                 yield run
             run = []
@@ -202,11 +202,11 @@ def _runs(reader: Reader, partition_id: int, first: int, end: int) -> Iterator[l
 
 
 def _compare(reader: Reader, run: list[BatchRow], rows: list[Any], start: int, extent: tuple[int, int, int]) -> None:
-    """Compare those batches of a run with their checksums of which all was read.
+    """Compare the batches of a run that were read completely with their checksums.
 
     Args:
         start: the log start offset.
-        extent: the first and the last offset that were read, and the end of the log, beyond which no batch goes.
+        extent: the first and the last offset that were read, and the end of the log.
     """
     first, last, end = extent
     at = 0
@@ -237,7 +237,7 @@ def _batch_of(reader: Reader, partition_id: int, offset: int) -> _Batch | None:
 
 
 def _with_batch(reader: Reader, partition_id: int, event: Event, batch: _Batch | BatchRow | None) -> Event:
-    """An event with what its batch says: whose clock stamped it, and what became of its transaction."""
+    """Add its batch's fields to an event: timestamp type, transaction flags, and the transaction's outcome."""
     if batch is None or not (batch.timestamp_type or batch.transactional or batch.control):
         return event
     ended = outcome(reader, partition_id, batch.producer_id, event.offset) if batch.transactional else False

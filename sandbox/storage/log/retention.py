@@ -1,4 +1,4 @@
-"""What leaves a log at its start, and the size of what is left."""
+"""Moves the log start offset, and computes the size of the remaining log."""
 
 from sandbox.kafka.errors import EventsDamaged
 from sandbox.storage.file.database import Database, Reader
@@ -15,7 +15,7 @@ FIRST_BATCH = (
 
 
 def bytes_until(reader: Reader, partition_id: int, offset: int) -> int:
-    """How many bytes the batches before an offset had as they were produced, from the beginning of time."""
+    """Return the total size of all batches ever produced before an offset, in bytes."""
     found = reader.one(FIRST_BATCH, (partition_id, offset))
     if found is not None:
         return int(found[1])
@@ -27,9 +27,9 @@ def bytes_until(reader: Reader, partition_id: int, offset: int) -> int:
 
 
 def log_size(reader: Reader, partition_id: int) -> int:
-    """The size of a log in bytes: the batches from the log start offset on, less what compaction took.
+    """Return the size of a log in bytes: the batches from the log start offset on, minus what compaction deleted.
 
-    A batch that the log start offset cuts counts whole, as a segment does in Kafka.
+    A batch that contains the log start offset counts completely, like a segment in Kafka.
     """
     row = reader.one("SELECT log_start_bytes + compacted_bytes FROM partitions WHERE id = ?", (partition_id,))
     return max(0, bytes_until(reader, partition_id, 1 << OFFSET_BITS) - (row[0] if row else 0))
@@ -38,17 +38,17 @@ def log_size(reader: Reader, partition_id: int) -> int:
 def expired_until(
     reader: Reader, partition_id: int, start: int, end: int, before_ms: int, batches_max: int
 ) -> tuple[int, bool]:
-    """How far a log is older than a time.
+    """Find the end of the part of a log that is older than a time.
 
     Args:
         start: the log start offset.
         end: the high watermark.
-        before_ms: batches whose largest timestamp is before this are too old. One without timestamps is as old as its
-            append.
-        batches_max: how many batches to look at.
+        before_ms: batches whose largest timestamp is earlier have expired. The append time counts for a batch without
+            timestamps.
+        batches_max: the maximum number of batches to read.
 
     Returns:
-        The first offset that is not too old, and whether there may be more beyond the batches that were looked at.
+        The first offset that has not expired, and whether there may be more expired batches beyond the ones read.
     """
     until = start
     rows = _batches(reader, partition_id, start, end, batches_max)
@@ -62,7 +62,7 @@ def expired_until(
 def oversized_until(
     reader: Reader, partition_id: int, start: int, end: int, excess_bytes: int, batches_max: int
 ) -> tuple[int, bool]:
-    """How far a log must be cut to lose `excess_bytes`, but never more than that; as `expired_until`."""
+    """Find the offset to cut a log at to delete at most `excess_bytes`; see `expired_until`."""
     until = start
     rows = _batches(reader, partition_id, start, end, batches_max)
     for last_offset, size_bytes, _, _ in rows:
@@ -82,11 +82,11 @@ def cut_until(
     retention_bytes: int,
     batches_max: int,
 ) -> tuple[int, bool]:
-    """Where retention would let a log begin; as `expired_until`.
+    """Return the offset at which the log would start after retention; see `expired_until`.
 
     Args:
-        before_ms: batches whose largest timestamp is before this are too old; None: none is.
-        retention_bytes: how large the log may be; -1 for no limit.
+        before_ms: batches whose largest timestamp is earlier have expired; None for no limit.
+        retention_bytes: the maximum size of the log; -1 for no limit.
     """
     until, more = start, False
     if before_ms is not None:
@@ -112,7 +112,7 @@ def _batches(reader: Reader, partition_id: int, start: int, end: int, count: int
 
 
 def set_log_start(database: Database, partition_id: int, offset: int) -> None:
-    """Raise the log start offset: the events below it have left the log, and `purge_below_start` may remove them."""
+    """Raise the log start offset. The events below it have left the log; their rows may be purged later."""
     row = database.one(
         "SELECT log_start_offset, log_start_bytes, compacted_events, compacted_bytes FROM partitions WHERE id = ?",
         (partition_id,),
@@ -133,9 +133,9 @@ def set_log_start(database: Database, partition_id: int, offset: int) -> None:
 
 
 def _seal_cut(database: Database, partition_id: int, start: int, offset: int) -> None:
-    """Where the log start offset comes to lie within a batch, its checksum is that of what is left.
+    """If the log start offset moves into a batch, compute the checksum of its remaining events.
 
-    That of a batch which is damaged stays as it is, and goes on telling so.
+    A damaged batch keeps its checksum, so that the damage is still reported.
     """
     batch = log.batch_at(database, partition_id, offset)
     if batch is None or batch.base_offset >= offset:
@@ -148,14 +148,14 @@ def _seal_cut(database: Database, partition_id: int, start: int, offset: int) ->
 
 
 def _missing_events(reader: Reader, partition_id: int, first: int, below: int) -> int:
-    """How many offsets of a range have no event any more."""
+    """Return how many offsets of a range have no event any more."""
     base = partition_id << OFFSET_BITS
     found = reader.one("SELECT count(*) FROM events WHERE id >= ? AND id < ?", (base + first, base + below))
     return below - first - (found[0] if found else 0)
 
 
 def _kept_bytes(reader: Reader, partition_id: int, first: int, below: int) -> int:
-    """The size of the batches that leave the log when its start moves from `first`."""
+    """Return the size of the batches that leave the log when its start moves from `first` to `below`."""
     begin, end = (reader.one(FIRST_BATCH, (partition_id, offset)) for offset in (first, below))
     if begin is None:
         return 0
@@ -168,7 +168,7 @@ def _kept_bytes(reader: Reader, partition_id: int, first: int, below: int) -> in
 
 
 def partitions_to_purge(reader: Reader) -> list[int]:
-    """The partitions that may still have rows below their log start offset."""
+    """Return the partitions that may still have rows below their log start offset."""
     return [
         row[0]
         for row in reader.query(

@@ -1,4 +1,4 @@
-"""Topics as people see them, from one read transaction."""
+"""Describes topics for people, from one read transaction."""
 
 import json
 from functools import partial
@@ -19,8 +19,9 @@ LEFT JOIN batches b ON b.partition_id = p.id
   AND b.base_offset = (SELECT max(base_offset) FROM batches WHERE partition_id = p.id)
 WHERE t.deleted_ms IS NULL
 """
-"""Every partition with its newest batch, in one statement: a question for each of them took six times as long. Those of
-a topic are one piece of text, which is taken apart only where it is not what it was."""
+"""Every partition with its newest batch, in one statement: one query per partition took six times as long. A topic's
+partitions are one JSON text, which is parsed only if it changed.
+"""
 
 SETTINGS = "SELECT topic, json_group_object(name, value) FROM topic_settings GROUP BY topic"
 TOPICS = "SELECT t.id, t.name, t.topic_id, t.created_ms FROM topics t WHERE t.deleted_ms IS NULL"
@@ -37,14 +38,14 @@ WHERE t.deleted_ms IS NULL
 
 
 PARTITIONS_MAX = 20_000
-"""The topics of so many partitions are remembered."""
+"""The maximum total number of partitions of cached topics."""
 
 _described: Remembered[TopicDescription] = Remembered(PARTITIONS_MAX)
-"""By Kafka's id of a topic, which no other one has in any file."""
+"""By Kafka's topic id, which is unique across files."""
 
 
 def describe_topics(reader: Reader, name: str | None = None) -> tuple[TopicDescription, ...]:
-    """Every topic by name, or the one that is named."""
+    """Describe every topic, sorted by name, or only the named one."""
     where, parameters = ("AND t.name = ?", (name,)) if name is not None else ("", ())
     logs: dict[int, str] = dict(reader.query(f"{LOGS} {where} GROUP BY p.topic", parameters))
     settings: dict[int, str] = dict(reader.query(SETTINGS))
@@ -106,7 +107,7 @@ def _describe_partition(
 
 
 def _members(reader: Reader) -> dict[str, set[str]]:
-    """Topic to the groups that have a member reading it."""
+    """The groups that have a member reading a topic, by topic."""
     groups: dict[str, set[str]] = {}
     for topic, group in reader.rows(
         "SELECT a.key, m.group_id FROM group_members m, json_each(m.assigned) a WHERE json_valid(m.assigned)"
@@ -116,7 +117,7 @@ def _members(reader: Reader) -> dict[str, set[str]]:
 
 
 def totals(reader: Reader) -> tuple[int, int, int]:
-    """How many topics, groups and events there are."""
+    """Count topics, groups and events."""
     row = reader.one(
         f"SELECT (SELECT count(*) FROM topics WHERE deleted_ms IS NULL), (SELECT count(*) FROM groups), ({EVENTS})"
     )
@@ -124,7 +125,7 @@ def totals(reader: Reader) -> tuple[int, int, int]:
 
 
 def partition_ids(reader: Reader, topic: str) -> dict[int, tuple[int, int, int]] | None:
-    """Partition to (row id, log start offset, end) of a topic, None where there is no such topic."""
+    """Return (row id, log start offset, end) of each partition of a topic, None if the topic does not exist."""
     if reader.one("SELECT 1 FROM topics WHERE name = ? AND deleted_ms IS NULL", (topic,)) is None:
         return None
     return {

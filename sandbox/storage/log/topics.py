@@ -1,4 +1,4 @@
-"""Topics and partitions as rows."""
+"""Stores topics and partitions, and settings of the file itself."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sandbox.storage.file.schema import OFFSET_BITS
 
 @dataclass(frozen=True, slots=True)
 class PartitionRow:
-    """One row of `partitions`. `replicas` are broker ids, separated by commas, where they were reassigned by hand."""
+    """A row of `partitions`. `replicas` are comma-separated broker ids, if they were reassigned manually."""
 
     id: int
     partition: int
@@ -22,7 +22,7 @@ class PartitionRow:
 
 @dataclass(frozen=True, slots=True)
 class TopicRow:
-    """One topic that is not deleted, with its settings and partitions."""
+    """A topic that is not deleted, with its settings and partitions."""
 
     id: int
     name: str
@@ -34,7 +34,7 @@ class TopicRow:
 
 
 def load_topics(reader: Reader) -> list[TopicRow]:
-    """Every topic that is not deleted."""
+    """Return every topic that is not deleted."""
     settings: dict[int, dict[str, str]] = {}
     for topic, name, value in reader.rows("SELECT topic, name, value FROM topic_settings"):
         settings.setdefault(topic, {})[name] = value
@@ -74,7 +74,7 @@ def insert_topic(
 
 
 def insert_partitions(database: Database, topic: int, first: int, count: int) -> tuple[PartitionRow, ...]:
-    """Write partitions `first` and up of a topic."""
+    """Write a topic's partitions from `first` to `count` - 1."""
     rows = []
     for partition in range(first, count):
         cursor = database.execute("INSERT INTO partitions(topic, partition) VALUES(?, ?)", (topic, partition))
@@ -83,7 +83,7 @@ def insert_partitions(database: Database, topic: int, first: int, count: int) ->
 
 
 def save_setting(database: Database, topic: int, name: str, value: str | None) -> None:
-    """Write a topic's setting; None takes it away."""
+    """Write a topic's setting; None deletes it."""
     if value is None:
         database.execute("DELETE FROM topic_settings WHERE topic = ? AND name = ?", (topic, name))
     else:
@@ -95,7 +95,7 @@ def save_setting(database: Database, topic: int, name: str, value: str | None) -
 
 
 def save_leadership(database: Database, partition_id: int, leader_epoch: int, replicas: str | None) -> None:
-    """Write a partition's leader epoch, and its replicas where they were reassigned by hand."""
+    """Write a partition's leader epoch, and its replicas if they were reassigned manually."""
     database.execute(
         "UPDATE partitions SET leader_epoch = ?, replicas = coalesce(?, replicas) WHERE id = ?",
         (leader_epoch, replicas, partition_id),
@@ -103,7 +103,7 @@ def save_leadership(database: Database, partition_id: int, leader_epoch: int, re
 
 
 def mark_deleted(database: Database, topic: int, now_ms: int) -> None:
-    """Take a topic out of sight. `purge` removes its rows afterwards, some at a time."""
+    """Mark a topic as deleted. `purge` deletes its rows later, in steps."""
     database.execute("UPDATE topics SET deleted_ms = ? WHERE id = ?", (now_ms, topic))
     database.execute(
         "UPDATE partitions SET log_start_offset = ?1 WHERE topic = ?2 AND log_start_offset < ?1",
@@ -112,10 +112,10 @@ def mark_deleted(database: Database, topic: int, now_ms: int) -> None:
 
 
 def purge(database: Database, rows_max: int) -> bool:
-    """Remove rows of deleted topics and rows below a log start offset, at most about `rows_max` of them.
+    """Delete rows of deleted topics and rows below a log start offset, at most about `rows_max` of them.
 
     Returns:
-        True where something may be left.
+        True if rows may be left.
     """
     limit = _changes(database) + rows_max
     for (topic,) in database.query("SELECT id FROM topics WHERE deleted_ms IS NOT NULL"):
@@ -134,7 +134,7 @@ def _changes(database: Database) -> int:
 
 
 def purge_partition(database: Database, partition_id: int, below: int, rows_max: int) -> bool:
-    """Remove events and batches wholly below an offset. True where some are left."""
+    """Delete events and batches that are entirely below an offset; True if some are left."""
     base = partition_id << OFFSET_BITS
     cursor = database.execute(
         "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE id >= ? AND id < ? ORDER BY id LIMIT ?)",
@@ -154,7 +154,7 @@ def purge_partition(database: Database, partition_id: int, below: int, rows_max:
 
 
 def load_setting(reader: Reader, name: str) -> str | None:
-    """A setting of the file itself, or None."""
+    """Return a setting of the file itself, or None."""
     row = reader.one("SELECT value FROM settings WHERE name = ?", (name,))
     return row[0] if row else None
 

@@ -1,6 +1,6 @@
-"""Transactional ids, what their transactions took part in, and the offsets that wait for the end of one, as rows.
+"""Stores transactional ids, the partitions and groups of their transactions, and offsets that wait for a commit.
 
-The coordinator decides; this module only stores. What a transaction does to the logs is in
+The coordinator decides; this module only stores. A transaction's effects on the logs are in
 `sandbox.storage.log.log_transactions`.
 """
 
@@ -16,18 +16,18 @@ Place = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class TransactionRow:
-    """One transactional id, as its rows have it.
+    """A transactional id.
 
     Attributes:
-        producer_epoch: -1 before the first producer has its answer.
+        producer_epoch: -1 before the first producer gets its response.
         last_producer_id: the one before `producer_id`, -1 for none.
         last_producer_epoch: the epoch before `producer_epoch`, -1 for none.
         timeout_ms: how long a transaction may be open.
-        state: Kafka's word.
-        version: of the protocol with which its last transaction ended: 2 where each one raises the epoch (KIP-890).
-        started_ms: when the open transaction began, or the last one; None for none since the producer came.
-        partitions: those of the open transaction.
-        groups: those whose offsets it commits.
+        state: Kafka's name of the state.
+        version: the protocol version with which its last transaction ended: 2 if each one raises the epoch (KIP-890).
+        started_ms: when the open or the last transaction began; None for none since the producer connected.
+        partitions: the open transaction's partitions.
+        groups: the groups whose offsets it commits.
     """
 
     transactional_id: str
@@ -45,7 +45,7 @@ class TransactionRow:
 
 
 def load(reader: Reader) -> list[TransactionRow]:
-    """Every transactional id."""
+    """Return every transactional id."""
     partitions: dict[str, set[Place]] = {}
     for name, topic, partition in reader.query("SELECT transactional_id, topic, partition FROM transaction_partitions"):
         partitions.setdefault(name, set()).add((topic, partition))
@@ -66,7 +66,7 @@ def load(reader: Reader) -> list[TransactionRow]:
 
 
 def save(database: Database, row: TransactionRow) -> None:
-    """Write a transactional id, without what its transaction takes part in."""
+    """Write a transactional id, without the partitions and groups of its transaction."""
     database.execute(
         "INSERT INTO transactions(transactional_id, producer_id, producer_epoch, last_producer_id, "
         "last_producer_epoch, timeout_ms, state, version, started_ms, updated_ms) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
@@ -91,7 +91,7 @@ def save(database: Database, row: TransactionRow) -> None:
 
 
 def add_partitions(database: Database, transactional_id: str, places: Iterable[Place]) -> None:
-    """The open transaction takes part in these partitions too."""
+    """Add partitions to the open transaction."""
     database.executemany(
         "INSERT OR IGNORE INTO transaction_partitions(transactional_id, topic, partition) VALUES(?, ?, ?)",
         [(transactional_id, topic, partition) for topic, partition in places],
@@ -99,7 +99,7 @@ def add_partitions(database: Database, transactional_id: str, places: Iterable[P
 
 
 def add_group(database: Database, transactional_id: str, group_id: str) -> None:
-    """The open transaction commits offsets of this group too."""
+    """Add a group to the open transaction, which commits offsets of it."""
     database.execute(
         "INSERT OR IGNORE INTO transaction_groups(transactional_id, group_id) VALUES(?, ?)",
         (transactional_id, group_id),
@@ -107,13 +107,13 @@ def add_group(database: Database, transactional_id: str, group_id: str) -> None:
 
 
 def clear(database: Database, transactional_id: str) -> None:
-    """The transaction has ended: it takes part in nothing any more."""
+    """Delete the ended transaction's partitions and groups."""
     for table in ("transaction_partitions", "transaction_groups"):
         database.execute(f"DELETE FROM {table} WHERE transactional_id = ?", (transactional_id,))
 
 
 def delete(database: Database, transactional_id: str) -> None:
-    """Forget a transactional id."""
+    """Delete a transactional id with its partitions and groups."""
     clear(database, transactional_id)
     database.execute("DELETE FROM transactions WHERE transactional_id = ?", (transactional_id,))
 
@@ -126,7 +126,7 @@ def stage_offsets(
     generation: int,
     member_id: str,
 ) -> None:
-    """Keep offsets for the end of a producer's transaction."""
+    """Store offsets that a producer's transaction commits when it ends."""
     place = "WHERE group_id = ?2 AND topic = ?3 AND partition = ?4"
     database.executemany(
         "INSERT OR REPLACE INTO pending_offsets(producer_id, group_id, topic, partition, offset, leader_epoch, "
@@ -153,7 +153,7 @@ def stage_offsets(
 def commit_offsets(database: Database, producer_id: int, now_ms: int) -> set[str]:
     """Commit the offsets that waited for the end of a producer's transaction.
 
-    Where somebody committed an offset after it was staged, that one stays, as in Kafka.
+    An offset that was committed after the transaction's offset was staged is not overwritten, as in Kafka.
 
     Returns:
         The groups that they belong to.
@@ -178,11 +178,11 @@ def commit_offsets(database: Database, producer_id: int, now_ms: int) -> set[str
 
 
 def pending_places(reader: Reader, group_id: str) -> set[Place]:
-    """The partitions for which an open transaction holds a commit of the group."""
+    """Return the partitions in which an open transaction has uncommitted offsets of the group."""
     rows = reader.query("SELECT DISTINCT topic, partition FROM pending_offsets WHERE group_id = ?", (group_id,))
     return {(topic, partition) for topic, partition in rows}
 
 
 def drop_offsets(database: Database, producer_id: int) -> None:
-    """Forget the offsets that waited for the end of a producer's transaction."""
+    """Delete the offsets that waited for the end of a producer's transaction."""
     database.execute("DELETE FROM pending_offsets WHERE producer_id = ?", (producer_id,))

@@ -1,12 +1,12 @@
-"""Where a key may lie: the keys of the logs that were searched, as hashes in memory.
+"""Finds where a key may be: an in-memory index of hashes of the keys of searched logs.
 
-A log has no index of keys, because one would cost a third of the insert rate. So the first search for a key reads the
-keys of a log once, and keeps the 32-bit hashes of each `SEGMENT_EVENTS` offsets that are full: sorted, and each once.
-The next search for any key looks into these, and reads only the events of the segments that may have it, and those of
-the last one, which still grows.
+A log has no index of keys on disk, because one would cost a third of the insert rate. So the first search for a key
+reads a log's keys once, and stores the 32-bit hashes of each full segment of `SEGMENT_EVENTS` offsets, sorted and
+without duplicates. Later searches for any key use these, and read only the segments that may have it, and the last
+segment, which still grows.
 
-Events never change and their ids are never given out again, so what is kept stays true: an event that left the log
-costs a look, nothing more. A restored snapshot is another content, which SQLite numbers (`PRAGMA schema_version`).
+Events never change and their ids are never reused, so the index stays valid: an event that left the log costs one
+unnecessary read. A restored snapshot is other content, which SQLite numbers (`PRAGMA schema_version`).
 """
 
 import time
@@ -22,14 +22,14 @@ from sandbox.storage.file.schema import OFFSET_BITS
 
 SEGMENT_EVENTS = 2_048
 HASHES_MAX = 4_000_000
-"""So many hashes are kept in all, of 4 bytes each."""
+"""The maximum number of hashes stored, of 4 bytes each."""
 
 Place = tuple[int, int, int]
-"""Id of a partition's row, log start offset, end."""
+"""Row id of a partition, log start offset, end."""
 Ranges = dict[int, list[tuple[int, int]]]
-"""Id of a partition's row to (first, last) offset of the parts that may have the key, upwards."""
+"""A partition's row id to the (first, last) offsets of the parts that may have the key, ascending."""
 Log = tuple[int, int]
-"""Content and id of a partition's row."""
+"""Content number and row id of a partition."""
 
 
 def _hashed(key: str | bytes) -> int:
@@ -37,10 +37,10 @@ def _hashed(key: str | bytes) -> int:
 
 
 class KeyIndex:
-    """Hashes of the keys of searched logs. May be used from any thread.
+    """Hashes of the keys of searched logs. Thread-safe.
 
     Args:
-        hashes_max: how many are kept at most; the log that was not asked for the longest goes first.
+        hashes_max: the maximum number stored; the least recently used log is dropped first.
     """
 
     def __init__(self, hashes_max: int = HASHES_MAX) -> None:
@@ -51,19 +51,19 @@ class KeyIndex:
 
     @property
     def held(self) -> int:
-        """How many hashes are kept."""
+        """How many hashes are stored."""
         return self._held
 
     def ranges(self, reader: Reader, key: str, places: Iterable[Place], until_s: float) -> Ranges | None:
-        """Where the events of a key may lie.
+        """Return the parts of logs in which the events of a key may be.
 
         Args:
-            reader: the read transaction that the ends of the places come from.
-            key: what the key is, as text.
+            reader: the read transaction that the ends of the places were read in.
+            key: the key, as text.
             until_s: when to stop reading, by `time.perf_counter`; 0 reads nothing.
 
         Returns:
-            The parts of each log that may have it; None where time was up, or too many keys differ to keep them.
+            The parts of each log that may have it; None if time was up, or there are too many different keys to store.
         """
         content = content_of(reader)
         places = list(places)
@@ -94,7 +94,7 @@ class KeyIndex:
             return kept
 
     def _keep(self, log: Log, number: int, hashes: "array[int]", asked: set[Log]) -> bool:
-        """Keep a segment; False where there is no room, though every log that is not asked for now has gone."""
+        """Store a segment. Return False if there is no room even without the logs that this search doesn't use."""
         with self._lock:
             while self._held + len(hashes) > self._hashes_max:
                 oldest = next((one for one in self._logs if one not in asked), None)

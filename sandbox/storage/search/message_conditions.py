@@ -1,4 +1,4 @@
-"""The filters of a query of events: what SQLite tests, and what is tested on the bytes of a value."""
+"""Filters the events of a query: in SQLite, and for JSON conditions on the bytes of a value."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from sandbox.storage.file.schema import OFFSET_BITS
 
 
 def sql_conditions(query: MessageQuery) -> tuple[str, list[Any]]:
-    """The filters as SQL on `events`. Text is compared byte by byte, in the upper or lower case it has."""
+    """Return the filters as an SQL condition on `events`, and its parameters. Text is compared byte by byte."""
     conditions: list[str] = []
     parameters: list[Any] = []
     if query.key is not None:
@@ -38,14 +38,14 @@ def sql_conditions(query: MessageQuery) -> tuple[str, list[Any]]:
 
 
 class Matching:
-    """Finds the events of a query in ranges of offsets. It reads no more of an event than it must.
+    """Finds the events of a query in ranges of offsets. It reads no more of an event than necessary.
 
     Args:
-        reader: where to read.
-        query: whose filters hold.
+        reader: the read transaction.
+        query: the query with the filters.
 
     Attributes:
-        scanned: how many offsets were looked at.
+        scanned: how many offsets were searched.
     """
 
     def __init__(self, reader: Reader, query: MessageQuery) -> None:
@@ -55,7 +55,7 @@ class Matching:
         self.scanned = 0
 
     def places(self, partition_id: int, first: int, last: int) -> list[tuple[int, int]]:
-        """(Offset, timestamp) of the events that match from `first` to `last`, both included, upwards."""
+        """Return (offset, timestamp) of the matching events from `first` to `last` (inclusive), ascending."""
         base = partition_id << OFFSET_BITS
         self.scanned += last - first + 1
         value = ", CAST(value AS BLOB)" if self._conditions else ""
@@ -69,7 +69,7 @@ class Matching:
 
 
 def joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Neighbouring ranges of offsets as one, so that many small batches are one query."""
+    """Merge adjacent ranges of offsets, so that many small batches need one query."""
     found: list[tuple[int, int]] = []
     for first, last in sorted(ranges):
         if found and first <= found[-1][1] + 1:

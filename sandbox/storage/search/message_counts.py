@@ -1,4 +1,4 @@
-"""Events that a query finds, counted one by one by their time, and counted on once there are more."""
+"""Counts the events that a query finds one by one, by time, and updates the count when there are new events."""
 
 import heapq
 import time
@@ -19,15 +19,15 @@ FAR = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Events that were looked at one by one.
+    """Events that were counted one by one.
 
     Attributes:
         counts: matches by bucket, the time divided by `width_ms`.
-        span: the earliest and the latest time of a match, None where there is none.
-        width_ms: how long a bucket is.
-        matched, untimed: how many there are, and how many of them have no time.
-        scanned: how many offsets were looked at, from the newest on.
-        complete: False where time was up before all were.
+        span: the earliest and the latest time of a match, None if there is none.
+        width_ms: the length of a bucket.
+        matched, untimed: the number of matches, and how many of them have no time.
+        scanned: how many offsets were read, from the newest on.
+        complete: False if time was up before all were read.
         places: the partitions as they were then.
     """
 
@@ -42,7 +42,7 @@ class Counted:
 
 
 def count(reader: Reader, query: MessageQuery, budget_ms: int) -> Counted:
-    """Look at the events of a query (`counted_query`), the newest batches first, until time is up."""
+    """Count the events of a query (`counted_query`), the newest batches first, until time is up."""
     deadline = time.perf_counter() + budget_ms / 1000
     places = places_of(reader, query)
     matching = Matching(reader, query)
@@ -57,10 +57,10 @@ def count(reader: Reader, query: MessageQuery, budget_ms: int) -> Counted:
 
 
 def count_on(reader: Reader, query: MessageQuery, before: Counted) -> Counted | None:
-    """What `count` would tell, from what it told before; None where it must look itself.
+    """Return what `count` would return, by updating an earlier result; None if that is not possible.
 
     Args:
-        before: of the same query and the same content of the file, which compaction has not changed.
+        before: the result of the same query, on the same content of the file, with no compaction since.
     """
     places = places_of(reader, query)
     written = written_since(before.places, places)
@@ -75,7 +75,7 @@ def count_on(reader: Reader, query: MessageQuery, before: Counted) -> Counted | 
 def new_stamps(
     reader: Reader, matching: Matching, places: Places, written: Mapping[int, int], from_offset: int = 0
 ) -> list[int]:
-    """The times of the events that match, from the ends that the partitions had (`written`) on."""
+    """Return the times of the matching events from the partitions' former ends (`written`) on."""
     stamps: list[int] = []
     for partition, (at, _, end) in places.items():
         first = max(written[partition], from_offset)
@@ -112,10 +112,10 @@ def _width(span: tuple[int, int] | None) -> int:
 
 
 def volume_of(reader: Reader, found: Counted, started_s: float) -> Volume:
-    """A volume from what was counted.
+    """Return the volume for a count.
 
     Args:
-        started_s: when that began, by `time.perf_counter`.
+        started_s: when the count began, by `time.perf_counter`.
     """
     total = total_events(reader, found.places)
     looked_at = total if found.complete else min(total, found.scanned)
@@ -134,7 +134,7 @@ def volume_of(reader: Reader, found: Counted, started_s: float) -> Volume:
 
 
 def _newest_first(reader: Reader, query: MessageQuery, places: Places) -> Iterator[tuple[int, int, int]]:
-    """Ranges of offsets (id of the partition's row, first, last), the newest batches of all partitions first."""
+    """Yield ranges of offsets (row id of the partition, first, last), the newest batches of all partitions first."""
     since = query.since_ms if query.since_ms is not None else -FAR
     until = query.until_ms if query.until_ms is not None else FAR
 

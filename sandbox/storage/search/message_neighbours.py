@@ -1,4 +1,4 @@
-"""What lies beside one event in its partition, and who has read how far in a topic."""
+"""Finds the events next to one event in its partition, and the committed offsets of groups in a topic."""
 
 import time
 
@@ -12,11 +12,11 @@ from sandbox.storage.log.topic_descriptions import partition_ids
 CHUNK_EVENTS = 2_000
 LOOKED_AT_MAX = 50_000
 BUDGET_S = 0.05
-"""How many events, and for how long, the same key is looked for in each direction."""
+"""Limits for the search for the same key, in each direction: the number of events, and the time."""
 
 
 def committed_in(reader: Reader, topic: str) -> dict[str, dict[int, int]]:
-    """Group to partition to committed offset, of the groups that have committed in a topic, by group id."""
+    """Return committed offsets by group and partition, for the groups that have committed in a topic, sorted by id."""
     found: dict[str, dict[int, int]] = {}
     for group, partition, offset in reader.rows(
         "SELECT group_id, partition, offset FROM committed_offsets WHERE topic = ? ORDER BY group_id, partition",
@@ -27,7 +27,7 @@ def committed_in(reader: Reader, topic: str) -> dict[str, dict[int, int]]:
 
 
 def neighbours(reader: Reader, topic: str, partition: int, offset: int) -> Neighbours:
-    """What lies beside an event. The same key is looked for in its partition alone: that is where a key stays.
+    """Return an event's neighbours. The same key is only searched in its own partition, because keys don't move.
 
     Raises:
         BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
@@ -57,10 +57,10 @@ def neighbours(reader: Reader, topic: str, partition: int, offset: int) -> Neigh
 def _nearest(
     reader: Reader, at: int, within: tuple[int, int], key: bytes | None, *, back: bool
 ) -> tuple[int | None, int | None]:
-    """The nearest event of a range of offsets, of a key where one is given.
+    """Find the nearest event in a range of offsets, with a key if one is passed.
 
     Returns:
-        Its offset or None; and where the search gave up, how many offsets it had looked at.
+        Its offset or None; and, if the search gave up, how many offsets it had read.
     """
     first, last = within
     base = at << OFFSET_BITS
@@ -69,7 +69,7 @@ def _nearest(
     while first <= last:
         if key is not None and (looked_at >= LOOKED_AT_MAX or (looked_at and time.perf_counter() > deadline)):
             return None, looked_at
-        # Without a key the first row is the answer, unless markers or gaps lie between: those are few.
+        # Without a key the first row is the answer, unless there are markers or gaps, which are few.
         low, high = (
             (max(first, last - CHUNK_EVENTS + 1), last) if back else (first, min(last, first + CHUNK_EVENTS - 1))
         )

@@ -1,13 +1,13 @@
-"""How the events that a query finds lie in time, within bounded work.
+"""Distributes the events that a query finds over time, within bounded work.
 
-Where only times and partitions are asked for, record batches are counted: a row of `batches` says how many events it
-has and between which times, so a batch within one bucket is exact without reading an event. Of a batch that reaches
-over several buckets, or over the edge of what is asked for, the events are looked at, up to `EVENTS_MAX` of them; the
-events of the rest are spread evenly over the time of their batch. Where there are more than `BATCHES_MAX` batches, some
-hundred places of the logs with the most are looked at, and the events between two of them are spread evenly.
+If the query filters only by time and partition, record batches are counted: a row of `batches` has the number of events
+and the times between which they are, so a batch within one bucket is exact without reading an event. If a batch spans
+several buckets, or the edge of the requested time, its events are read, up to `EVENTS_MAX` in total; the remaining
+events are spread evenly over the time of their batch. If there are more than `BATCHES_MAX` batches, some hundred places
+of the largest logs are read, and the events between two of them are spread evenly.
 
-Any other filter needs the events themselves. They are looked at from the newest batches on until the time is up, and
-what was not looked at is said.
+Any other filter needs the events themselves. They are read from the newest batches on until the time is up, and the
+result states how many were not read.
 """
 
 from collections import Counter
@@ -25,45 +25,45 @@ BATCHES_MAX = 10_000
 EVENTS_MAX = 10_000
 PROBES = 600
 PROBES_LEAST = 20
-"""So many places at least are looked at in one log, however many partitions there are."""
+"""The minimum number of places read in one log, however many partitions there are."""
 
 Place = tuple[int, int, int]
-"""Id of a partition's row, log start offset, end."""
+"""Row id of a partition, log start offset, end."""
 
 
 def counted_query(query: MessageQuery) -> MessageQuery:
-    """A query without what does not matter for how many events it finds."""
+    """Return a query without the parts that don't change how many events it finds."""
     plain = MessageQuery(query.topic)
     same = replace(query, order=plain.order, cursor=None, limit=plain.limit, budget_ms=plain.budget_ms)
     return same if query.order == "offset" else replace(same, from_offset=None)
 
 
 def looks_at_events(query: MessageQuery) -> bool:
-    """True where batches do not tell which events are found."""
+    """Return True if a query cannot be answered from batches alone."""
     plain = MessageQuery(query.topic, partitions=query.partitions, since_ms=query.since_ms, until_ms=query.until_ms)
     return query != plain
 
 
 @dataclass(frozen=True, slots=True)
 class Batched:
-    """What batches tell, and the partitions as they were then."""
+    """A volume counted from batches, and the partitions as they were then."""
 
     volume: Volume
     places: Places
 
 
 def count_batches(reader: Reader, query: MessageQuery) -> Batched:
-    """How events lie in time, by their batches; the query asks for partitions and times alone."""
+    """Distribute events over time by their batches; the query filters only by partition and time."""
     places = places_of(reader, query)
     return Batched(_by_batches(reader, query, places), places)
 
 
 def batches_on(reader: Reader, query: MessageQuery, before: Batched) -> Batched | None:
-    """What `count_batches` would tell, from what it told before; None where it must look itself.
+    """Return what `count_batches` would return, by updating an earlier result; None if that is not possible.
 
     Args:
-        query: of partitions alone.
-        before: of the same query and the same content of the file, which compaction has not changed.
+        query: a query that filters only by partition.
+        before: the result of the same query, on the same content of the file, with no compaction since.
     """
     places = places_of(reader, query)
     written, old = written_since(before.places, places), before.volume
@@ -112,7 +112,7 @@ def _by_batches(reader: Reader, query: MessageQuery, places: Places) -> Volume:
 
 
 class _Window:
-    """The time that a query asks for, in ms: `since` is within it, `until` is not. Before 1970 there is no time."""
+    """The query's time range in ms, including `since` and excluding `until`. Times before 1970 count as none."""
 
     def __init__(self, query: MessageQuery) -> None:
         self.since = max(0, query.since_ms or 0)
@@ -120,7 +120,7 @@ class _Window:
         self._all = query.since_ms is None and query.until_ms is None
 
     def batches(self, at: int) -> tuple[str, tuple[int, ...]]:
-        """SQL that leaves only the batches of a partition which reach into the window, found through the index."""
+        """Return an SQL condition for a partition's batches that overlap the window, using the index."""
         if self._all:
             return "partition_id = ?", (at,)
         inside = (
@@ -131,7 +131,7 @@ class _Window:
 
 
 def _span(reader: Reader, window: _Window, place: Place) -> tuple[int, int] | None:
-    """The earliest and the latest time of a partition's events within the window; None where there is none."""
+    """Return the earliest and the latest time of a partition's events within the window; None if there are none."""
     at, start, _ = place
     first = reader.one(
         "SELECT min_timestamp FROM batches INDEXED BY batches_by_first_time WHERE partition_id = ? "
@@ -150,7 +150,7 @@ def _span(reader: Reader, window: _Window, place: Place) -> tuple[int, int] | No
 
 
 def _by_batches_there(reader: Reader, window: _Window, places: Places) -> tuple[list[Place], list[Place]]:
-    """Tell the logs all of whose batches are counted from those with too many of them: the smallest come first."""
+    """Split the logs into those whose batches are all counted, the smallest first, and those with too many of them."""
     left = BATCHES_MAX
     few: list[Place] = []
     many: list[Place] = []
@@ -170,7 +170,7 @@ def _by_batches_there(reader: Reader, window: _Window, places: Places) -> tuple[
 
 
 def _whole_batches(reader: Reader, window: _Window, place: Place, width_ms: int, counts: Counter[int]) -> None:
-    """Count the batches that lie in the log, in the window and in one bucket."""
+    """Count the batches that are entirely in the log, in the window and in one bucket."""
     at, start, end = place
     inside, parameters = window.batches(at)
     for number, events in reader.rows(
@@ -185,7 +185,7 @@ def _whole_batches(reader: Reader, window: _Window, place: Place, width_ms: int,
 def _split_batches(
     reader: Reader, window: _Window, place: Place, width_ms: int, counts: Counter[int], budget: int
 ) -> tuple[int, bool]:
-    """Count the other batches. Returns what is left of the budget of events, and whether some were spread evenly."""
+    """Count the other batches. Returns the rest of the event budget, and whether some events were spread evenly."""
     at, start, end = place
     even = False
     ranges: list[tuple[int, int]] = []
@@ -229,7 +229,7 @@ def _spread(counts: Counter[int], window: _Window, width_ms: int, span: tuple[in
 
 
 def _by_probes(reader: Reader, window: _Window, place: Place, width_ms: int, counts: Counter[int], probes: int) -> None:
-    """Look at some batches, evenly over the log, and spread the events between two of them."""
+    """Read some batches, evenly over the log, and spread the events between two of them."""
     at, start, end = place
     known: tuple[int, int] | None = None
     step = max(1, (end - start) // probes)
@@ -249,7 +249,7 @@ def _by_probes(reader: Reader, window: _Window, place: Place, width_ms: int, cou
 
 
 def _scale(counts: Counter[int], events: int) -> int:
-    """Let estimated buckets add up to a number that is known, by giving the difference to the largest."""
+    """Adjust estimated buckets to a known total by adding the difference to the largest; return the new total."""
     if counts:
         number, most = counts.most_common(1)[0]
         counts[number] = max(0, most + events - sum(counts.values()))

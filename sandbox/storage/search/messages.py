@@ -1,17 +1,17 @@
 """Pages of events: filtered, in time order or offset order, forwards and backwards.
 
-Time order is true order over all partitions, though only batches have an index by time: the batches of a partition are
-taken by their largest (newest first) or smallest (oldest first) timestamp, the places of their events go into a heap,
-and one is given out as soon as no batch that is left can hold an earlier one. Batches with the same timestamp are taken
-by their offset, so that a log whose events all have one timestamp is read a page at a time too. The partitions are
-merged. Transaction markers are left out: they are no events, though each has an offset. A cursor names the last event
-of a page by (timestamp, partition, offset), so a page stays where it is while producers write.
+Time order is exact over all partitions, though only batches have an index by time. The batches of a partition are read
+by their largest (newest first) or smallest (oldest first) timestamp, the places of their events go into a heap, and one
+is returned as soon as no remaining batch can hold an earlier one. Batches with the same timestamp are read by their
+offset, so that a log whose events all have one timestamp is also read page by page. The partitions are merged.
+Transaction markers are left out: they are not events, though each has an offset. A cursor names the last event of a
+page by (timestamp, partition, offset), so a page does not move while producers write.
 
-Only places are sorted: (timestamp, partition, offset). The keys, values and headers of the events on the page are read
-at the end, so large values cost no more than they must.
+Only places are sorted: (timestamp, partition, offset). The keys, values and headers of the page's events are read at
+the end, so large values that are not shown cost nothing.
 
-A search that already looked at some events, and comes upon few, asks the key index (key_index.py) where a key may lie.
-What a search has found can be gone on from (`go_on`): a page that is open looks at new events alone.
+A search that has read some events and found few asks the key index (key_index.py) where a key may be. The result of a
+search can be continued (`go_on`): an open page only reads new events.
 """
 
 import heapq
@@ -36,23 +36,23 @@ __all__ = ["MessageSearch", "offsets_for_time", "places_of", "read_event", "tota
 
 CHUNK_BATCHES = 128
 CHUNK_EVENTS = 500
-"""How many batches, or events, are read from a partition at once, at most: the first time it is an eighth of that."""
+"""The maximum number of batches, or events, read from a partition in one step; the first step reads an eighth of it."""
 FIRST_LOOK_EVENTS = 60_000
-"""So many events are looked at before the key index is made for a log: a frequent key is found without it."""
+"""Events read before the key index is built for a log: a frequent key is found without it."""
 NEW_EVENTS_MAX = 20_000
-"""With more new events than this in one partition, a search begins anew."""
+"""With more new events than this in one partition, a search starts again from the beginning."""
 ORDERS = ("newest", "oldest", "offset")
 
 Key = tuple[int, int, int]
 """Timestamp, partition, offset: the place of an event in time order. In offset order the timestamp is 0."""
 Way = tuple[Key, bool]
-"""A place that was come to, and whether it holds an event that is looked for."""
+"""A place that the search reached, and whether it holds a matching event."""
 Places = dict[int, tuple[int, int, int]]
-"""Partition to (id of its row, log start offset, end)."""
+"""Partition to (row id, log start offset, end)."""
 
 
 def places_of(reader: Reader, query: MessageQuery) -> Places:
-    """The partitions that a query asks for.
+    """Return the partitions that a query covers.
 
     Raises:
         BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
@@ -67,7 +67,7 @@ def places_of(reader: Reader, query: MessageQuery) -> Places:
 
 
 def total_events(reader: Reader, places: Places) -> int:
-    """How many events some partitions hold, transaction markers and what compaction took left out."""
+    """Count the events of some partitions, without transaction markers and events that compaction deleted."""
     offsets = sum(end - start for _, start, end in places.values())
     gone = sum(events for _, events in compacted_events(reader, [at for at, _, _ in places.values()]))
     return offsets - gone - count_markers(reader, [(at, start) for at, start, _ in places.values()])
@@ -75,7 +75,7 @@ def total_events(reader: Reader, places: Places) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Cursor:
-    """Where a page begins: after (or, going back, before) an event."""
+    """The beginning of a page: after (or, going back, before) an event."""
 
     back: bool
     key: Key
@@ -94,12 +94,12 @@ class _Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search came upon, before the events themselves are read.
+    """The result of a search, before the events themselves are read.
 
     Attributes:
-        keys: places in the order of the search, one more than a page has at most.
-        stopped: the place up to which all was looked at when time was up, None where it was not.
-        scanned: how many offsets were looked at.
+        keys: places in the order of the search, at most one more than a page has.
+        stopped: the last place that was searched when time was up, None if the search finished.
+        scanned: how many offsets were searched.
         places: the partitions as they were then.
     """
 
@@ -113,9 +113,9 @@ class MessageSearch:
     """One search.
 
     Args:
-        reader: one read transaction, from which the whole page comes.
-        query: what to look for.
-        keys: what is known of keys; None reads them anew.
+        reader: one read transaction, from which the whole page is read.
+        query: the search's filters, order and cursor.
+        keys: the key index; None to search without one.
 
     Raises:
         BrokerError: UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST.
@@ -137,16 +137,16 @@ class MessageSearch:
 
     @property
     def descending(self) -> bool:
-        """Whether rows are read from the latest to the earliest: newest first, or back in another order."""
+        """True if rows are read from the latest to the earliest: newest first, or backwards in another order."""
         back = self.cursor is not None and self.cursor.back
         return (self.query.order == "newest") != back
 
     def page(self, now_ms: int) -> MessagePage:
-        """The page."""
+        """Search, and return the page."""
         return self.page_of(self.find(), now_ms)
 
     def find(self) -> Found:
-        """Look for the events of the page."""
+        """Search for the events of the page."""
         found: list[Key] = []
         ways = self._merged()
         key = self.query.key if self.query.key_exact and self.query.order != "offset" else None
@@ -163,10 +163,10 @@ class MessageSearch:
         return self._look(ways, found) or self._found([], None)
 
     def go_on(self, before: Found) -> Found | None:
-        """What `find` would find, from what it found before; None where it must look itself.
+        """Return what `find` would return, by updating an earlier result; None if `find` must be called instead.
 
         Args:
-            before: of the same query and the same content of the file, which compaction has not changed.
+            before: the result of the same query, on the same content of the file, with no compaction since.
         """
         new: list[Key] = []
         written = written_since(before.places, self.places)
@@ -188,11 +188,11 @@ class MessageSearch:
         return self._found(keys[: self.query.limit + 1], None if full else before.stopped)
 
     def _follows(self, key: Key, stopped: Key | None) -> bool:
-        """True where a place comes after the one where a search stopped: it will be found when that goes on."""
+        """Return True if a place is after the one where a search stopped: the continued search will find it."""
         return stopped is not None and (key < stopped if self.descending else key > stopped)
 
     def page_of(self, found: Found, now_ms: int) -> MessagePage:
-        """The page that has what was found."""
+        """Return the page for a search result."""
         back = self.cursor is not None and self.cursor.back
         keys = list(found.keys[: self.query.limit])
         more = len(found.keys) > self.query.limit or found.stopped is not None
@@ -219,8 +219,11 @@ class MessageSearch:
         )
 
     def _look(self, ways: Iterator[Way], found: list[Key], scanned_max: int | None = None) -> Found | None:
-        """Look until the page is full or time is up; None where `scanned_max` offsets were looked at before that: the
-        next look goes on with the same ways, and what was found."""
+        """Search until the page is full or time is up.
+
+        Return None if `scanned_max` offsets were searched before that; the next call continues with the same `ways` and
+        `found`.
+        """
         for key, matched in ways:
             if matched:
                 found.append(key)
@@ -236,7 +239,7 @@ class MessageSearch:
         return Found(tuple(keys), stopped, self.matching.scanned, self.places)
 
     def _merged(self, ranges: Ranges | None = None) -> Iterator[Way]:
-        """Every partition's events in the order of the page; False marks a place where time may be looked at.
+        """Yield every partition's events in the order of the page; False marks a place where the clock may be checked.
 
         Args:
             ranges: the parts of the logs that may have the key; None for all of them.
@@ -293,11 +296,11 @@ class MessageSearch:
                 if self._beyond_cursor(key):
                     yield key, True
             if bound is not None:
-                # Just before the first event that a later chunk can hold: a search goes on after this place.
+                # Just before the first event that a later chunk can hold: a stopped search continues after this place.
                 yield (bound[0], partition, bound[1] - sign), False
 
     def _by_key(self, ranges: Ranges, partition: int) -> Iterator[Way]:
-        """The events of a key, from the parts of a log that may have it: few, and so not in turns."""
+        """Yield the events of a key, from the parts of a log that may have it: all at once, since they are few."""
         partition_id, start, end = self.places[partition]
         found: list[Key] = []
         for first, last in joined(ranges[partition_id]):
@@ -308,7 +311,7 @@ class MessageSearch:
                 if offset not in hidden
             ]
             self.matching.scanned -= last - max(first, start) + 1
-        # The other parts were looked at too: not one of their keys is this one.
+        # The other parts count as searched too: the index shows that they don't have this key.
         self.matching.scanned += end - start
         yield from ((key, True) for key in sorted(found, reverse=self.descending) if self._beyond_cursor(key))
 
@@ -318,7 +321,7 @@ class MessageSearch:
         return key < self.cursor.key if self.descending else key > self.cursor.key
 
     def _chunks(self, partition: int) -> Iterator[tuple[list[tuple[int, int]], tuple[int, int] | None]]:
-        """Offset ranges of some batches, and the (timestamp, offset) that no later chunk goes beyond, None at last."""
+        """Yield offset ranges of batches, and the (timestamp, offset) that bounds later chunks; None at the end."""
         _, start, end = self.places[partition]
         pending: list[tuple[int, int]] = []
         batches = events = 0
@@ -335,9 +338,9 @@ class MessageSearch:
         yield joined(pending), None
 
     def _batches(self, partition: int) -> Iterator[tuple[int, int, int]]:
-        """(base offset, last offset, edge) of the batches that may hold events of the page, by their edge.
+        """Yield (base offset, last offset, edge) of the batches that may hold events of the page, sorted by edge.
 
-        Everything but the marks of transactions is in the index, so passing over a batch costs no look-up.
+        The index covers everything except transaction markers, so skipping a batch needs no look-up.
         """
         partition_id, start, end = self.places[partition]
         since = self.query.since_ms if self.query.since_ms is not None else -(1 << 62)
@@ -353,12 +356,12 @@ class MessageSearch:
         )
 
     def _beyond(self, partition: int) -> tuple[str, tuple[int, ...]]:
-        """Leaves out the batches all of whose events lie before the cursor."""
+        """An SQL condition that leaves out the batches whose events are all before the cursor."""
         if self.cursor is None:
             return "", ()
         timestamp, at, offset = self.cursor.key
         if partition != at:
-            # Of the same timestamp all events of this partition lie on one side of the cursor.
+            # All events of this partition with the cursor's timestamp are on one side of the cursor.
             offset = OFFSET_LIMIT if (partition < at) else -1
         if self.descending:
             return "AND (min_timestamp < ? OR (min_timestamp = ? AND base_offset < ?))", (timestamp, timestamp, offset)
@@ -366,7 +369,7 @@ class MessageSearch:
 
 
 def written_since(before: Places, now: Places) -> dict[int, int] | None:
-    """Partition to the end that it had; None where more than new events tells the partitions from what they were."""
+    """Return the former end of each partition; None if the partitions differ in more than new events."""
     if before.keys() != now.keys():
         return None
     for partition, (at, start, end) in now.items():
@@ -376,14 +379,14 @@ def written_since(before: Places, now: Places) -> dict[int, int] | None:
 
 
 def is_spread(ranges: Ranges, places: Places) -> bool:
-    """True where a key lies in so many parts that a page is full sooner from its edge on, or all of them take long."""
+    """Return True if a key is in too many parts of the logs: reading them all takes longer than a plain search."""
     parts = sum(map(len, ranges.values()))
     of = sum((end - start) // SEGMENT_EVENTS + 1 for _, start, end in places.values())
     return parts * parts > 64 * of or (parts - len(places)) * SEGMENT_EVENTS > FIRST_LOOK_EVENTS
 
 
 def offsets_for_time(reader: Reader, topic: str, timestamp_ms: int) -> dict[int, int | None]:
-    """Partition to the offset of the first event at or after a time, None where there is none."""
+    """Return the offset of each partition's first event at or after a time, None if there is none."""
     places = partition_ids(reader, topic)
     if places is None:
         raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {shown_name(topic)}.")

@@ -1,8 +1,8 @@
-"""What searches have found, kept for pages that are open: the next look takes the new events alone.
+"""Caches search results for open pages: the next search reads only the new events.
 
-An open page asks the same query several times a second. Events never change, so what was found in a log stays found
-until something leaves the log (its start or the count of compacted events differs) or a snapshot is restored
-(`content_of`): then the search begins anew. Pages without a filter are found quickly, and not kept.
+An open page repeats the same query several times per second. Events never change, so a result stays valid until
+something leaves the log (its start or the count of compacted events differs) or a snapshot is restored (`content_of`);
+then the search starts again. Pages without a filter are fast, and are not cached.
 """
 
 import time
@@ -23,16 +23,16 @@ from sandbox.storage.search.message_volume import Batched, counted_query, looks_
 from sandbox.storage.search.messages import Found, MessageSearch, Places
 
 KEPT = 32
-"""So many searches are kept, and so many counts: the one that was not asked for the longest goes first."""
+"""The maximum number of cached searches, and of cached counts; the least recently used is dropped first."""
 STOPPED_KEPT_S = 30
-"""A search that ran out of time is gone on from for so long: who asks again later may find more."""
+"""How long a search that ran out of time is continued: after that, a new search may find more."""
 Kind = TypeVar("Kind", Found, Counted, Batched)
 Asked = tuple[int, MessageQuery, int]
-"""Number of the content, query, time budget in ms."""
+"""Content number, query, time budget in ms."""
 
 
 class _Kept(Generic[Kind]):
-    """What was found by what was asked, with how many events compaction had taken from each log, and when."""
+    """Cached results, with each log's number of compacted events and the time of the first result."""
 
     def __init__(self) -> None:
         self._found: OrderedDict[Asked, tuple[Kind, list[tuple[int, int]], float]] = OrderedDict()
@@ -60,7 +60,7 @@ class _Kept(Generic[Kind]):
 
 def _is_partial(found: Found | Counted | Batched) -> bool:
     if isinstance(found, Batched):
-        # An estimate is of what was there, and what comes is added to it: now and then it is made anew.
+        # New events are added to an estimate, so it is computed again now and then.
         return not found.volume.exact
     return found.stopped is not None if isinstance(found, Found) else not found.complete
 
@@ -70,7 +70,7 @@ def _compacted(reader: Reader, places: Places) -> list[tuple[int, int]]:
 
 
 class SearchMemory:
-    """The searches of one file. May be used from any thread."""
+    """The searches of one file. Thread-safe."""
 
     def __init__(self) -> None:
         self._keys = KeyIndex()
@@ -79,7 +79,7 @@ class SearchMemory:
         self._batches: _Kept[Batched] = _Kept()
 
     def page(self, reader: Reader, query: MessageQuery, now_ms: int) -> MessagePage:
-        """One page of events.
+        """Return one page of events.
 
         Raises:
             BrokerError: UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST.
@@ -95,10 +95,10 @@ class SearchMemory:
         return search.page_of(found, now_ms)
 
     def volume(self, reader: Reader, query: MessageQuery, budget_ms: int) -> Volume:
-        """How the events that a query finds lie in time.
+        """Return how the events that a query finds are distributed over time.
 
         Args:
-            budget_ms: how long events may be looked at, where single events must be.
+            budget_ms: time limit for reading events, if single events must be read.
 
         Raises:
             BrokerError: UNKNOWN_TOPIC_OR_PARTITION.

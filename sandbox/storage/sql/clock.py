@@ -1,4 +1,4 @@
-"""The time and the space that a query may take."""
+"""Limits the time and the temporary space of a query."""
 
 import sqlite3
 import threading
@@ -10,19 +10,20 @@ from sandbox.model import cancellation
 from sandbox.storage.sql import space
 
 STEPS = 5_000
-"""Steps of SQLite's machine between two looks at the clock."""
+"""Steps of SQLite's virtual machine between two checks of the clock."""
 LOOK_S = 0.05
-"""How often another thread looks at the space that is used."""
+"""How often another thread checks the space used, in seconds."""
 
 
 class Clock:
-    """Ends a query when its time or its space is over: SQLite's progress handler, and an interrupt from another thread.
+    """Ends a query that exceeds its time or space: SQLite's progress handler, and an interrupt from another thread.
 
-    The handler is called after so many steps, which may take long each; the interrupt is seen before the next row.
+    The handler is called after a number of steps, each of which may take long; the interrupt takes effect before the
+    next row.
 
     Attributes:
-        over: True if the time is over.
-        lacks: what the query needs too much of, such as "512 MB of temporary space"; None if it does not.
+        over: True if the time is up.
+        lacks: the limit that the query exceeded, such as "512 MB of temporary space"; None if it didn't.
     """
 
     def __init__(self, limit_s: float) -> None:
@@ -36,13 +37,13 @@ class Clock:
         return int(self.over or self.lacks is not None)
 
     def look(self) -> None:
-        """Raise where the time is over."""
+        """Raise TimeoutError if the time or space is exceeded."""
         if self():
             raise TimeoutError
 
     @contextmanager
     def interrupting(self, connection: sqlite3.Connection) -> Iterator[None]:
-        """Interrupt the connection when its time or space is over, until the block ends."""
+        """Within the block, interrupt the connection when its time or space is exceeded."""
         ended = threading.Event()
         watch = threading.Thread(target=self._watch, args=(connection, ended), name="sql-watch", daemon=True)
         watch.start()
@@ -59,7 +60,7 @@ class Clock:
         while not ended.wait(min(pause_s, max(0.01, self._end_s - time.monotonic()))):
             began_s = time.monotonic()
             self.lacks = self.lacks or space.exceeded(before)
-            # With very many open files a look takes long.
+            # With very many open files, one check takes long.
             pause_s = max(LOOK_S, 20 * (time.monotonic() - began_s))
             if self():
                 connection.interrupt()

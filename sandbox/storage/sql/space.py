@@ -1,9 +1,9 @@
-"""How much temporary space on disk, and how much memory, the queries of this process use.
+"""Measures the temporary disk space and the memory that the queries of this process use.
 
 SQLite has no limit for either. Sorts, GROUP BY, DISTINCT, window functions, IN, compound SELECTs and materialized or
-recursive WITH tables spill into files that it deletes while they are open: only their descriptors show how large they
-are. Some aggregates, such as json_group_array, grow in memory. (`PRAGMA hard_heap_limit` would hold for every
-connection of the process, the one that writes included.)
+recursive WITH tables spill into files that it deletes while they are open: only their descriptors show their size.
+Some aggregates, such as json_group_array, grow in memory. (`PRAGMA hard_heap_limit` would apply to every connection of
+the process, the writer included.)
 """
 
 import os
@@ -13,28 +13,28 @@ from contextlib import suppress
 from typing import NamedTuple
 
 TEMPORARY_MAX_BYTES = 512 * 1024 * 1024
-"""What the temporary files of all queries together may grow by while one runs."""
+"""How much the temporary files of all queries together may grow while one runs."""
 MEMORY_MAX_BYTES = 512 * 1024 * 1024
-"""What the process may grow by while a query runs."""
+"""How much the process may grow while a query runs."""
 PREFIX = "etilqs_"
-"""How SQLite names its temporary files."""
+"""The prefix of SQLite's temporary files."""
 FOLDER = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 
 
 class Used(NamedTuple):
-    """Bytes that are used now; 0 where the system does not report them (Windows)."""
+    """Bytes used now; 0 if the system does not report them (Windows)."""
 
     temporary: int
     memory: int
 
 
 def used() -> Used:
-    """What this process uses."""
+    """Return what this process uses now."""
     return Used(_temporary_bytes(), _memory_bytes())
 
 
 def exceeded(before: Used) -> str | None:
-    """What more than its limit was added to since an earlier look, such as "512 MB of memory"; None if nothing."""
+    """Return the limit that was exceeded since an earlier measurement, such as "512 MB of memory", or None."""
     now = used()
     if now.temporary - before.temporary > TEMPORARY_MAX_BYTES:
         return f"{_megabytes(TEMPORARY_MAX_BYTES)} of temporary space"
@@ -70,5 +70,5 @@ def _memory_bytes() -> int:
         return 0
     import resource
 
-    # The most that was used so far: macOS, which reports it in bytes, does not report what is used now.
+    # The peak: macOS, which reports it in bytes, does not report the current value here.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,8 +1,8 @@
-"""SQL over the file, truly read-only, and bounded.
+"""Runs SQL queries on the file, strictly read-only, and bounded.
 
-Each query has a connection of its own, which opens the file read-only, makes the views of the topics that the query
-names, and from then on asks `_Guard` about every table, function and command. Its time, its rows, their size and what
-SQLite may allocate for one value are bounded. Readers never wait for the writer, nor the writer for them.
+Each query has its own connection, which opens the file read-only and creates the views of the topics that the query
+names. From then on, SQLite asks `_Guard` about every table, function and command. The query's time, its rows, their
+size and what SQLite may allocate for one value are bounded. Readers and the writer never wait for each other.
 """
 
 import difflib
@@ -38,11 +38,11 @@ from sandbox.storage.sql.sql_names import SECRET, TopicView, named_in, topic_vie
 
 RESULT_MAX_BYTES = 32 * 1024 * 1024
 ROW_MAX_BYTES = 512 * 1024 * 1024
-"""How large all values of one row, and what they are made of, may become together."""
+"""The maximum size of all values of one row, including their intermediate results."""
 RUNNING_MAX = 4
-"""Queries at one time, so that no page of another site can keep the machine busy with requests that it cannot read."""
+"""Concurrent queries. The limit keeps other sites' pages from overloading the machine with cross-site requests."""
 SEARCHED_SHARE = 0.5
-"""How much of its time a query may spend on finding the fields that it names."""
+"""The share of its time that a query may spend on searching for the fields that it names."""
 WAIT_STEP_S = 0.05
 LIMITS = {
     sqlite3.SQLITE_LIMIT_LENGTH: sql_functions.VALUE_MAX_BYTES,
@@ -73,20 +73,20 @@ Parameters = Mapping[str, object] | Sequence[object]
 
 
 class _Guard:
-    """Answers SQLite's question whether a query may do what it says (its authorizer).
+    """Decides for SQLite whether a query may perform an action (its authorizer).
 
     Args:
-        tables: what may be read, in lower case.
+        tables: the tables that may be read, in lower case.
         command: the first word of the query.
-        views: those of topics, whose own patterns are not counted.
+        views: the topics' views, whose own LIKE and GLOB patterns are not counted.
         sql: the query.
 
     Attributes:
-        refused: why it said no, in a sentence, or None.
+        refused: the reason of the first refusal, as a sentence, or None.
     """
 
     def __init__(self, tables: Iterable[str], command: str, views: Iterable[str] = (), sql: str = "") -> None:
-        # A table of the query's own (WITH) may have the name of a view, and is no other one to SQLite here.
+        # A table of the query's own (WITH) may have the name of a view; SQLite doesn't distinguish the two here.
         self._views = {name.lower() for name in views} - _own_tables(tokens(sql))
         self._tables = frozenset(tables) | TABLES_OF_SQLITE
         self._command = "What this does beside reading" if command in QUESTIONS else command.upper()
@@ -98,7 +98,7 @@ class _Guard:
             return sqlite3.SQLITE_OK
         if action == sqlite3.SQLITE_READ:
             name = (first or "").lower()
-            # Without a column it is only named, as a table of the query's own (WITH) is too, which has no other place.
+            # An empty column means that the table is only named. That includes the query's own tables (WITH).
             if name in self._tables or (second == "" and name != SECRET):
                 return sqlite3.SQLITE_OK
             self.refused = self.refused or f"The table {first} cannot be read here."
@@ -132,12 +132,12 @@ def run_query(path: Path, sql: str, values: Parameters = (), bounds: Bounds | No
     """Run one query.
 
     Args:
-        path: the sandbox file, whoever owns it.
-        values: of its parameters: by name for `:name`, in order for `?`.
+        path: the sandbox file, whichever process owns it.
+        values: values of its parameters: by name for `:name`, in order for `?`.
 
     Raises:
-        SqlRefused: it is no query, would change something, asks for what cannot be read, is wrong, or took too long.
-        Cancelled: its client has gone, or the sandbox closes.
+        SqlRefused: it is not a query, would change something, reads what it may not, has a mistake, or took too long.
+        Cancelled: the client has disconnected, or the sandbox closes.
     """
     limits = bounds or Bounds()
     _check(sql, values)
@@ -151,7 +151,7 @@ def run_query(path: Path, sql: str, values: Parameters = (), bounds: Bounds | No
 
 
 def _acquire(within_s: float) -> bool:
-    """Wait for the turn of a query."""
+    """Wait for a free query slot; False if none became free in time."""
     until_s = time.monotonic() + within_s
     while not _running.acquire(timeout=WAIT_STEP_S):
         cancellation.check()
@@ -161,7 +161,7 @@ def _acquire(within_s: float) -> bool:
 
 
 def list_tables(path: Path, detailed: Iterable[str] = (), topics_max: int = 200) -> list[SqlTable]:
-    """What can be asked for; see `sql_views.catalogue`."""
+    """Return the tables that queries can use; see `sql_views.catalogue`."""
     with _connection(path) as connection, interrupting(connection):
         return sql_views.catalogue(Reader(connection), detailed, topics_max)
 
@@ -238,9 +238,9 @@ class _Query:
     """One query on its connection.
 
     Attributes:
-        guard: what it may do.
-        clock: how long it may take.
-        wrong: what is wrong with paths in it.
+        guard: the query's authorizer.
+        clock: limits the query's time.
+        wrong: errors in JSON paths of the query.
     """
 
     def __init__(
@@ -257,16 +257,16 @@ class _Query:
         self.guard = _Guard((), "")
 
     def prepare(self, named: Iterable[str], command: str) -> None:
-        """Set what holds for the connection: limits, functions, and what may be read."""
+        """Prepare the connection: its functions, and the tables that the query may read."""
         self._named, self._command = tuple(name.lower() for name in named), command
-        # SQLite makes these tables when they are first named, which it asks about as if somebody made a table.
+        # SQLite creates these tables when they are first named, and would ask the authorizer about it.
         self._connection.execute("SELECT 1 FROM json_each('[]'), json_tree('[]')").fetchall()
         sql_functions.put_in_place(self._connection, self.clock.look)
         on_exact = self._exact.setdefault
         sql_functions.add_json(self._connection, on_exact, self.clock.look, self.wrong.append)
 
     def create_views(self, reader: Reader, sql: str, views: Sequence[TopicView], fields: Fields) -> None:
-        """Create the views of topics, instead of those that there were before."""
+        """Replace the topics' views on this connection, and set its limits."""
         self._connection.set_authorizer(None)
         self._connection.execute("PRAGMA query_only = OFF")
         for view in self._views:
@@ -283,7 +283,7 @@ class _Query:
             self._connection.setlimit(limit, most)
 
     def run(self) -> tuple[tuple[str, ...], tuple[tuple[Cell, ...], ...], str | None]:
-        """The names of the columns, the rows, and why some are missing."""
+        """Return the column names, the rows, and why rows are missing (None if none are)."""
         self.guard = _Guard(self._named, self._command, (view.name for view in self._views), self._sql)
         self._connection.set_authorizer(self.guard)
         self._connection.set_progress_handler(self.clock, STEPS)
@@ -294,7 +294,7 @@ class _Query:
             return (tuple(column[0] for column in cursor.description), *_fetch(cursor, self._bounds, self.clock))
 
     def notes(self) -> Iterator[str]:
-        """What a reader must know of the numbers in the result."""
+        """Yield notes about numbers in the result that SQL cannot represent."""
         for place in list(self._exact)[:5]:
             yield (
                 f"{place} has numbers that SQL cannot hold exactly: they are text here, as they were written. = finds "
@@ -337,9 +337,9 @@ def _weight(value: Cell) -> int:
 
 
 def _value_max_bytes(sql: str) -> int:
-    """How large a value may become: less in a query with so many parts that a row of such values would be too large.
+    """Return the maximum size of a value. It is smaller for a query whose rows could otherwise become too large.
 
-    SQLite looks for interrupts only where its program jumps, so nothing stops a query in the middle of a row.
+    SQLite checks for interrupts only at jumps of its program, so nothing stops a query in the middle of a row.
     """
     found = tokens(sql)
     parts = sum(
@@ -358,7 +358,7 @@ def _explain(
     named: Sequence[str],
     limit_s: float,
 ) -> SqlRefused:
-    """Why a query failed, in words, with the place and the way out."""
+    """Return why a query failed, with the position and a hint."""
     text = str(error)
     if clock.lacks is not None or isinstance(error, MemoryError):
         return SqlRefused(
@@ -405,7 +405,7 @@ def _explain(
 
 
 def _missing(sql: str, what: str, name: str, named: Sequence[str]) -> tuple[str, int | None]:
-    """The way out where a name is not known, and where it stands."""
+    """Return a hint for an unknown name, and the name's position."""
     bare = name.rpartition(".")[2]
     if what == "table":
         close = difflib.get_close_matches(name.lower(), [one.lower() for one in named], 1)
@@ -426,14 +426,14 @@ def _word(sql: str, name: str) -> int | None:
 
 
 def _second(sql: str) -> int | None:
-    """Where the second statement begins."""
+    """The position of the second statement."""
     found = tokens(sql)
     ends = [at for at, token in enumerate(found) if token.text == ";"]
     return found[ends[0] + 1].start if ends and ends[0] + 1 < len(found) else None
 
 
 def _mistake(connection: sqlite3.Connection, sql: str, text: str, message: str) -> int | None:
-    """Where a mistake is: the first of the pieces of that text at which the query so far fails in the same way."""
+    """The position of a mistake: the first token with that text at which the query so far gives the same error."""
     for token in [one for one in tokens(sql) if one.text == text][:50]:
         try:
             connection.execute("EXPLAIN " + sql[: token.start + len(text)])

@@ -1,8 +1,8 @@
-"""The JSON fields of a topic that are columns of its view.
+"""Chooses the JSON fields of a topic that become columns of its view.
 
-`SELECT *` and the page's list have the fields of a sample: the newest events. Any other field that an event has is a
-column once a query names it: older events are searched for it, so a saved query keeps working whatever is produced
-after it was written. A search that runs out of time never turns one answer into another: see `Fields`.
+`SELECT *` and the page's list have the fields of a sample: the newest events. Any other field becomes a column once a
+query names it: older events are searched for it, so a saved query keeps working whatever is produced later. A search
+that runs out of time never changes the meaning of a query: see `Fields`.
 """
 
 import re
@@ -25,7 +25,7 @@ SAMPLED_CHARACTERS = 65_536
 FIELDS_MAX = 60
 FIELD_NAME_MAX = 80
 SEARCHED_MAX = 60
-"""How many names of one query are searched for."""
+"""The maximum number of names per query that are searched for."""
 
 BASE_COLUMNS = (
     SqlColumn("partition", "its partition"),
@@ -40,11 +40,11 @@ BASE = frozenset(column.name for column in BASE_COLUMNS)
 _NUMBERED = re.compile(r"(.+):\d+", re.DOTALL)
 
 Columns = tuple[tuple[str, str], ...]
-"""The name of a column, and that of its field."""
+"""Pairs of column name and field name."""
 
 
 def sampled_fields(reader: Reader, view: TopicView) -> list[str]:
-    """The names of the fields at the top of the newest events of a topic, at most `FIELDS_MAX`."""
+    """Return the top-level field names of a topic's newest events, at most `FIELDS_MAX`."""
     names: dict[str, None] = {}
     partitions = reader.query(
         "SELECT id FROM main.partitions WHERE topic = ? ORDER BY partition LIMIT ?", (view.id, SAMPLED_PARTITIONS)
@@ -72,8 +72,8 @@ def _fields(rows: Iterable[Row]) -> Iterator[str]:
 def columns_of(names: Sequence[str], spelled: Iterable[str] = ()) -> Columns:
     """Give each field a column: its own name, or `value.NAME` if an event has a column of that name.
 
-    SQL doesn't tell upper from lower case, JSON does. Of fields that differ in nothing else, the one that the query
-    spells has the name, and the others have a number after it.
+    SQL names are case-insensitive, JSON names are not. Of fields that differ only in case, the one that the query
+    spells gets the name, and the others get a number after it.
 
     Args:
         names: the fields.
@@ -112,13 +112,13 @@ class Fields:
     """The fields that one query may use.
 
     Args:
-        path: the file, which is opened anew for each search.
+        path: the file, which is opened separately for each search.
         views: the topics that the query names.
-        tokens: the pieces of the query.
-        clock: ends the searches of older events.
+        tokens: the tokens of the query.
+        clock: limits the time of searches of older events.
 
     Attributes:
-        notes: what could not be known, a sentence each.
+        notes: results of incomplete searches, one sentence each.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class Fields:
         self.notes: list[str] = []
 
     def columns(self, view: TopicView) -> Columns:
-        """The columns of a view: all of the sample for a query with a star, else those that it names."""
+        """Return a view's columns: the whole sample for a query with a star, otherwise those that it names."""
         names = self._names[view.id]
         words = {token.name for token in self._tokens if token.kind == "word"}
         star = any(token.text == "*" for token in self._tokens) or "natural" in words
@@ -145,14 +145,16 @@ class Fields:
         return tuple(one for one in found if one[0].lower() in lows)
 
     def find_quoted(self, known: Iterable[str]) -> None:
-        """Search for what SQLite would not miss: a name in double quotes that is no column is text to it, and one in
-        other letters than a field of the sample is that field.
+        """Search for fields that SQLite would not report as missing.
+
+        SQLite treats a name in double quotes that is not a column as text, and matches a name to a field of the sample
+        that differs only in case.
 
         Args:
             known: names of tables.
 
         Raises:
-            SqlRefused: there was no time to know.
+            SqlRefused: the time was up before the search ended.
         """
         if not self._views:
             return
@@ -175,15 +177,15 @@ class Fields:
                 )
 
     def _own_names(self) -> set[str]:
-        """The names that a query gives itself."""
+        """The aliases that a query defines."""
         pairs = zip(self._tokens, self._tokens[1:], strict=False)
         return {token.spelling.lower() for before, token in pairs if before.kind == "word" and before.name == "as"}
 
     def resolve(self, missing: str) -> bool:
-        """Search for a column that SQLite misses; True if one was added.
+        """Search for a column that SQLite reports as missing; True if one was added.
 
         Args:
-            missing: as SQLite names it: the name, or with its table and a point before it.
+            missing: as SQLite reports it: the name, optionally with its table and a point before it.
         """
         parts = missing.split(".")
         for at in range(len(parts)):
@@ -202,10 +204,10 @@ class Fields:
         """Add a field to the views of the topics that have an event with it.
 
         Args:
-            exact: only in these letters; else any upper and lower case if no event has these.
+            exact: match the case exactly; otherwise any case matches if no event has the exact spelling.
 
         Returns:
-            Whether one has it; None if the time is over.
+            True if an event has it; None if the time is up.
         """
         if name in self._searched or len(self._searched) >= SEARCHED_MAX:
             return False
@@ -232,16 +234,16 @@ class Fields:
 
 
 def search(path: Path, view: TopicView, name: str, clock: Clock, *, exact: bool) -> str | None:
-    """Look for an event of a topic that has a field, the newest of each partition first.
+    """Search a topic for an event with a field, the newest of each partition first.
 
     Args:
-        exact: only in these letters; else a field in others counts if no event has these.
+        exact: match the case exactly; otherwise another case counts if no event has the exact spelling.
 
     Returns:
         The field as the events spell it; None if no event has it.
 
     Raises:
-        TimeoutError, sqlite3.Error: the time is over.
+        TimeoutError, sqlite3.Error: the time is up.
     """
     low = name.lower()
     others: dict[str, None] = {}
@@ -271,12 +273,12 @@ def search(path: Path, view: TopicView, name: str, clock: Clock, *, exact: bool)
 
 
 def literal(text: str) -> str:
-    """A text as SQL has it: between single quotes."""
+    """Quote a text as an SQL literal, in single quotes."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def quoted(name: str) -> str:
-    """A name as SQL has it: between double quotes."""
+    """Quote a name as an SQL identifier, in double quotes."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -294,12 +296,13 @@ _VALUE = """CASE WHEN typeof(e.value) <> 'text' THEN NULL
       THEN json_extract(e.value, '$.{name}') ELSE json_field(e.value, '{name}') END
     WHEN 'object' THEN json_field(e.value, '{name}') WHEN 'array' THEN json_field(e.value, '{name}')
   END END"""
-"""A field by SQLite's own JSON functions, which take a third of the time, where they give what `json_field` gives: the
-name is once in the value and nothing is escaped, so it is no repeated name; and the number is one that SQL has."""
+"""A field by SQLite's own JSON functions, which take a third of the time. They are used only if they return the same as
+`json_field`: the value contains the name once and no escapes, so the name is not repeated, and SQL has the number.
+"""
 
 
 def value_of(field: str, *, fast: bool) -> str:
-    """The expression of a field."""
+    """Return the SQL expression of a field."""
     if fast and _FAST.fullmatch(field):
         return _VALUE.format(name=field)
     return f"CASE WHEN typeof(e.value) = 'text' THEN json_field(e.value, {literal(field)}) END"

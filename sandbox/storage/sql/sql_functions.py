@@ -1,8 +1,8 @@
-"""SQLite's functions as far as a query may use them.
+"""Replaces or refuses SQLite functions that could run for too long.
 
-Problem: SQLite looks at the clock between the steps of its machine, and one call of a function is one step. Some work
-for hours on values of ten megabytes: `instr` compares the whole needle at every place. Here these are Python's own,
-which take time in proportion to what they are given; others are refused; LIKE is kept short.
+Problem: SQLite checks the clock between the steps of its virtual machine, and one call of a function is one step. Some
+functions take hours on values of ten megabytes: `instr` compares the whole needle at every position. Here these are
+Python's own, which take linear time; others are refused; LIKE patterns are short.
 """
 
 import sqlite3
@@ -15,11 +15,11 @@ from sandbox.model.json_values import SqlFields
 
 VALUE_MAX_BYTES = 10 * 1024 * 1024
 TRIMMED_MAX = 1_000
-"""How many characters `trim` may be told to take away."""
+"""The maximum number of characters in the second argument of `trim`."""
 PATTERN_MAX = 100
-"""Of LIKE and GLOB, which take as many steps for each character of what they look at, at worst."""
+"""The maximum length of LIKE and GLOB patterns: at worst, they take that many steps per character of the value."""
 PATTERNS_MAX = 10
-"""How many LIKE and GLOB a query may have: all those of a row run before anything can stop them."""
+"""The maximum number of LIKE and GLOB in a query: all those of a row run before anything can stop them."""
 PATTERNS = frozenset(("like", "glob"))
 REFUSED = frozenset(
     (
@@ -28,10 +28,10 @@ REFUSED = frozenset(
         "icu_load_collation",
         "sqlite_compileoption_get",
         "sqlite_log",
-        # With a width of 1,000,000,000 these two work for 20 s in one step.
+        # With a width of 1,000,000,000, these two take 20 s in one step.
         "printf",
         "format",
-        # These take time, or give text, in proportion to the square of what they are given.
+        # These take quadratic time, or return text of quadratic size.
         "json_patch",
         "jsonb_patch",
         "json_pretty",
@@ -44,10 +44,10 @@ Value = None | int | float | str | bytes
 
 
 def put_in_place(connection: sqlite3.Connection, look: Callable[[], None]) -> None:
-    """Let a connection use these functions in place of SQLite's.
+    """Replace some of SQLite's functions on a connection.
 
     Args:
-        look: called by each of them; what it raises ends the query.
+        look: called by each of them; an exception that it raises ends the query.
     """
 
     def add(name: str, arguments: int, function: Callable[..., Value]) -> None:
@@ -70,14 +70,15 @@ def add_json(
     look: Callable[[], None],
     on_wrong: Callable[[str], object],
 ) -> None:
-    """Give a connection the functions that read JSON as everything else here does (`sandbox.model.json_values`).
+    """Add functions to a connection that read JSON as the rest of the sandbox does (`sandbox.model.json_values`).
 
-    `json_field(value, name)` is a member of an object, `json_value(value, path)` what a path of Messages finds.
+    `json_field(value, name)` returns a member of an object, `json_value(value, path)` the value at a path as on the
+    Messages page.
 
     Args:
-        on_exact: called with the name or path of each number that is text because SQL has none for it.
+        on_exact: called with the name or path of each number that is text because SQL cannot represent it.
         look: as in `put_in_place`.
-        on_wrong: called with what is wrong with a path, before the query ends.
+        on_wrong: called with the description of an invalid path, before the query ends.
     """
     fields = SqlFields(on_exact)
 
@@ -127,7 +128,7 @@ def _few(characters: Value) -> str:
 
 
 def _text(value: Value) -> str:
-    """A value as SQLite writes it."""
+    """A value as text, formatted as SQLite does."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, float):

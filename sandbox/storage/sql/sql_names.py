@@ -1,9 +1,9 @@
-"""Which topic a name in a query means.
+"""Resolves names in a query to topics.
 
-SQLite doesn't tell upper from lower case in names, and Kafka does. So of several topics, or a topic and a table of the
-file, whose names differ in nothing else, the one with the exact spelling is meant, and a query that leaves it open is
-refused. Every topic has two longer names, which no table has: `topic:NAME`, and `topic:NAME#ID` with the id of its row
-in `topics`, which no other spelling equals.
+SQLite's names are case-insensitive, Kafka's are not. If several topics, or a topic and a table of the file, have names
+that differ only in case, the exact spelling decides, and an ambiguous query is refused. Every topic has two longer
+names, which no table has: `topic:NAME`, and `topic:NAME#ID` with the id of its row in `topics`, which is unique in any
+spelling.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from sandbox.storage.file.database import Reader
 SECRET = "scram_credentials"
 _TABLES = "SELECT name FROM main.sqlite_master WHERE type IN ('table', 'view')"
 FUNCTIONS = ("json_each", "json_tree")
-"""Functions that a query may use as a table: a view of that name would stand in their way."""
+"""Functions that a query may use as a table: a view of that name would hide them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class TopicView:
     """A topic as a view.
 
     Attributes:
-        name: of the view.
-        topic: its name.
-        id: of its row in `topics`.
+        name: the view's name.
+        topic: the topic's name.
+        id: the id of its row in `topics`.
     """
 
     name: str
@@ -36,11 +36,11 @@ class TopicView:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What the names in a query mean.
+    """The topics that a query names.
 
     Attributes:
-        views: those to create.
-        notes: what a reader must know of them, a sentence each.
+        views: the views to create.
+        notes: notes for the user about these names, one sentence each.
     """
 
     views: tuple[TopicView, ...]
@@ -48,7 +48,7 @@ class Named:
 
 
 def topic_views(reader: Reader) -> list[TopicView]:
-    """Every topic by its shortest name, sorted: its own, or `topic:NAME` if that is taken by a table of the file."""
+    """Return a view per topic with its shortest name, sorted: `topic:NAME` if a table has the topic's name."""
     taken = _taken(reader)
     return [
         TopicView(f"topic:{topic}" if topic.lower() in taken or not _plain(topic) else topic, topic, identity)
@@ -57,13 +57,13 @@ def topic_views(reader: Reader) -> list[TopicView]:
 
 
 def named_in(reader: Reader, found: Iterable[Token]) -> Named:
-    """The topics that a query names.
+    """Return the topics that a query names.
 
     Args:
-        found: the pieces of the query.
+        found: the tokens of the query.
 
     Raises:
-        SqlRefused: a name may mean one topic or another.
+        SqlRefused: a name is ambiguous.
     """
     pieces = [token for token in found if token.kind in ("word", "quoted", "string")]
     spelled: dict[str, dict[str, int]] = {}
@@ -87,7 +87,7 @@ def named_in(reader: Reader, found: Iterable[Token]) -> Named:
 def _chosen(
     options: list[TopicView], table: str | None, spellings: dict[str, int]
 ) -> tuple[TopicView | None, str | None]:
-    """The topic that is meant, None for the table; and what to say of it."""
+    """Return the view that is meant (None for the table), and a note about it."""
     names = [view.name for view in options] + ([table] if table is not None else [])
     if len(names) == 1:
         return options[0], None
@@ -117,11 +117,11 @@ def _topics(reader: Reader) -> list[tuple[int, str]]:
 
 
 def _taken(reader: Reader) -> dict[str, str]:
-    """The names of tables and views of the file, by the name in lower case."""
+    """The file's tables and views, by name in lower case."""
     return {name.lower(): name for (name,) in reader.query(_TABLES)}
 
 
 def _plain(topic: str) -> bool:
-    """False for a name that no view may have."""
+    """Return False for a topic name that a view may not have."""
     low = topic.lower()
     return not low.startswith("sqlite_") and low not in FUNCTIONS and low != SECRET

@@ -1,7 +1,7 @@
-"""What a query may ask for: a view for each topic, made for one query, and the tables and views of the file.
+"""Defines the tables that a query can use: a view per topic, created for one query, and the file's tables and views.
 
 A topic's view has its events, with JSON fields as columns (`sql_fields`). It is a temporary view of the connection that
-runs the query, and only of topics that the query names (`sql_names`): a thousand of them cost nothing.
+runs the query, created only for topics that the query names (`sql_names`), so a thousand topics cost nothing.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from sandbox.storage.sql.sql_fields import BASE_COLUMNS, Columns, columns_of, qu
 from sandbox.storage.sql.sql_names import TopicView, topic_views
 
 ARMS_MAX = 400
-"""Partitions of a topic beyond which no view of its first or last events is made: SQLite unites at most 500 queries."""
+"""The maximum number of partitions for a view of only the first or last events: SQLite unites at most 500 queries."""
 
 TABLES = {
     "messages": "every event of every topic, for people",
@@ -42,23 +42,23 @@ TABLES = {
     "activity": "what happened beside the log",
     "event_templates": "saved templates of the generator",
 }
-"""The tables and views of the file, in the order in which they are shown, and what a row of each is."""
+"""The file's tables and views in the order in which they are shown, and what a row of each is."""
 
 
 def create_view(
     reader: Reader, view: TopicView, rows: int | None = None, down: bool = True, columns: Columns | None = None
 ) -> str:
-    """The statement that makes the view of a topic.
+    """Return the statement that creates a topic's view.
 
     Args:
-        rows: only so many events of each partition: the last ones where `down`, else the first; None for all.
-        columns: of JSON fields, which need the functions of `sql_functions.add_json`; None for those of the newest
-            events, with these functions.
+        rows: at most this number of events per partition: the last ones if `down`, else the first; None for all.
+        columns: columns of JSON fields, which need the functions of `sql_functions.add_json`; None to use the fields of
+            the newest events, and add these functions.
     """
     named = columns_of(sampled_fields(reader, view)) if columns is None else columns
     if columns is None:
         sql_functions.add_json(reader.connection, lambda place: None, lambda: None, lambda text: None)
-    # Few rows come from many small queries, and each has all columns: there the short form is the fast one.
+    # A few rows come from many small queries, each with all columns: there the short expression is faster.
     fields = "".join(f",\n  {value_of(field, fast=rows is None)} AS {quoted(column)}" for column, field in named)
     partitions = reader.query(
         "SELECT id, partition, log_start_offset FROM main.partitions WHERE topic = ? ORDER BY partition", (view.id,)
@@ -96,7 +96,7 @@ def _select(partition: str, first: str, fields: str) -> str:
 
 
 def _unmarked(partition_id: str) -> str:
-    """Leaves out the markers of transactions, as the view `messages` does."""
+    """A condition that leaves out transaction markers, as the view `messages` does."""
     return (
         " AND NOT EXISTS (SELECT 1 FROM main.log_transactions x "
         f"WHERE x.partition_id = {partition_id} AND x.last_offset = e.id - ({partition_id} << 40))"
@@ -104,11 +104,11 @@ def _unmarked(partition_id: str) -> str:
 
 
 def catalogue(reader: Reader, detailed: Iterable[str], topics_max: int) -> list[SqlTable]:
-    """What can be asked for: topics first, then the views and tables of the file.
+    """Return the tables that queries can use: topics first, then the file's views and tables.
 
     Args:
-        detailed: topics whose JSON fields to look up, beside the first dozen.
-        topics_max: at most so many topics; those of `detailed` are always there.
+        detailed: topics whose JSON fields to look up; if empty, the first dozen.
+        topics_max: the maximum number of topics; topics in `detailed` are always included.
     """
     wanted = set(detailed)
     views = topic_views(reader)

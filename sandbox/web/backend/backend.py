@@ -1,4 +1,4 @@
-"""What the page asks of a sandbox. `sandbox.api.sandbox.Sandbox` has all of it."""
+"""The interface between the pages and a sandbox or cluster. `sandbox.api.sandbox.Sandbox` implements all of it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -40,67 +40,67 @@ from sandbox.web.backend.playground import Playing
 
 
 class DemoSwitch(Protocol):
-    """The demo's events and groups, where they were asked for: `backend.demo`, or absent."""
+    """The demo's events and groups, if the demo is enabled: `backend.demo`, or absent."""
 
     @property
     def state(self) -> str:
-        """What the file says: "never", "on", "off" or "removed"."""
+        """The state stored in the file: "never", "on", "off" or "removed"."""
 
     def switch_on(self) -> object:
-        """Load the samples where they are missing, and set its producers and consumers to work."""
+        """Load the missing sample data, and start the demo's producers and consumers."""
 
     def switch_off(self) -> object:
-        """Stop its producers and consumers, also for the next start; its topics stay."""
+        """Stop the demo's producers and consumers, also for the next start; its topics stay."""
 
     def remove(self) -> object:
-        """Stop it, and delete its topics and groups."""
+        """Stop the demo, and delete its topics and groups."""
 
 
 class Brokers(Protocol):
     """The simulated brokers: `backend.cluster`."""
 
     def brokers(self) -> tuple[BrokerDescription, ...]:
-        """Every broker, up or down."""
+        """Return all brokers, up or down."""
 
     def settings(self) -> tuple[BrokerSetting, ...]:
-        """The broker settings that have not their default, by name."""
+        """Return the broker settings that differ from their defaults, by name."""
 
     def clients(self) -> tuple[ClientDescription, ...]:
-        """Every open connection of a Kafka client."""
+        """Return all open connections of Kafka clients."""
 
     def coordinator(self, key: str) -> int:
-        """The broker that coordinates a group, -1 where none is up."""
+        """Return the broker that coordinates a group, -1 if no broker is up."""
 
     def preview(self, broker: int) -> tuple[LeaderMove, ...]:
-        """The leaders that `stop` would move, or `start` where the broker is down."""
+        """Return the leaders that `stop` would move, or `start` if the broker is down."""
 
     def stop(self, broker: int) -> None:
         """Stop a broker."""
 
     def start(self, broker: int) -> None:
-        """Start it again."""
+        """Start a stopped broker."""
 
     def move_leader(self, topic: str, partition: int, broker: int) -> None:
         """Make a broker the leader of a partition."""
 
     def prefer_leaders(self) -> int:
-        """Give every partition back to the first of its replicas; how many moved."""
+        """Elect the preferred leader (the first replica) of every partition; return how many leaders moved."""
 
 
 class Injected(Protocol):
-    """What `inject` gives back."""
+    """The result of `inject`."""
 
     @property
     def fault(self) -> Fault:
-        """The fault that began."""
+        """The injected fault."""
 
 
 class FaultList(Protocol):
-    """What is made to go wrong: `backend.faults`."""
+    """The injected faults: `backend.faults`."""
 
     @property
     def apis(self) -> tuple[str, ...]:
-        """Kafka's names of the APIs that a fault can hit."""
+        """The names of the Kafka APIs that a fault can hit."""
 
     def inject(
         self,
@@ -116,158 +116,164 @@ class FaultList(Protocol):
         probability: float = 1.0,
         times: int | None = None,
     ) -> Injected:
-        """Let requests go wrong from now on."""
+        """Inject a fault."""
 
     def remove(self, id: int) -> None:
-        """End a fault."""
+        """Remove a fault."""
 
     def clear(self) -> None:
-        """End all faults."""
+        """Remove all faults."""
 
     def list(self) -> tuple[Fault, ...]:
-        """Every fault that was injected and not removed."""
+        """Return all faults that were injected and not removed."""
 
     def hits(self) -> tuple[Hit, ...]:
-        """The newest requests that were hit, oldest of them first."""
+        """Return the newest requests that a fault hit, in chronological order."""
 
 
 class Survey(Protocol):
-    """What is told of many events at once: `backend.survey`. Each is bounded work, whatever the size of a log."""
+    """Statistics and reads over many events: `backend.survey`. The work is bounded, whatever the size of a log."""
 
     def volume(self, query: MessageQuery, *, budget_ms: int = 150) -> Volume:
-        """How the events that a query finds lie in time; its order, cursor and limit do not matter."""
+        """Return a query's matches over time; the query's order, cursor and limit are ignored."""
 
     def events(self, topic: str, offsets: Mapping[int, Sequence[int]]) -> list[Event]:
-        """The events at some offsets of each partition, as far as they are in the log: by partition, then offset."""
+        """Return the events at some offsets of each partition that are in the log: by partition, then offset."""
 
     def committed(self, topic: str) -> Mapping[str, Mapping[int, int]]:
-        """Group to partition to committed offset, of the groups that have committed in a topic."""
+        """Return group to partition to committed offset, for the groups that have committed in a topic."""
 
     def neighbours(self, topic: str, partition: int, offset: int) -> Neighbours:
-        """What lies beside an event in its partition."""
+        """Return the neighbours of an event in its partition."""
 
 
 class Queries(Protocol):
     """SQL over the file: `backend.queries`."""
 
     def run(self, query: str, values: Mapping[str, object], bounds: Bounds) -> SqlResult:
-        """Run one query, read-only; raises `SqlRefused`."""
+        """Run one query, read-only.
+
+        Raises:
+            SqlRefused: the query is invalid or not allowed.
+        """
 
     def tables(self, detailed: Iterable[str] = (), topics_max: int = 200) -> list[SqlTable]:
-        """What can be asked for."""
+        """Return the tables that a query can read."""
 
 
 class SnapshotList(Protocol):
-    """Snapshots of the file: `backend.snapshots`. "now" stands for the file as it is."""
+    """Snapshots of the file: `backend.snapshots`. The name "now" means the current file."""
 
     def list(self) -> tuple[Snapshot, ...]:
-        """Every snapshot, the newest first."""
+        """Return all snapshots, newest first."""
 
     def get(self, name: str) -> Snapshot:
-        """One of them; RESOURCE_NOT_FOUND where there is none."""
+        """Return one snapshot; BrokerError RESOURCE_NOT_FOUND if it doesn't exist."""
 
     def compare(self, left: str, right: str = "now") -> Comparison:
-        """What differs between two."""
+        """Compare two snapshots."""
 
     def preview_restore(self, name: str) -> RestorePreview:
-        """What `restore` would do."""
+        """Return what `restore` would do."""
 
     def restore(self, name: str) -> Restored:
-        """Put everything back as it was."""
+        """Restore a snapshot."""
 
     def take(self, name: str | None = None, note: str = "") -> Snapshot:
-        """Take one."""
+        """Take a snapshot."""
 
     def before(self, action: str) -> UndoPoint:
-        """Take an automatic one before something is destroyed."""
+        """Take an automatic snapshot before an action that destroys data."""
 
     def automatic_refusal(self) -> str | None:
-        """Why no automatic one would be taken now."""
+        """Return why no automatic snapshot would be taken now, None if one would."""
 
     @property
     def upload_bytes_max(self) -> int:
-        """How large a file `add` takes."""
+        """The largest file that `add` accepts, in bytes."""
 
     def add(self, source: IO[bytes], name: str | None = None, note: str = "") -> Snapshot:
-        """Take a file from elsewhere as one, after it was looked over."""
+        """Check an uploaded file, and store it as a snapshot."""
 
     def rename(self, name: str, new_name: str) -> Snapshot:
-        """Give it another name."""
+        """Rename a snapshot."""
 
     def note(self, name: str, note: str) -> Snapshot:
-        """Write about it."""
+        """Set a snapshot's note."""
 
     def delete(self, name: str) -> None:
-        """Delete it."""
+        """Delete a snapshot."""
 
     def fork(self, name: str = "now") -> ForkDescription:
-        """Open a copy beside, in a process of its own."""
+        """Open a copy in its own process."""
 
     def forks(self) -> tuple[ForkDescription, ...]:
-        """Every copy that is open beside."""
+        """Return all running forks."""
 
     def stop_fork(self, id: int, *, delete: bool = False) -> ForkDescription:
-        """End one of them."""
+        """Stop a fork."""
 
 
 class GroupPast(Protocol):
-    """What only rows tell of groups: `backend.group_history`; `lacks` names what is not told of it."""
+    """The past of groups, read from rows: `backend.group_history`; `lacks` names the unsupported parts."""
 
     def lag(
         self, group: str, *, since_ms: int, points: int = 120, partitions: Sequence[tuple[str, int]] | None = None
     ) -> list[LagPoint]:
-        """How far a group was, of some partitions or all."""
+        """Return a group's lag over time, in some partitions or all."""
 
     def first_commit_ms(self, group: str) -> int | None:
-        """When it first committed."""
+        """Return the time of a group's first commit."""
 
     def rates(self, group: GroupDescription) -> Mapping[tuple[str, int], Rates]:
-        """How fast events come into each of its partitions, and are committed past."""
+        """Return, for each of a group's partitions, the rate of appended events and of committed events."""
 
     def marks(self, group: str, points: Sequence[LagPoint], *, since_ms: int) -> list[Mark]:
-        """Its rebalances and resets since a time."""
+        """Return a group's rebalances and resets since a time."""
 
     def rebalances(self, group: str, *, before: int | None = None, limit: int = 10) -> RebalancePage:
-        """Its rebalances, each beside the one before it."""
+        """Return a group's rebalances, each with the one before it."""
 
     def last_reset(self, group: GroupDescription) -> LastReset | None:
-        """The reset that it has not gone on from."""
+        """Return the last reset, if the group hasn't committed since."""
 
     def sparks(self, groups: Iterable[GroupSummary], *, budget_ms: int = 60) -> Mapping[str, Spark]:
-        """The lag of the last minutes, of as many groups as can be had in a time."""
+        """Return the lag of the last minutes, for as many groups as the time limit allows."""
 
 
 class Activity(Protocol):
-    """What happened: `backend.activity`."""
+    """The activity log: `backend.activity`."""
 
     def read(self, query: ActivityQuery | None = None) -> ActivityPage:
-        """A part of it, newest first."""
+        """Return one page of entries, newest first."""
 
     def note(self, kind: str, detail: str, *, topic: str | None = None, group: str | None = None) -> None:
-        """Write down what was done from a page, and has no rows of its own."""
+        """Record an action of a page that leaves no rows of its own."""
 
 
 class Backend(Protocol):
-    """Every method may be called from any thread, and raises `BrokerError` with Kafka's own error."""
+    """What a page needs of a sandbox or cluster. All methods are thread-safe, and raise `BrokerError` with Kafka's
+    error.
+    """
 
     @property
     def lacks(self) -> Mapping[str, str]:
-        """What this backend cannot do, to the sentence why, with the way out. A sandbox file lacks nothing.
+        """Map each unsupported feature to a sentence with the reason and the way out. A sandbox file lacks nothing.
 
-        A name is that of a blueprint ("sql"), of an endpoint ("cluster.ask"), or one that only templates ask for. The
-        application answers requests for the first two with the sentence.
+        A name is a blueprint ("sql"), an endpoint ("cluster.ask"), or a name that only templates use. The application
+        answers requests for the first two with the sentence.
         """
 
     @property
     def read_only(self) -> str | None:
-        """Why nothing may be changed here, with the way out; None where it may."""
+        """Why all changes are refused, with the way out; None if changes are allowed."""
 
     @property
     def trouble(self) -> str | None:
-        """What keeps everything from being stored or read now, with the way out; None where nothing does."""
+        """What currently prevents writing or reading, with the way out; None if nothing does."""
 
     def one_view(self) -> AbstractContextManager[object]:
-        """A context in which everything that this thread reads comes from one read transaction."""
+        """Return a context in which all reads of this thread come from one read transaction."""
 
     @property
     def cluster(self) -> Brokers:
@@ -275,19 +281,19 @@ class Backend(Protocol):
 
     @property
     def logs(self) -> LogOperations:
-        """What can be asked of logs and done to them."""
+        """Queries and operations on topic logs."""
 
     @property
     def faults(self) -> FaultList:
-        """What is made to go wrong."""
+        """The injected faults."""
 
     @property
     def survey(self) -> Survey:
-        """What is told of many events at once."""
+        """Statistics and reads over many events."""
 
     @property
     def generators(self) -> EventGenerators:
-        """What sends made-up events, and the templates of those."""
+        """Generators that send sample events, and their templates."""
 
     @property
     def playground(self) -> Playing:
@@ -303,20 +309,20 @@ class Backend(Protocol):
 
     @property
     def group_history(self) -> GroupPast:
-        """What is known of the past of groups."""
+        """The past of groups."""
 
     @property
     def activity(self) -> Activity:
-        """What happened."""
+        """The activity log."""
 
     def overview(self) -> Overview:
-        """The sandbox as a whole."""
+        """Return a summary of the sandbox."""
 
     def topics(self) -> tuple[TopicDescription, ...]:
-        """Every topic, by name."""
+        """Return all topics, by name."""
 
     def topic(self, topic: str) -> TopicDescription:
-        """One topic."""
+        """Return one topic."""
 
     def create_topic(
         self,
@@ -326,16 +332,16 @@ class Backend(Protocol):
         settings: Mapping[str, str] | None = None,
         replication_factor: int | None = None,
     ) -> TopicDescription:
-        """Create it."""
+        """Create a topic."""
 
     def delete_topic(self, topic: str) -> None:
-        """Delete it with all its events."""
+        """Delete a topic with all its events."""
 
     def create_partitions(self, topic: str, count: int) -> TopicDescription:
-        """Give it `count` partitions in all."""
+        """Increase a topic's partitions to `count` in total."""
 
     def alter_topic(self, topic: str, settings: Mapping[str, str | None]) -> None:
-        """Change settings; None takes one back to its default."""
+        """Change topic settings; None restores a setting's default."""
 
     def append(
         self,
@@ -347,39 +353,39 @@ class Backend(Protocol):
         timestamp_ms: int | None = None,
         partition: int | None = None,
     ) -> Event:
-        """Store one event, and return it as stored."""
+        """Append one event, and return it as stored."""
 
     def append_all(self, topic: str, events: Sequence[NewEvent]) -> list[tuple[int, int]]:
-        """Store events in one commit, all or none of them; partition and offset of each, in their order."""
+        """Append events in one transaction, all or none; return each one's partition and offset, in order."""
 
     def event(self, topic: str, partition: int, offset: int) -> Event:
-        """One event by its address."""
+        """Return one event by its address."""
 
     def messages(self, query: MessageQuery) -> MessagePage:
-        """One page of events."""
+        """Return one page of events."""
 
     def partition_for(self, topic: str, key: bytes | None, partitioner: str = "murmur2") -> int | None:
-        """Where a key goes; None where the partitioner leaves the choice open."""
+        """Return a key's partition, None if the partitioner doesn't determine one."""
 
     def groups(self) -> tuple[GroupDescription, ...]:
-        """Every group."""
+        """Return all groups."""
 
     def group_summaries(self) -> tuple[GroupSummary, ...]:
-        """Every group as lists show it."""
+        """Return a summary of every group, for lists."""
 
     def group(self, group: str) -> GroupDescription:
-        """One group."""
+        """Return one group."""
 
     def lag_history(self, group: str, *, since_ms: int, points: int = 120) -> list[LagPoint]:
-        """Its lag over time."""
+        """Return a group's lag over time."""
 
     def rebalances(self, group: str, limit: int = 50) -> list[Rebalance]:
-        """Its latest rebalances, newest first."""
+        """Return a group's latest rebalances, newest first."""
 
     def preview_reset(
         self, group: str, *, topic: str | None = None, partition: int | None = None, to: str
     ) -> list[ResetLine]:
-        """What a reset would do."""
+        """Return what a reset would do."""
 
     def reset(self, group: str, *, topic: str | None = None, partition: int | None = None, to: str) -> list[ResetLine]:
         """Reset committed offsets."""
@@ -388,7 +394,7 @@ class Backend(Protocol):
         """Delete a group that has no members."""
 
     def delete_offsets(self, group: str, topic: str) -> int:
-        """Delete its committed offsets in a topic that no member reads; in how many partitions there was one."""
+        """Delete a group's committed offsets in a topic no member reads; return the number of partitions affected."""
 
     def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
-        """Be told of each change; returns what ends it."""
+        """Call a function on each change; return a function that ends the subscription."""

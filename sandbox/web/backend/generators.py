@@ -1,4 +1,4 @@
-"""What the page asks of generators: `backend.generators`. `sandbox.generators.Generators` has all of it."""
+"""The interface of generators: `backend.generators`. `sandbox.generators.Generators` implements all of it."""
 
 from typing import Protocol
 
@@ -7,19 +7,19 @@ from sandbox.generator.template import EventTemplate
 
 
 class EventGenerators(Protocol):
-    """Generators and templates. Where templates cannot be saved, `Backend.lacks` names "generators.save"."""
+    """Generators and templates. If templates can't be saved, `Backend.lacks` contains "generators.save"."""
 
     def examples(self) -> dict[str, EventTemplate]:
-        """The templates that come with the sandbox, by name."""
+        """The built-in templates, by name."""
 
     def saved(self) -> dict[str, EventTemplate]:
-        """The templates that were saved, by name."""
+        """The saved templates, by name."""
 
     def save(self, name: str, template: EventTemplate) -> None:
-        """Keep a template under a name."""
+        """Save a template under a name."""
 
     def delete(self, name: str) -> None:
-        """Forget a saved template."""
+        """Delete a saved template."""
 
     def start(
         self,
@@ -35,16 +35,16 @@ class EventGenerators(Protocol):
         """Start a generator."""
 
     def list(self) -> tuple[GeneratorRun, ...]:
-        """Every run that is remembered, newest first."""
+        """Return all runs in memory, newest first."""
 
     def get(self, id: int) -> GeneratorRun:
-        """One run."""
+        """Return one run."""
 
     def stop(self, id: int) -> GeneratorRun:
-        """Stop a run."""
+        """Stop one run."""
 
     def stop_all(self) -> None:
-        """Stop every run."""
+        """Stop all runs."""
 
     def clear(self) -> None:
-        """Forget the runs that have ended."""
+        """Remove finished runs from the list."""

@@ -1,4 +1,4 @@
-"""What the page asks of the logs of topics: `backend.logs`."""
+"""The interface of topic logs: `backend.logs`."""
 
 from collections.abc import Collection, Mapping
 from typing import Protocol
@@ -7,41 +7,41 @@ from sandbox.model.logs import AppendRate, CompactionPreview, KeyMoves, KeySampl
 
 
 class LogOperations(Protocol):
-    """The logs of topics: `backend.logs`.
+    """Queries and operations on topic logs: `backend.logs`.
 
-    What a backend cannot do of it, `lacks` names: "logs.rates", "logs.keys" (samples and moves of keys), "logs.delete",
-    "logs.compact", "logs.retention"; those methods are not called then.
+    `Backend.lacks` names the features that a backend doesn't support: "logs.rates", "logs.keys" (samples and moves of
+    keys), "logs.delete", "logs.compact", "logs.retention". The pages don't call those methods.
     """
 
     def rates(self, topics: Collection[str]) -> dict[str, AppendRate]:
-        """How many events were written in the last minute, for every topic that is named."""
+        """Return the number of events appended in the last minute, per named topic."""
 
     def default_settings(self) -> dict[str, str]:
-        """What each topic setting is where a topic has none of its own."""
+        """Return the default value of each topic setting."""
 
     def sample_keys(self, topic: str) -> KeySample:
-        """The most frequent keys of its newest events."""
+        """Return the most frequent keys among a topic's newest events."""
 
     def key_moves(self, topic: str, partitions: int) -> KeyMoves:
-        """Where its keys go once it has so many partitions."""
+        """Return where a topic's keys go if it gets this many partitions."""
 
     def offsets_at(self, topic: str, timestamp_ms: int) -> dict[int, int]:
-        """The first offset of each partition at or after a time; its end where there is none."""
+        """Return each partition's first offset at or after a time, or its log end offset if it has no such event."""
 
     def preview_delete(self, topic: str, offsets: Mapping[int, int]) -> tuple[Loss, ...]:
-        """What `delete_records` would take."""
+        """Return what `delete_records` would delete."""
 
     def delete_records(self, topic: str, offsets: Mapping[int, int]) -> dict[int, int]:
-        """Remove what lies below an offset of each partition, -1 for its end; the log start offsets after it."""
+        """Delete all events below an offset per partition (-1: its end); return the new log start offsets."""
 
     def preview_retention(self, topic: str, settings: Mapping[str, str | None] | None = None) -> tuple[Loss, ...]:
-        """What retention would take now, or with these settings."""
+        """Return what retention would delete now, or with these settings."""
 
     def apply_retention(self, topic: str | None = None) -> int:
-        """Apply it now; how many offsets the logs lost."""
+        """Apply retention now; return how many offsets the logs lost."""
 
     def preview_compaction(self, topic: str) -> CompactionPreview:
-        """What `compact` would find to do."""
+        """Return what `compact` would do."""
 
     def compact(self, topic: str) -> int:
-        """Compact it now; how many events went."""
+        """Compact a topic now; return the number of removed events."""

@@ -1,4 +1,4 @@
-"""What the Playground page asks of a playground: `backend.playground`."""
+"""The interface of the Playground page: `backend.playground`."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -12,57 +12,57 @@ class PlayedConsumer(Protocol):
 
     @property
     def number(self) -> int:
-        """1 and up."""
+        """The consumer's number, 1 and up."""
 
     @property
     def client_id(self) -> str:
-        """Its client id."""
+        """The consumer's client id."""
 
     def describe(self) -> ConsumerDescription:
-        """As it stands."""
+        """Return the consumer's current state."""
 
     def pause(self) -> None:
-        """Stop handling events, and stay in the group."""
+        """Stop processing events, but stay in the group."""
 
     def resume(self) -> None:
-        """Go on."""
+        """Continue after `pause`."""
 
     def poll(self) -> None:
-        """Handle one event, and be paused after it."""
+        """Process one event, then pause."""
 
     def commit(self) -> None:
-        """Commit what it has handled."""
+        """Commit the processed events."""
 
     def seek(self, to: int | str, *, topic: str | None = None, partition: int | None = None) -> None:
-        """Go on reading elsewhere."""
+        """Continue reading at another offset."""
 
     def change(self, **changes: Any) -> None:
-        """Change what it does."""
+        """Change the consumer's behaviour."""
 
     def crash(self) -> None:
-        """Kill it."""
+        """Kill the consumer without leaving the group."""
 
     def leave(self) -> None:
-        """Let it leave its group and end."""
+        """Leave the group and end."""
 
 
 class PlayedScenarios(Protocol):
     """The guided scenarios."""
 
     def all(self) -> tuple[ScenarioDescription, ...]:
-        """Each of them."""
+        """Return all scenarios."""
 
     def one(self, name: str) -> ScenarioDescription:
-        """One of them, with its things."""
+        """Return one scenario with its topic, group and consumers."""
 
     def start(self, name: str, *, pace: float = 1.0) -> ScenarioDescription:
-        """Set it up."""
+        """Set up a scenario."""
 
     def act(self, name: str, action: str) -> ScenarioDescription:
-        """Press one of its buttons."""
+        """Run one of a scenario's actions."""
 
     def remove(self, name: str) -> tuple[str, ...]:
-        """End it, and delete what it made."""
+        """End a scenario, and delete its topic and group."""
 
 
 class Playing(Protocol):
@@ -74,31 +74,31 @@ class Playing(Protocol):
 
     @property
     def consumers_max(self) -> int:
-        """How many may be at work at a time."""
+        """The maximum number of running consumers."""
 
     def connection(self) -> Mapping[str, Any]:
-        """Where the cluster is; BROKER_NOT_AVAILABLE where no client can connect."""
+        """Return how to connect to the cluster; BrokerError BROKER_NOT_AVAILABLE if no client can connect."""
 
     def start_spec(self, spec: ConsumerSpec) -> PlayedConsumer:
-        """Start one."""
+        """Start a consumer."""
 
     def start_like(self, number: int) -> PlayedConsumer:
-        """Start another one like it."""
+        """Start another consumer with the same settings."""
 
     def consumer(self, number: int) -> PlayedConsumer:
-        """One of them."""
+        """Return one consumer."""
 
     def consumers(self, group: str | None = None) -> tuple[ConsumerDescription, ...]:
-        """Each of them, or those of a group."""
+        """Return all consumers, or those of one group."""
 
     def members(self, group: str) -> tuple[str, ...]:
-        """The client ids of those at work in a group."""
+        """Return the client ids of the consumers running in a group."""
 
     def stop_group(self, group: str) -> int:
-        """Let those of a group leave it and end; how many."""
+        """Make all consumers of a group leave and end; return how many."""
 
     def forget(self, group: str) -> int:
-        """Forget those of a group that have ended; how many."""
+        """Remove a group's ended consumers from the list; return how many."""
 
     def facts(self, group: str) -> GroupFacts:
-        """What those of a group did together."""
+        """Return the combined results of a group's consumers."""

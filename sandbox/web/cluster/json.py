@@ -1,4 +1,4 @@
-"""Brokers, their clients and faults as JSON: one function for each thing. Field names are promises to scripts."""
+"""Brokers, clients and faults as JSON, one function per type. Scripts rely on the field names; don't change them."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -28,7 +28,7 @@ def broker_json(broker: BrokerDescription) -> dict[str, Any]:
 
 
 def setting_json(setting: BrokerSetting) -> dict[str, Any]:
-    """One broker setting that has not its default; the value of a secret is null."""
+    """One broker setting that differs from its default; the value of a secret is null."""
     return {
         "name": setting.name,
         "value": setting.value,
@@ -39,7 +39,7 @@ def setting_json(setting: BrokerSetting) -> dict[str, Any]:
 
 
 def leaders_json(topics: Iterable[TopicDescription]) -> list[dict[str, Any]]:
-    """Who leads each partition."""
+    """The leader of each partition."""
     return [
         {
             "topic": topic.topic,
@@ -55,17 +55,17 @@ def leaders_json(topics: Iterable[TopicDescription]) -> list[dict[str, Any]]:
 
 
 def move_json(move: LeaderMove) -> dict[str, Any]:
-    """A partition whose leader changes; -1 for none."""
+    """A partition whose leader changes; -1 means no leader."""
     return {"topic": move.topic, "partition": move.partition, "before": move.before, "after": move.after}
 
 
 def use_json(use: ApiUse) -> dict[str, Any]:
-    """How often an API was asked for, and how long its answers took."""
+    """How many requests of an API were made, and how long their answers took."""
     return {"api": use.api, "requests": use.requests, "mean_ms": use.mean_ms, "max_ms": use.max_ms}
 
 
 def all_uses(clients: Iterable[ClientDescription]) -> list[ApiUse]:
-    """What all connections together ask for, most often first."""
+    """The requests of all connections together, most frequent API first."""
     by_api: dict[str, list[ApiUse]] = {}
     for client in clients:
         for use in client.apis:
@@ -98,7 +98,7 @@ def client_json(client: ClientDescription) -> dict[str, Any]:
 
 
 def fault_json(fault: Fault) -> dict[str, Any]:
-    """One fault that was injected."""
+    """One injected fault."""
     return {
         "id": fault.id,
         "api": fault.api,

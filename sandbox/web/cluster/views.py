@@ -1,6 +1,6 @@
-"""Cluster: the simulated brokers, who leads what, the clients that are connected, and faults on demand.
+"""Cluster: the simulated brokers, partition leaders, connected clients, and injected faults.
 
-Every change is a form of the page and, under the same address with `.json`, a door for programs: the commands
+Every change is a form of the page and, at the same address with `.json`, an API for programs: the commands
 `sandbox brokers` and `sandbox faults` use it.
 """
 
@@ -33,7 +33,7 @@ CLIENTS_SHOWN = 100
 HITS_SHOWN = 20
 APIS_SHOWN = 4
 LIVE = Interest(every_s=1)
-"""Counts of requests and hits change without telling; all else tells every page."""
+"""Counts of requests and hits change without a notification; all other changes notify every page."""
 
 Fields = Mapping[str, Any]
 
@@ -41,7 +41,7 @@ Fields = Mapping[str, Any]
 @blueprint.get("/cluster")
 @blueprint.get("/faults")
 def index() -> Response:
-    """The brokers, the leaders, the faults and the clients."""
+    """The page: brokers, leaders, faults and clients."""
     return _show(request.args)
 
 
@@ -85,7 +85,7 @@ def _show(form: Fields, error: str | None = None) -> Response:
 
 @blueprint.get("/cluster.json")
 def index_json() -> Response:
-    """The brokers, the leaders and the clients as data."""
+    """The brokers, leaders and clients as JSON."""
     return data(
         {
             "as_of": overview().as_of_ms,
@@ -100,7 +100,7 @@ def index_json() -> Response:
 
 @blueprint.get("/faults.json")
 def faults_json() -> Response:
-    """The faults and what they hit, newest hit first, as data."""
+    """The faults and the requests that they hit, newest hit first, as JSON."""
     faults = backend().faults
     return data(
         {
@@ -112,10 +112,10 @@ def faults_json() -> Response:
 
 
 def _done(do: Callable[[Fields], tuple[str, dict[str, Any]]]) -> AnyResponse:
-    """Change something, and answer as it was asked: a program with data, a form with the page.
+    """Run a change, and answer a program with JSON, or a form with the page.
 
     Args:
-        do: takes the fields of the request; gives what was done in words, and as data.
+        do: takes the request's fields; returns what was done, in words and as data.
     """
     if request.path.endswith(".json"):
         fields = request.get_json(silent=True) if request.content_length else {}
@@ -132,7 +132,7 @@ def _done(do: Callable[[Fields], tuple[str, dict[str, Any]]]) -> AnyResponse:
 
 @blueprint.get("/cluster/brokers/<int:broker>/<any(stop, start):what>")
 def ask(broker: int, what: str) -> Response:
-    """What stopping or starting a broker would do."""
+    """The preview of stopping or starting a broker."""
     moves = backend().cluster.preview(broker)
     brokers = backend().cluster.brokers()
     topics = backend().topics()
@@ -152,7 +152,7 @@ def ask(broker: int, what: str) -> Response:
 
 
 def _refusing_acks_all(topics: tuple[TopicDescription, ...], without: int) -> list[str]:
-    """The topics in which acks=all would be refused when a broker stops, and is not yet."""
+    """Return the topics that would start to refuse acks=all if the broker stopped."""
     refused = []
     for topic in topics:
         least = int(topic.settings.get("min.insync.replicas", "1"))
@@ -163,7 +163,7 @@ def _refusing_acks_all(topics: tuple[TopicDescription, ...], without: int) -> li
 
 @blueprint.get("/cluster/brokers/<int:broker>/<any(stop, start):what>.json")
 def ask_json(broker: int, what: str) -> Response:
-    """The leaders that would move, as data."""
+    """The leaders that would move, as JSON."""
     moves = backend().cluster.preview(broker)
     return data({"broker": broker, "what": what, "moves": [move_json(move) for move in moves]})
 
@@ -214,7 +214,7 @@ def move_leader() -> AnyResponse:
 @blueprint.post("/cluster/prefer")
 @blueprint.post("/cluster/prefer.json")
 def prefer() -> AnyResponse:
-    """Give every partition back to the first of its replicas."""
+    """Elect the preferred leader (the first replica) of every partition."""
 
     def do(_fields: Fields) -> tuple[str, dict[str, Any]]:
         moved = backend().cluster.prefer_leaders()
@@ -226,7 +226,7 @@ def prefer() -> AnyResponse:
 @blueprint.post("/faults")
 @blueprint.post("/faults.json")
 def inject() -> AnyResponse:
-    """Let requests go wrong from now on."""
+    """Inject a fault."""
 
     def do(fields: Fields) -> tuple[str, dict[str, Any]]:
         fault = backend().faults.inject(**_fault(fields)).fault
@@ -244,7 +244,7 @@ def inject() -> AnyResponse:
 @blueprint.post("/faults/<int:fault>/remove")
 @blueprint.post("/faults/<int:fault>/remove.json")
 def remove(fault: int) -> AnyResponse:
-    """End a fault."""
+    """Remove a fault."""
 
     def do(_fields: Fields) -> tuple[str, dict[str, Any]]:
         faults = backend().faults
@@ -259,7 +259,7 @@ def remove(fault: int) -> AnyResponse:
 @blueprint.post("/faults/clear")
 @blueprint.post("/faults/clear.json")
 def clear() -> AnyResponse:
-    """End all faults."""
+    """Remove all faults."""
 
     def do(_fields: Fields) -> tuple[str, dict[str, Any]]:
         faults = backend().faults
@@ -271,7 +271,7 @@ def clear() -> AnyResponse:
 
 
 def _fault(fields: Fields) -> dict[str, Any]:
-    """The arguments of `inject` from a form or a JSON object; what is empty is left out."""
+    """Return the arguments of `inject` from a form or a JSON object, without empty fields."""
     texts = {name: str(fields[name]).strip() for name in ("api", "topic", "client_id", "error") if fields.get(name)}
     numbers = {name: _whole(fields, name) for name in ("broker", "latency_ms", "throttle_ms", "times")}
     given: dict[str, Any] = {

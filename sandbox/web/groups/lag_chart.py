@@ -1,4 +1,4 @@
-"""The lag of a group over time: what its chart draws, the table behind it, and the small curves of the list."""
+"""A group's lag over time: the data of its chart, the table behind it, and the sparklines of the list."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ RANGE_WORDS = {"1m": "1 min", "15m": "15 min", "1h": "1 h", "24h": "24 h", "all"
 UNITS = {"events": "events", "time": "time"}
 POINTS = (40, 240)
 POINTS_MAX = 2_400
-"""Points of a chart over all its partitions, which bounds the work of drawing it."""
+"""The maximum number of points in all partitions of a chart; it limits the time to draw it."""
 TABLE_POINTS = 20
 PARTITIONS_MAX = 24
 SPARK_WIDTH, SPARK_HEIGHT = 100, 20
@@ -25,12 +25,12 @@ SPARK_WIDTH, SPARK_HEIGHT = 100, 20
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What a chart draws.
+    """The data of a chart.
 
     Attributes:
-        partitions: those that are drawn: the ones with the most lag, by name.
-        left_out: how many are not.
-        points: their lag at the same moments each, partition by partition.
+        partitions: the partitions in the chart: those with the most lag, sorted by name.
+        left_out: how many partitions are not in the chart.
+        points: their lag at the same times, partition by partition.
     """
 
     since_ms: int
@@ -42,11 +42,11 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the table behind the chart: the partitions that are drawn, together.
+    """One row of the table behind the chart: the sum over the chart's partitions.
 
     Attributes:
         lag_ms: the age of the oldest unread event in any of them.
-        marks: what happened from the row before (in time) to this one.
+        marks: the rebalances and resets since the previous row (in time).
     """
 
     at_ms: int
@@ -57,23 +57,23 @@ class Row:
 
 
 def chosen_range() -> str:
-    """The range that the address asks for."""
+    """Return the range in the query string."""
     wanted = request.args.get("range", "15m")
     return wanted if wanted in RANGES else "15m"
 
 
 def chosen_unit() -> str:
-    """Whether the address asks for lag in events or in time."""
+    """Return the unit of lag in the query string, "events" or "time"."""
     wanted = request.args.get("in", "events")
     return wanted if wanted in UNITS else "events"
 
 
 def chart(group: GroupDescription, length_ms: int | None, points: int | None = None) -> Chart:
-    """Work out a chart.
+    """Compute a chart.
 
     Args:
-        length_ms: how far back; None for as long as the group commits. A group that is younger gets its own life.
-        points: how many moments; as many as the partitions allow where None.
+        length_ms: its length; None for the whole time since the first commit. A younger group's chart is shorter.
+        points: how many points in time; None for as many as `POINTS_MAX` allows.
     """
     past = backend().group_history
     now_ms = overview().as_of_ms
@@ -84,7 +84,7 @@ def chart(group: GroupDescription, length_ms: int | None, points: int | None = N
     first_ms = past.first_commit_ms(group.group)
     since_ms = now_ms - (length_ms or 0)
     if first_ms is not None:
-        # A little before the first commit, so that the curve has a beginning.
+        # Slightly before the first commit, so that the start of the curve is visible.
         birth_ms = first_ms - max(1_000, (now_ms - first_ms) // 30)
         since_ms = birth_ms if length_ms is None else max(since_ms, birth_ms)
     since_ms = min(since_ms, now_ms - 1_000)
@@ -95,7 +95,7 @@ def chart(group: GroupDescription, length_ms: int | None, points: int | None = N
 
 
 def table(drawn: Chart) -> list[Row]:
-    """The table behind a chart, newest first."""
+    """Return the table behind a chart, newest first."""
     sums: dict[int, tuple[int | None, int | None, int]] = {}
     for point in drawn.points:
         lag, lag_ms, end = sums.get(point.at_ms, (None, None, 0))
@@ -115,10 +115,10 @@ def table(drawn: Chart) -> list[Row]:
 
 @dataclass(frozen=True, slots=True)
 class DrawnSpark:
-    """A small curve as SVG has it.
+    """A sparkline as SVG.
 
     Attributes:
-        line: the points of a polyline in a box of `SPARK_WIDTH` by `SPARK_HEIGHT`; empty where nothing is known.
+        line: the points of a polyline in a box of `SPARK_WIDTH` by `SPARK_HEIGHT`; empty if there is no commit.
         text: the same in words.
     """
 
@@ -130,9 +130,9 @@ _drawn: Remembered[DrawnSpark] = Remembered(2_000)
 
 
 def draw_spark(group: str, spark: Spark) -> DrawnSpark:
-    """Draw the lag of the last minutes of a group."""
+    """Draw a group's lag of the last minutes."""
     length_ms = spark.until_ms - spark.since_ms
-    # To ten seconds: what did not change otherwise need not be drawn or sent anew every second.
+    # Rounded to ten seconds, so that an unchanged curve isn't redrawn and sent every second.
     length = words.duration(length_ms if length_ms < 60_000 else round(length_ms, -4))
     return _drawn.get(group, (length, spark.lags), lambda: _draw(spark.lags, length))
 
@@ -150,12 +150,12 @@ def _draw(lags: Sequence[int | None], length: str) -> DrawnSpark:
 
 
 def draw_sparks(groups: Sequence[GroupSummary]) -> Mapping[str, DrawnSpark]:
-    """The small curves of a list of groups, by group id; some may be missing until the next look."""
+    """Return the sparklines of a list of groups, by group id. Some may be missing until the next update."""
     return {group: draw_spark(group, spark) for group, spark in backend().group_history.sparks(groups).items()}
 
 
 def per_second(rate: float | None) -> str:
-    """A rate as the tables show it: 0, 0.4, 12, 3,400; a dash for None."""
+    """Format a rate for the tables: 0, 0.4, 12, 3,400; a dash for None."""
     if rate is None:
         return "–"
     return f"{rate:,.0f}" if rate >= 10 or rate == 0 else f"{rate:.1f}"

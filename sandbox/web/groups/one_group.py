@@ -1,4 +1,4 @@
-"""One group as its page shows it, with the reset that its form asks for."""
+"""The page of one group, with the preview of a reset."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ RESETS = (
     ("latest", "the end: only new events", ""),
     ("offset", "an offset", "42"),
     ("time", "a time", "2024-05-01 12:30:00 or 15m"),
-    ("shift", "so many events on or back", "-10"),
+    ("shift", "shift by N events", "-10"),
     ("group", "where another group is", "its group id"),
     ("back", "where it was before the last reset", ""),
 )
@@ -43,23 +43,23 @@ VALUE_WORDS = {"offset": "the offset", "shift": "the number of events"}
 
 
 class PlaygroundGroups(Protocol):
-    """What the Playground knows of groups: `backend.playground`, or absent."""
+    """The Playground's methods for groups: `backend.playground`, or absent."""
 
     def members(self, group: str) -> tuple[str, ...]:
-        """The client ids of its consumers in a group."""
+        """Return the client ids of the Playground's consumers in a group."""
 
     def stop_group(self, group: str) -> int:
-        """Let them leave, and end them; returns when they have."""
+        """Make the Playground's consumers of a group leave and end; returns when they have ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Where a group falls behind.
+    """The reason why a group's lag grows.
 
     Attributes:
         worst: the partition with the most lag.
-        share: of the group's lag, 0 to 1.
-        rate: how fast it grows and is read; None where the group has no member at all.
+        share: its share of the group's lag, 0 to 1.
+        rate: its rates of appended and committed events; None if the group has no members.
     """
 
     worst: PartitionLag
@@ -68,15 +68,15 @@ class Cause:
 
 
 def playground() -> PlaygroundGroups | None:
-    """The consumers that this page started, None where there is no Playground."""
+    """Return the backend's Playground, None if it has none."""
     return cast("PlaygroundGroups | None", getattr(backend(), "playground", None))
 
 
 def blockers(group: GroupDescription) -> tuple[int, list[str]]:
-    """Who keeps a group from being reset.
+    """Return the members that prevent a reset.
 
     Returns:
-        How many of its members are the Playground's own consumers, and the names of the others.
+        How many members are the Playground's own consumers, and the names of the others.
     """
     place = playground()
     own = set(place.members(group.group)) if place and group.members else set()
@@ -94,7 +94,7 @@ def show(group: GroupDescription, form: MultiDict[str, str], error: str | None =
 
     Args:
         form: the fields of a reset, for its preview.
-        error: why something was refused, where it was.
+        error: why an action was refused, or None.
     """
     preview: list[ResetLine] | None = None
     if form.get("to"):
@@ -132,7 +132,7 @@ def show(group: GroupDescription, form: MultiDict[str, str], error: str | None =
 
 
 def _unread(group: GroupDescription) -> list[str]:
-    """The first topics, by name, that a group neither reads nor has committed in: it can be put there too."""
+    """Return the first topics, by name, that the group neither reads nor has committed in. A reset can add them."""
     known = {*group.topics, *(lag.topic for lag in group.partitions)}
     return [topic.topic for topic in backend().topics() if topic.topic not in known][:UNREAD_MAX]
 
@@ -166,11 +166,11 @@ def _rebalances(group: str) -> RebalancePage:
 
 
 def idle_reason(group: GroupDescription) -> str:
-    """Why some members read nothing, in a sentence; empty where all read."""
+    """Explain in a sentence why some members have no partition; empty if all have one."""
     idle = [member for member in group.members if not member.assignment]
     waited_for = group.waits.awaited if group.waits is not None else ()
     if not idle or waited_for or group.state not in ("Stable", "Reconciling"):
-        # Where a member is awaited, the partitions are about to be shared anew.
+        # While the group waits for a member, the partitions are about to be reassigned.
         return ""
     there = sum(_partitions(topic) for topic in sorted(_subscribed(group))[:TOPICS_LOOKED_AT])
     if len(group.members) > there:
@@ -182,10 +182,10 @@ def idle_reason(group: GroupDescription) -> str:
 
 
 def cause(group: GroupDescription, rates: Mapping[tuple[str, int], Rates]) -> Cause | None:
-    """What holds a group up: the partition with the most lag, where events arrive faster than they are read.
+    """Return the partition with the most lag, if events are appended to it faster than the group commits.
 
     Args:
-        rates: how fast each partition grows and is read.
+        rates: each partition's rates of appended and committed events.
     """
     behind = [one for one in group.partitions if one.lag and one.unread != 0]
     if not behind or group.word == "draining":
@@ -194,7 +194,7 @@ def cause(group: GroupDescription, rates: Mapping[tuple[str, int], Rates]) -> Ca
     if not group.members:
         return Cause(worst, 0.0, None) if group.state in ("Empty", "Dead") else None
     if group.waits is not None and any(one.member_id == worst.member_id for one in group.waits.awaited):
-        # It does not read slowly: it does not read. Whom the group waits for is told beside this.
+        # The member doesn't read at all; the page shows separately which members the group waits for.
         return None
     rate = rates.get((worst.topic, worst.partition))
     if group.word != "growing" or not worst.member_id or rate is None or rate.out_per_s is None:
@@ -209,7 +209,7 @@ def _subscribed(group: GroupDescription) -> set[str]:
 
 
 def _partitions(topic: str) -> int:
-    """How many partitions a topic has; members may have asked for one that does not exist."""
+    """Return a topic's number of partitions, 0 if it doesn't exist: members may subscribe to missing topics."""
     try:
         return len(backend().topic(topic).partitions)
     except BrokerError:
@@ -217,10 +217,10 @@ def _partitions(topic: str) -> int:
 
 
 def read_reset(form: Mapping[str, str]) -> dict[str, Any]:
-    """Read the form of a reset: which partitions, and where to.
+    """Read the form of a reset: which partitions, and the target.
 
     Raises:
-        BrokerError: INVALID_REQUEST with what is wrong.
+        BrokerError: INVALID_REQUEST with the reason.
     """
     topic, partition = None, None
     which = form.get("which", "")
@@ -248,7 +248,11 @@ def read_reset(form: Mapping[str, str]) -> dict[str, Any]:
 
 
 def integer(text: str, what: str) -> int:
-    """Read a whole number; INVALID_REQUEST, with `what` it should be, where it is none."""
+    """Parse a whole number.
+
+    Raises:
+        BrokerError: INVALID_REQUEST, naming the field as `what`.
+    """
     try:
         return int(text)
     except ValueError:

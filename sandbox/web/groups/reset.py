@@ -1,4 +1,4 @@
-"""What changes a group: resets and their undo, the end of a group, and of its offsets in one topic."""
+"""Changes to a group: resets and their undo, deleting a group, and deleting its offsets in one topic."""
 
 import time
 
@@ -28,7 +28,7 @@ def _name(group: str | None) -> str:
 @blueprint.post("/groups/<group>/reset")
 @blueprint.post("/group/reset")
 def reset(group: str | None = None) -> AnyResponse:
-    """Apply a reset, and offer to undo it; with `stop`, end the Playground's consumers of the group before."""
+    """Apply a reset, and offer to undo it. With `stop`, first stop the Playground's consumers of the group."""
     name = _name(group)
     try:
         wanted = read_reset(request.form)
@@ -46,7 +46,7 @@ def reset(group: str | None = None) -> AnyResponse:
 
 
 def _stop_own_members(group: str) -> None:
-    """Let the Playground's consumers leave, and wait (bounded) until the group knows."""
+    """Stop the Playground's consumers, and wait up to `LEAVE_WITHIN_S` until the group has no members."""
     place = playground()
     if place is None:
         raise BrokerError("INVALID_REQUEST", "There is no Playground here: stop the members yourself.")
@@ -59,14 +59,14 @@ def _stop_own_members(group: str) -> None:
 @blueprint.get("/groups/<group>/reset")
 @blueprint.get("/group/reset")
 def shown(group: str | None = None) -> Response:
-    """The group's page: a reset that was refused has this address."""
+    """The group's page: the address of a refused reset."""
     return show(backend().group(_name(group)), request.args)
 
 
 @blueprint.post("/groups/<group>/undo")
 @blueprint.post("/group/undo")
 def undo(group: str | None = None) -> AnyResponse:
-    """Put committed offsets back where they were before a reset."""
+    """Restore the committed offsets from before a reset."""
     name = _name(group)
     places = [place.rsplit(":", 2) for place in request.form.get("undo", "").split()][:UNDO_MAX]
     for place in places:
@@ -77,7 +77,7 @@ def undo(group: str | None = None) -> AnyResponse:
 
 
 def back(name: str, notice: Notice) -> AnyResponse:
-    """Answer a form with the group's page."""
+    """Redirect to the group's page."""
     address, _, identity = group_address(name).partition("?id=")
     return see(address, notice, id=name if identity or address == "/group" else None)
 
@@ -85,7 +85,7 @@ def back(name: str, notice: Notice) -> AnyResponse:
 @blueprint.get("/groups/<group>/delete")
 @blueprint.get("/group/delete")
 def deletion(group: str | None = None) -> Response:
-    """What is lost with a group, or with its offsets in a topic (`?topic=`), before it is."""
+    """The confirmation page for deleting a group, or its offsets in a topic (`?topic=`), with the losses."""
     return _deletion(_name(group), request.args.get("topic"))
 
 
@@ -113,7 +113,7 @@ def _deletion(name: str, topic: str | None, error: str | None = None) -> Respons
 @blueprint.post("/groups/<group>/delete")
 @blueprint.post("/group/delete")
 def delete(group: str | None = None) -> AnyResponse:
-    """Delete a group that has no members with its committed offsets, or its offsets in a topic that nobody reads."""
+    """Delete a group without members and its committed offsets, or its offsets in a topic that no member reads."""
     name, topic = _name(group), request.form.get("topic")
     try:
         if topic is None:
@@ -130,7 +130,7 @@ def delete(group: str | None = None) -> AnyResponse:
 
 
 def _safe(group: str, action: str) -> UndoPoint:
-    """A way back, where something is going to be lost: nothing is while the group has members."""
+    """Take an automatic snapshot, unless the group has members: then the deletion is refused, and nothing is lost."""
     members = len(backend().group(group).members)
     return UndoPoint(None, "It has members.") if members else undo_point(action)
 
@@ -138,7 +138,7 @@ def _safe(group: str, action: str) -> UndoPoint:
 @blueprint.get("/groups/<group>/reset.json")
 @blueprint.get("/group/reset.json")
 def reset_preview(group: str | None = None) -> Response:
-    """What a reset would do, as data (`?to=`, `at=`, `which=`)."""
+    """The effect of a reset as JSON (`?to=`, `at=`, `which=`)."""
     name = _name(group)
     lines = backend().preview_reset(name, **read_reset(request.args))
     return data({"group": name, "lines": [reset_json(line) for line in lines]})

@@ -1,4 +1,4 @@
-"""Groups: who reads, how far, and where it is going."""
+"""The list of consumer groups, and the data of one group."""
 
 from flask import Blueprint, Response, request
 
@@ -39,7 +39,7 @@ def index() -> Response:
 
 
 def _oldest(group: GroupSummary, now_ms: int) -> str:
-    """How long the oldest unread event of a group has waited."""
+    """Return the age of a group's oldest unread event."""
     if group.unread_since_ms is None:
         return "–"
     return words.duration(max(0, now_ms - group.unread_since_ms))
@@ -47,13 +47,13 @@ def _oldest(group: GroupSummary, now_ms: int) -> str:
 
 @blueprint.get("/groups.json")
 def index_json() -> Response:
-    """All groups as data."""
+    """All groups as JSON."""
     return data({"as_of": overview().as_of_ms, "groups": [group_json(group) for group in backend().groups()]})
 
 
 @blueprint.get("/groups.csv")
 def index_csv() -> Response:
-    """All groups as a table."""
+    """All groups as CSV."""
     columns = ("group", "state", "lag", "lag_ms", "word", "members", "topics", "unread")
     rows = []
     for group in backend().groups():
@@ -65,7 +65,7 @@ def index_csv() -> Response:
 @blueprint.get("/groups/<group>")
 @blueprint.get("/group")
 def one(group: str | None = None) -> Response:
-    """One group, in HTML, or as data (`.json`, `.csv`, `?format=`)."""
+    """One group, as HTML or as data (`.json`, `.csv`, `?format=`)."""
     if group is None:
         name, ending = request.args.get("id", ""), wanted_format()
     else:
@@ -80,7 +80,7 @@ def one(group: str | None = None) -> Response:
 
 
 def _partitions(group: GroupDescription) -> list[dict[str, object]]:
-    """The partitions of a group with their rates; None where those are not known."""
+    """Return a group's partitions with their rates, None for unknown ones."""
     rates = backend().group_history.rates(group)
     lines = []
     for lag in group.partitions:
@@ -93,7 +93,7 @@ def _partitions(group: GroupDescription) -> list[dict[str, object]]:
 @blueprint.get("/groups/<group>/history.json")
 @blueprint.get("/group/history.json")
 def history(group: str | None = None) -> Response:
-    """The lag of each partition over time, for the chart (`?range=` as the page has it, or `?minutes=`)."""
+    """Each partition's lag over time, for the chart (`?range=` as on the page, or `?minutes=`)."""
     name = group if group is not None else request.args.get("id", "")
     minutes = request.args.get("minutes", type=int)
     length_ms = RANGES[chosen_range()] if minutes is None else max(1, min(minutes, MINUTES_MAX)) * 60_000

@@ -1,4 +1,4 @@
-"""Whom a group waits for, as its page tells it: who, until when, and what it means."""
+"""Describes which members a group waits for, until when, and what follows."""
 
 from dataclasses import dataclass
 
@@ -14,14 +14,14 @@ COOPERATIVE = "The others read on meanwhile."
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """One sentence, and what follows from it.
+    """One sentence about a wait, and its consequences.
 
     Attributes:
-        name: of the member.
-        before, after: what the sentence says before and after its name.
-        until_ms: when the wait is over, as it stands.
-        limit: what is to be said of that time.
-        then: what it means, and what comes after that time.
+        name: the member's name.
+        before, after: the sentence's text before and after the name.
+        until_ms: when the wait ends, as of now.
+        limit: the text after that time.
+        then: what the wait means, and what happens after that time.
     """
 
     name: str
@@ -33,19 +33,19 @@ class Wait:
 
 
 def names_of(group: GroupDescription) -> dict[str, str]:
-    """Member id to the name by which every page calls the member."""
+    """Return member id to the name that all pages use for the member."""
     names = member_names((one.member_id, one.client_id, one.instance_id) for one in group.members)
-    # Where its coordinator is asked, it knows of more members than the rows.
+    # The coordinator, if it was asked, knows more members than the rows do.
     return names | {one: name for one, name in group.waits.names.items() if one in names} if group.waits else names
 
 
 def is_eager(group: GroupDescription) -> bool:
-    """True where every member gives up its partitions in each rebalance."""
+    """Return True if every member gives up all its partitions in each rebalance."""
     return group.type == "classic" and "cooperative" not in group.protocol
 
 
 def waits_of(group: GroupDescription, now_ms: int) -> list[Wait]:
-    """The waits of a group, those that end first come first; at most `SHOWN_MAX`."""
+    """Return a group's waits, ordered by their end; at most `SHOWN_MAX`."""
     if group.waits is None:
         return []
     members = {member.member_id: member for member in group.members}
@@ -68,7 +68,7 @@ def _wait(group: GroupDescription, one: Awaited, member: MemberDescription | Non
 
 
 def _step(group: GroupDescription, one: Awaited) -> tuple[str, str, str]:
-    """What a group waits for of a member that is alive: the words before and after its name, and what follows."""
+    """Return the texts about a live member: before its name, after it, and what follows."""
     if one.what == "assign":
         then = (
             "It leads the group, and shares out the partitions. After that time it is put out, and another one leads."
@@ -80,7 +80,7 @@ def _step(group: GroupDescription, one: Awaited) -> tuple[str, str, str]:
     if one.what == "revoke":
         then = f"That is its rebalance timeout: then it is put out. {COOPERATIVE}"
         return "The group waits for", " to give partitions back", then
-    goes_on = "goes on without it" if one.static else "puts it out, and goes on without it"
+    goes_on = "continues without it" if one.static else "puts it out, and continues without it"
     then = f"That is the rebalance timeout, max.poll.interval.ms in most clients: then the group {goes_on}."
     if one.heard_ms is not None and not one.silent:
         then += " It is alive, and has not called poll() since the rebalance began: it is still at work on what it has."
@@ -96,7 +96,7 @@ def _session(one: Awaited) -> str:
 
 
 def _after_session(one: Awaited, member: MemberDescription | None) -> str:
-    """What the silence of a member means."""
+    """Explain what a member's silence means."""
     held = _held(member)
     nobody = f": nobody else reads {held} before" if held and one.what == "heartbeat" else ""
     length = words.duration(one.session_timeout_ms)
@@ -104,7 +104,7 @@ def _after_session(one: Awaited, member: MemberDescription | None) -> str:
 
 
 def _held(member: MemberDescription | None) -> str:
-    """The partitions of a member in words, the first of them; empty where it has none."""
+    """Return the first of a member's partitions, in words; empty if it has none."""
     if member is None:
         return ""
     found = [f"{topic} {', '.join(map(str, some[:8]))}" for topic, some in list(member.assignment.items())[:2] if some]

@@ -1,4 +1,4 @@
-"""The project's own documents as pages: the same files that lie in `docs/`, shipped with the package."""
+"""Renders the project's documents as pages. The package includes the files of `docs/`."""
 
 import re
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ DOCUMENTS = {
     "proxy": "The page behind nginx, Caddy or another reverse proxy",
     "data": "Data addresses, CSV, and conditions on messages",
 }
-"""The documents that Help shows, and what each is about."""
+"""The documents that Help shows, with their subjects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,12 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document to be shown.
+    """A rendered document.
 
     Attributes:
         title: its first heading.
-        body: the rest as HTML; HTML in the source is shown, not taken.
-        headings: those of the body, in order.
+        body: the rest as HTML; HTML in the source is escaped.
+        headings: the body's headings, in order.
     """
 
     name: str
@@ -53,16 +53,16 @@ class Document:
 
 
 def anchor_of(text: str) -> str:
-    """The id of a heading, as GitHub makes it."""
+    """Return a heading's id in the form that GitHub uses."""
     return re.sub(r"[^\w\- ]", "", text.lower()).strip().replace(" ", "-")
 
 
 @cache
 def document(name: str) -> Document:
-    """One of `DOCUMENTS`.
+    """Return one of `DOCUMENTS`.
 
     Raises:
-        KeyError: there is none of that name.
+        KeyError: no document has this name.
     """
     source = (asset_folder("docs") / f"{name}.md").read_text(encoding="utf-8") if name in DOCUMENTS else None
     if source is None:
@@ -80,7 +80,7 @@ def document(name: str) -> Document:
         elif piece.type == "inline":
             _link_here(piece.children or ())
     html = parser.renderer.render(pieces, parser.options, {})
-    # A table may be wider than a phone: it scrolls by itself, also by keyboard.
+    # A table may be wider than a phone's screen: it scrolls separately, also with the keyboard.
     html = html.replace(
         "<table>", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table class="list">'
     )
@@ -89,7 +89,7 @@ def document(name: str) -> Document:
 
 
 def _link_here(pieces: Sequence[Token]) -> None:
-    """Let links to other documents lead to their pages, and those to other files nowhere."""
+    """Point links to other documents at their pages, or at /help if Help does not show them."""
     for piece in pieces:
         target = piece.attrGet("href") if piece.type == "link_open" else None
         if isinstance(target, str) and (found := re.fullmatch(r"(\w+)\.md(#.*)?", target)):

@@ -1,4 +1,4 @@
-"""Help: what is the same as Kafka and what is not, moving to a real cluster, settings, keys, and diagnostics."""
+"""Help: differences from Kafka, moving to a real cluster, settings, keys, and diagnostics."""
 
 import platform
 import sys
@@ -20,7 +20,7 @@ PACKAGES = ("confluent-kafka", "flask", "uvicorn", "websockets", "a2wsgi", "cram
 
 @blueprint.get("/help")
 def index() -> Response:
-    """What is the same as Kafka, what is not, keys, and how to connect."""
+    """The page: what works as in Kafka, what doesn't, keyboard keys, and how to connect."""
     return page("help/index", documents=DOCUMENTS, diagnostics=_lines(diagnostics()))
 
 
@@ -50,12 +50,12 @@ def settings() -> Response:
 
 @blueprint.get("/help/diagnostics.json")
 def diagnostics_json() -> Response:
-    """What to send along with a report of a defect."""
+    """Diagnostics to attach to a bug report, as JSON."""
     return data(diagnostics())
 
 
 def diagnostics() -> dict[str, object]:
-    """Versions and counts; no event, no name of a topic, no folder, no secret."""
+    """Return versions and counts, without events, topic names, folders or secrets."""
     shown = overview()
     faults = sum(not fault.spent for fault in backend().faults.list())
     return {

@@ -1,9 +1,9 @@
-"""Events that were picked: exported as lines, or sent once more, to their own topic or to another.
+"""Exports selected events as lines, or sends copies of them to the same topic or another.
 
-A selection is written as text, so that it is part of an address: `0:41-52,55 1:7` are offsets 41 to 52 and 55 of
-partition 0 and offset 7 of partition 1. A copy has the same bytes for key, value and headers; unless told
-otherwise, its key chooses its partition anew, events of aborted or open transactions are left out, and a dead letter
-that goes back to its topic loses the headers of its refusal.
+A selection is written as text, so that an address can contain it: `0:41-52,55 1:7` means offsets 41 to 52 and 55 of
+partition 0 and offset 7 of partition 1. A copy has the same bytes for key, value and headers. By default, its key
+determines its partition, events of aborted or open transactions are omitted, and a dead letter that returns to its
+topic loses the headers added by its refusal.
 """
 
 import re
@@ -35,21 +35,21 @@ HOW = (
     ("kept", "the number it has now"),
     ("round", "round robin, whatever the key"),
 )
-"""How copies get their partition; "origin" is for dead letters."""
+"""How a copy's partition is chosen; "origin" is for dead letters."""
 HEADERS = (
     ("mended", "as before the refusal, and dlq.sent-back-from"),
     ("kept", "as they are"),
 )
-"""What headers copies of dead letters have that go back to their topic. All other copies have them as they are."""
+"""Which headers the copies of dead letters have that return to their topic. All other copies keep theirs."""
 PLACE = re.compile(r"(\d{1,9})/(\d{1,18})")
 RANGE = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?")
 
 Selection = dict[int, list[int]]
-"""Partition to offsets, in order and once each."""
+"""Partition to offsets, sorted and without duplicates."""
 
 
 def written(selection: Selection) -> str:
-    """A selection as text."""
+    """Format a selection as text."""
     parts = []
     for partition, offsets in sorted(selection.items()):
         ranges: list[list[int]] = []
@@ -64,10 +64,10 @@ def written(selection: Selection) -> str:
 
 
 def read_selection(text: str) -> Selection:
-    """Read a selection.
+    """Parse a selection.
 
     Raises:
-        BrokerError: INVALID_REQUEST for text that is none, or more than `SELECTED_MAX` events.
+        BrokerError: INVALID_REQUEST for invalid text, or for more than `SELECTED_MAX` events.
     """
     found: Selection = {}
     count = 0
@@ -92,7 +92,7 @@ def _unreadable(part: str) -> BrokerError:
 
 
 def _picked() -> Selection:
-    """What the form of a Messages page has: `event` each, or `shown` with `all`."""
+    """Return the selection of a Messages page's form: each `event`, or `shown` if `all` is set."""
     texts = request.form.getlist("event")
     if request.form.get("all") == "1":
         texts = request.form.get("shown", "").split()
@@ -108,7 +108,7 @@ def _picked() -> Selection:
 
 
 def _events(topic: str, selection: Selection) -> tuple[list[Event], int]:
-    """The events of a selection, each partition in offset order, and how many of them have left the log."""
+    """Return a selection's events, each partition in offset order, and how many are no longer in the log."""
     found = backend().survey.events(topic, selection)
     gone = sum(map(len, selection.values())) - len(found)
     return [event for event in merged_by_time(found) if not event.control], gone
@@ -117,7 +117,7 @@ def _events(topic: str, selection: Selection) -> tuple[list[Event], int]:
 @blueprint.post("/topics/<topic>/messages/selected")
 @changes_nothing
 def selected(topic: str) -> AnyResponse:
-    """What to do with the events that were ticked: export them, or ask where to send them."""
+    """Export the ticked events, or show the form that sends them."""
     selection = _picked()
     if not selection:
         return page(
@@ -136,7 +136,7 @@ def selected(topic: str) -> AnyResponse:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One event, and the partition of the target that it goes to; None where that is only known afterwards."""
+    """An event and its partition in the target topic; None if the partition is only known after sending."""
 
     event: Event
     partition: int | None
@@ -144,7 +144,7 @@ class Planned:
 
 @blueprint.get("/topics/<topic>/messages/send")
 def preview(topic: str) -> Response:
-    """What sending the selected events would do."""
+    """The form that sends the selected events, with a preview."""
     found = backend().topic(topic)
     selection = read_selection(request.args.get("events", ""))
     picked, gone = _events(topic, selection)
@@ -206,7 +206,7 @@ def _uncommitted(event: Event) -> bool:
 
 
 def _chosen(form: Mapping[str, str], events: list[Event]) -> list[Event]:
-    """Those to send: without what no read_committed consumer has been given, unless told otherwise."""
+    """Return the events to send. By default, those that read_committed consumers don't receive are omitted."""
     return events if form.get("uncommitted") == "sent" else [event for event in events if not _uncommitted(event)]
 
 
@@ -218,12 +218,12 @@ def _places_of(events: list[Event]) -> Selection:
 
 
 def _goes_back(event: Event, to: str | None) -> bool:
-    """True for a dead letter that is sent to the topic that it comes from."""
+    """Return True if a dead letter is sent to its original topic."""
     return to is not None and to != event.topic and to == origin_of(event)
 
 
 def _mended(form: Mapping[str, str]) -> bool:
-    """True where dead letters go back without the headers of their refusal: as they do unless told otherwise."""
+    """Return True if returning dead letters lose the headers added by their refusal (the default)."""
     return form.get("headers") != "kept"
 
 
@@ -233,14 +233,18 @@ def _place_before(event: Event) -> tuple[int, int] | None:
 
 
 def _all_placed(events: list[Event], to: str) -> bool:
-    """True where each dead letter says in which partition it was, and its topic still has that one."""
+    """Return True if each dead letter names its original partition, and the topic still has it."""
     count = len(backend().topic(to).partitions)
     places = [_place_before(event) for event in events]
     return bool(events) and all(place is not None and place[0] < count for place in places)
 
 
 def _planned(events: list[Event], to: str, how: str) -> list[Planned]:
-    """Where each event goes; BrokerError where one would have to go to a partition that is not there."""
+    """Return each event's partition.
+
+    Raises:
+        BrokerError: INVALID_REQUEST if the topic doesn't have an event's partition.
+    """
     count = len(backend().topic(to).partitions)
     if how == "round":
         return [Planned(event, number % count) for number, event in enumerate(events)]
@@ -259,7 +263,7 @@ def _planned(events: list[Event], to: str, how: str) -> list[Planned]:
 
 
 def _placed(events: list[Event], to: str, count: int) -> list[Planned]:
-    """Each dead letter to the partition that it was in."""
+    """Return each dead letter with its original partition."""
     planned = []
     for event in events:
         place = _place_before(event) if _goes_back(event, to) else None
@@ -272,12 +276,12 @@ def _placed(events: list[Event], to: str, count: int) -> list[Planned]:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What was sent.
+    """The result of sending.
 
     Attributes:
         places: partition to offsets of the copies.
-        refused: why it stopped before the end, or None.
-        back: the copies of dead letters that went back to their topic, as stored.
+        refused: why sending stopped early, or None.
+        back: the copies of dead letters that returned to their topic, as stored.
     """
 
     places: Selection
@@ -286,7 +290,7 @@ class Sent:
 
     @property
     def count(self) -> int:
-        """How many copies there are."""
+        """The number of copies."""
         return sum(map(len, self.places.values()))
 
 
@@ -317,7 +321,7 @@ def _send(planned: list[Planned], to: str, *, keep_time: bool, mended: bool) -> 
 
 @blueprint.post("/topics/<topic>/messages/copy")
 def copy(topic: str) -> AnyResponse:
-    """Send events once more, with the same bytes; the answer says where they went."""
+    """Send copies of events with the same bytes, and show where they were stored."""
     to = request.form.get("to") or topic
     backend().topic(to)
     selection = read_selection(request.form["events"]) if request.form.get("events") else _picked()
@@ -341,7 +345,7 @@ def copy(topic: str) -> AnyResponse:
 
 @blueprint.get("/topics/<topic>/messages/sent")
 def sent(topic: str) -> AnyResponse:
-    """Where the copies went, once; afterwards the messages of the topic."""
+    """Show once where the copies were stored; later requests show the topic's messages."""
     found = backend().topic(topic)
     report = current_notice().shown
     if "sent" not in report:

@@ -1,6 +1,6 @@
-"""What became of a dead letter, and of an event that was refused: looked up where that is quick, by what headers say.
+"""Finds an event's dead letter, and the events that a dead letter was sent back as, using headers and short searches.
 
-Nothing else is known of it: where nothing is found, nothing is said.
+If nothing is found, the pages show nothing.
 """
 
 from collections import Counter
@@ -15,23 +15,23 @@ from sandbox.web.messages.dead_letters import Address, DeadLetter, came_from, de
 from sandbox.web.responses import backend, is_topic
 
 ENDINGS = (".dlq", "-dlt", ".DLT")
-"""What follows the name of a topic in that of its dead letters: here, and in Spring for Apache Kafka."""
+"""Suffixes of dead-letter topics, as used here and by Spring for Apache Kafka."""
 LOOK_BUDGET_MS = 50
 LETTERS_MAX = 200
-"""Letters of one key that are looked at."""
+"""The maximum number of dead letters with one key that are searched."""
 RETURNS_MAX = 1000
-"""Events that were sent back, of one topic, that are looked at for a page of letters."""
+"""The maximum number of returned events per topic that are read for a page of dead letters."""
 ORIGINS_MAX = 3
-"""For the letters of one page so many topics are looked at: those that most of them come from."""
+"""The maximum number of topics that are searched for a page of dead letters: those where most of them come from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Untold:
-    """A dead letter, by its headers or the name of its topic, which leads nowhere.
+    """A dead letter, by its headers or its topic's name, whose original topic is unknown or doesn't exist.
 
     Attributes:
-        named: the topic that its headers name, which is not here; None where they name none.
-        likely: the topic that the name of its own speaks of; None where that is not here either.
+        named: the topic named by its headers, which doesn't exist; None if they name none.
+        likely: the topic derived from the dead-letter topic's name; None if it doesn't exist.
     """
 
     named: str | None
@@ -40,11 +40,11 @@ class Untold:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What became of a dead letter that was sent back.
+    """The outcome of a dead letter that was sent back.
 
     Attributes:
-        back: the newest event as which it was sent back.
-        again: the dead letter which that event became in its turn; None where none was found.
+        back: the newest event that it was sent back as.
+        again: the dead letter of that event, if it was refused again; None if none was found.
     """
 
     back: Address
@@ -53,17 +53,17 @@ class Fate:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What is known of an event that was refused, or is a dead letter.
+    """The history of an event that was refused or is a dead letter.
 
     Attributes:
-        letter: what its headers tell, where it is a dead letter of a topic that is here; None for another event.
-        untold: a letter of which that cannot be told; None for another event.
-        fate: what became of the letter; None where nothing was found.
-        unsure: True where time was up before it was known whether the letter was sent back.
-        refused_in: its dead letter, where it was refused; None where none was found.
-        refusal: what the headers of that dead letter tell.
-        came_from: the dead letter that it was before it was sent back.
-        topics: those where more of the story may yet happen.
+        letter: the dead letter's headers, if it is one and its original topic exists; None for other events.
+        untold: a dead letter whose original topic is unknown or doesn't exist; None for other events.
+        fate: the dead letter's outcome; None if nothing was found.
+        unsure: True if the time limit ended the search for a returned event.
+        refused_in: the event's dead letter, if it was refused; None if none was found.
+        refusal: the headers of that dead letter.
+        came_from: the dead letter that was sent back as this event.
+        topics: the topics where more may happen to the event.
     """
 
     letter: DeadLetter | None
@@ -77,7 +77,7 @@ class Story:
 
 
 def story_of(event: Event) -> Story:
-    """Tell what is known; each look is bounded by `LOOK_BUDGET_MS`."""
+    """Return an event's history; each search is limited to `LOOK_BUDGET_MS`."""
     letter = dead_letter(event)
     untold = _untold(event, letter)
     if letter is not None and (letter.topic == event.topic or untold is not None):
@@ -97,13 +97,13 @@ def story_of(event: Event) -> Story:
 
 
 def fates_of(events: Sequence[Event]) -> dict[tuple[int, int], Fate]:
-    """What became of the dead letters on a page, by partition and offset; those of which nothing is found are left out.
+    """Return the known outcomes of the dead letters on a page, by partition and offset.
 
-    However many there are, the log of each topic that they come from is looked at once, and so is their own, for what
-    says by its header that it was sent back; all of it in about twice `LOOK_BUDGET_MS`.
+    Each original topic, and the dead-letter topic itself, is searched once for returned events, regardless of the
+    number of dead letters. This takes about twice `LOOK_BUDGET_MS`.
 
     Args:
-        events: of one topic.
+        events: events of one topic.
     """
     letters = {_place(event): letter for event in events if (letter := dead_letter(event)) is not None}
     origins = Counter(letter.topic for place, letter in letters.items() if letter.topic != place[0])
@@ -127,11 +127,12 @@ def fates_of(events: Sequence[Event]) -> dict[tuple[int, int], Fate]:
 
 
 def _was(event: Event, back: Mapping[Address, Address]) -> Address | None:
-    """Where a dead letter was before, as it says itself, or else as the letter does from which that was sent back.
+    """Return the address of the refused event: from the dead letter's headers, or through the earlier dead letter they
+    name.
 
     Args:
-        event: a dead letter, or none.
-        back: of letters, the newest event as which each was sent back.
+        event: any event; None is returned if it isn't a dead letter.
+        back: dead letter to the newest event that it was sent back as.
     """
     letter = dead_letter(event)
     if letter is None:
@@ -141,7 +142,7 @@ def _was(event: Event, back: Mapping[Address, Address]) -> Address | None:
 
 
 def _sent_back_in(topic: str, since_ms: int, budget_ms: int) -> tuple[Event, ...]:
-    """The newest events of a topic that say from where they were sent back."""
+    """Return a topic's newest events that name the dead letter they were."""
     return _search(
         MessageQuery(
             topic,
@@ -169,19 +170,19 @@ def _address(event: Event | None) -> Address | None:
 
 
 def _sent_back_as(event: Event, letter: DeadLetter) -> tuple[Event | None, bool]:
-    """The newest event as which a letter was sent back; False where time was up before one was found."""
+    """Return the newest event that a dead letter was sent back as, and False if the time limit ended the search."""
     query = _returns_of(event, letter.topic)
     key = _text(event.key)
     found = _first(replace(query, key=key, key_exact=True)) if key is not None else None
     if found is not None:
         return found, True
-    # With another key.
+    # The key may have been changed.
     page = _page(query)
     return (page.events[0], True) if page is not None and page.events else (None, page is None or page.complete)
 
 
 def _refused_again(event: Event, back: Event) -> Event | None:
-    """The dead letter which a letter that was sent back became in its turn, in the same topic."""
+    """Return the next dead letter of a dead letter that was sent back and refused again, in the same topic."""
     later = _first(_returns_of(event, event.topic))
     if later is not None and _was(later, {_place(event): _place(back)}) == _place(back):
         return later
@@ -189,7 +190,7 @@ def _refused_again(event: Event, back: Event) -> Event | None:
 
 
 def _returns_of(event: Event, topic: str) -> MessageQuery:
-    """What asks for the newest event of a topic that says that it was this letter."""
+    """Return the query for the newest event of a topic that names this dead letter."""
     header = f"{SENT_BACK_HEADER}={event.topic}/{event.partition}/{event.offset}"
     since_ms = event.timestamp_ms if event.timestamp_ms >= 0 else None
     return MessageQuery(topic, headers=(header,), since_ms=since_ms, limit=1, budget_ms=LOOK_BUDGET_MS)
@@ -212,7 +213,7 @@ def _dead_letter_of(event: Event, topic: str) -> Event | None:
 
 
 def _text(key: bytes | None) -> str | None:
-    """A key as a search takes it; None where it takes it not: no key, an empty one, or one that is no text."""
+    """Return a key as a search text; None if it is null, empty or not UTF-8."""
     try:
         return (key or b"").decode() or None
     except UnicodeDecodeError:
@@ -232,5 +233,5 @@ def _page(query: MessageQuery) -> MessagePage | None:
     try:
         return backend().messages(query)
     except BrokerError:
-        # Deleted in between.
+        # The topic was deleted meanwhile.
         return None

@@ -1,6 +1,6 @@
-"""Dead letters: where one comes from and why, by the headers that programs give it.
+"""Reads a dead letter's origin and the reason of its refusal from its headers.
 
-There is no standard of Kafka for it. Known are the headers of this page's own consumers, of Spring for Apache Kafka
+Kafka has no standard for them. Supported are the headers of this page's consumers, of Spring for Apache Kafka
 (`DeadLetterPublishingRecoverer`) and of Kafka Connect (KIP-298).
 """
 
@@ -17,17 +17,17 @@ PLACE_HEADERS = {
     "kafka_dlt-original-topic": ("kafka_dlt-original-partition", "kafka_dlt-original-offset"),
     "__connect.errors.topic": ("__connect.errors.partition", "__connect.errors.offset"),
 }
-"""The header that names the topic where a letter was, and those that say its partition and offset there."""
+"""The header with a dead letter's original topic, to those with its original partition and offset."""
 ORIGIN_HEADERS = tuple(PLACE_HEADERS)
 BINARY_HEADERS = {
     "kafka_dlt-original-partition": 4,
     "kafka_dlt-original-offset": 8,
     "kafka_dlt-original-timestamp": 8,
 }
-"""What Spring writes as an int or a long of Java, and how many bytes that has."""
+"""Headers that Spring writes as a Java int or long, with their length in bytes."""
 NAME_MAX_BYTES = 249
 LETTERS_TOPIC = re.compile(r"(?:(.+?)[._-])?(?:dlq|dlt|dead[._-]?letters?)(?:[._-](.+))?", re.IGNORECASE)
-"""What topics of dead letters are called: one of these words, and as a rule the name of another topic before it."""
+"""Names of dead-letter topics: one of these words, usually with another topic's name before it."""
 GROUP_HEADERS = ("dlq.group", "kafka_dlt-original-consumer-group")
 WHY_HEADERS = (
     "dlq.error",
@@ -43,13 +43,13 @@ Address = tuple[str, int, int]
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """What the headers of a dead letter tell.
+    """The contents of a dead letter's headers.
 
     Attributes:
-        topic: where it was before.
-        place: partition and offset there, None where the headers do not say it.
-        why: why it was refused, "" where they do not say.
-        group: the group that refused it, "" where they do not say.
+        topic: the original topic.
+        place: the original partition and offset, None if the headers don't contain them.
+        why: the reason of the refusal, "" if unknown.
+        group: the group that refused it, "" if unknown.
     """
 
     topic: str
@@ -59,7 +59,7 @@ class DeadLetter:
 
 
 def dead_letter(event: Event) -> DeadLetter | None:
-    """What is told of an event's refusal; None for an event that is no dead letter."""
+    """Return the contents of a dead letter's headers; None if the event isn't a dead letter."""
     origin = _origin(event)
     if origin is None:
         return None
@@ -73,20 +73,20 @@ def dead_letter(event: Event) -> DeadLetter | None:
 
 
 def partition_header(event: Event) -> str | None:
-    """The name of the header that says in which partition a dead letter was; None for an event that is none."""
+    """Return the name of the header with a dead letter's original partition; None if the event isn't a dead letter."""
     origin = _origin(event)
     return None if origin is None else PLACE_HEADERS[origin][0]
 
 
 def number_in(name: str, value: bytes | None) -> int | None:
-    """The number in a header that Spring writes as an int or a long of Java; None for any other header or content."""
+    """Return the number in a header that Spring writes as a Java int or long; None for other headers or contents."""
     if value is None or len(value) != BINARY_HEADERS.get(name) or value.isdigit():
         return None
     return int.from_bytes(value, "big", signed=True)
 
 
 def _number(said: bytes, name: str) -> int | None:
-    """A number in a header, 0 or more: in digits, or as Spring writes it."""
+    """Return a header's number, 0 or more, from digits or from Spring's binary form; None if it has none."""
     if name in BINARY_HEADERS:
         found = number_in(name, said)
         return None if found is None or found < 0 else found
@@ -94,14 +94,15 @@ def _number(said: bytes, name: str) -> int | None:
 
 
 def letters_of(topic: str) -> str | None:
-    """The topic whose dead letters are in a topic, going by its name alone: "" where that names none, and None for a
-    topic that is not called like one of dead letters."""
+    """Return the topic that a dead-letter topic belongs to, according to its name: "" if the name contains no other
+    topic, None if it isn't the name of a dead-letter topic.
+    """
     found = LETTERS_TOPIC.fullmatch(topic)
     return None if found is None else found[1] or found[2] or ""
 
 
 def why_column(events: Sequence[Event]) -> HeaderName | None:
-    """The header that says why, where most of some events are dead letters; else None, or where none says it."""
+    """Return the header with the reason, if most of the events are dead letters and one has it; else None."""
     letters = [origin_of(event) is not None for event in events]
     if 2 * sum(letters) <= len(letters):
         return None
@@ -110,36 +111,36 @@ def why_column(events: Sequence[Event]) -> HeaderName | None:
 
 
 def sent_back(event: Event) -> Headers:
-    """The headers of a dead letter that is sent back: those from before its refusal, and the one that says so."""
+    """Return the headers for sending a dead letter back: the original ones, and one with the dead letter's address."""
     place = f"{event.topic}/{event.partition}/{event.offset}"
     return (*without_refusal(event.headers), (SENT_BACK_HEADER, place.encode()))
 
 
 def came_from(event: Event) -> Address | None:
-    """The dead letter that an event was before it was sent back; None for one that does not say so."""
+    """Return the dead letter that was sent back as this event; None if its headers name none."""
     said = dict(event.headers).get(SENT_BACK_HEADER) or b""
     found = PLACE.fullmatch(said.decode("ascii", "replace"))
     return (found[1], int(found[2]), int(found[3])) if found else None
 
 
 def without_refusal(headers: Headers) -> Headers:
-    """The headers that the event had before it was refused: those that tell of the refusal are left out."""
+    """Return an event's original headers, without those that its refusal added."""
     return tuple((name, value) for name, value in headers if not name.startswith(REFUSAL_PREFIXES))
 
 
 def origin_of(event: Event) -> str | None:
-    """The topic that a dead letter was in before; None for an event whose headers name none."""
+    """Return a dead letter's original topic; None if the headers name none."""
     origin = _origin(event)
     return None if origin is None else (dict(event.headers)[origin] or b"").decode("utf-8", "replace")
 
 
 def _origin(event: Event) -> str | None:
-    """The header of an event that names the topic where it was before."""
+    """Return the name of the header with the original topic."""
     headers = dict(event.headers)
     return next((name for name in ORIGIN_HEADERS if 0 < len(headers.get(name) or b"") <= NAME_MAX_BYTES), None)
 
 
 def one_origin(events: Iterable[Event]) -> str | None:
-    """The topic that all of some events come from; None where that is not one."""
+    """Return the original topic of all events; None if they have none or several."""
     origins = {origin_of(event) for event in events}
     return origins.pop() if len(origins) == 1 else None

@@ -1,4 +1,4 @@
-"""One event by its address: a page, or what opens in its row."""
+"""One event by its address: its page, or the details that open in its row."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -22,21 +22,21 @@ blueprint = Blueprint("event", __name__)
 
 VIEWS = ("pretty", "raw", "hex")
 KEY_MAX_BYTES = 1_000
-"""A longer key is not put into an address."""
+"""Longer keys aren't put into an address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an event lies.
+    """An event's address, neighbours, readers and links.
 
     Attributes:
-        address: of its page.
-        beside: its neighbours; those of its key only on its page.
-        readers: who has read it.
-        same_key: address of all events with its key; None where the key cannot be written in one.
-        edit, reuse: addresses of the Produce form, filled from it whole or with its key alone. A dead letter's `edit`
-            aims at the topic that it comes from; where that cannot be told, it asks which topic it is to be.
-        story: what is known of its refusal.
+        address: its page.
+        beside: its neighbours, also those with the same key; None in a row's details.
+        readers: the groups that have read it.
+        same_key: address of all events with its key; None if an address can't contain the key.
+        edit, reuse: addresses of the Produce form, filled with the whole event or with its key only. A dead letter's
+            `edit` is the form of its original topic; if that is unknown, the form asks for a topic.
+        story: its history as a refused event or dead letter.
     """
 
     address: str
@@ -83,7 +83,11 @@ def _beside(event: Event, topic: TopicDescription) -> Neighbours:
 
 
 def _event(topic: str, partition: int, offset: int) -> Event:
-    """The event, or BrokerError with whether it is gone or not written yet."""
+    """Return the event.
+
+    Raises:
+        BrokerError: OFFSET_OUT_OF_RANGE if it was deleted or isn't written yet; the detail states which.
+    """
     try:
         return backend().event(topic, partition, offset)
     except BrokerError as error:
@@ -100,7 +104,7 @@ def _event(topic: str, partition: int, offset: int) -> Event:
 
 
 def _shown(topic: str, partition: int, offset: int) -> tuple[Event, str | None]:
-    """The event, and what is wrong with its record batch: one that is damaged is shown all the same."""
+    """Return the event, and its record batch's damage (None if intact): damaged batches are shown anyway."""
     try:
         return _event(topic, partition, offset), None
     except BrokerError as error:
@@ -115,7 +119,7 @@ def _shown(topic: str, partition: int, offset: int) -> tuple[Event, str | None]:
 
 @blueprint.get("/topics/<topic>/<int:partition>/<int:offset>")
 def one(topic: str, partition: int, offset: int) -> Response:
-    """One event: a page, or (`?inline=1`) what opens in its row."""
+    """One event: its page, or (`?inline=1`) the details that open in its row."""
     try:
         event, damage = _shown(topic, partition, offset)
     except BrokerError as error:
@@ -142,7 +146,7 @@ def one(topic: str, partition: int, offset: int) -> Response:
 
 
 def _absent(topic: str, partition: int, offset: int, error: BrokerError) -> Response:
-    """Why there is no event at an offset, and the way to those that are there."""
+    """Explain why there is no event at an offset, with links to existing ones."""
     found = backend().topic(topic)
     log = next((one for one in found.partitions if one.partition == partition), None)
     if log is None:
@@ -152,13 +156,13 @@ def _absent(topic: str, partition: int, offset: int, error: BrokerError) -> Resp
 
 @blueprint.get("/topics/<topic>/<int:partition>/<int:offset>.json")
 def one_json(topic: str, partition: int, offset: int) -> Response:
-    """One event as data."""
+    """One event as JSON."""
     return data(event_json(_event(topic, partition, offset)))
 
 
 @blueprint.get("/topics/<topic>/<int:partition>/<int:offset>/<any(key, value):part>")
 def download(topic: str, partition: int, offset: int, part: str) -> Response:
-    """The exact bytes of a key or a value, as a file."""
+    """Download the exact bytes of a key or a value."""
     event = _event(topic, partition, offset)
     stored = event.key if part == "key" else event.value
     if stored is None:

@@ -1,4 +1,4 @@
-"""The histogram of a Messages page: bars, the table behind them, and the sentence that says what was counted."""
+"""The histogram of a Messages page: bars, the table behind them, and the sentence about its accuracy."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,21 +14,21 @@ from sandbox.web.messages.query import BUDGET_MS, looks_inside
 from sandbox.web.responses import backend
 
 COUNT_MS = 150
-"""How long matches are counted before the page is shown."""
+"""The time limit for counting matches before the page is shown."""
 LABELS = 5
 DAY_MS = 86_400_000
 HEIGHT = 40
 LEAST = 1.2
-"""Height of the whole, and of the smallest bar that is not 0."""
+"""The height of the drawing, and of the smallest bar that isn't 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bucket drawn.
+    """The bar of one bucket.
 
     Attributes:
-        x, y, height: in a picture that is as wide as there are bars and `HEIGHT` high.
-        since, until: its time as the query string takes it.
+        x, y, height: in a drawing whose width is the number of bars, and whose height is `HEIGHT`.
+        since, until: the bucket's times as the query string takes them.
     """
 
     x: int
@@ -42,12 +42,12 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """What the page draws.
+    """The drawing.
 
     Attributes:
-        labels: (share of the width in percent, text) under the bars.
+        labels: texts under the bars, at equal distances.
         most: events of the largest bar.
-        note: what was counted, and how truly.
+        note: what was counted, and how exactly.
     """
 
     bars: tuple[Bar, ...]
@@ -60,12 +60,12 @@ class Histogram:
 
 
 def volume_of(query: MessageQuery, result: MessagePage, *, whole: bool = False) -> Volume:
-    """How the events of a view lie in time.
+    """Return a view's events over time.
 
     Args:
-        query: what the page asks for.
-        result: the page. Where it already has every match, or where time ran out over it, it tells all there is.
-        whole: True to count as long as a search may take.
+        query: the page's query.
+        result: the page's result. It is used alone if it has every match, or if its search ran out of time.
+        whole: True to count for as long as a search may take.
     """
     alone = result.next is None and result.previous is None
     if "survey" in backend().lacks or not result.complete or (alone and looks_inside(query)):
@@ -84,7 +84,7 @@ def _volume_of_events(result: MessagePage, *, complete: bool) -> Volume:
 
 
 def in_frame(query: MessageQuery, volume: Volume) -> Volume:
-    """A volume whose matches all lie in one bucket, on the time of all events: one bar alone says nothing."""
+    """If all matches are in one bucket, return them on the time axis of all events: a single bar is not informative."""
     if len(volume.buckets) != 1 or not looks_inside(query) or "survey" in backend().lacks:
         return volume
     plain = replace(query, key=None, key_exact=False, value=None, headers=(), conditions=(), from_offset=None)
@@ -100,10 +100,10 @@ def in_frame(query: MessageQuery, volume: Volume) -> Volume:
 
 
 def histogram_of(volume: Volume, filtered: bool) -> Histogram | None:
-    """Draw a volume; None where there is nothing to draw.
+    """Draw a histogram; None without buckets, or with one bucket of one event.
 
     Args:
-        filtered: True where events are "matches".
+        filtered: True if the events are matches of a filter.
     """
     if not volume.buckets or (len(volume.buckets) == 1 and volume.buckets[0].events < 2):
         return None
@@ -142,7 +142,7 @@ def _note(volume: Volume, filtered: bool) -> str:
 
 
 def written(at_ms: int) -> str:
-    """A time as the fields since and until show and take it."""
+    """Format a time as the fields since and until show and accept it."""
     text = words.at(at_ms)
     return text.removesuffix(".000") if len(text) == 23 else str(at_ms)
 
@@ -170,7 +170,7 @@ def _day(text: str) -> str:
 
 
 def volume_json(volume: Volume) -> dict[str, Any]:
-    """A volume as data."""
+    """A volume as JSON."""
     return {
         "width_ms": volume.width_ms,
         "matched": volume.matched,

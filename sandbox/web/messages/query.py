@@ -1,4 +1,4 @@
-"""The query string of a Messages page: read, and written again with something changed."""
+"""Reads the query string of a Messages page, and writes it with changes."""
 
 import re
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ from sandbox.web.responses import backend, overview
 ORDERS = ("newest", "oldest", "offset")
 LIMITS = (50, 100, 200, 500)
 Field = JsonPath | HeaderName
-"""What can be a column: a JSON field of the value, or a header."""
+"""A column: a JSON field of the value, or a header."""
 COLUMNS_MAX = 8
 CONDITIONS_MAX = 8
 BUDGET_MS = 2_000
-"""After so long a search stops, and offers to go on."""
+"""The time limit of a search; after it, the page offers to continue."""
 FIELDS = ("order", "from", "since", "until", "p", "key", "exact", "value", "header", "where", "col", "limit", "cursor")
 CONDITION_FIELDS = ("path", "op", "operand")
-"""The condition that is being written; it becomes a `where` of the address."""
+"""The fields of the condition that is being edited; it becomes a `where` of the address."""
 
 
 def _whole(name: str, least: int = 0) -> int | None:
@@ -47,7 +47,7 @@ def _time(name: str) -> int | None:
 
 
 def _from_offset(topic: str) -> int | None:
-    """The offset to start at; a number beyond every partition's end that looks like a time is refused."""
+    """Return the offset to start at; refuse a number beyond every partition's end that looks like a time."""
     offset = _whole("from")
     meant = None if offset is None else time_meant(offset)
     if meant is not None and all(partition.end < (offset or 0) for partition in backend().topic(topic).partitions):
@@ -71,15 +71,15 @@ def _partitions() -> tuple[int, ...]:
 
 
 def several(name: str) -> list[str]:
-    """What a field of the query string holds, each time that it is there and not empty."""
+    """Return all non-empty values of a field of the query string."""
     return [text for text in request.args.getlist(name) if text.strip()]
 
 
 def typed_condition() -> Condition | None:
-    """The condition that the form has in three fields; None where it has none.
+    """Return the condition in the form's three fields; None if they are empty.
 
     Raises:
-        BrokerError: INVALID_REQUEST with what is wrong.
+        BrokerError: INVALID_REQUEST with the reason.
     """
     path, operator, operand = (request.args.get(name, "").strip() for name in CONDITION_FIELDS)
     if not path and not operand:
@@ -98,10 +98,10 @@ def _conditions() -> tuple[Condition, ...]:
 
 
 def read_columns() -> tuple[Field, ...]:
-    """The JSON fields and headers that the page shows as columns, in their order.
+    """Return the JSON fields and headers that the page shows as columns, in order.
 
     Raises:
-        BrokerError: INVALID_REQUEST for a path that is none, or too many.
+        BrokerError: INVALID_REQUEST for an invalid path, or for too many columns.
     """
     found = tuple(dict.fromkeys(HeaderName.parse(text) or JsonPath.parse(text) for text in several("col")))
     if len(found) > COLUMNS_MAX:
@@ -116,7 +116,7 @@ def read_query(topic: str) -> MessageQuery:
         topic: the topic's name.
 
     Raises:
-        BrokerError: INVALID_REQUEST with what is wrong.
+        BrokerError: INVALID_REQUEST with the reason.
     """
     order = request.args.get("order", "newest")
     if order not in ORDERS:
@@ -144,27 +144,27 @@ def read_query(topic: str) -> MessageQuery:
 
 
 def is_filtered(query: MessageQuery) -> bool:
-    """True where the query leaves events out."""
+    """Return True if the query excludes events."""
     plain = MessageQuery(query.topic, order=query.order, cursor=query.cursor, limit=query.limit)
     return replace(query, key_exact=False, budget_ms=plain.budget_ms) != plain
 
 
 def looks_inside(query: MessageQuery) -> bool:
-    """True where the filters need the events themselves, not their batches alone."""
+    """Return True if the filters need the events' contents, not only their batches' metadata."""
     asks = (query.key, query.value, query.from_offset)
     return any(one is not None for one in asks) or bool(query.headers or query.conditions)
 
 
 def link(path: str, **changes: str | Sequence[str] | None) -> str:
-    """This view's address with some of its query string changed.
+    """Return the view's address with changes in its query string.
 
     Args:
-        path: of the page.
-        **changes: what a field becomes: one text, several, or None to take it out.
+        path: the page's path.
+        **changes: a field's new value: one text, several, or None to remove it.
     """
     pairs = [(name, value) for name in FIELDS if name not in changes for value in several(name)]
     if "col" not in changes and "col" in request.args and not several("col"):
-        pairs.append(("col", ""))  # No column was asked for, not even the one that dead letters have by themselves.
+        pairs.append(("col", ""))  # No column was requested, not even the default one of dead letters.
     for name, value in changes.items():
         values = () if value is None else (value,) if isinstance(value, str) else value
         pairs += [(name, one) for one in values]
@@ -172,16 +172,16 @@ def link(path: str, **changes: str | Sequence[str] | None) -> str:
 
 
 def and_also(address: str, **fields: str) -> str:
-    """An address with more fields: much quicker than `link` where a page has many that differ in these alone."""
+    """Append fields to an address: much faster than `link` if a page has many addresses that differ only in these."""
     return address + ("&" if "?" in address else "?") + urlencode(fields)
 
 
 def without(name: str, value: str) -> list[str]:
-    """What a field that may be there several times has beside one of its values."""
+    """Return a repeatable field's values without one of them."""
     return [one for one in several(name) if one != value]
 
 
 def reached_ms(cursor: str | None) -> int | None:
-    """The timestamp that a cursor lies at; None in offset order, or where there is none."""
+    """Return a cursor's timestamp; None in offset order, or without a cursor."""
     found = re.fullmatch(r"(?:after|before):(-?\d+):-?\d+:-?\d+", cursor or "")
     return int(found[1]) if found and int(found[1]) > 0 else None

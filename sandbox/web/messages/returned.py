@@ -1,4 +1,4 @@
-"""Dead letters that were sent back from this page, told to the stream of activity: which event each of them is now."""
+"""Records in the activity log which dead letters were sent back from this page, and as which events."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,10 @@ from sandbox.web.responses import backend
 
 
 def tell_returned(stored: Sequence[Event]) -> None:
-    """Tell of those of some stored events that say from which dead letter they come; one sentence for all.
+    """Record the events that are returned dead letters; one entry for all.
 
     Args:
-        stored: just now, into one topic.
+        stored: events just stored in one topic.
     """
     returned = [(letter, event) for event in stored if (letter := came_from(event)) is not None]
     if not returned or "activity" in backend().lacks:

@@ -1,4 +1,4 @@
-"""The rows of a Messages page: JSON fields and headers as columns, and who has read what."""
+"""The rows of a Messages page: JSON fields and headers as columns, and which groups have read each event."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,27 +23,27 @@ FIELDS_MAX = 40
 HEADER_SHOWN_CHARACTERS = 100
 PARSED_MAX_BYTES = 64 * 1024
 MARKS_MAX = 6
-"""With more groups than this, a row says how many have read it."""
+"""With more groups than this, a row shows only the number of groups that have read it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Who has read an event: the groups that have committed in its partition.
+    """The groups that have committed in an event's partition.
 
     Attributes:
-        read: group and whether it has passed the event, by group id.
+        read: group id, and True if it has committed past the event; sorted by group id.
     """
 
     read: tuple[tuple[str, bool], ...]
 
     @property
     def count(self) -> int:
-        """How many of them have read it."""
+        """The number of groups that have read the event."""
         return sum(read for _, read in self.read)
 
     @property
     def text(self) -> str:
-        """In words, for a title and for those who do not see the marks."""
+        """The marks in words, for a title and for screen readers."""
         if not self.read:
             return "no group has committed here"
         have = ", ".join(group for group, read in self.read if read)
@@ -52,12 +52,12 @@ class Marks:
 
 
 def committed_in(topic: str) -> Mapping[str, Mapping[int, int]]:
-    """Group to partition to committed offset; empty where that cannot be told."""
+    """Return group to partition to committed offset; empty if the backend can't report it."""
     return {} if "survey" in backend().lacks else backend().survey.committed(topic)
 
 
 def marks_of(event: Event, committed: Mapping[str, Mapping[int, int]]) -> Marks:
-    """Who has read an event."""
+    """Return which groups have read an event."""
     return Marks(
         tuple(
             (group, offsets[event.partition] > event.offset)
@@ -69,14 +69,14 @@ def marks_of(event: Event, committed: Mapping[str, Mapping[int, int]]) -> Marks:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One JSON field or header of one event: its text, None where it has none."""
+    """The text of one JSON field or header of one event; None if the event doesn't have it."""
 
     text: str | None
     number: bool
 
 
 def cells_of(event: Event, columns: tuple[Field, ...]) -> tuple[Cell, ...]:
-    """The JSON fields and headers of an event that are shown as columns."""
+    """Return the cells of an event's JSON fields and headers."""
     if not columns:
         return ()
     root = parse_value(event.value) if any(isinstance(column, JsonPath) for column in columns) else None
@@ -91,7 +91,7 @@ def _cell(node: object) -> Cell:
 
 
 def _header_cell(event: Event, name: str) -> Cell:
-    """A header's value, all of them where its name is there more than once."""
+    """Return a header's value, or all values if the name is repeated."""
     values = [_header_text(name, value) for one, value in event.headers if one == name]
     return Cell(", ".join(values) if values else None, False)
 
@@ -106,12 +106,12 @@ def _header_text(name: str, value: bytes | None) -> str:
 def rows_of(
     row: Macro, events: Sequence[Event], columns: tuple[Field, ...], committed: Mapping[str, Mapping[int, int]]
 ) -> Markup:
-    """The rows of a page. An event never changes, so the row of a small one is kept for the next swap.
+    """Return the rows of a page. Events are immutable, so the rows of small ones are cached for the next update.
 
     Args:
-        row: draws one.
+        row: renders one row.
         columns: JSON fields and headers between key and value.
-        committed: group to partition to committed offset; with none, there is no column of marks.
+        committed: group to partition to committed offset; if empty, there is no column of marks.
     """
     fates = fates_of(events)
     return Markup("").join(
@@ -138,7 +138,7 @@ def _paths(value: bytes) -> tuple[Field, ...]:
 
 
 def fields_seen(events: Iterable[Event]) -> list[Field]:
-    """The headers and JSON fields of the events on a page, the ones that most of them have first."""
+    """Return the headers and JSON fields of a page's events, most frequent first."""
     counts: dict[Field, int] = {}
     for event in events:
         for name in {name for name, _ in event.headers}:

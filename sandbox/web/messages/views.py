@@ -43,12 +43,12 @@ CSV_COLUMNS = (
     "key_encoding", "value_encoding",
 )  # fmt: skip
 OPEN_COLUMNS = "#columns"
-"""The picker of columns stays open after a choice."""
+"""The menu of columns stays open after a choice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """A filter that may be there several times: what it says, and the address without it."""
+    """A repeatable filter: its text, and the address without it."""
 
     text: str
     remove: str
@@ -56,7 +56,7 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A JSON field or a header shown as a column, and the addresses that move it or take it out."""
+    """A column for a JSON field or header, and the addresses that move or remove it."""
 
     path: Field
     remove: str
@@ -94,7 +94,7 @@ def _columns(path: str, shown: tuple[Field, ...]) -> list[Column]:
 
 
 def _folded(path: str) -> AnyResponse | None:
-    """The address that has the condition of the form among the others; None where the form has none, or a bad one."""
+    """Redirect to the address that contains the form's condition; None if the form has no valid condition."""
     if is_live() or not any(request.args.get(name, "").strip() for name in ("path", "operand")):
         return None
     try:
@@ -107,7 +107,7 @@ def _folded(path: str) -> AnyResponse | None:
 
 @blueprint.get("/topics/<topic>/messages")
 def index(topic: str) -> AnyResponse:
-    """A page of events."""
+    """The page: one page of events."""
     found = backend().topic(topic)
     path = f"/topics/{topic}/messages"
     folded = _folded(path)
@@ -155,7 +155,7 @@ def index(topic: str) -> AnyResponse:
 def _shown(
     path: str, topic: TopicDescription, query: MessageQuery, columns: tuple[Field, ...], result: MessagePage
 ) -> dict[str, Any]:
-    """What the page shows of a result."""
+    """Return the template's values for a result."""
     counted_on = request.args.get("count") == "1"
     volume = volume_of(query, result, whole=counted_on)
     filtered = is_filtered(query)
@@ -189,12 +189,12 @@ def _shown(
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The result line.
+    """The line about the number of results.
 
     Attributes:
-        kind: "all" (no filter), "exact" (every match is counted), "least" (time was up while counting), or "stopped"
-            (time was up before the page was full).
-        reached_ms: where a search stopped, None in offset order.
+        kind: "all" (no filter), "exact" (all matches counted), "least" (counting ran out of time), or "stopped" (the
+            search ran out of time before the page was full).
+        reached_ms: the timestamp where a search stopped, None in offset order.
     """
 
     kind: str
@@ -228,7 +228,7 @@ def _tally(query: MessageQuery, result: MessagePage, volume: Volume, counted_on:
 
 @blueprint.get("/topics/<topic>/messages.json")
 def index_json(topic: str) -> Response:
-    """The same page as data. Columns are given as text, numbers as they were written."""
+    """The page's events as JSON. Columns are text, with numbers as written in the value."""
     columns = read_columns()
     result = backend().messages(read_query(topic))
     events = []
@@ -256,13 +256,13 @@ def index_json(topic: str) -> Response:
 
 @blueprint.get("/topics/<topic>/messages/volume.json")
 def volume(topic: str) -> Response:
-    """How the events of the query lie in time, as data."""
+    """The query's events over time, as JSON."""
     query = read_query(topic)
     return data({"topic": topic, **volume_json(volume_of(query, backend().messages(query), whole=True))})
 
 
 def _cell(value: bytes | None) -> str | bytes | None:
-    """A CSV cell: text if it is UTF-8."""
+    """Return a CSV cell: text if it is UTF-8."""
     try:
         return None if value is None else value.decode()
     except UnicodeDecodeError:
@@ -270,7 +270,7 @@ def _cell(value: bytes | None) -> str | bytes | None:
 
 
 def _field_cell(node: object) -> object:
-    """A JSON field as a CSV cell: a missing one is empty, null is `null`."""
+    """Return a JSON field as a CSV cell: empty if missing, `null` for null."""
     if node is MISSING:
         return None
     return node if isinstance(node, str) and not isinstance(node, Number) else Json(json_text(node))
@@ -278,7 +278,7 @@ def _field_cell(node: object) -> object:
 
 @blueprint.get("/topics/<topic>/messages.csv")
 def index_csv(topic: str) -> Response:
-    """The events of the page as CSV, in the order of the page. JSON lines, which `import` reads, are in log order."""
+    """The page's events as CSV, in the page's order. (JSON lines, which `import` reads, are in log order.)"""
     paths = read_columns()
     rows = []
     for event in backend().messages(read_query(topic)).events:
@@ -290,7 +290,7 @@ def index_csv(topic: str) -> Response:
 
 
 def _field_cells(event: Event, paths: tuple[Field, ...]) -> list[object]:
-    """The JSON fields and headers that are shown as columns."""
+    """Return the cells of the JSON fields and headers shown as columns."""
     if not paths:
         return []
     root = parse_value(event.value)
@@ -300,7 +300,7 @@ def _field_cells(event: Event, paths: tuple[Field, ...]) -> list[object]:
 
 @blueprint.get("/topics/<topic>/messages.jsonl")
 def index_jsonl(topic: str) -> Response:
-    """The events of the page as JSON lines for `import`, each partition in offset order."""
+    """The page's events as JSON lines for `import`, each partition in offset order."""
     events = merged_by_time(backend().messages(read_query(topic)).events)
     partitions = len(backend().topic(topic).partitions)
     return attachment(f"{topic}.jsonl", "".join(to_line(event, partitions) + "\n" for event in events))

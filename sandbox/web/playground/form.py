@@ -1,4 +1,6 @@
-"""The form that starts a consumer of the playground: what it holds first, what is kept of it, and what it asks for."""
+"""The form that starts a Playground consumer: its initial fields, the fields kept after a start, and the spec it
+describes.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,20 +28,20 @@ WORK = {
     "topics": "",
     "paused": "",
 }
-"""Settings and faults, as they are before anybody chose."""
+"""Settings and faults, with their initial values."""
 FIRST = {"group": "playground", "topic": "", "count": "1", **WORK}
-"""What the form holds before anybody wrote in it."""
+"""The form's initial fields."""
 KEPT_MAX = 2000
-"""Characters of a form that are carried in the address."""
+"""The maximum number of characters of a form that an address carries."""
 
 
 def filled(said: Mapping[str, str], before: Sequence[ConsumerSpec], topics: Sequence[str]) -> dict[str, str]:
-    """What the form shows: what was chosen; where nothing was, group and topic of the newest consumer.
+    """Return the form's fields: the submitted ones; without a group, the group and topic of the newest consumer.
 
     Args:
-        said: what was chosen so far, of a form or an address.
-        before: consumers that were started with this form, the newest last.
-        topics: those that there are.
+        said: the submitted fields, of a form or an address.
+        before: consumers that were started with this form, newest last.
+        topics: the existing topics.
     """
     newest = before[-1] if before else None
     again = {}
@@ -49,22 +51,22 @@ def filled(said: Mapping[str, str], before: Sequence[ConsumerSpec], topics: Sequ
 
 
 def kept(form: Mapping[str, str]) -> dict[str, str]:
-    """What is carried on after a start, so that the next one is like it: group and topic, and what is not as usual."""
+    """Return the fields kept after a start for the next consumer: group, topic, and fields that differ from `FIRST`."""
     told = {name: form.get(name, "") for name in ("group", "topic")}
     more = {name: form[name] for name, first in FIRST.items() if name in form and form[name] != first}
     return told if sum(map(len, more.values())) > KEPT_MAX else told | more
 
 
 def tuned(form: Mapping[str, str]) -> int:
-    """How many settings and faults of a filled form are not as usual: said where they are folded up."""
+    """Return how many settings and faults differ from their initial values; shown while they are collapsed."""
     return sum(form[name] != first for name, first in WORK.items())
 
 
 def spec_of(form: Mapping[str, str]) -> ConsumerSpec:
-    """What a form asks for.
+    """Return the spec of the form's consumer.
 
     Raises:
-        BrokerError: INVALID_REQUEST with what is not a number.
+        BrokerError: INVALID_REQUEST for a field that must be a number.
     """
     topics = [form.get("topic", ""), *form.get("topics", "").replace(",", " ").split()]
     protocol = form.get("protocol") or "classic"
@@ -84,7 +86,7 @@ def spec_of(form: Mapping[str, str]) -> ConsumerSpec:
 
 
 def live_of(form: Mapping[str, str]) -> dict[str, Any]:
-    """What a form says of the things that can be changed at work."""
+    """Return the form's values for the options that can be changed while a consumer runs."""
     rate = form.get("rate", "").strip()
     try:
         each_s = float(rate) if rate else None

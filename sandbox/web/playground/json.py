@@ -1,4 +1,4 @@
-"""What the Playground page shows of a group, and the same things as data."""
+"""A group's data for the Playground page, and the same objects as JSON."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from sandbox.web.payload import json_value
 
 PARTITIONS_SHOWN = 48
 ENDED_SHOWN = 4
-"""Consumers of a group that have ended, and are still shown: to compare what they handled with what comes again."""
+"""How many ended consumers of a group are still shown, to compare their events with redelivered ones."""
 
 
 def group_view(
@@ -21,14 +21,14 @@ def group_view(
     rebalances: list[Rebalance],
     now_ms: int,
 ) -> dict[str, Any]:
-    """What the page shows of a group.
+    """Return the page's data of a group.
 
     Args:
-        name: its id.
-        consumers: those of the playground that are or were in it.
-        group: as the cluster describes it, None where it does not know it yet.
-        facts: what the consumers did together.
-        rebalances: the newest, newest first.
+        name: the group's id.
+        consumers: the Playground's consumers that are or were in it.
+        group: the cluster's description, None if the group doesn't exist yet.
+        facts: the combined results of the consumers.
+        rebalances: the latest ones, newest first.
         now_ms: when the group was described.
     """
     crashed = {one.client_id for one in consumers if one.state == "crashed"}
@@ -58,7 +58,7 @@ def group_view(
 
 
 def _session_ends_ms(member: MemberDescription) -> int | None:
-    """When a member that is not heard of any more is put out; None where it is not known when it last was."""
+    """Return when a silent member will be removed; None if its last heartbeat is unknown."""
     heard_ms = member.last_heartbeat_ms
     return None if heard_ms is None else heard_ms + member.session_timeout_ms
 
@@ -66,7 +66,7 @@ def _session_ends_ms(member: MemberDescription) -> int | None:
 def _why_idle(
     one: ConsumerDescription, group: GroupDescription | None, partitions: Any, waits: list[Wait]
 ) -> str | None:
-    """Why a consumer at work has no partition; None where it has one, or does not work."""
+    """Explain why a running consumer has no partition; None if it has one, or isn't running."""
     if not one.alive or one.assigned or one.state == "closing":
         return None
     if one.spec.flap_ms:
@@ -121,7 +121,7 @@ def consumer_json(one: ConsumerDescription) -> dict[str, Any]:
 
 
 def facts_json(facts: GroupFacts) -> dict[str, Any]:
-    """What the playground's consumers of a group did together."""
+    """The combined results of a group's Playground consumers."""
     return {
         "group": facts.group,
         "processed": facts.processed,

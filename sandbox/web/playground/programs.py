@@ -1,4 +1,4 @@
-"""The Python that does what the playground does, ready to run, with confluent_kafka alone."""
+"""Python programs that do what the Playground does, ready to run, using only confluent_kafka."""
 
 import re
 from collections.abc import Mapping
@@ -248,10 +248,10 @@ class Program:
     """The program of a scenario.
 
     Attributes:
-        body: what follows the head that all have.
-        partitions: of its topic.
-        names: what it takes from confluent_kafka.
-        library: what it imports of Python's own, as a line; "" for nothing.
+        body: the code after the common header.
+        partitions: the topic's number of partitions.
+        names: what it imports from confluent_kafka.
+        library: the import line for Python's standard library; "" if none.
     """
 
     body: str
@@ -316,11 +316,11 @@ _SAFE = "  # its offset is not committed: the event is read again"
 
 
 def scenario_program(name: str, address: str) -> str:
-    """A program that shows what a scenario shows; it makes a topic and a group of its own.
+    """Return a program that demonstrates a scenario; it creates its own topic and group.
 
     Args:
-        name: of the scenario.
-        address: of the cluster.
+        name: the scenario's name.
+        address: the cluster's address.
     """
     program = PROGRAMS[name]
     gap = "\n" if program.body.startswith("def ") else ""
@@ -330,13 +330,13 @@ def scenario_program(name: str, address: str) -> str:
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
-    """Put values in for the words that stand for them: in one pass, for a value may have such words in it."""
+    """Replace placeholders with their values, in one pass because a value may contain placeholders."""
     return re.sub("|".join(values), lambda word: values[word[0]], text)
 
 
 def consumer_program(spec: ConsumerSpec, address: str) -> str:
-    """The program that reads as a consumer of the playground does: without what is made to go wrong in it, but for
-    events that are refused for what they contain, and become dead letters.
+    """Return a program that reads like a Playground consumer, without its faults. It only keeps the refusal of events
+    by their content, which become dead letters.
     """
     told = spec.kafka(spec.client_id or "my-program")
     settings: dict[str, object] = {"bootstrap.servers": address}

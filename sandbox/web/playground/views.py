@@ -1,4 +1,4 @@
-"""Playground: consumers started from the page in any group, what is made to go wrong in them, and guided scenarios."""
+"""Playground: consumers started from the page in any group, their injected faults, and guided scenarios."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,12 +22,12 @@ blueprint = Blueprint("playground", __name__)
 
 RATES = ("0.5", "1", "2", "5", "10", "20", "50", "100")
 AT_WORK_S, AT_REST_S = 0.4, 3.0
-"""How often an open page looks again: what consumers do is no change of the log, so nobody tells."""
+"""How often an open page refreshes: consumers' actions don't change a log, so nothing notifies the page."""
 STARTED_MAX = 8
 
 
 def playing() -> Playing:
-    """The playground of this backend."""
+    """Return the backend's Playground."""
     return backend().playground
 
 
@@ -45,7 +45,7 @@ def _interest(consumers: tuple[ConsumerDescription, ...], busy: bool = False) ->
 
 
 def _groups(consumers: tuple[ConsumerDescription, ...]) -> list[dict[str, Any]]:
-    """What the page shows of each group: its consumers, its partitions and who has them, and what was handled."""
+    """Return the page's data of each group: its consumers, partitions with owners, and its processed events."""
     names = list(dict.fromkeys(one.spec.group for one in consumers))
     return [
         group_view(
@@ -61,7 +61,7 @@ def _groups(consumers: tuple[ConsumerDescription, ...]) -> list[dict[str, Any]]:
 
 
 def _closed() -> str | None:
-    """Why no consumer can be started, None where one can."""
+    """Return why no consumer can be started, None if one can."""
     try:
         playing().connection()
     except BrokerError as error:
@@ -73,7 +73,7 @@ def _closed() -> str | None:
 
 @blueprint.get("/playground")
 def index() -> Response:
-    """Every consumer, the form to start one, and the scenarios."""
+    """The page: all consumers, the form to start one, and the scenarios."""
     return _show(request.args)
 
 
@@ -101,7 +101,7 @@ def _show(said: Mapping[str, str], error: BrokerError | None = None) -> Response
 
 
 def _sample(form: Mapping[str, str], names: list[str]) -> ConsumerSpec:
-    """What the form says, or the nearest to it that makes sense."""
+    """Return the form's spec, or the nearest valid one."""
     try:
         return spec_of(form).checked()
     except BrokerError:
@@ -111,7 +111,7 @@ def _sample(form: Mapping[str, str], names: list[str]) -> ConsumerSpec:
 @blueprint.post("/playground/program")
 @changes_nothing
 def program() -> Response:
-    """The Python that does what the form now says."""
+    """The Python program for the form's current fields."""
     names = [one.topic for one in backend().topics()]
     return fragment("playground/_program.html", program=consumer_program(_sample(request.form, names), _address()))
 
@@ -133,7 +133,7 @@ def _address() -> str:
 
 @blueprint.get("/playground.json")
 def index_json() -> Response:
-    """Every consumer and group as data."""
+    """All consumers and groups as JSON."""
     consumers = playing().consumers()
     groups = dict.fromkeys(one.spec.group for one in consumers)
     return data(
@@ -148,7 +148,7 @@ def index_json() -> Response:
 
 @blueprint.get("/playground/<int:number>")
 def one(number: int) -> Response:
-    """One consumer: everything it did, and everything that can be done to it."""
+    """The page of one consumer: its events, and its actions."""
     return _show_one(number, None)
 
 
@@ -168,7 +168,7 @@ def _show_one(number: int, error: BrokerError | None) -> Response:
 
 @blueprint.get("/playground/<int:number>.json")
 def one_json(number: int) -> Response:
-    """The same as data."""
+    """One consumer as JSON."""
     return data(consumer_json(playing().consumer(number).describe()))
 
 
@@ -212,18 +212,18 @@ ACTIONS: Mapping[str, Callable[[PlayedConsumer], str]] = {
     "crash": _crash,
     "again": _again,
 }
-"""What the buttons of a consumer do."""
+"""The methods behind a consumer's buttons."""
 
 
 @blueprint.post("/playground/<int:number>/<any(pause, resume, poll, commit, close, crash, again):what>")
 def act(number: int, what: str) -> AnyResponse:
-    """Press a button of a consumer."""
+    """Run the action of one of a consumer's buttons."""
     return _done(lambda: ACTIONS[what](playing().consumer(number)))
 
 
 @blueprint.post("/playground/<int:number>/seek")
 def seek(number: int) -> AnyResponse:
-    """Let it go on reading elsewhere."""
+    """Make a consumer continue at another offset."""
 
     def do() -> str:
         consumer, to = playing().consumer(number), request.form.get("to", "")
@@ -243,7 +243,7 @@ def seek(number: int) -> AnyResponse:
 
 @blueprint.post("/playground/<int:number>/change")
 def change(number: int) -> AnyResponse:
-    """Change what it does, from the next event on."""
+    """Change a consumer's options, from its next event on."""
 
     def do() -> str:
         consumer = playing().consumer(number)
@@ -255,7 +255,7 @@ def change(number: int) -> AnyResponse:
 
 @blueprint.post("/playground/group/<any(stop, forget):what>")
 def group(what: str) -> AnyResponse:
-    """Let the consumers of a group leave, or forget those that have ended."""
+    """Make a group's consumers leave, or remove the ended ones from the list."""
 
     def do() -> str:
         name = request.form.get("group", "")
@@ -293,7 +293,7 @@ def _following(name: str) -> ScenarioDescription | None:
 
 @blueprint.post("/playground/scenarios/<name>/<any(start, remove, do):what>")
 def run(name: str, what: str) -> AnyResponse:
-    """Set a scenario up, press one of its buttons, or remove what it made."""
+    """Set up a scenario, run one of its actions, or remove its topic, group and consumers."""
 
     def do() -> str:
         scenarios = playing().scenarios
@@ -309,7 +309,7 @@ def run(name: str, what: str) -> AnyResponse:
 
 
 def _done(do: Callable[[], str], address: str | None = None) -> AnyResponse:
-    """Do something, and answer with one line for htmx, or with the page that the form was on."""
+    """Run an action, and answer htmx with one line, or a form with the page that sent it."""
     back = address or request.form.get("back", "")
     if not back.startswith("/playground") or "\\" in back:
         back = "/playground"

@@ -1,8 +1,8 @@
-"""A stored event put into the Produce form, to be sent again with a change: "edit and send".
+"""Fills the Produce form with a stored event, to send it again with changes: "edit and send".
 
-What a form cannot hold as text without changing it (bytes that are not UTF-8, carriage returns, NUL, a line break in a
-key) is put there as base64, and the page says which part that is and why: sent as it stands, it is the same bytes. A
-value that begins as JSON does is put there as JSON, so that one which is broken is seen to be, and is not sent so.
+A part that a form can't hold as text without changing it (bytes that are not UTF-8, carriage returns, NUL, a line break
+in a key) is filled in as base64, and the page names the part and the reason: sent unchanged, it has the same bytes. A
+value that starts like JSON is filled in as JSON, so that invalid JSON is reported and not sent.
 """
 
 import base64
@@ -20,17 +20,17 @@ BROKEN = "The value looks like JSON, but is not. Correct it; or choose â€œtextâ€
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """An event in the form.
+    """The form filled with an event.
 
     Attributes:
         form: the fields.
-        notes: what cannot be edited as text, one sentence for each part.
+        notes: the parts that can't be edited as text, one sentence each.
         place: topic, partition and offset of the event.
-        only_key: True where the key alone was taken.
-        origin: the topic that it was in before it became a dead letter, None for another event.
-        left_out: how many headers are left out, because they tell of the refusal of a dead letter.
-        partition: that it was in before it became one; None where its headers do not say it.
-        untold: True for an event of a topic that is called like one of dead letters, whose headers name no other topic.
+        only_key: True if only the key was copied.
+        origin: a dead letter's original topic, None for another event.
+        left_out: how many headers were omitted because a dead letter's refusal added them.
+        partition: a dead letter's original partition; None if its headers don't contain it.
+        untold: True for an event of a dead-letter topic (by its name) whose headers name no original topic.
     """
 
     form: dict[str, str]
@@ -44,20 +44,20 @@ class Copied:
 
 
 def address_of(text: str) -> tuple[str, int, int] | None:
-    """Topic, partition and offset of `T/P/O`, or None where the text is no such address."""
+    """Parse the address `T/P/O` into topic, partition and offset; None if it is invalid."""
     found = re.fullmatch(r"([A-Za-z0-9._-]{1,249})/([0-9]{1,9})/([0-9]{1,18})", text)
     return (found[1], int(found[2]), int(found[3])) if found else None
 
 
 def copied(event: Event, *, target: str | None = None, only_key: bool = False, whole: bool = False) -> Copied:
-    """Fill the form from an event.
+    """Fill the form with an event.
 
     Args:
-        event: as stored.
-        target: the topic that the form sends to: a dead letter that goes back to its own is given a header that says
-            from where.
-        only_key: take its key alone.
-        whole: keep the headers that tell of the refusal of a dead letter.
+        event: the stored event.
+        target: the topic that the form sends to. A dead letter that returns to its original topic gets a header with
+            its address.
+        only_key: copy only the key.
+        whole: keep the headers that a dead letter's refusal added.
     """
     letter = None if only_key else dead_letter(event)
     left_out = 0
@@ -96,7 +96,7 @@ def _field(what: str, data: bytes | None, notes: list[str], *, one_line: bool = 
 
 
 def _not_text(data: bytes, one_line: bool) -> str | None:
-    """Why a form would change the bytes, None where it keeps them."""
+    """Return why a form would change the bytes, None if it keeps them."""
     try:
         data.decode()
     except UnicodeDecodeError as error:

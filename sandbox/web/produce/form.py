@@ -1,4 +1,4 @@
-"""The Produce form, read: what was typed becomes the bytes of an event, or a refusal that says what to change."""
+"""Reads the Produce form: converts the input to an event's bytes, or raises an error that says what to change."""
 
 import base64
 import binascii
@@ -28,7 +28,7 @@ VALUE_KINDS = (
     ("hex", "bytes, as hex"),
     ("base64", "bytes, as base64"),
 )
-HEADER_KINDS = (("lines", "name: value, one a line"), ("json", "JSON, exactly as export writes them"))
+HEADER_KINDS = (("lines", "name: value, one per line"), ("json", "JSON, exactly as export writes them"))
 FIRST = {
     "key_kind": "text",
     "key": "user-42",
@@ -39,18 +39,22 @@ FIRST = {
     "partition": "0",
     "partitioner": "murmur2",
 }
-"""What the form holds before anybody wrote in it."""
+"""The form's initial fields."""
 
 Form = Mapping[str, str]
 
 
 def typed(form: Form, field: str) -> str:
-    """What is in a text area. A form carries every line break as CR LF, whatever was typed: in there it is one LF."""
+    """Return a text area's content. Browsers send every line break as CR LF; it is converted to LF."""
     return form.get(field, "").replace("\r\n", "\n")
 
 
 def key_of(form: Form) -> bytes | None:
-    """The key; BrokerError INVALID_RECORD where it is not the hex or base64 that it is said to be."""
+    """Return the key.
+
+    Raises:
+        BrokerError: INVALID_RECORD if it is not valid hex or base64, as chosen.
+    """
     kind = form.get("key_kind", "text")
     if kind == "none":
         return None
@@ -60,7 +64,11 @@ def key_of(form: Form) -> bytes | None:
 
 
 def value_of(form: Form) -> bytes | None:
-    """The value; BrokerError INVALID_RECORD where it is not what it is said to be."""
+    """Return the value.
+
+    Raises:
+        BrokerError: INVALID_RECORD if it is not valid JSON, hex or base64, as chosen.
+    """
     kind = form.get("value_kind", "json")
     if kind == "null":
         return None
@@ -75,14 +83,14 @@ def value_of(form: Form) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class JsonState:
-    """Whether the value is the JSON that it is said to be, in words."""
+    """Whether the value is valid JSON, with the reason in words."""
 
     good: bool
     said: str
 
 
 def json_state(form: Form) -> JsonState | None:
-    """Look at the value; None where it is not said to be JSON."""
+    """Check the value; None if its kind is not JSON."""
     if form.get("value_kind", "json") != "json":
         return None
     text = typed(form, "value")
@@ -105,7 +113,7 @@ def _bytes(what: str, kind: str, text: str) -> bytes:
 
 
 def headers_of(form: Form) -> Headers:
-    """The headers, from lines (`name: value`; `name:` is an empty value, `name` alone a null one) or from JSON."""
+    """Return the headers, from lines (`name: value`; `name:` is an empty value, `name` a null one) or from JSON."""
     text = typed(form, "headers")
     if form.get("headers_kind", "lines") != "json":
         return header_lines(text)
@@ -121,7 +129,7 @@ def headers_of(form: Form) -> Headers:
 
 
 def header_lines(text: str) -> Headers:
-    """Headers, one a line: `name: value`; `name:` is an empty value, `name` alone is a null one."""
+    """Parse headers, one per line: `name: value`; `name:` is an empty value, `name` alone is a null one."""
     found: list[tuple[str, bytes | None]] = []
     for line in text.replace("\r\n", "\n").split("\n"):
         if not line.strip():
@@ -132,7 +140,11 @@ def header_lines(text: str) -> Headers:
 
 
 def timestamp_of(form: Form, now_ms: int) -> int | None:
-    """The timestamp, None for now; BrokerError INVALID_TIMESTAMP."""
+    """Return the timestamp, None for now.
+
+    Raises:
+        BrokerError: INVALID_TIMESTAMP.
+    """
     text = form.get("timestamp", "").strip()
     if not text:
         return None
@@ -143,5 +155,5 @@ def timestamp_of(form: Form, now_ms: int) -> int | None:
 
 
 def event_of(form: Form, now_ms: int, partition: int | None) -> NewEvent:
-    """The form's event, for a partition that was chosen already."""
+    """Return the form's event, for a given partition."""
     return NewEvent(value_of(form), key_of(form), headers_of(form), timestamp_of(form, now_ms), partition)

@@ -1,4 +1,4 @@
-"""The generator's form, read: a template, and how to send what it makes. And a look at what that will be."""
+"""Reads the generator's form: a template, and how to send its events. Also previews the events."""
 
 import math
 import re
@@ -24,7 +24,7 @@ PREVIEW_CHARACTERS_MAX = 600_000
 
 
 def form_of(template: EventTemplate) -> dict[str, str]:
-    """The fields of a template."""
+    """Return the form's fields for a template."""
     return {
         "key_kind": "none" if template.key is None else "template",
         "key": template.key or "",
@@ -39,7 +39,11 @@ def form_of(template: EventTemplate) -> dict[str, str]:
 
 
 def template_of(form: Form) -> EventTemplate:
-    """The template of a form; BrokerError INVALID_REQUEST says what is wrong with it, and where."""
+    """Return the form's template.
+
+    Raises:
+        BrokerError: INVALID_REQUEST with the error and its position.
+    """
     headers: list[tuple[str, str | None]] = []
     for line in typed(form, "headers").split("\n"):
         if line.strip():
@@ -64,7 +68,7 @@ def template_of(form: Form) -> EventTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """How a generator is to send: events/s, its ends (None for none), and the seed (None to draw one)."""
+    """How a generator sends: rate in events/s, limits (None for none), and the seed (None for a random one)."""
 
     rate: float
     count: int | None
@@ -73,7 +77,11 @@ class Speed:
 
 
 def speed_of(form: Form) -> Speed:
-    """How fast, how many, how long; BrokerError INVALID_REQUEST for what is no number."""
+    """Return the form's rate, limits and seed.
+
+    Raises:
+        BrokerError: INVALID_REQUEST for a field that must be a number.
+    """
     rate = _number(form, "rate", "The rate", 10.0)
     return Speed(
         10.0 if rate is None else rate,
@@ -107,18 +115,18 @@ def _whole(form: Form, field: str, what: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a template will make.
+    """The preview of a template.
 
     Attributes:
-        events: the first ones of the seed, with their partitions (None: spread).
-        sampled: how many of the first events were counted for what follows.
+        events: the first events, with their partitions (None: spread).
+        sampled: how many of the first events the following attributes count.
         keys: (key, events) of the most frequent keys.
-        distinct: how many different keys there were.
+        distinct: the number of different keys.
         partitions: (partition, events).
-        tombstones: how many had no value.
-        size_bytes: of keys and values, on the average.
-        seeded: True where the seed was given, and a run will make these very events.
-        not_json: why a value that begins as JSON is none, with the number of its event; None where all are.
+        tombstones: the number of events without a value.
+        size_bytes: average size of key and value.
+        seeded: True if a seed was set: a run then sends exactly these events.
+        not_json: the first error of a value that starts like JSON, with its event's number; None if all are valid.
     """
 
     events: tuple[tuple[NewEvent, int | None], ...]
@@ -133,14 +141,14 @@ class Look:
 
 
 def look(template: EventTemplate, topic: TopicDescription, seed: int | None) -> Look:
-    """Make the first events of a template, without sending them.
+    """Generate the first events of a template, without sending them.
 
     Args:
-        template: what they look like.
-        topic: where they would go.
-        seed: the same one as when they are sent, for the same events; None for those of seed 0.
+        template: the template.
+        topic: the target topic.
+        seed: a run with the same seed sends the same events; None uses seed 0.
     """
-    # A template of long texts is looked at less far: the page waits for this.
+    # Templates with long texts are sampled less, because the page waits for this.
     longest = len(template.value or "") + len(template.key or "") + sum(len(text or "") for _, text in template.headers)
     sample = max(SHOWN, min(SAMPLE, PREVIEW_CHARACTERS_MAX // max(1, longest)))
     made = list(islice(template.events(seed or 0), sample))

@@ -1,4 +1,4 @@
-"""Generators: made-up events from templates, started, watched and stopped; templates kept under a name."""
+"""Generators: start, watch and stop sample events from templates, and save templates."""
 
 import shlex
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ ROOTS = "/produce/generators", "/topics/<topic>/produce/generators"
 
 
 def run_json(run: GeneratorRun) -> dict[str, object]:
-    """A run as data."""
+    """A run as JSON."""
     return {
         "id": run.id,
         "topic": run.order.topic,
@@ -54,7 +54,7 @@ def _known(name: str) -> EventTemplate | None:
 
 
 def _form(given: Mapping[str, str]) -> dict[str, str]:
-    """The form as it is shown: what was given, on top of the template that it names."""
+    """Return the form's fields: the submitted ones, and the chosen template's."""
     name = given.get("template") or ("" if "value" in given else FIRST_TEMPLATE)
     template = _known(name) if name else None
     fields = form_of(template) if template else form_of(EventTemplate(value=""))
@@ -62,7 +62,7 @@ def _form(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _unchanged(known: EventTemplate | None, template: EventTemplate) -> bool:
-    """True where the form holds a template as it is; what is said of it is no field of the form."""
+    """Return True if the form's template is unchanged. The description is ignored: the form has no field for it."""
     return known is not None and replace(known, description="") == replace(template, description="")
 
 
@@ -83,7 +83,7 @@ def _page(
     running = [run for run in runs if run.state == RUNNING]
     seen, why, program, command = None, None, "", ""
     within = request.path.startswith("/topics/")
-    if topic is not None and not is_live():  # In an open tab only the runs move.
+    if topic is not None and not is_live():  # In an open tab, only the runs are updated.
         try:
             template, speed = template_of(form), speed_of(form)
             seen = look(template, topic, speed.seed)
@@ -120,7 +120,7 @@ def _page(
         "headers_text": headers_text,
         "deleted": None,
     }
-    # While one runs its figures move by themselves; one that another program starts is seen within two seconds.
+    # A running generator's figures are updated every second; one started by another program appears within two seconds.
     interest = Interest(every_s=1 if running else 2)
     return page("produce/generators", interest, status, **(shown | more))
 
@@ -128,7 +128,7 @@ def _page(
 @blueprint.get(ROOTS[0])
 @blueprint.get(ROOTS[1])
 def index(topic: str | None = None) -> Response:
-    """The form, the templates, and what runs. `?template=NAME` fills the form."""
+    """The page: the form, the templates, and the runs. `?template=NAME` fills the form."""
     found, name = named_topic(topic), request.args.get("template")
     if name and "value" not in request.args and _known(name) is None:
         gone = BrokerError("RESOURCE_NOT_FOUND", f"There is no template {name!r}: choose one below.")
@@ -138,7 +138,7 @@ def index(topic: str | None = None) -> Response:
 
 @blueprint.get("/produce/generators.json")
 def index_json() -> Response:
-    """The runs and the templates as data."""
+    """The runs and templates as JSON."""
     generators = backend().generators
     return data(
         {
@@ -153,7 +153,7 @@ def index_json() -> Response:
 @blueprint.post(f"{ROOTS[1]}/preview")
 @changes_nothing
 def preview(topic: str | None = None) -> Response:
-    """What the template would make. Nothing is sent."""
+    """Preview the template's events without sending them."""
     found = backend().topic(topic or request.form.get("topic", ""))
     if not by_htmx():
         return _page(found, request.form)
@@ -188,7 +188,7 @@ def start(topic: str | None = None) -> AnyResponse:
         return _page(found, form, status=400, error=error)
     kept = {"template": name or None}
     if not _unchanged(known, template):
-        # A template that was changed by hand is shown again as it was typed, where an address can hold it.
+        # A manually edited template is shown again as typed, if an address can hold it.
         texts = form_of(template)
         kept |= texts if sum(map(len, texts.values())) < 2000 else {}
     speeds = {field: form.get(field) or None for field in ("rate", "count", "duration", "seed")}
@@ -199,7 +199,7 @@ def start(topic: str | None = None) -> AnyResponse:
 @blueprint.post("/produce/generators/<int:id>/stop")
 @blueprint.post("/produce/generators/<int:id>/stop.json")
 def stop(id: int) -> AnyResponse:
-    """Stop one."""
+    """Stop a generator."""
     run = backend().generators.stop(id)
     if request.path.endswith(".json"):
         return data(run_json(run))
@@ -208,7 +208,7 @@ def stop(id: int) -> AnyResponse:
 
 @blueprint.post("/produce/generators/<any(stop, clear):what>")
 def all_of_them(what: str) -> AnyResponse:
-    """Stop all that run, or forget those that have ended."""
+    """Stop all running generators, or remove finished runs from the list."""
     if what == "stop":
         backend().generators.stop_all()
         return _back("all generators stopped")
@@ -224,7 +224,7 @@ def _back(said: str) -> AnyResponse:
 @blueprint.post("/produce/generators/save")
 @blueprint.post("/topics/<topic>/produce/generators/save")
 def save(topic: str | None = None) -> AnyResponse:
-    """Keep the form's template under a name."""
+    """Save the form's template under a name."""
     form = request.form
     name = form.get("name", "").strip()
     found = backend().topic(topic or form.get("topic", ""))
@@ -243,7 +243,7 @@ def save(topic: str | None = None) -> AnyResponse:
 @blueprint.post("/produce/generators/delete")
 @blueprint.post("/topics/<topic>/produce/generators/delete")
 def delete(topic: str | None = None) -> AnyResponse:
-    """Forget a saved template. The answer can bring it back."""
+    """Delete a saved template. The answer offers to restore it."""
     name = request.form.get("name", "")
     found = backend().topic(topic or request.form.get("topic", ""))
     gone = backend().generators.saved().get(name)

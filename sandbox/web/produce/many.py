@@ -1,4 +1,4 @@
-"""Produce many: lines of text or JSON lines, typed or from a file, looked at before they are sent."""
+"""Produce many: sends lines of text or JSON lines, typed or from a file, after a preview."""
 
 import re
 from collections import Counter
@@ -28,7 +28,7 @@ FORMATS = (("lines", "text: a line is a value"), ("jsonl", "JSON lines, as expor
 KEYS = (("none", "no key (null)"), ("before", "in the line, before"), ("text", "the same for all"))
 EVENTS_MAX = 100_000
 COMMIT_EVENTS = 5_000
-"""Events of one commit: all of them are stored, or none."""
+"""Events per transaction: all of them are stored, or none."""
 ERRORS_MAX = 20
 SHOWN = 5
 PLACES_MAX = 100
@@ -36,16 +36,16 @@ PLACES_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Lines, read.
+    """The parsed lines.
 
     Attributes:
-        events: what they say, once for each repetition.
-        errors: (line number, what is wrong), the first of them.
-        wrong: how many lines are wrong.
-        lines: how many there are, without empty ones.
-        size_bytes: of keys and values.
-        counts: (partition, events), where the key or the line says which; the rest are spread.
-        uncommitted: how many lines are of events whose transaction was aborted, or was open.
+        events: the lines' events, once per repetition.
+        errors: (line number, error) of the first invalid lines.
+        wrong: the number of invalid lines.
+        lines: the number of non-empty lines.
+        size_bytes: total size of keys and values.
+        counts: (partition, events), if the key or the line determines the partition; the other events are spread.
+        uncommitted: how many lines are events of an aborted or open transaction.
     """
 
     events: tuple[NewEvent, ...]
@@ -58,15 +58,15 @@ class Lines:
 
 
 def read_lines(form: Mapping[str, str], source: bytes, topic: TopicDescription) -> Lines:
-    """Read the lines that a form has, to the end, whatever is wrong with some.
+    """Parse all lines of a form, including those after an invalid one.
 
     Args:
-        form: how they are to be read.
-        source: the lines; an end of line may be LF or CR LF.
-        topic: where to.
+        form: how to parse them.
+        source: the lines, ending with LF or CR LF.
+        topic: the target topic.
 
     Raises:
-        BrokerError: INVALID_REQUEST for a field of the form, or too many events.
+        BrokerError: INVALID_REQUEST for an invalid field of the form, or too many events.
     """
     times = _times(form)
     place = PLACES.get(form.get("partitioner", "murmur2"))
@@ -116,7 +116,7 @@ def read_lines(form: Mapping[str, str], source: bytes, topic: TopicDescription) 
 
 
 def _event(form: Mapping[str, str], line: bytes, partitions: int) -> tuple[NewEvent, bool] | None:
-    """A line's event, and whether it was committed where it was exported; None for the line of an empty topic."""
+    """Return a line's event, and whether its transaction was committed when exported; None for a topic's line."""
     headers = header_lines(typed(form, "headers"))
     if form.get("format", "lines") == "jsonl":
         found = read_line(line)
@@ -163,7 +163,7 @@ def _source() -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What was stored in one partition: how many events, and the first and last offset."""
+    """The events stored in one partition: their number, and the first and last offset."""
 
     partition: int
     events: int
@@ -172,7 +172,7 @@ class Stored:
 
 
 def by_partition(places: Sequence[tuple[int, int]]) -> list[Stored]:
-    """Partition and offset of events, in one line for each partition."""
+    """Group events' partitions and offsets by partition."""
     offsets: dict[int, list[int]] = {}
     for partition, offset in places:
         offsets.setdefault(partition, []).append(offset)
@@ -180,7 +180,9 @@ def by_partition(places: Sequence[tuple[int, int]]) -> list[Stored]:
 
 
 def store(topic: str, events: Sequence[NewEvent]) -> tuple[list[tuple[int, int]], BrokerError | None]:
-    """Store events, `COMMIT_EVENTS` in one commit; where each one is, and what was refused in the end."""
+    """Store events, `COMMIT_EVENTS` per transaction; return each one's partition and offset, and the error that stopped
+    it.
+    """
     places: list[tuple[int, int]] = []
     for start in range(0, len(events), COMMIT_EVENTS):
         try:
@@ -213,7 +215,7 @@ def _page(topic: TopicDescription | None, form: Mapping[str, str], status: int =
 @blueprint.get("/produce/many")
 @blueprint.get("/topics/<topic>/produce/many")
 def index(topic: str | None = None) -> Response:
-    """The form, and what the last one stored."""
+    """The form, and what the last request stored."""
     found = named_topic(topic)
     return _page(found, request.args, stored=current_notice().shown.get("stored"))
 
@@ -222,7 +224,7 @@ def index(topic: str | None = None) -> Response:
 @blueprint.post("/topics/<topic>/produce/many/preview")
 @changes_nothing
 def preview(topic: str | None = None) -> Response:
-    """What the lines say, and what is wrong with them. Nothing is sent."""
+    """Preview the lines' events and errors, without sending anything."""
     found = backend().topic(topic or request.form.get("topic", ""))
     read, error = None, None
     try:
@@ -239,7 +241,7 @@ def preview(topic: str | None = None) -> Response:
 @blueprint.post("/produce/many")
 @blueprint.post("/topics/<topic>/produce/many")
 def send(topic: str | None = None) -> AnyResponse:
-    """Send them all, or none where a line is wrong."""
+    """Send all events, or none if a line is invalid."""
     found = backend().topic(topic or request.form.get("topic", ""))
     read, error = None, None
     try:

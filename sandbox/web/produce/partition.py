@@ -1,4 +1,4 @@
-"""Where an event of the Produce form goes, and why: the same answer before sending and when sending."""
+"""Chooses the partition of the Produce form's event and explains why, identically for the preview and for sending."""
 
 import json
 import re
@@ -18,24 +18,24 @@ PARTITIONERS = (
     ("consistent_random", "consistent_random (CRC-32), librdkafka's default"),
 )
 CLIENTS = {"murmur2": "Java", "consistent_random": "librdkafka: Python, Go, .NET, kcat"}
-"""Who uses each of them unless told otherwise."""
+"""The clients that use each partitioner by default."""
 LOOK_BUDGET_MS = 50
 MODES = (("key", "the key decides"), ("fixed", "this one"), ("round", "round robin"))
 
 
 @dataclass(slots=True)
 class Turns:
-    """Whose turn it is in each topic, for round robin."""
+    """The next round-robin partition of each topic."""
 
     _next: dict[str, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def peek(self, topic: str, partitions: int) -> int:
-        """The partition that is next."""
+        """Return the next partition."""
         return self._next.get(topic, 0) % partitions
 
     def take(self, topic: str, partitions: int) -> int:
-        """The partition that is next, and move on."""
+        """Return the next partition, and advance."""
         with self._lock:
             turn = self._next.get(topic, 0) % partitions
             self._next[topic] = turn + 1
@@ -47,15 +47,16 @@ turns = Turns()
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Where an event will go, and why.
+    """An event's partition, and why it was chosen.
 
     Attributes:
-        partition: None where it is only known afterwards.
-        steps: what leads there, in order: the key, the partitioner.
+        partition: None if it is only known after sending.
+        steps: what determines it, in order: the key, the partitioner.
         why: a sentence.
-        lies_in: the partition of the newest event with this key, None where that is the same or not known.
-        sum: how the partition is computed from the key, "" where it is not.
-        others: (clients, partition) for each partitioner, where the key decides; the chosen one too.
+        lies_in: the partition of the newest event with this key, None if it is the same or unknown.
+        sum: the calculation from the key to the partition, "" if there is none.
+        others: (clients, partition) for each partitioner, including the chosen one, if the key determines the
+            partition.
     """
 
     partition: int | None
@@ -68,15 +69,15 @@ class Choice:
 
 
 def choose(form: Mapping[str, str], topic: TopicDescription, *, take: bool = False) -> Choice:
-    """Say which partition the form's event goes to.
+    """Return the partition of the form's event.
 
     Args:
         form: the Produce form.
-        topic: where to.
-        take: True to use up a turn of round robin.
+        topic: the target topic.
+        take: True to advance round robin.
 
     Raises:
-        BrokerError: the form names a partition or a partitioner that does not exist, or its key is not what it says.
+        BrokerError: the partition or the partitioner doesn't exist, or the key isn't of the chosen kind.
     """
     count, mode, key = len(topic.partitions), form.get("mode", "key"), key_of(form)
     if mode == "fixed":
@@ -108,20 +109,20 @@ def choose(form: Mapping[str, str], topic: TopicDescription, *, take: bool = Fal
 
 
 def _sum(partitioner: str, key: bytes | None, count: int) -> str:
-    """The arithmetic: the hash of the key, and what is left of it."""
+    """Return the calculation: the key's hash modulo the number of partitions."""
     name = "murmur2" if partitioner == "murmur2" else "CRC-32"
     hashed = KAFKAS[partitioner].hash_of(key or b"")
     return f"{name} of the key is {hashed:,}, and {hashed:,} mod {count} = {hashed % count}"
 
 
 def _others(key: bytes | None, count: int) -> tuple[tuple[str, int], ...]:
-    """Where the programs of each family would put it: they do not agree."""
+    """Return the partition that each client family would choose: they can differ."""
     found = [(clients, KAFKAS[name].partition_for(key, count)) for name, clients in CLIENTS.items()]
     return tuple((clients, partition) for clients, partition in found if partition is not None)
 
 
 def lies_in(topic: str, key: bytes | None) -> int | None:
-    """The partition of the newest event with a key, None where there is none or looking would take long."""
+    """Return the partition of the newest event with a key, None if there is none or it can't be found quickly."""
     if not key or "sql" in backend().lacks:
         # A sandbox file has an index of keys. A cluster has none: its events would have to be read.
         return None

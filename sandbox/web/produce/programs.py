@@ -1,4 +1,4 @@
-"""The Python that does what the Produce pages do, with what is in their forms. It runs against any cluster."""
+"""Python programs that do what the Produce pages do, with the values of their forms. They run against any cluster."""
 
 from sandbox.generator.template import EventTemplate
 from sandbox.kafka.event import Headers, NewEvent
@@ -14,7 +14,7 @@ def delivered(error, message):  # called for each event, by poll and flush
     if error:
         failed.append(error.str())
 """
-"""What takes the delivery reports: without it, nobody is told of an event that was refused."""
+"""The delivery callback: without it, a program doesn't notice refused events."""
 SAY_WHERE = """\
     else:
         print("stored in partition", message.partition(), "at offset", message.offset())
@@ -24,19 +24,20 @@ left = producer.flush(30)
 if failed or left:
     raise SystemExit(f"{{len(failed)}} not stored: {{sorted(set(failed))}}; {{left}} without an answer")
 """
-"""How a program ends that asked: it fails where an event did. For `str.format`, like what `snippets` has."""
+"""The end of a program with `ASK`: it fails if an event failed. A `str.format` template, as in `snippets`."""
 WAIT = "while len(producer) > 50_000:  # what waits to be sent: a queue of librdkafka, not without end\n"
 
 
 def event_program(address: str | None, topic: str, event: NewEvent, partitioner: str, *, turn: bool = False) -> str:
-    """Send one event. What is too long to show is read from a file: key.bin, value.bin, header-1.bin and so on.
+    """Return a program that sends one event. Data too long to show is read from files: key.bin, value.bin, header-1.bin
+    etc.
 
     Args:
-        address: of the Kafka port; None where none is open.
-        topic: where to.
-        event: what to send; a fixed partition is kept.
+        address: of the Kafka port; None if it is closed.
+        topic: the target topic.
+        event: the event; if it has a partition, the program sets it.
         partitioner: a name of `PARTITIONERS`.
-        turn: True where the partition is the one whose turn it is, in round robin.
+        turn: True if round robin chose the partition.
     """
     notes: list[str] = []
     fields = [
@@ -66,7 +67,7 @@ def event_program(address: str | None, topic: str, event: NewEvent, partitioner:
 
 
 def many_program(address: str | None, topic: str, partitioner: str) -> str:
-    """Send one event for each line of standard input."""
+    """Return a program that sends one event per line of standard input."""
     return (
         "import sys\n\n"
         "from confluent_kafka import Producer\n\n"
@@ -82,15 +83,15 @@ def many_program(address: str | None, topic: str, partitioner: str) -> str:
 def generator_program(
     address: str | None, topic: str, template: EventTemplate, *, rate: float, count: int | None, seed: int
 ) -> str:
-    """Send events from a template at a rate.
+    """Return a program that sends events from a template at a rate.
 
     Args:
-        address: of the Kafka port; None where none is open.
-        topic: where to.
-        template: what the events look like.
+        address: of the Kafka port; None if it is closed.
+        topic: the target topic.
+        template: the template of the events.
         rate: events/s.
-        count: how many; None for no end.
-        seed: the same seed makes the same events.
+        count: the number of events; None for no limit.
+        seed: the same seed generates the same events.
     """
     return (
         "import time\n\n"
@@ -110,7 +111,7 @@ def generator_program(
 
 
 def generator_command(topic: str, file: str, name: str, *, rate: float, count: int | None, seed: int) -> str:
-    """The same from a shell. The words must be quoted already."""
+    """Return the shell command that does the same as `generator_program`. The arguments must already be quoted."""
     end = f" --count {count}" if count else ""
     return f"sandbox generate {topic} --template {name} --rate {rate:g}{end} --seed {seed} --file {file}\n"
 
@@ -129,7 +130,7 @@ def _json(template: EventTemplate) -> str:
 
 
 def _argument(data: bytes | None, file: str, what: str, notes: list[str]) -> str:
-    """Bytes as an expression, and a note of what the file holds that takes their place where they are long."""
+    """Return bytes as a Python expression; long ones are read from a file, with a note about its content."""
     if data is None or len(data) <= SHOWN_MAX:
         return _shown(data)
     notes.append(f"{file} holds {what}: {len(data):,} bytes, too long to show here.")
@@ -146,7 +147,7 @@ def _shown(data: bytes | None) -> str:
 
 
 def headers_text(headers: Headers) -> str:
-    """Headers in one line, for a preview."""
+    """Format headers in one line, for a preview."""
     return ", ".join(
         f"{name}: {len(value):,} bytes" if value is not None and len(value) > SHOWN_MAX else f"{name}: {_shown(value)}"
         for name, value in headers

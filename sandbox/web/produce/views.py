@@ -1,4 +1,4 @@
-"""Produce: one event from a form, its partition shown before it is sent."""
+"""Produce: sends one event from a form, and shows its partition before it is sent."""
 
 import re
 from collections.abc import Mapping
@@ -24,14 +24,15 @@ from sandbox.web.responses import backend, by_htmx, data, fragment, overview, pa
 blueprint = Blueprint("produce", __name__)
 
 KEPT_MAX = 2000
-"""Characters of a form that are carried in the address, for a browser without scripts."""
+"""The maximum number of characters of a form that an address carries, for browsers without scripts."""
 
 
 def named_topic(topic: str | None) -> TopicDescription | None:
-    """The topic of a Produce page: of its path, of `?topic=`, or else the first; None where there is none at all.
+    """Return the topic of a Produce page: from its path, from `?topic=`, or the first topic; None if there are no
+    topics.
 
     Raises:
-        BrokerError: UNKNOWN_TOPIC_OR_PARTITION where there is no topic of that name.
+        BrokerError: UNKNOWN_TOPIC_OR_PARTITION if the named topic doesn't exist.
     """
     name = topic or request.values.get("topic")
     if name:
@@ -46,7 +47,7 @@ def send(form: Mapping[str, str], topic: TopicDescription) -> tuple[Event, Choic
         BrokerError: the form or the event is refused; nothing was stored.
     """
     now_ms = overview().as_of_ms
-    event_of(form, now_ms, None)  # What is refused uses up no turn of round robin.
+    event_of(form, now_ms, None)  # A refused event doesn't advance round robin.
     choice = choose(form, topic, take=True)
     new = event_of(form, now_ms, choice.partition)
     event = backend().append(
@@ -62,7 +63,7 @@ def send(form: Mapping[str, str], topic: TopicDescription) -> tuple[Event, Choic
 
 
 def program(form: Mapping[str, str], topic: str) -> str:
-    """The Python that sends the form's event; the form's first content where what is typed is no event yet."""
+    """Return the Python program that sends the form's event; the form's initial event if the current one is invalid."""
     try:
         new = event_of(form, overview().as_of_ms, None)
     except BrokerError:
@@ -119,7 +120,9 @@ def _form_page(
 
 
 def _aim(copy: Copied | None, topic: TopicDescription | None) -> str | None:
-    """Where a dead letter can be sent back to: the address of the form that does, None where it already does."""
+    """Return the address of the form that sends a dead letter back to its original topic; None if this form does, or if
+    the topic doesn't exist.
+    """
     if copy is None or copy.origin is None or topic is None or copy.origin == topic.topic:
         return None
     if all(found.topic != copy.origin for found in backend().topics()):
@@ -129,11 +132,12 @@ def _aim(copy: Copied | None, topic: TopicDescription | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class There:
-    """The partition that a dead letter was in before, where its topic still has it.
+    """A dead letter's original partition, if its topic still has it.
 
     Attributes:
-        chosen: True where the form sends to that partition by its number.
-        other: the address of the form that does, or of the one that leaves it to the key.
+        chosen: True if the form sends to that partition by number.
+        other: the address of the form that does, or, if `chosen`, of the form in which the key determines the
+            partition.
     """
 
     partition: int
@@ -158,9 +162,9 @@ def _there(copy: Copied | None, topic: TopicDescription | None, form: Mapping[st
 @blueprint.get("/produce")
 @blueprint.get("/topics/<topic>/produce")
 def index(topic: str | None = None) -> Response:
-    """The form; with `?copy=TOPIC/PARTITION/OFFSET` filled from that event, with `&only=key` from its key alone.
+    """The form; `?copy=TOPIC/PARTITION/OFFSET` fills it with that event, `&only=key` with the event's key only.
 
-    A copy goes nowhere as long as no topic is named, in the path or by `&topic=`: the form asks for one.
+    A copy has no target until a topic is named, in the path or by `&topic=`: the form asks for one.
     """
     found = named_topic(topic)
     wanted = request.args.get("copy", "")
@@ -187,7 +191,7 @@ def index(topic: str | None = None) -> Response:
 @blueprint.route("/produce/preview", methods=["GET", "POST"])
 @changes_nothing
 def preview() -> Response:
-    """The partition that the form's event would go to. A key may be longer than an address, hence POST too."""
+    """The partition of the form's event. Also accepts POST, because a key may be longer than an address."""
     if not request.values.get("topic"):
         return fragment("produce/_preview.html", choice=None, error=None, undecided=True)
     try:
@@ -201,7 +205,7 @@ def preview() -> Response:
 @blueprint.post("/topics/<topic>/produce/program")
 @changes_nothing
 def shown_program(topic: str | None = None) -> Response:
-    """The Python that does what the form now says, and whether its value is JSON."""
+    """The Python program for the form's current fields, and whether its value is JSON."""
     form: MultiDict[str, str] = request.form
     state = json_state(form) if form.get("value", "").strip() else None
     name = topic or form.get("topic", "")
@@ -210,7 +214,7 @@ def shown_program(topic: str | None = None) -> Response:
         event_of(form, overview().as_of_ms, None)
         text = program(form, backend().topic(name).topic) if name else None
     except BrokerError:
-        # Half a value is typed: the program stays as it was before.
+        # The value is incomplete: the program stays unchanged.
         pass
     answer = fragment("produce/_as_typed.html", program=text, state=state)
     if text is None:
@@ -220,7 +224,7 @@ def shown_program(topic: str | None = None) -> Response:
 
 @blueprint.get("/produce/preview.json")
 def preview_json() -> Response:
-    """The same as data."""
+    """The partition of the form's event as JSON."""
     choice = choose(request.args, backend().topic(request.args.get("topic", "")))
     return data({"partition": choice.partition, "partitions": choice.partitions, "steps": list(choice.steps)})
 
@@ -228,7 +232,7 @@ def preview_json() -> Response:
 @blueprint.post("/produce")
 @blueprint.post("/topics/<topic>/produce")
 def produce(topic: str | None = None) -> AnyResponse:
-    """Send one event; the answer says where it went."""
+    """Send one event, and show where it was stored."""
     form: MultiDict[str, str] = request.form
     name = topic or form.get("topic", "")
     try:
@@ -237,7 +241,7 @@ def produce(topic: str | None = None) -> AnyResponse:
         event, choice = send(form, backend().topic(name))
     except BrokerError as error:
         if by_htmx():
-            # 200, because htmx swaps nothing in for an error status.
+            # 200, because htmx ignores the content of an error status.
             return fragment("produce/_answer.html", event=None, error=error)
         return _form_page(named_topic(name), form, status=400, error=error, undecided=not name)
     if by_htmx():

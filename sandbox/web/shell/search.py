@@ -1,4 +1,4 @@
-"""Search over everything that has a name: topics, groups, their members, clients, brokers, settings, help, pages."""
+"""Searches names: topics, groups, members, clients, brokers, settings, help and pages."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from sandbox.web.responses import backend, group_address
 
 KIND_MAX = 20
 LEAST_FOR_HELP = 3
-"""Characters before settings and help are looked through: shorter ones would find half of them."""
+"""The minimum number of characters to search settings and help: shorter texts would match half of them."""
 PLACE = re.compile(r"\s*([A-Za-z0-9._-]{1,249})\s*[/: ]\s*(\d{1,9})\s*[/: @]\s*(\d{1,18})\s*")
 PAGES = {
     "Topics": "/",
@@ -35,16 +35,16 @@ SUBJECTS = {
     "Faults: make requests fail or wait": "/cluster",
     "Undo: the snapshots that are taken before what destroys": "/snapshots",
 }
-"""What people look for by other words than the names of pages."""
+"""Other terms that people search for, with their pages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Something that was looked for.
+    """A search result.
 
     Attributes:
         kind: "event", "topic", "group", "member", "client", "broker", "page", "setting" or "help".
-        name: what it is called, as shown.
+        name: the displayed name.
         address: its page.
     """
 
@@ -54,9 +54,9 @@ class Found:
 
 
 def find(wanted: str) -> list[Found]:
-    """What has a text in its name, the likeliest first; of each kind no more than `KIND_MAX`.
+    """Return what contains a text in its name, best matches first, at most `KIND_MAX` per kind.
 
-    `orders/2/41` and `orders:2:41` are the event itself.
+    `orders/2/41` and `orders:2:41` find the event at this address.
     """
     wanted = wanted.strip()
     if not wanted:

@@ -1,4 +1,4 @@
-"""What surrounds the pages: search, theme, and the demo's switch."""
+"""The frame around the pages: search, theme, and the demo's switch."""
 
 from urllib.parse import urlsplit
 
@@ -19,13 +19,13 @@ FOUND_MAX = 50
 
 
 def theme() -> str:
-    """The theme that this browser chose: auto, light or dark."""
+    """Return this browser's theme: auto, light or dark."""
     chosen = request.cookies.get("theme", "auto")
     return chosen if chosen in THEMES else "auto"
 
 
 def _here() -> str:
-    """The page that a form was sent from, as a path of this server."""
+    """Return the path of the page that sent a form, on this server."""
     address = urlsplit(request.referrer or "/")
     path = the_proxy().local_path("/" + address.path.lstrip("/\\"))
     return path + (f"?{address.query}" if address.query else "")
@@ -34,7 +34,7 @@ def _here() -> str:
 @blueprint.post("/theme")
 @changes_nothing
 def choose_theme() -> AnyResponse:
-    """Remember a theme."""
+    """Store this browser's theme."""
     chosen = request.form.get("theme", "auto")
     answer = see(_here())
     answer.set_cookie("theme", chosen if chosen in THEMES else "auto", max_age=31_536_000, samesite="Strict")
@@ -43,7 +43,7 @@ def choose_theme() -> AnyResponse:
 
 @blueprint.get("/search")
 def search() -> AnyResponse:
-    """What has a text in its name; the address of an event leads to the event."""
+    """The search page; the address of an event redirects to the event."""
     wanted = request.args.get("q", "").strip()
     found = find(wanted)
     if by_htmx():
@@ -55,7 +55,7 @@ def search() -> AnyResponse:
 
 @blueprint.get("/search.json")
 def search_json() -> Response:
-    """The same as data."""
+    """The search results as JSON."""
     found = find(request.args.get("q", ""))
     return data(
         {

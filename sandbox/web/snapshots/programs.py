@@ -1,4 +1,4 @@
-"""The programs and commands that do what the Snapshots page does; `snippets` fills them in."""
+"""Programs and commands that do what the Snapshots page does; `snippets` fills in their values."""
 
 PYTHON = """\
 from sandbox import Sandbox

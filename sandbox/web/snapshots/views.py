@@ -1,7 +1,7 @@
-"""Snapshots: take, restore, fork, compare, download, upload, and the undo that the other pages offer.
+"""Snapshots: take, restore, fork, compare, download, upload, and the undo that other pages offer.
 
-Every change is a form of the page and, under the same address with `.json`, a door for programs: `sandbox snapshots`
-uses it where the file has an owner.
+Every change is a form of the page and, at the same address with `.json`, an API for programs: `sandbox snapshots` uses
+it if a running sandbox owns the file.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -25,9 +25,9 @@ blueprint = Blueprint("snapshots", __name__)
 
 ROWS = 200
 FORM_BYTES = 64 * 1024
-"""What a form may have beside the file that it uploads."""
+"""The maximum size of an upload's form besides the file."""
 LIVE = Interest(every_s=2)
-"""Snapshots are also taken by programs, which tell nobody."""
+"""Programs also take snapshots, without notifying the page."""
 COLUMNS = ("name", "kind", "taken_ms", "topics", "events", "groups", "size_bytes", "note", "action")
 
 Fields = Mapping[str, Any]
@@ -40,7 +40,7 @@ def _snapshots() -> SnapshotList:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Tell what is wrong with a file, or a process that did not start, as what a request is refused with."""
+    """Convert errors of a file, or of a process that didn't start, to a `BrokerError`."""
     try:
         yield
     except BrokerError:
@@ -53,7 +53,7 @@ def _refusals() -> Iterator[None]:
 
 @blueprint.get("/snapshots")
 def index() -> Response:
-    """The snapshots, and what can be done with them."""
+    """The list of snapshots and forks, and their actions."""
     return _show_all()
 
 
@@ -76,7 +76,7 @@ def _show_all(error: str | None = None, form: Fields | None = None) -> Response:
 
 @blueprint.get("/snapshots.json")
 def index_json() -> Response:
-    """The snapshots and the forks as data."""
+    """The snapshots and forks as JSON."""
     return data(
         {
             "as_of": overview().as_of_ms,
@@ -88,7 +88,7 @@ def index_json() -> Response:
 
 @blueprint.get("/snapshots.csv")
 def index_csv() -> Response:
-    """The snapshots as a table."""
+    """The snapshots as CSV."""
     rows = [[asdict(one)[column] for column in COLUMNS] for one in _snapshots().list()]
     return csv_file("snapshots.csv", COLUMNS, rows)
 
@@ -96,12 +96,12 @@ def index_csv() -> Response:
 def _done(
     do: Callable[[Fields], Done], to: str | None = None, undo: Callable[[], UndoPoint] | None = None
 ) -> AnyResponse:
-    """Change something, and answer as it was asked: a program with data, a form with a page.
+    """Run a change, and answer a program with JSON, or a form with a page.
 
     Args:
-        do: takes the fields of the request; gives what was done in words, and as data.
-        to: the page to look at next; the list where None.
-        undo: gives, afterwards, how to undo it.
+        do: takes the request's fields; returns what was done, in words and as data.
+        to: the page to show next; None for the list.
+        undo: called afterwards; returns how to undo the change.
     """
     if request.path.endswith(".json"):
         fields = request.get_json(silent=True) if request.content_length else {}
@@ -127,7 +127,7 @@ def _text(fields: Fields, name: str) -> str:
 @blueprint.post("/snapshots")
 @blueprint.post("/snapshots.json")
 def take() -> AnyResponse:
-    """Take one."""
+    """Take a snapshot."""
 
     def do(fields: Fields) -> Done:
         taken = _snapshots().take(_text(fields, "name") or None, _text(fields, "note"))
@@ -138,7 +138,7 @@ def take() -> AnyResponse:
 
 @blueprint.get("/snapshots/<name>")
 def one(name: str) -> Response:
-    """One snapshot, and what is different now; in HTML or (`.json`, `.csv`, `?format=`) as data."""
+    """One snapshot and its differences from now, as HTML or as data (`.json`, `.csv`, `?format=`)."""
     name, ending = split_format(name, lambda name: any(found.name == name for found in _snapshots().list()))
     if ending is not None:
         with _refusals():
@@ -165,7 +165,7 @@ def _show_one(name: str, error: str | None = None) -> Response:
 @blueprint.post("/snapshots/<name>/edit")
 @blueprint.post("/snapshots/<name>/edit.json")
 def edit(name: str) -> AnyResponse:
-    """Rename it, and write about it. A program leaves out what stays."""
+    """Rename a snapshot, and change its note. A program omits the fields that don't change."""
     new_name = name
 
     def do(fields: Fields) -> Done:
@@ -194,7 +194,7 @@ def _address(name: str, suffix: str = "") -> str:
 
 @blueprint.get("/snapshots/<name>/download")
 def download(name: str) -> Response:
-    """The snapshot as a file: a sandbox file like any other."""
+    """Download the snapshot: a normal sandbox file."""
     with _refusals():
         found = _snapshots().get(name)
     return send_file(
@@ -209,14 +209,14 @@ def download(name: str) -> Response:
 
 @blueprint.get("/snapshots/~upload")
 def ask_upload() -> AnyResponse:
-    """The form to upload one is on the list."""
+    """Redirect to the list, which contains the form for uploads."""
     return see("/snapshots#upload")
 
 
 @blueprint.post("/snapshots/~upload")
 @blueprint.post("/snapshots/~upload.json")
 def upload() -> AnyResponse:
-    """Take a file as a snapshot: of a form, or (`.json`, with `?name=`) the body as it is."""
+    """Store an uploaded file as a snapshot: from a form, or (`.json`, with `?name=`) the raw body."""
     limit = _snapshots().upload_bytes_max
     if (request.content_length or 0) > limit + FORM_BYTES:
         raise BrokerError("MESSAGE_TOO_LARGE", f"A snapshot has at most {words.size(limit)} here.")
@@ -239,7 +239,7 @@ def upload() -> AnyResponse:
 
 @blueprint.get("/snapshots/<name>/restore")
 def ask_restore(name: str) -> Response:
-    """What restoring would do."""
+    """The preview of a restore."""
     with _refusals():
         preview = _snapshots().preview_restore(name)
     return page("snapshots/restore", preview=preview, told=RestoreWords(preview), rows=ROWS)
@@ -247,7 +247,7 @@ def ask_restore(name: str) -> Response:
 
 @blueprint.get("/snapshots/<name>/restore.json")
 def ask_restore_json(name: str) -> Response:
-    """The same as data."""
+    """The preview of a restore as JSON."""
     with _refusals():
         preview = _snapshots().preview_restore(name)
     told = {"events_lost": preview.comparison.events_lost(), "events_back": preview.comparison.events_back()}
@@ -257,7 +257,7 @@ def ask_restore_json(name: str) -> Response:
 @blueprint.post("/snapshots/<name>/restore")
 @blueprint.post("/snapshots/<name>/restore.json")
 def restore(name: str) -> AnyResponse:
-    """Restore it."""
+    """Restore a snapshot."""
     point = UndoPoint(None)
 
     def do(_fields: Fields) -> Done:
@@ -275,7 +275,7 @@ def restore(name: str) -> AnyResponse:
 
 @blueprint.get("/snapshots/<name>/delete")
 def ask_delete(name: str) -> Response:
-    """What would be lost."""
+    """The confirmation page for deleting a snapshot."""
     with _refusals():
         return page("snapshots/delete", snapshot=_snapshots().get(name))
 
@@ -283,7 +283,7 @@ def ask_delete(name: str) -> Response:
 @blueprint.post("/snapshots/<name>/delete")
 @blueprint.post("/snapshots/<name>/delete.json")
 def delete(name: str) -> AnyResponse:
-    """Delete it."""
+    """Delete a snapshot."""
 
     def do(_fields: Fields) -> Done:
         _snapshots().delete(name)
@@ -294,7 +294,7 @@ def delete(name: str) -> AnyResponse:
 
 @blueprint.get("/snapshots/~compare")
 def compare() -> Response:
-    """What differs between two, or one and now."""
+    """The differences between two snapshots, or between one and now."""
     left, right = request.args.get("left", NOW), request.args.get("right", NOW)
     error, comparison = None, None
     try:
@@ -317,7 +317,7 @@ def compare() -> Response:
 
 @blueprint.get("/snapshots/~compare.json")
 def compare_json() -> Response:
-    """The same as data."""
+    """The differences as JSON."""
     with _refusals():
         found = _snapshots().compare(request.args.get("left", NOW), request.args.get("right", NOW))
     return data({"as_of": overview().as_of_ms, "same": found.same, **asdict(found)})
@@ -325,7 +325,7 @@ def compare_json() -> Response:
 
 @blueprint.get("/snapshots/~compare.csv")
 def compare_csv() -> Response:
-    """The same as a table."""
+    """The differences as CSV."""
     with _refusals():
         found = _snapshots().compare(request.args.get("left", NOW), request.args.get("right", NOW))
     return csv_file("comparison.csv", ("what", "name", "partition", "left", "right"), list(_rows(found)))
@@ -344,7 +344,7 @@ def _rows(found: Comparison) -> Iterator[tuple[object, ...]]:
 @blueprint.post("/snapshots/<name>/fork")
 @blueprint.post("/snapshots/<name>/fork.json")
 def fork(name: str) -> AnyResponse:
-    """Open a copy of one, or of now, beside."""
+    """Open a copy of a snapshot, or of the current file, in its own process."""
 
     def do(_fields: Fields) -> Done:
         made = _snapshots().fork(name)
@@ -356,7 +356,7 @@ def fork(name: str) -> AnyResponse:
 @blueprint.post("/snapshots/~forks/<int:id>/stop")
 @blueprint.post("/snapshots/~forks/<int:id>/stop.json")
 def stop_fork(id: int) -> AnyResponse:
-    """End a fork, and delete its file where that is wished for."""
+    """Stop a fork, and optionally delete its file."""
 
     def do(fields: Fields) -> Done:
         removed = bool(fields.get("delete"))

@@ -1,4 +1,4 @@
-"""What a restore takes and brings, in words; and what the notice of an undo says."""
+"""Describes in words what a restore deletes and brings back, for its preview and for the notice of an undo."""
 
 from dataclasses import replace
 
@@ -8,14 +8,14 @@ from sandbox.web.responses import backend
 
 
 class RestoreWords:
-    """What restoring would take and bring, for people.
+    """What a restore would delete and bring back, for people.
 
     Attributes:
-        lost, back: (topic, events), the most first.
-        commits_lost: offsets that were committed since.
-        nothing_lost: True where it takes nothing away.
-        events_since: how many of the lost events are in partitions that were written to since it was taken.
-        nothing_since: True where it would take away nothing but what was done right after it was taken.
+        lost, back: (topic, events), most events first.
+        commits_lost: offsets committed after the snapshot.
+        nothing_lost: True if the restore deletes nothing.
+        events_since: how many of the lost events are in partitions that were written to after the snapshot.
+        nothing_since: True if nothing was added after the snapshot that the restore would delete.
     """
 
     def __init__(self, preview: RestorePreview) -> None:
@@ -37,7 +37,7 @@ class RestoreWords:
 
 
 def undo_notice(name: str | None) -> tuple[Snapshot, RestoreWords] | None:
-    """What the notice of an undo says: the automatic snapshot, and what else would be lost; None where it is gone."""
+    """Return the notice's automatic snapshot, and what restoring it would also delete; None if it no longer exists."""
     snapshots = getattr(backend(), "snapshots", None)
     if not name or snapshots is None:
         return None

@@ -1,4 +1,4 @@
-"""The values of a result, as a page, a file or a chart has them."""
+"""Formats the values of a query result for the page, for files and for charts."""
 
 import base64
 import math
@@ -17,12 +17,12 @@ SAFE_INTEGER = 2**53
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """How a person sees a value.
+    """A value as the page shows it.
 
     Attributes:
         kind: "null", "empty", "bytes", "text" or "number".
-        cut: True where there is more of it.
-        size: how long the whole is, in characters or bytes.
+        cut: True if only the beginning is shown.
+        size: the full length, in characters or bytes.
     """
 
     kind: str
@@ -32,7 +32,7 @@ class Shown:
 
 
 def shown(value: Cell) -> Shown:
-    """Tell what a value is, and show its beginning. An integer is written in full."""
+    """Classify a value, and return its beginning. Integers have all their digits."""
     whole, size, cut = value, 0, False
     if isinstance(value, LongCell):
         whole, size, cut = value.head, value.length, True
@@ -47,7 +47,7 @@ def shown(value: Cell) -> Shown:
 
 
 def data_value(value: Cell) -> object:
-    """A value in JSON: bytes are `{"base64": …}`; a number that JSON has no word for is text."""
+    """A value as JSON: bytes are `{"base64": …}`; a number that JSON can't express (infinity, NaN) is a string."""
     if isinstance(value, bytes):
         return {"base64": base64.b64encode(value).decode()}
     if isinstance(value, float) and not math.isfinite(value):
@@ -56,10 +56,11 @@ def data_value(value: Cell) -> object:
 
 
 def event_links(result: SqlResult, topics: Sequence[str]) -> dict[int, str]:
-    """The address of the event in each row: of rows that have a partition and an offset, and a topic or only one asked.
+    """Return row number to event address, for rows with partition, offset and topic; one queried topic replaces the
+    column.
 
     Args:
-        topics: those that the query names.
+        topics: the topics that the query names.
     """
     names = [name.lower() for name in result.columns]
     if "partition" not in names or "offset" not in names:
@@ -78,7 +79,7 @@ def event_links(result: SqlResult, topics: Sequence[str]) -> dict[int, str]:
 
 
 def chartable(result: SqlResult) -> tuple[int, ...]:
-    """The columns that a chart draws: those of numbers, but the first column, which is its x."""
+    """Return the columns that a chart draws: the numeric ones except the first column, which is its x axis."""
     return tuple(
         at
         for at in range(1, len(result.columns))

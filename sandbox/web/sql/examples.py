@@ -1,4 +1,4 @@
-"""Six queries that run as they stand, over topics that are there."""
+"""Six example queries over existing topics, ready to run."""
 
 import json
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ class Example:
     """One query.
 
     Attributes:
-        title: what it answers.
-        values: of its parameters.
-        chart: True where it is better drawn.
+        title: the question that it answers.
+        values: the values of its parameters.
+        chart: True if its result is best shown as a chart.
     """
 
     title: str
@@ -29,21 +29,21 @@ class Example:
 
 
 REPEATED = 0.7
-"""The share of different values from which on a field is too varied to be counted by."""
+"""A field isn't used for counts if more than this share of its values are different."""
 BASE = ("partition", "offset", "timestamp", "timestamp_ms", "key", "value", "headers")
 
 
 def _name(name: str) -> str:
-    """A name, in quotes where SQL needs them."""
+    """Quote a name if SQL requires quotes."""
     return name if name.isidentifier() and name.isascii() else '"' + name.replace('"', '""') + '"'
 
 
 def examples(tables: Sequence[SqlTable], liked: str | None, key: str | None, values: Sequence[bytes]) -> list[Example]:
-    """The queries for what is there; those about a topic are left out where there is none.
+    """Return the example queries; those about a topic are omitted if there is none.
 
     Args:
-        liked: the topic to ask about.
-        key: a key that it has, where it has one.
+        liked: the topic to query.
+        key: one of its keys, None if it has none.
         values: some of its values.
     """
     topic = next((one for one in tables if one.topic is not None and one.topic == liked), None)
@@ -96,7 +96,7 @@ def _of_topic(topic: SqlTable, key: str | None, values: Sequence[bytes]) -> list
 
 
 def _repeated(fields: Sequence[str], values: Sequence[bytes]) -> str | None:
-    """The field whose values repeat most, so that there is something to count; None where none does."""
+    """Return the field whose values repeat most, so that counts are useful; None if no field's values repeat."""
     found: dict[str, list[str]] = {field: [] for field in fields}
     for value in values:
         try:

@@ -1,4 +1,4 @@
-"""SQL: read-only questions to the file. The query is the address; the same as `.json` and `.csv`."""
+"""SQL: read-only queries of the file. The address contains the query; `.json` and `.csv` return the same result."""
 
 import re
 import shlex
@@ -38,11 +38,11 @@ PREFIX = "p_"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an address asks for.
+    """The query of an address, with its options.
 
     Attributes:
-        fields: the text of each parameter, None where the address has none.
-        limit_s: seconds.
+        fields: the text of each parameter, None if the address has none.
+        limit_s: the time limit in seconds.
         view: "table" or "chart".
     """
 
@@ -52,11 +52,11 @@ class Asked:
     view: str
 
     def values(self) -> dict[str, object]:
-        """The parameters as SQLite gets them."""
+        """The parameters as SQLite receives them."""
         return {name: value_of(text) for name, text in self.fields.items()}
 
     def address(self, **other: object) -> dict[str, object]:
-        """Its query string, with other things in it."""
+        """Return the query string, with some fields changed."""
         kept: dict[str, object] = {"q": self.query}
         kept |= {PREFIX + name: text for name, text in self.fields.items() if text is not None}
         if self.limit_s != TIME_LIMIT_S:
@@ -76,13 +76,13 @@ def _asked() -> Asked:
 
 @blueprint.get("/sql")
 def index() -> Response:
-    """The query, its result, what can be asked for, and examples."""
+    """The page: the query, its result, the tables and columns, and examples."""
     asked = _asked()
     result, refused = None, None
     missing = [name for name, text in asked.fields.items() if text is None]
     topics = () if is_live() else backend().topics()
     named = _named(topics, asked.query)
-    # An open tab asks for what is live. A result is not: it is as of when it was asked for.
+    # An open tab requests the live part. A result isn't live: it stays as of the time of its query.
     if asked.query.strip() and not missing and not is_live():
         try:
             result = backend().queries.run(
@@ -114,7 +114,7 @@ def index() -> Response:
 
 
 def _code(asked: Asked) -> tuple[str, str]:
-    """The Python and the command that ask the same."""
+    """Return the Python program and the command that run the same query."""
     query = asked.query.strip() or "SELECT * FROM messages LIMIT 10"
     fields = {name: text or "" for name, text in asked.fields.items()}
     question = {"q": query} | {PREFIX + name: text for name, text in fields.items()}
@@ -123,7 +123,7 @@ def _code(asked: Asked) -> tuple[str, str]:
 
 
 def _named(topics: Sequence[TopicDescription], query: str) -> tuple[str, ...]:
-    """The topics whose name stands in a query."""
+    """Return the topics whose names appear in a query."""
     low = query.lower()
     return tuple(topic.topic for topic in topics if topic.topic.lower() in low)
 
@@ -151,12 +151,12 @@ def _text(key: bytes) -> str | None:
         text = key.decode()
     except UnicodeDecodeError:
         return None
-    # A key of digits is text in the file, and a field takes digits for a number.
+    # A key of digits is text in the file, but a parameter field treats digits as a number.
     return f"'{text}'" if re.fullmatch(r"[-+\d.eE]+", text) else text
 
 
 def _numeric(result: SqlResult | None) -> frozenset[int]:
-    """Which columns hold numbers alone."""
+    """Return the columns that contain only numbers."""
     if result is None:
         return frozenset()
     return frozenset(
@@ -168,7 +168,7 @@ def _numeric(result: SqlResult | None) -> frozenset[int]:
 
 
 def _place(query: str, refused: SqlRefused | None) -> dict[str, object] | None:
-    """The line where a query is wrong, and where in it."""
+    """Return the line with the query's error, and the position in it."""
     if refused is None or refused.position is None:
         return None
     before = query[: refused.position]
@@ -206,7 +206,7 @@ def _refusal(refused: SqlRefused) -> Response:
 
 @blueprint.get("/sql.json")
 def index_json() -> Response:
-    """The result as data, up to 100,000 rows. Integers are exact; bytes are `{"base64": …}`."""
+    """The result as JSON, up to 100,000 rows. Integers are exact; bytes are `{"base64": …}`."""
     try:
         result, _ = _all()
     except SqlRefused as refused:
@@ -224,7 +224,7 @@ def index_json() -> Response:
 
 @blueprint.get("/sql.csv")
 def index_csv() -> Response:
-    """The result as a table, up to 100,000 rows. Bytes are base64, with a column that says so."""
+    """The result as CSV, up to 100,000 rows. Bytes are base64, with a column that marks them."""
     try:
         result, _ = _all()
     except SqlRefused as refused:
@@ -234,7 +234,7 @@ def index_csv() -> Response:
 
 @blueprint.get("/sql/cell")
 def cell() -> Response:
-    """One value of a result, whole: the query is run again, to its row and column (from 0)."""
+    """One whole value of a result: runs the query again, up to its row and column (from 0)."""
     asked = _asked()
     row, column = request.args.get("row", 0, type=int), request.args.get("column", 0, type=int)
     try:

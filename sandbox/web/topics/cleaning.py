@@ -1,5 +1,6 @@
-"""What takes events out of a topic, each with a preview that names what is lost: empty it, delete records, compact,
-apply retention, delete the topic."""
+"""Operations that remove events from a topic, each with a preview of the loss: empty it, delete records, compact,
+apply retention, delete the topic.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,14 +30,14 @@ OPERATIONS = {
     "compact": "Compact",
     "retention": "Apply retention to",
 }
-"""Every operation, to the words before the topic's name."""
+"""Each operation, with the words before the topic's name."""
 LACKING = {"compact": "logs.compact", "retention": "logs.retention"}
 NAMES = ", ".join(OPERATIONS)
 
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """What a group has not read of the events that go."""
+    """How many of the removed events a group hasn't read."""
 
     group: str
     events: int
@@ -44,16 +45,16 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What an operation would do.
+    """The effect of an operation.
 
     Attributes:
-        losses: the partitions that lose something.
-        events: how many events go in all.
-        exact: False where that is the most that can go.
-        unread: the groups that lose events which they have not read.
-        compaction: for "compact" alone.
-        refused: Kafka's reason where it cannot be done, None where it can.
-        fields: what the form that does it must say again.
+        losses: the partitions that lose events.
+        events: the total number of removed events.
+        exact: False if `events` is an upper limit.
+        unread: the groups that haven't read all removed events.
+        compaction: only for "compact".
+        refused: Kafka's reason if the operation is refused, else None.
+        fields: the fields that the confirmation form must repeat.
     """
 
     losses: tuple[Loss, ...] = ()
@@ -75,13 +76,13 @@ def _check(do: str) -> None:
 
 
 def _field(fields: Mapping[str, Any], name: str) -> str:
-    """What a form or a program said, "" where it said nothing. A program may say 0 as a number."""
+    """Return a field of a form or of a program's JSON, "" if it is missing. A program may send 0 as a number."""
     value = fields.get(name)
     return "" if value is None else str(value).strip()
 
 
 def _offsets(topic: TopicDescription, fields: Mapping[str, Any]) -> dict[int, int]:
-    """Partition to the offset below which a form asks to delete."""
+    """Return partition to the offset below which the form deletes events."""
     partition = _field(fields, "partition") or EVERY
     numbers = [one.partition for one in topic.partitions]
     if partition != EVERY:
@@ -102,7 +103,7 @@ def _offsets(topic: TopicDescription, fields: Mapping[str, Any]) -> dict[int, in
     before = whole_number("The offset", offset)
     if before < 0:
         raise BrokerError("OFFSET_OUT_OF_RANGE", f"An offset is 0 or more, not {before}.")
-    # What lies beyond a log's end is its end: with several partitions one number cannot fit them all.
+    # An offset beyond a log's end means its end: one number can't match several partitions.
     return {one.partition: min(before, one.end) for one in topic.partitions if one.partition in numbers}
 
 
@@ -121,7 +122,7 @@ def _preview(topic: TopicDescription, do: str, fields: Mapping[str, Any]) -> Pre
         if do == "retention":
             losses = logs.preview_retention(topic.topic)
         else:
-            # What may not be deleted is said before anybody fills in a form.
+            # Checks before the form is filled in whether records may be deleted at all.
             losses = logs.preview_delete(topic.topic, _wanted(topic, do, fields) if asked else {0: 0})
     except BrokerError as error:
         return Preview(refused=error.detail, asked=asked, fields=kept)
@@ -137,7 +138,7 @@ def _preview(topic: TopicDescription, do: str, fields: Mapping[str, Any]) -> Pre
 
 
 def _unread(topic: TopicDescription, losses: tuple[Loss, ...]) -> tuple[Unread, ...]:
-    """The groups that have not read all of what goes, most first."""
+    """Return the groups that haven't read all removed events, those with most unread events first."""
     after = {loss.partition: loss for loss in losses}
     found = []
     for group in backend().groups() if losses and topic.groups else ():
@@ -152,7 +153,7 @@ def _unread(topic: TopicDescription, losses: tuple[Loss, ...]) -> tuple[Unread, 
 
 
 def undo_words() -> str:
-    """Whether what is about to be done can be undone, as a sentence."""
+    """State in a sentence whether the coming action can be undone."""
     snapshots = getattr(backend(), "snapshots", None)
     if snapshots is None:
         return "It cannot be undone: there are no snapshots here."
@@ -161,7 +162,7 @@ def undo_words() -> str:
 
 @blueprint.get("/topics/<topic>/clean/<do>")
 def ask(topic: str, do: str) -> Response:
-    """What an operation would take, and the button that does it."""
+    """The preview of an operation, and the button that starts it."""
     as_data = do.endswith(".json") or wanted_format() == "json"
     do = do.removesuffix(".json")
     _check(do)
@@ -203,7 +204,7 @@ def _preview_json(topic: str, do: str, preview: Preview) -> dict[str, Any]:
 
 
 def _do(topic: TopicDescription, do: str, fields: Mapping[str, Any]) -> int:
-    """Do it; how many events are gone."""
+    """Run the operation, and return the number of removed events."""
     logs = backend().logs
     if do == "compact":
         return logs.compact(topic.topic)
@@ -216,7 +217,7 @@ def _do(topic: TopicDescription, do: str, fields: Mapping[str, Any]) -> int:
 
 @blueprint.post("/topics/<topic>/clean/<do>")
 def clean(topic: str, do: str) -> AnyResponse:
-    """Do it."""
+    """Run the operation."""
     if do.endswith(".json"):
         return _clean_json(topic, do.removesuffix(".json"))
     _check(do)
@@ -254,13 +255,13 @@ def _said(do: str, gone: int) -> str:
 
 @blueprint.get("/topics/<topic>/delete")
 def ask_delete(topic: str) -> Response:
-    """What would be lost."""
+    """The confirmation page for deleting a topic."""
     return page("topics/delete", topic=backend().topic(topic), undo_words=undo_words())
 
 
 @blueprint.post("/topics/<topic>/delete")
 def delete(topic: str) -> AnyResponse:
-    """Delete it."""
+    """Delete a topic."""
     events = words.plural(backend().topic(topic).events, "event")
     point = undo_point(f"delete topic {topic}")
     backend().delete_topic(topic)

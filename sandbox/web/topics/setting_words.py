@@ -1,4 +1,4 @@
-"""The settings of a topic in plain words: what each is called, what its value means, and what a person may write."""
+"""Topic settings in plain words: labels, the meaning of values, and accepted input."""
 
 import re
 from collections.abc import Mapping
@@ -9,25 +9,25 @@ from sandbox.kafka.topic_settings import TOPIC_SETTINGS
 from sandbox.web import formats as words
 
 TOPIC_FORM_SETTINGS = ("cleanup.policy", "retention.ms")
-"""The settings that the form of a new topic has a field of its own for."""
+"""The settings with their own field in the form of a new topic."""
 
 LABELS = {
     "cleanup.policy": "What happens to old events",
     "retention.ms": "Events are kept for",
     "retention.bytes": "A partition keeps at most",
     "max.message.bytes": "Largest record batch",
-    "message.timestamp.type": "Whose clock stamps events",
-    "message.timestamp.before.max.ms": "Timestamps may lie back",
-    "message.timestamp.after.max.ms": "Timestamps may lie ahead",
+    "message.timestamp.type": "Timestamp type",
+    "message.timestamp.before.max.ms": "Max timestamp age",
+    "message.timestamp.after.max.ms": "Max future timestamp",
     "min.insync.replicas": "In-sync replicas that acks=all needs",
     "compression.type": "Stored compression",
     "flush.messages": "Synced to disk",
-    "min.cleanable.dirty.ratio": "Compacted when this share is new",
+    "min.cleanable.dirty.ratio": "Minimum dirty ratio",
     "min.compaction.lag.ms": "Never compacted before",
     "max.compaction.lag.ms": "Compacted at the latest after",
     "delete.retention.ms": "Tombstones stay for",
 }
-"""The plain name of every setting that changes something in a sandbox, in the order of the page."""
+"""The label of every setting that has an effect in a sandbox, in the page's order."""
 
 POLICIES = {
     "delete": "deleted after a time",
@@ -36,12 +36,12 @@ POLICIES = {
     "delete,compact": "the latest of each key is kept, for a time",
 }
 EXAMPLES = {"ms": "7d, 12h, 30 min", "bytes": "10 MB", "flush.messages": "1", "min.cleanable.dirty.ratio": "0.2"}
-"""What may be written for a setting, by its name or by the end of its name."""
+"""Example input for a setting, by its name or by the last part of its name."""
 _TIMES_MS = {"ms": 1, "s": 1000, "sec": 1000, "second": 1000, "min": 60_000, "m": 60_000, "minute": 60_000}
 _TIMES_MS |= {"h": 3_600_000, "hour": 3_600_000, "d": 86_400_000, "day": 86_400_000, "w": 604_800_000}
 _TIMES_MS |= {"week": 604_800_000}
 _SIZES = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
-_UNLIMITED = ("for ever", "forever", "ever", "no limit", "never", "unlimited")
+_UNLIMITED = ("forever", "for ever", "ever", "no limit", "never", "unlimited")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,12 @@ class SettingRow:
 
     Attributes:
         label: its plain name.
-        own: the topic's own value, None where it has none.
-        default: the value where it has none.
+        own: the topic's value, None if it uses the default.
+        default: the default value.
         now: the value in effect, in words.
         default_words: the default in words.
-        several: True where more than one of the choices may be given, comma between.
-        example: what may be written, "" where it is plain.
+        several: True if it accepts several of the choices, separated by commas.
+        example: example input, "" if none is needed.
     """
 
     setting: Setting
@@ -69,11 +69,11 @@ class SettingRow:
 
 
 def setting_rows(own: Mapping[str, str], defaults: Mapping[str, str]) -> tuple[SettingRow, ...]:
-    """Every setting that changes something, in the order of `LABELS`.
+    """Return every setting that has an effect, in the order of `LABELS`.
 
     Args:
-        own: the settings of the topic.
-        defaults: what each setting is where a topic has none of its own.
+        own: the topic's settings.
+        defaults: the default value of each setting.
     """
     known = {setting.name: setting for setting in TOPIC_SETTINGS}
     rows = []
@@ -96,7 +96,7 @@ def setting_rows(own: Mapping[str, str], defaults: Mapping[str, str]) -> tuple[S
 
 
 def in_words(name: str, value: str) -> str:
-    """What a value of a setting means."""
+    """Explain a setting's value in words."""
     if name == "cleanup.policy":
         return POLICIES.get(value, value)
     try:
@@ -108,14 +108,14 @@ def in_words(name: str, value: str) -> str:
     if name == "flush.messages":
         return "when the system does" if number >= LONG_MAX else f"after {words.plural(int(number), 'event')}"
     if name.endswith((".ms", ".bytes")) and (number < 0 or number >= LONG_MAX):
-        return "for ever" if name == "retention.ms" else "no limit"
+        return "forever" if name == "retention.ms" else "no limit"
     if name.endswith(".ms"):
         return words.duration(int(number))
     return words.size(int(number)) if name.endswith(".bytes") else words.number(int(number))
 
 
 def parse_setting(name: str, text: str) -> str:
-    """What a person wrote for a setting, as Kafka takes it: `7d` and `10 MB` become numbers, all else stays."""
+    """Convert input to Kafka's form: `7d` and `10 MB` become numbers, anything else is unchanged."""
     text = text.strip()
     timed, sized = name.endswith(".ms"), name.endswith(".bytes")
     if (timed or sized) and text.lower() in _UNLIMITED:

@@ -1,4 +1,4 @@
-"""What is changed in a topic and takes no event away by itself: its settings and how many partitions it has."""
+"""Changes to a topic that don't delete events directly: its settings and its number of partitions."""
 
 from dataclasses import asdict, dataclass
 
@@ -21,12 +21,12 @@ from sandbox.web.topics.views import whole_number
 blueprint = Blueprint("topics_settings", __name__)
 
 TAKING = ("cleanup.policy", "retention.ms", "retention.bytes")
-"""The settings of which a change may let retention take events."""
+"""The settings whose change can make retention delete events."""
 
 
 @blueprint.get("/topics/<topic>/settings")
 def preview_setting(topic: str) -> AnyResponse:
-    """What a change of one setting does, before it is done."""
+    """The preview of changing one setting."""
     name = request.args.get("name", "")
     value = parse_setting(name, request.args.get("value", "")) or None
     found = backend().topic(topic)
@@ -35,7 +35,7 @@ def preview_setting(topic: str) -> AnyResponse:
     try:
         losses = _more_lost(topic, name, value)
     except BrokerError as error:
-        # Kafka's sentence has the value without quotes, and here it comes from an address.
+        # Kafka's text contains the value without quotes, and this one comes from an address.
         detail = error.detail.replace(value, shown_name(value)) if value else error.detail
         return see(f"/topics/{topic}", Notice(refused=detail))
     default = backend().logs.default_settings().get(name, "")
@@ -57,7 +57,7 @@ def preview_setting(topic: str) -> AnyResponse:
 
 
 def _more_lost(topic: str, name: str, value: str | None) -> list[Loss]:
-    """What retention would take with a new value that it would not take without."""
+    """Return what retention would delete with the new value, but not with the current one."""
     if name not in TAKING or "logs.retention" in backend().lacks:
         return []
     now = {loss.partition: loss.after for loss in backend().logs.preview_retention(topic)}
@@ -67,7 +67,7 @@ def _more_lost(topic: str, name: str, value: str | None) -> list[Loss]:
 
 @blueprint.post("/topics/<topic>/settings")
 def alter(topic: str) -> AnyResponse:
-    """Change one setting; an empty value takes it back to its default. One that loses events is asked for first."""
+    """Change one setting; an empty value restores its default. A change that deletes events must be confirmed first."""
     name = request.form.get("name", "")
     value = parse_setting(name, request.form.get("value", ""))
     point = UndoPoint(None)
@@ -85,11 +85,11 @@ def alter(topic: str) -> AnyResponse:
 
 @dataclass(frozen=True, slots=True)
 class KeyPlace:
-    """Where a partitioner puts a key.
+    """The partition of a key according to one partitioner.
 
     Attributes:
-        clients: whose default it is.
-        before, after: the partition with as many as there are, and with more.
+        clients: the clients that use it by default.
+        before, after: the partition with the current and with the new number of partitions.
     """
 
     partitioner: str
@@ -100,11 +100,11 @@ class KeyPlace:
 
 @dataclass(frozen=True, slots=True)
 class KeyLookUp:
-    """One key, looked up.
+    """The partitions of one key.
 
     Attributes:
-        places: for each partitioner.
-        lies_in: the partition of its newest event, None where there is none or that is not quickly found.
+        places: one per partitioner.
+        lies_in: the partition of its newest event, None if there is none or it can't be found quickly.
     """
 
     key: str
@@ -113,7 +113,7 @@ class KeyLookUp:
 
 
 def _look_up(topic: str, before: int, after: int) -> KeyLookUp | None:
-    """Where the key of the address goes now, and then; None without one. An empty key is none."""
+    """Return the old and new partitions of the key in the query string; None if it is missing or empty."""
     key = request.args.get("key", "")
     if not key:
         return None
@@ -128,7 +128,7 @@ def _look_up(topic: str, before: int, after: int) -> KeyLookUp | None:
 
 @blueprint.get("/topics/<topic>/partitions")
 def preview_partitions(topic: str) -> AnyResponse:
-    """Where the keys of a topic go once it has more partitions."""
+    """The preview of adding partitions: where the topic's keys go."""
     try:
         count = whole_number("The number of partitions", request.args.get("count", ""))
         found = backend().topic(topic)
@@ -146,7 +146,7 @@ def preview_partitions(topic: str) -> AnyResponse:
 
 @blueprint.get("/topics/<topic>/partitions.json")
 def preview_partitions_json(topic: str) -> Response:
-    """The same as data."""
+    """The preview as JSON."""
     count = whole_number("The number of partitions", request.args.get("count", ""))
     moves = backend().logs.key_moves(topic, count)
     look = _look_up(topic, len(backend().topic(topic).partitions), count)
@@ -166,7 +166,7 @@ def preview_partitions_json(topic: str) -> Response:
 
 @blueprint.post("/topics/<topic>/partitions")
 def add_partitions(topic: str) -> AnyResponse:
-    """Add partitions."""
+    """Add partitions to a topic."""
     try:
         count = whole_number("The number of partitions", request.form.get("count", ""))
         backend().create_partitions(topic, count)

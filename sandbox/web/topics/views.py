@@ -1,4 +1,4 @@
-"""Topics: the list, one topic, a new one. What is changed in one is in `topics_settings` and `topics_cleaning`."""
+"""The list of topics, one topic, and a new topic. `topics.settings` and `topics.cleaning` change existing ones."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -43,15 +43,15 @@ PARTITION_COLUMNS = (
 )
 READERS_SHOWN = 3
 TICKS_MAX = 24
-"""How many groups' commits are drawn in one bar."""
+"""The maximum number of groups whose commits are drawn in one bar."""
 TICK_WIDTH = 0.5
 NEW_TOPIC_PARTITIONS = "3"
 HOT_EVENTS = 100
-"""With fewer events, nothing is called hot: a few of one key are no burden to anybody."""
+"""Nothing is called hot with fewer events: a few events of one key don't matter."""
 HOT_KEY = 0.3
-"""The share of a sample from which on one key is called hot, where it is also far more than the key's even share."""
+"""A key is called hot from this share of a sample, if it also has far more than its even share."""
 HOT_TIMES = 2.0
-"""How many times its even share a key or a partition has when it is called hot."""
+"""A key or a partition is called hot from this multiple of its even share."""
 SORTS: dict[str, Callable[[TopicDescription], Any]] = {
     "name": lambda topic: topic.topic,
     "partitions": lambda topic: (-len(topic.partitions), topic.topic),
@@ -63,12 +63,12 @@ SORTS: dict[str, Callable[[TopicDescription], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One partition drawn: from the log start to the end, with a tick where each group has committed.
+    """The bar of one partition: from log start to end, with a tick per group at its committed offset.
 
     Attributes:
-        left, width: of the whole bar's 100.
-        ticks: (left end, group, committed offset), the farthest behind first.
-        share: of the topic's events, in per cent.
+        left, width: in percent of the whole bar.
+        ticks: (left end, group, committed offset), the most lag first.
+        share: percentage of the topic's events.
         out: replicas that are not in sync.
     """
 
@@ -82,12 +82,12 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Spark:
-    """How fast a topic grows, drawn and in words.
+    """A topic's rate, as a sparkline and in words.
 
     Attributes:
         now: "12.3/s" or "idle".
-        bars: (place, height) of each step that has events, in a box of 100 by 20.
-        text: what the drawing shows.
+        bars: (x, height) of each step with events, in a box of 100 by 20.
+        text: the description of the drawing.
     """
 
     now: str
@@ -98,7 +98,7 @@ class Spark:
 @blueprint.get("/")
 @blueprint.get("/topics")
 def index() -> Response:
-    """The topics, or what to do first."""
+    """The list of topics, or the first steps if there is none."""
     found = backend().topics()
     wanted = request.args.get("q", "").strip().lower()
     listed = [topic for topic in found if wanted in topic.topic.lower()]
@@ -125,7 +125,7 @@ def index() -> Response:
 
 
 def sparks(topics: Collection[str]) -> dict[str, Spark]:
-    """How fast topics grow; empty where the backend cannot tell."""
+    """Return each topic's rate; empty if the backend can't report rates."""
     if "logs.rates" in backend().lacks:
         return {}
     return {topic: _spark(rate) for topic, rate in backend().logs.rates(topics).items()}
@@ -146,7 +146,7 @@ def _spark(rate: AppendRate) -> Spark:
 
 
 def _readers(topic: TopicDescription, groups: Mapping[str, GroupSummary]) -> tuple[tuple[str, str, int | None], ...]:
-    """The first groups that read a topic: id, how it goes, and lag there (None where nothing was committed)."""
+    """Return the first groups that read a topic: id, status, and lag in it (None without a commit)."""
     return tuple(
         (name, groups[name].word, groups[name].lags.get(topic.topic))
         for name in topic.groups[:READERS_SHOWN]
@@ -156,13 +156,13 @@ def _readers(topic: TopicDescription, groups: Mapping[str, GroupSummary]) -> tup
 
 @blueprint.get("/topics.json")
 def index_json() -> Response:
-    """The topics as data."""
+    """All topics as JSON."""
     return data({"as_of": overview().as_of_ms, "topics": [topic_json(topic) for topic in backend().topics()]})
 
 
 @blueprint.get("/topics.csv")
 def index_csv() -> Response:
-    """The topics as a table."""
+    """All topics as CSV."""
     columns = ("name", "partitions", "events", "size_bytes", "start", "end", "last_append_ms", "groups", "offsets")
     rows = []
     for topic in backend().topics():
@@ -220,7 +220,11 @@ def _form_settings() -> dict[str, str]:
 
 
 def whole_number(name: str, text: str) -> int:
-    """A number that somebody typed; BrokerError INVALID_REQUEST, which names it, where it is none."""
+    """Parse a whole number.
+
+    Raises:
+        BrokerError: INVALID_REQUEST, naming the field.
+    """
     try:
         return int(text)
     except ValueError:
@@ -229,7 +233,7 @@ def whole_number(name: str, text: str) -> int:
 
 @blueprint.get("/topics/<topic>")
 def one(topic: str) -> Response:
-    """One topic, in HTML or (`.json`, `.csv`, `?format=`) as data."""
+    """One topic, as HTML or as data (`.json`, `.csv`, `?format=`)."""
     topic, ending = split_format(topic, is_topic)
     found = backend().topic(topic)
     if ending == "json":
@@ -260,7 +264,7 @@ def one(topic: str) -> Response:
 
 
 def _more_json(topic: str) -> dict[str, Any]:
-    """What the page of a topic shows beside its partitions."""
+    """Return the parts of the topic's page besides its partitions."""
     more: dict[str, Any] = {}
     if "logs.rates" not in backend().lacks:
         more["rate"] = rate_json(backend().logs.rates([topic])[topic])
@@ -271,12 +275,12 @@ def _more_json(topic: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """A sample of keys, with what is striking in it.
+    """A sample of keys, and what is unusual about it.
 
     Attributes:
-        hot: the key that a large share of the events has, None where there is none.
-        hot_partitions: in how many partitions it lies.
-        spread: the most frequent key that lies in more than one partition, None where there is none.
+        hot: the key of a large share of the events, None if there is none.
+        hot_partitions: the number of partitions that contain it.
+        spread: the most frequent key that is in several partitions, None if there is none.
     """
 
     sample: KeySample
@@ -297,7 +301,7 @@ def _keys(sample: KeySample, partitions: int) -> Keys:
 
 
 def _hot_partition(topic: TopicDescription) -> tuple[int, float] | None:
-    """The partition that holds far more than its even share, and what it holds in per cent."""
+    """Return the partition with far more than its even share, and its share in percent; None if there is none."""
     if len(topic.partitions) < 2 or topic.events < HOT_EVENTS:
         return None
     most = max(topic.partitions, key=lambda one: one.events)
@@ -306,7 +310,7 @@ def _hot_partition(topic: TopicDescription) -> tuple[int, float] | None:
 
 
 def _far_more(parts: int) -> float:
-    """The share of the whole from which on one of some parts has far more than its even share of it."""
+    """Return the share from which one of `parts` parts has far more than its even share."""
     even = 1 / max(1, parts)
     return min(HOT_TIMES * even, (1 + even) / 2)
 

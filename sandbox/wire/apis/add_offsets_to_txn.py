@@ -11,7 +11,7 @@ FENCED_SINCE = 2
 
 
 def handle(request: Request) -> Answer:
-    """Make a group take part in a transaction."""
+    """Add a group to a transaction."""
     body = request.body
     try:
         request.node.broker.transactions.add_group(

@@ -1,7 +1,7 @@
 """AddPartitionsToTxn, key 24, versions 0 to 5 (KIP-98, KIP-890).
 
-Clients send versions 0 to 3, for one transactional id. Brokers send 4 and 5, for several, also to ask whether
-partitions take part without adding any.
+Clients send versions 0 to 3, for one transactional id. Brokers send versions 4 and 5, for one or more, and can use them
+to check if partitions take part without adding any.
 Differs from a real broker: nothing known.
 Shown by: `tests/clients/test_transaction_requests.py`.
 """
@@ -18,7 +18,7 @@ Errors = dict[tuple[str, int], str]
 
 
 def handle(request: Request) -> Answer:
-    """Make partitions take part in the transactions named."""
+    """Add partitions to the named transactions."""
     body = request.body
     if request.version < BATCHED_SINCE:
         one = SimpleNamespace(
@@ -39,7 +39,7 @@ def handle(request: Request) -> Answer:
 
 
 def _errors(request: Request, one: SimpleNamespace) -> Errors:
-    """The error of each partition, one for all where the whole is refused."""
+    """Return the error of each partition; the same for all if the request is refused as a whole."""
     broker = request.node.broker
     places = [(topic.name, partition) for topic in one.topics for partition in topic.partitions]
     missing = {

@@ -1,8 +1,8 @@
 """AddRaftVoter, key 80, versions 0 and 1 (KIP-853).
 
-The quorum is fixed, as one with `kraft.version` 0: UNSUPPORTED_VERSION.
+The quorum is fixed, like one with `kraft.version` 0: UNSUPPORTED_VERSION.
 
-Differs from a real broker: the endpoints of the voter are not looked at.
+Differs from a real broker: the voter's endpoints are not checked.
 """
 
 from sandbox.kafka.errors import BrokerError
@@ -10,7 +10,7 @@ from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
-    """Refuse."""
+    """Refuse the request."""
     cluster_id, wanted = request.node.broker.cluster_id, request.body.cluster_id
     error = BrokerError("UNSUPPORTED_VERSION", "Cluster doesn't support adding voter because kraft.version is 0")
     if wanted is not None and wanted != cluster_id:

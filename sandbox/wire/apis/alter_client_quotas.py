@@ -1,6 +1,6 @@
 """AlterClientQuotas, key 49, versions 0 and 1 (KIP-546).
 
-Differs from a real broker: quotas are kept and described, but nobody is throttled. Names of hosts are not looked up.
+Differs from a real broker: quotas are stored and described, but not enforced. Host names are not resolved.
 """
 
 from typing import Any
@@ -10,13 +10,13 @@ from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
-    """Set or take away the quotas of each entity."""
+    """Set or remove the quotas of each entity."""
     return {"entries": [_alter(request, entry) for entry in request.body.entries]}
 
 
 def _alter(request: Request, entry: Any) -> Answer:
     quotas = request.node.broker.quotas
-    # By type, as Kafka answers: client-id comes before user.
+    # Sorted by type like Kafka's answer: client-id comes before user.
     named = {one.entity_type: one.entity_name for one in sorted(entry.entity, key=lambda one: one.entity_type)}
     answer = {"entity": [{"entity_type": kind, "entity_name": name} for kind, name in named.items()]}
     changes = [(one.key, None if one.remove else one.value) for one in entry.ops]

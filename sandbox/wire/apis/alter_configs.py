@@ -1,7 +1,8 @@
-"""AlterConfigs, key 33, versions 0 to 2 (KIP-133): replaces every setting of a topic, broker, group or client metrics
-subscription.
+"""AlterConfigs, key 33, versions 0 to 2 (KIP-133).
 
-Differs from a real broker: the settings of one broker are in effect for all, behind whom is one file.
+It replaces every setting of a topic, broker, group or client metrics subscription.
+
+Differs from a real broker: a broker's settings apply to all brokers, because they share one file.
 """
 
 from typing import Any

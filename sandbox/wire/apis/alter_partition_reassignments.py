@@ -1,7 +1,7 @@
 """AlterPartitionReassignments, key 45, versions 0 and 1 (KIP-455).
 
-Differs from a real broker: behind every broker is the same file, so a reassignment is complete at once. There is never
-one to cancel: NO_REASSIGNMENT_IN_PROGRESS.
+Differs from a real broker: all brokers share one file, so a reassignment is complete immediately. There is never one to
+cancel: NO_REASSIGNMENT_IN_PROGRESS.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
-    """Give each partition its new replicas."""
+    """Assign the new replicas of each partition."""
     return {
         "allow_replication_factor_change": request.body.allow_replication_factor_change,
         "error_code": 0,

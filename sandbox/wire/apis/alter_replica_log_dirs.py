@@ -1,6 +1,6 @@
 """AlterReplicaLogDirs, key 34, versions 1 and 2 (KIP-113).
 
-Differs from a real broker: there is one log directory, the sandbox file, in which every replica is already.
+Differs from a real broker: the sandbox file is the only log directory, and it contains every replica already.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
-    """Accept the directory that there is, and no other: LOG_DIR_NOT_FOUND."""
+    """Accept the only directory; answer LOG_DIR_NOT_FOUND for any other."""
     codes: dict[str, dict[int, int]] = {}
     for directory in request.body.dirs:
         for topic in directory.topics:

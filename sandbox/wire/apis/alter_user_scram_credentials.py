@@ -1,7 +1,7 @@
-"""AlterUserScramCredentials, key 51, version 0 (KIP-554): writes or deletes a SCRAM credential of each user.
+"""AlterUserScramCredentials, key 51, version 0 (KIP-554): stores or deletes a SCRAM credential for each user.
 
-Differs from a real broker: results come in the order of the request. An empty password is refused with
-UNACCEPTABLE_CREDENTIAL, where Kafka fails.
+Differs from a real broker: results are in the order of the request. An empty password is refused with
+UNACCEPTABLE_CREDENTIAL; Kafka fails.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
-    """Write or delete the credentials of each user."""
+    """Store or delete the credentials of each user."""
     changes: dict[str, tuple[list[Any], list[Any]]] = {}
     for one in request.body.deletions:
         changes.setdefault(one.name, ([], []))[0].append(one)

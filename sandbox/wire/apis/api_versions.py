@@ -1,12 +1,12 @@
 """ApiVersions, key 18, versions 0 to 4 (KIP-35, KIP-511).
 
-From version 3 on a client names its library; a name or version that is not valid is answered with INVALID_REQUEST.
-Differs from a real broker: nothing. A version that is not supported is answered in version 0 with UNSUPPORTED_VERSION,
-which `sandbox.wire.connection` does, because nothing of the request can be read. Produce is announced from version 0,
-as Kafka 4 does (KAFKA-18659): older librdkafka takes a higher floor for a broker without compression. Of Kafka's
-features `transaction.version` is announced, at 2: by it clients choose the transactions of KIP-890, in which a write
-makes its partition take part and every end raises the epoch. Those that do not look for it use the older ones.
-Left out: the features that only concern how brokers work together.
+From version 3 a client sends the name and version of its library; invalid ones are answered with INVALID_REQUEST.
+Differs from a real broker: nothing. An unsupported version is answered in version 0 with UNSUPPORTED_VERSION, by
+`sandbox.wire.dispatch`, because the request can't be decoded. Produce is announced from version 0, like in Kafka 4
+(KAFKA-18659): older librdkafka versions take a higher lowest version for a broker without compression. Of Kafka's
+features, `transaction.version` is announced at 2: clients then choose the transactions of KIP-890, in which a write
+adds its partition and every end raises the epoch. Clients that don't check it use the older ones.
+Left out: features that only concern the communication between brokers.
 """
 
 from sandbox.kafka.errors import CODE
@@ -18,7 +18,7 @@ SOFTWARE_SINCE = 3
 
 
 def handle(request: Request) -> Answer:
-    """Name every API with its versions."""
+    """Return every API with its versions."""
     body = request.body
     if request.version >= SOFTWARE_SINCE and not is_software(body.client_software_name, body.client_software_version):
         if request.sasl is not None:

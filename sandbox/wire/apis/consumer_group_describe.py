@@ -1,6 +1,6 @@
 """ConsumerGroupDescribe, key 69, versions 0 and 1 (KIP-848).
 
-Authorized operations are all that there are, as without an authorizer.
+All authorized operations are returned, as in Kafka without an authorizer.
 Differs from a real broker: a group that is named twice is described once.
 """
 
@@ -10,7 +10,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import GROUP_OPERATIONS, NO_OPERATIONS, Answer, Request
 
 CONSUMER_MEMBER = 1
-"""The type of a member that speaks the consumer protocol itself (0 is one of the classic protocol)."""
+"""The type of a member that uses the consumer protocol (0 is the classic protocol)."""
 
 
 def handle(request: Request) -> Answer:

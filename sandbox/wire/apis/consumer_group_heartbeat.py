@@ -1,9 +1,9 @@
 """ConsumerGroupHeartbeat, key 68, versions 0 and 1 (KIP-848).
 
-A member of the consumer protocol joins, is alive, leaves, and learns what it may read: all by this one request.
-Differs from a real broker: a regular expression is resolved at once, and anew at every heartbeat (a real one does it
-in the background).
-Left out: a classic group that has members is not converted while it runs (GROUP_ID_NOT_FOUND, as on a real broker with
+With this request a member of the consumer protocol joins, stays alive, leaves, and gets its assignment.
+Differs from a real broker: a regular expression is resolved immediately and again at every heartbeat (a real broker
+does it in the background).
+Left out: a classic group with members is not converted while it runs (GROUP_ID_NOT_FOUND, as on a real broker with
 `group.consumer.migration.policy=disabled`).
 """
 
@@ -18,7 +18,7 @@ MEMBER_ID_MADE_BY_CLIENT_SINCE = 1
 
 
 def handle(request: Request) -> Answer:
-    """Take a member's heartbeat."""
+    """Handle a member's heartbeat."""
     node, body = request.node, request.body
     heartbeat = ConsumerHeartbeat(
         group=body.group_id,

@@ -1,6 +1,6 @@
 """CreateAcls, key 30, versions 1 to 3.
 
-Differs from a real broker: nothing known. There is no authorizer: SECURITY_DISABLED, as Kafka answers without one.
+Differs from a real broker: nothing known. There is no authorizer: SECURITY_DISABLED, like Kafka without one.
 """
 
 from sandbox.kafka.errors import CODE
@@ -8,6 +8,6 @@ from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
-    """Refuse each."""
+    """Refuse each ACL."""
     refused = {"error_code": CODE["SECURITY_DISABLED"], "error_message": "No Authorizer is configured."}
     return {"results": [refused for _ in request.body.creations]}

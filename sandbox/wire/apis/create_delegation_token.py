@@ -1,7 +1,7 @@
 """CreateDelegationToken, key 38, versions 1 to 3 (KIP-48).
 
-Differs from a real broker: nothing known. Delegation tokens are off: DELEGATION_TOKEN_AUTH_DISABLED, and, as in Kafka,
-DELEGATION_TOKEN_REQUEST_NOT_ALLOWED on a connection without SASL.
+Differs from a real broker: nothing known. Delegation tokens are disabled: DELEGATION_TOKEN_AUTH_DISABLED, and, as in
+Kafka, DELEGATION_TOKEN_REQUEST_NOT_ALLOWED on a connection without SASL.
 """
 
 from sandbox.wire.delegation_tokens import refusal
@@ -11,7 +11,7 @@ USER, ANONYMOUS = "User", "ANONYMOUS"
 
 
 def handle(request: Request) -> Answer:
-    """Refuse."""
+    """Refuse the request."""
     return {
         "error_code": refusal(request),
         "principal_type": USER,

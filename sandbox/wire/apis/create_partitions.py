@@ -11,7 +11,7 @@ from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
-    """Raise the number of partitions of each topic."""
+    """Increase the number of partitions of each topic."""
     asked = Counter(topic.name for topic in request.body.topics)
     once = [topic for topic in request.body.topics if asked[topic.name] == 1]
     twice = [name for name, count in asked.items() if count > 1]

@@ -1,7 +1,7 @@
 """CreateTopics, key 19, versions 2 to 7.
 
-Differs from a real broker: nothing known. A topic has as many replicas as there are brokers at the most, one unless
-`sandbox up --brokers` plays more.
+Differs from a real broker: nothing known. A topic has at most one replica per broker; there is one broker, unless
+`sandbox up --brokers` simulates more.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ DEFAULT_CONFIG, TOPIC_CONFIG = 5, 1
 
 
 def handle(request: Request) -> Answer:
-    """Create each topic, or say why not; one that is named twice is refused."""
+    """Create each topic or return its error; a topic that is named twice is refused."""
     asked = Counter(topic.name for topic in request.body.topics)
     return {"topics": [_create(request, topic, asked[topic.name] > 1) for topic in request.body.topics]}
 
@@ -79,7 +79,7 @@ def _create(request: Request, wanted: Any, twice: bool) -> Answer:
 
 
 def _assignments(assignments: list[Any]) -> list[tuple[int, ...]]:
-    """The replicas of each partition, by its number."""
+    """Return the replicas of each partition, in the order of the partitions."""
     found: dict[int, tuple[int, ...]] = {}
     for assignment in assignments:
         number = assignment.partition_index

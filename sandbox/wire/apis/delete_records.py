@@ -1,8 +1,9 @@
-"""DeleteRecords, key 21, versions 0 to 2 (KIP-107): raises the log start offset of partitions.
+"""DeleteRecords, key 21, versions 0 to 2 (KIP-107): increases the log start offset of partitions.
 
--1 stands for the high watermark. The answer has the log start offset, which stays where it is beyond what was asked.
+-1 means the high watermark. The answer contains the log start offset, which doesn't change if it is already beyond the
+requested one.
 
-Differs from a real broker: the partition's rows are removed soon, not a segment at a time.
+Differs from a real broker: the rows are removed soon afterwards, not a whole segment at a time.
 """
 
 from typing import Any
@@ -14,7 +15,7 @@ NONE = -1
 
 
 def handle(request: Request) -> Answer:
-    """Cut the log of each partition."""
+    """Delete the oldest events of each partition."""
     return {
         "topics": [
             {"name": topic.name, "partitions": [_delete(request, topic.name, wanted) for wanted in topic.partitions]}

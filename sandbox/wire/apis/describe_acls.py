@@ -1,6 +1,6 @@
 """DescribeAcls, key 29, versions 1 to 3.
 
-Differs from a real broker: nothing known. There is no authorizer: SECURITY_DISABLED, as Kafka answers without one.
+Differs from a real broker: nothing known. There is no authorizer: SECURITY_DISABLED, like Kafka without one.
 """
 
 from sandbox.kafka.errors import CODE
@@ -8,7 +8,7 @@ from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
-    """Refuse."""
+    """Refuse the request."""
     return {
         "error_code": CODE["SECURITY_DISABLED"],
         "error_message": "No Authorizer is configured on the broker",

@@ -1,6 +1,6 @@
 """DescribeClientQuotas, key 48, versions 0 and 1 (KIP-546).
 
-Differs from a real broker: quotas are kept and described, but nobody is throttled.
+Differs from a real broker: quotas are stored and described, but not enforced.
 """
 
 from sandbox.broker.quotas import Component
@@ -9,7 +9,7 @@ from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
-    """Give the quotas of the entities that match."""
+    """Return the quotas of the matching entities."""
     body = request.body
     components = [Component(one.entity_type, one.match_type, one.match) for one in body.components]
     try:

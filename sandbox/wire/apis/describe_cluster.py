@@ -1,9 +1,9 @@
 """DescribeCluster, key 60, versions 0 to 2 (KIP-700, KIP-919).
 
-Endpoints of controllers are refused with MISMATCHED_ENDPOINT_TYPE, as by a broker. Authorized operations are all that
-there are, as without an authorizer.
+A request for endpoints of controllers is refused with MISMATCHED_ENDPOINT_TYPE, as by a broker. All authorized
+operations are returned, as in Kafka without an authorizer.
 
-Differs from a real broker: a broker that is down is not named, where Kafka 4 can name it as fenced.
+Differs from a real broker: a broker that is down is left out, although Kafka 4 can list it as fenced.
 """
 
 from sandbox.kafka.errors import BrokerError
@@ -13,7 +13,7 @@ BROKERS = 1
 
 
 def handle(request: Request) -> Answer:
-    """Say which brokers there are."""
+    """Return the running brokers."""
     node, body = request.node, request.body
     if body.endpoint_type != BROKERS:
         error = BrokerError("MISMATCHED_ENDPOINT_TYPE", "This is an endpoint of a broker, not of a controller.")

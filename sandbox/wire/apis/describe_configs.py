@@ -1,8 +1,8 @@
 """DescribeConfigs, key 32, versions 1 to 4 (KIP-133, KIP-226).
 
 Differs from a real broker: names, types, defaults and valid values are those of Apache Kafka 4.4; the documentation is
-the sandbox's own, and says which settings have no effect. A broker's loggers are Python's `logging` loggers.
-A resource that is named twice is described once.
+the sandbox's, and states which settings have no effect. A broker's loggers are Python's `logging` loggers. A resource
+that is named twice is described once.
 """
 
 from collections.abc import Callable, Iterable
@@ -33,7 +33,7 @@ Described = Iterable[tuple[Setting, dict[str, Any]]]
 
 
 def handle(request: Request) -> Answer:
-    """Give the settings of each resource."""
+    """Return the settings of each resource."""
     resources = {
         (one.resource_type, one.resource_name, tuple(one.configuration_keys or ())): one
         for one in request.body.resources
@@ -50,7 +50,7 @@ def _describe(request: Request, resource: Any) -> Answer:
         found = list(describe(request, resource.resource_name))
     except BrokerError as error:
         return answer | {"error_code": error.code, "error_message": error.detail, "configs": []}
-    # Both null and an empty list ask for all of them.
+    # Null and an empty list both request all of them.
     keys = resource.configuration_keys or None
     return answer | {
         "error_code": 0,
@@ -62,7 +62,7 @@ def _describe(request: Request, resource: Any) -> Answer:
 
 
 def _words(request: Request, setting: Setting, described: dict[str, Any]) -> dict[str, Any]:
-    """What is described of a setting, in full."""
+    """Return a setting's complete description."""
     synonyms = described.pop("synonyms")
     chosen = synonyms[0] if synonyms else {"value": setting.default, "source": DEFAULT_CONFIG}
     return {
@@ -98,7 +98,7 @@ def _topic(request: Request, name: str) -> Described:
             synonyms += _broker_synonyms(request, setting.broker_name, str(request.node.node_id))
             units = LARGER_UNITS.get(setting.broker_name, ())
             larger = [one for name, _ in units for one in _broker_synonyms(request, name, str(request.node.node_id))]
-            # As in Kafka, the default of a larger unit is shown only beside a value that was set.
+            # As in Kafka, a larger unit's default is shown only next to a value that was set.
             if synonyms or any(one["source"] != DEFAULT_CONFIG for one in larger):
                 synonyms += larger
         yield setting, {"synonyms": synonyms, "value": topic.value(setting.name, request.node.broker.config)}
@@ -131,7 +131,7 @@ def _broker(request: Request, name: str) -> Described:
 
 
 def _fixed(request: Request) -> dict[str, str]:
-    """The settings of a broker that follow from how the sandbox was started."""
+    """Return the broker settings that follow from how the sandbox was started."""
     node = str(request.node.node_id)
     listener = f"PLAINTEXT://{request.host}:{request.port}"
     return {
@@ -148,7 +148,7 @@ def _known(name: str) -> Setting:
 
 
 def _altered(name: str, value: str, source: int) -> dict[str, Any]:
-    """What was altered; a name that Kafka does not know may hold a secret, so its value is not shown."""
+    """Describe an altered setting. An unknown setting may contain a secret, so its value is hidden."""
     if name in BROKER_SETTING:
         return {"synonyms": [_synonym(name, value, source)]}
     hidden = {"is_sensitive": True, "read_only": True, "config_type": UNKNOWN_TYPE}
@@ -156,7 +156,7 @@ def _altered(name: str, value: str, source: int) -> dict[str, Any]:
 
 
 def _broker_synonyms(request: Request, name: str, node: str) -> list[dict[str, Any]]:
-    """The values that a broker setting has, the one in effect first."""
+    """Return a broker setting's values, the effective one first."""
     broker = request.node.broker
     places = (
         (BROKER_CONFIG, broker.resources.settings(BROKER, node)),

@@ -1,7 +1,7 @@
 """DescribeDelegationToken, key 41, versions 1 to 3 (KIP-48).
 
-Differs from a real broker: nothing known. Delegation tokens are off: DELEGATION_TOKEN_AUTH_DISABLED, and, as in Kafka,
-DELEGATION_TOKEN_REQUEST_NOT_ALLOWED on a connection without SASL.
+Differs from a real broker: nothing known. Delegation tokens are disabled: DELEGATION_TOKEN_AUTH_DISABLED, and, as in
+Kafka, DELEGATION_TOKEN_REQUEST_NOT_ALLOWED on a connection without SASL.
 """
 
 from sandbox.wire.delegation_tokens import refusal
@@ -9,5 +9,5 @@ from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
-    """Refuse."""
+    """Refuse the request."""
     return {"error_code": refusal(request), "tokens": []}

@@ -1,7 +1,7 @@
-"""DescribeGroups, key 15, versions 0 to 6. A group of the consumer protocol (KIP-848) is not known to it.
+"""DescribeGroups, key 15, versions 0 to 6. Groups of the consumer protocol (KIP-848) are not found.
 
-Differs from a real broker: a group that is named twice is described once. Authorized operations are all that there
-are, as without an authorizer.
+Differs from a real broker: a group that is named twice is described once. All authorized operations are returned, as in
+Kafka without an authorizer.
 """
 
 from sandbox.kafka.errors import CODE
@@ -11,7 +11,7 @@ ERROR_SINCE = 6
 
 
 def handle(request: Request) -> Answer:
-    """Describe each group; one that does not exist is Dead."""
+    """Describe each group; an unknown group is Dead."""
     return {"groups": [_describe(request, group) for group in dict.fromkeys(request.body.groups)]}
 
 

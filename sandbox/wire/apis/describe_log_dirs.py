@@ -1,8 +1,8 @@
 """DescribeLogDirs, key 35, versions 1 to 5 (KIP-113, KIP-827).
 
-Differs from a real broker: there is one log directory, which is the sandbox file. The size of a partition is that of
-its record batches as they were produced, less what compaction took.
-Left out: replicas on the move between directories, which there never are; cordoned directories.
+Differs from a real broker: the sandbox file is the only log directory. A partition's size is the size of its record
+batches as produced, minus what compaction removed.
+Left out: replicas that move between directories, because there is only one; cordoned directories.
 """
 
 import shutil
@@ -14,7 +14,7 @@ from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
-    """Give the size of each replica that this broker has."""
+    """Return the size of each of this broker's replicas."""
     path = request.node.broker.database.path
     disk = shutil.disk_usage(path.parent)
     return {

@@ -12,7 +12,7 @@ COORDINATOR_EPOCH = 0
 
 
 def handle(request: Request) -> Answer:
-    """Name the producers that wrote to each partition, for as long as `producer.id.expiration.ms` remembers them."""
+    """Return the producers that wrote to each partition within `producer.id.expiration.ms`."""
     asked: dict[str, dict[int, None]] = {}
     for topic in request.body.topics:
         asked.setdefault(topic.name, {}).update(dict.fromkeys(topic.partition_indexes))

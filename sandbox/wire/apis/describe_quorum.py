@@ -1,8 +1,8 @@
 """DescribeQuorum, key 55, versions 0 to 2 (KIP-595, KIP-836, KIP-853).
 
-Every broker is a voter, and the controller leads.
+Every broker is a voter, and the controller is the leader.
 
-Differs from a real broker: there is no metadata log. Its end is always 1, and everybody has it.
+Differs from a real broker: there is no metadata log. Its end offset is always 1, and every voter has caught up.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ LISTENER = "CONTROLLER"
 
 
 def handle(request: Request) -> Answer:
-    """Describe the quorum of the one partition that there is."""
+    """Describe the quorum of the metadata partition."""
     topics = [
         {
             "topic_name": topic.topic_name,

@@ -1,10 +1,10 @@
 """DescribeTopicPartitions, key 75, version 0 (KIP-966): topics with their partitions, page by page.
 
-Topics come in the order of their names. When as many partitions were given as the request or
-`max.request.partition.size.limit` allows, the answer names the one to go on from.
+Topics are sorted by name. If an answer reaches the maximum number of partitions of the request or of
+`max.request.partition.size.limit`, it contains the next partition as a cursor.
 
-Differs from a real broker: replicas that could lead out of sync (eligible leader replicas) are never named. An empty
-name is an invalid topic name, where Kafka fails.
+Differs from a real broker: there are no eligible leader replicas (replicas that could lead although they are out of
+sync). An empty name is an invalid topic name; Kafka fails.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from sandbox.wire.node import TOPIC_OPERATIONS, Answer, Request
 
 
 def handle(request: Request) -> Answer:
-    """Describe the topics that are named, or all."""
+    """Describe the named topics, or all."""
     body = request.body
     wanted = sorted({topic.name for topic in body.topics})
     cursor = body.cursor

@@ -12,7 +12,7 @@ from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
-    """Give mechanism and iterations of the users that are named, or of all."""
+    """Return the mechanism and iterations of the named users, or of all."""
     asked = Counter(one.name for one in request.body.users or ())
     known: dict[str, list[dict[str, Any]]] = {}
     for one in request.node.broker.credentials.all():

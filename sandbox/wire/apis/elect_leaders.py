@@ -1,9 +1,9 @@
 """ElectLeaders, key 43, versions 0 to 2 (KIP-183, KIP-460).
 
-With one broker, or where the preferred replica leads already, the answer is ELECTION_NOT_NEEDED, as in Kafka. When all
-partitions are asked for, those that need no election are left out of the answer.
+With one broker, or if the preferred replica is the leader already, the answer is ELECTION_NOT_NEEDED, as in Kafka. If a
+request is for all partitions, the answer leaves out those that need no election.
 
-Differs from a real broker: an unclean election never finds a leader where a clean one does not.
+Differs from a real broker: an unclean election finds no leader that a clean election doesn't find.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ TYPES_SINCE = 1
 
 
 def handle(request: Request) -> Answer:
-    """Elect the leader of each partition that is named, or of all."""
+    """Elect the leader of each named partition, or of all."""
     body = request.body
     kind = body.election_type if request.version >= TYPES_SINCE else PREFERRED
     topics = request.node.broker.topics

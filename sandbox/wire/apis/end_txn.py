@@ -1,8 +1,8 @@
 """EndTxn, key 26, versions 0 to 5 (KIP-98, KIP-890).
 
-Version 5 raises the producer's epoch and answers what it goes on with; clients send it because the feature
-`transaction.version` is 2, as in Kafka 4. Older ones, librdkafka among them, send 4 and keep their epoch.
-Differs from a real broker: when this is answered the end is complete, so the next transaction never meets
+Version 5 raises the producer's epoch and returns the id and epoch to continue with. Clients send it because the feature
+`transaction.version` is 2, as in Kafka 4. Older clients, including librdkafka, send version 4 and keep their epoch.
+Differs from a real broker: the transaction has ended completely when the answer is sent, so the next one never gets
 CONCURRENT_TRANSACTIONS.
 Shown by: `tests/clients/test_transaction_requests.py`.
 """

@@ -1,10 +1,10 @@
 """Fetch, key 1, versions 4 to 18.
 
-Differs from a real broker: batches that are no longer in the cache of recent ones are encoded from their rows again,
-uncompressed, and small neighbours of them may come as one batch; offsets, timestamps, keys, values and headers are the
-same. An answer has at most 2 MB, less if clients read slowly, and its first batch; a broker may return less than was
-asked for (KIP-74), and partitions that got nothing are the first ones in the next answer of a session. A fetch whose
-`min_bytes` do not fit into such an answer does not wait for them.
+Differs from a real broker: batches that are not in the cache of recent batches are encoded from their rows,
+uncompressed, and adjacent small ones may be sent as one batch; offsets, timestamps, keys, values and headers don't
+change. An answer has at most 2 MB, less if clients read slowly, but at least its first batch. A broker may return less
+than requested (KIP-74); partitions without events in an answer are the first ones in the session's next answer. A fetch
+whose `min_bytes` exceed such an answer doesn't wait for them.
 Left out: fetches by followers, and tiered storage.
 """
 
@@ -26,13 +26,13 @@ from sandbox.wire.time_slices import Steps
 
 READ_COMMITTED = 1
 PARTITIONS_PER_STEP = 64
-"""How many partitions are looked at before a fetch is interrupted, if nothing is read from rows."""
+"""The number of partitions after which a fetch can be interrupted, if nothing is read from rows."""
 
 logger = logging.getLogger("sandbox.wire")
 
 
 def handle(request: Request) -> Answer | Reply[Answer]:
-    """Read from each partition; wait up to `max_wait_ms` until there are `min_bytes`."""
+    """Read from each partition; wait up to `max_wait_ms` for at least `min_bytes`."""
     body = request.body
     try:
         session = request.node.sessions.begin(
@@ -45,7 +45,7 @@ def handle(request: Request) -> Answer | Reply[Answer]:
 
 
 class _Reading:
-    """One look at every partition of a fetch."""
+    """One pass over every partition of a fetch."""
 
     def __init__(self, request: Request, session: FetchSession) -> None:
         self.request = request
@@ -60,7 +60,7 @@ class _Reading:
         self._bytes_max = min(request.body.max_bytes, config.number("fetch.max.bytes"))
 
     def steps(self) -> Steps:
-        """Look at every partition, interrupted at each `yield`."""
+        """Read every partition. It can be interrupted at each `yield`."""
         try:
             for number, (place, wanted) in enumerate(tuple(self.session.partitions.items()), 1):
                 if number % PARTITIONS_PER_STEP == 0:
@@ -90,10 +90,10 @@ class _Reading:
                 records = yield from read_records(
                     node, partition, wanted.fetch_offset, size_bytes_max, self.stable, self._size, self.size_bytes == 0
                 )
-                # Only the very first batch of an answer may be larger than the limit (KIP-74).
+                # Only the first batch of an answer may exceed the limit (KIP-74).
                 if self.size_bytes == 0 or sum(map(len, records)) <= size_bytes_max:
                     answer["records"] = records
-            # As they are now: what was appended while this was read is not in it, but may be told of.
+            # The current values: they may include events that were appended during the read and are not in the answer.
             answer["high_watermark"] = partition.high_watermark
             answer["last_stable_offset"] = partition.last_stable_offset
             answer["log_start_offset"] = partition.start
@@ -102,7 +102,7 @@ class _Reading:
                     node, partition, wanted.fetch_offset, answer["records"]
                 )
         except StorageFailed as error:
-            # The other partitions may be whole. As in Kafka, the client asks again.
+            # The other partitions may be readable. As in Kafka, the client retries.
             node.broker.on_failure(error)
             answer |= {"error_code": CODE["KAFKA_STORAGE_ERROR"], "high_watermark": -1}
             answer |= {"last_stable_offset": -1, "log_start_offset": -1}
@@ -113,7 +113,7 @@ class _Reading:
         return answer
 
     def enough(self) -> bool:
-        """Whether the answer may go now: there is what was asked for, or what is missing did not fit in."""
+        """Return True if the answer may be sent: it has enough bytes, or the rest did not fit."""
         if self.failed or self.size_bytes >= self.request.body.min_bytes or not self.session.partitions:
             return True
         return self.size_bytes > 0 and any(
@@ -122,7 +122,7 @@ class _Reading:
         )
 
     def answer(self) -> Answer:
-        """The answer; of an incremental session, only what changed."""
+        """Return the answer; in an incremental session, only the changes."""
         topics: dict[tuple[str, UUID], list[dict[str, Any]]] = {}
         for place, found in self.found.items():
             wanted = self.session.partitions.get(place)
@@ -144,7 +144,7 @@ class _Reading:
 
 
 class _Fetch:
-    """One request: reads, waits for appends if there is not enough, and reads again.
+    """One request: reads, waits for appends if there are not enough bytes, and reads again.
 
     Attributes:
         reply: its answer.
@@ -163,13 +163,13 @@ class _Fetch:
         self._look()
 
     def _look(self) -> None:
-        """Read every partition: now, or in steps. Then answer, or wait."""
+        """Read every partition, now or in steps. Then answer, or wait."""
         if self._steps is not None:
             self._appended = True
             return
         self._steps = self._read()
         if not self._request.node.slices.run(self._steps) and not self._watched:
-            # Nobody reports yet what is appended to a partition after it was read.
+            # Appends to a partition after it was read are not reported yet.
             self._appended = True
 
     def _read(self) -> Steps:
@@ -189,7 +189,7 @@ class _Fetch:
         self._empty = None if reading.size_bytes else reading
         self._wait({partition for partition, _ in reading.partitions.values()})
         if self._appended:
-            # While this was read: whether that is enough is seen in another round.
+            # Events were appended during the read. Another pass checks if there are enough bytes now.
             self._appended = False
             self._request.node.slices.add_read(self._look_again)
 
@@ -209,7 +209,7 @@ class _Fetch:
     def _time_over(self) -> None:
         self._last_look = True
         if self._steps is None and self._empty is not None:
-            # What was found is nothing, as it is for most consumers: there is nothing to read again.
+            # Nothing was found, as for most consumers, so there is nothing to read again.
             self._finish(self._empty)
         else:
             self._look()
@@ -220,7 +220,7 @@ class _Fetch:
             self.reply.set(reading.answer())
 
     def _drop(self) -> None:
-        """The client has gone."""
+        """Stop, because the client has disconnected."""
         self._stop_waiting()
         steps, self._steps = self._steps, None
         if steps is not None:

@@ -1,6 +1,6 @@
 """FindCoordinator, key 10, versions 0 to 6.
 
-Differs from a real broker: a group stays with its coordinator unless that one stops.
+Differs from a real broker: a group stays with its coordinator until that broker stops.
 Left out: coordinators of share groups (INVALID_REQUEST).
 """
 
@@ -12,7 +12,7 @@ BATCHED_SINCE = 4
 
 
 def handle(request: Request) -> Answer:
-    """Say which broker coordinates each key."""
+    """Return the broker that coordinates each key."""
     body = request.body
     if request.version >= BATCHED_SINCE:
         return {"coordinators": [{"key": key, **_place(request, key)} for key in body.coordinator_keys]}
@@ -26,7 +26,7 @@ def _place(request: Request, key: str) -> dict[str, object]:
         error = BY_NAME["COORDINATOR_NOT_AVAILABLE"]
     if error is not None:
         return {"error_code": error.code, "error_message": error.text, "node_id": -1, "host": "", "port": -1}
-    # Apache Kafka 4.4 sends these two, never null.
+    # Apache Kafka 4.4 sends these two messages, never null.
     return {"error_code": 0, "error_message": "" if request.version >= BATCHED_SINCE else "NONE", **place}
 
 

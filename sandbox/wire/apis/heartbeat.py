@@ -8,7 +8,7 @@ from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
-    """Keep a member alive, and tell it of a rebalance."""
+    """Keep a member alive, and report a rebalance."""
     body = request.body
     error = request.node.coordinator.heartbeat(
         body.group_id, body.generation_id, body.member_id, body.group_instance_id, request.node.now_ms()

@@ -1,7 +1,7 @@
 """IncrementalAlterConfigs, key 44, versions 0 and 1 (KIP-339): sets, removes, appends to or subtracts from settings.
 
-Differs from a real broker: the settings of one broker are in effect for all, behind whom is one file. Its loggers are
-those of Python's `logging`. An operation that does not exist is INVALID_REQUEST, where Kafka fails.
+Differs from a real broker: a broker's settings apply to all brokers, because they share one file. Its loggers are
+Python's `logging` loggers. An unknown operation is answered with INVALID_REQUEST; Kafka fails.
 """
 
 from typing import Any
@@ -89,7 +89,7 @@ def _value(request: Request, kind: int, name: str, config: Any) -> str | None:
 
 
 def _present(request: Request, kind: int, name: str, setting: Setting) -> str:
-    """The value that a list has now."""
+    """Return a list setting's current value."""
     broker = request.node.broker
     if kind == TOPIC_TYPE:
         return broker.topic(name).value(setting.name, broker.config)

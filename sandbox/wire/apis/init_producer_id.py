@@ -14,7 +14,7 @@ NONE_YET = (-1, 0)
 
 
 def handle(request: Request) -> Answer:
-    """Give a new producer id, or the one of a transactional id with the next epoch."""
+    """Assign a new producer id, or the id and next epoch of a transactional id."""
     body, broker, now_ms = request.body, request.node.broker, request.node.now_ms()
     if body.transactional_id is None:
         return {"error_code": 0, "producer_id": broker.new_producer_id(now_ms), "producer_epoch": 0}

@@ -1,7 +1,7 @@
 """JoinGroup, key 11, versions 0 to 9 (KIP-345, KIP-394, KIP-800, KIP-814).
 
-Differs from a real broker: an empty group does not wait 3 seconds for more members
-(`group.initial.rebalance.delay.ms` is 0). It waits 0.25 s after each static member that joins, 1 s at most.
+Differs from a real broker: an empty group doesn't wait 3 seconds for more members (`group.initial.rebalance.delay.ms`
+is 0). It waits 0.25 s after each static member that joins, at most 1 s.
 """
 
 from sandbox.broker.groups.calls import JoinAnswer, JoinGroup
@@ -15,7 +15,7 @@ SKIP_ASSIGNMENT_SINCE = 9
 
 
 def handle(request: Request) -> Reply[Answer]:
-    """Join a group; the answer comes when all members have."""
+    """Join a group. The answer is sent when all members have joined."""
     body = request.body
     joining = JoinGroup(
         group=body.group_id,

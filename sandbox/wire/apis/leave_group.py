@@ -11,7 +11,7 @@ SEVERAL_SINCE = 3
 
 
 def handle(request: Request) -> Answer:
-    """Take one member, or several, out of a group."""
+    """Remove one or more members from a group."""
     body = request.body
     if request.version >= SEVERAL_SINCE:
         members = [LeavingMember(one.member_id, one.group_instance_id, one.reason) for one in body.members]

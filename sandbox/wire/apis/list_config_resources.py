@@ -1,8 +1,7 @@
-"""ListConfigResources, key 74, versions 0 and 1 (KIP-1142, KIP-714): which resources have settings.
+"""ListConfigResources, key 74, versions 0 and 1 (KIP-1142, KIP-714): the resources that have settings.
 
-Version 0 lists client metrics subscriptions alone.
-
-Differs from a real broker: a group whose last setting was taken away is not listed any more.
+Version 0 lists only client metrics subscriptions.
+Differs from a real broker: a group whose last setting was removed is no longer listed.
 """
 
 from typing import Any
@@ -17,7 +16,7 @@ TYPES_SINCE = 1
 
 
 def handle(request: Request) -> Answer:
-    """Name the resources of the types that are asked for, or of all."""
+    """Return the resources of the requested types, or of all types."""
     wanted = (request.body.resource_types or TYPES) if request.version >= TYPES_SINCE else (CLIENT_METRICS_TYPE,)
     if not set(wanted) <= set(TYPES):
         return {"error_code": CODE["UNSUPPORTED_VERSION"], "config_resources": []}

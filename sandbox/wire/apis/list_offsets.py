@@ -1,9 +1,9 @@
 """ListOffsets, key 2, versions 1 to 10.
 
-By time it gives the first event at or after it, exactly per event; -1 the end, -2 the start, -3 the largest timestamp
-(KIP-734), -4 the earliest local offset (KIP-405), -5 the latest tiered one, which there never is. In read_committed the
-end is the last stable offset, and nothing at or after it is found. As in Kafka, a transaction marker has an offset and
-a time like an event.
+For a time it returns the first event at or after it, exactly per event; for -1 the end, -2 the start, -3 the largest
+timestamp (KIP-734), -4 the earliest local offset (KIP-405), and -5 the latest tiered offset, which never exists. In
+read_committed the end is the last stable offset, and nothing at or after it is found. As in Kafka, a transaction marker
+has an offset and a time like an event.
 Differs from a real broker: nothing known.
 """
 
@@ -18,7 +18,7 @@ SINCE = {MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9}
 
 
 def handle(request: Request) -> Answer:
-    """Look up an offset in each partition."""
+    """Find an offset in each partition."""
     return {
         "topics": [
             {"name": topic.name, "partitions": [_look_up(request, topic.name, wanted) for wanted in topic.partitions]}

@@ -1,9 +1,9 @@
 """Metadata, key 3, versions 0 to 13.
 
-Differs from a real broker: brokers have the address that the client came to. A topic that is asked for by
-name is created where `auto.create.topics.enable` and the request allow it, and is there at once (Kafka answers
+Differs from a real broker: brokers have the address that the client connected to. A topic that is requested by name is
+created if `auto.create.topics.enable` and the request allow it, and exists immediately (Kafka answers
 LEADER_NOT_AVAILABLE first).
-Authorized operations are all that there are, as in Kafka without an authorizer.
+All authorized operations are returned, as in Kafka without an authorizer.
 """
 
 from typing import Any
@@ -17,13 +17,13 @@ ALLOW_CREATION_SINCE = 4
 
 
 def handle(request: Request) -> Answer:
-    """Say which brokers and topics there are."""
+    """Return the running brokers and the requested topics."""
     body = request.body
     broker = request.node.broker
     if body.topics is None or (request.version == 0 and not body.topics):
         topics = [_describe(request, topic) for _, topic in sorted(broker.topics.items())]
     else:
-        # Each once, as in Kafka: a short request could ask for a topic's partitions a thousand times.
+        # Each topic once, as in Kafka: otherwise a short request could repeat a topic's partitions a thousand times.
         once = {(wanted.name, wanted.topic_id): wanted for wanted in body.topics}
         topics = [_find(request, wanted) for wanted in once.values()]
     return {

@@ -1,6 +1,6 @@
 """OffsetCommit, key 8, versions 2 to 10.
 
-Differs from a real broker: `retention_time_ms` of old versions is not looked at; `offsets.retention.minutes` counts.
+Differs from a real broker: `retention_time_ms` of old versions is ignored; `offsets.retention.minutes` applies.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ TOPIC_IDS_SINCE = 10
 
 
 def handle(request: Request) -> Handled:
-    """Commit offsets of a group; the answer comes later if they are thousands."""
+    """Commit offsets of a group. The answer for thousands of offsets is sent later."""
     body, node = request.body, request.node
     exists = _exists(request)
     names = [_name(request, topic) for topic in body.topics]

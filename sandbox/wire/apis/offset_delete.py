@@ -8,7 +8,7 @@ from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
-    """Remove committed offsets of a group, in topics that none of its members reads."""
+    """Delete committed offsets of a group, in topics that no member reads."""
     body = request.body
     wanted = [(topic.name, one.partition_index) for topic in body.topics for one in topic.partitions]
     answer = request.node.coordinator.delete_offsets(body.group_id, wanted)

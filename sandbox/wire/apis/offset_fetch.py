@@ -1,9 +1,8 @@
 """OffsetFetch, key 9, versions 1 to 10 (KIP-447, KIP-709, KIP-848).
 
-Differs from a real broker: a group of which all offsets are asked for twice is answered once. A group that does not
-exist has committed nothing, which is no error. Where
-an open transaction holds a commit, a client that asks for what is stable is told to come again
-(UNSTABLE_OFFSET_COMMIT).
+Differs from a real broker: a group whose offsets are all requested twice is answered once. An unknown group has no
+committed offsets, which is not an error. If an open transaction has staged an offset, a client that requires stable
+offsets must retry (UNSTABLE_OFFSET_COMMIT).
 """
 
 from types import SimpleNamespace
@@ -18,11 +17,11 @@ TOPIC_IDS_SINCE = 10
 
 
 def handle(request: Request) -> Answer:
-    """Give the committed offsets of one group, or (version 8 and up) of several."""
+    """Return the committed offsets of one group, or (version 8 and later) of several."""
     body = request.body
     if request.version < GROUPS_SINCE:
         return {"topics": _topics(request, body.group_id, body.topics), "error_code": 0}
-    # All offsets of a group are read once, however often a request asks for them.
+    # All offsets of a group are read once, even if a request contains the group several times.
     groups = {
         (group.group_id, group.member_id, group.member_epoch) if group.topics is None else id(group): group
         for group in body.groups
@@ -31,7 +30,7 @@ def handle(request: Request) -> Answer:
 
 
 def _group(request: Request, group: SimpleNamespace) -> Answer:
-    """One group's offsets. Version 9 and up tells which member asks, and a stale one gets none."""
+    """Return one group's offsets. From version 9 the request names its member, and an outdated one gets an error."""
     refusal = request.node.coordinator.fetch_refusal(group.group_id, group.member_id, group.member_epoch)
     if refusal != "NONE":
         return {"group_id": group.group_id, "topics": [], "error_code": CODE[refusal]}

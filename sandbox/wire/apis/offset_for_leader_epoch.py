@@ -1,6 +1,6 @@
 """OffsetForLeaderEpoch, key 23, versions 2 to 4 (KIP-320).
 
-Differs from a real broker: leader epochs do not change yet, so the end of any known epoch is the end of the log.
+Differs from a real broker: the end offset of every known epoch is the end of the log, not the start of the next epoch.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
-    """Give the end offset of an epoch in each partition."""
+    """Return the end offset of an epoch in each partition."""
     return {
         "topics": [
             {

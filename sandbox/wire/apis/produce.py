@@ -1,10 +1,10 @@
 """Produce, key 0, versions 3 to 13 (announced from 0, see ApiVersions).
 
-The answer names each record that the topic does not accept with its position in the batch (KIP-467), so that a client
-fails it with the reason and can send the others again.
-Differs from a real broker: acks=1 and acks=all both wait for the commit; acks=0 is stored the same
-way, and not answered. A batch of a transaction is looked at as Kafka does with its transaction partition verification:
-the partition must take part in the producer's transaction; from version 12 on the write itself makes it (KIP-890).
+The answer contains each refused record with its position in the batch (KIP-467), so that a client can report the reason
+and send the other records again.
+Differs from a real broker: acks=1 and acks=all both wait for the commit; acks=0 is stored in the same way, but not
+answered. A transactional batch is checked like in Kafka with transaction partition verification: the partition must
+take part in the producer's transaction; from version 12 the write itself adds it (KIP-890).
 Left out: message sets of magic 0 and 1, as in Kafka 4 (INVALID_RECORD).
 """
 
@@ -22,9 +22,9 @@ ZSTD_SINCE = 7
 COMPRESSIONS = ("uncompressed", "gzip", "snappy", "lz4", "zstd")
 ABORTABLE_SINCE = 11
 JOINS_SINCE = 12
-"""From which version a write makes its partition take part in the transaction."""
+"""The version from which a write adds its partition to the transaction."""
 SHOWN_ERRORS = 3
-"""How many refused records the message for the whole batch names."""
+"""The number of refused records that the whole batch's message contains."""
 BEFORE_LOOKING = (
     "UNKNOWN_TOPIC_OR_PARTITION",
     "UNKNOWN_TOPIC_ID",
@@ -38,7 +38,7 @@ BEFORE_LOOKING = (
 
 
 def handle(request: Request) -> Answer | None:
-    """Append one batch to each partition named."""
+    """Append one batch to each named partition."""
     body = request.body
     responses = []
     for topic in body.topic_data:
@@ -108,7 +108,7 @@ def _refused(index: int, error: BrokerError, partition: Partition | None) -> Ans
 
 
 def _batch_message(error: RecordsRefused) -> str:
-    """The message for the whole batch, in Kafka's words."""
+    """Return the whole batch's message, in Kafka's words."""
     if error.error.name == "INVALID_TIMESTAMP":
         return "One or more records have been rejected due to invalid timestamp"
     shown = ", ".join(
@@ -121,7 +121,7 @@ def _batch_message(error: RecordsRefused) -> str:
 
 
 def _one_batch(records: memoryview | None) -> memoryview:
-    """The records of a partition if they are one whole record batch, which is all that Produce accepts."""
+    """Check that a partition's records are one whole record batch, which is all that Produce accepts."""
     if records is None or len(records) <= record_batch.MAGIC_AT:
         raise BrokerError("INVALID_RECORD", "Produce accepts exactly one record batch per partition, not 0.")
     if records[record_batch.MAGIC_AT] < record_batch.MAGIC:
@@ -186,7 +186,7 @@ def _check_transaction(request: Request, partition: Partition, batch: record_bat
         refusal="TRANSACTION_ABORTABLE" if request.version >= ABORTABLE_SINCE else "INVALID_TXN_STATE",
     )
     if joins and batch.base_sequence and broker.log.producers.state(batch.producer_id, partition.id).epoch < 0:
-        # Here a sequence always begins with its transaction, so this batch came before one that is still on its way.
+        # Here a sequence always begins with its transaction, so an earlier batch has not arrived yet.
         raise BrokerError("OUT_OF_ORDER_SEQUENCE_NUMBER", f"The first sequence number is {batch.base_sequence}, not 0.")
 
 

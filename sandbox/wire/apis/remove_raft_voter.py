@@ -1,6 +1,6 @@
 """RemoveRaftVoter, key 81, version 0 (KIP-853).
 
-Differs from a real broker: nothing known. The quorum is fixed, as one with `kraft.version` 0: UNSUPPORTED_VERSION.
+Differs from a real broker: nothing known. The quorum is fixed, like one with `kraft.version` 0: UNSUPPORTED_VERSION.
 """
 
 from sandbox.kafka.errors import BrokerError
@@ -8,7 +8,7 @@ from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
-    """Refuse."""
+    """Refuse the request."""
     cluster_id, wanted = request.node.broker.cluster_id, request.body.cluster_id
     error = BrokerError(
         "UNSUPPORTED_VERSION", "Cluster doesn't support removing voter because the kraft.version feature is 0"

@@ -1,8 +1,8 @@
 """SaslAuthenticate, key 36, versions 0 to 2 (KIP-152).
 
-Differs from a real broker: what `sandbox.wire.auth.sasl` says. On a listener without SASL, and after the log-in, it is
-ILLEGAL_SASL_STATE.
-Left out: re-authentication (KIP-368); the session lifetime is 0, as by default.
+Differs from a real broker: see `sandbox.wire.auth.sasl`. On a listener without SASL, and on an authenticated
+connection, the answer is ILLEGAL_SASL_STATE.
+Left out: re-authentication (KIP-368); the session lifetime is 0, the default.
 """
 
 from sandbox.kafka.errors import CODE
@@ -10,7 +10,7 @@ from sandbox.wire.node import Handled, Request
 
 
 def handle(request: Request) -> Handled:
-    """Take one token of the log-in."""
+    """Process one token of the authentication."""
     if request.sasl is None or request.sasl.complete:
         return {
             "error_code": CODE["ILLEGAL_SASL_STATE"],

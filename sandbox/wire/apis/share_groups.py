@@ -1,8 +1,8 @@
 """The APIs of share groups (KIP-932), keys 76 to 79 and 90 to 92: announced, and refused with UNSUPPORTED_VERSION.
 
-Differs from a real broker: share groups are left out. Every request is refused as by Apache Kafka with
-`share.version` 0, with a message that names the reason. The APIs are announced so that clients learn of it:
-librdkafka's share consumer polls forever without an error if they are not.
+Differs from a real broker: share groups are left out. Every request is refused like by Apache Kafka with
+`share.version` 0, with a message that contains the reason. The APIs are announced so that clients get this error:
+otherwise librdkafka's share consumer polls forever without an error.
 """
 
 from sandbox.kafka.errors import BrokerError

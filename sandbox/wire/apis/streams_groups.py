@@ -1,7 +1,7 @@
 """The APIs of streams groups (KIP-1071), keys 88 and 89: announced, and refused with UNSUPPORTED_VERSION.
 
-Differs from a real broker: streams groups are left out. Every request is refused as by Apache Kafka with
-`streams.version` 0, with a message that names the reason. Kafka Streams works with its classic protocol.
+Differs from a real broker: streams groups are left out. Every request is refused like by Apache Kafka with
+`streams.version` 0, with a message that contains the reason. Kafka Streams works with its classic protocol.
 """
 
 from sandbox.kafka.errors import BrokerError

@@ -9,11 +9,11 @@ from sandbox.kafka.errors import CODE
 from sandbox.wire.node import Answer, Request
 
 PROTOCOL_SINCE = 5
-"""From which version a member must say for which protocol it syncs (KIP-559)."""
+"""The version from which a member must name its protocol type and protocol (KIP-559)."""
 
 
 def handle(request: Request) -> Answer | Reply[Answer]:
-    """Hand in the leader's assignment, and get one's own when it is there."""
+    """Accept the leader's assignment, and return the member's when it is available."""
     body = request.body
     if request.version >= PROTOCOL_SINCE and (body.protocol_type is None or body.protocol_name is None):
         return {"error_code": CODE["INCONSISTENT_GROUP_PROTOCOL"]}

@@ -1,9 +1,9 @@
 """TxnOffsetCommit, key 28, versions 0 to 5 (KIP-98, KIP-447, KIP-890).
 
-The offsets wait for the end of the transaction. A member of a group is looked at as in OffsetCommit, but may commit
-while its group rebalances; who names no member and no generation is not looked at.
-Differs from a real broker: version 5 with a transactional id that does not exist is always refused; Kafka accepts it
-where it has just had a write of the same producer.
+The offsets are staged until the end of the transaction. A group member is checked like in OffsetCommit, but may commit
+while its group rebalances; a request without member and generation is not checked.
+Differs from a real broker: version 5 with an unknown transactional id is always refused; Kafka accepts it if the same
+producer has just written.
 Shown by: `tests/clients/test_transaction_requests.py`.
 """
 
@@ -15,11 +15,11 @@ from sandbox.wire.node import Answer, Request
 
 ABORTABLE_SINCE = 4
 JOINS_SINCE = 5
-"""From which version a commit makes its group take part in the transaction."""
+"""The version from which a commit adds its group to the transaction."""
 
 
 def handle(request: Request) -> Answer:
-    """Stage offsets of a group for the end of a transaction."""
+    """Stage a group's offsets for the end of a transaction."""
     body, broker = request.body, request.node.broker
     known, errors = [], {}
     for topic in body.topics:

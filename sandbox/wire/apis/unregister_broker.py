@@ -1,6 +1,6 @@
 """UnregisterBroker, key 64, version 0 (KIP-631).
 
-Differs from a real broker: the brokers are those that the sandbox was started with, so a known one stays registered:
+Differs from a real broker: the brokers are fixed when the sandbox starts, so an existing one stays registered:
 INVALID_REQUEST.
 """
 
@@ -9,7 +9,7 @@ from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
-    """Refuse."""
+    """Refuse the request."""
     broker = request.body.broker_id
     if broker in request.node.broker.cluster.ids:
         error = BrokerError("INVALID_REQUEST", f"Broker {broker} is played by this sandbox and stays registered.")

@@ -1,8 +1,8 @@
 """UpdateFeatures, key 57, versions 0 to 2 (KIP-584, KIP-778).
 
-All updates are done, or none: INVALID_UPDATE_VERSION on top, with the first reason.
+Either all updates are applied or none: INVALID_UPDATE_VERSION at the top level, with the first reason.
 
-Differs from a real broker: the levels are fixed. An update to the level that a feature has is accepted.
+Differs from a real broker: the levels are fixed. An update to a feature's current level is accepted.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ RESULTS_UNTIL = 1
 
 
 def handle(request: Request) -> Answer:
-    """Look at each update."""
+    """Check each update."""
     body = request.body
     try:
         for update in body.feature_updates:

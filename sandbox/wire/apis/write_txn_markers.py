@@ -1,9 +1,9 @@
 """WriteTxnMarkers, key 27, version 1 (KIP-98).
 
-Brokers send it to each other, and an administrator to end a transaction that hangs in one partition (KIP-664).
-Differs from a real broker: a marker says that its coordinator's epoch is 0, whatever the request says; an older epoch
-of the producer is refused with INVALID_PRODUCER_EPOCH, where Kafka 4.1 says UNKNOWN_SERVER_ERROR.
-Left out: partitions of `__consumer_offsets`, which there are none of.
+Brokers send it to each other, and administrators send it to end a hanging transaction in one partition (KIP-664).
+Differs from a real broker: a marker's coordinator epoch is always 0, regardless of the request; an older epoch of the
+producer is refused with INVALID_PRODUCER_EPOCH, where Kafka 4.1 answers UNKNOWN_SERVER_ERROR.
+Left out: partitions of `__consumer_offsets`, because that topic doesn't exist here.
 Shown by: `tests/clients/test_transaction_requests.py`.
 """
 
@@ -14,7 +14,7 @@ from sandbox.wire.node import Answer, Request
 
 
 def handle(request: Request) -> Answer:
-    """Write a marker to each partition named."""
+    """Write a marker to each named partition."""
     return {
         "markers": [
             {

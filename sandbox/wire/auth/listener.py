@@ -1,4 +1,4 @@
-"""Listeners: the ports beside the plain one, with TLS, a log-in, or both."""
+"""Listeners: additional ports with TLS, SASL, or both."""
 
 import os
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from sandbox.wire.auth.sasl import MECHANISMS
 
 PLAINTEXT = "PLAINTEXT"
 PROTOCOLS = ("SSL", "SASL_PLAINTEXT", "SASL_SSL")
-"""Kafka's security protocols but PLAINTEXT, which is the Kafka port itself."""
+"""Kafka's security protocols except PLAINTEXT, which the Kafka port itself uses."""
 
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """A certificate of one's own, as PEM files.
+    """The user's certificate, as PEM files.
 
     Attributes:
-        certificate: the server's certificate, followed by those that lead to the one that clients trust.
+        certificate: the server's certificate, followed by the intermediate certificates of its chain.
         key: its private key, not encrypted.
-        client_ca: what clients' certificates are checked against; None where no client needs one.
+        client_ca: the CA that clients' certificates are verified with; None if clients need no certificate.
     """
 
     certificate: str | os.PathLike[str]
@@ -27,17 +27,17 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One more way in.
+    """An additional listener.
 
     Attributes:
         protocol: "SSL", "SASL_PLAINTEXT" or "SASL_SSL".
-        port: 0 picks one (the one of the last time where it is free). Of several brokers, broker N gets port + N - 1.
-        mechanisms: the SASL mechanisms that are offered; all where not given.
-        tls: a certificate of one's own; where None, one is made beside the file.
-        client_auth: True where clients must show a certificate (`ssl.client.auth=required`).
+        port: 0 picks a free one (if possible the previous one). With several brokers, broker N gets port + N - 1.
+        mechanisms: the enabled SASL mechanisms; all by default.
+        tls: the user's certificate; None generates one and stores it beside the file.
+        client_auth: True if clients must present a certificate (`ssl.client.auth=required`).
 
     Raises:
-        ValueError: a protocol or mechanism that does not exist, or a port that cannot be.
+        ValueError: an unknown protocol or mechanism, or an invalid port.
     """
 
     protocol: str
@@ -57,10 +57,10 @@ class Listener:
 
     @property
     def has_tls(self) -> bool:
-        """Whether what is sent is encrypted."""
+        """True if the connection is encrypted."""
         return self.protocol.endswith("SSL")
 
     @property
     def has_sasl(self) -> bool:
-        """Whether clients must log in."""
+        """True if clients must authenticate."""
         return self.protocol.startswith("SASL")

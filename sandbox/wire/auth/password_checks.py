@@ -1,6 +1,6 @@
-"""Checks passwords in a thread: a check takes milliseconds on purpose, which would hold up the event loop.
+"""Checks passwords in a thread: a check is deliberately slow (milliseconds) and would block the event loop.
 
-There is one such thread. Checks that come faster than it does them wait in line, one for each connection.
+There is one such thread. Further checks are queued, at most one per connection.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
 Outcome = Callable[[], bytes]
-"""Returns the answer, or raises why there is none."""
+"""Returns the answer, or raises the error."""
 
 
 class PasswordChecks:
@@ -19,21 +19,21 @@ class PasswordChecks:
         self._executor: ThreadPoolExecutor | None = None
 
     def run(self, check: Callable[[], bytes], then: Callable[[Outcome], None]) -> None:
-        """Do a check in the thread, then call `then` with its outcome on the running event loop."""
+        """Run a check in the thread, then call `then` with its outcome on the running event loop."""
         if self._executor is None:
             self._executor = ThreadPoolExecutor(1, "sandbox-passwords")
         loop = asyncio.get_running_loop()
 
         def done(future: Future[bytes]) -> None:
             if not future.cancelled():
-                # If the loop has ended, nobody waits for it.
+                # If the loop has ended, the outcome is not needed.
                 with suppress(RuntimeError):
                     loop.call_soon_threadsafe(then, future.result)
 
         self._executor.submit(check).add_done_callback(done)
 
     def close(self) -> None:
-        """Drop the checks that wait, and end the thread."""
+        """Cancel the queued checks, and end the thread."""
         executor, self._executor = self._executor, None
         if executor is not None:
             executor.shutdown(wait=False, cancel_futures=True)

@@ -1,8 +1,9 @@
-"""What Kafka clients may ask of a sandbox that was opened read-only: what a user may whose ACLs say READ and DESCRIBE.
+"""Refuses Kafka requests that change a read-only sandbox. Clients have the rights of a user with READ and DESCRIBE
+ACLs.
 
-Each other request is refused with the error that Kafka's authorizer gives for it. One thing differs from such ACLs: a
-group cannot be joined and nothing committed, because members and commits are rows of the file. A consumer therefore
-reads with `assign`; one that subscribes is told GROUP_AUTHORIZATION_FAILED.
+Every other request gets the error of Kafka's authorizer. Differs from such ACLs: clients can't join a group or commit
+offsets, because members and commits are rows of the file. So a consumer must use `assign`; one that subscribes gets
+GROUP_AUTHORIZATION_FAILED.
 """
 
 from sandbox.kafka.errors import BrokerError
@@ -11,7 +12,7 @@ from sandbox.wire.node import Request
 READING = frozenset(
     (1, 2, 3, 9, 10, 15, 16, 17, 18, 23, 29, 32, 35, 36, 41, 46, 48, 50, 55, 60, 61, 65, 66, 69, 74, 75)
 )
-"""Fetch, ListOffsets, Metadata, OffsetFetch, FindCoordinator, ApiVersions, the log-in, and what lists or describes."""
+"""Fetch, ListOffsets, Metadata, OffsetFetch, FindCoordinator, ApiVersions, SASL, and the List and Describe APIs."""
 OF_TOPICS = frozenset((0, 19, 20, 21, 24, 37))
 OF_GROUPS = frozenset((8, 11, 12, 13, 14, 28, 42, 47, 68))
 OF_TRANSACTIONS = frozenset((25, 26))
@@ -21,7 +22,7 @@ WHY = "This sandbox was opened read-only."
 
 
 def refused(request: Request) -> BrokerError | None:
-    """Why a request is not answered by a sandbox that is read-only; None where it only reads."""
+    """Return the error for a request to a read-only sandbox, or None if the request only reads."""
     return None if request.key in READING else BrokerError(_error(request), WHY)
 
 

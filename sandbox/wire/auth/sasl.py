@@ -1,21 +1,21 @@
-"""SASL on one connection: what may come when, until it is known who the client is.
+"""SASL on one connection: the requests that are allowed until the client is authenticated.
 
     state                          ApiVersions            SaslHandshake      SaslAuthenticate
     HANDSHAKE_OR_VERSIONS_REQUEST  -> HANDSHAKE_REQUEST   -> AUTHENTICATE    closed
     HANDSHAKE_REQUEST              closed                 -> AUTHENTICATE    closed
-    AUTHENTICATE                   closed                 closed             -> COMPLETE, or on with the next token
+    AUTHENTICATE                   closed                 closed             -> COMPLETE, or waits for the next token
     COMPLETE                       every request is served, as on a listener without SASL
 
-Anything else closes the connection. What fails is answered with its error, and the connection closed after it. After a
-handshake of version 0 tokens come without a request around them, as old clients send them.
+Anything else closes the connection. A failure is answered with its error, then the connection is closed. After a
+handshake of version 0 the client sends tokens without a request around them, as old clients do.
 
-A failure is answered after `connection.failed.authentication.delay.ms`, so that passwords cannot be tried quickly.
-Passwords are checked outside the event loop (see `sandbox.wire.auth.password_checks`).
+A failure is answered after `connection.failed.authentication.delay.ms`, to slow down password guessing. Passwords are
+checked outside the event loop (see `sandbox.wire.auth.password_checks`).
 
-Differs from a real broker: a request other than SaslAuthenticate after the handshake is not answered before the
-connection is closed.
-Left out: GSSAPI, OAUTHBEARER, and re-authentication (`connections.max.reauth.ms` is 0, as by default): after COMPLETE,
-SaslHandshake and SaslAuthenticate are ILLEGAL_SASL_STATE.
+Differs from a real broker: a request other than SaslAuthenticate after the handshake closes the connection without an
+answer.
+Left out: GSSAPI, OAUTHBEARER, and re-authentication (`connections.max.reauth.ms` is 0, the default): after COMPLETE,
+SaslHandshake and SaslAuthenticate are answered ILLEGAL_SASL_STATE.
 
 Source: KIP-43, KIP-152, https://kafka.apache.org/protocol#sasl_handshake.
 """
@@ -38,9 +38,9 @@ from sandbox.wire.messages.messages import api_name, api_versions_known
 
 PLAIN = "PLAIN"
 MECHANISMS = (PLAIN, *HASHES)
-"""Every mechanism, as SaslHandshake lists them."""
+"""Every mechanism, in the order of SaslHandshake."""
 REQUEST_BYTES_MAX = 524_288
-"""The longest request before it is known who the client is (`sasl.server.max.receive.size`)."""
+"""The longest request of an unauthenticated client (`sasl.server.max.receive.size`)."""
 
 SASL_HANDSHAKE, API_VERSIONS, SASL_AUTHENTICATE = 17, 18, 36
 HANDSHAKE_OR_VERSIONS_REQUEST = "HANDSHAKE_OR_VERSIONS_REQUEST"
@@ -64,11 +64,11 @@ Find = Callable[[str], Sequence[ScramCredential]]
 
 
 class Exchange(Protocol):
-    """One authentication by one mechanism.
+    """One authentication with one mechanism.
 
     Attributes:
-        user: who it is, once `complete`.
-        slow: whether a step takes so long that it is done in a thread.
+        user: the authenticated user, once `complete`.
+        slow: True if a step takes so long that it runs in a thread.
     """
 
     user: str
@@ -76,14 +76,14 @@ class Exchange(Protocol):
     slow: bool
 
     def step(self, token: bytes) -> bytes:
-        """Take a token of the client, and give the answer; AuthenticationFailed where it is refused."""
+        """Process a client's token and return the answer. Raises AuthenticationFailed if it is refused."""
 
 
 class PlainExchange:
-    """PLAIN: the client sends its name and password (RFC 4616). They are held against the salted keys.
+    """PLAIN: the client sends its user name and password (RFC 4616), which are verified with the salted keys.
 
     Args:
-        find: gives the credentials of a user.
+        find: returns a user's credentials.
     """
 
     slow = True
@@ -94,7 +94,7 @@ class PlainExchange:
         self.complete = False
 
     def step(self, token: bytes) -> bytes:
-        """Take the token; the answer is empty."""
+        """Process the token and return the answer, which is empty."""
         parts = token.split(b"\0")
         if len(parts) != 3:
             told = f"Invalid SASL/PLAIN response: expected 3 tokens, got {len(parts)}"
@@ -103,7 +103,7 @@ class PlainExchange:
         for what, text in (("username", user), ("password", password)):
             if not text:
                 raise AuthenticationFailed(f"the {what} is empty", f"Authentication failed: {what} not specified")
-        # All of a user's credentials are made of one password, unless an admin client altered one of them.
+        # All of a user's credentials belong to the same password, unless an admin client altered one of them.
         if not any(is_password(credential, password) for credential in self._find(user)):
             raise AuthenticationFailed(
                 f"there is no user {shortened(user)!r} with that password",
@@ -120,20 +120,20 @@ class PlainExchange:
 
 
 class Door(Protocol):
-    """What a log-in needs of its listener."""
+    """The listener's functions that an authentication needs."""
 
     @property
     def mechanisms(self) -> Sequence[str]:
-        """Those that are offered."""
+        """The enabled mechanisms."""
 
     def credentials(self) -> Sequence[ScramCredential]:
-        """Those of all users."""
+        """Return the credentials of all users."""
 
     def check(self, step: Callable[[], bytes], then: Callable[[Outcome], None]) -> None:
-        """Do a slow step in a thread, then call `then` on the event loop."""
+        """Run a slow step in a thread, then call `then` on the event loop."""
 
     def later(self, call: Callable[[], None]) -> None:
-        """Call a function when a failure may be answered."""
+        """Call a function after the delay for failed authentications."""
 
 
 class SaslSession:
@@ -141,8 +141,8 @@ class SaslSession:
 
     Args:
         door: its listener.
-        admit: called when it is known who the client is.
-        fail: called with the reason when the connection must be closed after the answer that is given next.
+        admit: called when the client is authenticated.
+        fail: called with the reason if the connection must be closed after the next answer.
     """
 
     def __init__(self, door: Door, admit: Callable[[], None], fail: Callable[[str], None]) -> None:
@@ -158,19 +158,19 @@ class SaslSession:
 
     @property
     def complete(self) -> bool:
-        """Whether it is known who the client is."""
+        """True if the client is authenticated."""
         return self._state == COMPLETE
 
     @property
     def user(self) -> str | None:
-        """Who the client is, None before that is known."""
+        """The authenticated user, or None."""
         return self._exchange.user if self.complete and self._exchange is not None else None
 
     def admits(self, frame: bytes, slot: Slot) -> bool:
-        """Whether a request may be served now. A token without a request around it is answered here.
+        """Return True if a request may be served now. A token without a request around it is answered here.
 
         Raises:
-            ProtocolViolation: it may not come now, so that the connection is to be closed.
+            ProtocolViolation: the request isn't allowed in this state, so the connection must be closed.
         """
         if self._state == COMPLETE:
             return True
@@ -190,12 +190,12 @@ class SaslSession:
         return True
 
     def versions_refused(self) -> None:
-        """ApiVersions was refused, so the client may ask again."""
+        """Allow another ApiVersions request, because the first was refused."""
         if self._state == HANDSHAKE_REQUEST:
             self._state = HANDSHAKE_OR_VERSIONS_REQUEST
 
     def handshake(self, mechanism: str, version: int) -> dict[str, Any]:
-        """The answer to SaslHandshake."""
+        """Return the answer to SaslHandshake."""
         self._bare_tokens = version == 0
         self._mechanism = mechanism
         offered = list(self._mechanisms)
@@ -210,7 +210,7 @@ class SaslSession:
         return {"error_code": 0, "mechanisms": offered}
 
     def authenticate(self, token: bytes) -> Reply[Answer]:
-        """The answer to SaslAuthenticate."""
+        """Return the answer to SaslAuthenticate."""
         reply: Reply[Answer] = Reply()
 
         def refuse(failed: AuthenticationFailed) -> None:
@@ -231,7 +231,7 @@ class SaslSession:
     def _take(
         self, token: bytes, accept: Callable[[bytes], None], refuse: Callable[[AuthenticationFailed], None]
     ) -> None:
-        """Take one token: call `accept` with the answer, or after the delay `refuse`."""
+        """Process one token: call `accept` with the answer, or `refuse` after the delay."""
         exchange = self._exchange
         assert exchange is not None
 

@@ -1,10 +1,11 @@
-"""SCRAM, the side of the server: a user proves to know a password that neither side sends and this side never stores.
+"""The server side of SCRAM, which verifies a password that is neither sent nor stored.
 
-What is stored is a salt, a number of iterations and two keys that were derived from the salted password. The client
-sends its name and a nonce; the server answers with the salt, the iterations and the nonce made longer; the client
-proves by an HMAC over all of that which only the salted password yields; the server proves itself in the same way.
+The server stores a salt, a number of iterations, and two keys derived from the salted password. The client sends its
+user name and a nonce. The server answers with the salt, the iterations and an extended nonce. The client proves its
+identity with an HMAC over these messages that requires the salted password; the server proves its identity in the same
+way.
 
-Source: RFC 5802 (SCRAM), RFC 7677 (SCRAM-SHA-256), KIP-84. As Kafka: no channel binding, names in ASCII, extensions are
+Source: RFC 5802 (SCRAM), RFC 7677 (SCRAM-SHA-256), KIP-84. As in Kafka: no channel binding, ASCII names, extensions are
 ignored, passwords are not normalized.
 """
 
@@ -35,11 +36,11 @@ _CLIENT_FINAL = re.compile(
 
 
 class AuthenticationFailed(Exception):
-    """Somebody is not who they say they are, or did not say it properly.
+    """An authentication failed, or its message was invalid.
 
     Args:
-        reason: for the log.
-        told: what the client is told; None where that must not tell more than that it failed.
+        reason: the reason, for the log.
+        told: the message for the client; None if it must only learn that the authentication failed.
     """
 
     def __init__(self, reason: str, told: str | None = None) -> None:
@@ -48,12 +49,12 @@ class AuthenticationFailed(Exception):
 
 
 def salted_password(mechanism: str, password: str, salt: bytes, iterations: int) -> bytes:
-    """The hash of a password that everything else is derived from (Hi in the RFC)."""
+    """Return the salted password hash from which the keys are derived (Hi in the RFC)."""
     return hashlib.pbkdf2_hmac(HASHES[mechanism], password.encode(), salt, iterations)
 
 
 def is_password(credential: ScramCredential, password: str) -> bool:
-    """Whether a password is the one that a credential was made of."""
+    """Return True if a credential belongs to this password."""
     salted = salted_password(credential.mechanism, password, credential.salt, credential.iterations)
     return hmac.compare_digest(keys(credential.mechanism, salted)[0], credential.stored_key)
 
@@ -63,11 +64,11 @@ class ScramExchange:
 
     Args:
         mechanism: "SCRAM-SHA-256" or "SCRAM-SHA-512".
-        find: gives the credential of a user, None where there is none.
-        nonce: gives the server's part of the nonce.
+        find: returns a user's credential, or None.
+        nonce: returns the server's part of the nonce.
 
     Attributes:
-        user: who it is, once `complete`.
+        user: the authenticated user, once `complete`.
     """
 
     slow = False
@@ -89,10 +90,10 @@ class ScramExchange:
         self.complete = False
 
     def step(self, token: bytes) -> bytes:
-        """Take a message of the client, and give the answer.
+        """Process a client's message and return the answer.
 
         Raises:
-            AuthenticationFailed: the message cannot be read, or the user or the proof is wrong.
+            AuthenticationFailed: the message is invalid, or the user or the proof is wrong.
         """
         text = token.decode(errors="replace")
         if self._credential is None:

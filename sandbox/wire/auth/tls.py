@@ -1,7 +1,7 @@
-"""The door of a listener with TLS: the handshake first, then the connection that lies behind it.
+"""Performs the TLS handshake of a new connection, then passes it on.
 
-asyncio can do both itself, and then says nothing of a handshake that failed. Here the handshake is a task of its own:
-it has its time, holds up nobody, and why it failed is logged.
+asyncio can do both, but doesn't report failed handshakes. Here the handshake is a separate task: it has a timeout,
+doesn't block others, and the reason for a failure is logged.
 """
 
 import asyncio
@@ -22,18 +22,18 @@ GUESSES = {
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": "it showed no certificate, and this listener wants one",
     "CERTIFICATE_VERIFY_FAILED": "its certificate is not from the authority that this listener trusts",
 }
-"""What the reasons of OpenSSL mean here."""
+"""Explanations of OpenSSL's reasons."""
 
 logger = logging.getLogger("sandbox.wire")
 
 
 class TlsDoor(asyncio.Protocol):
-    """One client, until the handshake is done.
+    """One client during its handshake.
 
     Args:
-        context: our certificate.
-        behind: makes the connection that gets what is decrypted.
-        doors: those whose handshake is going on, which this one joins.
+        context: the server's certificate.
+        behind: creates the connection that gets the decrypted data.
+        doors: the current handshakes; this one adds itself.
         admission: counts connections.
     """
 
@@ -52,9 +52,9 @@ class TlsDoor(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client has connected: begin the handshake."""
+        """Start the handshake of a new client."""
         plain = cast(asyncio.Transport, transport)
-        # What has come already is read by the handshake, not here.
+        # The handshake reads the data that has already arrived.
         plain.pause_reading()
         peer = plain.get_extra_info("peername")
         if not self._admission.enter(self, str(peer[0]) if peer else "?"):
@@ -64,16 +64,16 @@ class TlsDoor(asyncio.Protocol):
         self._task = asyncio.get_running_loop().create_task(self._open(plain))
 
     def data_received(self, data: bytes) -> None:
-        """What came decrypted in one piece with the end of the handshake, before the connection behind it was there."""
+        """Buffer data that was decrypted together with the end of the handshake, before the connection existed."""
         self._early.append(data)
 
     def end(self) -> None:
-        """Give up the handshake, and close the socket."""
+        """Cancel the handshake and close the socket."""
         if self._task is not None:
             self._task.cancel()
 
     def leave(self) -> None:
-        """As `end`, to make room for another connection."""
+        """Like `end`, to make room for another connection."""
         self.end()
 
     async def _open(self, plain: asyncio.Transport) -> None:
@@ -89,7 +89,7 @@ class TlsDoor(asyncio.Protocol):
             return
         finally:
             self._doors.discard(self)
-            # The connection behind it is counted next, in the same turn.
+            # The new connection is counted next, in the same turn.
             self._admission.left(self)
         if encrypted is None:
             logger.warning("TLS handshake of %s failed: the connection ended", client_host)

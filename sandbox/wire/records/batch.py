@@ -1,15 +1,15 @@
-"""Record batches, the form in which Kafka moves events: bytes to rows, rows to bytes. Magic 2 only.
+"""Encodes and decodes record batches, the format in which Kafka transfers events. Magic 2 only.
 
-A batch is a header of 61 bytes and its records, which may be compressed together::
+A batch consists of a 61-byte header and its records, which may be compressed together::
 
     base offset 8 | batch length 4 | partition leader epoch 4 | magic 1 | crc 4 | attributes 2 | last offset delta 4 |
     base timestamp 8 | max timestamp 8 | producer id 8 | producer epoch 2 | base sequence 4 | count of records 4
 
-The checksum (CRC-32C) covers all that follows it. Base offset and leader epoch come before it, so that a broker can set
-them without touching the rest. Records hold their offset and timestamp as differences from the batch's: see
+The checksum (CRC-32C) covers everything after it. Base offset and leader epoch precede it, so that a broker can set
+them without changing the rest. Records store their offset and timestamp relative to the batch's; see
 :mod:`sandbox.wire.records.records`.
 
-Source: https://kafka.apache.org/documentation/#recordbatch, and what Kafka's broker checks of a produced batch.
+Source: https://kafka.apache.org/documentation/#recordbatch, and the checks of Kafka's broker for produced batches.
 """
 
 import struct
@@ -70,16 +70,16 @@ _BEFORE_CRC = struct.Struct(">qiibI")
 _AFTER_CRC = struct.Struct(">hiqqqhii")
 _INT32 = struct.Struct(">i")
 _INT64 = struct.Struct(">q")
-# Timestamps so near to the ends of 64 bits that a delta of two bytes could pass them are nobody's.
+# Base timestamps so close to the 64-bit limits that a two-byte delta could exceed them are refused.
 _BASE_TIMESTAMP_MAX = TIMESTAMP_MAX - 2**14
 
 
 class BatchCorrupt(BatchError):
-    """A batch that was cut short or changed on its way: Kafka answers CORRUPT_MESSAGE."""
+    """A batch that is truncated or was changed in transit. Kafka answers CORRUPT_MESSAGE."""
 
 
 class UnsupportedMagic(BatchError):
-    """A message set from before Kafka 0.11: Kafka answers UNSUPPORTED_FOR_MESSAGE_FORMAT. ``magic`` is 0 or 1."""
+    """A message set from before Kafka 0.11; ``magic`` is 0 or 1. Kafka answers UNSUPPORTED_FOR_MESSAGE_FORMAT."""
 
     def __init__(self, magic: int) -> None:
         super().__init__(f"a message set of magic {magic}: only record batches of magic {MAGIC} are read")
@@ -119,18 +119,18 @@ class RecordBatch:
 
 
 def decode_batch_header(data: Buffer, position: int = 0) -> RecordBatch:
-    """The header of the batch at ``position``, without a look at its records or its checksum.
+    """Decode the header of the batch at ``position``. Doesn't check its records or its checksum.
 
     Args:
         data: one or more batches.
-        position: where the batch begins.
+        position: the position of the batch.
 
     Returns:
-        The batch with no ``records``.
+        The batch without ``records``.
 
     Raises:
-        BatchCorrupt: the batch is cut short, its length cannot be, or its magic is none that ever was.
-        UnsupportedMagic: it is a message set of magic 0 or 1.
+        BatchCorrupt: the batch is truncated, or its length or magic is invalid.
+        UnsupportedMagic: the batch is a message set of magic 0 or 1.
     """
     left = len(data) - position
     if left <= MAGIC_AT:
@@ -148,7 +148,7 @@ def decode_batch_header(data: Buffer, position: int = 0) -> RecordBatch:
         raise BatchCorrupt(f"the batch at {position} says that it has {size_bytes} bytes; {left} are left")
     base_offset, _, leader_epoch, _, crc, attributes, last_offset_delta, *rest = _HEADER.unpack_from(data, position)
     base_timestamp, max_timestamp, producer_id, producer_epoch, base_sequence, count = rest
-    # By position, in the order of the class: by name it takes twice the time, and most batches are small.
+    # Positional, in the order of the class: keyword arguments take twice the time, and most batches are small.
     return RecordBatch(
         base_offset,
         last_offset_delta,
@@ -171,7 +171,7 @@ def decode_batch_header(data: Buffer, position: int = 0) -> RecordBatch:
 
 
 def batch_bytes(data: Buffer) -> int:
-    """How many bytes the batch at the start of ``data``, of 17 bytes or more, says that it has."""
+    """Return the size in bytes that the header of the batch at the start of ``data`` (17 bytes or more) states."""
     (length,) = _INT32.unpack_from(data, _LENGTH_AT)
     return int(length) + _LENGTH_END
 
@@ -200,14 +200,14 @@ def decode_batches(
 
     Args:
         data: the records of one partition, as in Produce or Fetch.
-        gaps_allowed: False demands what a broker demands of a producer: at least one record, and offset deltas 0, 1,
-            2 ... True takes what compaction may leave: ascending deltas up to the batch's last, or no records.
-        decompressed_bytes_max: how large the records of one batch may be when decompressed.
+        gaps_allowed: False requires what a broker requires of a producer: at least one record, and offset deltas 0, 1,
+            2 ... True accepts the result of compaction: ascending deltas up to the batch's last, or no records.
+        decompressed_bytes_max: the maximum decompressed size of one batch's records.
 
     Raises:
-        BatchCorrupt: a batch is cut short, or its checksum is not that of its bytes.
+        BatchCorrupt: a batch is truncated, or its checksum is wrong.
         UnsupportedMagic: there is a message set of magic 0 or 1.
-        InvalidRecord: a record or the batch breaks a rule, or the records are larger than the limit.
+        InvalidRecord: a record or the batch breaks a rule, or the records exceed the size limit.
     """
     batches = []
     position = 0
@@ -286,26 +286,26 @@ def encode_batch(
     base_timestamp: int | None = None,
     max_timestamp: int | None = None,
 ) -> bytes:
-    """One record batch.
+    """Encode a record batch.
 
     Args:
-        base_offset: the offset that the batch begins with: not above that of the first row.
-        rows: tuples (offset, timestamp_ms, key, value, headers), the offsets ascending; there may be gaps, or no rows.
-        last_offset: the offset that the batch ends with; None for that of the last row, or without rows for
-            ``base_offset``. Readers go on after it, so it must be kept when compaction removes the last record.
-        producer_id: with ``producer_epoch`` and ``base_sequence``, -1 for a producer that is not idempotent.
-        transactional: it belongs to a transaction.
-        control: it is a transaction marker, not events.
-        delete_horizon: ``base_timestamp`` is the time after which tombstones may go (KIP-534).
-        timestamp_type: 0 for CreateTime; 1 for LogAppendTime, for which readers see ``max_timestamp`` in every record.
-        leader_epoch: of the partition.
+        base_offset: the batch's first offset; at most the first row's.
+        rows: tuples (offset, timestamp_ms, key, value, headers) with ascending offsets; gaps, or no rows, are allowed.
+        last_offset: the batch's last offset; None for the last row's, or ``base_offset`` without rows. Readers continue
+            after it, so it must not change when compaction removes the last record.
+        producer_id: like ``producer_epoch`` and ``base_sequence``, -1 for a producer that isn't idempotent.
+        transactional: True if the batch belongs to a transaction.
+        control: True for a transaction marker, which isn't an event.
+        delete_horizon: True if ``base_timestamp`` is the time from which tombstones may be deleted (KIP-534).
+        timestamp_type: 0 for CreateTime; 1 for LogAppendTime, where readers see ``max_timestamp`` in every record.
+        leader_epoch: the partition's leader epoch.
         compression: 0 to 4: none, gzip, snappy, lz4, zstd.
-        base_timestamp: in ms; None for that of the first row, or without rows -1.
-        max_timestamp: in ms; None for the largest of the rows, or without rows -1.
+        base_timestamp: in ms; None for the first row's, or -1 without rows.
+        max_timestamp: in ms; None for the rows' largest, or -1 without rows.
 
     Raises:
-        ValueError: offsets that descend or lie outside the batch, or no such compression.
-        struct.error: a number that does not fit its field.
+        ValueError: offsets that descend or are outside the batch, or an unknown compression.
+        struct.error: a number that doesn't fit its field.
     """
     last_offset = _last_offset(base_offset, rows, last_offset)
     if base_timestamp is None:
@@ -325,12 +325,12 @@ def encode_batch(
 
 
 def rebase(raw: Buffer, base_offset: int, leader_epoch: int) -> bytes:
-    """The same batch at another base offset and leader epoch; the checksum covers neither.
+    """Return the same batch with another base offset and leader epoch. The checksum covers neither.
 
     Args:
         raw: one whole batch of magic 2, such as ``RecordBatch.raw``.
-        base_offset: that of its first record.
-        leader_epoch: of the partition.
+        base_offset: its first record's offset.
+        leader_epoch: the partition's leader epoch.
     """
     view = memoryview(raw)
     return b"".join((_INT64.pack(base_offset), view[8:12], _INT32.pack(leader_epoch), view[16:]))

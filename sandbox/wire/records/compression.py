@@ -1,11 +1,11 @@
-"""The compressions of a record batch, with a bound on what may come out.
+"""Compresses and decompresses record batches, with a limit on the decompressed size.
 
-Compressed records arrive from a peer, and a few hundred bytes can claim gigabytes. No buffer here is larger than the
-limit it is given: the output goes into one that grows up to that limit and no further.
+Compressed records come from clients, and a few hundred bytes can expand to gigabytes. No buffer here is larger than the
+given limit: the output buffer grows up to that limit only.
 
-Each compression in the form that Kafka's Java clients read and write: gzip; snappy in the framing of the xerial library
-(16 bytes of header, then blocks with their length), and on reading also bare, as some clients send it; lz4 in its frame
-format with independent blocks, as the Java client refuses linked ones; zstd.
+Each compression uses the format that Kafka's Java clients read and write: gzip; snappy in the framing of the xerial
+library (a 16-byte header, then blocks with their length), and when reading also without framing, as some clients send
+it; lz4 in its frame format with independent blocks, because the Java client refuses linked ones; zstd.
 
 Source: https://kafka.apache.org/documentation/#recordbatch (attributes, bits 0 to 2); KIP-57 (lz4), KIP-110 (zstd).
 """
@@ -24,7 +24,7 @@ ZSTD: Final = 4
 # By number, as in a batch's attributes and in the setting compression.type.
 COMPRESSION_NAMES: Final = ("none", "gzip", "snappy", "lz4", "zstd")
 
-# The levels that Kafka's clients take when none is set.
+# The default levels of Kafka's clients.
 GZIP_LEVEL = 6
 LZ4_LEVEL = 1
 ZSTD_LEVEL = 3
@@ -42,7 +42,7 @@ _INT32 = struct.Struct(">i")
 
 
 class CompressionError(ValueError):
-    """Bytes that are not what their compression says, or would be more than the limit."""
+    """Data that its compression can't decode, or that exceeds the limit."""
 
 
 def _too_large(name: str, bytes_max: int) -> CompressionError:
@@ -50,7 +50,7 @@ def _too_large(name: str, bytes_max: int) -> CompressionError:
 
 
 def _is_output_full(error: cramjam.DecompressionError) -> bool:
-    # The only sign that cramjam gives of an output buffer that is too small.
+    # cramjam reports a too small output buffer only with this text.
     return "failed to write whole buffer" in str(error)
 
 
@@ -101,16 +101,16 @@ def _decompress_snappy(data: Buffer, bytes_max: int) -> bytes:
 
 
 def decompress(codec: int, data: Buffer, bytes_max: int) -> bytes:
-    """The records section of a batch, decompressed.
+    """Decompress a batch's records section.
 
     Args:
         codec: 0 to 4, as in the batch's attributes.
-        data: the section as it came.
-        bytes_max: how large the result may be, and any buffer on the way to it.
+        data: the section as received.
+        bytes_max: the maximum size of the result, and of any buffer needed for it.
 
     Raises:
-        CompressionError: the data is not of that compression, is cut short, or is larger than ``bytes_max``; or there
-            is no such compression.
+        CompressionError: the data doesn't have that compression, is truncated, or exceeds ``bytes_max``; or the
+        compression is unknown.
     """
     if codec == NONE:
         if len(data) > bytes_max:
@@ -139,14 +139,14 @@ def _compress_lz4(data: Buffer) -> bytes:
 
 
 def compress(codec: int, data: Buffer) -> bytes:
-    """The records section of a batch, compressed.
+    """Compress a batch's records section.
 
     Args:
         codec: 0 to 4, as in the batch's attributes.
-        data: the records, encoded.
+        data: the encoded records.
 
     Raises:
-        CompressionError: there is no such compression.
+        CompressionError: the compression is unknown.
     """
     if codec == NONE:
         return bytes(data)

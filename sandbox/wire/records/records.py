@@ -1,9 +1,9 @@
 """Decodes and encodes the records inside a batch, after decompression and before compression.
 
-This is the hot path. The loops read and write varints of one and two bytes in place and call a function only for longer
-ones, because a call costs as much as a quarter of a record. Peers are not trusted: a record may not reach beyond its
-length, nor its length beyond the batch; a varint has at most five bytes, or ten; a count is compared with the number of
-bytes before its loop begins.
+This is the hot path. The loops read and write one- and two-byte varints inline and call a function only for longer
+ones, because a call costs as much as a quarter of a record. Clients are not trusted: a record must not exceed its
+length, nor its length the batch; a varint has at most five bytes, or ten; a count is compared with the number of bytes
+before its loop begins.
 
 Every number in a record is a varint in zigzag form::
 
@@ -41,21 +41,21 @@ CACHED_NAME_BYTES = 100
 
 
 class BatchError(ValueError):
-    """Bytes that are not a record batch that can be accepted."""
+    """Bytes that aren't an acceptable record batch."""
 
 
 class InvalidRecord(BatchError):
-    """A batch that arrived as it was sent, but breaks a rule: Kafka answers INVALID_RECORD."""
+    """A batch that arrived unchanged, but breaks a rule. Kafka answers INVALID_RECORD."""
 
 
 def decode_records(body: bytes, position: int, count: int, base_timestamp: int) -> EventColumns:
     """Decode the records from ``position`` to the end of ``body``.
 
     Args:
-        body: records that are not compressed.
+        body: uncompressed records.
         position: the position of the first record.
         count: the number of records in the batch's header.
-        base_timestamp: of the batch, in ms.
+        base_timestamp: the batch's base timestamp, in ms.
 
     Returns:
         The events; their offsets are the records' offset deltas.
@@ -82,7 +82,7 @@ def decode_records(body: bytes, position: int, count: int, base_timestamp: int) 
 
 @dataclass(slots=True)
 class _Columns:
-    """The columns while they are filled."""
+    """Columns that are being filled."""
 
     offsets: range | list[int]
     times: list[int]
@@ -97,7 +97,7 @@ def _current(places: Iterator[int], count: int) -> int:
 
 
 def _read_records(columns: _Columns, places: Iterator[int], d: bytes, p: int, base_timestamp: int) -> int:
-    """Fill the columns from ``p`` of ``d``. Returns the position after the records. IndexError: they are cut short."""
+    """Fill the columns from ``p`` of ``d``; return the position after the records. IndexError if truncated."""
     times, keys, values = columns.times, columns.keys, columns.values
     headers: list[Headers] | None = None
     offsets: list[int] = []
@@ -110,7 +110,7 @@ def _read_records(columns: _Columns, places: Iterator[int], d: bytes, p: int, ba
             p += 2
         else:
             n, p = read_unsigned(d, p, VARINT_BYTES_MAX)
-        # Twice the position where the record must end: odd for a negative length, so that no end matches.
+        # Twice the position of the record's end: odd for a negative length, so that no end matches.
         twice_stop = p + p + n
         n = d[p + 1]
         if n < 128:
@@ -182,7 +182,7 @@ def _read_headers(d: bytes, p: int, stop: int) -> tuple[Headers, int]:
         p += 1
     else:
         count, p = read_unsigned(d, p, VARINT_BYTES_MAX)
-    # In zigzag form a negative count is odd, and any other is twice itself: as many bytes as its headers need.
+    # In zigzag form a negative count is odd; any other is doubled, which is the minimum size of its headers in bytes.
     if count & 1 or count > stop - p:
         raise InvalidRecord(f"a record says it has {zigzag_value(count)} headers in {stop - p} bytes")
     headers = []
@@ -227,12 +227,12 @@ def _headers_bytes(headers: Headers) -> bytes:
 
 
 def encode_records(rows: Iterable[Record], base_offset: int, base_timestamp: int) -> bytes:
-    """Encode the records of a batch, without compression.
+    """Encode a batch's records, without compression.
 
     Args:
         rows: the events; no offset is below ``base_offset``.
-        base_offset: of the batch.
-        base_timestamp: of the batch, in ms.
+        base_offset: the batch's base offset.
+        base_timestamp: the batch's base timestamp, in ms.
     """
     table, known = ZIGZAG, ZIGZAG_END
     no_headers, null = table[0], table[-1]

@@ -1,4 +1,4 @@
-"""The numbers inside a record: varints, with signs in zigzag form (0, -1, 1, -2 become 0, 1, 2, 3).
+"""Varints in records, signed in zigzag form (0, -1, 1, -2 become 0, 1, 2, 3).
 
 Source: https://kafka.apache.org/protocol#protocol_types (VARINT, VARLONG).
 """
@@ -7,7 +7,7 @@ ZIGZAG_END = 1 << 13
 
 
 def zigzag(value: int) -> bytes:
-    """``value``, of at most 64 bits with its sign, as a varint."""
+    """Encode ``value``, a signed number of at most 64 bits, as a varint."""
     left = (value << 1) ^ (value >> 63)
     written = bytearray()
     while left > 0x7F:
@@ -18,12 +18,12 @@ def zigzag(value: int) -> bytes:
 
 
 def zigzag_value(number: int) -> int:
-    """The value with its sign that an unsigned number of a varint stands for."""
+    """Decode an unsigned number from zigzag form."""
     return (number >> 1) ^ -(number & 1)
 
 
 def read_unsigned(data: bytes, position: int, bytes_max: int) -> tuple[int, int]:
-    """The unsigned number of the varint at ``position``, and the position after it.
+    """Return the unsigned number of the varint at ``position``, and the position after it.
 
     Raises:
         IndexError: the data ends within it.
@@ -39,7 +39,8 @@ def read_unsigned(data: bytes, position: int, bytes_max: int) -> tuple[int, int]
     raise OverflowError(f"a varint at {position} has more than {bytes_max} bytes")
 
 
-# The varints of 0 to ZIGZAG_END - 1, and behind them that of -1, the length of null: so ZIGZAG[-1] is right too.
+# The varints of 0 to ZIGZAG_END - 1, followed by the varint of -1 (the length of null), so that ZIGZAG[-1] is right
+# too.
 ZIGZAG = [bytes((value << 1,)) for value in range(64)]
 _LOW = bytes(range(0x80, 0x100, 2))
 ZIGZAG += [
@@ -47,11 +48,11 @@ ZIGZAG += [
 ]
 ZIGZAG += [zigzag(-1)]
 
-# The other way: what the numbers below SIGNED_END stand for.
+# The reverse table: the signed values of the unsigned numbers below SIGNED_END.
 SIGNED_END = 2 * ZIGZAG_END
 SIGNED = [0] * SIGNED_END
 SIGNED[0::2] = range(ZIGZAG_END)
 SIGNED[1::2] = range(-1, -ZIGZAG_END - 1, -1)
 
-# What the second byte of a number of two bytes adds to the first, whose top bit says that there is a second.
+# What the second byte of a two-byte number adds to the first, whose top bit marks the second byte.
 HIGH = [(byte << 7) - 0x80 for byte in range(0x80)]

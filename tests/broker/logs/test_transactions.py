@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.broker.logs.transaction import EPOCH_LAST, TransactionState
+from sandbox.broker.logs.transaction import TransactionState
 from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.producer_epoch import EPOCH_LAST
 from sandbox.storage.file.database import StorageFailed
 from sandbox.storage.log import log_transactions
 from tests.broker.logs.transaction_room import TIMEOUT_MS, Producer, TransactionRoom

@@ -150,7 +150,7 @@ with Sandbox(file) as box:
     box.sql("SELECT * FROM events")
     count_batches(file)
     box.overview()
-    mine = [one for one in seen if one[1].partition("?")[0].removeprefix("file:") == str(file)]
+    mine = [one for one in seen if one[1].partition("?")[0].removeprefix("file://") == str(file)]
     print([one for one in mine if one[0] != "sqlite3.connect" or "immutable" in one[1]])
     print(len(mine) > 0)
 """

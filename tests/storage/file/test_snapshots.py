@@ -1,6 +1,7 @@
 """Copies of a file: one state each, looked over before they are used."""
 
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -183,6 +184,26 @@ def test_a_copy_with_other_pages_is_made_to_fit(tmp_path: Path) -> None:
     do(other, "PRAGMA journal_mode = DELETE", "PRAGMA page_size = 16384", "VACUUM")
     database = Database(made(tmp_path / "dev.db", what="old"))
     fit_pages(other, database.page_size_bytes())
+    database.replace_content(other)
+    assert database.query("SELECT value FROM settings") == [("new",)]
+    database.close()
+
+
+def test_content_is_not_replaced_while_another_program_holds_a_lock(tmp_path: Path) -> None:
+    other = made(tmp_path / "other.db", what="new")
+    database = Database(made(tmp_path / "dev.db", what="old"))
+    with closing(sqlite3.connect(database.path, isolation_level=None, check_same_thread=False)) as program:
+        program.execute("BEGIN IMMEDIATE")
+        # If the restore waited for the lock, the timer would end that.
+        release = threading.Timer(10, lambda: program.execute("ROLLBACK"))
+        release.start()
+        with pytest.raises(StorageFailed) as failure:
+            database.replace_content(other)
+        release.cancel()
+        assert failure.value.busy
+        release.join()
+        program.execute("ROLLBACK")
+    assert database.query("SELECT value FROM settings") == [("old",)]
     database.replace_content(other)
     assert database.query("SELECT value FROM settings") == [("new",)]
     database.close()

@@ -84,7 +84,7 @@ def test_every_door_shows_what_was_written_and_says_that_it_is_text(box: Sandbox
     ]
     assert [note.split()[0] for note in answer["notes"]] == ["id", "d"]
     lines = page.get("/sql.csv", query_string=asked).text.splitlines()
-    assert lines[1] == f"{BIG},{DECIMAL},2,"
+    assert lines[1] == f'"{BIG}","{DECIMAL}",2,'
     html = page.get("/sql", query_string=asked).text
     assert BIG in html
     assert "id has numbers that SQL cannot hold exactly" in html

@@ -265,7 +265,7 @@ def test_the_data_of_a_group_has_the_rates_of_its_partitions(page: FlaskClient, 
 
 
 def test_a_group_without_members_that_is_behind_says_that_nobody_reads(page: FlaskClient, billing: Sandbox) -> None:
-    assert "Nobody reads: this group has no member." in page.get("/groups/billing").text
+    assert "No active members." in page.get("/groups/billing").text
     billing.commit("billing", "orders", 0, 10)
     assert "Nobody reads" not in page.get("/groups/billing").text
 

@@ -175,7 +175,7 @@ def test_a_dead_letter_says_why_it_was_refused_and_links_to_what_it_was(page: Fl
     assert '<a href="/topics/orders/0/7">orders · partition 0 · offset 7</a>' in text
     assert "refused because: <b>&lt;b&gt;no amount</b>" in text
     form = page.get("/topics/orders/produce?copy=dead/0/0").text
-    assert "4 headers that told of the refusal are left out" in form
+    assert "4 error headers are removed" in form
     assert "trace: 1" in form
 
 
@@ -201,7 +201,7 @@ def test_a_dead_letter_that_is_edited_can_be_aimed_at_its_topic(
     assert "This form sends it back there." in there
     assert 'action="/topics/orders/produce"' in there
     assert headers[0][0] not in there
-    assert f"{len(headers)} header" in there
+    assert f"{len(headers)} error header" in there
     assert headers[0][0] in page.get(aim[1] + "&headers=kept").text
     detail = page.get("/topics/dead/0/0").text
     assert f'href="{aim[1]}">Edit and send to orders</a>' in detail

@@ -226,7 +226,7 @@ def test_without_a_topic_nothing_is_sent_and_nothing_is_said_of_partitions(page:
 def test_a_letter_of_a_topic_that_is_not_here_says_so(page: FlaskClient, refused: Sandbox) -> None:
     letter = refused.append("orders.dlq", "{}", headers=(("__connect.errors.topic", b"<gone>"),))
     text = page.get(f"/topics/orders.dlq/0/{letter.offset}").text
-    assert "A dead letter of <b>&lt;gone&gt;</b>, as its headers say; there is no such topic here." in text
+    assert "A dead letter of <b>&lt;gone&gt;</b>, according to its headers; there is no such topic here." in text
 
 
 def letters(box: Sandbox) -> list[Event]:
@@ -332,7 +332,7 @@ def test_a_letter_that_could_not_be_looked_up_in_time_is_not_told_as_never_sent_
     refused.append_many("orders", [NewEvent(b"x", None, (("trace", b"1"),))] * 3_000)
     monkeypatch.setattr("sandbox.web.messages.dead_letter_search.LOOK_BUDGET_MS", 0)
     text = page.get("/topics/orders.dlq/0/0").text
-    assert "Correct it and send it back" in text
+    assert "Fix and resend" in text
     (address,) = re.findall('id="unsure">[^<]*<a href="([^"]+)"', text)
     assert f"{SENT_BACK}=orders.dlq/0/0" in unquote(address)
     assert "No event matches" in page.get(address).text

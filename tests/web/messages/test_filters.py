@@ -155,7 +155,7 @@ def test_the_histogram_is_drawn_and_told_as_a_table(page: FlaskClient, orders: S
     html = page.get(MESSAGES).text
     bars = re.findall(r'<rect x="[^"]*" y="[^"]*" width="0.88" height="([^"]*)"', html)
     assert len(bars) == 60
-    assert "Events per 1 s, at most 1" in text(html)
+    assert "Events per 1 s (max 1)" in text(html)
     assert " style=" not in html
     closer = re.findall(r'<a href="([^"]*)">Only these</a>', page.get(MESSAGES + "?table=1").text)
     assert len(closer) == 60

@@ -75,7 +75,7 @@ def test_a_crash_and_its_redelivery_are_on_the_page(player: FlaskClient, playing
     html = player.get("/playground").text
     assert re.search(r'data-consumer="2" data-state="running" data-redelivered="3"', html)
     assert html.count('data-again="true"') == 3
-    assert "Its session has ended, and its group goes on without it." in html
+    assert "Its session has ended, and its group continues without it." in html
     assert re.search(r"1 member, took [^<]+", html)
     told = player.get("/playground.json").get_json()
     assert [one["state"] for one in told["consumers"]] == ["crashed", "running"]

@@ -68,7 +68,7 @@ def test_a_run_is_started_seen_and_stopped(page: FlaskClient, orders: Sandbox) -
     assert "0 generators at work, 1 ended" in stopped
     assert "■</i> stopped" in stopped
     assert page.post("/produce/generators/clear", data={"within": "orders"}, follow_redirects=True).status_code == 200
-    assert "No generator is at work" in page.get(ROOT).text
+    assert "No generators running" in page.get(ROOT).text
 
 
 def test_a_template_that_was_left_as_it_is_keeps_its_name(page: FlaskClient, orders: Sandbox) -> None:

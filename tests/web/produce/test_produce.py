@@ -98,7 +98,7 @@ def test_headers_and_timestamp_are_stored_as_written(page: FlaskClient, orders: 
         ({"value": ""}, "Nothing was typed"),
         ({"value": "NaN"}, "not JSON"),
         ({"value": "1", "mode": "fixed", "partition": "6"}, "partitions 0 to 5"),
-        ({"value": "1", "timestamp": "soon"}, "is no time"),
+        ({"value": "1", "timestamp": "soon"}, "a valid time"),
         ({"value": "1", "partitioner": "dice"}, "no partitioner"),
         ({"value_kind": "text", "value": "x" * 1_100_000}, "max.message.bytes"),
     ],
@@ -136,5 +136,5 @@ def test_the_preview_warns_where_the_key_lies_in_another_partition(page: FlaskCl
     other = (chosen + 1) % 6
     orders.append("orders", "v", key="user-42", partition=other)
     text = page.post("/produce/preview", data=form).text
-    assert f"newest event with this key lies in partition {other}" in text
+    assert f"latest event with this key is in partition {other}" in text
     assert lasts not in text

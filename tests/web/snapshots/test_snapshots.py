@@ -159,10 +159,10 @@ def test_an_upload_with_rows_of_no_client_is_refused_on_each_door_and_changes_no
     damage(bad, "UPDATE topics SET name = '<script>/../x' WHERE name = 'orders'")
     before = sorted(taken.parent.iterdir())
     form = {"file": (io.BytesIO(bad.read_bytes()), "x.db"), "name": "x"}
-    answer = page.post("/snapshots/upload", data=form, content_type="multipart/form-data")
+    answer = page.post("/snapshots/~upload", data=form, content_type="multipart/form-data")
     assert (answer.status_code, "Nothing was changed" in answer.text) == (400, True)
     assert "topics, id 1: name is &#39;&lt;script&gt;/../x&#39;" in answer.text
-    body = page.post("/snapshots/upload.json?name=x", data=bad.read_bytes(), headers=PROGRAM)
+    body = page.post("/snapshots/~upload.json?name=x", data=bad.read_bytes(), headers=PROGRAM)
     assert body.status_code == 400
     assert "must be a topic's name" in body.get_json()["message"]
     assert sorted(taken.parent.iterdir()) == before

@@ -25,7 +25,7 @@ def orders(box: Sandbox) -> Sandbox:
 
 def test_the_first_page_teaches_and_its_examples_run(page: FlaskClient, orders: Sandbox) -> None:
     html = page.get("/sql").text
-    assert "Ask the file" in html
+    assert "Query the file" in html
     links = re.findall(r'<li><a class="row" href="([^"]+)"', html)
     assert len(links) == 6
     for link in links:

@@ -35,7 +35,7 @@ def test_times_and_sizes_may_be_written_with_a_unit(name: str, text: str, value:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("retention.ms", "-1", "for ever"),
+        ("retention.ms", "-1", "forever"),
         ("retention.ms", "604800000", "7 d"),
         ("retention.bytes", "-1", "no limit"),
         ("max.message.bytes", "1048588", "1.00 MB"),
