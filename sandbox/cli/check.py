@@ -7,6 +7,7 @@ import click
 from sandbox.cli.display import show_json
 from sandbox.cli.progress import progress_bar
 from sandbox.cli.status import Failed, Status
+from sandbox.cli.streams import printable
 from sandbox.cli.target import chosen_file, json_option
 
 OLDER = " {:,} record batches and rows were written by an earlier version and have no checksum."
@@ -41,7 +42,7 @@ def check(context: click.Context, file: Path | None, as_json: bool) -> None:
         show_json(report.as_dict())
     else:
         for finding in report.findings:
-            click.echo(finding.text)
+            click.echo(printable(finding.text))
         looked = f"{report.events:,} events in {report.batches:,} record batches and {report.rows:,} rows beside them"
         count = len(report.findings)
         found = "1 thing is" if count == 1 else f"{count:,} things are"

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sandbox.cli.streams import json_text
+from sandbox.cli.streams import json_text, printable
 from sandbox.kafka.event import Event
 
 
@@ -86,13 +86,3 @@ def data_text(data: bytes | None) -> str:
         return printable(data.decode("utf-8"))
     except UnicodeDecodeError:
         return f"(bytes {data.hex()})"
-
-
-def printable(text: str) -> str:
-    """Escape control characters, so that an event can't move the cursor or color the terminal."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for character in text
-    )

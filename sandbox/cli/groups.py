@@ -8,6 +8,7 @@ from sandbox.cli.display import show_json, show_rows
 from sandbox.cli.group_offsets import GroupState, group_state, reset_rows, store_offsets
 from sandbox.cli.position import parse_reset
 from sandbox.cli.status import Failed
+from sandbox.cli.streams import printable
 from sandbox.cli.target import TIMEOUT_S, Target, json_option, target_options
 from sandbox.model.lag import range_text
 
@@ -37,7 +38,8 @@ def list_groups(as_json: bool, target: Target) -> None:
     for name, count in [] if as_json else astray.items():
         if count:
             partitions = "1 partition is" if count == 1 else f"{count} partitions are"
-            click.echo(f"{name}: {partitions} out of range. See: sandbox groups describe {name}")
+            shown = printable(name)
+            click.echo(f"{shown}: {partitions} out of range. See: sandbox groups describe {shown}")
 
 
 @groups.command()
@@ -67,13 +69,13 @@ def describe(group: str, as_json: bool, target: Target) -> None:
     lag = "nothing committed" if state.lag is None else f"lag {state.lag}"
     if state.lag is not None and unread and sum(unread.values()) != state.lag:
         lag += f", {sum(unread.values())} unread"
-    click.echo(f"{group}: {state.state}, {len(state.members)} members, {lag}")
+    click.echo(f"{printable(group)}: {state.state}, {len(state.members)} members, {lag}")
     columns = ("topic", "partition", "committed", "end", "lag", "client_id")
     show_rows(columns, state.partitions, as_json=False, empty="It has committed nothing.")
     for row in state.partitions:
         if row["out_of_range"]:
             text = range_text(row["committed"], row["start"], row["end"])
-            click.echo(f"{row['topic']} {row['partition']} is out of range: {text}.")
+            click.echo(f"{printable(row['topic'])} {row['partition']} is out of range: {text}.")
 
 
 def _known(target: Target, group: str) -> GroupState:
@@ -130,9 +132,9 @@ def reset(
             click.echo("Nothing was changed (--dry-run).")
         return
     if not yes:
-        click.confirm(f"Reset {len(rows)} partitions of {group}?", abort=True)
+        click.confirm(f"Reset {len(rows)} partitions of {printable(group)}?", abort=True)
     store_offsets(admin, group, rows)
     if as_json:
         show_rows(columns, rows, as_json=True, empty="")
     else:
-        click.echo(f"Reset {len(rows)} partitions of {group}.")
+        click.echo(f"Reset {len(rows)} partitions of {printable(group)}.")

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from sandbox.cli.streams import printable
+
 
 class Status(IntEnum):
     """The exit statuses of `sandbox`."""
@@ -45,6 +47,10 @@ class Failed(click.ClickException):
         self.status = status
 
     exit_code = property(lambda self: int(self.status))
+
+    def format_message(self) -> str:
+        """The text as it is shown: it may repeat names and words that a broker sent."""
+        return "\n".join(map(printable, self.message.split("\n")))
 
 
 def failure(error: Exception) -> Failed | None:

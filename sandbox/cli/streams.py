@@ -40,6 +40,16 @@ def json_text(text: str) -> str:
     return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
+def printable(text: str) -> str:
+    """Escape control characters: an event, a name or an error must not move the cursor or color the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for character in text
+    )
+
+
 def flush_output() -> None:
     """Write buffered output. Raises OSError if it can't be written."""
     if not sys.stdout.closed:

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sandbox.cli.display import printable, show_json, show_rows
+from sandbox.cli.display import show_json, show_rows
+from sandbox.cli.streams import printable
 from sandbox.cli.target import TIMEOUT_S, Target, json_option, target_options
 from sandbox.cli.topics_cleaning import apply_retention, compact, delete_records, empty
 

@@ -240,7 +240,7 @@ def _stopped(error: Cancelled) -> Response:
 
 def _failed(error: Exception) -> Response:
     cause = f"{type(error).__name__}: {error}"
-    current_app.logger.exception("the page %s failed", request.path)
+    current_app.logger.exception("the page %r failed", request.path)
     try:
         return _answer(500, "The page failed", f"This is a defect of the sandbox, not of your program. {cause}")
     except Exception:

@@ -62,7 +62,7 @@ class Dispatcher:
         client_id = None if header.client_id is None else shortened(header.client_id)
         api = API_BY_KEY.get(header.api_key)
         if api is None:
-            raise ProtocolViolation(f"there is no API with the key {header.api_key} here (client {client_id})")
+            raise ProtocolViolation(f"there is no API with the key {header.api_key} here (client {client_id!r})")
         if not api.first <= header.api_version <= api.last:
             self._refuse_version(api, header.api_version, header.correlation_id, slot)
             return
@@ -100,7 +100,7 @@ class Dispatcher:
             self._handle(api, request, prefix, slot)
             return
         logger.warning(
-            "injected fault %d hits %s of client %s: %s", fault.id, api.name, request.client_id, fault.text()
+            "injected fault %d hits %s of client %r: %s", fault.id, api.name, request.client_id, fault.text()
         )
 
         def go_on() -> None:
@@ -156,7 +156,7 @@ class Dispatcher:
 
     def _refuse_change(self, api: Api, request: Request, prefix: bytes, slot: Slot, error: BrokerError) -> None:
         """Refuse a change to a read-only sandbox. As in Kafka, acks=0 closes the connection instead of answering."""
-        logger.info("%s of client %s is refused: %s", api.name, request.client_id, error.detail)
+        logger.info("%s of client %r is refused: %s", api.name, request.client_id, error.detail)
         if request.key == PRODUCE and request.body.acks == 0:
             slot.abort()
         else:
@@ -194,7 +194,7 @@ class Dispatcher:
     ) -> None:
         if error is not None:
             # The storage failure is logged once by the code that watches the file, not for each affected request.
-            logger.debug("%s of client %s: %s", api.name, request.client_id, error.detail)
+            logger.debug("%s of client %r: %s", api.name, request.client_id, error.detail)
             answer = _failed(request, error)
         try:
             encoded = None if answer is None else messages.encode_response(request.key, request.version, answer)

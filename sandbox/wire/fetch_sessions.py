@@ -11,6 +11,8 @@ from sandbox.kafka.errors import BrokerError
 INITIAL_EPOCH = 0
 FINAL_EPOCH = -1
 NO_SESSION = 0
+PARTITIONS_MAX = 100_000
+"""How many partitions all sessions of a broker may have together. Each takes about 330 bytes."""
 
 Place = tuple[str, UUID, int]
 """Topic name (or ""), topic id (or zero), partition."""
@@ -65,6 +67,9 @@ class FetchSession:
 class FetchSessions:
     """The cached sessions. The least recently used one is dropped first.
 
+    A client whose session is gone is told, and begins a new one. A session with more than `PARTITIONS_MAX` partitions
+    is not kept: its client sends full requests.
+
     Args:
         slots: maximum number of sessions (`max.incremental.fetch.session.cache.slots`).
     """
@@ -72,6 +77,7 @@ class FetchSessions:
     def __init__(self, slots: int) -> None:
         self.slots = slots
         self._sessions: OrderedDict[int, FetchSession] = OrderedDict()
+        self._partitions = 0
 
     def begin(self, session_id: int, epoch: int, topics: list[Any], forgotten: list[Any]) -> FetchSession:
         """Return a request's session, updated by the request.
@@ -80,14 +86,15 @@ class FetchSessions:
             BrokerError: FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH; the client then starts a new session.
         """
         if epoch in (INITIAL_EPOCH, FINAL_EPOCH):
-            self._sessions.pop(session_id, None)
-            session = FetchSession(self._new_id() if epoch == INITIAL_EPOCH and self.slots else NO_SESSION)
+            self._forget(session_id)
+            session = FetchSession(NO_SESSION)
             session.update(topics, [])
-            if session.id:
+            if epoch == INITIAL_EPOCH and self.slots and len(session.partitions) <= PARTITIONS_MAX:
+                session.id = self._new_id()
                 session.epoch = 1
                 self._sessions[session.id] = session
-                while len(self._sessions) > self.slots:
-                    self._sessions.popitem(last=False)
+                self._partitions += len(session.partitions)
+                self._make_room()
             return session
         found = self._sessions.get(session_id)
         if found is None:
@@ -97,12 +104,26 @@ class FetchSessions:
         self._sessions.move_to_end(session_id)
         found.epoch = 1 if found.epoch == 2**31 - 1 else found.epoch + 1
         found.incremental = True
+        before = len(found.partitions)
         found.update(topics, forgotten)
+        self._partitions += len(found.partitions) - before
+        self._make_room()
         return found
 
     def clear(self) -> None:
         """Drop every session."""
         self._sessions.clear()
+        self._partitions = 0
+
+    def _forget(self, session_id: int) -> None:
+        session = self._sessions.pop(session_id, None)
+        if session is not None:
+            self._partitions -= len(session.partitions)
+
+    def _make_room(self) -> None:
+        """Forget the oldest sessions above the limits, at last the one that has just grown too large."""
+        while len(self._sessions) > self.slots or self._partitions > PARTITIONS_MAX:
+            self._forget(next(iter(self._sessions)))
 
     def _new_id(self) -> int:
         while True:

@@ -38,3 +38,17 @@ def test_the_marker_of_a_transaction_is_lag_and_not_unread(command_line: Command
         assert (line["lag"], line["unread"]) == (1, 0)
         cluster = command_line.ok("groups", "describe", "app", "--json", "--bootstrap", box.kafka_address).rows[0]
         assert [(one["lag"], one["unread"]) for one in cluster["partitions"]] == [(1, None)]
+
+
+def test_names_do_not_reach_the_terminal_as_control_characters(command_line: CommandLine) -> None:
+    name, shown = "\x1b]0;title\x07\rgroup", r"\x1b]0;title\x07\rgroup"
+    with Sandbox(command_line.folder / "dev.db") as box:
+        box.create_topic("orders", partitions=1)
+        box.commit(name, "orders", 0, 500)
+    listed = command_line.ok("groups", "list").out
+    assert f"{shown}: 1 partition is out of range. See: sandbox groups describe {shown}" in listed
+    described = command_line.ok("groups", "describe", name).out
+    assert described.startswith(f"{shown}: Empty")
+    missing = command_line.run("groups", "describe", "\x1b[31mred")
+    assert r"there is no group \x1b[31mred." in missing.err
+    assert "\x1b" not in listed + described + missing.err

@@ -122,3 +122,12 @@ def test_the_log_has_no_more_of_a_user_name_than_is_kept(
     client.send_bytes(framed(header(9_999, 0, 1, b"c" * 30_000)))
     assert client.is_ended()
     assert len(caplog.text) < 1_000
+
+
+def test_a_client_id_does_not_reach_the_log_as_control_characters(
+    client: RawClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.send_bytes(framed(header(9_999, 0, 1, b"\x1b]0;title\x07\nconnection of /10.0.0.1 closed")))
+    assert client.is_ended()
+    assert r"(client '\x1b]0;title\x07\nconnection of /10.0.0.1 closed')" in caplog.text
+    assert "\x1b" not in caplog.text

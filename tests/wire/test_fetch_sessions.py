@@ -8,6 +8,7 @@ import pytest
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.errors import CODE
+from sandbox.wire import fetch_sessions
 from tests.wire.raw_client import FETCH, FETCH_VERSION, RawClient, fetch_body, records_of
 
 
@@ -119,3 +120,22 @@ def test_sessions_name_topics_by_id_from_version_13(served: Sandbox, client: Raw
     assert [topic.topic_id for topic in first.responses] == [topic_id]
     second = client.ask(FETCH, 16, fetch_body("", {0: 1}, topic_id=topic_id, session=(first.session_id, 1)))
     assert second.responses == []
+
+
+def test_all_sessions_together_have_a_limit_of_partitions(client: RawClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch_sessions, "PARTITIONS_MAX", 10)
+    first, second = (ask(client, dict.fromkeys(range(4), 0), (0, 0)).session_id for _ in range(2))
+    assert ask(client, {}, (first, 1)).error_code == 0
+    third = ask(client, dict.fromkeys(range(4), 0), (0, 0)).session_id
+    # The one that was not used for the longest time has gone.
+    assert ask(client, {}, (second, 1)).error_code == CODE["FETCH_SESSION_ID_NOT_FOUND"]
+    assert ask(client, {}, (first, 2)).error_code == 0
+    # A session that grows makes room too, and one that grows too large is gone.
+    assert ask(client, {7: 0, 8: 0, 9: 0}, (third, 1)).error_code == 0
+    assert ask(client, {}, (first, 3)).error_code == CODE["FETCH_SESSION_ID_NOT_FOUND"]
+    assert ask(client, dict.fromkeys(range(11), 0), (third, 2)).error_code == 0
+    assert ask(client, {}, (third, 3)).error_code == CODE["FETCH_SESSION_ID_NOT_FOUND"]
+    large = ask(client, dict.fromkeys(range(11), 0), (0, 0))
+    assert (large.error_code, large.session_id, len(partitions(large))) == (0, 0, 11)
+    # What was forgotten counts no more.
+    assert ask(client, dict.fromkeys(range(10), 0), (0, 0)).session_id > 0

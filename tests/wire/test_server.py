@@ -44,7 +44,7 @@ VIOLATIONS = {
     "no header": (framed(b""), "the request header is cut short"),
     "half a header": (framed(b"\0\x12\0\0\0"), "the request header is cut short"),
     "a client id that is too long": (framed(struct.pack(">hhih", 18, 0, 1, 99) + b"raw"), "client_id is 99 bytes long"),
-    "an unknown API": (framed(request_header(9_999, 0, 1)), "there is no API with the key 9999 here .client raw"),
+    "an unknown API": (framed(request_header(9_999, 0, 1)), "there is no API with the key 9999 here .client 'raw'"),
     "a version too new": (framed(request_header(METADATA, 99, 1)), "Metadata version 99 is not supported: 0 to 13 are"),
     "a version too old": (framed(request_header(FETCH, 0, 1)), "Fetch version 0 is not supported"),
     "a truncated body": (framed(request_header(METADATA, 5, 1) + b"\0\0\0\5\0\3ham"), "Metadata request v5: topics"),
