@@ -82,7 +82,8 @@ bench-quick: $(VENV)/.develops ## the same, smaller
 docs: $(VENV)/.develops ## write docs/protocol.md from the tables in the code
 	$(BIN)/python docs/make_protocol.py
 
-screenshots: $(VENV)/.develops tools ## take the README's screenshots anew
+screenshots: $(VENV)/.develops tools ## make the pictures of the README and docs again
+	$(BIN)/python -m pip install --quiet pillow
 	$(BIN)/python docs/screenshots.py
 
 wheel: $(VENV)/.develops ## build the wheel into dist/
