@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -287,8 +287,11 @@ class _Query:
         self.guard = _Guard(self._named, self._command, (view.name for view in self._views), self._sql)
         self._connection.set_authorizer(self.guard)
         self._connection.set_progress_handler(self.clock, STEPS)
-        with self.clock.interrupting(self._connection):
-            cursor = self._connection.execute(self._sql, self._values)
+        with (
+            self.clock.interrupting(self._connection),
+            # A cursor that an exception's traceback still refers to would keep a closed connection's locks.
+            closing(self._connection.execute(self._sql, self._values)) as cursor,
+        ):
             if cursor.description is None:
                 raise SqlRefused("That gives no rows.", ONLY_READS)
             return (tuple(column[0] for column in cursor.description), *_fetch(cursor, self._bounds, self.clock))
