@@ -61,6 +61,8 @@ public final class CopyProgram {
             }
             producer.sendOffsetsToTransaction(offsets, consumer.groupMetadata());
             if (transactions % ABORTS_EVERY == 0) {
+                // Otherwise events that are not sent yet are dropped, and nothing aborted reaches the log.
+                producer.flush();
                 producer.abortTransaction();
                 for (TopicPartition partition : records.partitions()) {
                     consumer.seek(partition, records.records(partition).get(0).offset());
