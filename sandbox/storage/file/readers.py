@@ -136,15 +136,14 @@ class Readers:
         """See `Database.reader`."""
         self._stopping.check()
         try:
-            outer: _ThreadConnection | None = getattr(self._local, "own", None)
-            if outer is not None and outer.users:
+            own = self._own_connection()
+            if own.users:
                 # An outer block of this thread holds the transaction, and is interrupted for this one too.
-                yield _CancellableReader(outer.connection, cancellation.check)
+                yield _CancellableReader(own.connection, cancellation.check)
                 return
             with (
-                # Opening is part of the work: `close` waits for it, so no connection outlives the writer's.
                 self._stopping.running(_nothing),
-                self._in_use(self._own_connection()) as connection,
+                self._in_use(own) as connection,
                 self._stopping.covering(),
                 interrupting(connection),
             ):
@@ -181,9 +180,6 @@ class Readers:
     def _in_use(self, own: _ThreadConnection) -> Iterator[sqlite3.Connection]:
         """Keep `close` from closing a connection, and close it at the end if `close` was called in the meantime."""
         with self._lock:
-            if self._stopping.cancelled:
-                # It may have been opened after `close` looked for idle ones.
-                own.close()
             self._stopping.check()
             own.users += 1
         try:

@@ -207,3 +207,14 @@ def test_a_query_reads_beside_the_owner_of_the_file(filled: Sandbox) -> None:
     path: Path = filled._runtime.database.path
     filled.append("late", "first")
     assert run_query(path, "SELECT value FROM late").rows == (("first",),)
+
+
+def test_an_interrupted_query_whose_error_is_kept_does_not_keep_the_file_open(tmp_path: Path) -> None:
+    box = Sandbox(tmp_path / "dev.db")
+    box.append("orders", "1")
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT * FROM n"
+    with pytest.raises(SqlRefused) as kept:
+        box.sql(endless, limit_s=0.02, rows=100_000)
+    box.close()
+    assert not list(tmp_path.glob("*-wal"))
+    assert kept.value.__traceback__ is not None
