@@ -401,7 +401,7 @@ class Broker:
             self.cluster_changed()
 
     def tick(self, now_ms: int) -> None:
-        """Do what is due, in pieces: transaction timeouts, retention, compaction, rows of deleted topics."""
+        """Run due tasks in pieces: transaction timeouts, retention, compaction, rows of deleted topics."""
         if self.age_hold.end_if_over(now_ms):
             self.cluster_changed()
         aged_ms = self.age_hold.time_ms(now_ms)

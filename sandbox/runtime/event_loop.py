@@ -20,7 +20,7 @@ from sandbox.kafka.errors import SandboxError
 T = TypeVar("T")
 LOOP_CHECK_SECONDS = 1.0
 NO_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-"""Errors because of which a connection can't be accepted now. asyncio tries again after a second."""
+"""Errors after which asyncio stops accepting connections for a second, then tries again."""
 REPEATED_SECONDS = 60.0
 """Minimum seconds between two log entries about connections that aren't accepted."""
 

@@ -1,6 +1,6 @@
 """Alters settings of resources, for AlterConfigs and IncrementalAlterConfigs.
 
-A broker's loggers are those of Python's `logging` under `sandbox`, and the root logger.
+A broker's loggers are Python's loggers under `sandbox`, and the root logger.
 """
 
 import logging

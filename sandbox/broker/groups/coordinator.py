@@ -356,7 +356,7 @@ class GroupCoordinator:
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def tick(self, now_ms: int) -> None:
-        """Do what is due: sessions, rebalance timeouts, pending member ids, retention of offsets."""
+        """Run the tasks that are due: sessions, rebalance timeouts, pending member ids, retention of offsets."""
         self._now_ms = now_ms
         self._table.tick(now_ms)
         if self._retention_due_ms is None:

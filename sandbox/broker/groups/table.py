@@ -234,7 +234,7 @@ class GroupTable:
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def tick(self, now_ms: int) -> None:
-        """Do what is due: sessions, rebalance timeouts, pending member ids, and groups to be stored again."""
+        """Run due tasks: sessions, rebalance timeouts, pending member ids, and groups to be stored again."""
         self._give_some()
         save = self._save_due_ms is not None and self._save_due_ms <= now_ms
         if not save and (self._deadline_ms is None or self._deadline_ms > now_ms):

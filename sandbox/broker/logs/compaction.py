@@ -108,7 +108,7 @@ class Compaction:
         self._step_at_ms += by_ms
 
     def tick(self, now_ms: int, aged_ms: int) -> None:
-        """Do what is due: one step of a pass.
+        """Run the tasks that are due: one step of a pass.
 
         Args:
             aged_ms: the time to which ages are computed; see `AgeHold`.

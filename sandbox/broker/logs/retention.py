@@ -66,7 +66,7 @@ class Retention:
         self._purge_at_ms += by_ms
 
     def tick(self, now_ms: int, aged_ms: int) -> None:
-        """Do what is due: check every log once per `log.retention.check.interval.ms`, and purge some rows.
+        """Run the tasks that are due: check every log once per `log.retention.check.interval.ms`, and purge some rows.
 
         Args:
             aged_ms: the time to which ages are computed; see `AgeHold`.

@@ -115,7 +115,7 @@ def _done(do: Callable[[Fields], tuple[str, dict[str, Any]]]) -> AnyResponse:
     """Run a change, and answer a program with JSON, or a form with the page.
 
     Args:
-        do: takes the request's fields; returns what was done, in words and as data.
+        do: takes the request's fields; returns a message for people and the result as JSON.
     """
     if request.path.endswith(".json"):
         fields = request.get_json(silent=True) if request.content_length else {}

@@ -99,7 +99,7 @@ def _done(
     """Run a change, and answer a program with JSON, or a form with a page.
 
     Args:
-        do: takes the request's fields; returns what was done, in words and as data.
+        do: takes the request's fields; returns a message for people and the result as JSON.
         to: the page to show next; None for the list.
         undo: called afterwards; returns how to undo the change.
     """

@@ -275,7 +275,7 @@ def _more_json(topic: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """A sample of keys, and what is unusual about it.
+    """A sample of keys, and the hot keys in it.
 
     Attributes:
         hot: the key of a large share of the events, None if there is none.
