@@ -11,7 +11,18 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.model.activity import KINDS, ActivityEntry, ActivityPage, ActivityQuery
 from sandbox.web import formats as words
 from sandbox.web.messages.dead_letters import PLACE
-from sandbox.web.responses import ALL, NOTHING, backend, csv_file, data, group_address, is_topic, overview, page
+from sandbox.web.responses import (
+    ALL,
+    NOTHING,
+    argument_as_ms,
+    backend,
+    csv_file,
+    data,
+    group_address,
+    is_topic,
+    overview,
+    page,
+)
 
 blueprint = Blueprint("activity", __name__)
 
@@ -57,20 +68,10 @@ def _asked(limit: int = ENTRIES) -> ActivityQuery:
         kinds,
         request.args.get("topic") or None,
         request.args.get("group") or None,
-        _time("since"),
-        _time("before"),
+        argument_as_ms("since"),
+        argument_as_ms("before"),
         max(1, min(request.args.get("limit", limit, type=int), ENTRIES_MAX)),
     )
-
-
-def _time(name: str) -> int | None:
-    text = request.args.get(name, "").strip()
-    if not text:
-        return None
-    try:
-        return words.as_ms(text, overview().as_of_ms)
-    except ValueError as error:
-        raise BrokerError("INVALID_REQUEST", f"{error}.") from None
 
 
 def link(entry: ActivityEntry, known: ActivityPage) -> str | None:

@@ -125,11 +125,11 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
     @property
     def waits_since_s(self) -> float | None:
-        """When the wait for the client to end a closed connection began, long ago; None if it is open."""
+        """0 for a closed connection that the client has not ended yet, so it makes room first; None if it is open."""
         return 0.0 if self.close_sent or self.transport.is_closing() else None
 
     def data_received(self, data: bytes) -> None:
-        """Handle what arrived, unless it is too much. What arrives first is the HTTP request."""
+        """Process received data, unless it is too much. The HTTP request comes first and is not counted."""
         if self.handshake_initiated and self._is_too_much(len(data)):
             self.transport.abort()
         else:
@@ -143,22 +143,22 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         return self._sent_bytes > SENT_MAX_BYTES
 
     def pause_writing(self) -> None:
-        """The client reads more slowly than is written."""
+        """Note that the client reads more slowly than the server writes."""
         self.unread_since_s = self.loop.time()
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """The client has read enough."""
+        """Note that the client has caught up."""
         self.unread_since_s = None
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection, also if it had to make room for another one."""
+        """Remove the connection, even if it had to make room for another one."""
         self.connections.add(self)
         super().connection_lost(exc)
 
     def overdue(self, now_s: float) -> bool:
-        """Whether the client has had its time."""
+        """Return True if the client has exceeded its time limit."""
         if self.waits_since_s is not None and self.unread_since_s is None:
             self.unread_since_s = now_s
         return self.unread_since_s is not None and now_s - self.unread_since_s > UNREAD_WITHIN_S

@@ -14,6 +14,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.model.cluster import Change, Overview
 from sandbox.model.csv_text import csv_text
 from sandbox.snapshots.description import UndoPoint
+from sandbox.web import formats
 from sandbox.web.backend.backend import Backend, DemoSwitch
 from sandbox.web.notices import Notice, leave
 from sandbox.web.proxied import under_base
@@ -100,6 +101,24 @@ def overview() -> Overview:
     if "overview" not in g:
         g.overview = backend().overview()
     return cast(Overview, g.overview)
+
+
+def as_ms(text: str) -> int:
+    """Convert a time that a user typed to milliseconds since 1970; see `formats.as_ms`.
+
+    Raises:
+        BrokerError: INVALID_REQUEST for text that is not a time.
+    """
+    try:
+        return formats.as_ms(text, overview().as_of_ms)
+    except ValueError as error:
+        raise BrokerError("INVALID_REQUEST", f"{error}.") from None
+
+
+def argument_as_ms(name: str) -> int | None:
+    """Return the time in an argument of the address; None if it is missing or empty. See `as_ms`."""
+    text = request.args.get(name, "").strip()
+    return as_ms(text) if text else None
 
 
 def is_live() -> bool:

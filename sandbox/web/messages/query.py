@@ -11,8 +11,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.model.cluster import MessageQuery
 from sandbox.model.json_conditions import Condition, HeaderName, JsonPath, check_header
 from sandbox.model.time_text import time_meant
-from sandbox.web import formats as words
-from sandbox.web.responses import backend, overview
+from sandbox.web.responses import argument_as_ms, backend
 
 ORDERS = ("newest", "oldest", "offset")
 LIMITS = (50, 100, 200, 500)
@@ -34,16 +33,6 @@ def _whole(name: str, least: int = 0) -> int | None:
     if not re.fullmatch(r"\d{1,18}", text) or int(text) < least:
         raise BrokerError("INVALID_REQUEST", f"{name} must be a whole number from {least}, not {text!r}.")
     return int(text)
-
-
-def _time(name: str) -> int | None:
-    text = request.args.get(name, "").strip()
-    if not text:
-        return None
-    try:
-        return words.as_ms(text, overview().as_of_ms)
-    except ValueError as error:
-        raise BrokerError("INVALID_REQUEST", str(error)) from None
 
 
 def _from_offset(topic: str) -> int | None:
@@ -122,7 +111,7 @@ def read_query(topic: str) -> MessageQuery:
     if order not in ORDERS:
         raise BrokerError("INVALID_REQUEST", f"order is one of {', '.join(ORDERS)}, not {order!r}.")
     from_offset = _from_offset(topic)
-    since_ms, until_ms = _time("since"), _time("until")
+    since_ms, until_ms = argument_as_ms("since"), argument_as_ms("until")
     if since_ms is not None and until_ms is not None and since_ms >= until_ms:
         raise BrokerError("INVALID_REQUEST", "since must be before until: no event can lie between them.")
     return MessageQuery(

@@ -15,7 +15,7 @@ from sandbox.model.logs import CompactionPreview, Loss
 from sandbox.web import formats as words
 from sandbox.web.json_shapes import loss_json
 from sandbox.web.notices import Notice
-from sandbox.web.responses import backend, data, overview, page, see, undo_point, wanted_format
+from sandbox.web.responses import as_ms, backend, data, page, see, undo_point, wanted_format
 from sandbox.web.topics.setting_words import setting_rows
 from sandbox.web.topics.views import whole_number
 
@@ -94,11 +94,7 @@ def _offsets(topic: TopicDescription, fields: Mapping[str, Any]) -> dict[int, in
     if bool(time) == bool(offset):
         raise BrokerError("INVALID_REQUEST", "Say either an offset or a time before which records go.")
     if time:
-        try:
-            before_ms = words.as_ms(time, overview().as_of_ms)
-        except ValueError as error:
-            raise BrokerError("INVALID_REQUEST", f"{error}.") from None
-        at = backend().logs.offsets_at(topic.topic, before_ms)
+        at = backend().logs.offsets_at(topic.topic, as_ms(time))
         return {number: at[number] for number in numbers}
     before = whole_number("The offset", offset)
     if before < 0:
