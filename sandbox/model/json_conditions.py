@@ -145,13 +145,26 @@ def _operand(typed: str) -> tuple[str, bool, Decimal | None]:
 
 def _same(left: Any, right: Any) -> bool:
     """Return whether two parsed values are the same JSON: names in any order, numbers by their value."""
-    if isinstance(left, Number) or isinstance(right, Number):
-        return isinstance(left, Number) and isinstance(right, Number) and left.exact() == right.exact()
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(_same(one, right[name]) for name, one in left.items())
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(_same, left, right))
-    return type(left) is type(right) and left == right
+    pairs = [(left, right)]
+    while pairs:
+        left, right = pairs.pop()
+        if type(left) is not type(right):
+            return False
+        if isinstance(left, dict):
+            if left.keys() != right.keys():
+                return False
+            pairs.extend((one, right[name]) for name, one in left.items())
+        elif isinstance(left, list):
+            if len(left) != len(right):
+                return False
+            pairs.extend(zip(left, right, strict=True))
+        elif isinstance(left, Number):
+            # Two numbers beyond decimals are the same only if they are written alike.
+            if left != right and (left.exact() is None or left.exact() != right.exact()):
+                return False
+        elif left != right:
+            return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -64,15 +64,39 @@ def decimal_of(text: str) -> Decimal | None:
 
 
 def json_text(node: Any, comma: str = ", ", colon: str = ": ") -> str:
-    """Write a parsed value as JSON on one line, each number as it was written."""
-    if isinstance(node, dict):
-        members = (json_text(name) + colon + json_text(one, comma, colon) for name, one in node.items())
-        return "{" + comma.join(members) + "}"
-    if isinstance(node, list):
-        return "[" + comma.join(json_text(one, comma, colon) for one in node) + "]"
-    if isinstance(node, Number):
-        return str(node)
-    return json.dumps(node, ensure_ascii=False)
+    """Write a parsed value as JSON on one line, each number as it was written.
+
+    Not recursive: everything that the parser accepts can be written, however deep.
+    """
+    parts: list[str] = []
+    open_nodes: list[tuple[Iterator[Any], str]] = []
+    before = ""
+    while True:
+        parts.append(before)
+        if isinstance(node, dict):
+            open_nodes.append((iter(node.items()), "}"))
+            parts.append("{")
+            before = ""
+        elif isinstance(node, list):
+            open_nodes.append((iter(node), "]"))
+            parts.append("[")
+            before = ""
+        else:
+            parts.append(str(node) if isinstance(node, Number) else json.dumps(node, ensure_ascii=False))
+            before = comma
+        while open_nodes:
+            members, end = open_nodes[-1]
+            node = next(members, MISSING)
+            if node is not MISSING:
+                if end == "}":
+                    name, node = node
+                    before += json.dumps(name, ensure_ascii=False) + colon
+                break
+            parts.append(end)
+            before = comma
+            open_nodes.pop()
+        else:
+            return "".join(parts)
 
 
 def shown_text(node: Any) -> str | None:

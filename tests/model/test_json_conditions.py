@@ -298,3 +298,22 @@ def test_a_header_is_asked_for_by_name_or_with_its_value() -> None:
     assert has_header("x=a=b", headers)
     assert not has_header("trace=2", headers)
     assert not has_header("Trace", headers)
+
+
+def test_nested_numbers_beyond_decimals_are_the_same_only_if_they_are_written_alike() -> None:
+    value = b'{"a": [1e99999999999999999999]}'
+    assert holds("$.a = [1e99999999999999999999]", value)
+    assert not holds("$.a = [2e99999999999999999999]", value)
+    assert holds("$.a = [1.0, 2]", b'{"a": [1, 2e0]}')
+    assert not holds("$.a = [1]", b'{"a": [true]}')
+
+
+@pytest.mark.parametrize("depth", [50, 400, 850])
+def test_a_deeply_nested_value_is_compared_and_written(depth: int) -> None:
+    nested = "[" * depth + "1" + "]" * depth
+    root = parse_value(f'{{"a": {nested}}}'.encode())
+    assert shown_text(root["a"]) == nested
+    assert JsonPath.parse("$.a").find(root) == root["a"]
+    condition = Condition(JsonPath.parse("$.a"), "=", nested)
+    assert condition.holds(root)
+    assert not condition.holds(parse_value(b'{"a": ' + nested.replace("1", "2").encode() + b"}"))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.model.json_conditions import Condition, meets
-from sandbox.model.json_values import SqlFields, decimal_of, number_cell, parse_value
+from sandbox.model.json_values import SqlFields, decimal_of, json_text, number_cell, parse_value
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,16 @@ def test_conditions_and_sql_read_the_same(members: dict[str, object]) -> None:
         if isinstance(value, int) and not isinstance(value, bool):
             path = f"$[{json.dumps(name)}]"
             assert meets((Condition.of(path, "=", str(value)),), text.encode())
+
+
+@given(
+    st.recursive(st.none() | st.booleans() | st.text(), lambda some: st.lists(some) | st.dictionaries(st.text(), some))
+)
+def test_a_parsed_value_is_written_as_python_writes_it(value: object) -> None:
+    assert json_text(value) == json.dumps(value, ensure_ascii=False)
+    assert json_text(value, ",", ":") == json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def test_a_deeply_nested_value_does_not_stop_a_query() -> None:
+    nested = "[" * 400 + "]" * 400
+    assert SqlFields(lambda place: None).field(f'{{"a": {nested}}}', "a") == nested
