@@ -125,9 +125,11 @@ class ReadAhead:
         if found:
             self._drop(place)
             rest = piece.batches[len(found) :]
-            if rest:
+            next_place = place._replace(offset=found[-1][1])
+            # Another reader may be there already, with a piece of its own.
+            if rest and next_place not in self._pieces:
                 kept = Piece(0, piece.begun_ms, None, rest, sum(len(batch) for batch, _ in rest))
-                self._pieces[place._replace(offset=found[-1][1])] = kept
+                self._pieces[next_place] = kept
                 self.size_bytes += kept.size_bytes
         return found
 

@@ -161,6 +161,16 @@ def test_what_a_reader_does_not_take_is_kept_for_its_next_request() -> None:
     assert ahead.size_bytes == 0
 
 
+def test_what_a_reader_leaves_does_not_replace_the_piece_of_a_reader_that_is_there() -> None:
+    ahead = ReadAhead()
+    there = HERE._replace(offset=101)
+    put(ahead, HERE, b"12345", b"678")
+    put(ahead, there, b"another")
+    assert taken(ahead, HERE, size_bytes_max=5) == [b"12345"]
+    assert taken(ahead, there) == [b"another"]
+    assert ahead.size_bytes == 0
+
+
 def test_a_partition_is_forgotten_and_so_is_everything() -> None:
     cache = BatchCache()
     for partition_id in (1, 2):
