@@ -50,10 +50,11 @@ JOINED_MAX_BYTES = 1024 * 1024
 """An answer of a known length up to this is passed on in one piece, so that a slow reader occupies no thread."""
 GONE = "The client has gone."
 CLOSING = "The sandbox is closing."
+WAITING = "Too many requests are waiting."
 
 
-class _Unreadable(Cancelled):
-    """A request body that won't arrive completely.
+class _Unserved(Cancelled):
+    """A request that won't be served: its body doesn't arrive completely, or too many requests wait.
 
     Args:
         status: the answer's status, None if no client waits for it.
@@ -140,13 +141,14 @@ class Pages:
         if self._closing.done():
             await _refuse(scope, send, 503, CLOSING)
         elif lane.full:
-            await _refuse(scope, send, 503, "Too many requests are waiting.")
+            # Its body is not read. `_run` checks again: others may have come while it was.
+            await _refuse(scope, send, 503, WAITING)
         elif self._unread_bytes() > UNREAD_MAX_BYTES:
             await _refuse(scope, send, 503, "Too many answers have not been read by their clients.")
         else:
             try:
                 await self._serve(lane, scope, _Body(receive, self._closing), send)
-            except _Unreadable as error:
+            except _Unserved as error:
                 if error.status is not None:
                     await _refuse(scope, send, error.status, str(error))
 
@@ -169,7 +171,7 @@ class Pages:
                 self._body_bytes += len(part)
                 parts.append(part)
                 if self._body_bytes > BODIES_MAX_BYTES:
-                    raise _Unreadable(503, "Too many large requests are being read.")
+                    raise _Unserved(503, "Too many large requests are being read.")
             replayed = _replay(b"".join(parts))
             del parts
             await self._run(lane, scope, replayed, send, asyncio.ensure_future(body.gone()))
@@ -184,8 +186,10 @@ class Pages:
         Args:
             gone: done when the client has disconnected; None if the body is still arriving, which reports that itself.
         """
-        turn = lane.enter()
         try:
+            if lane.full:
+                raise _Unserved(503, WAITING)
+            turn = lane.enter()
             await asyncio.wait({turn, self._closing, *([gone] if gone else [])}, return_when=asyncio.FIRST_COMPLETED)
             if self._closing.done() or (gone is not None and gone.done()):
                 lane.give_up(turn)
@@ -280,7 +284,7 @@ class _Body:
         self.whole = False
 
     async def part(self) -> Message:
-        """Return the next part; raise _Unreadable if it doesn't arrive."""
+        """Return the next part; raise _Unserved if it doesn't arrive."""
         part: asyncio.Future[Message] = asyncio.ensure_future(self._receive())
         left_s = max(0.0, self._until_s - self._loop.time())
         ends: set[asyncio.Future[Any]] = {part, self._closing}
@@ -288,11 +292,11 @@ class _Body:
         if not part.done():
             part.cancel()
             if self._closing.done():
-                raise _Unreadable(503, CLOSING)
-            raise _Unreadable(408, "The request's body stopped arriving.")
+                raise _Unserved(503, CLOSING)
+            raise _Unserved(408, "The request's body stopped arriving.")
         message = part.result()
         if message["type"] != "http.request":
-            raise _Unreadable(None, GONE)
+            raise _Unserved(None, GONE)
         self.whole = not message.get("more_body", False)
         self._counted += len(message.get("body", b""))
         if self._counted >= BODY_PROGRESS_BYTES:

@@ -2,8 +2,10 @@
 
 import http.client
 import json
+import select
 import socket
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 
@@ -176,6 +178,20 @@ def test_above_its_limit_a_queue_answers_503_and_when_to_try_again(
         message = json.loads(text)["message"] if kind == "application/json" else text.strip()
         assert message == "Too many requests are waiting. Try again in 2 seconds."
         assert _ask(address) == (200, b"quick")
+
+
+def test_requests_whose_bodies_end_together_are_bounded_too(address: str, work: Work) -> None:
+    served, refused = lanes.THREADS["costly"] + lanes.QUEUE_MAX["costly"], 7
+    with ExitStack() as open_ones:
+        head = f"POST /sql HTTP/1.1\nHost: {address}\nConnection: close\nContent-Length: 10\n\nbegun"
+        connections = [open_ones.enter_context(_send(address, head)) for _ in range(served + refused)]
+        assert _ask(address) == (200, b"quick")
+        for connection in connections:
+            connection.sendall(b"whole")
+        eventually(lambda: len(select.select(connections, [], [], 0)[0]) == refused, WITHIN_S)
+        work.released.set()
+        statuses = Counter(_reads(connection).split()[1] for connection in connections)
+    assert statuses == {b"200": served, b"503": refused}
 
 
 def test_unfinished_bodies_hold_no_thread(address: str, work: Work) -> None:
