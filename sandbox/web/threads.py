@@ -39,7 +39,11 @@ class DaemonThreads(Executor):
             if self._closed:
                 raise RuntimeError("these threads were shut down")
             self._jobs.put((future, lambda: function(*args, **kwargs)))
-            if self._idle >= self._jobs.qsize() or self._threads == self._count:
+            if self._idle:
+                # One idle thread is counted as busy now, before it wakes up.
+                self._idle -= 1
+                return future
+            if self._threads == self._count:
                 return future
             self._threads += 1
         threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
@@ -60,10 +64,8 @@ class DaemonThreads(Executor):
     def _work(self) -> None:
         while True:
             with self._lock:
-                self._idle += 1
+                self._idle += self._jobs.empty()
             job = self._jobs.get()
-            with self._lock:
-                self._idle -= 1
             if job is None:
                 return
             future, function = job
