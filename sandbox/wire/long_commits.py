@@ -6,6 +6,7 @@ leave its group, and a reader must not see the old offsets. If a slice can't be 
 refused with COORDINATOR_NOT_AVAILABLE, and the client retries.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
@@ -16,6 +17,8 @@ from sandbox.storage.file.database import StorageFailed
 
 SLICE_OFFSETS = 1_000
 """The number of offsets that take about 20 ms to write."""
+
+logger = logging.getLogger("sandbox.wire")
 
 Outcome = Sequence[PartitionError]
 Commit = Callable[[Sequence[OffsetCommit]], Outcome]
@@ -82,6 +85,10 @@ class LongCommits:
             except StorageFailed as error:
                 failed.append(BrokerError("KAFKA_STORAGE_ERROR", str(error)))
                 self._undo(error)
+            except Exception as error:
+                # Without an answer, every later commit of the group would wait for this one.
+                logger.exception("A slice of a long OffsetCommit failed.")
+                failed.append(BrokerError("UNKNOWN_SERVER_ERROR", str(error)))
             else:
                 self._wait(lambda error: None if error is None else failed.append(error))
             if first + SLICE_OFFSETS < len(offsets):

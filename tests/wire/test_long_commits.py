@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
+
 from sandbox.api.sandbox import Sandbox
 from sandbox.broker.groups.calls import OffsetCommit, PartitionError
 from sandbox.kafka.errors import BrokerError
@@ -82,6 +84,22 @@ def test_a_slice_that_cannot_be_written_undoes_its_turn_and_refuses_the_request(
     loop.turn()
     assert loop.undone == 1
     assert {one.error for one in reply.result()} == {"COORDINATOR_NOT_AVAILABLE"}
+
+
+def test_an_unexpected_failure_is_logged_answered_and_lets_the_next_one_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    loop = Loop()
+
+    def fail(some: Sequence[OffsetCommit]) -> list[PartitionError]:
+        raise ValueError("a defect")
+
+    reply = loop.commits.run("app", offsets(PARTITIONS), fail)
+    after = loop.commits.run("app", offsets(1), loop.write)
+    loop.turn()
+    loop.turn()
+    assert {one.error for one in reply.result()} == {"COORDINATOR_NOT_AVAILABLE"}
+    assert [one.error for one in after.result()] == ["NONE"]
+    assert not loop.commits.wants("app", 1)
+    assert "a defect" in caplog.text
 
 
 def test_after_clear_nothing_more_is_written_and_later_commits_do_not_wait() -> None:
