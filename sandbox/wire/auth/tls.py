@@ -49,6 +49,7 @@ class TlsDoor(asyncio.Protocol):
         self._behind = behind
         self._doors = doors
         self._early: list[bytes] = []
+        self._plain: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -61,6 +62,7 @@ class TlsDoor(asyncio.Protocol):
             plain.abort()
             return
         self._doors.add(self)
+        self._plain = plain
         self._task = asyncio.get_running_loop().create_task(self._open(plain))
 
     def data_received(self, data: bytes) -> None:
@@ -69,12 +71,19 @@ class TlsDoor(asyncio.Protocol):
 
     def end(self) -> None:
         """Cancel the handshake and close the socket."""
-        if self._task is not None:
+        if self._task is not None and self._plain is not None:
             self._task.cancel()
+            # A task that is cancelled before its first step runs nothing, not even its `finally`.
+            self._ended()
+            self._plain.abort()
 
     def leave(self) -> None:
         """Like `end`, to make room for another connection."""
         self.end()
+
+    def _ended(self) -> None:
+        self._doors.discard(self)
+        self._admission.left(self)
 
     async def _open(self, plain: asyncio.Transport) -> None:
         peer = plain.get_extra_info("peername")
@@ -88,9 +97,8 @@ class TlsDoor(asyncio.Protocol):
             logger.warning("TLS handshake of %s failed: %s", client_host, _reason(error))
             return
         finally:
-            self._doors.discard(self)
             # The new connection is counted next, in the same turn.
-            self._admission.left(self)
+            self._ended()
         if encrypted is None:
             logger.warning("TLS handshake of %s failed: the connection ended", client_host)
             return
