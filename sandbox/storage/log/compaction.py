@@ -10,8 +10,6 @@ from sandbox.storage.log import log
 
 HEADER_BYTES = 61
 """The size of a record batch without records."""
-PRODUCER_BATCHES = 5
-"""How many of a producer's newest batches detect duplicates: their rows stay even if they are empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +151,8 @@ def read_keys(reader: Reader, partition_id: int, first: int, last: int) -> list[
 
 def remembered_from(reader: Reader, partition_id: int, producer_id: int) -> int:
     """Return the base offset of the oldest batch that is needed to detect a producer's duplicates."""
-    rows = reader.query(
-        "SELECT base_offset FROM batches WHERE producer_id = ? AND partition_id = ? AND producer_id >= 0 "
-        "AND control = 0 ORDER BY base_offset DESC LIMIT ?",
-        (producer_id, partition_id, PRODUCER_BATCHES),
-    )
-    return int(rows[-1][0]) if rows else 0
+    batches = log.producer_batches(reader, producer_id, partition_id)
+    return batches[0].base_offset if batches else 0
 
 
 def compare(reader: Reader, partition_id: int, base_offset: int, start: int) -> None:

@@ -19,6 +19,8 @@ _OFFSET, _HEADERS = itemgetter(0), itemgetter(4)
 
 ROWS_PER_STATEMENT = 50
 """How many events one statement inserts. All values from 10 to 200 were within a fifth of the fastest."""
+PRODUCER_BATCHES = 5
+"""How many of a producer's newest batches detect duplicates. Compaction keeps their rows even if they are empty."""
 EVENT_COLUMNS = "id, timestamp, CAST(key AS BLOB), CAST(value AS BLOB), headers"
 BATCH_COLUMNS = (
     "partition_id, base_offset, last_offset, min_timestamp, max_timestamp, timestamp_type, appended_ms, producer_id, "
@@ -279,18 +281,12 @@ def last_batch(reader: Reader, partition_id: int) -> BatchRow | None:
     return BatchRow._make(row) if row else None
 
 
-def first_batch(reader: Reader, partition_id: int, offset: int) -> BatchRow | None:
-    """Return the oldest batch of a partition that holds `offset` or a later one, or None."""
-    batches = read_batches(reader, partition_id, offset, 1 << OFFSET_BITS, 0)
-    return batches[0] if batches else None
-
-
-def producer_batches(reader: Reader, producer_id: int, partition_id: int, count: int = 5) -> list[BatchRow]:
-    """Return the newest batches of one producer in one partition, in offset order."""
+def producer_batches(reader: Reader, producer_id: int, partition_id: int) -> list[BatchRow]:
+    """Return a producer's batches in one partition that detect duplicates, in offset order."""
     rows = reader.query(
         f"SELECT {BATCH_COLUMNS} FROM batches WHERE producer_id = ? AND partition_id = ? AND producer_id >= 0 "
         "AND control = 0 ORDER BY base_offset DESC LIMIT ?",
-        (producer_id, partition_id, count),
+        (producer_id, partition_id, PRODUCER_BATCHES),
     )
     return [BatchRow._make(row) for row in reversed(rows)]
 
@@ -336,16 +332,23 @@ def _first_at(reader: Reader, partition_id: int, timestamp_ms: int, first: int, 
 
 def largest_timestamp(reader: Reader, partition_id: int, start: int, end: int) -> tuple[int, int] | None:
     """Return the first event with the largest timestamp: (offset, timestamp), or None for an empty log (KIP-734)."""
-    row = reader.one(
-        "SELECT base_offset, last_offset, max_timestamp FROM batches WHERE partition_id = ? AND last_offset >= ? "
-        "AND base_offset < ? ORDER BY max_timestamp DESC, base_offset LIMIT 1",
-        (partition_id, start, end),
-    )
-    if row is None:
-        return None
     base = partition_id << OFFSET_BITS
-    found = reader.one(
-        "SELECT id, timestamp FROM events WHERE id BETWEEN ? AND ? ORDER BY timestamp DESC, id LIMIT 1",
-        (base + max(row[0], start), base + min(row[1], end - 1)),
-    )
-    return None if found is None else (found[0] - base, found[1])
+    best: tuple[int, int] | None = None
+    for first, last, largest_ms in reader.rows(
+        "SELECT base_offset, last_offset, max_timestamp FROM batches WHERE partition_id = ? AND last_offset >= ? "
+        "AND base_offset < ? ORDER BY max_timestamp DESC, base_offset",
+        (partition_id, start, end),
+    ):
+        if best is not None and (largest_ms < best[1] or (largest_ms == best[1] and first > best[0])):
+            break
+        found = reader.one(
+            "SELECT id, timestamp FROM events WHERE id BETWEEN ? AND ? ORDER BY timestamp DESC, id LIMIT 1",
+            (base + max(first, start), base + min(last, end - 1)),
+        )
+        # DeleteRecords may have deleted the batch's latest event; then another batch may hold the largest timestamp.
+        if found is None:
+            continue
+        offset, timestamp_ms = found[0] - base, found[1]
+        if best is None or (timestamp_ms, -offset) > (best[1], -best[0]):
+            best = offset, timestamp_ms
+    return best

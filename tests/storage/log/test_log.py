@@ -99,6 +99,19 @@ def test_the_largest_timestamp_is_that_of_the_first_event_that_has_it(
     assert log.largest_timestamp(database, partition_id, 0, len(stamps)) == expected
 
 
+@MANY
+@given(stamp_batches, st.data())
+def test_the_largest_timestamp_ignores_deleted_events_of_a_batch(
+    database: Database, stamps: list[list[int]], data: st.DataObject
+) -> None:
+    partition_id = write(database, stamped(stamps))
+    every = [stamp for batch in stamps for stamp in batch]
+    start = data.draw(st.integers(0, len(every) - 1))
+    newest = max(every[start:])
+    expected = every.index(newest, start), newest
+    assert log.largest_timestamp(database, partition_id, start, len(every)) == expected
+
+
 def test_an_empty_log_has_no_time_and_no_largest_timestamp(database: Database) -> None:
     assert log.offset_for_time(database, next(NUMBERS), 0, 0, 0) is None
     assert log.largest_timestamp(database, next(NUMBERS), 0, 0) is None
