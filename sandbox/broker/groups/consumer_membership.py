@@ -138,7 +138,7 @@ class ConsumerMembership:
     ) -> Consumer:
         member = group.static_member(instance_id)
         if request.member_epoch != JOIN_EPOCH:
-            member = self._own_instance(group, member, request, instance_id)
+            member = self._own_instance(member, request, instance_id)
             self._check_epoch(member, request)
             return member
         if member is None:
@@ -157,9 +157,7 @@ class ConsumerMembership:
         group.changed = True
         return member
 
-    def _own_instance(
-        self, group: ConsumerGroup, member: Consumer | None, request: ConsumerHeartbeat, instance_id: str
-    ) -> Consumer:
+    def _own_instance(self, member: Consumer | None, request: ConsumerHeartbeat, instance_id: str) -> Consumer:
         """Return the member with the instance id of a request, if it sent the request."""
         if member is None:
             raise BrokerError("UNKNOWN_MEMBER_ID", f"Instance id {instance_id} is unknown.")
@@ -226,7 +224,7 @@ class ConsumerMembership:
                 raise self._unknown(group, request.member_id)
         else:
             found = group.static_member(request.instance_id)
-            member = self._own_instance(group, found, request, request.instance_id)
+            member = self._own_instance(found, request, request.instance_id)
         if request.member_epoch == LEAVE_EPOCH:
             self._remove(group, member, "left", now_ms)
         else:

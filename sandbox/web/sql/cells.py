@@ -11,8 +11,6 @@ from sandbox.web.payload import visible
 
 BYTES_SHOWN = 24
 SERIES_MAX = 8
-CHART_ROWS = 1000
-SAFE_INTEGER = 2**53
 
 
 @dataclass(frozen=True, slots=True)
