@@ -75,6 +75,10 @@ def _id(broker: int) -> int:
     return broker
 
 
+def _leader(broker: int) -> str:
+    return "none" if broker < 0 else str(broker)
+
+
 def _show(done: dict[str, Any], as_json: bool) -> None:
     if as_json:
         show_json({name: value for name, value in done.items() if name != "said"})
@@ -83,5 +87,5 @@ def _show(done: dict[str, Any], as_json: bool) -> None:
     click.echo(f"{said[0].upper()}{said[1:]}.")
     moves = done.get("moves", [])
     if moves:
-        rows = [{**move, "after": "none" if move["after"] < 0 else str(move["after"])} for move in moves]
+        rows = [{**move, "before": _leader(move["before"]), "after": _leader(move["after"])} for move in moves]
         show_rows(("topic", "partition", "before", "after"), rows, as_json=False, empty="")

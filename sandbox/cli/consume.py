@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sandbox.cli.display import event_text
+from sandbox.cli.interrupts import interrupted_by_sigterm
 from sandbox.cli.position import EARLIEST, LATEST, TIME, Position, check_start, parse_start
 from sandbox.cli.streams import json_text
 from sandbox.cli.target import Target, json_option, target_options
@@ -74,7 +75,8 @@ def consume(
         check_start(start or "", position, (end for _, end in spans.values()))
         batches = _first(_of_topic(target, admin, spans, position, follow), events_max or sys.maxsize)
     try:
-        _write(batches, len(places), as_json)
+        with interrupted_by_sigterm():
+            _write(batches, len(places), as_json)
     except KeyboardInterrupt:
         # Ctrl-C is the normal end of --follow.
         if not follow:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from sandbox.cli.display import show_json
+from sandbox.cli.interrupts import interrupted_by_sigterm
 from sandbox.cli.produce import partitioner_option
 from sandbox.cli.progress import progress_bar
 from sandbox.cli.sending import Sender
@@ -112,7 +113,7 @@ def _send(
     sender = Sender(producer)
     started_s = time.monotonic()
     ended = False
-    with progress_bar(f"Sending to {topic}", count) as advance:
+    with interrupted_by_sigterm(), progress_bar(f"Sending to {topic}", count) as advance:
         try:
             for number, event in enumerate(events):
                 due_s = started_s + (number / rate if rate else 0)

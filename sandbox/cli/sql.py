@@ -7,7 +7,7 @@ import click
 
 from sandbox.cli.display import show_json, show_rows
 from sandbox.cli.status import Failed
-from sandbox.cli.target import Target, file_option
+from sandbox.cli.target import Target, file_option, json_option
 from sandbox.model.csv_text import csv_text, with_encodings
 from sandbox.model.sql_result import ROWS_MAX, TIME_LIMIT_MAX_S, TIME_LIMIT_S, Bounds, Cell, SqlRefused, SqlResult
 from sandbox.model.sql_tokens import value_of
@@ -33,8 +33,7 @@ Examples:
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    default="table",
-    show_default=True,
+    show_default="table",
     help="How to write; excel is CSV in which nothing is run as a formula.",
 )
 @click.option("--rows", type=click.IntRange(1, ROWS_MAX), default=1000, show_default=True, help="Row limit.")
@@ -46,9 +45,15 @@ Examples:
     metavar="SECONDS",
     help="When it is stopped.",
 )
+@json_option
 @file_option
-def sql(query: str, params: tuple[str, ...], form: str, rows: int, time_limit: float, target: Target) -> None:
+def sql(
+    query: str, params: tuple[str, ...], form: str | None, rows: int, time_limit: float, as_json: bool, target: Target
+) -> None:
     """Query the file with one SQL SELECT statement. Read-only."""
+    if as_json and form not in (None, "json"):
+        raise click.UsageError(f"--json and --format {form} are two formats: give one")
+    form = "json" if as_json else form or "table"
     target.require()
     assert target.file is not None
     result = _run(target.file, query, dict(map(_pair, params)), Bounds(time_limit, rows))

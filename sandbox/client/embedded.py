@@ -95,7 +95,7 @@ def attach(path: str | os.PathLike[str], wait_s: float = ATTACH_WAIT_S) -> Attac
         The sandbox's address, and the reference to it.
 
     Raises:
-        FileInUse: another process owns the file and opened no Kafka port in that time.
+        FileInUse: another process owns the file and its Kafka port doesn't answer in that time.
         FileRefused: the file can't be a sandbox.
     """
     real = Path(os.path.realpath(path))
@@ -115,7 +115,7 @@ def attach(path: str | os.PathLike[str], wait_s: float = ATTACH_WAIT_S) -> Attac
         if address and _answers(address):
             return Attachment(address, real, held=False)
         if time.monotonic() > deadline:
-            raise FileInUse(os.fspath(path), owner or {})
+            raise FileInUse(os.fspath(path), owner or {}, silent=bool(address))
         time.sleep(_RETRY_S)
 
 

@@ -90,7 +90,8 @@ class DemoClients:
                 producer.produce(PAYMENTS, event.value, key=event.key, headers=list(event.headers))
                 producer.poll(0)
             except (BufferError, KafkaException) as error:
-                _log.warning("the demo's payment was not sent: %s", error)
+                reason = error.args[0].str() if isinstance(error, KafkaException) else error
+                _log.warning("A payment of the demo was not sent: %s", reason)
         producer.flush(2.0)
 
     def _payments_end(self) -> int:

@@ -236,14 +236,20 @@ class FileInUse(SandboxError):
 
     Args:
         other_name: True if the owner opened the file under another name, or its lock file was deleted.
+        silent: True if the owner's Kafka address does not answer.
     """
 
-    def __init__(self, path: str, owner: dict[str, object], *, other_name: bool = False) -> None:
+    def __init__(self, path: str, owner: dict[str, object], *, other_name: bool = False, silent: bool = False) -> None:
         self.path = path
         self.owner = owner
         where = [f"{name} {owner[key]}" for name, key in (("Kafka", "kafka"), ("page", "web")) if owner.get(key)]
         places = f", {', '.join(where)}" if where else ""
         way_out = "Connect to that address, or stop that process first."
+        if silent:
+            way_out = (
+                "Its Kafka address does not answer. If its brokers are stopped, start one: sandbox brokers start 1. "
+                "Otherwise stop that process first."
+            )
         if other_name:
             way_out = (
                 "It opened the file under another name (a hard link, or a file mounted alone), or its lock file was "

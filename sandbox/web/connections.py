@@ -10,6 +10,9 @@ answered with a pong, which waits in memory if it is not read.
 """
 
 import asyncio
+import logging
+import math
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,12 +26,31 @@ UNREAD_WITHIN_S = 30.0
 SENT_WITHIN_S = 10.0
 SENT_MAX_BYTES = 16 * 1024
 SWEEP_S = 1.0
+NOT_HTTP = "Invalid HTTP request received."
+"""What uvicorn logs for each connection that sends no HTTP."""
+NOT_HTTP_EVERY_S = 60.0
 ABORT = "sandbox.abort"
 """The name in a request's `scope["state"]` of what closes its connection."""
 FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 2\r\n"
     b"Connection: close\r\n\r\nToo many connections are open. Try again in a moment.\n"
 )
+
+
+class _NotHttp(logging.Filter):
+    """Reports clients that send no HTTP with a hint, and at most once per `NOT_HTTP_EVERY_S`: Kafka clients retry."""
+
+    _reported_s = -math.inf
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.msg != NOT_HTTP:
+            return True
+        now_s = time.monotonic()
+        if now_s - self._reported_s < NOT_HTTP_EVERY_S:
+            return False
+        self._reported_s = now_s
+        record.msg = "A client sent something other than HTTP to the page's port. Kafka clients need the Kafka address."
+        return True
 
 
 class BoundedConnection(H11Protocol):
@@ -48,6 +70,8 @@ class BoundedConnection(H11Protocol):
         super().__init__(*args, **kwargs)
         # Each request's scope has a copy: an answer that was begun and cannot be finished ends with its connection.
         self.app_state = {**self.app_state, ABORT: self.abort}
+        # Adding the same filter again has no effect.
+        self.logger.addFilter(_not_http)
 
     def abort(self) -> None:
         """Close the connection, and drop what was not sent."""
@@ -164,6 +188,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         return self.unread_since_s is not None and now_s - self.unread_since_s > UNREAD_WITHIN_S
 
 
+_not_http = _NotHttp()
 BOUNDED = (BoundedConnection, BoundedWebSocket)
 
 

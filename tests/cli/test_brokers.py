@@ -75,6 +75,19 @@ def test_a_broker_is_stopped_its_leaders_move_and_it_is_started_again(
     assert leads(command_line) == {1: 2, 2: 2, 3: 2}
 
 
+def test_a_file_whose_brokers_are_stopped_says_how_to_start_one(
+    command_line: "CommandLine", three: dict[str, Any]
+) -> None:
+    for broker in (1, 2, 3):
+        command_line.ok("brokers", "stop", broker)
+    refused = command_line.run("produce", "orders", "-v", "a")
+    assert refused.status != 0
+    assert "If its brokers are stopped, start one: sandbox brokers start 1." in refused.err
+    # Broker 3 was the last in sync, so it may lead.
+    table = [line.split() for line in command_line.ok("brokers", "start", 3).out.splitlines()]
+    assert [line[2:] for line in table if line[:1] == ["orders"]] == [["none", "3"]] * 6
+
+
 def test_a_leader_is_moved(command_line: "CommandLine", three: dict[str, Any]) -> None:
     topic = AdminClient({"bootstrap.servers": three["kafka"]}).list_topics("orders", timeout=10).topics["orders"]
     other = topic.partitions[0].leader % 3 + 1

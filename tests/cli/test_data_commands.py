@@ -258,6 +258,10 @@ def test_a_group_with_members_is_not_reset(command_line: "CommandLine") -> None:
     result = command_line.run("groups", "reset", "g", "--to", "earliest", "--yes", "-b", said["kafka"])
     assert result.status == 1
     assert "NON_EMPTY_GROUP" in result.err
+    following.terminate()
+    assert following.wait(timeout=30) == 0
+    (state,) = command_line.ok("groups", "describe", "g", "--json").rows
+    assert (state["state"], state["members"]) == ("Empty", [])
 
 
 def test_a_group_that_is_not_there_is_told_as_such(command_line: "CommandLine") -> None:

@@ -86,13 +86,16 @@ def test_what_is_wrong_is_said_before_anything_is_sent(
     assert not (command_line.folder / "dev.db").exists()
 
 
-def test_ctrl_c_ends_it_with_an_account_of_what_was_stored(command_line: "CommandLine") -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_an_account_of_what_was_stored(
+    command_line: "CommandLine", number: signal.Signals
+) -> None:
     _, said = command_line.up()
     command_line.ok("topics", "create", "orders", "--bootstrap", said["kafka"])
     process = command_line.start("generate", "orders", "-t", "orders", "--rate", 200, "--bootstrap", said["kafka"])
     watching = command_line.start("consume", "orders", "--max", 5, "--follow", "--bootstrap", said["kafka"])
     assert len(watching.communicate(timeout=60)[0].splitlines()) == 5
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, "")
     assert int(out.split()[0]) >= 5

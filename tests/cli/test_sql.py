@@ -30,6 +30,13 @@ def test_the_other_formats_and_parameters(command_line: CommandLine) -> None:
     assert [line.split() for line in table] == [["offset", "key"], ["0", "user-42"]]
 
 
+def test_json_is_a_format_like_the_others(command_line: CommandLine) -> None:
+    filled(command_line).close()
+    assert command_line.run("sql", "SELECT offset FROM orders", "--json").rows == [{"offset": 0}, {"offset": 1}]
+    both = command_line.run("sql", "SELECT 1", "--json", "--format", "csv")
+    assert (both.status, "--json and --format csv are two formats: give one" in both.err) == (2, True)
+
+
 def test_a_wrong_query_is_refused_with_its_place(command_line: CommandLine) -> None:
     filled(command_line).close()
     wrong = command_line.run("sql", "SELECT *\nFORM orders")

@@ -135,17 +135,21 @@ with Sandbox(sys.argv[1]) as box:
     box.serve(kafka_port=0, web_port=None)
     box.append("orders", "1")
     host, _, port = box.kafka_address.rpartition(":")
-    client = socket.create_connection((host, int(port)))
+    client = socket.create_connection((host, int(port)), timeout=20)
+    # ApiVersions 0: a connection that waits in the listener's backlog would be reset, not closed.
+    client.sendall(bytes.fromhex("0000000a 0012 0000 00000001 0000"))
+    client.recv(65536)
     child = os.fork()
     if child == 0:
         signal.pause()
-client.settimeout(20)
-print(client.recv(1))
-with Sandbox(sys.argv[1]) as box:
-    box.serve(kafka_port=int(port), web_port=None)
-    box.append("orders", "2")
-os.kill(child, signal.SIGKILL)
-os.waitpid(child, 0)
+try:
+    print(client.recv(1))
+    with Sandbox(sys.argv[1]) as box:
+        box.serve(kafka_port=int(port), web_port=None)
+        box.append("orders", "2")
+finally:
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
 """
 
 

@@ -1,6 +1,7 @@
 """Connections that wait for their client are closed in time, and never keep the page away."""
 
 import http.client
+import math
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -69,6 +70,17 @@ def _is_closed(connection: socket.socket, within_s: float = WITHIN_S) -> bool:
     except ConnectionError:
         pass
     return True
+
+
+def test_a_client_that_speaks_kafka_to_the_page_is_reported_once(
+    opened: Opened, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections._not_http, "_reported_s", -math.inf)
+    for _ in range(20):
+        assert _is_closed(opened.send("\0\0\0\x0a\0\x12\0\0"))
+    assert [one.getMessage() for one in caplog.records] == [
+        "A client sent something other than HTTP to the page's port. Kafka clients need the Kafka address."
+    ]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.cluster import TopicDescription
 from sandbox.model.logs import CompactionPreview, Loss
+from sandbox.snapshots.description import UndoPoint
 from sandbox.web import formats as words
 from sandbox.web.json_shapes import loss_json
 from sandbox.web.notices import Notice
@@ -221,9 +222,16 @@ def clean(topic: str, do: str) -> AnyResponse:
     preview = _preview(found, do, request.form)
     if preview.refused is not None or not preview.asked:
         return see(f"/topics/{topic}/clean/{do}", None, **dict(preview.fields))
-    point = undo_point(f"{OPERATIONS[do].lower()} {topic}")
+    point = _undo_point(topic, do, preview)
     gone = _do(found, do, request.form)
     return see(f"/topics/{topic}", Notice(_said(do, gone), undo=point.name, no_undo=point.skipped))
+
+
+def _undo_point(topic: str, do: str, preview: Preview) -> UndoPoint:
+    """Take an automatic snapshot, unless nothing will be deleted: it would replace an older one that is of use."""
+    if preview.exact and not preview.events:
+        return UndoPoint(None)
+    return undo_point(f"{OPERATIONS[do].lower()} {topic}")
 
 
 def _clean_json(topic: str, do: str) -> Response:
@@ -235,7 +243,7 @@ def _clean_json(topic: str, do: str) -> Response:
     preview = _preview(found, do, fields)
     if preview.refused is not None:
         raise BrokerError("INVALID_REQUEST", preview.refused)
-    point = undo_point(f"{OPERATIONS[do].lower()} {topic}")
+    point = _undo_point(topic, do, preview)
     gone = _do(found, do, fields)
     return data({"topic": topic, "operation": do, "events": gone, "said": _said(do, gone), "undo": point.name})
 

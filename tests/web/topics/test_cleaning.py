@@ -93,6 +93,10 @@ def test_retention_is_applied_to_one_topic_at_once(page: FlaskClient, box: Sandb
         box.alter_topic(topic, {"retention.ms": "3600000"})
     assert "<b>1 event</b> of 2" in page.get("/topics/orders/clean/retention").text
     assert "1 event were" in page.post("/topics/orders/clean/retention", follow_redirects=True).text
+    taken = [one.name for one in box.snapshots.list()]
+    page.post("/topics/orders/clean/retention")
+    assert [one.name for one in box.snapshots.list()] == taken
+    assert len(taken) == 1
     assert (box.topic("orders").events, box.topic("other").events) == (1, 2)
 
 
