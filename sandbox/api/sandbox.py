@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import islice
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sandbox.api.activity import ActivityControl
@@ -26,6 +25,7 @@ from sandbox.broker.logs.turn import Changes
 from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.kafka.event import Event, Headers, NewEvent
 from sandbox.kafka.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
+from sandbox.model.capabilities import Capabilities
 from sandbox.model.cluster import Change, MessagePage, MessageQuery, Overview, TopicDescription
 from sandbox.model.process import bind_to_process
 from sandbox.model.proxy import Proxy, PublicUrl
@@ -66,7 +66,7 @@ class Sandbox(GroupControl):
     """
 
     demo: "DemoSwitch | None" = None
-    lacks: Mapping[str, str] = MappingProxyType({})
+    capabilities = Capabilities()
     logs: "LogControl" = late_part("sandbox.api.logs", "LogControl", "_runtime")
     queries: "SqlControl" = late_part("sandbox.api.sql", "SqlControl", "_runtime")
     _searches: "SearchMemory" = late_part("sandbox.storage.search.search_memory", "SearchMemory")

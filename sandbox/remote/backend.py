@@ -4,7 +4,7 @@
         for topic in backend.topics():
             print(topic.topic, topic.events)
 
-Implements `sandbox.web.backend.backend.Backend`. `lacks` names what a cluster cannot report or do, with the reason.
+Implements `sandbox.web.backend.backend.Backend`. `capabilities` names what a cluster can report and do.
 Changes are refused unless they were allowed.
 """
 
@@ -12,12 +12,14 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import NoReturn
 
 from sandbox.generator.generators import Generators
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event, Headers, NewEvent
 from sandbox.kafka.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
+from sandbox.model.capabilities import Capabilities, missing
 from sandbox.model.cluster import (
     Change,
     GroupDescription,
@@ -36,7 +38,6 @@ from sandbox.remote.cluster import NoFaults, RemoteBrokers
 from sandbox.remote.connection import TIMEOUT_S, Connection
 from sandbox.remote.group_past import RemoteGroupPast
 from sandbox.remote.groups import Groups
-from sandbox.remote.lacking import RATES_SOON, READ_ONLY, SETTLED
 from sandbox.remote.log_operations import LEAST_MS, Growth, RemoteLogOperations
 from sandbox.remote.logs import KEPT_S, UNKNOWN, Logs
 from sandbox.remote.messages import RemoteSearch, read_event
@@ -49,6 +50,33 @@ from sandbox.remote.watch import EVERY_S, Look, Watch
 from sandbox.version import __version__
 
 NONE: frozenset[str] = frozenset()
+READ_ONLY = "This page shows a real cluster, and changes nothing in it. Start it with --allow-writes to change that."
+CLUSTER = Capabilities(
+    sql=False,
+    snapshots=False,
+    activity=False,
+    faults=False,
+    simulated_brokers=False,
+    stop_brokers=False,
+    move_leaders=False,
+    client_connections=False,
+    compact_now=False,
+    apply_retention_now=False,
+    find_key_fast=False,
+    log_sizes=False,
+    event_counts=False,
+    time_order=False,
+    transaction_states=False,
+    heartbeats=False,
+    group_generations=False,
+    lag_history=False,
+    rebalance_history=False,
+    append_times=False,
+    commit_history=False,
+    delete_offsets=False,
+    save_templates=False,
+)
+"""What any Kafka cluster lacks, through confluent_kafka."""
 
 
 def now() -> int:
@@ -71,8 +99,6 @@ class RemoteBackend:
     """
 
     demo = None
-
-    trouble: str | None = None
 
     def __init__(
         self,
@@ -129,17 +155,20 @@ class RemoteBackend:
     # Identity
 
     @property
-    def lacks(self) -> Mapping[str, str]:
-        """What a cluster can't report or do, and what it currently refuses to this user."""
-        found = dict(SETTLED)
-        if self._growth.known_ms(now()) < LEAST_MS:
-            found["logs.rates"] = RATES_SOON
-        if self._groups.refused is not None:
-            found["groups"] = f"The groups of this cluster cannot be shown: {self._groups.refused}"
+    def capabilities(self) -> Capabilities:
+        """What a cluster offers, what it refuses to this user, and which figures are known by now."""
+        return replace(
+            CLUSTER,
+            append_rates=self._growth.known_ms(now()) >= LEAST_MS,
+            groups=self._groups.refused is None,
+            groups_refusal=self._groups.refused or "",
+        )
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the cluster doesn't answer, with the way out; None if it does."""
         away = self._logs.metadata.away
-        if away is not None:
-            found["answers"] = "the cluster does not answer"
-        return found
+        return None if away is None else away.detail
 
     def one_view(self) -> AbstractContextManager[object]:
         """A context in which this thread sees one consistent view of the cluster."""
@@ -376,21 +405,21 @@ class RemoteBackend:
     def delete_offsets(self, group: str, topic: str) -> int:
         """Refused: the client library cannot."""
         self._connection.require_writes()
-        raise BrokerError("UNSUPPORTED_VERSION", SETTLED["groups.delete_offsets"])
+        raise BrokerError("UNSUPPORTED_VERSION", missing("delete_offsets"))
 
-    # These need a sandbox file. `lacks` answers the pages that would use them.
+    # These need a sandbox file. `capabilities` answers the pages that would use them.
 
     @property
     def queries(self) -> NoReturn:
-        """Raises AttributeError, so `getattr` returns its default."""
-        raise AttributeError(SETTLED["sql"])
+        """Always refused: it needs a sandbox file."""
+        raise BrokerError("UNSUPPORTED_VERSION", missing("sql"))
 
     @property
     def snapshots(self) -> NoReturn:
-        """Raises AttributeError, so `getattr` returns its default."""
-        raise AttributeError(SETTLED["snapshots"])
+        """Always refused: it needs a sandbox file."""
+        raise BrokerError("UNSUPPORTED_VERSION", missing("snapshots"))
 
     @property
     def activity(self) -> NoReturn:
-        """Raises AttributeError, so `getattr` returns its default."""
-        raise AttributeError(SETTLED["activity"])
+        """Always refused: it needs a sandbox file."""
+        raise BrokerError("UNSUPPORTED_VERSION", missing("activity"))

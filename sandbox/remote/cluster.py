@@ -7,6 +7,7 @@ from confluent_kafka.admin import ConfigResource, ConfigSource
 
 from sandbox.kafka.broker_config import BROKER_SETTING
 from sandbox.kafka.errors import BrokerError
+from sandbox.model.capabilities import missing
 from sandbox.model.cluster import BrokerDescription, BrokerSetting, ClientDescription, LeaderMove
 from sandbox.model.faults import Fault, Hit
 from sandbox.remote.connection import Connection
@@ -14,18 +15,6 @@ from sandbox.remote.logs import Logs
 
 SOURCES = ("STATIC_BROKER_CONFIG", "DYNAMIC_DEFAULT_BROKER_CONFIG", "DYNAMIC_BROKER_CONFIG")
 """Where a broker's setting is from that has not its default."""
-NO_STOP = (
-    "The brokers of a real cluster are not stopped from here. To see leaders move, start a sandbox with "
-    "sandbox up --brokers 3, and stop one there."
-)
-NO_MOVE = (
-    "Leaders of a real cluster are moved by its own tools, such as kafka-reassign-partitions. Giving them back to "
-    "the preferred replicas is possible here."
-)
-NO_CLIENTS = (
-    "A cluster does not tell who is connected to it: only a sandbox does. The members of a group are on its page."
-)
-NO_FAULTS = "Faults are injected into a sandbox (sandbox up), never into a real cluster."
 
 
 class RemoteBrokers:
@@ -93,19 +82,19 @@ class RemoteBrokers:
 
     def preview(self, broker: int) -> tuple[LeaderMove, ...]:
         """Refused on a cluster."""
-        raise BrokerError("UNSUPPORTED_VERSION", NO_STOP)
+        raise BrokerError("UNSUPPORTED_VERSION", missing("stop_brokers"))
 
     def stop(self, broker: int) -> None:
         """Refused on a cluster."""
-        raise BrokerError("UNSUPPORTED_VERSION", NO_STOP)
+        raise BrokerError("UNSUPPORTED_VERSION", missing("stop_brokers"))
 
     def start(self, broker: int) -> None:
         """Refused on a cluster."""
-        raise BrokerError("UNSUPPORTED_VERSION", NO_STOP)
+        raise BrokerError("UNSUPPORTED_VERSION", missing("stop_brokers"))
 
     def move_leader(self, topic: str, partition: int, broker: int) -> None:
         """Refused on a cluster."""
-        raise BrokerError("UNSUPPORTED_VERSION", NO_MOVE)
+        raise BrokerError("UNSUPPORTED_VERSION", missing("move_leaders"))
 
     def prefer_leaders(self) -> int:
         """Elect the preferred leader of each partition. Returns the number of moved partitions."""
@@ -140,11 +129,11 @@ class NoFaults:
         times: int | None = None,
     ) -> "_Never":
         """Refused on a cluster."""
-        raise BrokerError("UNSUPPORTED_VERSION", NO_FAULTS)
+        raise BrokerError("UNSUPPORTED_VERSION", missing("faults"))
 
     def remove(self, id: int) -> None:
         """Refused on a cluster."""
-        raise BrokerError("UNSUPPORTED_VERSION", NO_FAULTS)
+        raise BrokerError("UNSUPPORTED_VERSION", missing("faults"))
 
     def clear(self) -> None:
         """Do nothing: there are no faults."""

@@ -9,6 +9,7 @@ from itertools import pairwise
 from confluent_kafka import TopicPartition
 
 from sandbox.kafka.errors import BrokerError
+from sandbox.model.capabilities import missing
 from sandbox.model.cluster import MessageQuery, PartitionDescription, TopicDescription
 from sandbox.model.key_samples import Key, frequent_keys, key_moves
 from sandbox.model.logs import AppendRate, CompactionPreview, KeyMoves, KeySample, Loss
@@ -24,14 +25,6 @@ LEAST_MS = 4_000
 SAMPLE_EVENTS = 1_000
 SAMPLE_BUDGET_MS = 1_500
 HIGH_WATERMARK = -1
-NO_COMPACTION = (
-    "A cluster compacts by itself, when its brokers see fit; there is no request that makes it do so now. To see what "
-    "compaction does, make the topic in a sandbox, and compact it there."
-)
-NO_RETENTION = (
-    "A cluster applies retention by itself, some minutes after the time has come, and deletes whole segments; there "
-    "is no request that makes it do so now."
-)
 
 
 class Growth:
@@ -139,19 +132,19 @@ class RemoteLogOperations:
 
     def preview_retention(self, topic: str, settings: Mapping[str, str | None] | None = None) -> tuple[Loss, ...]:
         """Refused on a cluster."""
-        raise BrokerError("UNSUPPORTED_VERSION", NO_RETENTION)
+        raise BrokerError("UNSUPPORTED_VERSION", missing("apply_retention_now"))
 
     def apply_retention(self, topic: str | None = None) -> int:
         """Refused on a cluster."""
-        raise BrokerError("UNSUPPORTED_VERSION", NO_RETENTION)
+        raise BrokerError("UNSUPPORTED_VERSION", missing("apply_retention_now"))
 
     def preview_compaction(self, topic: str) -> CompactionPreview:
         """Refused on a cluster."""
-        raise BrokerError("UNSUPPORTED_VERSION", NO_COMPACTION)
+        raise BrokerError("UNSUPPORTED_VERSION", missing("compact_now"))
 
     def compact(self, topic: str) -> int:
         """Refused on a cluster."""
-        raise BrokerError("UNSUPPORTED_VERSION", NO_COMPACTION)
+        raise BrokerError("UNSUPPORTED_VERSION", missing("compact_now"))
 
 
 def _loss(topic: str, logs: Mapping[int, PartitionDescription], partition: int, offset: int) -> Loss:

@@ -12,7 +12,7 @@ from sandbox.web.proxied import cookie_path, outer_path, the_proxy
 from sandbox.web.responses import data, wants_data
 
 
-def stand_at(app: Flask, hosts: Collection[str], token: str | None, proxy: Proxy) -> None:
+def guard_access(app: Flask, hosts: Collection[str], token: str | None, proxy: Proxy) -> None:
     """Make an application answer only requests that pass the checks.
 
     Args:

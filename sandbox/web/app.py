@@ -16,9 +16,7 @@ from sandbox.kafka.errors import BrokerError, ClusterAway
 from sandbox.model.cancellation import Cancelled
 from sandbox.model.proxy import NO_PROXY, Proxy
 from sandbox.version import __version__
-from sandbox.web import access as doors
-from sandbox.web import activity, guard, notices, rows, snippets
-from sandbox.web import capabilities as seam
+from sandbox.web import access, activity, capabilities, guard, notices, rows, snippets
 from sandbox.web import formats as words
 from sandbox.web import responses as page
 from sandbox.web.assets import asset_folder
@@ -68,7 +66,7 @@ def create_app(
     app.extensions["token"] = token
     app.extensions["proxy"] = proxy
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.add_extension(seam.ReadOnlyForms)
+    app.jinja_env.add_extension(capabilities.ReadOnlyForms)
     Htmx(app)
     for noun in (
         topics,
@@ -90,8 +88,8 @@ def create_app(
         shell,
     ):
         app.register_blueprint(noun.blueprint)
-    doors.stand_at(app, hosts, token, proxy)
-    seam.stand_before(app, backend)
+    access.guard_access(app, hosts, token, proxy)
+    capabilities.guard_features(app, backend)
     _one_view(app, backend)
     _other_formats(app)
     rows.keep_rows(app)

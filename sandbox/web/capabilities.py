@@ -1,8 +1,8 @@
 """Adapts the pages to their backend: a sandbox file, or any Kafka cluster.
 
-A backend reports what it lacks, and whether it is read-only. This module handles both for all pages: a request for a
+A backend reports its capabilities, and whether it is read-only. This module handles both for all pages: a request for a
 missing feature gets the reason, a change to a read-only backend is refused, and the forms that would send one are
-disabled with the reason. Blueprints need no code for it.
+disabled with the reason. `REQUIRED` names the feature that a page needs.
 """
 
 import re
@@ -14,11 +14,26 @@ from jinja2.ext import Extension
 
 from sandbox.web import guard
 from sandbox.web.backend.backend import Backend
-from sandbox.web.responses import ALL, backend, by_htmx, data, fragment, page, wants_data
+from sandbox.web.responses import ALL, backend, by_htmx, capabilities, data, fragment, page, wants_data
 
 View = TypeVar("View", bound=Callable[..., object])
 
-LACKING = "Not here"
+REQUIRED = {
+    "sql": "sql",
+    "snapshots": "snapshots",
+    "activity": "activity",
+    "groups": "groups",
+    "cluster.faults_json": "faults",
+    "cluster.inject": "faults",
+    "cluster.remove": "faults",
+    "cluster.clear": "faults",
+    "cluster.ask": "stop_brokers",
+    "cluster.ask_json": "stop_brokers",
+    "cluster.change": "stop_brokers",
+    "cluster.move_leader": "move_leaders",
+}
+"""The feature that a blueprint or an endpoint needs, by its name in `Capabilities`."""
+MISSING = "Not here"
 READ_ONLY = "Nothing was changed"
 _HARMLESS = "_changes_nothing"
 _FORM = re.compile(r"(<form\b[^>]*>)(.*?)(</form>)", re.DOTALL)
@@ -33,13 +48,18 @@ def changes_nothing(view: View) -> View:
     return view
 
 
-def lacks(feature: str) -> str | None:
+def why_not(feature: str) -> str | None:
     """Return why the backend lacks a feature, as a sentence with the way out; None if it has the feature.
 
     Args:
-        feature: a blueprint, an endpoint, or another name that `Backend.lacks` may contain.
+        feature: a field of `Capabilities`.
     """
-    return backend().lacks.get(feature)
+    return capabilities().why_not(feature)
+
+
+def page_reason(name: str) -> str | None:
+    """Return why a blueprint's pages, or an endpoint, cannot be shown; None if they can."""
+    return why_not(REQUIRED[name]) if name in REQUIRED else None
 
 
 def trouble() -> str | None:
@@ -59,22 +79,24 @@ def default_settings() -> dict[str, str]:
     return cast("dict[str, str]", g.default_settings)
 
 
-def stand_before(app: Flask, shown: Backend) -> None:
+def guard_features(app: Flask, shown: Backend) -> None:
     """Make an application refuse requests for features that its backend lacks, and changes if it is read-only.
 
     Args:
         app: the application.
         shown: its backend.
     """
-    app.jinja_env.globals.update(lacks=lacks, read_only=read_only, trouble=trouble, default_settings=default_settings)
+    app.jinja_env.globals.update(
+        can=capabilities, why_not=why_not, read_only=read_only, trouble=trouble, default_settings=default_settings
+    )
 
     @app.before_request
     def check() -> Response | None:
         if request.endpoint is None:
             return None
-        missing = shown.lacks.get(request.endpoint) or shown.lacks.get(request.blueprint or "")
+        missing = page_reason(request.endpoint) or page_reason(request.blueprint or "")
         if missing:
-            return _answer(LACKING, missing, "UNSUPPORTED_VERSION", absent=True)
+            return _answer(MISSING, missing, "UNSUPPORTED_VERSION", absent=True)
         changing = request.method not in guard.SAFE_METHODS
         if changing and shown.read_only and not hasattr(current_app.view_functions[request.endpoint], _HARMLESS):
             return _answer(READ_ONLY, shown.read_only, "POLICY_VIOLATION", absent=False)

@@ -11,6 +11,7 @@ from htmx_flask.requests import HtmxAwareRequest
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError
+from sandbox.model.capabilities import Capabilities
 from sandbox.model.cluster import Change, Overview
 from sandbox.model.csv_text import csv_text
 from sandbox.snapshots.description import UndoPoint
@@ -69,9 +70,16 @@ def backend() -> Backend:
     return cast(Backend, current_app.extensions["backend"])
 
 
+def capabilities() -> Capabilities:
+    """Return what the backend can do, read once per request."""
+    if "capabilities" not in g:
+        g.capabilities = backend().capabilities
+    return cast(Capabilities, g.capabilities)
+
+
 def demo() -> DemoSwitch | None:
     """Return the demo's switch, or None if the demo isn't enabled."""
-    return cast("DemoSwitch | None", getattr(backend(), "demo", None))
+    return backend().demo
 
 
 def undo_point(action: str) -> UndoPoint:
@@ -80,10 +88,9 @@ def undo_point(action: str) -> UndoPoint:
     Args:
         action: the coming action, such as "delete topic orders".
     """
-    snapshots = getattr(backend(), "snapshots", None)
-    if snapshots is None:
+    if not capabilities().snapshots:
         return UndoPoint(None, "There are no snapshots here.")
-    return cast(UndoPoint, snapshots.before(action))
+    return backend().snapshots.before(action)
 
 
 def faults_in_force() -> int:

@@ -10,8 +10,7 @@ from flask import Flask
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.errors import BrokerError
 from sandbox.remote.backend import RemoteBackend
-from sandbox.web import capabilities as seam
-from sandbox.web import guard
+from sandbox.web import capabilities, guard
 from sandbox.web.app import create_app
 
 
@@ -106,7 +105,7 @@ def test_the_backend_itself_refuses_too(box: Sandbox) -> None:
 def test_a_page_that_needs_a_file_says_so(looking: Flask, address: str) -> None:
     answer = looking.test_client().get(address)
     assert answer.status_code == 200
-    assert seam.LACKING in answer.text
+    assert capabilities.MISSING in answer.text
     assert re.search("sandbox (file|up)", answer.text)
 
 

@@ -7,6 +7,7 @@ import itertools
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,13 @@ from flask.testing import FlaskClient
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event, NewEvent
+from sandbox.model.capabilities import Capabilities, missing
 from sandbox.model.cluster import Change, MessagePage, MessageQuery
 from sandbox.model.json_conditions import Condition
 from sandbox.remote.backend import RemoteBackend
 from sandbox.web.app import create_app
 from sandbox.web.backend.backend import Backend
+from sandbox.web.capabilities import REQUIRED
 from tests.waiting import eventually
 
 BASE_MS = 1_714_000_000_000
@@ -332,13 +335,23 @@ def test_every_page_and_what_it_links_to_answers(backend: Backend, orders: str, 
 def test_what_a_sandbox_does_not_lack_works(tmp_path: Path) -> None:
     with Sandbox(tmp_path / "dev.db") as box:
         backend: Backend = box
-        assert (dict(backend.lacks), backend.read_only) == ({}, None)
+        assert (backend.capabilities, backend.read_only) == (Capabilities(), None)
+        assert all(getattr(backend.capabilities, one.name) for one in fields(Capabilities) if one.metadata)
+
+
+def test_each_required_feature_is_of_a_page_that_exists(tmp_path: Path) -> None:
+    with Sandbox(tmp_path / "dev.db") as box:
+        app = create_app(box)
+        assert set(REQUIRED) <= {*app.view_functions, *app.blueprints}
+        assert all(missing(feature) for feature in REQUIRED.values())
+        with pytest.raises(AttributeError):
+            box.capabilities.why_not("sqll")
 
 
 def test_what_cannot_be_counted_is_called_offsets(backend: Backend, orders: str) -> None:
     page = create_app(backend).test_client()
     found = page.get(f"/topics/{orders}.json").get_json()
-    counted = "logs.count" not in backend.lacks
+    counted = backend.capabilities.event_counts
     assert (found["events"], found["offsets"]) == (60 if counted else None, 60)
     assert [one["events"] for one in found["partitions"]] == ([20, 20, 20] if counted else [None] * 3)
     html = page.get(f"/topics/{orders}").text

@@ -6,6 +6,7 @@ from typing import IO, Protocol
 
 from sandbox.kafka.event import Event, Headers, NewEvent
 from sandbox.model.activity import ActivityPage, ActivityQuery
+from sandbox.model.capabilities import Capabilities
 from sandbox.model.cluster import (
     BrokerDescription,
     BrokerSetting,
@@ -40,7 +41,7 @@ from sandbox.web.backend.playground import Playing
 
 
 class DemoSwitch(Protocol):
-    """The demo's events and groups, if the demo is enabled: `backend.demo`, or absent."""
+    """The demo's events and groups: `backend.demo`."""
 
     @property
     def state(self) -> str:
@@ -215,7 +216,7 @@ class SnapshotList(Protocol):
 
 
 class GroupPast(Protocol):
-    """The past of groups, read from rows: `backend.group_history`; `lacks` names the unsupported parts."""
+    """The past of groups, read from rows: `backend.group_history`; `capabilities` names the unsupported parts."""
 
     def lag(
         self, group: str, *, since_ms: int, points: int = 120, partitions: Sequence[tuple[str, int]] | None = None
@@ -257,12 +258,12 @@ class Backend(Protocol):
     """
 
     @property
-    def lacks(self) -> Mapping[str, str]:
-        """Map each unsupported feature to a sentence with the reason and the way out. A sandbox file lacks nothing.
+    def capabilities(self) -> Capabilities:
+        """What the backend can do. A sandbox file can do everything."""
 
-        A name is a blueprint ("sql"), an endpoint ("cluster.ask"), or a name that only templates use. The application
-        answers requests for the first two with the sentence.
-        """
+    @property
+    def demo(self) -> DemoSwitch | None:
+        """The demo's switch, None if the demo isn't enabled."""
 
     @property
     def read_only(self) -> str | None:

@@ -7,7 +7,7 @@ from sandbox.generator.template import EventTemplate
 
 
 class EventGenerators(Protocol):
-    """Generators and templates. If templates can't be saved, `Backend.lacks` contains "generators.save"."""
+    """Generators and templates. `Capabilities.save_templates` is False if templates can't be saved."""
 
     def examples(self) -> dict[str, EventTemplate]:
         """The built-in templates, by name."""

@@ -9,8 +9,8 @@ from sandbox.model.logs import AppendRate, CompactionPreview, KeyMoves, KeySampl
 class LogOperations(Protocol):
     """Queries and operations on topic logs: `backend.logs`.
 
-    `Backend.lacks` names the features that a backend doesn't support: "logs.rates", "logs.keys" (samples and moves of
-    keys), "logs.delete", "logs.compact", "logs.retention". The pages don't call those methods.
+    Pages call only the methods that the backend's `Capabilities` allow: `append_rates`, `sample_keys` (also moves of
+    keys), `delete_records`, `compact_now`, `apply_retention_now`.
     """
 
     def rates(self, topics: Collection[str]) -> dict[str, AppendRate]:

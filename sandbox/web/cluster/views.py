@@ -24,7 +24,7 @@ from sandbox.web.cluster.json import (
     setting_json,
 )
 from sandbox.web.notices import Notice
-from sandbox.web.responses import Interest, backend, data, overview, page, see
+from sandbox.web.responses import Interest, backend, capabilities, data, overview, page, see
 
 blueprint = Blueprint("cluster", __name__)
 
@@ -89,7 +89,7 @@ def index_json() -> Response:
     return data(
         {
             "as_of": overview().as_of_ms,
-            "replication": "simulated",
+            "replication": "simulated" if capabilities().simulated_brokers else "real",
             "brokers": [broker_json(broker) for broker in backend().cluster.brokers()],
             "partitions": leaders_json(backend().topics()),
             "clients": [client_json(client) for client in backend().cluster.clients()],

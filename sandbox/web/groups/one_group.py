@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any
 
 from flask import Response, request
 from werkzeug.datastructures import MultiDict
@@ -24,7 +24,7 @@ from sandbox.web.groups.lag_chart import (
     table,
 )
 from sandbox.web.groups.waits import is_eager, names_of, waits_of
-from sandbox.web.responses import QUICK_S, Interest, as_ms, backend, demo, is_live, overview, page
+from sandbox.web.responses import QUICK_S, Interest, as_ms, backend, capabilities, demo, is_live, overview, page
 
 REBALANCES_SHOWN = 10
 PARTITIONS_SHOWN = 500
@@ -42,16 +42,6 @@ RESETS = (
 VALUE_WORDS = {"offset": "the offset", "shift": "the number of events"}
 
 
-class PlaygroundGroups(Protocol):
-    """The Playground's methods for groups: `backend.playground`, or absent."""
-
-    def members(self, group: str) -> tuple[str, ...]:
-        """Return the client ids of the Playground's consumers in a group."""
-
-    def stop_group(self, group: str) -> int:
-        """Make the Playground's consumers of a group leave and end; returns when they have ended."""
-
-
 @dataclass(frozen=True, slots=True)
 class Cause:
     """The reason why a group's lag grows.
@@ -67,19 +57,13 @@ class Cause:
     rate: Rates | None
 
 
-def playground() -> PlaygroundGroups | None:
-    """Return the backend's Playground, None if it has none."""
-    return cast("PlaygroundGroups | None", getattr(backend(), "playground", None))
-
-
 def blockers(group: GroupDescription) -> tuple[int, list[str]]:
     """Return the members that prevent a reset.
 
     Returns:
         How many members are the Playground's own consumers, and the names of the others.
     """
-    place = playground()
-    own = set(place.members(group.group)) if place and group.members else set()
+    own = set(backend().playground.members(group.group)) if group.members else set()
     names = names_of(group)
     others = [
         f"{names[member.member_id]} ({member.client_host.lstrip('/')})"
@@ -126,7 +110,7 @@ def show(group: GroupDescription, form: MultiDict[str, str], error: str | None =
         demo_members=_demo_members(group),
         error=error,
         last_reset=_last_reset(group),
-        resets=[one for one in RESETS if one[0] != "back" or "groups.undo" not in backend().lacks],
+        resets=[one for one in RESETS if one[0] != "back" or capabilities().commit_history],
         **({} if is_live() else {"unread": _unread(group), **_chart_context(group)}),
     )
 

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.snapshots.description import UndoPoint
 from sandbox.web.formats import plural
-from sandbox.web.groups.one_group import integer, playground, read_reset, show
+from sandbox.web.groups.one_group import integer, read_reset, show
 from sandbox.web.groups.waits import names_of
 from sandbox.web.json_shapes import reset_json
 from sandbox.web.notices import Notice
@@ -47,10 +47,7 @@ def reset(group: str | None = None) -> AnyResponse:
 
 def _stop_own_members(group: str) -> None:
     """Stop the Playground's consumers, and wait up to `LEAVE_WITHIN_S` until the group has no members."""
-    place = playground()
-    if place is None:
-        raise BrokerError("INVALID_REQUEST", "There is no Playground here: stop the members yourself.")
-    place.stop_group(group)
+    backend().playground.stop_group(group)
     deadline = time.monotonic() + LEAVE_WITHIN_S
     while backend().group(group).members and time.monotonic() < deadline:
         time.sleep(LOOK_EVERY_S)

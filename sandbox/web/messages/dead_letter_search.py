@@ -12,7 +12,7 @@ from sandbox.kafka.event import Event
 from sandbox.model.cluster import MessagePage, MessageQuery
 from sandbox.playground.spec import SENT_BACK_HEADER
 from sandbox.web.messages.dead_letters import Address, DeadLetter, came_from, dead_letter, letters_of
-from sandbox.web.responses import backend, is_topic
+from sandbox.web.responses import backend, capabilities, is_topic
 
 ENDINGS = (".dlq", "-dlt", ".DLT")
 """Suffixes of dead-letter topics, as used here and by Spring for Apache Kafka."""
@@ -82,8 +82,7 @@ def story_of(event: Event) -> Story:
     untold = _untold(event, letter)
     if letter is not None and (letter.topic == event.topic or untold is not None):
         letter = None
-    # A sandbox file has an index of keys. A cluster has none: its events would have to be read.
-    quick = "sql" not in backend().lacks
+    quick = capabilities().find_key_fast
     back, known = _sent_back_as(event, letter) if letter is not None and quick else (None, True)
     fate = None if back is None else Fate(_place(back), _address(_refused_again(event, back)))
     topics, found = [], None
@@ -107,7 +106,7 @@ def fates_of(events: Sequence[Event]) -> dict[tuple[int, int], Fate]:
     """
     letters = {_place(event): letter for event in events if (letter := dead_letter(event)) is not None}
     origins = Counter(letter.topic for place, letter in letters.items() if letter.topic != place[0])
-    if not origins or "sql" in backend().lacks:
+    if not origins or not capabilities().find_key_fast:
         return {}
     since_ms = min(event.timestamp_ms for event in events)
     back: dict[Address, Address] = {}

@@ -64,22 +64,13 @@ def _place(event: Event, topic: TopicDescription, *, inline: bool) -> Place:
         same_key = f"/topics/{event.topic}/messages?{query}"
     return Place(
         address=f"/topics/{copied}",
-        beside=None if inline else _beside(event, topic),
+        beside=None if inline else backend().survey.neighbours(event.topic, event.partition, event.offset),
         readers=marks_of(event, committed_in(event.topic)),
         same_key=same_key,
         edit=edit,
         reuse=form + "&only=key",
         story=story,
     )
-
-
-def _beside(event: Event, topic: TopicDescription) -> Neighbours:
-    if "survey" not in backend().lacks:
-        return backend().survey.neighbours(event.topic, event.partition, event.offset)
-    log = next(partition for partition in topic.partitions if partition.partition == event.partition)
-    previous = event.offset - 1 if event.offset > log.start else None
-    following = event.offset + 1 if event.offset + 1 < log.end else None
-    return Neighbours(previous, following, None, None, 0, 0)
 
 
 def _event(topic: str, partition: int, offset: int) -> Event:

@@ -68,7 +68,7 @@ def volume_of(query: MessageQuery, result: MessagePage, *, whole: bool = False) 
         whole: True to count for as long as a search may take.
     """
     alone = result.next is None and result.previous is None
-    if "survey" in backend().lacks or not result.complete or (alone and looks_inside(query)):
+    if not result.complete or (alone and looks_inside(query)):
         return _volume_of_events(result, complete=result.complete and alone)
     return backend().survey.volume(query, budget_ms=BUDGET_MS if whole else COUNT_MS)
 
@@ -85,7 +85,7 @@ def _volume_of_events(result: MessagePage, *, complete: bool) -> Volume:
 
 def in_frame(query: MessageQuery, volume: Volume) -> Volume:
     """If all matches are in one bucket, return them on the time axis of all events: a single bar is not informative."""
-    if len(volume.buckets) != 1 or not looks_inside(query) or "survey" in backend().lacks:
+    if len(volume.buckets) != 1 or not looks_inside(query):
         return volume
     plain = replace(query, key=None, key_exact=False, value=None, headers=(), conditions=(), from_offset=None)
     whole = backend().survey.volume(replace(plain, cursor=None), budget_ms=COUNT_MS)

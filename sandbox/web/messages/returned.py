@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sandbox.kafka.event import Event
 from sandbox.web.formats import plural
 from sandbox.web.messages.dead_letters import came_from
-from sandbox.web.responses import backend
+from sandbox.web.responses import backend, capabilities
 
 
 def tell_returned(stored: Sequence[Event]) -> None:
@@ -15,7 +15,7 @@ def tell_returned(stored: Sequence[Event]) -> None:
         stored: events just stored in one topic.
     """
     returned = [(letter, event) for event in stored if (letter := came_from(event)) is not None]
-    if not returned or "activity" in backend().lacks:
+    if not returned or not capabilities().activity:
         return
     letter, event = returned[-1]
     words = f"{'/'.join(map(str, letter))} is {event.topic}/{event.partition}/{event.offset} now"

@@ -52,8 +52,8 @@ class Marks:
 
 
 def committed_in(topic: str) -> Mapping[str, Mapping[int, int]]:
-    """Return group to partition to committed offset; empty if the backend can't report it."""
-    return {} if "survey" in backend().lacks else backend().survey.committed(topic)
+    """Return group to partition to committed offset."""
+    return backend().survey.committed(topic)
 
 
 def marks_of(event: Event, committed: Mapping[str, Mapping[int, int]]) -> Marks:

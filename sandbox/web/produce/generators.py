@@ -14,7 +14,7 @@ from sandbox.generator.template import KEYS_MAX, SKEW_MAX, EventTemplate, templa
 from sandbox.generator.template_text import TemplateRefused
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.cluster import TopicDescription
-from sandbox.web.capabilities import changes_nothing, lacks
+from sandbox.web.capabilities import changes_nothing, why_not
 from sandbox.web.notices import Notice
 from sandbox.web.produce.generator_form import KEY_KINDS, VALUE_KINDS, form_of, look, speed_of, template_of
 from sandbox.web.produce.programs import generator_command, generator_program, headers_text
@@ -104,7 +104,7 @@ def _page(
         "error": error,
         "examples": backend().generators.examples(),
         "saved": backend().generators.saved(),
-        "unsaved_why": lacks("generators.save"),
+        "unsaved_why": why_not("save_templates"),
         "placeholders": PLACEHOLDERS,
         "key_kinds": KEY_KINDS,
         "value_kinds": VALUE_KINDS,

@@ -11,7 +11,7 @@ from sandbox.kafka.partitioner import PARTITIONERS as KAFKAS
 from sandbox.model.cluster import MessageQuery, TopicDescription
 from sandbox.web.payload import describe
 from sandbox.web.produce.form import key_of
-from sandbox.web.responses import backend
+from sandbox.web.responses import backend, capabilities
 
 PARTITIONERS = (
     ("murmur2", "murmur2, as the Java clients do"),
@@ -123,8 +123,7 @@ def _others(key: bytes | None, count: int) -> tuple[tuple[str, int], ...]:
 
 def lies_in(topic: str, key: bytes | None) -> int | None:
     """Return the partition of the newest event with a key, None if there is none or it can't be found quickly."""
-    if not key or "sql" in backend().lacks:
-        # A sandbox file has an index of keys. A cluster has none: its events would have to be read.
+    if not key or not capabilities().find_key_fast:
         return None
     try:
         text = key.decode()

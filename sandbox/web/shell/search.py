@@ -8,6 +8,7 @@ from urllib.parse import quote
 from sandbox.kafka.broker_config import BROKER_SETTINGS, GROUP_SETTING
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.topic_settings import TOPIC_SETTINGS
+from sandbox.web.capabilities import page_reason
 from sandbox.web.help.documents import DOCUMENTS, document
 from sandbox.web.responses import backend, group_address
 
@@ -88,11 +89,11 @@ def _all(wanted: str, low: str) -> Iterator[Found]:
                 yield Found("member", f"{member.member_id} of {described.group}", group_address(described.group))
     yield from _cluster(low)
     for name, address in PAGES.items():
-        if low in name.lower() and address.strip("/") not in backend().lacks:
+        if low in name.lower() and page_reason(address.strip("/")) is None:
             yield Found("page", name, address)
     if len(low) >= LEAST_FOR_HELP:
         for name, address in SUBJECTS.items():
-            if low in name.lower() and address.strip("/") not in backend().lacks:
+            if low in name.lower() and page_reason(address.strip("/")) is None:
                 yield Found("page", name, address)
         yield from _help(low)
 

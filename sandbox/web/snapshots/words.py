@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sandbox.kafka.errors import SandboxError
 from sandbox.snapshots.description import RestorePreview, Snapshot
-from sandbox.web.responses import backend
+from sandbox.web.responses import backend, capabilities
 
 
 class RestoreWords:
@@ -38,11 +38,10 @@ class RestoreWords:
 
 def undo_notice(name: str | None) -> tuple[Snapshot, RestoreWords] | None:
     """Return the notice's automatic snapshot, and what restoring it would also delete; None if it no longer exists."""
-    snapshots = getattr(backend(), "snapshots", None)
-    if not name or snapshots is None:
+    if not name or not capabilities().snapshots:
         return None
     try:
-        preview: RestorePreview = snapshots.preview_restore(name)
+        preview = backend().snapshots.preview_restore(name)
     except SandboxError:
         return None
     return preview.snapshot, RestoreWords(preview)

@@ -14,9 +14,10 @@ from sandbox.model.cluster import TopicDescription
 from sandbox.model.logs import CompactionPreview, Loss
 from sandbox.snapshots.description import UndoPoint
 from sandbox.web import formats as words
+from sandbox.web.capabilities import why_not
 from sandbox.web.json_shapes import loss_json
 from sandbox.web.notices import Notice
-from sandbox.web.responses import as_ms, backend, data, page, see, undo_point, wanted_format
+from sandbox.web.responses import as_ms, backend, capabilities, data, page, see, undo_point, wanted_format
 from sandbox.web.topics.setting_words import setting_rows
 from sandbox.web.topics.views import whole_number
 
@@ -32,7 +33,13 @@ OPERATIONS = {
     "retention": "Apply retention to",
 }
 """Each operation, with the words before the topic's name."""
-LACKING = {"compact": "logs.compact", "retention": "logs.retention"}
+FEATURES = {
+    "empty": "delete_records",
+    "delete-records": "delete_records",
+    "compact": "compact_now",
+    "retention": "apply_retention_now",
+}
+"""The feature that each operation needs, by its name in `Capabilities`."""
 NAMES = ", ".join(OPERATIONS)
 
 
@@ -71,7 +78,7 @@ class Preview:
 def _check(do: str) -> None:
     if do not in OPERATIONS:
         raise BrokerError("INVALID_REQUEST", f"{do!r} is not one of {NAMES}.")
-    reason = backend().lacks.get(LACKING.get(do, "logs.delete"))
+    reason = why_not(FEATURES[do])
     if reason:
         raise BrokerError("UNSUPPORTED_VERSION", reason)
 
@@ -151,10 +158,9 @@ def _unread(topic: TopicDescription, losses: tuple[Loss, ...]) -> tuple[Unread, 
 
 def undo_words() -> str:
     """State in a sentence whether the coming action can be undone."""
-    snapshots = getattr(backend(), "snapshots", None)
-    if snapshots is None:
+    if not capabilities().snapshots:
         return "It cannot be undone: there are no snapshots here."
-    return snapshots.automatic_refusal() or "A snapshot is taken first, so it can be undone."
+    return backend().snapshots.automatic_refusal() or "A snapshot is taken first, so it can be undone."
 
 
 @blueprint.get("/topics/<topic>/clean/<do>")

@@ -13,7 +13,7 @@ from sandbox.snapshots.description import UndoPoint
 from sandbox.web import formats as words
 from sandbox.web.notices import Notice
 from sandbox.web.produce.partition import CLIENTS, lies_in
-from sandbox.web.responses import backend, data, page, see, undo_point
+from sandbox.web.responses import backend, capabilities, data, page, see, undo_point
 from sandbox.web.topics.cleaning import undo_words
 from sandbox.web.topics.setting_words import LABELS, in_words, parse_setting
 from sandbox.web.topics.views import whole_number
@@ -58,7 +58,7 @@ def preview_setting(topic: str) -> AnyResponse:
 
 def _more_lost(topic: str, name: str, value: str | None) -> list[Loss]:
     """Return what retention would delete with the new value, but not with the current one."""
-    if name not in TAKING or "logs.retention" in backend().lacks:
+    if name not in TAKING or not capabilities().apply_retention_now:
         return []
     now = {loss.partition: loss.after for loss in backend().logs.preview_retention(topic)}
     then = backend().logs.preview_retention(topic, {name: value})
@@ -132,7 +132,7 @@ def preview_partitions(topic: str) -> AnyResponse:
     try:
         count = whole_number("The number of partitions", request.args.get("count", ""))
         found = backend().topic(topic)
-        moves = None if "logs.keys" in backend().lacks else backend().logs.key_moves(topic, count)
+        moves = backend().logs.key_moves(topic, count) if capabilities().sample_keys else None
         if count <= len(found.partitions):
             raise BrokerError("INVALID_PARTITIONS", f"{topic} has {len(found.partitions)} partitions already.")
     except BrokerError as error:

@@ -16,6 +16,7 @@ from sandbox.web.json_shapes import key_sample_json, one_topic_json, partition_j
 from sandbox.web.responses import (
     Interest,
     backend,
+    capabilities,
     csv_file,
     data,
     is_live,
@@ -126,7 +127,7 @@ def index() -> Response:
 
 def sparks(topics: Collection[str]) -> dict[str, Spark]:
     """Return each topic's rate; empty if the backend can't report rates."""
-    if "logs.rates" in backend().lacks:
+    if not capabilities().append_rates:
         return {}
     return {topic: _spark(rate) for topic, rate in backend().logs.rates(topics).items()}
 
@@ -244,7 +245,7 @@ def one(topic: str) -> Response:
     groups = [group for group in backend().group_summaries() if topic in group.topics] if found.groups else []
     first = max(0, min(request.args.get("page", 1, type=int) - 1, (len(found.partitions) - 1) // PARTITION_ROWS))
     live = is_live()
-    no_keys = live or "logs.keys" in backend().lacks
+    no_keys = live or not capabilities().sample_keys
     logs = backend().logs
     return page(
         "topics/one",
@@ -266,9 +267,9 @@ def one(topic: str) -> Response:
 def _more_json(topic: str) -> dict[str, Any]:
     """Return the parts of the topic's page besides its partitions."""
     more: dict[str, Any] = {}
-    if "logs.rates" not in backend().lacks:
+    if capabilities().append_rates:
         more["rate"] = rate_json(backend().logs.rates([topic])[topic])
-    if "logs.keys" not in backend().lacks:
+    if capabilities().sample_keys:
         more["keys"] = key_sample_json(backend().logs.sample_keys(topic))
     return more
 

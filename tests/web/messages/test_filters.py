@@ -266,17 +266,6 @@ def test_an_event_of_an_open_or_aborted_transaction_says_so(page: FlaskClient, b
     assert "the last so far" in text(page.get("/topics/orders/0/2").text)
 
 
-def test_a_page_without_surveys_shows_what_is_on_it(
-    page: FlaskClient, orders: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(orders, "lacks", {"survey": "Another cluster tells no such thing."})
-    monkeypatch.delattr(orders, "survey")
-    html = page.get(MESSAGES).text
-    assert html.count('<tbody id="m-') == 50
-    assert "of the first" in text(html)
-    assert page.get("/topics/orders/0/3").status_code == 200
-
-
 def test_every_figure_of_the_page_is_of_one_moment(
     page: FlaskClient, orders: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -127,5 +127,5 @@ def test_an_export_says_which_events_were_never_committed_and_so_does_what_takes
 def test_a_cluster_does_not_tell_and_the_page_says_that(mixed: Sandbox) -> None:
     with RemoteBackend(mixed.kafka_address or "", allow_writes=True) as cluster:
         html = create_app(cluster).test_client().get(f"/topics/orders/messages/send?events={ALL}&to=copies").text
-    assert "A cluster does not tell which events belong to aborted or open transactions" in html
+    assert "A cluster does not report which events belong to aborted or open transactions" in html
     assert "Send 3 events to copies" in html
