@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from sandbox.playground.playground import Playground
     from sandbox.storage.search.search_memory import SearchMemory
     from sandbox.web.backend.backend import DemoSwitch
-    from sandbox.wire.auth.listener import Listener
+    from sandbox.wire.auth.listener import Advertised, Listener
 
 
 class Sandbox(GroupControl):
@@ -153,6 +153,7 @@ class Sandbox(GroupControl):
         web_token: str | None = None,
         public_url: str | None = None,
         trust_forwarded: bool = False,
+        advertised: "Advertised | None" = None,
     ) -> None:
         """Open the Kafka port and the page. Raises PortInUse if a port is taken.
 
@@ -166,12 +167,13 @@ class Sandbox(GroupControl):
             public_url: the page's URL behind a reverse proxy, such as https://kafka.example.org/sandbox. An invalid
                 one raises ValueError.
             trust_forwarded: True uses X-Forwarded-Host and X-Forwarded-Proto, which a proxy must then set.
+            advertised: the address that clients of the Kafka port get; None for the one that they connected to.
         """
         proxy = Proxy(None if public_url is None else PublicUrl.parse(public_url), trust_forwarded)
         private = is_loopback(host) and (proxy.url is None or is_loopback(proxy.url.host))
         self._runtime.web_token = web_token or (None if private else new_token())
         self._runtime.web_proxy = proxy
-        self._runtime.serve(host, kafka_port, web_port, self, listeners)
+        self._runtime.serve(host, kafka_port, web_port, self, listeners, advertised)
 
     @property
     def trouble(self) -> str | None:
@@ -191,7 +193,7 @@ class Sandbox(GroupControl):
 
     @property
     def listener_addresses(self) -> dict[str, str]:
-        """Security protocol to "host:port", for the listeners besides the Kafka port."""
+        """Listener name to "host:port", for the listeners besides the Kafka port."""
         return dict(self._runtime.listener_addresses)
 
     @property

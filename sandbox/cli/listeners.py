@@ -13,7 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from sandbox.api.sandbox import Sandbox
-    from sandbox.wire.auth.listener import Listener
+    from sandbox.wire.auth.listener import Advertised, Listener
 
 PASSWORD_VARIABLE = "SANDBOX_PASSWORD_"
 _EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -24,12 +24,14 @@ class WaysIn:
     """The listeners and users that were requested in addition to the Kafka port.
 
     Attributes:
-        listeners: one for each protocol.
+        listeners: each has another name.
         users: names and passwords.
+        advertised: the address that clients of the Kafka port get.
     """
 
     listeners: "tuple[Listener, ...]" = ()
     users: tuple[tuple[str, str], ...] = ()
+    advertised: "Advertised | None" = None
 
     def prepare(self, sandbox: "Sandbox") -> None:
         """Store the users. Warns if a listener requires authentication and there are none."""
@@ -42,12 +44,13 @@ class WaysIn:
         """Return the option that requests a port, or None if none of these does."""
         for listener in self.listeners:
             if listener.port == port != 0:
-                return f"--listener {listener.protocol}:0"
+                named = "" if listener.name == listener.protocol else f"{listener.name}="
+                return f"--listener {named}{listener.protocol}:0"
         return None
 
     def lines(self, sandbox: "Sandbox") -> str:
         """Return the lines about the listeners for the start message."""
-        text = "".join(f"  {protocol}  {address}\n" for protocol, address in sandbox.listener_addresses.items())
+        text = "".join(f"  {name}  {address}\n" for name, address in sandbox.listener_addresses.items())
         if any(listener.has_tls and listener.tls is None for listener in self.listeners):
             from sandbox.runtime.certificates import tls_folder
 
@@ -62,8 +65,17 @@ def listener_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--listener",
         "listeners",
         multiple=True,
-        metavar="PROTOCOL[:PORT]",
-        help="One more port for clients: SSL, SASL_PLAINTEXT or SASL_SSL. Without PORT, a free one. Repeatable.",
+        metavar="[NAME=]PROTOCOL[:PORT][@HOST[:PORT]]",
+        help="One more port for clients: PLAINTEXT (with a NAME), SSL, SASL_PLAINTEXT or SASL_SSL. Without PORT, a "
+        "free one. @HOST:PORT is the address that its clients get. Repeatable.",
+    )
+    @click.option(
+        "--advertised-host",
+        metavar="HOST[:PORT]",
+        envvar="KAFKA_ADVERTISED_HOST",
+        show_envvar=True,
+        help="The address that clients of the Kafka port get, if it isn't the one that they connect to: for published "
+        "ports of a container, and for tunnels. Loopback connections still get loopback.",
     )
     @click.option(
         "--user",
@@ -85,6 +97,7 @@ def listener_options(command: Callable[..., Any]) -> Callable[..., Any]:
         tls_key: Path | None,
         tls_client_auth: bool,
         tls_client_ca: Path | None,
+        advertised_host: str | None,
         **kwargs: Any,
     ) -> Any:
         if (tls_cert is None) != (tls_key is None):
@@ -92,12 +105,13 @@ def listener_options(command: Callable[..., Any]) -> Callable[..., Any]:
         if tls_client_ca is not None and tls_cert is None:
             raise click.UsageError("--tls-client-ca goes with --tls-cert and --tls-key.")
         ways_in = WaysIn()
-        if listeners or users:
+        if listeners or users or advertised_host:
             tls = (tls_cert, tls_key, tls_client_ca) if tls_cert else None
             parsed = tuple(_listener(text, tls, tls_client_auth or tls_client_ca is not None) for text in listeners)
-            if len({listener.protocol for listener in parsed}) < len(parsed):
-                raise click.UsageError("--listener: each protocol may be given once.")
-            ways_in = WaysIn(parsed, tuple(_user(text) for text in users))
+            if len({listener.name for listener in parsed}) < len(parsed):
+                raise click.UsageError("--listener: each name may be given once. Without NAME= it is the protocol's.")
+            advertised = _advertised(advertised_host, "--advertised-host") if advertised_host else None
+            ways_in = WaysIn(parsed, tuple(_user(text) for text in users), advertised)
         return command(*args, ways_in=ways_in, **kwargs)
 
     return wrapped
@@ -106,13 +120,31 @@ def listener_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _listener(text: str, tls: tuple[Any, ...] | None, client_auth: bool) -> "Listener":
     from sandbox.wire.auth.listener import Listener, TlsFiles
 
-    protocol, _, port = text.partition(":")
+    way_in, at, address = text.partition("@")
+    name, _, plain = way_in.rpartition("=")
+    protocol, _, port = plain.partition(":")
     if port and not (port.isascii() and port.isdigit()):
         raise click.BadParameter(f"{text!r}: a port is a number, as in SASL_SSL:9094.", param_hint="--listener")
     try:
-        return Listener(protocol.upper(), int(port or 0), tls=TlsFiles(*tls) if tls else None, client_auth=client_auth)
+        return Listener(
+            protocol.upper(),
+            int(port or 0),
+            tls=TlsFiles(*tls) if tls else None,
+            client_auth=client_auth,
+            name=name,
+            advertised=_advertised(address, "--listener") if at else None,
+        )
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--listener") from None
+
+
+def _advertised(text: str, option: str) -> "Advertised":
+    from sandbox.wire.auth.listener import Advertised
+
+    try:
+        return Advertised.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
 
 
 def _user(text: str) -> tuple[str, str]:

@@ -27,6 +27,9 @@ COMMANDS = {
     "import": "sandbox.cli.import_command:import_command",
 }
 
+VARIABLES = "SANDBOX"
+"""How the names of environment variables begin."""
+
 
 class _Commands(click.Group):
     """A click group of the table. Ends the command with the exit status of a known error."""
@@ -40,6 +43,7 @@ class _Commands(click.Group):
             return None
         module, _, attribute = place.partition(":")
         command: click.Command = getattr(import_module(module), attribute)
+        _name_variables(command, f"{VARIABLES}_{name}")
         return command
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
@@ -75,6 +79,17 @@ class _Commands(click.Group):
             raise failed from error
 
 
+def _name_variables(command: click.Command, prefix: str) -> None:
+    """Let an environment variable give each option: SANDBOX_UP_KAFKA_PORT is `sandbox up --kafka-port`."""
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            _name_variables(inner, f"{prefix}_{name}")
+    for option in command.params:
+        if isinstance(option, click.Option) and not option.envvar:
+            spelled = max(option.opts, key=len).lstrip("-")
+            option.envvar = f"{prefix}_{spelled}".replace("-", "_").upper()
+
+
 _STATUSES = "\n".join(f"  {status.value}  {meaning}" for status, meaning in MEANINGS.items())
 
 
@@ -98,4 +113,6 @@ def main() -> None:
 
     `up` starts a sandbox. The other commands work on its file, running or not, and on any Kafka cluster (--bootstrap
     HOST:PORT). `brokers` and `faults` need a running sandbox; `sql`, `check` and `snapshots` need a file.
+
+    An environment variable can give each option: SANDBOX_UP_KAFKA_PORT=0 is `up --kafka-port 0`.
     """

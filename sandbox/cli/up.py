@@ -207,6 +207,7 @@ def _serve(
             web_token=token,
             public_url=None if proxy.url is None else str(proxy.url),
             trust_forwarded=proxy.forwarded,
+            advertised=ways_in.advertised,
         )
     except PortInUse as error:
         # The Kafka ports are opened first, so if both ports are the same, the page's is the one that is taken.

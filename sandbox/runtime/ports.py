@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sandbox.web.backend.backend import Backend
     from sandbox.web.server import WebServer
-    from sandbox.wire.auth.listener import Listener
+    from sandbox.wire.auth.listener import Advertised, Listener
     from sandbox.wire.cluster_ports import ClusterPorts
 
 PLAINTEXT = "PLAINTEXT"
@@ -33,7 +33,12 @@ class PortInUse(SandboxError):
 
 
 async def open_ports(
-    kafka: "ClusterPorts", broker: Broker, host: str, kafka_port: int | None, listeners: "Sequence[Listener]"
+    kafka: "ClusterPorts",
+    broker: Broker,
+    host: str,
+    kafka_port: int | None,
+    listeners: "Sequence[Listener]",
+    advertised: "Advertised | None",
 ) -> dict[str, str]:
     """Open a port for each broker and listener.
 
@@ -43,28 +48,31 @@ async def open_ports(
         host: the address to listen at.
         kafka_port: the first broker's port, without TLS or authentication; 0 picks one, None opens none.
         listeners: additional listeners.
+        advertised: the address that clients of the Kafka port get; None for the one that they connected to.
 
     Returns:
-        Security protocol to "host:port" of the first broker.
+        Listener name to "host:port" of the first broker.
 
     Raises:
         PortInUse: a port is taken.
         SandboxError: there is no certificate.
     """
     wanted = {} if kafka_port is None else {PLAINTEXT: kafka_port}
+    if advertised is not None:
+        kafka.advertise(advertised)
     for listener in listeners:
-        if listener.protocol in wanted:
-            raise ValueError(f"There is one listener for each protocol, and {listener.protocol} was given twice.")
-        wanted[listener.protocol] = listener.port
+        if listener.name in wanted:
+            raise ValueError(f"There is one listener of each name, and {listener.name} was given twice.")
+        wanted[listener.name] = listener.port
         kafka.add(listener, _certificate(listener, broker) if listener.has_tls else None)
     opened: dict[str, str] = {}
     count = len(broker.cluster.ids)
-    for protocol, first in wanted.items():
+    for name, first in wanted.items():
         if first + count - 1 > PORT_MAX:
             raise SandboxError(f"{count} brokers need the ports {first} and up, and the last port is {PORT_MAX}.")
         for node_id in broker.cluster.ids:
-            port = await _open(kafka, broker, protocol, node_id, host, first + node_id - 1 if first else 0)
-            opened.setdefault(protocol, f"{spelled(host)}:{port}")
+            port = await _open(kafka, broker, name, node_id, host, first + node_id - 1 if first else 0)
+            opened.setdefault(name, f"{spelled(host)}:{port}")
     return opened
 
 
@@ -74,16 +82,16 @@ def _certificate(listener: "Listener", broker: Broker) -> "SSLContext":
     return server_context(listener, broker.database.path)
 
 
-async def _open(kafka: "ClusterPorts", broker: Broker, protocol: str, node_id: int, host: str, port: int) -> int:
+async def _open(kafka: "ClusterPorts", broker: Broker, listener: str, node_id: int, host: str, port: int) -> int:
     wanted = [port]
-    parts = (PORT_SETTING, "" if protocol == PLAINTEXT else protocol, "" if node_id == 1 else str(node_id))
+    parts = (PORT_SETTING, "" if listener == PLAINTEXT else listener, "" if node_id == 1 else str(node_id))
     setting = ".".join(filter(None, parts))
     remembered = topics.load_setting(broker.database, setting)
     if port == 0 and remembered is not None and _is_free(host, int(remembered)):
         wanted = [int(remembered), 0]
     for attempt in wanted:
         try:
-            bound = await kafka.open(node_id, host, attempt, protocol)
+            bound = await kafka.open(node_id, host, attempt, listener)
         except OSError as error:
             if attempt == wanted[-1]:
                 raise PortInUse(host, attempt, error.strerror or str(error)) from error

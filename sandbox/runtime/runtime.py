@@ -41,7 +41,7 @@ from sandbox.storage.file.lock import OwnerLock
 if TYPE_CHECKING:
     from sandbox.web.backend.backend import Backend
     from sandbox.web.server import WebServer
-    from sandbox.wire.auth.listener import Listener
+    from sandbox.wire.auth.listener import Advertised, Listener
     from sandbox.wire.cluster_ports import ClusterPorts
 
 T = TypeVar("T")
@@ -358,6 +358,7 @@ class Runtime:
         web_port: int | None,
         backend: "Backend",
         listeners: "Sequence[Listener]" = (),
+        advertised: "Advertised | None" = None,
     ) -> None:
         """Start the loop thread and open the ports. Returns when they accept connections."""
         self.check_open()
@@ -366,7 +367,7 @@ class Runtime:
         started: Future[None] = Future()
         self._thread = threading.Thread(
             target=self._run_loop,
-            args=(started, host, kafka_port, web_port, backend, listeners),
+            args=(started, host, kafka_port, web_port, backend, listeners, advertised),
             name="sandbox",
             daemon=True,
         )
@@ -408,6 +409,7 @@ class Runtime:
         web_port: int | None,
         backend: "Backend",
         listeners: "Sequence[Listener]",
+        advertised: "Advertised | None",
     ) -> None:
         if kafka_port is not None or listeners:
             from sandbox.wire.cluster_ports import ClusterPorts
@@ -422,7 +424,7 @@ class Runtime:
                 self.faults,
                 connections_max(),
             )
-            opened = await open_ports(self.kafka, self.broker, host, kafka_port, listeners)
+            opened = await open_ports(self.kafka, self.broker, host, kafka_port, listeners, advertised)
             self.kafka_address = opened.pop(PLAINTEXT, None)
             self.listener_addresses = opened
         if web_port is not None:

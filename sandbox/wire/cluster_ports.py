@@ -13,7 +13,7 @@ from sandbox.broker.logs.topic import Partition
 from sandbox.broker.logs.turn import Changes
 from sandbox.model.cluster import ClientDescription
 from sandbox.wire.admission import Admission
-from sandbox.wire.auth.listener import PLAINTEXT, Listener
+from sandbox.wire.auth.listener import PLAINTEXT, Advertised, Listener
 from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.fetch_records import encode_marker
 from sandbox.wire.held_bytes import HeldBytes
@@ -74,7 +74,7 @@ class ClusterPorts:
 
     def add(self, listener: Listener | None = None, tls: ssl.SSLContext | None = None) -> None:
         """Add a listener, with the server's certificate if it uses TLS. Its ports are opened by `open`."""
-        door = self._doors[listener.protocol if listener else PLAINTEXT] = _Door()
+        door = self._doors[listener.name if listener else PLAINTEXT] = _Door()
         for node_id in self._broker.cluster.ids:
             door.servers[node_id] = KafkaServer(
                 node_id,
@@ -90,9 +90,14 @@ class ClusterPorts:
                 tls,
             )
 
-    async def open(self, broker: int, host: str, port: int, protocol: str = PLAINTEXT) -> int:
-        """Open one broker's port for one listener. Returns the bound port."""
-        door = self._doors[protocol]
+    def advertise(self, address: Advertised) -> None:
+        """Give clients of the Kafka port an address other than the one that they connected to."""
+        for server in self._doors[PLAINTEXT].servers.values():
+            server.node.advertised_address = address
+
+    async def open(self, broker: int, host: str, port: int, listener: str = PLAINTEXT) -> int:
+        """Open one broker's port for one listener, by its name. Returns the bound port."""
+        door = self._doors[listener]
         bound = await door.servers[broker].start(host, port)
         self._host = host
         door.ports[broker] = door.remembered[broker] = bound
@@ -108,9 +113,9 @@ class ClusterPorts:
         """Reopen a broker's ports with the same numbers. The broker rejoins the ISR."""
         if not self._broker.cluster.is_up(broker):
             try:
-                for protocol, door in self._doors.items():
+                for name, door in self._doors.items():
                     if broker in door.remembered:
-                        await self.open(broker, self._host, door.remembered[broker], protocol)
+                        await self.open(broker, self._host, door.remembered[broker], name)
             except OSError:
                 await self._close(broker)
                 raise

@@ -18,6 +18,7 @@ from sandbox.wire.long_commits import LongCommits
 from sandbox.wire.time_slices import TimeSlices
 
 if TYPE_CHECKING:
+    from sandbox.wire.auth.listener import Advertised
     from sandbox.wire.auth.sasl import SaslSession
 
 Answer = Mapping[str, Any]
@@ -48,6 +49,7 @@ class Node:
         faults: the injected faults.
         after: called when requests were handled outside their turn, so that a commit is scheduled.
         ports: broker id to port, of the running brokers.
+        advertised_address: what clients of this listener get as address; None for the address that they connected to.
         advertised: every API with its versions, for ApiVersions.
         long_commits: the commits of thousands of offsets that are being written.
         slices: runs long work in steps.
@@ -68,10 +70,18 @@ class Node:
     held: HeldBytes
     ports: dict[int, int] = field(default_factory=dict)
     node_id: int = NODE_ID
+    advertised_address: "Advertised | None" = None
     long_commits: LongCommits = field(init=False)
 
     def __post_init__(self) -> None:
         self.long_commits = LongCommits(self._soon, self.broker.turn.wait, self.broker.undo)
+
+    def address(self, broker: int, host: str) -> dict[str, Any]:
+        """Return a running broker's node id, host and port for a client that connected to a server address."""
+        port = self.ports[broker]
+        if self.advertised_address is not None:
+            host, port = self.advertised_address.of(broker, host, port)
+        return {"node_id": broker, "host": host, "port": port}
 
     def _soon(self, call: Callable[[], None]) -> None:
         def run() -> None:
@@ -86,7 +96,7 @@ class Request(NamedTuple):
 
     Attributes:
         body: every field of every version (`sandbox.wire.messages.messages`).
-        host: the server address that the client connected to; answers contain the same address.
+        host: the server address that the client connected to; answers contain the same address, or the advertised one.
         client_host: the client's address as Kafka shows it, with a leading "/".
         sasl: the connection's SASL session, None on a listener without SASL.
     """
@@ -102,18 +112,14 @@ class Request(NamedTuple):
     sasl: "SaslSession | None" = None
 
     def brokers(self) -> list[dict[str, Any]]:
-        """Return every running broker, with the address that the client connected to."""
-        return [
-            {"node_id": broker, "host": self.host, "port": port, "rack": None}
-            for broker, port in sorted(self.node.ports.items())
-        ]
+        """Return every running broker, with the address for this client."""
+        return [{**self.node.address(broker, self.host), "rack": None} for broker in sorted(self.node.ports)]
 
     def address(self, broker: int) -> dict[str, Any]:
         """Return a broker's node id, host and port; -1, "" and -1 if it isn't running."""
-        port = self.node.ports.get(broker)
-        if port is None:
+        if broker not in self.node.ports:
             return {"node_id": -1, "host": "", "port": -1}
-        return {"node_id": broker, "host": self.host, "port": port}
+        return self.node.address(broker, self.host)
 
 
 Handled = Answer | Reply[Answer] | None

@@ -116,6 +116,7 @@ class KafkaServer:
             held=held,
             ports=ports,
             node_id=node_id,
+            advertised_address=None if listener is None else listener.advertised,
         )
         self.dispatcher = Dispatcher(self.node)
         self._unsubscribe: Callable[[], None] | None = None

@@ -379,7 +379,9 @@ def test_the_lock_file_names_the_listeners(secured: Sandbox, file: Path) -> None
 @pytest.mark.parametrize(
     ("protocol", "more", "reason"),
     [
-        ("PLAINTEXT", {}, "is one of SSL, SASL_PLAINTEXT, SASL_SSL"),
+        ("KAFKA", {}, "is one of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"),
+        ("PLAINTEXT", {}, "PLAINTEXT is the Kafka port itself"),
+        ("SSL", {"name": "out side"}, "has letters, digits and _"),
         ("SSL", {"port": 70_000}, "is 0 to 65535"),
         ("SASL_SSL", {"mechanisms": ("GSSAPI",)}, "are PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, not GSSAPI"),
         ("SASL_SSL", {"mechanisms": ()}, "not none"),

@@ -134,12 +134,13 @@ def _fixed(request: Request) -> dict[str, str]:
     """Return the broker settings that follow from how the sandbox was started."""
     node = str(request.node.node_id)
     listener = f"PLAINTEXT://{request.host}:{request.port}"
+    advertised = request.address(request.node.node_id)
     return {
         "node.id": node,
         "broker.id": node,
         "log.dirs": shown_path(request.node.broker.database.path),
         "listeners": listener,
-        "advertised.listeners": listener,
+        "advertised.listeners": f"PLAINTEXT://{advertised['host']}:{advertised['port']}",
     }
 
 

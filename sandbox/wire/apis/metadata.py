@@ -1,8 +1,8 @@
 """Metadata, key 3, versions 0 to 13.
 
-Differs from a real broker: brokers have the address that the client connected to. A topic that is requested by name is
-created if `auto.create.topics.enable` and the request allow it, and exists immediately (Kafka answers
-LEADER_NOT_AVAILABLE first).
+Differs from a real broker: brokers have the address that the client connected to, unless one is advertised. A topic
+that is requested by name is created if `auto.create.topics.enable` and the request allow it, and exists immediately
+(Kafka answers LEADER_NOT_AVAILABLE first).
 All authorized operations are returned, as in Kafka without an authorizer.
 """
 
