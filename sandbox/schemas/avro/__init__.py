@@ -1,0 +1,1 @@
+"""Avro schemas: parsing, printing, compatibility, values."""

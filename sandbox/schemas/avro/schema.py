@@ -1,0 +1,74 @@
+"""A parsed Avro schema."""
+
+import random
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Self
+
+from sandbox.schemas.avro.compatibility import AmbiguousAlias, incompatibilities
+from sandbox.schemas.avro.examples import example
+from sandbox.schemas.avro.reading import Decoder
+from sandbox.schemas.avro.text import normal_json, to_json
+from sandbox.schemas.avro.types import Parser
+from sandbox.schemas.avro.writing import encode
+from sandbox.schemas.json_text import compact, parse_json
+from sandbox.schemas.schema import AVRO, ParsedSchema, Reference
+
+
+class AvroSchema(ParsedSchema):
+    """See `ParsedSchema`; `sandbox.schemas.parsing.parse_schema` makes it."""
+
+    schema_type = AVRO
+
+    def __init__(self, text: str, references: tuple[Reference, ...], resolved: Mapping[str, str], new: bool) -> None:
+        parser = Parser(strict=new)
+        # Confluent's registry prints the top types of references as names, and types inside them in full.
+        self._referenced = [parser.parse(parse_json(referenced)).name for referenced in resolved.values()]
+        self._new = new
+        self.type = parser.parse(parse_json(text))
+        self.text = compact(to_json(self.type, self._referenced))
+        self.references = references
+        self.resolved = resolved
+
+    @property
+    def name(self) -> str | None:
+        return self.type.name if self.type.kind == "record" else None
+
+    def formatted(self, output_format: str) -> str:
+        """Return the canonical text; with `resolved`, all referenced types are printed in full."""
+        return compact(to_json(self.type)) if output_format.lower() == "resolved" else self.text
+
+    def normalized(self) -> Self:
+        text = compact(normal_json(self.type, self._referenced))
+        return type(self)(text, tuple(sorted(set(self.references), key=_sort_key)), self.resolved, self._new)
+
+    def identity(self) -> object:
+        return self._identity
+
+    @cached_property
+    def _identity(self) -> str:
+        return compact(to_json(self.type), sort_keys=True)
+
+    def backward_errors(self, previous: ParsedSchema) -> list[str]:
+        assert isinstance(previous, AvroSchema)
+        try:
+            return [found.message() for found in incompatibilities(self.type, previous.type)]
+        except AmbiguousAlias as error:
+            return [f"Unexpected exception during compatibility check: {error}"]
+
+    @cached_property
+    def _decoder(self) -> Decoder:
+        return Decoder(self.type)
+
+    def decode(self, payload: bytes, message_indexes: tuple[int, ...] = (0,)) -> Any:
+        return self._decoder.decode(payload)
+
+    def encode(self, value: Any, message_indexes: tuple[int, ...] = (0,)) -> bytes:
+        return encode(self.type, value)
+
+    def example(self, rng: random.Random) -> Any:
+        return example(self.type, rng)
+
+
+def _sort_key(reference: Reference) -> tuple[str, str, int]:
+    return reference.name, reference.subject, reference.version

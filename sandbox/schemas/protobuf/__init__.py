@@ -1,0 +1,1 @@
+"""Protobuf schemas: compiling, printing, compatibility, values."""
