@@ -19,7 +19,7 @@ TOLD_WITHIN_MS = 1_000
 """Activity is recorded at the end of the turn that caused it, at most this many ms later."""
 
 
-class ActivityControl:
+class SandboxActivity:
     """The stream of activity.
 
     Args:

@@ -2,8 +2,8 @@
 
     with Sandbox("dev.db", brokers=3) as sandbox:
         sandbox.serve()
-        sandbox.cluster.stop(2)     # closes its port; other brokers lead its partitions
-        sandbox.cluster.start(2)
+        sandbox.brokers.stop(2)     # closes its port; other brokers lead its partitions
+        sandbox.brokers.start(2)
 
 Replication is simulated: all brokers share one file.
 """
@@ -24,7 +24,7 @@ from sandbox.runtime.runtime import Runtime
 T = TypeVar("T")
 
 
-class ClusterControl:
+class SandboxBrokers:
     """Operations on the brokers of a sandbox.
 
     Args:
@@ -34,7 +34,7 @@ class ClusterControl:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    def brokers(self) -> tuple[BrokerDescription, ...]:
+    def list(self) -> tuple[BrokerDescription, ...]:
         """Return all brokers, up or down."""
         cluster = self._runtime.broker.cluster
         partitions = [one for topic in tuple(self._runtime.broker.topics.values()) for one in topic.partitions]
@@ -135,7 +135,7 @@ class ClusterControl:
         owner = self._runtime.broker
         self._change(lambda: owner.led([owner.cluster.move(owner.topic(topic).partition(partition), broker)]))
 
-    def prefer_leaders(self) -> int:
+    def elect_preferred_leaders(self) -> int:
         """Elect the preferred leader (the first replica) of each partition if it is in sync. Returns the number of
         moves.
         """

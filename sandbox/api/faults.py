@@ -31,7 +31,7 @@ class Injection:
         fault: the fault, with the number of requests it has affected.
     """
 
-    def __init__(self, control: "FaultControl", fault: Fault) -> None:
+    def __init__(self, control: "SandboxFaults", fault: Fault) -> None:
         self._control = control
         self.fault = fault
 
@@ -53,7 +53,7 @@ class Injection:
         self.remove()
 
 
-class FaultControl:
+class SandboxFaults:
     """The injected faults of a sandbox.
 
     Args:

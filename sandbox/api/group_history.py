@@ -10,7 +10,7 @@ from sandbox.model.group_summary import GroupSummary
 from sandbox.runtime.runtime import Runtime
 from sandbox.storage.file.content import OfContent
 from sandbox.storage.groups import group_history
-from sandbox.storage.groups.group_moments import places
+from sandbox.storage.groups.group_history import places
 from sandbox.storage.groups.group_rebalances import rebalance_page
 
 RATE_MS = 10_000
@@ -43,7 +43,7 @@ class _Sparks:
         return [moment for moment in grid if moment not in kept]
 
 
-class GroupHistory:
+class SandboxGroupHistory:
     """The past of groups.
 
     Args:

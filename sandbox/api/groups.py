@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from sandbox.api.group_changes import commit_offsets, delete_group, delete_offsets, with_members
-from sandbox.api.group_history import GroupHistory
+from sandbox.api.group_history import SandboxGroupHistory
 from sandbox.api.resets import plan_reset
 from sandbox.broker.groups.calls import OffsetCommit
 from sandbox.kafka.errors import BrokerError, shown_name
@@ -16,7 +16,7 @@ from sandbox.storage.groups.group_rebalances import list_rebalances
 from sandbox.storage.groups.group_summaries import GroupSummaries
 
 
-class GroupControl:
+class SandboxGroups:
     """The direct API's operations on groups.
 
     Args:
@@ -26,7 +26,7 @@ class GroupControl:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._database = runtime.database
-        self.group_history = GroupHistory(runtime)
+        self.group_history = SandboxGroupHistory(runtime)
         self._summaries = OfContent(GroupSummaries)
 
     def groups(self) -> tuple[GroupDescription, ...]:

@@ -13,14 +13,14 @@ from contextlib import AbstractContextManager
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from sandbox.api.activity import ActivityControl
+from sandbox.api.activity import SandboxActivity
 from sandbox.api.append import Appender, new_event
-from sandbox.api.brokers import ClusterControl, with_leaders
-from sandbox.api.faults import FaultControl
-from sandbox.api.groups import GroupControl
+from sandbox.api.brokers import SandboxBrokers, with_leaders
+from sandbox.api.faults import SandboxFaults
+from sandbox.api.groups import SandboxGroups
 from sandbox.api.lazy import Late, late_part, passed_on
 from sandbox.api.overview import overview_of
-from sandbox.api.users import UserControl
+from sandbox.api.users import SandboxUsers
 from sandbox.broker.logs.turn import Changes
 from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.kafka.event import Event, Headers, NewEvent
@@ -36,25 +36,25 @@ from sandbox.storage.log import message_rows, topic_descriptions, topics
 from sandbox.storage.search import messages
 
 if TYPE_CHECKING:
-    from sandbox.api.logs import LogControl
-    from sandbox.api.message_stats import Survey
-    from sandbox.api.snapshots import Snapshots
-    from sandbox.api.sql import SqlControl
+    from sandbox.api.log_operations import SandboxLogOperations
+    from sandbox.api.snapshots import SandboxSnapshots
+    from sandbox.api.sql import SandboxQueries
+    from sandbox.api.survey import SandboxSurvey
     from sandbox.generator.generators import Generators
     from sandbox.playground.playground import Playground
     from sandbox.storage.search.search_memory import SearchMemory
-    from sandbox.web.backend.backend import DemoSwitch
+    from sandbox.web.backend import DemoSwitch
     from sandbox.wire.auth.listener import Advertised, Listener
 
 
-class Sandbox(GroupControl):
+class Sandbox(SandboxGroups):
     """One sandbox file, owned by this process. All methods are thread-safe.
 
     Args:
         path: the SQLite file; created if it doesn't exist.
         settings: broker settings by Kafka's names, such as `{"num.partitions": "3"}`.
         clock: returns the time in ms since 1970; None for the system clock.
-        brokers: number of simulated brokers, 1 to 9; see `cluster`.
+        brokers: number of simulated brokers, 1 to 9; see `brokers`.
         read_only: True if nothing may change in the file while it is open. The file must exist.
 
     Raises:
@@ -67,15 +67,15 @@ class Sandbox(GroupControl):
 
     demo: "DemoSwitch | None" = None
     capabilities = Capabilities()
-    logs: "LogControl" = late_part("sandbox.api.logs", "LogControl", "_runtime")
-    queries: "SqlControl" = late_part("sandbox.api.sql", "SqlControl", "_runtime")
+    logs: "SandboxLogOperations" = late_part("sandbox.api.log_operations", "SandboxLogOperations", "_runtime")
+    queries: "SandboxQueries" = late_part("sandbox.api.sql", "SandboxQueries", "_runtime")
     _searches: "SearchMemory" = late_part("sandbox.storage.search.search_memory", "SearchMemory")
-    survey: "Survey" = late_part("sandbox.api.message_stats", "Survey", "_runtime", "_searches")
-    check = passed_on("logs.check", lambda: LogControl.check)
-    sql = passed_on("queries.sql", lambda: SqlControl.sql)
-    compact = passed_on("logs.compact", lambda: LogControl.compact)
-    apply_retention = passed_on("logs.apply_retention", lambda: LogControl.apply_retention)
-    delete_records = passed_on("logs.delete_records", lambda: LogControl.delete_records)
+    survey: "SandboxSurvey" = late_part("sandbox.api.survey", "SandboxSurvey", "_runtime", "_searches")
+    check = passed_on("logs.check", lambda: SandboxLogOperations.check)
+    sql = passed_on("queries.sql", lambda: SandboxQueries.sql)
+    compact = passed_on("logs.compact", lambda: SandboxLogOperations.compact)
+    apply_retention = passed_on("logs.apply_retention", lambda: SandboxLogOperations.apply_retention)
+    delete_records = passed_on("logs.delete_records", lambda: SandboxLogOperations.delete_records)
 
     def __init__(
         self,
@@ -89,12 +89,12 @@ class Sandbox(GroupControl):
         bind_to_process(self)
         super().__init__(Runtime(path, settings or {}, clock or system_clock, brokers, read_only))
         self.read_only: str | None = READ_ONLY if read_only else None
-        self.cluster = ClusterControl(self._runtime)
-        self.faults = FaultControl(self._runtime)
+        self.brokers = SandboxBrokers(self._runtime)
+        self.faults = SandboxFaults(self._runtime)
         self.inject = self.faults.inject
-        self.users = UserControl(self._runtime)
+        self.users = SandboxUsers(self._runtime)
         self.add_user = self.users.add
-        self.activity = ActivityControl(self._runtime)
+        self.activity = SandboxActivity(self._runtime)
         self._broker = self._runtime.broker
         self._appender = Appender(self._broker)
         if not read_only:
@@ -109,11 +109,11 @@ class Sandbox(GroupControl):
             SnapshotFolder(file).remove_parts()
 
     @Late
-    def snapshots(self) -> "Snapshots":
+    def snapshots(self) -> "SandboxSnapshots":
         """The snapshots of the file."""
-        from sandbox.api.snapshots import Snapshots
+        from sandbox.api.snapshots import SandboxSnapshots
 
-        return Snapshots(self._runtime, self.activity.note)
+        return SandboxSnapshots(self._runtime, self.activity.note)
 
     @Late
     def playground(self) -> "Playground":

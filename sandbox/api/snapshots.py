@@ -53,7 +53,7 @@ class Bystander(Protocol):
         """Continue, according to the file's new content."""
 
 
-class Snapshots:
+class SandboxSnapshots:
     """The snapshots of one sandbox. All methods are thread-safe.
 
     Args:

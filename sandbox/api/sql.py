@@ -13,7 +13,7 @@ from sandbox.storage.sql import sql as storage
 from sandbox.storage.sql.sql import Parameters
 
 
-class SqlControl:
+class SandboxQueries:
     """SQL queries over a sandbox's file.
 
     Args:

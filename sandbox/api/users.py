@@ -17,7 +17,7 @@ from sandbox.wire.auth.scram import salted_password
 SALT_BYTES = 24
 
 
-class UserControl:
+class SandboxUsers:
     """The users of a sandbox.
 
     Args:

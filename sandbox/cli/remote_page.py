@@ -4,7 +4,7 @@ import asyncio
 import threading
 
 from sandbox.model.proxy import NO_PROXY, Proxy
-from sandbox.web.backend.backend import Backend
+from sandbox.web.backend import Backend
 from sandbox.web.server import WebServer
 
 

@@ -21,7 +21,7 @@ from sandbox.cli.status import Failed, Status
 from sandbox.cli.target import DEFAULT_FILE, chosen_file, json_option
 
 if TYPE_CHECKING:
-    from sandbox.api.snapshots import Snapshots
+    from sandbox.api.snapshots import SandboxSnapshots
     from sandbox.snapshots.description import Comparison
     from sandbox.snapshots.folder import SnapshotFolder
     from sandbox.storage.file.database import Reader
@@ -66,7 +66,7 @@ def _owner(file: Path) -> dict[str, object] | None:
 
 
 @contextmanager
-def _own(file: Path) -> "Iterator[Snapshots]":
+def _own(file: Path) -> "Iterator[SandboxSnapshots]":
     """Open the snapshots of a file that has no owner."""
     from sandbox.api.sandbox import Sandbox
 

@@ -236,8 +236,8 @@ def _demo_of(sandbox: "Sandbox") -> "Demo":
 
 
 def _say_ready(sandbox: "Sandbox", file: Path, as_json: bool, ways_in: WaysIn) -> None:
-    brokers = {str(one.broker): one.address for one in sandbox.cluster.brokers()}
-    started_with = {one.name: one.value for one in sandbox.cluster.settings() if one.source == "STATIC_BROKER_CONFIG"}
+    brokers = {str(one.broker): one.address for one in sandbox.brokers.list()}
+    started_with = {one.name: one.value for one in sandbox.brokers.settings() if one.source == "STATIC_BROKER_CONFIG"}
     if as_json:
         show_json(
             {

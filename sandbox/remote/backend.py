@@ -4,7 +4,7 @@
         for topic in backend.topics():
             print(topic.topic, topic.events)
 
-Implements `sandbox.web.backend.backend.Backend`. `capabilities` names what a cluster can report and do.
+Implements `sandbox.web.backend.Backend`. `capabilities` names what a cluster can report and do.
 Changes are refused unless they were allowed.
 """
 
@@ -34,9 +34,9 @@ from sandbox.model.cluster import (
 from sandbox.model.group_summary import GroupSummary, summary_of
 from sandbox.playground.playground import Playground
 from sandbox.remote.appends import Appends
-from sandbox.remote.cluster import NoFaults, RemoteBrokers
+from sandbox.remote.brokers import NoFaults, RemoteBrokers
 from sandbox.remote.connection import TIMEOUT_S, Connection
-from sandbox.remote.group_past import RemoteGroupPast
+from sandbox.remote.group_history import RemoteGroupHistory
 from sandbox.remote.groups import Groups
 from sandbox.remote.log_operations import LEAST_MS, Growth, RemoteLogOperations
 from sandbox.remote.logs import KEPT_S, UNKNOWN, Logs
@@ -123,11 +123,11 @@ class RemoteBackend:
         self._resets = Resets(self._connection, self._logs, self._groups)
         self._appends = Appends(self._connection)
         self._watch = Watch(self._look, every_s)
-        self.cluster = RemoteBrokers(self._connection, self._logs)
+        self.brokers = RemoteBrokers(self._connection, self._logs)
         self.faults = NoFaults()
         self.logs = RemoteLogOperations(self._connection, self._logs, self._growth)
         self.survey = RemoteSurvey(self._connection, self._logs, self._groups)
-        self.group_history = RemoteGroupPast(self._samples)
+        self.group_history = RemoteGroupHistory(self._samples)
         self.generators = Generators(self)
         self.playground = Playground(self, lambda: {**self._settings, "bootstrap.servers": bootstrap}, now)
 

@@ -14,7 +14,7 @@ from sandbox.storage.log import topics
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from sandbox.web.backend.backend import Backend
+    from sandbox.web.backend import Backend
     from sandbox.web.server import WebServer
     from sandbox.wire.auth.listener import Advertised, Listener
     from sandbox.wire.cluster_ports import ClusterPorts

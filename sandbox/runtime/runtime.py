@@ -39,7 +39,7 @@ from sandbox.storage.file.database import Database, StorageFailed, check_file, c
 from sandbox.storage.file.lock import OwnerLock
 
 if TYPE_CHECKING:
-    from sandbox.web.backend.backend import Backend
+    from sandbox.web.backend import Backend
     from sandbox.web.server import WebServer
     from sandbox.wire.auth.listener import Advertised, Listener
     from sandbox.wire.cluster_ports import ClusterPorts

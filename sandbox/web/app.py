@@ -20,7 +20,7 @@ from sandbox.web import access, activity, capabilities, guard, notices, rows, sn
 from sandbox.web import formats as words
 from sandbox.web import responses as page
 from sandbox.web.assets import asset_folder
-from sandbox.web.backend.backend import Backend
+from sandbox.web.backend import Backend
 from sandbox.web.cluster import views as cluster
 from sandbox.web.groups import views as groups
 from sandbox.web.help import views as help

@@ -13,7 +13,7 @@ from flask import Flask, Response, current_app, g, request
 from jinja2.ext import Extension
 
 from sandbox.web import guard
-from sandbox.web.backend.backend import Backend
+from sandbox.web.backend import Backend
 from sandbox.web.responses import ALL, backend, by_htmx, capabilities, data, fragment, page, wants_data
 
 View = TypeVar("View", bound=Callable[..., object])

@@ -16,7 +16,7 @@ from sandbox.model.cluster import Change, Overview
 from sandbox.model.csv_text import csv_text
 from sandbox.snapshots.description import UndoPoint
 from sandbox.web import formats
-from sandbox.web.backend.backend import Backend, DemoSwitch
+from sandbox.web.backend import Backend, DemoSwitch
 from sandbox.web.notices import Notice, leave
 from sandbox.web.proxied import under_base
 

@@ -10,7 +10,7 @@ import uvicorn
 from sandbox.model.cancellation import uncover
 from sandbox.model.proxy import NO_PROXY, Proxy
 from sandbox.web.app import create_app
-from sandbox.web.backend.backend import Backend
+from sandbox.web.backend import Backend
 from sandbox.web.connections import BoundedConnection, BoundedWebSocket, drop_unread, sweep, unread_bytes
 from sandbox.web.lanes import Pages
 from sandbox.web.live import Hub, Receive, Scope, Send

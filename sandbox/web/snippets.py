@@ -185,12 +185,12 @@ from sandbox import Sandbox
 
 with Sandbox("cluster.db", brokers=3) as sandbox:
     sandbox.serve(kafka_port=0, web_port=None)
-    print("connect to", [broker.address for broker in sandbox.cluster.brokers()])
+    print("connect to", [broker.address for broker in sandbox.brokers.list()])
     with sandbox.inject("Produce", error="NOT_ENOUGH_REPLICAS", times=3) as injection:
-        sandbox.cluster.stop(2)  # its port closes, its partitions get other leaders
-        sandbox.cluster.start(2)
+        sandbox.brokers.stop(2)  # its port closes, its partitions get other leaders
+        sandbox.brokers.start(2)
         print(injection.hits, "requests were hit")
-    print(sandbox.cluster.prefer_leaders(), "leaders went back")
+    print(sandbox.brokers.elect_preferred_leaders(), "leaders went back")
 """
 
 CLUSTER_COMMANDS = """\

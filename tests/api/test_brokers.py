@@ -22,7 +22,7 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
 
 
 def quiet(sandbox: Sandbox, **settings: str | int | bool) -> dict[str, str | int | float | bool]:
-    addresses = ",".join(one.address for one in sandbox.cluster.brokers() if one.address)
+    addresses = ",".join(one.address for one in sandbox.brokers.list() if one.address)
     return {"bootstrap.servers": addresses, "log_level": 0, **settings}
 
 
@@ -55,7 +55,7 @@ def test_an_idempotent_producer_loses_and_repeats_nothing_while_brokers_stop_and
     sent = 0
     for broker in (1, 2, 3):
         for stopped in (True, False):
-            (sandbox.cluster.stop if stopped else sandbox.cluster.start)(broker)
+            (sandbox.brokers.stop if stopped else sandbox.brokers.start)(broker)
             for _ in range(500):
                 producer.produce("orders", key=str(sent), value=str(sent), on_delivery=delivered)
                 sent += 1
@@ -82,7 +82,7 @@ def test_a_group_goes_on_when_its_coordinator_stops(sandbox: Sandbox) -> None:
     assert next_value(consumer) == b"before"
     consumer.commit(asynchronous=False)
     coordinator = sandbox._broker.cluster.coordinator("billing")
-    sandbox.cluster.stop(coordinator)
+    sandbox.brokers.stop(coordinator)
     sandbox.append("orders", "after", key="a")
     assert next_value(consumer) == b"after"
     until = time.monotonic() + WAIT_S
@@ -108,12 +108,12 @@ def test_acks_all_is_refused_below_min_insync_replicas_and_works_again(sandbox: 
     create(sandbox, "orders", 1, 3, min_insync_replicas="3")
     partition = sandbox.topic("orders").partitions[0]
     follower = next(one for one in partition.isr if one != partition.leader)
-    sandbox.cluster.stop(follower)
+    sandbox.brokers.stop(follower)
     producer = Producer(quiet(sandbox, acks="all", retries=0))
     codes: list[int | None] = []
     producer.produce("orders", "x", on_delivery=lambda error, _: codes.append(error.code() if error else None))
     producer.flush(WAIT_S)
-    sandbox.cluster.start(follower)
+    sandbox.brokers.start(follower)
     producer.produce("orders", "y", on_delivery=lambda error, _: codes.append(error.code() if error else None))
     producer.flush(WAIT_S)
     assert codes == [KafkaError.NOT_ENOUGH_REPLICAS, None]
@@ -127,10 +127,10 @@ def test_leader_epochs_and_moved_leaders_are_seen_and_survive_a_restart(tmp_path
             lambda now_ms: sandbox._broker.create_topic("orders", now_ms, partitions=1, replication_factor=3)
         )
         before = sandbox.topic("orders").partitions[0]
-        sandbox.cluster.move_leader("orders", 0, before.replicas[1])
+        sandbox.brokers.move_leader("orders", 0, before.replicas[1])
         after = sandbox.topic("orders").partitions[0]
         assert (after.leader, after.leader_epoch) == (before.replicas[1], before.leader_epoch + 1)
-        assert sandbox.cluster.prefer_leaders() == 1
+        assert sandbox.brokers.elect_preferred_leaders() == 1
     with Sandbox(path, brokers=3) as sandbox:
         assert sandbox.topic("orders").partitions[0].leader_epoch == before.leader_epoch + 2
 
@@ -160,8 +160,8 @@ def test_replicas_chosen_by_hand_are_kept_and_impossible_ones_refused(sandbox: S
 
 def test_a_broker_that_does_not_exist_or_is_down_is_named(sandbox: Sandbox) -> None:
     with pytest.raises(BrokerError, match="no broker 7"):
-        sandbox.cluster.stop(7)
-    sandbox.cluster.stop(3)
+        sandbox.brokers.stop(7)
+    sandbox.brokers.stop(3)
     with pytest.raises(BrokerError, match="down already"):
-        sandbox.cluster.stop(3)
-    assert [one.up for one in sandbox.cluster.brokers()] == [True, True, False]
+        sandbox.brokers.stop(3)
+    assert [one.up for one in sandbox.brokers.list()] == [True, True, False]

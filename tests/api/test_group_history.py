@@ -1,6 +1,6 @@
 """The small curves of the list of groups, and what is remembered of them."""
 
-from sandbox.api.group_history import SPARK_POINTS, SPARK_STEP_MS, GroupHistory
+from sandbox.api.group_history import SPARK_POINTS, SPARK_STEP_MS, SandboxGroupHistory
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.event import NewEvent
 from tests.clock import Clock
@@ -33,7 +33,7 @@ def test_what_is_remembered_is_what_a_first_look_finds(box: Sandbox, clock: Cloc
     for _ in range(SPARK_POINTS + 5):
         grow(box, clock, 1)
         seen = lags(box)
-    fresh = GroupHistory(box._runtime).sparks(box.group_summaries(), budget_ms=60_000)["app"]
+    fresh = SandboxGroupHistory(box._runtime).sparks(box.group_summaries(), budget_ms=60_000)["app"]
     assert seen == fresh.lags
     with box._database.reader() as reader:
         known = box.group_history._sparks.of(reader).known
@@ -51,7 +51,7 @@ def test_a_list_too_long_for_one_look_is_finished_by_the_next_ones(box: Sandbox)
         looks += 1
         box.group_history.sparks(groups, budget_ms=60_000)
         assert looks < 3
-    assert len(GroupHistory(box._runtime).sparks(groups, budget_ms=-1)) == 0
+    assert len(SandboxGroupHistory(box._runtime).sparks(groups, budget_ms=-1)) == 0
 
 
 def test_groups_of_one_topic_share_what_was_read_of_it(box: Sandbox, clock: Clock) -> None:

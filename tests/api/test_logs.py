@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.api.logs import SAMPLE_EVENTS, STEPS
+from sandbox.api.log_operations import SAMPLE_EVENTS, STEPS
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import NewEvent

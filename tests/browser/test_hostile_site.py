@@ -67,7 +67,7 @@ def state(box: Sandbox) -> object:
     """All that the site could have changed."""
     topics = [(one.topic, one.settings, len(one.partitions), one.events) for one in box.topics()]
     groups = [(one.group, [lag.committed for lag in one.partitions]) for one in box.groups()]
-    brokers = [one.up for one in box.cluster.brokers()]
+    brokers = [one.up for one in box.brokers.list()]
     kept = [(one.name, one.note) for one in box.snapshots.list()]
     return topics, groups, brokers, kept, box.faults.list(), box.generators.saved(), box.snapshots.forks()
 

@@ -88,7 +88,7 @@ def test_what_cannot_be_set_is_refused_before_a_file_is_created(
 def test_an_embedded_sandbox_takes_settings_too(command_line: "CommandLine") -> None:
     with Sandbox(command_line.folder / "dev.db", settings={"num.partitions": "5"}) as opened:
         assert len(opened.create_topic("orders").partitions) == 5
-        assert [(one.name, one.value, one.default, one.source) for one in opened.cluster.settings()] == [
+        assert [(one.name, one.value, one.default, one.source) for one in opened.brokers.settings()] == [
             ("num.partitions", "5", "1", "STATIC_BROKER_CONFIG")
         ]
 

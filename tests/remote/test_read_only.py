@@ -95,7 +95,7 @@ def test_the_backend_itself_refuses_too(box: Sandbox) -> None:
             lambda: cluster.reset("billing", to="latest"),
             lambda: cluster.delete_group("billing"),
             lambda: cluster.logs.delete_records("orders", {0: -1}),
-            lambda: cluster.cluster.prefer_leaders(),
+            lambda: cluster.brokers.elect_preferred_leaders(),
         ):
             with pytest.raises(BrokerError, match="allow-writes"):
                 call()

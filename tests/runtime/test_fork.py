@@ -91,7 +91,7 @@ with Sandbox(sys.argv[1]) as box:
     append = box.append
     refusal = f"SandboxError: This Sandbox belongs to process {os.getpid()}"
     print(forked(lambda: append("orders", "x")).startswith(refusal))
-    parts = [box.snapshots.list, box.faults.list, box.cluster.brokers, box.users.names, box.logs.check]
+    parts = [box.snapshots.list, box.faults.list, box.brokers.list, box.users.names, box.logs.check]
     for part in [*parts, box.queries.tables]:
         print("belongs to process" in forked(part))
     box.append("orders", "2")

@@ -327,12 +327,12 @@ def test_a_broker_that_stops_closes_all_its_ports_and_opens_them_again(three: Sa
     three.create_topic("orders", partitions=3)
     admin = AdminClient(config(three, "SASL_SSL", "PLAIN"))
     before = {id: broker.port for id, broker in admin.list_topics(timeout=WAIT_S).brokers.items()}
-    three.cluster.stop(2)
+    three.brokers.stop(2)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", before[2]), WAIT_S)
     assert sorted(AdminClient(config(three, "SASL_SSL", "PLAIN")).list_topics(timeout=WAIT_S).brokers) == [1, 3]
     send(config(three, "SASL_SSL", "PLAIN"), "while 2 is down")
-    three.cluster.start(2)
+    three.brokers.start(2)
     after = AdminClient(config(three, "SASL_SSL", "PLAIN")).list_topics(timeout=WAIT_S).brokers
     assert {id: broker.port for id, broker in after.items()} == before
 

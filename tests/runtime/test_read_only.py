@@ -65,7 +65,7 @@ def looking(made: Path, clock: Clock) -> Iterator[Sandbox]:
         lambda box: box.set_setting("a", "b"),
         lambda box: box.add_user("alice", "secret"),
         lambda box: box.inject("Fetch", latency_ms=1),
-        lambda box: box.cluster.stop(1),
+        lambda box: box.brokers.stop(1),
         lambda box: box.generators.save("mine", next(iter(EXAMPLES.values()))),
     ],
 )

@@ -21,7 +21,7 @@ from sandbox.model.cluster import Change, MessagePage, MessageQuery
 from sandbox.model.json_conditions import Condition
 from sandbox.remote.backend import RemoteBackend
 from sandbox.web.app import create_app
-from sandbox.web.backend.backend import Backend
+from sandbox.web.backend import Backend
 from sandbox.web.capabilities import REQUIRED
 from tests.waiting import eventually
 
@@ -272,7 +272,7 @@ def test_picked_events_are_read_by_their_places(backend: Backend, orders: str) -
 
 
 def test_the_brokers_are_told(backend: Backend, orders: str) -> None:
-    (broker,) = backend.cluster.brokers()
+    (broker,) = backend.brokers.list()
     assert broker.up
     assert broker.controller
     assert broker.leads >= 3

@@ -152,6 +152,6 @@ def test_what_the_loop_does_for_a_page_does_not_keep_the_request_of_the_page(ser
 
     with Flask("asking").test_request_context("/"):
         serving._runtime.call(lambda now_ms: kept.append(has_request_context()))
-        serving.cluster._run(look())
+        serving.brokers._run(look())
         assert has_request_context()
     assert kept == [False, False]

@@ -29,7 +29,7 @@ def brokers(file: Path, clock: Clock) -> Iterator[Sandbox]:
 
 def ask(box: Sandbox, key: int, version: int, body: dict[str, Any], broker: int | None = None) -> SimpleNamespace:
     """Ask one broker, the first that is up where None."""
-    addresses = {one.broker: one.address for one in box.cluster.brokers() if one.address}
+    addresses = {one.broker: one.address for one in box.brokers.list() if one.address}
     client = RawClient(addresses[min(addresses) if broker is None else broker])
     try:
         return client.ask(key, version, body)
@@ -49,9 +49,9 @@ def test_the_preferred_leader_is_elected_when_it_is_back(brokers: Sandbox) -> No
     }
     assert ask(brokers, REASSIGN, 1, body).responses[0].partitions[0].error_code == 0
     assert _partition(brokers).leader == 2
-    brokers.cluster.stop(2)
+    brokers.brokers.stop(2)
     assert _partition(brokers).leader == 3
-    brokers.cluster.start(2)
+    brokers.brokers.start(2)
     assert _partition(brokers).leader == 3
     (elected,) = ask(brokers, ELECT, 2, election("orders")).replica_election_results[0].partition_result
     assert (elected.error_code, _partition(brokers).leader) == (0, 2)
@@ -71,7 +71,7 @@ def test_a_preferred_leader_that_is_down_is_not_available(brokers: Sandbox) -> N
         "topics": [{"name": "orders", "partitions": [{"partition_index": 0, "replicas": [1, 2]}]}],
     }
     ask(brokers, REASSIGN, 1, body)
-    brokers.cluster.stop(1)
+    brokers.brokers.stop(1)
     assert partition.leader == 2
     (elected,) = ask(brokers, ELECT, 2, election("orders")).replica_election_results[0].partition_result
     assert BY_CODE[elected.error_code].name == "PREFERRED_LEADER_NOT_AVAILABLE"

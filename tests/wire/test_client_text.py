@@ -38,7 +38,7 @@ def test_a_name_or_version_that_kafka_refuses_is_refused_and_not_shown(
     for pair in ((name, "1"), ("a", name)):
         answer = versions(client, *pair)
         assert (error(answer.error_code), answer.api_keys) == ("INVALID_REQUEST", [])
-    assert [one.software for one in served.cluster.clients()] == [""]
+    assert [one.software for one in served.brokers.clients()] == [""]
     assert error(versions(client, "a", "1").error_code) == "NONE", "the connection stays open"
 
 
@@ -47,7 +47,7 @@ def test_what_is_kept_of_a_client_is_short(served: Sandbox, client: RawClient) -
     body = messages.encode_request(API_VERSIONS, 3, {"client_software_name": name, "client_software_version": "1"})
     client.send_bytes(framed(header(API_VERSIONS, 3, 1, b"c" * STRING_BYTES_MAX) + body))
     client.receive_frame()
-    (found,) = served.cluster.clients()
+    (found,) = served.brokers.clients()
     assert found.client_id == "c" * (NAME_CHARACTERS_MAX - 1) + "…"
     assert found.software == "n" * (NAME_CHARACTERS_MAX - 1) + "…"
 

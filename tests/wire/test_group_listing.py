@@ -26,13 +26,13 @@ def test_each_broker_lists_only_the_groups_that_it_coordinates(tmp_path: Path) -
         names = {f"group-{number}" for number in range(30)}
         for name in names:
             sandbox.commit(name, "orders", 0, 0)
-        found = {one.broker: listed(one.address or "") for one in sandbox.cluster.brokers()}
+        found = {one.broker: listed(one.address or "") for one in sandbox.brokers.list()}
         assert {name for groups in found.values() for name in groups} == names
         assert sum(map(len, found.values())) == len(names)
-        assert all(sandbox.cluster.coordinator(name) == broker for broker, groups in found.items() for name in groups)
+        assert all(sandbox.brokers.coordinator(name) == broker for broker, groups in found.items() for name in groups)
         assert all(found.values())
-        sandbox.cluster.stop(2)
-        left = [listed(one.address) for one in sandbox.cluster.brokers() if one.address]
+        sandbox.brokers.stop(2)
+        left = [listed(one.address) for one in sandbox.brokers.list() if one.address]
         assert set().union(*left) == names
         assert {group.coordinator for group in sandbox.groups()} == {1, 3}
 

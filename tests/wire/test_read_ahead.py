@@ -266,6 +266,6 @@ def test_what_is_compacted_while_every_port_is_closed_is_not_given_out(file: Pat
         partition = sandbox._broker.topic("orders").partitions[0]
         put(cache.ahead, Place(partition.id, 0, False), b"old")
         for broker in (1, 2):
-            sandbox.cluster.stop(broker)
+            sandbox.brokers.stop(broker)
         assert sandbox.logs.compact("orders") > 0
         assert cache.ahead.size_bytes == 0

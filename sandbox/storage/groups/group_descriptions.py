@@ -11,7 +11,7 @@ from typing import Any
 from sandbox.model.cluster import GroupDescription, MemberDescription, PartitionLag
 from sandbox.model.lag import BEYOND_END, OUT_OF_RANGE, lag_of, range_of, read_position
 from sandbox.storage.file.database import Reader
-from sandbox.storage.groups.group_moments import Place, committed_at_or_first, end_at, places
+from sandbox.storage.groups.group_history import Place, committed_at_or_first, end_at, places
 from sandbox.storage.groups.unread import FIRST, count_unread, first_appended_ms
 
 TREND_MS = (6_000, 20_000)

@@ -13,7 +13,7 @@ from sandbox.model.group_summary import GroupSummary, Place, summary_of
 from sandbox.model.lag import OUT_OF_RANGE, lag_of, range_of, read_position
 from sandbox.model.latest_cache import Remembered
 from sandbox.storage.file.database import Reader, Row
-from sandbox.storage.groups import group_moments
+from sandbox.storage.groups import group_history
 from sandbox.storage.groups.group_descriptions import QUIET_MS, Commit, Look, describe_member
 from sandbox.storage.groups.group_history import latest_commits, taken_apart
 from sandbox.storage.groups.unread import first_appended_ms
@@ -50,7 +50,7 @@ class _Log:
         marker: the offset of the last transaction marker, -1 for none.
     """
 
-    place: group_moments.Place
+    place: group_history.Place
     compacted: int
     marker: int
 
@@ -108,7 +108,7 @@ class GroupSummaries:
         commits = latest_commits(reader)
         logs = {topic: self._taken_apart(topic, text) for topic, text in reader.query(LOGS)}
         before, now = self._known, {}
-        places: dict[Place, group_moments.Place] = {}
+        places: dict[Place, group_history.Place] = {}
         look = Look(reader, now_ms, places)
         for row in reader.query(GROUPS):
             group = row[0]
@@ -131,7 +131,7 @@ class GroupSummaries:
 
 def _logs(text: str) -> Logs:
     return {
-        partition: _Log(group_moments.Place(partition_id, start, end), compacted, marker)
+        partition: _Log(group_history.Place(partition_id, start, end), compacted, marker)
         for partition, partition_id, start, end, compacted, marker in json.loads(text)
     }
 
@@ -167,7 +167,7 @@ def _moved_on(known: _Known, logs: Mapping[str, Logs], there: Sequence[Logs | No
 def _work_out(
     reader: Reader,
     look: Look,
-    places: dict[Place, group_moments.Place],
+    places: dict[Place, group_history.Place],
     now_ms: int,
     rows: tuple[Row, Sequence[Row], str],
     logs: Mapping[str, Logs],

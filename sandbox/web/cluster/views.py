@@ -54,14 +54,14 @@ def _show(form: Fields, error: str | None = None) -> Response:
         for partition in topic.partitions
     ]
     first = max(0, min(request.args.get("page", 1, type=int) - 1, (len(led) - 1) // ROWS)) * ROWS
-    clients = backend().cluster.clients()
+    clients = backend().brokers.clients()
     faults = backend().faults
     return page(
         "cluster/index",
         LIVE,
         400 if error else 200,
-        brokers=backend().cluster.brokers(),
-        settings=backend().cluster.settings,
+        brokers=backend().brokers.list(),
+        settings=backend().brokers.settings,
         led=led[first : first + ROWS],
         leaderless=sum(partition.leader < 0 for _, partition in led),
         strayed=sum(partition.leader != partition.replicas[0] for _, partition in led),
@@ -90,10 +90,10 @@ def index_json() -> Response:
         {
             "as_of": overview().as_of_ms,
             "replication": "simulated" if capabilities().simulated_brokers else "real",
-            "brokers": [broker_json(broker) for broker in backend().cluster.brokers()],
+            "brokers": [broker_json(broker) for broker in backend().brokers.list()],
             "partitions": leaders_json(backend().topics()),
-            "clients": [client_json(client) for client in backend().cluster.clients()],
-            "settings": [setting_json(setting) for setting in backend().cluster.settings()],
+            "clients": [client_json(client) for client in backend().brokers.clients()],
+            "settings": [setting_json(setting) for setting in backend().brokers.settings()],
         }
     )
 
@@ -133,8 +133,8 @@ def _done(do: Callable[[Fields], tuple[str, dict[str, Any]]]) -> AnyResponse:
 @blueprint.get("/cluster/brokers/<int:broker>/<any(stop, start):what>")
 def ask(broker: int, what: str) -> Response:
     """The preview of stopping or starting a broker."""
-    moves = backend().cluster.preview(broker)
-    brokers = backend().cluster.brokers()
+    moves = backend().brokers.preview(broker)
+    brokers = backend().brokers.list()
     topics = backend().topics()
     return page(
         "cluster/change",
@@ -146,8 +146,8 @@ def ask(broker: int, what: str) -> Response:
         left=sum(move.after < 0 for move in moves),
         rest=max(0, len(moves) - ROWS),
         refused=_refusing_acks_all(topics, broker),
-        groups=[one.group for one in backend().groups() if backend().cluster.coordinator(one.group) == broker],
-        connections=sum(client.broker == broker for client in backend().cluster.clients()),
+        groups=[one.group for one in backend().groups() if backend().brokers.coordinator(one.group) == broker],
+        connections=sum(client.broker == broker for client in backend().brokers.clients()),
     )
 
 
@@ -164,7 +164,7 @@ def _refusing_acks_all(topics: tuple[TopicDescription, ...], without: int) -> li
 @blueprint.get("/cluster/brokers/<int:broker>/<any(stop, start):what>.json")
 def ask_json(broker: int, what: str) -> Response:
     """The leaders that would move, as JSON."""
-    moves = backend().cluster.preview(broker)
+    moves = backend().brokers.preview(broker)
     return data({"broker": broker, "what": what, "moves": [move_json(move) for move in moves]})
 
 
@@ -174,7 +174,7 @@ def change(broker: int, what: str) -> AnyResponse:
     """Stop or start a broker."""
 
     def do(_fields: Fields) -> tuple[str, dict[str, Any]]:
-        cluster = backend().cluster
+        cluster = backend().brokers
         moves = cluster.preview(broker)
         if what == "stop":
             cluster.stop(broker)
@@ -205,7 +205,7 @@ def move_leader() -> AnyResponse:
         topic, partition, broker = str(fields.get("topic", "")), _whole(fields, "partition"), _whole(fields, "broker")
         if partition is None or broker is None:
             raise BrokerError("INVALID_REQUEST", "Say which partition, and which broker.")
-        backend().cluster.move_leader(topic, partition, broker)
+        backend().brokers.move_leader(topic, partition, broker)
         return f"broker {broker} leads {topic} partition {partition}", {}
 
     return _done(do)
@@ -217,7 +217,7 @@ def prefer() -> AnyResponse:
     """Elect the preferred leader (the first replica) of every partition."""
 
     def do(_fields: Fields) -> tuple[str, dict[str, Any]]:
-        moved = backend().cluster.prefer_leaders()
+        moved = backend().brokers.elect_preferred_leaders()
         return f"{words.plural(moved, 'partition')} went back to the preferred leader", {"moved": moved}
 
     return _done(do)

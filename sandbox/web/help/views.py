@@ -71,8 +71,8 @@ def diagnostics() -> dict[str, object]:
         "topics": shown.topics,
         "events": shown.events,
         "groups": shown.groups,
-        "brokers": len(backend().cluster.brokers()),
-        "clients": len(backend().cluster.clients()),
+        "brokers": len(backend().brokers.list()),
+        "clients": len(backend().brokers.clients()),
         "faults": faults,
     }
 

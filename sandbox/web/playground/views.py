@@ -1,7 +1,7 @@
 """Playground: consumers started from the page in any group, their injected faults, and guided scenarios."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
@@ -10,13 +10,16 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.model.cluster import GroupDescription
 from sandbox.playground.description import ConsumerDescription, ScenarioDescription
 from sandbox.playground.spec import ASSIGNORS, COMMITS, ENDINGS, PROTOCOLS, RESETS, ConsumerSpec
-from sandbox.web.backend.playground import PlayedConsumer, Playing
 from sandbox.web.capabilities import changes_nothing
 from sandbox.web.notices import Notice
 from sandbox.web.playground.form import filled, kept, live_of, spec_of, tuned, whole
 from sandbox.web.playground.json import consumer_json, facts_json, group_view, scenario_json
 from sandbox.web.playground.programs import consumer_program, scenario_program
 from sandbox.web.responses import Interest, backend, by_htmx, data, fragment, overview, page, see, wanted_format
+
+if TYPE_CHECKING:
+    from sandbox.playground.consumer import PlaygroundConsumer
+    from sandbox.playground.playground import Playground
 
 blueprint = Blueprint("playground", __name__)
 
@@ -26,7 +29,7 @@ AT_WORK_S, AT_REST_S = 0.4, 3.0
 STARTED_MAX = 8
 
 
-def playing() -> Playing:
+def playing() -> "Playground":
     """Return the backend's Playground."""
     return backend().playground
 
@@ -186,24 +189,24 @@ def start() -> AnyResponse:
     return see("/playground", Notice(f"started {', '.join(begun)} in {spec.group}"), **kept(request.form))
 
 
-def _crash(consumer: PlayedConsumer) -> str:
+def _crash(consumer: "PlaygroundConsumer") -> str:
     consumer.crash()
     return f"{consumer.client_id} was killed. Its group notices when its session ends"
 
 
-def _again(consumer: PlayedConsumer) -> str:
+def _again(consumer: "PlaygroundConsumer") -> str:
     return f"started {playing().start_like(consumer.number).client_id}, like {consumer.client_id}"
 
 
-def _plain(act: Callable[[PlayedConsumer], None], said: str) -> Callable[[PlayedConsumer], str]:
-    def do(consumer: PlayedConsumer) -> str:
+def _plain(act: Callable[["PlaygroundConsumer"], None], said: str) -> Callable[["PlaygroundConsumer"], str]:
+    def do(consumer: "PlaygroundConsumer") -> str:
         act(consumer)
         return f"{consumer.client_id} {said}"
 
     return do
 
 
-ACTIONS: Mapping[str, Callable[[PlayedConsumer], str]] = {
+ACTIONS: Mapping[str, Callable[["PlaygroundConsumer"], str]] = {
     "pause": _plain(lambda one: one.pause(), "pauses"),
     "resume": _plain(lambda one: one.resume(), "goes on"),
     "poll": _plain(lambda one: one.poll(), "polls once"),

@@ -104,7 +104,7 @@ def _rank(name: str, low: str) -> tuple[bool, bool, str]:
 
 def _cluster(low: str) -> Iterator[Found]:
     try:
-        brokers, clients = backend().cluster.brokers(), backend().cluster.clients()
+        brokers, clients = backend().brokers.list(), backend().brokers.clients()
     except BrokerError:
         return
     names = sorted({client.client_id for client in clients if client.client_id and low in client.client_id.lower()})

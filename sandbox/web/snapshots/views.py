@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
 from sandbox.snapshots.description import NOW, Comparison, UndoPoint
 from sandbox.web import formats as words
-from sandbox.web.backend.backend import SnapshotList
+from sandbox.web.backend import Snapshots
 from sandbox.web.notices import Notice
 from sandbox.web.responses import ALL, Interest, backend, csv_file, data, overview, page, see, split_format
 from sandbox.web.snapshots.words import RestoreWords
@@ -34,7 +34,7 @@ Fields = Mapping[str, Any]
 Done = tuple[str, dict[str, Any]]
 
 
-def _snapshots() -> SnapshotList:
+def _snapshots() -> Snapshots:
     return backend().snapshots
 
 

@@ -184,7 +184,7 @@ def _new_topic_page(form: Mapping[str, str], error: BrokerError | None, status: 
         status=status,
         form=form,
         error=error,
-        brokers=len(backend().cluster.brokers()),
+        brokers=len(backend().brokers.list()),
         partitions=form.get("partitions") or NEW_TOPIC_PARTITIONS,
     )
 

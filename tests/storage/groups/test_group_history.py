@@ -9,7 +9,7 @@ from sandbox.broker.groups.calls import OffsetCommit
 from sandbox.kafka.event import NewEvent
 from sandbox.model.cluster import LagPoint
 from sandbox.model.group_history import Rates
-from sandbox.storage.groups.group_moments import commits_at, committed_at, end_at, ends_at, places
+from sandbox.storage.groups.group_history import commits_at, committed_at, end_at, ends_at, places
 from tests.clock import START_MS, Clock
 
 SECOND = 1_000

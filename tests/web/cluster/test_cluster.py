@@ -199,14 +199,14 @@ def test_another_site_cannot_use_the_doors_of_programs(page: FlaskClient, three:
         is None
     )
     assert three.faults.list() == ()
-    assert all(broker.up for broker in three.cluster.brokers())
+    assert all(broker.up for broker in three.brokers.list())
 
 
 def test_changes_of_the_cluster_are_told_to_every_open_page(three: Sandbox) -> None:
     create(three, "orders", 3, 1)
     told: list[Change] = []
     three.subscribe(told.append)
-    three.cluster.stop(2)
+    three.brokers.stop(2)
     injection = three.inject("Produce", error="INVALID_RECORD")
     injection.remove()
     assert [change.kind for change in told].count("cluster") == 3

@@ -13,7 +13,7 @@ SPARK_MS = 5 * 60_000
 SPARK_POINTS = 30
 
 
-class RemoteGroupPast:
+class RemoteGroupHistory:
     """Group history from samples: nothing before the first sample, and no partition owners.
 
     Args:

@@ -11,7 +11,7 @@ from sandbox.storage.search import message_neighbours
 from sandbox.storage.search.search_memory import SearchMemory
 
 
-class Survey:
+class SandboxSurvey:
     """Histograms and neighbors of events. All methods are thread-safe.
 
     Args:

@@ -29,7 +29,7 @@ class RemoteBrokers:
         self._connection = connection
         self._logs = logs
 
-    def brokers(self) -> tuple[BrokerDescription, ...]:
+    def list(self) -> tuple[BrokerDescription, ...]:
         """Return all brokers: those that the cluster lists, and others that hold replicas."""
         told = self._logs.metadata.get()
         leads: Counter[int] = Counter()
@@ -96,7 +96,7 @@ class RemoteBrokers:
         """Refused on a cluster."""
         raise BrokerError("UNSUPPORTED_VERSION", missing("move_leaders"))
 
-    def prefer_leaders(self) -> int:
+    def elect_preferred_leaders(self) -> int:
         """Elect the preferred leader of each partition. Returns the number of moved partitions."""
         self._connection.require_writes()
         future = self._connection.ask(

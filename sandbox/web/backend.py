@@ -1,8 +1,8 @@
 """The interface between the pages and a sandbox or cluster. `sandbox.api.sandbox.Sandbox` implements all of it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from sandbox.kafka.event import Event, Headers, NewEvent
 from sandbox.model.activity import ActivityPage, ActivityQuery
@@ -25,6 +25,7 @@ from sandbox.model.cluster import (
 from sandbox.model.faults import Fault, Hit
 from sandbox.model.group_history import LastReset, Mark, Rates, RebalancePage, Spark
 from sandbox.model.group_summary import GroupSummary
+from sandbox.model.logs import AppendRate, CompactionPreview, KeyMoves, KeySample, Loss
 from sandbox.model.message_stats import Neighbours, Volume
 from sandbox.model.sql_result import Bounds, SqlResult, SqlTable
 from sandbox.snapshots.description import (
@@ -35,9 +36,11 @@ from sandbox.snapshots.description import (
     Snapshot,
     UndoPoint,
 )
-from sandbox.web.backend.generators import EventGenerators
-from sandbox.web.backend.logs import LogOperations
-from sandbox.web.backend.playground import Playing
+
+if TYPE_CHECKING:
+    # Both backends have these same classes. Pages that don't use them don't import them.
+    from sandbox.generator.generators import Generators
+    from sandbox.playground.playground import Playground
 
 
 class DemoSwitch(Protocol):
@@ -58,9 +61,9 @@ class DemoSwitch(Protocol):
 
 
 class Brokers(Protocol):
-    """The simulated brokers: `backend.cluster`."""
+    """The simulated brokers: `backend.brokers`."""
 
-    def brokers(self) -> tuple[BrokerDescription, ...]:
+    def list(self) -> tuple[BrokerDescription, ...]:
         """Return all brokers, up or down."""
 
     def settings(self) -> tuple[BrokerSetting, ...]:
@@ -84,8 +87,49 @@ class Brokers(Protocol):
     def move_leader(self, topic: str, partition: int, broker: int) -> None:
         """Make a broker the leader of a partition."""
 
-    def prefer_leaders(self) -> int:
+    def elect_preferred_leaders(self) -> int:
         """Elect the preferred leader (the first replica) of every partition; return how many leaders moved."""
+
+
+class LogOperations(Protocol):
+    """Queries and operations on topic logs: `backend.logs`.
+
+    Pages call only the methods that the backend's `Capabilities` allow: `append_rates`, `sample_keys` (also moves of
+    keys), `delete_records`, `compact_now`, `apply_retention_now`.
+    """
+
+    def rates(self, topics: Collection[str]) -> dict[str, AppendRate]:
+        """Return the number of events appended in the last minute, per named topic."""
+
+    def default_settings(self) -> dict[str, str]:
+        """Return the default value of each topic setting."""
+
+    def sample_keys(self, topic: str) -> KeySample:
+        """Return the most frequent keys among a topic's newest events."""
+
+    def key_moves(self, topic: str, partitions: int) -> KeyMoves:
+        """Return where a topic's keys go if it gets this many partitions."""
+
+    def offsets_at(self, topic: str, timestamp_ms: int) -> dict[int, int]:
+        """Return each partition's first offset at or after a time, or its log end offset if it has no such event."""
+
+    def preview_delete(self, topic: str, offsets: Mapping[int, int]) -> tuple[Loss, ...]:
+        """Return what `delete_records` would delete."""
+
+    def delete_records(self, topic: str, offsets: Mapping[int, int]) -> dict[int, int]:
+        """Delete all events below an offset per partition (-1: its end); return the new log start offsets."""
+
+    def preview_retention(self, topic: str, settings: Mapping[str, str | None] | None = None) -> tuple[Loss, ...]:
+        """Return what retention would delete now, or with these settings."""
+
+    def apply_retention(self, topic: str | None = None) -> int:
+        """Apply retention now; return how many offsets the logs lost."""
+
+    def preview_compaction(self, topic: str) -> CompactionPreview:
+        """Return what `compact` would do."""
+
+    def compact(self, topic: str) -> int:
+        """Compact a topic now; return the number of removed events."""
 
 
 class Injected(Protocol):
@@ -96,7 +140,7 @@ class Injected(Protocol):
         """The injected fault."""
 
 
-class FaultList(Protocol):
+class Faults(Protocol):
     """The injected faults: `backend.faults`."""
 
     @property
@@ -162,7 +206,7 @@ class Queries(Protocol):
         """Return the tables that a query can read."""
 
 
-class SnapshotList(Protocol):
+class Snapshots(Protocol):
     """Snapshots of the file: `backend.snapshots`. The name "now" means the current file."""
 
     def list(self) -> tuple[Snapshot, ...]:
@@ -215,7 +259,7 @@ class SnapshotList(Protocol):
         """Stop a fork."""
 
 
-class GroupPast(Protocol):
+class GroupHistory(Protocol):
     """The past of groups, read from rows: `backend.group_history`; `capabilities` names the unsupported parts."""
 
     def lag(
@@ -277,7 +321,7 @@ class Backend(Protocol):
         """Return a context in which all reads of this thread come from one read transaction."""
 
     @property
-    def cluster(self) -> Brokers:
+    def brokers(self) -> Brokers:
         """The simulated brokers."""
 
     @property
@@ -285,7 +329,7 @@ class Backend(Protocol):
         """Queries and operations on topic logs."""
 
     @property
-    def faults(self) -> FaultList:
+    def faults(self) -> Faults:
         """The injected faults."""
 
     @property
@@ -293,11 +337,11 @@ class Backend(Protocol):
         """Statistics and reads over many events."""
 
     @property
-    def generators(self) -> EventGenerators:
+    def generators(self) -> "Generators":
         """Generators that send sample events, and their templates."""
 
     @property
-    def playground(self) -> Playing:
+    def playground(self) -> "Playground":
         """Consumers started from the page."""
 
     @property
@@ -305,11 +349,11 @@ class Backend(Protocol):
         """SQL over the file."""
 
     @property
-    def snapshots(self) -> SnapshotList:
+    def snapshots(self) -> Snapshots:
         """Snapshots of the file."""
 
     @property
-    def group_history(self) -> GroupPast:
+    def group_history(self) -> GroupHistory:
         """The past of groups."""
 
     @property
