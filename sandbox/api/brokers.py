@@ -18,7 +18,8 @@ from sandbox.broker.logs.topic import Partition
 from sandbox.kafka.broker_config import BROKER, BROKER_SETTING, CLUSTER_WIDE
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.setting import PASSWORD
-from sandbox.model.cluster import BrokerDescription, BrokerSetting, ClientDescription, LeaderMove, TopicDescription
+from sandbox.model.brokers import BrokerDescription, BrokerSetting, ClientDescription, LeaderMove
+from sandbox.model.topics import TopicDescription
 from sandbox.runtime.runtime import Runtime
 
 T = TypeVar("T")

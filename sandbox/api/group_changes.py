@@ -6,8 +6,7 @@ from dataclasses import replace
 from sandbox.broker.groups.calls import DescribedMember, OffsetCommit
 from sandbox.broker.happenings import in_words
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.cluster import GroupDescription, MemberDescription
-from sandbox.model.group_waits import GroupWaits
+from sandbox.model.groups import GroupDescription, GroupWaits, MemberDescription
 from sandbox.runtime.runtime import Runtime
 from sandbox.wire.group_bytes import subscribed_topics
 

@@ -4,9 +4,8 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sandbox.model.cluster import GroupDescription, LagPoint
-from sandbox.model.group_history import LastReset, Mark, Rates, RebalancePage, Spark
-from sandbox.model.group_summary import GroupSummary
+from sandbox.model.group_history import LagPoint, LastReset, Mark, Rates, RebalancePage, Spark
+from sandbox.model.groups import GroupDescription, GroupSummary
 from sandbox.runtime.runtime import Runtime
 from sandbox.storage.file.content import OfContent
 from sandbox.storage.groups import group_history

@@ -7,8 +7,8 @@ from sandbox.api.group_history import SandboxGroupHistory
 from sandbox.api.resets import plan_reset
 from sandbox.broker.groups.calls import OffsetCommit
 from sandbox.kafka.errors import BrokerError, shown_name
-from sandbox.model.cluster import GroupDescription, LagPoint, PartitionLag, Rebalance, ResetLine
-from sandbox.model.group_summary import GroupSummary
+from sandbox.model.group_history import LagPoint, Rebalance
+from sandbox.model.groups import GroupDescription, GroupSummary, PartitionLag, ResetLine
 from sandbox.runtime.runtime import Runtime
 from sandbox.storage.file.content import OfContent
 from sandbox.storage.groups.group_descriptions import describe_groups

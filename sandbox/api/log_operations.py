@@ -16,9 +16,8 @@ from sandbox.broker.logs.compaction import Pass
 from sandbox.broker.logs.topic import Partition
 from sandbox.kafka.broker_config import TOPIC_SETTING, check_topic_setting, topic_value
 from sandbox.kafka.errors import BrokerError, shown_name
-from sandbox.model.cluster import PartitionDescription, TopicDescription
-from sandbox.model.key_samples import Key, frequent_keys, key_moves
-from sandbox.model.logs import AppendRate, CompactionPreview, KeyMoves, KeySample, Loss
+from sandbox.model.logs import AppendRate, CompactionPreview, Key, KeyMoves, KeySample, Loss, frequent_keys, key_moves
+from sandbox.model.topics import PartitionDescription, TopicDescription
 from sandbox.runtime.runtime import Runtime
 from sandbox.storage.check import Report, check
 from sandbox.storage.file.content import OfContent

@@ -2,8 +2,8 @@
 
 import os
 
-from sandbox.model.cluster import Overview
 from sandbox.model.file_path import shown_path
+from sandbox.model.overview import Overview
 from sandbox.runtime.runtime import Runtime
 from sandbox.storage.log import topic_descriptions
 from sandbox.version import __version__

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from sandbox.kafka.errors import BrokerError, shown_name
-from sandbox.model.cluster import GroupDescription, PartitionLag, ResetLine
+from sandbox.model.groups import GroupDescription, PartitionLag, ResetLine
 from sandbox.storage.file.database import Reader
 from sandbox.storage.groups.group_descriptions import describe_groups
 from sandbox.storage.groups.group_history import last_reset

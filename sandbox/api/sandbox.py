@@ -26,9 +26,11 @@ from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.kafka.event import Event, Headers, NewEvent
 from sandbox.kafka.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
 from sandbox.model.capabilities import Capabilities
-from sandbox.model.cluster import Change, MessagePage, MessageQuery, Overview, TopicDescription
+from sandbox.model.messages import MessagePage, MessageQuery
+from sandbox.model.overview import Change, Overview
 from sandbox.model.process import bind_to_process
 from sandbox.model.proxy import Proxy, PublicUrl
+from sandbox.model.topics import TopicDescription
 from sandbox.runtime import clock_report
 from sandbox.runtime.network import is_loopback, new_token
 from sandbox.runtime.runtime import READ_ONLY, Runtime, system_clock

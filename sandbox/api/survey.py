@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from sandbox.kafka.event import Event
-from sandbox.model.cluster import MessageQuery
-from sandbox.model.message_stats import Neighbours, Volume
+from sandbox.model.messages import MessageQuery, Neighbours, Volume
 from sandbox.runtime.runtime import Runtime
 from sandbox.storage.log import message_rows
 from sandbox.storage.search import message_neighbours

@@ -14,7 +14,8 @@ from typing import Protocol
 from sandbox.generator.run import COUNT_MAX, DONE, FAILED, RUNNING, STOPPED, GeneratorOrder, GeneratorRun
 from sandbox.kafka.errors import SandboxError
 from sandbox.kafka.event import NewEvent
-from sandbox.model.cluster import Change, TopicDescription
+from sandbox.model.overview import Change
+from sandbox.model.topics import TopicDescription
 
 BATCH_MAX = 200
 """Events of one commit: a bound on how long it holds up everybody else."""

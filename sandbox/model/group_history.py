@@ -1,6 +1,43 @@
-"""The past of a group, as plain values: rates, small charts, rebalances and resets."""
+"""A group's history, as plain values: lag, rates, small charts, rebalances and resets."""
 
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LagPoint:
+    """Lag of one topic-partition at one moment, computed from the rows of commits and batches.
+
+    Attributes:
+        end: the log end offset then; the current log start offset if retention has deleted the batches of that time.
+        lag: None before the first commit, and if the end is unknown.
+        lag_ms: the age that the oldest unread event had; 0 if caught up, None if unknown.
+    """
+
+    at_ms: int
+    topic: str
+    partition: int
+    committed: int | None
+    end: int
+    lag: int | None
+    lag_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rebalance:
+    """One rebalance of a group, from its beginning to the assignment.
+
+    Attributes:
+        ended_ms: None while it is in progress.
+        reason: in words: the members that joined, left or timed out, and the ones that the group waited for.
+        assignment: name of a member (see `sandbox.model.member_names`) to "topic-partition" names, after it.
+    """
+
+    generation: int
+    started_ms: int
+    ended_ms: int | None
+    reason: str
+    members: int
+    assignment: dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Descriptions of consumers, groups and scenarios in the playground: plain values, as in `sandbox.model.cluster`."""
+"""Descriptions of consumers, groups and scenarios in the playground: plain values, as in `sandbox.model`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-from sandbox.model.cluster import GroupDescription, TopicDescription
+from sandbox.model.groups import GroupDescription
+from sandbox.model.topics import TopicDescription
 from sandbox.playground.consumer import PlaygroundConsumer
 from sandbox.playground.description import ConsumerDescription, GroupFacts
 

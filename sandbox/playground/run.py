@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.cluster import GroupDescription, TopicDescription
+from sandbox.model.groups import GroupDescription
+from sandbox.model.topics import TopicDescription
 from sandbox.playground.description import ConsumerDescription, GroupFacts
 from sandbox.playground.ground import Room
 

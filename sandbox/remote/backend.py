@@ -20,18 +20,11 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event, Headers, NewEvent
 from sandbox.kafka.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
 from sandbox.model.capabilities import Capabilities, missing
-from sandbox.model.cluster import (
-    Change,
-    GroupDescription,
-    LagPoint,
-    MessagePage,
-    MessageQuery,
-    Overview,
-    Rebalance,
-    ResetLine,
-    TopicDescription,
-)
-from sandbox.model.group_summary import GroupSummary, summary_of
+from sandbox.model.group_history import LagPoint, Rebalance
+from sandbox.model.groups import GroupDescription, GroupSummary, ResetLine, summary_of
+from sandbox.model.messages import MessagePage, MessageQuery
+from sandbox.model.overview import Change, Overview
+from sandbox.model.topics import TopicDescription
 from sandbox.playground.playground import Playground
 from sandbox.remote.appends import Appends
 from sandbox.remote.brokers import NoFaults, RemoteBrokers

@@ -7,8 +7,8 @@ from confluent_kafka.admin import ConfigResource, ConfigSource
 
 from sandbox.kafka.broker_config import BROKER_SETTING
 from sandbox.kafka.errors import BrokerError
+from sandbox.model.brokers import BrokerDescription, BrokerSetting, ClientDescription, LeaderMove
 from sandbox.model.capabilities import missing
-from sandbox.model.cluster import BrokerDescription, BrokerSetting, ClientDescription, LeaderMove
 from sandbox.model.faults import Fault, Hit
 from sandbox.remote.connection import Connection
 from sandbox.remote.logs import Logs

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from sandbox.model.cluster import GroupDescription, LagPoint
-from sandbox.model.group_history import LastReset, Mark, Rates, RebalancePage, Spark
-from sandbox.model.group_summary import GroupSummary
+from sandbox.model.group_history import LagPoint, LastReset, Mark, Rates, RebalancePage, Spark
+from sandbox.model.groups import GroupDescription, GroupSummary
 from sandbox.remote.samples import Place, Sample, Samples
 
 RATE_MS = 10_000

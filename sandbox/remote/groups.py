@@ -9,7 +9,7 @@ from typing import Any
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
 
 from sandbox.kafka.errors import BrokerError, shown_name
-from sandbox.model.cluster import GroupDescription, MemberDescription, PartitionLag
+from sandbox.model.groups import GroupDescription, MemberDescription, PartitionLag
 from sandbox.model.lag import OUT_OF_RANGE, lag_of
 from sandbox.remote.ages import Ages
 from sandbox.remote.connection import Connection

@@ -10,9 +10,9 @@ from confluent_kafka import TopicPartition
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.capabilities import missing
-from sandbox.model.cluster import MessageQuery, PartitionDescription, TopicDescription
-from sandbox.model.key_samples import Key, frequent_keys, key_moves
-from sandbox.model.logs import AppendRate, CompactionPreview, KeyMoves, KeySample, Loss
+from sandbox.model.logs import AppendRate, CompactionPreview, Key, KeyMoves, KeySample, Loss, frequent_keys, key_moves
+from sandbox.model.messages import MessageQuery
+from sandbox.model.topics import PartitionDescription, TopicDescription
 from sandbox.remote.connection import Connection
 from sandbox.remote.logs import Logs
 from sandbox.remote.messages import RemoteSearch

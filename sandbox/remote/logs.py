@@ -11,7 +11,7 @@ from confluent_kafka.admin import ClusterMetadata, ConfigResource, ConfigSource,
 
 from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.kafka.topic_settings import TOPIC_SETTINGS
-from sandbox.model.cluster import PartitionDescription, TopicDescription
+from sandbox.model.topics import PartitionDescription, TopicDescription
 from sandbox.remote.connection import Connection
 from sandbox.remote.moment import Moment, Views
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event
-from sandbox.model.cluster import MessagePage, MessageQuery
 from sandbox.model.json_conditions import has_header, meets
+from sandbox.model.messages import MessagePage, MessageQuery
 from sandbox.remote.connection import Connection
 from sandbox.remote.logs import Logs
 from sandbox.remote.reader import Stretch, read_stretches

@@ -3,7 +3,7 @@
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
 from sandbox.kafka.errors import BrokerError, shown_name
-from sandbox.model.cluster import GroupDescription, PartitionLag, ResetLine
+from sandbox.model.groups import GroupDescription, PartitionLag, ResetLine
 from sandbox.remote.connection import Connection
 from sandbox.remote.groups import Groups
 from sandbox.remote.logs import Logs

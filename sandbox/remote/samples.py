@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sandbox.model.cluster import LagPoint
+from sandbox.model.group_history import LagPoint
 from sandbox.model.lag import OUT_OF_RANGE, lag_of, range_of
 
 SPACING_MS = 900

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event
-from sandbox.model.cluster import MessageQuery
-from sandbox.model.message_stats import Neighbours, Volume, dense, width_for
+from sandbox.model.messages import MessageQuery, Neighbours, Volume, dense, width_for
 from sandbox.remote.connection import Connection
 from sandbox.remote.groups import Groups
 from sandbox.remote.logs import Logs

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.kafka.errors import BrokerError, ClusterAway
-from sandbox.model.cluster import Change
+from sandbox.model.overview import Change
 
 EVERY_S = 1.0
 JOIN_S = 1.0

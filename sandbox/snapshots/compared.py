@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sandbox.model.cluster import TopicDescription
+from sandbox.model.topics import TopicDescription
 from sandbox.snapshots.description import Comparison, Ends, OffsetDifference, PartitionDifference, SettingDifference
 from sandbox.storage.file.database import Reader
 from sandbox.storage.file.snapshots import Offset, batch_at, read_groups, read_offsets

@@ -6,28 +6,16 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from sandbox.kafka.event import Event, Headers, NewEvent
 from sandbox.model.activity import ActivityPage, ActivityQuery
+from sandbox.model.brokers import BrokerDescription, BrokerSetting, ClientDescription, LeaderMove
 from sandbox.model.capabilities import Capabilities
-from sandbox.model.cluster import (
-    BrokerDescription,
-    BrokerSetting,
-    Change,
-    ClientDescription,
-    GroupDescription,
-    LagPoint,
-    LeaderMove,
-    MessagePage,
-    MessageQuery,
-    Overview,
-    Rebalance,
-    ResetLine,
-    TopicDescription,
-)
 from sandbox.model.faults import Fault, Hit
-from sandbox.model.group_history import LastReset, Mark, Rates, RebalancePage, Spark
-from sandbox.model.group_summary import GroupSummary
+from sandbox.model.group_history import LagPoint, LastReset, Mark, Rates, Rebalance, RebalancePage, Spark
+from sandbox.model.groups import GroupDescription, GroupSummary, ResetLine
 from sandbox.model.logs import AppendRate, CompactionPreview, KeyMoves, KeySample, Loss
-from sandbox.model.message_stats import Neighbours, Volume
+from sandbox.model.messages import MessagePage, MessageQuery, Neighbours, Volume
+from sandbox.model.overview import Change, Overview
 from sandbox.model.sql_result import Bounds, SqlResult, SqlTable
+from sandbox.model.topics import TopicDescription
 from sandbox.snapshots.description import (
     Comparison,
     ForkDescription,

@@ -3,18 +3,11 @@
 from typing import Any
 
 from sandbox.kafka.event import TIMESTAMP_TYPES, Event
-from sandbox.model.cluster import (
-    GroupDescription,
-    LagPoint,
-    PartitionDescription,
-    PartitionLag,
-    Rebalance,
-    ResetLine,
-    TopicDescription,
-)
-from sandbox.model.group_waits import Awaited
+from sandbox.model.group_history import LagPoint, Rebalance
+from sandbox.model.groups import Awaited, GroupDescription, PartitionLag, ResetLine
 from sandbox.model.jsonl import control_of, transaction_of
 from sandbox.model.logs import AppendRate, KeySample, Loss
+from sandbox.model.topics import PartitionDescription, TopicDescription
 from sandbox.web.payload import header_name, json_value
 
 

@@ -25,7 +25,7 @@ from flask import Flask, g
 
 from sandbox.model import cancellation
 from sandbox.model.cancellation import Cancellation
-from sandbox.model.cluster import Change
+from sandbox.model.overview import Change
 from sandbox.model.proxy import Proxy
 from sandbox.web import guard
 from sandbox.web import responses as page

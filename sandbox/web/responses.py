@@ -12,8 +12,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.capabilities import Capabilities
-from sandbox.model.cluster import Change, Overview
 from sandbox.model.csv_text import csv_text
+from sandbox.model.overview import Change, Overview
 from sandbox.snapshots.description import UndoPoint
 from sandbox.web import formats
 from sandbox.web.backend import Backend, DemoSwitch

@@ -11,7 +11,7 @@ from sandbox.broker.groups.coordinator import GroupCoordinator
 from sandbox.broker.logs.log import StoredBatch
 from sandbox.broker.logs.topic import Partition
 from sandbox.broker.logs.turn import Changes
-from sandbox.model.cluster import ClientDescription
+from sandbox.model.brokers import ClientDescription
 from sandbox.wire.admission import Admission
 from sandbox.wire.auth.listener import PLAINTEXT, Advertised, Listener
 from sandbox.wire.batch_cache import BatchCache

@@ -13,7 +13,7 @@ from sandbox.broker.broker import Broker
 from sandbox.broker.faults import Faults
 from sandbox.broker.groups.coordinator import GroupCoordinator
 from sandbox.broker.logs.turn import Changes
-from sandbox.model.cluster import ApiUse, ClientDescription
+from sandbox.model.brokers import ApiUse, ClientDescription
 from sandbox.storage.resources import ScramCredential
 from sandbox.wire.admission import Admission
 from sandbox.wire.api_table import advertised

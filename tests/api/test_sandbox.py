@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import NewEvent
-from sandbox.model.cluster import Change
+from sandbox.model.overview import Change
 from tests.clock import START_MS, Clock
 
 AT = START_MS - 1_000

@@ -13,7 +13,7 @@ from sandbox.api.sandbox import Sandbox
 from sandbox.demo.demo import Demo, Pace, load_samples
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event
-from sandbox.model.cluster import GroupDescription
+from sandbox.model.groups import GroupDescription
 
 LINES = {"earthquakes": 1707, "flights": 10000, "payments": 500}
 QUICK = Pace(payments_per_s=50, rest_s=1.5)

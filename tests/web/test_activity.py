@@ -7,7 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from sandbox.api.sandbox import Sandbox
-from sandbox.model.cluster import Change
+from sandbox.model.overview import Change
 from sandbox.web.live import render_view
 from tests.web.hostile import SCRIPT
 

@@ -17,8 +17,9 @@ from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event, NewEvent
 from sandbox.model.capabilities import Capabilities, missing
-from sandbox.model.cluster import Change, MessagePage, MessageQuery
 from sandbox.model.json_conditions import Condition
+from sandbox.model.messages import MessagePage, MessageQuery
+from sandbox.model.overview import Change
 from sandbox.remote.backend import RemoteBackend
 from sandbox.web.app import create_app
 from sandbox.web.backend import Backend

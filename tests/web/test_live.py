@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.event import NewEvent
-from sandbox.model.cluster import Change
+from sandbox.model.overview import Change
 from sandbox.web import live
 from sandbox.web.app import create_app
 from sandbox.web.live import Hub, Message, render_view

@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.event import NewEvent
-from sandbox.model.cluster import MessageQuery
+from sandbox.model.messages import MessageQuery
 from sandbox.runtime.event_loop import Arrivals
 from sandbox.storage.file.database import Database, Reader
 from sandbox.storage.log.event_columns import EventColumns

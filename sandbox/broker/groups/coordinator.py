@@ -43,7 +43,7 @@ from sandbox.broker.groups.waits import waits
 from sandbox.broker.reply import Reply
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.group_waits import GroupWaits
+from sandbox.model.groups import GroupWaits
 from sandbox.storage.groups.groups import GroupStore
 
 OFFSETS_RETENTION_CHECK_INTERVAL_MS = 600_000

@@ -12,7 +12,7 @@ from sandbox.broker.groups.classic_group import Group, Member, State
 from sandbox.broker.groups.consumer_calls import STATIC_LEAVE_EPOCH
 from sandbox.broker.groups.consumer_group import Consumer, ConsumerGroup
 from sandbox.broker.groups.listing import AnyGroup
-from sandbox.model.group_waits import Awaited, GroupWaits
+from sandbox.model.groups import Awaited, GroupWaits
 
 SILENT_MS = (4_000, 10_000)
 """The limits in ms for the time after which a member is silent.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from sandbox.broker.logs.topic import Partition
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.activity import Happening
-from sandbox.model.cluster import Change
+from sandbox.model.overview import Change
 
 Waiter = Callable[[BrokerError | None], None]
 

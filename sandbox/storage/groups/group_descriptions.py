@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from sandbox.model.cluster import GroupDescription, MemberDescription, PartitionLag
+from sandbox.model.groups import GroupDescription, MemberDescription, PartitionLag
 from sandbox.model.lag import BEYOND_END, OUT_OF_RANGE, lag_of, range_of, read_position
 from sandbox.storage.file.database import Reader
 from sandbox.storage.groups.group_history import Place, committed_at_or_first, end_at, places

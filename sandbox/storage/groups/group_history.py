@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
-from sandbox.model.cluster import LagPoint, PartitionLag
-from sandbox.model.group_history import LastReset, Mark, Rates
+from sandbox.model.group_history import LagPoint, LastReset, Mark, Rates
+from sandbox.model.groups import PartitionLag
 from sandbox.model.lag import lag_of, read_position
 from sandbox.storage.file.database import Reader
 from sandbox.storage.groups.unread import first_appended_ms

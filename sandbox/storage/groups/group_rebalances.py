@@ -4,8 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.model.cluster import Rebalance
-from sandbox.model.group_history import Handover, RebalancePage, RebalanceStep
+from sandbox.model.group_history import Handover, Rebalance, RebalancePage, RebalanceStep
 from sandbox.model.member_names import member_names
 from sandbox.storage.file.database import Reader, Row
 

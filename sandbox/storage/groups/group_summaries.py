@@ -8,8 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sandbox.model.cluster import MemberDescription
-from sandbox.model.group_summary import GroupSummary, Place, summary_of
+from sandbox.model.groups import GroupSummary, MemberDescription, Place, summary_of
 from sandbox.model.lag import OUT_OF_RANGE, lag_of, range_of, read_position
 from sandbox.model.latest_cache import Remembered
 from sandbox.storage.file.database import Reader, Row

@@ -3,8 +3,8 @@
 import json
 from functools import partial
 
-from sandbox.model.cluster import PartitionDescription, TopicDescription
 from sandbox.model.latest_cache import Remembered
+from sandbox.model.topics import PartitionDescription, TopicDescription
 from sandbox.storage.file.database import Reader
 
 NODES = (1,)

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from sandbox.model.cluster import MessageQuery
 from sandbox.model.json_conditions import meets
+from sandbox.model.messages import MessageQuery
 from sandbox.storage.file.database import Reader
 from sandbox.storage.file.schema import OFFSET_BITS
 

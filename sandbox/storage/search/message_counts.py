@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sandbox.model.cluster import MessageQuery
-from sandbox.model.message_stats import Volume, dense, width_for
+from sandbox.model.messages import MessageQuery, Volume, dense, width_for
 from sandbox.storage.file.database import Reader
 from sandbox.storage.log.log_transactions import markers
 from sandbox.storage.search.message_conditions import Matching, joined

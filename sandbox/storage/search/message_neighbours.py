@@ -3,7 +3,7 @@
 import time
 
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.message_stats import Neighbours
+from sandbox.model.messages import Neighbours
 from sandbox.storage.file.database import Reader
 from sandbox.storage.file.schema import OFFSET_BITS
 from sandbox.storage.log.log_transactions import markers

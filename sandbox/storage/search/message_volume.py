@@ -13,8 +13,7 @@ result states how many were not read.
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from sandbox.model.cluster import MessageQuery
-from sandbox.model.message_stats import BUCKETS, Volume, dense, width_for
+from sandbox.model.messages import BUCKETS, MessageQuery, Volume, dense, width_for
 from sandbox.storage.file.database import Reader
 from sandbox.storage.file.schema import OFFSET_BITS
 from sandbox.storage.search.message_conditions import Matching, joined

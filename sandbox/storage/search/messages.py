@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from sandbox.kafka.errors import BrokerError, shown_name
-from sandbox.model.cluster import MessagePage, MessageQuery
+from sandbox.model.messages import MessagePage, MessageQuery
 from sandbox.storage.file.database import Reader
 from sandbox.storage.file.schema import OFFSET_LIMIT
 from sandbox.storage.log.compaction import compacted_events

@@ -11,8 +11,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import Generic, TypeVar
 
-from sandbox.model.cluster import MessagePage, MessageQuery
-from sandbox.model.message_stats import Volume
+from sandbox.model.messages import MessagePage, MessageQuery, Volume
 from sandbox.storage.file.content import content_of
 from sandbox.storage.file.database import Reader
 from sandbox.storage.log.compaction import compacted_events

@@ -3,15 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sandbox.model.cluster import (
-    ApiUse,
-    BrokerDescription,
-    BrokerSetting,
-    ClientDescription,
-    LeaderMove,
-    TopicDescription,
-)
+from sandbox.model.brokers import ApiUse, BrokerDescription, BrokerSetting, ClientDescription, LeaderMove
 from sandbox.model.faults import Fault, Hit
+from sandbox.model.topics import TopicDescription
 
 
 def broker_json(broker: BrokerDescription) -> dict[str, Any]:

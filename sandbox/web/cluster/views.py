@@ -11,7 +11,8 @@ from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BY_NAME, BrokerError
-from sandbox.model.cluster import LeaderMove, TopicDescription
+from sandbox.model.brokers import LeaderMove
+from sandbox.model.topics import TopicDescription
 from sandbox.web import formats as words
 from sandbox.web.cluster.json import (
     all_uses,

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from flask import request
 
-from sandbox.model.cluster import GroupDescription, LagPoint, PartitionLag
-from sandbox.model.group_history import Mark, Spark
-from sandbox.model.group_summary import GroupSummary
+from sandbox.model.group_history import LagPoint, Mark, Spark
+from sandbox.model.groups import GroupDescription, GroupSummary, PartitionLag
 from sandbox.model.latest_cache import Remembered
 from sandbox.web import formats as words
 from sandbox.web.responses import backend, overview

@@ -8,8 +8,8 @@ from flask import Response, request
 from werkzeug.datastructures import MultiDict
 
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.cluster import GroupDescription, PartitionLag, ResetLine
 from sandbox.model.group_history import LastReset, Rates, RebalancePage
+from sandbox.model.groups import GroupDescription, PartitionLag, ResetLine
 from sandbox.web import formats as words
 from sandbox.web.groups.lag_chart import (
     RANGE_WORDS,

@@ -2,8 +2,7 @@
 
 from flask import Blueprint, Response, request
 
-from sandbox.model.cluster import GroupDescription
-from sandbox.model.group_summary import GroupSummary
+from sandbox.model.groups import GroupDescription, GroupSummary
 from sandbox.web import formats as words
 from sandbox.web.groups import reset as groups_reset
 from sandbox.web.groups.lag_chart import RANGES, chart, chosen_range, draw_sparks

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event
-from sandbox.model.cluster import MessagePage, MessageQuery
+from sandbox.model.messages import MessagePage, MessageQuery
 from sandbox.playground.spec import SENT_BACK_HEADER
 from sandbox.web.messages.dead_letters import Address, DeadLetter, came_from, dead_letter, letters_of
 from sandbox.web.responses import backend, capabilities, is_topic

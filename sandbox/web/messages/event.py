@@ -8,8 +8,8 @@ from flask import Blueprint, Response, request
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import TIMESTAMP_TYPES, Event
-from sandbox.model.cluster import MessageQuery, TopicDescription
-from sandbox.model.message_stats import Neighbours
+from sandbox.model.messages import MessageQuery, Neighbours
+from sandbox.model.topics import TopicDescription
 from sandbox.playground.spec import SENT_BACK_HEADER
 from sandbox.web.json_shapes import event_json
 from sandbox.web.messages.dead_letter_search import Story, story_of

@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sandbox.kafka.event import Event
-from sandbox.model.cluster import MessagePage, MessageQuery
-from sandbox.model.message_stats import Volume, dense, width_for
+from sandbox.model.messages import MessagePage, MessageQuery, Volume, dense, width_for
 from sandbox.web import formats as words
 from sandbox.web.messages.query import BUDGET_MS, looks_inside
 from sandbox.web.responses import backend

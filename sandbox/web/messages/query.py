@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 from flask import request
 
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.cluster import MessageQuery
 from sandbox.model.json_conditions import Condition, HeaderName, JsonPath, check_header
+from sandbox.model.messages import MessageQuery
 from sandbox.model.time_text import time_meant
 from sandbox.web.responses import argument_as_ms, backend
 

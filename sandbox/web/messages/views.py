@@ -8,13 +8,13 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event
-from sandbox.model.cluster import MessagePage, MessageQuery, TopicDescription
 from sandbox.model.csv_text import Json, encoding_of
 from sandbox.model.json_conditions import OPERATORS, JsonPath
 from sandbox.model.json_values import MISSING, Number, json_text, parse_value
 from sandbox.model.jsonl import to_line
 from sandbox.model.log_order import merged_by_time
-from sandbox.model.message_stats import Volume
+from sandbox.model.messages import MessagePage, MessageQuery, Volume
+from sandbox.model.topics import TopicDescription
 from sandbox.web.json_shapes import event_json
 from sandbox.web.messages.dead_letters import why_column
 from sandbox.web.messages.histogram import histogram_of, in_frame, volume_json, volume_of

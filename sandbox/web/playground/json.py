@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from sandbox.model.cluster import GroupDescription, MemberDescription, Rebalance
+from sandbox.model.group_history import Rebalance
+from sandbox.model.groups import GroupDescription, MemberDescription
 from sandbox.playground.description import ConsumerDescription, GroupFacts, ScenarioDescription
 from sandbox.web import formats as words
 from sandbox.web.groups.waits import Wait, names_of, waits_of

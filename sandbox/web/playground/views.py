@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.cluster import GroupDescription
+from sandbox.model.groups import GroupDescription
 from sandbox.playground.description import ConsumerDescription, ScenarioDescription
 from sandbox.playground.spec import ASSIGNORS, COMMITS, ENDINGS, PROTOCOLS, RESETS, ConsumerSpec
 from sandbox.web.capabilities import changes_nothing

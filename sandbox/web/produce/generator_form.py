@@ -11,7 +11,7 @@ from sandbox.generator.template_text import TemplateRefused
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import NewEvent
 from sandbox.kafka.partitioner import murmur2_partition
-from sandbox.model.cluster import TopicDescription
+from sandbox.model.topics import TopicDescription
 from sandbox.web.json_text import json_error
 from sandbox.web.produce.form import Form, typed
 

@@ -13,7 +13,7 @@ from sandbox.generator.run import COUNT_MAX, RATE_MAX, RUNNING, RUNNING_MAX, Gen
 from sandbox.generator.template import KEYS_MAX, SKEW_MAX, EventTemplate, template_from_json
 from sandbox.generator.template_text import TemplateRefused
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.cluster import TopicDescription
+from sandbox.model.topics import TopicDescription
 from sandbox.web.capabilities import changes_nothing, why_not
 from sandbox.web.notices import Notice
 from sandbox.web.produce.generator_form import KEY_KINDS, VALUE_KINDS, form_of, look, speed_of, template_of

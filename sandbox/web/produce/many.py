@@ -12,8 +12,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import NewEvent
 from sandbox.kafka.partitioner import PARTITIONERS as PLACES
-from sandbox.model.cluster import TopicDescription
 from sandbox.model.jsonl import LineRefused, TopicLine, read_line, without_byte_order_mark
+from sandbox.model.topics import TopicDescription
 from sandbox.web.capabilities import changes_nothing
 from sandbox.web.notices import Notice, current_notice
 from sandbox.web.produce.form import header_lines, typed

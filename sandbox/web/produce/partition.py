@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.partitioner import PARTITIONERS as KAFKAS
-from sandbox.model.cluster import MessageQuery, TopicDescription
+from sandbox.model.messages import MessageQuery
+from sandbox.model.topics import TopicDescription
 from sandbox.web.payload import describe
 from sandbox.web.produce.form import key_of
 from sandbox.web.responses import backend, capabilities

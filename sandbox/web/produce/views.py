@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event
-from sandbox.model.cluster import TopicDescription
+from sandbox.model.topics import TopicDescription
 from sandbox.web.capabilities import changes_nothing
 from sandbox.web.messages.returned import tell_returned
 from sandbox.web.notices import Notice, current_notice

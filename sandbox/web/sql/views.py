@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
 
-from sandbox.model.cluster import MessageQuery, TopicDescription
 from sandbox.model.csv_text import with_encodings
+from sandbox.model.messages import MessageQuery
 from sandbox.model.sql_result import (
     ROWS_MAX,
     TIME_LIMIT_MAX_S,
@@ -20,6 +20,7 @@ from sandbox.model.sql_result import (
     SqlTable,
 )
 from sandbox.model.sql_tokens import parameters, value_of
+from sandbox.model.topics import TopicDescription
 from sandbox.web.responses import backend, csv_file, data, fragment, is_live, page
 from sandbox.web.snippets import snippet
 from sandbox.web.sql.cells import chartable, data_value, event_links, shown

@@ -10,8 +10,8 @@ from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.cluster import TopicDescription
 from sandbox.model.logs import CompactionPreview, Loss
+from sandbox.model.topics import TopicDescription
 from sandbox.snapshots.description import UndoPoint
 from sandbox.web import formats as words
 from sandbox.web.capabilities import why_not

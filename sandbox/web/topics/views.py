@@ -8,9 +8,9 @@ from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.cluster import PartitionDescription, TopicDescription
-from sandbox.model.group_summary import GroupSummary
+from sandbox.model.groups import GroupSummary
 from sandbox.model.logs import AppendRate, KeySample
+from sandbox.model.topics import PartitionDescription, TopicDescription
 from sandbox.web import formats as words
 from sandbox.web.json_shapes import key_sample_json, one_topic_json, partition_json, rate_json, topic_json
 from sandbox.web.responses import (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.model.group_waits import Awaited
+from sandbox.model.groups import Awaited
 from tests.broker.groups.consumer_room import ConsumerRoom
 from tests.broker.groups.group_room import GROUP, REBALANCE_MS, SESSION_MS, Room
 

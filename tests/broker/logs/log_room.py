@@ -8,7 +8,7 @@ from sandbox.broker.broker import Broker
 from sandbox.broker.logs.log import ProducedBatch
 from sandbox.broker.logs.topic import Partition
 from sandbox.kafka.broker_config import BrokerConfig
-from sandbox.model.cluster import PartitionDescription
+from sandbox.model.topics import PartitionDescription
 from sandbox.storage.file.database import Database
 from sandbox.storage.file.schema import OFFSET_BITS
 from sandbox.storage.log.event_columns import EventColumns

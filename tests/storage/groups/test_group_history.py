@@ -7,8 +7,7 @@ import pytest
 from sandbox.api.sandbox import Sandbox
 from sandbox.broker.groups.calls import OffsetCommit
 from sandbox.kafka.event import NewEvent
-from sandbox.model.cluster import LagPoint
-from sandbox.model.group_history import Rates
+from sandbox.model.group_history import LagPoint, Rates
 from sandbox.storage.groups.group_history import commits_at, committed_at, end_at, ends_at, places
 from tests.clock import START_MS, Clock
 

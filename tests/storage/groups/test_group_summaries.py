@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.event import NewEvent
-from sandbox.model.group_summary import GroupSummary, summary_of
+from sandbox.model.groups import GroupSummary, summary_of
 from sandbox.storage.groups import group_summaries
 from sandbox.storage.groups.group_descriptions import describe_groups
 from tests.clock import Clock

@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.event import NewEvent
-from sandbox.model.cluster import PartitionLag
+from sandbox.model.groups import PartitionLag
 
 
 @pytest.fixture

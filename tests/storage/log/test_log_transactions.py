@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.model.cluster import MessageQuery
+from sandbox.model.messages import MessageQuery
 from sandbox.storage.log.log_transactions import count_markers, markers
 from sandbox.storage.log.message_rows import read_from
 from sandbox.storage.log.topic_descriptions import describe_topics

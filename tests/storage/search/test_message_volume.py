@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.event import NewEvent
-from sandbox.model.cluster import MessageQuery
 from sandbox.model.json_conditions import Condition
-from sandbox.model.message_stats import WIDTHS_MS, Volume, width_for
+from sandbox.model.messages import WIDTHS_MS, MessageQuery, Volume, width_for
 from sandbox.storage.search import message_neighbours, message_volume
 from sandbox.storage.search.search_memory import SearchMemory
 from tests.broker.logs.transaction_room import TOPIC, TransactionRoom

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event, NewEvent
-from sandbox.model.cluster import MessageQuery
 from sandbox.model.json_conditions import Condition, has_header, meets
+from sandbox.model.messages import MessageQuery
 from tests.clock import START_MS, Clock
 
 PARTITIONS = 3

@@ -8,8 +8,8 @@ import pytest
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.event import NewEvent
-from sandbox.model.cluster import MessageQuery
 from sandbox.model.json_conditions import Condition
+from sandbox.model.messages import MessageQuery
 from sandbox.storage.search import search_memory
 from sandbox.storage.search.key_index import SEGMENT_EVENTS, KeyIndex
 from sandbox.storage.search.message_conditions import Matching

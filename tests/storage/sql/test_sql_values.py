@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.api.sandbox import Sandbox
-from sandbox.model.cluster import MessageQuery
 from sandbox.model.json_conditions import Condition
 from sandbox.model.json_values import SqlFields
+from sandbox.model.messages import MessageQuery
 from sandbox.model.sql_result import SqlRefused
 from sandbox.storage.sql.sql_fields import value_of
 from sandbox.storage.sql.sql_functions import add_json

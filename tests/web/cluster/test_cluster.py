@@ -10,7 +10,8 @@ from confluent_kafka import Producer
 from flask.testing import FlaskClient
 
 from sandbox.api.sandbox import Sandbox
-from sandbox.model.cluster import ApiUse, Change, ClientDescription
+from sandbox.model.brokers import ApiUse, ClientDescription
+from sandbox.model.overview import Change
 from sandbox.web.app import create_app
 from sandbox.web.cluster.json import all_uses
 from sandbox.web.responses import NOTHING

@@ -8,9 +8,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from sandbox.api.sandbox import Sandbox
-from sandbox.model.cluster import MemberDescription
 from sandbox.model.group_history import Rates
-from sandbox.model.group_waits import Awaited, GroupWaits
+from sandbox.model.groups import Awaited, GroupWaits, MemberDescription
 from sandbox.web.groups.one_group import cause
 from tests.waiting import eventually
 from tests.web.groups.group_members import assign, join

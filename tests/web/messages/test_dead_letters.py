@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.event import Event, Headers, NewEvent
-from sandbox.model.cluster import MessagePage, MessageQuery
+from sandbox.model.messages import MessagePage, MessageQuery
 from sandbox.web.messages.dead_letter_search import Fate, fates_of
 from sandbox.web.messages.dead_letters import dead_letter, letters_of, number_in
 from tests.web.produce.test_copy_event import form_in

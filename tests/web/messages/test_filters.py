@@ -13,8 +13,7 @@ from flask.testing import FlaskClient
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.event import NewEvent
-from sandbox.model.cluster import MessagePage, MessageQuery
-from sandbox.model.message_stats import Volume
+from sandbox.model.messages import MessagePage, MessageQuery, Volume
 from sandbox.web.messages import histogram as messages_volume
 from sandbox.web.messages import query as messages_query
 from tests.clock import START_MS

@@ -1,6 +1,9 @@
-"""Statistics of many events: their distribution over time, and the neighbours of one event."""
+"""Queries for events, their results, and the distribution of events over time."""
 
 from dataclasses import dataclass
+
+from sandbox.kafka.event import Event
+from sandbox.model.json_conditions import Condition
 
 BUCKETS = 60
 """The approximate number of buckets of a volume."""
@@ -92,3 +95,71 @@ def dense(counts: dict[int, int], width_ms: int) -> tuple[Bucket, ...]:
         Bucket(number * width_ms, (number + 1) * width_ms, counts.get(number, 0))
         for number in range(min(counts), max(counts) + 1)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class MessageQuery:
+    """Which events to read, and in what order.
+
+    Attributes:
+        topic: the topic.
+        partitions: only these; empty for all.
+        order: "newest" (true time order over all partitions, latest first), "oldest" (the same, earliest first) or
+            "offset" (by partition, then by ascending offset).
+        from_offset: with "offset": the first offset in each partition.
+        since_ms: no event with an earlier timestamp.
+        until_ms: no event with this timestamp or a later one.
+        key: text that the key must contain (UTF-8), None for any.
+        key_exact: True if the key must equal `key`.
+        value: text that the value must contain, None for any.
+        headers: "name" or "name=value" each: headers that the event must have.
+        conditions: conditions that the JSON in the value must meet.
+        limit: events on one page, 1 to 1,000.
+        cursor: the place to continue from, from `MessagePage.next` or `.previous`; None for the first page.
+        budget_ms: time limit after which an incomplete search returns what it has found.
+    """
+
+    topic: str
+    partitions: tuple[int, ...] = ()
+    order: str = "newest"
+    from_offset: int | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+    key: str | None = None
+    key_exact: bool = False
+    value: str | None = None
+    headers: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    limit: int = 50
+    cursor: str | None = None
+    budget_ms: int = 2000
+
+    def __post_init__(self) -> None:
+        # Queries are cache keys, so lists become hashable tuples.
+        for name in ("partitions", "headers", "conditions"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePage:
+    """One page of events, from one read transaction.
+
+    Attributes:
+        events: in the requested order.
+        next: cursor of the page after this one, None if it is the last.
+        previous: cursor of the page before this one, None if it is the first.
+        scanned: how many events were searched.
+        total: how many events the partitions hold.
+        complete: False if the time budget ran out before the page was full; `next` continues from there.
+        as_of: partition to high watermark in that transaction.
+    """
+
+    events: tuple[Event, ...]
+    next: str | None
+    previous: str | None
+    scanned: int
+    total: int
+    complete: bool
+    elapsed_ms: float
+    as_of_ms: int
+    as_of: dict[int, int]

@@ -1,0 +1,244 @@
+"""Descriptions of consumer groups: members, lag, the members that a group waits for, and resets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sandbox.model.lag import range_of, range_text, read_position
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A member that its group waits for, or that has become silent.
+
+    Attributes:
+        name: see `sandbox.model.member_names`.
+        what: "join" (to rejoin), "assign" (the leader's assignment), "sync" (it is in the generation, but has not
+            requested its partitions), "revoke" (to release partitions), "away" (a static member that is expected to
+            return), "heartbeat" (only a heartbeat).
+        silent: True if it has been silent for longer than any heartbeat interval.
+        heard_ms: time of its last request, None since a restart.
+        session_ends_ms: when it is removed, unless it sends a request before.
+        until_ms: when the group continues without it, None if only its session decides.
+        session_timeout_ms: the length of its session.
+        static: True for a static member, which keeps its place until its session ends.
+    """
+
+    member_id: str
+    name: str
+    what: str
+    silent: bool
+    heard_ms: int | None
+    session_ends_ms: int
+    until_ms: int | None
+    session_timeout_ms: int
+    static: bool = False
+
+    @property
+    def decided_ms(self) -> int:
+        """When the wait ends at the latest, as of now: a request from the member renews its session."""
+        if self.until_ms is None:
+            return self.session_ends_ms
+        return min(self.until_ms, self.session_ends_ms) if self.silent else self.until_ms
+
+
+@dataclass(frozen=True, slots=True)
+class GroupWaits:
+    """The members that a group waits for, which only its coordinator knows.
+
+    Attributes:
+        awaited: sorted by the end of the wait, earliest first.
+        joining: names of members that wait for their first generation: they have no rows yet.
+        names: member id to name, of every member.
+    """
+
+    awaited: tuple[Awaited, ...] = ()
+    joining: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionLag:
+    """A group's progress in one partition.
+
+    Attributes:
+        committed: the committed offset, None if the group has never committed here.
+        end: the high watermark, from the same read transaction.
+        lag: offsets from the read position to the end (see `sandbox.model.lag`); None without a commit.
+        lag_ms: age of the oldest unread event (now minus its append time); 0 if caught up, None if unknown.
+        member_id: the partition's current owner, or None.
+        metadata: the commit's metadata, as sent.
+        unread: events not yet read, without transaction markers and aborted events; None if they can't be counted.
+    """
+
+    topic: str
+    partition: int
+    start: int
+    committed: int | None
+    end: int
+    lag: int | None
+    lag_ms: int | None
+    committed_ms: int | None
+    metadata: str | None
+    member_id: str | None
+    client_id: str | None
+    unread: int | None = None
+
+    @property
+    def position(self) -> int:
+        """The offset from which the group reads next; the log start offset without a usable commit."""
+        return self.start if self.committed is None else read_position(self.committed, self.start, self.end)
+
+    @property
+    def out_of_range(self) -> str | None:
+        """ "beyond end" or "below start" if the committed offset is outside the log."""
+        return range_of(self.committed, self.start, self.end)
+
+    @property
+    def out_of_range_text(self) -> str | None:
+        """The same as a sentence, with the consequence."""
+        return range_text(self.committed, self.start, self.end)
+
+    @property
+    def deleted_unread(self) -> int:
+        """How many offsets were deleted before the group read them."""
+        return max(0, self.start - self.committed) if self.committed is not None else 0
+
+
+@dataclass(frozen=True, slots=True)
+class MemberDescription:
+    """One member of a group.
+
+    Attributes:
+        subscription: the topics that it subscribes to.
+        assignment: topic to partitions.
+        last_heartbeat_ms: by the broker's clock, None if unknown (after a restart).
+        assignors: the assignors that it supports, in order of preference, in the classic protocol.
+        epoch: its member epoch in the consumer protocol, else None.
+        pattern: the regular expression that it subscribes with, in the consumer protocol, or None.
+    """
+
+    member_id: str
+    instance_id: str | None
+    client_id: str
+    client_host: str
+    subscription: tuple[str, ...]
+    assignment: dict[str, tuple[int, ...]]
+    last_heartbeat_ms: int | None
+    session_timeout_ms: int
+    assignors: tuple[str, ...] = ()
+    epoch: int | None = None
+    pattern: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupDescription:
+    """The state of a group.
+
+    Attributes:
+        state: Kafka's name: Empty, PreparingRebalance, CompletingRebalance, Stable, Dead; in the consumer protocol also
+            Assigning and Reconciling.
+        protocol: the assignor.
+        generation: the group epoch in the consumer protocol.
+        lag: sum over partitions with a commit; None if it has never committed.
+        lag_ms: the largest of its partitions; None if unknown.
+        word: caught up (no unread event), steady (it commits, and no unread event is older than some seconds),
+            draining, growing, stalled, without members, never committed, rebalancing, out of range (a committed offset
+            is outside its log).
+        drain_ms: estimated time until caught up if draining, else None.
+        type: "classic" or "consumer": the protocol that its members use.
+        waits: the members that it waits for; None in lists, and if unknown.
+        unread: sum over partitions with a commit; None if it has never committed or they can't be counted.
+    """
+
+    group: str
+    state: str
+    protocol_type: str
+    protocol: str
+    generation: int
+    coordinator: int
+    members: tuple[MemberDescription, ...]
+    partitions: tuple[PartitionLag, ...]
+    topics: tuple[str, ...]
+    lag: int | None
+    lag_ms: int | None
+    word: str
+    drain_ms: int | None
+    type: str = "classic"
+    waits: GroupWaits | None = None
+    unread: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResetLine:
+    """The effect of a reset on one partition of a group.
+
+    Attributes:
+        before: the committed offset, None if there was none.
+        after: the offset that will be committed.
+        skipped: unread events that it would skip (forward reset).
+        repeated: events that would be read again (backward reset).
+    """
+
+    topic: str
+    partition: int
+    before: int | None
+    after: int
+    start: int
+    end: int
+    lag_after: int
+    skipped: int
+    repeated: int
+
+
+Place = tuple[str, int]
+"""A topic and a partition number."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSummary:
+    """A summary of one group.
+
+    Attributes:
+        state, topics, lag, word, drain_ms: as in `GroupDescription`.
+        members: the number of members.
+        places: the partitions that it reads or has committed in.
+        lags: topic to its lag there, None if it has no commit in it.
+        unread_since_ms: when its oldest unread event was appended; None if there is none, or it is unknown.
+    """
+
+    group: str
+    state: str
+    members: int
+    topics: tuple[str, ...]
+    places: tuple[Place, ...]
+    lags: Mapping[str, int | None]
+    lag: int | None
+    unread_since_ms: int | None
+    word: str
+    drain_ms: int | None
+
+
+def summary_of(group: GroupDescription, now_ms: int) -> GroupSummary:
+    """Return the summary of a group.
+
+    Args:
+        now_ms: when it was described, in ms since 1970.
+    """
+    lags: dict[str, int | None] = {}
+    for one in group.partitions:
+        if one.lag is not None:
+            lags[one.topic] = (lags.get(one.topic) or 0) + one.lag
+        else:
+            lags.setdefault(one.topic, None)
+    return GroupSummary(
+        group=group.group,
+        state=group.state,
+        members=len(group.members),
+        topics=group.topics,
+        places=tuple((one.topic, one.partition) for one in group.partitions),
+        lags=lags,
+        lag=group.lag,
+        unread_since_ms=now_ms - group.lag_ms if group.lag_ms else None,
+        word=group.word,
+        drain_ms=group.drain_ms,
+    )
