@@ -38,6 +38,7 @@ from sandbox.storage.log import message_rows, topic_descriptions, topics
 from sandbox.storage.search import messages
 
 if TYPE_CHECKING:
+    from sandbox.api.clock import SandboxClock
     from sandbox.api.log_operations import SandboxLogOperations
     from sandbox.api.snapshots import SandboxSnapshots
     from sandbox.api.sql import SandboxQueries
@@ -73,6 +74,7 @@ class Sandbox(SandboxGroups):
     queries: "SandboxQueries" = late_part("sandbox.api.sql", "SandboxQueries", "_runtime")
     _searches: "SearchMemory" = late_part("sandbox.storage.search.search_memory", "SearchMemory")
     survey: "SandboxSurvey" = late_part("sandbox.api.survey", "SandboxSurvey", "_runtime", "_searches")
+    clock: "SandboxClock" = late_part("sandbox.api.clock", "SandboxClock", "_runtime")
     check = passed_on("logs.check", lambda: SandboxLogOperations.check)
     sql = passed_on("queries.sql", lambda: SandboxQueries.sql)
     compact = passed_on("logs.compact", lambda: SandboxLogOperations.compact)
@@ -176,6 +178,15 @@ class Sandbox(SandboxGroups):
         self._runtime.web_token = web_token or (None if private else new_token())
         self._runtime.web_proxy = proxy
         self._runtime.serve(host, kafka_port, web_port, self, listeners, advertised)
+
+    def open_page(self, web_port: int = 0) -> str:
+        """Open the page after `serve(web_port=None)`. Returns its URL. Raises PortInUse, or SandboxError if it is open.
+
+        Args:
+            web_port: 0 picks one.
+        """
+        self._runtime.open_page(self, web_port)
+        return self.web_address or ""
 
     @property
     def trouble(self) -> str | None:

@@ -420,3 +420,8 @@ class Broker:
         if self.age_hold.jump_ms:
             due_ms = min(due_ms, self.age_hold.until_ms)
         return due_ms if self._purge_at_ms is None else min(due_ms, self._purge_at_ms)
+
+    def unfinished_ms(self) -> int | None:
+        """Return when `tick` continues work that it started and left for later; None if there is none."""
+        parts = (self.retention.unfinished_ms(), self.compaction.unfinished_ms(), self._purge_at_ms)
+        return min((due_ms for due_ms in parts if due_ms is not None), default=None)

@@ -1,4 +1,8 @@
-"""Formats durations: one rule for the page, the history of groups and the activity stream."""
+"""Formats durations, with one rule for the page, the history of groups and the activity stream, and parses them."""
+
+import re
+from datetime import timedelta
+from decimal import Decimal
 
 
 def duration(length_ms: int | None) -> str:
@@ -18,3 +22,28 @@ def duration(length_ms: int | None) -> str:
             part = rest // smaller_s
             return f"{whole:,} {unit}" + (f" {part} {smaller}" if part else "")
     return f"{seconds} s"
+
+
+_UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
+
+
+def duration_in_ms(length: str | timedelta | float) -> int:
+    """Return a duration in ms, rounded down.
+
+    Args:
+        length: text of numbers with units (ms, s, m or min, h, d, w), such as "5s", "200ms" or "1h 30m"; a timedelta;
+            or a number of seconds.
+
+    Raises:
+        ValueError: it is negative, or not a duration.
+    """
+    if isinstance(length, str):
+        parts = _PART.findall(length)
+        if parts and not _PART.sub("", length) and all(unit in _UNIT_MS for _, unit in parts):
+            return int(sum(Decimal(count) * _UNIT_MS[unit] for count, unit in parts))
+        raise ValueError(f"{length!r} isn't a duration. Try 200ms, 5s, 15m, 2h or 7d.")
+    seconds = length.total_seconds() if isinstance(length, timedelta) else length
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
+        raise ValueError(f"{length!r} isn't a duration. Try 200ms, 5s, 15m, 2h or 7d; seconds are 0 or more.")
+    return int(1000 * seconds)

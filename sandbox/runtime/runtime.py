@@ -323,6 +323,10 @@ class Runtime:
         self.coordinator.clock_moved(jump.by_ms, now_ms)
         if abs(jump.set_ms) > JUMP_MS:
             clock_report.report(self.broker, jump.set_ms)
+        self.restart_timer()
+
+    def restart_timer(self) -> None:
+        """Set the timer of the next tick again at the end of this turn, because the clock or the deadlines moved."""
         if self._tick_timer is not None:
             self._tick_timer.cancel()
             self._tick_timer = None
@@ -429,6 +433,20 @@ class Runtime:
             self.listener_addresses = opened
         if web_port is not None:
             self._web, self.web_address = await open_page(backend, host, web_port, self.web_token, self.web_proxy)
+
+    def open_page(self, backend: "Backend", web_port: int) -> None:
+        """Open the page after `serve`, beside the Kafka port. Raises SandboxError if no port is open or the page is."""
+
+        async def open_it() -> None:
+            if self._web is not None:
+                raise SandboxError("The page is open already.")
+            opened = await open_page(backend, self._host or "127.0.0.1", web_port, self.web_token, self.web_proxy)
+            self._web, self.web_address = opened
+
+        loop = self.loop()
+        Context().run(asyncio.run_coroutine_threadsafe, open_it(), loop).result()
+        at = self.listener_addresses
+        self.lock.publish(kafka=self.kafka_address, web=self.web_address, listeners=at, token=self.web_token)
 
     async def _shut(self) -> None:
         # Commit first, while the connections that wait for this commit can still be answered.

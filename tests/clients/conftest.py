@@ -33,7 +33,7 @@ class Kafka:
     bootstrap: str
 
 
-@pytest.fixture(scope="session", params=["sandbox", pytest.param("apache", marks=pytest.mark.kafka)])
+@pytest.fixture(scope="session", params=["sandbox", pytest.param("apache", marks=pytest.mark.apache_kafka)])
 def kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """The sandbox, and then Apache Kafka: what a test says must hold on both."""
     if request.param == "sandbox":

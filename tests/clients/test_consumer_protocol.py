@@ -27,7 +27,7 @@ SESSION_MS = 6000
 SETTINGS = {"group.consumer.heartbeat.interval.ms": "500", "group.consumer.session.timeout.ms": str(SESSION_MS)}
 
 
-@pytest.fixture(scope="module", params=["sandbox", pytest.param("apache", marks=pytest.mark.kafka)])
+@pytest.fixture(scope="module", params=["sandbox", pytest.param("apache", marks=pytest.mark.apache_kafka)])
 def kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """The sandbox and Apache Kafka, both with short times."""
     if request.param == "sandbox":

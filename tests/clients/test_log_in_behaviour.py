@@ -27,7 +27,7 @@ listener.name.sasl_plaintext.scram-sha-512.{JAAS}.scram.ScramLoginModule require
 """
 
 
-@pytest.fixture(scope="module", params=["sandbox", pytest.param("apache", marks=pytest.mark.kafka)])
+@pytest.fixture(scope="module", params=["sandbox", pytest.param("apache", marks=pytest.mark.apache_kafka)])
 def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A listener with SASL, where alice may log in with "secret"."""
     run = _sandbox if request.param == "sandbox" else _apache

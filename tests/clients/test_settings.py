@@ -50,7 +50,7 @@ class Fact(NamedTuple):
     documented: bool
 
 
-@pytest.mark.kafka
+@pytest.mark.apache_kafka
 def test_every_setting_is_as_apache_kafka_defines_it() -> None:
     try:
         jars = find_or_fetch()

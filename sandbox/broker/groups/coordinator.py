@@ -355,6 +355,10 @@ class GroupCoordinator:
         deadlines = (self._table.next_deadline_ms(), self._retention_due_ms)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
+    def earliest_timeout_ms(self) -> int | None:
+        """Return exactly when the next session or rebalance of a group times out, or None."""
+        return self._table.earliest_ms()
+
     def tick(self, now_ms: int) -> None:
         """Run the tasks that are due: sessions, rebalance timeouts, pending member ids, retention of offsets."""
         self._now_ms = now_ms

@@ -102,6 +102,10 @@ class Compaction:
         """Return when `tick` must be called next."""
         return min(self._look_at_ms, self._step_at_ms) if self._waiting or self._pass else self._look_at_ms
 
+    def unfinished_ms(self) -> int | None:
+        """Return when `tick` continues what it started; None if nothing is left."""
+        return self._step_at_ms if self._waiting or self._pass else None
+
     def clock_moved(self, by_ms: int) -> None:
         """Move the deadlines along with the clock."""
         self._look_at_ms += by_ms

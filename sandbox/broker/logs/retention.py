@@ -60,6 +60,10 @@ class Retention:
         """Return when `tick` must be called next."""
         return min(self._check_at_ms, self._purge_at_ms) if self._purging or self._waiting else self._check_at_ms
 
+    def unfinished_ms(self) -> int | None:
+        """Return when `tick` continues a check or a purge that was started; None if none was."""
+        return self._purge_at_ms if self._purging or self._waiting else None
+
     def clock_moved(self, by_ms: int) -> None:
         """Move the deadlines along with the clock."""
         self._check_at_ms += by_ms

@@ -309,6 +309,11 @@ class TransactionCoordinator:
         deadlines = (self._known[name].deadline_ms for name in self._open)
         return min((due_ms for due_ms in deadlines if due_ms is not None), default=self._expire_at_ms)
 
+    def earliest_timeout_ms(self) -> int | None:
+        """Return when the next open transaction times out, or None."""
+        deadlines = (self._known[name].deadline_ms for name in self._open)
+        return min((due_ms for due_ms in deadlines if due_ms is not None), default=None)
+
     def tick(self, now_ms: int, aged_ms: int) -> None:
         """Abort transactions that timed out, and remove expired transactional ids.
 
