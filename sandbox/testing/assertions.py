@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NoReturn
 
-from sandbox.model.cluster import GroupDescription, PartitionLag
 from sandbox.model.durations import duration_in_ms
+from sandbox.model.groups import GroupDescription, PartitionLag
 from sandbox.model.json_conditions import JsonPath
 from sandbox.testing.criteria import ANY, Anything, Criteria, shown, shown_json
 from sandbox.testing.failure_text import failure_text

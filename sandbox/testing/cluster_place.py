@@ -11,7 +11,7 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaException,
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import CREATE_TIME, LOG_APPEND_TIME, Event
-from sandbox.model.cluster import GroupDescription
+from sandbox.model.groups import GroupDescription
 from sandbox.remote.backend import RemoteBackend
 from sandbox.testing.place import NeedsSandbox
 

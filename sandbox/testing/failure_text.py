@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from sandbox.model.cluster import GroupDescription
+from sandbox.model.groups import GroupDescription
 from sandbox.testing.criteria import Criteria, nearest, shown
 from sandbox.testing.place import Place, SandboxPlace
 from sandbox.testing.seen import SeenEvent

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.api.append import new_event
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.cluster import TopicDescription
 from sandbox.model.durations import duration_in_ms
+from sandbox.model.topics import TopicDescription
 from sandbox.testing import golden
 from sandbox.testing.assertions import Assertions, Duration, ExpectationFailed
 from sandbox.testing.async_assertions import AsyncAssertions

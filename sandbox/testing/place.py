@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sandbox.kafka.errors import BrokerError, SandboxError
 from sandbox.kafka.event import Event
-from sandbox.model.cluster import GroupDescription
+from sandbox.model.groups import GroupDescription
 
 if TYPE_CHECKING:
     from sandbox.api.sandbox import Sandbox
