@@ -25,6 +25,7 @@ COMMANDS = {
     "check": "sandbox.cli.check:check",
     "export": "sandbox.cli.export_command:export_command",
     "import": "sandbox.cli.import_command:import_command",
+    "mcp": "sandbox.cli.mcp_command:mcp_command",
 }
 
 VARIABLES = "SANDBOX"

@@ -1,6 +1,7 @@
 """Changes to a group: resets and their undo, deleting a group, and deleting its offsets in one topic."""
 
 import time
+from collections.abc import Mapping
 
 from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
@@ -43,6 +44,18 @@ def reset(group: str | None = None) -> AnyResponse:
     if 0 < len(lines) <= UNDO_MAX and all(line.before is not None for line in lines):
         undo = " ".join(f"{line.topic}:{line.partition}:{line.before}" for line in lines)
     return back(name, Notice(f"{plural(len(lines), 'committed offset')} moved", shown={"offsets_before": undo}))
+
+
+@blueprint.post("/groups/<group>/reset.json")
+@blueprint.post("/group/reset.json")
+def reset_data(group: str | None = None) -> Response:
+    """Apply a reset, for a program. Returns the lines of its preview."""
+    fields = request.get_json(silent=True) or request.form
+    if not isinstance(fields, Mapping):
+        raise BrokerError("INVALID_REQUEST", "Send a JSON object.")
+    name = _name(group)
+    lines = backend().reset(name, **read_reset({field: str(value) for field, value in fields.items()}))
+    return data({"group": name, "lines": [reset_json(line) for line in lines]})
 
 
 def _stop_own_members(group: str) -> None:

@@ -1,0 +1,1 @@
+"""The Model Context Protocol server: tools with which a coding agent reads and uses a sandbox."""
