@@ -239,6 +239,7 @@ class SandboxSnapshots:
         def replace(now_ms: int) -> None:
             # Requests that wait for this commit are answered before clients are disconnected.
             runtime.broker.commit()
+            runtime.database.check_unlocked()
             if runtime.kafka is not None:
                 runtime.kafka.disconnect()
             runtime.database.replace_content(source)

@@ -17,6 +17,7 @@ from sandbox.wire.auth.listener import PLAINTEXT, Advertised, Listener
 from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.fetch_records import encode_marker
 from sandbox.wire.held_bytes import HeldBytes
+from sandbox.wire.long_writes import LongWrites
 from sandbox.wire.server import KafkaServer
 from sandbox.wire.time_slices import TimeSlices
 
@@ -62,7 +63,9 @@ class ClusterPorts:
         self._cache = cache = BatchCache()
         self._serves = (coordinator, now_ms, after, handled)
         self._faults = faults
-        self._slices = TimeSlices(asyncio.get_running_loop().call_soon)
+        loop = asyncio.get_running_loop()
+        self._slices = TimeSlices(loop.call_soon)
+        self._long_writes = LongWrites(lambda call: _then(loop, call, after), broker.turn.wait, broker.undo)
         self._held = HeldBytes()
         self._admission = Admission(broker.config, now_ms, connections_max)
         broker.on_undo(cache.clear)
@@ -85,6 +88,7 @@ class ClusterPorts:
                 self._faults,
                 self._slices,
                 self._held,
+                self._long_writes,
                 self._admission,
                 listener,
                 tls,
@@ -127,6 +131,7 @@ class ClusterPorts:
         for door in self._doors.values():
             for server in door.servers.values():
                 server.disconnect()
+        self._long_writes.clear()
 
     def clients(self) -> tuple[ClientDescription, ...]:
         """Return every connection, sorted by client id, then broker. Thread-safe."""
@@ -144,6 +149,17 @@ class ClusterPorts:
             door.ports.pop(broker, None)
         for door in self._doors.values():
             await door.servers[broker].stop()
+
+
+def _then(loop: asyncio.AbstractEventLoop, call: Callable[[], None], after: Callable[[], None]) -> None:
+    """Call a function in the next turn, and `after` once it has written."""
+
+    def run() -> None:
+        call()
+        after()
+
+    # Not call_soon, which would come before the end of the turn that this write began.
+    loop.call_later(0, run)
 
 
 def _skip(cache: BatchCache, changes: Changes) -> None:

@@ -19,10 +19,10 @@ from sandbox.wire.name_lengths import too_long
 from sandbox.wire.node import Answer, Node, Request
 from sandbox.wire.refusals import refuse
 
-OFFSET_COMMIT = 8
+OFFSET_COMMIT, DELETE_RECORDS, TXN_OFFSET_COMMIT = 8, 21, 28
 API_VERSIONS = 18
 SASL_AUTHENTICATE = 36
-HOLDS = frozenset((OFFSET_COMMIT, SASL_AUTHENTICATE))
+HOLDS = frozenset((OFFSET_COMMIT, DELETE_RECORDS, TXN_OFFSET_COMMIT, SASL_AUTHENTICATE))
 """Requests that must be answered before the next request of their connection is handled."""
 NO_ID = UUID(int=0)
 READS = frozenset((1, 2, 17, API_VERSIONS, SASL_AUTHENTICATE))
@@ -144,8 +144,8 @@ class Dispatcher:
         if throttle_ms and answer is not None and not isinstance(answer, Reply):
             answer = {**answer, "throttle_time_ms": throttle_ms}
         if isinstance(answer, Reply):
-            # Requests after SaslAuthenticate must wait until the client is authenticated, and those after a commit
-            # until all of it is written.
+            # Requests after SaslAuthenticate must wait until the client is authenticated, and those after a long
+            # write until all of it is written.
             slot.holds = slot.holds or (api.key in HOLDS and not answer.done)
             slot.dropped = answer.drop
             answer.on_done(lambda given: self._hold(api, request, prefix, slot, given))

@@ -14,7 +14,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.fetch_sessions import FetchSessions
 from sandbox.wire.held_bytes import HeldBytes
-from sandbox.wire.long_commits import LongCommits
+from sandbox.wire.long_writes import LongWrites
 from sandbox.wire.time_slices import TimeSlices
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Node:
         ports: broker id to port, of the running brokers.
         advertised_address: what clients of this listener get as address; None for the address that they connected to.
         advertised: every API with its versions, for ApiVersions.
-        long_commits: the commits of thousands of offsets that are being written.
+        long_writes: the requests that write thousands of rows.
         slices: runs long work in steps.
         held: the memory that connections occupy.
     """
@@ -68,13 +68,10 @@ class Node:
     after: Callable[[], None]
     slices: TimeSlices
     held: HeldBytes
+    long_writes: LongWrites
     ports: dict[int, int] = field(default_factory=dict)
     node_id: int = NODE_ID
     advertised_address: "Advertised | None" = None
-    long_commits: LongCommits = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.long_commits = LongCommits(self._soon, self.broker.turn.wait, self.broker.undo)
 
     def address(self, broker: int, host: str) -> dict[str, Any]:
         """Return a running broker's node id, host and port for a client that connected to a server address."""
@@ -82,13 +79,6 @@ class Node:
         if self.advertised_address is not None:
             host, port = self.advertised_address.of(broker, host, port)
         return {"node_id": broker, "host": host, "port": port}
-
-    def _soon(self, call: Callable[[], None]) -> None:
-        def run() -> None:
-            call()
-            self.after()
-
-        self.call_later(0, run)
 
 
 class Request(NamedTuple):

@@ -26,6 +26,7 @@ from sandbox.wire.connection import Connection, ProtocolViolation, Slot
 from sandbox.wire.dispatch import Dispatcher
 from sandbox.wire.fetch_sessions import FetchSessions
 from sandbox.wire.held_bytes import HeldBytes
+from sandbox.wire.long_writes import LongWrites
 from sandbox.wire.messages.messages import api_name
 from sandbox.wire.node import Node
 from sandbox.wire.time_slices import TimeSlices
@@ -67,6 +68,7 @@ class KafkaServer:
         faults: the injected faults.
         slices: runs long work in steps, shared by all brokers.
         held: the memory that connections occupy, shared by all brokers.
+        long_writes: the requests that write thousands of rows, shared by all brokers.
         admission: counts connections, shared by all brokers.
         listener: the listener's settings; None for the Kafka port itself.
         tls: the server's certificate, for a listener with TLS.
@@ -85,6 +87,7 @@ class KafkaServer:
         faults: Faults,
         slices: TimeSlices,
         held: HeldBytes,
+        long_writes: LongWrites,
         admission: Admission,
         listener: Listener | None = None,
         tls: ssl.SSLContext | None = None,
@@ -114,6 +117,7 @@ class KafkaServer:
             after=after,
             slices=slices,
             held=held,
+            long_writes=long_writes,
             ports=ports,
             node_id=node_id,
             advertised_address=None if listener is None else listener.advertised,
@@ -198,7 +202,6 @@ class KafkaServer:
         """Close every connection and drop its state; the port stays open."""
         self.node.on_append.clear()
         self.node.sessions.clear()
-        self.node.long_commits.clear()
         for tls_door in tuple(self._doors):
             tls_door.end()
         for connection in tuple(self.connections):

@@ -1,9 +1,10 @@
 """Snapshots from Python: what comes back is what was there, and clients at work find their way."""
 
 import json
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
@@ -17,6 +18,7 @@ from sandbox.snapshots.description import Ends
 from sandbox.storage.file.lock import read_owner
 from tests.clock import Clock
 from tests.waiting import eventually
+from tests.wire.raw_client import RawClient, rows
 
 QUICK = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 50, "log_level": 0}
 
@@ -241,6 +243,20 @@ def at_work(file: Path) -> Iterator[Sandbox]:
         for number in range(20):
             box.append("orders", f"v{number}")
         yield box
+
+
+def test_a_restore_that_a_lock_prevents_disconnects_nobody(at_work: Sandbox, file: Path) -> None:
+    at_work.snapshots.take("s")
+    client = RawClient(at_work.kafka_address or "")
+    assert client.produce("orders", rows(b"before")).error_code == 0
+    with closing(sqlite3.connect(file, isolation_level=None)) as program:
+        program.execute("BEGIN IMMEDIATE")
+        with pytest.raises(BrokerError, match="KAFKA_STORAGE_ERROR"):
+            at_work.snapshots.restore("s")
+        program.execute("ROLLBACK")
+    assert client.produce("orders", rows(b"after")).error_code == 0
+    client.close()
+    assert at_work.end_offsets("orders") == {0: 22}
 
 
 @pytest.mark.clients

@@ -24,6 +24,7 @@ STOPS_WITHIN_S = 10.0
 KILL_EVERY = 3
 """Every third ending is a `kill -9`."""
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
+"""The signals that stop a sandbox. Under nohup it inherits an ignored SIGHUP, which then stops nothing."""
 
 
 @dataclass
@@ -48,6 +49,7 @@ class Stops:
 def stops(file: Path, count: int, seed: int) -> Stops:
     """End the owner of a file `count` times, at moments that the seed chooses, beside clients and slow pages."""
     dice = random.Random(seed)
+    signals = [one for one in SIGNALS if one.name != "SIGHUP" or signal.getsignal(one) is not signal.SIG_IGN]
     found, history = Stops(), History()
     with owned(file, module=patience.MODULE) as owner:
         admin = AdminClient({"bootstrap.servers": owner.bootstrap, "log_level": 0})
@@ -63,7 +65,7 @@ def stops(file: Path, count: int, seed: int) -> Stops:
                     owner.kill()
                     found.kills += 1
                 else:
-                    _stop(owner, dice.choice(SIGNALS), found)
+                    _stop(owner, dice.choice(signals), found)
                 if number % 5 == 4:
                     found.wrong += [f"after ending {number + 1}: {one}" for one in faults(history, file)]
                 owner.start()

@@ -219,10 +219,18 @@ class Database(Reader):
         """Set whether a commit also survives a loss of power (`flush.messages=1`). Call it between transactions."""
         self._writer.execute(f"PRAGMA synchronous = {'FULL' if wanted else 'NORMAL'}")
 
+    def check_unlocked(self) -> None:
+        """Raise StorageFailed if another program holds a lock that prevents writes. Call it between transactions."""
+        try:
+            self._begin()
+        except sqlite3.Error as error:
+            raise failure_of(error) from error
+        self.rollback()
+
     def replace_content(self, source: Path) -> None:
         """Replace the content with another sandbox file's, atomically, in one transaction.
 
-        Open read transactions still see the old content. Call it between transactions.
+        Open read transactions still see the old content. Call it between transactions, after `check_unlocked`.
 
         Args:
             source: a copy that nobody has open, of the same version and page size.

@@ -199,6 +199,10 @@ def _connection(path: Path) -> Iterator[sqlite3.Connection]:
         except StorageFailed as error:
             hint = "Go back to a snapshot, or to a copy."
             raise SqlRefused(f"{path} cannot be read now: {error.words}", hint) from error
+        except sqlite3.Error:
+            # The interrupt may have hit a statement that prepares the query.
+            cancellation.check()
+            raise
 
 
 def _run(path: Path, connection: sqlite3.Connection, sql: str, values: Parameters, bounds: Bounds) -> SqlResult:

@@ -7,24 +7,51 @@ has an offset and a time like an event.
 Differs from a real broker: nothing known.
 """
 
+import logging
 from typing import Any
 
-from sandbox.kafka.errors import BrokerError
-from sandbox.wire.node import Answer, Request
+from sandbox.broker.logs.topic import Partition
+from sandbox.broker.reply import Reply
+from sandbox.kafka.errors import CODE, BrokerError, EventsDamaged
+from sandbox.storage.file.database import StorageFailed
+from sandbox.wire.node import Answer, Handled, Request
+from sandbox.wire.refusals import refuse
+from sandbox.wire.time_slices import Steps
 
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED = -1, -2, -3, -4, -5
 READ_COMMITTED = 1
 SINCE = {MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9}
+PARTITIONS_PER_STEP = 50
+
+logger = logging.getLogger("sandbox.wire")
 
 
-def handle(request: Request) -> Answer:
-    """Find an offset in each partition."""
-    return {
-        "topics": [
-            {"name": topic.name, "partitions": [_look_up(request, topic.name, wanted) for wanted in topic.partitions]}
-            for topic in request.body.topics
-        ]
-    }
+def handle(request: Request) -> Handled:
+    """Find an offset in each partition, in steps if there are many."""
+    reply: Reply[Answer] = Reply()
+    steps = _steps(request, reply)
+    reply.drop = steps.close
+    request.node.slices.run(steps)
+    return reply
+
+
+def _steps(request: Request, reply: Reply[Answer]) -> Steps:
+    topics = []
+    looked_up = 0
+    try:
+        for topic in request.body.topics:
+            found = []
+            for wanted in topic.partitions:
+                if looked_up and looked_up % PARTITIONS_PER_STEP == 0:
+                    yield
+                found.append(_look_up(request, topic.name, wanted))
+                looked_up += 1
+            topics.append({"name": topic.name, "partitions": found})
+    except Exception:
+        logger.exception("a ListOffsets of %s failed", request.client_host)
+        reply.set(refuse(request, BrokerError("UNKNOWN_SERVER_ERROR")))
+        return
+    reply.set({"topics": topics})
 
 
 def _look_up(request: Request, name: str, wanted: Any) -> Answer:
@@ -36,22 +63,16 @@ def _look_up(request: Request, name: str, wanted: Any) -> Answer:
         partition.check_leader_epoch(wanted.current_leader_epoch)
         if request.version < SINCE.get(wanted.timestamp, 0) or wanted.timestamp < LATEST_TIERED:
             raise BrokerError("UNSUPPORTED_VERSION")
+        found = _find(request, partition, wanted.timestamp)
+    except StorageFailed as error:
+        # The other partitions may be readable. As in Kafka, the client retries.
+        broker.on_failure(error)
+        return answer | {"error_code": CODE["KAFKA_STORAGE_ERROR"]}
     except BrokerError as error:
+        if isinstance(error, EventsDamaged):
+            broker.on_damage(error)
         return answer | {"error_code": error.code}
-    stable = request.body.isolation_level == READ_COMMITTED
-    end = partition.last_stable_offset if stable else partition.high_watermark
-    found: tuple[int, int] | None
-    if wanted.timestamp == LATEST:
-        found = (end, -1)
-    elif wanted.timestamp in (EARLIEST, EARLIEST_LOCAL):
-        found = (partition.start, -1)
-    elif wanted.timestamp == LATEST_TIERED:
-        found = None
-    elif wanted.timestamp == MAX_TIMESTAMP:
-        found = broker.log.largest_timestamp(partition)
-    else:
-        found = broker.log.offset_for_time(partition, wanted.timestamp)
-    if found is None or (found[0] >= end and wanted.timestamp not in (LATEST, EARLIEST, EARLIEST_LOCAL)):
+    if found is None:
         return answer | {"error_code": 0}
     return answer | {
         "error_code": 0,
@@ -59,3 +80,20 @@ def _look_up(request: Request, name: str, wanted: Any) -> Answer:
         "timestamp": found[1],
         "leader_epoch": partition.leader_epoch,
     }
+
+
+def _find(request: Request, partition: Partition, timestamp: int) -> tuple[int, int] | None:
+    """Return offset and timestamp for a time, or for one of the negative numbers; None if there is no such event."""
+    log = request.node.broker.log
+    stable = request.body.isolation_level == READ_COMMITTED
+    end = partition.last_stable_offset if stable else partition.high_watermark
+    if timestamp == LATEST:
+        return end, -1
+    if timestamp in (EARLIEST, EARLIEST_LOCAL):
+        return partition.start, -1
+    if timestamp == LATEST_TIERED:
+        return None
+    found = (
+        log.largest_timestamp(partition) if timestamp == MAX_TIMESTAMP else log.offset_for_time(partition, timestamp)
+    )
+    return None if found is None or found[0] >= end else found

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from sandbox.broker.groups.calls import OffsetCommit, PartitionError
 from sandbox.broker.reply import Reply
 from sandbox.kafka.errors import CODE
+from sandbox.wire.long_writes import not_committed
 from sandbox.wire.node import Answer, Handled, Request
 
 MEMBER_EPOCH_SINCE = 9
@@ -41,11 +42,10 @@ def handle(request: Request) -> Handled:
             knows_epochs=request.version >= MEMBER_EPOCH_SINCE,
         )
 
-    if not node.long_commits.wants(body.group_id, len(offsets)):
+    if not node.long_writes.wants(body.group_id, len(offsets)):
         return _answer(request, names, commit(offsets))
     reply: Reply[Answer] = Reply()
-
-    written = node.long_commits.run(body.group_id, offsets, commit)
+    written = node.long_writes.run(body.group_id, offsets, commit, not_committed)
     written.on_done(lambda outcome: reply.set(_answer(request, names, outcome)))
     return reply
 

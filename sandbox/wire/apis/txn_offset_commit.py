@@ -7,19 +7,22 @@ producer has just written.
 Shown by: `tests/clients/test_transaction_requests.py`.
 """
 
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 
-from sandbox.broker.groups.calls import OffsetCommit
+from sandbox.broker.groups.calls import OffsetCommit, PartitionError
+from sandbox.broker.reply import Reply
 from sandbox.kafka.errors import CODE, BrokerError
-from sandbox.wire.node import Answer, Request
+from sandbox.wire.long_writes import not_committed
+from sandbox.wire.node import Answer, Handled, Request
 
 ABORTABLE_SINCE = 4
 JOINS_SINCE = 5
 """The version from which a commit adds its group to the transaction."""
 
 
-def handle(request: Request) -> Answer:
-    """Stage a group's offsets for the end of a transaction."""
+def handle(request: Request) -> Handled:
+    """Stage a group's offsets for the end of a transaction. The answer for thousands of offsets is sent later."""
     body, broker = request.body, request.node.broker
     known, errors = [], {}
     for topic in body.topics:
@@ -29,8 +32,19 @@ def handle(request: Request) -> Answer:
                 errors[topic.name, one.partition_index] = "UNKNOWN_TOPIC_OR_PARTITION"
             else:
                 known.append(_offset(topic.name, one))
-    if known:
-        errors.update(_stage(request, known))
+    long_writes = request.node.long_writes
+    if not long_writes.wants(body.group_id, len(known)):
+        return _answer(request, errors, _stage(request, known) if known else ())
+    reply: Reply[Answer] = Reply()
+    written = long_writes.run(body.group_id, known, lambda some: _stage(request, some), not_committed)
+    written.on_done(lambda outcome: reply.set(_answer(request, errors, outcome)))
+    return reply
+
+
+def _answer(
+    request: Request, unknown: Mapping[tuple[str, int], str], outcome: Sequence[PartitionError]
+) -> dict[str, object]:
+    errors = {**unknown, **{(one.topic, one.partition): one.error for one in outcome}}
     return {
         "topics": [
             {
@@ -43,7 +57,7 @@ def handle(request: Request) -> Answer:
                     for one in topic.partitions
                 ],
             }
-            for topic in body.topics
+            for topic in request.body.topics
         ]
     }
 
@@ -54,7 +68,7 @@ def _offset(topic: str, one: SimpleNamespace) -> OffsetCommit:
     )
 
 
-def _stage(request: Request, offsets: list[OffsetCommit]) -> dict[tuple[str, int], str]:
+def _stage(request: Request, offsets: Sequence[OffsetCommit]) -> Sequence[PartitionError]:
     body, node = request.body, request.node
     now_ms = node.now_ms()
     try:
@@ -70,8 +84,8 @@ def _stage(request: Request, offsets: list[OffsetCommit]) -> dict[tuple[str, int
             refusal="TRANSACTION_ABORTABLE" if request.version >= ABORTABLE_SINCE else "INVALID_TXN_STATE",
         )
     except BrokerError as error:
-        return {(one.topic, one.partition): error.error.name for one in offsets}
-    outcome = node.coordinator.commit(
+        return [PartitionError(one.topic, one.partition, error.error.name) for one in offsets]
+    return node.coordinator.commit(
         body.group_id,
         body.generation_id,
         body.member_id,
@@ -82,4 +96,3 @@ def _stage(request: Request, offsets: list[OffsetCommit]) -> dict[tuple[str, int
             body.producer_id, body.group_id, accepted, body.generation_id, body.member_id
         ),
     )
-    return {(one.topic, one.partition): one.error for one in outcome}

@@ -1,15 +1,20 @@
 """SQL over the file: what it may do, what it may not, where it is wrong, and how far it goes."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections import UserDict
+from collections.abc import Iterator, KeysView
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.event import NewEvent
+from sandbox.model.cancellation import Cancellation, Cancelled
 from sandbox.model.sql_result import Bounds, LongCell, SqlRefused
 from sandbox.storage.file.database import Reader
+from sandbox.storage.file.read_only import read_only
+from sandbox.storage.sql import sql
 from sandbox.storage.sql.sql import run_query
 from sandbox.storage.sql.sql_names import topic_views
 from sandbox.storage.sql.sql_views import create_view
@@ -218,3 +223,25 @@ def test_an_interrupted_query_whose_error_is_kept_does_not_keep_the_file_open(tm
     box.close()
     assert not list(tmp_path.glob("*-wal"))
     assert kept.value.__traceback__ is not None
+
+
+def test_an_interrupt_before_the_query_itself_has_begun_is_no_failure(
+    filled: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = Cancellation("The client has gone.")
+
+    @contextmanager
+    def stopped_at_once(path: Path) -> Iterator[sqlite3.Connection]:
+        with read_only(path) as connection:
+            connection.set_progress_handler(lambda: work.cancelled, 1)
+            yield connection
+
+    class Values(UserDict[str, int]):
+        def keys(self) -> KeysView[str]:
+            # The values are copied right before the query is prepared.
+            work.cancelled = True
+            return super().keys()
+
+    monkeypatch.setattr(sql, "read_only", stopped_at_once)
+    with work.covering(), pytest.raises(Cancelled, match="The client has gone"):
+        run_query(filled._runtime.database.path, "SELECT :x", Values(x=1))

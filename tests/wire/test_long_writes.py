@@ -1,0 +1,324 @@
+"""Requests that write or look up thousands of rows: in slices, in the order in which they came, all or refused."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from sandbox.api.sandbox import Sandbox
+from sandbox.broker.groups.calls import OffsetCommit, PartitionError
+from sandbox.kafka.errors import BrokerError
+from sandbox.storage.file.database import StorageFailed
+from sandbox.storage.file.failure import failure_of
+from sandbox.wire.auth.listener import Listener
+from sandbox.wire.long_writes import SLICE_ROWS, LongWrites, not_committed
+from tests.waiting import eventually
+from tests.wire.raw_client import INIT_PRODUCER_ID, LIST_OFFSETS, OFFSET_COMMIT, OFFSET_FETCH, RawClient
+
+PARTITIONS = 2 * SLICE_ROWS + 500
+SASL_HANDSHAKE, SASL_AUTHENTICATE = 17, 36
+DELETE_RECORDS, ADD_OFFSETS_TO_TXN, END_TXN, TXN_OFFSET_COMMIT = 21, 25, 26, 28
+
+
+class Loop:
+    """What a loop does later, and what waits for the end of a turn."""
+
+    def __init__(self) -> None:
+        self.later: list[Callable[[], None]] = []
+        self.waiters: list[Callable[[BrokerError | None], None]] = []
+        self.undone = 0
+        self.written: list[list[int]] = []
+        self.commits = LongWrites(self.later.append, self.waiters.append, self.undo)
+
+    def undo(self, error: StorageFailed) -> None:
+        self.undone += 1
+
+    def write(self, offsets: Sequence[OffsetCommit]) -> list[PartitionError]:
+        self.written.append([one.partition for one in offsets])
+        return [PartitionError(one.topic, one.partition, "NONE") for one in offsets]
+
+    def turn(self, error: BrokerError | None = None) -> None:
+        """End the turn, and run what was to be called later."""
+        waiters, self.waiters[:] = list(self.waiters), []
+        for waiter in waiters:
+            waiter(error)
+        later, self.later[:] = list(self.later), []
+        for call in later:
+            call()
+
+
+def offsets(count: int) -> list[OffsetCommit]:
+    return [OffsetCommit("wide", number, 1) for number in range(count)]
+
+
+def test_each_slice_is_a_turn_of_its_own_and_commits_of_other_groups_do_not_wait() -> None:
+    loop = Loop()
+    reply = loop.commits.run("app", offsets(PARTITIONS), loop.write, not_committed)
+    assert loop.commits.wants("app", 1)
+    assert not loop.commits.wants("other", 1)
+    sizes = []
+    while not reply.done:
+        sizes.append(len(loop.written))
+        loop.turn()
+    assert sizes == [1, 2]
+    assert [one.partition for one in reply.result()] == list(range(PARTITIONS))
+    assert not loop.commits.wants("app", 1)
+
+
+def test_a_slice_whose_turn_could_not_be_committed_refuses_the_whole_request_and_lets_the_next_one_go_on() -> None:
+    loop = Loop()
+    reply = loop.commits.run("app", offsets(PARTITIONS), loop.write, not_committed)
+    after = loop.commits.run("app", offsets(1), loop.write, not_committed)
+    loop.turn(BrokerError("KAFKA_STORAGE_ERROR", "full"))
+    loop.turn()
+    assert {one.error for one in reply.result()} == {"COORDINATOR_NOT_AVAILABLE"}
+    assert len(reply.result()) == PARTITIONS
+    loop.turn()
+    assert [one.error for one in after.result()] == ["NONE"]
+
+
+def test_a_slice_that_cannot_be_written_undoes_its_turn_and_refuses_the_request() -> None:
+    loop = Loop()
+
+    def fail(some: Sequence[OffsetCommit]) -> list[PartitionError]:
+        raise failure_of(OSError("full"))
+
+    reply = loop.commits.run("app", offsets(PARTITIONS), fail, not_committed)
+    loop.turn()
+    assert loop.undone == 1
+    assert {one.error for one in reply.result()} == {"COORDINATOR_NOT_AVAILABLE"}
+
+
+def test_an_unexpected_failure_is_logged_answered_and_lets_the_next_one_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    loop = Loop()
+
+    def fail(some: Sequence[OffsetCommit]) -> list[PartitionError]:
+        raise ValueError("a defect")
+
+    reply = loop.commits.run("app", offsets(PARTITIONS), fail, not_committed)
+    after = loop.commits.run("app", offsets(1), loop.write, not_committed)
+    loop.turn()
+    loop.turn()
+    assert {one.error for one in reply.result()} == {"COORDINATOR_NOT_AVAILABLE"}
+    assert [one.error for one in after.result()] == ["NONE"]
+    assert not loop.commits.wants("app", 1)
+    assert "a defect" in caplog.text
+
+
+def test_after_clear_nothing_more_is_written_and_later_commits_do_not_wait() -> None:
+    loop = Loop()
+    cleared = loop.commits.run("app", offsets(PARTITIONS), loop.write, not_committed)
+    loop.commits.clear()
+    after = loop.commits.run("app", offsets(PARTITIONS), loop.write, not_committed)
+    while not after.done:
+        loop.turn()
+    loop.turn()
+    assert not cleared.done
+    assert [len(one) for one in loop.written] == [SLICE_ROWS, SLICE_ROWS, SLICE_ROWS, 500]
+
+
+def body(partitions: Sequence[int], offset: int) -> dict[str, Any]:
+    found = [
+        {"partition_index": one, "committed_offset": offset, "committed_leader_epoch": -1, "committed_metadata": ""}
+        for one in partitions
+    ]
+    return {
+        "group_id": "app",
+        "generation_id_or_member_epoch": -1,
+        "member_id": "",
+        "group_instance_id": None,
+        "topics": [{"name": "wide", "partitions": found}],
+    }
+
+
+def test_a_commit_sent_behind_a_long_one_is_written_after_it(served: Sandbox) -> None:
+    served.create_topic("wide", partitions=PARTITIONS)
+    client = RawClient(served.kafka_address or "")
+    client.send(OFFSET_COMMIT, 8, body(range(PARTITIONS), 5))
+    client.send(OFFSET_COMMIT, 8, body([PARTITIONS - 1], 9))
+    first, second = client.receive(), client.receive()
+    assert [one.error_code for one in first.topics[0].partitions] == [0] * PARTITIONS
+    assert [one.error_code for one in second.topics[0].partitions] == [0]
+    committed = served._runtime.call(lambda now_ms: served._runtime.coordinator.fetch_offsets("app", None))
+    assert [one.offset for one in committed] == [5] * (PARTITIONS - 1) + [9]
+    client.close()
+
+
+def test_a_request_sent_behind_a_long_commit_is_handled_after_it(served: Sandbox) -> None:
+    served.create_topic("wide", partitions=PARTITIONS)
+    client = RawClient(served.kafka_address or "")
+    client.send(OFFSET_COMMIT, 8, body(range(PARTITIONS), 5))
+    topics = [{"name": "wide", "partition_indexes": list(range(PARTITIONS))}]
+    client.send(OFFSET_FETCH, 7, {"group_id": "app", "topics": topics, "require_stable": False})
+    client.receive()
+    fetched = client.receive()
+    assert {one.committed_offset for one in fetched.topics[0].partitions} == {5}
+    client.close()
+
+
+def test_a_restore_in_the_middle_of_a_long_commit_leaves_the_offsets_of_the_snapshot(served: Sandbox) -> None:
+    served.create_topic("wide", partitions=PARTITIONS)
+    coordinator = served._runtime.coordinator
+    ports = served._runtime.kafka
+    assert ports is not None
+    commits = ports._doors["PLAINTEXT"].servers[1].node.long_writes
+    served.snapshots.take("s")
+    begun = threading.Event()
+    write = coordinator.commit
+
+    def first_slice_only(*arguments: Any, **more: Any) -> tuple[PartitionError, ...]:
+        """Let the restore come before the next slice."""
+        outcome = write(*arguments, **more)
+        if not begun.is_set():
+            commits._soon = held.append
+            begun.set()
+        return outcome
+
+    held: list[Callable[[], None]] = []
+    soon = commits._soon
+    coordinator.commit = first_slice_only  # type: ignore[method-assign]
+    client = RawClient(served.kafka_address or "")
+    client.send(OFFSET_COMMIT, 8, body(range(PARTITIONS), 5))
+    assert begun.wait(10)
+    served.snapshots.restore("s")
+    commits._soon = soon
+    served._runtime.call(lambda now_ms: [soon(call) for call in held])
+    assert served._runtime.call(lambda now_ms: coordinator.fetch_offsets("app", None)) == ()
+    client.close()
+
+
+def slices_of(box: Sandbox) -> list[int]:
+    """Collect the number of offsets of each call of the coordinator."""
+    coordinator = box._runtime.coordinator
+    write, sizes = coordinator.commit, []
+
+    def counted(*arguments: Any, **more: Any) -> tuple[PartitionError, ...]:
+        sizes.append(len(arguments[4]))
+        return write(*arguments, **more)
+
+    coordinator.commit = counted  # type: ignore[method-assign]
+    return sizes
+
+
+def committed(box: Sandbox) -> list[int]:
+    found = box._runtime.call(lambda now_ms: box._runtime.coordinator.fetch_offsets("app", None))
+    return [one.offset for one in found]
+
+
+def test_commits_of_a_group_over_two_listeners_are_written_in_their_order(box: Sandbox) -> None:
+    box.create_topic("wide", partitions=PARTITIONS)
+    box.add_user("alice", "secret")
+    box.serve(kafka_port=0, web_port=None, listeners=[Listener("SASL_PLAINTEXT")])
+    ports = box._runtime.kafka
+    assert ports is not None
+    writes = ports._doors["PLAINTEXT"].servers[1].node.long_writes
+    soon = writes._soon
+    held: list[Callable[[], None]] = []
+    first, second = RawClient(box.kafka_address or ""), RawClient(box.listener_addresses["SASL_PLAINTEXT"])
+    assert second.ask(SASL_HANDSHAKE, 1, {"mechanism": "PLAIN"}).error_code == 0
+    assert second.ask(SASL_AUTHENTICATE, 2, {"auth_bytes": b"\0alice\0secret"}).error_code == 0
+    writes._soon = held.append
+    first.send(OFFSET_COMMIT, 8, body(range(PARTITIONS), 5))
+    eventually(lambda: bool(held), 10, "the first slice is written")
+    second.send(OFFSET_COMMIT, 8, body([PARTITIONS - 1], 9))
+    eventually(
+        lambda: sum(use.api == "OffsetCommit" for client in ports.clients() for use in client.apis) == 2,
+        10,
+        "both requests have arrived",
+    )
+    writes._soon = soon
+    box._runtime.call(lambda now_ms: [soon(call) for call in held])
+    assert {one.error_code for one in first.receive().topics[0].partitions} == {0}
+    assert second.receive().topics[0].partitions[0].error_code == 0
+    assert committed(box) == [5] * (PARTITIONS - 1) + [9]
+    first.close()
+    second.close()
+
+
+def test_a_transaction_s_long_commit_is_staged_in_slices(served: Sandbox) -> None:
+    served.create_topic("wide", partitions=PARTITIONS)
+    sizes = slices_of(served)
+    client = RawClient(served.kafka_address or "")
+    begun = {"transactional_id": "t", "transaction_timeout_ms": 60_000, "producer_id": -1, "producer_epoch": -1}
+    producer = client.ask(INIT_PRODUCER_ID, 3, begun)
+    own = {"transactional_id": "t", "producer_id": producer.producer_id, "producer_epoch": producer.producer_epoch}
+    assert client.ask(ADD_OFFSETS_TO_TXN, 2, {**own, "group_id": "app"}).error_code == 0
+    offsets = {**own, **body(range(PARTITIONS), 5), "generation_id": -1}
+    del offsets["generation_id_or_member_epoch"]
+    client.send(TXN_OFFSET_COMMIT, 3, offsets)
+    client.send(END_TXN, 2, {**own, "committed": True})
+    staged, ended = client.receive(), client.receive()
+    assert [one.error_code for one in staged.topics[0].partitions] == [0] * PARTITIONS
+    assert ended.error_code == 0
+    assert sizes == [SLICE_ROWS, SLICE_ROWS, 500]
+    assert committed(served) == [5] * PARTITIONS
+    client.close()
+
+
+def test_records_of_thousands_of_partitions_are_deleted_in_slices(served: Sandbox) -> None:
+    served.create_topic("wide", partitions=PARTITIONS)
+    full = (0, SLICE_ROWS, 2 * SLICE_ROWS)
+    for partition in full:
+        served.append("wide", "x", partition=partition)
+    before = served._runtime.database.commits
+    client = RawClient(served.kafka_address or "")
+    partitions = [{"partition_index": one, "offset": -1} for one in range(PARTITIONS)]
+    topics = [{"name": "wide", "partitions": partitions}]
+    answer = client.ask(DELETE_RECORDS, 1, {"topics": topics, "timeout_ms": 1_000})
+    found = answer.topics[0].partitions
+    assert [one.partition_index for one in found] == list(range(PARTITIONS))
+    assert [one.partition_index for one in found if (one.error_code, one.low_watermark) == (0, 1)] == list(full)
+    assert served._runtime.database.commits >= before + len(full)
+    client.close()
+
+
+def test_offsets_of_thousands_of_partitions_are_looked_up_in_steps(served: Sandbox) -> None:
+    served.create_topic("wide", partitions=PARTITIONS)
+    served.append("wide", "x", partition=7)
+    log = served._runtime.broker.log
+    calls: list[int] = []
+    at_next_turn: list[int] = []
+    look_up = log.offset_for_time
+
+    def counted(*arguments: Any) -> tuple[int, int] | None:
+        if not calls:
+            asyncio.get_running_loop().call_soon(lambda: at_next_turn.append(len(calls)))
+        calls.append(1)
+        return look_up(*arguments)
+
+    log.offset_for_time = counted  # type: ignore[assignment,method-assign]
+    client = RawClient(served.kafka_address or "")
+    partitions = [{"partition_index": n, "current_leader_epoch": -1, "timestamp": 0} for n in range(PARTITIONS)]
+    topics = [{"name": "wide", "partitions": partitions}]
+    answer = client.ask(LIST_OFFSETS, 6, {"replica_id": -1, "isolation_level": 0, "topics": topics})
+    found = answer.topics[0].partitions
+    assert [one.partition_index for one in found if one.offset == 0] == [7]
+    assert {one.error_code for one in found} == {0}
+    assert len(calls) == PARTITIONS
+    assert at_next_turn[0] < PARTITIONS
+    client.close()
+
+
+def test_a_client_that_leaves_ends_its_look_ups(served: Sandbox) -> None:
+    served.create_topic("wide", partitions=PARTITIONS)
+    log, ports = served._runtime.broker.log, served._runtime.kafka
+    assert ports is not None
+    calls: list[int] = []
+    look_up = log.offset_for_time
+    client = RawClient(served.kafka_address or "")
+
+    def slow(*arguments: Any) -> tuple[int, int] | None:
+        calls.append(1)
+        if len(calls) == 1:
+            client.close()
+        return look_up(*arguments)
+
+    log.offset_for_time = slow  # type: ignore[assignment,method-assign]
+    partitions = [{"partition_index": n, "current_leader_epoch": -1, "timestamp": 0} for n in range(PARTITIONS)]
+    topics = [{"name": "wide", "partitions": partitions * 20}]
+    client.send(LIST_OFFSETS, 6, {"replica_id": -1, "isolation_level": 0, "topics": topics})
+    eventually(lambda: bool(calls) and not ports.clients(), 10, "the connection has ended")
+    eventually(lambda: not ports._slices.reads, 10, "the look-ups have ended")
+    assert len(calls) < 20 * PARTITIONS
