@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from sandbox.cli.project_file import Project
 from sandbox.cli.status import Failed, Status
 from sandbox.kafka.broker_config import check_broker_setting
 from sandbox.kafka.errors import BrokerError
@@ -34,7 +35,8 @@ def settings_options(command: F) -> F:
     @wraps(command)
     def with_settings(*args: Any, config: Path | None, pairs: tuple[str, ...], **more: Any) -> Any:
         settings = {} if config is None else _of_file(config)
-        for pair in pairs:
+        project = click.get_current_context().obj
+        for pair in (*(project.settings if isinstance(project, Project) else ()), *pairs):
             name, equals, value = pair.partition("=")
             if not equals or not name:
                 raise click.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="-c")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from sandbox.cli.project_file import project_sandbox_file
 from sandbox.cli.status import Failed, Status, kafka_text
 from sandbox.model.file_path import file_path
 
@@ -134,8 +135,8 @@ def file_option(command: F) -> F:
 
 
 def chosen_file(name: str | Path | None) -> Path:
-    """Return the sandbox file of a command: its argument, else SANDBOX_FILE, else `DEFAULT_FILE`."""
-    return file_path(os.fspath(name or os.environ.get("SANDBOX_FILE") or DEFAULT_FILE))
+    """Return the sandbox file of a command: its argument, SANDBOX_FILE, the project file's, or `DEFAULT_FILE`."""
+    return file_path(os.fspath(name or os.environ.get("SANDBOX_FILE") or project_sandbox_file() or DEFAULT_FILE))
 
 
 def _target(file: str | None, bootstrap: str | None, properties: dict[str, str]) -> Target:

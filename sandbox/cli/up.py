@@ -17,6 +17,7 @@ from sandbox.cli.display import show_json
 from sandbox.cli.ending import Ending
 from sandbox.cli.listeners import WaysIn, listener_options
 from sandbox.cli.progress import progress_bar
+from sandbox.cli.project_file import Project, ProjectCommand
 from sandbox.cli.proxy import proxy_options
 from sandbox.cli.status import Failed, Status
 from sandbox.cli.target import DEFAULT_FILE, chosen_file, json_option
@@ -45,6 +46,7 @@ _PORT = click.IntRange(0, PORT_MAX)
 
 
 @click.command(
+    cls=ProjectCommand,
     epilog="""\b
 Examples:
   sandbox up
@@ -56,7 +58,7 @@ Examples:
 
 \b
 The same pages over a real Kafka cluster, without a file:
-  sandbox ui --bootstrap HOST:PORT"""
+  sandbox ui --bootstrap HOST:PORT""",
 )
 @click.argument("file", default=DEFAULT_FILE, envvar="SANDBOX_FILE", type=click.Path(path_type=Path))
 @click.option("--kafka-port", type=_PORT, default=9092, show_default=True, help="0 picks a free one.")
@@ -78,7 +80,9 @@ The same pages over a real Kafka cluster, without a file:
 @listener_options
 @settings_options
 @json_option
+@click.pass_obj
 def up(
+    project: Project,
     file: Path,
     kafka_port: int,
     brokers: int,
@@ -99,6 +103,8 @@ def up(
     With --json it prints one line when it is ready: {"kafka", "web", "file", "pid", "brokers": {"1": address, ...}};
     with --listener also "listeners": {"SASL_SSL": address}, with --public-url also "public_url", and "token" if the
     page requires one.
+
+    A file sandbox.toml in the current folder can give every option, topics and their events: see docs/project.md.
 
     At an address that other machines can reach (--host 0.0.0.0, --public-url) the page requires a token; the Kafka port
     never does.
@@ -121,6 +127,7 @@ def up(
     demo: Demo | None = None
     try:
         ways_in.prepare(sandbox)
+        project.fill(sandbox)
         _serve(sandbox, host, kafka_port, ui_port, brokers, ways_in, token, proxy)
         left_over = False
         if with_demo:
