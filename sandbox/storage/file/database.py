@@ -106,27 +106,28 @@ class Database(Reader):
         self._guard.check()
 
     def check_or_rescue(self) -> None:
-        """Like `check_place`, for the writer, between transactions: first saves a deleted log's content to the file."""
+        """Like `check_place`, for the writer, between transactions: first saves a deleted log's content."""
         try:
             self._guard.check()
         except StorageFailed as error:
             raise self._rescued(error) from error
 
     def _rescued(self, error: StorageFailed) -> StorageFailed:
-        """Checkpoint a log that was deleted or replaced, which this process still has open.
+        """Save the content of a log that was deleted or replaced, which this process still has open.
 
         Returns:
-            The failure; its words state whether everything is in the file now.
+            The failure; its words state whether everything is saved now.
         """
         if error.words != LOG_LOST or self._writer.in_transaction or not self._guard.log_is_whole:
             return error
         if not self._rescue_done:
-            self._guard.move_aside()
+            # First, because the process may be killed in the middle of the checkpoint.
+            copied = self._guard.put_back()
             with suppress(sqlite3.Error):
                 self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
                 self._rescue_done = not self._guard.pending()
-        if not self._rescue_done:
-            return error
+            if not (copied or self._rescue_done):
+                return error
         rescued = StorageFailed(error.cause, LOG_GONE)
         rescued.stored = error.stored
         return rescued

@@ -51,7 +51,7 @@ LOG_GONE = (
     "The write-ahead log or its index (-wal, -shm) was deleted, moved or replaced by another program. Stop the sandbox "
     "and start it again."
 )
-"""Shown if every acknowledged write is in the file."""
+"""Shown if every acknowledged write is in the file, or in a copy of its log."""
 LOG_LOST = (
     "The write-ahead log (-wal) was deleted, moved or replaced by another program, and what was written last could not "
     "be saved yet. Do not kill the sandbox: end every other program that has the file open."

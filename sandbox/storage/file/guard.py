@@ -20,6 +20,7 @@ The format of the index and the log, and the bytes that SQLite locks: https://sq
 import os
 import struct
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ _INDEX = struct.Struct("=14xHIIII8s56xI")
 _SUMS = struct.Struct(">II")
 _WRITE_LOCK = ofd_locks.question(WRITE_BYTE, 1)
 LOG_HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
+COPIED_BYTES = 1 << 20
 TRIES = 3
 """How often the index is read before it counts as not matching the log: another program may be writing it."""
 
@@ -73,6 +75,7 @@ class FileGuard:
         self._places: list[Identity | None] = [None, None, None]
         self._size_bytes = 0
         self._last_frame: tuple[int, bytes] | None = None
+        self._copy: Identity | None = None
         self._watched: list[int] = []
         self._shared = False
         self._index_descriptor = self._log_descriptor = -1
@@ -263,21 +266,64 @@ class FileGuard:
         holders = (ofd_locks.holder(self._descriptors["index"], byte, 1) for byte in READ_BYTES)
         return {one.pid for one in holders if one is not None and one.pid > 0}
 
-    def move_aside(self) -> None:
+    def put_back(self) -> bool:
+        """Write a copy of a log that was deleted or replaced under its name, so that the next start finds everything.
+
+        A checkpoint cannot do this alone: a read transaction of another program may keep it from being complete, and
+        a file with a part of a checkpoint is damaged without its log.
+
+        Returns:
+            True if everything committed is in the log at that place now.
+        """
+        try:
+            found = os.stat(self._names[1])
+            if (found.st_dev, found.st_ino) in (self._places[1], self._copy):
+                return True
+        except OSError:
+            pass
+        part = f"{self._names[1]}-part"
+        try:
+            self._move_aside()
+            if not self._shared:
+                return False
+            self._copy_log(part)
+            found = os.stat(part)
+            os.replace(part, self._names[1])
+        except (OSError, StorageFailed):
+            with suppress(OSError):
+                os.unlink(part)
+            return False
+        self._copy = found.st_dev, found.st_ino
+        return True
+
+    def _copy_log(self, target: str) -> None:
+        page_bytes, last, *_ = self._index()
+        frame_bytes = FRAME_HEADER_BYTES + (65536 if page_bytes == 1 else page_bytes)
+        left, place = LOG_HEADER_BYTES + last * frame_bytes if last else 0, 0
+        mode = os.fstat(self._log_descriptor).st_mode & 0o777
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0), mode)
+        with open(descriptor, "wb") as file:
+            while left:
+                piece = os.pread(self._log_descriptor, min(left, COPIED_BYTES), place)
+                if not piece:
+                    raise cut_short(self._names[1])
+                file.write(piece)
+                left, place = left - len(piece), place + len(piece)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _move_aside(self) -> None:
         """Rename a log that replaced ours, so that SQLite does not apply it to the file."""
         try:
             found = os.stat(self._names[1])
         except OSError:
             return
-        if not found.st_size or (found.st_dev, found.st_ino) == self._places[1]:
+        if not found.st_size:
             return
         number = 1
         while os.path.exists(target := f"{self._names[1]}-replaced-{number}"):
             number += 1
-        try:
-            os.rename(self._names[1], target)
-        except OSError:
-            return
+        os.rename(self._names[1], target)
 
     # Closing
 

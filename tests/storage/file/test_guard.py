@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -27,6 +27,13 @@ from tests.waiting import eventually
 linux = pytest.mark.skipif(not ofd_locks.AVAILABLE, reason="this system has no locks of open file descriptions")
 
 READ = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM events').fetchone()[0])"
+READ_ON = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN")
+print(connection.execute("SELECT count(*) FROM events").fetchone()[0], flush=True)
+sys.stdin.read()
+"""
 OPEN = "import sys; from sandbox import Sandbox; Sandbox(sys.argv[1])"
 
 
@@ -248,6 +255,43 @@ def test_a_log_that_is_taken_away_is_refused_at_the_next_commit_and_nothing_befo
     orders.close()
     with Sandbox(file) as again:
         assert [event.value for event in again.read("orders", limit=100)][:20] == numbers(20)
+        again.append("orders", "next")
+        assert again.trouble is None
+
+
+@pytest.fixture
+def pinned(orders: Sandbox, file: Path) -> Iterator[Sandbox]:
+    """A sandbox with 20 events more than another program's read transaction sees, which stays open."""
+    command = [sys.executable, "-c", READ_ON, str(file)]
+    reader = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert reader.stdin is not None
+    assert reader.stdout is not None
+    try:
+        assert reader.stdout.readline() == b"20\n"
+        append(orders, 20)
+        yield orders
+    finally:
+        reader.stdin.close()
+        reader.wait(10)
+        reader.stdout.close()
+
+
+@linux
+@pytest.mark.parametrize("action", LOST)
+def test_a_log_that_is_taken_away_is_saved_beside_a_read_transaction(pinned: Sandbox, file: Path, action: str) -> None:
+    for _ in range(2):
+        # The second time, it happens to the copy.
+        if beside(file, "-shm").exists():
+            LOST[action](file)
+        with pytest.raises(BrokerError, match="KAFKA_STORAGE_ERROR"):
+            pinned.append("orders", "never acknowledged")
+        assert "Stop the sandbox and start it again." in (pinned.trouble or "")
+        assert after_kill(file)[:40] == numbers(40)
+    another_process(READ, file)
+    assert after_kill(file)[:40] == numbers(40)
+    pinned.close()
+    with Sandbox(file) as again:
+        assert [event.value for event in again.read("orders", limit=100)][:40] == numbers(40)
         again.append("orders", "next")
         assert again.trouble is None
 
