@@ -12,7 +12,8 @@ import re
 import subprocess
 import sys
 
-OWN = "kafka-sandbox"
+LEFT_OUT = ("kafka-sandbox", "pip")
+"""The project itself, and the pip that installs everything, which sqlite-utils requires."""
 HEAD = """\
 # What the tests were last run with: everything that `pip install --editable . --group dev` resolves to.
 # `make lock` writes this file. `make up` and users are not bound by it."""
@@ -28,7 +29,7 @@ def locked() -> list[str]:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--report", "-"]
     report = subprocess.run([*command, "--editable", ".", "--group", "dev"], stdout=subprocess.PIPE, check=True).stdout
     found = {name_of(one["metadata"]["name"]): one["metadata"]["version"] for one in json.loads(report)["install"]}
-    return [f"{name}=={version}" for name, version in sorted(found.items()) if name != OWN]
+    return [f"{name}=={version}" for name, version in sorted(found.items()) if name not in LEFT_OUT]
 
 
 if __name__ == "__main__":

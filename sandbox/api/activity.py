@@ -1,20 +1,17 @@
 """The activity of a sandbox: what happened, newest first.
 
 for entry in sandbox.activity.read(ActivityQuery(topic="orders")).entries:
-    print(entry.at_ms, entry.kind, entry.detail)
+    print(entry.at_ms, entry.kind, entry.details)
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sandbox.model.activity import ActivityEntry, ActivityPage, ActivityQuery
+from sandbox.model.activity import ActivityEntry, ActivityPage, ActivityQuery, Details
 from sandbox.runtime.runtime import Runtime
 from sandbox.storage.activity import ActivityMemory
 from sandbox.storage.file.content import OfContent
 
-_RESET = re.compile(r"([\d,]+) committed offset")
-"""The number of commits in a reset's description."""
 TOLD_WITHIN_MS = 1_000
 """Activity is recorded at the end of the turn that caused it, at most this many ms later."""
 
@@ -36,16 +33,16 @@ class SandboxActivity:
             found = self._memory.of(reader).read(reader, query or ActivityQuery(), self._runtime.clock())
         return replace(found, entries=_told_once(found.entries))
 
-    def note(self, kind: str, detail: str, *, topic: str | None = None, group: str | None = None) -> None:
+    def note(self, kind: str, details: Details, *, topic: str | None = None, group: str | None = None) -> None:
         """Record something that happened outside the broker, such as a snapshot.
 
         Args:
             kind: a name of `sandbox.model.activity.KINDS`.
-            detail: a short description.
+            details: the kind's fields; see `sandbox.model.activity`.
         """
 
         def note(now_ms: int) -> None:
-            self._runtime.broker.turn.note(kind, detail, topic=topic, group=group)
+            self._runtime.broker.turn.note(kind, details, topic=topic, group=group)
             # Notify open pages: no other change does.
             self._runtime.broker.cluster_changed()
 
@@ -58,8 +55,7 @@ def _told_once(entries: Sequence[ActivityEntry]) -> tuple[ActivityEntry, ...]:
     """Leave out the commits of a reset if the reset itself is listed."""
     hidden: set[int] = set()
     for reset in entries:
-        many = _RESET.match(reset.detail) if reset.kind == "reset" else None
-        if many is None:
+        if reset.kind != "reset":
             continue
         own = [
             (place, entry.count)
@@ -69,6 +65,6 @@ def _told_once(entries: Sequence[ActivityEntry]) -> tuple[ActivityEntry, ...]:
             and 0 <= reset.at_ms - entry.at_ms <= TOLD_WITHIN_MS
         ]
         # If the sum is larger, the group has also committed separately.
-        if sum(count for _, count in own) == int(many[1].replace(",", "")):
+        if sum(count for _, count in own) == reset.details.get("committed_offsets"):
             hidden.update(place for place, _ in own)
     return tuple(entry for place, entry in enumerate(entries) if place not in hidden)

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from sandbox.broker.faults import Faults
 from sandbox.kafka.errors import BrokerError
+from sandbox.model.activity import Details
 from sandbox.model.faults import Fault, Hit
 from sandbox.runtime.runtime import Runtime
 from sandbox.wire.api_table import APIS
@@ -95,18 +96,20 @@ class SandboxFaults:
         fault.check({one.name for one in APIS})
         if api is not None and api not in self.apis:
             raise BrokerError("INVALID_REQUEST", f"{api} is never hit: clients begin with it, and would not go on.")
-        self._change(lambda: self._faults.add(fault), lambda: f"fault {fault.id}: {fault.text()}")
+        self._change(lambda: self._faults.add(fault), lambda: {"action": "injected", "fault": fault.fields()})
         logger.warning("injected fault %d: %s", fault.id, fault.text())
         return Injection(self, fault)
 
     def remove(self, id: int) -> None:
         """End a fault. Does nothing if it doesn't exist."""
-        if not self._runtime.closed and self._change(lambda: self._faults.remove(id), f"fault {id} was ended"):
+        if not self._runtime.closed and self._change(
+            lambda: self._faults.remove(id), lambda: {"action": "ended", "fault": {"id": id}}
+        ):
             logger.warning("removed fault %d", id)
 
     def clear(self) -> None:
         """End all faults."""
-        self._change(self._faults.clear, "all faults were ended")
+        self._change(self._faults.clear, lambda: {"action": "cleared"})
 
     def list(self) -> tuple[Fault, ...]:
         """Return all faults that were not removed."""
@@ -116,13 +119,13 @@ class SandboxFaults:
         """Return the latest affected requests, oldest first."""
         return tuple(self._faults.hits)
 
-    def _change(self, function: Callable[[], T], words: str | Callable[[], str]) -> T:
+    def _change(self, function: Callable[[], T], details: Callable[[], Details]) -> T:
         def change(now_ms: int) -> T:
             # Notify open pages, which label injected faults.
             self._runtime.broker.cluster_changed()
             done = function()
             if done is not False:
-                self._runtime.broker.turn.note("injected", words if isinstance(words, str) else words())
+                self._runtime.broker.turn.note("injected", details())
             return done
 
         return self._runtime.call(change)

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sandbox.broker.groups.calls import DescribedMember, OffsetCommit
-from sandbox.broker.happenings import in_words
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.groups import GroupDescription, GroupWaits, MemberDescription
 from sandbox.runtime.runtime import Runtime
 from sandbox.wire.group_bytes import subscribed_topics
 
-PLACES_TOLD = 4
+PLACES_MAX = 4
 """A reset of more offsets than this is recorded without listing each of them."""
 
 
@@ -37,19 +36,17 @@ def commit_offsets(runtime: Runtime, group: str, offsets: Sequence[OffsetCommit]
             raise BrokerError(error)
         if reset_to is not None and offsets:
             topics = {one.topic for one in offsets}
-            words = f"{in_words(len(offsets), 'committed offset')} set to {reset_to}{_places(offsets)}"
-            runtime.broker.turn.note("reset", words, topic=topics.pop() if len(topics) == 1 else None, group=group)
+            details = {"to": reset_to, "committed_offsets": len(offsets), "places": _places(offsets)}
+            runtime.broker.turn.note("reset", details, topic=topics.pop() if len(topics) == 1 else None, group=group)
 
     runtime.call(commit)
 
 
-def _places(offsets: Sequence[OffsetCommit]) -> str:
-    """Describe the new offsets if they are few; empty if they are many."""
-    if len(offsets) > PLACES_TOLD:
-        return ""
-    several = len({one.topic for one in offsets}) > 1
-    places = (f"{one.topic + ' ' if several else ''}partition {one.partition} at {one.offset:,}" for one in offsets)
-    return f": {', '.join(places)}"
+def _places(offsets: Sequence[OffsetCommit]) -> list[dict[str, object]]:
+    """Return the new offsets if they are few; empty if they are many."""
+    if len(offsets) > PLACES_MAX:
+        return []
+    return [{"topic": one.topic, "partition": one.partition, "offset": one.offset} for one in offsets]
 
 
 def delete_group(runtime: Runtime, group: str) -> None:
@@ -77,7 +74,7 @@ def delete_offsets(runtime: Runtime, group: str, partitions: Sequence[tuple[str,
         if error is not None:
             raise BrokerError(error, f"The offsets of {group} cannot be deleted: {BrokerError(error).detail}")
         for topic in {topic for topic, _ in partitions}:
-            runtime.broker.turn.note("deleted", "its committed offsets in this topic", topic=topic, group=group)
+            runtime.broker.turn.note("deleted", {"resource": "committed_offsets"}, topic=topic, group=group)
 
     runtime.call(delete)
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from sandbox.kafka.errors import BrokerError, SandboxError
+from sandbox.model.activity import Details
 from sandbox.model.process import bind_to_process
 from sandbox.runtime.runtime import Runtime
 from sandbox.snapshots.compared import compare
@@ -58,7 +59,7 @@ class SandboxSnapshots:
 
     Args:
         runtime: the owner of the file.
-        note_activity: records what was done, as (kind, words).
+        note_activity: records an action in the activity stream, as (kind, details).
 
     Attributes:
         automatic_bytes_max: no automatic snapshot is taken of a larger file; 256 MiB.
@@ -66,7 +67,9 @@ class SandboxSnapshots:
         bystanders: writers that are paused during a restore.
     """
 
-    def __init__(self, runtime: Runtime, note_activity: Callable[[str, str], None] = lambda kind, words: None) -> None:
+    def __init__(
+        self, runtime: Runtime, note_activity: Callable[[str, Details], None] = lambda kind, details: None
+    ) -> None:
         bind_to_process(self)
         self._runtime = runtime
         self._note_activity = note_activity
@@ -132,7 +135,7 @@ class SandboxSnapshots:
         self._runtime.check_place()
         with self._runtime.database.working(), self._lock:
             taken = self._folder.take(name, note)
-        self._note_activity("snapshot", f"took {taken.name}")
+        self._note_activity("snapshot", {"action": "taken", "name": taken.name})
         return taken
 
     def before(self, action: str) -> UndoPoint:
@@ -218,7 +221,7 @@ class SandboxSnapshots:
                         one.go_on()
             finally:
                 staged.unlink(missing_ok=True)
-        self._note_activity("snapshot", f"restored {name}" + (f"; what was before is {undo.name}" if undo.name else ""))
+        self._note_activity("snapshot", {"action": "restored", "name": name, "undo": undo.name})
         return Restored(found, undo)
 
     def _replace(self, staged: Path) -> None:
@@ -274,7 +277,7 @@ class SandboxSnapshots:
         self._runtime.check_open()
         self._forks.check_room()
         started = self._forks.start(name, self.copy(name))
-        self._note_activity("snapshot", f"forked {name}, at {started.kafka}")
+        self._note_activity("snapshot", {"action": "forked", "name": name, "address": started.kafka})
         return started
 
     def copy(self, name: str = NOW) -> Path:

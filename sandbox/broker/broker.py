@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from sandbox.broker.age_hold import AgeHold
 from sandbox.broker.cluster import Cluster, Move
 from sandbox.broker.credentials import Credentials
-from sandbox.broker.happenings import in_words, note_moves
+from sandbox.broker.happenings import note_moves
 from sandbox.broker.logs.compaction import Compaction
 from sandbox.broker.logs.log import Log
 from sandbox.broker.logs.retention import Retention
@@ -149,7 +149,7 @@ class Broker:
         """Record a change of a group: "commit" for its offsets, "deleted" for its deletion, "group" for others."""
         (self.turn.changes.commits if kind == "commit" else self.turn.changes.groups).add(group)
         if kind == "deleted":
-            self.turn.note("deleted", "the group, with its committed offsets", group=group)
+            self.turn.note("deleted", {"resource": "group"}, group=group)
 
     def commit(self) -> BrokerError | None:
         """End the turn. Either all of it is durable and visible, or none of it happened.
@@ -268,7 +268,7 @@ class Broker:
             return None
         row = topics.insert_topic(self.database, name, uuid4(), count, replicas, checked, now_ms)
         self.turn.changes.topics.add(name)
-        self.turn.note("created", in_words(count, "partition"), topic=name)
+        self.turn.note("created", {"partitions": count}, topic=name)
         return self._remember(row)
 
     def topic_for_use(self, name: str, now_ms: int, *, create: bool = True) -> Topic:
@@ -289,7 +289,7 @@ class Broker:
         if not self.config.flag("delete.topic.enable"):
             raise BrokerError("TOPIC_DELETION_DISABLED")
         topics.mark_deleted(self.database, topic.id, now_ms)
-        self.turn.note("deleted", f"the topic, with {in_words(len(topic.partitions), 'partition')}", topic=name)
+        self.turn.note("deleted", {"resource": "topic", "partitions": len(topic.partitions)}, topic=name)
         del self.topics[name]
         del self.topics_by_id[topic.topic_id]
         self.turn.changes.topics.add(name)
@@ -316,7 +316,7 @@ class Broker:
             self.cluster.place(topic, partition, None)
             topic.partitions.append(partition)
         self.turn.changes.topics.add(name)
-        self.turn.note("altered", f"{in_words(count, 'partition')} instead of {current}", topic=name)
+        self.turn.note("altered", {"partitions": count, "before": current}, topic=name)
 
     def alter_topic(
         self, name: str, changes: Mapping[str, str | None], *, replace: bool = False, validate_only: bool = False
@@ -337,8 +337,7 @@ class Broker:
             return
         for key in sorted(topic.settings.keys() | settings.keys()):
             if topic.settings.get(key) != settings.get(key):
-                now = f"is {settings[key]}" if key in settings else "is back at its default"
-                self.turn.note("altered", f"{key} {now}", topic=name)
+                self.turn.note("altered", {"setting": key, "value": settings.get(key)}, topic=name)
                 topics.save_setting(self.database, topic.id, key, settings.get(key))
         topic.set(settings)
         self.turn.changes.topics.add(name)
@@ -366,7 +365,7 @@ class Broker:
         already.
         """
         moves = (self.cluster.start if up else self.cluster.stop)(broker, self.topics.values())
-        self.turn.note("started" if up else "stopped", f"broker {broker}")
+        self.turn.note("started" if up else "stopped", {"broker": broker})
         self.led(moves)
 
     def cluster_changed(self) -> None:
@@ -378,8 +377,8 @@ class Broker:
         self.cluster.reassign(partition, replicas)
         topics.save_leadership(self.database, partition.id, partition.leader_epoch, ",".join(map(str, replicas)))
         self.turn.changes.topics.add(partition.topic.name)
-        words = f"partition {partition.partition}: its replicas are {', '.join(map(str, replicas))}"
-        self.turn.note("altered", words, topic=partition.topic.name)
+        name, number = partition.topic.name, partition.partition
+        self.turn.note("altered", {"replicas": list(replicas)}, topic=name, partition=number)
 
     # Time
 

@@ -31,6 +31,7 @@ from sandbox.generator.run import (
 from sandbox.generator.template import SEED_MAX, EventTemplate, system_now_ms, template_from_json
 from sandbox.generator.template_text import TemplateRefused
 from sandbox.kafka.errors import BrokerError, SandboxError
+from sandbox.model.activity import Details
 from sandbox.model.process import bind_to_process
 
 NAME_MAX = 100
@@ -44,7 +45,7 @@ SEEDS = SystemRandom()
 class Note(Protocol):
     """Records that a generator started or ended."""
 
-    def __call__(self, kind: str, detail: str, *, topic: str | None = None) -> None:
+    def __call__(self, kind: str, details: Details, *, topic: str | None = None) -> None:
         """Record one event of a generator's life."""
 
 
@@ -189,8 +190,8 @@ class Generators:
             self._all[self._next] = made
             self._next += 1
             self._forget(ENDED_MAX)
-        named = name or "a template without a name"
-        self._tell(f"generator {made.id} started: {named}, {rate:g} events/s, seed {drawn}", topic)
+        details = {"generator": made.id, "state": "started", "template": name, "events_per_s": rate, "seed": drawn}
+        self._tell(details, topic)
         return made.description()
 
     def list(self) -> tuple[GeneratorRun, ...]:
@@ -236,14 +237,14 @@ class Generators:
         self.stop_all()
 
     def _ended(self, run: GeneratorRun) -> None:
-        why = f": {run.error}" if run.error else ""
-        self._tell(f"generator {run.id} {run.state}, {run.sent:,} events sent{why}", run.order.topic)
+        details = {"generator": run.id, "state": run.state, "events": run.sent, "error": run.error}
+        self._tell(details, run.order.topic)
 
-    def _tell(self, detail: str, topic: str) -> None:
+    def _tell(self, details: Details, topic: str) -> None:
         if self._note is not None:
             # Of a sandbox that was closed meanwhile nothing can be written down.
             with suppress(SandboxError):
-                self._note("generated", detail, topic=topic)
+                self._note("generated", details, topic=topic)
 
     def _find(self, id: int) -> Generator:
         with self._lock:

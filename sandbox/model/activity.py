@@ -1,6 +1,37 @@
-"""The activity of a sandbox, as plain values."""
+"""The activity of a sandbox, as plain values.
 
-from dataclasses import dataclass
+An entry has a kind and fields, its `details`. The page and the tools choose the words; no code reads them back. The
+fields by kind (a place is `{"topic", "partition", "offset"}`; a field without a value may be missing or null):
+
+| kind | details |
+|---|---|
+| produced | `partitions`: their numbers; more than 8 are counted in `partition_count` instead |
+| committed | `partitions` or `partition_count`; `offset`: the last one committed |
+| rebalanced | `generation`, `members`, `duration_ms`, and the fields of `sandbox.model.rebalance.rebalance_details` |
+| joined, left | one cause of a rebalance: `cause`, `member`, `reason`, `timeout_ms` |
+| returned | `dead_letters`: how many; `from`, `to`: the places of the last one before and after |
+| reset | `to`: the target as requested; `committed_offsets`: how many; `places`: the new offsets, if they are few |
+| created | `partitions`: how many |
+| deleted | `resource`: "topic" (with `partitions`), "group", "committed_offsets" or "records" (as in `retention`) |
+| altered | `setting` and `value` (null: the default), or `partitions` and `before`, or `replicas` |
+| injected | `action`: "injected", "ended" or "cleared"; `fault`: its fields |
+| started, stopped | `broker` |
+| moved | `leader`: -1 for none; or `leaders`: how many moved together |
+| retention | `offsets`: how many were removed, `log_start_offset` |
+| compacted | `events`: how many were removed |
+| generated | `generator`, `state`; `template`, `events_per_s`, `seed`; or `events`, `error` |
+| snapshot | `action`: "taken", "restored" or "forked"; `name`, `undo`, `address` |
+| clock | `by_ms`: how far the clock was set forward; negative if it was set back |
+
+`more` is the number of entries that an entry sums up. `text` is the sentence of a row that version 4 of the file wrote.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Details = Mapping[str, Any]
+"""An entry's fields, as JSON values."""
 
 KINDS = {
     "produced": "events were appended",
@@ -34,11 +65,11 @@ class Happening:
 
     Attributes:
         kind: a key of `KINDS`.
-        detail: the details, in words.
+        details: the kind's fields.
     """
 
     kind: str
-    detail: str
+    details: Details
     topic: str | None = None
     partition: int | None = None
     group: str | None = None
@@ -75,14 +106,14 @@ class ActivityEntry:
 
     Attributes:
         at_ms: when, by the sandbox's clock; the last time if there were several.
-        detail: a description without the names of topic and group.
+        details: the kind's fields.
         offset: with topic and partition, the event that it is about; else None.
         count: the number of events, commits or repetitions.
     """
 
     at_ms: int
     kind: str
-    detail: str
+    details: Details = field(default_factory=dict)
     topic: str | None = None
     partition: int | None = None
     group: str | None = None

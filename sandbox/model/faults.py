@@ -1,7 +1,8 @@
 """Faults that a broker injects on demand, and the requests that they affected."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from sandbox.kafka.errors import BY_NAME, BrokerError
 
@@ -64,6 +65,11 @@ class Fault:
     def spent(self) -> bool:
         """True if it has affected `times` requests, and is no longer active."""
         return self.times is not None and self.hits >= self.times
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields that differ from their defaults, except `hits`."""
+        values = {one.name: (getattr(self, one.name), one.default) for one in fields(self) if one.name != "hits"}
+        return {name: value for name, (value, default) in values.items() if value != default}
 
     def text(self) -> str:
         """Describe the fault in words."""

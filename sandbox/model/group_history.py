@@ -1,6 +1,8 @@
 """A group's history, as plain values: lag, rates, small charts, rebalances and resets."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +30,14 @@ class Rebalance:
 
     Attributes:
         ended_ms: None while it is in progress.
-        reason: in words: the members that joined, left or timed out, and the ones that the group waited for.
+        details: its causes, and the members that it waited for; see `sandbox.model.rebalance.rebalance_details`.
         assignment: name of a member (see `sandbox.model.member_names`) to "topic-partition" names, after it.
     """
 
     generation: int
     started_ms: int
     ended_ms: int | None
-    reason: str
+    details: Mapping[str, Any]
     members: int
     assignment: dict[str, tuple[str, ...]]
 
@@ -90,7 +92,7 @@ class RebalanceStep:
 
     Attributes:
         id: increases with time.
-        reason: in words, as the coordinator recorded it: the members that caused it, and those that it waited for.
+        details: its causes, and the members that it waited for; see `sandbox.model.rebalance.rebalance_details`.
         members: the number of members after it.
         joined: members that the previous one did not have.
         left: members that only the previous one had.
@@ -103,7 +105,7 @@ class RebalanceStep:
     generation: int
     started_ms: int
     ended_ms: int
-    reason: str
+    details: Mapping[str, Any]
     members: int
     joined: tuple[str, ...]
     left: tuple[str, ...]
@@ -131,12 +133,14 @@ class Mark:
     Attributes:
         kind: "rebalance", "reset" (an offset was moved by a tool or a program outside the group) or "moved back" (by a
             member).
-        text: a description.
+        details: of a rebalance: `generation`, and the fields of `sandbox.model.rebalance.rebalance_details`. Of the
+            others: the moved `partitions` as "topic partition", and how many `more`; only how many moved, in
+            `partition_count`; or the details of a reset's activity.
     """
 
     at_ms: int
     kind: str
-    text: str
+    details: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,8 +52,7 @@ class RemoteGroupHistory:
                 if place in before.places
             )
             if back:
-                where = "1 partition" if back == 1 else f"{back} partitions"
-                found.append(Mark(after.at_ms, "moved back", f"committed offsets went back in {where}"))
+                found.append(Mark(after.at_ms, "moved back", {"partition_count": back}))
         return found
 
     def rebalances(self, group: str, *, before: int | None = None, limit: int = 10) -> RebalancePage:

@@ -26,4 +26,4 @@ def report(broker: Broker, set_ms: int) -> None:
     """Report that the clock was set by `set_ms` (more than an hour); below 0 if it was set back."""
     words = f"set {'forward' if set_ms > 0 else 'back'} by {duration(abs(set_ms))}"
     logger.warning("%s", trouble(broker.age_hold) or f"The system clock was {words}.")
-    broker.turn.note("clock", f"the system clock was {words}")
+    broker.turn.note("clock", {"by_ms": set_ms})

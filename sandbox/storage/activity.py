@@ -26,8 +26,11 @@ SAME_SHOWN = 10
 def record(database: Database, happenings: Sequence[Happening], now_ms: int) -> None:
     """Write activity rows, and delete the oldest beyond `ACTIVITY_MAX`."""
     database.executemany(
-        "INSERT INTO activity(at_ms, kind, topic, partition, group_id, detail) VALUES(?, ?, ?, ?, ?, ?)",
-        [(now_ms, one.kind, one.topic, one.partition, one.group, one.detail) for one in happenings],
+        "INSERT INTO activity(at_ms, kind, topic, partition, group_id, details) VALUES(?, ?, ?, ?, ?, ?)",
+        [
+            (now_ms, one.kind, one.topic, one.partition, one.group, json.dumps(one.details, ensure_ascii=False))
+            for one in happenings
+        ],
     )
     database.execute("DELETE FROM activity WHERE id <= (SELECT max(id) FROM activity) - ?", (ACTIVITY_MAX,))
 
@@ -131,10 +134,7 @@ def _together(found: list[ActivityEntry]) -> list[ActivityEntry]:
             rest.setdefault(entry.kind, []).append(entry)
     for kind, entries in rest.items():
         count = sum(entry.count for entry in entries)
-        words = (
-            f"{count:,} events into {len(entries):,} more topics" if kind == "produced" else f"{len(entries):,} more"
-        )
-        shown.append(ActivityEntry(entries[-1].at_ms, kind, f"{words} in these ten seconds", count=count))
+        shown.append(ActivityEntry(entries[-1].at_ms, kind, {"more": len(entries)}, count=count))
     return shown
 
 

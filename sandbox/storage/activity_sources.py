@@ -1,12 +1,13 @@
 """Sources of the activity stream: each reads back in time, span by span, and no more than it must."""
 
 import heapq
-import re
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import Any
 
 from sandbox.model.activity import ActivityEntry, ActivityQuery
-from sandbox.model.durations import duration
+from sandbox.model.rebalance import member_causes
 from sandbox.storage.file.database import Reader, Row
 
 SPAN_MS = 10_000
@@ -14,8 +15,7 @@ CHUNK = 256
 SCANNED_MAX = 40_000
 """The maximum number of rows of one table that are read for one page."""
 BATCHES_READ = 48
-_PIECES = re.compile(r"; |, (?=member |static member |leader )")
-_LOST = re.compile(r" (left|was put out|timed out|did not|was not heard of|joined and then)")
+PARTITIONS_LISTED_MAX = 8
 
 
 class Source(ABC):
@@ -115,7 +115,7 @@ class Happenings(_Rows):
             reader,
             "activity",
             "at_ms",
-            "kind, topic, partition, group_id, detail",
+            "kind, topic, partition, group_id, details",
             {column: value for column, value in where.items() if value is not None},
             query.before_ms,
         )
@@ -123,8 +123,8 @@ class Happenings(_Rows):
     def take(self, from_ms: int) -> list[ActivityEntry]:
         """See `Source`."""
         return [
-            ActivityEntry(at_ms, kind, detail, topic, partition, group)
-            for _, at_ms, kind, topic, partition, group, detail in self._take(from_ms)
+            ActivityEntry(at_ms, kind, json.loads(details), topic, partition, group)
+            for _, at_ms, kind, topic, partition, group, details in self._take(from_ms)
         ]
 
 
@@ -133,20 +133,17 @@ class Rebalances(_Rows):
 
     def __init__(self, reader: Reader, query: ActivityQuery) -> None:
         where = {} if query.group is None else {"group_id": query.group}
-        columns = "group_id, generation, started_ms, reason, members"
+        columns = "group_id, generation, started_ms, details, members"
         super().__init__(reader, "rebalances", "ended_ms", columns, where, query.before_ms)
 
     def take(self, from_ms: int) -> list[ActivityEntry]:
         """See `Source`."""
         found = []
-        for _, at_ms, group, generation, started_ms, reason, members in self._take(from_ms):
-            took = f"took {duration(at_ms - started_ms)}"
-            detail = f"generation {generation}, {_count(members, 'member')}, {took}: {reason}"
-            found.append(ActivityEntry(at_ms, "rebalanced", detail, group=group))
-            for piece in _PIECES.split(reason):
-                kind = "left" if _LOST.search(piece) else "joined" if " joined" in piece else None
-                if kind is not None and "joined again" not in piece:
-                    found.append(ActivityEntry(at_ms, kind, piece, group=group))
+        for _, at_ms, group, generation, started_ms, stored, members in self._take(from_ms):
+            details = json.loads(stored)
+            numbers = {"generation": generation, "members": members, "duration_ms": at_ms - started_ms}
+            found.append(ActivityEntry(at_ms, "rebalanced", {**numbers, **details}, group=group))
+            found += [ActivityEntry(at_ms, kind, cause, group=group) for kind, cause in member_causes(details)]
         return found
 
 
@@ -178,12 +175,7 @@ class Commits(_Rows):
             ActivityEntry(
                 row[1],
                 "committed",
-                f"partition {row[4]} at {row[5]:,}"
-                if counts[place] == 1
-                else f"{_count(counts[place], 'commit')} in {_partitions(partitions[place])}"
-                + (
-                    "; the last: partition {0} at {1:,}" if len(partitions[place]) > 1 else ", the last at {1:,}"
-                ).format(row[4], row[5]),
+                {**_partitions(partitions[place]), "offset": row[5]},
                 topic=place[1],
                 partition=row[4],
                 group=place[0],
@@ -240,7 +232,7 @@ class Batches(Source):
             ActivityEntry(
                 at_ms,
                 "produced",
-                f"{_count(events[topic], 'event')} into {_partitions(partitions[topic])}",
+                _partitions(partitions[topic]),
                 topic=topic,
                 partition=partition,
                 offset=offset,
@@ -314,11 +306,7 @@ class Batches(Source):
         return high, before
 
 
-def _count(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
-
-
-def _partitions(partitions: set[int]) -> str:
-    if len(partitions) > 8:
-        return f"{len(partitions)} partitions"
-    return ("partition " if len(partitions) == 1 else "partitions ") + ", ".join(map(str, sorted(partitions)))
+def _partitions(partitions: set[int]) -> dict[str, Any]:
+    if len(partitions) > PARTITIONS_LISTED_MAX:
+        return {"partition_count": len(partitions)}
+    return {"partitions": sorted(partitions)}

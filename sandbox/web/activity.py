@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.activity import KINDS, ActivityEntry, ActivityPage, ActivityQuery
 from sandbox.web import formats as words
-from sandbox.web.messages.dead_letters import PLACE
+from sandbox.web.activity_text import entry_pieces, entry_text
 from sandbox.web.responses import (
     ALL,
     NOTHING,
@@ -29,7 +29,7 @@ blueprint = Blueprint("activity", __name__)
 ENTRIES = 60
 SPAN_MS = 10_000
 ENTRIES_MAX = 1000
-COLUMNS = ("at_ms", "kind", "topic", "partition", "offset", "group", "count", "detail")
+COLUMNS = ("at_ms", "kind", "topic", "partition", "offset", "group", "count")
 CLUSTER_KINDS = ("injected", "started", "stopped", "moved")
 MARKS = {
     "produced": "→",
@@ -101,26 +101,19 @@ class Words:
 
 
 def told(entry: ActivityEntry, is_there: Callable[[str], bool]) -> tuple[Words, ...]:
-    """Return an entry's text, with the newest event's offset and links to the events it names.
+    """Return an entry's text, with links to the events it names.
 
     Args:
         is_there: True if a topic of this name exists.
     """
-    if entry.kind == "produced" and entry.offset is not None:
-        one = entry.detail.endswith(f" partition {entry.partition}")
-        last = ", the last at" if one else f"; the last: partition {entry.partition} at"
-        return (Words(f"{entry.detail}{' at' if entry.count == 1 else last} {entry.offset:,}"),)
-    if entry.kind != "returned":
-        return (Words(entry.detail),)
-    pieces: list[Words] = []
-    end = 0
-    for place in PLACE.finditer(entry.detail):
-        topic, partition, offset = place.groups()
-        pieces.append(Words(entry.detail[end : place.start()]))
-        address = f"/topics/{topic}/{partition}/{offset}" if is_there(topic) else None
-        pieces.append(Words(f"{topic} {partition} · {int(offset):,}", address))
-        end = place.end()
-    return (*pieces, Words(entry.detail[end:]))
+    pieces = []
+    for piece in entry_pieces(entry):
+        address = None
+        if piece.place is not None and is_there(piece.place[0]):
+            topic, partition, offset = piece.place
+            address = f"/topics/{quote(topic, safe='')}/{partition}/{offset}"
+        pieces.append(Words(piece.text, address))
+    return tuple(pieces)
 
 
 def _rows(found: ActivityPage) -> Iterator[tuple[object, ...]]:
@@ -162,11 +155,17 @@ def index() -> Response:
     )
 
 
+def entry_json(entry: ActivityEntry) -> dict[str, object]:
+    """An entry's fields, and its details in words."""
+    columns = {column: getattr(entry, column) for column in COLUMNS}
+    return {**columns, "details": dict(entry.details), "text": entry_text(entry)}
+
+
 @blueprint.get("/activity.json")
 def index_json() -> Response:
-    """The entries as JSON; `next` is the `before` of the next page."""
+    """The entries as JSON, each with its fields and a text; `next` is the `before` of the next page."""
     found = backend().activity.read(_asked())
-    entries = [{column: getattr(entry, column) for column in COLUMNS} for entry in found.entries]
+    entries = [entry_json(entry) for entry in found.entries]
     return data({"as_of": overview().as_of_ms, "entries": entries, "next": found.next_ms})
 
 
@@ -175,5 +174,7 @@ def index_csv() -> Response:
     """The entries as CSV."""
     found = backend().activity.read(_asked(ENTRIES_MAX))
     return csv_file(
-        "activity.csv", COLUMNS, ([getattr(entry, column) for column in COLUMNS] for entry in found.entries)
+        "activity.csv",
+        (*COLUMNS, "text"),
+        ([*(getattr(entry, column) for column in COLUMNS), entry_text(entry)] for entry in found.entries),
     )

@@ -19,6 +19,7 @@ from sandbox.version import __version__
 from sandbox.web import access, activity, capabilities, guard, notices, rows, snippets
 from sandbox.web import formats as words
 from sandbox.web import responses as page
+from sandbox.web.activity_text import mark_text, rebalance_text
 from sandbox.web.assets import asset_folder
 from sandbox.web.backend import Backend
 from sandbox.web.cluster import views as cluster
@@ -151,6 +152,8 @@ def _words(app: Flask) -> None:
         words.duration,
         words.plural,
         words.percent,
+        mark_text,
+        rebalance_text,
     ):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.filters["payload"] = describe

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import IO, TYPE_CHECKING, Protocol
 
 from sandbox.kafka.event import Event, Headers, NewEvent
-from sandbox.model.activity import ActivityPage, ActivityQuery
+from sandbox.model.activity import ActivityPage, ActivityQuery, Details
 from sandbox.model.brokers import BrokerDescription, BrokerSetting, ClientDescription, LeaderMove
 from sandbox.model.capabilities import Capabilities
 from sandbox.model.faults import Fault, Hit
@@ -280,7 +280,7 @@ class Activity(Protocol):
     def read(self, query: ActivityQuery | None = None) -> ActivityPage:
         """Return one page of entries, newest first."""
 
-    def note(self, kind: str, detail: str, *, topic: str | None = None, group: str | None = None) -> None:
+    def note(self, kind: str, details: Details, *, topic: str | None = None, group: str | None = None) -> None:
         """Record an action of a page that leaves no rows of its own."""
 
 

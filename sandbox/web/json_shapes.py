@@ -8,6 +8,7 @@ from sandbox.model.groups import Awaited, GroupDescription, PartitionLag, ResetL
 from sandbox.model.jsonl import control_of, transaction_of
 from sandbox.model.logs import AppendRate, KeySample, Loss
 from sandbox.model.topics import PartitionDescription, TopicDescription
+from sandbox.web.activity_text import rebalance_text
 from sandbox.web.payload import header_name, json_value
 
 
@@ -200,7 +201,8 @@ def rebalance_json(rebalance: Rebalance) -> dict[str, Any]:
         "generation": rebalance.generation,
         "started_ms": rebalance.started_ms,
         "ended_ms": rebalance.ended_ms,
-        "reason": rebalance.reason,
+        "reason": rebalance_text(rebalance.details),
+        "details": dict(rebalance.details),
         "members": rebalance.members,
         "assignment": {member: list(names) for member, names in rebalance.assignment.items()},
     }

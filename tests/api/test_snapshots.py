@@ -425,8 +425,9 @@ def test_what_is_done_with_snapshots_is_written_down(orders: Sandbox) -> None:
     orders.snapshots.take("s")
     orders.snapshots.restore("s")
     query = ActivityQuery(kinds=frozenset({"snapshot"}))
-    (restored,) = [one.detail for one in orders.activity.read(query).entries]
-    assert restored.startswith("restored s; what was before is auto-")
+    (restored,) = [one.details for one in orders.activity.read(query).entries]
+    assert (restored["action"], restored["name"]) == ("restored", "s")
+    assert restored["undo"].startswith("auto-")
 
 
 def test_a_fork_has_the_broker_settings_of_its_sandbox(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from sandbox.generator.run import RUNNING_MAX
 from sandbox.generator.template import EventTemplate
 from sandbox.kafka.errors import BrokerError, SandboxError
 from sandbox.model.activity import ActivityQuery
+from sandbox.web.activity_text import entry_text
 from tests.waiting import eventually
 
 WAIT_S = 20
@@ -79,7 +80,7 @@ def test_its_start_and_its_end_are_activity(orders: Sandbox) -> None:
     run = orders.generators.start("orders", "sensors", rate=1000, count=7, seed=2)
     orders.generators.wait(run.id, WAIT_S)
     found = orders.activity.read(ActivityQuery(frozenset({"generated"}), topic="orders")).entries
-    assert sorted(entry.detail for entry in found) == [
+    assert sorted(entry_text(entry) for entry in found) == [
         "generator 1 done, 7 events sent",
         "generator 1 started: sensors, 1000 events/s, seed 2",
     ]

@@ -4,7 +4,13 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from sandbox.storage.file.migrations import STEPS, split_statements
+from sandbox.storage.file.migrations import make_version
+
+SENTENCES = {
+    ("activity", "detail"): "coalesce(details ->> '$.text', details)",
+    ("rebalances", "reason"): "coalesce(details ->> '$.text', details)",
+}
+"""Columns that version 5 renamed: an older version stored a sentence."""
 
 
 def make_older(file: Path, version: int) -> None:
@@ -12,16 +18,16 @@ def make_older(file: Path, version: int) -> None:
     older = file.with_name(file.name + ".older")
     with closing(sqlite3.connect(older, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
-        for step in STEPS[:version]:
-            for script in step:
-                for statement in split_statements(script):
-                    connection.execute(statement)
+        make_version(connection, version)
         connection.execute("ATTACH ? AS today", (str(file),))
         tables = [row[0] for row in connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")]
         for table in sorted(tables, key="sqlite_sequence".__eq__):
             if table == "sqlite_sequence":
                 connection.execute("DELETE FROM main.sqlite_sequence")
-            names = ", ".join(row[1] for row in connection.execute(f"PRAGMA main.table_info({table})"))
-            connection.execute(f"INSERT OR REPLACE INTO main.{table}({names}) SELECT {names} FROM today.{table}")
+            names = [row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")]
+            values = ", ".join(SENTENCES.get((table, name), name) for name in names)
+            connection.execute(
+                f"INSERT OR REPLACE INTO main.{table}({', '.join(names)}) SELECT {values} FROM today.{table}"
+            )
         connection.execute(f"PRAGMA user_version = {version}")
     older.replace(file)

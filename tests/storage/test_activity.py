@@ -8,9 +8,11 @@ from confluent_kafka import Producer
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import NewEvent
-from sandbox.model.activity import ACTIVITY_MAX, ActivityEntry, ActivityQuery, Happening
+from sandbox.model.activity import ACTIVITY_MAX, KINDS, ActivityEntry, ActivityQuery, Happening
+from sandbox.model.rebalance import Cause, rebalance_details
 from sandbox.storage import activity, activity_sources
 from sandbox.storage.groups.groups import GroupStore, StoredRebalance
+from sandbox.web.activity_text import entry_text
 from tests.clock import Clock
 
 
@@ -42,7 +44,7 @@ def test_what_is_done_to_topics_and_groups_is_told_in_its_own_transaction(box: S
     assert kinds(box, kinds=frozenset(("created", "deleted", "altered", "reset", "injected"))) == [
         *("deleted", "injected", "injected", "deleted", "reset", "altered", "altered", "created")
     ]
-    details = {(entry.kind, entry.topic, entry.group): entry.detail for entry in told(box)}
+    details = {(entry.kind, entry.topic, entry.group): entry_text(entry) for entry in told(box)}
     assert details["reset", "orders", "billing"] == (
         "3 committed offsets set to latest: partition 0 at 0, partition 1 at 0, partition 2 at 0"
     )
@@ -133,13 +135,13 @@ def test_commits_are_one_line_for_a_group_in_a_topic(box: Sandbox, clock: Clock)
         box.commit("g", "t", partition, offset)
     (entry,) = told(box, kinds=frozenset(("committed",)))
     assert (entry.group, entry.topic, entry.count) == ("g", "t", 3)
-    assert "partitions 0, 1, 2" in entry.detail
+    assert "partitions 0, 1, 2" in entry_text(entry)
 
 
 def test_one_commit_is_told_once_with_its_place(box: Sandbox) -> None:
     box.create_topic("t", partitions=3)
     box.commit("g", "t", 2, 0)
-    assert [entry.detail for entry in told(box, kinds=frozenset(("committed",)))] == ["partition 2 at 0"]
+    assert [entry_text(entry) for entry in told(box, kinds=frozenset(("committed",)))] == ["partition 2 at 0"]
 
 
 def test_a_reset_is_told_once_and_not_as_commits_too(box: Sandbox, clock: Clock) -> None:
@@ -153,23 +155,52 @@ def test_a_reset_is_told_once_and_not_as_commits_too(box: Sandbox, clock: Clock)
     box.reset("g", to="latest")
     found = told(box, since_ms=clock.now_ms, limit=10_000)
     assert [(entry.kind, entry.group) for entry in found] == [("reset", "g")]
-    assert "b partition 1 at 1" in found[0].detail
+    assert "b partition 1 at 1" in entry_text(found[0])
     assert kinds(box, kinds=frozenset(("committed",)), since_ms=clock.now_ms) == ["committed", "committed"]
     clock.pass_ms(2_000)
     box.commit("g", "a", 1, 0)
     assert {entry.kind for entry in told(box, since_ms=clock.now_ms)} == {"committed"}, "what it commits beside is told"
 
 
-def test_who_joined_and_left_is_told_beside_the_rebalance(box: Sandbox, clock: Clock) -> None:
-    reason = "member c-1 joined (new); member c-2 left, c-3's session of 6,000 ms timed out"
+def test_members_that_joined_and_left_are_listed_beside_the_rebalance(box: Sandbox, clock: Clock) -> None:
+    causes = [
+        Cause("joined", "c-1", "rolling restart, node-3 left"),
+        Cause("left", "c-2"),
+        Cause("session_timeout", "c-3", timeout_ms=6_000),
+        Cause("leader_rejoined", "c-4", "c-5 joined"),
+    ]
+    details = rebalance_details(causes, {("join", "c-3"): 5_000})
     store = GroupStore(box._runtime.database)
-    store.record_rebalance(StoredRebalance("g", 3, clock.now_ms, clock.now_ms + 40, reason, 2, {}))
+    store.record_rebalance(StoredRebalance("g", 3, clock.now_ms, clock.now_ms + 40, details, 2, {}))
     box._runtime.database.commit()
-    found = {entry.kind: entry.detail for entry in told(box)}
-    assert found["joined"] == "member c-1 joined (new)"
-    assert "member c-2 left" in found["left"]
-    assert found["rebalanced"].startswith("generation 3, 2 members, took 40 ms: member c-1 joined")
+    found = [(entry.kind, entry_text(entry)) for entry in told(box)]
+    assert found[0][0] == "rebalanced"
+    assert found[0][1] == (
+        "generation 3, 2 members, took 40 ms: member c-1 joined (rolling restart, node-3 left); member c-2 left; "
+        "c-3's session of 6,000 ms timed out; leader c-4 joined again (c-5 joined); waited 5 s for c-3"
+    )
+    assert found[1:] == [
+        ("joined", "member c-1 joined (rolling restart, node-3 left)"),
+        ("left", "member c-2 left"),
+        ("left", "c-3's session of 6,000 ms timed out"),
+    ]
     assert kinds(box, kinds=frozenset(("joined",))) == ["joined"]
+
+
+@pytest.mark.parametrize(
+    "details", ['{"causes": 5}', '{"causes": [7, {"cause": []}, {"cause": "joined"}]}', '{"text": ["x"]}', "{}"]
+)
+def test_details_that_no_sandbox_wrote_are_shown_as_they_are(box: Sandbox, details: str) -> None:
+    for sql in (
+        "INSERT INTO rebalances(group_id, generation, started_ms, ended_ms, details, members, assignment) "
+        "VALUES('g', 1, 0, 0, ?, 1, '{}')",
+        *(f"INSERT INTO activity(at_ms, kind, details) VALUES(0, '{kind}', ?)" for kind in KINDS),
+    ):
+        box._runtime.database.execute(sql, (details,))
+    box._runtime.database.commit()
+    found = told(box)
+    assert {entry.kind for entry in found} >= set(KINDS)
+    assert all(isinstance(entry_text(entry), str) for entry in found)
 
 
 def test_the_filter_lets_through_what_is_about_a_topic_or_a_group(box: Sandbox) -> None:
@@ -202,10 +233,10 @@ def test_a_long_table_is_read_in_parts_and_nothing_is_passed_over(
 
 def test_the_oldest_rows_leave(box: Sandbox) -> None:
     database = box._runtime.database
-    activity.record(database, [Happening("created", str(n)) for n in range(ACTIVITY_MAX + 50)], 1)
+    activity.record(database, [Happening("created", {"partitions": n}) for n in range(ACTIVITY_MAX + 50)], 1)
     database.commit()
     with database.reader() as reader:
-        assert reader.one("SELECT count(*), min(detail + 0) FROM activity") == (ACTIVITY_MAX, 50)
+        assert reader.one("SELECT count(*), min(details ->> '$.partitions') FROM activity") == (ACTIVITY_MAX, 50)
 
 
 def test_retention_compaction_and_deleting_records_are_told(box: Sandbox, clock: Clock) -> None:
@@ -220,10 +251,10 @@ def test_retention_compaction_and_deleting_records_are_told(box: Sandbox, clock:
     clock.pass_ms(60_000)
     box.apply_retention()
     assert box.compact("keyed") > 0
-    found = {(entry.kind, entry.topic): entry.detail for entry in told(box)}
-    assert found["retention", "old"] == "1 offset left the log, which begins at 1 now"
-    assert "overtaken by a later one of its key" in found["compacted", "keyed"]
-    assert found["deleted", "cut"] == "1 offset left the log, which begins at 1 now"
+    found = {(entry.kind, entry.topic): entry_text(entry) for entry in told(box)}
+    assert found["retention", "old"] == "partition 0: 1 offset removed from the log, which starts at 1 now"
+    assert "later events have the same keys" in found["compacted", "keyed"]
+    assert found["deleted", "cut"] == "partition 0: 1 offset removed from the log, which starts at 1 now"
 
 
 def test_a_page_from_memory_is_the_page_that_is_read_from_the_rows(box: Sandbox, clock: Clock) -> None:

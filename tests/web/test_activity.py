@@ -48,7 +48,7 @@ def test_the_filter_is_the_address(page: FlaskClient, busy: Sandbox) -> None:
     assert "Nothing of that kind" in page.get("/activity?topic=other").text
     assert "Nothing of that kind" in page.get("/activity?since=1s&kind=snapshot").text
     header, *lines = page.get("/activity.csv?kind=created").text.splitlines()
-    assert header == "at_ms,kind,topic,partition,offset,group,count,detail"
+    assert header == "at_ms,kind,topic,partition,offset,group,count,text"
     assert len(lines) == 1
 
 
@@ -125,10 +125,16 @@ def test_dead_letters_that_are_sent_back_are_told_with_both_places(page: FlaskCl
     (row,) = re.findall(r'<tr data-kind="returned">.*?</tr>', html, re.DOTALL)
     assert "2 dead letters; the last: " in row
     assert (
-        '<a href="/topics/orders.dlq/0/1">orders.dlq 0 · 1</a> is <a href="/topics/orders/0/4">orders 0 · 4</a>' in row
+        '<a href="/topics/orders.dlq/0/1">orders.dlq 0 · 1</a> is now <a href="/topics/orders/0/4">orders 0 · 4</a>'
+        in row
     )
     (entry,) = page.get("/activity.json?kind=returned").get_json()["entries"]
-    assert (entry["topic"], entry["detail"]) == ("orders", "2 dead letters; the last: orders.dlq/0/1 is orders/0/4 now")
+    assert entry["details"] == {
+        "dead_letters": 2,
+        "from": {"topic": "orders.dlq", "partition": 0, "offset": 1},
+        "to": {"topic": "orders", "partition": 0, "offset": 4},
+    }
+    assert entry["text"] == "2 dead letters; the last: orders.dlq 0 · 1 is now orders 0 · 4"
 
 
 def test_a_dead_letter_that_was_corrected_in_the_form_is_told_too(page: FlaskClient, letters: Sandbox) -> None:
@@ -137,7 +143,8 @@ def test_a_dead_letter_that_was_corrected_in_the_form_is_told_too(page: FlaskCli
     assert letters.event("orders", 0, 3).value == b"mended"
     html = page.get("/activity?kind=returned").text
     assert (
-        '<a href="/topics/orders.dlq/0/2">orders.dlq 0 · 2</a> is <a href="/topics/orders/0/3">orders 0 · 3</a>' in html
+        '<a href="/topics/orders.dlq/0/2">orders.dlq 0 · 2</a> is now <a href="/topics/orders/0/3">orders 0 · 3</a>'
+        in html
     )
 
 
@@ -152,5 +159,5 @@ def test_a_letter_whose_topic_is_gone_is_told_without_a_link_to_it(page: FlaskCl
     page.post("/topics/orders.dlq/messages/copy", data={"to": "orders", "events": "0:0"})
     letters.delete_topic("orders.dlq")
     html = page.get("/activity?kind=returned").text
-    assert 'orders.dlq 0 · 0 is <a href="/topics/orders/0/3">orders 0 · 3</a>' in html
+    assert 'orders.dlq 0 · 0 is now <a href="/topics/orders/0/3">orders 0 · 3</a>' in html
     assert 'href="/topics/orders.dlq/0/0"' not in html

@@ -11,6 +11,8 @@ from sandbox.storage.groups.groups import Protocols
 NO_GENERATION = -1
 UNKNOWN_MEMBER = ""
 """The member id in the first request of a member that has none yet."""
+REASON_CHARACTERS_MAX = 255
+"""A longer reason of a client (KIP-800) is cut."""
 
 
 class JoinGroup(NamedTuple):

@@ -28,14 +28,16 @@ https://kafka.apache.org/protocol#protocol_api_keys.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
+from typing import Any
 
 from sandbox.broker.groups.calls import JoinAnswer, JoinedMember, SyncAnswer
 from sandbox.broker.reply import Reply, T
 from sandbox.model.member_names import member_name, member_names
+from sandbox.model.rebalance import Cause, Wait
 from sandbox.storage.groups.groups import Protocols
 
 
@@ -154,13 +156,14 @@ class EndedRebalance:
     """A finished rebalance that will be stored.
 
     Attributes:
+        details: see `sandbox.model.rebalance.rebalance_details`.
         assignment: (member id, client id, the leader's bytes) of each member.
     """
 
     generation: int
     started_ms: int
     ended_ms: int
-    reason: str
+    details: Mapping[str, Any]
     assignment: tuple[tuple[str, str, bytes], ...]
 
 
@@ -182,8 +185,8 @@ class Group:
         initial_left_ms: by how much the initial wait may still be extended.
         newcomer: True if a member has joined during the initial wait.
         started_ms: when the current rebalance began, or None.
-        reasons: the reasons for the current rebalance.
-        waited: what the rebalance has waited for, in words, and for how many ms.
+        causes: the causes of the current rebalance.
+        waited: ms that the rebalance has waited, by what it waited for.
         gone: number of removed members per client id since the last rebalance ended; the next rebalance names them too.
         ended: rebalances that ended in this call.
         outbox: answers decided in this call; sent when the group's state is consistent again.
@@ -208,8 +211,8 @@ class Group:
     initial_left_ms: int = 0
     newcomer: bool = False
     started_ms: int | None = None
-    reasons: list[str] = field(default_factory=list)
-    waited: dict[str, int] = field(default_factory=dict)
+    causes: list[Cause] = field(default_factory=list)
+    waited: dict[Wait, int] = field(default_factory=dict)
     gone: Counter[str] = field(default_factory=Counter)
     ended: list[EndedRebalance] = field(default_factory=list)
     outbox: list["partial[None]"] = field(default_factory=list)

@@ -7,7 +7,15 @@ REBALANCE_IN_PROGRESS, and a request of a member that leaves or is removed is an
 
 from collections.abc import Callable, Iterable, Mapping
 
-from sandbox.broker.groups.calls import UNKNOWN_MEMBER, JoinAnswer, JoinGroup, LeavingMember, LeftMember, SyncAnswer
+from sandbox.broker.groups.calls import (
+    REASON_CHARACTERS_MAX,
+    UNKNOWN_MEMBER,
+    JoinAnswer,
+    JoinGroup,
+    LeavingMember,
+    LeftMember,
+    SyncAnswer,
+)
 from sandbox.broker.groups.classic_group import Group, Member, State
 from sandbox.broker.groups.classic_rebalance import (
     answer_sync,
@@ -24,13 +32,13 @@ from sandbox.broker.groups.classic_rebalance import (
 )
 from sandbox.broker.reply import Reply
 from sandbox.kafka.broker_config import BrokerConfig
+from sandbox.model.rebalance import Cause
 
 NEW_MEMBER_JOIN_TIMEOUT_MS = 300_000
 """How long a member's first JoinGroup may be delayed before the member is removed (Kafka's value).
 
 Such a member can't send heartbeats. Without a limit, clients that give up and retry would leave dead members behind.
 """
-REASON_CHARACTERS_MAX = 255
 
 
 class Membership:
@@ -93,8 +101,7 @@ class Membership:
         )
         group.add(member, request.protocol_type)
         group.newcomer = True
-        reason = _with(f"member {group.name_of(member)} joined", request.reason)
-        prepare_or_begin(group, reason, now_ms, self._initial_delay_ms())
+        self._prepare_or_begin(group, _cause("joined", group, member, request.reason), now_ms=now_ms)
 
     def _join_again(
         self, group: Group, member: Member, request: JoinGroup, reply: Reply[JoinAnswer], now_ms: int
@@ -112,9 +119,8 @@ class Membership:
         if group.state is State.PREPARING_REBALANCE:
             begin_if_complete(group, now_ms)
             return
-        name = group.name_of(member)
-        reason = f"member {name} changed its subscription" if not same else f"leader {name} joined again"
-        prepare(group, _with(reason, request.reason), now_ms, self._initial_delay_ms())
+        cause = _cause("leader_rejoined" if same else "resubscribed", group, member, request.reason)
+        prepare(group, cause, now_ms=now_ms, initial_delay_ms=self._initial_delay_ms())
 
     def _replace_static(
         self, group: Group, request: JoinGroup, ids: tuple[str, str], reply: Reply[JoinAnswer], now_ms: int
@@ -130,8 +136,8 @@ class Membership:
             member.join_reply = None
             group.answer(reply, self._return_of_static(group, member, request, leader_before))
         else:
-            reason = f"static member {group.name_of(member)} came back"
-            prepare(group, _with(reason, request.reason), now_ms, self._initial_delay_ms())
+            cause = _cause("returned", group, member, request.reason)
+            prepare(group, cause, now_ms=now_ms, initial_delay_ms=self._initial_delay_ms())
 
     def _return_of_static(self, group: Group, member: Member, request: JoinGroup, leader_before: str) -> JoinAnswer:
         """Return the answer that puts a returning static member into the current generation.
@@ -215,7 +221,7 @@ class Membership:
     def leave(self, group: Group, leaving: Iterable[LeavingMember], now_ms: int) -> tuple[LeftMember, ...]:
         """LeaveGroup: one rebalance for all leaving members."""
         left: list[LeftMember] = []
-        reasons: list[str] = []
+        causes: list[Cause] = []
         for member_id, instance_id, reason in leaving:
             current = group.static_member_id(instance_id) if member_id == UNKNOWN_MEMBER else member_id
             error = "NONE"
@@ -224,12 +230,12 @@ class Membership:
             else:
                 error = group.refusal(current or UNKNOWN_MEMBER, instance_id) or "NONE"
                 if error == "NONE" and current is not None:
-                    reasons.append(_with(f"member {group.name_of(group.members[current])} left", reason))
+                    causes.append(_cause("left", group, group.members[current], reason))
                     waited_for(group, group.members[current], now_ms)
                     group.remove(current)
             left.append(LeftMember(member_id, instance_id, error))
-        if reasons:
-            prepare_or_begin(group, ", ".join(reasons), now_ms, self._initial_delay_ms())
+        if causes:
+            self._prepare_or_begin(group, *causes, now_ms=now_ms)
         else:
             begin_if_complete(group, now_ms)
         return tuple(left)
@@ -241,24 +247,28 @@ class Membership:
             begin_if_complete(group, now_ms)
         gone = [member for member in group.members.values() if (member.deadline_ms() or now_ms + 1) <= now_ms]
         if gone:
-            self._remove_all(group, gone, "'s session of {session:,} ms timed out", now_ms)
+            self._remove_all(group, gone, "session_timeout", now_ms)
         if group.join_deadline_ms is not None and group.join_deadline_ms <= now_ms:
             join_deadline_passed(group, now_ms)
         if group.sync_deadline_ms is not None and group.sync_deadline_ms <= now_ms:
             silent = [group.members[member_id] for member_id in sorted(group.unsynced)]
-            self._remove_all(group, silent, " joined and then sent no SyncGroup", now_ms)
+            self._remove_all(group, silent, "sync_timeout", now_ms)
 
-    def _remove_all(self, group: Group, members: Iterable[Member], what: str, now_ms: int) -> None:
-        reasons = []
+    def _remove_all(self, group: Group, members: Iterable[Member], kind: str, now_ms: int) -> None:
+        causes = []
         for member in members:
-            reasons.append(group.name_of(member) + what.format(session=member.session_timeout_ms))
+            timeout_ms = member.session_timeout_ms if kind == "session_timeout" else None
+            causes.append(Cause(kind, group.name_of(member), timeout_ms=timeout_ms))
             waited_for(group, member, now_ms)
             group.remove(member.member_id)
-        prepare_or_begin(group, ", ".join(reasons), now_ms, self._initial_delay_ms())
+        self._prepare_or_begin(group, *causes, now_ms=now_ms)
+
+    def _prepare_or_begin(self, group: Group, *causes: Cause, now_ms: int) -> None:
+        prepare_or_begin(group, *causes, now_ms=now_ms, initial_delay_ms=self._initial_delay_ms())
 
     def restarted(self, group: Group, now_ms: int) -> None:
         """Continue a rebalance that a restart of the sandbox interrupted. Members must rejoin under their ids."""
-        note(group, "the sandbox restarted during a rebalance", now_ms)
+        note(group, Cause("restarted"), now_ms=now_ms)
         group.since_ms = now_ms
         group.join_deadline_ms = now_ms + group.rebalance_timeout_ms()
         group.changed = True
@@ -294,5 +304,5 @@ class Membership:
         return self._config.number("group.initial.rebalance.delay.ms")
 
 
-def _with(words: str, reason: str | None) -> str:
-    return f"{words} ({reason[:REASON_CHARACTERS_MAX]})" if reason else words
+def _cause(kind: str, group: Group, member: Member, reason: str | None) -> Cause:
+    return Cause(kind, group.name_of(member), reason[:REASON_CHARACTERS_MAX] if reason else None)

@@ -6,11 +6,11 @@ SyncGroups.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from sandbox.broker.groups.calls import JoinAnswer, SyncAnswer
 from sandbox.broker.groups.classic_group import EndedRebalance, Group, Member, Move, State
-from sandbox.model.durations import duration
+from sandbox.model.rebalance import Cause, Wait, rebalance_details
 
 PENDING_JOIN_WAIT_MS = 500
 """How long a first rebalance without initial delay waits for new member ids (MEMBER_ID_REQUIRED) to join.
@@ -26,53 +26,31 @@ A static member (`group.instance.id`) joins without requesting a member id first
 advance. Without this wait, the first of several that start together would get every partition, and lose some seconds
 later.
 """
-REASONS_MAX = 5
-WAITS_MAX = 3
-WAIT_TOLD_MS = 1_000
-"""Shorter waits for a member are normal and not reported."""
-
-
-def in_words(reasons: Sequence[str], waited: Mapping[str, int]) -> str:
-    """Describe a rebalance: the first `REASONS_MAX` reasons, the number of others, and the longest waits.
-
-    Args:
-        waited: what the group waited for, and for how many ms; the longest `WAITS_MAX` are shown, if at least
-            `WAIT_TOLD_MS`.
-    """
-    words = "; ".join(reasons[:REASONS_MAX])
-    if len(reasons) > REASONS_MAX:
-        words += f"; and {len(reasons) - REASONS_MAX} more"
-    long = sorted((-ms, what) for what, ms in waited.items() if ms >= WAIT_TOLD_MS)
-    if not long:
-        return words
-    more = f", and for {len(long) - WAITS_MAX} more" if len(long) > WAITS_MAX else ""
-    return f"{words}; waited {', '.join(f'{duration(-ms)} for {what}' for ms, what in long[:WAITS_MAX])}{more}"
 
 
 def waited_for(group: Group, member: Member, now_ms: int) -> None:
     """Record how long the group has waited for a member that rejoins now, or is removed."""
     waited_ms = now_ms - group.since_ms
     if group.state is State.PREPARING_REBALANCE and member.join_reply is None and waited_ms > 0:
-        name = group.name_of(member)
-        group.waited[name] = group.waited.get(name, 0) + waited_ms
+        wait: Wait = ("join", group.name_of(member))
+        group.waited[wait] = group.waited.get(wait, 0) + waited_ms
 
 
-def note(group: Group, reason: str, now_ms: int) -> None:
-    """Record a reason for the rebalance. The history shows `REASONS_MAX` reasons, and counts the others."""
+def note(group: Group, *causes: Cause, now_ms: int) -> None:
+    """Record causes of the rebalance."""
     if group.started_ms is None:
         group.started_ms = now_ms
-    group.reasons.append(reason)
+    group.causes.extend(causes)
 
 
-def prepare(group: Group, reason: str, now_ms: int, initial_delay_ms: int) -> None:
+def prepare(group: Group, *causes: Cause, now_ms: int, initial_delay_ms: int) -> None:
     """Start a rebalance: JoinGroup answers are delayed until all members have joined or the timeout has passed.
 
     Args:
         group: Empty, CompletingRebalance or Stable.
-        reason: its cause, in words.
         initial_delay_ms: how long an Empty group waits for more members.
     """
-    note(group, reason, now_ms)
+    note(group, *causes, now_ms=now_ms)
     if group.state is State.COMPLETING_REBALANCE:
         for member in group.members.values():
             member.assignment = b""
@@ -96,13 +74,13 @@ def prepare(group: Group, reason: str, now_ms: int, initial_delay_ms: int) -> No
     begin_if_complete(group, now_ms)
 
 
-def prepare_or_begin(group: Group, reason: str, now_ms: int, initial_delay_ms: int) -> None:
+def prepare_or_begin(group: Group, *causes: Cause, now_ms: int, initial_delay_ms: int) -> None:
     """Start a rebalance. If one is being prepared, check if it waits for any more members instead."""
     if group.state is State.PREPARING_REBALANCE:
-        note(group, reason, now_ms)
+        note(group, *causes, now_ms=now_ms)
         begin_if_complete(group, now_ms)
     else:
-        prepare(group, reason, now_ms, initial_delay_ms)
+        prepare(group, *causes, now_ms=now_ms, initial_delay_ms=initial_delay_ms)
 
 
 def begin_if_complete(group: Group, now_ms: int) -> None:
@@ -130,7 +108,7 @@ def begin_generation(group: Group, now_ms: int) -> None:
     If only static members are left and none of them has joined, the wait starts again; their sessions decide.
     """
     for member in [one for one in group.members.values() if one.join_reply is None and one.instance_id is None]:
-        note(group, f"{group.name_of(member)} did not join again in time", now_ms)
+        note(group, Cause("rejoin_timeout", group.name_of(member)), now_ms=now_ms)
         waited_for(group, member, now_ms)
         group.remove(member.member_id)
     joined = [member.member_id for member in group.members.values() if member.join_reply is not None]
@@ -173,7 +151,7 @@ def current_generation(group: Group, member: Member) -> JoinAnswer:
 def assign(group: Group, assignments: Mapping[str, bytes], now_ms: int) -> None:
     """Distribute the leader's assignment. A member that it doesn't name gets an empty assignment."""
     if group.leader is not None and group.leader in group.members:
-        group.waited[f"the assignment by {group.name_of(group.members[group.leader])}"] = now_ms - group.since_ms
+        group.waited["assignment", group.name_of(group.members[group.leader])] = now_ms - group.since_ms
     group.move(Move.ASSIGNED, now_ms)
     for member in group.members.values():
         member.assignment = assignments.get(member.member_id, b"")
@@ -203,9 +181,9 @@ def synced(group: Group, member_id: str) -> None:
 
 def _end(group: Group, now_ms: int) -> None:
     """Record the rebalance that ends here, to be stored."""
-    words = in_words(group.reasons, group.waited)
+    details = rebalance_details(group.causes, group.waited)
     started_ms = now_ms if group.started_ms is None else group.started_ms
     assignment = tuple((member.member_id, member.client_id, member.assignment) for member in group.members.values())
-    group.ended.append(EndedRebalance(group.generation, started_ms, now_ms, words, assignment))
+    group.ended.append(EndedRebalance(group.generation, started_ms, now_ms, details, assignment))
     group.started_ms = None
-    group.reasons, group.waited, group.gone = [], {}, Counter()
+    group.causes, group.waited, group.gone = [], {}, Counter()

@@ -79,7 +79,7 @@ def stored_rebalance(group: Group, rebalance: EndedRebalance, decode_assignment:
         rebalance.generation,
         rebalance.started_ms,
         rebalance.ended_ms,
-        rebalance.reason,
+        rebalance.details,
         len(rebalance.assignment),
         {
             member_id: (client_id, _names(_assigned(group, assignment, decode_assignment)))

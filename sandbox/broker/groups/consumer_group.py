@@ -31,8 +31,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from sandbox.broker.groups.assignors import NO_PARTITIONS, Partitions
-from sandbox.broker.groups.classic_rebalance import in_words
 from sandbox.model.member_names import member_name, member_names
+from sandbox.model.rebalance import Cause, Wait, rebalance_details
 from sandbox.storage.groups.groups import StoredRebalance
 
 PROTOCOL_TYPE = "consumer"
@@ -117,8 +117,8 @@ class ConsumerGroup:
         subscribed: the topic names that members subscribe to, including matches of their expressions.
         metadata: (topic id, number of partitions) of the existing ones, as of the last heartbeat.
         started_ms: when the current rebalance began, or None.
-        reasons: the reasons for the current rebalance.
-        waited: what the rebalance has waited for, in words, and for how many ms.
+        causes: the causes of the current rebalance.
+        waited: ms that the rebalance has waited, by what it waited for.
         gone: number of removed members per client id since the last rebalance ended; the next rebalance names them too.
         ended: rebalances that ended in this call.
         outbox: always empty, because this protocol answers every request immediately.
@@ -135,8 +135,8 @@ class ConsumerGroup:
     subscribed: frozenset[str] = frozenset()
     metadata: frozenset[tuple[UUID, int]] = frozenset()
     started_ms: int | None = None
-    reasons: list[str] = field(default_factory=list)
-    waited: dict[str, int] = field(default_factory=dict)
+    causes: list[Cause] = field(default_factory=list)
+    waited: dict[Wait, int] = field(default_factory=dict)
     gone: Counter[str] = field(default_factory=Counter)
     ended: list[StoredRebalance] = field(default_factory=list)
     outbox: list[Callable[[], None]] = field(default_factory=list)
@@ -152,11 +152,11 @@ class ConsumerGroup:
         """Pending member ids; always empty in this protocol."""
         return ()
 
-    def bump(self, reason: str, now_ms: int) -> None:
+    def bump(self, cause: Cause, now_ms: int) -> None:
         """Increase the group epoch, because something changed that the target depends on."""
         if self.started_ms is None:
             self.started_ms = now_ms
-        self.reasons.append(reason)
+        self.causes.append(cause)
         self.generation += 1
         self.changed = True
 
@@ -212,9 +212,9 @@ class ConsumerGroup:
             member.revoke_deadline_ms = now_ms + max(1, member.rebalance_timeout_ms)
         else:
             if member.revoke_deadline_ms is not None:
-                what = f"{self.name_of(member)} to give partitions back"
+                wait: Wait = ("revocation", self.name_of(member))
                 asked_ms = member.revoke_deadline_ms - max(1, member.rebalance_timeout_ms)
-                self.waited[what] = self.waited.get(what, 0) + now_ms - asked_ms
+                self.waited[wait] = self.waited.get(wait, 0) + now_ms - asked_ms
             wanted = member.target - member.assigned
             free = wanted - self._held_by_others(member) if wanted else wanted
             member.go_to(self.assignment_epoch)
@@ -251,12 +251,12 @@ class ConsumerGroup:
                 self.generation,
                 self.started_ms,
                 now_ms,
-                in_words(self.reasons, self.waited),
+                rebalance_details(self.causes, self.waited),
                 len(self.members),
                 assignment,
             )
         )
-        self.started_ms, self.reasons, self.waited, self.gone, self.changed = None, [], {}, Counter(), True
+        self.started_ms, self.causes, self.waited, self.gone, self.changed = None, [], {}, Counter(), True
 
     def next_deadline_ms(self) -> int | None:
         """Return when time changes this group next, or None."""

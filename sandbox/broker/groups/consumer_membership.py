@@ -8,7 +8,7 @@ group with members isn't converted while it runs (as with `group.consumer.migrat
 from collections.abc import Callable, Collection
 
 from sandbox.broker.groups.assignors import ASSIGNORS, NO_PARTITIONS
-from sandbox.broker.groups.calls import UNKNOWN_MEMBER, LeavingMember, LeftMember
+from sandbox.broker.groups.calls import REASON_CHARACTERS_MAX, UNKNOWN_MEMBER, LeavingMember, LeftMember
 from sandbox.broker.groups.consumer_calls import (
     JOIN_EPOCH,
     LEAVE_EPOCH,
@@ -21,6 +21,7 @@ from sandbox.broker.groups.target_assignment import Subscriptions, sizes_of
 from sandbox.broker.name_pattern import PatternError
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError
+from sandbox.model.rebalance import Cause
 
 
 class ConsumerMembership:
@@ -108,9 +109,9 @@ class ConsumerMembership:
         if group.generation == generation_before:
             # One epoch for everything that one heartbeat changes.
             if subscription_changed:
-                group.bump(f"member {group.name_of(member)} changed its subscription", now_ms)
+                group.bump(Cause("resubscribed", group.name_of(member)), now_ms)
             elif metadata != group.metadata:
-                group.bump("the partitions of its topics changed", now_ms)
+                group.bump(Cause("partitions_changed"), now_ms)
         group.metadata = metadata
         if group.generation > group.assignment_epoch:
             self._subscriptions.assign(group, self._assignors())
@@ -190,7 +191,7 @@ class ConsumerMembership:
             request.member_id or self._new_id(), request.instance_id, request.client_id, request.client_host, now_ms
         )
         group.members[member.member_id] = member
-        group.bump(f"member {group.name_of(member)} joined", now_ms)
+        group.bump(Cause("joined", group.name_of(member)), now_ms)
         return member
 
     def _update(self, group: ConsumerGroup, member: Consumer, request: ConsumerHeartbeat) -> bool:
@@ -226,7 +227,7 @@ class ConsumerMembership:
             found = group.static_member(request.instance_id)
             member = self._own_instance(found, request, request.instance_id)
         if request.member_epoch == LEAVE_EPOCH:
-            self._remove(group, member, "left", now_ms)
+            self._remove(group, member, now_ms, "left")
         else:
             # The partitions that it had to revoke are free, because it has closed all its partitions.
             member.member_epoch, member.revoking, member.revoke_deadline_ms = STATIC_LEAVE_EPOCH, NO_PARTITIONS, None
@@ -247,27 +248,34 @@ class ConsumerMembership:
             elif member_id not in (UNKNOWN_MEMBER, found.member_id):
                 error = "FENCED_INSTANCE_ID"
             else:
-                self._remove(group, found, f"was put out ({reason})" if reason else "was put out", now_ms)
+                self._remove(group, found, now_ms, "removed", reason=reason[:REASON_CHARACTERS_MAX] if reason else None)
             left.append(LeftMember(member_id, instance_id, error))
         group.end_rebalance(now_ms, self._subscriptions.names)
         return tuple(left)
 
-    def _remove(self, group: ConsumerGroup, member: Consumer, how: str, now_ms: int) -> None:
-        reason = f"member {group.name_of(member)} {how}"
+    def _remove(
+        self,
+        group: ConsumerGroup,
+        member: Consumer,
+        now_ms: int,
+        kind: str,
+        *,
+        reason: str | None = None,
+        timeout_ms: int | None = None,
+    ) -> None:
+        cause = Cause(kind, group.name_of(member), reason, timeout_ms)
         del group.members[member.member_id]
         group.gone[member.client_id] += 1
         group.metadata = self._subscriptions.refresh(group)
-        group.bump(reason, now_ms)
+        group.bump(cause, now_ms)
 
     def expire(self, group: ConsumerGroup, now_ms: int) -> None:
         """Remove members whose session ended, or that did not revoke partitions in time."""
         for member in list(group.members.values()):
             if member.expires_ms <= now_ms:
-                session_ms = self._session_ms(group)
-                self._remove(group, member, f"was not heard of for {session_ms:,} ms", now_ms)
+                self._remove(group, member, now_ms, "session_timeout", timeout_ms=self._session_ms(group))
             elif member.revoke_deadline_ms is not None and member.revoke_deadline_ms <= now_ms:
-                timeout_ms = member.rebalance_timeout_ms
-                self._remove(group, member, f"did not give its partitions back within {timeout_ms:,} ms", now_ms)
+                self._remove(group, member, now_ms, "revocation_timeout", timeout_ms=member.rebalance_timeout_ms)
         group.end_rebalance(now_ms, self._subscriptions.names)
 
     def heard(self, group: ConsumerGroup, member: Consumer, now_ms: int) -> None:
@@ -287,7 +295,7 @@ class ConsumerMembership:
                 member.revoke_deadline_ms = now_ms + max(1, member.rebalance_timeout_ms)
         if group.state in (ConsumerState.ASSIGNING, ConsumerState.RECONCILING):
             group.started_ms = group.since_ms
-            group.reasons.append("the sandbox restarted during a rebalance")
+            group.causes.append(Cause("restarted"))
 
     def _renew(self, group: ConsumerGroup, member: Consumer, now_ms: int) -> None:
         member.expires_ms = now_ms + max(1, self._session_ms(group))

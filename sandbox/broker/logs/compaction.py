@@ -23,7 +23,6 @@ markers are kept.
 import logging
 from collections.abc import Mapping
 
-from sandbox.broker.happenings import in_words
 from sandbox.broker.logs.topic import Partition, Topic
 from sandbox.broker.logs.turn import Turn
 from sandbox.kafka.broker_config import BrokerConfig
@@ -208,8 +207,7 @@ class Compaction:
         else:
             self._learn(work)
         if work.done and work.removed:
-            words = f"{in_words(work.removed, 'event')} went, each overtaken by a later one of its key"
-            self._turn.note("compacted", words, topic=topic.name, partition=partition.partition)
+            self._turn.note("compacted", {"events": work.removed}, topic=topic.name, partition=partition.partition)
         return not work.done
 
     def _learn(self, work: Pass) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from sandbox.broker.logs.topic import Partition
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.activity import Happening
+from sandbox.model.activity import Details, Happening
 from sandbox.model.overview import Change
 
 Waiter = Callable[[BrokerError | None], None]
@@ -77,14 +77,14 @@ class Turn:
     def note(
         self,
         kind: str,
-        detail: str,
+        details: Details,
         *,
         topic: str | None = None,
         partition: int | None = None,
         group: str | None = None,
     ) -> None:
         """Record something for the activity stream; see `Happening`."""
-        self.happenings.append(Happening(kind, detail, topic, partition, group))
+        self.happenings.append(Happening(kind, details, topic, partition, group))
 
     def wait(self, waiter: Waiter) -> None:
         """Call `waiter` at the end: with None after the commit, with the error if the turn was undone."""

@@ -1,20 +1,24 @@
 """Creates a new file, and migrates an older one to this program's version. `schema` describes the tables."""
 
-import re
 import sqlite3
+from collections.abc import Callable
 
 from sandbox.storage.file import row_checksums
 from sandbox.storage.file.schema import (
     APPLICATION_ID,
     BESIDE_THE_LOG,
     CHECKSUM_GUARDS,
+    DROP_HISTORY_GUARDS,
     GUARDS,
+    HISTORY_GUARDS,
     LAG_WITH_RANGE,
     TABLES,
     VIEWS,
 )
 
-_CONSTRAINT = re.compile(r",\n  (PRIMARY KEY|UNIQUE)\(")
+Part = str | Callable[[sqlite3.Connection], None]
+"""A part of a step: a script, or a function that converts rows. A file without rows needs no conversion."""
+
 IDENTITY = f"PRAGMA application_id = {APPLICATION_ID};"
 SUMMED = ("batches", *row_checksums.TABLES)
 
@@ -31,44 +35,71 @@ def split_statements(script: str) -> list[str]:
     return statements
 
 
-def _with_checksums(tables: str) -> str:
-    """Return the tables with the checksum column, as SQLite would store them after ALTER TABLE."""
-    statements = []
-    for statement in split_statements(tables):
-        words = statement
-        if statement.startswith("CREATE TABLE ") and statement.split("(", 1)[0].split()[2] in SUMMED:
-            words = _CONSTRAINT.sub(r", checksum INTEGER\g<0>", statement, count=1)
-            if words == statement:
-                words = statement.replace("\n)", "\n, checksum INTEGER)", 1)
-        statements.append(words)
-    return "\n".join(statements)
+def _before_checksums(tables: str) -> str:
+    return tables.replace(", checksum INTEGER", "")
 
 
-STEPS = (
-    (TABLES, GUARDS, VIEWS, IDENTITY),
-    (BESIDE_THE_LOG,),
-    ("".join(f"ALTER TABLE {table} ADD COLUMN checksum INTEGER;\n" for table in SUMMED), CHECKSUM_GUARDS),
+def _convert_sentences(connection: sqlite3.Connection) -> None:
+    """Convert rows that version 4 wrote; the imports are for such a file alone."""
+    if connection.execute("SELECT EXISTS(SELECT 1 FROM activity) OR EXISTS(SELECT 1 FROM rebalances)").fetchone()[0]:
+        from sandbox.storage.file.sentences import convert_sentences
+
+        convert_sentences(connection)
+
+
+STEPS: tuple[tuple[Part, ...], ...] = (
+    (
+        _before_checksums(TABLES).replace("  details TEXT NOT NULL,", "  reason TEXT NOT NULL,"),
+        GUARDS,
+        VIEWS,
+        IDENTITY,
+    ),
+    (_before_checksums(BESIDE_THE_LOG).replace("  details TEXT NOT NULL", "  detail TEXT NOT NULL"),),
+    (
+        "".join(f"ALTER TABLE {table} ADD COLUMN checksum INTEGER;\n" for table in SUMMED),
+        CHECKSUM_GUARDS,
+        DROP_HISTORY_GUARDS,
+        HISTORY_GUARDS.replace("ended_ms, details", "ended_ms, reason").replace(
+            "group_id, details", "group_id, detail"
+        ),
+    ),
     (LAG_WITH_RANGE,),
+    (
+        DROP_HISTORY_GUARDS,
+        "ALTER TABLE rebalances RENAME COLUMN reason TO details;",
+        "ALTER TABLE activity RENAME COLUMN detail TO details;",
+        _convert_sentences,
+        HISTORY_GUARDS,
+    ),
 )
 """What each version added: the first creates a file, the step at index n migrates version n to version n + 1."""
-NEW = (
-    _with_checksums(TABLES),
+NEW: tuple[Part, ...] = (
+    TABLES,
     GUARDS,
     VIEWS,
     LAG_WITH_RANGE,
-    _with_checksums(BESIDE_THE_LOG),
+    BESIDE_THE_LOG,
     CHECKSUM_GUARDS,
+    DROP_HISTORY_GUARDS,
+    HISTORY_GUARDS,
     IDENTITY,
 )
 """All steps combined, for a new file."""
 
 
+def _run(connection: sqlite3.Connection, parts: tuple[Part, ...]) -> None:
+    for part in parts:
+        if isinstance(part, str):
+            for statement in split_statements(part):
+                connection.execute(statement)
+        else:
+            part(connection)
+
+
 def make_version(connection: sqlite3.Connection, version: int) -> None:
     """Create the tables of a version, 1 or higher, in an empty database."""
     for step in STEPS[:version]:
-        for script in step:
-            for statement in split_statements(script):
-                connection.execute(statement)
+        _run(connection, step)
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -81,9 +112,7 @@ def migrate(connection: sqlite3.Connection) -> None:
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         for step in STEPS[version:] if version else (NEW,):
-            for script in step:
-                for statement in split_statements(script):
-                    connection.execute(statement)
+            _run(connection, step)
         connection.execute(f"PRAGMA user_version = {len(STEPS)}")
         connection.execute("COMMIT")
     except BaseException:

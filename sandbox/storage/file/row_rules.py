@@ -277,7 +277,7 @@ COLUMNS: dict[str, dict[str, Rule]] = {
         "generation": whole(0, INT_MAX),
         "started_ms": TIME,
         "ended_ms": TIME,
-        "reason": text(TEXT_MAX),
+        "details": JSON_OBJECT,
         "members": whole(0, INT_MAX),
         "assignment": JSON_OBJECT,
     },
@@ -288,7 +288,7 @@ COLUMNS: dict[str, dict[str, Rule]] = {
         "topic": topic_name(optional=True),
         "partition": PARTITION._replace(optional=True),
         "group_id": text(STRING_MAX, optional=True),
-        "detail": text(TEXT_MAX),
+        "details": JSON_OBJECT,
     },
     "event_templates": {"name": STRING, "template": JSON_OBJECT, "updated_ms": TIME},
 }

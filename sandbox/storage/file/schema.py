@@ -31,25 +31,29 @@ One database in WAL mode. Every event is one row of `events`, written once:
   `batches.delete_horizon_ms` is the time from which a batch's tombstones may be deleted (KIP-534).
 * `activity` records events outside the log: something was created, deleted, altered, reset, stopped, injected, or saved
   as a snapshot. Batches, commits and rebalances have their own tables and are not repeated. Old rows are deleted.
+  `details` has the fields of the row's kind as a JSON object (`sandbox.model.activity`), as it has in `rebalances`
+  (`sandbox.model.rebalance`): `details ->> '$.partitions'`. No sentence is stored.
 * `event_templates` are the templates of the page's generator that were saved under a name.
 
 * `batches.checksum` covers a batch and its events; `checksum` of every other table covers its row. `checksums` and
   `row_checksums` describe how. NULL is the checksum of a row that was written before version 3.
 
 `PRAGMA application_id` distinguishes a sandbox file from other programs' databases. `PRAGMA user_version` is its
-version: 2 added `activity` and `event_templates`, 3 the checksums, 4 commits outside their log in the view `lag`.
+version: 2 added `activity` and `event_templates`, 3 the checksums, 4 commits outside their log in the view `lag`, 5
+`details` instead of sentences.
 """
 
 APPLICATION_ID = 0x4B534258
-VERSION = 4
+VERSION = 5
 OFFSET_BITS = 40
 OFFSET_LIMIT = 1 << OFFSET_BITS
 
+# The checksum columns are written as ALTER TABLE adds them to an older file: both files have the same schema.
 TABLES = """
 CREATE TABLE settings(
   name TEXT PRIMARY KEY,
   value TEXT NOT NULL
-) WITHOUT ROWID;
+, checksum INTEGER) WITHOUT ROWID;
 
 CREATE TABLE topics(
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -58,13 +62,13 @@ CREATE TABLE topics(
   created_ms INTEGER NOT NULL,
   replication_factor INTEGER NOT NULL DEFAULT 1,
   deleted_ms INTEGER
-);
+, checksum INTEGER);
 CREATE UNIQUE INDEX topics_by_name ON topics(name) WHERE deleted_ms IS NULL;
 
 CREATE TABLE topic_settings(
   topic INTEGER NOT NULL REFERENCES topics(id),
   name TEXT NOT NULL,
-  value TEXT NOT NULL,
+  value TEXT NOT NULL, checksum INTEGER,
   PRIMARY KEY(topic, name)
 ) WITHOUT ROWID;
 
@@ -72,14 +76,14 @@ CREATE TABLE resource_settings(
   resource_type TEXT NOT NULL,
   resource TEXT NOT NULL,
   name TEXT NOT NULL,
-  value TEXT NOT NULL,
+  value TEXT NOT NULL, checksum INTEGER,
   PRIMARY KEY(resource_type, resource, name)
 ) WITHOUT ROWID;
 
 CREATE TABLE client_quotas(
   entity TEXT NOT NULL,
   name TEXT NOT NULL,
-  value REAL NOT NULL,
+  value REAL NOT NULL, checksum INTEGER,
   PRIMARY KEY(entity, name)
 ) WITHOUT ROWID;
 
@@ -89,7 +93,7 @@ CREATE TABLE scram_credentials(
   iterations INTEGER NOT NULL,
   salt BLOB NOT NULL,
   stored_key BLOB NOT NULL,
-  server_key BLOB NOT NULL,
+  server_key BLOB NOT NULL, checksum INTEGER,
   PRIMARY KEY(user, mechanism)
 ) WITHOUT ROWID;
 
@@ -104,7 +108,7 @@ CREATE TABLE partitions(
   compacted_events INTEGER NOT NULL DEFAULT 0,
   compacted_bytes INTEGER NOT NULL DEFAULT 0,
   leader_epoch INTEGER NOT NULL DEFAULT 0,
-  replicas TEXT,
+  replicas TEXT, checksum INTEGER,
   UNIQUE(topic, partition)
 );
 
@@ -136,7 +140,7 @@ CREATE TABLE batches(
   size_bytes INTEGER NOT NULL,
   bytes_before INTEGER NOT NULL,
   removed_events INTEGER NOT NULL DEFAULT 0,
-  delete_horizon_ms INTEGER,
+  delete_horizon_ms INTEGER, checksum INTEGER,
   PRIMARY KEY(partition_id, base_offset)
 ) WITHOUT ROWID;
 CREATE INDEX batches_by_time ON batches(partition_id, max_timestamp, min_timestamp, last_offset);
@@ -147,7 +151,7 @@ CREATE INDEX batches_by_horizon ON batches(partition_id, delete_horizon_ms) WHER
 CREATE TABLE producers(
   producer_id INTEGER PRIMARY KEY AUTOINCREMENT,
   created_ms INTEGER NOT NULL
-);
+, checksum INTEGER);
 
 CREATE TABLE transactions(
   transactional_id TEXT PRIMARY KEY,
@@ -160,18 +164,18 @@ CREATE TABLE transactions(
   version INTEGER NOT NULL,
   started_ms INTEGER,
   updated_ms INTEGER NOT NULL
-) WITHOUT ROWID;
+, checksum INTEGER) WITHOUT ROWID;
 
 CREATE TABLE transaction_partitions(
   transactional_id TEXT NOT NULL REFERENCES transactions(transactional_id),
   topic TEXT NOT NULL,
-  partition INTEGER NOT NULL,
+  partition INTEGER NOT NULL, checksum INTEGER,
   PRIMARY KEY(transactional_id, topic, partition)
 ) WITHOUT ROWID;
 
 CREATE TABLE transaction_groups(
   transactional_id TEXT NOT NULL REFERENCES transactions(transactional_id),
-  group_id TEXT NOT NULL,
+  group_id TEXT NOT NULL, checksum INTEGER,
   PRIMARY KEY(transactional_id, group_id)
 ) WITHOUT ROWID;
 
@@ -185,7 +189,7 @@ CREATE TABLE pending_offsets(
   metadata TEXT,
   generation INTEGER NOT NULL,
   member_id TEXT NOT NULL,
-  position INTEGER NOT NULL,
+  position INTEGER NOT NULL, checksum INTEGER,
   PRIMARY KEY(producer_id, group_id, topic, partition)
 ) WITHOUT ROWID;
 CREATE INDEX pending_offsets_by_group ON pending_offsets(group_id, topic, partition);
@@ -195,7 +199,7 @@ CREATE TABLE log_transactions(
   producer_id INTEGER NOT NULL,
   first_offset INTEGER NOT NULL,
   last_offset INTEGER,
-  aborted INTEGER,
+  aborted INTEGER, checksum INTEGER,
   PRIMARY KEY(partition_id, producer_id, first_offset)
 ) WITHOUT ROWID;
 CREATE INDEX log_transactions_by_end ON log_transactions(partition_id, last_offset);
@@ -213,7 +217,7 @@ CREATE TABLE groups(
   updated_ms INTEGER NOT NULL,
   type TEXT NOT NULL DEFAULT 'classic',
   assignment_epoch INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
+, checksum INTEGER) WITHOUT ROWID;
 
 CREATE TABLE group_members(
   group_id TEXT NOT NULL REFERENCES groups(group_id),
@@ -226,7 +230,7 @@ CREATE TABLE group_members(
   protocols TEXT NOT NULL,
   assignment BLOB NOT NULL,
   assigned TEXT NOT NULL DEFAULT '{}',
-  consumer TEXT,
+  consumer TEXT, checksum INTEGER,
   PRIMARY KEY(group_id, member_id)
 ) WITHOUT ROWID;
 
@@ -238,7 +242,7 @@ CREATE TABLE committed_offsets(
   leader_epoch INTEGER NOT NULL,
   metadata TEXT,
   committed_ms INTEGER NOT NULL,
-  position INTEGER NOT NULL DEFAULT 0,
+  position INTEGER NOT NULL DEFAULT 0, checksum INTEGER,
   PRIMARY KEY(group_id, topic, partition)
 ) WITHOUT ROWID;
 CREATE INDEX committed_offsets_by_topic ON committed_offsets(topic, partition);
@@ -253,7 +257,7 @@ CREATE TABLE commits(
   committed_ms INTEGER NOT NULL,
   generation INTEGER NOT NULL,
   member_id TEXT NOT NULL
-);
+, checksum INTEGER);
 CREATE INDEX commits_by_group ON commits(group_id, topic, partition, committed_ms);
 
 CREATE TABLE rebalances(
@@ -262,10 +266,10 @@ CREATE TABLE rebalances(
   generation INTEGER NOT NULL,
   started_ms INTEGER NOT NULL,
   ended_ms INTEGER NOT NULL,
-  reason TEXT NOT NULL,
+  details TEXT NOT NULL,
   members INTEGER NOT NULL,
   assignment TEXT NOT NULL
-);
+, checksum INTEGER);
 CREATE INDEX rebalances_by_group ON rebalances(group_id, id);
 """
 
@@ -361,8 +365,8 @@ CREATE TABLE activity(
   topic TEXT,
   partition INTEGER,
   group_id TEXT,
-  detail TEXT NOT NULL
-);
+  details TEXT NOT NULL
+, checksum INTEGER);
 CREATE INDEX activity_by_topic ON activity(topic, id) WHERE topic IS NOT NULL;
 CREATE INDEX activity_by_group ON activity(group_id, id) WHERE group_id IS NOT NULL;
 CREATE TRIGGER activity_is_immutable BEFORE UPDATE ON activity BEGIN
@@ -373,7 +377,7 @@ CREATE TABLE event_templates(
   name TEXT PRIMARY KEY,
   template TEXT NOT NULL,
   updated_ms INTEGER NOT NULL
-) WITHOUT ROWID;
+, checksum INTEGER) WITHOUT ROWID;
 """
 
 CHECKSUM_GUARDS = """
@@ -394,13 +398,18 @@ CREATE TRIGGER commits_are_immutable BEFORE UPDATE OF id, group_id, topic, parti
   generation, member_id ON commits BEGIN
   SELECT RAISE(ABORT, 'the history of commits is immutable: commit again instead');
 END;
+"""
+
+DROP_HISTORY_GUARDS = """
 DROP TRIGGER rebalances_are_immutable;
-CREATE TRIGGER rebalances_are_immutable BEFORE UPDATE OF id, group_id, generation, started_ms, ended_ms, reason,
+DROP TRIGGER activity_is_immutable;
+"""
+HISTORY_GUARDS = """
+CREATE TRIGGER rebalances_are_immutable BEFORE UPDATE OF id, group_id, generation, started_ms, ended_ms, details,
   members, assignment ON rebalances BEGIN
   SELECT RAISE(ABORT, 'the history of rebalances is immutable');
 END;
-DROP TRIGGER activity_is_immutable;
-CREATE TRIGGER activity_is_immutable BEFORE UPDATE OF id, at_ms, kind, topic, partition, group_id, detail ON activity
+CREATE TRIGGER activity_is_immutable BEFORE UPDATE OF id, at_ms, kind, topic, partition, group_id, details ON activity
 BEGIN
   SELECT RAISE(ABORT, 'what happened is immutable');
 END;

@@ -301,32 +301,32 @@ def list_marks(reader: Reader, group: str, points: Sequence[LagPoint], since_ms:
             kind = "moved back" if at.member_id else "reset"
             seen.setdefault((at.committed_ms, kind), []).append(f"{before.topic} {before.partition}")
     for (at_ms, kind), names in seen.items():
-        more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
-        marks.append(Mark(at_ms, kind, f"{kind}: {', '.join(names[:NAMED_MAX])}{more}"))
+        more = {"more": len(names) - NAMED_MAX} if len(names) > NAMED_MAX else {}
+        marks.append(Mark(at_ms, kind, {"partitions": names[:NAMED_MAX], **more}))
     found = [mark.at_ms for mark in marks if mark.kind == "reset"]
-    for at_ms, detail in _told_resets(reader, group, since_ms):
+    for at_ms, details in _told_resets(reader, group, since_ms):
         if not any(one <= at_ms <= one + TOLD_WITHIN_MS for one in found):
-            marks.append(Mark(at_ms, "reset", f"reset: {detail}"))
+            marks.append(Mark(at_ms, "reset", json.loads(details)))
     return sorted(marks, key=lambda mark: mark.at_ms)[-MARKS_MAX:]
 
 
 def _told_resets(reader: Reader, group: str, since_ms: int) -> list[tuple[int, str]]:
-    """The newest resets that were made through the sandbox itself, as (time in ms, detail)."""
+    """The newest resets that were made through the sandbox itself, as (time in ms, details as JSON)."""
     rows = reader.query(
-        "SELECT at_ms, detail FROM activity WHERE group_id = ? AND kind = 'reset' ORDER BY id DESC LIMIT ?",
+        "SELECT at_ms, details FROM activity WHERE group_id = ? AND kind = 'reset' ORDER BY id DESC LIMIT ?",
         (group, MARKS_MAX),
     )
-    return [(at_ms, detail) for at_ms, detail in rows if at_ms >= since_ms]
+    return [(at_ms, details) for at_ms, details in rows if at_ms >= since_ms]
 
 
 def _rebalance_marks(reader: Reader, group: str, since_ms: int) -> list[Mark]:
     rows = reader.query(
-        "SELECT started_ms, generation, reason FROM rebalances WHERE group_id = ? ORDER BY id DESC LIMIT ?",
+        "SELECT started_ms, generation, details FROM rebalances WHERE group_id = ? ORDER BY id DESC LIMIT ?",
         (group, MARKS_MAX),
     )
     return [
-        Mark(at_ms, "rebalance", f"generation {one}: {reason}")
-        for at_ms, one, reason in reversed(rows)
+        Mark(at_ms, "rebalance", {"generation": generation, **json.loads(details)})
+        for at_ms, generation, details in reversed(rows)
         if at_ms >= since_ms
     ]
 

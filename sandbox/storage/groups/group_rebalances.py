@@ -8,7 +8,7 @@ from sandbox.model.group_history import Handover, Rebalance, RebalancePage, Reba
 from sandbox.model.member_names import member_names
 from sandbox.storage.file.database import Reader, Row
 
-COLUMNS = "id, generation, started_ms, ended_ms, reason, members, assignment"
+COLUMNS = "id, generation, started_ms, ended_ms, details, members, assignment"
 Assigned = dict[str, tuple[str, tuple[str, ...]]]
 
 
@@ -23,7 +23,7 @@ def list_rebalances(reader: Reader, group: str, limit: int) -> list[Rebalance]:
                 generation=row[1],
                 started_ms=row[2],
                 ended_ms=row[3],
-                reason=row[4],
+                details=json.loads(row[4]),
                 members=row[5],
                 assignment={names[member_id]: partitions for member_id, (_, partitions) in assigned.items()},
             )
@@ -86,7 +86,7 @@ def _step(row: Row, earlier: Row | None) -> RebalanceStep:
         generation=row[1],
         started_ms=row[2],
         ended_ms=row[3],
-        reason=row[4],
+        details=json.loads(row[4]),
         members=row[5],
         joined=_only(after, before, names),
         left=_only(before, after, names),

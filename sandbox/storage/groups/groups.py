@@ -95,6 +95,7 @@ class StoredRebalance:
     """One rebalance that has ended.
 
     Attributes:
+        details: see `sandbox.model.rebalance.rebalance_details`.
         members: how many members the group has after it.
         assignment: member id to (client id, "topic-partition" names).
     """
@@ -103,7 +104,7 @@ class StoredRebalance:
     generation: int
     started_ms: int
     ended_ms: int
-    reason: str
+    details: Mapping[str, Any]
     members: int
     assignment: Mapping[str, tuple[str, tuple[str, ...]]]
 
@@ -245,14 +246,14 @@ class GroupStore:
             for member_id, (client_id, partitions) in rebalance.assignment.items()
         }
         self._database.execute(
-            "INSERT INTO rebalances(group_id, generation, started_ms, ended_ms, reason, members, assignment)"
+            "INSERT INTO rebalances(group_id, generation, started_ms, ended_ms, details, members, assignment)"
             " VALUES(?, ?, ?, ?, ?, ?, ?)",
             (
                 rebalance.group_id,
                 rebalance.generation,
                 rebalance.started_ms,
                 rebalance.ended_ms,
-                rebalance.reason,
+                json.dumps(rebalance.details, ensure_ascii=False),
                 rebalance.members,
                 json.dumps(assignment, ensure_ascii=False),
             ),

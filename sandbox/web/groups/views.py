@@ -4,6 +4,7 @@ from flask import Blueprint, Response, request
 
 from sandbox.model.groups import GroupDescription, GroupSummary
 from sandbox.web import formats as words
+from sandbox.web.activity_text import mark_text
 from sandbox.web.groups import reset as groups_reset
 from sandbox.web.groups.lag_chart import RANGES, chart, chosen_range, draw_sparks
 from sandbox.web.groups.one_group import show
@@ -105,7 +106,7 @@ def history(group: str | None = None) -> Response:
             "partitions": [{"topic": lag.topic, "partition": lag.partition} for lag in drawn.partitions],
             "left_out": drawn.left_out,
             "points": [point_json(point) for point in drawn.points],
-            "marks": [{"at_ms": mark.at_ms, "kind": mark.kind, "text": mark.text} for mark in drawn.marks],
+            "marks": [{"at_ms": mark.at_ms, "kind": mark.kind, "text": mark_text(mark)} for mark in drawn.marks],
             "rebalances": [rebalance_json(rebalance) for rebalance in backend().rebalances(name)],
         }
     )

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from sandbox.kafka.event import Event
-from sandbox.web.formats import plural
 from sandbox.web.messages.dead_letters import came_from
 from sandbox.web.responses import backend, capabilities
 
@@ -18,7 +17,14 @@ def tell_returned(stored: Sequence[Event]) -> None:
     if not returned or not capabilities().activity:
         return
     letter, event = returned[-1]
-    words = f"{'/'.join(map(str, letter))} is {event.topic}/{event.partition}/{event.offset} now"
-    if len(returned) > 1:
-        words = f"{plural(len(returned), 'dead letter')}; the last: {words}"
-    backend().activity.note("returned", words, topic=event.topic)
+    details = {
+        "dead_letters": len(returned),
+        "from": _place(*letter),
+        "to": _place(event.topic, event.partition, event.offset),
+    }
+    backend().activity.note("returned", details, topic=event.topic)
+
+
+def _place(topic: str, partition: int, offset: int) -> dict[str, object]:
+    """Return an event's place as the activity stores it."""
+    return {"topic": topic, "partition": partition, "offset": offset}

@@ -67,7 +67,8 @@ def examples(tables: Sequence[SqlTable], liked: str | None, key: str | None, val
         ),
         Example(
             "Why groups rebalanced",
-            "SELECT group_id, generation, members, ended_ms - started_ms AS took_ms, reason\n"
+            "SELECT group_id, generation, members, ended_ms - started_ms AS took_ms,\n"
+            "  details ->> '$.causes[0].cause' AS cause, details ->> '$.causes[0].member' AS member, details\n"
             "FROM rebalances ORDER BY id DESC LIMIT 50",
             {},
         ),

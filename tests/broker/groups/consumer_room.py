@@ -1,5 +1,6 @@
 """A coordinator with its file, topics, a clock that the test sets, and members of the consumer protocol."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -18,6 +19,7 @@ from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError
 from sandbox.storage.file.database import Database
 from sandbox.storage.groups.groups import GroupStore
+from sandbox.web.activity_text import rebalance_text
 
 GROUP = "app"
 SESSION_MS = 45_000
@@ -172,8 +174,10 @@ class ConsumerRoom:
         return self.coordinator.fetch_offsets(GROUP, {"orders": [0]})[0].offset
 
     def rebalances(self) -> list[tuple[int, str, int]]:
-        """The history: generation, reason, members."""
+        """The history: generation, details in words, members."""
         return [
-            (row[0], row[1], row[2])
-            for row in self.database.query("SELECT generation, reason, members FROM rebalances ORDER BY id")
+            (generation, rebalance_text(json.loads(details)), members)
+            for generation, details, members in self.database.query(
+                "SELECT generation, details, members FROM rebalances ORDER BY id"
+            )
         ]

@@ -1,5 +1,6 @@
 """A coordinator with its file, a clock that the test sets, and short words for what members send."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -14,6 +15,7 @@ from sandbox.broker.reply import Reply
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.storage.file.database import Database
 from sandbox.storage.groups.groups import GroupStore, Protocols
+from sandbox.web.activity_text import rebalance_text
 
 GROUP = "app"
 SESSION_MS = 6_000
@@ -208,8 +210,10 @@ class Room:
         return joined
 
     def rebalances(self) -> list[tuple[int, str, int]]:
-        """The history: generation, reason, members."""
+        """The history: generation, details in words, members."""
         return [
-            (row[0], row[1], row[2])
-            for row in self.database.query("SELECT generation, reason, members FROM rebalances ORDER BY id")
+            (generation, rebalance_text(json.loads(details)), members)
+            for generation, details, members in self.database.query(
+                "SELECT generation, details, members FROM rebalances ORDER BY id"
+            )
         ]

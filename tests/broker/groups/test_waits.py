@@ -158,7 +158,7 @@ def test_a_member_of_the_consumer_protocol_is_awaited_until_it_gives_back_what_i
     room.pass_ms(5_000)
     room.settle()
     assert awaited(room) == ()
-    assert room.rebalances()[-1][1] == "member b joined; waited 5 s for a to give partitions back"
+    assert room.rebalances()[-1][1] == "member b joined; waited 5 s for a to revoke partitions"
     room.pass_ms(10_100)
     assert [(silent.name, silent.what) for silent in awaited(room)] == [("a", "heartbeat"), ("b", "heartbeat")]
     room.database.close()

@@ -8,8 +8,11 @@ import pytest
 
 from sandbox import Sandbox
 from sandbox.kafka.errors import FileRefused
+from sandbox.storage.check import check
+from sandbox.storage.file import row_checksums
 from sandbox.storage.file.migrations import STEPS
 from sandbox.storage.file.schema import VERSION
+from sandbox.web.activity_text import entry_text
 from tests.storage.older_file import make_older
 
 
@@ -58,3 +61,53 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> Non
     with pytest.raises((FileRefused, sqlite3.Error), match="event_templates"):
         Sandbox(file)
     assert described(file) == before
+
+
+OLD_REASON = "member c-1 joined (new); member c-2 left, c-3's session of 6,000 ms timed out; waited 6 s for c-3"
+OLD_ACTIVITY = {
+    "reset": "3 committed offsets set to latest: partition 0 at 0",
+    "returned": "2 dead letters; the last: orders.dlq/0/1 is orders/0/4 now",
+    "altered": "retention.ms is 1000",
+}
+
+
+def make_version_4(file: Path) -> None:
+    """A file with activity and a rebalance, as version 4 wrote them. The checksum of the last row is wrong."""
+    Sandbox(file).close()
+    make_older(file, 4)
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        row_checksums.keep(connection)
+        connection.execute(
+            "INSERT INTO rebalances(group_id, generation, started_ms, ended_ms, reason, members, assignment) "
+            "VALUES('g', 3, 1000, 1040, ?, 2, '{}')",
+            (OLD_REASON,),
+        )
+        for kind, sentence in OLD_ACTIVITY.items():
+            connection.execute("INSERT INTO activity(at_ms, kind, detail) VALUES(2000, ?, ?)", (kind, sentence))
+        connection.execute("UPDATE activity SET checksum = checksum + 1 WHERE kind = 'altered'")
+
+
+def test_sentences_of_version_4_become_fields_and_read_as_before(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    make_version_4(file)
+    with Sandbox(file) as sandbox:
+        entries = sandbox.activity.read().entries
+    assert sorted((entry.kind, entry_text(entry)) for entry in entries) == [
+        ("altered", "retention.ms is 1000"),
+        ("joined", "member c-1 joined (new)"),
+        ("left", "member c-2 left, c-3's session of 6,000 ms timed out"),
+        ("rebalanced", f"generation 3, 2 members, took 40 ms: {OLD_REASON}"),
+        ("reset", "3 committed offsets set to latest: partition 0 at 0"),
+        ("returned", "2 dead letters; the last: orders.dlq 0 · 1 is now orders 0 · 4"),
+    ]
+    details = {entry.kind: entry.details for entry in entries}
+    assert details["reset"]["committed_offsets"] == 3
+    assert details["returned"]["to"] == {"topic": "orders", "partition": 0, "offset": 4}
+
+
+def test_a_migrated_row_has_a_right_checksum_only_if_the_old_one_was_right(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    make_version_4(file)
+    Sandbox(file).close()
+    (finding,) = check(file).findings
+    assert "activity" in finding.text

@@ -9,6 +9,7 @@ from sandbox.broker.groups.calls import OffsetCommit
 from sandbox.kafka.event import NewEvent
 from sandbox.model.group_history import LagPoint, Rates
 from sandbox.storage.groups.group_history import commits_at, committed_at, end_at, ends_at, places
+from sandbox.web.activity_text import mark_text
 from tests.clock import START_MS, Clock
 
 SECOND = 1_000
@@ -92,7 +93,9 @@ def test_rates_are_those_of_the_last_ten_seconds(box: Sandbox, clock: Clock) -> 
 
 def marks(box: Sandbox, points: int) -> list[tuple[int, str, str]]:
     found = box.lag_history("app", since_ms=START_MS, points=points)
-    return [(one.at_ms - START_MS, one.kind, one.text) for one in box.group_history.marks("app", found, since_ms=0)]
+    return [
+        (one.at_ms - START_MS, one.kind, mark_text(one)) for one in box.group_history.marks("app", found, since_ms=0)
+    ]
 
 
 @pytest.mark.parametrize("points", [2, 3, 50])
@@ -125,14 +128,14 @@ def test_the_history_never_has_more_marks_than_it_says(box: Sandbox, clock: Cloc
     box.commit("app", "orders", 0, 0)
     for generation in range(150):
         box._database.execute(
-            "INSERT INTO rebalances(group_id, generation, started_ms, ended_ms, reason, members, assignment) "
-            "VALUES('app', ?, ?, ?, 'x', 0, '{}')",
+            "INSERT INTO rebalances(group_id, generation, started_ms, ended_ms, details, members, assignment) "
+            "VALUES('app', ?, ?, ?, '{\"text\": \"x\"}', 0, '{}')",
             (generation, clock(), clock()),
         )
     box._database.commit()
     found = box.group_history.marks("app", (), since_ms=0)
     assert len(found) == 100
-    assert found[-1].text == "generation 149: x"
+    assert mark_text(found[-1]) == "generation 149: x"
 
 
 def test_the_work_of_a_history_does_not_grow_with_the_number_of_commits(

@@ -15,8 +15,8 @@ def rebalanced(box: Sandbox, **members: str) -> None:
     }
     (generation,) = box._database.query("SELECT count(*) + 1 FROM rebalances")[0]
     box._database.execute(
-        "INSERT INTO rebalances(group_id, generation, started_ms, ended_ms, reason, members, assignment) "
-        "VALUES('g', ?, ?, ?, 'because', ?, ?)",
+        "INSERT INTO rebalances(group_id, generation, started_ms, ended_ms, details, members, assignment) "
+        "VALUES('g', ?, ?, ?, '{}', ?, ?)",
         (generation, 1_000 * generation, 1_000 * generation + 40, len(members), json.dumps(assignment)),
     )
     box._database.commit()

@@ -136,12 +136,12 @@ def test_a_topic_takes_its_offsets_out_of_every_group(store: GroupStore) -> None
 
 def test_a_rebalance_is_kept_with_who_got_what(database: Database, store: GroupStore) -> None:
     store.record_rebalance(
-        StoredRebalance("group", 4, 10, 20, "member app joined", 1, {"app-1": ("app", ("orders-0", "orders-1"))})
+        StoredRebalance("group", 4, 10, 20, {"causes": []}, 1, {"app-1": ("app", ("orders-0", "orders-1"))})
     )
     ((*row, assignment),) = database.query(
-        "SELECT group_id, generation, started_ms, ended_ms, reason, members, assignment FROM rebalances"
+        "SELECT group_id, generation, started_ms, ended_ms, details, members, assignment FROM rebalances"
     )
-    assert row == ["group", 4, 10, 20, "member app joined", 1]
+    assert row == ["group", 4, 10, 20, '{"causes": []}', 1]
     assert json.loads(assignment) == {"app-1": {"client_id": "app", "partitions": ["orders-0", "orders-1"]}}
 
 

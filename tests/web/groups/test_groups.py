@@ -221,8 +221,8 @@ def test_rebalances_are_told_with_who_got_what_and_paged(page: FlaskClient, bill
     for number in range(13):
         assignment = {f"m{number}": {"client_id": f"client-{number}", "partitions": ["orders-0"]}}
         billing._database.execute(
-            "INSERT INTO rebalances(group_id, generation, started_ms, ended_ms, reason, members, assignment) "
-            "VALUES('billing', ?, 1000, 1250, '<b>x</b>', 1, ?)",
+            "INSERT INTO rebalances(group_id, generation, started_ms, ended_ms, details, members, assignment) "
+            "VALUES('billing', ?, 1000, 1250, '{\"text\": \"<b>x</b>\"}', 1, ?)",
             (number + 1, json.dumps(assignment)),
         )
     billing._database.commit()
