@@ -30,7 +30,7 @@ def main() -> None:
             assert message.value() == "paid ✓".encode()
             consumer.close()
             with urlopen(f"{ready['web']}/topics.json", timeout=30) as answer:
-                assert [one["name"] for one in json.load(answer)["topics"]] == ["orders"]
+                assert [one["topic"] for one in json.load(answer)["topics"]] == ["orders"]
             process.stdin.close()
             process.wait(30)
     print("ok")

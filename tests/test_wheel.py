@@ -90,7 +90,7 @@ def get(address: str) -> tuple[int, str, str]:
 
 
 def counts(web: str) -> dict[str, int]:
-    return {topic["name"]: topic["events"] for topic in json.loads(get(f"{web}/topics.json")[2])["topics"]}
+    return {topic["topic"]: topic["events"] for topic in json.loads(get(f"{web}/topics.json")[2])["topics"]}
 
 
 def lines(topic: str) -> int:

@@ -46,9 +46,9 @@ class SandboxBrokers:
                 up=cluster.is_up(broker),
                 address=addresses.get(broker),
                 controller=broker == cluster.controller,
-                leads=sum(one.leader == broker for one in partitions),
-                replicas=sum(broker in one.replicas for one in partitions),
-                out_of_sync=sum(broker in one.replicas and broker not in one.isr for one in partitions),
+                leader_count=sum(one.leader == broker for one in partitions),
+                replica_count=sum(broker in one.replicas for one in partitions),
+                out_of_sync_count=sum(broker in one.replicas and broker not in one.isr for one in partitions),
             )
             for broker in cluster.ids
         )

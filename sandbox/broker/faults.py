@@ -52,7 +52,7 @@ class Faults:
         """Return the first fault that affects a request and count a hit, or None."""
         for fault in self._faults.values():
             if (
-                not fault.spent
+                not fault.used_up
                 and fault.api in (None, api)
                 and fault.broker in (None, broker)
                 and fault.client_id in (None, client_id)

@@ -24,7 +24,7 @@ def list_brokers(as_json: bool, running: PageAddress) -> None:
         for row in rows:
             row["state"] = "up" if row["up"] else "down"
             row["controller"] = "yes" if row["controller"] else ""
-    columns = ("broker", "state", "address", "controller", "leads", "replicas", "out_of_sync")
+    columns = ("broker", "state", "address", "controller", "leader_count", "replica_count", "out_of_sync_count")
     show_rows(columns, rows, as_json=as_json, empty="There are no brokers.")
 
 
@@ -81,9 +81,9 @@ def _leader(broker: int) -> str:
 
 def _show(done: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        show_json({name: value for name, value in done.items() if name != "said"})
+        show_json({name: value for name, value in done.items() if name != "message"})
         return
-    said = str(done["said"])
+    said = str(done["message"])
     click.echo(f"{said[0].upper()}{said[1:]}.")
     moves = done.get("moves", [])
     if moves:

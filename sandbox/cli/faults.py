@@ -24,7 +24,7 @@ def list_faults(as_json: bool, running: PageAddress) -> None:
     rows = running.get("/faults.json")["faults"]
     if not as_json:
         for row in rows:
-            row["state"] = "used up" if row["spent"] else "in force"
+            row["state"] = "used up" if row["used_up"] else "in force"
             row["what"] = row["text"]
     show_rows(("id", "hits", "state", "what"), rows, as_json=as_json, empty="Nothing is injected.")
 
@@ -84,5 +84,5 @@ def clear(as_json: bool, running: PageAddress) -> None:
 
 
 def _say(done: dict[str, Any]) -> None:
-    said = str(done["said"])
+    said = str(done["message"])
     click.echo(f"{said[0].upper()}{said[1:]}.")

@@ -75,9 +75,9 @@ def group_state(admin: Any, group: str) -> GroupState:
             {
                 "topic": place[0],
                 "partition": place[1],
-                "committed": at,
-                "start": start,
-                "end": end,
+                "committed_offset": at,
+                "log_start_offset": start,
+                "log_end_offset": end,
                 "lag": None if at is None else lag_of(at, start, end),
                 "out_of_range": range_of(at, start, end),
                 "deleted_unread": 0 if at is None else max(0, start - at),
@@ -102,7 +102,7 @@ def _that_exist(admin: Any, places: set[tuple[str, int]]) -> list[tuple[str, int
 def reset_rows(
     admin: Any, group: str, topic: str | None, partition: int | None, position: Position
 ) -> list[dict[str, Any]]:
-    """Return what a reset would do: one mapping per partition: topic, partition, before, after, start, end, lag_after.
+    """Return what a reset would do: one mapping per partition, with the fields of `sandbox groups reset --json`.
 
     Args:
         admin: an admin client.
@@ -136,8 +136,8 @@ def reset_rows(
                 "partition": place[1],
                 "before": committed.get(place),
                 "after": after,
-                "start": start,
-                "end": end,
+                "log_start_offset": start,
+                "log_end_offset": end,
                 "lag_after": end - after,
             }
         )

@@ -70,11 +70,11 @@ def describe(group: str, as_json: bool, target: Target) -> None:
     if state.lag is not None and unread and sum(unread.values()) != state.lag:
         lag += f", {sum(unread.values())} unread"
     click.echo(f"{printable(group)}: {state.state}, {len(state.members)} members, {lag}")
-    columns = ("topic", "partition", "committed", "end", "lag", "client_id")
+    columns = ("topic", "partition", "committed_offset", "log_end_offset", "lag", "client_id")
     show_rows(columns, state.partitions, as_json=False, empty="It has committed nothing.")
     for row in state.partitions:
         if row["out_of_range"]:
-            text = range_text(row["committed"], row["start"], row["end"])
+            text = range_text(row["committed_offset"], row["log_start_offset"], row["log_end_offset"])
             click.echo(f"{printable(row['topic'])} {row['partition']} is out of range: {text}.")
 
 
@@ -122,7 +122,7 @@ def reset(
             f"NON_EMPTY_GROUP: {group} is {state.state} with {len(state.members)} members; stop them first, then reset"
         )
     rows: list[dict[str, Any]] = reset_rows(admin, group, topic, partition, position)
-    columns = ("topic", "partition", "before", "after", "start", "end", "lag_after")
+    columns = ("topic", "partition", "before", "after", "log_start_offset", "log_end_offset", "lag_after")
     if not as_json:
         show_rows(columns, rows, as_json=False, empty="")
     if dry_run:

@@ -125,7 +125,7 @@ def describe(topic: str, as_json: bool, target: Target) -> None:
     click.echo(f"{topic}: {len(rows)} partitions, {counted(events, offsets)}")
     for name, value in settings.items():
         click.echo(f"{name} = {printable(str(value))}")
-    columns = ("partition", "start", "end", column(target), "leader", "replicas", "isr")
+    columns = ("partition", "log_start_offset", "log_end_offset", column(target), "leader", "replicas", "isr")
     shown = [{**row, "replicas": _numbers(row["replicas"]), "isr": _numbers(row["isr"])} for row in rows]
     show_rows(columns, shown, as_json=False, empty="It has no partitions.")
 
@@ -136,8 +136,8 @@ def _partition_rows(
     return [
         {
             "partition": partition,
-            "start": start,
-            "end": end,
+            "log_start_offset": start,
+            "log_end_offset": end,
             "events": counts[topic, partition],
             "offsets": end - start,
             "leader": partitions[partition].leader,

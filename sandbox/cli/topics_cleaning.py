@@ -77,7 +77,7 @@ def _delete(
     if unknown:
         raise Failed(f"UNKNOWN_TOPIC_OR_PARTITION: {topic} has no partition {unknown[0]}.")
     plan = _plan(admin, places, before)
-    counts = count_between(target, {(topic, row["partition"]): (row["start"], row["after"]) for row in plan})
+    counts = count_between(target, {(topic, row["partition"]): (row["log_start_offset"], row["after"]) for row in plan})
     rows = [{**row, "events": counts[topic, row["partition"]]} for row in plan if row["offsets"]]
     held = counted(total(counts), sum(row["offsets"] for row in rows))
     if not rows:
@@ -85,7 +85,9 @@ def _delete(
             click.echo(f"There is nothing to delete in {topic}.", err=True)
         return
     if not yes:
-        show_rows(("partition", "start", "after", "end", column(target)), rows, as_json=False, empty="")
+        show_rows(
+            ("partition", "log_start_offset", "after", "log_end_offset", column(target)), rows, as_json=False, empty=""
+        )
         click.confirm(f"Delete {held} of {topic}?", abort=True)
     _delete_below(admin, {(topic, row["partition"]): row["after"] for row in rows})
     if as_json:
@@ -104,7 +106,15 @@ def _plan(admin: Any, places: "list[Place]", before: str | None) -> list[dict[st
     rows = []
     for place, (start, end) in ranges(admin, places).items():
         after = position.offset(start, end, at_time.get(place), None)
-        rows.append({"partition": place[1], "start": start, "after": after, "end": end, "offsets": after - start})
+        rows.append(
+            {
+                "partition": place[1],
+                "log_start_offset": start,
+                "after": after,
+                "log_end_offset": end,
+                "offsets": after - start,
+            }
+        )
     return rows
 
 
@@ -140,7 +150,7 @@ class _Page:
         self._page = page
 
     def names(self) -> list[str]:
-        return [topic["name"] for topic in self._page.get("/topics.json")["topics"]]
+        return [topic["topic"] for topic in self._page.get("/topics.json")["topics"]]
 
     def preview(self, topic: str, do: str) -> Mapping[str, Any]:
         return self._page.get(f"/topics/{topic}/clean/{do}.json")

@@ -9,18 +9,18 @@ class BrokerDescription:
 
     Attributes:
         address: "host:port", None if its port is closed.
-        leads: how many partitions it leads.
-        replicas: how many partitions it has.
-        out_of_sync: for how many of these it is not in the in-sync set.
+        leader_count: how many partitions it leads.
+        replica_count: how many partitions it has.
+        out_of_sync_count: for how many of these it is not in the in-sync set.
     """
 
     broker: int
     up: bool
     address: str | None
     controller: bool
-    leads: int
-    replicas: int
-    out_of_sync: int
+    leader_count: int
+    replica_count: int
+    out_of_sync_count: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class Fault:
             raise BrokerError("INVALID_REQUEST", "A dropped connection gets no answer: choose error or drop.")
 
     @property
-    def spent(self) -> bool:
+    def used_up(self) -> bool:
         """True if it has affected `times` requests, and is no longer active."""
         return self.times is not None and self.hits >= self.times
 

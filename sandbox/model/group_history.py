@@ -47,12 +47,12 @@ class Rates:
     """The rates at which events were appended to a partition, and committed by a group.
 
     Attributes:
-        in_per_s: events appended per second.
-        out_per_s: events committed per second, None if the group has no commit; 0 if it moved back.
+        appended_per_s: events appended per second.
+        committed_per_s: events committed per second, None if the group has no commit; 0 if it moved back.
     """
 
-    in_per_s: float
-    out_per_s: float | None
+    appended_per_s: float
+    committed_per_s: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,7 @@ class GroupDescription:
         generation: the group epoch in the consumer protocol.
         lag: sum over partitions with a commit; None if it has never committed.
         lag_ms: the largest of its partitions; None if unknown.
-        word: caught up (no unread event), steady (it commits, and no unread event is older than some seconds),
+        trend: caught up (no unread event), steady (it commits, and no unread event is older than some seconds),
             draining, growing, stalled, without members, never committed, rebalancing, out of range (a committed offset
             is outside its log).
         drain_ms: estimated time until caught up if draining, else None.
@@ -161,7 +161,7 @@ class GroupDescription:
     topics: tuple[str, ...]
     lag: int | None
     lag_ms: int | None
-    word: str
+    trend: str
     drain_ms: int | None
     type: str = "classic"
     waits: GroupWaits | None = None
@@ -199,7 +199,7 @@ class GroupSummary:
     """A summary of one group.
 
     Attributes:
-        state, topics, lag, word, drain_ms: as in `GroupDescription`.
+        state, topics, lag, trend, drain_ms: as in `GroupDescription`.
         members: the number of members.
         places: the partitions that it reads or has committed in.
         lags: topic to its lag there, None if it has no commit in it.
@@ -214,7 +214,7 @@ class GroupSummary:
     lags: Mapping[str, int | None]
     lag: int | None
     unread_since_ms: int | None
-    word: str
+    trend: str
     drain_ms: int | None
 
 
@@ -239,6 +239,6 @@ def summary_of(group: GroupDescription, now_ms: int) -> GroupSummary:
         lags=lags,
         lag=group.lag,
         unread_since_ms=now_ms - group.lag_ms if group.lag_ms else None,
-        word=group.word,
+        trend=group.trend,
         drain_ms=group.drain_ms,
     )

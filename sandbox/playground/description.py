@@ -164,7 +164,7 @@ class ScenarioDescription:
     lesson: str
     program: str
     running: bool = False
-    reached: bool = False
+    completed: bool = False
     steps: tuple[StepDescription, ...] = ()
     actions: tuple[ActionDescription, ...] = ()
     topic: str = ""

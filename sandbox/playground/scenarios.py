@@ -159,7 +159,7 @@ def _with_run(described: ScenarioDescription, run: Run) -> ScenarioDescription:
     return replace(
         described,
         running=True,
-        reached=run.reached,
+        completed=run.reached,
         steps=tuple(StepDescription(step.text, done) for step, done in zip(run.scenario.steps, run.done, strict=True)),
         actions=_actions(run),
         sent=run.sent,

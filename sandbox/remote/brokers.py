@@ -46,9 +46,9 @@ class RemoteBrokers:
                 up=broker in told.brokers,
                 address=f"{told.brokers[broker].host}:{told.brokers[broker].port}" if broker in told.brokers else None,
                 controller=broker == told.controller_id,
-                leads=leads[broker],
-                replicas=replicas[broker],
-                out_of_sync=out[broker],
+                leader_count=leads[broker],
+                replica_count=replicas[broker],
+                out_of_sync_count=out[broker],
             )
             for broker in sorted({*told.brokers, *replicas})
         )

@@ -188,7 +188,7 @@ class Groups:
         )
         committed = [one.lag for one in lags if one.lag is not None]
         state = STATES.get(description.state.name, "Unknown")
-        word, drain_ms = self._samples.trend(group, state, places, now_ms)
+        trend, drain_ms = self._samples.trend(group, state, places, now_ms)
         kind = getattr(description, "type", None)
         return GroupDescription(
             group=group,
@@ -202,7 +202,7 @@ class Groups:
             topics=tuple(sorted({one.topic for one in lags})),
             lag=sum(committed) if committed else None,
             lag_ms=0 if committed and not any(committed) else None,
-            word=word,
+            trend=trend,
             drain_ms=drain_ms,
             type="consumer" if kind is not None and kind.name == "CONSUMER" else "classic",
             unread=0 if committed and not any(committed) else None,
@@ -259,8 +259,8 @@ def _with_partitions(group: GroupDescription, partitions: tuple[PartitionLag, ..
     found = replace(group, partitions=partitions, lag_ms=max(ages, default=None))
     if not known or any(unread != 0 for unread in known):
         return found
-    quiet = group.word in (OUT_OF_RANGE, "rebalancing")
-    return replace(found, unread=0, word=group.word if quiet else "caught up", drain_ms=None)
+    quiet = group.trend in (OUT_OF_RANGE, "rebalancing")
+    return replace(found, unread=0, trend=group.trend if quiet else "caught up", drain_ms=None)
 
 
 def _member(told: Any) -> MemberDescription:

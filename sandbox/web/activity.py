@@ -166,7 +166,7 @@ def index_json() -> Response:
     """The entries as JSON, each with its fields and a text; `next` is the `before` of the next page."""
     found = backend().activity.read(_asked())
     entries = [entry_json(entry) for entry in found.entries]
-    return data({"as_of": overview().as_of_ms, "entries": entries, "next": found.next_ms})
+    return data({"as_of_ms": overview().as_of_ms, "entries": entries, "next": found.next_ms})
 
 
 @blueprint.get("/activity.csv")

@@ -16,8 +16,8 @@ def partition_json(partition: PartitionDescription) -> dict[str, Any]:
     """One partition of a topic. `events` is null if only offsets can be counted, as in a cluster."""
     return {
         "partition": partition.partition,
-        "start": partition.start,
-        "end": partition.end,
+        "log_start_offset": partition.start,
+        "log_end_offset": partition.end,
         "events": partition.events if partition.counted else None,
         "offsets": partition.offsets,
         "size_bytes": partition.size_bytes,
@@ -31,17 +31,17 @@ def partition_json(partition: PartitionDescription) -> dict[str, Any]:
 
 
 def topic_json(topic: TopicDescription) -> dict[str, Any]:
-    """One topic of the list: `start` and `end` are sums over its partitions."""
+    """One topic of the list: `log_start_offset` and `log_end_offset` are sums over its partitions."""
     return {
-        "name": topic.topic,
+        "topic": topic.topic,
         "topic_id": topic.topic_id,
         "created_ms": topic.created_ms,
         "partitions": len(topic.partitions),
         "events": topic.events if topic.counted else None,
         "offsets": topic.offsets,
         "size_bytes": topic.size_bytes,
-        "start": sum(partition.start for partition in topic.partitions),
-        "end": sum(partition.end for partition in topic.partitions),
+        "log_start_offset": sum(partition.start for partition in topic.partitions),
+        "log_end_offset": sum(partition.end for partition in topic.partitions),
         "last_append_ms": topic.last_append_ms,
         "settings": topic.settings,
         "groups": list(topic.groups),
@@ -52,7 +52,7 @@ def one_topic_json(topic: TopicDescription, as_of_ms: int) -> dict[str, Any]:
     """One topic with its partitions."""
     listed = topic_json(topic)
     listed["partitions"] = [partition_json(partition) for partition in topic.partitions]
-    return {"as_of": as_of_ms, **listed}
+    return {"as_of_ms": as_of_ms, **listed}
 
 
 def rate_json(rate: AppendRate) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def key_sample_json(sample: KeySample) -> dict[str, Any]:
     """The keys of a topic's newest events."""
     return {
         "sampled": sample.events,
-        "of": sample.of_events,
+        "total": sample.of_events,
         "keys": sample.keys,
         "top": [
             {"key": json_value(one.key), "events": one.events, "partitions": list(one.partitions)} for one in sample.top
@@ -76,9 +76,9 @@ def loss_json(loss: Loss) -> dict[str, Any]:
     """The events that one partition loses at its start."""
     return {
         "partition": loss.partition,
-        "start": loss.start,
+        "log_start_offset": loss.start,
         "after": loss.after,
-        "end": loss.end,
+        "log_end_offset": loss.end,
         "events": loss.events,
         "exact": loss.exact and not loss.more,
     }
@@ -111,7 +111,7 @@ def group_json(group: GroupDescription) -> dict[str, Any]:
         "lag": group.lag,
         "unread": group.unread,
         "lag_ms": group.lag_ms,
-        "word": group.word,
+        "trend": group.trend,
         "drain_ms": group.drain_ms,
         "members": len(group.members),
         "topics": list(group.topics),
@@ -123,9 +123,9 @@ def lag_json(lag: PartitionLag) -> dict[str, Any]:
     return {
         "topic": lag.topic,
         "partition": lag.partition,
-        "start": lag.start,
-        "committed": lag.committed,
-        "end": lag.end,
+        "log_start_offset": lag.start,
+        "committed_offset": lag.committed,
+        "log_end_offset": lag.end,
         "lag": lag.lag,
         "unread": lag.unread,
         "lag_ms": lag.lag_ms,
@@ -141,7 +141,7 @@ def lag_json(lag: PartitionLag) -> dict[str, Any]:
 def one_group_json(group: GroupDescription, as_of_ms: int) -> dict[str, Any]:
     """One group with its members and partitions."""
     return {
-        "as_of": as_of_ms,
+        "as_of_ms": as_of_ms,
         **group_json(group),
         "type": group.type,
         "protocol_type": group.protocol_type,
@@ -170,11 +170,11 @@ def one_group_json(group: GroupDescription, as_of_ms: int) -> dict[str, Any]:
 
 
 def awaited_json(awaited: Awaited) -> dict[str, Any]:
-    """A member that its group waits for; `what` and the times are the fields of `Awaited`."""
+    """A member that its group waits for; `waits_for` (`what`) and the times are the fields of `Awaited`."""
     return {
         "member_id": awaited.member_id,
         "name": awaited.name,
-        "what": awaited.what,
+        "waits_for": awaited.what,
         "silent": awaited.silent,
         "last_heartbeat_ms": awaited.heard_ms,
         "session_ends_ms": awaited.session_ends_ms,
@@ -188,8 +188,8 @@ def point_json(point: LagPoint) -> dict[str, Any]:
         "at_ms": point.at_ms,
         "topic": point.topic,
         "partition": point.partition,
-        "committed": point.committed,
-        "end": point.end,
+        "committed_offset": point.committed,
+        "log_end_offset": point.end,
         "lag": point.lag,
         "lag_ms": point.lag_ms,
     }
@@ -215,7 +215,7 @@ def reset_json(line: ResetLine) -> dict[str, Any]:
         "partition": line.partition,
         "before": line.before,
         "after": line.after,
-        "end": line.end,
+        "log_end_offset": line.end,
         "lag_after": line.lag_after,
         "skipped": line.skipped,
         "repeated": line.repeated,

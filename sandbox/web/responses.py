@@ -95,7 +95,7 @@ def undo_point(action: str) -> UndoPoint:
 
 def faults_in_force() -> int:
     """Return how many injected faults may still hit a request; every page shows the number."""
-    return sum(not fault.spent for fault in backend().faults.list())
+    return sum(not fault.used_up for fault in backend().faults.list())
 
 
 def by_htmx() -> bool:

@@ -24,7 +24,7 @@ def three(command_line: "CommandLine") -> dict[str, Any]:
 
 
 def leads(command_line: "CommandLine") -> dict[int, int]:
-    return {row["broker"]: row["leads"] for row in command_line.ok("brokers", "list", "--json").rows}
+    return {row["broker"]: row["leader_count"] for row in command_line.ok("brokers", "list", "--json").rows}
 
 
 def test_up_plays_as_many_brokers_as_it_is_told_each_on_its_port(
@@ -100,7 +100,15 @@ def test_a_leader_is_moved(command_line: "CommandLine", three: dict[str, Any]) -
 
 def test_a_table_is_for_people(command_line: "CommandLine", three: dict[str, Any]) -> None:
     lines = command_line.ok("brokers", "list", "--web", three["web"]).out.splitlines()
-    assert lines[0].split() == ["broker", "state", "address", "controller", "leads", "replicas", "out_of_sync"]
+    assert lines[0].split() == [
+        "broker",
+        "state",
+        "address",
+        "controller",
+        "leader_count",
+        "replica_count",
+        "out_of_sync_count",
+    ]
     assert lines[1].split() == ["1", "up", three["brokers"]["1"], "yes", "2", "6", "0"]
 
 

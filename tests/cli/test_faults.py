@@ -36,7 +36,7 @@ def test_an_injected_error_is_seen_by_a_client_so_often_and_counted(
     assert (fault["id"], fault["hits"], fault["times"]) == (1, 0, 1)
     assert [outcome(running["kafka"]) for _ in range(2)] == [KafkaError.INVALID_RECORD, None]
     (listed,) = command_line.ok("faults", "list", "--json").rows
-    assert (listed["hits"], listed["spent"]) == (1, True)
+    assert (listed["hits"], listed["used_up"]) == (1, True)
     table = command_line.ok("faults", "list").out.splitlines()
     assert table[1].split()[:4] == ["1", "1", "used", "up"]
     assert "INVALID_RECORD" in table[1]

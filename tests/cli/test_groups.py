@@ -18,7 +18,12 @@ def test_a_commit_outside_the_log_is_named(command_line: CommandLine) -> None:
     assert (over["lag"], under["lag"]) == (3, 3)
     assert "over: 1 partition is out of range" in command_line.ok("groups", "list").out
     (line,) = command_line.ok("groups", "describe", "under", "--json").rows[0]["partitions"]
-    assert (line["start"], line["lag"], line["out_of_range"], line["deleted_unread"]) == (7, 3, "below start", 5)
+    assert (line["log_start_offset"], line["lag"], line["out_of_range"], line["deleted_unread"]) == (
+        7,
+        3,
+        "below start",
+        5,
+    )
     said = command_line.ok("groups", "describe", "over").out
     assert "orders 0 is out of range: committed 500, log ends at 10: the next poll resets" in said
 

@@ -23,7 +23,7 @@ def test_the_pages_of_a_cluster_are_served_until_told_to_end(command_line: Comma
         told = json.loads(process.stdout.readline())
         assert (told["bootstrap"], told["brokers"], told["read_only"]) == (box.kafka_address, 1, True)
         with urllib.request.urlopen(f"{told['web']}/topics.json", timeout=20) as answer:
-            assert [topic["name"] for topic in json.load(answer)["topics"]] == ["orders"]
+            assert [topic["topic"] for topic in json.load(answer)["topics"]] == ["orders"]
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
 

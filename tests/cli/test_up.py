@@ -112,7 +112,7 @@ def test_up_for_people_prints_the_addresses(command_line: "CommandLine") -> None
 def test_the_demo_loads_the_samples_and_ends_with_the_sandbox(command_line: "CommandLine") -> None:
     process, said = command_line.up("--demo")
     with urlopen(f"{said['web']}/topics.json", timeout=10) as answer:
-        events = {topic["name"]: topic["events"] for topic in json.load(answer)["topics"]}
+        events = {topic["topic"]: topic["events"] for topic in json.load(answer)["topics"]}
     assert (events["earthquakes"], events["flights"]) == (1707, 10000)
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=30) == ("", "")

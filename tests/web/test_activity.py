@@ -61,7 +61,7 @@ def test_a_filter_that_makes_no_sense_is_told(page: FlaskClient, busy: Sandbox, 
 
 
 def test_older_pages_are_reached_and_lead_back(page: FlaskClient, busy: Sandbox) -> None:
-    now_ms = page.get("/activity.json").get_json()["as_of"]
+    now_ms = page.get("/activity.json").get_json()["as_of_ms"]
     busy._runtime.clock = lambda: now_ms + 60_000
     busy.append("orders", "later")
     html = page.get("/activity?limit=1&topic=orders").text

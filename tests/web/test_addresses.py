@@ -31,14 +31,14 @@ def test_a_topic_of_any_name_has_its_page_and_its_data(page: FlaskClient, box: S
         assert (shown.status_code, shown.mimetype) == (200, "text/html"), name
         assert f"<h1>{name}" in shown.text or f">{name}<" in shown.text, name
         assert f'href="/topics/{name}?format=json"' in shown.text, name
-        assert page.get(f"/topics/{name}?format=json").get_json()["name"] == name
+        assert page.get(f"/topics/{name}?format=json").get_json()["topic"] == name
         assert page.get(f"/topics/{name}?format=csv").mimetype == "text/csv", name
         for part in ("messages", "produce", "settings?name=retention.ms", "delete", "clean/empty"):
             assert page.get(f"/topics/{name}/{part}").status_code == 200, (name, part)
         assert page.get(f"/topics/{name}/messages.json").get_json()["topic"] == name
         data = page.get(f"/topics/{name}.json")
         if f"{name}.json" not in TOPICS:
-            assert data.get_json()["name"] == name
+            assert data.get_json()["topic"] == name
         else:
             assert data.mimetype == "text/html", name
 

@@ -198,7 +198,7 @@ def test_a_group_is_reset_described_and_deleted(backend: Backend, orders: str, n
     assert group in backend.topic(orders).groups
     backend.reset(group, to="latest")
     found = backend.group(group)
-    assert (found.lag, found.lag_ms, found.word) == (0, 0, "caught up")
+    assert (found.lag, found.lag_ms, found.trend) == (0, 0, "caught up")
     backend.append(orders, b"one more", partition=0)
     behind = backend.group(group)
     assert behind.lag == 1
@@ -276,8 +276,8 @@ def test_the_brokers_are_told(backend: Backend, orders: str) -> None:
     (broker,) = backend.brokers.list()
     assert broker.up
     assert broker.controller
-    assert broker.leads >= 3
-    assert broker.out_of_sync == 0
+    assert broker.leader_count >= 3
+    assert broker.out_of_sync_count == 0
 
 
 PAGES = (

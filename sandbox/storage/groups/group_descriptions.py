@@ -132,7 +132,7 @@ class Look:
             if name in self._places
         )
         known = [one for one in partitions if one.lag is not None]
-        word, drain_ms = self._trend(group, state, partitions)
+        trend, drain_ms = self._trend(group, state, partitions)
         return GroupDescription(
             group=group,
             state=state,
@@ -145,7 +145,7 @@ class Look:
             topics=tuple(sorted({one.topic for one in partitions})),
             lag=sum(one.lag or 0 for one in known) if known else None,
             lag_ms=max((one.lag_ms for one in partitions if one.lag_ms is not None), default=None),
-            word=word,
+            trend=trend,
             drain_ms=drain_ms,
             type=kind,
             unread=sum(one.unread or 0 for one in known) if known and self._counting else None,

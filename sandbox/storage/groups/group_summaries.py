@@ -145,7 +145,7 @@ def _moved_on(known: _Known, logs: Mapping[str, Logs], there: Sequence[Logs | No
     Returns:
         `known` unchanged if more than the lag may have changed.
     """
-    if known.summary.word != "without members":
+    if known.summary.trend != "without members":
         return known
     lags: dict[str, int | None] = dict.fromkeys(known.summary.lags)
     total = 0
@@ -213,7 +213,7 @@ def _work_out(
 
 def _stands(summary: GroupSummary, commits: Mapping[Place, tuple[int, int]], now_ms: int) -> bool:
     """Return True if nothing about a group changes with time alone."""
-    if summary.lag and summary.unread_since_ms is None and summary.word != "caught up":
+    if summary.lag and summary.unread_since_ms is None and summary.trend != "caught up":
         return False
     quiet = all(now_ms - at_ms > QUIET_MS for _, at_ms in commits.values())
-    return summary.word in STANDSTILL or (summary.word == "without members" and quiet)
+    return summary.trend in STANDSTILL or (summary.trend == "without members" and quiet)

@@ -15,9 +15,9 @@ def broker_json(broker: BrokerDescription) -> dict[str, Any]:
         "up": broker.up,
         "address": broker.address,
         "controller": broker.controller,
-        "leads": broker.leads,
-        "replicas": broker.replicas,
-        "out_of_sync": broker.out_of_sync,
+        "leader_count": broker.leader_count,
+        "replica_count": broker.replica_count,
+        "out_of_sync_count": broker.out_of_sync_count,
     }
 
 
@@ -106,7 +106,7 @@ def fault_json(fault: Fault) -> dict[str, Any]:
         "probability": fault.probability,
         "times": fault.times,
         "hits": fault.hits,
-        "spent": fault.spent,
+        "used_up": fault.used_up,
         "text": fault.text(),
     }
 

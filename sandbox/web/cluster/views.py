@@ -89,7 +89,7 @@ def index_json() -> Response:
     """The brokers, leaders and clients as JSON."""
     return data(
         {
-            "as_of": overview().as_of_ms,
+            "as_of_ms": overview().as_of_ms,
             "replication": "simulated" if capabilities().simulated_brokers else "real",
             "brokers": [broker_json(broker) for broker in backend().brokers.list()],
             "partitions": leaders_json(backend().topics()),
@@ -105,7 +105,7 @@ def faults_json() -> Response:
     faults = backend().faults
     return data(
         {
-            "as_of": overview().as_of_ms,
+            "as_of_ms": overview().as_of_ms,
             "faults": [fault_json(fault) for fault in faults.list()],
             "hits": [hit_json(hit) for hit in reversed(faults.hits())],
         }
@@ -123,7 +123,7 @@ def _done(do: Callable[[Fields], tuple[str, dict[str, Any]]]) -> AnyResponse:
         if not isinstance(fields, dict):
             raise BrokerError("INVALID_REQUEST", "The body must be one JSON object, sent as application/json.")
         said, told = do(fields)
-        return data({"said": said, **told})
+        return data({"message": said, **told})
     try:
         said, _ = do(request.form)
     except BrokerError as error:
@@ -166,7 +166,7 @@ def _refusing_acks_all(topics: tuple[TopicDescription, ...], without: int) -> li
 def ask_json(broker: int, what: str) -> Response:
     """The leaders that would move, as JSON."""
     moves = backend().brokers.preview(broker)
-    return data({"broker": broker, "what": what, "moves": [move_json(move) for move in moves]})
+    return data({"broker": broker, "action": what, "moves": [move_json(move) for move in moves]})
 
 
 @blueprint.post("/cluster/brokers/<int:broker>/<any(stop, start):what>")

@@ -172,7 +172,7 @@ def cause(group: GroupDescription, rates: Mapping[tuple[str, int], Rates]) -> Ca
         rates: each partition's rates of appended and committed events.
     """
     behind = [one for one in group.partitions if one.lag and one.unread != 0]
-    if not behind or group.word == "draining":
+    if not behind or group.trend == "draining":
         return None
     worst = max(behind, key=lambda one: one.lag or 0)
     if not group.members:
@@ -181,9 +181,9 @@ def cause(group: GroupDescription, rates: Mapping[tuple[str, int], Rates]) -> Ca
         # The member doesn't read at all; the page shows separately which members the group waits for.
         return None
     rate = rates.get((worst.topic, worst.partition))
-    if group.word != "growing" or not worst.member_id or rate is None or rate.out_per_s is None:
+    if group.trend != "growing" or not worst.member_id or rate is None or rate.committed_per_s is None:
         return None
-    if rate.in_per_s <= rate.out_per_s:
+    if rate.appended_per_s <= rate.committed_per_s:
         return None
     return Cause(worst, (worst.lag or 0) / sum(one.lag or 0 for one in behind), rate)
 

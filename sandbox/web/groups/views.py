@@ -16,8 +16,9 @@ blueprint.register_blueprint(groups_reset.blueprint)
 
 MINUTES_MAX = 7 * 24 * 60
 COLUMNS = (
-    *("topic", "partition", "committed", "end", "lag", "lag_ms", "in_per_s", "out_per_s", "member_id", "client_id"),
-    *("start", "unread", "out_of_range", "deleted_unread"),
+    *("topic", "partition", "committed_offset", "log_end_offset", "lag", "lag_ms"),
+    *("appended_per_s", "committed_per_s", "member_id", "client_id"),
+    *("log_start_offset", "unread", "out_of_range", "deleted_unread"),
 )
 
 
@@ -48,13 +49,13 @@ def _oldest(group: GroupSummary, now_ms: int) -> str:
 @blueprint.get("/groups.json")
 def index_json() -> Response:
     """All groups as JSON."""
-    return data({"as_of": overview().as_of_ms, "groups": [group_json(group) for group in backend().groups()]})
+    return data({"as_of_ms": overview().as_of_ms, "groups": [group_json(group) for group in backend().groups()]})
 
 
 @blueprint.get("/groups.csv")
 def index_csv() -> Response:
     """All groups as CSV."""
-    columns = ("group", "state", "lag", "lag_ms", "word", "members", "topics", "unread")
+    columns = ("group", "state", "lag", "lag_ms", "trend", "members", "topics", "unread")
     rows = []
     for group in backend().groups():
         row = group_json(group)
@@ -85,7 +86,7 @@ def _partitions(group: GroupDescription) -> list[dict[str, object]]:
     lines = []
     for lag in group.partitions:
         rate = rates.get((lag.topic, lag.partition))
-        more = {"in_per_s": rate and rate.in_per_s, "out_per_s": rate and rate.out_per_s}
+        more = {"appended_per_s": rate and rate.appended_per_s, "committed_per_s": rate and rate.committed_per_s}
         lines.append({**lag_json(lag), **more})
     return lines
 
@@ -100,7 +101,7 @@ def history(group: str | None = None) -> Response:
     drawn = chart(backend().group(name), length_ms)
     return data(
         {
-            "as_of": overview().as_of_ms,
+            "as_of_ms": overview().as_of_ms,
             "group": name,
             "since_ms": drawn.since_ms,
             "partitions": [{"topic": lag.topic, "partition": lag.partition} for lag in drawn.partitions],

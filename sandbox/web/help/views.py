@@ -57,7 +57,7 @@ def diagnostics_json() -> Response:
 def diagnostics() -> dict[str, object]:
     """Return versions and counts, without events, topic names, folders or secrets."""
     shown = overview()
-    faults = sum(not fault.spent for fault in backend().faults.list())
+    faults = sum(not fault.used_up for fault in backend().faults.list())
     return {
         "sandbox": __version__,
         "python": sys.version.split()[0],

@@ -173,8 +173,8 @@ def volume_json(volume: Volume) -> dict[str, Any]:
     return {
         "width_ms": volume.width_ms,
         "matched": volume.matched,
-        "untimed": volume.untimed,
-        "looked_at": volume.looked_at,
+        "without_timestamp": volume.untimed,
+        "scanned": volume.looked_at,
         "total": volume.total,
         "complete": volume.complete,
         "exact": volume.exact,

@@ -240,7 +240,7 @@ def index_json(topic: str) -> Response:
         events.append(shape)
     return data(
         {
-            "as_of": result.as_of_ms,
+            "as_of_ms": result.as_of_ms,
             "topic": topic,
             "events": events,
             "next": result.next,

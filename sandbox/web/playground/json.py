@@ -96,7 +96,7 @@ def consumer_json(one: ConsumerDescription) -> dict[str, Any]:
         "topics": list(one.spec.topics),
         "state": one.state,
         "pid": one.pid,
-        "assigned": [{"topic": topic, "partition": partition} for topic, partition in one.assigned],
+        "assignment": [{"topic": topic, "partition": partition} for topic, partition in one.assigned],
         "positions": [
             {"topic": topic, "partition": partition, "offset": offset}
             for (topic, partition), offset in one.positions.items()
@@ -117,7 +117,7 @@ def consumer_json(one: ConsumerDescription) -> dict[str, Any]:
             }
             for event in one.events
         ],
-        "notes": [{"at": at_ms, "text": text} for at_ms, text in one.notes],
+        "notes": [{"at_ms": at_ms, "text": text} for at_ms, text in one.notes],
     }
 
 
@@ -127,8 +127,8 @@ def facts_json(facts: GroupFacts) -> dict[str, Any]:
         "group": facts.group,
         "processed": facts.processed,
         "redelivered": facts.redelivered,
-        "missing": facts.missing,
-        "passed_over": [
+        "missing_offsets": facts.missing,
+        "gaps": [
             {"topic": topic, "partition": partition, "first": first, "last": last}
             for topic, partition, first, last in facts.passed_over
         ],
@@ -143,8 +143,8 @@ def scenario_json(one: ScenarioDescription) -> dict[str, Any]:
         "title": one.title,
         "goal": one.goal,
         "running": one.running,
-        "reached": one.reached,
+        "completed": one.completed,
         "steps": [{"text": step.text, "done": step.done} for step in one.steps],
         "actions": [{"action": action.name, "why_not": action.why_not} for action in one.actions],
-        "sent": one.sent,
+        "events_sent": one.sent,
     }

@@ -141,7 +141,7 @@ def index_json() -> Response:
     groups = dict.fromkeys(one.spec.group for one in consumers)
     return data(
         {
-            "as_of": overview().as_of_ms,
+            "as_of_ms": overview().as_of_ms,
             "consumers": [consumer_json(one) for one in consumers],
             "groups": [facts_json(playing().facts(group)) for group in groups],
             "scenarios": [scenario_json(one) for one in playing().scenarios.all()],

@@ -43,8 +43,8 @@ def run_json(run: GeneratorRun) -> dict[str, object]:
         "seed": run.order.seed,
         "partitions": [{"partition": partition, "events": events} for partition, events in run.partitions],
         "last": None if run.last is None else {"partition": run.last[0], "offset": run.last[1]},
-        "started": run.started_ms,
-        "ended": run.ended_ms,
+        "started_ms": run.started_ms,
+        "ended_ms": run.ended_ms,
         "error": run.error,
     }
 
@@ -142,7 +142,7 @@ def index_json() -> Response:
     generators = backend().generators
     return data(
         {
-            "as_of": overview().as_of_ms,
+            "as_of_ms": overview().as_of_ms,
             "generators": [run_json(run) for run in generators.list()],
             "templates": [*generators.examples(), *generators.saved()],
         }

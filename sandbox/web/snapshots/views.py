@@ -79,7 +79,7 @@ def index_json() -> Response:
     """The snapshots and forks as JSON."""
     return data(
         {
-            "as_of": overview().as_of_ms,
+            "as_of_ms": overview().as_of_ms,
             "snapshots": [asdict(one) for one in _snapshots().list()],
             "forks": [asdict(one) for one in _snapshots().forks()],
         }
@@ -109,7 +109,7 @@ def _done(
             raise BrokerError("INVALID_REQUEST", "The body must be one JSON object, sent as application/json.")
         with _refusals():
             said, told = do(fields)
-        return data({"said": said, **told})
+        return data({"message": said, **told})
     try:
         with _refusals():
             said, _ = do(request.form)
@@ -144,7 +144,7 @@ def one(name: str) -> Response:
         with _refusals():
             found = asdict(_snapshots().get(name))
         if ending == "json":
-            return data({"as_of": overview().as_of_ms, "snapshot": found})
+            return data({"as_of_ms": overview().as_of_ms, "snapshot": found})
         return csv_file(f"{name}.csv", COLUMNS, [[found[column] for column in COLUMNS]])
     return _show_one(name)
 
@@ -225,7 +225,7 @@ def upload() -> AnyResponse:
     if request.path.endswith(".json"):
         with _refusals():
             added = _snapshots().add(request.stream, request.args.get("name"), request.args.get("note", ""))
-        return data({"said": f"uploaded {added.name}", "snapshot": asdict(added)})
+        return data({"message": f"uploaded {added.name}", "snapshot": asdict(added)})
 
     def do(fields: Fields) -> Done:
         file = request.files.get("file")
@@ -320,7 +320,7 @@ def compare_json() -> Response:
     """The differences as JSON."""
     with _refusals():
         found = _snapshots().compare(request.args.get("left", NOW), request.args.get("right", NOW))
-    return data({"as_of": overview().as_of_ms, "same": found.same, **asdict(found)})
+    return data({"as_of_ms": overview().as_of_ms, "same": found.same, **asdict(found)})
 
 
 @blueprint.get("/snapshots/~compare.csv")

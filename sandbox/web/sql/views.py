@@ -218,7 +218,7 @@ def index_json() -> Response:
             "rows": [[data_value(value) for value in row] for row in result.rows],
             "more": result.more,
             "notes": list(result.notes),
-            "took_ms": round(result.took_ms, 3),
+            "elapsed_ms": round(result.took_ms, 3),
         }
     )
 

@@ -251,7 +251,7 @@ def _clean_json(topic: str, do: str) -> Response:
         raise BrokerError("INVALID_REQUEST", preview.refused)
     point = _undo_point(topic, do, preview)
     gone = _do(found, do, fields)
-    return data({"topic": topic, "operation": do, "events": gone, "said": _said(do, gone), "undo": point.name})
+    return data({"topic": topic, "operation": do, "events": gone, "message": _said(do, gone), "undo": point.name})
 
 
 def _said(do: str, gone: int) -> str:

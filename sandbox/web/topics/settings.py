@@ -155,7 +155,7 @@ def preview_partitions_json(topic: str) -> Response:
             "topic": topic,
             "partitions": count,
             "sampled": moves.events,
-            "of": moves.of_events,
+            "total": moves.of_events,
             "keys": moves.keys,
             "moved": moves.moved,
             "partitioner": moves.partitioner,

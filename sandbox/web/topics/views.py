@@ -34,8 +34,8 @@ ROWS = 100
 PARTITION_ROWS = 200
 PARTITION_COLUMNS = (
     "partition",
-    "start",
-    "end",
+    "log_start_offset",
+    "log_end_offset",
     "events",
     "size_bytes",
     "last_timestamp_ms",
@@ -149,7 +149,7 @@ def _spark(rate: AppendRate) -> Spark:
 def _readers(topic: TopicDescription, groups: Mapping[str, GroupSummary]) -> tuple[tuple[str, str, int | None], ...]:
     """Return the first groups that read a topic: id, status, and lag in it (None without a commit)."""
     return tuple(
-        (name, groups[name].word, groups[name].lags.get(topic.topic))
+        (name, groups[name].trend, groups[name].lags.get(topic.topic))
         for name in topic.groups[:READERS_SHOWN]
         if name in groups
     )
@@ -158,13 +158,23 @@ def _readers(topic: TopicDescription, groups: Mapping[str, GroupSummary]) -> tup
 @blueprint.get("/topics.json")
 def index_json() -> Response:
     """All topics as JSON."""
-    return data({"as_of": overview().as_of_ms, "topics": [topic_json(topic) for topic in backend().topics()]})
+    return data({"as_of_ms": overview().as_of_ms, "topics": [topic_json(topic) for topic in backend().topics()]})
 
 
 @blueprint.get("/topics.csv")
 def index_csv() -> Response:
     """All topics as CSV."""
-    columns = ("name", "partitions", "events", "size_bytes", "start", "end", "last_append_ms", "groups", "offsets")
+    columns = (
+        "topic",
+        "partitions",
+        "events",
+        "size_bytes",
+        "log_start_offset",
+        "log_end_offset",
+        "last_append_ms",
+        "groups",
+        "offsets",
+    )
     rows = []
     for topic in backend().topics():
         row = topic_json(topic)

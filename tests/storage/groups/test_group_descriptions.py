@@ -14,7 +14,7 @@ def append(box: Sandbox, count: int, topic: str = "orders") -> None:
 
 
 def word(box: Sandbox) -> str:
-    return box.group("app").word
+    return box.group("app").trend
 
 
 def set_state(box: Sandbox, state: str) -> None:
@@ -52,7 +52,7 @@ def test_a_commit_beyond_the_end_is_out_of_range_and_never_caught_up(box: Sandbo
     assert line.out_of_range_text == "committed 500, log ends at 5: the next poll resets (auto.offset.reset)"
     assert word(box) == "out of range"
     assert box.lag_history("app", since_ms=START_MS, points=2)[-1].lag == 5
-    assert [(one.word, one.lag) for one in box.group_summaries()] == [("out of range", 5)]
+    assert [(one.trend, one.lag) for one in box.group_summaries()] == [("out of range", 5)]
 
 
 @pytest.mark.parametrize(("written", "start", "lag"), [(10, 7, 3), (7, 7, 0)])
@@ -81,10 +81,10 @@ def test_a_commit_at_either_bound_of_the_log_is_in_range(box: Sandbox) -> None:
 def test_a_group_returns_into_range_when_the_log_reaches_its_commit(box: Sandbox) -> None:
     append(box, 5)
     box.commit("app", "orders", 0, 8)
-    assert [one.word for one in box.group_summaries()] == ["out of range"]
+    assert [one.trend for one in box.group_summaries()] == ["out of range"]
     append(box, 3)
     assert word(box) == "caught up"
-    assert [(one.word, one.lag) for one in box.group_summaries()] == [("caught up", 0)]
+    assert [(one.trend, one.lag) for one in box.group_summaries()] == [("caught up", 0)]
 
 
 def test_a_group_that_commits_more_than_comes_is_draining_and_says_how_long(box: Sandbox, clock: Clock) -> None:
@@ -93,7 +93,7 @@ def test_a_group_that_commits_more_than_comes_is_draining_and_says_how_long(box:
         box.commit("app", "orders", 0, committed)
         clock.pass_ms(5 * SECOND)
     group = box.group("app")
-    assert (group.word, group.lag) == ("draining", 60)
+    assert (group.trend, group.lag) == ("draining", 60)
     assert group.drain_ms is not None
     assert 20 * SECOND <= group.drain_ms <= 60 * SECOND
 

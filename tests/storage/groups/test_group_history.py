@@ -88,7 +88,7 @@ def test_rates_are_those_of_the_last_ten_seconds(box: Sandbox, clock: Clock) -> 
     clock.pass_ms(10 * SECOND)
     assert box.group_history.rates(box.group("app")) == {("orders", 0): Rates(0.0, 0.0)}
     box.commit("app", "orders", 0, 0)
-    assert box.group_history.rates(box.group("app"))["orders", 0].out_per_s == 0
+    assert box.group_history.rates(box.group("app"))["orders", 0].committed_per_s == 0
 
 
 def marks(box: Sandbox, points: int) -> list[tuple[int, str, str]]:

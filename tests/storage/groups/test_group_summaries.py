@@ -83,7 +83,7 @@ def test_a_group_that_goes_on_by_itself_is_looked_at_each_time(box: Sandbox, clo
     box.commit("app", "orders", 0, 2)
     words = set()
     for _ in range(20):
-        words.add(box.group_summaries()[0].word)
+        words.add(box.group_summaries()[0].trend)
         assert box.group_summaries() == worked_out(box, clock)
         clock.pass_ms(5_000)
     assert {"growing", "without members"} <= words

@@ -42,7 +42,7 @@ def line(box: Sandbox) -> PartitionLag:
 
 
 def words(box: Sandbox) -> set[str]:
-    return {box.group("app").word, *(one.word for one in box.group_summaries())}
+    return {box.group("app").trend, *(one.trend for one in box.group_summaries())}
 
 
 def test_a_marker_after_the_last_event_counts_as_lag_and_is_not_unread(

@@ -55,7 +55,7 @@ def test_the_brokers_and_the_leaders_are_shown_and_are_data(page: FlaskClient, t
     create(three, "orders", 6, 3)
     told = page.get("/cluster.json").get_json()
     assert told["replication"] == "simulated"
-    assert [(one["broker"], one["up"], one["leads"]) for one in told["brokers"]] == [
+    assert [(one["broker"], one["up"], one["leader_count"]) for one in told["brokers"]] == [
         (1, True, 2),
         (2, True, 2),
         (3, True, 2),
@@ -242,7 +242,7 @@ def test_hits_are_counted_and_told_newest_first(three: Sandbox) -> None:
     producer.produce("orders", b"x")
     assert producer.flush(30) == 0
     told = page.get("/faults.json").get_json()
-    assert (told["faults"][0]["hits"], told["faults"][0]["spent"]) == (1, True)
+    assert (told["faults"][0]["hits"], told["faults"][0]["used_up"]) == (1, True)
     assert [(hit["api"], hit["client_id"], hit["fault"]) for hit in told["hits"]] == [("Produce", "shop", 1)]
     html = page.get("/cluster").text
     assert "used up" in html

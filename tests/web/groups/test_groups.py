@@ -20,7 +20,9 @@ def test_groups_as_data(page: FlaskClient, billing: Sandbox) -> None:
     assert (group["group"], group["state"], group["lag"], group["topics"]) == ("billing", "Empty", 6, ["orders"])
     one = page.get("/groups/billing.json").get_json()
     assert one["members"] == []
-    assert [(line["partition"], line["committed"], line["end"], line["lag"]) for line in one["partitions"]] == [
+    assert [
+        (line["partition"], line["committed_offset"], line["log_end_offset"], line["lag"]) for line in one["partitions"]
+    ] == [
         (0, 4, 10, 6),
         (1, 10, 10, 0),
     ]
@@ -38,7 +40,7 @@ def test_a_partition_without_a_commit_is_not_shown_as_zero(page: FlaskClient, bo
     box.commit("g", "t", 0, 0)
     lines = page.get("/groups/g.json").get_json()["partitions"]
     for line in lines:
-        assert (line["lag"] is None) == (line["committed"] is None)
+        assert (line["lag"] is None) == (line["committed_offset"] is None)
     html = page.get("/groups/g").text
     for line in lines:
         if line["lag"] is None:
@@ -257,10 +259,9 @@ def test_members_that_read_nothing_are_explained(page: FlaskClient, billing: San
 
 def test_the_data_of_a_group_has_the_rates_of_its_partitions(page: FlaskClient, billing: Sandbox) -> None:
     lines = page.get("/groups/billing.json").get_json()["partitions"]
-    assert [(line["in_per_s"], line["out_per_s"]) for line in lines] == [(1.0, 0.0), (1.0, 0.0)]
-    assert (
-        page.get("/groups/billing.csv").text.splitlines()[0].startswith("topic,partition,committed,end,lag,lag_ms,in")
-    )
+    assert [(line["appended_per_s"], line["committed_per_s"]) for line in lines] == [(1.0, 0.0), (1.0, 0.0)]
+    columns = page.get("/groups/billing.csv").text.splitlines()[0]
+    assert columns.startswith("topic,partition,committed_offset,log_end_offset,lag,lag_ms,appended_per_s")
 
 
 def test_a_group_without_members_that_is_behind_says_that_nobody_reads(page: FlaskClient, billing: Sandbox) -> None:
@@ -273,13 +274,13 @@ def test_the_cause_of_growing_lag_is_the_partition_that_gets_more_than_its_membe
     idle = billing.group("billing")
     owned = tuple(replace(line, member_id="m-1") for line in idle.partitions)
     member = MemberDescription("m-1", None, "reader", "/127.0.0.1", ("orders",), {"orders": (0, 1)}, None, 45_000)
-    group = replace(idle, word="growing", partitions=owned, members=(member,))
+    group = replace(idle, trend="growing", partitions=owned, members=(member,))
     fast, slow = Rates(15.0, 8.0), Rates(3.0, 3.0)
     found = cause(group, {("orders", 0): fast, ("orders", 1): slow})
     assert found is not None
     assert (found.worst.partition, found.share, found.rate) == (0, 1.0, fast)
     assert cause(group, {("orders", 0): slow}) is None
-    assert cause(replace(group, word="draining"), {("orders", 0): fast}) is None
+    assert cause(replace(group, trend="draining"), {("orders", 0): fast}) is None
     silent = Awaited("m-1", "reader", "heartbeat", True, 0, 45_000, None, 45_000)
     dead = replace(group, waits=GroupWaits((silent,)))
     assert cause(dead, {("orders", 0): fast}) is None, "a dead member is not told to take less time"

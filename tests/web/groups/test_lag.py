@@ -60,7 +60,7 @@ def test_a_commit_outside_the_log_is_named(
     group = page.get("/groups/app.json").get_json()
     (line,) = group["partitions"]
     assert (line["lag"], line["out_of_range"], line["deleted_unread"]) == expected
-    assert (group["word"], group["lag"]) == ("out of range", expected[0])
+    assert (group["trend"], group["lag"]) == ("out of range", expected[0])
     columns, row = (one.split(",") for one in page.get("/groups/app.csv").text.splitlines())
     assert dict(zip(columns, row, strict=True))["out_of_range"] == expected[1]
 
@@ -73,7 +73,7 @@ def test_the_marker_of_a_transaction_is_lag_and_not_unread(page: FlaskClient, se
     producer.commit_transaction(10)
     served.commit("app", "orders", 0, 1)
     group = page.get("/groups/app.json").get_json()
-    assert (group["lag"], group["unread"], group["lag_ms"], group["word"]) == (1, 0, 0, "caught up")
+    assert (group["lag"], group["unread"], group["lag_ms"], group["trend"]) == (1, 0, 0, "caught up")
     assert "0 unread events" in shown(page)
 
 

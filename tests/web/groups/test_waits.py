@@ -19,7 +19,7 @@ def test_a_member_that_was_killed_is_named_with_the_time_when_its_session_ends(
     pass_ms(billing, 4_500)
     html = page.get("/groups/billing?to=earliest").text
     (one,) = page.get("/groups/billing.json").get_json()["awaited"]
-    assert (one["member_id"], one["name"], one["what"], one["silent"]) == (member_id, "worker", "heartbeat", True)
+    assert (one["member_id"], one["name"], one["waits_for"], one["silent"]) == (member_id, "worker", "heartbeat", True)
     told = re.search(r'id="group-waits" role="note"><p><b>(.*?)</p>', html, re.DOTALL)
     assert told is not None
     assert "The group waits for worker</b>, not heard of for" in told[1]

@@ -129,7 +129,7 @@ def test_a_form_that_makes_no_sense_is_given_back_as_it_was(player: FlaskClient,
 def test_the_buttons_of_a_consumer_and_its_own_page(player: FlaskClient, playing: Sandbox) -> None:
     fill(playing, "orders", 4)
     begin(player, paused="1", commit="never")
-    eventually(lambda: consumer(player, 1)["assigned"], WITHIN_S, "it has its partition")
+    eventually(lambda: consumer(player, 1)["assignment"], WITHIN_S, "it has its partition")
     player.post("/playground/1/poll")
     until(player, 1, 1)
     player.post("/playground/1/commit")

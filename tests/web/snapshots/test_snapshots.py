@@ -193,7 +193,7 @@ def test_programs_take_and_restore_through_json(page: FlaskClient, orders: Sandb
     assert taken["snapshot"]["events"] == 10
     orders.delete_topic("orders")
     done = page.post("/snapshots/a/restore.json", headers=PROGRAM).get_json()
-    assert done["said"] == "restored a"
+    assert done["message"] == "restored a"
     assert done["undo"]["name"].startswith("auto-")
     assert topics(orders) == ["orders"]
     again = page.post("/snapshots.json", json={"name": "a"}, headers=PROGRAM)

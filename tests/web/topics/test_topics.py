@@ -15,8 +15,8 @@ def test_the_list_as_data_counts_exactly(page: FlaskClient, box: Sandbox) -> Non
         box.append("orders", f"v{n}", key=str(n))
     box.commit("g", "orders", 0, 0)
     (topic,) = page.get("/topics.json").get_json()["topics"]
-    assert (topic["name"], topic["partitions"], topic["events"]) == ("orders", 3, 7)
-    assert (topic["start"], topic["end"], topic["groups"]) == (0, 7, ["g"])
+    assert (topic["topic"], topic["partitions"], topic["events"]) == ("orders", 3, 7)
+    assert (topic["log_start_offset"], topic["log_end_offset"], topic["groups"]) == (0, 7, ["g"])
     one = page.get("/topics/orders.json").get_json()
     assert sum(partition["events"] for partition in one["partitions"]) == 7
     assert page.get("/topics.csv").text.splitlines()[1].startswith("orders,3,7,")
@@ -75,7 +75,7 @@ def test_a_refused_change_says_kafkas_reason(page: FlaskClient, box: Sandbox) ->
 def test_a_topic_whose_name_ends_like_data_has_a_page_and_data(page: FlaskClient, box: Sandbox) -> None:
     box.create_topic("feed.json", partitions=1)
     assert "<html" in page.get("/topics/feed.json").text
-    assert page.get("/topics/feed.json.json").get_json()["name"] == "feed.json"
+    assert page.get("/topics/feed.json.json").get_json()["topic"] == "feed.json"
 
 
 def test_a_thousand_topics_come_a_hundred_at_a_time(page: FlaskClient, box: Sandbox) -> None:
