@@ -18,7 +18,7 @@ from sandbox.broker.broker import Broker
 from sandbox.broker.logs.turn import Changes
 from sandbox.kafka.errors import BrokerError, EventsDamaged
 from sandbox.storage.file import trial
-from sandbox.storage.file.failure import StorageFailed, meaning
+from sandbox.storage.file.failure import BROKEN, StorageFailed
 from sandbox.storage.log import message_rows
 
 QUIET_S = 2.0
@@ -76,7 +76,7 @@ class StorageWatch:
         self.failures += 1
         self._since_s = self._steady_s()
         self._slow = self._grown = False
-        self._begin(error.words, str(error), meaning(error.words))
+        self._begin(error.words, str(error), error.effect)
 
     def damaged(self, error: EventsDamaged) -> None:
         """Record that events are damaged."""
@@ -89,7 +89,7 @@ class StorageWatch:
         """Show the first damaged batch, unless there is other trouble."""
         if self.trouble is None and self._damaged:
             self.trouble = next(iter(self._damaged))
-            self.means = meaning(self.trouble)
+            self.means = BROKEN
             self._broker.tell(Changes(cluster=True))
 
     def _look_at_damage(self, error: EventsDamaged) -> None:

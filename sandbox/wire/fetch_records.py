@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 from sandbox.broker.logs.log import StoredBatch, StoredRun
 from sandbox.broker.logs.topic import Partition
 from sandbox.kafka.errors import EventsDamaged
-from sandbox.storage.file.failure import DAMAGED, StorageFailed
+from sandbox.storage.file.failure import BROKEN, DAMAGED, StorageFailed
 from sandbox.storage.log import log, log_transactions
 from sandbox.storage.log.log import BatchRow
 from sandbox.wire.held_bytes import AnswerSize
@@ -70,7 +70,9 @@ def read_records(
             if answer.is_full:
                 break
     except DAMAGE as error:
-        raise StorageFailed(f"{partition.topic.name}-{partition.partition} at {at}: {error}", DAMAGED) from error
+        raise StorageFailed(
+            f"{partition.topic.name}-{partition.partition} at {at}: {error}", DAMAGED, effect=BROKEN
+        ) from error
     except EventsDamaged:
         if not found:
             raise

@@ -11,6 +11,8 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from sandbox import Sandbox, __version__
+from sandbox.storage.file.schema import VERSION
+from tests.storage.older_file import make_older
 
 if TYPE_CHECKING:
     from tests.cli.conftest import CommandLine
@@ -42,6 +44,24 @@ def test_up_answers_a_kafka_client_soon_after_its_start(command_line: "CommandLi
     elapsed_s = time.perf_counter() - begun
     print(f"start to first answered Metadata: {elapsed_s:.2f} s")
     assert elapsed_s < 20, "it takes under 1 s; the bound is wide because tests share the machine"
+
+
+@pytest.mark.parametrize(("version", "imported"), [(0, False), (VERSION, False), (4, True)])
+def test_a_start_imports_sqlite_utils_for_an_older_file_alone(
+    command_line: "CommandLine", version: int, imported: bool
+) -> None:
+    file = command_line.folder / "dev.db"
+    if version:
+        with Sandbox(file) as box:
+            box.create_topic("orders")
+    if 0 < version < VERSION:
+        make_older(file, version)
+    command_line.module = "tests.cli.listing_modules"
+    process, said = command_line.up()
+    with urlopen(f"{said['web']}/activity.json", timeout=10) as answer:
+        assert len(json.load(answer)["entries"]) == bool(version)
+    process.terminate()
+    assert ("sqlite_utils" in process.communicate(timeout=15)[1].split()) is imported
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -17,7 +17,7 @@ from typing import Any
 from sandbox.kafka.errors import FileRefused
 from sandbox.model.process import bind_to_process, never_destroy
 from sandbox.storage.file import row_checksums
-from sandbox.storage.file.failure import BUSY, LOG_GONE, LOG_LOST, failure_of, why_not_opened
+from sandbox.storage.file.failure import BUSY, LOG_GONE, LOG_LOST, NOWHERE, failure_of, why_not_opened
 from sandbox.storage.file.failure import StorageFailed as StorageFailed
 from sandbox.storage.file.guard import FileGuard, held_here
 from sandbox.storage.file.migrations import migrate
@@ -128,7 +128,7 @@ class Database(Reader):
                 self._rescue_done = not self._guard.pending()
             if not (copied or self._rescue_done):
                 return error
-        rescued = StorageFailed(error.cause, LOG_GONE)
+        rescued = StorageFailed(error.cause, LOG_GONE, effect=NOWHERE)
         rescued.stored = error.stored
         return rescued
 

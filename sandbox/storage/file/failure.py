@@ -5,6 +5,16 @@ import os
 import sqlite3
 from pathlib import Path
 
+REFUSED = (
+    "What programs send now is refused with KAFKA_STORAGE_ERROR, and they try again; what is stored can be read. This "
+    "message disappears when the cause is gone."
+)
+BROKEN = (
+    "Whatever needs the damaged part is refused; the rest is served. The damage stays until you restore a snapshot or "
+    "a copy."
+)
+NOWHERE = "Nothing is written meanwhile: what programs send is refused with KAFKA_STORAGE_ERROR, and they try again."
+
 
 class StorageFailed(Exception):
     """The file could not be read or written (disk full, I/O error, lock). Its write transaction was rolled back.
@@ -14,18 +24,28 @@ class StorageFailed(Exception):
         words: what the error means and what to do about it, in one or two sentences; None if only `cause` is known.
         busy: True if another program holds a lock, which it may release at any moment.
         unreadable: True if the file's current content is not what was written.
+        effect: what the failure means for users of the file: `REFUSED`, `BROKEN` or `NOWHERE`.
 
     Attributes:
         stored: True if the transaction was stored nevertheless, so that it must not be reported as rolled back.
     """
 
-    def __init__(self, cause: str, words: str | None = None, *, busy: bool = False, unreadable: bool = False) -> None:
+    def __init__(
+        self,
+        cause: str,
+        words: str | None = None,
+        *,
+        busy: bool = False,
+        unreadable: bool = False,
+        effect: str = REFUSED,
+    ) -> None:
         super().__init__(cause if words is None else f"{words.partition('.')[0]} ({cause})")
         self.cause = cause
         self.unreadable = unreadable
         self.stored = False
         self.words = words or f"The file cannot be used: {cause}."
         self.busy = busy
+        self.effect = effect
 
 
 BUSY = "Another program holds a lock on the file. Close that program, or end its transaction."
@@ -64,14 +84,6 @@ LOCK_LOST = (
     "A program in this process opened and closed the file's index (-shm) during a write, which releases SQLite's lock. "
     "Only read the file through SQLite while the sandbox has it open."
 )
-REFUSED = (
-    "What programs send now is refused with KAFKA_STORAGE_ERROR, and they try again; what is stored can be read. This "
-    "message goes away by itself when that is over."
-)
-BROKEN = "Whatever needs the damaged part is refused; the rest is served. It does not mend itself."
-NOWHERE = "Nothing is written meanwhile: what programs send is refused with KAFKA_STORAGE_ERROR, and they try again."
-
-
 NO_INODES = (
     "The disk has no room for another file: all of its inodes are in use (see df -i). Delete files on it, or put the "
     "sandbox on another disk."
@@ -134,31 +146,25 @@ def failure_of(error: BaseException) -> StorageFailed:
     """Convert an SQLite error to a StorageFailed with its meaning."""
     code = _code(error)
     words = WORDS.get(code)
-    return StorageFailed(str(error), words, busy=code in BUSY_CODES)
+    effect = BROKEN if words == DAMAGED else REFUSED
+    return StorageFailed(str(error), words, busy=code in BUSY_CODES, effect=effect)
 
 
 def gone(path: object) -> StorageFailed:
     """The failure of a file that was moved, deleted or replaced."""
-    return StorageFailed(str(path), GONE)
+    return StorageFailed(str(path), GONE, effect=NOWHERE)
 
 
 def log_gone(path: str) -> StorageFailed:
     """The failure of a log or index that was moved, deleted or replaced while this process still has it open."""
-    return StorageFailed(path, LOG_LOST)
+    return StorageFailed(path, LOG_LOST, effect=NOWHERE)
 
 
 def cut_short(path: str) -> StorageFailed:
     """The failure of a file or log that lacks data that was written to it."""
-    return StorageFailed(path, CUT_SHORT, unreadable=True)
+    return StorageFailed(path, CUT_SHORT, unreadable=True, effect=NOWHERE)
 
 
 def lock_lost(path: str) -> StorageFailed:
     """The failure of a commit that no longer holds SQLite's write lock."""
     return StorageFailed(path, LOCK_LOST, busy=True)
-
-
-def meaning(words: str) -> str:
-    """Return what a failure means for users of the file, given its `words`."""
-    if "file is damaged" in words:
-        return BROKEN
-    return NOWHERE if words in (GONE, LOG_GONE, LOG_LOST, CUT_SHORT) else REFUSED

@@ -13,6 +13,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.model.event_headers import headers_from_json
 from sandbox.storage.file.row_rules import COLUMNS, LONG_MAX, NUMBER_MAX, PARTITION_IDS_MAX, RELATIONS, Rule
 from sandbox.storage.file.schema import OFFSET_BITS, OFFSET_LIMIT
+from sandbox.storage.file.tables import tables
 
 SHOWN = 60
 """How many characters of a value are shown."""
@@ -68,7 +69,7 @@ def breaches(connection: sqlite3.Connection) -> Iterator[Breach]:
 
 def _columns(connection: sqlite3.Connection) -> Iterator[Breach]:
     for table, rules in COLUMNS.items():
-        key = [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[5]]
+        key = tables(connection).table(table).pks
         found = connection.execute(_query(table, rules, key)).fetchone()
         if found is not None:
             bad, value, *values = found

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from sandbox.storage.file import row_checksums
 from sandbox.storage.file.row_checksums import CHECKSUM
+from sandbox.storage.file.tables import tables
 
 _PIECES = re.compile(r"; |, (?=member |static member |leader )")
 _LOST = re.compile(r" (left|was put out|timed out|did not|was not heard of|joined and then)")
@@ -25,10 +26,7 @@ def convert_sentences(connection: sqlite3.Connection) -> None:
     Args:
         connection: in the migration's transaction. The triggers that forbid updates must have been dropped.
     """
-    from sqlite_utils import Database
-
-    # Plugins of sqlite-utils are other people's code: they don't run on a sandbox file.
-    database = Database(connection, execute_plugins=False)
+    database = tables(connection)
     connection.create_function("row_checksum", -1, row_checksums.checksum, deterministic=True)
     for table, convert in (("activity", activity_details), ("rebalances", rebalance_details)):
         names = [column.name for column in database[table].columns if column.name != CHECKSUM]
