@@ -152,7 +152,7 @@ BAD = [
     ("UPDATE groups SET generation = 2147483647", "generation is"),
     ("UPDATE transactions SET state = 'Wild'", "transactions, transactional_id 'teller': state is 'Wild'"),
     ("UPDATE transactions SET timeout_ms = -1", "timeout_ms is -1"),
-    ("INSERT INTO rebalances VALUES(1, 'g', 1, 0, 0, '', 1, '[', NULL)", "assignment is '['"),
+    ("INSERT INTO rebalances VALUES(1, 'g', 1, 0, 0, '{}', 1, '[', NULL)", "assignment is '['"),
     ("INSERT INTO activity VALUES(9999, 0, 'exploded', NULL, NULL, NULL, '', NULL)", "kind is 'exploded'"),
     ("INSERT INTO event_templates VALUES('t', 'x', 0, NULL)", "template is 'x'"),
     (f"UPDATE sqlite_sequence SET seq = {LONG_MAX} WHERE name = 'partitions'", "sqlite_sequence, name 'partitions'"),

@@ -10,7 +10,6 @@ import pytest
 
 from sandbox.kafka.errors import FileRefused
 from sandbox.storage.file.database import Database, StorageFailed
-from sandbox.storage.file.schema import GUARDS, TABLES, VIEWS
 from sandbox.storage.file.snapshots import Identity, check_copy, copy_file, fit_pages, make_ready, opened, read_identity
 from sandbox.storage.log.topics import save_file_setting
 
@@ -124,9 +123,9 @@ def test_what_somebody_added_for_himself_is_no_reason_to_refuse(tmp_path: Path) 
 
 def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(TABLES + GUARDS + VIEWS)
-        connection.executescript(f"PRAGMA application_id = {0x4B534258}; PRAGMA user_version = 1")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        make_version(connection, 1)
+        connection.execute("PRAGMA user_version = 1")
     check_copy(path, foreign=True)
     with opened(path) as reader:
         assert reader.one("SELECT count(*) FROM activity") == (0,)
