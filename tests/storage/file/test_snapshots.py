@@ -10,6 +10,7 @@ import pytest
 
 from sandbox.kafka.errors import FileRefused
 from sandbox.storage.file.database import Database, StorageFailed
+from sandbox.storage.file.migrations import make_version
 from sandbox.storage.file.snapshots import Identity, check_copy, copy_file, fit_pages, make_ready, opened, read_identity
 from sandbox.storage.log.topics import save_file_setting
 
