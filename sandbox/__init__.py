@@ -5,12 +5,21 @@ from typing import TYPE_CHECKING, Any
 from sandbox.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from confluent_kafka.schema_registry import Schema as Schema
+    from confluent_kafka.schema_registry.avro import AvroDeserializer as AvroDeserializer
+    from confluent_kafka.schema_registry.avro import AvroSerializer as AvroSerializer
+    from confluent_kafka.schema_registry.json_schema import JSONDeserializer as JSONDeserializer
+    from confluent_kafka.schema_registry.json_schema import JSONSerializer as JSONSerializer
+    from confluent_kafka.schema_registry.protobuf import ProtobufDeserializer as ProtobufDeserializer
+    from confluent_kafka.schema_registry.protobuf import ProtobufSerializer as ProtobufSerializer
+
     from sandbox.api.sandbox import Sandbox as Sandbox
     from sandbox.client.client import AdminClient as AdminClient
     from sandbox.client.client import Consumer as Consumer
     from sandbox.client.client import DeserializingConsumer as DeserializingConsumer
     from sandbox.client.client import Producer as Producer
     from sandbox.client.client import SerializingProducer as SerializingProducer
+    from sandbox.client.schema_registry import SchemaRegistryClient as SchemaRegistryClient
     from sandbox.generator.template import EventTemplate as EventTemplate
     from sandbox.kafka.errors import BrokerError as BrokerError
     from sandbox.kafka.errors import FileInUse as FileInUse
@@ -24,6 +33,8 @@ if TYPE_CHECKING:
 # Loaded when first asked for: the command line must not wait for the Kafka client, nor a notebook for the web server.
 _MODULES = {
     "AdminClient": "sandbox.client.client",
+    "AvroDeserializer": "confluent_kafka.schema_registry.avro",
+    "AvroSerializer": "confluent_kafka.schema_registry.avro",
     "BrokerError": "sandbox.kafka.errors",
     "Consumer": "sandbox.client.client",
     "DeserializingConsumer": "sandbox.client.client",
@@ -31,11 +42,17 @@ _MODULES = {
     "EventTemplate": "sandbox.generator.template",
     "FileInUse": "sandbox.kafka.errors",
     "FileRefused": "sandbox.kafka.errors",
+    "JSONDeserializer": "confluent_kafka.schema_registry.json_schema",
+    "JSONSerializer": "confluent_kafka.schema_registry.json_schema",
     "Listener": "sandbox.wire.auth.listener",
     "NewEvent": "sandbox.kafka.event",
     "Producer": "sandbox.client.client",
+    "ProtobufDeserializer": "confluent_kafka.schema_registry.protobuf",
+    "ProtobufSerializer": "confluent_kafka.schema_registry.protobuf",
     "Sandbox": "sandbox.api.sandbox",
     "SandboxError": "sandbox.kafka.errors",
+    "Schema": "confluent_kafka.schema_registry",
+    "SchemaRegistryClient": "sandbox.client.schema_registry",
     "SerializingProducer": "sandbox.client.client",
     "TlsFiles": "sandbox.wire.auth.listener",
 }

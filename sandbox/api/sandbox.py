@@ -30,6 +30,7 @@ from sandbox.model.messages import MessagePage, MessageQuery
 from sandbox.model.overview import Change, Overview
 from sandbox.model.process import bind_to_process
 from sandbox.model.proxy import Proxy, PublicUrl
+from sandbox.model.registry import CONFLICT_CODES
 from sandbox.model.topics import TopicDescription
 from sandbox.runtime import clock_report
 from sandbox.runtime.network import is_loopback, new_token
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from sandbox.api.survey import SandboxSurvey
     from sandbox.generator.generators import Generators
     from sandbox.playground.playground import Playground
+    from sandbox.registry.registry import SchemaRegistry
     from sandbox.storage.search.search_memory import SearchMemory
     from sandbox.web.backend import DemoSwitch
     from sandbox.wire.auth.listener import Advertised, Listener
@@ -120,6 +122,20 @@ class Sandbox(SandboxGroups):
         return SandboxSnapshots(self._runtime, self.activity.note)
 
     @Late
+    def schemas(self) -> "SchemaRegistry":
+        """The schema registry of the file."""
+        from sandbox.registry.registry import SchemaRegistry
+
+        runtime = self._runtime
+        return SchemaRegistry(
+            runtime.database, runtime.call, self._broker.cluster_id, lambda: runtime.registry_conflict_code
+        )
+
+    def schema_registry(self) -> "SchemaRegistry":
+        """Return the schema registry, for the servers."""
+        return self.schemas
+
+    @Late
     def playground(self) -> "Playground":
         """Consumers that run in any group."""
         from sandbox.playground.playground import Playground
@@ -158,8 +174,10 @@ class Sandbox(SandboxGroups):
         public_url: str | None = None,
         trust_forwarded: bool = False,
         advertised: "Advertised | None" = None,
+        registry_port: int | Sequence[int] | None = 0,
+        registry_conflict_code: int = 409,
     ) -> None:
-        """Open the Kafka port and the page. Raises PortInUse if a port is taken.
+        """Open the ports of Kafka, the page and the schema registry. Raises PortInUse if one is taken.
 
         Args:
             host: the address to listen at. If it isn't loopback, other machines can connect: the page then requires a
@@ -172,12 +190,19 @@ class Sandbox(SandboxGroups):
                 one raises ValueError.
             trust_forwarded: True uses X-Forwarded-Host and X-Forwarded-Proto, which a proxy must then set.
             advertised: the address that clients of the Kafka port get; None for the one that they connected to.
+            registry_port: 0 picks one; several are tried in their order; None opens none. It costs nothing until a
+                client connects. The page's port has the registry too, at /registry.
+            registry_conflict_code: the registry's error code for a schema that is not compatible, 409 or 40901.
         """
+        if registry_conflict_code not in CONFLICT_CODES:
+            raise ValueError(f"registry_conflict_code is 409 or 40901, not {registry_conflict_code}")
+        self._runtime.registry_conflict_code = registry_conflict_code
         proxy = Proxy(None if public_url is None else PublicUrl.parse(public_url), trust_forwarded)
         private = is_loopback(host) and (proxy.url is None or is_loopback(proxy.url.host))
         self._runtime.web_token = web_token or (None if private else new_token())
         self._runtime.web_proxy = proxy
-        self._runtime.serve(host, kafka_port, web_port, self, listeners, advertised)
+        ports = () if registry_port is None else (registry_port,) if isinstance(registry_port, int) else registry_port
+        self._runtime.serve(host, kafka_port, web_port, self, listeners, advertised, ports)
 
     def open_page(self, web_port: int = 0) -> str:
         """Open the page after `serve(web_port=None)`. Returns its URL. Raises PortInUse, or SandboxError if it is open.
@@ -224,6 +249,11 @@ class Sandbox(SandboxGroups):
     def web_address(self) -> str | None:
         """The page's URL, "http://host:port"; None if no port is open."""
         return self._runtime.web_address
+
+    @property
+    def registry_address(self) -> str | None:
+        """The schema registry's URL, "http://host:port"; None if no port is open."""
+        return self._runtime.registry_address
 
     # Topics
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "brokers": "sandbox.cli.brokers:brokers",
     "faults": "sandbox.cli.faults:faults",
     "snapshots": "sandbox.cli.snapshots:snapshots",
+    "schemas": "sandbox.cli.schemas:schemas",
     "sql": "sandbox.cli.sql:sql",
     "check": "sandbox.cli.check:check",
     "export": "sandbox.cli.export_command:export_command",

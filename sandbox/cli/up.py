@@ -19,6 +19,7 @@ from sandbox.cli.listeners import WaysIn, listener_options
 from sandbox.cli.progress import progress_bar
 from sandbox.cli.project_file import Project, ProjectCommand
 from sandbox.cli.proxy import proxy_options
+from sandbox.cli.registry_port import RegistryOptions, registry_options
 from sandbox.cli.status import Failed, Status
 from sandbox.cli.target import DEFAULT_FILE, chosen_file, json_option
 from sandbox.cli.token import page_to_open, token_option
@@ -70,6 +71,7 @@ The same pages over a real Kafka cluster, without a file:
     help="How many brokers to play; broker 2 listens at the Kafka port + 1, and so on.",
 )
 @click.option("--ui-port", type=_PORT, default=8080, show_default=True, help="Of the page; 0 picks a free one.")
+@registry_options
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @token_option
 @proxy_options
@@ -87,6 +89,7 @@ def up(
     kafka_port: int,
     brokers: int,
     ui_port: int,
+    registry: RegistryOptions,
     host: str,
     token: str | None,
     proxy: Proxy,
@@ -100,9 +103,9 @@ def up(
 ) -> None:
     """Start a sandbox on FILE, which is created if it doesn't exist. Ctrl-C ends it; the events stay in the file.
 
-    With --json it prints one line when it is ready: {"kafka", "web", "file", "pid", "brokers": {"1": address, ...}};
-    with --listener also "listeners": {"SASL_SSL": address}, with --public-url also "public_url", and "token" if the
-    page requires one.
+    With --json it prints one line when it is ready: {"kafka", "web", "registry", "file", "pid",
+    "brokers": {"1": address, ...}}; with --listener also "listeners": {"SASL_SSL": address}, with --public-url also
+    "public_url", and "token" if the page requires one.
 
     A file sandbox.toml in the current folder can give every option, topics and their events: see docs/project.md.
 
@@ -128,21 +131,26 @@ def up(
     try:
         ways_in.prepare(sandbox)
         project.fill(sandbox)
-        _serve(sandbox, host, kafka_port, ui_port, brokers, ways_in, token, proxy)
+        _serve(sandbox, host, kafka_port, ui_port, registry, brokers, ways_in, token, proxy)
         left_over = False
         if with_demo:
             demo = _demo_of(sandbox)
         _say_ready(sandbox, file, as_json, ways_in)
         freeze_start_up_objects()
-        if open_page and sandbox.web_address:
-            import webbrowser
-
-            webbrowser.open(page_to_open(sandbox.public_url or sandbox.web_address, sandbox.web_token))
+        if open_page:
+            _open_page(sandbox)
         ending.wait()
     finally:
         if demo is not None:
             demo.stop(DEMO_STOPS_WITHIN_S)
         _end(sandbox, file if left_over else None)
+
+
+def _open_page(sandbox: "Sandbox") -> None:
+    if sandbox.web_address:
+        import webbrowser
+
+        webbrowser.open(page_to_open(sandbox.public_url or sandbox.web_address, sandbox.web_token))
 
 
 def _warn(host: str, read_only: bool) -> None:
@@ -198,6 +206,7 @@ def _serve(
     host: str,
     kafka_port: int,
     ui_port: int,
+    registry: RegistryOptions,
     brokers: int,
     ways_in: WaysIn,
     token: str | None,
@@ -215,11 +224,15 @@ def _serve(
             public_url=None if proxy.url is None else str(proxy.url),
             trust_forwarded=proxy.forwarded,
             advertised=ways_in.advertised,
+            registry_port=registry.ports,
+            registry_conflict_code=registry.conflict_code,
         )
     except PortInUse as error:
         # The Kafka ports are opened first, so if both ports are the same, the page's is the one that is taken.
         of_kafka = error.port in range(kafka_port, kafka_port + brokers) and error.port != ui_port
         option = "--kafka-port" if of_kafka else "--ui-port"
+        if not of_kafka and registry.ports and error.port == registry.ports[-1] and error.port != ui_port:
+            option = "--registry-port"
         there = ways_in.option_of(error.port) or f"{option} 0"
         raise Failed(f"{error} Here: {there}.", Status.PORT_IN_USE) from error
 
@@ -250,6 +263,7 @@ def _say_ready(sandbox: "Sandbox", file: Path, as_json: bool, ways_in: WaysIn) -
             {
                 "kafka": sandbox.kafka_address,
                 "web": sandbox.web_address,
+                **({"registry": sandbox.registry_address} if sandbox.registry_address else {}),
                 "file": str(file.absolute()),
                 "pid": os.getpid(),
                 "brokers": brokers,
@@ -261,10 +275,12 @@ def _say_ready(sandbox: "Sandbox", file: Path, as_json: bool, ways_in: WaysIn) -
             }
         )
         return
+    registry = f"  registry  {sandbox.registry_address}\n" if sandbox.registry_address else ""
     click.echo(
         f"Kafka Sandbox {__version__}\n"
         f"  page   {page_to_open(sandbox.public_url or sandbox.web_address or '', sandbox.web_token)}\n"
         f"  Kafka  {', '.join(address for address in brokers.values() if address)}\n"
+        f"{registry}"
         f"{ways_in.lines(sandbox)}"
         f"  file   {file.absolute()}\n"
         f"{'Ctrl-C ends it; nothing in the file is changed.' if sandbox.read_only else ENDS}"

@@ -27,6 +27,8 @@ ATTACH_WAIT_S = 10.0
 DROPPED_GRACE_S = 1.0
 """Seconds for which a sandbox stays open after the last client was dropped without close()."""
 _RETRY_S = 0.02
+SERVER_THREADS = ("page-", "asyncio_")
+"""How the names of threads begin that a sandbox starts later, for its schema registry."""
 
 
 @dataclass(slots=True)
@@ -43,13 +45,17 @@ class Attachment:
 
     Attributes:
         address: "host:port" of its Kafka port.
+        registry: the URL of its schema registry, "" if its port is not open.
+        token: the token that the registry requires, None for none.
         held: True while this client keeps a sandbox of this process open.
     """
 
-    __slots__ = ("_pid", "_real", "address", "held")
+    __slots__ = ("_pid", "_real", "address", "held", "registry", "token")
 
-    def __init__(self, address: str, real: Path, held: bool) -> None:
+    def __init__(self, address: str, real: Path, held: bool, registry: str = "", token: str | None = None) -> None:
         self.address = address
+        self.registry = registry
+        self.token = token
         self._real = real
         self.held = held
         self._pid = os.getpid()
@@ -112,8 +118,10 @@ def attach(path: str | os.PathLike[str], wait_s: float = ATTACH_WAIT_S) -> Attac
         if attachment is not None:
             return attachment
         address = str(owner.get("kafka") or "") if owner else ""
-        if address and _answers(address):
-            return Attachment(address, real, held=False)
+        if owner and address and _answers(address):
+            token = owner.get("token")
+            registry = str(owner.get("registry") or "")
+            return Attachment(address, real, False, registry, token if isinstance(token, str) else None)
         if time.monotonic() > deadline:
             raise FileInUse(os.fspath(path), owner or {}, silent=bool(address))
         time.sleep(_RETRY_S)
@@ -131,7 +139,10 @@ def alone() -> bool:
     """
     ours = {thread.ident for thread in _closer} | {thread.ident for thread in _sandbox_threads}
     return all(
-        thread.ident in ours or thread is threading.current_thread() or not thread.is_alive()
+        thread.ident in ours
+        or thread is threading.current_thread()
+        or not thread.is_alive()
+        or thread.name.startswith(SERVER_THREADS)
         for thread in threading.enumerate()
     )
 
@@ -141,7 +152,11 @@ def _shared(real: Path) -> Attachment | None:
     if running is None:
         return None
     running.users += 1
-    return Attachment(running.address, real, held=True)
+    return _held(real, running)
+
+
+def _held(real: Path, running: _Running) -> Attachment:
+    return Attachment(running.address, real, True, running.sandbox.registry_address or "")
 
 
 def _start(real: Path) -> Attachment:
@@ -155,11 +170,11 @@ def _start(real: Path) -> Attachment:
     _sandbox_threads.update(set(threading.enumerate()) - before)
     address = sandbox.kafka_address
     assert address is not None
-    _table[real] = _Running(sandbox, address, users=1)
+    _table[real] = running = _Running(sandbox, address, users=1)
     if not _closer:
         _closer.append(threading.Thread(target=_close_dropped, name="sandbox-closer", daemon=True))
         _closer[0].start()
-    return Attachment(address, real, held=True)
+    return _held(real, running)
 
 
 def _answers(address: str) -> bool:

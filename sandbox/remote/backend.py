@@ -93,6 +93,8 @@ class RemoteBackend:
 
     demo = None
 
+    schema_registry: Callable[[], NoReturn] | None = None
+
     def __init__(
         self,
         bootstrap: str,

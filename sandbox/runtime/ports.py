@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sandbox.broker.broker import Broker
 from sandbox.kafka.errors import SandboxError
 from sandbox.model.proxy import Proxy
+from sandbox.runtime.registry_port import RegistryPort
 from sandbox.storage.log import topics
 
 if TYPE_CHECKING:
@@ -131,6 +132,27 @@ async def open_page(
     except OSError as error:
         raise PortInUse(host, port, error.strerror or str(error)) from error
     return server, f"http://{spelled(host)}:{bound}"
+
+
+async def open_registry(registry: RegistryPort, host: str, ports: Sequence[int]) -> str:
+    """Open the schema registry's port.
+
+    Args:
+        registry: opens it.
+        host: the address to listen at.
+        ports: the ports to try, in this order; 0 picks one.
+
+    Returns:
+        The registry's URL.
+
+    Raises:
+        PortInUse: none can be opened.
+    """
+    try:
+        bound = await registry.open(ports)
+    except OSError as error:
+        raise PortInUse(host, ports[-1], error.strerror or str(error)) from error
+    return f"http://{spelled(host)}:{bound}"
 
 
 def spelled(host: str) -> str:

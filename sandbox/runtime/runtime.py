@@ -24,6 +24,7 @@ from sandbox.model.cancellation import Cancelled
 from sandbox.model.file_path import file_path
 from sandbox.model.process import bind_to_process
 from sandbox.model.proxy import NO_PROXY
+from sandbox.model.registry import CONFLICT_CODES
 from sandbox.runtime import clock_report
 from sandbox.runtime.clock import REPORTED_MS, Jump, WatchedClock, running_s
 from sandbox.runtime.clock import system_clock as system_clock
@@ -31,8 +32,9 @@ from sandbox.runtime.disk_watch import StorageWatch
 from sandbox.runtime.event_loop import Arrivals, end_tasks, new_event_loop, result_of
 from sandbox.runtime.group_start import start_coordinator
 from sandbox.runtime.open_files import connections_max
-from sandbox.runtime.ports import PLAINTEXT, open_page, open_ports, spelled
+from sandbox.runtime.ports import PLAINTEXT, open_page, open_ports, open_registry, spelled
 from sandbox.runtime.ports import PortInUse as PortInUse
+from sandbox.runtime.registry_port import RegistryPort
 from sandbox.storage import activity
 from sandbox.storage.file import network_drive, other_names
 from sandbox.storage.file.database import Database, StorageFailed, check_file, check_path
@@ -71,6 +73,7 @@ class Runtime:
     Attributes:
         web_token: the token that the page requires, None for none; `serve` publishes it beside the file.
         web_proxy: the proxy between browsers and the page.
+        registry_conflict_code: the schema registry's error code for an incompatible schema.
 
     Raises:
         FileInUse, FileRefused: see `sandbox.kafka.errors`.
@@ -98,6 +101,8 @@ class Runtime:
         self.kafka_address: str | None = None
         self.listener_addresses: dict[str, str] = {}
         self.web_address: str | None = None
+        self.registry_address: str | None = None
+        self.registry_conflict_code = CONFLICT_CODES[0]
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._arrivals: Arrivals | None = None
@@ -108,6 +113,7 @@ class Runtime:
         self._look_timer: asyncio.TimerHandle | None = None
         self.kafka: ClusterPorts | None = None
         self._web: WebServer | None = None
+        self._registry: RegistryPort | None = None
         self.closed = False
         config = BrokerConfig(dict(settings))
         path = file_path(path)
@@ -363,6 +369,7 @@ class Runtime:
         backend: "Backend",
         listeners: "Sequence[Listener]" = (),
         advertised: "Advertised | None" = None,
+        registry_ports: Sequence[int] = (),
     ) -> None:
         """Start the loop thread and open the ports. Returns when they accept connections."""
         self.check_open()
@@ -371,7 +378,7 @@ class Runtime:
         started: Future[None] = Future()
         self._thread = threading.Thread(
             target=self._run_loop,
-            args=(started, host, kafka_port, web_port, backend, listeners, advertised),
+            args=(started, host, kafka_port, web_port, backend, listeners, advertised, registry_ports),
             name="sandbox",
             daemon=True,
         )
@@ -382,8 +389,13 @@ class Runtime:
             self._thread.join(STOP_SECONDS)
             self._thread = None
             raise
-        at = self.listener_addresses
-        self.lock.publish(kafka=self.kafka_address, web=self.web_address, listeners=at, token=self.web_token)
+        self.lock.publish(
+            kafka=self.kafka_address,
+            web=self.web_address,
+            registry=self.registry_address,
+            listeners=self.listener_addresses,
+            token=self.web_token,
+        )
 
     def _run_loop(self, started: "Future[None]", *wanted: Any) -> None:
         loop, self._arrivals = new_event_loop()
@@ -414,6 +426,7 @@ class Runtime:
         backend: "Backend",
         listeners: "Sequence[Listener]",
         advertised: "Advertised | None",
+        registry_ports: Sequence[int],
     ) -> None:
         if kafka_port is not None or listeners:
             from sandbox.wire.cluster_ports import ClusterPorts
@@ -433,6 +446,10 @@ class Runtime:
             self.listener_addresses = opened
         if web_port is not None:
             self._web, self.web_address = await open_page(backend, host, web_port, self.web_token, self.web_proxy)
+        schemas = backend.schema_registry
+        if registry_ports and schemas is not None:
+            self._registry = port = RegistryPort(schemas, host, self.web_token, self.web_proxy)
+            self.registry_address = await open_registry(port, host, registry_ports)
 
     def open_page(self, backend: "Backend", web_port: int) -> None:
         """Open the page after `serve`, beside the Kafka port. Raises SandboxError if no port is open or the page is."""
@@ -454,6 +471,9 @@ class Runtime:
         if self._web is not None:
             await self._web.stop()
             self._web = None
+        if self._registry is not None:
+            await self._registry.close()
+            self._registry = None
         if self.kafka is not None:
             await self.kafka.close()
             self.kafka = None
@@ -461,7 +481,7 @@ class Runtime:
             if timer is not None:
                 timer.cancel()
         self.broker.commit()
-        self.kafka_address = self.web_address = None
+        self.kafka_address = self.web_address = self.registry_address = None
         self.listener_addresses = {}
         await end_tasks()
 

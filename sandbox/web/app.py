@@ -25,6 +25,7 @@ from sandbox.web.backend import Backend
 from sandbox.web.cluster import views as cluster
 from sandbox.web.groups import views as groups
 from sandbox.web.help import views as help
+from sandbox.web.limits import BODY_MAX_BYTES
 from sandbox.web.messages import copies as messages_copies
 from sandbox.web.messages import event as messages_event
 from sandbox.web.messages import views as messages
@@ -44,7 +45,6 @@ from sandbox.web.topics import views as topics
 
 AWAY_RETRY_S = 2
 PATH_SHOWN_MAX = 200
-BODY_MAX_BYTES = 32 * 1024 * 1024
 NOT_FOUND = ("UNKNOWN_TOPIC_OR_PARTITION", "GROUP_ID_NOT_FOUND", "OFFSET_OUT_OF_RANGE", "RESOURCE_NOT_FOUND")
 
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from sandbox.generator.generators import Generators
     from sandbox.playground.playground import Playground
 
+if TYPE_CHECKING:
+    from sandbox.registry.registry import SchemaRegistry
+
 
 class DemoSwitch(Protocol):
     """The demo's events and groups: `backend.demo`."""
@@ -304,6 +307,10 @@ class Backend(Protocol):
     @property
     def trouble(self) -> str | None:
         """What currently prevents writing or reading, with the way out; None if nothing does."""
+
+    @property
+    def schema_registry(self) -> "Callable[[], SchemaRegistry] | None":
+        """Returns the schema registry, which is created at its first use; None if there is none."""
 
     def one_view(self) -> AbstractContextManager[object]:
         """Return a context in which all reads of this thread come from one read transaction."""

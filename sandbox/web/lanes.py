@@ -19,15 +19,14 @@ from contextlib import suppress
 from typing import Any, cast
 
 from a2wsgi import WSGIMiddleware
-from flask import Flask
 
 from sandbox.model import cancellation
 from sandbox.model.cancellation import Cancellation, Cancelled
 from sandbox.web import guard
-from sandbox.web.app import BODY_MAX_BYTES
+from sandbox.web.asgi import Message, Receive, Scope, Send
 from sandbox.web.connections import ABORT
 from sandbox.web.costly import is_costly
-from sandbox.web.live import Message, Receive, Scope, Send
+from sandbox.web.limits import BODY_MAX_BYTES
 from sandbox.web.threads import DaemonThreads
 
 UPLOADS = re.compile(r"/snapshots/upload(\.json)?$")
@@ -48,6 +47,7 @@ CANCEL_WITHIN_S = 0.7
 """How long `close` then waits for the requests that it cancelled."""
 JOINED_MAX_BYTES = 1024 * 1024
 """An answer of a known length up to this is passed on in one piece, so that a slow reader occupies no thread."""
+Refusal = Callable[[Scope, int, str], tuple[str, str]]
 GONE = "The client has gone."
 CLOSING = "The sandbox is closing."
 WAITING = "Too many requests are waiting."
@@ -114,15 +114,40 @@ class Lane:
             self._free += 1
 
 
+def page_lane(scope: Scope) -> str:
+    """Return the lane of a page's request."""
+    path = scope["path"]
+    if scope["method"] == "POST" and UPLOADS.match(path):
+        return "upload"
+    return "costly" if is_costly(path, scope["query_string"]) else "quick"
+
+
+def page_refusal(scope: Scope, status: int, text: str) -> tuple[str, str]:
+    """Return content type and body of a page that isn't shown."""
+    if scope["path"].endswith(".json"):
+        return "application/json; charset=utf-8", json.dumps({"error": "BUSY", "message": text}) + "\n"
+    return "text/plain; charset=utf-8", f"{text}\n"
+
+
 class Pages:
-    """The pages of one application, as an ASGI application. Bound to the event loop that runs when it is created.
+    """A WSGI application, as an ASGI application. Bound to the event loop that runs when it is created.
 
     Args:
         app: the application.
         unread_bytes: returns how many bytes of answers the clients haven't read yet.
+        lane_of: returns the name of a request's lane.
+        refusal: returns content type and body of an answer without a thread, for a status and a text.
     """
 
-    def __init__(self, app: Flask, unread_bytes: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self,
+        app: Callable[..., Iterable[bytes]],
+        unread_bytes: Callable[[], int] = lambda: 0,
+        lane_of: Callable[[Scope], str] = page_lane,
+        refusal: Refusal = page_refusal,
+    ) -> None:
+        self._lane_name = lane_of
+        self._refusal = refusal
         self._unread_bytes = unread_bytes
         self._body_bytes = 0
         self._running: dict[Cancellation, asyncio.Future[None]] = {}
@@ -137,26 +162,32 @@ class Pages:
         if scope["type"] != "http":
             await self._lanes["quick"].run(cast(Any, scope), cast(Any, receive), cast(Any, send))
             return
-        lane = self._lane_of(scope)
+        lane = self._lanes[self._lane_name(scope)]
         if self._closing.done():
-            await _refuse(scope, send, 503, CLOSING)
+            await self._refuse(scope, send, 503, CLOSING)
         elif lane.full:
             # Its body is not read. `_run` checks again: others may have come while it was.
-            await _refuse(scope, send, 503, WAITING)
+            await self._refuse(scope, send, 503, WAITING)
         elif self._unread_bytes() > UNREAD_MAX_BYTES:
-            await _refuse(scope, send, 503, "Too many answers have not been read by their clients.")
+            await self._refuse(scope, send, 503, "Too many answers have not been read by their clients.")
         else:
             try:
                 await self._serve(lane, scope, _Body(receive, self._closing), send)
             except _Unserved as error:
                 if error.status is not None:
-                    await _refuse(scope, send, error.status, str(error))
+                    await self._refuse(scope, send, error.status, str(error))
 
-    def _lane_of(self, scope: Scope) -> Lane:
-        path = scope["path"]
-        if scope["method"] == "POST" and UPLOADS.match(path):
-            return self._lanes["upload"]
-        return self._lanes["costly" if is_costly(path, scope["query_string"]) else "quick"]
+    async def _refuse(self, scope: Scope, send: Send, status: int, reason: str) -> None:
+        """Answer without a thread, and close the connection: its body may not have been read."""
+        way_out = f"Try again in {RETRY_S} seconds." if status == 503 else "Send the request again."
+        kind, text = self._refusal(scope, status, f"{reason} {way_out}")
+        headers = {"content-type": kind, "cache-control": "no-store", "connection": "close"}
+        headers |= {"content-length": str(len(text)), **guard.HEADERS}
+        if status == 503:
+            headers["retry-after"] = str(RETRY_S)
+        pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": status, "headers": pairs})
+        await send({"type": "http.response.body", "body": text.encode(), "more_body": False})
 
     async def _serve(self, lane: Lane, scope: Scope, body: "_Body", send: Send) -> None:
         if lane is self._lanes["upload"] or _length(scope) > BODY_MAX_BYTES:
@@ -194,7 +225,7 @@ class Pages:
             if self._closing.done() or (gone is not None and gone.done()):
                 lane.give_up(turn)
                 if self._closing.done():
-                    await _refuse(scope, send, 503, CLOSING)
+                    await self._refuse(scope, send, 503, CLOSING)
                 return
             await self._in_thread(lane, scope, receive, send, gone)
         finally:
@@ -233,7 +264,7 @@ class Pages:
             with suppress(Cancelled):
                 await running
         if not started:
-            await _refuse(scope, send, 503, CLOSING)
+            await self._refuse(scope, send, 503, CLOSING)
         elif not complete:
             scope["state"][ABORT]()
             # The connection is lost in the next turn of the loop; until then uvicorn would log a defect.
@@ -324,22 +355,7 @@ def _replay(body: bytes) -> Receive:
     return receive
 
 
-async def _refuse(scope: Scope, send: Send, status: int, reason: str) -> None:
-    """Answer without a thread, and close the connection: its body may not have been read."""
-    way_out = f"Try again in {RETRY_S} seconds." if status == 503 else "Send the request again."
-    kind, text = "text/plain", f"{reason} {way_out}\n"
-    if scope["path"].endswith(".json"):
-        kind, text = "application/json", json.dumps({"error": "BUSY", "message": f"{reason} {way_out}"}) + "\n"
-    headers = {"content-type": f"{kind}; charset=utf-8", "cache-control": "no-store", "connection": "close"}
-    headers |= {"content-length": str(len(text)), **guard.HEADERS}
-    if status == 503:
-        headers["retry-after"] = str(RETRY_S)
-    pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": pairs})
-    await send({"type": "http.response.body", "body": text.encode(), "more_body": False})
-
-
-def _wsgi(app: Flask, abandoned: Callable[[], bool]) -> Any:
+def _wsgi(app: Callable[..., Iterable[bytes]], abandoned: Callable[[], bool]) -> Any:
     """Adapt the application for a2wsgi. It logs to standard error: standard output belongs to the program.
 
     Args:

@@ -15,10 +15,10 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from flask import Flask, g
@@ -29,15 +29,11 @@ from sandbox.model.overview import Change
 from sandbox.model.proxy import Proxy
 from sandbox.web import guard
 from sandbox.web import responses as page
+from sandbox.web.asgi import Receive, Scope, Send
 from sandbox.web.costly import is_costly
 from sandbox.web.threads import DaemonThreads
 
 log = logging.getLogger(__name__)
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 SHARE = 4
 """A rendering that took the CPU time t is followed by a pause of SHARE times t, which limits a view's share of a CPU.

@@ -1,34 +1,18 @@
 """The web server of a sandbox: pages and the WebSocket on one port, in the sandbox's own event loop."""
 
-import asyncio
-import contextlib
 import socket
-from collections.abc import Iterator
-
-import uvicorn
 
 from sandbox.model.cancellation import uncover
+from sandbox.model.listening import listen
 from sandbox.model.proxy import NO_PROXY, Proxy
 from sandbox.web.app import create_app
+from sandbox.web.asgi import Receive, Scope, Send
 from sandbox.web.backend import Backend
-from sandbox.web.connections import BoundedConnection, BoundedWebSocket, drop_unread, sweep, unread_bytes
 from sandbox.web.lanes import Pages
-from sandbox.web.live import Hub, Receive, Scope, Send
+from sandbox.web.live import Hub
 from sandbox.web.proxied import inner_scope
-
-WS_MESSAGE_MAX_BYTES = 4096
-STOP_WITHIN_S = 1
-"""How long open connections may take to receive their answers, after the pages were closed (`Pages.close`)."""
-BACKLOG = 128
-"""How many connections the system queues until they are accepted, and how many asyncio accepts in one turn."""
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: signals belong to the program that embeds the sandbox."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+from sandbox.web.registry.pages import PREFIX, RegistryPages, is_under_prefix
+from sandbox.web.serving import BACKLOG, HttpServer
 
 
 class WebServer:
@@ -50,11 +34,10 @@ class WebServer:
         self._backend = backend
         self._host = host
         self._port = port
-        self._task: asyncio.Task[None] | None = None
-        self._server: _Server | None = None
+        self._server: HttpServer | None = None
         self._hub: Hub | None = None
         self._pages: Pages | None = None
-        self._sweep: asyncio.Task[None] | None = None
+        self._registry: RegistryPages | None = None
 
     async def start(self) -> int:
         """Start listening.
@@ -65,76 +48,39 @@ class WebServer:
         Raises:
             OSError: the address can't be used, with the operating system's reason.
         """
-        listener = _listen(self._host, self._port)
+        listener: socket.socket = listen(self._host, self._port, BACKLOG)
         port: int = listener.getsockname()[1]
         app = create_app(self._backend, hosts=(self._host,), token=self._token, proxy=self._proxy)
-        self._hub = hub = Hub(app, (self._host,), self._backend.subscribe)
-        self._pages = pages = Pages(app, lambda: unread_bytes(server.server_state.connections))
-
-        async def application(scope: Scope, receive: Receive, send: Send) -> None:
-            uncover()
-            scope = inner_scope(scope, self._proxy)
-            if scope["type"] == "websocket" and scope["path"] == "/live":
-                await hub(scope, receive, send)
-            else:
-                await pages(scope, receive, send)
-
-        config = uvicorn.Config(
-            application,
-            http=BoundedConnection,
-            ws=BoundedWebSocket,
-            ws_max_size=WS_MESSAGE_MAX_BYTES,
-            ws_ping_interval=20,
-            ws_ping_timeout=20,
-            ws_per_message_deflate=False,
-            lifespan="off",
-            backlog=BACKLOG,
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            h11_max_incomplete_event_size=64 * 1024,
-            timeout_graceful_shutdown=STOP_WITHIN_S,
-        )
-        self._server = server = _Server(config)
-        self._task = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started and not self._task.done():
-            await asyncio.sleep(0.001)
-        if self._task.done():
-            self._task.result()
-        self._sweep = asyncio.create_task(sweep(server.server_state.connections))
+        self._server = server = HttpServer(self._application)
+        self._hub = Hub(app, (self._host,), self._backend.subscribe)
+        self._pages = Pages(app, server.unread_bytes)
+        schemas = self._backend.schema_registry
+        if schemas is not None:
+            guarded = (self._host,), self._token, self._proxy
+            self._registry = RegistryPages(schemas, *guarded, server.unread_bytes)
+        await server.start(listener)
         return port
+
+    async def _application(self, scope: Scope, receive: Receive, send: Send) -> None:
+        uncover()
+        scope = inner_scope(scope, self._proxy)
+        if scope["type"] == "websocket" and scope["path"] == "/live":
+            assert self._hub is not None
+            await self._hub(scope, receive, send)
+        elif self._registry is not None and scope["type"] == "http" and is_under_prefix(scope["path"]):
+            await self._registry(scope, receive, send, PREFIX)
+        else:
+            assert self._pages is not None
+            await self._pages(scope, receive, send)
 
     async def stop(self) -> None:
         """Close every connection and the port, within 3 s. Open tabs reconnect when the port is back."""
         if self._hub is not None:
             self._hub.close()
-        if self._server is None or self._task is None:
+        if self._server is None:
             return
-        connections = self._server.server_state.connections
+        if self._registry is not None:
+            await self._registry.close()
         if self._pages is not None:
-            await self._pages.close(lambda: drop_unread(connections))
-        # Not earlier: uvicorn's time limit for the connections starts with it.
-        self._server.should_exit = True
-        await self._task
-        if self._sweep is not None:
-            self._sweep.cancel()
-        for connection in tuple(connections):
-            if connection.transport is not None:
-                connection.transport.abort()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sends small writes immediately (TCP_NODELAY) only if the protocol is named.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-        listener.setblocking(False)
-    except OSError:
-        listener.close()
-        raise
-    return listener
+            await self._pages.close(self._server.drop_unread)
+        await self._server.stop()

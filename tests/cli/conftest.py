@@ -94,8 +94,8 @@ class CommandLine:
 
 def _with_free_ports(arguments: Sequence[object]) -> list[object]:
     found = list(arguments)
-    for option in ("--kafka-port", "--ui-port"):
-        if option not in found:
+    for option in ("--kafka-port", "--ui-port", "--registry-port"):
+        if option not in found and not (option == "--registry-port" and "--no-registry" in found):
             found += [option, "0"]
     return found
 

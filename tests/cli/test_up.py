@@ -27,6 +27,7 @@ def test_up_says_in_one_json_line_where_it_listens(command_line: "CommandLine") 
     assert said == {
         "kafka": said["kafka"],
         "web": said["web"],
+        "registry": said["registry"],
         "file": str(command_line.folder / "dev.db"),
         "pid": process.pid,
         "brokers": {"1": said["kafka"]},

@@ -58,7 +58,7 @@ def _connections(box: Sandbox) -> set[Any]:
     server = box._runtime._web
     assert server is not None
     assert server._server is not None
-    found: set[Any] = server._server.server_state.connections
+    found: set[Any] = server._server.connections
     return found
 
 

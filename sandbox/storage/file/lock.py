@@ -73,6 +73,7 @@ class OwnerLock:
         *,
         kafka: str | None = None,
         web: str | None = None,
+        registry: str | None = None,
         listeners: Mapping[str, str] | None = None,
         token: str | None = None,
     ) -> None:
@@ -82,6 +83,8 @@ class OwnerLock:
             token: the page's access token. With a token, only the lock file's owner may read the lock file.
         """
         owner: dict[str, object] = {"pid": os.getpid(), "kafka": kafka, "web": web}
+        if registry:
+            owner["registry"] = registry
         if listeners:
             owner["listeners"] = dict(listeners)
         if token:

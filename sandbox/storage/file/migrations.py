@@ -12,6 +12,7 @@ from sandbox.storage.file.schema import (
     GUARDS,
     HISTORY_GUARDS,
     LAG_WITH_RANGE,
+    SCHEMA_REGISTRY,
     TABLES,
     VIEWS,
 )
@@ -20,7 +21,8 @@ Part = str | Callable[[sqlite3.Connection], None]
 """A part of a step: a script, or a function that converts rows. A file without rows needs no conversion."""
 
 IDENTITY = f"PRAGMA application_id = {APPLICATION_ID};"
-SUMMED = ("batches", *row_checksums.TABLES)
+SUMMED = ("batches", *(table for table in row_checksums.TABLES if f"CREATE TABLE {table}(" not in SCHEMA_REGISTRY))
+"""Tables to which version 3 added the checksum; later tables were created with it."""
 
 
 def split_statements(script: str) -> list[str]:
@@ -71,6 +73,7 @@ STEPS: tuple[tuple[Part, ...], ...] = (
         _convert_sentences,
         HISTORY_GUARDS,
     ),
+    (SCHEMA_REGISTRY,),
 )
 """What each version added: the first creates a file, the step at index n migrates version n to version n + 1."""
 NEW: tuple[Part, ...] = (
@@ -82,6 +85,7 @@ NEW: tuple[Part, ...] = (
     CHECKSUM_GUARDS,
     DROP_HISTORY_GUARDS,
     HISTORY_GUARDS,
+    SCHEMA_REGISTRY,
     IDENTITY,
 )
 """All steps combined, for a new file."""

@@ -23,6 +23,8 @@ INSERTED = (
     "commits",
     "rebalances",
     "activity",
+    "schemas",
+    "schema_references",
 )
 """Tables whose rows are only inserted or replaced."""
 REWRITTEN = (
@@ -33,9 +35,11 @@ REWRITTEN = (
     "scram_credentials",
     "committed_offsets",
     "event_templates",
+    "schema_configs",
+    "schema_modes",
 )
 """Tables whose rows are overwritten as a whole."""
-ALTERED = ("topics", "partitions", "transactions", "log_transactions", "groups")
+ALTERED = ("topics", "partitions", "transactions", "log_transactions", "groups", "schema_contexts", "schema_versions")
 """Tables whose rows are updated in part."""
 TABLES = (*INSERTED, *REWRITTEN, *ALTERED)
 CHECKSUM = "checksum"

@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 from sandbox.kafka.broker_config import BROKER, CLIENT_METRICS, GROUP
 from sandbox.model.activity import KINDS
+from sandbox.model.registry import MODES as SCHEMA_MODES
+from sandbox.model.registry import SCHEMA_BYTES_MAX as SCHEMA_TEXT_MAX
+from sandbox.model.registry import SCHEMA_TYPES
 from sandbox.storage.file.schema import OFFSET_LIMIT
 
 INT_MAX, LONG_MAX = 2**31 - 1, 2**63 - 1
@@ -121,6 +124,12 @@ PARTITION = whole(0, INT_MAX)
 PRODUCER, EPOCH = whole(-1, LONG_MAX), whole(-1, 2**15 - 1)
 SIZE = whole(0, 2**62)
 PARTITION_ID = whole(1, PARTITION_IDS_MAX)
+CONTEXT = Rule(
+    "typeof({c}) <> 'text' OR {c} NOT GLOB '[.*]*' OR instr({c}, ':') "
+    f"OR length(CAST({{c}} AS BLOB)) > {STRING_MAX}",
+    "a context of the schema registry: a text that begins with '.'",
+)
+SCHEMA_ID, SCHEMA_VERSION = whole(0, INT_MAX), whole(1, INT_MAX)
 
 COLUMNS: dict[str, dict[str, Rule]] = {
     "settings": {"name": STRING, "value": text(TEXT_MAX)},
@@ -291,6 +300,37 @@ COLUMNS: dict[str, dict[str, Rule]] = {
         "details": JSON_OBJECT,
     },
     "event_templates": {"name": STRING, "template": JSON_OBJECT, "updated_ms": TIME},
+    "schema_contexts": {"context": CONTEXT, "last_id": whole(0, INT_MAX)},
+    "schemas": {
+        "context": CONTEXT,
+        "schema_id": SCHEMA_ID,
+        "guid": UUID,
+        "schema_type": one_of(*SCHEMA_TYPES),
+        "schema": text(SCHEMA_TEXT_MAX),
+        "metadata": JSON_OBJECT._replace(optional=True),
+        "rule_set": JSON_OBJECT._replace(optional=True),
+        "registered_ms": TIME,
+    },
+    "schema_references": {
+        "context": CONTEXT,
+        "schema_id": SCHEMA_ID,
+        "position": whole(0, INT_MAX),
+        "name": STRING,
+        "subject": STRING,
+        "version": SCHEMA_VERSION,
+        "target_context": CONTEXT,
+        "target_subject": STRING,
+    },
+    "schema_versions": {
+        "context": CONTEXT,
+        "subject": STRING,
+        "version": SCHEMA_VERSION,
+        "schema_id": SCHEMA_ID,
+        "registered_ms": TIME,
+        "deleted": FLAG,
+    },
+    "schema_configs": {"context": CONTEXT, "subject": STRING, "config": JSON_OBJECT},
+    "schema_modes": {"context": CONTEXT, "subject": STRING, "mode": one_of(*SCHEMA_MODES)},
 }
 """The rule of each column except the checksum. A table's key columns are first, as in messages about a row."""
 
@@ -349,6 +389,24 @@ RELATIONS: tuple[tuple[str, str, str], ...] = (
         "WHERE partition_id NOT IN (SELECT id FROM partitions) OR last_offset < first_offset "
         "OR (last_offset IS NULL) <> (aborted IS NULL)",
         "its partition does not exist, or it ends before it begins",
+    ),
+    (
+        "schema_versions",
+        "SELECT 'subject ' || subject || ', version ' || version FROM schema_versions v WHERE NOT EXISTS "
+        "(SELECT 1 FROM schemas s WHERE s.context = v.context AND s.schema_id = v.schema_id)",
+        "its schema does not exist",
+    ),
+    (
+        "schemas",
+        "SELECT 'context ' || context || ', schema_id ' || schema_id FROM schemas s WHERE NOT EXISTS "
+        "(SELECT 1 FROM schema_contexts c WHERE c.context = s.context AND c.last_id >= s.schema_id)",
+        "its id is above the last one of its context",
+    ),
+    (
+        "schema_references",
+        "SELECT 'context ' || context || ', schema_id ' || schema_id FROM schema_references r WHERE NOT EXISTS "
+        "(SELECT 1 FROM schemas s WHERE s.context = r.context AND s.schema_id = r.schema_id)",
+        "its schema does not exist",
     ),
 )
 """Table, a query for rows that break a rule, and the reason."""

@@ -34,17 +34,22 @@ One database in WAL mode. Every event is one row of `events`, written once:
   `details` has the fields of the row's kind as a JSON object (`sandbox.model.activity`), as it has in `rebalances`
   (`sandbox.model.rebalance`): `details ->> '$.partitions'`. No sentence is stored.
 * `event_templates` are the templates of the page's generator that were saved under a name.
+* The schema registry is in six tables. `schemas` has one row per schema and context (the registry's namespaces; "." is
+  the default one), `schema_references` what it refers to, as written and as resolved. `schema_versions` has one row per
+  version of a subject. `schema_contexts` has the largest id of each context, so that no id is assigned twice, even
+  after its schema was deleted. `schema_configs` and `schema_modes` have what was set for a subject; the subject "" is
+  the context itself. A schema is deleted with the last version that has its id.
 
 * `batches.checksum` covers a batch and its events; `checksum` of every other table covers its row. `checksums` and
   `row_checksums` describe how. NULL is the checksum of a row that was written before version 3.
 
 `PRAGMA application_id` distinguishes a sandbox file from other programs' databases. `PRAGMA user_version` is its
 version: 2 added `activity` and `event_templates`, 3 the checksums, 4 commits outside their log in the view `lag`, 5
-`details` instead of sentences.
+`details` instead of sentences, 6 the schema registry.
 """
 
 APPLICATION_ID = 0x4B534258
-VERSION = 5
+VERSION = 6
 OFFSET_BITS = 40
 OFFSET_LIMIT = 1 << OFFSET_BITS
 
@@ -412,5 +417,91 @@ END;
 CREATE TRIGGER activity_is_immutable BEFORE UPDATE OF id, at_ms, kind, topic, partition, group_id, details ON activity
 BEGIN
   SELECT RAISE(ABORT, 'what happened is immutable');
+END;
+"""
+
+SCHEMA_REGISTRY = """
+CREATE TABLE schema_contexts(
+  context TEXT PRIMARY KEY,
+  last_id INTEGER NOT NULL, checksum INTEGER
+) WITHOUT ROWID;
+
+CREATE TABLE schemas(
+  context TEXT NOT NULL,
+  schema_id INTEGER NOT NULL,
+  guid TEXT NOT NULL,
+  schema_type TEXT NOT NULL,
+  schema TEXT NOT NULL,
+  metadata TEXT,
+  rule_set TEXT,
+  registered_ms INTEGER NOT NULL, checksum INTEGER,
+  PRIMARY KEY(context, schema_id)
+) WITHOUT ROWID;
+CREATE INDEX schemas_by_guid ON schemas(guid, context);
+
+CREATE TABLE schema_references(
+  context TEXT NOT NULL,
+  schema_id INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  target_context TEXT NOT NULL,
+  target_subject TEXT NOT NULL, checksum INTEGER,
+  PRIMARY KEY(context, schema_id, position)
+) WITHOUT ROWID;
+CREATE INDEX schema_references_by_target ON schema_references(target_context, target_subject, version);
+
+CREATE TABLE schema_versions(
+  context TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  schema_id INTEGER NOT NULL,
+  registered_ms INTEGER NOT NULL,
+  deleted INTEGER NOT NULL DEFAULT 0, checksum INTEGER,
+  PRIMARY KEY(context, subject, version)
+) WITHOUT ROWID;
+CREATE INDEX schema_versions_by_id ON schema_versions(context, schema_id);
+
+CREATE TABLE schema_configs(
+  context TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  config TEXT NOT NULL, checksum INTEGER,
+  PRIMARY KEY(context, subject)
+) WITHOUT ROWID;
+
+CREATE TABLE schema_modes(
+  context TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  mode TEXT NOT NULL, checksum INTEGER,
+  PRIMARY KEY(context, subject)
+) WITHOUT ROWID;
+
+CREATE TRIGGER schemas_are_immutable BEFORE UPDATE OF context, schema_id, guid, schema_type, schema, metadata, rule_set,
+  registered_ms ON schemas BEGIN
+  SELECT RAISE(ABORT, 'schemas are immutable: register a new version instead');
+END;
+CREATE TRIGGER schemas_stay_with_their_versions BEFORE DELETE ON schemas
+WHEN EXISTS (SELECT 1 FROM schema_versions v WHERE v.context = OLD.context AND v.schema_id = OLD.schema_id) BEGIN
+  SELECT RAISE(ABORT, 'a schema is deleted after its last version');
+END;
+CREATE TRIGGER schema_references_are_immutable BEFORE UPDATE OF context, schema_id, position, name, subject, version,
+  target_context, target_subject ON schema_references BEGIN
+  SELECT RAISE(ABORT, 'the references of a schema are immutable: register a new version instead');
+END;
+CREATE TRIGGER schema_references_stay_with_their_schema BEFORE DELETE ON schema_references
+WHEN EXISTS (SELECT 1 FROM schemas s WHERE s.context = OLD.context AND s.schema_id = OLD.schema_id) BEGIN
+  SELECT RAISE(ABORT, 'references are deleted after their schema');
+END;
+CREATE TRIGGER schema_versions_are_immutable BEFORE UPDATE OF context, subject, version, schema_id, registered_ms
+  ON schema_versions BEGIN
+  SELECT RAISE(ABORT, 'a version of a subject is immutable: register a new one instead');
+END;
+CREATE TRIGGER schema_versions_stay_deleted BEFORE UPDATE OF deleted ON schema_versions
+WHEN NEW.deleted < OLD.deleted BEGIN
+  SELECT RAISE(ABORT, 'a version that was soft-deleted stays so: register the schema again');
+END;
+CREATE TRIGGER schema_ids_never_fall BEFORE UPDATE OF last_id ON schema_contexts WHEN NEW.last_id < OLD.last_id BEGIN
+  SELECT RAISE(ABORT, 'schema ids are never assigned twice');
 END;
 """

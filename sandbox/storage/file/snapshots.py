@@ -40,11 +40,13 @@ class Identity:
         settings: the file's own settings that `KEPT_SETTINGS` lists.
         leader_epochs: (topic, partition) to leader epoch.
         last_producer_id: the largest that was ever assigned.
+        last_schema_ids: the largest schema id that was ever assigned, by context.
     """
 
     settings: Mapping[str, str]
     leader_epochs: Mapping[tuple[str, int], int]
     last_producer_id: int
+    last_schema_ids: Mapping[str, int]
 
 
 def address(path: Path, in_use: bool = False) -> str:
@@ -245,6 +247,7 @@ def read_identity(reader: Reader) -> Identity:
         {name: value for name, value in settings if name.startswith(KEPT_SETTINGS)},
         {(topic, partition): epoch for topic, partition, epoch in epochs},
         row[0] if row else 0,
+        dict(reader.query("SELECT context, last_id FROM schema_contexts")),
     )
 
 
@@ -253,8 +256,8 @@ def make_ready(path: Path, identity: Identity | None) -> None:
 
     Group members are deleted: their clients are not connected here, and join again. So a group does not wait for
     members that are gone, and each consumer starts at the copy's committed offsets. If the copy replaces other
-    content, leader epochs rise, so that clients notice a log that became shorter, no producer id is assigned twice, and
-    every transactional producer is fenced.
+    content, leader epochs rise, so that clients notice a log that became shorter, no producer id and no schema id is
+    assigned twice, and every transactional producer is fenced.
 
     Args:
         identity: the identity of the sandbox whose content is replaced; None for a fork, which gets its own.
@@ -278,6 +281,7 @@ def make_ready(path: Path, identity: Identity | None) -> None:
                 [(1 + max(epoch, identity.leader_epochs.get((topic, n), 0)), id) for id, topic, n, epoch in rows],
             )
             _raise_producer_ids(connection, identity.last_producer_id + PRODUCER_IDS_SPARED)
+            _raise_schema_ids(connection, identity.last_schema_ids)
             _fence_producers(connection)
         connection.execute("COMMIT")
 
@@ -286,6 +290,15 @@ def _raise_producer_ids(connection: sqlite3.Connection, last: int) -> None:
     changed = connection.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'producers'", (last,))
     if not changed.rowcount:
         connection.execute("INSERT INTO sqlite_sequence(name, seq) VALUES('producers', ?)", (last,))
+
+
+def _raise_schema_ids(connection: sqlite3.Connection, last: Mapping[str, int]) -> None:
+    """Raise the last schema ids: clients cache schemas by their ids, and events outside the file may have them."""
+    connection.executemany(
+        "INSERT INTO schema_contexts(context, last_id) VALUES(?, ?) "
+        "ON CONFLICT(context) DO UPDATE SET last_id = excluded.last_id WHERE excluded.last_id > last_id",
+        last.items(),
+    )
 
 
 def _fence_producers(connection: sqlite3.Connection) -> None:

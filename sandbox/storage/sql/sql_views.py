@@ -41,6 +41,12 @@ TABLES = {
     "settings": "settings of the file itself",
     "activity": "what happened beside the log",
     "event_templates": "saved templates of the generator",
+    "schemas": "the schemas of the schema registry",
+    "schema_versions": "the versions of each subject",
+    "schema_references": "what each schema refers to",
+    "schema_configs": "compatibility levels and other settings of subjects",
+    "schema_modes": "modes of subjects",
+    "schema_contexts": "the contexts of the schema registry, and the last id of each",
 }
 """The file's tables and views in the order in which they are shown, and what a row of each is."""
 

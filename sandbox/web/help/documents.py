@@ -17,6 +17,7 @@ DOCUMENTS = {
     "sql": "SQL, JSON values and lag",
     "security": "TLS, log-in and who may connect",
     "proxy": "The page behind nginx, Caddy or another reverse proxy",
+    "schemas": "The schema registry: requests, error codes and clients",
     "data": "Data addresses, CSV, and conditions on messages",
 }
 """The documents that Help shows, with their subjects."""

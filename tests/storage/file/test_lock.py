@@ -66,7 +66,12 @@ def test_the_owner_is_known_while_it_owns_and_not_after(file: Path) -> None:
     with Sandbox(file) as sandbox:
         assert read_owner(file) == {"pid": os.getpid(), "kafka": None, "web": None}
         sandbox.serve(kafka_port=0, web_port=None)
-        assert read_owner(file) == {"pid": os.getpid(), "kafka": sandbox.kafka_address, "web": None}
+        assert read_owner(file) == {
+            "pid": os.getpid(),
+            "kafka": sandbox.kafka_address,
+            "web": None,
+            "registry": sandbox.registry_address,
+        }
     assert read_owner(file) is None
 
 

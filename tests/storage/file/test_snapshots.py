@@ -142,7 +142,7 @@ def test_a_copy_made_ready_has_no_members_higher_epochs_and_the_place_of_the_fil
         "INSERT INTO groups(group_id, state, generation, leader, updated_ms) VALUES('g', 'Stable', 4, 'm', 0)",
         "INSERT INTO group_members VALUES('g', 'm', NULL, '', '', 1, 1, '[]', x'', '{}', NULL, NULL)",
     )
-    make_ready(path, Identity({"cluster.id": "ours"}, {("t", 0): 7}, last_producer_id=40))
+    make_ready(path, Identity({"cluster.id": "ours"}, {("t", 0): 7}, last_producer_id=40, last_schema_ids={".": 7}))
     with opened(path) as reader:
         assert reader.query("SELECT * FROM group_members") == []
         assert reader.query("SELECT state, generation, leader FROM groups") == [("Empty", 5, None)]

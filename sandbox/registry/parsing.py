@@ -1,0 +1,237 @@
+"""Parses schemas with what they refer to.
+
+Parsing and comparing may take long. Both are cached, so that a worker thread does the work and the thread that writes
+finds the results.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sandbox.model.registry import (
+    LATEST,
+    SCHEMA_TYPES,
+    RegisteredSchema,
+    SchemaContent,
+    SchemaReference,
+    Subject,
+)
+from sandbox.registry.errors import invalid_schema
+from sandbox.registry.subjects import within
+from sandbox.schemas.compatibility import compatibility_errors
+from sandbox.schemas.parsing import parse_schema
+from sandbox.schemas.schema import InvalidSchema, MissingLibrary, ParsedSchema, Reference
+from sandbox.storage.registry import RegistryRows
+
+CACHED_MAX = 128
+RESOLVED_MAX = 300
+"""The maximum number of schemas that one schema may refer to, directly and indirectly."""
+
+
+class Source(NamedTuple):
+    """A schema's text and all that it refers to: what its meaning depends on.
+
+    Attributes:
+        resolved: name and text of the schemas that it refers to, directly and indirectly, dependencies first.
+    """
+
+    schema_type: str
+    text: str
+    references: tuple[SchemaReference, ...]
+    resolved: tuple[tuple[str, str], ...]
+    new: bool = False
+
+
+class Prepared(NamedTuple):
+    """A schema in the form in which it is stored.
+
+    Attributes:
+        targets: the subjects of its references, in their order.
+    """
+
+    content: SchemaContent
+    targets: tuple[Subject, ...]
+    parsed: ParsedSchema
+    guid: str
+
+
+def prepare(
+    rows: RegistryRows, parent: Subject, content: SchemaContent, *, new: bool, normalize: bool = False
+) -> Prepared:
+    """Parse a schema that a client sent.
+
+    Args:
+        parent: its subject; references are relative to its context.
+        new: True applies the checks of a new registration, and does not find soft-deleted references.
+        normalize: True brings the schema to its normal form.
+
+    Raises:
+        RegistryError: 42201.
+    """
+    source, targets = _source(rows, parent, content, new=new)
+    parsed = _parsed(source)
+    if normalize:
+        parsed = _normalized(source)
+    references = tuple(SchemaReference(*_fields(one)) for one in parsed.references) if normalize else source.references
+    if references != source.references:
+        by_name = dict(zip(source.references, targets, strict=True))
+        targets = tuple(by_name.get(one) or within(parent, one.subject) for one in references)
+    stored = replace(content, text=parsed.text, references=references)
+    return Prepared(stored, targets, parsed, guid_of(stored))
+
+
+def parse_stored(rows: RegistryRows, schema: RegisteredSchema) -> ParsedSchema:
+    """Parse a schema of the registry."""
+    return _parsed(_source(rows, schema.subject, schema.content, new=False)[0])
+
+
+def incompatibilities(
+    rows: RegistryRows, level: str, prepared: Prepared, parent: Subject, previous: list[RegisteredSchema]
+) -> list[str]:
+    """Return why a schema is not compatible with earlier ones, empty if it is.
+
+    Args:
+        previous: in ascending order of versions.
+    """
+    compared = previous if level.endswith("_TRANSITIVE") else previous[-1:]
+    source = _source(rows, parent, prepared.content, new=False)[0]
+    earlier = tuple((one.version, _source(rows, one.subject, one.content, new=False)[0]) for one in compared)
+    return list(_compared(level, source, earlier))
+
+
+def format_schema(rows: RegistryRows, schema: RegisteredSchema, output_format: str) -> str:
+    """Return a schema's text in one of the formats of its type, such as `serialized` for Protobuf."""
+    return parse_stored(rows, schema).formatted(output_format) if output_format.strip() else schema.content.text
+
+
+def can_look_up(sent: Prepared, rows: RegistryRows, stored: RegisteredSchema) -> bool:
+    """Return whether a schema that was sent is a stored one.
+
+    It may be sent with everything that it refers to in its text (Avro). The version that Confluent's registry writes
+    into the metadata is not compared.
+    """
+    if sent.content.schema_type != stored.content.schema_type:
+        return False
+    same_references = sent.content.references == stored.content.references
+    if not (same_references or (not sent.content.references and stored.content.references)):
+        return False
+    if _without_version(sent.content.metadata) != _without_version(stored.content.metadata):
+        return False
+    return sent.content.rule_set == stored.content.rule_set and sent.parsed.is_equivalent(parse_stored(rows, stored))
+
+
+def guid_of(content: SchemaContent) -> str:
+    """Return the GUID of a schema: it depends on its content alone, so it is the same in every registry."""
+    digest = hashlib.md5(content.text.encode("utf-8", "surrogatepass"), usedforsecurity=False)
+    for reference in content.references:
+        digest.update(reference.name.encode())
+        digest.update(reference.subject.encode())
+        digest.update(reference.version.to_bytes(4, "big", signed=True))
+    if content.metadata is not None:
+        digest.update(b"\x01")
+        for text in _metadata_texts(content.metadata):
+            digest.update(text.encode())
+    if content.rule_set is not None:
+        digest.update(b"\x01" + json.dumps(content.rule_set, sort_keys=True).encode())
+    found = digest.hexdigest()
+    return "-".join((found[:8], found[8:12], found[12:16], found[16:20], found[20:]))
+
+
+def _metadata_texts(metadata: Mapping[str, Any]) -> Iterator[str]:
+    for tag, values in sorted((metadata.get("tags") or {}).items()):
+        yield tag
+        yield from sorted(map(str, values))
+    for key, value in sorted((metadata.get("properties") or {}).items()):
+        yield key
+        yield str(value)
+    yield from sorted(map(str, metadata.get("sensitive") or ()))
+
+
+def _without_version(metadata: dict[str, Any] | None) -> dict[str, Any]:
+    found = dict(metadata or {})
+    properties = {key: value for key, value in (found.pop("properties", None) or {}).items() if key != VERSION_PROPERTY}
+    return {**found, **({"properties": properties} if properties else {})}
+
+
+VERSION_PROPERTY = "confluent:version"
+
+
+def _fields(reference: Reference) -> tuple[str, str, int]:
+    return reference.name, reference.subject, reference.version
+
+
+def _source(
+    rows: RegistryRows, parent: Subject, content: SchemaContent, *, new: bool
+) -> tuple[Source, tuple[Subject, ...]]:
+    if content.schema_type not in SCHEMA_TYPES:
+        raise invalid_schema(f"Invalid schema type {content.schema_type}")
+    resolved: dict[str, str] = {}
+    try:
+        found = _resolve(rows, parent, content.references, resolved, set(), deleted=not new)
+    except InvalidSchema as error:
+        raise _invalid(content.schema_type, error) from error
+    references = tuple(reference for reference, _ in found)
+    source = Source(content.schema_type, content.text, references, tuple(resolved.items()), new)
+    return source, tuple(target for _, target in found)
+
+
+def _resolve(
+    rows: RegistryRows,
+    parent: Subject,
+    references: tuple[SchemaReference, ...],
+    resolved: dict[str, str],
+    seen: set[str],
+    *,
+    deleted: bool,
+) -> list[tuple[SchemaReference, Subject]]:
+    """Return the references with their versions and subjects. Adds what they refer to before them, each name once."""
+    found = []
+    for reference in references:
+        target = within(parent, reference.subject)
+        schema = _find(rows, target, reference.version, deleted=deleted)
+        if schema is None:
+            raise InvalidSchema(f'No schema reference found for subject "{target}" and version {reference.version}')
+        found.append((reference._replace(version=schema.version), target))
+        if reference.name in seen:
+            continue
+        seen.add(reference.name)
+        if len(seen) > RESOLVED_MAX:
+            raise InvalidSchema(f"The schema refers to more than {RESOLVED_MAX:,} others")
+        _resolve(rows, schema.subject, schema.content.references, resolved, seen, deleted=True)
+        resolved[reference.name] = schema.content.text
+    return found
+
+
+def _find(rows: RegistryRows, subject: Subject, version: int, *, deleted: bool) -> RegisteredSchema | None:
+    if version == LATEST:
+        row = next((one for one in reversed(rows.versions(subject)) if not one.deleted), None)
+    else:
+        row = rows.version(subject, version)
+    return None if row is None or (row.deleted and not deleted) else rows.registered(row)
+
+
+def _invalid(schema_type: str, error: Exception) -> Exception:
+    return invalid_schema(f"Invalid schema of type {schema_type}, details: {error}")
+
+
+@lru_cache(CACHED_MAX)
+def _parsed(source: Source) -> ParsedSchema:
+    references = [Reference(*one) for one in source.references]
+    try:
+        return parse_schema(source.schema_type, source.text, references, dict(source.resolved), new=source.new)
+    except (InvalidSchema, MissingLibrary) as error:
+        raise _invalid(source.schema_type, error) from error
+
+
+@lru_cache(CACHED_MAX)
+def _normalized(source: Source) -> ParsedSchema:
+    return _parsed(source).normalized()
+
+
+@lru_cache(4 * CACHED_MAX)
+def _compared(level: str, source: Source, earlier: tuple[tuple[int, Source], ...]) -> tuple[str, ...]:
+    previous = [(version, _parsed(one)) for version, one in earlier]
+    return tuple(compatibility_errors(level, _parsed(source), previous))

@@ -1,0 +1,380 @@
+"""The endpoints of the schema registry: one table, and a function for each."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from sandbox.model.registry import SCHEMA_TYPES, RegisteredSchema, Subject, VersionRow
+from sandbox.registry import deletion, errors, lookups, settings
+from sandbox.registry.parsing import format_schema
+from sandbox.registry.registry import SchemaRegistry
+from sandbox.registry.scope import config_in_scope, mode_in_scope, own_config, own_mode
+from sandbox.registry.subjects import REGISTRY, WILDCARD, check_subject, parse_subject, within
+from sandbox.storage.registry import RegistryRows
+from sandbox.version import __version__
+from sandbox.web.registry.entities import (
+    Object,
+    config_entity,
+    registered_entity,
+    schema_entity,
+    version_entity,
+    without_empty,
+)
+from sandbox.web.registry.exchange import SCHEMAS_MAX, Answer, Exchange
+
+Handler = Callable[[SchemaRegistry, Exchange], Any]
+
+
+class Endpoint(NamedTuple):
+    """A row of the table.
+
+    Attributes:
+        method: GET, POST, PUT or DELETE.
+        path: with placeholders such as {subject}, each for one segment.
+        handler: returns the answer, or its JSON value.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+
+
+# Schemas
+
+
+def list_schemas(registry: SchemaRegistry, request: Exchange) -> list[Object]:
+    """Return the versions of all subjects, or of those that begin with a prefix."""
+    prefix = request.text("subjectPrefix")
+    wanted: lookups.Deleted = "include" if request.flag("deleted") else "exclude"
+    with registry.rows() as rows:
+        found = lookups.schemas(rows, prefix, wanted, latest_only=request.flag("latestOnly"))
+        return [version_entity(rows.registered(row)) for row in request.page(found, SCHEMAS_MAX)]
+
+
+def schema_types(registry: SchemaRegistry, request: Exchange) -> list[str]:
+    """Return the types of schemas."""
+    return sorted(SCHEMA_TYPES, key=("JSON", "PROTOBUF", "AVRO").index)
+
+
+def _place(request: Exchange) -> Subject | None:
+    return parse_subject(request.text("subject")) if "subject" in request.query else None
+
+
+def get_schema(registry: SchemaRegistry, request: Exchange) -> Object:
+    """Return a schema by its id."""
+    with registry.rows() as rows:
+        schema = lookups.schema_by_id(rows, request.id(), _place(request))
+        max_id = rows.last_id(schema.subject.context) if request.flag("fetchMaxId") else None
+        text = format_schema(rows, _qualified(schema, request), request.text("format"))
+        return schema_entity(_qualified(schema, request), text, with_version="subject" in request.query, max_id=max_id)
+
+
+def _qualified(schema: RegisteredSchema, request: Exchange) -> RegisteredSchema:
+    """Return a schema whose references name their contexts, if the request asks for it."""
+    if request.text("referenceFormat") != "qualified" or schema.subject.context == REGISTRY.context:
+        return schema
+    from dataclasses import replace
+
+    references = tuple(
+        one._replace(subject=str(within(schema.subject, one.subject))) for one in schema.content.references
+    )
+    return replace(schema, content=replace(schema.content, references=references))
+
+
+def get_schema_text(registry: SchemaRegistry, request: Exchange) -> Answer:
+    """Return only the text of a schema, by its id."""
+    with registry.rows() as rows:
+        schema = lookups.schema_by_id(rows, request.id(), _place(request))
+        return Answer(text=format_schema(rows, schema, request.text("format")))
+
+
+def _versions_by_id(registry: SchemaRegistry, request: Exchange) -> list[VersionRow]:
+    with registry.rows() as rows:
+        wanted: lookups.Deleted = "include" if request.flag("deleted") else "exclude"
+        return lookups.versions_by_id(rows, request.id(), _place(request), wanted)
+
+
+def get_schema_subjects(registry: SchemaRegistry, request: Exchange) -> list[str]:
+    """Return the subjects that have a schema."""
+    names = dict.fromkeys(str(row.subject) for row in _versions_by_id(registry, request))
+    return request.page(list(names))
+
+
+def get_schema_versions(registry: SchemaRegistry, request: Exchange) -> list[Object]:
+    """Return the versions that have a schema."""
+    rows = request.page(_versions_by_id(registry, request))
+    return [{"subject": str(row.subject), "version": row.version} for row in rows]
+
+
+def get_schema_by_guid(registry: SchemaRegistry, request: Exchange) -> Object:
+    """Return a schema by its GUID."""
+    with registry.rows() as rows:
+        schema = lookups.schema_by_guid(rows, request.path["guid"])
+        return schema_entity(schema, format_schema(rows, schema, request.text("format")), with_version=False)
+
+
+def get_guid_ids(registry: SchemaRegistry, request: Exchange) -> list[Object]:
+    """Return the ids of a schema in each context."""
+    with registry.rows() as rows:
+        found = rows.ids_of_guid(lookups.canonical_guid(request.path["guid"]))
+        return [{"context": context, "id": schema_id} for context, schema_id in found]
+
+
+# Subjects and versions
+
+
+def list_subjects(registry: SchemaRegistry, request: Exchange) -> list[str]:
+    """Return the subjects of all contexts, or those that begin with a prefix."""
+    with registry.rows() as rows:
+        found = lookups.subjects(rows, request.text("subjectPrefix", WILDCARD), request.deleted())
+    return request.page([str(subject) for subject in found])
+
+
+def look_up(registry: SchemaRegistry, request: Exchange) -> Object:
+    """Return the version of a subject that has the schema of the body."""
+    wanted = request.schema_request()
+    normalize, deleted = request.flag("normalize"), request.flag("deleted")
+    with registry.rows() as rows:
+        schema = lookups.look_up(rows, request.subject, wanted, normalize=normalize, deleted=deleted)
+        return version_entity(schema, format_schema(rows, schema, request.text("format")))
+
+
+def delete_subject(registry: SchemaRegistry, request: Exchange) -> list[int]:
+    """Delete a subject; returns its deleted versions."""
+    permanent = request.flag("permanent")
+    return registry.change(
+        lambda database, now_ms: deletion.delete_subject(database, request.subject, permanent=permanent)
+    )
+
+
+def latest_with_metadata(registry: SchemaRegistry, request: Exchange) -> Object:
+    """Return the latest version that has the given metadata."""
+    properties = dict(zip(request.query.get("key", []), request.query.get("value", []), strict=False))
+    with registry.rows() as rows:
+        schema = lookups.latest_with_metadata(rows, request.subject, properties, deleted=request.flag("deleted"))
+        return version_entity(schema, format_schema(rows, schema, request.text("format")))
+
+
+def list_versions(registry: SchemaRegistry, request: Exchange) -> list[int]:
+    """Return the versions of a subject."""
+    negative = request.flag("deletedAsNegative")
+    with registry.rows() as rows:
+        found = lookups.versions(rows, request.subject, request.deleted())
+        if negative:
+            found = rows.versions(request.subject)
+    return request.page([-row.version if negative and row.deleted else row.version for row in found])
+
+
+def register(registry: SchemaRegistry, request: Exchange) -> Object:
+    """Register the schema of the body."""
+    wanted = request.schema_request()
+    subject = check_subject(request.path["subject"])
+    flags = {"normalize": request.flag("normalize"), "force": request.flag("force")}
+    schema = registry.register(subject, wanted, **flags)
+    output_format = request.text("format")
+    if not output_format.strip():
+        return registered_entity(schema)
+    with registry.rows() as rows:
+        return registered_entity(schema, format_schema(rows, schema, output_format))
+
+
+def get_version(registry: SchemaRegistry, request: Exchange) -> Object:
+    """Return a version of a subject."""
+    with registry.rows() as rows:
+        schema = _version(rows, request)
+        return version_entity(_qualified(schema, request), format_schema(rows, schema, request.text("format")))
+
+
+def _version(rows: RegistryRows, request: Exchange) -> RegisteredSchema:
+    number = lookups.parse_version(request.path["version"])
+    return lookups.version(rows, request.subject, number, deleted=request.flag("deleted"))
+
+
+def get_version_text(registry: SchemaRegistry, request: Exchange) -> Answer:
+    """Return only the text of a version's schema."""
+    with registry.rows() as rows:
+        return Answer(text=format_schema(rows, _version(rows, request), request.text("format")))
+
+
+def delete_version(registry: SchemaRegistry, request: Exchange) -> int:
+    """Delete a version of a subject; returns its number."""
+    number = lookups.parse_version(request.path["version"])
+    permanent = request.flag("permanent")
+    return registry.change(
+        lambda database, now_ms: deletion.delete_version(database, request.subject, number, permanent=permanent)
+    )
+
+
+def get_referenced_by(registry: SchemaRegistry, request: Exchange) -> list[int]:
+    """Return the ids of the schemas that refer to a version."""
+    number = lookups.parse_version(request.path["version"])
+    with registry.rows() as rows:
+        found = lookups.referenced_by(rows, request.subject, number, deleted=request.flag("deleted"))
+    return request.page(found, SCHEMAS_MAX)
+
+
+# Compatibility
+
+
+def check_version(registry: SchemaRegistry, request: Exchange) -> Object:
+    """Compare the schema of the body with one version, at the subject's level."""
+    return _check(registry, request, lookups.parse_version(request.path["version"]))
+
+
+def check_all_versions(registry: SchemaRegistry, request: Exchange) -> Object:
+    """Compare the schema of the body with all versions that the subject's level compares with."""
+    return _check(registry, request, None)
+
+
+def _check(registry: SchemaRegistry, request: Exchange, version: int | None) -> Object:
+    wanted, verbose = request.schema_request(), request.flag("verbose")
+    try:
+        messages = registry.check(request.subject, wanted, version, normalize=request.flag("normalize"))
+    except errors.RegistryError as error:
+        if not verbose or error.code != errors.invalid_schema("").code:
+            raise
+        messages = [error.message]
+    return {"is_compatible": not messages, **({"messages": messages} if verbose else {})}
+
+
+# Settings and modes
+
+
+def _settings_place(request: Exchange) -> Subject:
+    return request.subject if "subject" in request.path else REGISTRY
+
+
+def get_config(registry: SchemaRegistry, request: Exchange) -> Object:
+    """Return the settings of a subject, a context or the registry."""
+    place = _settings_place(request)
+    with registry.rows() as rows:
+        default = request.flag("defaultToGlobal")
+        config = config_in_scope(rows, place) if default else own_config(rows, place)
+    if config is None:
+        raise errors.no_config(place)
+    return config_entity(config)
+
+
+def update_config(registry: SchemaRegistry, request: Exchange) -> Object:
+    """Change the settings of a subject, a context or the registry."""
+    changes = request.json()
+    if (level := changes.get(settings.LEVEL)) is not None:
+        settings.check_level(str(level))
+    place = _settings_place(request)
+    if place != REGISTRY:
+        check_subject(request.path["subject"], for_settings=True)
+    config = registry.change(lambda database, now_ms: settings.update_config(database, place, changes))
+    return config_entity(config, settings.LEVEL)
+
+
+def delete_config(registry: SchemaRegistry, request: Exchange) -> Object:
+    """Delete the settings of a subject, a context or the registry; returns them."""
+    place = _settings_place(request)
+    return config_entity(registry.change(lambda database, now_ms: settings.delete_config(database, place)))
+
+
+def get_mode(registry: SchemaRegistry, request: Exchange) -> Object:
+    """Return the mode of a subject, a context or the registry."""
+    place = _settings_place(request)
+    with registry.rows() as rows:
+        mode = mode_in_scope(rows, place) if request.flag("defaultToGlobal") else own_mode(rows, place)
+    if mode is None:
+        raise errors.no_mode(place)
+    return {"mode": mode}
+
+
+def update_mode(registry: SchemaRegistry, request: Exchange) -> Object:
+    """Set the mode of a subject, a context or the registry."""
+    body = request.json()
+    place = _settings_place(request)
+    if place != REGISTRY:
+        check_subject(request.path["subject"], for_settings=True)
+    if "mode" not in body:
+        raise errors.invalid_mode()
+    mode, force = body["mode"], request.flag("force")
+    if mode is not None and not isinstance(mode, str):
+        raise errors.invalid_mode()
+    registry.change(lambda database, now_ms: settings.set_mode(database, place, mode, force=force))
+    return {"mode": mode}
+
+
+def delete_mode(registry: SchemaRegistry, request: Exchange) -> Object:
+    """Delete the mode of a subject, a context or the registry; returns it."""
+    place, recursive = _settings_place(request), request.flag("recursive")
+    mode = registry.change(lambda database, now_ms: settings.delete_mode(database, place, recursive=recursive))
+    return without_empty({"mode": mode})
+
+
+# Contexts and the server
+
+
+def list_contexts(registry: SchemaRegistry, request: Exchange) -> list[str]:
+    """Return the contexts, the default one first."""
+    with registry.rows() as rows:
+        found = [REGISTRY.context, *rows.contexts()]
+    prefix = request.text("contextPrefix")
+    return request.page([context for context in found if context.startswith(prefix)])
+
+
+def delete_context(registry: SchemaRegistry, request: Exchange) -> Answer:
+    """Delete an empty context."""
+    context = request.subject.context
+    registry.change(lambda database, now_ms: deletion.delete_context(database, context))
+    return Answer(status=204)
+
+
+def root(registry: SchemaRegistry, request: Exchange) -> Object:
+    """Return an empty object: clients ask for it to see whether the registry answers."""
+    return {}
+
+
+def cluster_id(registry: SchemaRegistry, request: Exchange) -> Object:
+    """Return the id of the registry's cluster."""
+    clusters = {"kafka-cluster": registry.cluster_id, "schema-registry-cluster": "schema-registry"}
+    return {"id": "", "scope": {"path": [], "clusters": clusters}}
+
+
+def server_version(registry: SchemaRegistry, request: Exchange) -> Object:
+    """Return the version of the server."""
+    return {"version": __version__, "commitId": "kafka-sandbox"}
+
+
+ENDPOINTS = (
+    Endpoint("GET", "/", root),
+    Endpoint("POST", "/", root),
+    Endpoint("GET", "/schemas", list_schemas),
+    Endpoint("GET", "/schemas/types", schema_types),
+    Endpoint("GET", "/schemas/ids/{id}", get_schema),
+    Endpoint("GET", "/schemas/ids/{id}/schema", get_schema_text),
+    Endpoint("GET", "/schemas/ids/{id}/subjects", get_schema_subjects),
+    Endpoint("GET", "/schemas/ids/{id}/versions", get_schema_versions),
+    Endpoint("GET", "/schemas/guids/{guid}", get_schema_by_guid),
+    Endpoint("GET", "/schemas/guids/{guid}/ids", get_guid_ids),
+    Endpoint("GET", "/subjects", list_subjects),
+    Endpoint("POST", "/subjects/{subject}", look_up),
+    Endpoint("DELETE", "/subjects/{subject}", delete_subject),
+    Endpoint("GET", "/subjects/{subject}/metadata", latest_with_metadata),
+    Endpoint("GET", "/subjects/{subject}/versions", list_versions),
+    Endpoint("POST", "/subjects/{subject}/versions", register),
+    Endpoint("GET", "/subjects/{subject}/versions/{version}", get_version),
+    Endpoint("DELETE", "/subjects/{subject}/versions/{version}", delete_version),
+    Endpoint("GET", "/subjects/{subject}/versions/{version}/schema", get_version_text),
+    Endpoint("GET", "/subjects/{subject}/versions/{version}/referencedby", get_referenced_by),
+    Endpoint("POST", "/compatibility/subjects/{subject}/versions", check_all_versions),
+    Endpoint("POST", "/compatibility/subjects/{subject}/versions/{version}", check_version),
+    Endpoint("GET", "/config", get_config),
+    Endpoint("PUT", "/config", update_config),
+    Endpoint("DELETE", "/config", delete_config),
+    Endpoint("GET", "/config/{subject}", get_config),
+    Endpoint("PUT", "/config/{subject}", update_config),
+    Endpoint("DELETE", "/config/{subject}", delete_config),
+    Endpoint("GET", "/mode", get_mode),
+    Endpoint("PUT", "/mode", update_mode),
+    Endpoint("DELETE", "/mode", delete_mode),
+    Endpoint("GET", "/mode/{subject}", get_mode),
+    Endpoint("PUT", "/mode/{subject}", update_mode),
+    Endpoint("DELETE", "/mode/{subject}", delete_mode),
+    Endpoint("GET", "/contexts", list_contexts),
+    Endpoint("DELETE", "/contexts/{subject}", delete_context),
+    Endpoint("GET", "/v1/metadata/id", cluster_id),
+    Endpoint("GET", "/v1/metadata/version", server_version),
+)

@@ -1,0 +1,67 @@
+"""The schema registry answers as Confluent's does. `scenarios` is the table."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sandbox import Sandbox
+from sandbox.storage.file.database import Database
+from tests.web.registry.client import Registry
+from tests.web.registry.scenarios import SCENARIOS, Has, Step
+
+TABLES = ("schema_versions", "schemas", "schema_references", "schema_contexts", "schema_configs", "schema_modes")
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with Sandbox(tmp_path_factory.mktemp("registry") / "dev.db") as sandbox:
+        sandbox.serve(kafka_port=None, web_port=None, registry_port=0)
+        yield sandbox
+
+
+@pytest.fixture
+def registry(box: Sandbox) -> Iterator[Registry]:
+    def empty(database: Database, now_ms: int) -> None:
+        for table in TABLES:
+            database.execute(f"DELETE FROM {table}")
+
+    box.schemas.change(empty)
+    client = Registry(str(box.registry_address))
+    yield client
+    client.close()
+
+
+def difference(value: Any, expected: Any) -> str | None:
+    """Return how a value differs from what is expected, None if it doesn't."""
+    if isinstance(expected, Has):
+        found = {name: value.get(name) for name in expected.fields} if isinstance(value, dict) else value
+        return None if found == expected.fields else f"{value} has not {expected.fields}"
+    if isinstance(expected, list) and isinstance(value, list) and len(value) == len(expected):
+        return next((text for one in zip(value, expected, strict=True) if (text := difference(*one))), None)
+    return None if value == expected and type(value) is type(expected) else f"{value} is not {expected}"
+
+
+def check(registry: Registry, step: Step) -> str | None:
+    answer = registry.ask(step.line, step.body)
+    if isinstance(step.expected, int) and step.expected >= 400:
+        if isinstance(answer.value, dict) and answer.value.get("error_code") == step.expected:
+            exact = answer.value.keys() == {"error_code", "message"} and answer.value["message"]
+            right = answer.status == int(str(step.expected)[:3])
+            return None if exact and right else f"{step.line}: {answer}"
+        return f"{step.line}: {answer}, not {step.expected}"
+    if answer.status not in (200, 204):
+        return f"{step.line}: {answer}"
+    found = difference(answer.value, step.expected)
+    return None if found is None else f"{step.line}: {found}"
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_registry_answers_as_confluents_does(registry: Registry, name: str) -> None:
+    found = [text for step in SCENARIOS[name] if (text := check(registry, step)) is not None]
+    assert not found, "\n".join(found)
+
+
+def test_half_of_a_surrogate_pair_is_no_text(registry: Registry) -> None:
+    answer = registry.ask("POST /subjects/s/versions", b'{"schema": "\\ud800"}')
+    assert (answer.status, answer.value["error_code"]) == (400, 400)
