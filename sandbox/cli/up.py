@@ -118,8 +118,7 @@ def up(
         raise click.UsageError("--read-only changes nothing in the file: it goes neither with --demo nor with --user")
     ending = Ending()
     if while_stdin:
-        for wait in (_wait_for_the_end_of_stdin, partial(wait_for_death, os.getppid())):
-            threading.Thread(target=_end_after, args=(wait, ending), daemon=True).start()
+        _end_with_parent(ending)
     if not is_loopback(host):
         _warn(host, read_only)
     raise_limit()
@@ -144,6 +143,11 @@ def up(
         if demo is not None:
             demo.stop(DEMO_STOPS_WITHIN_S)
         _end(sandbox, file if left_over else None)
+
+
+def _end_with_parent(ending: Ending) -> None:
+    for wait in (_wait_for_the_end_of_stdin, partial(wait_for_death, os.getppid())):
+        threading.Thread(target=_end_after, args=(wait, ending), daemon=True).start()
 
 
 def _open_page(sandbox: "Sandbox") -> None:

@@ -70,10 +70,12 @@ def keep(connection: sqlite3.Connection) -> None:
     """Create the triggers that set the checksum of every row that this connection writes.
 
     Args:
-        connection: a connection to a file of a version with checksums.
+        connection: a connection to a file of a version with checksums; it may lack the tables of later ones.
     """
     connection.create_function("row_checksum", -1, checksum, deterministic=True)
     for table, (names, key) in columns(connection).items():
+        if not names:
+            continue
         place = " AND ".join(f"{name} = NEW.{name}" for name in key)
         old, new = _call("OLD", names), _call("NEW", names)
         connection.execute(
