@@ -54,6 +54,10 @@ def _parse(
             from sandbox.schemas.avro.schema import AvroSchema
 
             return AvroSchema(text, references, texts, new)
+        case "JSON":
+            from sandbox.schemas.json_schema.schema import JsonSchema
+
+            return JsonSchema(text, references, texts, new)
     raise InvalidSchema(f"unknown schema type {schema_type!r}: expected one of {', '.join(SCHEMA_TYPES)}")
 
 
