@@ -58,6 +58,10 @@ def _parse(
             from sandbox.schemas.json_schema.schema import JsonSchema
 
             return JsonSchema(text, references, texts, new)
+        case "PROTOBUF":
+            from sandbox.schemas.protobuf.schema import ProtobufSchema
+
+            return ProtobufSchema(text, references, texts, new)
     raise InvalidSchema(f"unknown schema type {schema_type!r}: expected one of {', '.join(SCHEMA_TYPES)}")
 
 

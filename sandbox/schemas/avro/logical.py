@@ -8,9 +8,6 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from sandbox.schemas.avro.types import AvroType
-from sandbox.schemas.floats import not_finite
-
-__all__ = ["bytes_text", "not_finite", "reader", "text_bytes", "writer"]
 
 MAX_DECIMAL_BYTES = 1024
 
@@ -41,7 +38,7 @@ def reader(type_: AvroType) -> Callable[[Any], Any] | None:
             return _date_text
         case "decimal":
             scale = type_.properties.get("scale", 0)
-            return lambda data: _decimal(data, scale)
+            return lambda data: decimal_of_bytes(data, scale)
         case "big-decimal":
             return _big_decimal
         case "uuid":
@@ -149,14 +146,16 @@ def _timestamp_number(value: Any, unit: int) -> Any:
     return seconds * unit + _fraction(fraction or "0", unit)
 
 
-def _decimal(data: bytes, scale: int) -> Decimal:
+def decimal_of_bytes(data: bytes, scale: int) -> Decimal:
+    """Return the decimal of an unscaled big-endian integer. Raises ValueError if it has too many bytes."""
     if len(data) > MAX_DECIMAL_BYTES:
         raise ValueError(f"a decimal of {len(data)} bytes; at most {MAX_DECIMAL_BYTES} are read")
     number = int.from_bytes(data, "big", signed=True)
     return Decimal((int(number < 0), tuple(map(int, str(abs(number)))), -scale))
 
 
-def _as_decimal(value: Any) -> Decimal:
+def as_decimal(value: Any) -> Decimal:
+    """Return the exact decimal of a number or its text. Raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise ValueError(f"expected a decimal number, got {type(value).__name__}")
     try:
@@ -168,29 +167,31 @@ def _as_decimal(value: Any) -> Decimal:
     return number
 
 
-def _unscaled(number: Decimal, scale: int) -> int:
+def unscaled(number: Decimal, scale: int) -> int:
+    """Return a decimal as an integer of its last digit at a scale. Raises ValueError if it has more digits."""
     sign, digits, exponent = number.as_tuple()
     shift = int(exponent) + scale
-    unscaled = int("".join(map(str, digits)))
+    whole = int("".join(map(str, digits)))
     if shift < 0:
-        unscaled, rest = divmod(unscaled, int(10**-shift))
+        whole, rest = divmod(whole, int(10**-shift))
         if rest:
             raise ValueError(f"{number} has more than {scale} digits after the point")
     else:
-        unscaled *= int(10**shift)
-    return -unscaled if sign else unscaled
+        whole *= int(10**shift)
+    return -whole if sign else whole
 
 
-def _signed_bytes(number: int) -> bytes:
+def signed_bytes(number: int) -> bytes:
+    """Return an integer in the fewest bytes, two's complement, big-endian."""
     return number.to_bytes((number if number >= 0 else ~number).bit_length() // 8 + 1, "big", signed=True)
 
 
 def _decimal_bytes(value: Any, type_: AvroType) -> bytes:
-    number = _unscaled(_as_decimal(value), type_.properties.get("scale", 0))
+    number = unscaled(as_decimal(value), type_.properties.get("scale", 0))
     precision = type_.properties["precision"]
     if abs(number) >= 10**precision:
         raise ValueError(f"{value} has more than {precision} digits")
-    data = _signed_bytes(number)
+    data = signed_bytes(number)
     return data.rjust(type_.size, b"\xff" if number < 0 else b"\0") if type_.kind == "fixed" else data
 
 
@@ -206,15 +207,15 @@ def _big_decimal(data: bytes) -> Decimal:
         raise ValueError("a big-decimal ends too early") from None
     if abs(scale) > 2 * MAX_DECIMAL_BYTES:
         raise ValueError(f"a big-decimal's scale of {scale} is too large")
-    return _decimal(data[at : at + size], scale)
+    return decimal_of_bytes(data[at : at + size], scale)
 
 
 def _big_decimal_bytes(value: Any) -> bytes:
     from sandbox.schemas.avro.writing import long_bytes
 
-    number = _as_decimal(value)
+    number = as_decimal(value)
     scale = -int(number.as_tuple().exponent)
-    data = _signed_bytes(_unscaled(number, scale))
+    data = signed_bytes(unscaled(number, scale))
     return long_bytes(len(data)) + data + long_bytes(scale)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sandbox.schemas.avro import logical
 from sandbox.schemas.avro.types import AvroType
-from sandbox.schemas.floats import shortest_single
+from sandbox.schemas.floats import not_finite, shortest_single
 from sandbox.schemas.schema import InvalidValue
 
 Reader = Callable[[bytes, int], tuple[Any, int]]
@@ -132,7 +132,7 @@ def _float(data: bytes, at: int) -> tuple[float | str, int]:
 
 def _double(data: bytes, at: int) -> tuple[float | str, int]:
     (number,) = struct.unpack("<d", _cut(data, at, 8))
-    return number if number - number == 0 else logical.not_finite(number), at + 8
+    return number if number - number == 0 else not_finite(number), at + 8
 
 
 def _bytes(data: bytes, at: int) -> tuple[bytes, int]:

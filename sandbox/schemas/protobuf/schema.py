@@ -1,0 +1,150 @@
+"""A parsed Protobuf schema."""
+
+import base64
+import binascii
+import random
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Self
+
+from sandbox.schemas.protobuf.compatibility import Types, differences, message_types
+from sandbox.schemas.protobuf.compiler import FILE_NAME, compile_files, load_pool
+from sandbox.schemas.protobuf.examples import example
+from sandbox.schemas.protobuf.text import FilePrinter
+from sandbox.schemas.protobuf.values import decode, encode
+from sandbox.schemas.schema import PROTOBUF, InvalidSchema, InvalidValue, ParsedSchema, Reference
+
+
+class ProtobufSchema(ParsedSchema):
+    """See `ParsedSchema`; `sandbox.schemas.parsing.parse_schema` makes it.
+
+    The text is that of a `.proto` file, or a FileDescriptorProto in base64, as confluent-kafka-python registers it.
+    """
+
+    schema_type = PROTOBUF
+
+    def __init__(self, text: str, references: tuple[Reference, ...], resolved: Mapping[str, str], new: bool) -> None:
+        self._new = new
+        self.references = references
+        self.resolved = dict(resolved)
+        self._dependencies = {name: _as_text(one, resolved) for name, one in resolved.items()}
+        source = _as_text(text, self._dependencies)
+        self._descriptors = compile_files(source, self._dependencies)
+        self._pool, self._file = load_pool(self._descriptors)
+        self.text = FilePrinter(self._own, self._pool, source, normal=False).text()
+
+    @cached_property
+    def _files(self) -> list[Any]:
+        from google.protobuf import descriptor_pb2
+
+        return list(descriptor_pb2.FileDescriptorSet.FromString(self._descriptors).file)
+
+    @property
+    def _own(self) -> Any:
+        """The FileDescriptorProto of the schema's own file, which is the last one."""
+        return self._files[-1]
+
+    @cached_property
+    def _types(self) -> Types:
+        origins = {one.name: (one.subject, one.version) for one in self.references}
+        return message_types(self._files, self._own, origins)
+
+    @property
+    def name(self) -> str | None:
+        """The full name of the first message; that of the first enum if there is none."""
+        first = next(iter((*self._own.message_type, *self._own.enum_type)), None)
+        if first is None:
+            return None
+        return f"{self._own.package}.{first.name}" if self._own.package else str(first.name)
+
+    def formatted(self, output_format: str) -> str:
+        """Return the canonical text; with `serialized`, the FileDescriptorProto in base64."""
+        if output_format.lower() != "serialized":
+            return self.text
+        from google.protobuf import descriptor_pb2
+
+        own = descriptor_pb2.FileDescriptorProto()
+        own.CopyFrom(self._own)
+        own.ClearField("source_code_info")
+        return base64.b64encode(own.SerializeToString()).decode()
+
+    def normalized(self) -> Self:
+        text = FilePrinter(self._own, self._pool, None, normal=True).text()
+        references = sorted(set(self.references), key=lambda one: (one.name, one.subject, one.version))
+        return type(self)(text, tuple(references), self.resolved, self._new)
+
+    def identity(self) -> object:
+        return self.text
+
+    def backward_errors(self, previous: ParsedSchema) -> list[str]:
+        assert isinstance(previous, ProtobufSchema)
+        found = differences(previous._own, self._own, previous._types, self._types)
+        return [one.message() for one in found if not one.is_compatible]
+
+    def message(self, indexes: tuple[int, ...]) -> Any:
+        """Return the descriptor of the message at a path of indexes. Raises `InvalidValue` if there is none."""
+        types = self._own.message_type
+        path = []
+        for index in indexes:
+            if not 0 <= index < len(types):
+                raise InvalidValue(f"the schema has no message with the indexes {list(indexes)}")
+            path.append(types[index].name)
+            types = types[index].nested_type
+        local = ".".join(path)
+        return self._pool.FindMessageTypeByName(f"{self._own.package}.{local}" if self._own.package else local)
+
+    def message_indexes(self, name: str) -> tuple[int, ...]:
+        """Return the path of indexes to a message by its name, with or without the package.
+
+        Raises:
+            InvalidValue: The schema has no such message.
+        """
+        package = f"{self._own.package}." if self._own.package else ""
+        types, indexes = self._own.message_type, []
+        for part in name.removeprefix(package).split("."):
+            found = next((at for at, one in enumerate(types) if one.name == part), None)
+            if found is None:
+                raise InvalidValue(f"the schema has no message {name!r}")
+            indexes.append(found)
+            types = types[found].nested_type
+        return tuple(indexes)
+
+    def decode(self, payload: bytes, message_indexes: tuple[int, ...] = (0,)) -> Any:
+        return decode(self.message(message_indexes), payload)
+
+    def encode(self, value: Any, message_indexes: tuple[int, ...] = (0,)) -> bytes:
+        return encode(self.message(message_indexes), value, self._pool)
+
+    def example(self, rng: random.Random, message_indexes: tuple[int, ...] = (0,)) -> Any:
+        return example(self.message(message_indexes), rng)
+
+
+def _as_text(text: str, dependencies: Mapping[str, str]) -> str:
+    """Return the `.proto` text for a FileDescriptorProto in base64; any other text as it is."""
+    if not text or any(character in text for character in '{};"'):
+        return text if text else _refuse_empty()
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return text
+    from google.protobuf import descriptor_pb2, message
+
+    try:
+        file = descriptor_pb2.FileDescriptorProto.FromString(data)
+    except message.DecodeError:
+        raise InvalidSchema("neither the text of a .proto file nor a FileDescriptorProto in base64") from None
+    return FilePrinter(file, _pool_of(file, dependencies), None, normal=False).text()
+
+
+def _refuse_empty() -> str:
+    raise InvalidSchema("the schema is empty")
+
+
+def _pool_of(file: Any, dependencies: Mapping[str, str]) -> Any:
+    """A pool of what a file imports, so that its custom options can be read."""
+    imports = "".join(f'import "{name}";\n' for name in file.dependency)
+    pool, _ = load_pool(compile_files(f'syntax = "proto3";\n{imports}', dependencies))
+    return pool
+
+
+__all__ = ["FILE_NAME", "ProtobufSchema"]
