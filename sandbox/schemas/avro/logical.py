@@ -117,7 +117,7 @@ def _fraction(digits: str, unit: int) -> int:
     wanted = _digits(unit)
     if digits[wanted:].strip("0"):
         raise ValueError(f"the fraction .{digits} has more than {wanted} digits")
-    return int(digits[:wanted].ljust(wanted, "0"))
+    return int(digits[:wanted].ljust(wanted, "0") or "0")
 
 
 def _timestamp_text(value: int, unit: int, zone: str) -> str | int:

@@ -86,7 +86,7 @@ def _compiled(text: str, dependencies: tuple[tuple[str, str], ...]) -> bytes:
         except subprocess.TimeoutExpired:
             raise InvalidSchema(f"the schema takes protoc more than {TIMEOUT_SECONDS} seconds") from None
         if done.returncode or not output.exists():
-            raise InvalidSchema(_cause(done.stderr.decode(errors="replace"), folder, done.returncode))
+            raise InvalidSchema(_cause(done.stderr.decode(errors="replace"), sources, done.returncode))
         return output.read_bytes()
 
 
@@ -99,8 +99,10 @@ def _inside(folder: Path, name: str) -> Path:
     return folder.joinpath(*parts)
 
 
-def _cause(output: str, folder: str, code: int) -> str:
-    lines = [line.replace(folder, "") for line in output.splitlines() if line and " warning: " not in line]
+def _cause(output: str, sources: Path, code: int) -> str:
+    lines = [
+        line.replace(f"{sources}{os.sep}", "") for line in output.splitlines() if line and " warning: " not in line
+    ]
     # The schema's own file is the one meant if no other is named.
     shown = [re.sub(rf"^{FILE_NAME}:(?:(\d+):(\d+): )?", _position, line) for line in lines[:5]]
     return "; ".join(shown) if shown else f"protoc stopped with code {code}"

@@ -30,8 +30,8 @@ class ProtobufSchema(ParsedSchema):
         self._dependencies = {name: _as_text(one, resolved) for name, one in resolved.items()}
         source = _as_text(text, self._dependencies)
         self._descriptors = compile_files(source, self._dependencies)
-        self._pool, self._file = load_pool(self._descriptors)
-        self.text = FilePrinter(self._own, self._pool, source, normal=False).text()
+        self._pool, _ = load_pool(self._descriptors)
+        self.text = FilePrinter(self.file, self._pool, source, normal=False).text()
 
     @cached_property
     def _files(self) -> list[Any]:
@@ -40,22 +40,23 @@ class ProtobufSchema(ParsedSchema):
         return list(descriptor_pb2.FileDescriptorSet.FromString(self._descriptors).file)
 
     @property
-    def _own(self) -> Any:
+    def file(self) -> Any:
         """The FileDescriptorProto of the schema's own file, which is the last one."""
         return self._files[-1]
 
     @cached_property
-    def _types(self) -> Types:
+    def types(self) -> Types:
+        """All messages of the schema and its imports."""
         origins = {one.name: (one.subject, one.version) for one in self.references}
-        return message_types(self._files, self._own, origins)
+        return message_types(self._files, self.file, origins)
 
     @property
     def name(self) -> str | None:
         """The full name of the first message; that of the first enum if there is none."""
-        first = next(iter((*self._own.message_type, *self._own.enum_type)), None)
+        first = next(iter((*self.file.message_type, *self.file.enum_type)), None)
         if first is None:
             return None
-        return f"{self._own.package}.{first.name}" if self._own.package else str(first.name)
+        return f"{self.file.package}.{first.name}" if self.file.package else str(first.name)
 
     def formatted(self, output_format: str) -> str:
         """Return the canonical text; with `serialized`, the FileDescriptorProto in base64."""
@@ -64,12 +65,12 @@ class ProtobufSchema(ParsedSchema):
         from google.protobuf import descriptor_pb2
 
         own = descriptor_pb2.FileDescriptorProto()
-        own.CopyFrom(self._own)
+        own.CopyFrom(self.file)
         own.ClearField("source_code_info")
         return base64.b64encode(own.SerializeToString()).decode()
 
     def normalized(self) -> Self:
-        text = FilePrinter(self._own, self._pool, None, normal=True).text()
+        text = FilePrinter(self.file, self._pool, None, normal=True).text()
         references = sorted(set(self.references), key=lambda one: (one.name, one.subject, one.version))
         return type(self)(text, tuple(references), self.resolved, self._new)
 
@@ -78,12 +79,12 @@ class ProtobufSchema(ParsedSchema):
 
     def backward_errors(self, previous: ParsedSchema) -> list[str]:
         assert isinstance(previous, ProtobufSchema)
-        found = differences(previous._own, self._own, previous._types, self._types)
+        found = differences(previous.file, self.file, previous.types, self.types)
         return [one.message() for one in found if not one.is_compatible]
 
     def message(self, indexes: tuple[int, ...]) -> Any:
         """Return the descriptor of the message at a path of indexes. Raises `InvalidValue` if there is none."""
-        types = self._own.message_type
+        types = self.file.message_type
         path = []
         for index in indexes:
             if not 0 <= index < len(types):
@@ -91,7 +92,7 @@ class ProtobufSchema(ParsedSchema):
             path.append(types[index].name)
             types = types[index].nested_type
         local = ".".join(path)
-        return self._pool.FindMessageTypeByName(f"{self._own.package}.{local}" if self._own.package else local)
+        return self._pool.FindMessageTypeByName(f"{self.file.package}.{local}" if self.file.package else local)
 
     def message_indexes(self, name: str) -> tuple[int, ...]:
         """Return the path of indexes to a message by its name, with or without the package.
@@ -99,8 +100,8 @@ class ProtobufSchema(ParsedSchema):
         Raises:
             InvalidValue: The schema has no such message.
         """
-        package = f"{self._own.package}." if self._own.package else ""
-        types, indexes = self._own.message_type, []
+        package = f"{self.file.package}." if self.file.package else ""
+        types, indexes = self.file.message_type, []
         for part in name.removeprefix(package).split("."):
             found = next((at for at, one in enumerate(types) if one.name == part), None)
             if found is None:
