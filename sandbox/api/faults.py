@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TypeVar
 
-from sandbox.broker.faults import Faults
+from sandbox.broker.faults import FaultInjector
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.activity import Details
 from sandbox.model.faults import Fault, Hit
@@ -70,7 +70,7 @@ class SandboxFaults:
         return tuple(sorted(one.name for one in APIS if one.key != API_VERSIONS))
 
     @property
-    def _faults(self) -> Faults:
+    def _faults(self) -> FaultInjector:
         return self._runtime.faults
 
     def inject(

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sandbox.model.group_history import LagPoint, LastReset, Mark, Rates, RebalancePage, Spark
+from sandbox.model.group_history import LagPoint, LagSpark, LastReset, Mark, Rates, RebalancePage
 from sandbox.model.groups import GroupDescription, GroupSummary
 from sandbox.runtime.runtime import Runtime
 from sandbox.storage.file.content import OfContent
@@ -91,7 +91,7 @@ class SandboxGroupHistory:
         with self._runtime.database.reader() as reader:
             return group_history.last_reset(reader, group.group, names, group.generation > 0)
 
-    def sparks(self, groups: Iterable[GroupSummary], *, budget_ms: int = 60) -> dict[str, Spark]:
+    def sparks(self, groups: Iterable[GroupSummary], *, budget_ms: int = 60) -> dict[str, LagSpark]:
         """Return the lag curves of the last minutes, for as many of these groups as the time allows.
 
         Results are cached, because they cannot change: the next call continues where this one stopped.
@@ -103,7 +103,7 @@ class SandboxGroupHistory:
         last = (now_ms - SETTLED_MS) // SPARK_STEP_MS * SPARK_STEP_MS
         grid = [last - step * SPARK_STEP_MS for step in reversed(range(SPARK_POINTS))]
         deadline = time.monotonic() + budget_ms / 1000
-        found: dict[str, Spark] = {}
+        found: dict[str, LagSpark] = {}
         ends: dict[tuple[int, ...], dict[tuple[str, int], list[int | None]]] = {}
         with self._runtime.database.reader() as reader:
             memory = self._sparks.of(reader)
@@ -114,7 +114,7 @@ class SandboxGroupHistory:
             for group in groups:
                 kept = memory.lines.get(group.group)
                 if kept is not None and kept[0] == last:
-                    found[group.group] = Spark(grid[0], now_ms, (*kept[1], group.lag))
+                    found[group.group] = LagSpark(grid[0], now_ms, (*kept[1], group.lag))
                     continue
                 missing = memory.missing(group.group, grid)
                 if missing:
@@ -129,5 +129,5 @@ class SandboxGroupHistory:
                     memory.known.setdefault(group.group, {}).update(zip(missing, lags, strict=True))
                 remembered = memory.known.get(group.group, {})
                 memory.lines[group.group] = last, tuple(remembered.get(moment) for moment in grid)
-                found[group.group] = Spark(grid[0], now_ms, (*memory.lines[group.group][1], group.lag))
+                found[group.group] = LagSpark(grid[0], now_ms, (*memory.lines[group.group][1], group.lag))
         return found

@@ -16,10 +16,19 @@ from sandbox.broker.logs.compaction import Pass
 from sandbox.broker.logs.topic import Partition
 from sandbox.kafka.broker_config import TOPIC_SETTING, check_topic_setting, topic_value
 from sandbox.kafka.errors import BrokerError, shown_name
-from sandbox.model.logs import AppendRate, CompactionPreview, Key, KeyMoves, KeySample, Loss, frequent_keys, key_moves
+from sandbox.model.logs import (
+    AppendRate,
+    CompactionPreview,
+    KeyMoves,
+    KeySample,
+    Loss,
+    SampledKey,
+    frequent_keys,
+    key_moves,
+)
 from sandbox.model.topics import PartitionDescription, TopicDescription
 from sandbox.runtime.runtime import Runtime
-from sandbox.storage.check import Report, check
+from sandbox.storage.check import CheckReport, check
 from sandbox.storage.file.content import OfContent
 from sandbox.storage.log import log_samples, retention, topic_descriptions
 from sandbox.storage.search import messages
@@ -60,7 +69,7 @@ class SandboxLogOperations:
         self._broker = runtime.broker
         self._ends = OfContent[log_samples.Ends](dict)
 
-    def check(self) -> Report:
+    def check(self) -> CheckReport:
         """Check the whole file for damage. Changes nothing and doesn't block other users of the file."""
         self._runtime.check_place()
         with self._runtime.database.working():
@@ -193,7 +202,7 @@ class SandboxLogOperations:
             raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {shown_name(topic)}.")
         return {partition: _Bounds(*one) for partition, one in found.items()}
 
-    def _newest(self, topic: str) -> tuple[TopicDescription, list[Key]]:
+    def _newest(self, topic: str) -> tuple[TopicDescription, list[SampledKey]]:
         described = self._described(topic)
         logs = [(partition, one.id, one.start, one.end) for partition, one in self._bounds(topic).items()]
         with self._runtime.database.reader() as reader:

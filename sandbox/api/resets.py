@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.model.groups import GroupDescription, PartitionLag, ResetLine
+from sandbox.model.topics import PartitionName
 from sandbox.storage.file.database import Reader
 from sandbox.storage.groups.group_descriptions import describe_groups
 from sandbox.storage.groups.group_history import last_reset
@@ -12,8 +13,6 @@ from sandbox.storage.log.topic_descriptions import partition_ids
 from sandbox.storage.search.messages import offsets_for_time
 
 MODES = "earliest, latest, offset:N, time:MS, shift:+N, shift:-N, group:OTHER, back"
-
-Name = tuple[str, int]
 
 
 def plan_reset(
@@ -45,7 +44,7 @@ def plan_reset(
     return lines
 
 
-def _places(reader: Reader, topics: list[str], partition: int | None) -> dict[Name, tuple[int, int, int]]:
+def _places(reader: Reader, topics: list[str], partition: int | None) -> dict[PartitionName, tuple[int, int, int]]:
     """Return the row id, start and end of each (topic, partition) that is reset."""
     places = {}
     for topic in topics:
@@ -73,7 +72,7 @@ class _Target:
         self._mode, _, self._argument = to.partition(":")
         self._at_time: dict[str, dict[int, int | None]] = {}
         self._number = 0
-        self._offsets: Mapping[Name, int | None] = {}
+        self._offsets: Mapping[PartitionName, int | None] = {}
         if self._mode == "group" and self._argument:
             other = describe_groups(reader, now_ms, self._argument)
             if not other:
@@ -99,7 +98,7 @@ class _Target:
             raise refused
         return number
 
-    def offset(self, name: Name, bounds: tuple[int, int], current: PartitionLag | None) -> int | None:
+    def offset(self, name: PartitionName, bounds: tuple[int, int], current: PartitionLag | None) -> int | None:
         """Return a partition's new offset; None to leave it unchanged."""
         start, end = bounds
         wanted: int | None
@@ -118,7 +117,7 @@ class _Target:
             wanted = self._offsets.get(name)
         return None if wanted is None else min(max(wanted, start), end)
 
-    def _offset_at_time(self, name: Name, end: int) -> int:
+    def _offset_at_time(self, name: PartitionName, end: int) -> int:
         topic, partition = name
         if topic not in self._at_time:
             self._at_time[topic] = offsets_for_time(self._reader, topic, self._number)
@@ -126,7 +125,7 @@ class _Target:
         return end if at is None else at
 
 
-def _before(reader: Reader, group: GroupDescription | None) -> Mapping[Name, int | None]:
+def _before(reader: Reader, group: GroupDescription | None) -> Mapping[PartitionName, int | None]:
     """Return the offsets before the last reset."""
     names = [(one.topic, one.partition) for one in (group.partitions if group else ()) if one.committed is not None]
     found = last_reset(reader, group.group, names, group.generation > 0) if group else None
@@ -138,7 +137,7 @@ def _before(reader: Reader, group: GroupDescription | None) -> Mapping[Name, int
 
 
 def _line(
-    reader: Reader, name: Name, place: tuple[int, int, int], current: PartitionLag | None, after: int
+    reader: Reader, name: PartitionName, place: tuple[int, int, int], current: PartitionLag | None, after: int
 ) -> ResetLine:
     partition_id, start, end = place
     before = current.committed if current else None

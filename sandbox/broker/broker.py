@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from uuid import UUID, uuid4
 
 from sandbox.broker.age_hold import AgeHold
-from sandbox.broker.cluster import Cluster, Move
+from sandbox.broker.cluster import Cluster, LeaderChange
 from sandbox.broker.credentials import Credentials
 from sandbox.broker.happenings import note_moves
 from sandbox.broker.logs.compaction import Compaction
@@ -350,7 +350,7 @@ class Broker:
             self.cluster.place(partition.topic, partition, replicas)
             topics.save_leadership(self.database, partition.id, partition.leader_epoch, ",".join(map(str, replicas)))
 
-    def led(self, moves: Iterable[Move]) -> None:
+    def led(self, moves: Iterable[LeaderChange]) -> None:
         """Store leader changes and notify the subscribers."""
         moves = tuple(moves)
         note_moves(self.turn, moves)

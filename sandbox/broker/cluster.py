@@ -23,7 +23,7 @@ MANUAL = "The manual partition assignment includes"
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class LeaderChange:
     """One partition's leader before and after a change."""
 
     partition: Partition
@@ -121,7 +121,7 @@ class Cluster:
         if len(lengths) > 1:
             raise BrokerError("INVALID_REPLICA_ASSIGNMENT", "All partitions must have the same number of replicas.")
 
-    def stop(self, broker: int, topics: Iterable[Topic]) -> list[Move]:
+    def stop(self, broker: int, topics: Iterable[Topic]) -> list[LeaderChange]:
         """Stop a broker.
 
         Returns:
@@ -143,7 +143,7 @@ class Cluster:
                 moves.append(self._lead(partition, self._candidate(partition)))
         return moves
 
-    def start(self, broker: int, topics: Iterable[Topic]) -> list[Move]:
+    def start(self, broker: int, topics: Iterable[Topic]) -> list[LeaderChange]:
         """Start a broker. It is in sync immediately, and leads the partitions that have no leader."""
         self.check(broker)
         if broker in self._up:
@@ -163,15 +163,19 @@ class Cluster:
                 partition.isr = tuple(one for one in partition.replicas if one in in_sync)
         return moves
 
-    def would_move(self, broker: int, topics: Iterable[Topic]) -> list[Move]:
+    def would_move(self, broker: int, topics: Iterable[Topic]) -> list[LeaderChange]:
         """Return the leader changes that `stop`, or `start` for a stopped broker, would cause. Changes nothing."""
         self.check(broker)
         partitions = _partitions(topics)
         if broker in self._up:
-            return [Move(one, broker, self._candidate(one, broker)) for one in partitions if one.leader == broker]
-        return [Move(one, NO_LEADER, broker) for one in partitions if one.leader == NO_LEADER and broker in one.isr]
+            return [
+                LeaderChange(one, broker, self._candidate(one, broker)) for one in partitions if one.leader == broker
+            ]
+        return [
+            LeaderChange(one, NO_LEADER, broker) for one in partitions if one.leader == NO_LEADER and broker in one.isr
+        ]
 
-    def move(self, partition: Partition, broker: int) -> Move:
+    def move(self, partition: Partition, broker: int) -> LeaderChange:
         """Make a broker the leader of a partition.
 
         Raises:
@@ -187,7 +191,7 @@ class Cluster:
             )
         return self._lead(partition, broker)
 
-    def prefer(self, partition: Partition) -> Move:
+    def prefer(self, partition: Partition) -> LeaderChange:
         """Make the first replica the leader (KIP-460).
 
         Raises:
@@ -200,22 +204,22 @@ class Cluster:
             raise BrokerError("PREFERRED_LEADER_NOT_AVAILABLE")
         return self._lead(partition, preferred)
 
-    def reassign(self, partition: Partition, replicas: tuple[int, ...]) -> Move:
+    def reassign(self, partition: Partition, replicas: tuple[int, ...]) -> LeaderChange:
         """Replace a partition's replicas. Those that are up are in sync immediately."""
         if not replicas or len(set(replicas)) != len(replicas) or not set(replicas) <= set(self.ids):
             raise BrokerError("INVALID_REPLICA_ASSIGNMENT", f"The brokers are {', '.join(map(str, self.ids))}.")
         partition.replicas = replicas
         partition.isr = tuple(broker for broker in replicas if broker in self._up) or replicas[:1]
         if partition.leader in partition.isr:
-            return Move(partition, partition.leader, partition.leader)
+            return LeaderChange(partition, partition.leader, partition.leader)
         return self._lead(partition, self._candidate(partition))
 
     def _candidate(self, partition: Partition, without: int | None = None) -> int:
         in_sync = (one for one in partition.replicas if one in partition.isr and one in self._up and one != without)
         return next(in_sync, NO_LEADER)
 
-    def _lead(self, partition: Partition, broker: int) -> Move:
-        move = Move(partition, partition.leader, broker)
+    def _lead(self, partition: Partition, broker: int) -> LeaderChange:
+        move = LeaderChange(partition, partition.leader, broker)
         partition.leader = broker
         partition.leader_epoch += 1
         return move

@@ -15,7 +15,7 @@ HITS_REMEMBERED = 500
 
 
 @dataclass(slots=True)
-class Faults:
+class FaultInjector:
     """The faults of a sandbox.
 
     Args:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sandbox.broker.cluster import Move
+from sandbox.broker.cluster import LeaderChange
 from sandbox.broker.logs.topic import Partition
 from sandbox.broker.logs.turn import Turn
 
@@ -10,7 +10,7 @@ MOVES_LISTED_MAX = 5
 """If more leaders than this move together, one entry counts them."""
 
 
-def note_moves(turn: Turn, moves: Sequence[Move]) -> None:
+def note_moves(turn: Turn, moves: Sequence[LeaderChange]) -> None:
     """Add leader changes to the turn's activity."""
     if len(moves) > MOVES_LISTED_MAX:
         turn.note("moved", {"leaders": len(moves)})

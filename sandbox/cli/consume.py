@@ -15,8 +15,8 @@ from sandbox.kafka.event import Event
 from sandbox.model.jsonl import to_line
 
 if TYPE_CHECKING:
-    from sandbox.cli.log_offsets import Place
     from sandbox.client.client import AdminClient
+    from sandbox.model.topics import PartitionName
 
 Batches = Generator[list[Event], None, None]
 
@@ -102,7 +102,11 @@ def _first(batches: Batches, events_max: int) -> Batches:
 
 
 def _of_topic(
-    target: Target, admin: "AdminClient", spans: "dict[Place, tuple[int, int]]", position: Position, follow: bool
+    target: Target,
+    admin: "AdminClient",
+    spans: "dict[PartitionName, tuple[int, int]]",
+    position: Position,
+    follow: bool,
 ) -> Batches:
     from sandbox.cli.log_offsets import offsets_at_time, stable_ends_of, tell_held_back
     from sandbox.cli.reading import read_between, read_on

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from sandbox.cli.target import Target
 
 if TYPE_CHECKING:
-    from sandbox.cli.log_offsets import Place
+    from sandbox.model.topics import PartitionName
 
 
-def count_all(target: Target, spans: "Mapping[Place, tuple[int, int]]") -> "dict[Place, int | None]":
+def count_all(target: Target, spans: "Mapping[PartitionName, tuple[int, int]]") -> "dict[PartitionName, int | None]":
     """Return the number of events in whole logs; None if they can't be counted."""
     if target.file is None:
         return dict.fromkeys(spans)
@@ -22,7 +22,9 @@ def count_all(target: Target, spans: "Mapping[Place, tuple[int, int]]") -> "dict
     return {place: found.get(place) for place in spans}
 
 
-def count_between(target: Target, spans: "Mapping[Place, tuple[int, int]]") -> "dict[Place, int | None]":
+def count_between(
+    target: Target, spans: "Mapping[PartitionName, tuple[int, int]]"
+) -> "dict[PartitionName, int | None]":
     """Return the number of events from an offset (included) to another (excluded); None if they can't be counted."""
     if target.file is None:
         return dict.fromkeys(spans)
@@ -32,7 +34,7 @@ def count_between(target: Target, spans: "Mapping[Place, tuple[int, int]]") -> "
     return {place: found.get(place) for place in spans}
 
 
-def count_unread(target: Target, group: str) -> "dict[Place, int]":
+def count_unread(target: Target, group: str) -> "dict[PartitionName, int]":
     """Return a group's unread events by partition; empty for a cluster, where they can't be counted."""
     if target.file is None:
         return {}
@@ -46,7 +48,7 @@ def count_unread(target: Target, group: str) -> "dict[Place, int]":
     return {(one.topic, one.partition): one.unread for one in partitions if one.unread is not None}
 
 
-def total(counts: "Mapping[Place, int | None]") -> int | None:
+def total(counts: "Mapping[PartitionName, int | None]") -> int | None:
     """Return the sum, or None if one of the counts is unknown."""
     known = [count for count in counts.values() if count is not None]
     return sum(known) if len(known) == len(counts) else None

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import click
 
 from sandbox.cli.display import show_json
-from sandbox.cli.import_topics import ImportTopics, Source
+from sandbox.cli.import_topics import ImportedTopic, ImportTopics
 from sandbox.cli.produce import partitioner_option
 from sandbox.cli.progress import progress_bar
 from sandbox.cli.sending import Sender, check_sendable
@@ -63,7 +63,7 @@ def import_command(
     how many.
     """
     total = None
-    sources: dict[str, Source] = {}
+    sources: dict[str, ImportedTopic] = {}
     streamed = str(source) == "-" or not source.is_file()
     if not streamed:
         total, sources = _checked(source, topic)
@@ -81,7 +81,7 @@ def import_command(
         with _opened(source) as lines, progress_bar(f"Importing {source}", total) as advance:
             for origin, name, line in _lines(lines, topic):
                 if name not in sources:
-                    sources[name] = Source(complete=False)
+                    sources[name] = ImportedTopic(complete=False)
                     sources[name].add(line)
                     _at(origin, topics.prepare, {name: sources[name]})
                 if isinstance(line, TopicLine):
@@ -136,14 +136,14 @@ def _opened(source: Path) -> BinaryIO:
         raise Failed(f"{source} cannot be read: {error.strerror or error}") from error
 
 
-def _checked(source: Path, topic: str | None) -> tuple[int, dict[str, Source]]:
+def _checked(source: Path, topic: str | None) -> tuple[int, dict[str, ImportedTopic]]:
     """Read a whole file. Returns the number of events, and each topic's properties."""
     count = 0
-    sources: dict[str, Source] = {}
+    sources: dict[str, ImportedTopic] = {}
     with _opened(source) as lines:
         try:
             for origin, name, line in _lines(lines, topic):
-                sources.setdefault(name, Source()).add(line)
+                sources.setdefault(name, ImportedTopic()).add(line)
                 if isinstance(line, EventLine):
                     check_sendable(line, origin)
                     count += 1

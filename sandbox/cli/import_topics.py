@@ -14,7 +14,7 @@ _KEPT_FOREVER = {"retention.ms": "-1"}
 
 
 @dataclass(slots=True)
-class Source:
+class ImportedTopic:
     """A topic's properties, collected from the lines.
 
     Attributes:
@@ -57,7 +57,7 @@ class ImportTopics:
         self._created: set[str] = set()
         self.notes: list[str] = []
 
-    def prepare(self, sources: Mapping[str, Source]) -> None:
+    def prepare(self, sources: Mapping[str, ImportedTopic]) -> None:
         """Create the topics that do not exist. All of them are checked before the first one is created.
 
         Raises:
@@ -73,7 +73,7 @@ class ImportTopics:
                 self._create(topic, source)
             self._note(topic, source)
 
-    def _check(self, topic: str, source: Source, has: int | None) -> None:
+    def _check(self, topic: str, source: ImportedTopic, has: int | None) -> None:
         if has is None:
             has = self._partitions
         # Later events of a stream may be in any partition that the exported topic had.
@@ -85,7 +85,7 @@ class ImportTopics:
             + (f"--partitions is {has}" if has == self._partitions else f"the topic has {has}")
         )
 
-    def _create(self, topic: str, source: Source) -> None:
+    def _create(self, topic: str, source: ImportedTopic) -> None:
         from sandbox.cli.topics import create_topic
 
         settings = {**_KEPT_FOREVER, **(source.settings if self._apply_settings else {})}
@@ -94,7 +94,7 @@ class ImportTopics:
         self._counts[topic] = wanted or len(self._admin.list_topics(timeout=TIMEOUT_S).topics[topic].partitions)
         self._created.add(topic)
 
-    def _note(self, topic: str, source: Source) -> None:
+    def _note(self, topic: str, source: ImportedTopic) -> None:
         has = self._counts[topic]
         if source.partitions and source.partitions != has:
             self.notes.append(

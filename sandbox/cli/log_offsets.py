@@ -8,15 +8,13 @@ from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaE
 
 from sandbox.cli.status import Failed
 from sandbox.cli.target import TIMEOUT_S
-
-Place = tuple[str, int]
-"""A topic and a partition."""
+from sandbox.model.topics import PartitionName
 
 KAFKA_ADMIN: Any = admin
 """confluent_kafka.admin, whose classes have no type annotations."""
 
 
-def places_of(client: Any, topic: str) -> list[Place]:
+def places_of(client: Any, topic: str) -> list[PartitionName]:
     """Return a topic's partitions in order. Raises Failed if the topic doesn't exist; it is not created."""
     # Requesting the metadata of one topic may create it. Listing all topics never does.
     topics = client.list_topics(timeout=TIMEOUT_S).topics
@@ -26,7 +24,7 @@ def places_of(client: Any, topic: str) -> list[Place]:
     return [(topic, partition) for partition in sorted(topics[topic].partitions)]
 
 
-def offsets_at_time(client: Any, places: Iterable[Place], timestamp_ms: int) -> dict[Place, int]:
+def offsets_at_time(client: Any, places: Iterable[PartitionName], timestamp_ms: int) -> dict[PartitionName, int]:
     """Return the first offset at or after a time for each partition, without partitions that have no such event.
 
     Args:
@@ -39,17 +37,17 @@ def offsets_at_time(client: Any, places: Iterable[Place], timestamp_ms: int) -> 
     return {place: offset for place, offset in found.items() if offset >= 0}
 
 
-def ends_of(client: Any, places: Iterable[Place]) -> dict[Place, int]:
+def ends_of(client: Any, places: Iterable[PartitionName]) -> dict[PartitionName, int]:
     """Return the high watermark of each partition."""
     return _offsets(client, places, KAFKA_ADMIN.OffsetSpec.latest())
 
 
-def stable_ends_of(client: Any, places: Iterable[Place]) -> dict[Place, int]:
+def stable_ends_of(client: Any, places: Iterable[PartitionName]) -> dict[PartitionName, int]:
     """Return the last stable offset of each partition, up to which this program's read_committed consumers read."""
     return _offsets(client, places, KAFKA_ADMIN.OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
 
 
-def tell_held_back(client: Any, places: Iterable[Place]) -> None:
+def tell_held_back(client: Any, places: Iterable[PartitionName]) -> None:
     """Report on stderr which events a read_committed consumer doesn't receive because of an open transaction."""
     places = list(places)
     # In this order, so that events that are written meanwhile don't look held back.
@@ -63,8 +61,8 @@ def tell_held_back(client: Any, places: Iterable[Place]) -> None:
 
 
 def _offsets(
-    client: Any, places: Iterable[Place], spec: Any, isolation: Any = IsolationLevel.READ_UNCOMMITTED
-) -> dict[Place, int]:
+    client: Any, places: Iterable[PartitionName], spec: Any, isolation: Any = IsolationLevel.READ_UNCOMMITTED
+) -> dict[PartitionName, int]:
     asked = {TopicPartition(topic, partition): spec for topic, partition in places}
     if not asked:
         return {}
@@ -72,7 +70,7 @@ def _offsets(
     return {(place.topic, place.partition): future.result().offset for place, future in futures.items()}
 
 
-def ranges(client: Any, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
+def ranges(client: Any, places: Iterable[PartitionName]) -> dict[PartitionName, tuple[int, int]]:
     """Return the log start offset and high watermark of each partition."""
     places = list(places)
     starts = _offsets(client, places, KAFKA_ADMIN.OffsetSpec.earliest())
@@ -80,7 +78,7 @@ def ranges(client: Any, places: Iterable[Place]) -> dict[Place, tuple[int, int]]
     return {place: (starts[place], ends[place]) for place in places}
 
 
-def committed_offsets(client: Any, group: str) -> dict[Place, int]:
+def committed_offsets(client: Any, group: str) -> dict[PartitionName, int]:
     """Return the group's committed offsets by partition."""
     asked = [ConsumerGroupTopicPartitions(group)]
     found = client.list_consumer_group_offsets(asked, request_timeout=TIMEOUT_S)[group].result().topic_partitions

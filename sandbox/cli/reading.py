@@ -5,9 +5,9 @@ from typing import Any
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, TIMESTAMP_NOT_AVAILABLE, KafkaException, TopicPartition
 
-from sandbox.cli.log_offsets import Place
 from sandbox.cli.status import Failed
 from sandbox.kafka.event import CREATE_TIME, LOG_APPEND_TIME, Event
+from sandbox.model.topics import PartitionName
 
 BATCH_EVENTS = 500
 POLL_S = 0.5
@@ -39,7 +39,7 @@ def event_of(message: Any) -> Event:
     )
 
 
-def read_between(consumer: Any, spans: Mapping[Place, tuple[int, int]]) -> Iterator[list[Event]]:
+def read_between(consumer: Any, spans: Mapping[PartitionName, tuple[int, int]]) -> Iterator[list[Event]]:
     """Read ranges of offsets, and stop.
 
     Args:
@@ -73,7 +73,7 @@ def read_between(consumer: Any, spans: Mapping[Place, tuple[int, int]]) -> Itera
     consumer.unassign()
 
 
-def read_on(consumer: Any, firsts: Mapping[Place, int]) -> Iterator[list[Event]]:
+def read_on(consumer: Any, firsts: Mapping[PartitionName, int]) -> Iterator[list[Event]]:
     """Read from some offsets without end. Yields an empty list if no event arrives for a while."""
     consumer.assign([TopicPartition(topic, partition, first) for (topic, partition), first in firsts.items()])
     while True:

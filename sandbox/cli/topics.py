@@ -10,7 +10,7 @@ from sandbox.cli.target import TIMEOUT_S, Target, json_option, target_options
 from sandbox.cli.topics_cleaning import apply_retention, compact, delete_records, empty
 
 if TYPE_CHECKING:
-    from sandbox.cli.log_offsets import Place
+    from sandbox.model.topics import PartitionName
 
 
 @click.group()
@@ -37,7 +37,7 @@ def list_topics(internal: bool, as_json: bool, target: Target) -> None:
     names = [name for name in sorted(found) if internal or not name.startswith("__")]
     spans = ranges(admin, [(name, partition) for name in names for partition in found[name].partitions])
     events = count_all(target, spans)
-    by_topic: dict[str, list[Place]] = {name: [] for name in names}
+    by_topic: dict[str, list[PartitionName]] = {name: [] for name in names}
     for place in spans:
         by_topic[place[0]].append(place)
     rows = [
@@ -131,7 +131,7 @@ def describe(topic: str, as_json: bool, target: Target) -> None:
 
 
 def _partition_rows(
-    partitions: Any, spans: "dict[Place, tuple[int, int]]", counts: "dict[Place, int | None]"
+    partitions: Any, spans: "dict[PartitionName, tuple[int, int]]", counts: "dict[PartitionName, int | None]"
 ) -> list[dict[str, Any]]:
     return [
         {

@@ -17,8 +17,8 @@ from sandbox.cli.target import DEFAULT_FILE, TIMEOUT_S, Target, chosen_file, jso
 
 if TYPE_CHECKING:
     from sandbox.api.sandbox import Sandbox
-    from sandbox.cli.log_offsets import Place
     from sandbox.cli.page_address import PageAddress
+    from sandbox.model.topics import PartitionName
 
 COMPACT, RETENTION = "compact", "retention"
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
@@ -96,7 +96,7 @@ def _delete(
         click.echo(f"Deleted {held} of {topic}.")
 
 
-def _plan(admin: Any, places: "list[Place]", before: str | None) -> list[dict[str, Any]]:
+def _plan(admin: Any, places: "list[PartitionName]", before: str | None) -> list[dict[str, Any]]:
     """Return each log's new start, from `before`; None for its end. Positions outside a log become its nearer end."""
     from sandbox.cli.log_offsets import offsets_at_time, ranges
     from sandbox.cli.position import LATEST, TIME, Position, parse_start
@@ -118,7 +118,7 @@ def _plan(admin: Any, places: "list[Place]", before: str | None) -> list[dict[st
     return rows
 
 
-def _delete_below(admin: Any, offsets: "Mapping[Place, int]") -> None:
+def _delete_below(admin: Any, offsets: "Mapping[PartitionName, int]") -> None:
     from confluent_kafka import TopicPartition
 
     wanted = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]

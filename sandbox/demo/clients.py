@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class DemoRates:
     """Rates of the demo's clients.
 
     payments_per_s: more than 0. rest_s: how long `daily-report` pauses before it catches up, 0 or more. events_max: the
@@ -48,7 +48,7 @@ class DemoClients:
     address: the Kafka port, "host:port".
     """
 
-    def __init__(self, sandbox: Sandbox, address: str, pace: Pace) -> None:
+    def __init__(self, sandbox: Sandbox, address: str, pace: DemoRates) -> None:
         self._sandbox = sandbox
         self._address = address
         self._pace = pace

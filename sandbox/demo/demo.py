@@ -6,7 +6,7 @@ Kafka
 clients on the sandbox's own port, and their client ids begin with "demo-".
 
 The demo stays small: `payments` has a size limit per partition (`retention.bytes`), and the producer pauses while the
-topic holds `Pace.events_max` events. So a sandbox that runs over a weekend doesn't fill the disk.
+topic holds `DemoRates.events_max` events. So a sandbox that runs over a weekend doesn't fill the disk.
 
 The file's settings hold the demo's state: `demo` ("on", "off", "removed"), and the topics and groups that it created
 and
@@ -20,14 +20,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandbox.demo.clients import GROUPS, STOP_S, DemoClients, Pace
+from sandbox.demo.clients import GROUPS, STOP_S, DemoClients, DemoRates
 from sandbox.demo.samples import TOPICS_LOADED, TOPICS_MADE, Progress, keep_names, load_samples, names_kept
 from sandbox.kafka.errors import BrokerError
 
 if TYPE_CHECKING:
     from sandbox.api.sandbox import Sandbox
 
-__all__ = ["Demo", "Pace", "Removed", "load_samples"]
+__all__ = ["Demo", "DemoRates", "Removed", "load_samples"]
 
 STATE = "demo"
 GROUPS_MADE = "demo.groups"
@@ -50,9 +50,9 @@ class Demo:
     clients need in order to leave their groups.
     """
 
-    def __init__(self, sandbox: Sandbox, pace: Pace | None = None) -> None:
+    def __init__(self, sandbox: Sandbox, pace: DemoRates | None = None) -> None:
         self._sandbox = sandbox
-        self._pace = pace or Pace()
+        self._pace = pace or DemoRates()
         self._lock = threading.Lock()
         self._clients: DemoClients | None = None
 

@@ -30,7 +30,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SampleTopic:
     """One topic of the sample data: the file is `<topic>.jsonl`."""
 
     topic: str
@@ -40,9 +40,9 @@ class Sample:
 
 # The events are years old: with Kafka's default retention of a week they would be gone at the first clean-up.
 SAMPLES = (
-    Sample("earthquakes", 3, (("retention.ms", "-1"),)),
-    Sample("flights", 6, (("retention.ms", "-1"),)),
-    Sample(PAYMENTS, 3, (("retention.ms", "-1"), ("retention.bytes", str(PAYMENTS_RETENTION_BYTES)))),
+    SampleTopic("earthquakes", 3, (("retention.ms", "-1"),)),
+    SampleTopic("flights", 6, (("retention.ms", "-1"),)),
+    SampleTopic(PAYMENTS, 3, (("retention.ms", "-1"), ("retention.bytes", str(PAYMENTS_RETENTION_BYTES)))),
 )
 
 
@@ -78,7 +78,7 @@ def load_samples(sandbox: Sandbox, progress: Progress | None = None) -> dict[str
     return appended
 
 
-def _load(sandbox: Sandbox, sample: Sample, progress: Progress | None) -> int:
+def _load(sandbox: Sandbox, sample: SampleTopic, progress: Progress | None) -> int:
     events = list(sample_events(sample.topic))
     missing = _missing(sandbox, sample.topic, events) if not _create(sandbox, sample) else events
     done = len(events) - len(missing)
@@ -89,7 +89,7 @@ def _load(sandbox: Sandbox, sample: Sample, progress: Progress | None) -> int:
     return len(missing)
 
 
-def _create(sandbox: Sandbox, sample: Sample) -> bool:
+def _create(sandbox: Sandbox, sample: SampleTopic) -> bool:
     """Create the topic. Returns False if it exists.
 
     Its name is recorded afterwards, so a topic of that name that the user created is never taken for the demo's.

@@ -24,7 +24,7 @@ LATE_MAX_S = 1.0
 WINDOW_S = 5.0
 
 
-class Log(Protocol):
+class Destination(Protocol):
     """The log that receives the events."""
 
     def topic(self, topic: str) -> TopicDescription:
@@ -81,7 +81,7 @@ class Generator:
         self,
         id: int,
         order: GeneratorOrder,
-        log: Log,
+        log: Destination,
         now_ms: Callable[[], int],
         ended: Callable[[GeneratorRun], None] = lambda run: None,
     ) -> None:

@@ -16,7 +16,7 @@ from random import SystemRandom
 from typing import Protocol
 
 from sandbox.generator.examples import EXAMPLES
-from sandbox.generator.generator import Generator, Log
+from sandbox.generator.generator import Destination, Generator
 from sandbox.generator.run import (
     COUNT_MAX,
     DURATION_MAX_S,
@@ -74,7 +74,7 @@ class Generators:
 
     def __init__(
         self,
-        log: Log,
+        log: Destination,
         store: TemplateStore | None = None,
         now_ms: Callable[[], int] = system_now_ms,
         note: Note | None = None,

@@ -6,6 +6,8 @@ long.
 
 from typing import NamedTuple
 
+EventAddress = tuple[str, int, int]
+"""Topic, partition and offset."""
 Headers = tuple[tuple[str, bytes | None], ...]
 
 CREATE_TIME = 0

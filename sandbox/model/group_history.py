@@ -56,7 +56,7 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
-class Spark:
+class LagSpark:
     """The total lag of a group over the last minutes, for a small chart.
 
     Attributes:

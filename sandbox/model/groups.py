@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sandbox.model.lag import range_of, range_text, read_position
+from sandbox.model.topics import PartitionName
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +191,6 @@ class ResetLine:
     repeated: int
 
 
-Place = tuple[str, int]
-"""A topic and a partition number."""
-
-
 @dataclass(frozen=True, slots=True)
 class GroupSummary:
     """A summary of one group.
@@ -210,7 +207,7 @@ class GroupSummary:
     state: str
     members: int
     topics: tuple[str, ...]
-    places: tuple[Place, ...]
+    places: tuple[PartitionName, ...]
     lags: Mapping[str, int | None]
     lag: int | None
     unread_since_ms: int | None

@@ -133,11 +133,11 @@ class CompactionPreview:
 TOP_KEYS = 10
 EXAMPLES = 8
 
-Key = tuple[int, bytes | None]
+SampledKey = tuple[int, bytes | None]
 """Partition and key of one event."""
 
 
-def frequent_keys(topic: TopicDescription, keys: Sequence[Key]) -> KeySample:
+def frequent_keys(topic: TopicDescription, keys: Sequence[SampledKey]) -> KeySample:
     """Return the most frequent keys in a sample of a topic's events."""
     counts = Counter(key for _, key in keys)
     most = dict(counts.most_common(TOP_KEYS))
@@ -149,7 +149,7 @@ def frequent_keys(topic: TopicDescription, keys: Sequence[Key]) -> KeySample:
     return KeySample(len(keys), topic.events, len(counts) - (None in counts), tuple(top))
 
 
-def key_moves(topic: TopicDescription, keys: Sequence[Key], partitions: int) -> KeyMoves:
+def key_moves(topic: TopicDescription, keys: Sequence[SampledKey], partitions: int) -> KeyMoves:
     """Return where the keys in a sample would go if a topic had more partitions.
 
     Args:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+PartitionName = tuple[str, int]
+"""A topic and a partition number."""
+
 
 @dataclass(frozen=True, slots=True)
 class PartitionDescription:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sandbox.kafka.errors import BrokerError
-from sandbox.playground.description import AT_WORK, ConsumerDescription, SeenEvent, Stuck
+from sandbox.playground.description import AT_WORK, ConsumerDescription, HandledEvent, Stuck
 from sandbox.playground.spec import DEAD_LETTERS, ConsumerSpec
 
 EVENTS_KEPT = 50
@@ -24,7 +24,7 @@ PLACE = ("topic", "partition", "offset")
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-class Told(Protocol):
+class DeliveryRecord(Protocol):
     """Receives what each consumer of a group has handled, and finds the redeliveries."""
 
     def handled(self, group: str, runs: list[Any], events: list[Any]) -> tuple[int, list[bool]]:
@@ -48,7 +48,7 @@ class PlaygroundConsumer:
         number: int,
         spec: ConsumerSpec,
         connection: Mapping[str, Any],
-        account: Told,
+        account: DeliveryRecord,
         clock: Callable[[], int],
         ended: Callable[[], None],
     ) -> None:
@@ -64,7 +64,7 @@ class PlaygroundConsumer:
         self._report["idle"] = True
         self._counts: dict[str, int] = {}
         self._redelivered = 0
-        self._events: deque[SeenEvent] = deque(maxlen=EVENTS_KEPT)
+        self._events: deque[HandledEvent] = deque(maxlen=EVENTS_KEPT)
         self._notes: deque[tuple[int, str]] = deque(maxlen=NOTES_KEPT)
         self._started_ms = clock()
         self._ended_ms: int | None = None
@@ -269,10 +269,10 @@ def _started() -> "subprocess.Popen[str]":
     )
 
 
-def _seen(event: dict[str, Any], redelivered: bool, now_ms: int) -> SeenEvent:
+def _seen(event: dict[str, Any], redelivered: bool, now_ms: int) -> HandledEvent:
     topic, partition, offset = event["at"]
     key, value = (None if part is None else base64.b64decode(part["head"]) for part in (event["key"], event["value"]))
     size = event["value"]["size"] if event["value"] else 0
-    return SeenEvent(
+    return HandledEvent(
         topic, partition, offset, key, value, size, event["outcome"], event["attempts"], redelivered, now_ms
     )

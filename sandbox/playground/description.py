@@ -10,7 +10,7 @@ AT_WORK = ("starting", "running", "paused", "closing")
 
 
 @dataclass(frozen=True, slots=True)
-class SeenEvent:
+class HandledEvent:
     """One event that a playground consumer has handled.
 
     Attributes:
@@ -79,7 +79,7 @@ class ConsumerDescription:
     idle: bool
     counts: Mapping[str, int]
     redelivered: int
-    events: tuple[SeenEvent, ...]
+    events: tuple[HandledEvent, ...]
     notes: tuple[tuple[int, str], ...]
     error: str | None
     started_ms: int

@@ -43,7 +43,7 @@ class Account:
         self._topic_ids: dict[str, str] = {}
 
     def handled(self, group: str, runs: list[Any], events: list[Any]) -> tuple[int, list[bool]]:
-        """Record runs of offsets; see `sandbox.playground.consumer.Told`."""
+        """Record runs of offsets; see `sandbox.playground.consumer.DeliveryRecord`."""
         with self._lock:
             places = self._handled.setdefault(group, {})
             each = []

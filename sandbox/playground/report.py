@@ -7,11 +7,12 @@ import time
 from collections import deque
 from typing import Any
 
+from sandbox.model.topics import PartitionName
+
 SHOWN_BYTES = 400
 """Maximum bytes of a key or a value in a report. The full size is always reported."""
 RING = 25
 REPORT_S = 0.03
-Place = tuple[str, int]
 
 
 def cut(data: bytes | None) -> dict[str, Any] | None:
@@ -30,15 +31,15 @@ def cut(data: bytes | None) -> dict[str, Any] | None:
     return {"head": base64.b64encode(head).decode(), "size": len(data)}
 
 
-class Report:
+class ConsumerReport:
     """Collects what happened since the last line, and writes the line. Only the newest events are included."""
 
     def __init__(self) -> None:
         self.counts = dict.fromkeys(
             ("processed", "failures", "dead_lettered", "skipped", "commits", "refused", "rebalances", "gave_up"), 0
         )
-        self.positions: dict[Place, int] = {}
-        self.assigned: list[Place] = []
+        self.positions: dict[PartitionName, int] = {}
+        self.assigned: list[PartitionName] = []
         self.working: list[Any] | None = None
         self.stuck: dict[str, Any] | None = None
         self.error: str | None = None

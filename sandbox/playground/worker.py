@@ -20,7 +20,8 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, Producer, TopicPartition
 
 from sandbox.model.parent import exit_after, wait_for_death
-from sandbox.playground.report import REPORT_S, Place, Report
+from sandbox.model.topics import PartitionName
+from sandbox.playground.report import REPORT_S, ConsumerReport
 
 POLL_S = 0.1
 STEP_S = 2.0
@@ -43,11 +44,11 @@ class Worker:
         self._task = task
         self._commands = commands
         self._live: dict[str, Any] = task["live"]
-        self._report = Report()
+        self._report = ConsumerReport()
         self._report.paused = task["paused"]
         self._closing = False
         self._steps = 0
-        self._held: frozenset[Place] = frozenset()
+        self._held: frozenset[PartitionName] = frozenset()
         self._waiting: deque[Any] = deque()
         self._next_s = 0.0
         self._producer: Any = None

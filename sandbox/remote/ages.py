@@ -6,16 +6,14 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from sandbox.kafka.errors import BrokerError
-from sandbox.kafka.event import Event
-from sandbox.remote.connection import Connection
+from sandbox.kafka.event import Event, EventAddress
+from sandbox.remote.connection import ClusterConnection
 from sandbox.remote.reader import Stretch, read_places
 
 REMEMBERED = 20_000
 ASKED_MAX = 100
 """How many events are read for one page; the ages of the others stay unknown until the next."""
 BUDGET_S = 0.8
-
-Address = tuple[str, int, int]
 
 
 class Ages:
@@ -25,13 +23,13 @@ class Ages:
         connection: to the cluster.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ClusterConnection) -> None:
         self._connection = connection
-        self._known: OrderedDict[Address, int] = OrderedDict()
-        self._empty: OrderedDict[tuple[Address, int], None] = OrderedDict()
+        self._known: OrderedDict[EventAddress, int] = OrderedDict()
+        self._empty: OrderedDict[tuple[EventAddress, int], None] = OrderedDict()
         self._lock = threading.Lock()
 
-    def timestamps(self, wanted: Iterable[tuple[Address, int]]) -> dict[Address, int | None]:
+    def timestamps(self, wanted: Iterable[tuple[EventAddress, int]]) -> dict[EventAddress, int | None]:
         """Return the timestamps of the events at some addresses, without the events that have none.
 
         If the address is a gap (compaction, a transaction marker), the partition's next event counts; None if there is
@@ -40,7 +38,7 @@ class Ages:
         Args:
             wanted: each address, and the end of its log.
         """
-        found: dict[Address, int | None] = {}
+        found: dict[EventAddress, int | None] = {}
         asked: dict[tuple[str, int], Stretch] = {}
         with self._lock:
             for address, end in wanted:
@@ -55,8 +53,8 @@ class Ages:
             found.update(self._read(asked))
         return {address: at_ms for address, at_ms in found.items() if at_ms is None or at_ms >= 0}
 
-    def _read(self, asked: dict[tuple[str, int], Stretch]) -> dict[Address, int | None]:
-        read: dict[Address, int] = {}
+    def _read(self, asked: dict[tuple[str, int], Stretch]) -> dict[EventAddress, int | None]:
+        read: dict[EventAddress, int] = {}
         done: set[tuple[str, int]] = set()
 
         def take(event: Event) -> bool:

@@ -9,7 +9,7 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaException, Message
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import CREATE_TIME, LOG_APPEND_TIME, Event, NewEvent
-from sandbox.remote.connection import Connection
+from sandbox.remote.connection import ClusterConnection
 
 EVENTS_PER_S = 1000
 """The slowest rate at which a cluster may accept many events; anything slower counts as no answer."""
@@ -22,7 +22,7 @@ class Appends:
         connection: to the cluster.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ClusterConnection) -> None:
         self._connection = connection
 
     def append(self, topic: str, events: Sequence[NewEvent]) -> list[Event]:

@@ -28,7 +28,7 @@ from sandbox.model.topics import TopicDescription
 from sandbox.playground.playground import Playground
 from sandbox.remote.appends import Appends
 from sandbox.remote.brokers import NoFaults, RemoteBrokers
-from sandbox.remote.connection import TIMEOUT_S, Connection
+from sandbox.remote.connection import TIMEOUT_S, ClusterConnection
 from sandbox.remote.group_history import RemoteGroupHistory
 from sandbox.remote.groups import Groups
 from sandbox.remote.log_operations import LEAST_MS, Growth, RemoteLogOperations
@@ -38,8 +38,8 @@ from sandbox.remote.moment import Views
 from sandbox.remote.resets import Resets
 from sandbox.remote.samples import Samples
 from sandbox.remote.survey import RemoteSurvey
-from sandbox.remote.topics import Topics
-from sandbox.remote.watch import EVERY_S, Look, Watch
+from sandbox.remote.topics import TopicAdmin
+from sandbox.remote.watch import EVERY_S, ClusterState, Watch
 from sandbox.version import __version__
 
 NONE: frozenset[str] = frozenset()
@@ -110,11 +110,11 @@ class RemoteBackend:
         self._settings = dict(settings or {})
         self._started_ms = now()
         self._views = Views()
-        self._connection = Connection(bootstrap, self._settings, timeout_s, self.read_only)
+        self._connection = ClusterConnection(bootstrap, self._settings, timeout_s, self.read_only)
         self._samples, self._growth = Samples(), Growth()
         self._logs = Logs(self._connection, self._views, kept_s)
         self._groups = Groups(self._connection, self._logs, self._views, self._samples, kept_s)
-        self._topics = Topics(self._connection, self._logs)
+        self._topics = TopicAdmin(self._connection, self._logs)
         self._resets = Resets(self._connection, self._logs, self._groups)
         self._appends = Appends(self._connection)
         self._watch = Watch(self._look, every_s)
@@ -194,7 +194,7 @@ class RemoteBackend:
             as_of_ms=now(),
         )
 
-    def _look(self) -> Look:
+    def _look(self) -> ClusterState:
         """The cluster as it is now, for the watch."""
         # Groups before ends: so none is ahead of a log.
         self._groups.forget()
@@ -219,7 +219,7 @@ class RemoteBackend:
                 for number, partition in sorted(topic.partitions.items())
             ),
         )
-        return Look(
+        return ClusterState(
             shape=shape,
             topics=topics,
             commits={

@@ -10,7 +10,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.model.brokers import BrokerDescription, BrokerSetting, ClientDescription, LeaderMove
 from sandbox.model.capabilities import missing
 from sandbox.model.faults import Fault, Hit
-from sandbox.remote.connection import Connection
+from sandbox.remote.connection import ClusterConnection
 from sandbox.remote.logs import Logs
 
 SOURCES = ("STATIC_BROKER_CONFIG", "DYNAMIC_DEFAULT_BROKER_CONFIG", "DYNAMIC_BROKER_CONFIG")
@@ -25,7 +25,7 @@ class RemoteBrokers:
         logs: the cluster's topics.
     """
 
-    def __init__(self, connection: Connection, logs: Logs) -> None:
+    def __init__(self, connection: ClusterConnection, logs: Logs) -> None:
         self._connection = connection
         self._logs = logs
 

@@ -40,7 +40,7 @@ _REFUSED = {
 }
 
 
-class Connection:
+class ClusterConnection:
     """All clients of one cluster.
 
     Args:

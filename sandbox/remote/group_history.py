@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from sandbox.model.group_history import LagPoint, LastReset, Mark, Rates, RebalancePage, Spark
+from sandbox.model.group_history import LagPoint, LagSpark, LastReset, Mark, Rates, RebalancePage
 from sandbox.model.groups import GroupDescription, GroupSummary
-from sandbox.remote.samples import Place, Sample, Samples
+from sandbox.model.topics import PartitionName
+from sandbox.remote.samples import GroupSample, Samples
 
 RATE_MS = 10_000
 SPARK_MS = 5 * 60_000
@@ -23,7 +24,7 @@ class RemoteGroupHistory:
         self._samples = samples
 
     def lag(
-        self, group: str, *, since_ms: int, points: int = 120, partitions: Sequence[Place] | None = None
+        self, group: str, *, since_ms: int, points: int = 120, partitions: Sequence[PartitionName] | None = None
     ) -> list[LagPoint]:
         """How far a group was, of some partitions or all."""
         return self._samples.history(group, since_ms, points, None if partitions is None else set(partitions))
@@ -32,7 +33,7 @@ class RemoteGroupHistory:
         """Return the time of the first commit seen, or None."""
         return next((sample.at_ms for sample in self._samples.of(group) if sample.places), None)
 
-    def rates(self, group: GroupDescription) -> Mapping[Place, Rates]:
+    def rates(self, group: GroupDescription) -> Mapping[PartitionName, Rates]:
         """Return the append rate and commit rate of each partition over the last `RATE_MS`."""
         samples = self._samples.of(group.group)
         if len(samples) < 2:
@@ -63,7 +64,7 @@ class RemoteGroupHistory:
         """None: a cluster doesn't report resets."""
         return None
 
-    def sparks(self, groups: Iterable[GroupSummary], *, budget_ms: int = 80) -> Mapping[str, Spark]:
+    def sparks(self, groups: Iterable[GroupSummary], *, budget_ms: int = 80) -> Mapping[str, LagSpark]:
         """The lag of the last minutes, as far as it was seen."""
         found = {}
         for group in groups:
@@ -74,11 +75,11 @@ class RemoteGroupHistory:
             since_ms = max(until_ms - SPARK_MS, samples[0].at_ms)
             step_ms = max(1, (until_ms - since_ms) // SPARK_POINTS)
             lags = tuple(_lag_at(samples, since_ms + step_ms * number) for number in range(SPARK_POINTS))
-            found[group.group] = Spark(since_ms, until_ms, (*lags, group.lag))
+            found[group.group] = LagSpark(since_ms, until_ms, (*lags, group.lag))
         return found
 
 
-def _rates(then: Sample, now: Sample) -> dict[Place, Rates]:
+def _rates(then: GroupSample, now: GroupSample) -> dict[PartitionName, Rates]:
     length_s = (now.at_ms - then.at_ms) / 1000
     return {
         place: Rates(
@@ -90,7 +91,7 @@ def _rates(then: Sample, now: Sample) -> dict[Place, Rates]:
     }
 
 
-def _lag_at(samples: list[Sample], at_ms: int) -> int | None:
+def _lag_at(samples: list[GroupSample], at_ms: int) -> int | None:
     found = None
     for sample in samples:
         if sample.at_ms > at_ms:

@@ -11,11 +11,12 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
 from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.model.groups import GroupDescription, MemberDescription, PartitionLag
 from sandbox.model.lag import OUT_OF_RANGE, lag_of
+from sandbox.model.topics import PartitionName
 from sandbox.remote.ages import Ages
-from sandbox.remote.connection import Connection
+from sandbox.remote.connection import ClusterConnection
 from sandbox.remote.logs import KEPT_S, LogEnds, Logs
 from sandbox.remote.moment import Moment, Views
-from sandbox.remote.samples import Place, Sampled, Samples
+from sandbox.remote.samples import Sampled, Samples
 
 GROUPS_MAX = 2_000
 """The maximum number of groups that are described, sorted by id; the rest is left out."""
@@ -33,7 +34,7 @@ STATES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class GroupAnswers:
     """A cluster's answers about one group.
 
     Attributes:
@@ -42,7 +43,7 @@ class Told:
     """
 
     description: Any
-    commits: Mapping[Place, tuple[int, str]]
+    commits: Mapping[PartitionName, tuple[int, str]]
 
 
 class Groups:
@@ -57,7 +58,7 @@ class Groups:
     """
 
     def __init__(
-        self, connection: Connection, logs: Logs, views: Views, samples: Samples, kept_s: float = KEPT_S
+        self, connection: ClusterConnection, logs: Logs, views: Views, samples: Samples, kept_s: float = KEPT_S
     ) -> None:
         self._connection = connection
         self._logs = logs
@@ -65,7 +66,7 @@ class Groups:
         self._ages = Ages(connection)
         self.refused: str | None = None
         self.ids: Moment[tuple[str, ...]] = Moment(views, self._ids, kept_s)
-        self.told: Moment[dict[str, Told]] = Moment(views, self._told, kept_s)
+        self.told: Moment[dict[str, GroupAnswers]] = Moment(views, self._told, kept_s)
         self.described: Moment[tuple[GroupDescription, ...]] = Moment(views, self._describe, kept_s)
 
     def forget(self) -> None:
@@ -95,10 +96,10 @@ class Groups:
             raise self._connection.error_of(first if isinstance(first, KafkaException) else KafkaException(first))
         return tuple(sorted(one.group_id for one in listed.valid or ()))[:GROUPS_MAX]
 
-    def _told(self) -> dict[str, Told]:
+    def _told(self) -> dict[str, GroupAnswers]:
         return self.ask_for(self.ids.get())
 
-    def ask_for(self, ids: tuple[str, ...]) -> dict[str, Told]:
+    def ask_for(self, ids: tuple[str, ...]) -> dict[str, GroupAnswers]:
         """Fetch the current state and commits of some groups."""
         if not ids:
             return {}
@@ -109,7 +110,7 @@ class Groups:
         # The client requests the offsets of one group at a time. All requests are sent before the first answer is
         # awaited.
         asked = {group: self._offsets(group) for group in ids}
-        found: dict[str, Told] = {}
+        found: dict[str, GroupAnswers] = {}
         for group in ids:
             try:
                 description = self._connection.result(described[group])
@@ -122,7 +123,7 @@ class Groups:
                 for one in offsets.topic_partitions
                 if one.offset >= 0 and one.error is None
             }
-            found[group] = Told(description, commits)
+            found[group] = GroupAnswers(description, commits)
         return found
 
     def _offsets(self, group: str) -> "Future[Any]":
@@ -154,7 +155,7 @@ class Groups:
         self._samples.note(now_ms, places)
         return tuple(self._description(group, told[group], ends, places[group], now_ms) for group in sorted(told))
 
-    def _ends_after(self, told: Mapping[str, Told]) -> Mapping[Place, LogEnds]:
+    def _ends_after(self, told: Mapping[str, GroupAnswers]) -> Mapping[PartitionName, LogEnds]:
         """Return log starts and ends. Fetches an end again if a commit is beyond the cached one: it may be newer."""
         ends = self._logs.ends.get()
         ahead = {
@@ -168,9 +169,9 @@ class Groups:
     def _description(
         self,
         group: str,
-        told: Told,
-        ends: Mapping[Place, LogEnds],
-        places: Mapping[Place, Sampled],
+        told: GroupAnswers,
+        ends: Mapping[PartitionName, LogEnds],
+        places: Mapping[PartitionName, Sampled],
         now_ms: int,
     ) -> GroupDescription:
         description = told.description
@@ -232,7 +233,7 @@ class Groups:
         return tuple(_with_partitions(group, tuple(aged(lag) for lag in group.partitions)) for group in groups)
 
 
-def _lag(place: Place, ends: LogEnds, told: Told, member: MemberDescription | None) -> PartitionLag:
+def _lag(place: PartitionName, ends: LogEnds, told: GroupAnswers, member: MemberDescription | None) -> PartitionLag:
     commit = told.commits.get(place)
     committed = commit[0] if commit else None
     lag = None if committed is None else lag_of(committed, ends.start, ends.end)

@@ -10,10 +10,19 @@ from confluent_kafka import TopicPartition
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.capabilities import missing
-from sandbox.model.logs import AppendRate, CompactionPreview, Key, KeyMoves, KeySample, Loss, frequent_keys, key_moves
+from sandbox.model.logs import (
+    AppendRate,
+    CompactionPreview,
+    KeyMoves,
+    KeySample,
+    Loss,
+    SampledKey,
+    frequent_keys,
+    key_moves,
+)
 from sandbox.model.messages import MessageQuery
 from sandbox.model.topics import PartitionDescription, TopicDescription
-from sandbox.remote.connection import Connection
+from sandbox.remote.connection import ClusterConnection
 from sandbox.remote.logs import Logs
 from sandbox.remote.messages import RemoteSearch
 
@@ -74,7 +83,7 @@ class RemoteLogOperations:
         growth: the recorded end offsets.
     """
 
-    def __init__(self, connection: Connection, logs: Logs, growth: Growth) -> None:
+    def __init__(self, connection: ClusterConnection, logs: Logs, growth: Growth) -> None:
         self._connection = connection
         self._logs = logs
         self._growth = growth
@@ -96,7 +105,7 @@ class RemoteLogOperations:
         """Preview where the keys of a topic's newest events go after partitions are added. Changes nothing."""
         return key_moves(*self._newest(topic), partitions)
 
-    def _newest(self, topic: str) -> tuple[TopicDescription, list[Key]]:
+    def _newest(self, topic: str) -> tuple[TopicDescription, list[SampledKey]]:
         """The topic, and (partition, key) of its newest events."""
         query = MessageQuery(topic, limit=SAMPLE_EVENTS, budget_ms=SAMPLE_BUDGET_MS)
         page = RemoteSearch(self._connection, self._logs, query).page(0)

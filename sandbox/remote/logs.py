@@ -11,8 +11,8 @@ from confluent_kafka.admin import ClusterMetadata, ConfigResource, ConfigSource,
 
 from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.kafka.topic_settings import TOPIC_SETTINGS
-from sandbox.model.topics import PartitionDescription, TopicDescription
-from sandbox.remote.connection import Connection
+from sandbox.model.topics import PartitionDescription, PartitionName, TopicDescription
+from sandbox.remote.connection import ClusterConnection
 from sandbox.remote.moment import Moment, Views
 
 KEPT_S = 0.4
@@ -27,8 +27,6 @@ UNKNOWN = -1
 
 _SPEC: Any = OffsetSpec
 EARLIEST, LATEST, NEWEST, AT = _SPEC.earliest(), _SPEC.latest(), _SPEC.max_timestamp(), _SPEC.for_timestamp
-
-Place = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +67,10 @@ class Logs:
         kept_s: how long an answer is reused.
     """
 
-    def __init__(self, connection: Connection, views: Views, kept_s: float = KEPT_S) -> None:
+    def __init__(self, connection: ClusterConnection, views: Views, kept_s: float = KEPT_S) -> None:
         self._connection = connection
         self.metadata: Moment[ClusterMetadata] = Moment(views, self._metadata, kept_s)
-        self.ends: Moment[dict[Place, LogEnds]] = Moment(views, self._ends, kept_s)
+        self.ends: Moment[dict[PartitionName, LogEnds]] = Moment(views, self._ends, kept_s)
         self._settings: Moment[Settings] = Moment(views, self._all_settings, SETTINGS_KEPT_S)
 
     def forget(self) -> None:
@@ -93,15 +91,15 @@ class Logs:
         known = self.metadata.get().topics
         return [name for name in self.names() if known[name].error is None]
 
-    def places(self, topics: Iterable[str]) -> list[Place]:
+    def places(self, topics: Iterable[str]) -> list[PartitionName]:
         """The partitions of some topics that exist."""
         known = self.metadata.get().topics
         return [(name, number) for name in topics if name in known for number in sorted(known[name].partitions)]
 
-    def _ends(self) -> dict[Place, LogEnds]:
+    def _ends(self) -> dict[PartitionName, LogEnds]:
         return self.ends_of(self.places(self.visible()))
 
-    def ends_of(self, places: list[Place]) -> dict[Place, LogEnds]:
+    def ends_of(self, places: list[PartitionName]) -> dict[PartitionName, LogEnds]:
         """Where some logs begin and end now. A partition that has no leader, or may not be seen, is left out."""
         if not places:
             return {}
@@ -118,14 +116,14 @@ class Logs:
                 found[place] = LogEnds(start.offset, max(start.offset, end.offset), epoch, last_ms)
         return found
 
-    def offsets_at(self, places: list[Place], timestamp_ms: int) -> dict[Place, int | None]:
+    def offsets_at(self, places: list[PartitionName], timestamp_ms: int) -> dict[PartitionName, int | None]:
         """Return the first offset at or after a time for some logs; None if there is none. Before 1970 is the start."""
         asked = self._offsets(places, EARLIEST if timestamp_ms < 0 else AT(timestamp_ms))
         return {
             place: told.offset if told.offset >= 0 else None for place, told in self._results(asked, must=True).items()
         }
 
-    def _offsets(self, places: list[Place], spec: Any) -> dict[Place, "Future[Any]"]:
+    def _offsets(self, places: list[PartitionName], spec: Any) -> dict[PartitionName, "Future[Any]"]:
         asked = {TopicPartition(*place): spec for place in places}
         futures = self._connection.ask(
             lambda timeout_s: self._connection.admin.list_offsets(
@@ -134,9 +132,9 @@ class Logs:
         )
         return {(partition.topic, partition.partition): future for partition, future in futures.items()}
 
-    def _results(self, futures: Mapping[Place, "Future[Any]"], *, must: bool) -> dict[Place, Any]:
+    def _results(self, futures: Mapping[PartitionName, "Future[Any]"], *, must: bool) -> dict[PartitionName, Any]:
         """Return the results that are available. Raises if `must` is set and there are none."""
-        found: dict[Place, Any] = {}
+        found: dict[PartitionName, Any] = {}
         refused: BrokerError | None = None
         for place, future in futures.items():
             try:

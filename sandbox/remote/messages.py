@@ -22,7 +22,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event
 from sandbox.model.json_conditions import has_header, meets
 from sandbox.model.messages import MessagePage, MessageQuery
-from sandbox.remote.connection import Connection
+from sandbox.remote.connection import ClusterConnection
 from sandbox.remote.logs import Logs
 from sandbox.remote.reader import Stretch, read_stretches
 
@@ -108,7 +108,7 @@ class RemoteSearch:
         BrokerError: UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST.
     """
 
-    def __init__(self, connection: Connection, logs: Logs, query: MessageQuery) -> None:
+    def __init__(self, connection: ClusterConnection, logs: Logs, query: MessageQuery) -> None:
         if query.order not in ORDERS:
             raise BrokerError("INVALID_REQUEST", f"order is one of {', '.join(ORDERS)}, not {query.order!r}.")
         if not 1 <= query.limit <= 1000:
@@ -260,7 +260,7 @@ def _parse(text: str) -> tuple[str, dict[int, int]]:
         raise BrokerError("INVALID_REQUEST", f"{text[:60]!r} is not a cursor of this page.") from None
 
 
-def read_event(connection: Connection, logs: Logs, topic: str, partition: int, offset: int) -> Event:
+def read_event(connection: ClusterConnection, logs: Logs, topic: str, partition: int, offset: int) -> Event:
     """Return one event.
 
     Raises:

@@ -17,7 +17,7 @@ from confluent_kafka import (
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import CREATE_TIME, LOG_APPEND_TIME, Event, Headers
 from sandbox.model import cancellation
-from sandbox.remote.connection import Connection
+from sandbox.remote.connection import ClusterConnection
 
 CONSUME_AT_ONCE = 500
 CONSUME_WAIT_S = 0.1
@@ -68,7 +68,7 @@ def _headers(message: Message) -> Headers:
 
 
 def read_stretches(
-    connection: Connection,
+    connection: ClusterConnection,
     topic: str,
     stretches: Mapping[int, Stretch],
     take: Callable[[Event], bool],
@@ -93,7 +93,7 @@ def read_stretches(
 
 
 def read_places(
-    connection: Connection,
+    connection: ClusterConnection,
     stretches: Mapping[tuple[str, int], Stretch],
     take: Callable[[Event], bool],
     deadline_s: float,
@@ -131,7 +131,7 @@ def read_places(
 
 
 def _one(
-    connection: Connection,
+    connection: ClusterConnection,
     consumer: Consumer,
     message: Message,
     left: dict[tuple[str, int], int],

@@ -4,10 +4,10 @@ from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
 from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.model.groups import GroupDescription, PartitionLag, ResetLine
-from sandbox.remote.connection import Connection
+from sandbox.model.topics import PartitionName
+from sandbox.remote.connection import ClusterConnection
 from sandbox.remote.groups import Groups
 from sandbox.remote.logs import Logs
-from sandbox.remote.samples import Place
 
 MODES = "earliest, latest, offset:N, time:MS, shift:+N, shift:-N, group:OTHER"
 NO_WAY_BACK = (
@@ -25,7 +25,7 @@ class Resets:
         groups: its groups; asked again after each change.
     """
 
-    def __init__(self, connection: Connection, logs: Logs, groups: Groups) -> None:
+    def __init__(self, connection: ClusterConnection, logs: Logs, groups: Groups) -> None:
         self._connection = connection
         self._logs = logs
         self._groups = groups
@@ -58,7 +58,7 @@ class Resets:
     def _find(self, group: str) -> GroupDescription | None:
         return next((one for one in self._groups.described.get() if one.group == group), None)
 
-    def _places(self, topics: list[str], partition: int | None) -> list[Place]:
+    def _places(self, topics: list[str], partition: int | None) -> list[PartitionName]:
         places = []
         for topic in topics:
             found = [place for place in self._logs.places([topic]) if partition in (None, place[1])]
@@ -68,7 +68,9 @@ class Resets:
             places += found
         return places
 
-    def _targets(self, places: list[Place], known: dict[Place, PartitionLag], to: str) -> dict[Place, int | None]:
+    def _targets(
+        self, places: list[PartitionName], known: dict[PartitionName, PartitionLag], to: str
+    ) -> dict[PartitionName, int | None]:
         """The offset that each partition would get; None to leave one as it is."""
         ends = self._logs.ends.get()
         mode, _, argument = to.partition(":")
@@ -78,7 +80,7 @@ class Resets:
             return {place: ends[place].start for place in places if place in ends}
         if to == "latest":
             return {place: ends[place].end for place in places if place in ends}
-        wanted: dict[Place, int | None]
+        wanted: dict[PartitionName, int | None]
         if mode == "group" and argument:
             other = self._groups.one(argument)
             wanted = {(one.topic, one.partition): one.committed for one in other.partitions}
@@ -147,7 +149,7 @@ def _number(mode: str, argument: str, to: str) -> int:
     return number
 
 
-def _line(place: Place, bounds: tuple[int, int], current: PartitionLag | None, after: int) -> ResetLine:
+def _line(place: PartitionName, bounds: tuple[int, int], current: PartitionLag | None, after: int) -> ResetLine:
     start, end = bounds
     before = current.committed if current else None
     at = start if before is None else before

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sandbox.model.group_history import LagPoint
 from sandbox.model.lag import OUT_OF_RANGE, lag_of, range_of
+from sandbox.model.topics import PartitionName
 
 SPACING_MS = 900
 """Between two samples of a group."""
@@ -22,8 +23,6 @@ TREND_MS = (6_000, 20_000)
 TREND_LEAST_MS = 2_500
 UNKNOWN_WORD = "not known yet"
 REBALANCING = ("PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling")
-
-Place = tuple[str, int]
 
 
 class Sampled(NamedTuple):
@@ -40,11 +39,11 @@ class Sampled(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class GroupSample:
     """A group at one moment."""
 
     at_ms: int
-    places: Mapping[Place, Sampled]
+    places: Mapping[PartitionName, Sampled]
 
     @property
     def lag(self) -> int:
@@ -57,9 +56,9 @@ class Samples:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: dict[str, deque[Sample]] = {}
+        self._kept: dict[str, deque[GroupSample]] = {}
 
-    def note(self, at_ms: int, groups: Mapping[str, Mapping[Place, Sampled]]) -> None:
+    def note(self, at_ms: int, groups: Mapping[str, Mapping[PartitionName, Sampled]]) -> None:
         """Record all groups' progress. Groups that aren't listed are dropped."""
         with self._lock:
             for gone in set(self._kept) - set(groups):
@@ -69,16 +68,18 @@ class Samples:
                 kept = self._kept.setdefault(group, deque())
                 if kept and at_ms - kept[-1].at_ms < SPACING_MS:
                     continue
-                kept.append(Sample(at_ms, dict(places)))
+                kept.append(GroupSample(at_ms, dict(places)))
                 while len(kept) > most:
                     kept.popleft()
 
-    def of(self, group: str) -> list[Sample]:
+    def of(self, group: str) -> list[GroupSample]:
         """The samples of a group, earliest first."""
         with self._lock:
             return list(self._kept.get(group, ()))
 
-    def trend(self, group: str, state: str, places: Mapping[Place, Sampled], now_ms: int) -> tuple[str, int | None]:
+    def trend(
+        self, group: str, state: str, places: Mapping[PartitionName, Sampled], now_ms: int
+    ) -> tuple[str, int | None]:
         """Return the trend of a group's lag, and the time until it is 0 if it shrinks."""
         if state in REBALANCING:
             return "rebalancing", None
@@ -104,7 +105,9 @@ class Samples:
                 return "draining", round(lag * passed_ms / (before - lag))
         return ("growing" if lag > earlier.lag else "steady"), None
 
-    def history(self, group: str, since_ms: int, points: int, partitions: set[Place] | None = None) -> list[LagPoint]:
+    def history(
+        self, group: str, since_ms: int, points: int, partitions: set[PartitionName] | None = None
+    ) -> list[LagPoint]:
         """The lag of a group at up to `points` moments from a time on, as far back as there are samples."""
         samples = [sample for sample in self.of(group) if sample.at_ms >= since_ms]
         if len(samples) > points > 1:
@@ -118,14 +121,14 @@ class Samples:
         ]
 
 
-def _moved(then: Sample, now: Mapping[Place, Sampled]) -> int:
+def _moved(then: GroupSample, now: Mapping[PartitionName, Sampled]) -> int:
     """How many events were committed since."""
     return sum(
         max(0, one.committed - then.places[place].committed) for place, one in now.items() if place in then.places
     )
 
 
-def _before(samples: list[Sample], at_ms: int) -> Sample | None:
+def _before(samples: list[GroupSample], at_ms: int) -> GroupSample | None:
     """The last sample of that time or before it; the first one where all are later."""
     found = [sample for sample in samples if sample.at_ms <= at_ms]
     return found[-1] if found else samples[0] if samples else None

@@ -8,7 +8,7 @@ from dataclasses import replace
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event
 from sandbox.model.messages import MessageQuery, Neighbours, Volume, dense, width_for
-from sandbox.remote.connection import Connection
+from sandbox.remote.connection import ClusterConnection
 from sandbox.remote.groups import Groups
 from sandbox.remote.logs import Logs
 from sandbox.remote.messages import RemoteSearch
@@ -31,7 +31,7 @@ class RemoteSurvey:
         groups: the cluster's groups.
     """
 
-    def __init__(self, connection: Connection, logs: Logs, groups: Groups) -> None:
+    def __init__(self, connection: ClusterConnection, logs: Logs, groups: Groups) -> None:
         self._connection = connection
         self._logs = logs
         self._groups = groups

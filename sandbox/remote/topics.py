@@ -12,11 +12,11 @@ from confluent_kafka.admin import (
 )
 
 from sandbox.kafka.errors import BrokerError, shown_name
-from sandbox.remote.connection import Connection
+from sandbox.remote.connection import ClusterConnection
 from sandbox.remote.logs import Logs
 
 
-class Topics:
+class TopicAdmin:
     """Creates and changes topics.
 
     Args:
@@ -24,7 +24,7 @@ class Topics:
         logs: the cluster's topics, requested again after each change.
     """
 
-    def __init__(self, connection: Connection, logs: Logs) -> None:
+    def __init__(self, connection: ClusterConnection, logs: Logs) -> None:
         self._connection = connection
         self._logs = logs
 

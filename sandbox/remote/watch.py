@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ClusterState:
     """The state of a cluster at one moment. The difference between two of them is what changed.
 
     Attributes:
@@ -41,7 +41,7 @@ class Look:
     groups: Mapping[str, Any] = field(default_factory=dict)
 
 
-def changes(before: Look, after: Look, at_ms: int) -> Iterator[Change]:
+def changes(before: ClusterState, after: ClusterState, at_ms: int) -> Iterator[Change]:
     """Return the changes between two states."""
     none: frozenset[str] = frozenset()
     if before.away != after.away:
@@ -73,7 +73,7 @@ class Watch:
         every_s: interval between two polls.
     """
 
-    def __init__(self, look: Callable[[], Look], every_s: float = EVERY_S) -> None:
+    def __init__(self, look: Callable[[], ClusterState], every_s: float = EVERY_S) -> None:
         self._look = look
         self._every_s = every_s
         self._lock = threading.Lock()
@@ -121,7 +121,7 @@ class Watch:
             thread.join(JOIN_S)
 
     def _run(self) -> None:
-        before: Look | None = None
+        before: ClusterState | None = None
         while True:
             started_s = time.monotonic()
             after = self._looked()
@@ -137,11 +137,11 @@ class Watch:
                     return
             self._soon.wait(max(self._every_s, took_s * SHARE))
 
-    def _looked(self) -> Look | None:
+    def _looked(self) -> ClusterState | None:
         try:
             return self._look()
         except ClusterAway as away:
-            return Look(away=away.detail)
+            return ClusterState(away=away.detail)
         except BrokerError:
             return None
         except Exception:

@@ -2,7 +2,7 @@
 
 from sandbox.broker.broker import Broker
 from sandbox.broker.groups.coordinator import GroupCoordinator
-from sandbox.broker.groups.target_assignment import Topics
+from sandbox.broker.groups.target_assignment import TopicLookup
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.storage.groups.groups import GroupStore
 from sandbox.wire.group_bytes import assigned_partitions, subscribed_topics
@@ -21,7 +21,7 @@ def start_coordinator(broker: Broker, config: BrokerConfig, now_ms: int) -> Grou
         config,
         decode_assignment=assigned_partitions,
         decode_subscription=subscribed_topics,
-        topics=Topics(broker.topics, broker.topics_by_id),
+        topics=TopicLookup(broker.topics, broker.topics_by_id),
         aged=broker.age_hold.time_ms,
         on_change=broker.group_changed,
     )

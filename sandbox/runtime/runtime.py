@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sandbox.broker.age_hold import JUMP_MS
 from sandbox.broker.broker import Broker
-from sandbox.broker.faults import Faults
+from sandbox.broker.faults import FaultInjector
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
 from sandbox.model.cancellation import Cancelled
@@ -96,7 +96,7 @@ class Runtime:
         self.web_proxy = NO_PROXY
         self.brokers = brokers
         self._host = ""
-        self.faults = Faults(random.random)
+        self.faults = FaultInjector(random.random)
         self.started_ms = clock()
         self.kafka_address: str | None = None
         self.listener_addresses: dict[str, str] = {}

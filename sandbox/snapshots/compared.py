@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sandbox.model.topics import TopicDescription
+from sandbox.model.topics import PartitionName, TopicDescription
 from sandbox.snapshots.description import Comparison, Ends, OffsetDifference, PartitionDifference, SettingDifference
 from sandbox.storage.file.database import Reader
 from sandbox.storage.file.snapshots import Offset, batch_at, read_groups, read_offsets
@@ -14,14 +14,12 @@ LOOKED_INTO_MAX = 2_000
 
 NO_OFFSET = (None, None)
 
-Place = tuple[str, int]
-
 
 @dataclass(frozen=True, slots=True)
 class _State:
     topics: dict[str, TopicDescription]
-    ends: dict[Place, Ends]
-    written_ms: dict[Place, int]
+    ends: dict[PartitionName, Ends]
+    written_ms: dict[PartitionName, int]
     offsets: dict[Offset, tuple[int, int]]
     groups: frozenset[str]
     settings: dict[tuple[str, str, str], str]
@@ -102,7 +100,7 @@ def _state(reader: Reader) -> _State:
     )
 
 
-def _went_apart(left: Reader, right: Reader, place: Place, a: Ends, b: Ends) -> bool:
+def _went_apart(left: Reader, right: Reader, place: PartitionName, a: Ends, b: Ends) -> bool:
     """True if the last offset that both states have belongs to different batches."""
     last = min(a.end, b.end) - 1
     if last < max(a.start, b.start):

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from sandbox.model.activity import ACTIVITY_MAX, ActivityEntry, ActivityPage, ActivityQuery, Happening
 from sandbox.model.latest_cache import Remembered
-from sandbox.storage.activity_sources import SPAN_MS, Batches, Commits, Happenings, Rebalances, Source
+from sandbox.storage.activity_sources import SPAN_MS, ActivitySource, Batches, Commits, Happenings, Rebalances
 from sandbox.storage.file.database import Database, Reader
 
 SPANS_MAX = 400
@@ -104,13 +104,13 @@ def _read(reader: Reader, query: ActivityQuery, floor_ms: int | None) -> tuple[l
     return entries, next_ms, False
 
 
-def _complete_until(sources: Sequence[Source]) -> int | None:
+def _complete_until(sources: Sequence[ActivitySource]) -> int | None:
     """Return the end of the last span that a source has not read completely; None if all have."""
     stopped = [at_ms for source in sources if (at_ms := source.stopped_ms()) is not None]
     return (max(stopped) // SPAN_MS + 1) * SPAN_MS if stopped else None
 
 
-def _sources(reader: Reader, query: ActivityQuery) -> Iterator[Source]:
+def _sources(reader: Reader, query: ActivityQuery) -> Iterator[ActivitySource]:
     if query.wants("produced") and query.group is None:
         yield Batches(reader, query)
     if query.wants("committed"):

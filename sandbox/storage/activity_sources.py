@@ -18,7 +18,7 @@ BATCHES_READ = 48
 PARTITIONS_LISTED_MAX = 8
 
 
-class Source(ABC):
+class ActivitySource(ABC):
     """One kind of rows, read from the newest back."""
 
     @abstractmethod
@@ -34,7 +34,7 @@ class Source(ABC):
         return None
 
 
-class _Rows(Source):
+class _Rows(ActivitySource):
     """The rows of a table with ascending ids and times.
 
     Args:
@@ -121,7 +121,7 @@ class Happenings(_Rows):
         )
 
     def take(self, from_ms: int) -> list[ActivityEntry]:
-        """See `Source`."""
+        """See `ActivitySource`."""
         return [
             ActivityEntry(at_ms, kind, json.loads(details), topic, partition, group)
             for _, at_ms, kind, topic, partition, group, details in self._take(from_ms)
@@ -137,7 +137,7 @@ class Rebalances(_Rows):
         super().__init__(reader, "rebalances", "ended_ms", columns, where, query.before_ms)
 
     def take(self, from_ms: int) -> list[ActivityEntry]:
-        """See `Source`."""
+        """See `ActivitySource`."""
         found = []
         for _, at_ms, group, generation, started_ms, stored, members in self._take(from_ms):
             details = json.loads(stored)
@@ -162,7 +162,7 @@ class Commits(_Rows):
         )
 
     def take(self, from_ms: int) -> list[ActivityEntry]:
-        """See `Source`."""
+        """See `ActivitySource`."""
         newest: dict[tuple[str, str], Row] = {}
         counts: dict[tuple[str, str], int] = {}
         partitions: dict[tuple[str, str], set[int]] = {}
@@ -185,7 +185,7 @@ class Commits(_Rows):
         ]
 
 
-class Batches(Source):
+class Batches(ActivitySource):
     """The rows of `batches`, read at the ends of spans: all batches of one topic within a span are one entry."""
 
     def __init__(self, reader: Reader, query: ActivityQuery) -> None:
@@ -209,11 +209,11 @@ class Batches(Source):
         heapq.heapify(self._heads)
 
     def latest_ms(self) -> int | None:
-        """See `Source`."""
+        """See `ActivitySource`."""
         return -self._heads[0][0] if self._heads else None
 
     def take(self, from_ms: int) -> list[ActivityEntry]:
-        """See `Source`."""
+        """See `ActivitySource`."""
         events: dict[str, int] = {}
         newest: dict[str, tuple[int, int, int]] = {}
         partitions: dict[str, set[int]] = {}

@@ -56,7 +56,7 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Report:
+class CheckReport:
     """The result of a check.
 
     Attributes:
@@ -86,7 +86,7 @@ class Report:
 Advance = Callable[[int], None]
 
 
-def check(path: Path, advance: Advance = lambda done: None) -> Report:
+def check(path: Path, advance: Advance = lambda done: None) -> CheckReport:
     """Check a file, whether it is open elsewhere or not. The check sees one consistent state, however long it takes.
 
     Args:
@@ -111,8 +111,8 @@ def _seen(path: Path) -> tuple[bool, list[tuple[int, int] | None]]:
     return read_owner(path) is not None, [one and (one.st_mtime_ns, one.st_size) for one in stats]
 
 
-def _look_through(path: Path, advance: Advance, *, in_use: bool) -> Report:
-    report = Report(str(path))
+def _look_through(path: Path, advance: Advance, *, in_use: bool) -> CheckReport:
+    report = CheckReport(str(path))
     try:
         check_file(path, to_write=False)
         with closing(sqlite3.connect(snapshots.address(path, in_use), uri=True, isolation_level=None)) as connection:
@@ -159,7 +159,7 @@ class _Check:
         report: findings are added to it.
     """
 
-    def __init__(self, connection: sqlite3.Connection, report: Report, advance: Advance) -> None:
+    def __init__(self, connection: sqlite3.Connection, report: CheckReport, advance: Advance) -> None:
         self._connection = connection
         self._reader = Reader(connection)
         self._report = report

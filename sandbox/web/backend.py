@@ -9,7 +9,7 @@ from sandbox.model.activity import ActivityPage, ActivityQuery, Details
 from sandbox.model.brokers import BrokerDescription, BrokerSetting, ClientDescription, LeaderMove
 from sandbox.model.capabilities import Capabilities
 from sandbox.model.faults import Fault, Hit
-from sandbox.model.group_history import LagPoint, LastReset, Mark, Rates, Rebalance, RebalancePage, Spark
+from sandbox.model.group_history import LagPoint, LagSpark, LastReset, Mark, Rates, Rebalance, RebalancePage
 from sandbox.model.groups import GroupDescription, GroupSummary, ResetLine
 from sandbox.model.logs import AppendRate, CompactionPreview, KeyMoves, KeySample, Loss
 from sandbox.model.messages import MessagePage, MessageQuery, Neighbours, Volume
@@ -273,7 +273,7 @@ class GroupHistory(Protocol):
     def last_reset(self, group: GroupDescription) -> LastReset | None:
         """Return the last reset, if the group hasn't committed since."""
 
-    def sparks(self, groups: Iterable[GroupSummary], *, budget_ms: int = 60) -> Mapping[str, Spark]:
+    def sparks(self, groups: Iterable[GroupSummary], *, budget_ms: int = 60) -> Mapping[str, LagSpark]:
         """Return the lag of the last minutes, for as many groups as the time limit allows."""
 
 

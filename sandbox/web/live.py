@@ -47,7 +47,7 @@ _ROW = re.compile(r'<([a-z]+) id="([^"]+)"')
 """Matches the start of a row with an id."""
 
 
-class Piece(NamedTuple):
+class ViewPart(NamedTuple):
     """A part of a view.
 
     Attributes:
@@ -76,7 +76,7 @@ class Rendered:
 
     print: str
     as_of: str
-    pieces: tuple[Piece, ...]
+    pieces: tuple[ViewPart, ...]
     rows: Mapping[str, str]
     interest: page.Interest
     cost_s: float = 0.0
@@ -131,13 +131,13 @@ def _render_for(work: Cancellation, app: Flask, address: str) -> Rendered:
         return render_view(app, address)
 
 
-def _cut(html: str, rows: Sequence[str]) -> tuple[Piece, ...]:
+def _cut(html: str, rows: Sequence[str]) -> tuple[ViewPart, ...]:
     """Split a view at its rows.
 
     Args:
         rows: the rows drawn in it, in order; only those that start with a unique id are used.
     """
-    pieces: list[Piece] = []
+    pieces: list[ViewPart] = []
     seen: set[str] = set()
     at = 0
     for row in rows:
@@ -145,10 +145,10 @@ def _cut(html: str, rows: Sequence[str]) -> tuple[Piece, ...]:
         if begin is None or found < 0 or begin[2] in seen:
             continue
         seen.add(begin[2])
-        pieces.append(Piece(html[at:found], "", ""))
-        pieces.append(Piece(row, begin[2], f"{begin[0]} data-same></{begin[1]}>"))
+        pieces.append(ViewPart(html[at:found], "", ""))
+        pieces.append(ViewPart(row, begin[2], f"{begin[0]} data-same></{begin[1]}>"))
         at = found + len(row)
-    return (*pieces, Piece(html[at:], "", ""))
+    return (*pieces, ViewPart(html[at:], "", ""))
 
 
 class View:

@@ -25,7 +25,7 @@ milliseconds.
 """
 COOKIE = "sandbox-session"
 
-Place = tuple[str, tuple[tuple[str, str], ...]]
+NoticeAddress = tuple[str, tuple[tuple[str, str], ...]]
 """A path and the fields of its query string."""
 
 
@@ -55,10 +55,10 @@ class Notices:
     """The notices that wait for their browsers. Thread-safe."""
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[tuple[str, Place], Notice] = OrderedDict()
+        self._waiting: OrderedDict[tuple[str, NoticeAddress], Notice] = OrderedDict()
         self._lock = Lock()
 
-    def put(self, session: str, place: Place, notice: Notice) -> None:
+    def put(self, session: str, place: NoticeAddress, notice: Notice) -> None:
         """Store a notice until it is requested.
 
         Args:
@@ -71,7 +71,7 @@ class Notices:
             while len(self._waiting) > NOTICES_MAX:
                 self._waiting.popitem(last=False)
 
-    def take(self, session: str, place: Place) -> Notice:
+    def take(self, session: str, place: NoticeAddress) -> Notice:
         """Remove and return the notice of a place; `NONE` if it has none."""
         with self._lock:
             return self._waiting.pop((session, place), NONE)

@@ -105,7 +105,7 @@ def hex_dump(data: bytes, limit: int | None = HEX_MAX) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class PayloadView:
     """Some bytes in one of the three views.
 
     Attributes:
@@ -123,7 +123,7 @@ class Shown:
     broken: bool = False
 
 
-def show(data: bytes, view: str = "pretty", *, whole: bool = False) -> Shown:
+def show(data: bytes, view: str = "pretty", *, whole: bool = False) -> PayloadView:
     """Format the bytes.
 
     Args:
@@ -134,23 +134,23 @@ def show(data: bytes, view: str = "pretty", *, whole: bool = False) -> Shown:
     if view == "hex" or payload.kind == "bytes":
         limit = None if whole else HEX_MAX
         cut = 0 if whole else max(0, len(data) - HEX_MAX)
-        return Shown("hex", escape(hex_dump(data, limit)), cut, payload.reason)
+        return PayloadView("hex", escape(hex_dump(data, limit)), cut, payload.reason)
     text = data.decode()
     notes = []
     if payload.control:
         notes.append("control characters are shown as symbols; the download has the exact bytes")
     cut = 0 if whole else max(0, len(text) - SHOWN_MAX)
     if view == "raw":
-        return Shown("raw", escape(visible(text[: len(text) - cut])), cut, _sentence(notes))
+        return PayloadView("raw", escape(visible(text[: len(text) - cut])), cut, _sentence(notes))
     error = json_error(text) if payload.kind == "json" else "not JSON"
     if error is None and not cut:
-        return Shown("pretty", pretty_markup(text), 0, _sentence(notes))
+        return PayloadView("pretty", pretty_markup(text), 0, _sentence(notes))
     broken = error is not None and payload.kind == "json"
     if broken:
         notes.append(f"looks like JSON, but is not: {error}")
     elif error is None:
         notes.append("too large to format; shown raw")
-    return Shown("pretty", escape(visible(text[: len(text) - cut])), cut, _sentence(notes), broken)
+    return PayloadView("pretty", escape(visible(text[: len(text) - cut])), cut, _sentence(notes), broken)
 
 
 def _sentence(notes: list[str]) -> str | None:

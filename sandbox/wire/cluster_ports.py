@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sandbox.broker.broker import Broker
-from sandbox.broker.faults import Faults
+from sandbox.broker.faults import FaultInjector
 from sandbox.broker.groups.coordinator import GroupCoordinator
 from sandbox.broker.logs.log import StoredBatch
 from sandbox.broker.logs.topic import Partition
@@ -54,7 +54,7 @@ class ClusterPorts:
         now_ms: Callable[[], int],
         after: Callable[[], None],
         handled: Callable[[], None],
-        faults: Faults,
+        faults: FaultInjector,
         connections_max: int | None = None,
     ) -> None:
         self._broker = broker

@@ -11,7 +11,7 @@ from sandbox.storage.log import log, log_transactions
 from sandbox.storage.log.log import BatchRow
 from sandbox.wire.held_bytes import AnswerSize
 from sandbox.wire.node import Node
-from sandbox.wire.read_ahead import PIECE_BYTES_MAX, Place
+from sandbox.wire.read_ahead import PIECE_BYTES_MAX, ReadPosition
 from sandbox.wire.records import batch as record_batch
 from sandbox.wire.time_slices import Steps
 
@@ -48,7 +48,7 @@ def read_records(
         return cached
     answer = answer or AnswerSize(node.held)
     found: list[bytes] = []
-    at, left, place = offset, size_bytes_max, Place(partition.id, offset, stable)
+    at, left, place = offset, size_bytes_max, ReadPosition(partition.id, offset, stable)
     rest = node.cache.ahead.rest_of(place)
     if rest is not None:
         yield from rest
@@ -101,7 +101,7 @@ def _read_ahead(node: Node, partition: Partition, offset: int, size_bytes_max: i
     end = _end(partition, stable)
     if offset >= end or node.cache.holds(partition.id, offset):
         return
-    ahead, place = node.cache.ahead, Place(partition.id, offset, stable)
+    ahead, place = node.cache.ahead, ReadPosition(partition.id, offset, stable)
     piece = ahead.begin(place, size_bytes_max, node.now_ms())
     if piece is None:
         return

@@ -14,7 +14,7 @@ NO_SESSION = 0
 PARTITIONS_MAX = 100_000
 """How many partitions all sessions of a broker may have together. Each takes about 330 bytes."""
 
-Place = tuple[str, UUID, int]
+SessionPartition = tuple[str, UUID, int]
 """Topic name (or ""), topic id (or zero), partition."""
 
 
@@ -44,7 +44,7 @@ class FetchSession:
 
     id: int
     epoch: int = INITIAL_EPOCH
-    partitions: OrderedDict[Place, FetchedPartition] = field(default_factory=OrderedDict)
+    partitions: OrderedDict[SessionPartition, FetchedPartition] = field(default_factory=OrderedDict)
     incremental: bool = False
 
     def update(self, topics: list[Any], forgotten: list[Any]) -> None:

@@ -49,7 +49,7 @@ class AnswerSize:
         self.size_bytes = 0
 
 
-class Holder(Protocol):
+class BytesHolder(Protocol):
     """A connection."""
 
     def drop(self, reason: str) -> None:
@@ -67,7 +67,7 @@ class HeldBytes:
     def __init__(self, bytes_max: int = HELD_BYTES_MAX, plenty: int = PLENTY_BYTES) -> None:
         self._bytes_max = bytes_max
         self._plenty = plenty
-        self._held: dict[Holder, int] = {}
+        self._held: dict[BytesHolder, int] = {}
         self.size_bytes = 0
         self.reading_bytes = 0
 
@@ -77,7 +77,7 @@ class HeldBytes:
         much = self.size_bytes + self.reading_bytes >= self._plenty
         return SHORT_ANSWER_BYTES_MAX if much else ANSWER_BYTES_MAX
 
-    def hold(self, holder: Holder, size_bytes: int) -> None:
+    def hold(self, holder: BytesHolder, size_bytes: int) -> None:
         """Set a connection's memory after it made progress. 0 removes the connection."""
         self.size_bytes += size_bytes - self._held.pop(holder, 0)
         if size_bytes:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from sandbox.broker.broker import Broker
-from sandbox.broker.faults import Faults
+from sandbox.broker.faults import FaultInjector
 from sandbox.broker.groups.coordinator import GroupCoordinator
 from sandbox.broker.logs.topic import NODE_ID, Topic
 from sandbox.broker.reply import Reply
@@ -64,7 +64,7 @@ class Node:
     call_later: Callable[[int, Callable[[], None]], Timer]
     on_append: dict[int, set[Callable[[], None]]]
     advertised: list[dict[str, int]]
-    faults: Faults
+    faults: FaultInjector
     after: Callable[[], None]
     slices: TimeSlices
     held: HeldBytes

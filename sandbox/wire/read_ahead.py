@@ -19,7 +19,7 @@ FORGOTTEN_MS = 2_000
 """A piece that no reader has requested may be dropped after this time."""
 
 
-class Place(NamedTuple):
+class ReadPosition(NamedTuple):
     """A reader's next position: partition id, offset, and True if it reads only stable events."""
 
     partition_id: int
@@ -28,7 +28,7 @@ class Place(NamedTuple):
 
 
 @dataclass(slots=True)
-class Piece:
+class PreparedBatches:
     """The batches that are encoded for one reader.
 
     Attributes:
@@ -62,14 +62,14 @@ class ReadAhead:
     def __init__(self, bytes_max: int = BYTES_MAX) -> None:
         self.bytes_max = bytes_max
         self.size_bytes = 0
-        self._pieces: dict[Place, Piece] = {}
+        self._pieces: dict[ReadPosition, PreparedBatches] = {}
 
     @property
     def unfinished(self) -> int:
         """The number of pieces that are being encoded."""
         return sum(piece.reserved_bytes > 0 for piece in self._pieces.values())
 
-    def begin(self, place: Place, size_bytes_max: int, now_ms: int) -> Piece | None:
+    def begin(self, place: ReadPosition, size_bytes_max: int, now_ms: int) -> PreparedBatches | None:
         """Start a piece for a reader that will continue at `place`. Returns None if one exists, or there is no room."""
         wanted = min(size_bytes_max, PIECE_BYTES_MAX)
         if self.size_bytes + wanted > self.bytes_max:
@@ -77,23 +77,23 @@ class ReadAhead:
                 self._drop(old)
         if self.size_bytes + wanted > self.bytes_max or place in self._pieces or wanted <= 0:
             return None
-        piece = self._pieces[place] = Piece(wanted, now_ms)
+        piece = self._pieces[place] = PreparedBatches(wanted, now_ms)
         self.size_bytes += wanted
         return piece
 
-    def rest_of(self, place: Place) -> Steps | None:
+    def rest_of(self, place: ReadPosition) -> Steps | None:
         """Return the steps that encode the rest of the piece at `place`, or None if nothing is left."""
         piece = self._pieces.get(place)
         return None if piece is None else piece.steps
 
-    def add(self, piece: Piece, batch: bytes, next_offset: int) -> None:
+    def add(self, piece: PreparedBatches, batch: bytes, next_offset: int) -> None:
         """Add a batch to a piece that was not dropped."""
         before = piece.taken_bytes
         piece.batches.append((batch, next_offset))
         piece.size_bytes += len(batch)
         self.size_bytes += piece.taken_bytes - before
 
-    def complete(self, place: Place, piece: Piece) -> None:
+    def complete(self, place: ReadPosition, piece: PreparedBatches) -> None:
         """Mark a piece as complete. It is dropped if it is empty."""
         if piece.dropped:
             return
@@ -103,7 +103,7 @@ class ReadAhead:
         if not piece.batches:
             self._drop(place)
 
-    def take(self, place: Place, end: int, size_bytes_max: int, *, first: bool) -> list[tuple[bytes, int]]:
+    def take(self, place: ReadPosition, end: int, size_bytes_max: int, *, first: bool) -> list[tuple[bytes, int]]:
         """Return the batches encoded so far for a reader at `place`, each with the offset after it.
 
         They are returned only once. Batches that don't fit stay for the reader's next request.
@@ -128,7 +128,7 @@ class ReadAhead:
             next_place = place._replace(offset=found[-1][1])
             # Another reader may be there already, with a piece of its own.
             if rest and next_place not in self._pieces:
-                kept = Piece(0, piece.begun_ms, None, rest, sum(len(batch) for batch, _ in rest))
+                kept = PreparedBatches(0, piece.begun_ms, None, rest, sum(len(batch) for batch, _ in rest))
                 self._pieces[next_place] = kept
                 self.size_bytes += kept.size_bytes
         return found
@@ -143,7 +143,7 @@ class ReadAhead:
         for place in tuple(self._pieces):
             self._drop(place)
 
-    def _drop(self, place: Place) -> Piece | None:
+    def _drop(self, place: ReadPosition) -> PreparedBatches | None:
         piece = self._pieces.pop(place, None)
         if piece is not None:
             self.size_bytes -= piece.taken_bytes

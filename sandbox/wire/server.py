@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import cast
 
 from sandbox.broker.broker import Broker
-from sandbox.broker.faults import Faults
+from sandbox.broker.faults import FaultInjector
 from sandbox.broker.groups.coordinator import GroupCoordinator
 from sandbox.broker.logs.turn import Changes
 from sandbox.model.brokers import ApiUse, ClientDescription
@@ -84,7 +84,7 @@ class KafkaServer:
         handled: Callable[[], None],
         cache: BatchCache,
         ports: dict[int, int],
-        faults: Faults,
+        faults: FaultInjector,
         slices: TimeSlices,
         held: HeldBytes,
         long_writes: LongWrites,

@@ -10,13 +10,13 @@ from urllib.request import Request, urlopen
 import pytest
 
 from sandbox.api.sandbox import Sandbox
-from sandbox.demo.demo import Demo, Pace, load_samples
+from sandbox.demo.demo import Demo, DemoRates, load_samples
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event
 from sandbox.model.groups import GroupDescription
 
 LINES = {"earthquakes": 1707, "flights": 10000, "payments": 500}
-QUICK = Pace(payments_per_s=50, rest_s=1.5)
+QUICK = DemoRates(payments_per_s=50, rest_s=1.5)
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_a_removed_demo_can_be_brought_back_from_the_beginning(serving: Sandbox,
 
 
 def test_the_demo_sends_nothing_into_a_topic_that_is_full(serving: Sandbox) -> None:
-    demo = Demo(serving, Pace(payments_per_s=200, events_max=500))
+    demo = Demo(serving, DemoRates(payments_per_s=200, events_max=500))
     demo.start()
     until(lambda: lag(serving, "fraud-check") == 0, "fraud-check has caught up")
     assert demo.stop()

@@ -18,7 +18,7 @@ from typing import Any
 from sandbox.api.sandbox import Sandbox
 from sandbox.wire.api_table import APIS
 from sandbox.wire.messages import messages
-from sandbox.wire.messages.schemas import Field, fields_at
+from sandbox.wire.messages.schemas import MessageField, fields_at
 from sandbox.wire.records.batch import encode_batch
 from tests.torture.fuzz import Found
 from tests.torture.mutation import mutated
@@ -31,10 +31,10 @@ HEADER_BYTES = 8
 WORDS = {"topic": "orders", "name": "orders", "group_id": "app", "transactional_id": "writer", "key": "app"}
 
 
-def filled(fields: tuple[Field, ...], topic_id: uuid.UUID, dice: random.Random) -> dict[str, Any]:
+def filled(fields: tuple[MessageField, ...], topic_id: uuid.UUID, dice: random.Random) -> dict[str, Any]:
     """Return a message in which every field has a value, as a client might send it."""
 
-    def one(field: Field) -> Any:
+    def one(field: MessageField) -> Any:
         if field.type == "struct":
             return filled(field.fields, topic_id, dice)
         if field.type == "string":

@@ -14,7 +14,7 @@ from sandbox.storage.log.log import BatchRow
 from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.fetch_records import read_records
 from sandbox.wire.node import Node
-from sandbox.wire.read_ahead import FORGOTTEN_MS, PIECE_BYTES_MAX, Place, ReadAhead
+from sandbox.wire.read_ahead import FORGOTTEN_MS, PIECE_BYTES_MAX, ReadAhead, ReadPosition
 from tests.clock import Clock
 from tests.storage.damage import damage
 from tests.waiting import eventually
@@ -24,7 +24,7 @@ BATCHES = 9
 EVENTS = 60
 LIMIT = 12_000
 """Two batches."""
-HERE = Place(1, 100, False)
+HERE = ReadPosition(1, 100, False)
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_a_damaged_batch_ahead_is_told_when_it_is_asked_for(file: Path, clock: C
         client.close()
 
 
-def put(ahead: ReadAhead, place: Place, *batches: bytes, size_bytes_max: int = 100, now_ms: int = 0) -> bool:
+def put(ahead: ReadAhead, place: ReadPosition, *batches: bytes, size_bytes_max: int = 100, now_ms: int = 0) -> bool:
     """Encode batches of one event each for a reader; False if there is no room."""
     piece = ahead.begin(place, size_bytes_max, now_ms)
     if piece is None:
@@ -135,7 +135,7 @@ def put(ahead: ReadAhead, place: Place, *batches: bytes, size_bytes_max: int = 1
 
 
 def taken(
-    ahead: ReadAhead, place: Place, end: int = 200, size_bytes_max: int = 100, *, first: bool = True
+    ahead: ReadAhead, place: ReadPosition, end: int = 200, size_bytes_max: int = 100, *, first: bool = True
 ) -> list[bytes]:
     return [batch for batch, _ in ahead.take(place, end, size_bytes_max, first=first)]
 
@@ -264,7 +264,7 @@ def test_what_is_compacted_while_every_port_is_closed_is_not_given_out(file: Pat
         for _ in range(2):
             sandbox.append("orders", b"later", key=b"key")
         partition = sandbox._broker.topic("orders").partitions[0]
-        put(cache.ahead, Place(partition.id, 0, False), b"old")
+        put(cache.ahead, ReadPosition(partition.id, 0, False), b"old")
         for broker in (1, 2):
             sandbox.brokers.stop(broker)
         assert sandbox.logs.compact("orders") > 0

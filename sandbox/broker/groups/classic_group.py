@@ -51,7 +51,7 @@ class State(StrEnum):
     DEAD = "Dead"
 
 
-class Move(StrEnum):
+class GroupEvent(StrEnum):
     """The events that change a group's state."""
 
     PREPARE = "a rebalance is prepared"
@@ -62,13 +62,13 @@ class Move(StrEnum):
 
 
 MOVES = {
-    (State.EMPTY, Move.PREPARE): State.PREPARING_REBALANCE,
-    (State.STABLE, Move.PREPARE): State.PREPARING_REBALANCE,
-    (State.COMPLETING_REBALANCE, Move.PREPARE): State.PREPARING_REBALANCE,
-    (State.PREPARING_REBALANCE, Move.ALL_JOINED): State.COMPLETING_REBALANCE,
-    (State.PREPARING_REBALANCE, Move.NOBODY_LEFT): State.EMPTY,
-    (State.COMPLETING_REBALANCE, Move.ASSIGNED): State.STABLE,
-    (State.EMPTY, Move.FORGET): State.DEAD,
+    (State.EMPTY, GroupEvent.PREPARE): State.PREPARING_REBALANCE,
+    (State.STABLE, GroupEvent.PREPARE): State.PREPARING_REBALANCE,
+    (State.COMPLETING_REBALANCE, GroupEvent.PREPARE): State.PREPARING_REBALANCE,
+    (State.PREPARING_REBALANCE, GroupEvent.ALL_JOINED): State.COMPLETING_REBALANCE,
+    (State.PREPARING_REBALANCE, GroupEvent.NOBODY_LEFT): State.EMPTY,
+    (State.COMPLETING_REBALANCE, GroupEvent.ASSIGNED): State.STABLE,
+    (State.EMPTY, GroupEvent.FORGET): State.DEAD,
 }
 
 LOOKED_AT_MAX = 100
@@ -220,7 +220,7 @@ class Group:
     looked_until_ms: int = 0
     counts: MemberCounts | None = None
 
-    def move(self, move: Move, now_ms: int) -> None:
+    def move(self, move: GroupEvent, now_ms: int) -> None:
         """Change to the next state.
 
         Raises:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from sandbox.broker.groups.calls import JoinAnswer, SyncAnswer
-from sandbox.broker.groups.classic_group import EndedRebalance, Group, Member, Move, State
+from sandbox.broker.groups.classic_group import EndedRebalance, Group, GroupEvent, Member, State
 from sandbox.model.rebalance import Cause, Wait, rebalance_details
 
 PENDING_JOIN_WAIT_MS = 500
@@ -58,7 +58,7 @@ def prepare(group: Group, *causes: Cause, now_ms: int, initial_delay_ms: int) ->
     group.unsynced.clear()
     group.sync_deadline_ms = None
     initial = group.state is State.EMPTY
-    group.move(Move.PREPARE, now_ms)
+    group.move(GroupEvent.PREPARE, now_ms)
     group.newcomer = False
     group.initial_delay_ms = 0
     if initial:
@@ -120,13 +120,13 @@ def begin_generation(group: Group, now_ms: int) -> None:
     group.generation += 1
     if not joined:
         group.protocol, group.leader = "", None
-        group.move(Move.NOBODY_LEFT, now_ms)
+        group.move(GroupEvent.NOBODY_LEFT, now_ms)
         _end(group, now_ms)
         return
     if group.leader not in joined:
         group.leader = joined[0]
     group.protocol = group.vote()
-    group.move(Move.ALL_JOINED, now_ms)
+    group.move(GroupEvent.ALL_JOINED, now_ms)
     group.unsynced = set(group.members)
     group.sync_deadline_ms = now_ms + group.rebalance_timeout_ms()
     for member in group.members.values():
@@ -152,7 +152,7 @@ def assign(group: Group, assignments: Mapping[str, bytes], now_ms: int) -> None:
     """Distribute the leader's assignment. A member that it doesn't name gets an empty assignment."""
     if group.leader is not None and group.leader in group.members:
         group.waited["assignment", group.name_of(group.members[group.leader])] = now_ms - group.since_ms
-    group.move(Move.ASSIGNED, now_ms)
+    group.move(GroupEvent.ASSIGNED, now_ms)
     for member in group.members.values():
         member.assignment = assignments.get(member.member_id, b"")
         answer_sync(group, member, assignment_of(group, member), now_ms)

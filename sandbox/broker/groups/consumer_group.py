@@ -58,7 +58,7 @@ class MemberState(StrEnum):
 
 
 @dataclass(slots=True)
-class Consumer:
+class ConsumerMember:
     """One member.
 
     Attributes:
@@ -131,7 +131,7 @@ class ConsumerGroup:
     generation: int = FIRST_EPOCH
     assignment_epoch: int = 0
     protocol: str = ""
-    members: dict[str, Consumer] = field(default_factory=dict)
+    members: dict[str, ConsumerMember] = field(default_factory=dict)
     subscribed: frozenset[str] = frozenset()
     metadata: frozenset[tuple[UUID, int]] = frozenset()
     started_ms: int | None = None
@@ -167,11 +167,11 @@ class ConsumerGroup:
             return "UNKNOWN_MEMBER_ID"
         return None if member.member_epoch == member_epoch else "STALE_MEMBER_EPOCH"
 
-    def static_member(self, instance_id: str) -> Consumer | None:
+    def static_member(self, instance_id: str) -> ConsumerMember | None:
         """Return the member with a `group.instance.id`, or None."""
         return next((member for member in self.members.values() if member.instance_id == instance_id), None)
 
-    def is_at_target(self, member: Consumer) -> bool:
+    def is_at_target(self, member: ConsumerMember) -> bool:
         """Return True if a member has exactly its target assignment."""
         return member.state is MemberState.STABLE and member.member_epoch == self.assignment_epoch
 
@@ -185,7 +185,7 @@ class ConsumerGroup:
             return ConsumerState.STABLE
         return ConsumerState.RECONCILING
 
-    def reconcile(self, member: Consumer, owned: Partitions | None, now_ms: int) -> None:
+    def reconcile(self, member: ConsumerMember, owned: Partitions | None, now_ms: int) -> None:
         """Move a member one step towards the target.
 
         Args:
@@ -197,7 +197,7 @@ class ConsumerGroup:
         elif not self.is_at_target(member):
             self._advance(member, member.member_epoch, owned, now_ms)
 
-    def _advance(self, member: Consumer, epoch: int, owned: Partitions | None, now_ms: int) -> None:
+    def _advance(self, member: ConsumerMember, epoch: int, owned: Partitions | None, now_ms: int) -> None:
         """Revoke partitions that aren't in the member's target; if it has none of them anymore, assign the free ones.
 
         Args:
@@ -224,7 +224,7 @@ class ConsumerGroup:
         after = (member.state, member.member_epoch, member.previous_epoch, member.assigned, member.revoking)
         self.changed = self.changed or after != before
 
-    def _held_by_others(self, member: Consumer) -> set[tuple[UUID, int]]:
+    def _held_by_others(self, member: ConsumerMember) -> set[tuple[UUID, int]]:
         held: set[tuple[UUID, int]] = set()
         for other in self.members.values():
             if other is not member:
@@ -268,7 +268,7 @@ class ConsumerGroup:
             ((one.member_id, one.client_id, one.instance_id) for one in self.members.values()), self.gone
         )
 
-    def name_of(self, member: Consumer) -> str:
+    def name_of(self, member: ConsumerMember) -> str:
         """Return a member's display name; see `member_name`."""
         alike = sum(other.client_id == member.client_id for other in self.members.values())
         alike += self.gone[member.client_id]

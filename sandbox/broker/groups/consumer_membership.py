@@ -16,7 +16,7 @@ from sandbox.broker.groups.consumer_calls import (
     ConsumerHeartbeat,
     HeartbeatAnswer,
 )
-from sandbox.broker.groups.consumer_group import Consumer, ConsumerGroup, ConsumerState, MemberState
+from sandbox.broker.groups.consumer_group import ConsumerGroup, ConsumerMember, ConsumerState, MemberState
 from sandbox.broker.groups.target_assignment import Subscriptions, sizes_of
 from sandbox.broker.name_pattern import PatternError
 from sandbox.kafka.broker_config import BrokerConfig
@@ -125,7 +125,7 @@ class ConsumerMembership:
             member.assigned if told else None,
         )
 
-    def _dynamic_member(self, group: ConsumerGroup, request: ConsumerHeartbeat, now_ms: int) -> Consumer:
+    def _dynamic_member(self, group: ConsumerGroup, request: ConsumerHeartbeat, now_ms: int) -> ConsumerMember:
         member = group.members.get(request.member_id)
         if member is None:
             if request.member_epoch != JOIN_EPOCH:
@@ -136,7 +136,7 @@ class ConsumerMembership:
 
     def _static_member(
         self, group: ConsumerGroup, request: ConsumerHeartbeat, instance_id: str, now_ms: int
-    ) -> Consumer:
+    ) -> ConsumerMember:
         member = group.static_member(instance_id)
         if request.member_epoch != JOIN_EPOCH:
             member = self._own_instance(member, request, instance_id)
@@ -158,7 +158,9 @@ class ConsumerMembership:
         group.changed = True
         return member
 
-    def _own_instance(self, member: Consumer | None, request: ConsumerHeartbeat, instance_id: str) -> Consumer:
+    def _own_instance(
+        self, member: ConsumerMember | None, request: ConsumerHeartbeat, instance_id: str
+    ) -> ConsumerMember:
         """Return the member with the instance id of a request, if it sent the request."""
         if member is None:
             raise BrokerError("UNKNOWN_MEMBER_ID", f"Instance id {instance_id} is unknown.")
@@ -170,7 +172,7 @@ class ConsumerMembership:
             )
         return member
 
-    def _check_epoch(self, member: Consumer, request: ConsumerHeartbeat) -> None:
+    def _check_epoch(self, member: ConsumerMember, request: ConsumerHeartbeat) -> None:
         """Refuse an epoch that isn't the member's, except the previous one if an answer may have been lost."""
         sent, known = request.member_epoch, member.member_epoch
         lost_answer = sent == member.previous_epoch and request.owned is not None and request.owned <= member.assigned
@@ -186,15 +188,15 @@ class ConsumerMembership:
     def _unknown(self, group: ConsumerGroup, member_id: str) -> BrokerError:
         return BrokerError("UNKNOWN_MEMBER_ID", f"Member {member_id} is not a member of group {group.group_id}.")
 
-    def _add(self, group: ConsumerGroup, request: ConsumerHeartbeat, now_ms: int) -> Consumer:
-        member = Consumer(
+    def _add(self, group: ConsumerGroup, request: ConsumerHeartbeat, now_ms: int) -> ConsumerMember:
+        member = ConsumerMember(
             request.member_id or self._new_id(), request.instance_id, request.client_id, request.client_host, now_ms
         )
         group.members[member.member_id] = member
         group.bump(Cause("joined", group.name_of(member)), now_ms)
         return member
 
-    def _update(self, group: ConsumerGroup, member: Consumer, request: ConsumerHeartbeat) -> bool:
+    def _update(self, group: ConsumerGroup, member: ConsumerMember, request: ConsumerHeartbeat) -> bool:
         """Apply a heartbeat's fields to its member. Returns True if the subscription changed."""
         before = (member.rack_id, member.rebalance_timeout_ms, member.assignor, member.client_id, member.client_host)
         subscribed = (set(member.topics), member.pattern)
@@ -256,7 +258,7 @@ class ConsumerMembership:
     def _remove(
         self,
         group: ConsumerGroup,
-        member: Consumer,
+        member: ConsumerMember,
         now_ms: int,
         kind: str,
         *,
@@ -278,7 +280,7 @@ class ConsumerMembership:
                 self._remove(group, member, now_ms, "revocation_timeout", timeout_ms=member.rebalance_timeout_ms)
         group.end_rebalance(now_ms, self._subscriptions.names)
 
-    def heard(self, group: ConsumerGroup, member: Consumer, now_ms: int) -> None:
+    def heard(self, group: ConsumerGroup, member: ConsumerMember, now_ms: int) -> None:
         """Record a request of the member and restart its session."""
         member.last_heartbeat_ms = now_ms
         self._renew(group, member, now_ms)
@@ -297,7 +299,7 @@ class ConsumerMembership:
             group.started_ms = group.since_ms
             group.causes.append(Cause("restarted"))
 
-    def _renew(self, group: ConsumerGroup, member: Consumer, now_ms: int) -> None:
+    def _renew(self, group: ConsumerGroup, member: ConsumerMember, now_ms: int) -> None:
         member.expires_ms = now_ms + max(1, self._session_ms(group))
 
     def _session_ms(self, group: ConsumerGroup) -> int:

@@ -10,7 +10,13 @@ from uuid import UUID
 
 from sandbox.broker.groups.assignors import Partitions
 from sandbox.broker.groups.consumer_calls import DescribedConsumer, DescribedConsumerGroup
-from sandbox.broker.groups.consumer_group import PROTOCOL_TYPE, Consumer, ConsumerGroup, ConsumerState, MemberState
+from sandbox.broker.groups.consumer_group import (
+    PROTOCOL_TYPE,
+    ConsumerGroup,
+    ConsumerMember,
+    ConsumerState,
+    MemberState,
+)
 from sandbox.storage.groups.groups import CONSUMER_TYPE, StoredGroup, StoredMember
 
 ByTopic = Callable[[Partitions], Mapping[str, tuple[int, ...]]]
@@ -32,7 +38,7 @@ def stored(group: ConsumerGroup, session_timeout_ms: int, by_topic: ByTopic) -> 
     )
 
 
-def _stored_member(member: Consumer, session_timeout_ms: int, by_topic: ByTopic) -> StoredMember:
+def _stored_member(member: ConsumerMember, session_timeout_ms: int, by_topic: ByTopic) -> StoredMember:
     return StoredMember(
         member.member_id,
         member.instance_id,
@@ -73,8 +79,8 @@ def restored(row: StoredGroup, now_ms: int) -> ConsumerGroup:
     return group
 
 
-def _restored_member(row: StoredMember, more: Mapping[str, Any], now_ms: int) -> Consumer:
-    return Consumer(
+def _restored_member(row: StoredMember, more: Mapping[str, Any], now_ms: int) -> ConsumerMember:
+    return ConsumerMember(
         row.member_id,
         row.instance_id,
         row.client_id,

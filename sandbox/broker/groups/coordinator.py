@@ -38,7 +38,7 @@ from sandbox.broker.groups.consumer_membership import ConsumerMembership
 from sandbox.broker.groups.listing import described, is_empty, listed
 from sandbox.broker.groups.offsets import CONSUMER, DecodeSubscription, Offsets, PartitionExists, StageOffsets
 from sandbox.broker.groups.table import GroupTable, OnChange
-from sandbox.broker.groups.target_assignment import NO_TOPICS, Subscriptions, Topics
+from sandbox.broker.groups.target_assignment import NO_TOPICS, Subscriptions, TopicLookup
 from sandbox.broker.groups.waits import waits
 from sandbox.broker.reply import Reply
 from sandbox.kafka.broker_config import BrokerConfig
@@ -72,7 +72,7 @@ class GroupCoordinator:
         *,
         decode_assignment: DecodeAssignment = lambda data: None,
         decode_subscription: DecodeSubscription = lambda data: None,
-        topics: Topics = NO_TOPICS,
+        topics: TopicLookup = NO_TOPICS,
         aged: Callable[[int], int] = lambda now_ms: now_ms,
         on_change: OnChange = lambda group_id, kind: None,
         new_id: Callable[[], str] = lambda: str(uuid4()),

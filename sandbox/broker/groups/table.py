@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 
 from sandbox.broker.groups import consumer_rows
-from sandbox.broker.groups.classic_group import Group, Move, State
+from sandbox.broker.groups.classic_group import Group, GroupEvent, State
 from sandbox.broker.groups.classic_membership import NEW_MEMBER_JOIN_TIMEOUT_MS, Membership
 from sandbox.broker.groups.classic_rows import DecodeAssignment, restored, stored, stored_rebalance
 from sandbox.broker.groups.consumer_group import ConsumerGroup
@@ -132,7 +132,7 @@ class GroupTable:
     def forget(self, group: AnyGroup, now_ms: int) -> None:
         """Delete an empty group and its offsets."""
         if isinstance(group, Group):
-            group.move(Move.FORGET, now_ms)
+            group.move(GroupEvent.FORGET, now_ms)
         group.changed = False
         del self.groups[group.group_id]
         self._store.delete(group.group_id)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from sandbox.broker.groups.assignors import ASSIGNORS, NO_PARTITIONS, Partitions, Subscriber, TopicSize
-from sandbox.broker.groups.consumer_group import Consumer, ConsumerGroup
+from sandbox.broker.groups.consumer_group import ConsumerGroup, ConsumerMember
 from sandbox.broker.logs.topic import Topic
 from sandbox.broker.name_pattern import NamePattern
 
@@ -13,14 +13,14 @@ PATTERNS_MAX = 1_000
 """The maximum number of regular expressions whose matches are cached."""
 
 
-class Topics(NamedTuple):
+class TopicLookup(NamedTuple):
     """The broker's current topics."""
 
     by_name: Mapping[str, Topic]
     by_id: Mapping[UUID, Topic]
 
 
-NO_TOPICS = Topics({}, {})
+NO_TOPICS = TopicLookup({}, {})
 
 
 class Subscriptions:
@@ -30,7 +30,7 @@ class Subscriptions:
         topics: the current topics, read at each call.
     """
 
-    def __init__(self, topics: Topics) -> None:
+    def __init__(self, topics: TopicLookup) -> None:
         self._topics = topics
         self._names: tuple[str, ...] = ()
         self._matches: dict[str, frozenset[str]] = {}
@@ -49,7 +49,7 @@ class Subscriptions:
             self._matches[pattern] = frozenset(name for name in names if compiled.matches(name))
         return self._matches[pattern]
 
-    def names_of(self, member: Consumer) -> frozenset[str]:
+    def names_of(self, member: ConsumerMember) -> frozenset[str]:
         """Return the names that a member subscribes to, existing or not, and the matches of its expression."""
         return frozenset(member.topics) | (self.matches(member.pattern) if member.pattern else frozenset())
 
@@ -77,7 +77,7 @@ class Subscriptions:
         group.assignment_epoch = group.generation
         group.changed = True
 
-    def _subscriber(self, member: Consumer) -> Subscriber:
+    def _subscriber(self, member: ConsumerMember) -> Subscriber:
         topics = (self._topics.by_name.get(name) for name in self.names_of(member))
         ids = frozenset(topic.topic_id for topic in topics if topic is not None)
         return Subscriber(member.member_id, member.instance_id, ids, member.target)

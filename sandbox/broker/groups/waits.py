@@ -10,7 +10,7 @@ Sources: KIP-62, KIP-848.
 
 from sandbox.broker.groups.classic_group import Group, Member, State
 from sandbox.broker.groups.consumer_calls import STATIC_LEAVE_EPOCH
-from sandbox.broker.groups.consumer_group import Consumer, ConsumerGroup
+from sandbox.broker.groups.consumer_group import ConsumerGroup, ConsumerMember
 from sandbox.broker.groups.listing import AnyGroup
 from sandbox.model.groups import Awaited, GroupWaits
 
@@ -76,7 +76,7 @@ def _step(group: Group, member: Member, now_ms: int) -> tuple[str | None, int | 
     return ("sync", group.sync_deadline_ms) if late else (None, None)
 
 
-def _consumer(member: Consumer, name: str, session_ms: int, now_ms: int) -> Awaited | None:
+def _consumer(member: ConsumerMember, name: str, session_ms: int, now_ms: int) -> Awaited | None:
     away = member.member_epoch == STATIC_LEAVE_EPOCH
     silent = away or is_silent(member.expires_ms, session_ms, now_ms)
     if member.revoke_deadline_ms is None and not silent:

@@ -22,7 +22,8 @@ from enum import StrEnum
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.producer_epoch import EPOCH_LAST
-from sandbox.storage.log.transactions import Place, TransactionRow
+from sandbox.model.topics import PartitionName
+from sandbox.storage.log.transactions import TransactionRow
 
 NO_PRODUCER_ID = -1
 NO_EPOCH = -1
@@ -63,7 +64,7 @@ class Transaction:
     version: int = 1
     started_ms: int | None = None
     updated_ms: int = 0
-    partitions: set[Place] = field(default_factory=set)
+    partitions: set[PartitionName] = field(default_factory=set)
     groups: set[str] = field(default_factory=set)
 
     @classmethod

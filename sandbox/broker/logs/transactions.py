@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING
 from sandbox.broker.logs.transaction import EPOCH_RAISED, Transaction, TransactionState
 from sandbox.broker.name_pattern import NamePattern, PatternError
 from sandbox.kafka.errors import BrokerError
+from sandbox.model.topics import PartitionName
 from sandbox.storage.groups.groups import CommittedOffset
 from sandbox.storage.log import transactions
-from sandbox.storage.log.transactions import Place
 
 if TYPE_CHECKING:
     from sandbox.broker.broker import Broker
@@ -119,7 +119,7 @@ class TransactionCoordinator:
         transactional_id: str,
         producer_id: int,
         epoch: int,
-        places: Iterable[Place],
+        places: Iterable[PartitionName],
         now_ms: int,
         *,
         version: int = 1,
@@ -140,7 +140,9 @@ class TransactionCoordinator:
             found.partitions |= new
             transactions.add_partitions(self._database, transactional_id, new)
 
-    def missing(self, transactional_id: str, producer_id: int, epoch: int, places: Iterable[Place]) -> set[Place]:
+    def missing(
+        self, transactional_id: str, producer_id: int, epoch: int, places: Iterable[PartitionName]
+    ) -> set[PartitionName]:
         """Return the partitions that don't take part in the open transaction.
 
         Raises:
@@ -166,7 +168,7 @@ class TransactionCoordinator:
         transactional_id: str | None,
         producer_id: int,
         epoch: int,
-        place: Place,
+        place: PartitionName,
         now_ms: int,
         *,
         joins: bool,
@@ -217,7 +219,7 @@ class TransactionCoordinator:
         """Stage offsets until the end of the transaction. The caller has checked them."""
         transactions.stage_offsets(self._database, producer_id, group_id, offsets, generation, member_id)
 
-    def pending(self, group_id: str) -> set[Place]:
+    def pending(self, group_id: str) -> set[PartitionName]:
         """Return the partitions for which an open transaction has staged an offset of the group (KIP-447)."""
         return transactions.pending_places(self._database, group_id)
 

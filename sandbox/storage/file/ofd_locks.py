@@ -34,7 +34,7 @@ else:
         raise OSError(errno.ENOSYS, "this system has no locks of open file descriptions")
 
 
-class Holder(NamedTuple):
+class LockHolder(NamedTuple):
     """A lock that conflicts with the requested one.
 
     Attributes:
@@ -69,10 +69,10 @@ def unlock(descriptor: int, start: int, length: int) -> None:
     _call(descriptor, _SET, _FLOCK.pack(_NONE, 0, start, length, 0))
 
 
-def holder(descriptor: int, start: int, length: int) -> Holder | None:
+def holder(descriptor: int, start: int, length: int) -> LockHolder | None:
     """Return a lock that conflicts with an exclusive one, also one that this process holds by another descriptor."""
     kind, _, begins, _, pid = _FLOCK.unpack(_call(descriptor, _GET, question(start, length)))
-    return None if kind == _NONE else Holder(begins, pid)
+    return None if kind == _NONE else LockHolder(begins, pid)
 
 
 def question(start: int, length: int) -> bytes:

@@ -10,8 +10,9 @@ from typing import Any
 
 from sandbox.model.groups import GroupDescription, MemberDescription, PartitionLag
 from sandbox.model.lag import BEYOND_END, OUT_OF_RANGE, lag_of, range_of, read_position
+from sandbox.model.topics import PartitionName
 from sandbox.storage.file.database import Reader
-from sandbox.storage.groups.group_history import Place, committed_at_or_first, end_at, places
+from sandbox.storage.groups.group_history import PartitionBounds, committed_at_or_first, end_at, places
 from sandbox.storage.groups.unread import FIRST, count_unread, first_appended_ms
 
 TREND_MS = (6_000, 20_000)
@@ -28,7 +29,6 @@ Commit = tuple[int, str | None, int, int | None]
 """Offset, metadata, commit time, and when the first unread event from there on was appended (None if there is none, or
 if the offset is beyond the end).
 """
-Name = tuple[str, int]
 
 COMMITS = f"""
 SELECT c.group_id, c.topic, c.partition, c.offset, c.metadata, c.committed_ms,
@@ -57,7 +57,7 @@ def describe_groups(reader: Reader, now_ms: int, group: str | None = None) -> tu
         parameters,
     ):
         members.setdefault(row[0], []).append(describe_member(*row[1:]))
-    commits: dict[str, dict[Name, Commit]] = {}
+    commits: dict[str, dict[PartitionName, Commit]] = {}
     for group_id, topic, partition, *commit in reader.rows(f"{COMMITS} {where}", parameters):
         commits.setdefault(group_id, {})[topic, partition] = (commit[0], commit[1], commit[2], commit[3])
     topics = None
@@ -65,7 +65,7 @@ def describe_groups(reader: Reader, now_ms: int, group: str | None = None) -> tu
         named = {topic for topic, _ in commits.get(group, {})}
         named.update(topic for member in members.get(group, ()) for topic in member.assignment)
         topics = sorted(named)
-    look = Look(reader, now_ms, places(reader, topics), counting=True)
+    look = GroupReader(reader, now_ms, places(reader, topics), counting=True)
     return tuple(look.group(row, tuple(members.get(row[0], ())), commits.get(row[0], {})) for row in rows)
 
 
@@ -97,7 +97,7 @@ def describe_member(
     )
 
 
-class Look:
+class GroupReader:
     """Describes groups within one read transaction, and caches what several of them need.
 
     Args:
@@ -105,7 +105,9 @@ class Look:
         counting: True to count unread events, which lists don't show.
     """
 
-    def __init__(self, reader: Reader, now_ms: int, known: dict[Name, Place], *, counting: bool = False) -> None:
+    def __init__(
+        self, reader: Reader, now_ms: int, known: dict[PartitionName, PartitionBounds], *, counting: bool = False
+    ) -> None:
         self._reader = reader
         self._counting = counting
         self._now_ms = now_ms
@@ -116,7 +118,7 @@ class Look:
         self,
         row: tuple[str, str, str, str, int, str],
         members: tuple[MemberDescription, ...],
-        commits: dict[Name, Commit],
+        commits: dict[PartitionName, Commit],
     ) -> GroupDescription:
         """Describe one group from its rows."""
         group, state, protocol_type, protocol, generation, kind = row
@@ -151,7 +153,9 @@ class Look:
             unread=sum(one.unread or 0 for one in known) if known and self._counting else None,
         )
 
-    def _lag(self, name: Name, place: Place, commit: Commit | None, member: MemberDescription | None) -> PartitionLag:
+    def _lag(
+        self, name: PartitionName, place: PartitionBounds, commit: Commit | None, member: MemberDescription | None
+    ) -> PartitionLag:
         committed, metadata, committed_ms, appended_ms = commit or (None, None, None, None)
         lag = lag_ms = unread = None
         if committed is not None:
@@ -234,7 +238,7 @@ class Look:
             moved += max(0, (one.committed or 0) - base)
         return before, moved, began
 
-    def _end(self, place: Place, then_ms: int) -> int:
+    def _end(self, place: PartitionBounds, then_ms: int) -> int:
         key = place.partition_id, then_ms
         if key not in self._ends:
             self._ends[key] = end_at(self._reader, place, then_ms)

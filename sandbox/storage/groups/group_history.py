@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 from sandbox.model.group_history import LagPoint, LastReset, Mark, Rates
 from sandbox.model.groups import PartitionLag
 from sandbox.model.lag import lag_of, read_position
+from sandbox.model.topics import PartitionName
 from sandbox.storage.file.database import Reader
 from sandbox.storage.groups.unread import first_appended_ms
 
@@ -19,11 +20,10 @@ MARKS_MAX = 100
 TOLD_WITHIN_MS = 1_000
 """A reset's activity row is written at the end of the turn that made it: at most this much later, even under load."""
 NAMED_MAX = 4
-Name = tuple[str, int]
 T = TypeVar("T")
 
 
-class Place(NamedTuple):
+class PartitionBounds(NamedTuple):
     """One partition with its current bounds."""
 
     partition_id: int
@@ -40,17 +40,20 @@ class Committed(NamedTuple):
     member_id: str
 
 
-def places(reader: Reader, topics: Sequence[str] | None = None) -> dict[tuple[str, int], Place]:
+def places(reader: Reader, topics: Sequence[str] | None = None) -> dict[tuple[str, int], PartitionBounds]:
     """Return every partition, or the partitions of some topics, by (topic, partition)."""
     columns = "SELECT partition_id, topic, partition, log_start_offset, end_offset FROM log_ends"
     if topics is None:
         rows = reader.query(columns)
     else:
         rows = [row for topic in topics for row in reader.query(f"{columns} WHERE topic = ?", (topic,))]
-    return {(topic, partition): Place(partition_id, start, end) for partition_id, topic, partition, start, end in rows}
+    return {
+        (topic, partition): PartitionBounds(partition_id, start, end)
+        for partition_id, topic, partition, start, end in rows
+    }
 
 
-def end_at(reader: Reader, place: Place, at_ms: int, low: int | None = None, high: int | None = None) -> int:
+def end_at(reader: Reader, place: PartitionBounds, at_ms: int, low: int | None = None, high: int | None = None) -> int:
     """Return the log end offset at a moment.
 
     Args:
@@ -96,7 +99,7 @@ def committed_at_or_first(reader: Reader, group: str, topic: str, partition: int
     return Committed(*row) if row else None
 
 
-def ends_at(reader: Reader, place: Place, moments: Sequence[int]) -> list[int | None]:
+def ends_at(reader: Reader, place: PartitionBounds, moments: Sequence[int]) -> list[int | None]:
     """Return the log end offset at each moment, earliest first; None if the batches of that time are deleted."""
     if not moments:
         return []
@@ -150,7 +153,7 @@ def _at_each(moments: Sequence[int], look: Callable[[int, T | None, T | None], T
     return [known[index] for index in range(len(moments))]
 
 
-def partitions_of(reader: Reader, group: str) -> list[Name]:
+def partitions_of(reader: Reader, group: str) -> list[PartitionName]:
     """Return the partitions in which a group has a committed offset."""
     rows = reader.query(
         "SELECT topic, partition FROM committed_offsets WHERE group_id = ? ORDER BY topic, partition", (group,)
@@ -159,7 +162,7 @@ def partitions_of(reader: Reader, group: str) -> list[Name]:
 
 
 def lag_history(
-    reader: Reader, group: str, since_ms: int, until_ms: int, points: int, wanted: Sequence[Name] | None = None
+    reader: Reader, group: str, since_ms: int, until_ms: int, points: int, wanted: Sequence[PartitionName] | None = None
 ) -> list[LagPoint]:
     """Return the lag of each partition at evenly spaced moments.
 
@@ -181,7 +184,11 @@ def lag_history(
 
 
 def _points(
-    reader: Reader, name: Name, place: Place, moments: Sequence[int], commits: Sequence[Committed | None]
+    reader: Reader,
+    name: PartitionName,
+    place: PartitionBounds,
+    moments: Sequence[int],
+    commits: Sequence[Committed | None],
 ) -> Iterable[LagPoint]:
     for moment, end, commit in zip(moments, ends_at(reader, place, moments), commits, strict=True):
         lag = lag_ms = None
@@ -192,7 +199,7 @@ def _points(
         yield LagPoint(moment, *name, committed, place.start if end is None else end, lag, lag_ms)
 
 
-def _age(reader: Reader, place: Place, committed: int, end: int, moment: int) -> int | None:
+def _age(reader: Reader, place: PartitionBounds, committed: int, end: int, moment: int) -> int | None:
     """Return the age of the oldest unread event; 0 if none was unread, None if retention has deleted it since."""
     if committed < place.start:
         return None
@@ -210,7 +217,7 @@ def latest_commits(reader: Reader) -> dict[str, str]:
     )
 
 
-def taken_apart(commits: str) -> dict[Name, tuple[int, int]]:
+def taken_apart(commits: str) -> dict[PartitionName, tuple[int, int]]:
     """Parse a text of `latest_commits`: (topic, partition) to committed offset and commit time."""
     return {(topic, partition): (offset, at_ms) for topic, partition, offset, at_ms in json.loads(commits)}
 
@@ -218,11 +225,11 @@ def taken_apart(commits: str) -> dict[Name, tuple[int, int]]:
 def lags_at(
     reader: Reader,
     group: str,
-    names: Iterable[Name],
-    known: dict[Name, Place],
+    names: Iterable[PartitionName],
+    known: dict[PartitionName, PartitionBounds],
     moments: Sequence[int],
-    ends: dict[Name, list[int | None]],
-    latest: Mapping[Name, tuple[int, int]],
+    ends: dict[PartitionName, list[int | None]],
+    latest: Mapping[PartitionName, tuple[int, int]],
 ) -> list[int | None]:
     """Return the total lag of a group at each moment; None before its first commit.
 
@@ -266,11 +273,11 @@ def first_commit_ms(reader: Reader, group: str) -> int | None:
 
 def rates(
     reader: Reader, group: str, partitions: Iterable[PartitionLag], now_ms: int, window_ms: int
-) -> dict[Name, Rates]:
+) -> dict[PartitionName, Rates]:
     """Return the rates of appended and committed events, over the last `window_ms`."""
     wanted = list(partitions)
     known = places(reader, sorted({one.topic for one in wanted}))
-    found: dict[Name, Rates] = {}
+    found: dict[PartitionName, Rates] = {}
     for one in wanted:
         place = known.get((one.topic, one.partition))
         if place is None:
@@ -346,7 +353,7 @@ def _fall(reader: Reader, group: str, before: LagPoint, after: LagPoint) -> Comm
     return found
 
 
-def last_reset(reader: Reader, group: str, names: Sequence[Name], had_members: bool) -> LastReset | None:
+def last_reset(reader: Reader, group: str, names: Sequence[PartitionName], had_members: bool) -> LastReset | None:
     """Return the reset after which a group has not committed.
 
     A commit without a member counts as a reset if the group has had members, if the offset moved back, or if it was
@@ -355,7 +362,7 @@ def last_reset(reader: Reader, group: str, names: Sequence[Name], had_members: b
     Args:
         names: the partitions in which the group has a committed offset.
     """
-    latest: dict[Name, list[tuple[int, int, str]]] = {}
+    latest: dict[PartitionName, list[tuple[int, int, str]]] = {}
     for name in names:
         latest[name] = [
             (committed_ms, offset, member_id)

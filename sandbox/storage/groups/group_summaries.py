@@ -8,12 +8,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sandbox.model.groups import GroupSummary, MemberDescription, Place, summary_of
+from sandbox.model.groups import GroupSummary, MemberDescription, summary_of
 from sandbox.model.lag import OUT_OF_RANGE, lag_of, range_of, read_position
 from sandbox.model.latest_cache import Remembered
+from sandbox.model.topics import PartitionName
 from sandbox.storage.file.database import Reader, Row
 from sandbox.storage.groups import group_history
-from sandbox.storage.groups.group_descriptions import QUIET_MS, Commit, Look, describe_member
+from sandbox.storage.groups.group_descriptions import QUIET_MS, Commit, GroupReader, describe_member
 from sandbox.storage.groups.group_history import latest_commits, taken_apart
 from sandbox.storage.groups.unread import first_appended_ms
 
@@ -49,7 +50,7 @@ class _Log:
         marker: the offset of the last transaction marker, -1 for none.
     """
 
-    place: group_history.Place
+    place: group_history.PartitionBounds
     compacted: int
     marker: int
 
@@ -80,7 +81,7 @@ class _Known:
     rows: tuple[Row, Sequence[Row], str]
     topics: tuple[str, ...]
     logs: Sequence[Logs | None]
-    commits: Mapping[Place, tuple[int, int]]
+    commits: Mapping[PartitionName, tuple[int, int]]
     appended: Mapping[Waiting, int]
     summary: GroupSummary
     standing: bool
@@ -107,8 +108,8 @@ class GroupSummaries:
         commits = latest_commits(reader)
         logs = {topic: self._taken_apart(topic, text) for topic, text in reader.query(LOGS)}
         before, now = self._known, {}
-        places: dict[Place, group_history.Place] = {}
-        look = Look(reader, now_ms, places)
+        places: dict[PartitionName, group_history.PartitionBounds] = {}
+        look = GroupReader(reader, now_ms, places)
         for row in reader.query(GROUPS):
             group = row[0]
             rows = (row, members.get(group, ()), commits.get(group, "[]"))
@@ -130,7 +131,7 @@ class GroupSummaries:
 
 def _logs(text: str) -> Logs:
     return {
-        partition: _Log(group_history.Place(partition_id, start, end), compacted, marker)
+        partition: _Log(group_history.PartitionBounds(partition_id, start, end), compacted, marker)
         for partition, partition_id, start, end, compacted, marker in json.loads(text)
     }
 
@@ -165,8 +166,8 @@ def _moved_on(known: _Known, logs: Mapping[str, Logs], there: Sequence[Logs | No
 
 def _work_out(
     reader: Reader,
-    look: Look,
-    places: dict[Place, group_history.Place],
+    look: GroupReader,
+    places: dict[PartitionName, group_history.PartitionBounds],
     now_ms: int,
     rows: tuple[Row, Sequence[Row], str],
     logs: Mapping[str, Logs],
@@ -186,7 +187,7 @@ def _work_out(
     for topic in topics:
         places.update({(topic, partition): log.place for partition, log in logs.get(topic, {}).items()})
     appended: dict[Waiting, int] = {}
-    found: dict[Place, Commit] = {}
+    found: dict[PartitionName, Commit] = {}
     for name, (offset, at_ms) in commits.items():
         log = logs.get(name[0], {}).get(name[1])
         appended_ms = None
@@ -211,7 +212,7 @@ def _work_out(
     )
 
 
-def _stands(summary: GroupSummary, commits: Mapping[Place, tuple[int, int]], now_ms: int) -> bool:
+def _stands(summary: GroupSummary, commits: Mapping[PartitionName, tuple[int, int]], now_ms: int) -> bool:
     """Return True if nothing about a group changes with time alone."""
     if summary.lag and summary.unread_since_ms is None and summary.trend != "caught up":
         return False

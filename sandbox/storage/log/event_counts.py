@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from sandbox.model.topics import PartitionName
 from sandbox.storage.file.database import Reader
 from sandbox.storage.file.read_only import read_only
 from sandbox.storage.file.schema import OFFSET_BITS
 from sandbox.storage.log.topic_descriptions import describe_topics, partition_ids
 
-Place = tuple[str, int]
 
-
-def events_by_partition(path: Path) -> dict[Place, int]:
+def events_by_partition(path: Path) -> dict[PartitionName, int]:
     """Return the number of events in each partition of a file, without reading the events themselves."""
     with read_only(path) as connection:
         return {
@@ -21,13 +20,13 @@ def events_by_partition(path: Path) -> dict[Place, int]:
         }
 
 
-def events_between(path: Path, stretches: Mapping[Place, tuple[int, int]]) -> dict[Place, int]:
+def events_between(path: Path, stretches: Mapping[PartitionName, tuple[int, int]]) -> dict[PartitionName, int]:
     """Count the events in ranges of logs.
 
     Args:
         stretches: topic and partition to the first offset, and the offset to stop before.
     """
-    found: dict[Place, int] = {}
+    found: dict[PartitionName, int] = {}
     with read_only(path) as connection:
         reader = Reader(connection)
         for (topic, partition), (first, until) in stretches.items():

@@ -12,7 +12,7 @@ BATCHES_LEAST = 20
 PARTITIONS_MAX = 200
 """The maximum number of partitions, the largest first, that a sample of keys reads from."""
 
-Key = tuple[int, int, bytes | None]
+KeyRow = tuple[int, int, bytes | None]
 """Partition, offset, key."""
 
 
@@ -130,7 +130,7 @@ def _end_before(reader: Reader, partition_id: int, start: int, end: int, at_ms: 
     return min(max(low, start), end)
 
 
-def newest_keys(reader: Reader, logs: Sequence[tuple[int, int, int, int]], events_max: int) -> list[Key]:
+def newest_keys(reader: Reader, logs: Sequence[tuple[int, int, int, int]], events_max: int) -> list[KeyRow]:
     """Return the keys of the newest events of some logs, from each in proportion to its length, newest first.
 
     Args:
@@ -139,7 +139,7 @@ def newest_keys(reader: Reader, logs: Sequence[tuple[int, int, int, int]], event
     """
     largest = sorted(logs, key=lambda log: log[2] - log[3])[:PARTITIONS_MAX]
     length = sum(end - start for _, _, start, end in largest)
-    found: list[Key] = []
+    found: list[KeyRow] = []
     for partition, partition_id, start, end in largest:
         share = min(end - start, -(-events_max * (end - start) // max(1, length)))
         base = partition_id << OFFSET_BITS

@@ -7,11 +7,9 @@ The coordinator decides; this module only stores. A transaction's effects on the
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from sandbox.model.topics import PartitionName
 from sandbox.storage.file.database import Database, Reader
 from sandbox.storage.groups.groups import CommittedOffset, GroupStore
-
-Place = tuple[str, int]
-"""Topic and partition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +38,13 @@ class TransactionRow:
     version: int
     started_ms: int | None
     updated_ms: int
-    partitions: frozenset[Place] = field(default_factory=frozenset)
+    partitions: frozenset[PartitionName] = field(default_factory=frozenset)
     groups: frozenset[str] = field(default_factory=frozenset)
 
 
 def load(reader: Reader) -> list[TransactionRow]:
     """Return every transactional id."""
-    partitions: dict[str, set[Place]] = {}
+    partitions: dict[str, set[PartitionName]] = {}
     for name, topic, partition in reader.query("SELECT transactional_id, topic, partition FROM transaction_partitions"):
         partitions.setdefault(name, set()).add((topic, partition))
     groups: dict[str, set[str]] = {}
@@ -90,7 +88,7 @@ def save(database: Database, row: TransactionRow) -> None:
     )
 
 
-def add_partitions(database: Database, transactional_id: str, places: Iterable[Place]) -> None:
+def add_partitions(database: Database, transactional_id: str, places: Iterable[PartitionName]) -> None:
     """Add partitions to the open transaction."""
     database.executemany(
         "INSERT OR IGNORE INTO transaction_partitions(transactional_id, topic, partition) VALUES(?, ?, ?)",
@@ -177,7 +175,7 @@ def commit_offsets(database: Database, producer_id: int, now_ms: int) -> set[str
     return {row[0] for row in pending}
 
 
-def pending_places(reader: Reader, group_id: str) -> set[Place]:
+def pending_places(reader: Reader, group_id: str) -> set[PartitionName]:
     """Return the partitions in which an open transaction has uncommitted offsets of the group."""
     rows = reader.query("SELECT DISTINCT topic, partition FROM pending_offsets WHERE group_id = ?", (group_id,))
     return {(topic, partition) for topic, partition in rows}

@@ -24,11 +24,11 @@ SEGMENT_EVENTS = 2_048
 HASHES_MAX = 4_000_000
 """The maximum number of hashes stored, of 4 bytes each."""
 
-Place = tuple[int, int, int]
+LogSpan = tuple[int, int, int]
 """Row id of a partition, log start offset, end."""
 Ranges = dict[int, list[tuple[int, int]]]
 """A partition's row id to the (first, last) offsets of the parts that may have the key, ascending."""
-Log = tuple[int, int]
+LogId = tuple[int, int]
 """Content number and row id of a partition."""
 
 
@@ -45,7 +45,7 @@ class KeyIndex:
 
     def __init__(self, hashes_max: int = HASHES_MAX) -> None:
         self._hashes_max = hashes_max
-        self._logs: OrderedDict[Log, dict[int, array[int]]] = OrderedDict()
+        self._logs: OrderedDict[LogId, dict[int, array[int]]] = OrderedDict()
         self._held = 0
         self._lock = Lock()
 
@@ -54,7 +54,7 @@ class KeyIndex:
         """How many hashes are stored."""
         return self._held
 
-    def ranges(self, reader: Reader, key: str, places: Iterable[Place], until_s: float) -> Ranges | None:
+    def ranges(self, reader: Reader, key: str, places: Iterable[LogSpan], until_s: float) -> Ranges | None:
         """Return the parts of logs in which the events of a key may be.
 
         Args:
@@ -87,13 +87,13 @@ class KeyIndex:
             found[at] = parts[::-1] + ([(tail, end - 1)] if tail < end else [])
         return found
 
-    def _log(self, log: Log) -> dict[int, "array[int]"]:
+    def _log(self, log: LogId) -> dict[int, "array[int]"]:
         with self._lock:
             kept = self._logs.setdefault(log, {})
             self._logs.move_to_end(log)
             return kept
 
-    def _keep(self, log: Log, number: int, hashes: "array[int]", asked: set[Log]) -> bool:
+    def _keep(self, log: LogId, number: int, hashes: "array[int]", asked: set[LogId]) -> bool:
         """Store a segment. Return False if there is no room even without the logs that this search doesn't use."""
         with self._lock:
             while self._held + len(hashes) > self._hashes_max:

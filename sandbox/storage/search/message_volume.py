@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from sandbox.model.messages import BUCKETS, MessageQuery, Volume, dense, width_for
 from sandbox.storage.file.database import Reader
 from sandbox.storage.file.schema import OFFSET_BITS
+from sandbox.storage.search.key_index import LogSpan
 from sandbox.storage.search.message_conditions import Matching, joined
 from sandbox.storage.search.message_counts import FAR, new_stamps
 from sandbox.storage.search.messages import Places, places_of, total_events, written_since
@@ -25,9 +26,6 @@ EVENTS_MAX = 10_000
 PROBES = 600
 PROBES_LEAST = 20
 """The minimum number of places read in one log, however many partitions there are."""
-
-Place = tuple[int, int, int]
-"""Row id of a partition, log start offset, end."""
 
 
 def counted_query(query: MessageQuery) -> MessageQuery:
@@ -129,7 +127,7 @@ class _Window:
         return f"partition_id = ? AND base_offset IN ({inside})", (at, at, self.since, self.until)
 
 
-def _span(reader: Reader, window: _Window, place: Place) -> tuple[int, int] | None:
+def _span(reader: Reader, window: _Window, place: LogSpan) -> tuple[int, int] | None:
     """Return the earliest and the latest time of a partition's events within the window; None if there are none."""
     at, start, _ = place
     first = reader.one(
@@ -148,11 +146,11 @@ def _span(reader: Reader, window: _Window, place: Place) -> tuple[int, int] | No
     return (low, high) if low <= high else None
 
 
-def _by_batches_there(reader: Reader, window: _Window, places: Places) -> tuple[list[Place], list[Place]]:
+def _by_batches_there(reader: Reader, window: _Window, places: Places) -> tuple[list[LogSpan], list[LogSpan]]:
     """Split the logs into those whose batches are all counted, the smallest first, and those with too many of them."""
     left = BATCHES_MAX
-    few: list[Place] = []
-    many: list[Place] = []
+    few: list[LogSpan] = []
+    many: list[LogSpan] = []
     for place in sorted(places.values(), key=lambda one: one[2] - one[1]):
         row = reader.one(
             "SELECT count(*) FROM (SELECT 1 FROM batches INDEXED BY batches_by_time WHERE partition_id = ? "
@@ -168,7 +166,7 @@ def _by_batches_there(reader: Reader, window: _Window, places: Places) -> tuple[
     return few, many
 
 
-def _whole_batches(reader: Reader, window: _Window, place: Place, width_ms: int, counts: Counter[int]) -> None:
+def _whole_batches(reader: Reader, window: _Window, place: LogSpan, width_ms: int, counts: Counter[int]) -> None:
     """Count the batches that are entirely in the log, in the window and in one bucket."""
     at, start, end = place
     inside, parameters = window.batches(at)
@@ -182,7 +180,7 @@ def _whole_batches(reader: Reader, window: _Window, place: Place, width_ms: int,
 
 
 def _split_batches(
-    reader: Reader, window: _Window, place: Place, width_ms: int, counts: Counter[int], budget: int
+    reader: Reader, window: _Window, place: LogSpan, width_ms: int, counts: Counter[int], budget: int
 ) -> tuple[int, bool]:
     """Count the other batches. Returns the rest of the event budget, and whether some events were spread evenly."""
     at, start, end = place
@@ -227,7 +225,9 @@ def _spread(counts: Counter[int], window: _Window, width_ms: int, span: tuple[in
             given = upto
 
 
-def _by_probes(reader: Reader, window: _Window, place: Place, width_ms: int, counts: Counter[int], probes: int) -> None:
+def _by_probes(
+    reader: Reader, window: _Window, place: LogSpan, width_ms: int, counts: Counter[int], probes: int
+) -> None:
     """Read some batches, evenly over the log, and spread the events between two of them."""
     at, start, end = place
     known: tuple[int, int] | None = None

@@ -43,9 +43,9 @@ NEW_EVENTS_MAX = 20_000
 """With more new events than this in one partition, a search starts again from the beginning."""
 ORDERS = ("newest", "oldest", "offset")
 
-Key = tuple[int, int, int]
+SortKey = tuple[int, int, int]
 """Timestamp, partition, offset: the place of an event in time order. In offset order the timestamp is 0."""
-Way = tuple[Key, bool]
+Way = tuple[SortKey, bool]
 """A place that the search reached, and whether it holds a matching event."""
 Places = dict[int, tuple[int, int, int]]
 """Partition to (row id, log start offset, end)."""
@@ -78,7 +78,7 @@ class _Cursor:
     """The beginning of a page: after (or, going back, before) an event."""
 
     back: bool
-    key: Key
+    key: SortKey
 
     @classmethod
     def parse(cls, text: str) -> "_Cursor":
@@ -93,7 +93,7 @@ class _Cursor:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """The result of a search, before the events themselves are read.
 
     Attributes:
@@ -103,8 +103,8 @@ class Found:
         places: the partitions as they were then.
     """
 
-    keys: tuple[Key, ...]
-    stopped: Key | None
+    keys: tuple[SortKey, ...]
+    stopped: SortKey | None
     scanned: int
     places: Places
 
@@ -145,9 +145,9 @@ class MessageSearch:
         """Search, and return the page."""
         return self.page_of(self.find(), now_ms)
 
-    def find(self) -> Found:
+    def find(self) -> SearchResult:
         """Search for the events of the page."""
-        found: list[Key] = []
+        found: list[SortKey] = []
         ways = self._merged()
         key = self.query.key if self.query.key_exact and self.query.order != "offset" else None
         if self.keys is not None and key is not None:
@@ -162,13 +162,13 @@ class MessageSearch:
                 found, ways = [], self._merged(ranges)
         return self._look(ways, found) or self._found([], None)
 
-    def go_on(self, before: Found) -> Found | None:
+    def go_on(self, before: SearchResult) -> SearchResult | None:
         """Return what `find` would return, by updating an earlier result; None if `find` must be called instead.
 
         Args:
             before: the result of the same query, on the same content of the file, with no compaction since.
         """
-        new: list[Key] = []
+        new: list[SortKey] = []
         written = written_since(before.places, self.places)
         if written is None:
             return None
@@ -187,11 +187,11 @@ class MessageSearch:
         self.matching.scanned += before.scanned
         return self._found(keys[: self.query.limit + 1], None if full else before.stopped)
 
-    def _follows(self, key: Key, stopped: Key | None) -> bool:
+    def _follows(self, key: SortKey, stopped: SortKey | None) -> bool:
         """Return True if a place is after the one where a search stopped: the continued search will find it."""
         return stopped is not None and (key < stopped if self.descending else key > stopped)
 
-    def page_of(self, found: Found, now_ms: int) -> MessagePage:
+    def page_of(self, found: SearchResult, now_ms: int) -> MessagePage:
         """Return the page for a search result."""
         back = self.cursor is not None and self.cursor.back
         keys = list(found.keys[: self.query.limit])
@@ -218,7 +218,7 @@ class MessageSearch:
             as_of={partition: end for partition, (_, _, end) in self.places.items()},
         )
 
-    def _look(self, ways: Iterator[Way], found: list[Key], scanned_max: int | None = None) -> Found | None:
+    def _look(self, ways: Iterator[Way], found: list[SortKey], scanned_max: int | None = None) -> SearchResult | None:
         """Search until the page is full or time is up.
 
         Return None if `scanned_max` offsets were searched before that; the next call continues with the same `ways` and
@@ -235,8 +235,8 @@ class MessageSearch:
                 return self._found(found, key)
         return self._found(found, None)
 
-    def _found(self, keys: list[Key], stopped: Key | None) -> Found:
-        return Found(tuple(keys), stopped, self.matching.scanned, self.places)
+    def _found(self, keys: list[SortKey], stopped: SortKey | None) -> SearchResult:
+        return SearchResult(tuple(keys), stopped, self.matching.scanned, self.places)
 
     def _merged(self, ranges: Ranges | None = None) -> Iterator[Way]:
         """Yield every partition's events in the order of the page; False marks a place where the clock may be checked.
@@ -302,7 +302,7 @@ class MessageSearch:
     def _by_key(self, ranges: Ranges, partition: int) -> Iterator[Way]:
         """Yield the events of a key, from the parts of a log that may have it: all at once, since they are few."""
         partition_id, start, end = self.places[partition]
-        found: list[Key] = []
+        found: list[SortKey] = []
         for first, last in joined(ranges[partition_id]):
             hidden = markers(self.reader, partition_id, first, last)
             found += [
@@ -315,7 +315,7 @@ class MessageSearch:
         self.matching.scanned += end - start
         yield from ((key, True) for key in sorted(found, reverse=self.descending) if self._beyond_cursor(key))
 
-    def _beyond_cursor(self, key: Key) -> bool:
+    def _beyond_cursor(self, key: SortKey) -> bool:
         if self.cursor is None:
             return True
         return key < self.cursor.key if self.descending else key > self.cursor.key
@@ -397,5 +397,5 @@ def offsets_for_time(reader: Reader, topic: str, timestamp_ms: int) -> dict[int,
     return {partition: place[0] if place else None for partition, place in found.items()}
 
 
-def _cursor(direction: str, key: Key) -> str:
+def _cursor(direction: str, key: SortKey) -> str:
     return ":".join((direction, *map(str, key)))

@@ -19,13 +19,13 @@ from sandbox.storage.search import message_counts, message_volume
 from sandbox.storage.search.key_index import KeyIndex
 from sandbox.storage.search.message_counts import Counted
 from sandbox.storage.search.message_volume import Batched, counted_query, looks_at_events
-from sandbox.storage.search.messages import Found, MessageSearch, Places
+from sandbox.storage.search.messages import MessageSearch, Places, SearchResult
 
 KEPT = 32
 """The maximum number of cached searches, and of cached counts; the least recently used is dropped first."""
 STOPPED_KEPT_S = 30
 """How long a search that ran out of time is continued: after that, a new search may find more."""
-Kind = TypeVar("Kind", Found, Counted, Batched)
+Kind = TypeVar("Kind", SearchResult, Counted, Batched)
 Asked = tuple[int, MessageQuery, int]
 """Content number, query, time budget in ms."""
 
@@ -57,11 +57,11 @@ class _Kept(Generic[Kind]):
                 self._found.popitem(last=False)
 
 
-def _is_partial(found: Found | Counted | Batched) -> bool:
+def _is_partial(found: SearchResult | Counted | Batched) -> bool:
     if isinstance(found, Batched):
         # New events are added to an estimate, so it is computed again now and then.
         return not found.volume.exact
-    return found.stopped is not None if isinstance(found, Found) else not found.complete
+    return found.stopped is not None if isinstance(found, SearchResult) else not found.complete
 
 
 def _compacted(reader: Reader, places: Places) -> list[tuple[int, int]]:
@@ -73,7 +73,7 @@ class SearchMemory:
 
     def __init__(self) -> None:
         self._keys = KeyIndex()
-        self._pages: _Kept[Found] = _Kept()
+        self._pages: _Kept[SearchResult] = _Kept()
         self._counts: _Kept[Counted] = _Kept()
         self._batches: _Kept[Batched] = _Kept()
 

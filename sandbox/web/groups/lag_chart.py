@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from flask import request
 
-from sandbox.model.group_history import LagPoint, Mark, Spark
+from sandbox.model.group_history import LagPoint, LagSpark, Mark
 from sandbox.model.groups import GroupDescription, GroupSummary, PartitionLag
 from sandbox.model.latest_cache import Remembered
 from sandbox.web import formats as words
@@ -128,7 +128,7 @@ class DrawnSpark:
 _drawn: Remembered[DrawnSpark] = Remembered(2_000)
 
 
-def draw_spark(group: str, spark: Spark) -> DrawnSpark:
+def draw_spark(group: str, spark: LagSpark) -> DrawnSpark:
     """Draw a group's lag of the last minutes."""
     length_ms = spark.until_ms - spark.since_ms
     # Rounded to ten seconds, so that an unchanged curve isn't redrawn and sent every second.

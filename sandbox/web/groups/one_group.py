@@ -43,7 +43,7 @@ VALUE_WORDS = {"offset": "the offset", "shift": "the number of events"}
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class LagCause:
     """The reason why a group's lag grows.
 
     Attributes:
@@ -165,7 +165,7 @@ def idle_reason(group: GroupDescription) -> str:
     return "The assignor gave them nothing: their topics may differ, or a partition is still being handed over."
 
 
-def cause(group: GroupDescription, rates: Mapping[tuple[str, int], Rates]) -> Cause | None:
+def cause(group: GroupDescription, rates: Mapping[tuple[str, int], Rates]) -> LagCause | None:
     """Return the partition with the most lag, if events are appended to it faster than the group commits.
 
     Args:
@@ -176,7 +176,7 @@ def cause(group: GroupDescription, rates: Mapping[tuple[str, int], Rates]) -> Ca
         return None
     worst = max(behind, key=lambda one: one.lag or 0)
     if not group.members:
-        return Cause(worst, 0.0, None) if group.state in ("Empty", "Dead") else None
+        return LagCause(worst, 0.0, None) if group.state in ("Empty", "Dead") else None
     if group.waits is not None and any(one.member_id == worst.member_id for one in group.waits.awaited):
         # The member doesn't read at all; the page shows separately which members the group waits for.
         return None
@@ -185,7 +185,7 @@ def cause(group: GroupDescription, rates: Mapping[tuple[str, int], Rates]) -> Ca
         return None
     if rate.appended_per_s <= rate.committed_per_s:
         return None
-    return Cause(worst, (worst.lag or 0) / sum(one.lag or 0 for one in behind), rate)
+    return LagCause(worst, (worst.lag or 0) / sum(one.lag or 0 for one in behind), rate)
 
 
 def _subscribed(group: GroupDescription) -> set[str]:

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sandbox.kafka.errors import BrokerError
-from sandbox.kafka.event import Event
+from sandbox.kafka.event import Event, EventAddress
 from sandbox.model.messages import MessagePage, MessageQuery
 from sandbox.playground.spec import SENT_BACK_HEADER
-from sandbox.web.messages.dead_letters import Address, DeadLetter, came_from, dead_letter, letters_of
+from sandbox.web.messages.dead_letters import DeadLetter, came_from, dead_letter, letters_of
 from sandbox.web.responses import backend, capabilities, is_topic
 
 ENDINGS = (".dlq", "-dlt", ".DLT")
@@ -47,8 +47,8 @@ class Fate:
         again: the dead letter of that event, if it was refused again; None if none was found.
     """
 
-    back: Address
-    again: Address | None
+    back: EventAddress
+    again: EventAddress | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,9 @@ class Story:
     untold: Untold | None
     fate: Fate | None
     unsure: bool
-    refused_in: Address | None
+    refused_in: EventAddress | None
     refusal: DeadLetter | None
-    came_from: Address | None
+    came_from: EventAddress | None
     topics: frozenset[str]
 
 
@@ -109,7 +109,7 @@ def fates_of(events: Sequence[Event]) -> dict[tuple[int, int], Fate]:
     if not origins or not capabilities().find_key_fast:
         return {}
     since_ms = min(event.timestamp_ms for event in events)
-    back: dict[Address, Address] = {}
+    back: dict[EventAddress, EventAddress] = {}
     asked = origins.most_common(ORIGINS_MAX)
     for topic, _ in asked:
         for event in _sent_back_in(topic, since_ms, LOOK_BUDGET_MS // len(asked)):
@@ -118,14 +118,14 @@ def fates_of(events: Sequence[Event]) -> dict[tuple[int, int], Fate]:
                 back.setdefault(before, _place(event))
     if not back:
         return {}
-    again: dict[Address, Address] = {}
+    again: dict[EventAddress, EventAddress] = {}
     for event in [*_sent_back_in(events[0].topic, since_ms, LOOK_BUDGET_MS), *events]:
         if (was := _was(event, back)) is not None:
             again.setdefault(was, _place(event))
     return {place[1:]: Fate(at, again.get(at)) for place, at in back.items()}
 
 
-def _was(event: Event, back: Mapping[Address, Address]) -> Address | None:
+def _was(event: Event, back: Mapping[EventAddress, EventAddress]) -> EventAddress | None:
     """Return the address of the refused event: from the dead letter's headers, or through the earlier dead letter they
     name.
 
@@ -160,11 +160,11 @@ def _untold(event: Event, letter: DeadLetter | None) -> Untold | None:
     return Untold(letter.topic if letter is not None else None, named if named and is_topic(named) else None)
 
 
-def _place(event: Event) -> Address:
+def _place(event: Event) -> EventAddress:
     return event.topic, event.partition, event.offset
 
 
-def _address(event: Event | None) -> Address | None:
+def _address(event: Event | None) -> EventAddress | None:
     return None if event is None else _place(event)
 
 

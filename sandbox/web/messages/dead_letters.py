@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sandbox.kafka.event import Event, Headers
+from sandbox.kafka.event import Event, EventAddress, Headers
 from sandbox.model.json_conditions import HeaderName
 from sandbox.playground.spec import SENT_BACK_HEADER
 
@@ -37,8 +37,6 @@ WHY_HEADERS = (
 REFUSAL_PREFIXES = ("dlq.", "kafka_dlt-", "__connect.errors.")
 WHY_MAX = 200
 PLACE = re.compile(r"([A-Za-z0-9._-]{1,249})/([0-9]{1,9})/([0-9]{1,18})")
-Address = tuple[str, int, int]
-"""Topic, partition and offset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,7 @@ def sent_back(event: Event) -> Headers:
     return (*without_refusal(event.headers), (SENT_BACK_HEADER, place.encode()))
 
 
-def came_from(event: Event) -> Address | None:
+def came_from(event: Event) -> EventAddress | None:
     """Return the dead letter that was sent back as this event; None if its headers name none."""
     said = dict(event.headers).get(SENT_BACK_HEADER) or b""
     found = PLACE.fullmatch(said.decode("ascii", "replace"))

@@ -26,7 +26,7 @@ KEY_MAX_BYTES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class EventContext:
     """An event's address, neighbours, readers and links.
 
     Attributes:
@@ -48,7 +48,7 @@ class Place:
     story: Story
 
 
-def _place(event: Event, topic: TopicDescription, *, inline: bool) -> Place:
+def _place(event: Event, topic: TopicDescription, *, inline: bool) -> EventContext:
     copied = f"{event.topic}/{event.partition}/{event.offset}"
     form = f"/topics/{event.topic}/produce?copy={quote(copied, safe='/')}"
     story = story_of(event)
@@ -62,7 +62,7 @@ def _place(event: Event, topic: TopicDescription, *, inline: bool) -> Place:
     if event.key and len(event.key) <= KEY_MAX_BYTES and describe(event.key).kind != "bytes":
         query = urlencode({"key": event.key.decode(), "exact": "1"})
         same_key = f"/topics/{event.topic}/messages?{query}"
-    return Place(
+    return EventContext(
         address=f"/topics/{copied}",
         beside=None if inline else backend().survey.neighbours(event.topic, event.partition, event.offset),
         readers=marks_of(event, committed_in(event.topic)),

@@ -22,7 +22,7 @@ LEAST = 1.2
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class HistogramBar:
     """The bar of one bucket.
 
     Attributes:
@@ -49,7 +49,7 @@ class Histogram:
         note: what was counted, and how exactly.
     """
 
-    bars: tuple[Bar, ...]
+    bars: tuple[HistogramBar, ...]
     labels: tuple[str, ...]
     most: int
     from_ms: int
@@ -112,7 +112,9 @@ def histogram_of(volume: Volume, filtered: bool) -> Histogram | None:
         height = max(LEAST, HEIGHT * bucket.events / most) if bucket.events else 0.0
         title = f"{_piece(bucket.from_ms, bucket.until_ms)}: {words.plural(bucket.events, 'event')}"
         since, until = written(bucket.from_ms), written(bucket.until_ms)
-        bars.append(Bar(number, round(HEIGHT - height, 2), round(height, 2), bucket.events, title, since, until))
+        bars.append(
+            HistogramBar(number, round(HEIGHT - height, 2), round(height, 2), bucket.events, title, since, until)
+        )
     first, last = volume.buckets[0].from_ms, volume.buckets[-1].until_ms
     return Histogram(
         bars=tuple(bars),

@@ -114,7 +114,7 @@ def _whole(form: Form, field: str, what: str) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class TemplatePreview:
     """The preview of a template.
 
     Attributes:
@@ -140,7 +140,7 @@ class Look:
     not_json: str | None
 
 
-def look(template: EventTemplate, topic: TopicDescription, seed: int | None) -> Look:
+def look(template: EventTemplate, topic: TopicDescription, seed: int | None) -> TemplatePreview:
     """Generate the first events of a template, without sending them.
 
     Args:
@@ -156,7 +156,7 @@ def look(template: EventTemplate, topic: TopicDescription, seed: int | None) -> 
     placed = [(event, murmur2_partition(event.key, count)) for event in made]
     keys = Counter(event.key for event in made if event.key is not None)
     spread = Counter(partition for _, partition in placed if partition is not None)
-    return Look(
+    return TemplatePreview(
         tuple(placed[:SHOWN]),
         len(made),
         tuple(keys.most_common(5)),

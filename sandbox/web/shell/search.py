@@ -40,7 +40,7 @@ SUBJECTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class NameMatch:
     """A search result.
 
     Attributes:
@@ -54,7 +54,7 @@ class Found:
     address: str
 
 
-def find(wanted: str) -> list[Found]:
+def find(wanted: str) -> list[NameMatch]:
     """Return what contains a text in its name, best matches first, at most `KIND_MAX` per kind.
 
     `orders/2/41` and `orders:2:41` find the event at this address.
@@ -62,7 +62,7 @@ def find(wanted: str) -> list[Found]:
     wanted = wanted.strip()
     if not wanted:
         return []
-    found: list[Found] = []
+    found: list[NameMatch] = []
     counts: dict[str, int] = {}
     for one in _all(wanted, wanted.lower()):
         counts[one.kind] = counts.get(one.kind, 0) + 1
@@ -71,30 +71,30 @@ def find(wanted: str) -> list[Found]:
     return found
 
 
-def _all(wanted: str, low: str) -> Iterator[Found]:
+def _all(wanted: str, low: str) -> Iterator[NameMatch]:
     place = PLACE.fullmatch(wanted)
     topics = backend().topics()
     if place is not None and any(topic.topic == place[1] for topic in topics):
         topic, partition, offset = place.groups()
         name = f"{topic} · partition {int(partition)} · offset {int(offset)}"
-        yield Found("event", name, f"/topics/{quote(topic, safe='')}/{int(partition)}/{int(offset)}")
+        yield NameMatch("event", name, f"/topics/{quote(topic, safe='')}/{int(partition)}/{int(offset)}")
     for topic in sorted((one.topic for one in topics if low in one.topic.lower()), key=lambda name: _rank(name, low)):
-        yield Found("topic", topic, f"/topics/{quote(topic, safe='')}")
+        yield NameMatch("topic", topic, f"/topics/{quote(topic, safe='')}")
     groups = backend().groups()
     for group in sorted((one.group for one in groups if low in one.group.lower()), key=lambda name: _rank(name, low)):
-        yield Found("group", group or "(empty id)", group_address(group))
+        yield NameMatch("group", group or "(empty id)", group_address(group))
     for described in groups:
         for member in described.members:
             if low in member.client_id.lower() or low in member.member_id.lower():
-                yield Found("member", f"{member.member_id} of {described.group}", group_address(described.group))
+                yield NameMatch("member", f"{member.member_id} of {described.group}", group_address(described.group))
     yield from _cluster(low)
     for name, address in PAGES.items():
         if low in name.lower() and page_reason(address.strip("/")) is None:
-            yield Found("page", name, address)
+            yield NameMatch("page", name, address)
     if len(low) >= LEAST_FOR_HELP:
         for name, address in SUBJECTS.items():
             if low in name.lower() and page_reason(address.strip("/")) is None:
-                yield Found("page", name, address)
+                yield NameMatch("page", name, address)
         yield from _help(low)
 
 
@@ -102,19 +102,19 @@ def _rank(name: str, low: str) -> tuple[bool, bool, str]:
     return name.lower() != low, not name.lower().startswith(low), name
 
 
-def _cluster(low: str) -> Iterator[Found]:
+def _cluster(low: str) -> Iterator[NameMatch]:
     try:
         brokers, clients = backend().brokers.list(), backend().brokers.clients()
     except BrokerError:
         return
     names = sorted({client.client_id for client in clients if client.client_id and low in client.client_id.lower()})
-    yield from (Found("client", name, "/cluster#live-clients") for name in names)
+    yield from (NameMatch("client", name, "/cluster#live-clients") for name in names)
     for broker in brokers:
         if low in f"broker {broker.broker}" or low in (broker.address or ""):
-            yield Found("broker", f"broker {broker.broker} {broker.address or ''}".strip(), "/cluster")
+            yield NameMatch("broker", f"broker {broker.broker} {broker.address or ''}".strip(), "/cluster")
 
 
-def _help(low: str) -> Iterator[Found]:
+def _help(low: str) -> Iterator[NameMatch]:
     for kind, settings in (
         ("topic", TOPIC_SETTINGS),
         ("group", tuple(GROUP_SETTING.values())),
@@ -122,10 +122,10 @@ def _help(low: str) -> Iterator[Found]:
     ):
         for setting in settings:
             if setting.in_effect and low in setting.name:
-                yield Found("setting", f"{setting.name} of a {kind}", f"/help/settings#{kind}-{setting.name}")
+                yield NameMatch("setting", f"{setting.name} of a {kind}", f"/help/settings#{kind}-{setting.name}")
     for name, text in DOCUMENTS.items():
         if low in text.lower() or low in name:
-            yield Found("help", text, f"/help/{name}")
+            yield NameMatch("help", text, f"/help/{name}")
         for heading in document(name).headings:
             if low in heading.text.lower():
-                yield Found("help", heading.text, f"/help/{name}#{heading.anchor}")
+                yield NameMatch("help", heading.text, f"/help/{name}#{heading.anchor}")

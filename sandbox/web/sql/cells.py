@@ -14,7 +14,7 @@ SERIES_MAX = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class SqlCell:
     """A value as the page shows it.
 
     Attributes:
@@ -29,19 +29,19 @@ class Shown:
     cut: bool
 
 
-def shown(value: Cell) -> Shown:
+def shown(value: Cell) -> SqlCell:
     """Classify a value, and return its beginning. Integers have all their digits."""
     whole, size, cut = value, 0, False
     if isinstance(value, LongCell):
         whole, size, cut = value.head, value.length, True
     if isinstance(whole, bytes):
         size = size or len(whole)
-        return Shown("bytes", whole[:BYTES_SHOWN].hex(" "), size, cut or size > BYTES_SHOWN)
+        return SqlCell("bytes", whole[:BYTES_SHOWN].hex(" "), size, cut or size > BYTES_SHOWN)
     if isinstance(whole, str):
-        return Shown("text" if whole else "empty", visible(whole), size or len(whole), cut)
+        return SqlCell("text" if whole else "empty", visible(whole), size or len(whole), cut)
     if whole is None:
-        return Shown("null", "NULL", 0, False)
-    return Shown("number", repr(whole), 0, False)
+        return SqlCell("null", "NULL", 0, False)
+    return SqlCell("number", repr(whole), 0, False)
 
 
 def data_value(value: Cell) -> object:

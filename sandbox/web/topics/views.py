@@ -63,7 +63,7 @@ SORTS: dict[str, Callable[[TopicDescription], Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class PartitionBar:
     """The bar of one partition: from log start to end, with a tick per group at its committed offset.
 
     Attributes:
@@ -82,7 +82,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Spark:
+class RateSpark:
     """A topic's rate, as a sparkline and in words.
 
     Attributes:
@@ -125,14 +125,14 @@ def index() -> Response:
     )
 
 
-def sparks(topics: Collection[str]) -> dict[str, Spark]:
+def sparks(topics: Collection[str]) -> dict[str, RateSpark]:
     """Return each topic's rate; empty if the backend can't report rates."""
     if not capabilities().append_rates:
         return {}
     return {topic: _spark(rate) for topic, rate in backend().logs.rates(topics).items()}
 
 
-def _spark(rate: AppendRate) -> Spark:
+def _spark(rate: AppendRate) -> RateSpark:
     most = max(rate.counts, default=0)
     step_s = rate.step_ms / 1000
     width = 100 / max(1, len(rate.counts))
@@ -140,10 +140,10 @@ def _spark(rate: AppendRate) -> Spark:
         (round(at * width), round(max(1.5, 20 * count / most), 1)) for at, count in enumerate(rate.counts) if count
     )
     if not most:
-        return Spark("idle", (), "nothing was written in the last minute")
+        return RateSpark("idle", (), "nothing was written in the last minute")
     now = f"{rate.per_s:,.0f}/s" if rate.per_s >= 10 else f"{rate.per_s:.1f}/s" if rate.per_s >= 0.05 else "idle"
     total = words.plural(sum(rate.counts), "event")
-    return Spark(now, bars, f"{total} in the last minute, at most {most / step_s:,.1f} a second")
+    return RateSpark(now, bars, f"{total} in the last minute, at most {most / step_s:,.1f} a second")
 
 
 def _readers(topic: TopicDescription, groups: Mapping[str, GroupSummary]) -> tuple[tuple[str, str, int | None], ...]:
@@ -326,7 +326,7 @@ def _far_more(parts: int) -> float:
     return min(HOT_TIMES * even, (1 + even) / 2)
 
 
-def _bars(topic: TopicDescription, groups: list[GroupSummary], first: int) -> list[Bar]:
+def _bars(topic: TopicDescription, groups: list[GroupSummary], first: int) -> list[PartitionBar]:
     most = max((partition.end for partition in topic.partitions), default=0) or 1
     known = backend().survey.committed(topic.topic) if groups else {}
     commits: dict[int, list[tuple[int, str]]] = {}
@@ -342,5 +342,5 @@ def _bars(topic: TopicDescription, groups: list[GroupSummary], first: int) -> li
         left = 100 * one.start / most
         share = 100 * one.events / topic.events if topic.events else 0.0
         out = tuple(broker for broker in one.replicas if broker not in one.isr)
-        bars.append(Bar(one, left, 100 * one.end / most - left, ticks, share, out))
+        bars.append(PartitionBar(one, left, 100 * one.end / most - left, ticks, share, out))
     return bars

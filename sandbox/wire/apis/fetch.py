@@ -18,7 +18,7 @@ from sandbox.broker.reply import Reply
 from sandbox.kafka.errors import CODE, BrokerError, EventsDamaged
 from sandbox.storage.file.failure import StorageFailed
 from sandbox.wire.fetch_records import aborted_transactions, has_more, read_records
-from sandbox.wire.fetch_sessions import FetchedPartition, FetchSession, Place
+from sandbox.wire.fetch_sessions import FetchedPartition, FetchSession, SessionPartition
 from sandbox.wire.held_bytes import AnswerSize
 from sandbox.wire.node import Answer, Request, Timer, topic_of
 from sandbox.wire.refusals import refuse
@@ -51,8 +51,8 @@ class _Reading:
         self.request = request
         self.session = session
         self.stable = request.body.isolation_level == READ_COMMITTED
-        self.partitions: dict[Place, tuple[Partition, int]] = {}
-        self.found: dict[Place, dict[str, Any]] = {}
+        self.partitions: dict[SessionPartition, tuple[Partition, int]] = {}
+        self.found: dict[SessionPartition, dict[str, Any]] = {}
         self.size_bytes = 0
         self.failed = False
         self._size = AnswerSize(request.node.held)
@@ -72,7 +72,7 @@ class _Reading:
         finally:
             self._size.forget()
 
-    def _read_one(self, place: Place, wanted: FetchedPartition) -> Generator[None, None, dict[str, Any]]:
+    def _read_one(self, place: SessionPartition, wanted: FetchedPartition) -> Generator[None, None, dict[str, Any]]:
         name, topic_id, number = place
         node = self.request.node
         answer: dict[str, Any] = {"partition_index": number, "error_code": 0, "records": []}

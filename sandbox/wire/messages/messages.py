@@ -31,7 +31,7 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from sandbox.wire.messages.reader import Reader, skip_tagged_fields
+from sandbox.wire.messages.reader import ReaderSource, skip_tagged_fields
 from sandbox.wire.messages.schemas import apis, fields_at, schemas, span
 from sandbox.wire.messages.source import Refusal, failing_field
 from sandbox.wire.messages.writer import UnknownField, Writer
@@ -104,7 +104,7 @@ def _fields(message: str, direction: str, version: int) -> Any:
 @cache
 def _reader(message: str | int, direction: str, version: int) -> Any:
     fields, flexible = _fields(str(message), direction, version)
-    return Reader(_title(str(message), direction, version), flexible).message(fields)
+    return ReaderSource(_title(str(message), direction, version), flexible).message(fields)
 
 
 @cache

@@ -15,8 +15,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from sandbox.kafka.client_text import STRING_BYTES_MAX
-from sandbox.wire.messages.schemas import Field
-from sandbox.wire.messages.source import CODES, SIZES, Refusal, Source
+from sandbox.wire.messages.schemas import MessageField
+from sandbox.wire.messages.source import CODES, SIZES, FunctionSource, Refusal
 
 VARINT_BYTES_MAX = 5
 
@@ -63,7 +63,7 @@ KNOWN = {
 }
 
 
-def size_bytes_min(field: Field, flexible: bool) -> int:
+def size_bytes_min(field: MessageField, flexible: bool) -> int:
     """Return the minimum size of a field in bytes, which bounds an array's length."""
     if not field.present or field.tag is not None:
         return 0
@@ -72,7 +72,7 @@ def size_bytes_min(field: Field, flexible: bool) -> int:
     return element_bytes_min(field, flexible)
 
 
-def element_bytes_min(field: Field, flexible: bool) -> int:
+def element_bytes_min(field: MessageField, flexible: bool) -> int:
     """The fewest bytes that a value of the field's type can take, or one element of an array."""
     if field.type in SIZES:
         return SIZES[field.type]
@@ -84,7 +84,7 @@ def element_bytes_min(field: Field, flexible: bool) -> int:
     return 2 if field.type == "string" else 4
 
 
-def default_source(field: Field) -> str:
+def default_source(field: MessageField) -> str:
     """The expression for a field's default: fresh each time, as lists and namespaces can be changed."""
     if field.default_is_null:
         return "None"
@@ -99,23 +99,23 @@ def default_source(field: Field) -> str:
     return repr(field.default)
 
 
-class Reader:
+class ReaderSource:
     """Writes the source that reads one version of a message."""
 
     def __init__(self, title: str, flexible: bool) -> None:
-        self.out = Source(title, "def read(d, p, end):")
+        self.out = FunctionSource(title, "def read(d, p, end):")
         self.flexible = flexible
 
-    def message(self, fields: tuple[Field, ...]) -> Any:
+    def message(self, fields: tuple[MessageField, ...]) -> Any:
         """The compiled function ``read(data, position, end) -> (namespace, position after it)``."""
         value = self.struct(fields, "")
         self.out.add(f"return {value}, p")
         return self.out.function(KNOWN)
 
-    def struct(self, fields: tuple[Field, ...], path: str) -> str:
+    def struct(self, fields: tuple[MessageField, ...], path: str) -> str:
         """Read a struct's fields into locals. Returns the expression that creates the namespace."""
         values: dict[str, str] = {}
-        run: list[Field] = []
+        run: list[MessageField] = []
         for field in fields:
             if not field.present or field.tag is not None:
                 continue
@@ -131,7 +131,7 @@ class Reader:
         arguments = ", ".join(f"{field.name}={values.get(field.name) or default_source(field)}" for field in fields)
         return f"N({arguments})"
 
-    def numbers(self, run: list[Field], path: str, values: dict[str, str]) -> None:
+    def numbers(self, run: list[MessageField], path: str, values: dict[str, str]) -> None:
         """Reads neighbours of fixed size in one go."""
         if not run:
             return
@@ -147,7 +147,7 @@ class Reader:
         self.out.add(f"{', '.join(names)}, = {unpack}(d, p)", *places)
         self.out.add(f"p += {size_bytes}")
 
-    def field(self, field: Field, path: str) -> str:
+    def field(self, field: MessageField, path: str) -> str:
         """Reads one field that is not part of a run; returns the expression for its value."""
         name = self.out.name("v")
         if field.is_array:
@@ -198,7 +198,7 @@ class Reader:
         self.out.add(f"    {name} = {value}")
         self.out.add("    p = e")
 
-    def array(self, field: Field, path: str, name: str) -> None:
+    def array(self, field: MessageField, path: str, name: str) -> None:
         """Reads an array: its length against the bytes that are left, then its elements."""
         add = self.out.add
         self.length(4, path)
@@ -221,7 +221,7 @@ class Reader:
             self.out.indent -= 1
         self.out.indent -= 1
 
-    def inner_struct(self, field: Field, path: str, name: str) -> None:
+    def inner_struct(self, field: MessageField, path: str, name: str) -> None:
         """Read a struct. A nullable struct has one byte before it, negative for null."""
         if not field.nullable:
             self.out.add(f"{name} = {self.struct(field.fields, path + '.')}")
@@ -234,7 +234,7 @@ class Reader:
         self.out.add(f"{name} = {self.struct(field.fields, path + '.')}")
         self.out.indent -= 1
 
-    def tagged_fields(self, fields: list[Field], path: str, values: dict[str, str]) -> None:
+    def tagged_fields(self, fields: list[MessageField], path: str, values: dict[str, str]) -> None:
         """Read the section of tagged fields: ``fields`` in any order; other fields are skipped."""
         add = self.out.add
         place = (f"{path}tagged fields", 0)

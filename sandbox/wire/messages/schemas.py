@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 
-class Field(NamedTuple):
+class MessageField(NamedTuple):
     """One field of a message, in one version.
 
     ``type`` is a primitive's name or "struct"; for an array, the type of its elements. ``present``: this version has
@@ -32,7 +32,7 @@ class Field(NamedTuple):
     tag: int | None
     default: Any
     default_is_null: bool
-    fields: tuple["Field", ...]
+    fields: tuple["MessageField", ...]
 
 
 ZERO_OF = {"bool": False, "string": "", "bytes": b"", "records": b"", "float64": 0.0}
@@ -63,12 +63,12 @@ def apis() -> dict[int, tuple[str, int, int, int | None]]:
     return table
 
 
-def _field_at(entry: dict[str, Any], version: int) -> Field:
+def _field_at(entry: dict[str, Any], version: int) -> MessageField:
     is_array = entry["type"].startswith("[]")
     kind = entry["type"].removeprefix("[]")
     default_is_null = "default" in entry and entry["default"] is None
     default = entry.get("default", ZERO_OF.get(kind, 0))
-    return Field(
+    return MessageField(
         name=entry["name"],
         type=kind,
         is_array=is_array,
@@ -81,7 +81,7 @@ def _field_at(entry: dict[str, Any], version: int) -> Field:
     )
 
 
-def fields_at(message: str, direction: str, version: int) -> tuple[tuple[Field, ...], bool]:
+def fields_at(message: str, direction: str, version: int) -> tuple[tuple[MessageField, ...], bool]:
     """Return the fields of one version of a message, and also other versions' fields, in wire order.
 
     Args:

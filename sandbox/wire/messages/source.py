@@ -32,7 +32,7 @@ class Refusal(ValueError):
     """Raised by generated code: what is wrong with one field, without the field's name."""
 
 
-class Source:
+class FunctionSource:
     """A function in the making."""
 
     def __init__(self, title: str, header: str) -> None:
@@ -85,7 +85,7 @@ def failing_field(made: Any, error: BaseException) -> tuple[str, int | None]:
     """Return the field at which a generated function failed.
 
     Args:
-        made: the function, created by :meth:`Source.function`.
+        made: the function, created by :meth:`FunctionSource.function`.
         error: the exception that it raised.
 
     Returns:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from struct import Struct
 from typing import Any
 
-from sandbox.wire.messages.schemas import Field
-from sandbox.wire.messages.source import CODES, Refusal, Source
+from sandbox.wire.messages.schemas import MessageField
+from sandbox.wire.messages.source import CODES, FunctionSource, Refusal
 
 ONE_BYTE = tuple(bytes([value]) for value in range(128))
 SHORT_ARRAY = 8
@@ -86,7 +86,7 @@ KNOWN = {
 }
 
 
-def default_source(field: Field) -> str:
+def default_source(field: MessageField) -> str:
     """Return the expression that writes a missing field."""
     if field.default_is_null:
         return "None"
@@ -99,7 +99,7 @@ def default_source(field: Field) -> str:
     return repr(field.default)
 
 
-def differs(field: Field, value: str) -> str:
+def differs(field: MessageField, value: str) -> str:
     """The condition under which a tagged field must be written: its value is not the default."""
     if field.default_is_null:
         return f"{value} is not None"
@@ -118,16 +118,16 @@ class Writer:
     """Writes the source that writes one version of a message."""
 
     def __init__(self, title: str, flexible: bool) -> None:
-        self.out = Source(title, "def write(m, w, x):")
+        self.out = FunctionSource(title, "def write(m, w, x):")
         self.title = title
         self.flexible = flexible
 
-    def message(self, fields: tuple[Field, ...]) -> Any:
+    def message(self, fields: tuple[MessageField, ...]) -> Any:
         """The compiled function ``write(mapping, append, extend)``."""
         self.struct(fields, "m", "", "w", "x")
         return self.out.function(KNOWN)
 
-    def struct(self, fields: tuple[Field, ...], mapping: str, path: str, w: str, x: str) -> None:
+    def struct(self, fields: tuple[MessageField, ...], mapping: str, path: str, w: str, x: str) -> None:
         """Writes a struct from the mapping in the local ``mapping``."""
         names = self.out.constant("K", frozenset(field.name for field in fields))
         where = f"{self.title.strip('<>')} {path.removesuffix('.')}".rstrip()
@@ -136,7 +136,7 @@ class Writer:
         )
         get = self.out.name("g")
         self.out.add(f"{get} = {mapping}.get")
-        run: list[Field] = []
+        run: list[MessageField] = []
         for field in fields:
             if not field.present or field.tag is not None:
                 continue
@@ -152,7 +152,7 @@ class Writer:
         if self.flexible:
             self.tagged_fields([field for field in fields if field.present and field.tag is not None], get, path, w)
 
-    def numbers(self, run: list[Field], get: str, path: str, w: str) -> None:
+    def numbers(self, run: list[MessageField], get: str, path: str, w: str) -> None:
         """Writes neighbours of fixed size in one go."""
         if not run:
             return
@@ -164,7 +164,7 @@ class Writer:
         label = ", ".join(path + field.name for field in run)
         self.out.add(f"{w}({pack}({', '.join(values)}))", (label, 0))
 
-    def field(self, field: Field, value: str, path: str, w: str, x: str) -> None:
+    def field(self, field: MessageField, value: str, path: str, w: str, x: str) -> None:
         """Write one field whose value is in the local ``value``."""
         add = self.out.add
         if field.type in CODES and not field.is_array:
@@ -189,18 +189,18 @@ class Writer:
             self.text(field, value, w, x)
         self.out.indent -= 1
 
-    def is_short(self, field: Field) -> bool:
+    def is_short(self, field: MessageField) -> bool:
         """True if the length is an int16, as in non-flexible versions."""
         return field.type == "string" and not field.is_array
 
-    def length(self, field: Field, w: str) -> None:
+    def length(self, field: MessageField, w: str) -> None:
         """Writes the length in the local ``n``."""
         if self.flexible:
             self.out.add(f"{w}(B[n + 1] if n < 127 else V(n + 1))")
         else:
             self.out.add(f"{w}({'H' if self.is_short(field) else 'I'}(n))")
 
-    def text(self, field: Field, value: str, w: str, x: str) -> None:
+    def text(self, field: MessageField, value: str, w: str, x: str) -> None:
         """Write a string, bytes or records; bytes and records may be in pieces."""
         if field.type == "string":
             self.out.add(f"{value} = {value}.encode()")
@@ -221,7 +221,7 @@ class Writer:
         self.out.indent -= 1
         self.out.add(f"    {w}({value})")
 
-    def array(self, field: Field, value: str, path: str, w: str, x: str) -> None:
+    def array(self, field: MessageField, value: str, path: str, w: str, x: str) -> None:
         """Writes an array: its length, then its elements."""
         if field.type in CODES and field.type not in ("uuid", "bool"):
             pack = self.out.constant("A", array_packer(CODES[field.type], self.flexible))
@@ -238,7 +238,7 @@ class Writer:
             self.field(field._replace(is_array=False, nullable=False), element, path, w, x)
         self.out.indent -= 1
 
-    def tagged_fields(self, fields: list[Field], get: str, path: str, w: str) -> None:
+    def tagged_fields(self, fields: list[MessageField], get: str, path: str, w: str) -> None:
         """Write the section of tagged fields: the ones that differ from their default, in tag order."""
         add = self.out.add
         place = (f"{path}tagged fields", 0)

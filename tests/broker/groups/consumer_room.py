@@ -11,9 +11,9 @@ from uuid import UUID
 from sandbox.broker.groups.assignors import NO_PARTITIONS, Partitions
 from sandbox.broker.groups.calls import OffsetCommit
 from sandbox.broker.groups.consumer_calls import ConsumerHeartbeat, HeartbeatAnswer
-from sandbox.broker.groups.consumer_group import Consumer, ConsumerGroup
+from sandbox.broker.groups.consumer_group import ConsumerGroup, ConsumerMember
 from sandbox.broker.groups.coordinator import GroupCoordinator
-from sandbox.broker.groups.target_assignment import Topics
+from sandbox.broker.groups.target_assignment import TopicLookup
 from sandbox.broker.logs.topic import Partition, Topic
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError
@@ -38,13 +38,13 @@ class ConsumerRoom:
     settings: dict[str, str] = field(default_factory=dict)
     now_ms: int = 1_000_000
     changes: list[tuple[str, str]] = field(default_factory=list)
-    topics: Topics = field(default_factory=lambda: Topics({}, {}))
+    topics: TopicLookup = field(default_factory=lambda: TopicLookup({}, {}))
     ids: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
         self._by_name: dict[str, Topic] = {}
         self._by_id: dict[UUID, Topic] = {}
-        self.topics = Topics(self._by_name, self._by_id)
+        self.topics = TopicLookup(self._by_name, self._by_id)
         self.open()
 
     def open(self) -> None:
@@ -149,7 +149,7 @@ class ConsumerRoom:
         """The group as the coordinator has it."""
         return self.coordinator._table.consumer(group_id)
 
-    def member(self, member_id: str) -> Consumer:
+    def member(self, member_id: str) -> ConsumerMember:
         """A member as the coordinator has it."""
         return self.group().members[member_id]
 

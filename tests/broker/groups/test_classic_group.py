@@ -4,13 +4,13 @@ from itertools import product
 
 import pytest
 
-from sandbox.broker.groups.classic_group import MOVES, Group, ImpossibleMove, Member, Move, State
+from sandbox.broker.groups.classic_group import MOVES, Group, GroupEvent, ImpossibleMove, Member, State
 
-IMPOSSIBLE = [pair for pair in product(State, Move) if pair not in MOVES]
+IMPOSSIBLE = [pair for pair in product(State, GroupEvent) if pair not in MOVES]
 
 
 @pytest.mark.parametrize(("state", "move"), IMPOSSIBLE)
-def test_a_move_that_is_not_in_the_table_is_an_error(state: State, move: Move) -> None:
+def test_a_move_that_is_not_in_the_table_is_an_error(state: State, move: GroupEvent) -> None:
     group = Group("app", 0, state=state)
     with pytest.raises(ImpossibleMove, match=f"app is {state}"):
         group.move(move, 1)
@@ -18,7 +18,7 @@ def test_a_move_that_is_not_in_the_table_is_an_error(state: State, move: Move) -
 
 
 @pytest.mark.parametrize(("state", "move"), list(MOVES))
-def test_a_move_of_the_table_changes_the_state_and_the_moment(state: State, move: Move) -> None:
+def test_a_move_of_the_table_changes_the_state_and_the_moment(state: State, move: GroupEvent) -> None:
     group = Group("app", 0, state=state)
     group.move(move, 7)
     assert (group.state, group.since_ms, group.changed) == (MOVES[state, move], 7, True)
