@@ -16,7 +16,7 @@ INPUTS ?= 10000000
 TORTURE_OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up test torture check format lock audit bench bench-quick docs screenshots wheel tools clean
+.PHONY: help folder up test torture check format lock audit bench bench-quick docs screenshots wheel tools clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
@@ -39,7 +39,11 @@ $(VENV)/.develops: $(VENV)/.runs $(CONSTRAINTS)
 		{ echo "For versions that this Python can have: make CONSTRAINTS= ..."; exit 1; }
 	@touch $@
 
-up: $(VENV)/.runs ## start a sandbox on dev.db with the demo (FILE=, KAFKA_PORT=, UI_PORT= change what it uses)
+# Before anything is installed.
+folder:
+	@[ -d "$$(dirname "$(FILE)")" ] || { echo "The folder of $(FILE) does not exist. Create it, or choose another FILE=."; exit 1; }
+
+up: folder $(VENV)/.runs ## start a sandbox on dev.db with the demo (FILE=, KAFKA_PORT=, UI_PORT= change what it uses)
 	@exec $(BIN)/sandbox up $(FILE) --kafka-port $(KAFKA_PORT) --ui-port $(UI_PORT) --demo $(UP_OPTIONS)
 
 tools: $(VENV)/.develops ## fetch the browser and the Kafka clients that tests drive, where this machine can

@@ -95,6 +95,17 @@ def test_make_alone_explains_its_targets() -> None:
     assert re.search(r"^ +make up +start a sandbox", shown, flags=re.MULTILINE)
 
 
+def test_make_up_refuses_a_missing_folder_before_it_installs_anything(tmp_path: Path) -> None:
+    options = (f"FILE={tmp_path}/nowhere/dev.db", f"VENV={tmp_path}/venv", "PYTHON=false")
+    refused = subprocess.run(["make", "up", *options], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert (
+        refused.stdout
+        == f"The folder of {tmp_path}/nowhere/dev.db does not exist. Create it, or choose another FILE=.\n"
+    )
+    assert not (tmp_path / "venv").exists()
+
+
 @pytest.mark.parametrize("script", [".ci/run", ".ci/tools"])
 def test_the_scripts_can_be_run_and_are_valid_bash(script: str) -> None:
     assert os.access(ROOT / script, os.X_OK)

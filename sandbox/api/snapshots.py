@@ -35,12 +35,11 @@ from sandbox.snapshots.description import (
     Snapshot,
     UndoPoint,
 )
-from sandbox.snapshots.folder import SnapshotFolder
+from sandbox.snapshots.folder import AUTOMATIC_BYTES_MAX, SnapshotFolder
 from sandbox.snapshots.forks import Forks
 from sandbox.storage.file import snapshots as copies
 from sandbox.storage.file.database import Reader
 
-AUTOMATIC_BYTES_MAX = 256 * 1024 * 1024
 UPLOAD_BYTES_MAX = 1024 * 1024 * 1024
 
 
@@ -152,23 +151,14 @@ class SandboxSnapshots:
             return UndoPoint(None, refusal)
         try:
             self._runtime.check_place()
-            with self._runtime.database.working(), self._lock:
-                taken = self._folder.take(kind="automatic", action=action)
-                self._folder.prune()
-        except (SandboxError, OSError) as error:
+        except SandboxError as error:
             return UndoPoint(None, f"No automatic snapshot could be taken: {error}")
-        return UndoPoint(taken.name)
+        with self._runtime.database.working(), self._lock:
+            return self._folder.take_before(action)
 
     def automatic_refusal(self) -> str | None:
         """Return why no automatic snapshot would be taken now, as a sentence with what to do; None if one would be."""
-        size_bytes = self._runtime.database.size_bytes()
-        if size_bytes > self.automatic_bytes_max:
-            return (
-                f"There is no automatic snapshot, and so no undo: the file has {size_bytes / 1e6:,.0f} MB, and above "
-                f"{self.automatic_bytes_max / 1e6:,.0f} MB none is taken. Take one by hand first."
-            )
-        refusal = self._folder.room_refusal(size_bytes)
-        return f"There is no automatic snapshot, and so no undo: {refusal}." if refusal else None
+        return self._folder.automatic_refusal(self._runtime.database.size_bytes(), self.automatic_bytes_max)
 
     def add(self, source: IO[bytes], name: str | None = None, note: str = "") -> Snapshot:
         """Store a sandbox file from elsewhere as a snapshot, after checking it.

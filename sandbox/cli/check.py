@@ -47,7 +47,9 @@ def check(context: click.Context, file: Path | None, as_json: bool) -> None:
         count = len(report.findings)
         found = "1 thing is" if count == 1 else f"{count:,} things are"
         older = OLDER.format(report.without_checksum) if report.without_checksum else ""
-        if report.whole:
+        if not report.recognized:
+            click.echo(f"{path} is not a sandbox file, or its beginning is damaged.")
+        elif report.whole:
             click.echo(f"{path} is whole: {looked} are as they were written.{older}")
         else:
             click.echo(f"{path} is damaged: {found} not as written. Looked at {looked}; nothing was changed.{older}")

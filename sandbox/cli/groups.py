@@ -10,6 +10,7 @@ from sandbox.cli.position import parse_reset
 from sandbox.cli.status import Failed
 from sandbox.cli.streams import printable
 from sandbox.cli.target import TIMEOUT_S, Target, json_option, target_options
+from sandbox.cli.undo import undo_name, undo_point, undo_text
 from sandbox.model.lag import range_text
 
 
@@ -133,8 +134,9 @@ def reset(
         return
     if not yes:
         click.confirm(f"Reset {len(rows)} partitions of {printable(group)}?", abort=True)
+    point = undo_point(target, f"reset group {group}")
     store_offsets(admin, group, rows)
     if as_json:
-        show_rows(columns, rows, as_json=True, empty="")
+        show_rows(columns, [{**row, **undo_name(point)} for row in rows], as_json=True, empty="")
     else:
-        click.echo(f"Reset {len(rows)} partitions of {printable(group)}.")
+        click.echo(f"Reset {len(rows)} partitions of {printable(group)}.{undo_text(target, point)}")

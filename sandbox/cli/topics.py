@@ -8,6 +8,7 @@ from sandbox.cli.display import show_json, show_rows
 from sandbox.cli.streams import printable
 from sandbox.cli.target import TIMEOUT_S, Target, json_option, target_options
 from sandbox.cli.topics_cleaning import apply_retention, compact, delete_records, empty
+from sandbox.cli.undo import undo_name, undo_point, undo_text
 
 if TYPE_CHECKING:
     from sandbox.model.topics import PartitionName
@@ -181,10 +182,11 @@ def delete(names: tuple[str, ...], yes: bool, as_json: bool, target: Target) -> 
         spans = ranges(admin, places)
         held = counted(total(count_all(target, spans)), sum(end - start for start, end in spans.values()))
         click.confirm(f"Delete {', '.join(names)} with {held}?", abort=True)
+    point = undo_point(target, f"delete {'topic' if len(names) == 1 else 'topics'} {', '.join(names)}")
     deletions = admin.delete_topics(list(names), operation_timeout=TIMEOUT_S)
     for name in names:
         deletions[name].result()
         if as_json:
-            show_json({"topic": name, "deleted": True})
+            show_json({"topic": name, "deleted": True, **undo_name(point)})
         else:
-            click.echo(f"Deleted {name}.")
+            click.echo(f"Deleted {name}.{undo_text(target, point) if name == names[-1] else ''}")

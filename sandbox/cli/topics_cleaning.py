@@ -14,6 +14,7 @@ import click
 from sandbox.cli.display import show_json, show_rows
 from sandbox.cli.status import Failed, Status
 from sandbox.cli.target import DEFAULT_FILE, TIMEOUT_S, Target, chosen_file, json_option, target_options
+from sandbox.cli.undo import undo_name, undo_point, undo_text
 
 if TYPE_CHECKING:
     from sandbox.api.sandbox import Sandbox
@@ -89,11 +90,12 @@ def _delete(
             ("partition", "log_start_offset", "after", "log_end_offset", column(target)), rows, as_json=False, empty=""
         )
         click.confirm(f"Delete {held} of {topic}?", abort=True)
+    point = undo_point(target, f"empty {topic}" if before is None else f"delete records of {topic}")
     _delete_below(admin, {(topic, row["partition"]): row["after"] for row in rows})
     if as_json:
-        show_rows((), [{"topic": topic, **row} for row in rows], as_json=True, empty="")
+        show_rows((), [{"topic": topic, **row, **undo_name(point)} for row in rows], as_json=True, empty="")
     else:
-        click.echo(f"Deleted {held} of {topic}.")
+        click.echo(f"Deleted {held} of {topic}.{undo_text(target, point)}")
 
 
 def _plan(admin: Any, places: "list[PartitionName]", before: str | None) -> list[dict[str, Any]]:
@@ -174,6 +176,8 @@ class _File:
         return {"events": sum(loss.events for loss in self._sandbox.logs.preview_retention(topic))}
 
     def clean(self, topic: str, do: str) -> int:
+        if self.preview(topic, do)["events"]:
+            self._sandbox.snapshots.before(f"{'compact' if do == COMPACT else 'apply retention to'} {topic}")
         if do == COMPACT:
             return self._sandbox.compact(topic)
         before = self._sandbox.topic(topic).events

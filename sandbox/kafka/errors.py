@@ -228,6 +228,10 @@ class FileRefused(SandboxError):
     """The file can't be used (not SQLite, foreign, newer, damaged). It was not changed."""
 
 
+class NoSandboxFile(FileRefused):
+    """The file isn't an SQLite database, or it is the database of another program."""
+
+
 class FileInUse(SandboxError):
     """Another process owns the file.
 

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
 from sandbox.model import cancellation
-from sandbox.snapshots.description import NOW, Snapshot
+from sandbox.snapshots.description import NOW, Snapshot, UndoPoint
 from sandbox.storage.file.snapshots import check_copy, copy_file, opened, read_groups
 from sandbox.storage.log.topic_descriptions import describe_topics
 
@@ -29,6 +29,8 @@ DEVICE = re.compile(r"(?i)(con|prn|aux|nul|(com|lpt)[0-9¹²³])( *\..*)?")
 NAME_BYTES_MAX = 120
 NOTE_MAX = 500
 AUTOMATIC_KEPT = 10
+AUTOMATIC_BYTES_MAX = 256 * 1024 * 1024
+"""No automatic snapshot is taken of a larger file."""
 ROOM_BYTES = 64 * 1024 * 1024
 """Free space that must remain on the disk after a copy."""
 CHUNK_BYTES = 1024 * 1024
@@ -96,7 +98,30 @@ class SnapshotFolder:
             return f"the disk has {free / 1e6:,.0f} MB free, and a copy needs {(size_bytes + ROOM_BYTES) / 1e6:,.0f} MB"
         return None
 
+    def automatic_refusal(self, size_bytes: int, size_bytes_max: int = AUTOMATIC_BYTES_MAX) -> str | None:
+        """Return why no automatic snapshot is taken of a file of this size, with what to do; None if one is."""
+        if size_bytes > size_bytes_max:
+            return (
+                f"There is no automatic snapshot, and so no undo: the file has {size_bytes / 1e6:,.0f} MB, and above "
+                f"{size_bytes_max / 1e6:,.0f} MB none is taken. Take one by hand first."
+            )
+        refusal = self.room_refusal(size_bytes)
+        return f"There is no automatic snapshot, and so no undo: {refusal}." if refusal else None
+
     # Changing
+
+    def take_before(self, action: str) -> UndoPoint:
+        """Take an automatic snapshot before a destructive action. The newest ten are kept.
+
+        Returns:
+            The snapshot's name, or why none was taken.
+        """
+        try:
+            taken = self.take(kind="automatic", action=action)
+            self.prune()
+        except (SandboxError, OSError) as error:
+            return UndoPoint(None, f"No automatic snapshot could be taken: {error}")
+        return UndoPoint(taken.name)
 
     def take(
         self, name: str | None = None, note: str = "", *, kind: str = "taken", action: str = "", in_use: bool = True

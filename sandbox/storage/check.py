@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sandbox.kafka.errors import EventsDamaged, FileRefused
+from sandbox.kafka.errors import EventsDamaged, FileRefused, NoSandboxFile
 from sandbox.model import cancellation
 from sandbox.storage.file import row_checksums, snapshots
 from sandbox.storage.file.database import Reader, check_file, refuse_no_regular_file
@@ -64,6 +64,7 @@ class CheckReport:
         batches, events: how many record batches, and events in them, were checked.
         rows: how many rows outside the log were checked.
         without_checksum: how many batches and rows have no checksum, because an earlier version wrote them.
+        recognized: False if it is no SQLite database, or that of another program.
     """
 
     file: str
@@ -72,6 +73,7 @@ class CheckReport:
     events: int = 0
     rows: int = 0
     without_checksum: int = 0
+    recognized: bool = True
 
     @property
     def whole(self) -> bool:
@@ -123,6 +125,7 @@ def _look_through(path: Path, advance: Advance, *, in_use: bool) -> CheckReport:
             with interrupting(connection):
                 _Check(connection, report, advance).run()
     except FileRefused as error:
+        report.recognized = not isinstance(error, NoSandboxFile)
         report.findings.append(Finding("file", str(error)))
     except _UNREADABLE as error:
         cancellation.check()

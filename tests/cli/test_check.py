@@ -65,6 +65,7 @@ def test_what_is_no_sandbox_is_told(command_line: CommandLine, file: Path) -> No
     (command_line.folder / "notes.db").write_text("hello " * 50)
     other = command_line.run("check", "notes.db")
     assert (other.status, "is not an SQLite database" in other.out) == (1, True)
+    assert other.out.endswith("notes.db is not a sandbox file, or its beginning is damaged.\n")
     assert command_line.run("check", "absent.db").status == 5
     file.write_bytes(file.read_bytes()[:9000])
     assert "is cut short" in command_line.run("check").out

@@ -35,7 +35,7 @@ def test_topics_are_created_listed_described_and_deleted_in_a_file(command_line:
     (described,) = command_line.ok("topics", "describe", "orders", "--json").rows
     assert described["settings"] == {"retention.ms": "-1"}
     assert [row["events"] for row in described["partitions"]] == [0, 0, 1]
-    assert command_line.ok("topics", "delete", "orders", "--yes").out == "Deleted orders.\n"
+    assert command_line.ok("topics", "delete", "orders", "--yes").out.startswith("Deleted orders.\nUndo with: ")
     assert command_line.ok("topics", "list", "--json").rows == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,18 @@ def test_the_program_runs_on_a_file(program: Path, tmp_path: Path) -> None:
     printed = run(program, "dev.db", tmp_path)
     assert len(printed) == 10
     assert (tmp_path / "dev.db").stat().st_size > 0
+
+
+def test_the_program_ends_with_a_reason_at_a_port_that_is_not_kafka_s(program: Path, tmp_path: Path) -> None:
+    impatient = tmp_path / "program.py"
+    impatient.write_text(program.read_text().replace("flush(10)", "flush(1)"))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        where = f"127.0.0.1:{other.getsockname()[1]}"
+        command = [sys.executable, str(impatient), where]
+        path = {**environment(), "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, env=path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert f"{where} did not store every event within 10 seconds: is it a Kafka address?" in done.stderr
 
 
 def test_the_program_prints_the_same_wherever_it_runs(kafka: Kafka, program: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 from typing import Any
 
-from sandbox.kafka.errors import FileRefused
+from sandbox.kafka.errors import FileRefused, NoSandboxFile
 from sandbox.model.process import bind_to_process, never_destroy
 from sandbox.storage.file import row_checksums
 from sandbox.storage.file.failure import BUSY, LOG_GONE, LOG_LOST, NOWHERE, failure_of, why_not_opened
@@ -366,7 +366,7 @@ def check_file(path: Path, *, to_write: bool = True) -> bool:
     except OSError as error:
         raise FileRefused(f"{path} cannot be read: {error.strerror or error}") from error
     if len(header) < HEADER_BYTES or not header.startswith(MAGIC):
-        raise FileRefused(f"{path} is not an SQLite database. Choose another file name; nothing was changed.")
+        raise NoSandboxFile(f"{path} is not an SQLite database. Choose another file name; nothing was changed.")
     _check_length(path, header)
     version, application = struct.unpack(">i", header[60:64])[0], struct.unpack(">i", header[68:72])[0]
     if application != APPLICATION_ID:
@@ -374,7 +374,9 @@ def check_file(path: Path, *, to_write: bool = True) -> bool:
     if application != APPLICATION_ID:
         if application == 0 and version == -1:
             return False
-        raise FileRefused(f"{path} is the database of another program. Choose another file name; nothing was changed.")
+        raise NoSandboxFile(
+            f"{path} is the database of another program. Choose another file name; nothing was changed."
+        )
     if version > VERSION:
         raise FileRefused(
             f"{path} was written by a newer Kafka Sandbox (file version {version}, this one knows {VERSION}). "

@@ -191,7 +191,9 @@ def _said(broker: int, what: str, moves: tuple[LeaderMove, ...]) -> str:
     left = len(moves) - moved
     said = f"broker {broker} is {'down' if what == 'stop' else 'up'}"
     if moved:
-        said += f", {words.plural(moved, 'partition')} got another leader"
+        # A start moves no leader: it gives one to partitions that have none.
+        got = "got another leader" if what == "stop" else f"{'has' if moved == 1 else 'have'} a leader again"
+        said += f", {words.plural(moved, 'partition')} {got}"
     if left:
         said += f", {words.plural(left, 'partition')} {'has' if left == 1 else 'have'} no leader now"
     return said

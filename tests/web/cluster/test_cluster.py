@@ -96,7 +96,8 @@ def test_a_started_broker_leads_what_had_no_leader_and_the_rest_when_preferred(
     page.post("/cluster/brokers/2/stop")
     moves = page.get("/cluster/brokers/2/start.json").get_json()["moves"]
     assert [(move["topic"], move["before"], move["after"]) for move in moves] == [("single", -1, 2)]
-    page.post("/cluster/brokers/2/start")
+    started = page.post("/cluster/brokers/2/start", follow_redirects=True).text
+    assert "Done: broker 2 is up, 1 partition has a leader again." in started
     assert leaders(page)[("single", moves[0]["partition"])][0] == 2
     answer = page.post("/cluster/prefer", follow_redirects=True).text
     assert "2 partitions went back to the preferred leader" in answer
