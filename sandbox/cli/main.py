@@ -27,6 +27,8 @@ COMMANDS = {
     "export": "sandbox.cli.export_command:export_command",
     "import": "sandbox.cli.import_command:import_command",
     "mcp": "sandbox.cli.mcp_command:mcp_command",
+    "doctor": "sandbox.cli.doctor:doctor",
+    "completion": "sandbox.cli.completion:completion",
 }
 
 VARIABLES = "SANDBOX"
