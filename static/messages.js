@@ -55,7 +55,6 @@ document.addEventListener("DOMContentLoaded", () => {
   // Ticks. A ticked row stays where its reader can find it, as an opened one does.
   const boxes = () => [...document.querySelectorAll('.messages input[name="event"][form="selection"]')];
   const all = () => document.getElementById("pick-all");
-  let picking = false;
   function tell() {
     const ticked = boxes().filter((box) => box.checked);
     const said = document.getElementById("picked");
@@ -74,19 +73,16 @@ document.addEventListener("DOMContentLoaded", () => {
     if (event.target.id === "pick-all") boxes().forEach((box) => { box.checked = event.target.checked; });
     else if (event.target.name !== "event") return;
     boxes().forEach((box) => box.closest("tbody").classList.toggle("is-picked", box.checked));
-    const some = boxes().some((box) => box.checked);
-    if (some !== picking) document.dispatchEvent(new CustomEvent("sandbox:hold", { detail: some }));
-    picking = some;
     tell();
   });
 
   // What the tail skipped: events that came and went between two swaps.
   let mark = Number((live() || { dataset: {} }).dataset.mark || 0);
   let skipped = 0;
-  function count() {
+  function count(refetched) {
     const view = live();
     if (!view || !view.dataset.tail) return;
-    const fresh = Number(view.dataset.mark) - mark;
+    const fresh = refetched ? 0 : Number(view.dataset.mark) - mark;
     mark = Number(view.dataset.mark);
     const rows = boxes().length;
     if (fresh > rows && rows) skipped += fresh - rows;
@@ -97,6 +93,10 @@ document.addEventListener("DOMContentLoaded", () => {
   const columns = document.getElementById("columns");
   if (columns && location.hash === "#columns") columns.open = true;
 
-  document.addEventListener("sandbox:live", () => { count(); tell(); });
+  document.addEventListener("sandbox:live", (event) => {
+    if (event.detail.held) return;
+    count(event.detail.refetched);
+    tell();
+  });
   tell();
 });

@@ -1,6 +1,7 @@
 """Activity: a single log of what happened, newest first, with links to the objects concerned."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from urllib.parse import quote
@@ -116,18 +117,29 @@ def told(entry: ActivityEntry, is_there: Callable[[str], bool]) -> tuple[Words, 
     return tuple(pieces)
 
 
-def _rows(found: ActivityPage) -> Iterator[tuple[object, ...]]:
-    """Yield each row's key and values. The key stays the same while an entry's count grows (10 s), so its row stays in
-    place.
+def _row_ids(entries: Sequence[ActivityEntry]) -> list[str]:
+    """Return the id of each entry's row. It stays the same while an entry's count grows (10 s), and while other entries
+    appear above it, so its row stays in place.
     """
+    seen: Counter[str] = Counter()
+    ids = []
+    for entry in reversed(entries):
+        one = f"a-{entry.at_ms // SPAN_MS}-{entry.kind}-{entry.topic}-{entry.group}-{entry.partition}"
+        ids.append(f"{one}-{seen[one]}")
+        seen[one] += 1
+    return ids[::-1]
+
+
+def _rows(found: ActivityPage) -> Iterator[tuple[object, ...]]:
+    """Yield each row's id, as the key of its cached HTML and as a value, and its other values."""
     shown_day = None
     is_there = cache(is_topic)
-    for entry in found.entries:
+    for row_id, entry in zip(_row_ids(found.entries), found.entries, strict=True):
         day = words.at(entry.at_ms)[:10]
-        place = entry.at_ms // SPAN_MS, entry.kind, entry.topic, entry.group, entry.partition
         mark = MARKS.get(entry.kind, "·")
         there = entry.topic in found.topics
-        yield place, entry, told(entry, is_there), mark, link(entry, found), there, day if day != shown_day else None
+        day_shown = day if day != shown_day else None
+        yield row_id, row_id, entry, told(entry, is_there), mark, link(entry, found), there, day_shown
         shown_day = day
 
 
