@@ -73,7 +73,7 @@ LINK_BELOW = """([x, y, link]) => {
 
 
 def _click_rows(page: Page, rows: str, link: str, clicks: int, source: random.Random) -> list[Any]:
-    """Click links as a person does: move to a row while rows come and go, then to its link, press for a while, release."""
+    """Click links as a person does: move to a row while rows come and go, to its link, press, release."""
     while page.evaluate("window.clicks.length") < clicks:
         page.mouse.move(5, 400)
         places = page.locator(f"{rows} {link}").evaluate_all(

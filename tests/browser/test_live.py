@@ -160,14 +160,16 @@ def test_pausing_holds_the_page_still_and_says_how_much_is_new(box: Running, win
     expect(window.locator("tbody.event")).to_have_count(5)
 
 
-def test_an_opened_row_and_the_focus_are_kept_while_events_arrive(box: Running, window: Page) -> None:
+def test_an_opened_row_is_kept_while_events_arrive(box: Running, window: Page) -> None:
     _create(box, "orders", 1)
     program("produce", box.kafka, "orders", 2, 0, "a")
     window.goto("/topics/orders/messages?limit=50")
     _live(window)
     window.locator("#m-0-1 a.open").click()
     expect(window.locator("#m-0-1 .value-body")).to_contain_text('"n": 1')
-    window.locator("#m-0-0 a.open").focus()
+    # Neither the pointer nor the focus holds the list.
+    window.mouse.move(5, 400)
+    window.locator("#search").focus()
     program("produce", box.kafka, "orders", 60, 5, "b")
     expect(window.locator("#m-0-61")).to_be_visible()
     expect(window.locator("#m-0-1 .value-body")).to_contain_text('"n": 1')
@@ -175,17 +177,6 @@ def test_an_opened_row_and_the_focus_are_kept_while_events_arrive(box: Running, 
     offsets = window.locator("tbody.event").evaluate_all("rows => rows.map(row => Number(row.dataset.offset))")
     assert offsets == sorted(offsets, reverse=True)
     assert len(offsets) == 51
-
-
-def test_the_focus_stays_on_its_row_while_rows_arrive_above_it(box: Running, window: Page) -> None:
-    _create(box, "orders", 1)
-    program("produce", box.kafka, "orders", 2, 0, "a")
-    window.goto("/topics/orders/messages")
-    _live(window)
-    window.locator("#m-0-0 a.open").focus()
-    program("produce", box.kafka, "orders", 5, 5, "b")
-    expect(window.locator("#m-0-6")).to_be_visible()
-    assert window.evaluate("document.activeElement.closest('tbody').id") == "m-0-0"
 
 
 def test_rows_that_stay_are_the_same_nodes_and_new_ones_are_in_their_places(box: Running, window: Page) -> None:
@@ -233,7 +224,6 @@ def test_a_list_of_which_rows_were_left_alone_is_that_of_a_fresh_page(box: Runni
     window.goto("/")
     _live(window)
     window.evaluate("document.querySelector('#t-h').mine = 'not replaced'")
-    window.locator("#t-d a.row").focus()
     for topic in ("f", "a", "e", "b"):
         program("produce", box.kafka, topic, 2, 0, "k")
     admin = AdminClient({"bootstrap.servers": box.kafka})
@@ -246,7 +236,6 @@ def test_a_list_of_which_rows_were_left_alone_is_that_of_a_fresh_page(box: Runni
     assert shown == window.evaluate(ROWS_SHOWN, True)
     assert [row[0] for row in shown] == ["t-a", "t-b", "t-d", "t-e", "t-h"]
     assert window.evaluate("document.querySelector('#t-h').mine") == "not replaced"
-    assert window.evaluate("document.activeElement.closest('tr').id") == "t-d"
     assert window.locator("[data-same]").count() == 0
 
 

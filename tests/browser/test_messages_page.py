@@ -35,9 +35,9 @@ def test_dead_letters_are_ticked_while_events_arrive_and_sent_to_their_topic(box
     window.locator('#m-0-2 input[name="event"]').check()
     expect(window.locator("#picked")).to_have_text("2 ticked")
     program("produce", box.kafka, "dead", 60, 2, "user-2")
-    expect(window.locator("#pill")).to_have_text("Paused (60 new)")
+    expect(window.locator("#held")).to_have_text("60 new events ↑")
     expect(window.locator("tbody.event")).to_have_count(3)
-    window.get_by_role("button", name="Resume").click()
+    window.locator("#held").click()
     expect(window.locator("#m-0-62")).to_be_visible()
     expect(window.locator('#m-0-2 input[name="event"]')).to_be_checked()
     expect(window.locator("#picked")).to_have_text("2 ticked")
@@ -93,6 +93,9 @@ def test_a_row_is_sent_again_by_the_keyboard_and_fields_become_columns(box: Runn
     window.keyboard.press("Enter")
     answer = window.locator("#m-0-1 .sent-answer a")
     expect(answer).to_have_text("partition 0 · offset 2")
+    # The focus is in a row, so the list holds still.
+    expect(window.locator("#held")).to_have_text("1 new event ↑")
+    window.locator("#held").click()
     expect(window.locator("#m-0-2")).to_be_visible()
     window.locator("#columns summary").click()
     window.get_by_role("link", name="Show $.n as a column").click()
@@ -153,7 +156,7 @@ def test_what_changed_while_a_row_was_open_is_there_once_it_is_shut(box: Running
     expect(row.locator(".value-body")).to_have_text("one")
     producer.abort_transaction(10)
     program("produce", box.kafka, "orders", 1, 0, "user-1")
-    expect(window.locator("#m-0-2")).to_be_visible()
+    expect(window.locator("#held")).to_be_visible()
     expect(row).to_contain_text("open transaction")
     row.locator("a.open").click()
     expect(row.locator("tr.detail")).to_have_count(0)
@@ -174,7 +177,7 @@ def test_a_ticked_row_that_is_opened_stays_ticked_and_is_counted_once(box: Runni
     expect(window.locator("#picked")).to_have_text("3 ticked")
 
 
-def test_the_focus_stays_where_rows_before_it_leave_the_log(box: Running, window: Page) -> None:
+def test_rows_that_leave_the_log_wait_for_the_focus_to_leave_the_list(box: Running, window: Page) -> None:
     _create(box, "orders")
     program("produce", box.kafka, "orders", 12, 0, "user-1")
     window.goto("/topics/orders/messages?order=oldest")
@@ -185,8 +188,10 @@ def test_the_focus_stays_where_rows_before_it_leave_the_log(box: Running, window
     admin = AdminClient({"bootstrap.servers": box.kafka})
     for done in admin.delete_records([TopicPartition("orders", 0, 6)]).values():
         done.result(10)
-    expect(window.locator("#m-0-5")).to_have_count(0)
+    expect(window.locator("#held")).to_have_text("Updates held ↑")
     assert window.evaluate("document.activeElement.closest('tbody').id") == "m-0-9"
+    window.locator("#held").click()
+    expect(window.locator("#m-0-5")).to_have_count(0)
     expect(window.locator("#m-0-2 .value-body")).to_be_visible()
 
 

@@ -30,7 +30,7 @@ def test_an_empty_file_says_what_will_appear(page: FlaskClient) -> None:
 
 def test_each_thing_that_happened_links_to_what_it_is_about(page: FlaskClient, busy: Sandbox) -> None:
     html = page.get("/activity").text
-    rows = dict(re.findall(r'<tr data-kind="(\w+)">.*?<a class="row" href="([^"]+)"', html, re.DOTALL))
+    rows = dict(re.findall(r'<tr id="[^"]+" data-kind="(\w+)">.*?<a class="row" href="([^"]+)"', html, re.DOTALL))
     assert rows["created"] == "/topics/orders"
     assert re.fullmatch(r"/topics/orders/\d/\d+", rows["produced"])
     assert rows["committed"] == "/groups/billing"
@@ -44,7 +44,7 @@ def test_the_filter_is_the_address(page: FlaskClient, busy: Sandbox) -> None:
     assert {entry["kind"] for entry in found["entries"]} == {"created", "committed"}
     html = page.get("/activity?kind=created&topic=orders").text
     assert re.search(r'value="created" checked', html)
-    assert set(re.findall(r'<tr data-kind="(\w+)"', html)) == {"created"}
+    assert set(re.findall(r'<tr id="[^"]+" data-kind="(\w+)"', html)) == {"created"}
     assert "Nothing of that kind" in page.get("/activity?topic=other").text
     assert "Nothing of that kind" in page.get("/activity?since=1s&kind=snapshot").text
     header, *lines = page.get("/activity.csv?kind=created").text.splitlines()
@@ -122,7 +122,7 @@ def letters(box: Sandbox) -> Sandbox:
 def test_dead_letters_that_are_sent_back_are_told_with_both_places(page: FlaskClient, letters: Sandbox) -> None:
     page.post("/topics/orders.dlq/messages/copy", data={"to": "orders", "events": "0:0-1"})
     html = page.get("/activity?kind=returned").text
-    (row,) = re.findall(r'<tr data-kind="returned">.*?</tr>', html, re.DOTALL)
+    (row,) = re.findall(r'<tr id="[^"]+" data-kind="returned">.*?</tr>', html, re.DOTALL)
     assert "2 dead letters; the last: " in row
     assert (
         '<a href="/topics/orders.dlq/0/1">orders.dlq 0 · 1</a> is now <a href="/topics/orders/0/4">orders 0 · 4</a>'

@@ -19,7 +19,12 @@ def main(address: str, per_s: float, group: str, topics: list[str]) -> None:
     producer = Producer({"bootstrap.servers": address, "linger.ms": 0})
     admin = AdminClient({"bootstrap.servers": address})
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+
+    def wait() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=wait, daemon=True).start()
     sent = 0
     started_s = time.monotonic()
     while not ended.is_set():
