@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,9 @@ CHECK_EVERY = 10
 LOG_LOST = 0.5
 """The share of kills before which the write-ahead log is deleted, if the file is attacked."""
 AFTER_LOSS_S = 0.5
+LOSS_REPORTED = b"was deleted, moved or replaced"
+NOTICED_WITHIN_S = 30.0
+"""The sandbox looks at its files at each commit, and every 5 seconds; a busy machine takes longer."""
 
 
 @dataclass
@@ -91,12 +94,25 @@ def ordeal(
 
 
 def _delete_log(owner: Owner, dice: random.Random, report: Report) -> None:
-    """Delete the write-ahead log under load, and let the clients continue for a moment."""
-    threading.Event().wait(dice.uniform(0, UNDER_LOAD_S))
-    with suppress(FileNotFoundError):
+    """Delete the write-ahead log under load, and let the clients continue for a moment after the owner noticed it.
+
+    Nobody could save a log that is deleted right before a kill.
+    """
+    pause = threading.Event()
+    pause.wait(dice.uniform(0, UNDER_LOAD_S))
+    reports = owner.log.read_bytes().count(LOSS_REPORTED)
+    try:
         owner.file.with_name(owner.file.name + "-wal").unlink()
-        report.logs_deleted += 1
-    threading.Event().wait(dice.uniform(0, AFTER_LOSS_S))
+    except FileNotFoundError:
+        return
+    report.logs_deleted += 1
+    until_s = time.monotonic() + NOTICED_WITHIN_S
+    while owner.log.read_bytes().count(LOSS_REPORTED) == reports:
+        if time.monotonic() > until_s:
+            report.wrong.append(f"a deleted log was not noticed within {NOTICED_WITHIN_S:g} s")
+            return
+        pause.wait(0.005)
+    pause.wait(dice.uniform(0, AFTER_LOSS_S))
 
 
 def _kill_once(owner: Owner, dice: random.Random, report: Report) -> None:
