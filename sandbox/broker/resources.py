@@ -24,7 +24,9 @@ from sandbox.storage import resources
 from sandbox.storage.file.database import Database
 
 CLIENT_METRICS_SETTING = {setting.name: setting for setting in CLIENT_METRICS_SETTINGS}
-GROUP_FEATURES = {"share.": "share", "errors.deadletterqueue.": "share", "streams.": "streams"}
+GROUP_FEATURES = {"streams.": "streams"}
+BOUNDED = ("consumer", "share")
+"""Prefixes of group settings for which the broker has limits."""
 """Unsupported group types, by the prefixes of their settings."""
 INTERVAL_MS = (100, 3_600_000)
 CLIENT_MATCHES = (
@@ -139,18 +141,19 @@ class Resources:
                 _check_feature(setting)
                 self._check_bounds(setting, GROUP_SETTING[setting].check(value))
         after = {**self.settings(GROUP, name), **{key: value for key, value in changes.items() if value is not None}}
-        session, heartbeat = "consumer.session.timeout.ms", "consumer.heartbeat.interval.ms"
-        if self._group_number(after, session) <= self._group_number(after, heartbeat):
-            raise BrokerError("INVALID_CONFIG", f"{session} must be greater than {heartbeat}")
+        for kind in BOUNDED:
+            session, heartbeat = f"{kind}.session.timeout.ms", f"{kind}.heartbeat.interval.ms"
+            if self._group_number(after, session) <= self._group_number(after, heartbeat):
+                raise BrokerError("INVALID_CONFIG", f"{session} must be greater than {heartbeat}")
 
     def _group_number(self, settings: Mapping[str, str], name: str) -> int:
         return int(settings.get(name) or self._config.get(GROUP_SETTING[name].broker_name or ""))
 
     def _check_bounds(self, name: str, value: str) -> None:
         """Check a group's setting against the broker's limits for it."""
-        what = name.partition(".")[2]
-        least, most = f"group.consumer.min.{what}", f"group.consumer.max.{what}"
-        if not name.startswith("consumer.") or least not in BROKER_SETTING:
+        kind, _, what = name.partition(".")
+        least, most = f"group.{kind}.min.{what}", f"group.{kind}.max.{what}"
+        if kind not in BOUNDED or least not in BROKER_SETTING:
             return
         lowest, highest = self._config.number(least), self._config.number(most)
         if not lowest <= int(value) <= highest:

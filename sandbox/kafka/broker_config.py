@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.resource_settings import GROUP_SETTINGS, LARGER_UNITS, OTHER_BROKER_SETTINGS, TOPIC_DEFAULTS
 from sandbox.kafka.setting import BOOLEAN, INT, INT_MAX, LIST, LONG, Setting
+from sandbox.kafka.share_settings import SHARE_BROKER_SETTINGS
 from sandbox.kafka.topic_settings import TOPIC_SETTINGS
 from sandbox.kafka.unused_broker_settings import IDLE_BROKER_SETTINGS
 
@@ -132,7 +133,7 @@ _BROKER_SETTINGS = (
 
 BROKER_SETTINGS = tuple(
     sorted(
-        (*_BROKER_SETTINGS, *TOPIC_DEFAULTS, *OTHER_BROKER_SETTINGS, *IDLE_BROKER_SETTINGS),
+        (*_BROKER_SETTINGS, *TOPIC_DEFAULTS, *OTHER_BROKER_SETTINGS, *SHARE_BROKER_SETTINGS, *IDLE_BROKER_SETTINGS),
         key=lambda setting: setting.name,
     )
 )
@@ -231,9 +232,15 @@ class BrokerConfig:
 
     def group_number(self, group_id: str, name: str) -> int:
         """Return the effective value of a group's numeric setting: the group's, else the broker's."""
+        return int(self.group_value(group_id, name))
+
+    def group_value(self, group_id: str, name: str) -> str:
+        """Return the effective value of a group's setting, as text: the group's, else the broker's, else Kafka's."""
         own = self.resources.get((GROUP, group_id), {}).get(name)
         setting = GROUP_SETTING[name]
-        return int(own if own is not None else self.get(setting.broker_name or ""))
+        if own is None and setting.broker_name is not None:
+            own = self.get(setting.broker_name)
+        return own if own is not None else setting.default or ""
 
     def topic_default(self, name: str) -> str | None:
         """Return a broker setting's value for topics, also from the setting with a larger unit; None if not set."""

@@ -131,7 +131,11 @@ TABLE = (
     KafkaError("UNKNOWN_SUBSCRIPTION_ID", 117, False, "The telemetry subscription is not known."),
     KafkaError("TELEMETRY_TOO_LARGE", 118, False, "The telemetry is too large."),
     KafkaError("TRANSACTION_ABORTABLE", 120, False, "The transaction must be aborted."),
+    KafkaError("INVALID_RECORD_STATE", 121, False, "The record is not in a state that allows this."),
+    KafkaError("SHARE_SESSION_NOT_FOUND", 122, True, "There is no such share session."),
+    KafkaError("INVALID_SHARE_SESSION_EPOCH", 123, True, "The epoch is not the share session's next one."),
     KafkaError("INVALID_REGULAR_EXPRESSION", 128, False, "The regular expression is not valid."),
+    KafkaError("SHARE_SESSION_LIMIT_REACHED", 133, True, "The broker has as many share sessions as it may have."),
 )
 
 BY_NAME = {error.name: error for error in TABLE}

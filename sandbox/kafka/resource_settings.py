@@ -4,6 +4,7 @@ Names, types and defaults are Kafka's (https://kafka.apache.org/documentation/#g
 """
 
 from sandbox.kafka.setting import BOOLEAN, DOUBLE, INT, LIST, LONG, STRING, Setting
+from sandbox.kafka.share_settings import SHARE_GROUP_SETTINGS
 from sandbox.kafka.topic_settings import TOPIC_SETTINGS
 
 GROUP_SETTINGS = (
@@ -32,91 +33,7 @@ GROUP_SETTINGS = (
         valid="[1,...]",
         broker_name="group.consumer.session.timeout.ms",
     ),
-    Setting(
-        "errors.deadletterqueue.copy.record.enable",
-        BOOLEAN,
-        "false",
-        "Whether the dead-letter topic of a share group gets key and value of the record.",
-        in_effect=False,
-    ),
-    Setting("errors.deadletterqueue.topic.name", STRING, "", "Dead-letter topic of a share group.", in_effect=False),
-    Setting(
-        "share.assignment.interval.ms",
-        INT,
-        "1000",
-        "Shortest time between two assignments of a share group, in ms.",
-        valid="[0,...]",
-        broker_name="group.share.assignment.interval.ms",
-        in_effect=False,
-    ),
-    Setting(
-        "share.auto.offset.reset",
-        STRING,
-        "latest",
-        "Where a new share group starts: earliest, latest, or by_duration.",
-        valid="[latest, earliest, by_duration:PnDTnHnMn.nS]",
-        in_effect=False,
-    ),
-    Setting(
-        "share.delivery.count.limit",
-        INT,
-        "5",
-        "Most delivery attempts of a record in a share group.",
-        valid="[2,...]",
-        broker_name="group.share.delivery.count.limit",
-        in_effect=False,
-    ),
-    Setting(
-        "share.heartbeat.interval.ms",
-        INT,
-        "5000",
-        "Time between heartbeats of a share group's members, in ms.",
-        valid="[1,...]",
-        broker_name="group.share.heartbeat.interval.ms",
-        in_effect=False,
-    ),
-    Setting(
-        "share.isolation.level",
-        STRING,
-        "read_uncommitted",
-        "Whether a share group reads records of open and aborted transactions.",
-        valid="[read_committed, read_uncommitted]",
-        in_effect=False,
-    ),
-    Setting(
-        "share.partition.max.record.locks",
-        INT,
-        "2000",
-        "Most records of a partition that a share group may hold at a time.",
-        valid="[100,...]",
-        broker_name="group.share.partition.max.record.locks",
-        in_effect=False,
-    ),
-    Setting(
-        "share.record.lock.duration.ms",
-        INT,
-        "30000",
-        "Time for which a member of a share group holds a record, in ms.",
-        valid="[1000,...]",
-        broker_name="group.share.record.lock.duration.ms",
-        in_effect=False,
-    ),
-    Setting(
-        "share.renew.acknowledge.enable",
-        BOOLEAN,
-        "true",
-        "Whether a member of a share group may prolong its hold of a record.",
-        in_effect=False,
-    ),
-    Setting(
-        "share.session.timeout.ms",
-        INT,
-        "45000",
-        "Time without heartbeats after which a member of a share group is removed, in ms.",
-        valid="[1,...]",
-        broker_name="group.share.session.timeout.ms",
-        in_effect=False,
-    ),
+    *SHARE_GROUP_SETTINGS,
     Setting(
         "streams.assignment.interval.ms",
         INT,

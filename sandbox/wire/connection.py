@@ -52,6 +52,11 @@ class Slot:
         """True if the connection has ended, so that the answer isn't needed."""
         return self._connection.closed
 
+    @property
+    def at_end(self) -> dict[object, Callable[[], None]]:
+        """What the connection calls when it ends."""
+        return self._connection.at_end
+
     def abort(self) -> None:
         """Close the connection instead of answering; the client retries on another one."""
         self._connection.abort()
@@ -77,6 +82,7 @@ class Connection:
 
     Attributes:
         usage: statistics of the client's requests.
+        at_end: what to call when the connection ends, by a key of the caller's.
         kept_bytes: size of the answers that wait for an earlier one, such as a JoinGroup's.
     """
 
@@ -89,6 +95,7 @@ class Connection:
         self.closed = False
         self.kept_bytes = 0
         self.usage = Usage()
+        self.at_end: dict[object, Callable[[], None]] = {}
 
     @property
     def in_flight(self) -> int:
@@ -168,3 +175,6 @@ class Connection:
                 slot.dropped()
         self._buffer.clear()
         self.kept_bytes = 0
+        calls, self.at_end = self.at_end, {}
+        for call in calls.values():
+            call()

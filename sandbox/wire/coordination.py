@@ -33,5 +33,10 @@ KEYS: dict[int, Callable[[SimpleNamespace], list[str]]] = {
     65: lambda body: list(body.transactional_ids),
     68: _group,
     69: lambda body: list(body.group_ids),
+    76: _group,
+    77: lambda body: list(body.group_ids),
+    90: lambda body: [group.group_id for group in body.groups],
+    91: _group,
+    92: _group,
 }
 """API key to a function that returns the groups or transactional ids in a request."""

@@ -83,6 +83,7 @@ class Dispatcher:
             port,
             client_host,
             sasl,
+            slot.at_end,
         )
         prefix = messages.response_header(header.api_key, header.api_version, header.correlation_id)
         if self.node.faults and api.key != API_VERSIONS:

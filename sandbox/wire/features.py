@@ -18,5 +18,9 @@ class Feature(NamedTuple):
     level: int
 
 
-FEATURES = (Feature("group.version", 0, 1, 1), Feature("transaction.version", 0, 2, 2))
+FEATURES = (
+    Feature("group.version", 0, 1, 1),
+    Feature("share.version", 0, 2, 2),
+    Feature("transaction.version", 0, 2, 2),
+)
 FEATURE = {feature.name: feature for feature in FEATURES}

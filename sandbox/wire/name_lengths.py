@@ -39,6 +39,12 @@ def _heartbeat(body: SimpleNamespace) -> Names:
     yield "assignor", body.server_assignor
 
 
+def _share_heartbeat(body: SimpleNamespace) -> Names:
+    yield "group id", body.group_id
+    yield "member id", body.member_id
+    yield "rack", body.rack_id
+
+
 def _resources(body: SimpleNamespace) -> Names:
     return [("resource name", resource.resource_name) for resource in body.resources]
 
@@ -53,6 +59,7 @@ NAMES: dict[int, Callable[[SimpleNamespace], Names]] = {
     49: lambda body: [("entity name", one.entity_name) for entry in body.entries for one in entry.entity],
     51: lambda body: [("user name", one.name) for one in body.upsertions],
     68: _heartbeat,
+    76: _share_heartbeat,
 }
 """API key to a function that returns a request's names."""
 

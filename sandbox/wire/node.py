@@ -15,6 +15,7 @@ from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.fetch_sessions import FetchSessions
 from sandbox.wire.held_bytes import HeldBytes
 from sandbox.wire.long_writes import LongWrites
+from sandbox.wire.share_sessions import ShareSessions
 from sandbox.wire.time_slices import TimeSlices
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Node:
         advertised_address: what clients of this listener get as address; None for the address that they connected to.
         advertised: every API with its versions, for ApiVersions.
         long_writes: the requests that write thousands of rows.
+        share_sessions: the sessions of members of share groups.
         slices: runs long work in steps.
         held: the memory that connections occupy.
     """
@@ -73,6 +75,11 @@ class Node:
     node_id: int = NODE_ID
     advertised_address: "Advertised | None" = None
 
+    share_sessions: ShareSessions = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.share_sessions = ShareSessions(lambda: self.broker.config.number("group.share.max.share.sessions"))
+
     def address(self, broker: int, host: str) -> dict[str, Any]:
         """Return a running broker's node id, host and port for a client that connected to a server address."""
         port = self.ports[broker]
@@ -89,6 +96,7 @@ class Request(NamedTuple):
         host: the server address that the client connected to; answers contain the same address, or the advertised one.
         client_host: the client's address as Kafka shows it, with a leading "/".
         sasl: the connection's SASL session, None on a listener without SASL.
+        at_end: what to call when the connection ends, by a key of the caller's; None if there is no connection.
     """
 
     key: int
@@ -100,6 +108,7 @@ class Request(NamedTuple):
     port: int
     client_host: str
     sasl: "SaslSession | None" = None
+    at_end: dict[object, Callable[[], None]] | None = None
 
     def brokers(self) -> list[dict[str, Any]]:
         """Return every running broker, with the address for this client."""

@@ -38,7 +38,7 @@ from sandbox.broker.groups.calls import JoinAnswer, JoinedMember, SyncAnswer
 from sandbox.broker.reply import Reply, T
 from sandbox.model.member_names import member_name, member_names
 from sandbox.model.rebalance import Cause, Wait
-from sandbox.storage.groups.groups import Protocols
+from sandbox.storage.groups.groups import CLASSIC_TYPE, Protocols
 
 
 class State(StrEnum):
@@ -219,6 +219,11 @@ class Group:
     changed: bool = False
     looked_until_ms: int = 0
     counts: MemberCounts | None = None
+
+    @property
+    def type(self) -> str:
+        """The kind of group."""
+        return CLASSIC_TYPE
 
     def move(self, move: GroupEvent, now_ms: int) -> None:
         """Change to the next state.

@@ -33,7 +33,7 @@ from uuid import UUID
 from sandbox.broker.groups.assignors import NO_PARTITIONS, Partitions
 from sandbox.model.member_names import member_name, member_names
 from sandbox.model.rebalance import Cause, Wait, rebalance_details
-from sandbox.storage.groups.groups import StoredRebalance
+from sandbox.storage.groups.groups import CONSUMER_TYPE, StoredRebalance
 
 PROTOCOL_TYPE = "consumer"
 FIRST_EPOCH = 1
@@ -141,6 +141,11 @@ class ConsumerGroup:
     ended: list[StoredRebalance] = field(default_factory=list)
     outbox: list[Callable[[], None]] = field(default_factory=list)
     changed: bool = False
+
+    @property
+    def type(self) -> str:
+        """The kind of group."""
+        return CONSUMER_TYPE
 
     @property
     def protocol_type(self) -> str:

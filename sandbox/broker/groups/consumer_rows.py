@@ -57,9 +57,9 @@ def _stored_member(member: ConsumerMember, session_timeout_ms: int, by_topic: By
             "topics": list(member.topics),
             "pattern": member.pattern,
             "assignor": member.assignor,
-            "assigned": _written(member.assigned),
-            "revoking": _written(member.revoking),
-            "target": _written(member.target),
+            "assigned": written_partitions(member.assigned),
+            "revoking": written_partitions(member.revoking),
+            "target": written_partitions(member.target),
         },
     )
 
@@ -94,9 +94,9 @@ def _restored_member(row: StoredMember, more: Mapping[str, Any], now_ms: int) ->
         member_epoch=more["member_epoch"],
         previous_epoch=more["previous_epoch"],
         state=MemberState(more["state"]),
-        assigned=_read(more["assigned"]),
-        revoking=_read(more["revoking"]),
-        target=_read(more["target"]),
+        assigned=read_partitions(more["assigned"]),
+        revoking=read_partitions(more["revoking"]),
+        target=read_partitions(more["target"]),
     )
 
 
@@ -126,12 +126,12 @@ def described(group: ConsumerGroup) -> DescribedConsumerGroup:
     )
 
 
-def _written(partitions: Partitions) -> dict[str, list[int]]:
+def written_partitions(partitions: Partitions) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for topic_id, partition in sorted(partitions):
         found.setdefault(str(topic_id), []).append(partition)
     return found
 
 
-def _read(written: Mapping[str, Iterable[int]]) -> Partitions:
+def read_partitions(written: Mapping[str, Iterable[int]]) -> Partitions:
     return frozenset((UUID(topic_id), one) for topic_id, several in written.items() for one in several)

@@ -12,7 +12,8 @@ one thread.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from uuid import uuid4
 
-from sandbox.broker.groups import consumer_rows
+from sandbox.broker.groups import consumer_rows, share_rows
+from sandbox.broker.groups.assignors import Partitions
 from sandbox.broker.groups.calls import (
     NO_GENERATION,
     UNKNOWN_MEMBER,
@@ -35,23 +36,28 @@ from sandbox.broker.groups.classic_rows import DecodeAssignment
 from sandbox.broker.groups.consumer_calls import JOIN_EPOCH, ConsumerHeartbeat, DescribedConsumerGroup, HeartbeatAnswer
 from sandbox.broker.groups.consumer_group import ConsumerGroup
 from sandbox.broker.groups.consumer_membership import ConsumerMembership
+from sandbox.broker.groups.kinds import group_kinds
 from sandbox.broker.groups.listing import described, is_empty, listed
 from sandbox.broker.groups.offsets import CONSUMER, DecodeSubscription, Offsets, PartitionExists, StageOffsets
+from sandbox.broker.groups.share_group import LEAVE_EPOCH, ShareGroup
+from sandbox.broker.groups.share_membership import ShareHeartbeat, ShareMembership
 from sandbox.broker.groups.table import GroupTable, OnChange
 from sandbox.broker.groups.target_assignment import NO_TOPICS, Subscriptions, TopicLookup
 from sandbox.broker.groups.waits import waits
 from sandbox.broker.reply import Reply
+from sandbox.broker.shares.shares import Shares
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.groups import GroupWaits
 from sandbox.storage.groups.groups import GroupStore
+from sandbox.storage.groups.shares import ShareStore
 
 OFFSETS_RETENTION_CHECK_INTERVAL_MS = 600_000
 """The interval at which expired offsets are removed (Kafka's default of `offsets.retention.check.interval.ms`)."""
 
 
 class GroupCoordinator:
-    """Consumer groups of the classic and the consumer protocol (KIP-848), and committed offsets.
+    """Consumer groups of the classic and the consumer protocol (KIP-848), share groups (KIP-932), committed offsets.
 
     Args:
         store: stores the rows.
@@ -63,6 +69,10 @@ class GroupCoordinator:
         aged: converts the current time to the time to which ages are computed; see `AgeHold`.
         on_change: called with a group id and "group" (members, state), "commit" or "deleted".
         new_id: returns the unique part of a member id.
+        share_store: stores the rows of share groups.
+
+    Attributes:
+        shares: the windows of the share groups.
     """
 
     def __init__(
@@ -76,6 +86,7 @@ class GroupCoordinator:
         aged: Callable[[int], int] = lambda now_ms: now_ms,
         on_change: OnChange = lambda group_id, kind: None,
         new_id: Callable[[], str] = lambda: str(uuid4()),
+        share_store: ShareStore | None = None,
     ) -> None:
         self._store = store
         self._config = config
@@ -85,16 +96,15 @@ class GroupCoordinator:
         subscriptions = Subscriptions(topics)
         self._consumers = ConsumerMembership(config, subscriptions, new_id)
         self._offsets = Offsets(store, config, decode_subscription)
-        self._table = GroupTable(
-            store,
-            config,
-            decode_assignment,
-            self._membership,
-            self._consumers,
-            subscriptions,
-            lambda: self._now_ms,
-            on_change,
+        self._topics = topics
+        self.shares = Shares(
+            share_store or ShareStore(store.database), config, lambda group_id: on_change(group_id, "commit")
         )
+        self._share_members = ShareMembership(config, topics, self._share)
+        kinds = group_kinds(
+            config, self._membership, decode_assignment, self._consumers, subscriptions, self._share_members
+        )
+        self._table = GroupTable(store, kinds, lambda: self._now_ms, on_change)
         self._now_ms = 0
         self._retention_due_ms: int | None = None
 
@@ -106,17 +116,20 @@ class GroupCoordinator:
         self._now_ms = now_ms
         self._retention_due_ms = now_ms + OFFSETS_RETENTION_CHECK_INTERVAL_MS
         self._table.load(now_ms)
+        self.shares.load(now_ms)
 
     def clock_moved(self, by_ms: int, now_ms: int) -> None:
         """Move the members' deadlines along with the clock; see `GroupTable.clock_moved`."""
         self._now_ms = now_ms
         self._table.clock_moved(by_ms, now_ms)
+        self.shares.clock_moved(by_ms, now_ms)
         if self._retention_due_ms is not None:
             self._retention_due_ms += by_ms
 
     def reload(self) -> None:
         """Handle an undone write transaction: its offsets are lost; groups stay in memory, and are stored again."""
         self._table.reload(self._now_ms)
+        self.shares.reload()
 
     def join(self, request: JoinGroup, now_ms: int) -> Reply[JoinAnswer]:
         """JoinGroup. A later call may set the reply."""
@@ -129,6 +142,8 @@ class GroupCoordinator:
         if not least <= request.session_timeout_ms <= most:
             return Reply.of(JoinAnswer("INVALID_SESSION_TIMEOUT", member_id))
         group = self._table.get(group_id)
+        if isinstance(group, ShareGroup):
+            return Reply.of(JoinAnswer("INCONSISTENT_GROUP_PROTOCOL", member_id))
         if isinstance(group, ConsumerGroup):
             if group.members:
                 return Reply.of(JoinAnswer("INCONSISTENT_GROUP_PROTOCOL", member_id))
@@ -188,6 +203,8 @@ class GroupCoordinator:
         if group is None:
             return LeaveAnswer("NONE", tuple(LeftMember(one[0], one[1], "UNKNOWN_MEMBER_ID") for one in members))
         try:
+            if isinstance(group, ShareGroup):
+                return LeaveAnswer("NONE", self._share_members.leave_by_request(tuple(members)))
             if isinstance(group, ConsumerGroup):
                 return LeaveAnswer("NONE", self._consumers.leave_by_request(group, tuple(members), now_ms))
             return LeaveAnswer("NONE", self._membership.leave(group, members, now_ms))
@@ -224,6 +241,52 @@ class GroupCoordinator:
         finally:
             if not joins or self._table.get(request.group) is consumers:
                 self._table.settle(consumers)
+
+    def share_heartbeat(self, request: ShareHeartbeat, now_ms: int) -> HeartbeatAnswer:
+        """ShareGroupHeartbeat: a member of a share group joins, is alive, or leaves.
+
+        Raises:
+            BrokerError: see `ShareMembership`; GROUP_ID_NOT_FOUND.
+        """
+        self._now_ms = now_ms
+        self._share_members.check(request)
+        joins = request.member_epoch == JOIN_EPOCH and self._table.get(request.group) is None
+        noun = "Group" if request.member_epoch == LEAVE_EPOCH else "Share group"
+        group = ShareGroup(request.group, now_ms) if joins else self._table.share(request.group, noun)
+        try:
+            if request.member_epoch == LEAVE_EPOCH:
+                return self._share_members.leave(group, request, now_ms)
+            answer = self._share_members.heartbeat(group, request, now_ms)
+            self._table.groups[request.group] = group
+            return answer
+        finally:
+            if not joins or self._table.get(request.group) is group:
+                self._table.settle(group)
+
+    def _share(self, group_id: str, partitions: Partitions) -> None:
+        topics = ((self._topics.by_id.get(topic_id), number) for topic_id, number in sorted(partitions))
+        self.shares.share(group_id, [topic.partition(number) for topic, number in topics if topic is not None])
+
+    def share_group(self, group_id: str) -> ShareGroup:
+        """Return a share group. Raises BrokerError INVALID_GROUP_ID, GROUP_ID_NOT_FOUND."""
+        if not group_id:
+            raise BrokerError("INVALID_GROUP_ID")
+        return self._table.share(group_id)
+
+    def empty_share_group(self, group_id: str) -> ShareGroup:
+        """Return a share group without members.
+
+        Raises:
+            BrokerError: INVALID_GROUP_ID, GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP.
+        """
+        group = self.share_group(group_id)
+        if group.members:
+            raise BrokerError("NON_EMPTY_GROUP", f"Group {group_id} is not empty.")
+        return group
+
+    def describe_share(self, group_id: str) -> DescribedConsumerGroup:
+        """ShareGroupDescribe, for one group. Raises BrokerError INVALID_GROUP_ID, GROUP_ID_NOT_FOUND."""
+        return share_rows.described(self.share_group(group_id))
 
     def commit(
         self,
@@ -321,8 +384,7 @@ class GroupCoordinator:
     def waits(self, group_id: str, now_ms: int) -> GroupWaits:
         """Return the members that a group waits for; empty if the group doesn't exist."""
         group = self._table.get(group_id)
-        session_ms = self._config.group_number(group_id, "consumer.session.timeout.ms")
-        return GroupWaits() if group is None else waits(group, session_ms, now_ms)
+        return GroupWaits() if group is None else waits(group, self._config, now_ms)
 
     def delete(self, group_id: str, now_ms: int) -> str:
         """DeleteGroups, for one group. Returns "NONE", NON_EMPTY_GROUP or GROUP_ID_NOT_FOUND."""
@@ -331,6 +393,8 @@ class GroupCoordinator:
             return "GROUP_ID_NOT_FOUND"
         if not is_empty(group):
             return "NON_EMPTY_GROUP"
+        if isinstance(group, ShareGroup):
+            self.shares.delete(group_id)
         self._table.forget(group, now_ms)
         return "NONE"
 
@@ -349,10 +413,13 @@ class GroupCoordinator:
         """Delete the committed offsets of a deleted topic, in every group."""
         for group_id in self._store.remove_topic(topic):
             self._on_change(group_id, "commit")
+        self.shares.forget_deleted(
+            frozenset(one.id for found in self._topics.by_name.values() for one in found.partitions)
+        )
 
     def next_deadline_ms(self) -> int | None:
         """Return when `tick` must be called next, or None. It may be too early, but not too late."""
-        deadlines = (self._table.next_deadline_ms(), self._retention_due_ms)
+        deadlines = (self._table.next_deadline_ms(), self.shares.next_deadline_ms(), self._retention_due_ms)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def earliest_timeout_ms(self) -> int | None:
@@ -363,6 +430,7 @@ class GroupCoordinator:
         """Run the tasks that are due: sessions, rebalance timeouts, pending member ids, retention of offsets."""
         self._now_ms = now_ms
         self._table.tick(now_ms)
+        self.shares.tick(now_ms)
         if self._retention_due_ms is None:
             self._retention_due_ms = now_ms + OFFSETS_RETENTION_CHECK_INTERVAL_MS
         elif self._retention_due_ms <= now_ms:
@@ -372,6 +440,9 @@ class GroupCoordinator:
     def _apply_retention(self, now_ms: int) -> None:
         """Delete expired offsets, and groups without members and offsets."""
         for group in tuple(self._table.groups.values()):
+            if isinstance(group, ShareGroup):
+                # As in Kafka, the state of share groups doesn't expire.
+                continue
             if self._offsets.expire(group, self._aged(now_ms)):
                 self._on_change(group.group_id, "commit")
             if is_empty(group) and not group.pending and not self._store.has_offsets(group.group_id):

@@ -5,14 +5,14 @@ from collections.abc import Collection, Iterable
 from sandbox.broker.groups.calls import DescribedGroup, DescribedMember, ListedGroup
 from sandbox.broker.groups.classic_group import Group, Member, State
 from sandbox.broker.groups.consumer_group import ConsumerGroup, ConsumerState
-from sandbox.storage.groups.groups import CLASSIC_TYPE, CONSUMER_TYPE
+from sandbox.broker.groups.share_group import ShareGroup, ShareState
 
-AnyGroup = Group | ConsumerGroup
+AnyGroup = Group | ConsumerGroup | ShareGroup
 
 
 def is_empty(group: AnyGroup) -> bool:
     """Return True if the group's state is Empty."""
-    return group.state in (State.EMPTY, ConsumerState.EMPTY)
+    return group.state in (State.EMPTY, ConsumerState.EMPTY, ShareState.EMPTY)
 
 
 def listed(groups: Iterable[AnyGroup], states: Collection[str], types: Collection[str]) -> tuple[ListedGroup, ...]:
@@ -24,7 +24,7 @@ def listed(groups: Iterable[AnyGroup], states: Collection[str], types: Collectio
             one.group_id,
             one.protocol_type,
             one.state.value,
-            CONSUMER_TYPE if isinstance(one, ConsumerGroup) else CLASSIC_TYPE,
+            one.type,
         )
         for one in groups
     )
@@ -42,7 +42,7 @@ def listed(groups: Iterable[AnyGroup], states: Collection[str], types: Collectio
 
 
 def described(group_id: str, group: AnyGroup | None) -> DescribedGroup:
-    """Describe a group for the classic protocol, which doesn't find groups of the consumer protocol."""
+    """Describe a group for the classic protocol, which doesn't find groups of other kinds."""
     if not isinstance(group, Group):
         reason = "not found" if group is None else "is not a classic group"
         return DescribedGroup(

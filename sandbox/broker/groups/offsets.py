@@ -10,6 +10,7 @@ from sandbox.broker.groups.calls import FetchedOffset, OffsetCommit, PartitionEr
 from sandbox.broker.groups.classic_group import State
 from sandbox.broker.groups.consumer_group import ConsumerGroup
 from sandbox.broker.groups.listing import AnyGroup
+from sandbox.broker.groups.share_group import ShareGroup
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.storage.groups.groups import CommittedOffset, GroupStore
 
@@ -55,6 +56,8 @@ class Offsets:
         """
         if transactional and generation < 0 and not member_id and instance_id is None:
             return None
+        if isinstance(group, ShareGroup):
+            return "GROUP_ID_NOT_FOUND"
         if isinstance(group, ConsumerGroup):
             if generation < 0 and not group.members:
                 return None
@@ -137,7 +140,7 @@ class Offsets:
 
     def subscribed_topics(self, group: AnyGroup) -> frozenset[str] | None:
         """Return the topics that a consumer group's members subscribe to, or None if unknown."""
-        if isinstance(group, ConsumerGroup):
+        if isinstance(group, ConsumerGroup | ShareGroup):
             return group.subscribed
         if group.protocol_type != CONSUMER:
             return None

@@ -1,4 +1,4 @@
-"""All groups of both protocols, their rows, and their next deadline.
+"""All groups of every kind, their rows, and their next deadline.
 
 Each call of the coordinator changes a group in memory first; `settle` then writes its rows, sets the answers, and
 notifies the subscribers. So an answer is never ahead of its rows within the write transaction, and code that an answer
@@ -6,19 +6,15 @@ triggers finds a consistent group.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from sandbox.broker.groups import consumer_rows
-from sandbox.broker.groups.classic_group import Group, GroupEvent, State
-from sandbox.broker.groups.classic_membership import NEW_MEMBER_JOIN_TIMEOUT_MS, Membership
-from sandbox.broker.groups.classic_rows import DecodeAssignment, restored, stored, stored_rebalance
+from sandbox.broker.groups.classic_group import Group
 from sandbox.broker.groups.consumer_group import ConsumerGroup
-from sandbox.broker.groups.consumer_membership import ConsumerMembership
+from sandbox.broker.groups.kinds import GroupKind
 from sandbox.broker.groups.listing import AnyGroup, is_empty
-from sandbox.broker.groups.target_assignment import Subscriptions
-from sandbox.kafka.broker_config import BrokerConfig
+from sandbox.broker.groups.share_group import ShareGroup
 from sandbox.kafka.errors import BrokerError
-from sandbox.storage.groups.groups import CONSUMER_TYPE, GroupStore, StoredGroup, StoredRebalance
+from sandbox.storage.groups.groups import GroupStore, StoredGroup
 
 SAVE_AGAIN_AFTER_MS = 1_000
 """After a failed write, groups are stored again this many ms later."""
@@ -35,8 +31,7 @@ class GroupTable:
 
     Args:
         store: stores the rows.
-        membership: the rules of the classic protocol.
-        consumers: the rules of the consumer protocol.
+        kinds: the kinds of groups by type.
         now: returns the time of the current call.
         on_change: called with a group id and "group" after its rows were written, "deleted" after it was deleted.
     """
@@ -44,21 +39,13 @@ class GroupTable:
     def __init__(
         self,
         store: GroupStore,
-        config: BrokerConfig,
-        decode_assignment: DecodeAssignment,
-        membership: Membership,
-        consumers: ConsumerMembership,
-        subscriptions: Subscriptions,
+        kinds: Mapping[str, GroupKind],
         now: Callable[[], int],
         on_change: OnChange,
     ) -> None:
         self.groups: dict[str, AnyGroup] = {}
         self._store = store
-        self._config = config
-        self._decode_assignment = decode_assignment
-        self._membership = membership
-        self._consumers = consumers
-        self._subscriptions = subscriptions
+        self._kinds = kinds
         self._now = now
         self._on_change = on_change
         self._deadline_ms: int | None = None
@@ -66,7 +53,7 @@ class GroupTable:
         self._answers: deque[Callable[[], None]] = deque()
 
     def get(self, group_id: str) -> AnyGroup | None:
-        """Return a group of either protocol, or None."""
+        """Return a group of any kind, or None."""
         return self.groups.get(group_id)
 
     def classic(self, group_id: str) -> Group | None:
@@ -91,6 +78,16 @@ class GroupTable:
             f"{noun} {group_id} not found." if group is None else f"Group {group_id} is not a consumer group.",
         )
 
+    def share(self, group_id: str, noun: str = "Group") -> ShareGroup:
+        """Return a share group; see `consumer`."""
+        group = self.groups.get(group_id)
+        if isinstance(group, ShareGroup):
+            return group
+        raise BrokerError(
+            "GROUP_ID_NOT_FOUND",
+            f"{noun} {group_id} not found." if group is None else f"Group {group_id} is not a share group.",
+        )
+
     def create(self, group_id: str, now_ms: int) -> Group:
         """Create an empty group of the classic protocol. It replaces an empty group of the consumer protocol."""
         group = self.groups[group_id] = Group(group_id, now_ms, changed=True)
@@ -101,8 +98,7 @@ class GroupTable:
         self.groups.clear()
         for row in self._store.load():
             group = self.groups[row.group_id] = self._restored(row, now_ms)
-            if isinstance(group, Group) and group.state is State.PREPARING_REBALANCE:
-                self._membership.restarted(group, now_ms)
+            self._kinds[row.type].restarted(group, now_ms)
             self.settle(group)
 
     def reload(self, now_ms: int) -> None:
@@ -123,16 +119,12 @@ class GroupTable:
         self._save_due_ms = now_ms + SAVE_AGAIN_AFTER_MS
 
     def _restored(self, row: StoredGroup, now_ms: int) -> AnyGroup:
-        if row.type != CONSUMER_TYPE:
-            return restored(row, now_ms)
-        group = consumer_rows.restored(row, now_ms)
-        self._consumers.restored(group, now_ms)
+        group: AnyGroup = self._kinds[row.type].restored(row, now_ms)
         return group
 
     def forget(self, group: AnyGroup, now_ms: int) -> None:
         """Delete an empty group and its offsets."""
-        if isinstance(group, Group):
-            group.move(GroupEvent.FORGET, now_ms)
+        self._kinds[group.type].forgotten(group, now_ms)
         group.changed = False
         del self.groups[group.group_id]
         self._store.delete(group.group_id)
@@ -140,10 +132,8 @@ class GroupTable:
 
     def settle(self, group: AnyGroup) -> None:
         """Store a group's changes, set its answers, notify the subscribers, and update the next deadline."""
-        if isinstance(group, ConsumerGroup):
-            due_ms = group.next_deadline_ms()
-        else:
-            due_ms = group.early_deadline_ms(self._now(), self._config.number("group.min.session.timeout.ms"))
+        kind = self._kinds[group.type]
+        due_ms = kind.due_ms(group, self._now())
         if due_ms is not None and (self._deadline_ms is None or due_ms < self._deadline_ms):
             self._deadline_ms = due_ms
         changed = group.changed
@@ -152,7 +142,8 @@ class GroupTable:
         group.outbox.clear()
         try:
             if changed:
-                for rebalance in self._save(group):
+                self._store.save(kind.stored(group))
+                for rebalance in kind.ended(group):
                     self._store.record_rebalance(rebalance)
                 group.changed = False
                 group.ended.clear()
@@ -165,15 +156,6 @@ class GroupTable:
     def _give_some(self) -> None:
         for _ in range(min(ANSWERS_MAX, len(self._answers))):
             self._answers.popleft()()
-
-    def _save(self, group: AnyGroup) -> list[StoredRebalance]:
-        """Store a group. Returns its ended rebalances, which are stored after it."""
-        if isinstance(group, ConsumerGroup):
-            session_ms = self._config.group_number(group.group_id, "consumer.session.timeout.ms")
-            self._store.save(consumer_rows.stored(group, session_ms, self._subscriptions.by_topic))
-            return list(group.ended)
-        self._store.save(stored(group, self._decode_assignment))
-        return [stored_rebalance(group, rebalance, self._decode_assignment) for rebalance in group.ended]
 
     def clock_moved(self, by_ms: int, now_ms: int) -> None:
         """Move every deadline along with the clock, which was set or continued while the machine slept.
@@ -189,8 +171,6 @@ class GroupTable:
             return min(deadline_ms + by_ms, now_ms + max(1, most_ms))
 
         for group in self.groups.values():
-            if isinstance(group, Group):
-                group.looked_until_ms = 0
             if group.started_ms is not None:
                 group.started_ms = min(group.started_ms + by_ms, now_ms)
             if group.members:
@@ -199,22 +179,7 @@ class GroupTable:
             for one in group.members.values():
                 if one.last_heartbeat_ms is not None:
                     one.last_heartbeat_ms = min(one.last_heartbeat_ms + by_ms, now_ms)
-            if isinstance(group, ConsumerGroup):
-                session_ms = self._config.group_number(group.group_id, "consumer.session.timeout.ms")
-                for consumer in group.members.values():
-                    consumer.expires_ms = moved(consumer.expires_ms, session_ms)
-                    if consumer.revoke_deadline_ms is not None:
-                        consumer.revoke_deadline_ms = moved(consumer.revoke_deadline_ms, consumer.rebalance_timeout_ms)
-                continue
-            for member in group.members.values():
-                wait_ms = NEW_MEMBER_JOIN_TIMEOUT_MS if member.is_new else member.session_timeout_ms
-                member.expires_ms = moved(member.expires_ms, wait_ms)
-            most_ms = group.rebalance_timeout_ms()
-            if group.join_deadline_ms is not None:
-                group.join_deadline_ms = moved(group.join_deadline_ms, most_ms)
-            if group.sync_deadline_ms is not None:
-                group.sync_deadline_ms = moved(group.sync_deadline_ms, most_ms)
-            group.pending = {one: moved(at_ms, NEW_MEMBER_JOIN_TIMEOUT_MS) for one, at_ms in group.pending.items()}
+            self._kinds[group.type].clock_moved(group, moved)
         self._deadline_ms = self.earliest_ms()
         if self._save_due_ms is not None:
             self._save_due_ms += by_ms
@@ -242,10 +207,7 @@ class GroupTable:
         for group in list(self.groups.values()):
             due_ms = group.next_deadline_ms()
             if due_ms is not None and due_ms <= now_ms:
-                if isinstance(group, ConsumerGroup):
-                    self._consumers.expire(group, now_ms)
-                else:
-                    self._membership.expire(group, now_ms)
+                self._kinds[group.type].expire(group, now_ms)
             self.settle(group)
         self._deadline_ms = self.earliest_ms()
         self._save_due_ms = None if save else self._save_due_ms

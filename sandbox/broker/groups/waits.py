@@ -12,6 +12,8 @@ from sandbox.broker.groups.classic_group import Group, Member, State
 from sandbox.broker.groups.consumer_calls import STATIC_LEAVE_EPOCH
 from sandbox.broker.groups.consumer_group import ConsumerGroup, ConsumerMember
 from sandbox.broker.groups.listing import AnyGroup
+from sandbox.broker.groups.share_group import ShareGroup, ShareMember
+from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.model.groups import Awaited, GroupWaits
 
 SILENT_MS = (4_000, 10_000)
@@ -24,16 +26,20 @@ SYNC_LATE_MS = 1_000
 """A member that hasn't requested its partitions is late after this time in a new generation."""
 
 
-def waits(group: AnyGroup, consumer_session_ms: int, now_ms: int) -> GroupWaits:
+def waits(group: AnyGroup, config: BrokerConfig, now_ms: int) -> GroupWaits:
     """Return the members that a group waits for now.
 
     Args:
-        consumer_session_ms: the session timeout of the consumer protocol, which the broker sets.
+        config: the settings; the session timeout is the broker's in the consumer protocol and in share groups.
     """
     names = group.names()
     joining: tuple[str, ...] = ()
-    if isinstance(group, ConsumerGroup):
-        found = [_consumer(one, names[one.member_id], consumer_session_ms, now_ms) for one in group.members.values()]
+    if isinstance(group, ShareGroup):
+        session_ms = config.group_number(group.group_id, "share.session.timeout.ms")
+        found = [_sharer(one, names[one.member_id], session_ms, now_ms) for one in group.members.values()]
+    elif isinstance(group, ConsumerGroup):
+        session_ms = config.group_number(group.group_id, "consumer.session.timeout.ms")
+        found = [_consumer(one, names[one.member_id], session_ms, now_ms) for one in group.members.values()]
     else:
         found = [_member(group, one, names[one.member_id], now_ms) for one in group.members.values()]
         joining = tuple(names[one.member_id] for one in group.members.values() if one.is_new)
@@ -91,4 +97,12 @@ def _consumer(member: ConsumerMember, name: str, session_ms: int, now_ms: int) -
         member.revoke_deadline_ms,
         session_ms,
         member.instance_id is not None,
+    )
+
+
+def _sharer(member: ShareMember, name: str, session_ms: int, now_ms: int) -> Awaited | None:
+    if not is_silent(member.expires_ms, session_ms, now_ms):
+        return None
+    return Awaited(
+        member.member_id, name, "heartbeat", True, member.last_heartbeat_ms, member.expires_ms, None, session_ms, False
     )

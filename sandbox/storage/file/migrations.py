@@ -13,6 +13,7 @@ from sandbox.storage.file.schema import (
     HISTORY_GUARDS,
     LAG_WITH_RANGE,
     SCHEMA_REGISTRY,
+    SHARE_GROUPS,
     TABLES,
     VIEWS,
 )
@@ -21,7 +22,8 @@ Part = str | Callable[[sqlite3.Connection], None]
 """A part of a step: a script, or a function that converts rows. A file without rows needs no conversion."""
 
 IDENTITY = f"PRAGMA application_id = {APPLICATION_ID};"
-SUMMED = ("batches", *(table for table in row_checksums.TABLES if f"CREATE TABLE {table}(" not in SCHEMA_REGISTRY))
+LATER = SCHEMA_REGISTRY + SHARE_GROUPS
+SUMMED = ("batches", *(table for table in row_checksums.TABLES if f"CREATE TABLE {table}(" not in LATER))
 """Tables to which version 3 added the checksum; later tables were created with it."""
 
 
@@ -74,6 +76,7 @@ STEPS: tuple[tuple[Part, ...], ...] = (
         HISTORY_GUARDS,
     ),
     (SCHEMA_REGISTRY,),
+    (SHARE_GROUPS,),
 )
 """What each version added: the first creates a file, the step at index n migrates version n to version n + 1."""
 NEW: tuple[Part, ...] = (
@@ -86,6 +89,7 @@ NEW: tuple[Part, ...] = (
     DROP_HISTORY_GUARDS,
     HISTORY_GUARDS,
     SCHEMA_REGISTRY,
+    SHARE_GROUPS,
     IDENTITY,
 )
 """All steps combined, for a new file."""

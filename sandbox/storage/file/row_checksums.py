@@ -25,6 +25,8 @@ INSERTED = (
     "activity",
     "schemas",
     "schema_references",
+    "share_partitions",
+    "share_records",
 )
 """Tables whose rows are only inserted or replaced."""
 REWRITTEN = (

@@ -243,7 +243,7 @@ COLUMNS: dict[str, dict[str, Rule]] = {
         "generation": whole(0, EPOCH_MAX),
         "leader": text(STRING_MAX, optional=True),
         "updated_ms": TIME,
-        "type": one_of("classic", "consumer"),
+        "type": one_of("classic", "consumer", "share"),
         "assignment_epoch": whole(0, EPOCH_MAX),
     },
     "group_members": {
@@ -258,6 +258,22 @@ COLUMNS: dict[str, dict[str, Rule]] = {
         "assignment": Rule("typeof({c}) <> 'blob'", "bytes"),
         "assigned": JSON_OBJECT,
         "consumer": JSON_OBJECT._replace(optional=True),
+    },
+    "share_partitions": {
+        "group_id": STRING,
+        "partition_id": PARTITION_ID,
+        "start_offset": whole(0, LONG_MAX, optional=True),
+        "end_offset": whole(0, LONG_MAX, optional=True),
+    },
+    "share_records": {
+        "group_id": STRING,
+        "partition_id": PARTITION_ID,
+        "offset": OFFSET,
+        "state": one_of("available", "acquired", "acknowledged", "archived"),
+        "deliveries": whole(0, INT_MAX),
+        "member_id": STRING,
+        "acquired_ms": TIME,
+        "locked_until_ms": TIME._replace(optional=True),
     },
     "committed_offsets": {
         "group_id": STRING,
@@ -382,6 +398,21 @@ RELATIONS: tuple[tuple[str, str, str], ...] = (
         "WINDOW before AS (PARTITION BY partition_id ORDER BY base_offset)) WHERE base_offset <= ended "
         "OR bytes_before < bytes",
         "it overlaps the record batch before it",
+    ),
+    (
+        "share_partitions",
+        "SELECT 'group_id ' || group_id || ', partition_id ' || partition_id FROM share_partitions "
+        "WHERE partition_id NOT IN (SELECT id FROM partitions) OR start_offset > end_offset "
+        "OR (start_offset IS NULL) <> (end_offset IS NULL)",
+        "its partition does not exist, or it ends before it begins",
+    ),
+    (
+        "share_records",
+        "SELECT 'group_id ' || r.group_id || ', partition_id ' || r.partition_id || ', offset ' || r.offset "
+        "FROM share_records r LEFT JOIN share_partitions p USING(group_id, partition_id) WHERE p.start_offset IS NULL "
+        "OR r.offset NOT BETWEEN p.start_offset AND p.end_offset - 1 "
+        "OR (r.state = 'acquired') <> (r.locked_until_ms IS NOT NULL)",
+        "it is outside its window, or its lock does not fit its state",
     ),
     (
         "log_transactions",

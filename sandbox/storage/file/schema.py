@@ -29,6 +29,9 @@ One database in WAL mode. Every event is one row of `events`, written once:
   `log_start_bytes` is `bytes_before` of the batch at the log start. So the number of a log's events and its size are
   known without counting rows. `first_dirty_offset` is the start of the part that was never compacted;
   `batches.delete_horizon_ms` is the time from which a batch's tombstones may be deleted (KIP-534).
+* `share_partitions` has a share group's window in each partition: its start offset, and the end offset from which no
+  record was ever acquired (both NULL before the first fetch). `share_records` has one row per record in that window:
+  its state, its delivery count, and the member that has it. Rows below the start offset are deleted.
 * `activity` records events outside the log: something was created, deleted, altered, reset, stopped, injected, or saved
   as a snapshot. Batches, commits and rebalances have their own tables and are not repeated. Old rows are deleted.
   `details` has the fields of the row's kind as a JSON object (`sandbox.model.activity`), as it has in `rebalances`
@@ -45,11 +48,11 @@ One database in WAL mode. Every event is one row of `events`, written once:
 
 `PRAGMA application_id` distinguishes a sandbox file from other programs' databases. `PRAGMA user_version` is its
 version: 2 added `activity` and `event_templates`, 3 the checksums, 4 commits outside their log in the view `lag`, 5
-`details` instead of sentences, 6 the schema registry.
+`details` instead of sentences, 6 the schema registry, 7 share groups.
 """
 
 APPLICATION_ID = 0x4B534258
-VERSION = 6
+VERSION = 7
 OFFSET_BITS = 40
 OFFSET_LIMIT = 1 << OFFSET_BITS
 
@@ -504,4 +507,26 @@ END;
 CREATE TRIGGER schema_ids_never_fall BEFORE UPDATE OF last_id ON schema_contexts WHEN NEW.last_id < OLD.last_id BEGIN
   SELECT RAISE(ABORT, 'schema ids are never assigned twice');
 END;
+"""
+
+SHARE_GROUPS = """
+CREATE TABLE share_partitions(
+  group_id TEXT NOT NULL,
+  partition_id INTEGER NOT NULL,
+  start_offset INTEGER,
+  end_offset INTEGER, checksum INTEGER,
+  PRIMARY KEY(group_id, partition_id)
+) WITHOUT ROWID;
+
+CREATE TABLE share_records(
+  group_id TEXT NOT NULL,
+  partition_id INTEGER NOT NULL,
+  offset INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  deliveries INTEGER NOT NULL,
+  member_id TEXT NOT NULL,
+  acquired_ms INTEGER NOT NULL,
+  locked_until_ms INTEGER, checksum INTEGER,
+  PRIMARY KEY(group_id, partition_id, offset)
+) WITHOUT ROWID;
 """

@@ -19,6 +19,7 @@ Assigned = Mapping[str, tuple[int, ...]]
 
 CLASSIC_TYPE = "classic"
 CONSUMER_TYPE = "consumer"
+SHARE_TYPE = "share"
 """The types of groups, as ListGroups names them: the protocol that a group's members use."""
 
 
@@ -32,7 +33,7 @@ class StoredMember:
         assignment: the leader's bytes for this member, empty before the first.
         assigned: the same decoded, topic to partitions; empty if it cannot be decoded.
         consumer: epochs, subscription, target and other fields of a member of the consumer protocol, as JSON values;
-            None for a member of the classic protocol.
+            None for a member of the classic protocol. Share groups use it too.
     """
 
     member_id: str
@@ -57,7 +58,7 @@ class StoredGroup:
         leader: member id, None if there is none.
         generation: the group epoch in the consumer protocol.
         updated_ms: since when it is in this state.
-        type: "classic" or "consumer".
+        type: "classic", "consumer" or "share".
         assignment_epoch: the target assignment's epoch in the consumer protocol, else 0.
     """
 
@@ -117,7 +118,7 @@ class GroupStore:
     """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = self._database = database
         self._saved: dict[str, dict[str, StoredMember]] = {}
 
     def load(self) -> tuple[StoredGroup, ...]:

@@ -1,0 +1,287 @@
+"""ShareFetch, key 78, versions 1 and 2 (KIP-932, KIP-1206, KIP-1222).
+
+Applies acknowledgements, then acquires records for the member: available ones first, then new ones. If there are none
+it waits up to `max_wait_ms` for an append, or for another member to release one.
+Differs from a real broker: an answer is sent as soon as it has a record, also if `min_bytes` is larger; offsets without
+a record are never acquired, so that clients have no gap to acknowledge; a group that doesn't exist is refused with
+GROUP_ID_NOT_FOUND.
+"""
+
+import logging
+from collections.abc import Generator
+from typing import Any
+
+from sandbox.broker.logs.topic import Partition
+from sandbox.broker.reply import Reply
+from sandbox.broker.shares.window import ranges_of
+from sandbox.kafka.errors import CODE, BrokerError, EventsDamaged
+from sandbox.storage.file.failure import StorageFailed
+from sandbox.wire.fetch_records import read_records
+from sandbox.wire.held_bytes import AnswerSize
+from sandbox.wire.node import Answer, Request, Timer
+from sandbox.wire.records import batch as record_batch
+from sandbox.wire.refusals import refuse
+from sandbox.wire.share_members import (
+    RENEW_SINCE,
+    acknowledge,
+    by_topic,
+    check_member,
+    end_session,
+    leader_of,
+    led_partition,
+    watch_connection,
+)
+from sandbox.wire.share_reads import is_stable, read_range, window_of
+from sandbox.wire.share_sessions import FINAL_EPOCH, INITIAL_EPOCH, Place, ShareSession
+from sandbox.wire.time_slices import Steps
+
+RECORD_LIMIT = 1
+"""The acquire mode that never exceeds `max_records` (KIP-1206: record_limit)."""
+
+logger = logging.getLogger("sandbox.wire")
+
+
+def handle(request: Request) -> Answer | Reply[Answer]:
+    """Acknowledge, then acquire records."""
+    body = request.body
+    try:
+        session = _session(request)
+    except BrokerError as error:
+        return {"error_code": error.code, "error_message": error.detail, "responses": []}
+    acknowledged = acknowledge(request, session.member)
+    if body.share_session_epoch == FINAL_EPOCH:
+        end_session(request.node, session)
+    renews = request.version >= RENEW_SINCE and body.is_renew_ack
+    if body.share_session_epoch == FINAL_EPOCH or renews or body.max_records <= 0 or body.max_bytes <= 0:
+        return _answer(request, {}, acknowledged)
+    reply = _ShareFetch(request, session, acknowledged).reply
+    return reply.result() if reply.done else reply
+
+
+def _session(request: Request) -> ShareSession:
+    """Return the session of a request, updated by it.
+
+    Raises:
+        BrokerError: INVALID_REQUEST, GROUP_ID_NOT_FOUND, SHARE_SESSION_NOT_FOUND, INVALID_SHARE_SESSION_EPOCH,
+        SHARE_SESSION_LIMIT_REACHED.
+    """
+    body, sessions = request.body, request.node.share_sessions
+    member = check_member(request)
+    if request.version >= RENEW_SINCE and body.is_renew_ack:
+        fields = ("maxBytes", body.max_bytes), ("minBytes", body.min_bytes), ("maxRecords", body.max_records)
+        wrong = [f"{name} must be set to 0" for name, value in (*fields, ("maxWaitMs", body.max_wait_ms)) if value != 0]
+        if wrong:
+            raise BrokerError("INVALID_REQUEST", ", ".join(wrong) + ", if isRenewAck is true.")
+    if body.share_session_epoch == INITIAL_EPOCH:
+        if any(partition.acknowledgement_batches for topic in body.topics for partition in topic.partitions):
+            raise BrokerError("INVALID_REQUEST")
+        session = sessions.begin(member)
+        watch_connection(request, session)
+    else:
+        session = sessions.next(member, body.share_session_epoch)
+    session.update(body.topics, body.forgotten_topics_data)
+    return session
+
+
+def _answer(
+    request: Request, found: dict[Place, dict[str, Any]], acknowledged: dict[Place, BrokerError | None]
+) -> Answer:
+    node = request.node
+    for place, error in acknowledged.items():
+        answer = found.setdefault(place, {"partition_index": place[1], "error_code": 0, "records": []})
+        if error is not None:
+            answer |= {"acknowledge_error_code": error.code, "acknowledge_error_message": error.detail}
+    moved = CODE["NOT_LEADER_OR_FOLLOWER"]
+    failed = False
+    for place, answer in found.items():
+        if moved in (answer["error_code"], answer.get("acknowledge_error_code")):
+            answer["current_leader"] = leader_of(node, place)
+            failed = True
+    return {
+        "error_code": 0,
+        "acquisition_lock_timeout_ms": node.coordinator.shares.limits(request.body.group_id).lock_ms,
+        "responses": by_topic(found),
+        "node_endpoints": request.brokers() if failed else [],
+    }
+
+
+class _ShareFetch:
+    """One request: acquires records; if there are none it waits, and tries again.
+
+    Attributes:
+        reply: its answer.
+    """
+
+    def __init__(self, request: Request, session: ShareSession, acknowledged: dict[Place, BrokerError | None]) -> None:
+        self.reply: Reply[Answer] = Reply(self._drop)
+        self._request = request
+        self._session = session
+        self._acknowledged = acknowledged
+        self._places = session.rotated()
+        self._timer: Timer | None = None
+        self._last_look = request.body.max_wait_ms <= 0 or not self._places
+        self._steps: Steps | None = None
+        self._again = False
+        self._partitions: set[Partition] = set()
+        self._watched: set[Partition] = set()
+        self._found: dict[Place, dict[str, Any]] = {}
+        self._look()
+
+    def _look(self) -> None:
+        """Try every partition, now or in steps. Then answer, or wait."""
+        if self._steps is not None:
+            self._again = True
+            return
+        self._steps = self._read()
+        if not self._request.node.slices.run(self._steps) and not self._watched:
+            # Appends to a partition after it was read are not reported yet.
+            self._again = True
+
+    def _read(self) -> Steps:
+        size = AnswerSize(self._request.node.held)
+        self._found = {}
+        try:
+            acquired = yield from self._pass(size)
+            if acquired or self._last_look or len(self._found) == len(self._places):
+                self._finish()
+        except Exception:
+            logger.exception("a ShareFetch of %s failed", self._request.client_host)
+            self._stop_waiting()
+            self.reply.set(refuse(self._request, BrokerError("UNKNOWN_SERVER_ERROR")))
+        finally:
+            self._steps = None
+            size.forget()
+        if self.reply.done:
+            return
+        self._wait()
+        if self._again:
+            self._again = False
+            self._request.node.slices.add_read(self._look_again)
+
+    def _pass(self, size: AnswerSize) -> Generator[None, None, int]:
+        """Acquire records of each partition. Returns their number."""
+        body, node = self._request.body, self._request.node
+        left_bytes = min(body.max_bytes, node.broker.config.number("fetch.max.bytes"), node.held.answer_bytes_max)
+        acquired = 0
+        for place in self._places:
+            if acquired >= body.max_records or left_bytes <= 0:
+                break
+            answer: dict[str, Any] = {"partition_index": place[1], "error_code": 0, "records": []}
+            try:
+                partition = led_partition(self._request, place)
+                self._partitions.add(partition)
+                count = yield from self._acquire(
+                    partition, answer, body.max_records - acquired, left_bytes, size, not acquired
+                )
+            except StorageFailed as error:
+                node.broker.on_failure(error)
+                answer["error_code"] = CODE["KAFKA_STORAGE_ERROR"]
+                count = 0
+            except BrokerError as error:
+                if isinstance(error, EventsDamaged):
+                    node.broker.on_damage(error)
+                answer |= {"error_code": error.code, "error_message": error.detail}
+                count = 0
+            acquired += count
+            left_bytes -= sum(map(len, answer["records"]))
+            if count or answer["error_code"]:
+                self._found[place] = answer
+        return acquired
+
+    def _acquire(
+        self,
+        partition: Partition,
+        answer: dict[str, Any],
+        records_max: int,
+        size_bytes_max: int,
+        size: AnswerSize,
+        first: bool,
+    ) -> Generator[None, None, int]:
+        """Read from the first record that may be delivered, and acquire what was read. Returns the number."""
+        node, (group_id, member_id) = self._request.node, self._session.member
+        shares, stable = node.coordinator.shares, is_stable(node, group_id)
+        while True:
+            window = window_of(node, group_id, partition)
+            end = partition.last_stable_offset if stable else partition.high_watermark
+            offset = window.next_fetch_offset()
+            if offset >= end or (offset == window.end and not window.has_room(shares.limits(group_id))):
+                return 0
+            batches = yield from read_records(node, partition, offset, size_bytes_max, stable, size, first)
+            if not first and sum(map(len, batches)) > size_bytes_max:
+                return 0
+            window = window_of(node, group_id, partition)
+            last = record_batch.decode_batch_header(batches[-1]) if batches else None
+            read_end = end if last is None else min(end, last.base_offset + last.last_offset_delta + 1)
+            read = read_range(node, partition, offset, read_end, stable)
+            exact = self._request.version >= RENEW_SINCE and self._request.body.share_acquire_mode == RECORD_LIMIT
+            taken = shares.acquire(group_id, partition, member_id, read, records_max, exact, node.now_ms())
+            if taken:
+                acquired = ranges_of(taken, window, read.batches, max(1, self._request.body.batch_size))
+                answer["records"] = _with_offsets(batches, taken)
+                answer["acquired_records"] = [
+                    {"first_offset": one.first, "last_offset": one.last, "delivery_count": one.deliveries}
+                    for one in acquired
+                ]
+                return len(taken)
+            if window.next_fetch_offset() <= offset:
+                return 0
+
+    def _look_again(self) -> bool:
+        if not self.reply.done:
+            self._look()
+        return False
+
+    def _wait(self) -> None:
+        if self._timer is None:
+            self._timer = self._request.node.call_later(self._request.body.max_wait_ms, self._time_over)
+        if self._partitions != self._watched:
+            self._watch(wanted=False)
+            self._watched = set(self._partitions)
+            self._watch(wanted=True)
+
+    def _time_over(self) -> None:
+        self._last_look = True
+        if self._steps is None:
+            self._finish()
+            self._request.node.after()
+
+    def _finish(self) -> None:
+        self._stop_waiting()
+        if not self.reply.done:
+            self.reply.set(_answer(self._request, self._found, self._acknowledged))
+
+    def _drop(self) -> None:
+        """Stop, because the client has disconnected."""
+        self._stop_waiting()
+        steps, self._steps = self._steps, None
+        if steps is not None:
+            steps.close()
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._watch(wanted=False)
+        self._watched = set()
+
+    def _watch(self, wanted: bool) -> None:
+        node, group_id = self._request.node, self._session.member[0]
+        for partition in self._watched:
+            calls = node.on_append.setdefault(partition.id, set())
+            if wanted:
+                calls.add(self._look)
+                node.coordinator.shares.wait(group_id, partition, self._look)
+            else:
+                calls.discard(self._look)
+                node.coordinator.shares.stop_waiting(group_id, partition, self._look)
+            if not calls:
+                del node.on_append[partition.id]
+
+
+def _with_offsets(batches: list[bytes], offsets: list[int]) -> list[bytes]:
+    """Return the batches between the first and the last of the offsets."""
+    found = []
+    for batch in batches:
+        header = record_batch.decode_batch_header(batch)
+        if header.base_offset <= offsets[-1] and header.base_offset + header.last_offset_delta >= offsets[0]:
+            found.append(batch)
+    return found
