@@ -20,6 +20,7 @@ from sandbox.kafka.broker_config import (
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.resource_settings import CLIENT_METRICS_SETTINGS
 from sandbox.kafka.setting import Setting
+from sandbox.kafka.share_settings import check_share_setting
 from sandbox.storage import resources
 from sandbox.storage.file.database import Database
 
@@ -140,6 +141,7 @@ class Resources:
             if value is not None:
                 _check_feature(setting)
                 self._check_bounds(setting, GROUP_SETTING[setting].check(value))
+                check_share_setting(setting, value)
         after = {**self.settings(GROUP, name), **{key: value for key, value in changes.items() if value is not None}}
         for kind in BOUNDED:
             session, heartbeat = f"{kind}.session.timeout.ms", f"{kind}.heartbeat.interval.ms"

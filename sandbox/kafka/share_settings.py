@@ -1,6 +1,11 @@
 """Settings of share groups (KIP-932) and of their dead-letter topics (KIP-1191)."""
 
+from sandbox.kafka.durations import iso_duration
+from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.setting import BOOLEAN, INT, STRING, Setting
+
+OFFSET_RESET = "share.auto.offset.reset"
+BY_DURATION = "by_duration:"
 
 SHARE_GROUP_SETTINGS = (
     Setting(
@@ -218,3 +223,21 @@ SHARE_BROKER_SETTINGS = (
     ),
 )
 """The broker's defaults and limits for them."""
+
+
+def check_share_setting(name: str, value: str) -> None:
+    """Check what a setting's notation of valid values doesn't express. Raises BrokerError INVALID_CONFIG."""
+    if name != OFFSET_RESET or value in ("earliest", "latest"):
+        return
+    if value.startswith(BY_DURATION):
+        try:
+            iso_duration(value.removeprefix(BY_DURATION))
+        except ValueError:
+            pass
+        else:
+            return
+    raise BrokerError(
+        "INVALID_CONFIG",
+        f"Invalid value {value} for configuration {name}: Invalid value `{value}` for configuration {name}. The value "
+        "must be either 'earliest', 'latest' or of the format 'by_duration:<PnDTnHnMn.nS.>'.",
+    )

@@ -5,11 +5,11 @@ from datetime import timedelta
 from sandbox.broker.logs.topic import Partition
 from sandbox.broker.shares.window import ReadRange, Window
 from sandbox.kafka.durations import iso_duration
+from sandbox.kafka.share_settings import BY_DURATION, OFFSET_RESET
 from sandbox.storage.groups.shares import aborted_spans, batch_spans, record_offsets
 from sandbox.wire.node import Node
 
 READ_COMMITTED = "read_committed"
-BY_DURATION = "by_duration:"
 
 
 def is_stable(node: Node, group_id: str) -> bool:
@@ -30,7 +30,7 @@ def window_of(node: Node, group_id: str, partition: Partition) -> Window:
 
 
 def _first_offset(node: Node, group_id: str, partition: Partition) -> int:
-    reset = node.broker.config.group_value(group_id, "share.auto.offset.reset")
+    reset = node.broker.config.group_value(group_id, OFFSET_RESET)
     if reset == "earliest":
         return partition.start
     if reset.startswith(BY_DURATION):

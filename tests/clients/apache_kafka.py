@@ -70,10 +70,15 @@ transaction.state.log.min.isr=1
 share.coordinator.state.topic.num.partitions=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
+group.share.min.heartbeat.interval.ms=500
+group.share.heartbeat.interval.ms=500
+group.share.assignment.interval.ms=0
+group.share.min.assignment.interval.ms=0
+group.share.min.record.lock.duration.ms=1000
 log.retention.ms=-1
 """
-# The sandbox has neither share groups nor streams groups: it is judged by a cluster without them.
-FEATURES = ("--feature", "share.version=0", "--feature", "streams.version=0")
+# The sandbox has no streams groups: it is judged by a cluster without them.
+FEATURES = ("--feature", "streams.version=0")
 
 
 class KafkaUnavailableError(Exception):

@@ -37,7 +37,9 @@ class Kafka:
 def kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """The sandbox, and then Apache Kafka: what a test says must hold on both."""
     if request.param == "sandbox":
-        with running_sandbox(tmp_path_factory.mktemp("sandbox") / "clients.db") as bootstrap:
+        with running_sandbox(
+            tmp_path_factory.mktemp("sandbox") / "clients.db", "group.share.min.record.lock.duration.ms=1000"
+        ) as bootstrap:
             yield Kafka("sandbox", bootstrap)
         return
     try:

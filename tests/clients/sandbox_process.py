@@ -17,11 +17,12 @@ START_S = 20
 
 
 @contextmanager
-def running_sandbox(file: Path) -> Iterator[str]:
+def running_sandbox(file: Path, *settings: str) -> Iterator[str]:
     """Run the sandbox on free loopback ports until the block ends.
 
     Args:
         file: the sandbox file; its log is written beside it.
+        settings: broker settings, NAME=VALUE.
 
     Returns:
         A context manager that gives the bootstrap address.
@@ -29,17 +30,29 @@ def running_sandbox(file: Path) -> Iterator[str]:
     Raises:
         RuntimeError: the sandbox did not say within 20 seconds where it listens.
     """
-    with started_sandbox(file) as (_, bootstrap):
+    with started_sandbox(file, *settings) as (_, bootstrap):
         yield bootstrap
 
 
 @contextmanager
-def started_sandbox(file: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def started_sandbox(file: Path, *settings: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """As `running_sandbox`, with the process too, for those who kill it."""
     log = file.with_suffix(".log")
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "sandbox", "up", str(file), "--kafka-port", "0", "--ui-port", "0", "--json"],
+            [
+                sys.executable,
+                "-m",
+                "sandbox",
+                "up",
+                str(file),
+                "--kafka-port",
+                "0",
+                "--ui-port",
+                "0",
+                "--json",
+                *(f"-c{one}" for one in settings),
+            ],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -1,14 +1,12 @@
-"""Share groups and streams groups, on the sandbox and on an Apache Kafka without them: clients get an error."""
+"""Streams groups, on the sandbox and on an Apache Kafka without them: clients get an error."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, ShareConsumer
 
 from sandbox.kafka.errors import BY_CODE
 from tests.clients.conftest import Kafka
@@ -19,15 +17,6 @@ pytestmark = [pytest.mark.clients, pytest.mark.timeout(60)]
 MEMBER = "AAAAAAAAAAAAAAAAAAAAAA"
 GROUP_CONFIG, SET, DELETE = 32, 0, 1
 REQUESTS: tuple[tuple[str, int, dict[str, Any]], ...] = (
-    ("ShareGroupHeartbeat", 1, {"group_id": "g", "member_id": MEMBER, "subscribed_topic_names": ["t"]}),
-    ("ShareGroupDescribe", 1, {"group_ids": ["g"]}),
-    ("ShareFetch", 1, {"group_id": "g", "member_id": MEMBER, "batch_size": 1, "max_records": 1}),
-    ("ShareFetch", 2, {"group_id": "g", "member_id": MEMBER, "batch_size": 1, "max_records": 1}),
-    ("ShareAcknowledge", 1, {"group_id": "g", "member_id": MEMBER, "share_session_epoch": 1}),
-    ("ShareAcknowledge", 2, {"group_id": "g", "member_id": MEMBER, "share_session_epoch": 1}),
-    ("DescribeShareGroupOffsets", 0, {"groups": [{"group_id": "g", "topics": None}]}),
-    ("AlterShareGroupOffsets", 0, {"group_id": "g"}),
-    ("DeleteShareGroupOffsets", 0, {"group_id": "g"}),
     ("StreamsGroupHeartbeat", 0, {"group_id": "g", "member_id": MEMBER, "rebalance_timeout_ms": 1000}),
     ("StreamsGroupDescribe", 0, {"group_ids": ["g"]}),
 )
@@ -46,24 +35,9 @@ def test_every_api_is_announced_and_refused(raw: RawClient, api: str, version: i
     assert BY_CODE[found.error_code].name == "UNSUPPORTED_VERSION"
 
 
-def test_neither_feature_is_in_effect(raw: RawClient) -> None:
+def test_the_feature_is_not_in_effect(raw: RawClient) -> None:
     answer = raw.ask("ApiVersions", 3, client_software_name="raw", client_software_version="1")
-    assert {"share.version", "streams.version"} & {one.name for one in answer.finalized_features} == set()
-
-
-def test_a_share_consumer_gets_an_error_instead_of_silence(kafka: Kafka, unique: Callable[[str], str]) -> None:
-    consumer = ShareConsumer({"bootstrap.servers": kafka.bootstrap, "group.id": unique("share")})
-    consumer.subscribe([unique("topic")])
-    with pytest.raises(KafkaException) as refused:
-        _poll(consumer, within_s=30)
-    assert (refused.value.args[0].code(), refused.value.args[0].fatal()) == (KafkaError.UNSUPPORTED_VERSION, True)
-    consumer.close()
-
-
-def _poll(consumer: ShareConsumer, within_s: float) -> None:
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        consumer.poll(0.5)
+    assert "streams.version" not in {one.name for one in answer.finalized_features}
 
 
 def alter(raw: RawClient, group: str, name: str, operation: int, value: str | None) -> SimpleNamespace:
@@ -76,10 +50,6 @@ def alter(raw: RawClient, group: str, name: str, operation: int, value: str | No
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("share.auto.offset.reset", "never"),
-        ("share.isolation.level", "never"),
-        ("share.session.timeout.ms", "x"),
-        ("share.record.lock.duration.ms", "1"),
         ("streams.num.standby.replicas", "-1"),
         ("streams.session.timeout.ms", "1"),
     ],
@@ -91,10 +61,6 @@ def test_an_invalid_setting_of_such_a_group_is_refused(raw: RawClient, name: str
 @pytest.mark.parametrize(
     ("name", "value", "kind"),
     [
-        ("share.auto.offset.reset", "earliest", "share"),
-        ("share.isolation.level", "read_committed", "share"),
-        ("share.session.timeout.ms", "45000", "share"),
-        ("errors.deadletterqueue.topic.name", "dlq.orders", "share"),
         ("streams.num.standby.replicas", "1", "streams"),
         ("streams.session.timeout.ms", "45000", "streams"),
     ],
