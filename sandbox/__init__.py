@@ -14,12 +14,18 @@ if TYPE_CHECKING:
     from confluent_kafka.schema_registry.protobuf import ProtobufSerializer as ProtobufSerializer
 
     from sandbox.api.sandbox import Sandbox as Sandbox
+    from sandbox.client.aio import AIOConsumer as AIOConsumer
+    from sandbox.client.aio import AIOProducer as AIOProducer
+    from sandbox.client.aio import AsyncDeserializingConsumer as AsyncDeserializingConsumer
+    from sandbox.client.aio import AsyncSerializingProducer as AsyncSerializingProducer
     from sandbox.client.client import AdminClient as AdminClient
     from sandbox.client.client import Consumer as Consumer
     from sandbox.client.client import DeserializingConsumer as DeserializingConsumer
     from sandbox.client.client import Producer as Producer
     from sandbox.client.client import SerializingProducer as SerializingProducer
     from sandbox.client.schema_registry import SchemaRegistryClient as SchemaRegistryClient
+    from sandbox.client.share_consumer import DeserializingShareConsumer as DeserializingShareConsumer
+    from sandbox.client.share_consumer import ShareConsumer as ShareConsumer
     from sandbox.generator.template import EventTemplate as EventTemplate
     from sandbox.kafka.errors import BrokerError as BrokerError
     from sandbox.kafka.errors import FileInUse as FileInUse
@@ -32,6 +38,12 @@ if TYPE_CHECKING:
 
 # Loaded when first asked for: the command line must not wait for the Kafka client, nor a notebook for the web server.
 _MODULES = {
+    "AIOConsumer": "sandbox.client.aio",
+    "AIOProducer": "sandbox.client.aio",
+    "AsyncDeserializingConsumer": "sandbox.client.aio",
+    "AsyncSerializingProducer": "sandbox.client.aio",
+    "ShareConsumer": "sandbox.client.share_consumer",
+    "DeserializingShareConsumer": "sandbox.client.share_consumer",
     "AdminClient": "sandbox.client.client",
     "AvroDeserializer": "confluent_kafka.schema_registry.avro",
     "AvroSerializer": "confluent_kafka.schema_registry.avro",

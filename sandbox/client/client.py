@@ -35,8 +35,8 @@ _LOG_CRITICAL = 2
 
 _ADDRESSES = re.compile(r"[^/\\,]+:\d+(\s*,\s*[^/\\,]+(:\d+)?)*\s*")
 _log = logging.getLogger("sandbox")
-_producers: "weakref.WeakSet[confluent_kafka.Producer]" = weakref.WeakSet()
-_consumers: "weakref.WeakSet[confluent_kafka.Consumer]" = weakref.WeakSet()
+open_producers: "weakref.WeakSet[confluent_kafka.Producer]" = weakref.WeakSet()
+open_consumers: "weakref.WeakSet[confluent_kafka.Consumer]" = weakref.WeakSet()
 
 
 def sandbox_file(servers: object) -> Path | None:
@@ -79,17 +79,17 @@ class Producer(confluent_kafka.Producer):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        args, kwargs, self._attachment = _connected(args, kwargs)
-        with _Released(self._attachment):
+        args, kwargs, self._attachment = connected(args, kwargs)
+        with Released(self._attachment):
             super().__init__(*args, **kwargs)
-        _hold(self, self._attachment, _producers)
+        hold(self, self._attachment, open_producers)
 
     def close(self, *args: Any, **kwargs: Any) -> Any:
         """Close the producer like confluent_kafka's, then release the sandbox file."""
         try:
             return super().close(*args, **kwargs)
         finally:
-            _let_go(self._attachment)
+            let_go(self._attachment)
 
     def __exit__(self, *exception: Any) -> Any:
         if is_inherited(self):
@@ -97,24 +97,24 @@ class Producer(confluent_kafka.Producer):
         try:
             return super().__exit__(*exception)
         finally:
-            _let_go(self._attachment)
+            let_go(self._attachment)
 
 
 class Consumer(confluent_kafka.Consumer):
     """confluent_kafka's Consumer; `bootstrap.servers` may be a sandbox file."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        args, kwargs, self._attachment = _connected(args, kwargs)
-        with _Released(self._attachment):
+        args, kwargs, self._attachment = connected(args, kwargs)
+        with Released(self._attachment):
             super().__init__(*args, **kwargs)
-        _hold(self, self._attachment, _consumers)
+        hold(self, self._attachment, open_consumers)
 
     def close(self, *args: Any, **kwargs: Any) -> Any:
         """Close the consumer like confluent_kafka's, then release the sandbox file."""
         try:
             return super().close(*args, **kwargs)
         finally:
-            _let_go(self._attachment)
+            let_go(self._attachment)
 
     def __exit__(self, *exception: Any) -> Any:
         if is_inherited(self):
@@ -122,51 +122,51 @@ class Consumer(confluent_kafka.Consumer):
         try:
             return super().__exit__(*exception)
         finally:
-            _let_go(self._attachment)
+            let_go(self._attachment)
 
 
 class AdminClient(confluent_kafka.admin.AdminClient):
     """confluent_kafka's AdminClient; `bootstrap.servers` may be a sandbox file."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        args, kwargs, attachment = _connected(args, kwargs)
+        args, kwargs, attachment = connected(args, kwargs)
         if attachment is not None and attachment.held and not (args and "log_level" in args[0]):
             # An AdminClient can't be closed, so at exit the sandbox ends first, and the client must not log that.
             kwargs.setdefault("log_level", _LOG_CRITICAL)
-        with _Released(attachment):
+        with Released(attachment):
             super().__init__(*args, **kwargs)
-        _hold(self, attachment, None)
+        hold(self, attachment, None)
 
 
 class SerializingProducer(confluent_kafka.SerializingProducer[Any, Any]):
     """confluent_kafka's SerializingProducer; `bootstrap.servers` may be a sandbox file."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        args, kwargs, attachment = _connected(args, kwargs)
-        with _Released(attachment):
+        args, kwargs, attachment = connected(args, kwargs)
+        with Released(attachment):
             super().__init__(*args, **kwargs)
-        _hold(self, attachment, _producers)
+        hold(self, attachment, open_producers)
 
 
 class DeserializingConsumer(confluent_kafka.DeserializingConsumer[Any, Any]):
     """confluent_kafka's DeserializingConsumer; `bootstrap.servers` may be a sandbox file."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        args, kwargs, self._attachment = _connected(args, kwargs)
-        with _Released(self._attachment):
+        args, kwargs, self._attachment = connected(args, kwargs)
+        with Released(self._attachment):
             super().__init__(*args, **kwargs)
-        _hold(self, self._attachment, _consumers)
+        hold(self, self._attachment, open_consumers)
 
     def close(self, *args: Any, **kwargs: Any) -> Any:
         """Close the consumer like confluent_kafka's, then release the sandbox file."""
         try:
             return super().close(*args, **kwargs)
         finally:
-            _let_go(self._attachment)
+            let_go(self._attachment)
 
 
-class _Released:
-    """Releases the file if the client could not be created."""
+class Released:
+    """Releases the file if the block fails, because the client could not be created."""
 
     def __init__(self, attachment: embedded.Attachment | None) -> None:
         self._attachment = attachment
@@ -176,10 +176,10 @@ class _Released:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
-            _let_go(self._attachment)
+            let_go(self._attachment)
 
 
-def _connected(
+def connected(
     args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any], embedded.Attachment | None]:
     """Return the arguments with a sandbox file replaced by its address."""
@@ -200,7 +200,8 @@ def _connected(
     return args, kwargs, None
 
 
-def _hold(client: Any, attachment: embedded.Attachment | None, kind: "weakref.WeakSet[Any] | None") -> None:
+def hold(client: Any, attachment: embedded.Attachment | None, kind: "weakref.WeakSet[Any] | None") -> None:
+    """Keep the file as long as the client exists; `kind` is closed at exit."""
     if attachment is None:
         return
     bind_to_process(client)
@@ -209,13 +210,14 @@ def _hold(client: Any, attachment: embedded.Attachment | None, kind: "weakref.We
         kind.add(client)
 
 
-def _let_go(attachment: embedded.Attachment | None) -> None:
+def let_go(attachment: embedded.Attachment | None) -> None:
+    """Release the file, if the client is on one."""
     if attachment is not None:
         attachment.release()
 
 
 def _end_clients() -> None:
-    for producer in list(_producers):
+    for producer in list(open_producers):
         try:
             left = producer.flush(FLUSH_AT_EXIT_S)
         except RuntimeError:
@@ -225,7 +227,7 @@ def _end_clients() -> None:
     # confluent_kafka's destructor would close them too, but only after the sandbox, which they need to leave their
     # group.
     if embedded.alone():
-        clients: list[Any] = [*_consumers, *_producers]
+        clients: list[Any] = [*open_consumers, *open_producers]
         for client in clients:
             try:
                 client.close()
@@ -234,8 +236,8 @@ def _end_clients() -> None:
 
 
 def _forget_the_parents() -> None:
-    _producers.clear()
-    _consumers.clear()
+    open_producers.clear()
+    open_consumers.clear()
 
 
 embedded.before_exit(_end_clients)
