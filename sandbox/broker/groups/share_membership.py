@@ -12,7 +12,7 @@ from sandbox.broker.groups.calls import LeavingMember, LeftMember
 from sandbox.broker.groups.consumer_calls import HeartbeatAnswer
 from sandbox.broker.groups.share_assignor import assign_simple
 from sandbox.broker.groups.share_group import JOIN_EPOCH, LEAVE_EPOCH, ShareGroup, ShareMember
-from sandbox.broker.groups.target_assignment import Topics
+from sandbox.broker.groups.target_assignment import TopicLookup
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.rebalance import Cause
@@ -46,7 +46,7 @@ class ShareMembership:
         share: called with a group id and partitions that were assigned.
     """
 
-    def __init__(self, config: BrokerConfig, topics: Topics, share: Callable[[str, Partitions], None]) -> None:
+    def __init__(self, config: BrokerConfig, topics: TopicLookup, share: Callable[[str, Partitions], None]) -> None:
         self._config = config
         self._topics = topics
         self._share = share
