@@ -12,6 +12,7 @@ from sandbox.version import __version__
 
 COMMANDS = {
     "up": "sandbox.cli.up:up",
+    "run": "sandbox.cli.run:run",
     "ui": "sandbox.cli.ui:ui",
     "topics": "sandbox.cli.topics:topics",
     "produce": "sandbox.cli.produce:produce",

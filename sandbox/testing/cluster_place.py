@@ -34,21 +34,31 @@ class ClusterPlace:
         bootstrap: "host:port", several separated by commas.
         prefix: the beginning of names, different for each test.
         properties: librdkafka's settings, such as security.
+        registry_url: the URL of its schema registry, None if there is none.
 
     Raises:
         ClusterAway: the cluster doesn't answer.
     """
 
-    def __init__(self, bootstrap: str, prefix: str, properties: dict[str, str]) -> None:
+    def __init__(
+        self, bootstrap: str, prefix: str, properties: dict[str, str], registry_url: str | None = None
+    ) -> None:
         self.bootstrap_servers = bootstrap
         self.prefix = prefix
         self.properties = properties
+        self._registry_url = registry_url
         self.backend = RemoteBackend(bootstrap, properties, allow_writes=True, kept_s=0.0)
         try:
             self.backend.check()
         except BaseException:
             self.backend.close()
             raise
+
+    @property
+    def schema_registry_url(self) -> str:
+        if self._registry_url is None:
+            raise NeedsSandbox("The schema registry, without --kafka-schema-registry,")
+        return self._registry_url
 
     def real(self, name: str) -> str:
         return name if name.startswith(self.prefix) else self.prefix + name

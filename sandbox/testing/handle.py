@@ -52,6 +52,11 @@ class Kafka(Assertions):
         return self.place.bootstrap_servers
 
     @property
+    def schema_registry_url(self) -> str:
+        """The URL of the schema registry. Raises NeedsSandbox on a cluster for which none was given."""
+        return self.place.schema_registry_url
+
+    @property
     def file(self) -> Path | None:
         """The sandbox's file; None on a cluster."""
         return self.place.file if isinstance(self.place, SandboxPlace) else None

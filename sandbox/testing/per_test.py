@@ -60,8 +60,9 @@ def _on_cluster(request: pytest.FixtureRequest, bootstrap: str, wanted: dict[str
             pytest.skip(str(NeedsSandbox(f"The marker's argument {name}")))
     properties = dict(one.split("=", 1) for one in request.config.getoption("--kafka-property"))
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", request.node.name)[:40].strip("-") or "session"
+    registry = request.config.getoption("--kafka-schema-registry")
     prefix = f"test-{uuid4().hex[:8]}-{name}-"
-    with cluster(bootstrap, properties=properties, prefix=prefix) as made:
+    with cluster(bootstrap, properties=properties, prefix=prefix, registry_url=registry) as made:
         prepare(made, topics=wanted.get("topics", ()), seed=wanted.get("seed", ()))
         yield made
 
@@ -80,7 +81,7 @@ def _in_sandbox(request: pytest.FixtureRequest, wanted: dict[str, Any]) -> Itera
     stash = request.node.stash
     stash[command_key] = command_for(file)
     try:
-        prepare(made, **{name: wanted[name] for name in ("topics", "faults", "seed") if name in wanted})
+        prepare(made, **{name: wanted[name] for name in ("topics", "faults", "seed", "schemas") if name in wanted})
         yield made
     finally:
         failed = stash.get(broken_key, False) or was_interrupted()

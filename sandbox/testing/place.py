@@ -39,6 +39,10 @@ class Place(Protocol):
         """The address for clients."""
 
     @property
+    def schema_registry_url(self) -> str:
+        """The URL of the schema registry. Raises NeedsSandbox if it isn't known."""
+
+    @property
     def properties(self) -> dict[str, str]:
         """librdkafka's settings for clients, besides the address."""
 
@@ -84,6 +88,10 @@ class SandboxPlace:
     @property
     def bootstrap_servers(self) -> str:
         return self._sandbox.kafka_address or ""
+
+    @property
+    def schema_registry_url(self) -> str:
+        return self._sandbox.registry_address or ""
 
     def real(self, name: str) -> str:
         return name

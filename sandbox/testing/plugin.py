@@ -57,6 +57,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="KEY=VALUE",
         help="A property of librdkafka for --kafka-bootstrap, such as security.protocol=SSL. Repeatable.",
     )
+    registry = "The schema registry of --kafka-bootstrap, for schema_registry_url."
+    group.addoption("--kafka-schema-registry", metavar="URL", help=registry)
     group.addoption(
         "--kafka-update-golden",
         action="store_true",
@@ -70,7 +72,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[kept_key] = {}
     _interrupted.clear()
     if config.getoption("--kafka-update-golden"):
+        before = os.environ.get(GOLDEN_VARIABLE, "")
         os.environ[GOLDEN_VARIABLE] = "1"
+        config.add_cleanup(lambda: os.environ.update({GOLDEN_VARIABLE: before}))
 
 
 # Fixtures
@@ -98,6 +102,15 @@ def kafka_session(request: pytest.FixtureRequest) -> Iterator["Kafka"]:
 def bootstrap_servers(kafka: "Kafka") -> str:
     """The address of this test's Kafka, "host:port"."""
     return kafka.bootstrap_servers
+
+
+@pytest.fixture
+def schema_registry_url(kafka: "Kafka") -> str:
+    """The URL of this test's schema registry."""
+    from sandbox.testing.per_test import skipped_on_a_cluster
+
+    with skipped_on_a_cluster():
+        return kafka.schema_registry_url
 
 
 @pytest.fixture

@@ -13,9 +13,11 @@ from sandbox.api.sandbox import Sandbox
 from sandbox.runtime.settable_clock import SettableClock
 from sandbox.testing.handle import Kafka
 from sandbox.testing.place import Place, SandboxPlace
+from sandbox.testing.schemas import register_folder
 from sandbox.testing.seed import TopicWanted, create_topics
 
 Topics = Mapping[str, TopicWanted] | Sequence[str]
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Clock = Literal["real", "frozen"]
 SUFFIXES = ("", "-wal", "-shm", ".lock")
 
@@ -27,7 +29,8 @@ def kafka(
     brokers: int = 1,
     settings: Mapping[str, str] | None = None,
     faults: Sequence[Mapping[str, Any]] = (),
-    seed: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    seed: Paths = (),
+    schemas: Paths = (),
     clock: Clock = "real",
     file: str | os.PathLike[str] | None = None,
     keep: bool = False,
@@ -40,6 +43,7 @@ def kafka(
         settings: broker settings by Kafka's names.
         faults: arguments of `inject` each: `{"api": "Produce", "error": "NOT_ENOUGH_REPLICAS", "times": 3}`.
         seed: JSON lines files of events, as `sandbox export` writes them.
+        schemas: folders of schemas for the registry, in files named by their subject, such as `orders-value.avsc`.
         clock: "real", or "frozen" for a broker's time that only `kafka.clock.advance` moves.
         file: where the file shall be, which must not exist; None for a temporary folder.
         keep: True keeps the file. It is also kept if the block raises an error, whose notes then name it.
@@ -48,7 +52,7 @@ def kafka(
     path = Path(file) if file is not None else Path(str(folder), "test.db")
     made = start(path, brokers=brokers, settings=settings, clock=clock)
     try:
-        prepare(made, topics=topics, faults=faults, seed=seed)
+        prepare(made, topics=topics, faults=faults, seed=seed, schemas=schemas)
         yield made
     except Exception as error:
         keep = True
@@ -88,14 +92,21 @@ def prepare(
     *,
     topics: Topics = (),
     faults: Sequence[Mapping[str, Any]] = (),
-    seed: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    seed: Paths = (),
+    schemas: Paths = (),
 ) -> None:
-    """Create topics, load events and inject faults, in this order."""
+    """Create topics, register schemas, load events and inject faults, in this order."""
     create_topics(made.place, topics)
-    for one in [seed] if isinstance(seed, str | os.PathLike) else seed:
-        made.load(one)
+    for folder in _each(schemas):
+        register_folder(made.sandbox, folder)
+    for file in _each(seed):
+        made.load(file)
     for fault in faults:
         made.inject(**fault)
+
+
+def _each(paths: Paths) -> list[Path]:
+    return [Path(paths)] if isinstance(paths, str | os.PathLike) else [Path(one) for one in paths]
 
 
 def remove(path: Path) -> None:
@@ -108,7 +119,12 @@ def remove(path: Path) -> None:
 
 @contextmanager
 def cluster(
-    bootstrap: str, *, topics: Topics = (), properties: Mapping[str, str] | None = None, prefix: str | None = None
+    bootstrap: str,
+    *,
+    topics: Topics = (),
+    properties: Mapping[str, str] | None = None,
+    prefix: str | None = None,
+    registry_url: str | None = None,
 ) -> Iterator[Kafka]:
     """Use a Kafka cluster, for a `with` block. The block's topics and groups have a prefix, and are deleted at its end.
 
@@ -117,13 +133,15 @@ def cluster(
         topics: see `kafka`.
         properties: librdkafka's settings, such as security.
         prefix: None for a random one.
+        registry_url: the URL of its schema registry, None if there is none.
 
     Raises:
         ClusterAway: the cluster doesn't answer.
     """
     from sandbox.testing.cluster_place import ClusterPlace
 
-    place: Place = ClusterPlace(bootstrap, prefix or f"test-{uuid4().hex[:8]}-", dict(properties or {}))
+    name = prefix or f"test-{uuid4().hex[:8]}-"
+    place: Place = ClusterPlace(bootstrap, name, dict(properties or {}), registry_url)
     made = Kafka(place)
     try:
         prepare(made, topics=topics)

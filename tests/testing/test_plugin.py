@@ -145,6 +145,30 @@ def test_the_marker_prepares_kafka_and_the_closest_one_wins(pytester: pytest.Pyt
     run(pytester, "--strict-markers").assert_outcomes(passed=2)
 
 
+def test_schemas_are_registered_and_the_registry_has_an_address(pytester: pytest.Pytester) -> None:
+    (pytester.path / "schemas").mkdir()
+    (pytester.path / "schemas" / "users-value.json").write_text('{"type": "object"}')
+    (pytester.path / "empty").mkdir()
+    pytester.makepyfile(
+        """
+        import pytest
+        from urllib.request import urlopen
+
+        @pytest.mark.kafka(schemas="schemas")
+        def test_registry(schema_registry_url):
+            with urlopen(schema_registry_url + "/subjects", timeout=30) as answer:
+                assert answer.read() == b'["users-value"]'
+
+        @pytest.mark.kafka(schemas="empty")
+        def test_without(kafka):
+            pass
+        """
+    )
+    result = run(pytester)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*empty is not a folder with schemas: files named SUBJECT.avsc, SUBJECT.json*"])
+
+
 def test_an_unknown_argument_of_the_marker_is_refused(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
