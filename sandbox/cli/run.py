@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FORWARDED = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 NOT_FOUND, NOT_EXECUTABLE, BY_SIGNAL = 127, 126, 128
-"""A shell's exit statuses for a command that doesn't exist, can't be run, or was ended by a signal (plus its number)."""
+"""A shell's exit statuses: no such command, one that can't be run, one ended by a signal (plus its number)."""
 _EXISTING = click.Path(exists=True, path_type=Path)
 
 
