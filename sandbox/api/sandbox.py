@@ -41,6 +41,7 @@ from sandbox.storage.search import messages
 if TYPE_CHECKING:
     from sandbox.api.clock import SandboxClock
     from sandbox.api.log_operations import SandboxLogOperations
+    from sandbox.api.share_groups import SandboxShareGroups
     from sandbox.api.snapshots import SandboxSnapshots
     from sandbox.api.sql import SandboxQueries
     from sandbox.api.survey import SandboxSurvey
@@ -76,6 +77,7 @@ class Sandbox(SandboxGroups):
     queries: "SandboxQueries" = late_part("sandbox.api.sql", "SandboxQueries", "_runtime")
     _searches: "SearchMemory" = late_part("sandbox.storage.search.search_memory", "SearchMemory")
     survey: "SandboxSurvey" = late_part("sandbox.api.survey", "SandboxSurvey", "_runtime", "_searches")
+    share_groups: "SandboxShareGroups" = late_part("sandbox.api.share_groups", "SandboxShareGroups", "_runtime")
     clock: "SandboxClock" = late_part("sandbox.api.clock", "SandboxClock", "_runtime")
     check = passed_on("logs.check", lambda: SandboxLogOperations.check)
     sql = passed_on("queries.sql", lambda: SandboxQueries.sql)

@@ -146,7 +146,7 @@ class GroupDescription:
             draining, growing, stalled, without members, never committed, rebalancing, out of range (a committed offset
             is outside its log).
         drain_ms: estimated time until caught up if draining, else None.
-        type: "classic" or "consumer": the protocol that its members use.
+        type: "classic", "consumer" or "share": the protocol that its members use.
         waits: the members that it waits for; None in lists, and if unknown.
         unread: sum over partitions with a commit; None if it has never committed or they can't be counted.
     """
@@ -196,7 +196,7 @@ class GroupSummary:
     """A summary of one group.
 
     Attributes:
-        state, topics, lag, trend, drain_ms: as in `GroupDescription`.
+        state, topics, lag, trend, drain_ms, type: as in `GroupDescription`.
         members: the number of members.
         places: the partitions that it reads or has committed in.
         lags: topic to its lag there, None if it has no commit in it.
@@ -213,6 +213,7 @@ class GroupSummary:
     unread_since_ms: int | None
     trend: str
     drain_ms: int | None
+    type: str = "classic"
 
 
 def summary_of(group: GroupDescription, now_ms: int) -> GroupSummary:
@@ -238,4 +239,5 @@ def summary_of(group: GroupDescription, now_ms: int) -> GroupSummary:
         unread_since_ms=now_ms - group.lag_ms if group.lag_ms else None,
         trend=group.trend,
         drain_ms=group.drain_ms,
+        type=group.type,
     )

@@ -37,6 +37,7 @@ from sandbox.remote.messages import RemoteSearch, read_event
 from sandbox.remote.moment import Views
 from sandbox.remote.resets import Resets
 from sandbox.remote.samples import Samples
+from sandbox.remote.share_groups import RemoteShareGroups
 from sandbox.remote.survey import RemoteSurvey
 from sandbox.remote.topics import TopicAdmin
 from sandbox.remote.watch import EVERY_S, ClusterState, Watch
@@ -64,6 +65,7 @@ CLUSTER = Capabilities(
     group_generations=False,
     lag_history=False,
     rebalance_history=False,
+    share_groups=False,
     append_times=False,
     commit_history=False,
     delete_offsets=False,
@@ -123,6 +125,7 @@ class RemoteBackend:
         self.logs = RemoteLogOperations(self._connection, self._logs, self._growth)
         self.survey = RemoteSurvey(self._connection, self._logs, self._groups)
         self.group_history = RemoteGroupHistory(self._samples)
+        self.share_groups = RemoteShareGroups()
         self.generators = Generators(self)
         self.playground = Playground(self, lambda: {**self._settings, "bootstrap.servers": bootstrap}, now)
 

@@ -14,6 +14,7 @@ from sandbox.model.groups import GroupDescription, GroupSummary, ResetLine
 from sandbox.model.logs import AppendRate, CompactionPreview, KeyMoves, KeySample, Loss
 from sandbox.model.messages import MessagePage, MessageQuery, Neighbours, Volume
 from sandbox.model.overview import Change, Overview
+from sandbox.model.share_groups import ShareWindow
 from sandbox.model.sql_result import Bounds, SqlResult, SqlTable
 from sandbox.model.topics import TopicDescription
 from sandbox.snapshots.description import (
@@ -250,6 +251,19 @@ class Snapshots(Protocol):
         """Stop a fork."""
 
 
+class ShareGroups(Protocol):
+    """Share groups: `backend.share_groups`, if `Capabilities.share_groups`."""
+
+    def windows(self, group: str) -> tuple[ShareWindow, ...]:
+        """Return a group's window in each partition; none if there is no such share group."""
+
+    def release(self, group: str, topic: str, partition: int, offsets: Iterable[int]) -> int:
+        """Release acquired records; return how many were acquired."""
+
+    def archive(self, group: str, topic: str, partition: int, offsets: Iterable[int]) -> int:
+        """Archive records that are not done; return how many."""
+
+
 class GroupHistory(Protocol):
     """The past of groups, read from rows: `backend.group_history`; `capabilities` names the unsupported parts."""
 
@@ -346,6 +360,10 @@ class Backend(Protocol):
     @property
     def snapshots(self) -> Snapshots:
         """Snapshots of the file."""
+
+    @property
+    def share_groups(self) -> ShareGroups:
+        """Share groups."""
 
     @property
     def group_history(self) -> GroupHistory:

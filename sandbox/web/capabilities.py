@@ -31,6 +31,7 @@ REQUIRED = {
     "cluster.ask_json": "stop_brokers",
     "cluster.change": "stop_brokers",
     "cluster.move_leader": "move_leaders",
+    "groups.groups_share": "share_groups",
 }
 """The feature that a blueprint or an endpoint needs, by its name in `Capabilities`."""
 MISSING = "Not here"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from confluent_kafka import AcknowledgeType, Producer, ShareConsumer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from sandbox.kafka.errors import BY_CODE
+from tests.clients.catalogue import ClientUnavailableError, java
 from tests.clients.conftest import Kafka
 from tests.clients.raw_requests import RawClient
 
@@ -392,3 +394,28 @@ def test_an_invalid_setting_is_refused(make: Make, name: str, value: str) -> Non
 def test_the_feature_is_in_effect(raw: RawClient) -> None:
     answer = raw.ask("ApiVersions", 3, client_software_name="raw", client_software_version="1")
     assert {one.name: one.max_version_level for one in answer.finalized_features}["share.version"] == 2
+
+
+JAVA_OUTCOMES = """\
+first 9 again {v1=2, v4=2, v7=2}
+renewed 0
+accepted true 0
+implicit 3
+state Empty members 0
+listed [Optional[Share] share]
+lag 0
+altered to 4
+deleted
+"""
+
+
+@pytest.mark.timeout(240)
+def test_javas_share_consumer_and_admin_client(kafka: Kafka, unique: Callable[[str], str]) -> None:
+    try:
+        command = java("ShareProgram")
+    except ClientUnavailableError as missing:
+        pytest.skip(f"no Java: {missing}")
+    done = subprocess.run(
+        [*command, unique("java"), kafka.bootstrap], capture_output=True, text=True, timeout=200, check=False
+    )
+    assert (done.stdout, done.returncode) == (JAVA_OUTCOMES, 0), done.stderr[-2_000:]

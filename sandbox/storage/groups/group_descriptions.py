@@ -13,6 +13,8 @@ from sandbox.model.lag import BEYOND_END, OUT_OF_RANGE, lag_of, range_of, read_p
 from sandbox.model.topics import PartitionName
 from sandbox.storage.file.database import Reader
 from sandbox.storage.groups.group_history import PartitionBounds, committed_at_or_first, end_at, places
+from sandbox.storage.groups.groups import SHARE_TYPE
+from sandbox.storage.groups.share_windows import share_lags
 from sandbox.storage.groups.unread import FIRST, count_unread, first_appended_ms
 
 TREND_MS = (6_000, 20_000)
@@ -64,6 +66,7 @@ def describe_groups(reader: Reader, now_ms: int, group: str | None = None) -> tu
     if group is not None:
         named = {topic for topic, _ in commits.get(group, {})}
         named.update(topic for member in members.get(group, ()) for topic in member.assignment)
+        named.update(topic for topic, _ in share_lags(reader, group))
         topics = sorted(named)
     look = GroupReader(reader, now_ms, places(reader, topics), counting=True)
     return tuple(look.group(row, tuple(members.get(row[0], ())), commits.get(row[0], {})) for row in rows)
@@ -128,6 +131,8 @@ class GroupReader:
             for topic, partitions in member.assignment.items()
             for partition in partitions
         }
+        if kind == SHARE_TYPE:
+            return self._share_group(row, members, owners)
         partitions = tuple(
             self._lag(name, self._places[name], commits.get(name), owners.get(name))
             for name in sorted({*commits, *owners})
@@ -151,6 +156,70 @@ class GroupReader:
             drain_ms=drain_ms,
             type=kind,
             unread=sum(one.unread or 0 for one in known) if known and self._counting else None,
+        )
+
+    def _share_group(
+        self,
+        row: tuple[str, str, str, str, int, str],
+        members: tuple[MemberDescription, ...],
+        owners: dict[PartitionName, MemberDescription],
+    ) -> GroupDescription:
+        """Describe a share group: its progress is the start offsets of its windows."""
+        group, state, protocol_type, protocol, generation, kind = row
+        lags = share_lags(self._reader, group)
+        partitions = tuple(
+            self._share_lag(name, lags.get(name), owners.get(name))
+            for name in sorted({*lags, *owners})
+            if name in self._places
+        )
+        known = [one for one in partitions if one.lag is not None]
+        lag = sum(one.lag or 0 for one in known) if known else None
+        busy = any(self._now_ms - (one.committed_ms or 0) < TREND_MS[1] for one in known)
+        trend = "steady" if busy else "stalled" if members else "without members"
+        trend = "never committed" if lag is None else trend if lag else "caught up"
+        return GroupDescription(
+            group=group,
+            state=state,
+            protocol_type=protocol_type,
+            protocol=protocol,
+            generation=generation,
+            coordinator=1,
+            members=members,
+            partitions=partitions,
+            topics=tuple(sorted({one.topic for one in partitions})),
+            lag=lag,
+            lag_ms=max((one.lag_ms for one in partitions if one.lag_ms is not None), default=None),
+            trend=trend,
+            drain_ms=None,
+            type=kind,
+            unread=lag,
+        )
+
+    def _share_lag(
+        self,
+        name: PartitionName,
+        found: tuple[int, int | None, int | None] | None,
+        member: MemberDescription | None,
+    ) -> PartitionLag:
+        place = self._places[name]
+        start, lag, acquired_ms = found or (None, None, None)
+        lag_ms = None
+        if start is not None:
+            appended_ms = first_appended_ms(self._reader, place.partition_id, start) if lag else None
+            lag_ms = 0 if appended_ms is None else max(0, self._now_ms - appended_ms)
+        return PartitionLag(
+            topic=name[0],
+            partition=name[1],
+            start=place.start,
+            committed=start,
+            end=place.end,
+            lag=lag,
+            lag_ms=lag_ms,
+            committed_ms=acquired_ms,
+            metadata=None,
+            member_id=member.member_id if member else None,
+            client_id=member.client_id if member else None,
+            unread=lag,
         )
 
     def _lag(

@@ -16,6 +16,8 @@ from sandbox.storage.file.database import Reader, Row
 from sandbox.storage.groups import group_history
 from sandbox.storage.groups.group_descriptions import QUIET_MS, Commit, GroupReader, describe_member
 from sandbox.storage.groups.group_history import latest_commits, taken_apart
+from sandbox.storage.groups.groups import SHARE_TYPE
+from sandbox.storage.groups.share_windows import share_lags
 from sandbox.storage.groups.unread import first_appended_ms
 
 COMMITS_MAX = 50_000
@@ -183,7 +185,10 @@ def _work_out(
     row, member_rows, text = rows
     members: tuple[MemberDescription, ...] = tuple(describe_member(*one) for one in member_rows)
     commits = before.commits if before is not None and before.rows[2] == text else taken_apart(text)
-    topics = tuple({topic for topic, _ in commits} | {topic for member in members for topic in member.assignment})
+    found_topics = {topic for topic, _ in commits} | {topic for member in members for topic in member.assignment}
+    if row[-1] == SHARE_TYPE:
+        found_topics |= {topic for topic, _ in share_lags(reader, row[0])}
+    topics = tuple(found_topics)
     for topic in topics:
         places.update({(topic, partition): log.place for partition, log in logs.get(topic, {}).items()})
     appended: dict[Waiting, int] = {}
@@ -213,7 +218,9 @@ def _work_out(
 
 
 def _stands(summary: GroupSummary, commits: Mapping[PartitionName, tuple[int, int]], now_ms: int) -> bool:
-    """Return True if nothing about a group changes with time alone."""
+    """Return True if nothing about a group changes with time alone. Windows of share groups are not compared."""
+    if summary.type == SHARE_TYPE:
+        return False
     if summary.lag and summary.unread_since_ms is None and summary.trend != "caught up":
         return False
     quiet = all(now_ms - at_ms > QUIET_MS for _, at_ms in commits.values())

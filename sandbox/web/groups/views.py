@@ -6,6 +6,7 @@ from sandbox.model.groups import GroupDescription, GroupSummary
 from sandbox.web import formats as words
 from sandbox.web.activity_text import mark_text
 from sandbox.web.groups import reset as groups_reset
+from sandbox.web.groups import share as groups_share
 from sandbox.web.groups.lag_chart import RANGES, chart, chosen_range, draw_sparks
 from sandbox.web.groups.one_group import show
 from sandbox.web.json_shapes import group_json, lag_json, one_group_json, point_json, rebalance_json
@@ -13,6 +14,7 @@ from sandbox.web.responses import Interest, backend, csv_file, data, overview, p
 
 blueprint = Blueprint("groups", __name__)
 blueprint.register_blueprint(groups_reset.blueprint)
+blueprint.register_blueprint(groups_share.blueprint)
 
 MINUTES_MAX = 7 * 24 * 60
 COLUMNS = (
@@ -73,7 +75,7 @@ def one(group: str | None = None) -> Response:
         name, ending = split_format(group, lambda name: any(found.group == name for found in backend().groups()))
     found = backend().group(name)
     if ending is None:
-        return show(found, request.args)
+        return groups_share.show(found) if found.type == "share" else show(found, request.args)
     partitions = _partitions(found)
     if ending == "json":
         return data({**one_group_json(found, overview().as_of_ms), "partitions": partitions})
