@@ -1,6 +1,7 @@
 """Asks a schema registry over HTTP."""
 
 import json
+from contextlib import closing
 from http.client import HTTPConnection
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -17,28 +18,23 @@ class Answer(NamedTuple):
 
 
 class Registry:
-    """One connection to a registry.
+    """Asks a registry, with a new connection for each request.
 
     Args:
         address: its URL.
     """
 
     def __init__(self, address: str) -> None:
-        parts = urlsplit(address)
-        self._base = parts.path
-        self._connection = HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+        self._parts = urlsplit(address)
 
     def ask(self, line: str, body: object = None, headers: dict[str, str] | None = None) -> Answer:
         """Send a request such as "GET /subjects"; the body is sent as JSON unless it is bytes."""
         method, path = line.split(" ", 1)
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         sent = {"Content-Type": V1} if body is not None else {}
-        self._connection.request(method, self._base + path, data, sent | (headers or {}))
-        answer = self._connection.getresponse()
-        text = answer.read()
+        with closing(HTTPConnection(self._parts.hostname or "", self._parts.port, timeout=30)) as connection:
+            connection.request(method, self._parts.path + path, data, sent | (headers or {}))
+            answer = connection.getresponse()
+            text = answer.read()
         fields = {name.lower(): value for name, value in answer.getheaders()}
         return Answer(answer.status, json.loads(text) if text else None, fields)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()

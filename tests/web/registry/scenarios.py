@@ -52,6 +52,25 @@ REFERS = {
 }
 REGISTER, LOOK_UP = "POST /subjects/s/versions", "POST /subjects/s"
 
+JSON_A = {"schemaType": "JSON", "schema": '{"type":"object","properties":{"a":{"type":"string"}}}'}
+JSON_B = {"schemaType": "JSON", "schema": '{"type":"object","properties":{"a":{"type":"integer"}}}'}
+PROTO_A = {"schemaType": "PROTOBUF", "schema": 'syntax = "proto3";\n\nmessage M {\n  string a = 1;\n}\n'}
+PROTO_B = {"schemaType": "PROTOBUF", "schema": PROTO_A["schema"].replace("string a", "int32 a")}
+PROTO_USES = {
+    "schemaType": "PROTOBUF",
+    "schema": 'syntax = "proto3";\nimport "m.proto";\nmessage N { M m = 1; }',
+    "references": [{"name": "m.proto", "subject": "m", "version": 1}],
+}
+SERIALIZED = "CgdkZWZhdWx0IhEKAU0SDAoBYRgBIAEoCVIBYWIGcHJvdG8z"
+"""The descriptor of PROTO_A as base64."""
+JSON_USES = {
+    "schemaType": "JSON",
+    "schema": '{"type":"object","properties":{"x":{"$ref":"a.json"}}}',
+    "references": [{"name": "a.json", "subject": "a", "version": 1}],
+}
+UNSORTED = {"schemaType": "JSON", "schema": '{"type":"object","additionalProperties":true}'}
+SORTED = {"schemaType": "JSON", "schema": '{"additionalProperties":true,"type":"object"}'}
+
 SCENARIOS: dict[str, list[Step]] = {
     "registering": [
         Step(REGISTER, has(id=1, version=1, schemaType="AVRO", schema=A["schema"]), A),
@@ -494,6 +513,41 @@ SCENARIOS: dict[str, list[Step]] = {
         Step("GET /subjects/s/metadata?key=team&value=c", 40403),
         Step("GET /subjects/none/metadata?key=team&value=c", 40401),
         Step("GET /subjects/s/versions/1", has(metadata={"properties": {"team": "a"}})),
+    ],
+    "JSON Schema": [
+        Step(REGISTER, has(id=1, schemaType="JSON", schema=JSON_A["schema"]), JSON_A),
+        Step(REGISTER, 409, JSON_B),
+        Step(REGISTER, 409, A),
+        Step(REGISTER, 42201, {"schemaType": "JSON", "schema": '{"type":"nothing"}'}),
+        Step("GET /subjects/s/versions/1", has(schemaType="JSON")),
+        Step("GET /schemas/ids/1", has(schemaType="JSON")),
+        Step("POST /subjects/a/versions", has(id=1), JSON_A),
+        Step("POST /subjects/uses/versions", has(id=2), JSON_USES),
+        Step("POST /subjects/uses/versions", has(id=2), JSON_USES),
+        Step("GET /subjects/a/versions/1/referencedby", [2]),
+    ],
+    "Protobuf": [
+        Step(REGISTER, has(id=1, schemaType="PROTOBUF", schema=PROTO_A["schema"]), PROTO_A),
+        Step(REGISTER, has(id=1), {**PROTO_A, "schema": PROTO_A["schema"].replace("\n", " ")}),
+        Step(REGISTER, 409, PROTO_B),
+        Step(REGISTER, 42201, {"schemaType": "PROTOBUF", "schema": "message"}),
+        Step("POST /subjects/m/versions", has(id=1), PROTO_A),
+        Step("POST /subjects/n/versions", has(id=2), PROTO_USES),
+        Step("POST /subjects/n", has(version=1, references=PROTO_USES["references"]), PROTO_USES),
+        Step(
+            "GET /schemas/ids/1?format=serialized",
+            has(schema=SERIALIZED),
+        ),
+        Step("DELETE /subjects/m", 42206),
+    ],
+    "normalize": [
+        Step(REGISTER, has(id=1), UNSORTED),
+        Step(LOOK_UP + "?normalize=true", 40403, SORTED),
+        Step("POST /subjects/t/versions?normalize=true", has(id=2, schema=SORTED["schema"]), UNSORTED),
+        Step("POST /subjects/t/versions?normalize=true", has(id=2), SORTED),
+        Step("POST /subjects/t?normalize=true", has(version=1), UNSORTED),
+        Step("PUT /config/u", has(normalize=True), {"normalize": True}),
+        Step("POST /subjects/u/versions", has(id=2, schema=SORTED["schema"]), UNSORTED),
     ],
     "the rest": [
         Step("GET /", {}),

@@ -21,15 +21,13 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def registry(box: Sandbox) -> Iterator[Registry]:
+def registry(box: Sandbox) -> Registry:
     def empty(database: Database, now_ms: int) -> None:
         for table in TABLES:
             database.execute(f"DELETE FROM {table}")
 
     box.schemas.change(empty)
-    client = Registry(str(box.registry_address))
-    yield client
-    client.close()
+    return Registry(str(box.registry_address))
 
 
 def difference(value: Any, expected: Any) -> str | None:
