@@ -103,6 +103,18 @@ def test_nothing_serious_is_found_on_any_page_light_or_dark(chromium: Browser, f
     assert found == []
 
 
+def test_on_a_phone_a_table_that_is_wider_than_the_page_has_shaded_edges(chromium: Browser, filled: Running) -> None:
+    context = chromium.new_context(base_url=filled.web, viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto("/help/settings")
+    table = page.locator(".scroll").first
+    assert table.evaluate("one => one.scrollWidth > one.clientWidth")
+    # Two layers scroll with the table, and at its ends cover the two shades, which stay at the edges.
+    assert table.evaluate("one => getComputedStyle(one).backgroundAttachment") == "local, local, scroll, scroll"
+    assert "gradient" in table.evaluate("one => getComputedStyle(one).backgroundImage")
+    context.close()
+
+
 def test_a_page_that_hides_its_words_is_found_light_and_dark(chromium: Browser) -> None:
     page = chromium.new_page()
     page.set_content(
