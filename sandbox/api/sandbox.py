@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from sandbox.generator.generators import Generators
     from sandbox.playground.playground import Playground
     from sandbox.registry.registry import SchemaRegistry
+    from sandbox.schemas.decoding import EventDecoder
     from sandbox.storage.search.search_memory import SearchMemory
     from sandbox.web.backend import DemoSwitch
     from sandbox.wire.auth.listener import Advertised, Listener
@@ -76,7 +77,7 @@ class Sandbox(SandboxGroups):
     logs: "SandboxLogOperations" = late_part("sandbox.api.log_operations", "SandboxLogOperations", "_runtime")
     queries: "SandboxQueries" = late_part("sandbox.api.sql", "SandboxQueries", "_runtime")
     _searches: "SearchMemory" = late_part("sandbox.storage.search.search_memory", "SearchMemory")
-    survey: "SandboxSurvey" = late_part("sandbox.api.survey", "SandboxSurvey", "_runtime", "_searches")
+    survey: "SandboxSurvey" = late_part("sandbox.api.survey", "SandboxSurvey", "_runtime", "_searches", "decoder")
     share_groups: "SandboxShareGroups" = late_part("sandbox.api.share_groups", "SandboxShareGroups", "_runtime")
     clock: "SandboxClock" = late_part("sandbox.api.clock", "SandboxClock", "_runtime")
     check = passed_on("logs.check", lambda: SandboxLogOperations.check)
@@ -132,6 +133,12 @@ class Sandbox(SandboxGroups):
         return SchemaRegistry(
             runtime.database, runtime.call, self._broker.cluster_id, lambda: runtime.registry_conflict_code
         )
+
+    def decoder(self) -> "EventDecoder":
+        """Return a decoder of keys and values that a registry's serializers wrote, for one page or one task."""
+        from sandbox.registry.decoding import registry_decoder
+
+        return registry_decoder(self.schemas.rows)
 
     def schema_registry(self) -> "SchemaRegistry":
         """Return the schema registry, for the servers."""
@@ -430,7 +437,8 @@ class Sandbox(SandboxGroups):
     def messages(self, query: MessageQuery) -> MessagePage:
         """Return one page of events."""
         with self._database.reader() as reader:
-            return self._searches.page(reader, query, self._runtime.clock())
+            readable = self.decoder().readable if query.conditions else None
+            return self._searches.page(reader, query, self._runtime.clock(), readable)
 
     def start_offsets(self, topic: str) -> dict[int, int]:
         """Return partition to log start offset."""

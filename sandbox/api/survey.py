@@ -1,6 +1,7 @@
 """Statistics over many events of one file (`Sandbox.survey`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from sandbox.kafka.event import Event
 from sandbox.model.messages import MessageQuery, Neighbours, Volume
@@ -9,6 +10,9 @@ from sandbox.storage.log import message_rows
 from sandbox.storage.search import message_neighbours
 from sandbox.storage.search.search_memory import SearchMemory
 
+if TYPE_CHECKING:
+    from sandbox.schemas.decoding import EventDecoder
+
 
 class SandboxSurvey:
     """Histograms and neighbors of events. All methods are thread-safe.
@@ -16,11 +20,13 @@ class SandboxSurvey:
     Args:
         runtime: the open file.
         memory: cached results of searches.
+        decoder: returns a decoder of values for one task.
     """
 
-    def __init__(self, runtime: Runtime, memory: SearchMemory) -> None:
+    def __init__(self, runtime: Runtime, memory: SearchMemory, decoder: "Callable[[], EventDecoder]") -> None:
         self._database = runtime.database
         self._memory = memory
+        self._decoder = decoder
 
     def volume(self, query: MessageQuery, *, budget_ms: int = 150) -> Volume:
         """Return the distribution over time of a query's events. Its order, cursor and limit are ignored.
@@ -29,7 +35,8 @@ class SandboxSurvey:
             budget_ms: time limit for reading events, if a filter needs the events themselves.
         """
         with self._database.reader() as reader:
-            return self._memory.volume(reader, query, budget_ms)
+            readable = self._decoder().readable if query.conditions else None
+            return self._memory.volume(reader, query, budget_ms, readable)
 
     def events(self, topic: str, offsets: Mapping[int, Sequence[int]]) -> list[Event]:
         """Return the events at some offsets of each partition, if they are in the log: by partition, then offset."""

@@ -41,6 +41,7 @@ from sandbox.remote.share_groups import RemoteShareGroups
 from sandbox.remote.survey import RemoteSurvey
 from sandbox.remote.topics import TopicAdmin
 from sandbox.remote.watch import EVERY_S, ClusterState, Watch
+from sandbox.schemas.decoding import EventDecoder, nowhere
 from sandbox.version import __version__
 
 NONE: frozenset[str] = frozenset()
@@ -350,6 +351,10 @@ class RemoteBackend:
         """Return one page of events."""
         with self._views.one():
             return RemoteSearch(self._connection, self._logs, query).page(now())
+
+    def decoder(self) -> EventDecoder:
+        """Return a decoder that recognizes frames: no registry is connected."""
+        return EventDecoder(nowhere)
 
     # Groups
 

@@ -35,6 +35,16 @@ class Frame:
     header_indexes: bytes | None = None
 
 
+def may_have_frame(
+    data: bytes | None, headers: Iterable[tuple[str, bytes | None]] = (), *, is_key: bool = False
+) -> bool:
+    """Report, quickly, whether `read_frame` is worth a call: a first byte of 0x00 or the header."""
+    if not data:
+        return False
+    wanted = KEY_HEADER if is_key else VALUE_HEADER
+    return data[0] == 0 or any(name == wanted for name, _ in headers)
+
+
 def read_frame(data: bytes, headers: Iterable[tuple[str, bytes | None]] = (), *, is_key: bool = False) -> Frame | None:
     """Return the frame of a key or value; None if there is none. Bytes that begin with 0x00 may be a frame by accident.
 

@@ -23,6 +23,7 @@ from sandbox.web.activity_text import mark_text, rebalance_text
 from sandbox.web.assets import asset_folder
 from sandbox.web.backend import Backend
 from sandbox.web.cluster import views as cluster
+from sandbox.web.decoding import decoded_key, decoded_value
 from sandbox.web.groups import views as groups
 from sandbox.web.help import views as help
 from sandbox.web.limits import BODY_MAX_BYTES
@@ -158,6 +159,8 @@ def _words(app: Flask) -> None:
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.filters["payload"] = describe
     app.jinja_env.filters["cells"] = cells_of
+    app.jinja_env.filters["decoded_key"] = decoded_key
+    app.jinja_env.filters["decoded_value"] = decoded_value
     app.jinja_env.filters["header_name"] = lambda name: describe(header_name(name))
     app.jinja_env.globals.update(
         asset=asset,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     from sandbox.registry.registry import SchemaRegistry
+    from sandbox.schemas.decoding import EventDecoder
 
 
 class DemoSwitch(Protocol):
@@ -421,6 +422,9 @@ class Backend(Protocol):
 
     def messages(self, query: MessageQuery) -> MessagePage:
         """Return one page of events."""
+
+    def decoder(self) -> "EventDecoder":
+        """Return a decoder of keys and values that a schema registry's serializers wrote, for one request."""
 
     def partition_for(self, topic: str, key: bytes | None, partitioner: str = "murmur2") -> int | None:
         """Return a key's partition, None if the partitioner doesn't determine one."""

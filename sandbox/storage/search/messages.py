@@ -30,7 +30,7 @@ from sandbox.storage.log.log_transactions import count_markers, markers
 from sandbox.storage.log.message_rows import read_event, read_events
 from sandbox.storage.log.topic_descriptions import partition_ids
 from sandbox.storage.search.key_index import SEGMENT_EVENTS, KeyIndex, Ranges
-from sandbox.storage.search.message_conditions import Matching, joined
+from sandbox.storage.search.message_conditions import Matching, Readable, joined
 
 __all__ = ["MessageSearch", "offsets_for_time", "places_of", "read_event", "total_events"]
 
@@ -116,12 +116,15 @@ class MessageSearch:
         reader: one read transaction, from which the whole page is read.
         query: the search's filters, order and cursor.
         keys: the key index; None to search without one.
+        readable: decodes values for the conditions; None leaves them as they are.
 
     Raises:
         BrokerError: UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST.
     """
 
-    def __init__(self, reader: Reader, query: MessageQuery, keys: KeyIndex | None = None) -> None:
+    def __init__(
+        self, reader: Reader, query: MessageQuery, keys: KeyIndex | None = None, readable: Readable | None = None
+    ) -> None:
         if query.order not in ORDERS:
             raise BrokerError("INVALID_REQUEST", f"order is one of {', '.join(ORDERS)}, not {query.order!r}.")
         if not 1 <= query.limit <= 1000:
@@ -133,7 +136,7 @@ class MessageSearch:
         self.cursor = _Cursor.parse(query.cursor) if query.cursor else None
         self.started = time.perf_counter()
         self.deadline = self.started + query.budget_ms / 1000
-        self.matching = Matching(reader, query)
+        self.matching = Matching(reader, query, readable)
 
     @property
     def descending(self) -> bool:

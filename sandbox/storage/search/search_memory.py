@@ -17,6 +17,7 @@ from sandbox.storage.file.database import Reader
 from sandbox.storage.log.compaction import compacted_events
 from sandbox.storage.search import message_counts, message_volume
 from sandbox.storage.search.key_index import KeyIndex
+from sandbox.storage.search.message_conditions import Readable
 from sandbox.storage.search.message_counts import Counted
 from sandbox.storage.search.message_volume import Batched, counted_query, looks_at_events
 from sandbox.storage.search.messages import MessageSearch, Places, SearchResult
@@ -77,13 +78,16 @@ class SearchMemory:
         self._counts: _Kept[Counted] = _Kept()
         self._batches: _Kept[Batched] = _Kept()
 
-    def page(self, reader: Reader, query: MessageQuery, now_ms: int) -> MessagePage:
+    def page(self, reader: Reader, query: MessageQuery, now_ms: int, readable: Readable | None = None) -> MessagePage:
         """Return one page of events.
+
+        Args:
+            readable: decodes values for the conditions of the query; None leaves them as they are.
 
         Raises:
             BrokerError: UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST.
         """
-        search = MessageSearch(reader, query, self._keys)
+        search = MessageSearch(reader, query, self._keys, readable)
         if not looks_at_events(replace(counted_query(query), from_offset=None)):
             return search.page(now_ms)
         asked = (content_of(reader), query, query.budget_ms)
@@ -93,11 +97,12 @@ class SearchMemory:
         self._pages.put(reader, asked, found, gone_on)
         return search.page_of(found, now_ms)
 
-    def volume(self, reader: Reader, query: MessageQuery, budget_ms: int) -> Volume:
+    def volume(self, reader: Reader, query: MessageQuery, budget_ms: int, readable: Readable | None = None) -> Volume:
         """Return how the events that a query finds are distributed over time.
 
         Args:
             budget_ms: time limit for reading events, if single events must be read.
+            readable: decodes values for the conditions of the query; None leaves them as they are.
 
         Raises:
             BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
@@ -108,8 +113,8 @@ class SearchMemory:
         if not looks_at_events(wanted):
             return self._by_batches(reader, asked, started_s)
         before = self._counts.get(reader, asked)
-        gone_on = message_counts.count_on(reader, wanted, before) if before else None
-        found = gone_on or message_counts.count(reader, wanted, budget_ms)
+        gone_on = message_counts.count_on(reader, wanted, before, readable) if before else None
+        found = gone_on or message_counts.count(reader, wanted, budget_ms, readable)
         self._counts.put(reader, asked, found, gone_on)
         return message_counts.volume_of(reader, found, started_s)
 

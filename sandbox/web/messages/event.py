@@ -1,6 +1,6 @@
 """One event by its address: its page, or the details that open in its row."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -11,6 +11,7 @@ from sandbox.kafka.event import TIMESTAMP_TYPES, Event
 from sandbox.model.messages import MessageQuery, Neighbours
 from sandbox.model.topics import TopicDescription
 from sandbox.playground.spec import SENT_BACK_HEADER
+from sandbox.web.decoding import decoded_key, decoded_value, readable_value, schemas_json
 from sandbox.web.json_shapes import event_json
 from sandbox.web.messages.dead_letter_search import Story, story_of
 from sandbox.web.messages.dead_letters import ORIGIN_HEADERS, number_in
@@ -120,9 +121,18 @@ def one(topic: str, partition: int, offset: int) -> Response:
     view = request.args.get("view", "pretty")
     view = view if view in VIEWS else "pretty"
     inline = request.args.get("inline") == "1" and by_htmx()
-    shown = show(event.value, view, whole=request.args.get("all") == "1") if event.value else None
+    value, decoded = event.value, decoded_value(event)
+    form = view
+    if decoded is not None:
+        # Bytes with a frame are no text, even where they happen to be UTF-8.
+        form = "pretty" if view == "pretty" and not decoded.problem else "hex"
+        value = readable_value(event) if form == "pretty" else value
+    shown = show(value, form, whole=request.args.get("all") == "1") if value else None
+    if shown is not None and decoded is not None and decoded.problem:
+        shown = replace(shown, note=decoded.problem)
     place = _place(event, backend().topic(topic), inline=inline)
     context: dict[str, Any] = {"event": event, "view": view, "shown": shown, "place": place, "types": TIMESTAMP_TYPES}
+    context |= {"schemas": {"key": decoded_key(event), "value": decoded}}
     context |= {
         "damage": damage,
         "number_in": number_in,
@@ -148,7 +158,8 @@ def _absent(topic: str, partition: int, offset: int, error: BrokerError) -> Resp
 @blueprint.get("/topics/<topic>/<int:partition>/<int:offset>.json")
 def one_json(topic: str, partition: int, offset: int) -> Response:
     """One event as JSON."""
-    return data(event_json(_event(topic, partition, offset)))
+    event = _event(topic, partition, offset)
+    return data(event_json(event) | schemas_json(event))
 
 
 @blueprint.get("/topics/<topic>/<int:partition>/<int:offset>/<any(key, value):part>")

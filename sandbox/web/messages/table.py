@@ -10,6 +10,7 @@ from markupsafe import Markup
 from sandbox.kafka.event import Event
 from sandbox.model.json_conditions import HeaderName, JsonPath, paths_in
 from sandbox.model.json_values import parse_value, shown_text
+from sandbox.web.decoding import decoded_key, decoded_value, readable_value
 from sandbox.web.messages.dead_letter_search import fates_of
 from sandbox.web.messages.dead_letters import number_in
 from sandbox.web.messages.query import Field
@@ -79,7 +80,7 @@ def cells_of(event: Event, columns: tuple[Field, ...]) -> tuple[Cell, ...]:
     """Return the cells of an event's JSON fields and headers."""
     if not columns:
         return ()
-    root = parse_value(event.value) if any(isinstance(column, JsonPath) for column in columns) else None
+    root = parse_value(readable_value(event)) if any(isinstance(column, JsonPath) for column in columns) else None
     return tuple(
         _header_cell(event, column.name) if isinstance(column, HeaderName) else _cell(column.find(root))
         for column in columns
@@ -122,10 +123,15 @@ def rows_of(
             columns,
             marks_of(event, committed) if committed else None,
             fates.get((event.partition, event.offset)),
-            kept=_size_bytes(event) <= ROW_KEPT_MAX_BYTES,
+            kept=_size_bytes(event) <= ROW_KEPT_MAX_BYTES and not _may_become_readable(event),
         )
         for event in events
     )
+
+
+def _may_become_readable(event: Event) -> bool:
+    """True for a key or value whose schema may still be registered."""
+    return any(decoded is not None and decoded.problem for decoded in (decoded_key(event), decoded_value(event)))
 
 
 def _size_bytes(event: Event) -> int:
@@ -144,9 +150,10 @@ def fields_seen(events: Iterable[Event]) -> list[Field]:
         for name in {name for name, _ in event.headers}:
             if name.isprintable() and 0 < len(name) <= HEADER_SHOWN_CHARACTERS:
                 counts[HeaderName(name)] = counts.get(HeaderName(name), 0) + 1
-        if not event.value or len(event.value) > PARSED_MAX_BYTES or event.value[:1] not in b"{[ \t\r\n":
+        value = readable_value(event)
+        if not value or len(value) > PARSED_MAX_BYTES or value[:1] not in b"{[ \t\r\n":
             continue
-        small = len(event.value) <= ROW_KEPT_MAX_BYTES
-        for path in _paths(event.value) if small else tuple(paths_in(parse_value(event.value))):
+        small = len(value) <= ROW_KEPT_MAX_BYTES
+        for path in _paths(value) if small else tuple(paths_in(parse_value(value))):
             counts[path] = counts.get(path, 0) + 1
     return sorted(counts, key=lambda path: -counts[path])[:FIELDS_MAX]

@@ -15,6 +15,7 @@ from sandbox.model.jsonl import to_line
 from sandbox.model.log_order import merged_by_time
 from sandbox.model.messages import MessagePage, MessageQuery, Volume
 from sandbox.model.topics import TopicDescription
+from sandbox.web.decoding import readable_value, schemas_json
 from sandbox.web.json_shapes import event_json
 from sandbox.web.messages.dead_letters import why_column
 from sandbox.web.messages.histogram import histogram_of, in_frame, volume_json, volume_of
@@ -233,7 +234,7 @@ def index_json(topic: str) -> Response:
     result = backend().messages(read_query(topic))
     events = []
     for event in result.events:
-        shape = event_json(event)
+        shape = event_json(event) | schemas_json(event)
         if columns:
             cells = cells_of(event, columns)
             shape["columns"] = {str(column): cell.text for column, cell in zip(columns, cells, strict=True)}
@@ -293,7 +294,7 @@ def _field_cells(event: Event, paths: tuple[Field, ...]) -> list[object]:
     """Return the cells of the JSON fields and headers shown as columns."""
     if not paths:
         return []
-    root = parse_value(event.value)
+    root = parse_value(readable_value(event))
     shown = zip(paths, cells_of(event, paths), strict=True)
     return [_field_cell(path.find(root)) if isinstance(path, JsonPath) else cell.text for path, cell in shown]
 
