@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import (
     AdminClient,
@@ -261,11 +262,13 @@ def test_clients_must_show_a_certificate_where_the_listener_wants_one(file: Path
 
 
 def test_a_certificate_of_ones_own_is_shown_instead(tmp_path: Path) -> None:
-    brought = make_files(tmp_path / "brought")
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    ca.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
     with Sandbox(tmp_path / "dev.db") as sandbox:
-        listener = Listener("SSL", tls=TlsFiles(brought.certificate, brought.key))
+        listener = Listener("SSL", tls=TlsFiles(tmp_path / "server.pem", tmp_path / "server.pem"))
         sandbox.serve(kafka_port=0, web_port=None, listeners=[listener])
-        send(config(sandbox, "SSL", ssl_ca_location=str(tmp_path / "brought" / "ca.pem")), "hello")
+        send(config(sandbox, "SSL", ssl_ca_location=str(tmp_path / "ca.pem")), "hello")
         assert not Path(authority(sandbox)).exists()
 
 
