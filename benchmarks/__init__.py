@@ -1,1 +1,1 @@
-"""What the figures of the README and of docs/performance.md come from: `python -m benchmarks [--quick] [--json]`."""
+"""Measures the figures of the README and of docs/performance.md: `python -m benchmarks [--quick] [--json]`."""

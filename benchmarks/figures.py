@@ -39,14 +39,14 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether the goal is reached; None where there is none."""
+        """Whether the goal is reached; None without a goal."""
         if self.goal is None or self.ratio is None:
             return None
         return self.ratio >= self.goal if self.more_is_better else self.ratio <= self.goal
 
 
 def at_most(part: str, name: str, value: float, unit: str, limit: float) -> Figure:
-    """A figure with an upper limit of its own unit."""
+    """A figure with an upper limit in the same unit."""
     return Figure(part, name, value, unit, limit, 1.0, False, f"at most {spelled(limit, unit)}")
 
 

@@ -59,7 +59,7 @@ def growth(folder: Path, events: int) -> list[Figure]:
             at_most(PART, f"memory after {events:,} events in and out", loaded, "MiB", MEMORY_LIMITS_MIB[1]),
         ]
     if len(rates) > 1:
-        note = f"at most 1.15 x that of the first {batch:,}"
+        note = f"at most 1.15 x the first {batch:,}"
         figures.append(
             Figure(PART, f"time per event, last {batch:,}", 1e6 / rates[-1], "µs", 1e6 / rates[0], 1.15, False, note)
         )

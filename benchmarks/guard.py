@@ -1,4 +1,4 @@
-"""What a commit pays for looking whether the file and its log are still ours: `python -m benchmarks.guard`.
+"""Measures a commit's checks that the file and its log were not replaced: `python -m benchmarks.guard`.
 
 Commits of one row, with the looks and without, in turns; the median of each, in microseconds.
 """

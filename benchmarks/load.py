@@ -1,4 +1,4 @@
-"""The client of a benchmark, a program of its own: `python -m benchmarks.load JOB '{"servers": ...}'`.
+"""The client of a benchmark, a separate program: `python -m benchmarks.load JOB '{"servers": ...}'`.
 
 It prints what it measured as one line of JSON. The same code measures the sandbox and every peer.
 """
@@ -151,7 +151,7 @@ def fresh_group(servers: str, topic: str, group: str) -> dict[str, Any]:
 
 
 def steady(servers: str, topic: str, group: str, events_per_s: int, seconds: float) -> dict[str, Any]:
-    """Produce at an even rate, commit four times a second: when some of both were acknowledged, in ms since 1970."""
+    """Produce at an even rate, commit four times per second: when some of both were acknowledged, in ms since 1970."""
     sample = max(1, events_per_s // 20)
     events: list[dict[str, float]] = []
     commits: list[dict[str, float]] = []

@@ -34,7 +34,7 @@ class Server:
     pid: int
 
     def memory_mib(self) -> float | None:
-        """Its resident memory; None where the system does not tell (only Linux does)."""
+        """Its resident memory; None if the system doesn't report it (only Linux does)."""
         try:
             text = Path(f"/proc/{self.pid}/status").read_text()
         except OSError:
@@ -53,7 +53,7 @@ class Server:
 
 @contextmanager
 def sandbox_up(file: Path) -> Iterator[Server]:
-    """A sandbox on `file` in a process of its own, with Kafka port and page."""
+    """A sandbox on `file` in a separate process, with Kafka port and page."""
     process = start_sandbox(file)
     try:
         assert process.stdout is not None
@@ -86,7 +86,7 @@ def stop(process: "subprocess.Popen[str]") -> None:
 
 
 def run_job(job: str, **arguments: Any) -> dict[str, Any]:
-    """Run one job of `benchmarks.load` in a process of its own; what it measured."""
+    """Run one job of `benchmarks.load` in a separate process; returns its measurements."""
     finished = subprocess.run(
         [sys.executable, "-m", "benchmarks.load", job, json.dumps(arguments)],
         stdout=subprocess.PIPE,
@@ -100,7 +100,7 @@ def run_job(job: str, **arguments: Any) -> dict[str, Any]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """A port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

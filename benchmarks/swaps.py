@@ -1,4 +1,4 @@
-"""What an open page costs the server each time that it is rendered anew, while 1,000 events come in a second."""
+"""Measures the server's cost of each update of an open page, at 1,000 events per second."""
 
 import json
 import threading
@@ -23,7 +23,7 @@ def swap_ms(file: Path, topic: str, views: Sequence[str]) -> Mapping[str, tuple[
     """The time to render what an open page gets: the median and the 95th percentile of `SWAPS`, by view, in ms.
 
     Args:
-        file: a sandbox file that nobody has open; events are added to it.
+        file: a sandbox file that is not open; events are added to it.
         topic: where they go.
         views: paths with their query strings.
     """

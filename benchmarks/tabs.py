@@ -55,7 +55,7 @@ class NoBrowser(Exception):
 
 @contextmanager
 def chromium() -> Iterator["Browser"]:
-    """A browser without a window; NoBrowser where there is none."""
+    """A browser without a window; NoBrowser if none is installed."""
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError:
@@ -91,7 +91,7 @@ def under_load(browser: "Browser", server: Server, topic: str, group: str, secon
     """Five tabs, 1,000 events/s and four commits/s from another process.
 
     Args:
-        topic: where they go; it is made.
+        topic: where they go; it is created.
         group: who commits, in partition 0.
         seconds: for how long.
         beside: what else is in the file, in words.

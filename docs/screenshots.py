@@ -1,6 +1,6 @@
 """Takes the pictures of the page that README and docs show: `make screenshots`.
 
-Starts a sandbox with the demo in a temporary folder, waits until its groups are at work, and writes docs/images/*.png:
+Starts a sandbox with the demo in a temporary folder, waits until its groups are running, and writes docs/images/*.png:
 each page at 1280 and 390 px, light and dark. `docs/gallery.md` shows them all. Then it films the lag of a group that
 rests, falls behind and catches up: docs/images/lag.gif.
 """

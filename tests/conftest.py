@@ -1,4 +1,4 @@
-"""A sandbox in a file of its own, with a clock that the test sets, and its Kafka port where one is asked for."""
+"""A sandbox in a new file, with a clock that the test sets, and its Kafka port on request."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.wire.raw_client import RawClient
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Where a sandbox file may be made."""
+    """A path for a sandbox file."""
     return tmp_path / "dev.db"
 
 

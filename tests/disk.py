@@ -18,7 +18,7 @@ def _pragma(box: Sandbox, text: str) -> list[tuple[int]]:
 
 @contextmanager
 def full_disk(box: Sandbox, *, free_pages: int = 2) -> Iterator[None]:
-    """The file may grow by so many pages and no more until the block ends."""
+    """The file may grow by at most this number of pages until the block ends."""
     used = _pragma(box, "page_count")[0][0]
     _pragma(box, f"max_page_count = {used + free_pages}")
     yield

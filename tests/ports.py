@@ -9,7 +9,7 @@ PORTS = range(20_000, 32_000)
 
 
 def free_port(count: int = 1) -> int:
-    """The first of so many neighbouring loopback ports at which nobody listens."""
+    """The first of several consecutive free loopback ports."""
     while True:
         first = random.choice(PORTS)
         with ExitStack() as trials, suppress(OSError):

@@ -1,4 +1,4 @@
-"""What users get: the wheel in an empty environment, and `make up` in a clean checkout."""
+"""The installed product: the wheel in an empty environment, and `make up` in a clean checkout."""
 
 import json
 import os
@@ -151,7 +151,7 @@ def test_make_up_in_a_clean_checkout_serves_the_sample_data(tmp_path: Path) -> N
         check=False,
     )
     if listed.returncode != 0:
-        pytest.skip("not a git checkout, so what belongs to the project cannot be told")
+        pytest.skip("not a git checkout, so the project's files are unknown")
     for name in filter(None, listed.stdout.split("\0")):
         if (ROOT / name).is_file():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

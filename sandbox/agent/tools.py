@@ -1,6 +1,6 @@
 """The tools of the MCP server. Their names, arguments and docstrings are what the agent sees.
 
-Each result is small: lists are bounded, and long values are cut, with a mark that says so.
+Each result is small: lists are bounded, and long values are cut, and marked as cut.
 """
 
 from collections.abc import Callable, Mapping
@@ -130,7 +130,7 @@ class Tools:
         """Explain a consumer group: use this for "why does it lag?".
 
         Returns each partition's committed offset, end and lag with the rates in and out, the members with what they are
-        assigned, whom the group waits for, and the latest rebalances, departures and resets with their reasons.
+        assigned, members that it waits for, and the latest rebalances, departures and resets with their reasons.
         """
         found = self._page.get("groups", group)
         latest = self._page.get("activity", group=group, kind=["rebalanced", "left", "reset"], limit=10)

@@ -99,7 +99,7 @@ class Appender:
         for number, batches in produced.items():
             partition = topic.partition(number)
             bases = [log.append(partition, batch, now_ms).base_offset for batch in batches]
-            # Nobody else appends meanwhile, so the batches have consecutive offsets.
+            # No other call appends meanwhile, so the batches have consecutive offsets.
             offsets[number] = count(bases[0])
         return zip(numbers, map(next, map(offsets.__getitem__, numbers)), strict=True)
 

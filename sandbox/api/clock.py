@@ -20,7 +20,7 @@ from sandbox.runtime.settable_clock import SettableClock
 class SandboxClock:
     """The time of one sandbox, which a test controls. All methods are thread-safe.
 
-    It sets the broker's time: ages, timeouts and the timestamps of `append`. Clients have timers of their own, which
+    It sets the broker's time: ages, timeouts and the timestamps of `append`. Clients have separate timers, which
     it does not reach.
 
     Args:

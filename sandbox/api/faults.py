@@ -95,7 +95,9 @@ class SandboxFaults:
         fault = Fault(api, topic, client_id, broker, latency_ms, error, drop, throttle_ms, probability, times)
         fault.check({one.name for one in APIS})
         if api is not None and api not in self.apis:
-            raise BrokerError("INVALID_REQUEST", f"{api} is never hit: clients begin with it, and would not go on.")
+            raise BrokerError(
+                "INVALID_REQUEST", f"{api} can't be affected: clients begin with it, and would not continue."
+            )
         self._change(lambda: self._faults.add(fault), lambda: {"action": "injected", "fault": fault.fields()})
         logger.warning("injected fault %d: %s", fault.id, fault.text())
         return Injection(self, fault)

@@ -376,7 +376,7 @@ class Sandbox(SandboxGroups):
         """Append many events, `chunk` (1 and up) per commit. Other requests wait during a commit.
 
         Returns:
-            The number of appended events. If one is refused, earlier chunks stay, and none of its own chunk is stored.
+            The number of appended events. If one is refused, earlier chunks stay, and nothing of its chunk is stored.
         """
         if chunk < 1:
             raise ValueError(f"a chunk is 1 event or more, not {chunk}")

@@ -24,7 +24,7 @@ class AgeHold:
         self.until_ms = 0
 
     def clock_moved(self, by_ms: int, set_ms: int, now_ms: int) -> None:
-        """Handle a clock that moved by `by_ms` more than the elapsed running time, of which `set_ms` by being set."""
+        """Handle a clock that moved by `by_ms` more than the elapsed running time; it was set by `set_ms`."""
         self.until_ms += by_ms
         jump_ms = self.jump_ms + set_ms
         if jump_ms <= JUMP_MS:

@@ -1,4 +1,4 @@
-"""Settings that can be altered while the broker runs, except those of topics: brokers, groups and client metrics.
+"""Settings that can be altered while the broker runs, except topic settings: brokers, groups and client metrics.
 
 As in Kafka, only some broker settings can be altered (KIP-226), an unknown broker setting is stored unchecked, and a
 group or a client metrics subscription exists once it has settings.

@@ -43,7 +43,7 @@ Examples:
 @click.option("--latency-ms", type=_MS, help="Handle the request so much later.")
 @click.option("--error", metavar="NAME", help="Answer with this error of Kafka's, and do not carry the request out.")
 @click.option("--drop", is_flag=True, help="Close the connection instead of answering.")
-@click.option("--throttle-ms", type=_MS, help="Tell the client to wait so long, as quotas do.")
+@click.option("--throttle-ms", type=_MS, help="The throttle time of the response, as quotas set it.")
 @click.option("--probability", type=float, help="Hit this share of the requests, above 0, at most 1 [default: 1].")
 @click.option("--times", type=click.IntRange(min=1), help="Stop after this many requests [default: unlimited].")
 @json_option

@@ -38,7 +38,7 @@ class WaysIn:
         for name, password in self.users:
             sandbox.add_user(name, password)
         if any(listener.has_sasl for listener in self.listeners) and not sandbox.users.names():
-            click.echo("Warning: there are no users, so nobody can log in. Add one: --user alice", err=True)
+            click.echo("Warning: there are no users, so no client can log in. Add one: --user alice", err=True)
 
     def option_of(self, port: int) -> str | None:
         """Return the option that requests a port, or None if none of these does."""
@@ -84,7 +84,7 @@ def listener_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="NAME[:PASSWORD]",
         help=f"Who may log in. Without PASSWORD it is read from {PASSWORD_VARIABLE}NAME, or asked for. Repeatable.",
     )
-    @click.option("--tls-cert", type=_EXISTING, help="A certificate of your own (PEM); else one is made beside FILE.")
+    @click.option("--tls-cert", type=_EXISTING, help="Your certificate (PEM); by default one is created beside FILE.")
     @click.option("--tls-key", type=_EXISTING, help="Its key (PEM, not encrypted).")
     @click.option("--tls-client-auth", is_flag=True, help="Clients with TLS must show a certificate.")
     @click.option("--tls-client-ca", type=_EXISTING, help="Whose certificates, where --tls-cert is given.")

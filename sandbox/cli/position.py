@@ -75,7 +75,7 @@ def check_start(text: str, position: Position, ends: Iterable[int]) -> None:
     meant = time_meant(position.number)
     if meant is not None:
         raise click.BadParameter(
-            f"{text} is an offset, and no partition has so many events. For the time write time:{meant}, for the "
+            f"{text} is an offset, and every partition has fewer events. For the time write time:{meant}, for the "
             f"offset offset:{text}",
             param_hint="--from",
         )

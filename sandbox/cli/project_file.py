@@ -24,7 +24,7 @@ class Project:
 
     Attributes:
         options: the options' parameters and values, for click's `default_map`.
-        settings: broker settings as NAME=VALUE; those of -c are added to them, and win.
+        settings: broker settings as NAME=VALUE; -c adds settings, and overrides these.
         topics: topic name to partitions, or to the arguments of `create_topic`.
         seed: JSON lines files of events.
     """

@@ -47,7 +47,7 @@ def read_between(consumer: Any, spans: Mapping[PartitionName, tuple[int, int]]) 
         spans: first offset (included) and last offset (excluded), by partition. Empty spans are skipped.
 
     Yields:
-        Events as they arrive: those of one partition in order, each offset once.
+        Events as they arrive: each partition in order, each offset once.
     """
     ends = {place: end for place, (first, end) in spans.items() if first < end}
     if not ends:
@@ -74,7 +74,7 @@ def read_between(consumer: Any, spans: Mapping[PartitionName, tuple[int, int]]) 
 
 
 def read_on(consumer: Any, firsts: Mapping[PartitionName, int]) -> Iterator[list[Event]]:
-    """Read from some offsets without end. Yields an empty list if no event arrives for a while."""
+    """Read from some offsets, and follow the log. Yields an empty list if no event arrives for a while."""
     consumer.assign([TopicPartition(topic, partition, first) for (topic, partition), first in firsts.items()])
     while True:
         messages = consumer.consume(BATCH_EVENTS, POLL_S)

@@ -17,7 +17,7 @@ def token_option(command: Callable[..., Any]) -> Callable[..., Any]:
         envvar=TOKEN_VARIABLE,
         show_envvar=True,
         callback=_checked,
-        help="What the page asks for. Without it one is made where --host lets other machines in.",
+        help="The token that the page requires. By default one is created if --host lets other machines connect.",
     )(command)
 
 

@@ -75,7 +75,9 @@ The same pages over a real Kafka cluster, without a file:
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @token_option
 @proxy_options
-@click.option("--read-only", is_flag=True, help="Change nothing in FILE, whoever asks: page, Kafka clients, commands.")
+@click.option(
+    "--read-only", is_flag=True, help="Change nothing in FILE: the page, Kafka clients and commands only read it."
+)
 @click.option("--demo", "with_demo", is_flag=True, help="Load sample data, and run two groups that read it.")
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
 @click.option("--while-stdin", is_flag=True, hidden=True, help="End when standard input or the parent process ends.")
@@ -161,7 +163,7 @@ def _warn(host: str, read_only: bool) -> None:
     may = "read everything" if read_only else "read and write everything"
     click.echo(
         f"Warning: {host} can be reached from other machines. The page asks them for a token; the Kafka port asks "
-        f"for nothing, not even with --listener beside it: whoever reaches it can {may}.",
+        f"for nothing, not even with --listener beside it: any client that reaches it can {may}.",
         err=True,
     )
 

@@ -60,7 +60,7 @@ EXAMPLES = {
         keys=12,
     ),
     "payments": EventTemplate(
-        description="Payments of which one in a hundred fails: something for a dead-letter topic to catch.",
+        description="Payments; one in a hundred fails: something for a dead-letter topic to catch.",
         key="account-{{pool}}",
         value=_PAYMENT,
         headers=(("status", "{{same status}}"),),

@@ -250,7 +250,7 @@ PLACEHOLDERS = {
     "country": Placeholder("country", "A country, as its two letters.", _plain(lambda draw: pick(draw, CITIES)[1])),
     "item": Placeholder("item", "Something that is sold.", _plain(lambda draw: pick(draw, ITEMS))),
     "currency": Placeholder("currency", "A currency, as its three letters.", _plain(lambda d: pick(d, CURRENCIES))),
-    "ip": Placeholder("ip", "An IPv4 address that belongs to nobody.", _plain(_ip)),
+    "ip": Placeholder("ip", "An IPv4 address that is reserved for documentation.", _plain(_ip)),
     "path": Placeholder("path", "A path of a web shop.", _plain(lambda draw: pick(draw, PATHS))),
     "word": Placeholder("word 3", "This many plain words, 1 by default.", _words),
     "hex": Placeholder("hex 16", "This many random hexadecimal digits.", _hex),

@@ -1,4 +1,4 @@
-"""Word lists for generated events. The people are fictitious; nobody owns `example` domains (RFC 2606)."""
+"""Word lists for generated events. The people are fictitious; `example` domains are reserved (RFC 2606)."""
 
 FIRST_NAMES = (
     "Amara", "Bjørn", "Chiara", "Dmitri", "Elif", "Farid", "Grace", "Hiro", "Inés", "Jonas", "Kwame", "Léa", "Mei",

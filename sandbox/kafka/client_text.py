@@ -1,7 +1,7 @@
 """Limits the length of names that clients choose.
 
 The protocol's own limit is 32,767 bytes per string, checked when messages are read. For ids that are stored and shown,
-the sandbox has a lower limit: nobody needs longer ones, and a list of them must fit on a page.
+the sandbox has a lower limit: longer ones have no use, and a list of them must fit on a page.
 """
 
 STRING_BYTES_MAX = 32_767

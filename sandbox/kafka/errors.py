@@ -107,7 +107,7 @@ TABLE = (
     KafkaError("FENCED_INSTANCE_ID", 82, False, "Another member has taken over this group.instance.id."),
     KafkaError("ELIGIBLE_LEADERS_NOT_AVAILABLE", 83, True, "No replica is eligible as leader."),
     KafkaError("ELECTION_NOT_NEEDED", 84, True, "The leader is the preferred one already."),
-    KafkaError("NO_REASSIGNMENT_IN_PROGRESS", 85, False, "No reassignment is going on."),
+    KafkaError("NO_REASSIGNMENT_IN_PROGRESS", 85, False, "No reassignment is in progress."),
     KafkaError("GROUP_SUBSCRIBED_TO_TOPIC", 86, False, "A member of the group is subscribed to the topic."),
     KafkaError("INVALID_RECORD", 87, False, "A record is malformed, or not what this topic accepts."),
     KafkaError("UNSTABLE_OFFSET_COMMIT", 88, True, "An open transaction holds a commit for this partition."),
@@ -223,7 +223,7 @@ class EventsDamaged(BrokerError):
         super().__init__(
             "CORRUPT_MESSAGE",
             f"{topic}-{partition}, {what}: the file is damaged, these events are not as they were written. Go back to "
-            f"a snapshot or a copy; or go on behind them: read from offset {last_offset + 1}, or delete the records "
+            f"a snapshot or a copy; or skip them: read from offset {last_offset + 1}, or delete the records "
             "before it.",
         )
 

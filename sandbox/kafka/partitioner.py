@@ -60,7 +60,7 @@ def murmur2_partition(key: bytes | None, partitions: int) -> int | None:
     """
     if key is None:
         return None
-    # Keys repeat, so hashes are cached, but not those of long keys.
+    # Keys repeat, so hashes of short keys are cached.
     hashed = _murmur2_cached(key) if len(key) <= _CACHED_KEY_MAX_BYTES else _murmur2_unsigned(key)
     return (hashed & 0x7FFFFFFF) % partitions
 

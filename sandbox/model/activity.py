@@ -41,7 +41,7 @@ KINDS = {
     "left": "a member left a group, or was lost",
     "rebalanced": "a group reassigned its partitions",
     "reset": "committed offsets were set by hand",
-    "created": "a topic came to be",
+    "created": "a topic was created",
     "deleted": "a topic, a group or events were deleted by hand",
     "altered": "settings, partitions or replicas were changed",
     "injected": "a fault was injected, or ended",

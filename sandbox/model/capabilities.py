@@ -1,4 +1,4 @@
-"""What a backend can do: one named field per feature, and why a Kafka cluster lacks some of them.
+"""The features of a backend: one named field each, and why a Kafka cluster lacks some of them.
 
 Pages ask for the feature that they use, by its name. No feature implies another.
 """
@@ -93,7 +93,7 @@ class Capabilities:
     )
     time_order: bool = _feature(
         "A cluster has no order by time over all partitions: events of one partition stay in the order of their "
-        "offsets, even if their timestamps do not. All are shown, also those of open and aborted transactions: a "
+        "offsets, even if their timestamps do not. All are shown, also events of open and aborted transactions: a "
         "cluster does not report which those are."
     )
     transaction_states: bool = _feature(

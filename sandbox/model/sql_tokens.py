@@ -1,4 +1,4 @@
-"""Splits a query into tokens, and finds its parameters and one common form that is made faster (`ordered_limit`).
+"""Splits a query into tokens, and finds its parameters and one common form that is accelerated (`ordered_limit`).
 
 Only strings, quoted names, comments, numbers, parameters and words are distinguished. SQLite decides whether the SQL is
 valid.

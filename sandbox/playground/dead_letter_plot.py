@@ -101,7 +101,7 @@ DEAD = Scenario(
     name="dead-letters",
     title="A poison event",
     goal="Move a failing event to a dead-letter topic, fix it, and reprocess it.",
-    story="A topic with one partition, four events a second, and one consumer. One event of twenty is poison: its "
+    story="A topic with one partition, four events per second, and one consumer. One event of twenty is poison: its "
     f"amount is the text {POISON} instead of a number. The consumer retries it forever.",
     lesson="An event that always fails blocks its partition while it is retried. A dead-letter topic stores it with "
     "the reason in its headers, and the other events continue. A fixed event is appended as a new one at the end of "

@@ -58,7 +58,7 @@ class Room(Protocol):
         """Return one consumer."""
 
     def consumers(self, group: str | None = None) -> tuple[ConsumerDescription, ...]:
-        """Describe all consumers, or those of one group."""
+        """Describe all consumers, or the consumers of one group."""
 
     def stop_group(self, group: str) -> int:
         """Stop a group's consumers."""

@@ -44,7 +44,7 @@ LOSE = Scenario(
     name="lose-no-event",
     title="Lose no event",
     goal="Crash a consumer, and still process every event.",
-    story="A topic with one partition, three events a second, and one consumer that commits each event before it has "
+    story="A topic with one partition, three events per second, and one consumer that commits each event before it has "
     "processed it, which takes 400 ms.",
     lesson="Commit before processing: a crash loses the event (at most once). Process before committing: a crash never "
     "loses one (at least once). Only the order of two lines differs.",
@@ -81,7 +81,7 @@ TWICE = Scenario(
     name="why-twice",
     title="Duplicate delivery",
     goal="See an event delivered twice, and know why.",
-    story="A topic with one partition, five events a second, and one consumer with Kafka's default: it commits "
+    story="A topic with one partition, five events per second, and one consumer with Kafka's default: it commits "
     "automatically, every 5 seconds.",
     lesson="Whatever was processed since the last commit is delivered again after a crash. More commits make it less, "
     "and none makes it nothing: so make processing idempotent, for example by the key and offset of the event.",
@@ -151,7 +151,7 @@ HOT = Scenario(
     name="hot-partition",
     title="A hot partition",
     goal="Find out why more consumers do not help, and what does.",
-    story="A topic with four partitions, twelve events a second, three of four with the same key, and two consumers "
+    story="A topic with four partitions, twelve events per second, three of four with the same key, and two consumers "
     "that need 200 ms for an event.",
     lesson="Events with one key go to one partition, and one partition is read by one member of a group. More members "
     "do not help a hot key. A more granular key does, if the order of its events need not be kept.",
@@ -199,7 +199,7 @@ IDLE = Scenario(
     name="idle-members",
     title="More consumers than partitions",
     goal="See who gets nothing to do, what it is good for, and how to give it work.",
-    story="A topic with two partitions, four events a second, and two consumers.",
+    story="A topic with two partitions, four events per second, and two consumers.",
     lesson="A partition has one reader in each group. A member too many is idle: a spare, that takes over when another "
     "goes. To read with more members at once, the topic needs more partitions.",
     partitions=2,
@@ -279,7 +279,7 @@ STORM = Scenario(
     name="rebalance-storm",
     title="A rebalance storm",
     goal="See what one restless consumer costs the others, and make it cost less.",
-    story="A topic with six partitions, twenty events a second, and three consumers with the assignor range.",
+    story="A topic with six partitions, twenty events per second, and three consumers with the assignor range.",
     lesson="With range every rebalance takes all partitions from all members: everyone stops. With cooperative-sticky "
     "a member keeps what it keeps, and only what moves is given up. The cure is a consumer that does not come and go.",
     partitions=6,

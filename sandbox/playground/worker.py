@@ -1,7 +1,7 @@
 """Runs one playground consumer in its own process, so that it can be killed like `kill -9`.
 
 It imports little besides the Kafka client, because it must start quickly. It reads commands as JSON lines from its
-standard input, the first of which contains its settings, and writes reports as JSON lines to its standard output.
+standard input (the first line has its settings), and writes reports as JSON lines to its standard output.
 When its input ends or its parent dies, it leaves its group and ends. If that takes longer than `GRACE_S`, because the
 broker has died too, it ends without leaving.
 """
@@ -80,7 +80,7 @@ class Worker:
     def _lost(self, consumer: Any, partitions: list[Any]) -> None:
         self._report.counts["gave_up"] += len(partitions)
         self._forget(partitions)
-        self._report.note(f"lost {_names(partitions)}: the group went on without this member")
+        self._report.note(f"lost {_names(partitions)}: the group continued without this member")
 
     def _forget(self, partitions: list[Any]) -> None:
         for one in partitions:
@@ -295,7 +295,7 @@ class Worker:
         if text and any(text.encode() in (part or b"") for part in (message.key(), message.value())):
             return f"it contains {text!r}"
         if self._live["fail"] and message.offset() % self._live["fail_of"] < self._live["fail"]:
-            return f"{self._live['fail']} of {self._live['fail_of']} events are made to fail"
+            return f"{self._live['fail']} of {self._live['fail_of']} events fail on purpose"
         return None
 
     def _stay(self, message: Any, attempts: int, reason: str) -> bool:

@@ -233,7 +233,7 @@ class RemoteBackend:
         )
 
     def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
-        """Call `callback` on each change, about once a second. Returns a function that unsubscribes it."""
+        """Call `callback` on each change, about once per second. Returns a function that unsubscribes it."""
         return self._watch.subscribe(callback)
 
     @property

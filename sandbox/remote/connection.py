@@ -22,7 +22,7 @@ MESSAGE_MAX_BYTES = 1_000_000_000
 CONSUMERS_KEPT = 4
 DELIVERY_MS = 10_000
 FLUSH_S = 1.0
-"""How long closing waits for events that were sent. Whoever sent them waits for each by itself."""
+"""How long closing waits for events that were sent. Each sender waits for its own."""
 
 _AWAY = ("_TRANSPORT", "_ALL_BROKERS_DOWN", "_TIMED_OUT", "_RESOLVE", "_TIMED_OUT_QUEUE", "_DESTROY", "_MSG_TIMED_OUT")
 _CREDENTIALS = ("_AUTHENTICATION", "_SSL")
@@ -82,7 +82,7 @@ class ClusterConnection:
         }
 
     def _heard(self, error: KafkaError) -> None:
-        # Errors that explain why nobody answers: the calls themselves only time out. "All brokers down" explains
+        # Errors that explain why no broker answers: the calls themselves only time out. "All brokers down" explains
         # nothing: it
         # follows from the other errors.
         if error.name() in _CREDENTIALS or (self._trouble is None and error.name() != "_ALL_BROKERS_DOWN"):
@@ -161,7 +161,7 @@ class ClusterConnection:
             question: called with its time limit in seconds.
 
         Raises:
-            ClusterAway: nobody answers.
+            ClusterAway: no broker answers.
             BrokerError: Kafka's error.
         """
         try:

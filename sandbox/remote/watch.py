@@ -1,6 +1,6 @@
 """Detects changes in a cluster by polling, and notifies subscribers.
 
-A cluster sends no notifications. It is polled about once a second while somebody is subscribed, and less often if its
+A cluster sends no notifications. It is polled about once per second while there are subscribers, and less often if its
 answers are slow.
 """
 

@@ -11,7 +11,7 @@ from sandbox.runtime.settable_clock import SettableClock
 RUNS = 400
 """Runs of the repeated work on the way."""
 STEPS_MAX = 5_000
-"""Steps in which work that was started is finished, per run. What is left continues in the background."""
+"""Steps in which work that was started is finished, per run. The rest continues in the background."""
 SOON_MS = 1_000
 """A deadline this close belongs to work that was started: it pauses for some ms between its steps."""
 

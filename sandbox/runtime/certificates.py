@@ -8,8 +8,8 @@ Unless the user provides a certificate, the folder `dev.db.tls` is created besid
     client.pem    a certificate for clients, for listeners that require one
     client.key    its key
 
-The CA's own key is not stored. So nobody who reads the folder can issue other certificates that are accepted by a
-machine which trusts ca.pem.
+The CA's own key is not stored. So a person who reads the folder can't issue other certificates that a machine which
+trusts ca.pem would accept.
 """
 
 import datetime
@@ -93,7 +93,7 @@ def make_files(folder: Path) -> TlsFiles:
             found = x509.load_pem_x509_certificate(Path(files.certificate).read_bytes())
             if found.not_valid_after_utc > datetime.datetime.now(datetime.UTC):
                 return files
-            logger.warning("the certificates in %s are not valid any more: new ones are made", folder)
+            logger.warning("the certificates in %s have expired: creating new ones", folder)
         _write_all(folder)
     except (OSError, ValueError) as error:
         raise CertificateMissing(f"The certificates in {folder} cannot be read or made: {error}") from error

@@ -24,7 +24,7 @@ from sandbox.storage.log import message_rows
 QUIET_S = 2.0
 """Seconds without a failure after which the file is tried again."""
 LOOK_S = 5.0
-"""Seconds between checks that the file still exists, if nobody writes."""
+"""Seconds between checks that the file still exists, while no rows are written."""
 SLOW_S = 2.0
 """A commit that takes this long blocks everybody, and is reported as trouble."""
 SLOW_TOLD_S = 30.0
@@ -183,7 +183,7 @@ class StorageWatch:
         """If something is wrong with the file, try whether it can be used again."""
         if self.trouble is None or self.trouble in self._damaged:
             return
-        # The trial is a separate turn that contains nobody else's rows.
+        # The trial is a separate turn without rows of other requests.
         self._broker.commit()
         failures = self.failures
         try:

@@ -1,4 +1,4 @@
-"""Opens the requested ports, or those of the last start, because clients remember them."""
+"""Opens the requested ports, or the last start's, because clients remember them."""
 
 import asyncio
 import socket
@@ -161,7 +161,7 @@ def spelled(host: str) -> str:
 
 
 def _is_free(host: str, port: int) -> bool:
-    """True if nobody listens there. asyncio sets SO_REUSEADDR, so opening the port would not show it."""
+    """True if the port is free. asyncio sets SO_REUSEADDR, so opening the port would not show it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.settimeout(0.2)

@@ -495,8 +495,8 @@ class Runtime:
     def close(self) -> None:
         """Close the ports, commit what is pending and release the file. Idempotent.
 
-        Returns within 3 s, unless a write takes longer. Then the file is released when the write has ended, and nobody
-        else can open it until then.
+        Returns within 3 s, unless a write takes longer. Then the file is released when the write has ended, and can't
+        be opened until then.
         """
         if self.closed:
             return

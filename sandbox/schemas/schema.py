@@ -1,4 +1,4 @@
-"""What the three formats have in common: a parsed schema, its references and its errors."""
+"""The common parts of the three formats: a parsed schema, its references and its errors."""
 
 import random
 from abc import ABC, abstractmethod

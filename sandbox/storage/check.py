@@ -187,7 +187,7 @@ class _Check:
         for place, count in self._more.items():
             self._report.findings.append(Finding(place, f"{place}: {count:,} more are not as written."))
         if not current and self._has_checksums():
-            self._find("file", f"The file's version number is not that of its tables, which is {VERSION}. {BACK}")
+            self._find("file", f"The file's version number differs from its tables' version, {VERSION}. {BACK}")
 
     def _find(self, place: str, text: str) -> None:
         # A damaged name may not be UTF-8 any more: escape it, so that it can be printed.
@@ -275,7 +275,7 @@ class _Check:
         if found == len(self._report.findings) and not expected == count == end - start - compacted:
             self._find(
                 place,
-                f"{place}: the log has {count:,} events from offset {start} to {end}, of which compaction took "
+                f"{place}: the log has {count:,} events from offset {start} to {end}, compaction took "
                 f"{compacted:,}, and its record batches have {expected:,}: these do not agree. {BACK}",
             )
 

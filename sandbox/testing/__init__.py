@@ -1,4 +1,4 @@
-"""Kafka for tests: a sandbox of its own for each test, assertions that wait and explain, and a clock to move.
+"""Kafka for tests: a separate sandbox for each test, assertions that wait and explain, and a clock to move.
 
     import sandbox.testing
 

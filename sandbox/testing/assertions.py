@@ -275,7 +275,7 @@ class Assertions:
     def wait_lag(
         self, group: str, lag: int = 0, *, topic: str | None = None, within: Duration = "10s"
     ) -> GroupDescription:
-        """Wait until a group has at most so many unread events, over all its partitions.
+        """Wait until a group has at most a number of unread events, over all its partitions.
 
         In a partition without a commit, everything is unread. The group must have a commit or a member.
 

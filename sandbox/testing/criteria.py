@@ -1,4 +1,4 @@
-"""What a test expects of an event, and how an event differs from it."""
+"""A test's expectation of an event, and how an event differs from it."""
 
 import json as json_codec
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -152,7 +152,7 @@ class Kafka(Assertions):
         ignore: Sequence[str] = (),
         within: Duration = "5s",
     ) -> None:
-        """Wait until the events are those of a golden file. Offsets and times are not compared.
+        """Wait until the events equal a golden file's. Offsets and times are not compared.
 
         With the environment variable KAFKA_UPDATE_GOLDEN=1, or pytest's option --kafka-update-golden, the file is
         written instead, when it differs after that time.

@@ -28,7 +28,7 @@ class SeenEvent(Event):
 
     @property
     def place(self) -> str:
-        """Where it is: "topic/partition/offset", as the page's search understands it."""
+        """Its place: "topic/partition/offset", as the page's search understands it."""
         return f"{self.topic}/{self.partition}/{self.offset}"
 
     def header(self, name: str) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Starts the Kafka of a test: a sandbox with a file of its own, or a part of a cluster."""
+"""Starts the Kafka of a test: a sandbox with a new file, or a part of a cluster."""
 
 import os
 import shutil

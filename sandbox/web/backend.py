@@ -299,7 +299,7 @@ class Activity(Protocol):
         """Return one page of entries, newest first."""
 
     def note(self, kind: str, details: Details, *, topic: str | None = None, group: str | None = None) -> None:
-        """Record an action of a page that leaves no rows of its own."""
+        """Record an action of a page that leaves no other rows."""
 
 
 class Backend(Protocol):

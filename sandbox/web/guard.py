@@ -156,7 +156,7 @@ def reading_refused(headers: Mapping[str, str]) -> str | None:
         return None
     if headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document":
         return None
-    return "Another site asks for this from within its page. Open it in a tab of its own."
+    return "Another site embeds this page. Open it in a separate tab."
 
 
 def program_refused(path: str, headers: Mapping[str, str]) -> str | None:

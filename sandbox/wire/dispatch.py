@@ -31,7 +31,7 @@ READS = frozenset((1, 2, 17, API_VERSIONS, SASL_AUTHENTICATE))
 Their answers contain only committed data, so they neither wait for the commit of other requests nor fail with it.
 """
 TURN_EVENTS_MAX = 10_000
-"""A commit is made early once it has this many events, to limit how long others wait."""
+"""A turn is committed early once it has this many events, to limit how long others wait."""
 
 logger = logging.getLogger("sandbox.wire")
 

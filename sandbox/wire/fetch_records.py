@@ -134,7 +134,7 @@ def _from_rows(
     first: bool,
     first_bytes_max: int | None = None,
 ) -> Iterator[tuple[bytes | None, int]]:
-    """Yield batches from rows, each with the offset after it; None where the read can be interrupted.
+    """Yield batches from rows, each with the offset after it; None at each point at which the read can be interrupted.
 
     Args:
         first: yield the first batch even if it is larger than `size_bytes_max`.

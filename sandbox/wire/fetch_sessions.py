@@ -67,8 +67,8 @@ class FetchSession:
 class FetchSessions:
     """The cached sessions. The least recently used one is dropped first.
 
-    A client whose session is gone is told, and begins a new one. A session with more than `PARTITIONS_MAX` partitions
-    is not kept: its client sends full requests.
+    A client whose session was evicted gets an error, and begins a new one. A session with more than `PARTITIONS_MAX`
+    partitions is not kept: its client sends full requests.
 
     Args:
         slots: maximum number of sessions (`max.incremental.fetch.session.cache.slots`).

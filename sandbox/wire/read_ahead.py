@@ -126,7 +126,7 @@ class ReadAhead:
             self._drop(place)
             rest = piece.batches[len(found) :]
             next_place = place._replace(offset=found[-1][1])
-            # Another reader may be there already, with a piece of its own.
+            # Another reader may be there already, with its own piece.
             if rest and next_place not in self._pieces:
                 kept = PreparedBatches(0, piece.begun_ms, None, rest, sum(len(batch) for batch, _ in rest))
                 self._pieces[next_place] = kept

@@ -29,7 +29,7 @@ def producer(sandbox: Sandbox, **settings: str | int | bool) -> Producer:
 
 
 def outcome(client: Producer, topic: str) -> int | None:
-    """The code of the error with which one event is refused, None where it is stored."""
+    """The code of the error with which one event is refused, None if it is stored."""
     codes: list[int | None] = []
     client.produce(topic, b"x", on_delivery=lambda error, _: codes.append(error.code() if error else None))
     assert client.flush(WAIT_S) == 0

@@ -1,4 +1,4 @@
-"""Attributes that are made when they are first asked for."""
+"""Attributes that are created at their first use."""
 
 import pydoc
 import subprocess

@@ -1,4 +1,4 @@
-"""How fast logs grow, which keys they hold, and what an operation would take: a preview says what then happens."""
+"""Growth of logs, their keys, and previews of operations: each preview matches the result."""
 
 import pytest
 

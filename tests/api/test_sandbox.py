@@ -195,7 +195,7 @@ def test_a_chunk_of_no_events_is_refused(box: Sandbox) -> None:
 
 
 def test_a_refused_event_leaves_nothing_that_a_later_one_makes_visible(box: Sandbox) -> None:
-    """The topic is made on first use, as with a producer; the event that follows is refused."""
+    """The topic is created on first use, as with a producer; the event that follows is refused."""
     with pytest.raises(BrokerError, match="has no partition 7"):
         box.append("orders", "ham", partition=7)
     assert [one.topic for one in box.topics()] == ["orders"]

@@ -1,4 +1,4 @@
-"""Snapshots from Python: what comes back is what was there, and clients at work find their way."""
+"""Snapshots from Python: a restore brings back the same content, and running clients reconnect."""
 
 import json
 import sqlite3
@@ -222,7 +222,7 @@ def consumer(box: Sandbox, group: str, **more: object) -> Iterator[Consumer]:
 
 
 def read(made: Consumer, count: int) -> list[bytes]:
-    """Exactly so many values, within a bound."""
+    """Exactly this number of values, within a bound."""
     found: list[bytes] = []
 
     def enough() -> bool:
@@ -339,7 +339,7 @@ def test_a_transaction_that_the_snapshot_has_not_or_in_part_cannot_be_committed(
     with pytest.raises(KafkaException, match="fenced"):
         producer.commit_transaction(10)
     with consumer(at_work, "reader") as reader:
-        # The part that the snapshot has is aborted by now: it holds up nobody.
+        # The part that the snapshot has is aborted by now: it blocks no reader.
         at_work.append("orders", "after it")
         assert read(reader, 22) == [b"v%d" % number for number in range(20)] + [b"whole", b"after it"]
 

@@ -1,4 +1,4 @@
-"""A sandbox as a user runs it, in a process of its own, and a browser before it."""
+"""A sandbox as a user runs it, in a separate process, with a browser."""
 
 from __future__ import annotations
 

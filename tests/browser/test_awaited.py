@@ -1,4 +1,4 @@
-"""The page of a group names whom the group waits for, and until when, while members are killed or too busy to poll."""
+"""A group's page names the members that the group waits for, and until when: members that were killed or don't poll."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ SHOWN_MS = 30_000
 
 @contextmanager
 def member(box: Running, client_id: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A member of billing in a process of its own, which has its assignment."""
+    """A member of billing in a separate process, which has its assignment."""
     command = [sys.executable, str(PROGRAMS / "member.py"), box.kafka, "orders", "billing", client_id]
     process = subprocess.Popen(
         [*command, str(SESSION_MS), str(POLL_MS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
@@ -58,7 +58,7 @@ def test_a_killed_member_is_named_until_its_session_ends(box: Running, window: P
         beta.kill()
         waits = window.locator("#group-waits")
         expect(waits).to_contain_text("The group waits for beta, not heard of for", timeout=SHOWN_MS)
-        expect(waits).to_contain_text("is a member until its session of 10 s ends: nobody else reads orders")
+        expect(waits).to_contain_text("is a member until its session of 10 s ends: no other member reads orders")
         expect(window.locator("#live-members tr[data-member]")).to_have_count(1, timeout=SHOWN_MS)
         expect(waits).to_have_count(0)
         log = window.locator(".rebalances > li").first

@@ -1,4 +1,4 @@
-"""Groups in Chromium: the chart that goes on, and a reset that waits for the members to leave."""
+"""Groups in Chromium: the live chart, and a reset that waits for the members to leave."""
 
 import re
 import threading
@@ -55,7 +55,7 @@ def test_a_reset_waits_for_the_members_to_leave_and_is_taken_back_later(box: Run
         expect(window.locator("[data-member] .chip")).to_have_text("0")
     expect(window.locator("#apply-reset")).to_be_enabled()
     expect(window.locator("#reset-why")).to_have_count(0)
-    expect(window.locator(".rebalances > li").first).to_contain_text("orders-0 worker → nobody")
+    expect(window.locator(".rebalances > li").first).to_contain_text("orders-0 worker → unassigned")
     window.locator("#apply-reset").click()
     expect(window.locator("#l-orders-0")).to_have_attribute("data-committed", "0")
 

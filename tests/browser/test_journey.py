@@ -1,4 +1,4 @@
-"""What a person does in one sitting, with the mouse and then with the keyboard alone."""
+"""A person's session on the page, with the mouse and then with the keyboard alone."""
 
 import re
 

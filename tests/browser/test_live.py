@@ -1,4 +1,4 @@
-"""What any process writes is on the open page at once, through the WebSocket alone."""
+"""An open page shows writes of any process immediately, through the WebSocket alone."""
 
 import json
 import re

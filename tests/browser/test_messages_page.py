@@ -1,4 +1,4 @@
-"""What is done with events on their page: looking closer, ticking, sending on, sending again."""
+"""Actions on the Messages page: zooming, selecting, copying, resending."""
 
 import re
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""Produce in a real browser: what is typed is checked while it is typed, and generators are seen at work."""
+"""Produce in a real browser: input is checked while it is typed, and running generators are shown."""
 
 import re
 from pathlib import Path

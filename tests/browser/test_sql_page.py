@@ -32,7 +32,7 @@ def test_a_query_is_written_and_run_with_the_keyboard(box: Running, window: Page
 
 def test_a_mistake_is_selected_and_a_chart_is_drawn(box: Running, window: Page) -> None:
     program("produce", box.kafka, "orders", 30, 0, "user-42")
-    # The refusal has an error status, which the browser's console tells of.
+    # The refusal has an error status, which the browser's console reports.
     window.goto("/sql?q=SELECT+1")
     window.locator("#query").fill("SELECT value, offset FROM orders LIMIT 9")
     window.keyboard.press("Control+Enter")

@@ -1,4 +1,4 @@
-"""What other tools get wrong is right in a real browser: produced by the page, and shown by it."""
+"""Values that other tools get wrong, in a real browser: produced by the page, and shown by it."""
 
 import json
 import random

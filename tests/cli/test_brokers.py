@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def three(command_line: "CommandLine") -> dict[str, Any]:
-    """Three brokers at work on dev.db, with a topic of six partitions and three replicas."""
+    """Three running brokers on dev.db, with a topic of six partitions and three replicas."""
     _, said = command_line.up("--brokers", 3)
     command_line.ok(
         "topics", "create", "orders", "--partitions", 6, "--replication-factor", 3, "--bootstrap", said["kafka"]

@@ -14,7 +14,7 @@ COMPACTED, MARKED = "users", "orders"
 
 @pytest.fixture
 def gaps(command_line: CommandLine) -> Iterator[Sandbox]:
-    """20 offsets of which compaction left 12 events, and 15 offsets of 12 events and 3 markers."""
+    """20 offsets with 12 events after compaction, and 15 offsets of 12 events and 3 markers."""
     with Sandbox(command_line.folder / "dev.db") as box:
         box.serve(kafka_port=0, web_port=None)
         box.create_topic(COMPACTED, partitions=1, settings={"cleanup.policy": "compact"})

@@ -13,14 +13,14 @@ WAIT_S = 30.0
 
 @pytest.fixture
 def running(command_line: "CommandLine") -> dict[str, Any]:
-    """A sandbox at work on dev.db, with a topic."""
+    """A running sandbox on dev.db, with a topic."""
     _, said = command_line.up()
     command_line.ok("topics", "create", "orders", "--partitions", 1, "--bootstrap", said["kafka"])
     return said
 
 
 def outcome(kafka: str) -> int | None:
-    """The code of the error with which one event is refused, None where it is stored."""
+    """The code of the error with which one event is refused, None if it is stored."""
     codes: list[int | None] = []
     producer = Producer({"bootstrap.servers": kafka, "log_level": 0, "client.id": "shop"})
     producer.produce("orders", b"x", on_delivery=lambda error, _: codes.append(error.code() if error else None))

@@ -65,7 +65,7 @@ def test_users_are_kept_in_the_file(command_line: "CommandLine") -> None:
 def test_it_warns_where_nobody_can_log_in(command_line: "CommandLine") -> None:
     process, _ = command_line.up("--listener", "SASL_PLAINTEXT")
     process.terminate()
-    assert "nobody can log in" in process.communicate(timeout=20)[1]
+    assert "no client can log in" in process.communicate(timeout=20)[1]
 
 
 def test_a_port_that_is_taken_is_named_with_the_way_out(command_line: "CommandLine") -> None:

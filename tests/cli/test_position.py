@@ -1,4 +1,4 @@
-"""Where to start: offsets and times, read and applied."""
+"""Start positions: offsets and times, parsed and applied."""
 
 import click
 import pytest

@@ -1,4 +1,4 @@
-"""`sandbox snapshots`, on a file that nobody owns, and on one that is at work."""
+"""`sandbox snapshots`, on a file without an owner, and on one in use."""
 
 from typing import TYPE_CHECKING
 

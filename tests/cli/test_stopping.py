@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 EVENTS = 100_000
 ENDS_WITHIN_S = 20
-"""3 s are promised; the machine may be busy. Without the promise it was 30 s, or for ever."""
+"""3 s are promised; the machine may be busy. Without the promise it was 30 s, or forever."""
 ENDLESS = quote("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n")
 SQL = f"/sql.json?limit_s=30&q={ENDLESS}"
 SORT = "/sql.json?limit_s=30&q=" + quote("SELECT count(*) FROM (SELECT a.value FROM messages a, messages b ORDER BY 1)")

@@ -80,7 +80,7 @@ def _starter(kafka: Kafka, logs: Path, started: list[Program]) -> Start:
 
 @pytest.fixture
 def start(kafka: Kafka, tmp_path: Path) -> Iterator[Start]:
-    """Start a client program of one's own; it ends with the test."""
+    """Start another client program; it ends with the test."""
     started: list[Program] = []
     yield _starter(kafka, tmp_path, started)
     for program in started:

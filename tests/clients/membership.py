@@ -1,4 +1,4 @@
-"""What the members of one group say of themselves, put together: who owns what now, and who owned it when."""
+"""The reports of one group's members, combined: the current and former owner of each partition."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Membership:
         assert program.ask(do="leave") == {"left": True}
 
     def kill(self, name: str) -> None:
-        """Kill a member: it leaves nobody a word."""
+        """Kill a member, so that it sends no LeaveGroup."""
         self.members.pop(name).kill()
         self._killed_us[name] = time.time_ns() // 1000
 

@@ -1,4 +1,4 @@
-"""What a broker says of a topic's end and of a group's commits, asked through confluent-kafka."""
+"""A topic's log end offsets and a group's commits, read through confluent-kafka."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class Program:
                 raise self._failed(f"{what}: not within {within_s} s; last reports {self.reports[-3:]}")
 
     def kill(self) -> None:
-        """Kill it as `kill -9` does: it says goodbye to nobody."""
+        """Kill it as `kill -9` does: it sends nothing more."""
         self._process.kill()
         self._process.wait()
         self._reader.join(10)

@@ -1,4 +1,4 @@
-"""A sandbox in a process of its own that a test may kill and start again on the same file and port."""
+"""A sandbox in a separate process that a test may kill and start again on the same file and port."""
 
 from __future__ import annotations
 

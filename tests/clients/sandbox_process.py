@@ -1,4 +1,4 @@
-"""The sandbox as a user runs it: `python -m sandbox up`, in a process of its own."""
+"""The sandbox as a user runs it: `python -m sandbox up`, in a separate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What admin clients are told, by the sandbox and by Apache Kafka alike: answers and error codes."""
+"""Answers and error codes that admin clients get, from the sandbox and from Apache Kafka alike."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def test_confluents_client_is_told_that_there_is_no_authorizer(admin: AdminClien
         ResourceType.ANY, anything, ResourcePatternType.ANY, anything, anything, AclOperation.ANY, AclPermissionType.ANY
     )
     assert error_of(lambda: admin.create_acls([acl])[acl].result(15)) == "SECURITY_DISABLED"
-    # It tells of no error when ACLs are described, with Apache Kafka neither.
+    # It reports no error when ACLs are described, as with Apache Kafka.
     assert admin.describe_acls(every).result(15) == []
     assert error_of(lambda: admin.delete_acls([every])[every].result(15)) == "SECURITY_DISABLED"
 

@@ -1,4 +1,4 @@
-"""What producers and consumers see, on the sandbox and on Apache Kafka alike: answers and error codes."""
+"""Answers and error codes that producers and consumers get, on the sandbox and on Apache Kafka alike."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def topic(kafka: Kafka, unique: Unique) -> str:
 
 @pytest.fixture
 def consumer(kafka: Kafka, unique: Unique) -> Iterator[OpenConsumer]:
-    """Open consumers that are closed with the test; each has a group of its own unless it names one."""
+    """Open consumers that are closed with the test; each has a new group unless it names one."""
     opened: list[Consumer] = []
 
     def open_consumer(**settings: object) -> Consumer:
@@ -69,7 +69,7 @@ def create(kafka: Kafka, topic: str, partitions: int = 1, **config: str) -> str:
 def produce(
     kafka: Kafka, topic: str, values: list[bytes | None], *, times_ms: list[int] | None = None, **settings: object
 ) -> list[int | None]:
-    """Produce to partition 0 and give the error code of each event, None where it was accepted."""
+    """Produce to partition 0 and give the error code of each event, None if it was accepted."""
     config: dict[str, object] = {"bootstrap.servers": kafka.bootstrap, "linger.ms": 20}
     config.update({name.replace("_", "."): value for name, value in settings.items()})
     producer = Producer(config)
@@ -89,7 +89,7 @@ def produce(
 
 
 def take(consumer: Consumer, count: int, within_s: float = 15) -> list[Message]:
-    """Poll until so many events have come."""
+    """Poll until this number of events has arrived."""
     found: list[Message] = []
     deadline = time.monotonic() + within_s
     while len(found) < count and time.monotonic() < deadline:

@@ -24,7 +24,7 @@ BATCH = 250
 
 @pytest.fixture
 def box(tmp_path: Path) -> Iterator[Sandbox]:
-    """A sandbox that looks for what is to be cleaned ten times a second."""
+    """A sandbox that checks for due cleaning ten times per second."""
     checks = {"log.cleaner.backoff.ms": "100", "log.retention.check.interval.ms": "100"}
     with Sandbox(tmp_path / "dev.db", settings=checks) as sandbox:
         sandbox.serve(kafka_port=0, web_port=None)

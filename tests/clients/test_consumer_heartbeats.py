@@ -26,7 +26,7 @@ class Group:
         self._client = client
         self.topic, self.group = topic, group
         self._created: set[UUID] = set()
-        # Topics come into sight in the order in which they were made.
+        # Topics appear in the order in which they were created.
         self.known = f"known-{topic}"
         self._create(self.known, 1)
         self._topic_id = self._create(topic, 6)
@@ -196,7 +196,7 @@ def test_a_join_that_makes_no_sense_is_refused(group: Group, request_: dict[str,
     ],
 )
 def test_an_expression_matches_as_on_kafka(group: Group, pattern: str, matches: bool) -> None:
-    # Apache Kafka resolves it in the background; the topic that matches anyway tells when that is done.
+    # Apache Kafka resolves it in the background; the topic that matches anyway shows when that is done.
     epoch, assigned = group.join("a", subscribed_topic_names=[], subscribed_topic_regex=f"(?:{pattern})|{group.known}")
 
     def resolved() -> bool:

@@ -1,4 +1,4 @@
-"""What deleting records, groups and offsets does, and what groups of the two protocols refuse each other.
+"""Deletion of records, groups and offsets, and refusals between the two group protocols.
 
 On the sandbox and on Apache Kafka alike: answers and error codes.
 """

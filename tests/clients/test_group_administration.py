@@ -1,4 +1,4 @@
-"""What administrators do with groups and their offsets, in both protocols, on the sandbox and on Apache Kafka alike."""
+"""Administration of groups and their offsets, in both protocols, on the sandbox and on Apache Kafka alike."""
 
 from __future__ import annotations
 

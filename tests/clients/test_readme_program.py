@@ -21,9 +21,9 @@ BLOCK = re.compile(r"^<!-- program -->\n+```python\n(.*?)^```$", re.MULTILINE | 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The README's program as a file of its own."""
+    """The README's program as a file."""
     found = BLOCK.findall((ROOT / "README.md").read_text())
-    assert len(found) == 1, "the README holds one program, after a line that says so"
+    assert len(found) == 1, "the README holds one program, after a line that introduces it"
     path = tmp_path_factory.mktemp("readme") / "program.py"
     path.write_text(found[0])
     return path

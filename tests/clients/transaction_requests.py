@@ -1,4 +1,4 @@
-"""What a transactional producer and its coordinator say to each other, request by request."""
+"""The exchange of a transactional producer and its coordinator, request by request."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Batch(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """The answer to Fetch: `aborted` has the first offsets, and is None where readers are not told."""
+    """The answer to Fetch: `aborted` has the first offsets, and is None if readers don't get them."""
 
     error: str
     high_watermark: int
@@ -90,7 +90,7 @@ class Teller:
         epoch: int = -1,
         name: str | None = None,
     ) -> Given:
-        """InitProducerId; what is given is used from now on."""
+        """InitProducerId; the new id is used from now on."""
 
         def ask() -> tuple[str, Given]:
             answer = self.client.ask(

@@ -49,7 +49,7 @@ def still_at_work(threads: Sequence[threading.Thread], limit_s: float) -> list[s
         thread.join(max(0.0, until - time.monotonic()))
     frames = sys._current_frames()
     return [
-        f"a thread has not ended {limit_s:g} s after it was told to: {_place(frames[thread.ident])}"
+        f"a thread has not ended {limit_s:g} s after the request: {_place(frames[thread.ident])}"
         for thread in threads
         if thread.is_alive() and thread.ident in frames
     ]

@@ -39,7 +39,7 @@ class History:
     Attributes:
         events: (partition, offset) to the acknowledged value.
         commits: partition to the highest acknowledged commit of `GROUP`.
-        transactions: number to the outcome that the client was told.
+        transactions: number to the outcome that the client got.
         sizes: number of a transaction to its number of events.
         ended: number of a transaction to its outcome in the file, at an earlier check.
         seen: (partition, offset) to the value that the read_committed reader received.

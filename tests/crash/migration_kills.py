@@ -34,7 +34,7 @@ def make_version_1(file: Path) -> None:
 
 
 def killed_at(file: Path, after_s: float) -> None:
-    """Let another process open the file, and kill it `after_s` seconds after it was told to."""
+    """Let another process open the file, and kill it `after_s` seconds later."""
     process = subprocess.Popen(
         [sys.executable, "-c", OPENS], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

@@ -139,6 +139,8 @@ def _until_more(history: History) -> list[str]:
     while len(history.events) < events + 200 or sum(history.commits.values()) <= commits:
         if time.monotonic() > until:
             more = len(history.events) - events, sum(history.commits.values()) - commits
-            return [f"after the last start it does not go on: {more[0]} events and {more[1]} offsets more in a minute"]
+            return [
+                f"after the last start it does not continue: {more[0]} events and {more[1]} offsets more in a minute"
+            ]
         pause.wait(0.05)
     return []

@@ -19,7 +19,7 @@ def test_a_thread_that_never_ends_is_a_finding_that_says_where_it_hangs() -> Non
         thread.start()
     try:
         (found,) = still_at_work(threads, 0.05)
-        assert "0.05 s after it was told to" in found
+        assert "0.05 s after the request" in found
         assert "until.wait()" in found
     finally:
         told.set()

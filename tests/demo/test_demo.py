@@ -1,4 +1,4 @@
-"""The demo: samples loaded once, two groups at work, and all of it gone at one call."""
+"""The demo: samples loaded once, two running groups, and everything deleted by one call."""
 
 import json
 import threading
@@ -56,7 +56,7 @@ def group(sandbox: Sandbox, name: str) -> GroupDescription | None:
 
 
 def lag(sandbox: Sandbox, name: str) -> int:
-    """The group's lag; -1 where there is none yet."""
+    """The group's lag; -1 if it has none yet."""
     found = group(sandbox, name)
     return -1 if found is None or found.lag is None else found.lag
 

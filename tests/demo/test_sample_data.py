@@ -1,4 +1,4 @@
-"""The sample data: made from its sources and nothing else, and described as it is."""
+"""The sample data: built from its sources alone, and described correctly."""
 
 import json
 import re

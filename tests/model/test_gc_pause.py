@@ -1,4 +1,4 @@
-"""The garbage collector: at rest while many objects are made, and afterwards as it was."""
+"""The garbage collector: paused while many objects are created, and afterwards as before."""
 
 import gc
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a JSON value is, for SQL: numbers exact or text as written, the last of a repeated name, text whole."""
+"""JSON values in SQL: numbers exact or text as written, the last of a repeated name, text whole."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What was made is given out again only where it would be made the same."""
+"""A cached value is reused only if computing it again would give the same."""
 
 import pytest
 

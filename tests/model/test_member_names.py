@@ -1,4 +1,4 @@
-"""What members are called: the same wherever people read of them."""
+"""Names of members: the same on every page and in every log."""
 
 import pytest
 

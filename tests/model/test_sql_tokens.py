@@ -1,4 +1,4 @@
-"""What is understood of the text of a query."""
+"""Tokens, parameters and limits of a query's text."""
 
 import pytest
 

@@ -42,7 +42,7 @@ def count(consumer: PlaygroundConsumer, what: str = "processed") -> int:
 
 
 def until_processed(consumer: PlaygroundConsumer, least: int) -> None:
-    """Wait until it has processed so many."""
+    """Wait until it has processed this number."""
     eventually(lambda: count(consumer) >= least, WITHIN_S, f"{least} events are processed")
 
 

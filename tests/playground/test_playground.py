@@ -155,7 +155,7 @@ def test_skipped_events_are_counted_as_passed_over(sandbox: Sandbox) -> None:
     consumer = start(sandbox, fail=1, fail_of=4, retries=0, then="skip")
     eventually(lambda: committed(sandbox) == 9, WITHIN_S, "it went to the end")
     assert (count(consumer), count(consumer, "skipped")) == (6, 3)
-    # Offsets 0 and 8 lie at the ends, not between events that were handled.
+    # Offsets 0 and 8 are at the ends, not between events that were handled.
     assert sandbox.playground.facts("billing").passed_over == (("orders", 0, 4, 4),)
 
 

@@ -27,7 +27,7 @@ def sandbox(file: Path) -> Iterator[Sandbox]:
 
 
 def wait_for_step(sandbox: Sandbox, name: str, number: int) -> ScenarioDescription:
-    """Wait until so many steps are done."""
+    """Wait until this number of steps is done."""
 
     def done() -> bool:
         return sum(step.done for step in sandbox.playground.scenarios.one(name).steps) >= number

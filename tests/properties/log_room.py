@@ -44,7 +44,7 @@ class Producer:
         return produced(values, self, sequence)
 
     def sent(self, topic: str, number: int, events: int) -> None:
-        """Go on after a batch that was acknowledged."""
+        """Continue after a batch that was acknowledged."""
         self.sequences[topic, number] = self.sequences.get((topic, number), 0) + events
 
 
@@ -74,7 +74,7 @@ class View:
 
     @property
     def offsets(self) -> list[int]:
-        """Every offset, those of transaction markers too."""
+        """Every offset, including transaction markers."""
         return [record[0] for stored in self.batches for record in stored.records]
 
     @property
@@ -133,7 +133,7 @@ class LogRoom:
         self.box = Sandbox(self._file, clock=self.clock)
 
     def crash(self) -> None:
-        """Go on with the file as it is on the disk at this moment, as after `kill -9`."""
+        """Continue with the file as it is on the disk at this moment, as after `kill -9`."""
         before, self._file = self._file, next(self._files)
         shutil.copy(before, self._file)
         log = before.with_name(before.name + "-wal")
@@ -173,7 +173,7 @@ class LogRoom:
         return Producer(*given, name)
 
     def append(self, topic: str, number: int, batch: ProducedBatch, *, commit: bool = True) -> Appended:
-        """Append a batch; without `commit` nobody was told yet."""
+        """Append a batch; without `commit` it isn't acknowledged yet."""
         written = self.broker.log.append(self.partition(topic, number), batch, self.clock.now_ms)
         if commit:
             assert self.broker.commit() is None
@@ -215,7 +215,7 @@ class LogRoom:
         assert self.broker.commit() is None
 
     def end(self, producer: Producer, *, committed: bool, version: int, commit: bool = True) -> tuple[int, int]:
-        """A transactional producer ends its transaction; gives what it goes on with."""
+        """A transactional producer ends its transaction; returns its next state."""
         assert producer.name is not None
         given = self.broker.transactions.end(
             producer.name, producer.producer_id, producer.epoch, committed, self.clock.now_ms, version=version

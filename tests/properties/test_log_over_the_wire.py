@@ -116,7 +116,7 @@ class Wire:
 
 @contextmanager
 def running() -> Iterator[Wire]:
-    """A `Wire` in a folder of its own."""
+    """A `Wire` in a new folder."""
     with TemporaryDirectory() as folder:
         wire = Wire(Path(folder) / "dev.db")
         try:

@@ -44,7 +44,7 @@ def test_pages_come_back_when_the_cluster_does(tmp_path: Path) -> None:
                 box.serve(kafka_port=port, web_port=None)
                 eventually(lambda: page.get("/").status_code == 200, 15, "the page did not come back")
                 assert cluster.trouble is None
-            eventually(lambda: page.get("/groups").status_code == 503, 15, "nobody noticed that it is gone")
+            eventually(lambda: page.get("/groups").status_code == 503, 15, "no page noticed that it stopped")
 
 
 def test_figures_that_are_not_known_are_never_zero() -> None:
@@ -87,7 +87,7 @@ def test_nothing_is_asked_of_the_cluster_while_no_page_is_open(tmp_path: Path) -
                 end = cluster.subscribe(lambda change: None)
                 assert cluster.watching
                 end()
-                eventually(lambda: not cluster.watching, 5, "it goes on watching")
+                eventually(lambda: not cluster.watching, 5, "it keeps watching")
             finally:
                 server.stop()
 

@@ -1,4 +1,4 @@
-"""Nothing is changed in a cluster unless that was allowed, and every page says so."""
+"""A cluster is changed only if that was allowed, and every page shows it."""
 
 import re
 from collections.abc import Iterator

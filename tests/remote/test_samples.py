@@ -1,4 +1,4 @@
-"""What is written down of groups, and the words that follow from it."""
+"""Samples of groups, and the words that follow from them."""
 
 import pytest
 
@@ -8,7 +8,7 @@ PLACE = ("orders", 0)
 
 
 def trend(committed: list[int], ends: list[int], state: str = "Stable") -> tuple[str, int | None]:
-    """The word for a group that was seen once a second."""
+    """The word for a group that was sampled once per second."""
     samples = Samples()
     for second, (offset, end) in enumerate(zip(committed, ends, strict=True)):
         samples.note(second * 1000, {"g": {PLACE: Sampled(offset, end, 0)}})

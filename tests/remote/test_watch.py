@@ -1,4 +1,4 @@
-"""What two looks at a cluster have different."""
+"""Differences between two polls of a cluster."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The clock is set back, or goes on while the machine sleeps."""
+"""The clock is set back, or advances while the machine sleeps."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What becomes of producers, consumers, pages and the log while the disk or the file fails, and afterwards."""
+"""Producers, consumers, pages and the log while the disk or the file fails, and afterwards."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""A sandbox that was opened read-only changes nothing in its file, whoever asks."""
+"""A sandbox that was opened read-only changes nothing in its file, for any client."""
 
 import sqlite3
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Changes in a closed file that only a broken disk makes: the guards of the file are away while they are made."""
+"""Changes in a closed file as only a broken disk makes them: the file's guards are dropped meanwhile."""
 
 import sqlite3
 from contextlib import closing

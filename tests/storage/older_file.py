@@ -1,4 +1,4 @@
-"""A file as an older version wrote it, made out of one of today."""
+"""A file as an older version wrote it, converted from a current one."""
 
 import sqlite3
 from contextlib import closing

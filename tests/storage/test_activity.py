@@ -1,4 +1,4 @@
-"""What happened, read in one stream: from rows that exist anyway, and from those of `activity`."""
+"""Activity as one stream: from rows of batches, commits and rebalances, and from the table `activity`."""
 
 import itertools
 
@@ -159,7 +159,9 @@ def test_a_reset_is_told_once_and_not_as_commits_too(box: Sandbox, clock: Clock)
     assert kinds(box, kinds=frozenset(("committed",)), since_ms=clock.now_ms) == ["committed", "committed"]
     clock.pass_ms(2_000)
     box.commit("g", "a", 1, 0)
-    assert {entry.kind for entry in told(box, since_ms=clock.now_ms)} == {"committed"}, "what it commits beside is told"
+    assert {entry.kind for entry in told(box, since_ms=clock.now_ms)} == {"committed"}, (
+        "its separate commits are listed"
+    )
 
 
 def test_members_that_joined_and_left_are_listed_beside_the_rebalance(box: Sandbox, clock: Clock) -> None:

@@ -1,6 +1,6 @@
 """kafka-python's own integration tests, run against a sandbox.
 
-    python -m tests.suites.kafka_python                 a sandbox of its own
+    python -m tests.suites.kafka_python                 a new sandbox
     python -m tests.suites.kafka_python --apache        Apache Kafka, to compare
     python -m tests.suites.kafka_python --add           add what passes to the list of what must pass
 
@@ -53,7 +53,7 @@ class ExternalService:
 
 class SpawnedService:
     def __init__(self, *arguments):
-        raise RuntimeError("here the suite starts no broker of its own")
+        raise RuntimeError("here the suite starts no broker")
 """
 
 

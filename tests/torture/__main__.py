@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--stalls", type=float, default=15, help="seconds beside each attack, see tests.torture.stalls")
     parser.add_argument("--inputs", type=int, default=10_000_000)
-    parser.add_argument("--flips", type=int, default=1_000, help="flipped bits, each in a file of its own")
+    parser.add_argument("--flips", type=int, default=1_000, help="flipped bits, each in a separate file")
     parser.add_argument("--seed", type=int, default=int(time.time()) % 1_000_000, help="the time where it is not given")
     parser.add_argument("--picture", type=Path, help="where to draw the load, such as docs/images/load.svg")
     arguments = parser.parse_args()

@@ -65,7 +65,7 @@ def run(kills: int, seed: int, say: Say) -> list[str]:
     say(f"in a snapshot or restore: {elsewhere} kills, states met afterwards: {dict(sorted(met.items()))}")
     stopped = stops(folder / "stopped.db", elsewhere, seed)
     say(
-        f"beside costly pages: {stopped.kills} kills, {len(stopped.stop_s)} stops, of which the longest took "
+        f"beside costly pages: {stopped.kills} kills, {len(stopped.stop_s)} stops, the longest took "
         f"{max(stopped.stop_s, default=0):.1f} s; {stopped.asked:,} pages asked for"
     )
     wrong += more + stopped.wrong + under_load(folder, kills - 3 * elsewhere, seed, say)

@@ -1,6 +1,6 @@
 """An hour of load: `python -m tests.torture.load --minutes 60 --seed 1`.
 
-It runs producers, short-lived groups, three brokers of which one is stopped from time to time, faults, and open pages.
+It runs producers, short-lived groups, three brokers (one is stopped from time to time), faults, and open pages.
 The sandbox's memory, open files and threads are sampled continuously, and must stay within the bounds of `not_flat`. At
 the end, every acknowledged event must exist exactly once, and the permanent group must have read it.
 """

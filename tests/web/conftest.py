@@ -1,4 +1,4 @@
-"""A page over a real sandbox in a file of its own, without sockets."""
+"""A page over a real sandbox in a new file, without sockets."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where others can reach the page, all of it asks for the token; where the file is read-only, none of it changes it."""
+"""If other machines can reach the page, all of it requires the token; if the file is read-only, no page changes it."""
 
 import http.client
 import re

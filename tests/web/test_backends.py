@@ -1,4 +1,4 @@
-"""What the pages ask of a backend, asked of each: a sandbox file, and the same file as a cluster.
+"""The methods of a backend that the pages use, on each: a sandbox file, and the same file as a cluster.
 
 tests/clients/test_backends_on_kafka.py asks it of Apache Kafka too.
 """

@@ -6,7 +6,7 @@ from sandbox.api.sandbox import Sandbox
 
 
 class Switch:
-    """A demo that only remembers what it was told."""
+    """A demo that only records its calls."""
 
     def __init__(self) -> None:
         self.state = "on"

@@ -1,4 +1,4 @@
-"""What clients can make wait: queues that are bounded and left, bodies that stop, and threads that stay free."""
+"""Bounded queues of requests: clients that leave them, bodies that stop, and threads that stay free."""
 
 import http.client
 import json
@@ -279,6 +279,6 @@ def test_a_page_that_cannot_be_interrupted_is_abandoned(box: Sandbox, address: s
         closing_it.start()
         closing_it.join(WITHIN_S)
         assert not closing_it.is_alive()
-    # What it does in the end reaches nobody, and breaks nothing.
+    # Its late result reaches no client, and breaks nothing.
     work.released.set()
     eventually(lambda: not _pages())

@@ -37,7 +37,7 @@ class Window:
             self.sent.put_nowait(message["text"])
 
     async def shown(self, answer: str | None = "ok") -> str:
-        """What it is sent next; it answers."""
+        """The next message that it gets; it answers."""
         text = await asyncio.wait_for(self.sent.get(), 10)
         if answer:
             self.say(answer)

@@ -121,7 +121,7 @@ JSON: tuple[Any, ...] = (None, True, 0, -1, 2**70, 1.5, "\ud800", [], {}, [[[[]]
 
 
 class WildFields(MultiDict[str, Any]):
-    """Has whatever it is asked for, the same each time. What was told stands in `told`."""
+    """Has any attribute, the same each time; `told` has the calls."""
 
     def __init__(self, source: random.Random, values: tuple[Any, ...]) -> None:
         super().__init__()

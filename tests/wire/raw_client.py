@@ -68,7 +68,7 @@ class RawClient:
         return self._sent
 
     def receive_bytes(self, count: int) -> bytes:
-        """Exactly so many bytes; ConnectionError where the connection ends before."""
+        """Exactly this number of bytes; ConnectionError if the connection ends before."""
         found = bytearray()
         while len(found) < count:
             piece = self.socket.recv(min(1 << 20, count - len(found)))

@@ -224,7 +224,7 @@ def test_a_cold_read_of_what_compresses_well_is_bounded(file: Path) -> None:
 
 
 def test_a_fetch_in_the_turn_of_a_write_does_not_see_it_before_its_commit(served: Sandbox, client: RawClient) -> None:
-    """Both requests come at once, so the event lies in memory, and in the cache, when the fetch is answered."""
+    """Both requests come at once, so the event is in memory, and in the cache, when the fetch is answered."""
     served.create_topic("orders")
     produce = messages.encode_request(PRODUCE, 9, produce_body("orders", rows(b"x")))
     fetch = messages.encode_request(FETCH, 12, fetch_body("orders", {0: 0}))

@@ -1,4 +1,4 @@
-"""What the rows take from the bytes of group messages."""
+"""Fields of rows that are decoded from the bytes of group messages."""
 
 import pytest
 

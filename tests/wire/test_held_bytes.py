@@ -1,4 +1,4 @@
-"""What connections may hold in memory together."""
+"""The memory that all connections may hold together."""
 
 from sandbox.wire.held_bytes import ANSWER_BYTES_MAX, SHORT_ANSWER_BYTES_MAX, AnswerSize, HeldBytes
 

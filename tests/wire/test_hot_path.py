@@ -1,4 +1,4 @@
-"""What an event costs, counted: statements, commits, encodings and rows. No clock is looked at."""
+"""The cost of an event, counted: statements, commits, encodings and rows. No time is measured."""
 
 import re
 from collections import Counter
@@ -205,7 +205,7 @@ PAGES = (
     "/search?q=orders",
 )
 LARGE = re.compile(r"SCAN (events|batches|commits|e|b|c)\b(?! USING INDEX committed_offsets)")
-"""Going through all of a table that grows with every event or commit; `c` is that of committed offsets in the lists."""
+"""Scans of a table that grows with every event or commit; in the lists `c` is the table of committed offsets."""
 
 
 def test_no_page_goes_through_all_events_batches_or_commits(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

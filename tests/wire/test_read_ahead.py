@@ -1,4 +1,4 @@
-"""What is encoded in advance for those who read from rows, by itself and through the port."""
+"""Encoding in advance for readers of rows, alone and through the port."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,7 +66,7 @@ def test_the_next_answer_is_made_while_the_client_works_on_this_one(
 ) -> None:
     first = offsets(reader, 0, max_bytes=LIMIT)
     assert first == list(range(2 * EVENTS))
-    eventually(lambda: is_ready(cold), what="nothing was made in advance")
+    eventually(lambda: is_ready(cold), what="nothing was encoded in advance")
     read: list[int] = []
     real = Log.runs
 

@@ -160,7 +160,9 @@ def test_a_waiting_fetch_is_forgotten_when_its_client_goes(served: Sandbox, conn
         client.send(FETCH, FETCH_VERSION, fetch_body("orders", {0: 0}, max_wait_ms=2**31 - 1))
         client.send(API_VERSIONS, 0, {})
         client.close()
-    eventually(lambda: waiting_fetches(served) == 0, what=f"{waiting_fetches(served)} fetches wait for nobody")
+    eventually(
+        lambda: waiting_fetches(served) == 0, what=f"{waiting_fetches(served)} fetches wait for closed connections"
+    )
 
 
 def waiting_fetches(box: Sandbox) -> int:
@@ -179,7 +181,7 @@ def test_a_client_that_does_not_read_gets_no_more_than_a_bound_into_memory(serve
     for _ in range(20):
         assert other.api_versions().error_code == 0
     grown = memory_kib() - before
-    assert grown < 150 * 1024, f"{grown} KiB for 50 answers of 20 MiB that nobody reads"
+    assert grown < 150 * 1024, f"{grown} KiB for 50 unread answers of 20 MiB"
     assert 900_000 < len(slow.receive_frame()) <= ANSWER_BYTES_MAX + 1_000
     assert 900_000 < len(slow.receive_frame()) <= ANSWER_BYTES_MAX + 1_000
 

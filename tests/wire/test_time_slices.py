@@ -1,4 +1,4 @@
-"""How the event loop's time is divided, by a clock made by hand."""
+"""Slices of the event loop's time, with a clock that the test sets."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from sandbox.wire.time_slices import READS_AT_ONCE, TURN_SECONDS, Steps, TimeSli
 
 
 class Loop:
-    """An event loop of which each turn is asked for, and a clock that work moves."""
+    """An event loop whose turns the test runs, and a clock that work moves."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -22,7 +22,7 @@ class Loop:
 
 
 def job(loop: Loop, done: list[str], name: str, steps: int, step_s: float = TURN_SECONDS) -> Callable[[], bool]:
-    """A job of so many steps, which notes each."""
+    """A job of several steps, which records each."""
     left = [steps]
 
     def step() -> bool:

@@ -1,4 +1,4 @@
-"""What a connection asked for is counted, and its answers are timed."""
+"""Requests of a connection are counted, and its answers are timed."""
 
 from sandbox.wire.connection import Connection
 

@@ -27,7 +27,7 @@ class JoinGroup(NamedTuple):
         protocols: (name, metadata) in order of preference.
         reason: the client's reason for joining (KIP-800), or None.
         require_known_member_id: True for version 4 and later: a dynamic member gets its id first (KIP-394).
-        supports_skip_assignment: True for version 9 and later: a static leader that returns is told to skip the
+        supports_skip_assignment: True for version 9 and later: a static leader that returns must skip the
             assignment (KIP-814).
     """
 

@@ -142,9 +142,9 @@ class Membership:
     def _return_of_static(self, group: Group, member: Member, request: JoinGroup, leader_before: str) -> JoinAnswer:
         """Return the answer that puts a returning static member into the current generation.
 
-        A returning leader must not assign, because no member waits for an assignment. From version 9 the answer says so
-        (KIP-814) and still contains the members, so that the leader can check if they changed. In earlier versions the
-        answer doesn't name it as the leader.
+        A returning leader must not assign, because no member waits for an assignment. From version 9 the answer
+        states it (KIP-814) and still contains the members, so that the leader can check if they changed. In earlier
+        versions the answer doesn't name it as the leader.
         """
         answer = current_generation(group, member)
         leads = group.leader == member.member_id

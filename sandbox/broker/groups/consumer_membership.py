@@ -1,6 +1,6 @@
 """Requests of members of the consumer protocol, and expiry of their sessions (KIP-848).
 
-The rules, and the error messages that clients show, are those of Apache Kafka 4.4. Differs from Kafka: a regular
+Has the rules, and the error messages that clients show, of Apache Kafka 4.4. Differs from Kafka: a regular
 expression is resolved immediately and again at every heartbeat, where Kafka does it in the background; and a classic
 group with members isn't converted while it runs (as with `group.consumer.migration.policy=disabled`).
 """

@@ -83,7 +83,7 @@ class Subscriptions:
         return Subscriber(member.member_id, member.instance_id, ids, member.target)
 
     def by_topic(self, partitions: Partitions) -> dict[str, tuple[int, ...]]:
-        """Group partitions by topic name, sorted, without those of deleted topics."""
+        """Group partitions by topic name, sorted, without partitions of deleted topics."""
         found: dict[str, list[int]] = {}
         for topic_id, partition in partitions:
             topic = self._topics.by_id.get(topic_id)

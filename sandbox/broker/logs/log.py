@@ -337,12 +337,12 @@ class Log:
         for stored in self.read_run_in_steps(partition, run, size_bytes_max, end):
             if stored is not None:
                 return stored
-        raise AssertionError("batches that nobody deleted meanwhile have events")
+        raise AssertionError("batches that were not deleted meanwhile have events")
 
     def read_run_in_steps(
         self, partition: Partition, run: list[BatchRow], size_bytes_max: int, end: int
     ) -> Iterator[StoredRun | None]:
-        """Read like `read_run`, in steps: yields None where the read can be interrupted, and finally the events.
+        """Read like `read_run`, in steps: yields None after each step, and finally the events.
 
         Yields no events if the batches were deleted meanwhile.
         """

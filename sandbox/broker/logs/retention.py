@@ -5,7 +5,7 @@ The log start offset increases first, in one visible step. The rows below it are
 Kafka removes whole segments, and the active one only after it is rolled. The sandbox has no segments and removes whole
 record batches, so it applies the limits exactly, where Kafka retains up to one segment more (1 GB or 7 days by
 default). As in Kafka, events are only removed from the start of a log: an expired batch waits for the batches before
-it, and a log that exceeds its size limit loses at most the excess. A batch's age is that of its largest timestamp.
+it, and a log that exceeds its size limit loses at most the excess. A batch is as old as its largest timestamp.
 """
 
 from collections.abc import Mapping

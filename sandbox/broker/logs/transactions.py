@@ -347,7 +347,7 @@ class TransactionCoordinator:
             raise BrokerError("INVALID_REQUEST", "A transactional id is not empty.")
         found = self._known.get(transactional_id)
         if found is None:
-            raise BrokerError("INVALID_PRODUCER_ID_MAPPING", f"Nobody has the transactional id {transactional_id}.")
+            raise BrokerError("INVALID_PRODUCER_ID_MAPPING", f"There is no transactional id {transactional_id}.")
         return found
 
     def _take_part(self, found: Transaction, version: int, now_ms: int) -> None:

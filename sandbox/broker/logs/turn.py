@@ -22,7 +22,7 @@ class Changes:
 
     Attributes:
         partitions: those that were appended to, cut or compacted.
-        cleaned: those of `partitions` that were compacted; caches of their batches are outdated.
+        cleaned: the compacted ones of `partitions`; caches of their batches are outdated.
         topics: names of changed topics.
         commits: ids of groups whose offsets changed.
         groups: ids of groups with other changes.
@@ -60,7 +60,7 @@ class Turn:
     Attributes:
         changes: its changes so far.
         events: number of events appended so far.
-        happenings: activity that has no rows of its own.
+        happenings: activity that has no other rows.
     """
 
     def __init__(self) -> None:

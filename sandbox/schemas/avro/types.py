@@ -276,7 +276,7 @@ class Parser:
         known = self.names.get(full)
         if known is not None and known.kind != "unresolved":
             raise _refused(path, f"Can't redefine: {full}")
-        # A placeholder becomes the type itself, so that whoever holds it holds the type.
+        # A placeholder becomes the type itself, so that references to it stay valid.
         waiting = self._unresolved.pop(full, None)
         if waiting is not None:
             placeholder = waiting[0]

@@ -234,7 +234,7 @@ class Database(Reader):
         Open read transactions still see the old content. Call it between transactions, after `check_unlocked`.
 
         Args:
-            source: a copy that nobody has open, of the same version and page size.
+            source: a copy that is not open anywhere, of the same version and page size.
 
         Raises:
             StorageFailed: nothing was replaced.
@@ -305,7 +305,7 @@ class Database(Reader):
             self.closed = True
             self._readers.close()
             with suppress(StorageFailed):
-                # A reader may have found that the log was deleted, and nobody has written since.
+                # A reader may have found that the log was deleted, and there was no write since.
                 self.check_or_rescue()
             self._guard.let_go()
             # Last: the last connection that may write removes the -wal and -shm files.
@@ -422,7 +422,7 @@ def is_open_here(path: Path) -> bool:
 def _look_inside(path: Path) -> tuple[int, int]:
     """Return version and application id as SQLite sees them, including the log; version -1 if there is no table."""
     try:
-        # Without a log nobody writes, and `immutable` keeps SQLite from creating files beside it.
+        # Without a log there is no writer, and `immutable` keeps SQLite from creating files beside it.
         quiet = not _has_log(path) and not is_open_here(path)
         connection = sqlite3.connect(read_uri(path, immutable=quiet), uri=True)
         try:

@@ -12,7 +12,7 @@ not use, so that a file has one owner whatever its name. While the database is o
 bytes by which SQLite finds out whether others have the file open. Each commit checks the files before and after. On
 systems without locks of open file descriptions (macOS, Windows), only the names of the files are checked.
 
-The descriptor is closed after SQLite's own, and only when nobody in this process has the file open.
+The descriptor is closed after SQLite's own, and only when this process doesn't have the file open otherwise.
 
 The format of the index and the log, and the bytes that SQLite locks: https://sqlite.org/walformat.html.
 """

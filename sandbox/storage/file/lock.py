@@ -48,7 +48,7 @@ class OwnerLock:
         self.path = lock_path(path)
         if not self.path.parent.is_dir():
             # filelock would create the folder, and a mistyped path would silently create a new file elsewhere.
-            raise FileRefused(f"{os.fspath(path)} cannot be made: there is no folder {self.path.parent}.")
+            raise FileRefused(f"{os.fspath(path)} can't be created: there is no folder {self.path.parent}.")
         self._text = b""
         self._token = False
         self._made = not self.path.exists()
@@ -142,7 +142,7 @@ def read_owner(path: str | os.PathLike[str]) -> dict[str, object] | None:
 
     Returns:
         `pid`, `kafka` and `web` (addresses, None if not open) as the owner wrote them, and `listeners` and `token` if
-        it has any; `{}` while the owner starts; None if nobody owns the file.
+        it has any; `{}` while the owner starts; None if the file has no owner.
     """
     place = lock_path(path)
     if not place.exists():

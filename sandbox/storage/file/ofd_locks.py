@@ -1,8 +1,8 @@
 """Byte-range locks of open file descriptions (Linux), which closing another descriptor does not release.
 
 Rule: the POSIX locks that SQLite takes belong to the process. They end when the process closes any descriptor of the
-file, whoever opened it (https://sqlite.org/howtocorrupt.html, section 2.2). Locks of an open file description end with
-their own descriptor, and conflict with POSIX locks as another process's locks would (fcntl(2)).
+file, even one that it opened itself (https://sqlite.org/howtocorrupt.html, section 2.2). Locks of an open file
+description end with their own descriptor, and conflict with POSIX locks as another process's locks would (fcntl(2)).
 """
 
 import errno
@@ -81,7 +81,7 @@ def question(start: int, length: int) -> bytes:
 
 
 def pid_of(descriptor: int, asked: bytes) -> int:
-    """Like `holder`, with a prepared request, for every commit: the process id, or 0 if nobody holds a lock."""
+    """Like `holder`, with a prepared request, for every commit: the process id, or 0 if there is no lock."""
     return int(_FLOCK.unpack(_call(descriptor, _GET, asked))[4])
 
 

@@ -21,7 +21,7 @@ def read_only(path: Path) -> Iterator[sqlite3.Connection]:
         sqlite3.Error: the file can't be read now.
     """
     open_elsewhere = path.with_name(path.name + "-wal").exists() or is_open_here(path)
-    # Without a write-ahead log nobody has the file open; `immutable` then also works in a folder that is not writable.
+    # Without a write-ahead log the file is not open anywhere; `immutable` also works in a read-only folder.
     ways = (False,) if open_elsewhere else (False, True)
     for immutable in ways:
         connection = sqlite3.connect(

@@ -9,6 +9,6 @@ def read_uri(path: str | os.PathLike[str], *, immutable: bool = False) -> str:
 
     Args:
         path: the file. It becomes absolute, because `file::memory:` is not a file.
-        immutable: True if nobody writes the file meanwhile; SQLite then creates no file beside it.
+        immutable: True if the file isn't written meanwhile; SQLite then creates no file beside it.
     """
     return f"{Path(os.path.abspath(path)).as_uri()}?mode=ro{'&immutable=1' if immutable else ''}"

@@ -1,8 +1,9 @@
 """Copies a whole sandbox file, and checks and prepares a copy before it is used.
 
 SQLite's backup API makes the copy from a read-only connection that holds one read transaction. So the copy is one
-consistent state of the file, however much is written meanwhile, and it blocks nobody (WAL). The connection that writes
-the file is not used. A copy that nobody has open is read as `immutable`, which creates no files beside it.
+consistent state of the file, however much is written meanwhile; readers and the writer continue (WAL). The
+connection that writes the file is not used. A copy that isn't open anywhere is read as `immutable`: no files are
+created beside it.
 """
 
 import os
@@ -50,7 +51,7 @@ class Identity:
 
 
 def address(path: Path, in_use: bool = False) -> str:
-    """Return the URI to read a file by; nothing is created beside it if nobody has it open."""
+    """Return the URI to read a file by; nothing is created beside it if it isn't open anywhere."""
     quiet = not in_use and not _log_bytes(path) and not is_open_here(path)
     return read_uri(path, immutable=quiet)
 
@@ -115,7 +116,7 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def _altered(path: Path) -> Iterator[sqlite3.Connection]:
-    """Write to a copy that nobody else has, and leave it as a single file without a log."""
+    """Write to a private copy, and leave it as a single file without a log."""
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             connection.execute("PRAGMA trusted_schema = OFF")
@@ -130,7 +131,7 @@ def _altered(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def check_copy(path: Path, *, foreign: bool) -> None:
-    """Check that a copy that nobody else has is a complete sandbox file, and migrate it to this version.
+    """Check that a private copy is a complete sandbox file, and migrate it to this version.
 
     Args:
         path: the copy.
@@ -187,7 +188,7 @@ def check_schema(found: Schema, version: int) -> Schema:
         ours = schema_of(connection)
     for (kind, name), sql in ours.items():
         if found.get((kind, name)) != sql:
-            raise FileRefused(f"The file's {kind} {name} is not that of a sandbox.")
+            raise FileRefused(f"The file's {kind} {name} differs from a sandbox's.")
     return {key: sql for key, sql in found.items() if key not in ours}
 
 
@@ -304,7 +305,7 @@ def _raise_schema_ids(connection: sqlite3.Connection, last: Mapping[str, int]) -
 def _fence_producers(connection: sqlite3.Connection) -> None:
     """Fence every current transactional producer: the copy lacks what it wrote since, and which producer it replaced.
 
-    An epoch that was assigned after the copy was made must not be assigned again. With the last epoch, the next
+    An epoch that was assigned after the copy must not be assigned again. With the last epoch, the next
     producer gets a new producer id. Open transactions are aborted as soon as the copy is in use.
     """
     connection.execute(

@@ -297,7 +297,7 @@ def list_marks(reader: Reader, group: str, points: Sequence[LagPoint], since_ms:
     """Return the newest rebalances and resets since a time, earliest first.
 
     A reset backwards is found by the committed offset that fell between two points, to the millisecond. A reset
-    forwards is known only if it was made through the sandbox itself.
+    forwards is known only if it went through the sandbox itself.
     """
     marks = _rebalance_marks(reader, group, since_ms)
     seen: dict[tuple[int, str], list[str]] = {}
@@ -318,7 +318,7 @@ def list_marks(reader: Reader, group: str, points: Sequence[LagPoint], since_ms:
 
 
 def _told_resets(reader: Reader, group: str, since_ms: int) -> list[tuple[int, str]]:
-    """The newest resets that were made through the sandbox itself, as (time in ms, details as JSON)."""
+    """The newest resets through the sandbox itself, as (time in ms, details as JSON)."""
     rows = reader.query(
         "SELECT at_ms, details FROM activity WHERE group_id = ? AND kind = 'reset' ORDER BY id DESC LIMIT ?",
         (group, MARKS_MAX),

@@ -1,4 +1,4 @@
-"""Summarizes groups for lists. Only groups of which a row has changed are computed again.
+"""Summarizes groups for lists. Only groups with a changed row are computed again.
 
 Most groups of a list don't change between two reads. A group's commits are read as one JSON text, as are the log ends
 of a topic: SQLite builds each in one step, and a text that did not change need not be parsed.

@@ -18,7 +18,7 @@ LOOK_S = 0.05
 class Clock:
     """Ends a query that exceeds its time or space: SQLite's progress handler, and an interrupt from another thread.
 
-    The handler is called after a number of steps, each of which may take long; the interrupt takes effect before the
+    The handler is called after a number of steps, and a step may take long; the interrupt takes effect before the
     next row.
 
     Attributes:

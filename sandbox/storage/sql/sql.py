@@ -386,7 +386,7 @@ def _explain(
         return SqlRefused("There is more than one statement.", "Run one at a time.", _second(sql))
     if isinstance(error, sqlite3.DataError) or "too big" in text:
         most = _value_max_bytes(sql) / (1024 * 1024)
-        few = "" if most == 10 else " in a query with so many parts"
+        few = "" if most == 10 else " in a query with this number of parts"
         reason = f"A value became too large ({most:.3g} MB are the most{few})."
         return SqlRefused(reason, "Take less of it, with substr().")
     if found := re.match(r'near "(.*)": syntax error', text, re.DOTALL):

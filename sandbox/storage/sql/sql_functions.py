@@ -19,7 +19,7 @@ TRIMMED_MAX = 1_000
 PATTERN_MAX = 100
 """The maximum length of LIKE and GLOB patterns: at worst, they take that many steps per character of the value."""
 PATTERNS_MAX = 10
-"""The maximum number of LIKE and GLOB in a query: all those of a row run before anything can stop them."""
+"""The maximum number of LIKE and GLOB in a query: all of a row's run before anything can stop them."""
 PATTERNS = frozenset(("like", "glob"))
 REFUSED = frozenset(
     (

@@ -54,7 +54,7 @@ def move_json(move: LeaderMove) -> dict[str, Any]:
 
 
 def use_json(use: ApiUse) -> dict[str, Any]:
-    """How many requests of an API were made, and how long their answers took."""
+    """The number of requests of an API, and how long their answers took."""
     return {"api": use.api, "requests": use.requests, "mean_ms": use.mean_ms, "max_ms": use.max_ms}
 
 

@@ -70,19 +70,19 @@ def _step(group: GroupDescription, one: Awaited) -> tuple[str, str, str]:
     """Return the texts about a live member: before its name, after it, and what follows."""
     if one.what == "assign":
         then = (
-            "It leads the group, and shares out the partitions. After that time it is put out, and another one leads."
+            "It leads the group, and shares out the partitions. After that time it is removed, and another one leads."
         )
         return "The rebalance waits for", " to hand out the partitions", f"{then} {_others(group)}"
     if one.what == "sync":
-        then = "It joined, and has not asked for its partitions since (SyncGroup). After that time it is put out."
+        then = "It joined, and has not asked for its partitions since (SyncGroup). After that time it is removed."
         return "The group waits for", "", then
     if one.what == "revoke":
-        then = f"That is its rebalance timeout: then it is put out. {COOPERATIVE}"
+        then = f"That is its rebalance timeout: then it is removed. {COOPERATIVE}"
         return "The group waits for", " to give partitions back", then
     goes_on = "continues without it" if one.static else "puts it out, and continues without it"
     then = f"That is the rebalance timeout, max.poll.interval.ms in most clients: then the group {goes_on}."
     if one.heard_ms is not None and not one.silent:
-        then += " It is alive, and has not called poll() since the rebalance began: it is still at work on what it has."
+        then += " It is alive, and has not called poll() since the rebalance began: it is still processing its events."
     return "The rebalance waits for", " to join again", f"{then} {_others(group)}"
 
 
@@ -97,9 +97,9 @@ def _session(one: Awaited) -> str:
 def _after_session(one: Awaited, member: MemberDescription | None) -> str:
     """Explain what a member's silence means."""
     held = _held(member)
-    nobody = f": nobody else reads {held} before" if held and one.what == "heartbeat" else ""
+    other = f": no other member reads {held} before" if held and one.what == "heartbeat" else ""
     length = words.duration(one.session_timeout_ms)
-    return f"A program that was killed is a member until its session of {length} ends{nobody}. Then it is put out."
+    return f"A program that was killed is a member until its session of {length} ends{other}. Then it is removed."
 
 
 def _held(member: MemberDescription | None) -> str:

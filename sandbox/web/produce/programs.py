@@ -25,7 +25,7 @@ if failed or left:
     raise SystemExit(f"{{len(failed)}} not stored: {{sorted(set(failed))}}; {{left}} without an answer")
 """
 """The end of a program with `ASK`: it fails if an event failed. A `str.format` template, as in `snippets`."""
-WAIT = "while len(producer) > 50_000:  # what waits to be sent: a queue of librdkafka, not without end\n"
+WAIT = "while len(producer) > 50_000:  # librdkafka's queue of unsent events is limited\n"
 
 
 def event_program(address: str | None, topic: str, event: NewEvent, partitioner: str, *, turn: bool = False) -> str:

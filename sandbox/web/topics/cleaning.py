@@ -45,7 +45,7 @@ NAMES = ", ".join(OPERATIONS)
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """How many of the removed events a group hasn't read."""
+    """The number of removed events that a group hasn't read."""
 
     group: str
     events: int

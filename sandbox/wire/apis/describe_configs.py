@@ -1,6 +1,6 @@
 """DescribeConfigs, key 32, versions 1 to 4 (KIP-133, KIP-226).
 
-Differs from a real broker: names, types, defaults and valid values are those of Apache Kafka 4.4; the documentation is
+Differs from a real broker: names, types, defaults and valid values are Apache Kafka 4.4's; the documentation is
 the sandbox's, and states which settings have no effect. A broker's loggers are Python's `logging` loggers. A resource
 that is named twice is described once.
 """

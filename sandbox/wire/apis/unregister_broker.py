@@ -12,7 +12,7 @@ def handle(request: Request) -> Answer:
     """Refuse the request."""
     broker = request.body.broker_id
     if broker in request.node.broker.cluster.ids:
-        error = BrokerError("INVALID_REQUEST", f"Broker {broker} is played by this sandbox and stays registered.")
+        error = BrokerError("INVALID_REQUEST", f"Broker {broker} is simulated by this sandbox and stays registered.")
     else:
         error = BrokerError("BROKER_ID_NOT_REGISTERED", f"Broker ID {broker} is not currently registered")
     return {"error_code": error.code, "error_message": error.detail}

@@ -65,7 +65,7 @@ def test_a_followers_sync_is_held_until_the_leader_has_assigned(room: Room) -> N
     assert not waiting.done
     room.sync(leader, {leader.member_id: b"orders:0", follower.member_id: b"orders:1"})
     assert waiting.result().assignment == b"orders:1"
-    assert room.sync(follower).result().assignment == b"orders:1", "whoever asks later gets it too"
+    assert room.sync(follower).result().assignment == b"orders:1", "a later SyncGroup gets it too"
 
 
 def test_a_member_that_the_leader_left_out_has_an_empty_assignment(room: Room) -> None:

@@ -1,4 +1,4 @@
-"""Members that join, sync, heartbeat, commit, leave and die in any order, through restarts: what holds all the same.
+"""Members that join, sync, heartbeat, commit, leave and die in any order, through restarts: the invariants.
 
 The coordinator only hands assignments around; the leader here gives each partition to one member, as assignors do, so
 that a partition with two owners in one generation would be the coordinator's fault.
@@ -68,7 +68,7 @@ class GroupMachine(RuleBasedStateMachine):
 
     @initialize()
     def somebody_commits(self) -> None:
-        """So that the group is never forgotten, and its generations go on."""
+        """Keeps the group, so that its generations continue."""
         assert self.room.commit(0) == "NONE"
 
     @rule(index=st.integers(0, CLIENTS - 1), known=st.booleans(), both=st.booleans(), require_id=st.booleans())
@@ -162,7 +162,7 @@ class GroupMachine(RuleBasedStateMachine):
         self.room.pass_ms(duration_ms)
         due_ms = self.room.coordinator.next_deadline_ms()
         assert due_ms is not None
-        assert due_ms > self.room.now_ms, "what was due has been done"
+        assert due_ms > self.room.now_ms, "all due work has been done"
 
     @precondition(lambda self: self.room.held)
     @rule(after_ms=st.sampled_from((0, SESSION_MS)))

@@ -68,7 +68,7 @@ def test_before_version_9_a_static_leader_that_comes_back_is_not_told_that_it_le
     assert (back.leader, back.skip_assignment, back.members) == (one_id, False, ())
     assert back.member_id != one_id
     again = room.join("one", back.member_id, instance="i-1")
-    assert not again.done, "it leads all the same, and may cause a rebalance"
+    assert not again.done, "it still leads, and may cause a rebalance"
 
 
 def test_a_static_member_that_comes_back_and_changes_the_vote_causes_a_rebalance(room: Room) -> None:

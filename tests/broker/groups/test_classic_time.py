@@ -1,4 +1,4 @@
-"""What time does to groups: sessions, rebalance timeouts, the first delay, deadlines."""
+"""Deadlines of groups: sessions, rebalance timeouts, the first delay, deadlines."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Consumers that join, lose answers, are slow to let go, leave and die in any order, through restarts and new topics.
 
-What holds all the same: no partition has two owners at one time, neither by the broker's books nor among the clients
+The invariants: no partition has two owners at one time, neither by the broker's books nor among the clients
 themselves; epochs never fall; and when the clients behave, everything is shared out.
 """
 
@@ -35,7 +35,7 @@ class Actor:
     Attributes:
         epoch: None while it is not in the group.
         owned: the partitions that it reads.
-        told: the assignment that it was told last; it lets go of the rest when it gets round to it.
+        told: the last assignment that it received; it revokes the rest later.
     """
 
     index: int
@@ -249,7 +249,7 @@ class ConsumerMachine(RuleBasedStateMachine):
         true_ms = self.room.coordinator._table.earliest_ms()
         known_ms = self.room.coordinator.next_deadline_ms()
         assert true_ms is None or (known_ms is not None and known_ms <= true_ms)
-        assert true_ms is None or true_ms > self.room.now_ms, "what was due has been done"
+        assert true_ms is None or true_ms > self.room.now_ms, "all due work has been done"
 
 
 ConsumerMachine.TestCase.settings = settings(

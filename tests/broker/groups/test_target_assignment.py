@@ -1,4 +1,4 @@
-"""What a consumer group's subscriptions match: what is remembered of it is bounded."""
+"""Matches of a consumer group's subscriptions; their cache is bounded."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Whom a group waits for, while it does and in its history."""
+"""The members that a group waits for, while it waits and in its history."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -109,7 +109,7 @@ class LogRoom:
         )
 
     def described(self) -> PartitionDescription:
-        """What people are told of the partition."""
+        """The partition's description."""
         with self.database.reader() as reader:
             return describe_topics(reader)[0].partitions[0]
 

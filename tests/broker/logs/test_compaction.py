@@ -71,7 +71,7 @@ def test_a_log_that_is_hardly_dirty_is_left_alone(room: Open) -> None:
     log.append(("key 1", "y"))
     log.pass_ms(20 * BACKOFF_MS)
     assert len(log.values()) == 12
-    assert log.compact() == 2, "but it is when it is told to"
+    assert log.compact() == 2, "but it is on request"
 
 
 def test_the_ratio_of_a_topic_decides(room: Open) -> None:

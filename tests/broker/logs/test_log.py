@@ -1,4 +1,4 @@
-"""What a log takes, and what it gives back."""
+"""Appends to a log, and reads from it."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -33,7 +33,7 @@ def append(
     control: bool = False,
     compression: int = 0,
 ) -> Appended:
-    """Append a batch with these timestamps to orders, which is made with these settings."""
+    """Append a batch with these timestamps to orders, which is created with these settings."""
     if "orders" not in broker.topics:
         broker.create_topic("orders", NOW_MS, settings=settings)
     records: list[Record] = [(delta, stamp, key, b"x", ()) for delta, stamp in enumerate(stamps)]

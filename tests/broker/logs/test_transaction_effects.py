@@ -1,4 +1,4 @@
-"""What a transaction does beside the log: to the offsets of groups, and to what people and administrators see."""
+"""Effects of a transaction outside the log: on groups' offsets, and on what people and administrators see."""
 
 from collections.abc import Iterator
 from pathlib import Path

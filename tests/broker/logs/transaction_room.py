@@ -47,7 +47,7 @@ class TransactionRoom:
         self.broker = Broker(self.database, BrokerConfig(self.settings), self.now_ms)
 
     def restart(self) -> None:
-        """Stop and start; what was not committed is lost, as when the process is killed."""
+        """Stop and start; uncommitted work is lost, as when the process is killed."""
         self.database.rollback()
         self.database.close()
         self.open()

@@ -1,4 +1,4 @@
-"""A member of a group until it is killed, which may stop polling for a while when its input says so.
+"""A member of a group until it is killed, which may stop polling for a while on request.
 
 Usage: member.py ADDRESS TOPIC GROUP CLIENT_ID SESSION_MS POLL_MS
 
@@ -14,7 +14,7 @@ from confluent_kafka import Consumer
 
 
 def main(address: str, topic: str, group: str, client_id: str, session_ms: int, poll_ms: int) -> None:
-    """Poll, and say so with a line once there is an assignment."""
+    """Poll, and print a line once there is an assignment."""
     consumer = Consumer(
         {
             "bootstrap.servers": address,

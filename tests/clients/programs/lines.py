@@ -1,4 +1,4 @@
-"""What every Python client program shares: commands in, answers and reports out, one JSON object per line."""
+"""The common protocol of the Python client programs: commands in, answers and reports out, one JSON object per line."""
 
 from __future__ import annotations
 

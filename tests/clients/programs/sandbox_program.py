@@ -1,4 +1,4 @@
-"""The sandbox with settings of its own; the command line has none of the broker's.
+"""The sandbox with other settings; the command line has none of the broker's.
 
     python -m tests.clients.programs.sandbox_program FILE SETTINGS
 

@@ -1,4 +1,4 @@
-"""What is remembered of a file is forgotten once a snapshot was restored."""
+"""Caches of a file are invalidated when a snapshot is restored."""
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.storage.file.content import OfContent, content_of

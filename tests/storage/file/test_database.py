@@ -276,7 +276,7 @@ def test_a_closed_sandbox_leaves_one_whole_file(file: Path) -> None:
 
 @pytest.fixture
 def few_files(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
-    """Mounts a disk that has room for so many files more, and gives its folder."""
+    """Mounts a disk that has room for this number of files more, and returns its folder."""
     mounted: list[Path] = []
 
     def mount(count: int) -> Path:

@@ -1,4 +1,4 @@
-"""What other programs, and this one, do to an open file: nothing that was acknowledged is lost.
+"""Interference with an open file, by other programs and by this one: nothing that was acknowledged is lost.
 
 A copy of the folder stands for `kill -9`: it has what the files have at that moment, and no process to write the rest.
 """
@@ -248,7 +248,7 @@ def test_a_log_that_is_taken_away_is_refused_at_the_next_commit_and_nothing_befo
     assert {one.error.name for one in refusals} == {"KAFKA_STORAGE_ERROR"}
     assert (orders.trouble or "").startswith("The write-ahead log or its index (-wal, -shm) was deleted, moved")
     assert "Stop the sandbox and start it again." in (orders.trouble or "")
-    # The one that met it may be stored: nobody was told so.
+    # The one that met it may be stored: it was not acknowledged.
     assert after_kill(file)[:20] == numbers(20)
     another_process(READ, file)
     assert after_kill(file)[:20] == numbers(20)

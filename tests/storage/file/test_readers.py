@@ -1,4 +1,4 @@
-"""Closing a file while other threads read it: they are interrupted, and nobody closes a connection that is in use."""
+"""Closing a file while other threads read it: they are interrupted, and no connection is closed while it is in use."""
 
 import sqlite3
 import threading
@@ -17,7 +17,7 @@ ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELEC
 
 
 class Reading(threading.Thread):
-    """Reads in a thread of its own, and keeps what it raised."""
+    """Reads in a separate thread, and keeps what it raised."""
 
     def __init__(self, database: Database, read: Callable[[Reader], object]) -> None:
         super().__init__(daemon=True)

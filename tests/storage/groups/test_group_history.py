@@ -20,7 +20,7 @@ def append(box: Sandbox, count: int, partition: int = 0) -> None:
 
 
 def commit_as_member(box: Sandbox, clock: Clock, offset: int, generation: int = 1) -> None:
-    """As a member commits: a reset is told from it by who committed."""
+    """As a member commits: a reset differs by its committer."""
     row = ("app", "orders", 0, offset, clock(), generation, "member-1")
     box._database.execute(
         "INSERT INTO commits(group_id, topic, partition, offset, committed_ms, generation, member_id) "

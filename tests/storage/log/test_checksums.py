@@ -1,4 +1,4 @@
-"""Events and batches that are not as they were written are told by whoever reads them, and stay as they are."""
+"""Every reader reports damaged events and batches, and leaves them as they are."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +37,7 @@ def filled(file: Path) -> Path:
 
 
 def of(**changed: object) -> int:
-    """The checksum of three events, of which something is changed."""
+    """The checksum of three events, with one change."""
     columns: dict[str, object] = {
         "facts": FACTS,
         "offsets": range(3),

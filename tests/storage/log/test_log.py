@@ -119,7 +119,7 @@ def test_an_empty_log_has_no_time_and_no_largest_timestamp(database: Database) -
 
 
 def test_a_look_up_passes_over_a_thousand_batches_whose_latest_event_has_left(database: Database) -> None:
-    """Their rows still tell the time of an event that compaction took; none of them may be answered."""
+    """Their rows still have the time of an event that compaction removed; none of them may be returned."""
     partition_id = write(database, stamped([[5]] * 1500 + [[5]]))
     database.execute("INSERT INTO topics(name, topic_id, created_ms) VALUES(?, ?, 0)", (f"t{partition_id}",) * 2)
     topic = database.query("SELECT max(id) FROM topics")[0][0]

@@ -1,4 +1,4 @@
-"""What people see of transactions: pages of events, single events, and counts."""
+"""Transactions as people see them: pages of events, single events, and counts."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How events lie in time, and what lies beside one, against what is counted in memory."""
+"""The distribution of events in time, and an event's neighbours, compared with counts in memory."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -123,7 +123,7 @@ def test_paging_forwards_and_back_equals_the_sorted_and_filtered_list(
 def test_a_page_stays_where_it_is_while_events_arrive(
     store: Sandbox, events: list[NewEvent], later: list[NewEvent], query: MessageQuery
 ) -> None:
-    """What was there at the beginning comes once each and in order; of what came since, some may."""
+    """Events that were there at the beginning are returned once each and in order; some of the later ones may be."""
     topic, stored = fill(store, events, 4)
     query = replace(query, topic=topic)
     arrivals = iter(later)

@@ -1,4 +1,4 @@
-"""Searches that go on from what was found before, and keys that are looked up in memory, against those that do not."""
+"""Searches that continue from cached results, and keys looked up in memory, compared with full searches."""
 
 from collections.abc import Iterator
 from dataclasses import replace

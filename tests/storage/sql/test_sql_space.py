@@ -103,7 +103,7 @@ def test_memory_is_bounded(empty: Path, monkeypatch: pytest.MonkeyPatch, query: 
 )
 def test_a_row_of_many_large_values_is_refused_before_it_is_made(empty: Path, query: str) -> None:
     before = space.used().memory
-    with pytest.raises(SqlRefused, match="in a query with so many parts"):
+    with pytest.raises(SqlRefused, match="in a query with this number of parts"):
         run_query(empty, query, bounds=BOUNDS)
     assert space.used().memory - before < 256 * MB
 

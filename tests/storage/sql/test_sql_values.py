@@ -1,4 +1,4 @@
-"""JSON values in SQL are those of Messages, by SQLite's own functions and by ours."""
+"""JSON values in SQL equal those on Messages, by SQLite's own functions and by ours."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""The page of a group: whom it waits for, what its members are called, and what its lag does not count."""
+"""The page of a group: the members that it waits for, their names, and what its lag does not count."""
 
 import json
 import re

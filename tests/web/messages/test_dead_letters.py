@@ -195,7 +195,7 @@ def test_a_letter_that_says_not_where_it_was_says_that_and_asks_where_it_is_to_g
         refused.create_topic(topic, partitions=1)
     letter = refused.append(topic, "{}", key="user-1", headers=(("reason", b"no amount"),))
     text = page.get(f"/topics/{topic}/0/{letter.offset}").text
-    assert "where this event was before cannot be told" in text
+    assert "this event's former place is unknown" in text
     for name in ("dlq.topic", "kafka_dlt-original-topic", "__connect.errors.topic"):
         assert f"<code>{name}</code>" in text
     assert ('it may be of <a href="/topics/orders">orders</a>' in text) is likely
@@ -234,7 +234,7 @@ def letters(box: Sandbox) -> list[Event]:
 
 
 def send_back(page: FlaskClient, box: Sandbox, offset: int) -> Event:
-    """Send a letter of orders.dlq back, and return it as it lies in orders then."""
+    """Send a letter of orders.dlq back, and return it as it is stored in orders."""
     page.post("/topics/orders.dlq/messages/copy", data={"events": f"0:{offset}", "to": "orders"})
     place = f"orders.dlq/0/{offset}".encode()
     return [event for event in box.read("orders", limit=100) if dict(event.headers).get(SENT_BACK) == place][-1]

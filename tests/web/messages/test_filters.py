@@ -146,7 +146,7 @@ def test_a_search_that_takes_long_stops_says_where_and_goes_on_from_there(
         if "The search stopped after 2 s" not in html:
             break
         assert "Nothing found so far" in html or seen
-        address = re.findall(r'<a href="([^"]*)">Go on from there</a>', html)[0].replace("&amp;", "&")
+        address = re.findall(r'<a href="([^"]*)">Continue from there</a>', html)[0].replace("&amp;", "&")
     assert seen == ["m-1-0", "m-0-0"]
 
 

@@ -166,7 +166,7 @@ def test_the_key_alone_can_be_taken(page: FlaskClient, box: Sandbox) -> None:
     box.create_topic("orders", partitions=1)
     box.append("orders", "the old value", key="user-7", headers={"a": "1"})
     html = page.get("/topics/orders/produce?copy=orders/0/0&only=key").text
-    assert "The key is that of" in html
+    assert "The key is copied from" in html
     assert form_in(html)["key"] == "user-7"
     assert "the old value" not in html
     assert form_in(html)["headers"] == ""

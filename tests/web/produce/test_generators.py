@@ -60,12 +60,12 @@ def test_a_run_is_started_seen_and_stopped(page: FlaskClient, orders: Sandbox) -
     assert answer.status_code == 303
     shown = page.get(answer.location).text
     assert "Done: generator 1 started." in shown
-    assert "1 generator at work" in shown
+    assert "1 generator running" in shown
     assert 'data-state="running"' in shown
     (run,) = page.get("/produce/generators.json").get_json()["generators"]
     assert (run["topic"], run["template"], run["state"], run["rate"]) == ("orders", "clicks", "running", 20)
     stopped = page.post("/produce/generators/1/stop", data={"within": "orders"}, follow_redirects=True).text
-    assert "0 generators at work, 1 ended" in stopped
+    assert "0 generators running, 1 ended" in stopped
     assert "■</i> stopped" in stopped
     assert page.post("/produce/generators/clear", data={"within": "orders"}, follow_redirects=True).status_code == 200
     assert "No generators running" in page.get(ROOT).text

@@ -1,4 +1,4 @@
-"""What is shown before sending is what is sent, byte for byte."""
+"""The preview is sent unchanged, byte for byte."""
 
 import random
 import re

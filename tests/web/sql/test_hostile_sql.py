@@ -1,4 +1,4 @@
-"""A query that asks for too much, of time or of memory, is refused or stopped, and the sandbox goes on."""
+"""A query that asks for too much, of time or of memory, is refused or stopped, and the sandbox continues."""
 
 import resource
 import time

@@ -1,4 +1,4 @@
-"""What takes events out of a topic: each names what is lost, and then does just that."""
+"""Deletion of a topic's events: each form previews the loss, and then does exactly that."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -10,7 +10,7 @@ OLD_MS = 1_600_000_000_000
 
 @pytest.fixture
 def orders(box: Sandbox) -> Sandbox:
-    """A topic of two partitions with 6 and 4 events, of which a group has read two."""
+    """A topic of two partitions with 6 and 4 events; a group has read two."""
     box.create_topic("orders", partitions=2)
     for n in range(10):
         box.append("orders", f"v{n}", key="k", partition=int(n > 5))

@@ -1,4 +1,4 @@
-"""What may come when on a listener with SASL, byte by byte."""
+"""The allowed order of requests on a listener with SASL, byte by byte."""
 
 import struct
 import threading

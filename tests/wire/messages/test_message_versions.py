@@ -101,7 +101,7 @@ def mapping(value: Any) -> Any:
 
 
 def only(wanted: Any, decoded: Any) -> Any:
-    """The part of a decoded message that has the fields of ``wanted``: those of its version."""
+    """The part of a decoded message that has the fields of ``wanted``, its version's."""
     if isinstance(wanted, dict) and decoded is not None:
         return {name: only(value, decoded[name]) for name, value in wanted.items()}
     if isinstance(wanted, list) and decoded is not None:

@@ -1,4 +1,4 @@
-"""Compressions against other implementations, and bounded against what is made to grow."""
+"""Compressions against other implementations, and bounded against decompression bombs."""
 
 import gzip
 import os
