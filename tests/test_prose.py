@@ -4,9 +4,7 @@ Prose is docstrings, comments, the strings of code that are sentences, the text 
 """
 
 import ast
-import io
 import re
-import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +17,7 @@ DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "doc
 CODE = ("sandbox/**/*.py", "tests/**/*.py", "benchmarks/**/*.py", "sample_data/*.py", "docs/*.py")
 TEMPLATES = ("templates/**/*.html",)
 OWN = Path(__file__).resolve()
+COMMENT = re.compile(r"(?:^\s*|\s\s)#+ (.*)")
 
 PATTERNS = (
     (r"\b(?:is|are|was|were|be|been|being) told\b", "is reported, is logged, gets"),
@@ -90,9 +89,9 @@ def _without_markup(text: str) -> str:
 
 
 def _code(path: Path, text: str) -> Iterator[Prose]:
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            yield Prose(path, token.start[0], token.string.lstrip("#"))
+    for number, line in enumerate(text.splitlines(), 1):
+        if comment := COMMENT.search(line):
+            yield Prose(path, number, comment[1])
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and _is_sentence(node.value):
             yield Prose(path, node.lineno, re.sub(r"`[^`\n]*`", _blanked, node.value))

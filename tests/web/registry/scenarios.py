@@ -1,4 +1,4 @@
-"""What Confluent's Schema Registry answers, as a table: one row per rule, each a sequence of requests.
+"""Answers of Confluent's Schema Registry, as a table: one row per rule, each a sequence of requests.
 
 An answer is compared with a number from 400 on as the error code, with `Has` as the fields that it has at least, and
 otherwise as it is.
