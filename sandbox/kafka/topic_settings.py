@@ -61,7 +61,6 @@ TOPIC_SETTINGS = (
         BOOLEAN,
         "false",
         "Whether the topic may be the dead-letter topic of a share group.",
-        in_effect=False,
     ),
     Setting(
         "file.delete.delay.ms",

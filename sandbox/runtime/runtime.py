@@ -145,7 +145,7 @@ class Runtime:
             self.broker = Broker(self.database, config, self.started_ms, self.brokers)
             self.watch = StorageWatch(self.broker, self._look_soon)
             self.broker.record = lambda happenings: activity.record(self.database, happenings, self.clock())
-            self.coordinator = start_coordinator(self.broker, config, self.started_ms)
+            self.coordinator = start_coordinator(self.broker, config, lambda: self.clock())
             if self.read_only:
                 self.database.forbid_writes()
         except StorageFailed as error:

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from confluent_kafka import AcknowledgeType, Producer, ShareConsumer
+from confluent_kafka import AcknowledgeType, Consumer, Producer, ShareConsumer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from sandbox.kafka.errors import BY_CODE
@@ -149,6 +149,10 @@ def make(kafka: Kafka, raw: RawClient, unique: Callable[[str], str]) -> Make:
 
 def member_id() -> str:
     return str(uuid4())
+
+
+def headers_of(message: Any) -> list[tuple[str, bytes | None]]:
+    return list(message.headers() or ())
 
 
 def error_of(answer: SimpleNamespace) -> str:
@@ -357,6 +361,35 @@ def test_offsets_are_altered_and_deleted_of_an_empty_group_only(raw: RawClient, 
     assert result.error_code == 0
     (group,) = raw.ask("ShareGroupDescribe", 1, group_ids=[queue.group]).groups
     assert BY_CODE[group.error_code].name == "GROUP_ID_NOT_FOUND"
+
+
+def test_rejected_and_used_up_records_become_dead_letters(kafka: Kafka, raw: RawClient, make: Make) -> None:
+    queue, a = make(**{"share.delivery.count.limit": "2"}), member_id()
+    letters = f"dlq.{queue.topic}"
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    wanted = NewTopic(letters, 1, config={"errors.deadletterqueue.group.enable": "true"})
+    admin.create_topics([wanted])[letters].result()
+    assert queue.set("errors.deadletterqueue.topic.name", letters).error_code == 0
+    assert queue.set("errors.deadletterqueue.copy.record.enable", "true").error_code == 0
+    queue.produce("rejected", "used up", "accepted")
+    queue.join(a)
+    assert queue.acquired(a) == [(0, 2, 1)]
+    assert queue.acquired(a, (0, 0, REJECT), (1, 1, RELEASE), (2, 2, ACCEPT)) == [(1, 1, 2)]
+    assert error_of(queue.acknowledge(a, (1, 1, RELEASE))) == "NONE"
+    consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": letters, "auto.offset.reset": "earliest"})
+    consumer.subscribe([letters])
+    found = [message for message in (consumer.poll(WITHIN_S), consumer.poll(WITHIN_S)) if message is not None]
+    consumer.close()
+    headers = [
+        {name.removeprefix("__dlq.errors."): bytes(value or b"").decode() for name, value in headers_of(one)}
+        for one in found
+    ]
+    assert [one.value() for one in found] == [b"rejected", b"used up"]
+    common = {"topic": queue.topic, "partition": "0", "group": queue.group}
+    assert headers == [
+        {**common, "offset": "0", "delivery.count": "1", "message": "Offset rejected by client."},
+        {**common, "offset": "1", "delivery.count": "2", "message": "Offset delivery count exceeded the threshold."},
+    ]
 
 
 def test_kinds_of_groups_do_not_mix(raw: RawClient, make: Make) -> None:

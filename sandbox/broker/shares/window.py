@@ -305,14 +305,14 @@ class Window:
             accepted = move is AcknowledgeType.ACCEPT
             record.state = RecordState.ACKNOWLEDGED if accepted else RecordState.ARCHIVED
             if move is AcknowledgeType.REJECT:
-                self.rejected[offset] = (record.deliveries, "The record was rejected by the client.")
+                self.rejected[offset] = (record.deliveries, "Offset rejected by client.")
 
     def _release(self, offset: int, record: ShareRecord, limits: Limits) -> None:
         record.locked_until_ms = None
         self.changed.add(offset)
         if record.deliveries >= limits.deliveries_max:
             record.state = RecordState.ARCHIVED
-            self.rejected[offset] = (record.deliveries, "The delivery count limit was reached.")
+            self.rejected[offset] = (record.deliveries, "Offset delivery count exceeded the threshold.")
         else:
             record.state = RecordState.AVAILABLE
 

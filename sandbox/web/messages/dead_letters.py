@@ -1,7 +1,7 @@
 """Reads a dead letter's origin and the reason of its refusal from its headers.
 
 Kafka has no standard for them. Supported are the headers of this page's consumers, of Spring for Apache Kafka
-(`DeadLetterPublishingRecoverer`) and of Kafka Connect (KIP-298).
+(`DeadLetterPublishingRecoverer`), of Kafka Connect (KIP-298) and of share groups (KIP-1191).
 """
 
 import re
@@ -16,6 +16,7 @@ PLACE_HEADERS = {
     "dlq.topic": ("dlq.partition", "dlq.offset"),
     "kafka_dlt-original-topic": ("kafka_dlt-original-partition", "kafka_dlt-original-offset"),
     "__connect.errors.topic": ("__connect.errors.partition", "__connect.errors.offset"),
+    "__dlq.errors.topic": ("__dlq.errors.partition", "__dlq.errors.offset"),
 }
 """The header with a dead letter's original topic, to those with its original partition and offset."""
 ORIGIN_HEADERS = tuple(PLACE_HEADERS)
@@ -28,13 +29,14 @@ BINARY_HEADERS = {
 NAME_MAX_BYTES = 249
 LETTERS_TOPIC = re.compile(r"(?:(.+?)[._-])?(?:dlq|dlt|dead[._-]?letters?)(?:[._-](.+))?", re.IGNORECASE)
 """Names of dead-letter topics: one of these words, usually with another topic's name before it."""
-GROUP_HEADERS = ("dlq.group", "kafka_dlt-original-consumer-group")
+GROUP_HEADERS = ("dlq.group", "kafka_dlt-original-consumer-group", "__dlq.errors.group")
 WHY_HEADERS = (
     "dlq.error",
     "kafka_dlt-exception-message",
     "__connect.errors.exception.message",
+    "__dlq.errors.message",
 )
-REFUSAL_PREFIXES = ("dlq.", "kafka_dlt-", "__connect.errors.")
+REFUSAL_PREFIXES = ("dlq.", "kafka_dlt-", "__connect.errors.", "__dlq.errors.")
 WHY_MAX = 200
 PLACE = re.compile(r"([A-Za-z0-9._-]{1,249})/([0-9]{1,9})/([0-9]{1,18})")
 

@@ -112,7 +112,7 @@ def test_a_record_is_archived_at_its_last_delivery() -> None:
         assert window.records[0].deliveries == delivery
         say(window, "a", RELEASE, 0, limits=limits)
     assert (window.start, window.end, window.records) == (1, 1, {})
-    assert window.rejected == {0: (2, "The delivery count limit was reached.")}
+    assert window.rejected == {0: (2, "Offset delivery count exceeded the threshold.")}
 
 
 def test_a_record_that_failed_often_is_delivered_with_fewer_and_at_last_alone() -> None:
