@@ -7,6 +7,7 @@ finds the results.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -104,7 +105,10 @@ def incompatibilities(
 
 def format_schema(rows: RegistryRows, schema: RegisteredSchema, output_format: str) -> str:
     """Return a schema's text in one of the formats of its type, such as `serialized` for Protobuf."""
-    return parse_stored(rows, schema).formatted(output_format) if output_format.strip() else schema.content.text
+    if not output_format.strip():
+        return schema.content.text
+    with _refusing(schema.content.schema_type):
+        return parse_stored(rows, schema).formatted(output_format)
 
 
 def can_look_up(sent: Prepared, rows: RegistryRows, stored: RegisteredSchema) -> bool:
@@ -169,10 +173,8 @@ def _source(
     if content.schema_type not in SCHEMA_TYPES:
         raise invalid_schema(f"Invalid schema type {content.schema_type}")
     resolved: dict[str, str] = {}
-    try:
+    with _refusing(content.schema_type):
         found = _resolve(rows, parent, content.references, resolved, set(), deleted=not new)
-    except InvalidSchema as error:
-        raise _invalid(content.schema_type, error) from error
     references = tuple(reference for reference, _ in found)
     source = Source(content.schema_type, content.text, references, tuple(resolved.items()), new)
     return source, tuple(target for _, target in found)
@@ -213,25 +215,32 @@ def _find(rows: RegistryRows, subject: Subject, version: int, *, deleted: bool) 
     return None if row is None or (row.deleted and not deleted) else rows.registered(row)
 
 
-def _invalid(schema_type: str, error: Exception) -> Exception:
-    return invalid_schema(f"Invalid schema of type {schema_type}, details: {error}")
+@contextmanager
+def _refusing(schema_type: str) -> Iterator[None]:
+    """Turn an error of a format into the registry's."""
+    try:
+        yield
+    except (InvalidSchema, MissingLibrary) as error:
+        raise invalid_schema(f"Invalid schema of type {schema_type}, details: {error}") from error
+    except RecursionError as error:
+        raise invalid_schema(f"Invalid schema of type {schema_type}, details: it is nested too deeply") from error
 
 
 @lru_cache(CACHED_MAX)
 def _parsed(source: Source) -> ParsedSchema:
     references = [Reference(*one) for one in source.references]
-    try:
+    with _refusing(source.schema_type):
         return parse_schema(source.schema_type, source.text, references, dict(source.resolved), new=source.new)
-    except (InvalidSchema, MissingLibrary) as error:
-        raise _invalid(source.schema_type, error) from error
 
 
 @lru_cache(CACHED_MAX)
 def _normalized(source: Source) -> ParsedSchema:
-    return _parsed(source).normalized()
+    with _refusing(source.schema_type):
+        return _parsed(source).normalized()
 
 
 @lru_cache(4 * CACHED_MAX)
 def _compared(level: str, source: Source, earlier: tuple[tuple[int, Source], ...]) -> tuple[str, ...]:
     previous = [(version, _parsed(one)) for version, one in earlier]
-    return tuple(compatibility_errors(level, _parsed(source), previous))
+    with _refusing(source.schema_type):
+        return tuple(compatibility_errors(level, _parsed(source), previous))

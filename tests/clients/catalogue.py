@@ -52,12 +52,12 @@ def kcat() -> list[str]:
     return python("kcat_program")()
 
 
-def node(program: str) -> Callable[[], list[str]]:
+def node(program: str, folder: str = "node") -> Callable[[], list[str]]:
     """The command of a Node.js program; its packages are installed once, by the lock file."""
 
     def command() -> list[str]:
         _needs("node", "npm")
-        source = PROGRAMS / "node"
+        source = PROGRAMS / folder
         home = BUILT / f"node-{_digest(source / 'package-lock.json')}"
         if not (home / "node_modules").exists():
             home.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """confluent-kafka-python's client and serializers use the schema registry as they use Confluent's."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ from confluent_kafka.schema_registry import (
 )
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.schema_registry.error import SchemaRegistryError
+from confluent_kafka.schema_registry.json_schema import JSONDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 import sandbox
 from sandbox import Sandbox
+from tests.clients.catalogue import ClientUnavailableError, environment, node
 
 pytestmark = pytest.mark.clients
 
@@ -164,3 +167,32 @@ def test_a_token_is_the_password(tmp_path: Path) -> None:
             assert client.get_subjects() == []
         with SchemaRegistryClient({"url": url, "basic.auth.user.info": "me:wrong"}) as client, refused(401):
             client.get_subjects()
+
+
+def test_kafkajs_registry_reads_what_python_writes_and_the_other_way_round(
+    box: Sandbox, client: SchemaRegistryClient
+) -> None:
+    try:
+        command = node("registry.mjs", "node_registry")()
+    except ClientUnavailableError as missing:
+        pytest.skip(f"no @kafkajs/confluent-schema-registry: {missing}")
+    context = SerializationContext("for-node", MessageField.VALUE)
+    payload = AvroSerializer(client, USER)({"id": 9}, context)
+    assert payload is not None
+    done = subprocess.run(
+        [*command, str(box.registry_address), payload.hex()],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["decoded"] == 9
+    assert [(one["type"], one["value"]) for one in told["found"]] == [("AVRO", 7), ("JSON", 7), ("PROTOBUF", 7)]
+    assert all(one["id"] == one["latest"] for one in told["found"])
+    assert AvroDeserializer(client)(bytes.fromhex(told["found"][0]["hex"]), context) == {"id": 7}
+    assert JSONDeserializer(None, schema_registry_client=client)(bytes.fromhex(told["found"][1]["hex"]), context) == {
+        "id": 7
+    }

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
-from sandbox.model.registry import SchemaReference, SchemaRequest, Subject
+from sandbox.model.registry import AVRO, SchemaReference, SchemaRequest, Subject
 from sandbox.registry.errors import RegistryError
 from sandbox.registry.lookups import INT_MAX, Deleted
 from sandbox.registry.subjects import parse_subject
@@ -113,9 +113,10 @@ class Exchange:
     def schema_request(self) -> SchemaRequest:
         """Return the schema in the body. Raises RegistryError 400, 422."""
         body = self.json()
+        schema_type = _text(body, "schemaType")
         return SchemaRequest(
             text=_text(body, "schema"),
-            schema_type=_text(body, "schemaType") or "AVRO",
+            schema_type=AVRO if schema_type is None else schema_type,
             references=tuple(_reference(one) for one in _of_type(body, "references", list) or ()),
             metadata=_of_type(body, "metadata", dict),
             rule_set=_of_type(body, "ruleSet", dict),
