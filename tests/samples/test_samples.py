@@ -16,7 +16,9 @@ ROOT = Path(__file__).parents[2]
 SAMPLES = Path(__file__).parent
 DOCUMENT = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
 RUN = (sys.executable, "-m", "sandbox", "run", "--topics", "orders:3", "--")
-WITHIN_S = 100
+WITHIN_S = 250
+"""A Go test is compiled first."""
+pytestmark = pytest.mark.timeout(300)
 
 
 def run(*command: str, cwd: Path) -> str:
