@@ -396,6 +396,7 @@ class Sandbox(SandboxGroups):
         since_ms: int | None = None,
         newest_first: bool = False,
         limit: int = 100,
+        decode: bool = False,
     ) -> list[Event]:
         """Read events.
 
@@ -405,7 +406,19 @@ class Sandbox(SandboxGroups):
             since_ms: only events with this timestamp or a later one.
             newest_first: True sorts by time over all partitions, newest first; False oldest first.
             limit: maximum number of events, 1 and up.
+            decode: True returns keys and values that a schema registry's serializers wrote as JSON text; bytes whose
+                schema is not registered, or that do not fit it, stay as they are.
         """
+        if decode:
+            plain = self.read(
+                topic,
+                partition=partition,
+                offset=offset,
+                since_ms=since_ms,
+                newest_first=newest_first,
+                limit=limit,
+            )
+            return self.decoder().decoded_events(plain)
         if offset is not None and since_ms is None:
             with self._database.reader() as reader:
                 return message_rows.read_from(reader, topic, partition, offset, limit)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sandbox.client.client import AdminClient
     from sandbox.model.topics import PartitionName
 
+PROBLEMS_MAX = 20
+"""How many different reasons why something was not decoded are printed."""
 Batches = Generator[list[Event], None, None]
 
 
@@ -41,6 +43,13 @@ Examples:
 )
 @click.option("--follow", is_flag=True, help="Continue with new events until Ctrl-C.")
 @click.option("--max", "events_max", type=click.IntRange(min=1), metavar="N", help="Stop after N events.")
+@click.option(
+    "--schema-registry",
+    "registry_url",
+    metavar="URL",
+    help="Decode with the schemas of this registry; with --file, the file's own is used.",
+)
+@click.option("--raw", is_flag=True, help="Show bytes as they are; --json is always raw.")
 @json_option
 @target_options
 def consume(
@@ -49,10 +58,14 @@ def consume(
     start: str | None,
     follow: bool,
     events_max: int | None,
+    registry_url: str | None,
+    raw: bool,
     as_json: bool,
     target: Target,
 ) -> None:
     """Print the events of TOPIC: the existing ones, or with --follow new ones too.
+
+    Keys and values that a schema registry's serializers wrote are decoded.
 
     Without --group it starts at the earliest event (with --follow, at the latest) and commits nothing.
     """
@@ -76,7 +89,10 @@ def consume(
         batches = _first(_of_topic(target, admin, spans, position, follow), events_max or sys.maxsize)
     try:
         with interrupted_by_sigterm():
-            _write(batches, len(places), as_json)
+            if as_json or raw:
+                _write(batches, len(places), as_json)
+            else:
+                _write_decoded(batches, target, registry_url)
     except KeyboardInterrupt:
         # Ctrl-C is the normal end of --follow.
         if not follow:
@@ -90,6 +106,21 @@ def _write(batches: Batches, partitions: int, as_json: bool) -> None:
         if batch:
             lines = [json_text(to_line(event, partitions)) if as_json else event_text(event) for event in batch]
             click.echo("\n".join(lines))
+
+
+def _write_decoded(batches: Batches, target: Target, registry_url: str | None) -> None:
+    from sandbox.cli.decoding import decoded_event, event_decoder
+
+    with event_decoder(target, registry_url) as decoder:
+        said: set[str] = set()
+        for batch in batches:
+            for event in batch:
+                shown, problems = decoded_event(decoder, event)
+                click.echo(event_text(shown))
+                for problem in problems:
+                    if problem not in said and len(said) < PROBLEMS_MAX:
+                        said.add(problem)
+                        click.echo(f"Not decoded: {problem}", err=True)
 
 
 def _first(batches: Batches, events_max: int) -> Batches:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sandbox.kafka.event import Event
 from sandbox.schemas.framing import Frame, read_frame, split_indexes
 from sandbox.schemas.schema import PROTOBUF, InvalidValue, MissingLibrary, ParsedSchema
 from sandbox.schemas.values import value_text
@@ -110,6 +111,16 @@ class EventDecoder:
         decoded = self.decode(topic, data, headers, is_key=is_key)
         text = None if decoded is None else decoded.text
         return data if text is None else text.encode("utf-8", "surrogatepass")
+
+    def decoded_events(self, events: Iterable[Event]) -> list[Event]:
+        """Return events with their keys and values as JSON bytes where they can be decoded."""
+        return [
+            event._replace(
+                key=self.readable(event.topic, event.key, event.headers, is_key=True),
+                value=self.readable(event.topic, event.value, event.headers),
+            )
+            for event in events
+        ]
 
 
 def _decoded(frame: Frame, found: FoundSchema) -> Decoded:
