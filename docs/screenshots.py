@@ -77,6 +77,7 @@ def _pages(group: str) -> dict[str, str]:
         "playground": "/playground",
         "scenario": "/playground/scenarios/why-twice",
         "cluster": "/cluster",
+        "map": "/map",
         "sql": "/sql?" + urlencode({"q": query}),
         "snapshots": "/snapshots",
         "activity": "/activity",

@@ -119,6 +119,7 @@
     "/": () => byId("search").focus(),
     "g t": () => location.assign(base + "/"),
     "g g": () => location.assign(base + "/groups"),
+    "g m": () => location.assign(base + "/map"),
     "g c": () => location.assign(base + "/cluster"),
     "g s": () => location.assign(base + "/sql"),
     "g a": () => location.assign(base + "/activity"),

@@ -20,6 +20,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.setting import PASSWORD
 from sandbox.model.brokers import BrokerDescription, BrokerSetting, ClientDescription, LeaderMove
 from sandbox.model.topics import TopicDescription
+from sandbox.model.traffic import GroupClient, ProducerFlow
 from sandbox.runtime.runtime import Runtime
 
 T = TypeVar("T")
@@ -79,6 +80,16 @@ class SandboxBrokers:
         """Return all open connections of Kafka clients."""
         ports = self._runtime.kafka
         return ports.clients() if ports is not None else ()
+
+    def producer_flows(self) -> tuple[ProducerFlow, ...]:
+        """Return which clients produced to which topics since the start, sorted by client id and topic."""
+        ports = self._runtime.kafka
+        return ports.traffic.flows(self._runtime.clock()) if ports is not None else ()
+
+    def group_clients(self) -> tuple[GroupClient, ...]:
+        """Return which clients committed offsets of which groups since the start, sorted."""
+        ports = self._runtime.kafka
+        return ports.traffic.groups() if ports is not None else ()
 
     def coordinator(self, key: str) -> int:
         """Return the id of the broker that coordinates a group or a transactional id; -1 if no broker is up."""

@@ -10,6 +10,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.model.brokers import BrokerDescription, BrokerSetting, ClientDescription, LeaderMove
 from sandbox.model.capabilities import missing
 from sandbox.model.faults import Fault, Hit
+from sandbox.model.traffic import GroupClient, ProducerFlow
 from sandbox.remote.connection import ClusterConnection
 from sandbox.remote.logs import Logs
 
@@ -74,6 +75,14 @@ class RemoteBrokers:
 
     def clients(self) -> tuple[ClientDescription, ...]:
         """Empty: a cluster doesn't report its clients."""
+        return ()
+
+    def producer_flows(self) -> tuple[ProducerFlow, ...]:
+        """Empty: a cluster doesn't report who produces."""
+        return ()
+
+    def group_clients(self) -> tuple[GroupClient, ...]:
+        """Empty: a cluster doesn't report which client commits."""
         return ()
 
     def coordinator(self, key: str) -> int:

@@ -27,6 +27,7 @@ from sandbox.web.decoding import decoded_key, decoded_value
 from sandbox.web.groups import views as groups
 from sandbox.web.help import views as help
 from sandbox.web.limits import BODY_MAX_BYTES
+from sandbox.web.map import views as topology
 from sandbox.web.messages import copies as messages_copies
 from sandbox.web.messages import event as messages_event
 from sandbox.web.messages import views as messages
@@ -83,6 +84,7 @@ def create_app(
         groups,
         playground,
         cluster,
+        topology,
         sql,
         activity,
         snapshots,
@@ -153,6 +155,7 @@ def _words(app: Flask) -> None:
         words.duration,
         words.plural,
         words.percent,
+        words.rate,
         mark_text,
         rebalance_text,
     ):

@@ -17,6 +17,7 @@ from sandbox.model.overview import Change, Overview
 from sandbox.model.share_groups import ShareWindow
 from sandbox.model.sql_result import Bounds, SqlResult, SqlTable
 from sandbox.model.topics import TopicDescription
+from sandbox.model.traffic import GroupClient, ProducerFlow
 from sandbox.snapshots.description import (
     Comparison,
     ForkDescription,
@@ -64,6 +65,12 @@ class Brokers(Protocol):
 
     def clients(self) -> tuple[ClientDescription, ...]:
         """Return all open connections of Kafka clients."""
+
+    def producer_flows(self) -> tuple[ProducerFlow, ...]:
+        """Return which clients produced to which topics since the start, sorted by client id and topic."""
+
+    def group_clients(self) -> tuple[GroupClient, ...]:
+        """Return which clients committed offsets of which groups since the start, sorted."""
 
     def coordinator(self, key: str) -> int:
         """Return the broker that coordinates a group, -1 if no broker is up."""

@@ -62,6 +62,13 @@ def ago(timestamp_ms: int | None, now_ms: int) -> str:
     return f"{duration(distance_ms)} ago" if distance_ms > 0 else f"in {duration(-distance_ms)}"
 
 
+def rate(per_s: float) -> str:
+    """Return events per second, such as "12/s" or "0.4/s"; "idle" below 0.05."""
+    if per_s >= 10:
+        return f"{per_s:,.0f}/s"
+    return f"{per_s:.1f}/s" if per_s >= 0.05 else "idle"
+
+
 def percent(share: float, digits: int = 0) -> str:
     """A percentage, "12 %". Only the whole rounds to 100 %, and only nothing rounds to 0 %.
 

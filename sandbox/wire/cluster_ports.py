@@ -20,6 +20,7 @@ from sandbox.wire.held_bytes import HeldBytes
 from sandbox.wire.long_writes import LongWrites
 from sandbox.wire.server import KafkaServer
 from sandbox.wire.time_slices import TimeSlices
+from sandbox.wire.traffic import Traffic
 
 
 @dataclass(slots=True)
@@ -44,6 +45,7 @@ class ClusterPorts:
         connections_max: number of connections that the limit of open files allows; None for no limit.
 
     Attributes:
+        traffic: who produces to which topics, and commits for which groups.
         ports: broker id to Kafka port, of the running brokers; metadata contains these. Other listeners have their own.
     """
 
@@ -67,6 +69,7 @@ class ClusterPorts:
         self._slices = TimeSlices(loop.call_soon)
         self._long_writes = LongWrites(lambda call: _then(loop, call, after), broker.turn.wait, broker.undo)
         self._held = HeldBytes()
+        self.traffic = Traffic()
         self._admission = Admission(broker.config, now_ms, connections_max)
         broker.on_undo(cache.clear)
         # This also runs while every port is closed, because the cache outlives the ports.
@@ -88,6 +91,7 @@ class ClusterPorts:
                 self._faults,
                 self._slices,
                 self._held,
+                self.traffic,
                 self._long_writes,
                 self._admission,
                 listener,

@@ -17,6 +17,7 @@ from sandbox.wire.held_bytes import HeldBytes
 from sandbox.wire.long_writes import LongWrites
 from sandbox.wire.share_sessions import ShareSessions
 from sandbox.wire.time_slices import TimeSlices
+from sandbox.wire.traffic import Traffic
 
 if TYPE_CHECKING:
     from sandbox.wire.auth.listener import Advertised
@@ -56,6 +57,7 @@ class Node:
         share_sessions: the sessions of members of share groups.
         slices: runs long work in steps.
         held: the memory that connections occupy.
+        traffic: who produces to which topics, and commits for which groups.
     """
 
     broker: Broker
@@ -70,6 +72,7 @@ class Node:
     after: Callable[[], None]
     slices: TimeSlices
     held: HeldBytes
+    traffic: Traffic
     long_writes: LongWrites
     ports: dict[int, int] = field(default_factory=dict)
     node_id: int = NODE_ID

@@ -30,6 +30,7 @@ from sandbox.wire.long_writes import LongWrites
 from sandbox.wire.messages.messages import api_name
 from sandbox.wire.node import Node
 from sandbox.wire.time_slices import TimeSlices
+from sandbox.wire.traffic import Traffic
 
 FETCH = b"\x00\x01"
 """The first bytes of a Fetch request: its API key."""
@@ -68,6 +69,7 @@ class KafkaServer:
         faults: the injected faults.
         slices: runs long work in steps, shared by all brokers.
         held: the memory that connections occupy, shared by all brokers.
+        traffic: who produces to which topics, shared by all brokers.
         long_writes: the requests that write thousands of rows, shared by all brokers.
         admission: counts connections, shared by all brokers.
         listener: the listener's settings; None for the Kafka port itself.
@@ -87,6 +89,7 @@ class KafkaServer:
         faults: FaultInjector,
         slices: TimeSlices,
         held: HeldBytes,
+        traffic: Traffic,
         long_writes: LongWrites,
         admission: Admission,
         listener: Listener | None = None,
@@ -117,6 +120,7 @@ class KafkaServer:
             after=after,
             slices=slices,
             held=held,
+            traffic=traffic,
             long_writes=long_writes,
             ports=ports,
             node_id=node_id,

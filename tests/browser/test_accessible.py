@@ -40,6 +40,7 @@ PAGES = {
     "preview": "/groups/billing?to=earliest",
     "group in time": "/groups/billing?in=time&range=1h",
     "delete group": "/groups/billing/delete",
+    "map": "/map",
     "snapshots": "/snapshots",
     "snapshot": "/snapshots/before",
     "restore": "/snapshots/before/restore",

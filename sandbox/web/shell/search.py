@@ -19,6 +19,7 @@ PLACE = re.compile(r"\s*([A-Za-z0-9._-]{1,249})\s*[/: ]\s*(\d{1,9})\s*[/: @]\s*(
 PAGES = {
     "Topics": "/",
     "Groups": "/groups",
+    "Map": "/map",
     "Produce": "/produce",
     "Playground": "/playground",
     "Cluster": "/cluster",

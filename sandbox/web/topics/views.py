@@ -141,9 +141,8 @@ def _spark(rate: AppendRate) -> RateSpark:
     )
     if not most:
         return RateSpark("idle", (), "nothing was written in the last minute")
-    now = f"{rate.per_s:,.0f}/s" if rate.per_s >= 10 else f"{rate.per_s:.1f}/s" if rate.per_s >= 0.05 else "idle"
     total = words.plural(sum(rate.counts), "event")
-    return RateSpark(now, bars, f"{total} in the last minute, at most {most / step_s:,.1f} a second")
+    return RateSpark(words.rate(rate.per_s), bars, f"{total} in the last minute, at most {most / step_s:,.1f} a second")
 
 
 def _readers(topic: TopicDescription, groups: Mapping[str, GroupSummary]) -> tuple[tuple[str, str, int | None], ...]:

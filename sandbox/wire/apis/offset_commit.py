@@ -19,6 +19,7 @@ TOPIC_IDS_SINCE = 10
 def handle(request: Request) -> Handled:
     """Commit offsets of a group. The answer for thousands of offsets is sent later."""
     body, node = request.body, request.node
+    node.traffic.committed(request.client_id, None, body.group_id)
     exists = _exists(request)
     names = [_name(request, topic) for topic in body.topics]
     offsets = [

@@ -169,8 +169,15 @@ def _append(request: Request, partition: Partition, records: memoryview) -> Appe
         node.now_ms(),
     )
     if not appended.duplicate:
+        _record(request, partition, batch)
         _keep(node.cache, partition, batch, appended, compression)
     return appended
+
+
+def _record(request: Request, partition: Partition, batch: record_batch.RecordBatch) -> None:
+    transactional_id = request.body.transactional_id if batch.transactional else None
+    topic, now_ms = partition.topic.name, request.node.now_ms()
+    request.node.traffic.produced(request.client_id, transactional_id, topic, batch.count, now_ms)
 
 
 def _check_transaction(request: Request, partition: Partition, batch: record_batch.RecordBatch) -> None:

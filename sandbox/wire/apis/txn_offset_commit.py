@@ -24,6 +24,7 @@ JOINS_SINCE = 5
 def handle(request: Request) -> Handled:
     """Stage a group's offsets for the end of a transaction. The answer for thousands of offsets is sent later."""
     body, broker = request.body, request.node.broker
+    request.node.traffic.committed(request.client_id, body.transactional_id, body.group_id)
     known, errors = [], {}
     for topic in body.topics:
         found = broker.topics.get(topic.name)

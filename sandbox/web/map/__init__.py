@@ -1,0 +1,1 @@
+"""The map: producers, topics and groups, and what flows between them."""
