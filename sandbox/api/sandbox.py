@@ -224,7 +224,7 @@ class Sandbox(SandboxGroups):
 
     @property
     def trouble(self) -> str | None:
-        """What is wrong with the file, its disk or the system clock, and what to do; None if nothing is wrong."""
+        """The trouble with the file, its disk or the system clock, and the way out; None if there is none."""
         watch = self._runtime.watch
         if watch.trouble:
             return f"{watch.trouble} {watch.means}"

@@ -1,4 +1,4 @@
-"""Asks a schema registry: one at a URL, the one of a running sandbox, or the one in a file that nobody runs."""
+"""Asks a schema registry: one at a URL, the one of a running sandbox, or the one in a file that is not in use."""
 
 import io
 import json

@@ -65,7 +65,7 @@ def run(
     settings: dict[str, str],
     command: tuple[str, ...],
 ) -> None:
-    """Run COMMAND with a sandbox of its own, on free ports.
+    """Run COMMAND with a separate sandbox, on free ports.
 
     The addresses are in environment variables: KAFKA_BOOTSTRAP_SERVERS, SCHEMA_REGISTRY_URL, and the names that Spring
     Boot, Quarkus, kafkajs and Go examples read. If the command fails, the sandbox's file is kept, and the last line on

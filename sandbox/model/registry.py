@@ -134,7 +134,7 @@ class SchemaRequest:
 
 @dataclass(frozen=True, slots=True)
 class RegistryConfig:
-    """What was set for a subject, a context or the registry.
+    """The settings of a subject, a context or the registry.
 
     Attributes:
         level: one of `LEVELS`; None if it was not set.

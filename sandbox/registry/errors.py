@@ -67,12 +67,12 @@ def version_not_soft_deleted(subject: Subject, version: int) -> RegistryError:
 
 
 def no_config(subject: object) -> RegistryError:
-    """The subject has no compatibility level of its own."""
+    """The subject has no separate compatibility level."""
     return RegistryError(40408, f"Subject '{subject}' does not have subject-level compatibility configured")
 
 
 def no_mode(subject: object) -> RegistryError:
-    """The subject has no mode of its own."""
+    """The subject has no separate mode."""
     return RegistryError(40409, f"Subject '{subject}' does not have subject-level mode configured")
 
 

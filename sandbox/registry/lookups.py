@@ -98,7 +98,7 @@ def find_version(rows: RegistryRows, subject: Subject, version: int, *, deleted:
 
 
 def in_contexts(rows: RegistryRows, subject: Subject) -> Iterable[Subject]:
-    """Yield a subject, and then those of its name in the other contexts if it is in the default one."""
+    """Yield a subject, and then the subjects with its name in the other contexts if it is in the default one."""
     yield subject
     if subject.context == DEFAULT_CONTEXT:
         for context in rows.contexts():

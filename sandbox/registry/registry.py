@@ -1,6 +1,6 @@
 """The schema registry of one file, for any thread.
 
-Reads use a reader of the calling thread. Changes are made by the thread that writes the file.
+Reads use a reader of the calling thread. The thread that writes the file makes all changes.
 """
 
 from collections.abc import Callable, Iterator

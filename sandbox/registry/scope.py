@@ -27,7 +27,7 @@ INHERITED = (
     "compatibilityPolicy",
     "compatibilityGroup",
 )
-"""Settings that a subject with settings of its own takes from the registry if it lacks them."""
+"""Settings that a subject with other settings inherits from the registry if it lacks them."""
 DEFAULT_CONFIG = RegistryConfig(DEFAULT_LEVEL)
 
 

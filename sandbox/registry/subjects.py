@@ -1,6 +1,6 @@
 """Names of subjects, and the contexts that they are in.
 
-A context is a namespace of subjects with ids of its own. `:.test:orders-value` is the subject `orders-value` in the
+A context is a namespace of subjects with separate ids. `:.test:orders-value` is the subject `orders-value` in the
 context `.test`; without the prefix, the context is the default one, `.`. `:.test:` is the context itself. Settings of
 the context `.__GLOBAL` apply to all contexts that have none.
 """

@@ -8,8 +8,8 @@ Unless the user provides a certificate, the folder `dev.db.tls` is created besid
     client.pem    a certificate for clients, for listeners that require one
     client.key    its key
 
-The CA's own key is not stored. So a person who reads the folder can't issue other certificates that a machine which
-trusts ca.pem would accept.
+The CA's own key is not stored. So a program with access to the folder can't issue other certificates that a machine
+which trusts ca.pem would accept.
 """
 
 import datetime

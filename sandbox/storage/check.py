@@ -64,7 +64,7 @@ class CheckReport:
         batches, events: how many record batches, and events in them, were checked.
         rows: how many rows outside the log were checked.
         without_checksum: how many batches and rows have no checksum, because an earlier version wrote them.
-        recognized: False if it is no SQLite database, or that of another program.
+        recognized: False if it is no SQLite database, or another program's.
     """
 
     file: str

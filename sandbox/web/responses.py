@@ -110,7 +110,7 @@ def overview() -> Overview:
     return cast(Overview, g.overview)
 
 
-def as_ms(text: str) -> int:
+def typed_ms(text: str) -> int:
     """Convert a time that a user typed to milliseconds since 1970; see `formats.as_ms`.
 
     Raises:
@@ -123,9 +123,9 @@ def as_ms(text: str) -> int:
 
 
 def argument_as_ms(name: str) -> int | None:
-    """Return the time in an argument of the address; None if it is missing or empty. See `as_ms`."""
+    """Return the time in an argument of the address; None if it is missing or empty. See `typed_ms`."""
     text = request.args.get(name, "").strip()
-    return as_ms(text) if text else None
+    return typed_ms(text) if text else None
 
 
 def is_live() -> bool:

@@ -1,4 +1,4 @@
-"""`sandbox run`: a command with a sandbox of its own."""
+"""`sandbox run`: a command with a separate sandbox."""
 
 import json
 import os

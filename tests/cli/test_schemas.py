@@ -1,4 +1,4 @@
-"""`sandbox schemas`, over a file that nobody runs and over a running registry."""
+"""`sandbox schemas`, over a file that is not in use and over a running registry."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ ORDER = {"type": "record", "name": "Order", "fields": [{"name": "user", "type": 
 
 @pytest.fixture(params=["file", "running"])
 def where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[list[str]]:
-    """The options that name a registry: of a file that nobody runs, and of a running one."""
+    """The options that name a registry: of a file that is not in use, and of a running one."""
     monkeypatch.chdir(tmp_path)
     for name, schema in (("user.avsc", USER), ("name.avsc", WITH_NAME), ("order.avsc", ORDER)):
         Path(name).write_text(json.dumps(schema))

@@ -8,6 +8,8 @@ from flask.testing import FlaskClient
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.model.overview import Change
+from sandbox.model.rebalance import Cause, rebalance_details
+from sandbox.storage.groups.groups import GroupStore, StoredRebalance
 from sandbox.web.live import render_view
 from tests.web.hostile import SCRIPT
 
@@ -161,3 +163,22 @@ def test_a_letter_whose_topic_is_gone_is_told_without_a_link_to_it(page: FlaskCl
     html = page.get("/activity?kind=returned").text
     assert 'orders.dlq 0 · 0 is now <a href="/topics/orders/0/3">orders 0 · 3</a>' in html
     assert 'href="/topics/orders.dlq/0/0"' not in html
+
+
+def test_a_join_whose_reason_names_a_departure_is_a_join_on_the_page_and_in_every_format(
+    page: FlaskClient, box: Sandbox
+) -> None:
+    cause = Cause("joined", "worker", "rolling restart, node-3 left")
+    store = GroupStore(box._runtime.database)
+    store.record_rebalance(StoredRebalance("g", 1, 1_000, 1_040, rebalance_details([cause], {}), 1, {}))
+    box._runtime.database.commit()
+    text = "member worker joined (rolling restart, node-3 left)"
+    kinds = [entry["kind"] for entry in page.get("/activity.json?group=g").get_json()["entries"]]
+    assert kinds == ["rebalanced", "joined"]
+    (joined,) = page.get("/activity.json?kind=joined").get_json()["entries"]
+    assert joined["details"] == {"cause": "joined", "member": "worker", "reason": "rolling restart, node-3 left"}
+    assert joined["text"] == text
+    assert text in re.sub(r"\s+", " ", page.get("/activity?kind=joined").text)
+    assert page.get("/activity.csv?kind=joined").text.count(text) == 1
+    assert "Nothing of that kind" in page.get("/activity?kind=left").text
+    assert box.sql("SELECT details ->> '$.causes[0].cause' FROM rebalances").rows == (("joined",),)

@@ -3,7 +3,7 @@
 With at most as many members as partitions, each partition has one member. With more members, each partition has equally
 many. The numbers of partitions of two members differ by at most one, and as few as possible move.
 
-Source: KIP-932; the numbers are those of Apache Kafka 4.4's SimpleAssignor.
+Source: KIP-932; the numbers are taken from Apache Kafka 4.4's SimpleAssignor.
 """
 
 from collections.abc import Mapping, Sequence

@@ -146,7 +146,7 @@ class ShareMembership:
         return [f"{topic}-{one}" for topic, several in self.by_topic(partitions).items() for one in several]
 
     def by_topic(self, partitions: Partitions) -> dict[str, tuple[int, ...]]:
-        """Group partitions by topic name, sorted, without those of deleted topics."""
+        """Group partitions by topic name, sorted, without partitions of deleted topics."""
         found: dict[str, list[int]] = {}
         for topic_id, partition in sorted(partitions):
             topic = self._topics.by_id.get(topic_id)

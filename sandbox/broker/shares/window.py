@@ -90,7 +90,7 @@ class Limits(NamedTuple):
 
 
 class ReadRange(NamedTuple):
-    """What was read from the log to be acquired.
+    """Batches that were read from the log to be acquired.
 
     Attributes:
         first: the first offset that was read.

@@ -15,7 +15,7 @@ Differences = list[Difference]
 
 
 class TooManyComparisons(Exception):
-    """The schemas combine so many others that they are not compared in a reasonable time."""
+    """The schemas combine too many others to be compared in a reasonable time."""
 
 
 def differences(original: Node, update: Node) -> Differences:

@@ -1,6 +1,7 @@
 """Compares objects and arrays. What may be added or removed depends on the content model.
 
-Open: anything else is permitted. Closed: nothing else. Partially open: what fits a pattern or a schema of its own.
+Open: anything else is permitted. Closed: nothing else. Partially open: properties that match a pattern or
+a separate schema.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Loads JSON Schema of draft 2019-09 and 2020-12 into nodes.
 
 Confluent's registry reads these drafts with another validator (json-sKema) and translates what that reads. Here the
-nodes of an object's keywords are joined one after the other: those of one kind become one node, keywords for a type
+nodes of an object's keywords are joined one after the other: keywords of one kind become one node, keywords for a type
 that is one of several go to that type, everything else is joined by a generated `allOf`. A `$ref` has neighbours.
 """
 

@@ -28,7 +28,7 @@ class Node:
 
     Attributes:
         kind: What it asserts.
-        source: The JSON that it was made from.
+        source: The JSON that it was parsed from.
         limits: The keywords with one value, such as `maxLength`, by name.
         inner: The schema of `not`, or that a reference refers to; None while references are being resolved.
         criterion: allOf, anyOf or oneOf of a combined node.

@@ -26,7 +26,7 @@ _MODERN_DRAFTS = {"json-schema.org/draft/2019-09/schema", "json-schema.org/draft
 class JsonSchema(ParsedSchema):
     """See `ParsedSchema`; `sandbox.schemas.parsing.parse_schema` makes it.
 
-    The draft is that of `$schema`, draft 7 if there is none.
+    The draft is named by `$schema`, draft 7 if there is none.
     """
 
     schema_type = JSON

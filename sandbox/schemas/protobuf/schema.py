@@ -18,7 +18,7 @@ from sandbox.schemas.schema import PROTOBUF, InvalidSchema, InvalidValue, Parsed
 class ProtobufSchema(ParsedSchema):
     """See `ParsedSchema`; `sandbox.schemas.parsing.parse_schema` makes it.
 
-    The text is that of a `.proto` file, or a FileDescriptorProto in base64, as confluent-kafka-python registers it.
+    The text is a `.proto` file's, or a FileDescriptorProto in base64, as confluent-kafka-python registers it.
     """
 
     schema_type = PROTOBUF
@@ -52,7 +52,7 @@ class ProtobufSchema(ParsedSchema):
 
     @property
     def name(self) -> str | None:
-        """The full name of the first message; that of the first enum if there is none."""
+        """The full name of the first message; the first enum's if there is none."""
         first = next(iter((*self.file.message_type, *self.file.enum_type)), None)
         if first is None:
             return None

@@ -204,7 +204,7 @@ class FilePrinter:
         return f"enum {enum.name} {{\n{inner}}}\n"
 
     def _reserved(self, type_: Any, last: int) -> str:
-        # The end of a message's range is exclusive, that of an enum's inclusive.
+        # The end of a message's range is exclusive, the end of an enum's inclusive.
         exclusive = last == _LAST_TAG
         ranges = [(one.start, one.end - 1 if exclusive else one.end) for one in type_.reserved_range]
         numbers = [_range(start, end, last) for start, end in (sorted(ranges) if self._normal else ranges)]

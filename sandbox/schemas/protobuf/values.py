@@ -1,6 +1,6 @@
 """Protobuf messages as JSON values and back.
 
-The names of fields are those of the schema. Fields without presence are shown with their defaults, as the console
+Fields have the schema's names. Fields without presence are shown with their defaults, as the console
 consumers of the registry do. Other than in Protobuf's own JSON, 64-bit integers are numbers, and the message
 confluent.type.Decimal is an exact number. Well-known types have their usual JSON: timestamps in ISO 8601, plain values
 for wrappers. Bytes are base64.

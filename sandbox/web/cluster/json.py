@@ -1,10 +1,11 @@
 """Brokers, clients and faults as JSON, one function per type. Scripts rely on the field names; don't change them."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
-from sandbox.model.brokers import ApiUse, BrokerDescription, BrokerSetting, ClientDescription, LeaderMove
-from sandbox.model.faults import Fault, Hit
+from sandbox.model.brokers import ApiUse, BrokerDescription, ClientDescription
+from sandbox.model.faults import Fault
 from sandbox.model.topics import TopicDescription
 
 
@@ -18,17 +19,6 @@ def broker_json(broker: BrokerDescription) -> dict[str, Any]:
         "leader_count": broker.leader_count,
         "replica_count": broker.replica_count,
         "out_of_sync_count": broker.out_of_sync_count,
-    }
-
-
-def setting_json(setting: BrokerSetting) -> dict[str, Any]:
-    """One broker setting that differs from its default; the value of a secret is null."""
-    return {
-        "name": setting.name,
-        "value": setting.value,
-        "default": setting.default,
-        "source": setting.source,
-        "in_effect": setting.in_effect,
     }
 
 
@@ -46,16 +36,6 @@ def leaders_json(topics: Iterable[TopicDescription]) -> list[dict[str, Any]]:
         for topic in topics
         for partition in topic.partitions
     ]
-
-
-def move_json(move: LeaderMove) -> dict[str, Any]:
-    """A partition whose leader changes; -1 means no leader."""
-    return {"topic": move.topic, "partition": move.partition, "before": move.before, "after": move.after}
-
-
-def use_json(use: ApiUse) -> dict[str, Any]:
-    """The number of requests of an API, and how long their answers took."""
-    return {"api": use.api, "requests": use.requests, "mean_ms": use.mean_ms, "max_ms": use.max_ms}
 
 
 def all_uses(clients: Iterable[ClientDescription]) -> list[ApiUse]:
@@ -87,37 +67,10 @@ def client_json(client: ClientDescription) -> dict[str, Any]:
         "broker": client.broker,
         "software": client.software,
         "connected_ms": client.connected_ms,
-        "apis": [use_json(use) for use in client.apis],
+        "apis": [asdict(use) for use in client.apis],
     }
 
 
 def fault_json(fault: Fault) -> dict[str, Any]:
-    """One injected fault."""
-    return {
-        "id": fault.id,
-        "api": fault.api,
-        "topic": fault.topic,
-        "client_id": fault.client_id,
-        "broker": fault.broker,
-        "latency_ms": fault.latency_ms,
-        "error": fault.error,
-        "drop": fault.drop,
-        "throttle_ms": fault.throttle_ms,
-        "probability": fault.probability,
-        "times": fault.times,
-        "hits": fault.hits,
-        "used_up": fault.used_up,
-        "text": fault.text(),
-    }
-
-
-def hit_json(hit: Hit) -> dict[str, Any]:
-    """One request that a fault hit."""
-    return {
-        "at_ms": hit.at_ms,
-        "fault": hit.fault,
-        "api": hit.api,
-        "client_id": hit.client_id,
-        "broker": hit.broker,
-        "text": hit.text,
-    }
+    """One injected fault, with a text."""
+    return {**asdict(fault), "used_up": fault.used_up, "text": fault.text()}

@@ -5,6 +5,7 @@ Every change is a form of the page and, at the same address with `.json`, an API
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -19,10 +20,7 @@ from sandbox.web.cluster.json import (
     broker_json,
     client_json,
     fault_json,
-    hit_json,
     leaders_json,
-    move_json,
-    setting_json,
 )
 from sandbox.web.notices import Notice
 from sandbox.web.responses import Interest, backend, capabilities, data, overview, page, see
@@ -94,7 +92,7 @@ def index_json() -> Response:
             "brokers": [broker_json(broker) for broker in backend().brokers.list()],
             "partitions": leaders_json(backend().topics()),
             "clients": [client_json(client) for client in backend().brokers.clients()],
-            "settings": [setting_json(setting) for setting in backend().brokers.settings()],
+            "settings": [asdict(setting) for setting in backend().brokers.settings()],
         }
     )
 
@@ -107,7 +105,7 @@ def faults_json() -> Response:
         {
             "as_of_ms": overview().as_of_ms,
             "faults": [fault_json(fault) for fault in faults.list()],
-            "hits": [hit_json(hit) for hit in reversed(faults.hits())],
+            "hits": [asdict(hit) for hit in reversed(faults.hits())],
         }
     )
 
@@ -166,7 +164,7 @@ def _refusing_acks_all(topics: tuple[TopicDescription, ...], without: int) -> li
 def ask_json(broker: int, what: str) -> Response:
     """The leaders that would move, as JSON."""
     moves = backend().brokers.preview(broker)
-    return data({"broker": broker, "action": what, "moves": [move_json(move) for move in moves]})
+    return data({"broker": broker, "action": what, "moves": [asdict(move) for move in moves]})
 
 
 @blueprint.post("/cluster/brokers/<int:broker>/<any(stop, start):what>")
@@ -181,7 +179,7 @@ def change(broker: int, what: str) -> AnyResponse:
             cluster.stop(broker)
         else:
             cluster.start(broker)
-        return _said(broker, what, moves), {"moves": [move_json(move) for move in moves]}
+        return _said(broker, what, moves), {"moves": [asdict(move) for move in moves]}
 
     return _done(do)
 

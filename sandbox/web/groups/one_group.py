@@ -24,7 +24,7 @@ from sandbox.web.groups.lag_chart import (
     table,
 )
 from sandbox.web.groups.waits import is_eager, names_of, waits_of
-from sandbox.web.responses import QUICK_S, Interest, as_ms, backend, capabilities, demo, is_live, overview, page
+from sandbox.web.responses import QUICK_S, Interest, backend, capabilities, demo, is_live, overview, page, typed_ms
 
 REBALANCES_SHOWN = 10
 PARTITIONS_SHOWN = 500
@@ -221,7 +221,7 @@ def read_reset(form: Mapping[str, str]) -> dict[str, Any]:
     if not value:
         raise BrokerError("INVALID_REQUEST", f"Write where to: {hints[to]}.")
     if to == "time":
-        value = str(as_ms(value))
+        value = str(typed_ms(value))
     elif to in VALUE_WORDS:
         number_wanted = integer(value, VALUE_WORDS[to])
         value = f"{number_wanted:+d}" if to == "shift" else str(number_wanted)

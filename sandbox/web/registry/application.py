@@ -1,6 +1,6 @@
 """The schema registry's HTTP interface, as a WSGI application.
 
-Statuses, error codes and content types are those of Confluent's Schema Registry. An error's body has exactly the fields
+Statuses, error codes and content types equal Confluent's Schema Registry. An error's body has exactly the fields
 `error_code` and `message`: some clients fail if there are more.
 """
 

@@ -17,7 +17,7 @@ from sandbox.web import formats as words
 from sandbox.web.capabilities import why_not
 from sandbox.web.json_shapes import loss_json
 from sandbox.web.notices import Notice
-from sandbox.web.responses import as_ms, backend, capabilities, data, page, see, undo_point, wanted_format
+from sandbox.web.responses import backend, capabilities, data, page, see, typed_ms, undo_point, wanted_format
 from sandbox.web.topics.setting_words import setting_rows
 from sandbox.web.topics.views import whole_number
 
@@ -102,7 +102,7 @@ def _offsets(topic: TopicDescription, fields: Mapping[str, Any]) -> dict[int, in
     if bool(time) == bool(offset):
         raise BrokerError("INVALID_REQUEST", "Say either an offset or a time before which records go.")
     if time:
-        at = backend().logs.offsets_at(topic.topic, as_ms(time))
+        at = backend().logs.offsets_at(topic.topic, typed_ms(time))
         return {number: at[number] for number in numbers}
     before = whole_number("The offset", offset)
     if before < 0:
