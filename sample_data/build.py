@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sandbox.demo.payments import DEFAULT_SEED, payments
+from sandbox.demo.clients import DEFAULT_SEED, payments
 
 EARTHQUAKE_PROPERTIES = (
     "mag", "magType", "place", "time", "updated", "tz", "felt", "cdi", "mmi", "alert", "status", "tsunami", "sig",

@@ -19,24 +19,25 @@ from sandbox.api.brokers import SandboxBrokers, with_leaders
 from sandbox.api.faults import SandboxFaults
 from sandbox.api.groups import SandboxGroups
 from sandbox.api.lazy import Late, late_part, passed_on
-from sandbox.api.overview import overview_of
 from sandbox.api.users import SandboxUsers
 from sandbox.broker.logs.turn import Changes
 from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.kafka.event import Event, Headers, NewEvent
 from sandbox.kafka.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
 from sandbox.model.capabilities import Capabilities
+from sandbox.model.file_path import shown_path
 from sandbox.model.messages import MessagePage, MessageQuery
 from sandbox.model.overview import Change, Overview
 from sandbox.model.process import bind_to_process
 from sandbox.model.proxy import Proxy, PublicUrl
 from sandbox.model.registry import CONFLICT_CODES
 from sandbox.model.topics import TopicDescription
-from sandbox.runtime import clock_report
+from sandbox.runtime import clock
 from sandbox.runtime.network import is_loopback, new_token
 from sandbox.runtime.runtime import READ_ONLY, Runtime, system_clock
 from sandbox.storage.log import message_rows, topic_descriptions, topics
 from sandbox.storage.search import messages
+from sandbox.version import __version__
 
 if TYPE_CHECKING:
     from sandbox.api.clock import SandboxClock
@@ -228,7 +229,7 @@ class Sandbox(SandboxGroups):
         watch = self._runtime.watch
         if watch.trouble:
             return f"{watch.trouble} {watch.means}"
-        return clock_report.trouble(self._runtime.broker.age_hold)
+        return clock.trouble(self._runtime.broker.age_hold)
 
     def _connection(self) -> dict[str, str] | None:
         return {"bootstrap.servers": self.kafka_address} if self.kafka_address else None
@@ -497,3 +498,23 @@ class Sandbox(SandboxGroups):
                 callback(change)
 
         return self._broker.subscribe(tell)
+
+
+def overview_of(runtime: Runtime) -> Overview:
+    """Return the summary of a sandbox."""
+    with runtime.database.reader() as reader:
+        topics, groups, events = topic_descriptions.totals(reader)
+    return Overview(
+        file=shown_path(runtime.database.path),
+        size_bytes=runtime.database.size_bytes(),
+        kafka=runtime.kafka_address,
+        web=runtime.web_address,
+        cluster_id=runtime.broker.cluster_id,
+        version=__version__,
+        pid=os.getpid(),
+        started_ms=runtime.started_ms,
+        topics=topics,
+        events=events,
+        groups=groups,
+        as_of_ms=runtime.clock(),
+    )

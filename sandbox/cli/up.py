@@ -1,6 +1,7 @@
 """`sandbox up`: opens a file, serves the Kafka port and the page, and runs until it is stopped."""
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sandbox.cli.arenas import share_arenas
 from sandbox.cli.broker_settings import settings_options
 from sandbox.cli.display import show_json
 from sandbox.cli.ending import Ending
@@ -25,7 +25,7 @@ from sandbox.cli.target import DEFAULT_FILE, chosen_file, json_option
 from sandbox.cli.token import page_to_open, token_option
 from sandbox.kafka.errors import FileInUse
 from sandbox.model.gc_pause import freeze_start_up_objects, gc_paused
-from sandbox.model.parent import exit_after, wait_for_death
+from sandbox.model.process import exit_after, wait_for_death
 from sandbox.model.proxy import Proxy
 from sandbox.runtime.network import is_loopback
 from sandbox.runtime.open_files import raise_limit
@@ -35,6 +35,21 @@ from sandbox.version import __version__
 if TYPE_CHECKING:
     from sandbox.api.sandbox import Sandbox
     from sandbox.demo.demo import Demo
+
+
+M_ARENA_MAX = -8
+
+
+def share_arenas() -> None:
+    """Make new threads use the existing arena. Does nothing if the C library isn't glibc."""
+    if not sys.platform.startswith("linux"):
+        return
+    # Imported here, because some Python builds don't have ctypes.
+    with suppress(ImportError, OSError, AttributeError):
+        import ctypes
+
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+
 
 _LOCK_RETRIES = 25
 _LOCK_RETRY_S = 0.02

@@ -16,8 +16,7 @@ from random import SystemRandom
 from typing import Protocol
 
 from sandbox.generator.examples import EXAMPLES
-from sandbox.generator.generator import Destination, Generator
-from sandbox.generator.run import (
+from sandbox.generator.generator import (
     COUNT_MAX,
     DURATION_MAX_S,
     ENDED_MAX,
@@ -25,6 +24,8 @@ from sandbox.generator.run import (
     RATE_MIN,
     RATES_MAX,
     RUNNING_MAX,
+    Destination,
+    Generator,
     GeneratorOrder,
     GeneratorRun,
 )

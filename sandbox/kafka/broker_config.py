@@ -4,15 +4,31 @@ Names, types, defaults and meanings are Kafka's (https://kafka.apache.org/docume
 #brokerconfigs). DescribeConfigs, CreateTopics, the page, the command line and the docs read these tables.
 """
 
+import json
+import os.path
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.resource_settings import GROUP_SETTINGS, LARGER_UNITS, OTHER_BROKER_SETTINGS, TOPIC_DEFAULTS
-from sandbox.kafka.setting import BOOLEAN, INT, INT_MAX, LIST, LONG, Setting
+from sandbox.kafka.setting import BOOLEAN, INT, INT_MAX, LIST, LONG, TYPE_NAMES, Setting
 from sandbox.kafka.share_settings import SHARE_BROKER_SETTINGS
 from sandbox.kafka.topic_settings import TOPIC_SETTINGS
-from sandbox.kafka.unused_broker_settings import IDLE_BROKER_SETTINGS
+
+_TYPES = {name: number for number, name in TYPE_NAMES.items()}
+
+
+def _load() -> tuple[Setting, ...]:
+    with open(os.path.join(os.path.dirname(__file__), "idle_broker_settings.json"), encoding="utf-8") as file:
+        rows = json.load(file)
+    return tuple(
+        Setting(name, _TYPES[kind], default, text, valid=valid, in_effect=False, dynamic=dynamic)
+        for name, kind, default, valid, dynamic, text in rows
+    )
+
+
+IDLE_BROKER_SETTINGS = _load()
+
 
 _BROKER_SETTINGS = (
     Setting("auto.create.topics.enable", BOOLEAN, "true", "Whether a topic is created on first use."),

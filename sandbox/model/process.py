@@ -9,6 +9,8 @@ a `with`, which do nothing. The objects that they hold are never destroyed in th
 """
 
 import os
+import threading
+import time
 import weakref
 from typing import Any
 
@@ -76,3 +78,22 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+LOOK_S = 0.25
+
+
+def wait_for_death(parent: int) -> None:
+    """Return when the parent of this process is no longer the process `parent`; on Windows, never return."""
+    while os.name != "posix" or os.getppid() == parent:
+        time.sleep(LOOK_S)
+
+
+def exit_after(grace_s: float) -> None:
+    """End this process after a time if it has not ended by then, even if its other threads are blocked."""
+
+    def end() -> None:
+        time.sleep(grace_s)
+        os._exit(1)
+
+    threading.Thread(target=end, name="exit", daemon=True).start()

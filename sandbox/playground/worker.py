@@ -19,7 +19,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, Producer, TopicPartition
 
-from sandbox.model.parent import exit_after, wait_for_death
+from sandbox.model.process import exit_after, wait_for_death
 from sandbox.model.topics import PartitionName
 from sandbox.playground.report import REPORT_S, ConsumerReport
 

@@ -25,7 +25,7 @@ from sandbox.model.file_path import file_path
 from sandbox.model.process import bind_to_process
 from sandbox.model.proxy import NO_PROXY
 from sandbox.model.registry import CONFLICT_CODES
-from sandbox.runtime import clock_report
+from sandbox.runtime import clock
 from sandbox.runtime.clock import REPORTED_MS, Jump, WatchedClock, running_s
 from sandbox.runtime.clock import system_clock as system_clock
 from sandbox.runtime.disk_watch import StorageWatch
@@ -328,7 +328,7 @@ class Runtime:
         self.broker.clock_moved(jump.by_ms, jump.set_ms, now_ms)
         self.coordinator.clock_moved(jump.by_ms, now_ms)
         if abs(jump.set_ms) > JUMP_MS:
-            clock_report.report(self.broker, jump.set_ms)
+            clock.report(self.broker, jump.set_ms)
         self.restart_timer()
 
     def restart_timer(self) -> None:

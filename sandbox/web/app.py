@@ -16,7 +16,7 @@ from sandbox.kafka.errors import BrokerError, ClusterAway
 from sandbox.model.cancellation import Cancelled
 from sandbox.model.proxy import NO_PROXY, Proxy
 from sandbox.version import __version__
-from sandbox.web import access, activity, capabilities, guard, notices, rows, snippets
+from sandbox.web import activity, capabilities, guard, notices, rows, snippets
 from sandbox.web import formats as words
 from sandbox.web import responses as page
 from sandbox.web.activity_text import mark_text, rebalance_text
@@ -92,7 +92,7 @@ def create_app(
         shell,
     ):
         app.register_blueprint(noun.blueprint)
-    access.guard_access(app, hosts, token, proxy)
+    guard.guard_access(app, hosts, token, proxy)
     capabilities.guard_features(app, backend)
     _one_view(app, backend)
     _other_formats(app)

@@ -1,26 +1,17 @@
-"""Decides which requests the page answers.
-
-On the loopback address there is no login: a sandbox belongs to the person at this machine. The threat is another web
-site in the same browser. Three checks keep it out: the Host header must name this server (against DNS rebinding), a
-request that changes something must come from the page itself (`Sec-Fetch-Site` and `Origin`, compared by scheme, host
-and port), and so must the WebSocket. Programs that send neither header, such as curl, aren't browsers and are allowed.
-Changes through a `.json` address also need the header `X-Sandbox`, which a page of another site can't send: the
-browser would first ask this server (a CORS preflight), which always refuses.
-
-If other machines can reach the page, every request must also carry a token: a program in the header
-`Authorization: Bearer`, a browser in a cookie, which it gets by opening the page once with `?token=`. The cookie's name
-contains the port, because all ports of one host share their cookies.
-
-A reverse proxy adds its public address to the accepted ones. The headers X-Forwarded-Host and X-Forwarded-Proto are
-ignored unless they are enabled; then they are checked in addition to Host.
-"""
+"""Decides which requests may reach the pages: hosts, origins, tokens and headers, and the answer to a refused one."""
 
 import hmac
 import ipaddress
 from collections.abc import Collection, Mapping
 from http.cookies import CookieError, SimpleCookie
+from urllib.parse import quote, urlencode
+
+from flask import Flask, Response, redirect, request
+from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.model.proxy import NO_PROXY, Origin, Proxy, origin_of
+from sandbox.web.proxied import cookie_named, cookie_path, forwarded, is_https, outer_path, the_proxy
+from sandbox.web.responses import data, wants_data
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 WILDCARDS = ("0.0.0.0", "::", "")
@@ -49,24 +40,6 @@ def host_name(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()
     return host.rpartition(":")[0].lower() if host.count(":") == 1 else host.lower()
-
-
-def forwarded(headers: Mapping[str, str], name: str, proxy: Proxy) -> str | None:
-    """Return the nearest proxy's X-Forwarded-Host or X-Forwarded-Proto; None if it is missing or not trusted.
-
-    Args:
-        headers: with names in lower case.
-        name: "host" or "proto".
-        proxy: the reverse proxy's settings.
-    """
-    given = headers.get(f"x-forwarded-{name}") if proxy.forwarded else None
-    return given.rpartition(",")[2].strip() if given else None
-
-
-def is_https(headers: Mapping[str, str], proxy: Proxy) -> bool:
-    """Return True if the browser uses TLS to the proxy; cookies are then marked Secure."""
-    scheme = forwarded(headers, "proto", proxy)
-    return scheme == "https" if scheme else proxy.url is not None and proxy.url.is_https
 
 
 def stranger(headers: Mapping[str, str], hosts: Collection[str], proxy: Proxy = NO_PROXY) -> str | None:
@@ -171,12 +144,6 @@ def program_refused(path: str, headers: Mapping[str, str]) -> str | None:
     return None
 
 
-def cookie_named(name: str, host: str) -> str:
-    """Return a cookie's name for a Host header. It contains the port, because a host's ports share their cookies."""
-    port = host.rpartition(":")[2]
-    return f"{name}-{port}" if port.isdigit() else name
-
-
 def cookie_name(host: str) -> str:
     """Return the name of the token's cookie for a Host header."""
     return cookie_named("sandbox-token", host)
@@ -204,3 +171,76 @@ def token_refused(headers: Mapping[str, str], token: str | None) -> str | None:
     except CookieError:
         cookie = None
     return None if cookie is not None and is_token(cookie.value, token) else TOKEN_WANTED
+
+
+def guard_access(app: Flask, hosts: Collection[str], token: str | None, proxy: Proxy) -> None:
+    """Make an application answer only requests that pass the checks.
+
+    Args:
+        app: the application.
+        hosts: addresses that the server listens on, in addition to loopback.
+        token: the token that every request must carry, None if no token is required.
+        proxy: the reverse proxy's settings.
+    """
+
+    @app.before_request
+    def check() -> AnyResponse | None:
+        headers = {name.lower(): value for name, value in request.headers}
+        reason = stranger({**headers, "host": request.host}, hosts, proxy)
+        if reason is not None:
+            return _refused(reason, 403)
+        if token is not None and request.method == "GET" and TOKEN_FIELD in request.args:
+            return _let_in(headers, token)
+        reason = token_refused(headers, token)
+        if reason is not None:
+            return _refused(reason, 401)
+        if request.method in SAFE_METHODS:
+            reason = reading_refused(headers)
+        else:
+            reason = origin_refused(headers, request.scheme, proxy) or program_refused(request.path, headers)
+        return _refused(reason, 403) if reason else None
+
+    @app.after_request
+    def protect(response: Response) -> Response:
+        response.headers.update(HEADERS)
+        if response.headers.get("Location", "").startswith("/"):
+            response.headers["Location"] = outer_path(response.headers["Location"])
+        return response
+
+
+def _refused(reason: str, status: int) -> AnyResponse:
+    """Answer with the reason, and no data of the sandbox; never HTML, because the reason may repeat the input."""
+    if wants_data():
+        answer: AnyResponse = data({"error": "UNAUTHORIZED" if status == 401 else "FORBIDDEN", "message": reason})
+        answer.status_code = status
+    else:
+        answer = Response(reason + "\n", status, content_type="text/plain; charset=utf-8")
+    answer.headers["Cache-Control"] = "no-store"
+    if status == 401:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def _let_in(headers: dict[str, str], token: str) -> AnyResponse:
+    """Exchange the token in the address for a cookie, and redirect to the address without it."""
+    if not is_token(request.args[TOKEN_FIELD], token):
+        return _refused("That is not the token of this page. " + TOKEN_WANTED, 401)
+    left = [(name, value) for name, value in request.args.items(multi=True) if name != TOKEN_FIELD]
+    clean = "/" + quote(request.path.lstrip("/\\")) + (f"?{urlencode(left)}" if left else "")
+    if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        # If the link is on another site (a chat, for example), a redirect wouldn't send the cookie: it is
+        # SameSite=Strict. A navigation from our own page does.
+        answer: AnyResponse = Response("Opening the page ...\n", content_type="text/html; charset=utf-8")
+        answer.headers["Refresh"] = f"0; url={outer_path(clean)}"
+    else:
+        answer = redirect(clean, 303)
+    answer.headers["Cache-Control"] = "no-store"
+    answer.set_cookie(
+        cookie_name(request.host),
+        token,
+        httponly=True,
+        samesite="Strict",
+        secure=request.is_secure or is_https(headers, the_proxy()),
+        path=cookie_path(),
+    )
+    return answer

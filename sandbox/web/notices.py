@@ -16,8 +16,7 @@ from urllib.parse import parse_qsl, unquote
 from flask import Flask, current_app, g, request
 from werkzeug.wrappers import Response
 
-from sandbox.web.guard import cookie_named, is_https
-from sandbox.web.proxied import cookie_path, the_proxy
+from sandbox.web.proxied import cookie_named, cookie_path, is_https, the_proxy
 
 NOTICES_MAX = 500
 """The maximum number of waiting notices, of all browsers. The oldest is dropped: browsers follow redirects within

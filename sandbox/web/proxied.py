@@ -6,7 +6,7 @@ attribute there: its quotes are escaped.
 """
 
 import re
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any, cast
 
@@ -48,3 +48,27 @@ def under_base(html: str) -> str:
 @lru_cache(8)
 def _addresses(base: str) -> re.Pattern[str]:
     return re.compile(rf'((?<=\s)(?:{_ATTRIBUTES})=")(?!{re.escape(base)}(?:[/?#"]))/(?!/)')
+
+
+def forwarded(headers: Mapping[str, str], name: str, proxy: Proxy) -> str | None:
+    """Return the nearest proxy's X-Forwarded-Host or X-Forwarded-Proto; None if it is missing or not trusted.
+
+    Args:
+        headers: with names in lower case.
+        name: "host" or "proto".
+        proxy: the reverse proxy's settings.
+    """
+    given = headers.get(f"x-forwarded-{name}") if proxy.forwarded else None
+    return given.rpartition(",")[2].strip() if given else None
+
+
+def is_https(headers: Mapping[str, str], proxy: Proxy) -> bool:
+    """Return True if the browser uses TLS to the proxy; cookies are then marked Secure."""
+    scheme = forwarded(headers, "proto", proxy)
+    return scheme == "https" if scheme else proxy.url is not None and proxy.url.is_https
+
+
+def cookie_named(name: str, host: str) -> str:
+    """Return a cookie's name for a Host header. It contains the port, because a host's ports share their cookies."""
+    port = host.rpartition(":")[2]
+    return f"{name}-{port}" if port.isdigit() else name

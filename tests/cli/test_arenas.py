@@ -8,7 +8,7 @@ import pytest
 
 ARENAS = """
 import ctypes, threading
-from sandbox.cli.arenas import share_arenas
+from sandbox.cli.up import share_arenas
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p

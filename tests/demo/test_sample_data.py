@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sample_data import build
-from sandbox.demo.payments import payments
+from sandbox.demo.clients import payments
 from sandbox.demo.samples import SAMPLES, sample_events, samples_folder
 from sandbox.kafka.partitioner import murmur2_partition
 from sandbox.model.jsonl import EventLine, from_line

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.api.sandbox import Sandbox
-from sandbox.generator.generator import Pace
+from sandbox.generator.generator import RUNNING_MAX, Pace
 from sandbox.generator.generators import Generators
-from sandbox.generator.run import RUNNING_MAX
 from sandbox.generator.template import EventTemplate
 from sandbox.kafka.errors import BrokerError, SandboxError
 from sandbox.model.activity import ActivityQuery

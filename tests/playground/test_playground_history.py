@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.playground import history as playground_history
-from sandbox.playground.history import Handled
+from sandbox.playground import playground as playground_history
+from sandbox.playground.playground import Handled
 
 RANGES = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 8)), max_size=30)
 

@@ -10,7 +10,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import NewEvent
 from sandbox.model.activity import ACTIVITY_MAX, KINDS, ActivityEntry, ActivityQuery, Happening
 from sandbox.model.rebalance import Cause, rebalance_details
-from sandbox.storage import activity, activity_sources
+from sandbox.storage import activity
 from sandbox.storage.groups.groups import GroupStore, StoredRebalance
 from sandbox.web.activity_text import entry_text
 from tests.clock import Clock
@@ -96,7 +96,7 @@ def test_the_newest_event_of_a_transaction_is_no_marker(served: Sandbox, clock: 
 def test_counting_goes_past_the_batches_that_are_read_one_by_one(
     box: Sandbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(activity_sources, "BATCHES_READ", 4)
+    monkeypatch.setattr(activity, "BATCHES_READ", 4)
     box.create_topic("t")
     counts = [1, 30, 3, 17, 50]
     for count in counts:
@@ -218,8 +218,8 @@ def test_the_filter_lets_through_what_is_about_a_topic_or_a_group(box: Sandbox) 
 def test_a_long_table_is_read_in_parts_and_nothing_is_passed_over(
     box: Sandbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(activity_sources, "SCANNED_MAX", 8)
-    monkeypatch.setattr(activity_sources, "CHUNK", 4)
+    monkeypatch.setattr(activity, "SCANNED_MAX", 8)
+    monkeypatch.setattr(activity, "CHUNK", 4)
     box.create_topic("t")
     for n in range(40):
         clock.pass_ms(5_000)
@@ -288,13 +288,13 @@ def test_what_is_over_is_read_once(box: Sandbox, clock: Clock, monkeypatch: pyte
         box.commit("app", "orders", 0, 0)
         clock.pass_ms(10_000)
     taken: list[int] = []
-    real = activity_sources.Commits.take
+    real = activity.Commits.take
 
-    def counted(self: activity_sources.Commits, from_ms: int) -> list[ActivityEntry]:
+    def counted(self: activity.Commits, from_ms: int) -> list[ActivityEntry]:
         taken.append(from_ms)
         return real(self, from_ms)
 
-    monkeypatch.setattr(activity_sources.Commits, "take", counted)
+    monkeypatch.setattr(activity.Commits, "take", counted)
     box.append("orders", "now")
     first = box.activity.read()
     assert len(taken) >= 20

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from confluent_kafka import Consumer, Producer
 from flask import Flask
 
-from sandbox.api.group_changes import commit_offsets
+from sandbox.api.groups import commit_offsets
 from sandbox.api.sandbox import Sandbox
 from sandbox.broker.groups.calls import OffsetCommit
 from sandbox.generator.examples import EXAMPLES

@@ -6,7 +6,8 @@ from flask.testing import FlaskClient
 from sandbox.api.sandbox import Sandbox
 from sandbox.model.proxy import NO_PROXY, Proxy, PublicUrl
 from sandbox.web.app import create_app
-from sandbox.web.guard import host_refused, is_https, origin_refused, stranger
+from sandbox.web.guard import host_refused, origin_refused, stranger
+from sandbox.web.proxied import is_https
 
 PUBLIC = Proxy(PublicUrl.parse("https://kafka.example.org/sandbox"))
 FORWARDED = Proxy(forwarded=True)

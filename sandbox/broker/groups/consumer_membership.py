@@ -8,13 +8,16 @@ group with members isn't converted while it runs (as with `group.consumer.migrat
 from collections.abc import Callable, Collection
 
 from sandbox.broker.groups.assignors import ASSIGNORS, NO_PARTITIONS
-from sandbox.broker.groups.calls import REASON_CHARACTERS_MAX, UNKNOWN_MEMBER, LeavingMember, LeftMember
-from sandbox.broker.groups.consumer_calls import (
+from sandbox.broker.groups.calls import (
     JOIN_EPOCH,
     LEAVE_EPOCH,
+    REASON_CHARACTERS_MAX,
     STATIC_LEAVE_EPOCH,
+    UNKNOWN_MEMBER,
     ConsumerHeartbeat,
     HeartbeatAnswer,
+    LeavingMember,
+    LeftMember,
 )
 from sandbox.broker.groups.consumer_group import ConsumerGroup, ConsumerMember, ConsumerState, MemberState
 from sandbox.broker.groups.target_assignment import Subscriptions, sizes_of

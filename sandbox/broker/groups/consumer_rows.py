@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sandbox.broker.groups.assignors import Partitions
-from sandbox.broker.groups.consumer_calls import DescribedConsumer, DescribedConsumerGroup
+from sandbox.broker.groups.calls import DescribedConsumer, DescribedConsumerGroup
 from sandbox.broker.groups.consumer_group import (
     PROTOCOL_TYPE,
     ConsumerGroup,

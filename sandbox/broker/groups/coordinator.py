@@ -15,11 +15,15 @@ from uuid import uuid4
 from sandbox.broker.groups import consumer_rows, share_rows
 from sandbox.broker.groups.assignors import Partitions
 from sandbox.broker.groups.calls import (
+    JOIN_EPOCH,
     NO_GENERATION,
     UNKNOWN_MEMBER,
+    ConsumerHeartbeat,
     DeleteOffsetsAnswer,
+    DescribedConsumerGroup,
     DescribedGroup,
     FetchedOffset,
+    HeartbeatAnswer,
     JoinAnswer,
     JoinGroup,
     LeaveAnswer,
@@ -33,7 +37,6 @@ from sandbox.broker.groups.calls import (
 from sandbox.broker.groups.classic_group import Group
 from sandbox.broker.groups.classic_membership import Membership
 from sandbox.broker.groups.classic_rows import DecodeAssignment
-from sandbox.broker.groups.consumer_calls import JOIN_EPOCH, ConsumerHeartbeat, DescribedConsumerGroup, HeartbeatAnswer
 from sandbox.broker.groups.consumer_group import ConsumerGroup
 from sandbox.broker.groups.consumer_membership import ConsumerMembership
 from sandbox.broker.groups.kinds import group_kinds

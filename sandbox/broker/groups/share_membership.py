@@ -8,8 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from sandbox.broker.groups.assignors import NO_PARTITIONS, Partitions, Subscriber, TopicSize
-from sandbox.broker.groups.calls import LeavingMember, LeftMember
-from sandbox.broker.groups.consumer_calls import HeartbeatAnswer
+from sandbox.broker.groups.calls import HeartbeatAnswer, LeavingMember, LeftMember
 from sandbox.broker.groups.share_assignor import assign_simple
 from sandbox.broker.groups.share_group import JOIN_EPOCH, LEAVE_EPOCH, ShareGroup, ShareMember
 from sandbox.broker.groups.target_assignment import TopicLookup

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sandbox.broker.groups.assignors import Partitions
-from sandbox.broker.groups.consumer_calls import DescribedConsumer, DescribedConsumerGroup
+from sandbox.broker.groups.calls import DescribedConsumer, DescribedConsumerGroup
 from sandbox.broker.groups.consumer_rows import read_partitions, written_partitions
 from sandbox.broker.groups.share_group import PROTOCOL_TYPE, ShareGroup, ShareMember, ShareState
 from sandbox.storage.groups.groups import SHARE_TYPE, StoredGroup, StoredMember

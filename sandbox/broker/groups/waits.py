@@ -8,8 +8,8 @@ partitions before that.
 Sources: KIP-62, KIP-848.
 """
 
+from sandbox.broker.groups.calls import STATIC_LEAVE_EPOCH
 from sandbox.broker.groups.classic_group import Group, Member, State
-from sandbox.broker.groups.consumer_calls import STATIC_LEAVE_EPOCH
 from sandbox.broker.groups.consumer_group import ConsumerGroup, ConsumerMember
 from sandbox.broker.groups.listing import AnyGroup
 from sandbox.broker.groups.share_group import ShareGroup, ShareMember

@@ -1,13 +1,78 @@
 """Limits the time and the temporary space of a query."""
 
+import os
 import sqlite3
+import stat
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
 from sandbox.model import cancellation
-from sandbox.storage.sql import space
+
+TEMPORARY_MAX_BYTES = 512 * 1024 * 1024
+"""How much the temporary files of all queries together may grow while one runs."""
+MEMORY_MAX_BYTES = 512 * 1024 * 1024
+"""How much the process may grow while a query runs."""
+PREFIX = "etilqs_"
+"""The prefix of SQLite's temporary files."""
+FOLDER = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
+
+
+class Used(NamedTuple):
+    """Bytes used now; 0 if the system does not report them (Windows)."""
+
+    temporary: int
+    memory: int
+
+
+def used() -> Used:
+    """Return what this process uses now."""
+    return Used(_temporary_bytes(), _memory_bytes())
+
+
+def exceeded(before: Used) -> str | None:
+    """Return the limit that was exceeded since an earlier measurement, such as "512 MB of memory", or None."""
+    now = used()
+    if now.temporary - before.temporary > TEMPORARY_MAX_BYTES:
+        return f"{_megabytes(TEMPORARY_MAX_BYTES)} of temporary space"
+    if now.memory - before.memory > MEMORY_MAX_BYTES:
+        return f"{_megabytes(MEMORY_MAX_BYTES)} of memory"
+    return None
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes // (1024 * 1024)} MB"
+
+
+def _temporary_bytes() -> int:
+    if os.name == "nt":
+        return 0
+    total = 0
+    with suppress(OSError):
+        for name in os.listdir(FOLDER):
+            with suppress(OSError, ValueError):
+                if sys.platform == "linux" and PREFIX not in os.readlink(f"{FOLDER}/{name}"):
+                    continue
+                found = os.fstat(int(name))
+                if stat.S_ISREG(found.st_mode) and found.st_nlink == 0:
+                    total += found.st_blocks * 512
+    return total
+
+
+def _memory_bytes() -> int:
+    if sys.platform == "linux":
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    if os.name == "nt":
+        return 0
+    import resource
+
+    # The peak: macOS, which reports it in bytes, does not report the current value here.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
 
 STEPS = 5_000
 """Steps of SQLite's virtual machine between two checks of the clock."""
@@ -55,11 +120,11 @@ class Clock:
             self()
 
     def _watch(self, connection: sqlite3.Connection, ended: threading.Event) -> None:
-        before = space.used()
+        before = used()
         pause_s = LOOK_S
         while not ended.wait(min(pause_s, max(0.01, self._end_s - time.monotonic()))):
             began_s = time.monotonic()
-            self.lacks = self.lacks or space.exceeded(before)
+            self.lacks = self.lacks or exceeded(before)
             # With very many open files, one check takes long.
             pause_s = max(LOOK_S, 20 * (time.monotonic() - began_s))
             if self():

@@ -19,8 +19,14 @@ from sandbox.model.jsonl import to_line
 from sandbox.model.log_order import merged_by_time
 from sandbox.web.capabilities import changes_nothing
 from sandbox.web.formats import plural
-from sandbox.web.messages.dead_letters import dead_letter, one_origin, origin_of, partition_header, sent_back
-from sandbox.web.messages.returned import tell_returned
+from sandbox.web.messages.dead_letters import (
+    dead_letter,
+    one_origin,
+    origin_of,
+    partition_header,
+    sent_back,
+    tell_returned,
+)
 from sandbox.web.notices import Notice, current_notice
 from sandbox.web.responses import Interest, attachment, backend, by_htmx, fragment, page, see
 

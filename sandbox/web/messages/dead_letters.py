@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sandbox.kafka.event import Event, EventAddress, Headers
 from sandbox.model.json_conditions import HeaderName
 from sandbox.playground.spec import SENT_BACK_HEADER
+from sandbox.web.responses import backend, capabilities
 
 PLACE_HEADERS = {
     "dlq.topic": ("dlq.partition", "dlq.offset"),
@@ -144,3 +145,26 @@ def one_origin(events: Iterable[Event]) -> str | None:
     """Return the original topic of all events; None if they have none or several."""
     origins = {origin_of(event) for event in events}
     return origins.pop() if len(origins) == 1 else None
+
+
+def tell_returned(stored: Sequence[Event]) -> None:
+    """Record the events that are returned dead letters; one entry for all.
+
+    Args:
+        stored: events just stored in one topic.
+    """
+    returned = [(letter, event) for event in stored if (letter := came_from(event)) is not None]
+    if not returned or not capabilities().activity:
+        return
+    letter, event = returned[-1]
+    details = {
+        "dead_letters": len(returned),
+        "from": _place(*letter),
+        "to": _place(event.topic, event.partition, event.offset),
+    }
+    backend().activity.note("returned", details, topic=event.topic)
+
+
+def _place(topic: str, partition: int, offset: int) -> dict[str, object]:
+    """Return an event's place as the activity stores it."""
+    return {"topic": topic, "partition": partition, "offset": offset}

@@ -8,8 +8,8 @@ from typing import Any
 from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from sandbox.generator.generator import COUNT_MAX, RATE_MAX, RUNNING, RUNNING_MAX, GeneratorRun
 from sandbox.generator.placeholders import PLACEHOLDERS
-from sandbox.generator.run import COUNT_MAX, RATE_MAX, RUNNING, RUNNING_MAX, GeneratorRun
 from sandbox.generator.template import KEYS_MAX, SKEW_MAX, EventTemplate, template_from_json
 from sandbox.generator.template_text import TemplateRefused
 from sandbox.kafka.errors import BrokerError

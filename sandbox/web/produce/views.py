@@ -13,7 +13,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event
 from sandbox.model.topics import TopicDescription
 from sandbox.web.capabilities import changes_nothing
-from sandbox.web.messages.returned import tell_returned
+from sandbox.web.messages.dead_letters import tell_returned
 from sandbox.web.notices import Notice, current_notice
 from sandbox.web.produce.copy_event import Copied, address_of, copied
 from sandbox.web.produce.form import FIRST, HEADER_KINDS, KEY_KINDS, VALUE_KINDS, event_of, json_state

@@ -5,7 +5,7 @@ Differs from a real broker: a group that is named twice is described once.
 """
 
 from sandbox.broker.groups.assignors import Partitions
-from sandbox.broker.groups.consumer_calls import DescribedConsumer
+from sandbox.broker.groups.calls import DescribedConsumer
 from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import GROUP_OPERATIONS, NO_OPERATIONS, Answer, Request
 

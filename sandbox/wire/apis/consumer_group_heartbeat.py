@@ -10,7 +10,7 @@ Left out: a classic group with members is not converted while it runs (GROUP_ID_
 from typing import Any
 
 from sandbox.broker.groups.assignors import Partitions
-from sandbox.broker.groups.consumer_calls import ConsumerHeartbeat
+from sandbox.broker.groups.calls import ConsumerHeartbeat
 from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import Answer, Request
 

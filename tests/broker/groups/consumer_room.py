@@ -9,8 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sandbox.broker.groups.assignors import NO_PARTITIONS, Partitions
-from sandbox.broker.groups.calls import OffsetCommit
-from sandbox.broker.groups.consumer_calls import ConsumerHeartbeat, HeartbeatAnswer
+from sandbox.broker.groups.calls import ConsumerHeartbeat, HeartbeatAnswer, OffsetCommit
 from sandbox.broker.groups.consumer_group import ConsumerGroup, ConsumerMember
 from sandbox.broker.groups.coordinator import GroupCoordinator
 from sandbox.broker.groups.target_assignment import TopicLookup

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sandbox.broker.groups.assignors import NO_PARTITIONS, Partitions
-from sandbox.broker.groups.consumer_calls import HeartbeatAnswer
+from sandbox.broker.groups.calls import HeartbeatAnswer
 from sandbox.broker.groups.consumer_group import ConsumerState
 from sandbox.kafka.errors import BrokerError
 from tests.broker.groups.consumer_room import GROUP, REBALANCE_MS, SESSION_MS, ConsumerRoom

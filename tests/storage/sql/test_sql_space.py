@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.model.sql_result import Bounds, SqlRefused
-from sandbox.storage.sql import clock, space
+from sandbox.storage.sql import clock
 from sandbox.storage.sql.sql import run_query
 
 MB = 1024 * 1024
@@ -45,19 +45,19 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def little(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(space, "TEMPORARY_MAX_BYTES", 8 * MB)
+    monkeypatch.setattr(clock, "TEMPORARY_MAX_BYTES", 8 * MB)
     monkeypatch.setattr(clock, "LOOK_S", 0.005)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows does not report temporary files that are open")
 @pytest.mark.parametrize("query", TEMPORARY.values(), ids=list(TEMPORARY))
 def test_temporary_files_are_bounded(empty: Path, query: str) -> None:
-    before = space.used().temporary
+    before = clock.used().temporary
     with pytest.raises(SqlRefused, match="needs more than 8 MB of temporary space") as refused:
         run_query(empty, ENDLESS + query, bounds=BOUNDS)
     assert not refused.value.extendable, "more time would not help"
     assert "add a WHERE" in refused.value.hint
-    assert space.used().temporary == before, "the files are gone with the query"
+    assert clock.used().temporary == before, "the files are gone with the query"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows does not report temporary files that are open")
@@ -87,7 +87,7 @@ def test_all_queries_share_the_space(empty: Path) -> None:
     ],
 )
 def test_memory_is_bounded(empty: Path, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
-    monkeypatch.setattr(space, "MEMORY_MAX_BYTES", 64 * MB)
+    monkeypatch.setattr(clock, "MEMORY_MAX_BYTES", 64 * MB)
     with pytest.raises(SqlRefused, match="needs more than 64 MB of memory"):
         run_query(empty, ENDLESS + query, bounds=BOUNDS)
 
@@ -102,10 +102,10 @@ def test_memory_is_bounded(empty: Path, monkeypatch: pytest.MonkeyPatch, query: 
     ],
 )
 def test_a_row_of_many_large_values_is_refused_before_it_is_made(empty: Path, query: str) -> None:
-    before = space.used().memory
+    before = clock.used().memory
     with pytest.raises(SqlRefused, match="in a query with this number of parts"):
         run_query(empty, query, bounds=BOUNDS)
-    assert space.used().memory - before < 256 * MB
+    assert clock.used().memory - before < 256 * MB
 
 
 def test_a_list_of_constants_does_not_make_values_smaller(empty: Path) -> None:

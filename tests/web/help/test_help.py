@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from sandbox.api.sandbox import Sandbox
-from sandbox.web.help.documents import DOCUMENTS, document
+from sandbox.web.help.views import DOCUMENTS, document
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

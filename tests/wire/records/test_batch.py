@@ -23,7 +23,7 @@ from sandbox.wire.records.batch import (
     rebase,
 )
 from sandbox.wire.records.compression import COMPRESSION_NAMES, compress
-from sandbox.wire.records.varint import SIGNED, SIGNED_END, ZIGZAG, ZIGZAG_END, read_unsigned, zigzag, zigzag_value
+from sandbox.wire.records.records import SIGNED, SIGNED_END, ZIGZAG, ZIGZAG_END, read_unsigned, zigzag, zigzag_value
 
 with warnings.catch_warnings():  # kafka-python warns of itself
     warnings.simplefilter("ignore", DeprecationWarning)
