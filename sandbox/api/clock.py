@@ -65,7 +65,8 @@ class SandboxClock:
 
     def advance(self, by: str | timedelta | float) -> datetime:
         """Move the clock forward. What becomes due on the way happens before this returns, in the order of its time:
-        session and transaction timeouts, retention, compaction with its delete horizons, expiry of offsets.
+        session and transaction timeouts, locks of share groups, retention, compaction with its delete horizons, expiry
+        of offsets.
 
         A connected consumer sends no heartbeat meanwhile. If its session times out, it is removed from its group, and
         joins again at its next heartbeat.

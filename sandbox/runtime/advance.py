@@ -1,8 +1,8 @@
 """Moves a test's clock forward, and runs everything that becomes due on the way, in the order of its deadlines.
 
-Deadlines of members and transactions are met to the millisecond. Work that repeats (retention, compaction, expiry of
-offsets) is due every few minutes or seconds, which would be a million runs per year. Its result depends on ages alone,
-so `RUNS` runs over the whole way, and one at the end, have the same outcome.
+Deadlines of members, transactions and locks of share groups are met to the millisecond. Work that repeats (retention,
+compaction, expiry of offsets) is due every few minutes or seconds, which would be a million runs per year. Its result
+depends on ages alone, so `RUNS` runs over the whole way, and one at the end, have the same outcome.
 """
 
 from sandbox.runtime.runtime import Runtime
@@ -44,7 +44,7 @@ def advance(runtime: Runtime, clock: SettableClock, by_ms: int) -> int:
 
 
 def _next_timeout_ms(runtime: Runtime, now_ms: int) -> int:
-    """Return the next deadline of a member or a transaction, at least 1 ms from now."""
+    """Return the next deadline of a member, a transaction or a lock, at least 1 ms from now."""
     timeouts = (runtime.coordinator.earliest_timeout_ms(), runtime.broker.transactions.earliest_timeout_ms())
     return max(now_ms + 1, min((one for one in timeouts if one is not None), default=1 << 62))
 

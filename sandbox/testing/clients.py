@@ -31,6 +31,7 @@ class Clients:
         self._place = place
         self._producers: list[confluent_kafka.Producer] = []
         self._consumers: list[confluent_kafka.Consumer] = []
+        self._admins: list[confluent_kafka.admin.AdminClient] = []
 
     def config(self, more: dict[str, Any]) -> dict[str, Any]:
         """Return librdkafka's settings, with `more` of them."""
@@ -59,7 +60,10 @@ class Clients:
 
     def admin(self, settings: dict[str, Any]) -> confluent_kafka.admin.AdminClient:
         """Create an admin client."""
-        return confluent_kafka.admin.AdminClient(self.config(settings))
+        made = confluent_kafka.admin.AdminClient(self.config(settings))
+        # Its pending requests fail when it is garbage, as after `kafka.admin().create_topics(...)`.
+        self._admins.append(made)
+        return made
 
     def close(self) -> None:
         """Flush the producers and close all clients, also if a failed test's traceback still refers to them."""
@@ -69,6 +73,7 @@ class Clients:
             ending.join(CLOSE_S)
         self._consumers.clear()
         self._producers.clear()
+        self._admins.clear()
 
 
 def _closing(consumer: confluent_kafka.Consumer) -> Callable[[], None]:

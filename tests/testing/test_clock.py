@@ -5,12 +5,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from confluent_kafka import ShareConsumer
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 import sandbox.testing
 from sandbox import Sandbox, SandboxError
 from sandbox.model.durations import duration_in_ms
 from sandbox.testing import Kafka
 
+SET = AlterConfigOpType.SET
 DAY_MS = 86_400_000
 
 
@@ -80,6 +83,28 @@ def test_sessions_time_out_before_transactions_that_last_longer(kafka: Kafka) ->
     assert kafka.sandbox.rebalances("billing")[0].started_ms == started_ms + 6000
     marker = kafka.sandbox.event("orders", 0, 1)
     assert (marker.control, marker.timestamp_ms) == (True, started_ms + 10_000)
+
+
+def test_the_lock_of_a_share_group_expires(kafka: Kafka) -> None:
+    kafka.produce("tasks", "1", partition=0)
+    resource = ConfigResource(
+        ConfigResource.Type.GROUP,
+        "workers",
+        incremental_configs=[ConfigEntry("share.auto.offset.reset", "earliest", incremental_operation=SET)],
+    )
+    kafka.admin().incremental_alter_configs([resource])[resource].result(10)
+    settings = {"bootstrap.servers": kafka.bootstrap_servers, "group.id": "workers"}
+    consumer = ShareConsumer({**settings, "share.acknowledgement.mode": "explicit"})
+    consumer.subscribe(["tasks"])
+    try:
+        assert kafka.place.wait(lambda: consumer.poll(0.2) or None, 20)
+        states = [[one.state for one in kafka.sandbox.share_groups.windows("workers")[0].records]]
+        for step in ("29s", "2s"):
+            kafka.clock.advance(step)
+            states.append([one.state for one in kafka.sandbox.share_groups.windows("workers")[0].records])
+        assert states == [["acquired"], ["acquired"], ["available"]]
+    finally:
+        consumer.close()
 
 
 def test_offsets_expire_and_the_group_with_them(kafka: Kafka) -> None:

@@ -426,8 +426,9 @@ class GroupCoordinator:
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def earliest_timeout_ms(self) -> int | None:
-        """Return exactly when the next session or rebalance of a group times out, or None."""
-        return self._table.earliest_ms()
+        """Return when the next session, rebalance or lock of a share group times out, or None."""
+        deadlines = (self._table.earliest_ms(), self.shares.next_deadline_ms())
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def tick(self, now_ms: int) -> None:
         """Run the tasks that are due: sessions, rebalance timeouts, pending member ids, retention of offsets."""
