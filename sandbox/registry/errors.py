@@ -44,7 +44,7 @@ def schema_not_found(schema: object = None) -> RegistryError:
 
 def subject_soft_deleted(subject: Subject) -> RegistryError:
     """The subject was soft-deleted before."""
-    return RegistryError(40404, f"Subject '{subject}' was soft deleted. Set permanent=true to delete permanently")
+    return RegistryError(40404, f"Subject '{subject}' was soft deleted.Set permanent=true to delete permanently")
 
 
 def subject_not_soft_deleted(subject: Subject) -> RegistryError:
@@ -55,7 +55,7 @@ def subject_not_soft_deleted(subject: Subject) -> RegistryError:
 def version_soft_deleted(subject: Subject, version: int) -> RegistryError:
     """The version was soft-deleted before."""
     return RegistryError(
-        40406, f"Subject '{subject}' Version {version} was soft deleted. Set permanent=true to delete permanently"
+        40406, f"Subject '{subject}' Version {version} was soft deleted.Set permanent=true to delete permanently"
     )
 
 

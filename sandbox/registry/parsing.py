@@ -114,15 +114,15 @@ def format_schema(rows: RegistryRows, schema: RegisteredSchema, output_format: s
 def can_look_up(sent: Prepared, rows: RegistryRows, stored: RegisteredSchema) -> bool:
     """Return whether a schema that was sent is a stored one.
 
-    It may be sent with everything that it refers to in its text (Avro). The version that Confluent's registry writes
-    into the metadata is not compared.
+    It may be sent with everything that it refers to in its text (Avro), and without the version that the registry
+    writes into the metadata.
     """
     if sent.content.schema_type != stored.content.schema_type:
         return False
     same_references = sent.content.references == stored.content.references
     if not (same_references or (not sent.content.references and stored.content.references)):
         return False
-    if _without_version(sent.content.metadata) != _without_version(stored.content.metadata):
+    if not _same_metadata(sent.content.metadata or {}, stored.content.metadata or {}, stored.version):
         return False
     return sent.content.rule_set == stored.content.rule_set and sent.parsed.is_equivalent(parse_stored(rows, stored))
 
@@ -154,8 +154,23 @@ def _metadata_texts(metadata: Mapping[str, Any]) -> Iterator[str]:
     yield from sorted(map(str, metadata.get("sensitive") or ()))
 
 
-def _without_version(metadata: dict[str, Any] | None) -> dict[str, Any]:
-    found = dict(metadata or {})
+def _same_metadata(sent: dict[str, Any], stored: dict[str, Any], version: int) -> bool:
+    """Compare metadata. If only one has a version, it is left out; one that was sent must be that of the schema."""
+    ours, theirs = _version_in(sent), _version_in(stored)
+    if (ours is None) == (theirs is None):
+        return sent == stored
+    if ours is not None and ours != str(version):
+        return False
+    return _without_version(sent) == _without_version(stored)
+
+
+def _version_in(metadata: dict[str, Any]) -> str | None:
+    found = (metadata.get("properties") or {}).get(VERSION_PROPERTY)
+    return None if found is None else str(found)
+
+
+def _without_version(metadata: dict[str, Any]) -> dict[str, Any]:
+    found = dict(metadata)
     properties = {key: value for key, value in (found.pop("properties", None) or {}).items() if key != VERSION_PROPERTY}
     return {**found, **({"properties": properties} if properties else {})}
 

@@ -19,7 +19,7 @@ from sandbox.model.registry import (
     VersionRow,
 )
 from sandbox.registry import errors
-from sandbox.registry.lookups import INT_MAX, content_of, find_equal, id_of, prepared_for, referrers
+from sandbox.registry.lookups import INT_MAX, content_of, find_equal, id_of, latest, prepared_for, referrers
 from sandbox.registry.metadata import merged_metadata, merged_rule_set, with_version
 from sandbox.registry.parsing import Prepared, incompatibilities, prepare
 from sandbox.registry.scope import config_in_scope, is_importing, is_read_only, mode_in_scope
@@ -180,12 +180,14 @@ def _registered_already(
     if content is None or any(config.others.get(name) for name in MERGED):
         return None
     sent = prepared_for(rows, subject, content, normalize=normalize)
-    existing = find_equal(rows, subject, sent, deleted=False)
+    newest = latest(rows, subject) if request.version == LATEST else None
+    existing = find_equal(
+        rows, subject, sent, deleted=False, matches=lambda row: newest is None or row.version == newest.version
+    )
     if existing is None or (request.schema_id >= 0 and request.schema_id != existing.schema_id):
         return None
     if request.version in (0, LATEST):
-        newest = [row.version for row in rows.versions(subject) if not row.deleted][-1]
-        return existing if request.version == 0 or existing.version == newest else None
+        return existing
     if request.schema_id < 0:
         return None
     same = find_equal(rows, subject, sent, deleted=False, matches=lambda row: row.version == request.version)

@@ -25,10 +25,12 @@ from sandbox.web.registry.paths import find_endpoint, in_context, segments_of, w
 
 V1_JSON = "application/vnd.schemaregistry.v1+json"
 ANSWERED = (V1_JSON, "application/vnd.schemaregistry+json", "application/json")
-"""The content types of answers; the first one that the client accepts is sent."""
+"""The content types of answers; the first one that the client likes best is sent."""
 ACCEPTED = (*ANSWERED, "application/octet-stream")
 """The content types of requests."""
-RANGES = ("*/*", "application/*")
+RANGES = ("application/*", "*/*")
+"""Ranges of content types, the more exact one first."""
+NOT_CACHED = "no-cache, no-store, must-revalidate"
 REALM = 'Basic realm="Kafka Sandbox"'
 
 Environ = dict[str, Any]
@@ -154,14 +156,28 @@ def _has_basic_token(headers: Mapping[str, str], token: str) -> bool:
 
 def _answered_kind(headers: Mapping[str, str]) -> str:
     """Return the content type of the answer. Raises RegistryError 406 if the client accepts none."""
-    given = [one.partition(";") for one in headers.get("accept", "*/*").split(",")]
-    wanted = {kind.strip().lower() for kind, _, parameters in given if parameters.replace(" ", "") != "q=0"}
-    if not wanted - {""} or wanted.intersection(RANGES):
-        return V1_JSON
-    for kind in ANSWERED:
-        if kind in wanted:
-            return kind
-    raise RegistryError(406, "HTTP 406 Not Acceptable")
+    weights: dict[str, float] = {}
+    for one in (headers.get("accept") or "*/*").split(","):
+        kind, _, parameters = one.strip().lower().partition(";")
+        kind = kind.strip()
+        weights["*/*" if kind.startswith("*") else kind] = _weight(parameters)
+    found = {kind: next((weights[one] for one in (kind, *RANGES) if one in weights), 0.0) for kind in ANSWERED}
+    best = max(ANSWERED, key=lambda kind: found[kind])
+    if not found[best]:
+        raise RegistryError(406, "HTTP 406 Not Acceptable")
+    return best
+
+
+def _weight(parameters: str) -> float:
+    """Return the q of a content type, 0 to 1; 1 if it has none."""
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.strip().partition("=")
+        if name == "q":
+            try:
+                return min(1.0, max(0.0, float(value)))
+            except ValueError:
+                return 0.0
+    return 1.0
 
 
 def _sent(
@@ -173,7 +189,12 @@ def _sent(
         body = answer.text.encode("utf-8", "replace")
     else:
         body = json.dumps(answer.value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    headers = [("Content-Length", str(len(body))), ("Cache-Control", "no-store"), *guard.HEADERS.items(), *more]
+    headers = [
+        ("Content-Length", str(len(body))),
+        ("Cache-Control", NOT_CACHED),
+        *guard.HEADERS.items(),
+        *more,
+    ]
     if body:
         headers.append(("Content-Type", kind))
     try:

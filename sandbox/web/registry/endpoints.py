@@ -294,7 +294,7 @@ def update_mode(registry: SchemaRegistry, request: Exchange) -> Object:
     if mode is not None and not isinstance(mode, str):
         raise errors.invalid_mode()
     registry.change(lambda database, now_ms: settings.set_mode(database, place, mode, force=force))
-    return {"mode": mode}
+    return without_empty({"mode": mode})
 
 
 def delete_mode(registry: SchemaRegistry, request: Exchange) -> Object:
@@ -338,6 +338,11 @@ def server_version(registry: SchemaRegistry, request: Exchange) -> Object:
     return {"version": __version__, "commitId": "kafka-sandbox"}
 
 
+def server_deployment(registry: SchemaRegistry, request: Exchange) -> Object:
+    """Return the attributes of the server's deployment: it has none."""
+    return {"attributes": []}
+
+
 ENDPOINTS = (
     Endpoint("GET", "/", root),
     Endpoint("POST", "/", root),
@@ -377,4 +382,5 @@ ENDPOINTS = (
     Endpoint("DELETE", "/contexts/{subject}", delete_context),
     Endpoint("GET", "/v1/metadata/id", cluster_id),
     Endpoint("GET", "/v1/metadata/version", server_version),
+    Endpoint("GET", "/v1/metadata/deployment", server_deployment),
 )

@@ -50,6 +50,7 @@ REFERS = {
     ),
     "references": [{"name": "User", "subject": "user", "version": 1}],
 }
+METADATA_2 = {"properties": {"confluent:version": "2"}}
 REGISTER, LOOK_UP = "POST /subjects/s/versions", "POST /subjects/s"
 
 JSON_A = {"schemaType": "JSON", "schema": '{"type":"object","properties":{"a":{"type":"string"}}}'}
@@ -424,6 +425,21 @@ SCENARIOS: dict[str, list[Step]] = {
         Step("PUT /mode/s", has(mode="IMPORT"), {"mode": "IMPORT"}),
         Step("GET /subjects?deleted=true", []),
     ],
+    "imports over soft-deleted versions": [
+        Step(REGISTER, has(id=1), A),
+        Step("DELETE /subjects/s", [1]),
+        Step("PUT /mode", {"mode": "IMPORT"}, {"mode": "IMPORT"}),
+        Step(REGISTER, has(id=1, version=1), imported(1, 1, A)),
+        Step(REGISTER, has(id=1), A),
+        Step("DELETE /subjects/s", [1]),
+        Step(REGISTER, has(id=1, version=1), imported(1, 1, A)),
+        Step("GET /subjects/s/versions/1", has(schema=A["schema"])),
+        Step(REGISTER, has(id=200, version=2), imported(200, 2, A)),
+        Step("GET /subjects/s/versions", [1, 2]),
+        Step("GET /schemas/ids/200/versions", [{"subject": "s", "version": 2}]),
+        Step("PUT /mode", {}, {"mode": None}),
+        Step("GET /mode", {"mode": "READWRITE"}),
+    ],
     "a permanent delete forgets level and mode": [
         Step(REGISTER, has(id=1), A),
         Step("PUT /config/s", has(), {"compatibility": "FULL"}),
@@ -549,7 +565,23 @@ SCENARIOS: dict[str, list[Step]] = {
         Step("PUT /config/u", has(normalize=True), {"normalize": True}),
         Step("POST /subjects/u/versions", has(id=2, schema=SORTED["schema"]), UNSORTED),
     ],
+    "the version in the metadata": [
+        Step(REGISTER, has(id=1, version=1), A),
+        Step(REGISTER, has(id=1, version=1), {**A, "version": -1}),
+        Step(REGISTER, has(id=2, version=2, metadata=METADATA_2), {**A, "version": 2}),
+        Step(REGISTER, has(id=2, version=2), {**A, "version": -1}),
+        Step(LOOK_UP, has(version=1), A),
+        Step(LOOK_UP, has(version=1), {**A, "metadata": {"properties": {"confluent:version": "1"}}}),
+        Step(LOOK_UP, has(version=2, metadata=METADATA_2), {**A, "metadata": METADATA_2}),
+        Step("DELETE /subjects/s/versions/1", 1),
+        Step(LOOK_UP, has(version=2), A),
+        Step(REGISTER, has(id=2), A),
+        Step(REGISTER, has(id=3, version=3), {**A, "version": 3}),
+        Step(REGISTER, has(id=3), {**A, "version": -1}),
+        Step(REGISTER, 42201, {**A, "version": 3}),
+    ],
     "the rest": [
+        Step("GET /v1/metadata/deployment", {"attributes": []}),
         Step("GET /", {}),
         Step("POST /", {}, {}),
         Step("GET /v1/metadata/version", has(commitId="kafka-sandbox")),

@@ -47,7 +47,11 @@ def test_another_content_type_is_415(box: Sandbox, kind: str) -> None:
         ("application/json", "application/json"),
         ("application/vnd.schemaregistry+json; q=0.9, application/json; q=0.5", "application/vnd.schemaregistry+json"),
         (f"{V1}, application/vnd.schemaregistry+json, application/json", V1),
-        ("text/html, */*; q=0.1", V1),
+        ("text/html, image/gif, *; q=.2, */*; q=.2", V1),
+        ("application/*", V1),
+        ("*/anything", V1),
+        ("application/vnd.schemaregistry.v2+json; q=0.9, application/json; q=0.1", "application/json"),
+        ("application/json, */*; q=0.1", "application/json"),
     ],
 )
 def test_the_first_content_type_that_is_accepted_is_sent(box: Sandbox, accept: str, kind: str) -> None:
@@ -55,7 +59,9 @@ def test_the_first_content_type_that_is_accepted_is_sent(box: Sandbox, accept: s
 
 
 def test_who_accepts_no_json_gets_406(box: Sandbox) -> None:
-    assert served(box).ask("GET /subjects", headers={"Accept": "text/html"}).value["error_code"] == 406
+    registry = served(box)
+    for kind in ("text/html", "text/*", "application/vnd.schemaregistry.v2+json", "application/json; q=0"):
+        assert registry.ask("GET /subjects", headers={"Accept": kind}).value["error_code"] == 406
 
 
 def test_other_sites_and_unknown_hosts_are_refused(box: Sandbox) -> None:
@@ -126,7 +132,7 @@ def test_a_start_does_not_wait_for_the_registry(tmp_path: Path) -> None:
         "with Sandbox(sys.argv[1]) as box:\n"
         "    box.serve(kafka_port=0, web_port=None)\n"
         "    print(sorted(name for name in sys.modules if name.split('.')[0] in ('flask', 'uvicorn', 'a2wsgi')\n"
-        "        or name.startswith(('sandbox.web', 'sandbox.schemas', 'sandbox.registry'))))\n"
+        "        or name.startswith(('sandbox.web', 'sandbox.registry', 'sandbox.schemas.parsing'))))\n"
     )
     found = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / "dev.db")], capture_output=True, text=True, timeout=60
