@@ -157,6 +157,14 @@ def test_a_type_may_be_used_before_it_is_defined() -> None:
     assert schema.decode(b"\2") == {"b": {}, "c": {}}
 
 
+def test_a_name_may_be_defined_twice_if_both_definitions_are_equal() -> None:
+    inner = record(field("n", "int"), name="Inner")
+    twice = avro(record(field("a", inner), field("b", {**inner, "doc": "other"})))
+    assert twice.text.endswith('{"name":"b","type":"Inner"}]}')
+    with pytest.raises(InvalidSchema, match="Can't redefine: Inner"):
+        avro(record(field("a", inner), field("b", record(field("n", "long"), name="Inner"))))
+
+
 def test_an_unknown_type_is_refused_with_the_known_ones() -> None:
     with pytest.raises(InvalidSchema, match="unknown schema type 'XML'"):
         parse_schema("XML", "<a/>")

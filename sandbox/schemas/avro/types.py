@@ -143,6 +143,8 @@ class Parser:
         # Types that are used before they are defined: the placeholder, its name without and with namespace, its path.
         self._unresolved: dict[str, tuple[AvroType, str, str]] = {}
         self._defaults: list[tuple[str, Field]] = []
+        # Names that are defined twice, which is permitted if both definitions are equal.
+        self._repeated: list[tuple[str, AvroType, AvroType]] = []
 
     def parse(self, json: Any) -> AvroType:
         """Return the type that a schema's JSON defines. Raises `InvalidSchema`."""
@@ -274,8 +276,9 @@ class Parser:
         aliases = tuple(full_name(alias, full.rpartition(".")[0]) for alias in _aliases(json, path))
         type_ = AvroType(kind, full, _text(json, "doc"), aliases, _properties(json, _TYPE_ATTRIBUTES))
         known = self.names.get(full)
-        if known is not None and known.kind != "unresolved":
-            raise _refused(path, f"Can't redefine: {full}")
+        if known is not None:
+            self._repeated.append((path, known, type_))
+            return type_
         # A placeholder becomes the type itself, so that references to it stay valid.
         waiting = self._unresolved.pop(full, None)
         if waiting is not None:
@@ -302,7 +305,40 @@ class Parser:
                         path, f"Invalid default for field {one.name}: {_shown(one.default)} not a {expected}"
                     )
         self._defaults.clear()
+        for path, first, second in self._repeated:
+            if not _are_equal(first, second, set()):
+                raise _refused(path, f"Can't redefine: {first.name}")
+        self._repeated.clear()
         return parsed
+
+
+def _are_equal(first: AvroType, second: AvroType, compared: set[tuple[int, int]]) -> bool:
+    """Report whether two types are equal apart from documentation and aliases."""
+    if first is second or (id(first), id(second)) in compared:
+        return True
+    compared.add((id(first), id(second)))
+    if [one.name for one in first.fields] != [one.name for one in second.fields]:
+        return False
+    own = (first.kind, first.name, first.properties, first.symbols, first.size, first.is_error, len(first.branches))
+    if own != (
+        second.kind,
+        second.name,
+        second.properties,
+        second.symbols,
+        second.size,
+        second.is_error,
+        len(second.branches),
+    ):
+        return False
+    inner = [(one.type, other.type) for one, other in zip(first.fields, second.fields, strict=True)]
+    inner += zip(first.branches, second.branches, strict=True)
+    if first.items is not None:
+        inner.append((first.items, second.element))
+    same_fields = all(
+        (one.default, one.order, one.properties) == (other.default, other.order, other.properties)
+        for one, other in zip(first.fields, second.fields, strict=True)
+    )
+    return same_fields and all(_are_equal(one, other, compared) for one, other in inner)
 
 
 def full_name(name: str, namespace: str) -> str:
