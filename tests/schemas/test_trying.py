@@ -1,0 +1,110 @@
+"""The compatibility check agrees with trying: what one schema writes, a compatible reader reads."""
+
+import json
+import random
+from typing import Any
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from sandbox.schemas.parsing import parse_schema
+from sandbox.schemas.schema import ParsedSchema
+
+SCALARS = ("int32", "int64", "uint32", "sint32", "bool", "string", "fixed32", "float", "double", "E", "N", "M")
+
+FIELD = st.tuples(st.integers(1, 4), st.sampled_from(SCALARS), st.sampled_from(["", "repeated ", "optional "]))
+
+
+def message(fields: list[tuple[int, str, str]]) -> ParsedSchema:
+    by_number = {number: (label, kind) for number, kind, label in fields}
+    lines = " ".join(f"{label}{kind} f{number} = {number};" for number, (label, kind) in by_number.items())
+    text = f'syntax = "proto3"; message M {{ {lines} }} message N {{ int32 n = 1; }} enum E {{ Z = 0; Y = 1; }}'
+    return parse_schema("PROTOBUF", text)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(FIELD, max_size=4), st.lists(FIELD, max_size=4), st.integers(0, 2**32))
+def test_a_compatible_protobuf_reader_reads_what_was_written(
+    writer: list[tuple[int, str, str]], reader: list[tuple[int, str, str]], seed: int
+) -> None:
+    old, new = message(writer), message(reader)
+    assume(not new.backward_errors(old))
+    written = old.example(random.Random(seed))
+    payload = old.encode(written)
+    read = new.decode(payload)
+    numbers = {number: kind for number, kind, _ in writer}
+    kept = {number: kind for number, kind, _ in reader}
+    for number in numbers.keys() & kept.keys():
+        if kept[number] == numbers[number] != "M" and f"f{number}" in read and f"f{number}" in written:
+            before, after = written[f"f{number}"], read[f"f{number}"]
+            assert before == after or isinstance(before, list) != isinstance(after, list)
+
+
+LEAF_SCHEMAS: list[Any] = [
+    {"type": "string"},
+    {"type": "string", "maxLength": 5},
+    {"type": "string", "minLength": 2},
+    {"type": "integer"},
+    {"type": "number"},
+    {"type": "integer", "minimum": 0, "maximum": 9},
+    {"type": "number", "multipleOf": 2},
+    {"type": ["string", "null"]},
+    {"type": ["integer", "string", "null"]},
+    {"enum": ["a", "b"]},
+    {"enum": ["a", "b", "c", 1]},
+    {"const": "a"},
+    {"type": "boolean"},
+    {},
+    True,
+    {"oneOf": [{"type": "string"}, {"type": "integer"}]},
+    {"anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "null"}]},
+]
+
+
+LEAVES: st.SearchStrategy[Any] = st.sampled_from(LEAF_SCHEMAS)
+
+
+def objects(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    properties = st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
+    rest = st.sampled_from([None, False, True, {"type": "string"}])
+    return st.builds(_object, properties, rest, st.booleans())
+
+
+def _object(properties: dict[str, Any], rest: Any, requires: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": "object", "properties": properties}
+    if rest is not None:
+        found["additionalProperties"] = rest
+    if requires and properties:
+        found["required"] = sorted(properties)[:1]
+    return found
+
+
+SCHEMAS = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(objects(inner), inner.map(lambda one: {"type": "array", "items": one})),
+    max_leaves=4,
+)
+
+
+def changed(schema: Any, rng: random.Random) -> Any:
+    """Change a schema here and there: other leaves, properties that come and go, other content models."""
+    if schema in LEAF_SCHEMAS:
+        return rng.choice(LEAF_SCHEMAS) if rng.random() < 0.4 else schema
+    if schema["type"] == "array":
+        return {"type": "array", "items": changed(schema["items"], rng)}
+    properties = {name: changed(inner, rng) for name, inner in schema["properties"].items() if rng.random() < 0.8}
+    if rng.random() < 0.3:
+        properties[rng.choice("abcd")] = rng.choice(LEAF_SCHEMAS)
+    rest = schema.get("additionalProperties") if rng.random() < 0.8 else rng.choice([None, False, True])
+    return _object(properties, rest, "required" in schema and rng.random() < 0.8)
+
+
+@settings(max_examples=500, deadline=None)
+@given(SCHEMAS, st.integers(0, 2**32))
+def test_a_value_of_the_old_json_schema_is_valid_for_a_compatible_new_one(old: Any, seed: int) -> None:
+    rng = random.Random(seed)
+    before, after = (parse_schema("JSON", json.dumps(one)) for one in (old, changed(old, rng)))
+    value = before.example(rng)
+    before.encode(value)
+    if not after.backward_errors(before):
+        after.encode(value)
