@@ -12,7 +12,7 @@ from sandbox.storage.groups import group_history
 from sandbox.storage.groups.group_history import places
 from sandbox.storage.groups.group_rebalances import rebalance_page
 
-RATE_MS = 10_000
+RATE_MS = 30_000
 SPARK_STEP_MS = 10_000
 SPARK_POINTS = 30
 SETTLED_MS = 5_000

@@ -31,7 +31,7 @@ class GroupState:
         state: Kafka's name for it.
         members: one mapping each: member_id, client_id, host, partitions.
         partitions: one mapping each: topic, partition, committed, start, end, lag, out_of_range, deleted_unread,
-            member_id, client_id.
+            member_id, client_id. These are all partitions of each topic that it reads or has committed in.
         lag: the sum over partitions with a commit; None if no partition has one.
     """
 
@@ -39,6 +39,27 @@ class GroupState:
     members: list[dict[str, Any]]
     partitions: list[dict[str, Any]]
     lag: int | None
+
+    @property
+    def uncommitted_lag(self) -> int:
+        """The sum over partitions without a commit, of which the group may read all offsets or none."""
+        return sum(row["uncommitted_lag"] for row in self.partitions)
+
+    @property
+    def uncommitted_partitions(self) -> int:
+        """How many partitions without a commit are not empty."""
+        return sum(row["uncommitted_lag"] > 0 for row in self.partitions)
+
+    @property
+    def lag_text(self) -> str:
+        """Both figures: "lag 233 + up to 1773 (2 partitions without a commit)"."""
+        lag = "nothing committed" if self.lag is None else f"lag {self.lag}"
+        if not self.uncommitted_lag:
+            return lag
+        count = self.uncommitted_partitions
+        partitions = "1 partition" if count == 1 else f"{count} partitions"
+        more = f"up to {self.uncommitted_lag} ({partitions} without a commit)"
+        return f"{lag}, {more}" if self.lag is None else f"{lag} + {more}"
 
     @property
     def exists(self) -> bool:
@@ -72,7 +93,7 @@ def group_state(admin: Any, group: str) -> GroupState:
         )
     committed = committed_offsets(admin, group)
     # Log ends are read after the commits, so that no commit is ahead of its log.
-    spans = ranges(admin, _that_exist(admin, {*committed, *owners}))
+    spans = ranges(admin, _partitions_of(admin, {topic for topic, _ in (*committed, *owners)}))
     partitions: list[dict[str, Any]] = []
     for place, (start, end) in sorted(spans.items()):
         at, owner = committed.get(place), owners.get(place)
@@ -84,6 +105,7 @@ def group_state(admin: Any, group: str) -> GroupState:
                 "log_start_offset": start,
                 "log_end_offset": end,
                 "lag": None if at is None else lag_of(at, start, end),
+                "uncommitted_lag": max(0, end - start) if at is None else 0,
                 "out_of_range": range_of(at, start, end),
                 "deleted_unread": 0 if at is None else max(0, start - at),
                 "member_id": owner and owner.member_id,
@@ -94,6 +116,12 @@ def group_state(admin: Any, group: str) -> GroupState:
     return GroupState(
         _STATE_WORDS.get(found.state.name, found.state.name), members, partitions, sum(lags) if lags else None
     )
+
+
+def _partitions_of(admin: Any, names: set[str]) -> list[tuple[str, int]]:
+    # Kafka keeps the commits of a deleted topic for a while.
+    topics = admin.list_topics(timeout=TIMEOUT_S).topics
+    return sorted((name, partition) for name in names if name in topics for partition in topics[name].partitions)
 
 
 def _that_exist(admin: Any, places: set[tuple[str, int]]) -> list[tuple[str, int]]:
@@ -185,9 +213,21 @@ def list_groups(as_json: bool, target: Target) -> None:
     astray = {}
     for name in sorted(found.group_id for found in listing.valid):
         state = group_state(admin, name)
-        rows.append({"group": name, "state": state.state, "members": len(state.members), "lag": state.lag})
+        rows.append(
+            {
+                "group": name,
+                "state": state.state,
+                "members": len(state.members),
+                "lag": state.lag,
+                "uncommitted_lag": state.uncommitted_lag,
+                "uncommitted_partitions": state.uncommitted_partitions,
+            }
+        )
         astray[name] = sum(row["out_of_range"] is not None for row in state.partitions)
-    show_rows(("group", "state", "members", "lag"), rows, as_json=as_json, empty="There are no groups.")
+    columns = ["group", "state", "members", "lag", "uncommitted_lag"]
+    if as_json:
+        columns.append("uncommitted_partitions")
+    show_rows(columns, rows, as_json=as_json, empty="There are no groups.")
     for name, count in [] if as_json else astray.items():
         if count:
             partitions = "1 partition is" if count == 1 else f"{count} partitions are"
@@ -214,12 +254,14 @@ def describe(group: str, as_json: bool, target: Target) -> None:
                 "group": group,
                 "state": state.state,
                 "lag": state.lag,
+                "uncommitted_lag": state.uncommitted_lag,
+                "uncommitted_partitions": state.uncommitted_partitions,
                 "members": state.members,
                 "partitions": state.partitions,
             }
         )
         return
-    lag = "nothing committed" if state.lag is None else f"lag {state.lag}"
+    lag = state.lag_text
     if state.lag is not None and unread and sum(unread.values()) != state.lag:
         lag += f", {sum(unread.values())} unread"
     click.echo(f"{printable(group)}: {state.state}, {len(state.members)} members, {lag}")

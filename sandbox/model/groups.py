@@ -85,6 +85,13 @@ class PartitionLag:
     unread: int | None = None
 
     @property
+    def uncommitted_lag(self) -> int:
+        """How many offsets the log holds if the group has no commit here: it may read all of them or none
+        (auto.offset.reset). 0 with a commit.
+        """
+        return max(0, self.end - self.start) if self.committed is None else 0
+
+    @property
     def position(self) -> int:
         """The offset from which the group reads next; the log start offset without a usable commit."""
         return self.start if self.committed is None else read_position(self.committed, self.start, self.end)
@@ -142,9 +149,7 @@ class GroupDescription:
         generation: the group epoch in the consumer protocol.
         lag: sum over partitions with a commit; None if it has never committed.
         lag_ms: the largest of its partitions; None if unknown.
-        trend: caught up (no unread event), steady (it commits, and no unread event is older than some seconds),
-            draining, growing, stalled, without members, never committed, rebalancing, out of range (a committed offset
-            is outside its log).
+        trend: one of `sandbox.model.lag_trend.TRENDS`.
         drain_ms: estimated time until caught up if draining, else None.
         type: "classic", "consumer" or "share": the protocol that its members use.
         waits: the members that it waits for; None in lists, and if unknown.
@@ -167,6 +172,16 @@ class GroupDescription:
     type: str = "classic"
     waits: GroupWaits | None = None
     unread: int | None = None
+
+    @property
+    def uncommitted_lag(self) -> int:
+        """The sum over its partitions without a commit; see `PartitionLag.uncommitted_lag`."""
+        return sum(one.uncommitted_lag for one in self.partitions)
+
+    @property
+    def uncommitted_partitions(self) -> int:
+        """How many partitions of `uncommitted_lag` there are: without a commit, and not empty."""
+        return sum(one.uncommitted_lag > 0 for one in self.partitions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +211,7 @@ class GroupSummary:
     """A summary of one group.
 
     Attributes:
-        state, topics, lag, trend, drain_ms, type: as in `GroupDescription`.
+        state, topics, lag, uncommitted_lag, uncommitted_partitions, trend, drain_ms, type: as in `GroupDescription`.
         members: the number of members.
         places: the partitions that it reads or has committed in.
         lags: topic to its lag there, None if it has no commit in it.
@@ -214,6 +229,8 @@ class GroupSummary:
     trend: str
     drain_ms: int | None
     type: str = "classic"
+    uncommitted_lag: int = 0
+    uncommitted_partitions: int = 0
 
 
 def summary_of(group: GroupDescription, now_ms: int) -> GroupSummary:
@@ -240,4 +257,6 @@ def summary_of(group: GroupDescription, now_ms: int) -> GroupSummary:
         trend=group.trend,
         drain_ms=group.drain_ms,
         type=group.type,
+        uncommitted_lag=group.uncommitted_lag,
+        uncommitted_partitions=group.uncommitted_partitions,
     )

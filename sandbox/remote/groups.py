@@ -12,6 +12,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
 
 from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.kafka.event import Event, EventAddress
+from sandbox.model import lag_trend
 from sandbox.model.groups import GroupDescription, MemberDescription, PartitionLag
 from sandbox.model.lag import OUT_OF_RANGE, lag_of
 from sandbox.model.topics import PartitionName
@@ -254,14 +255,13 @@ class Groups:
             for topic, partitions in member.assignment.items()
             for partition in partitions
         }
-        known = set(ends)
-        lags = tuple(
-            _lag(place, ends[place], told, owners.get(place))
-            for place in sorted((set(told.commits) | set(owners)) & known)
-        )
+        topics = {topic for topic, _ in (*told.commits, *owners)}
+        known = {place for place in ends if place[0] in topics}
+        lags = tuple(_lag(place, ends[place], told, owners.get(place)) for place in sorted(known))
         committed = [one.lag for one in lags if one.lag is not None]
         state = STATES.get(description.state.name, "Unknown")
-        trend, drain_ms = self._samples.trend(group, state, places, now_ms)
+        partly = any(one.uncommitted_lag for one in lags)
+        trend = self._samples.trend(group, state, places, now_ms, partly=partly)
         kind = getattr(description, "type", None)
         return GroupDescription(
             group=group,
@@ -275,8 +275,8 @@ class Groups:
             topics=tuple(sorted({one.topic for one in lags})),
             lag=sum(committed) if committed else None,
             lag_ms=0 if committed and not any(committed) else None,
-            trend=trend,
-            drain_ms=drain_ms,
+            trend=trend.word,
+            drain_ms=trend.drain_ms,
             type="consumer" if kind is not None and kind.name == "CONSUMER" else "classic",
             unread=0 if committed and not any(committed) else None,
         )
@@ -332,8 +332,8 @@ def _with_partitions(group: GroupDescription, partitions: tuple[PartitionLag, ..
     found = replace(group, partitions=partitions, lag_ms=max(ages, default=None))
     if not known or any(unread != 0 for unread in known):
         return found
-    quiet = group.trend in (OUT_OF_RANGE, "rebalancing")
-    return replace(found, unread=0, trend=group.trend if quiet else "caught up", drain_ms=None)
+    stays = group.trend in (OUT_OF_RANGE, lag_trend.REBALANCING, lag_trend.NO_MEMBERS, lag_trend.PARTLY_COMMITTED)
+    return replace(found, unread=0, trend=group.trend if stays else lag_trend.CAUGHT_UP, drain_ms=None)
 
 
 def _member(told: Any) -> MemberDescription:

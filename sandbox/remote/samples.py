@@ -7,10 +7,13 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
+from sandbox.model import lag_trend
 from sandbox.model.group_history import LagPoint
 from sandbox.model.lag import OUT_OF_RANGE, lag_of, range_of
+from sandbox.model.lag_trend import Commit, Reading, Trend, cycle_of
 from sandbox.model.topics import PartitionName
 
 SPACING_MS = 900
@@ -18,9 +21,6 @@ SPACING_MS = 900
 SAMPLES_MAX = 1200
 PLACES_MAX = 400_000
 """Maximum number of offsets in all samples; with many partitions the history is shorter."""
-TREND_MS = (6_000, 20_000)
-"""The window over which a trend is computed."""
-TREND_LEAST_MS = 2_500
 UNKNOWN_WORD = "not known yet"
 REBALANCING = ("PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling")
 
@@ -78,32 +78,36 @@ class Samples:
             return list(self._kept.get(group, ()))
 
     def trend(
-        self, group: str, state: str, places: Mapping[PartitionName, Sampled], now_ms: int
-    ) -> tuple[str, int | None]:
-        """Return the trend of a group's lag, and the time until it is 0 if it shrinks."""
+        self, group: str, state: str, places: Mapping[PartitionName, Sampled], now_ms: int, *, partly: bool = False
+    ) -> Trend:
+        """Return the trend of a group's lag; `sandbox.model.lag_trend` explains it.
+
+        Args:
+            places: the partitions with a commit.
+            partly: True if partitions with events have no commit.
+        """
         if state in REBALANCING:
-            return "rebalancing", None
-        if not places:
-            return "never committed", None
+            return Trend(lag_trend.REBALANCING)
         if any(range_of(one.committed, one.start, one.end) for one in places.values()):
-            return OUT_OF_RANGE, None
-        lag = sum(one.lag for one in places.values())
-        if lag == 0:
-            return "caught up", None
+            return Trend(OUT_OF_RANGE)
         samples = self.of(group)
-        earlier = _before(samples, now_ms - TREND_MS[1])
-        recent = _before(samples, now_ms - TREND_MS[0])
-        if earlier is None or recent is None or now_ms - earlier.at_ms < TREND_LEAST_MS:
-            return ("without members" if state == "Empty" else UNKNOWN_WORD), None
-        if _moved(earlier, places) == 0:
-            if state == "Empty":
-                return "without members", None
-            return ("stalled" if earlier.lag >= lag else "growing"), None
-        for sample in (recent, earlier):
-            before, passed_ms = sample.lag, now_ms - sample.at_ms
-            if lag < before and _moved(sample, places) and passed_ms > 0:
-                return "draining", round(lag * passed_ms / (before - lag))
-        return ("growing" if lag > earlier.lag else "steady"), None
+        commits = {name: _commits_of(name, samples) for name in places}
+        if state in ("Empty", "Dead"):
+            recent = max((found[-1].at_ms for found in commits.values() if len(found) > 2), default=0)
+            if now_ms - recent > lag_trend.WINDOW_MIN_MS:
+                return Trend(lag_trend.NO_MEMBERS)
+        if not places:
+            return Trend(lag_trend.NEVER_COMMITTED)
+        if partly:
+            return Trend(lag_trend.PARTLY_COMMITTED)
+        behind = [name for name, one in places.items() if one.lag]
+        if not behind:
+            return Trend(lag_trend.CAUGHT_UP)
+        readings = [_reading(name, places[name], samples, commits[name], now_ms) for name in behind]
+        watched_ms = now_ms - samples[0].at_ms if samples else 0
+        if watched_ms < lag_trend.WINDOW_MIN_MS and not any(len(one.commits) > 1 for one in readings):
+            return Trend(UNKNOWN_WORD)
+        return lag_trend.trend_of(readings, None)
 
     def history(
         self, group: str, since_ms: int, points: int, partitions: set[PartitionName] | None = None
@@ -121,14 +125,31 @@ class Samples:
         ]
 
 
-def _moved(then: GroupSample, now: Mapping[PartitionName, Sampled]) -> int:
-    """How many events were committed since."""
-    return sum(
-        max(0, one.committed - then.places[place].committed) for place, one in now.items() if place in then.places
+def _commits_of(name: PartitionName, samples: list[GroupSample]) -> list[Commit]:
+    """Return the commits forwards that the samples show, each at the time of its sample, earliest first."""
+    found = []
+    for before, after in pairwise(samples):
+        if name in before.places and name in after.places:
+            one = after.places[name]
+            if one.committed > before.places[name].committed:
+                found.append(Commit(after.at_ms, one.committed, one.end))
+    return found
+
+
+def _reading(
+    name: PartitionName, one: Sampled, samples: list[GroupSample], commits: list[Commit], now_ms: int
+) -> Reading:
+    # An unread event is at least as old as the first sample of which the log had it.
+    held = (sample for sample in samples if name in sample.places and sample.places[name].end > one.committed)
+    first = next(held, None)
+    age_ms = 0 if first is None else now_ms - first.at_ms
+    gaps = [(later.at_ms - earlier.at_ms,) * 2 for earlier, later in pairwise(commits[-4:])]
+    cycle_ms = cycle_of(gaps)
+    window_ms = lag_trend.window_of(cycle_ms)
+    firsts = (
+        next((commit for commit in commits if now_ms - commit.at_ms < window_ms // part), None)
+        for part in lag_trend.WINDOW_PARTS
     )
-
-
-def _before(samples: list[GroupSample], at_ms: int) -> GroupSample | None:
-    """The last sample of that time or before it; the first one where all are later."""
-    found = [sample for sample in samples if sample.at_ms <= at_ms]
-    return found[-1] if found else samples[0] if samples else None
+    shown = dict.fromkeys(commit for commit in (*firsts, *commits[-1:]) if commit is not None)
+    quiet_ms = now_ms - commits[-1].at_ms if commits else None
+    return Reading(one.lag, age_ms, cycle_ms, quiet_ms, tuple(shown))

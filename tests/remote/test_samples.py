@@ -2,12 +2,13 @@
 
 import pytest
 
+from sandbox.model.lag_trend import Trend
 from sandbox.remote.samples import PLACES_MAX, SAMPLES_MAX, UNKNOWN_WORD, Sampled, Samples
 
 PLACE = ("orders", 0)
 
 
-def trend(committed: list[int], ends: list[int], state: str = "Stable") -> tuple[str, int | None]:
+def trend(committed: list[int], ends: list[int], state: str = "Stable") -> Trend:
     """The word for a group that was sampled once per second."""
     samples = Samples()
     for second, (offset, end) in enumerate(zip(committed, ends, strict=True)):
@@ -18,28 +19,28 @@ def trend(committed: list[int], ends: list[int], state: str = "Stable") -> tuple
 @pytest.mark.parametrize(
     ("committed", "ends", "state", "word"),
     [
-        ([10] * 9, [10] * 9, "Stable", "caught up"),
-        ([0] * 9, [10] * 9, "Stable", "stalled"),
-        ([0] * 9, list(range(10, 19)), "Stable", "growing"),
-        (list(range(9)), list(range(10, 28, 2)), "Stable", "growing"),
-        (list(range(0, 90, 10)), [200] * 9, "Stable", "draining"),
-        (list(range(9)), list(range(100, 109)), "Stable", "steady"),
-        ([0] * 9, [10] * 9, "Empty", "without members"),
+        ([10] * 40, [10] * 40, "Stable", "caught up"),
+        ([0] * 40, [10] * 40, "Stable", "stalled"),
+        ([0] * 40, list(range(10, 50)), "Stable", "stalled"),
+        (list(range(40)), list(range(10, 90, 2)), "Stable", "growing"),
+        (list(range(0, 400, 10)), [600] * 40, "Stable", "draining"),
+        (list(range(40)), list(range(100, 140)), "Stable", "steady"),
+        ([0] * 40, [10] * 40, "Empty", "no active members"),
         ([0], [10], "Stable", UNKNOWN_WORD),
-        ([0] * 9, [10] * 9, "PreparingRebalance", "rebalancing"),
-        ([500] * 9, [5] * 9, "Empty", "out of range"),
+        ([0] * 40, [10] * 40, "PreparingRebalance", "rebalancing"),
+        ([500] * 40, [5] * 40, "Empty", "out of range"),
     ],
 )
 def test_a_lag_has_a_word(committed: list[int], ends: list[int], state: str, word: str) -> None:
-    assert trend(committed, ends, state)[0] == word
+    assert trend(committed, ends, state).word == word
 
 
 def test_a_lag_that_drains_has_an_estimate() -> None:
-    assert trend(list(range(0, 90, 10)), [200] * 9)[1] == 12_000
+    assert trend(list(range(0, 400, 10)), [600] * 40).drain_ms == 20_000
 
 
 def test_a_group_that_never_committed_is_not_caught_up() -> None:
-    assert Samples().trend("g", "Stable", {}, 0) == ("never committed", None)
+    assert Samples().trend("g", "Stable", {}, 0) == Trend("never committed")
 
 
 def test_samples_are_bounded_and_those_of_gone_groups_forgotten() -> None:

@@ -12,6 +12,7 @@ from sandbox.storage.file.schema import (
     GUARDS,
     HISTORY_GUARDS,
     LAG_WITH_RANGE,
+    LAG_WITHOUT_COMMIT,
     SCHEMA_REGISTRY,
     SHARE_GROUPS,
     TABLES,
@@ -77,13 +78,14 @@ STEPS: tuple[tuple[Part, ...], ...] = (
     ),
     (SCHEMA_REGISTRY,),
     (SHARE_GROUPS,),
+    (LAG_WITHOUT_COMMIT,),
 )
 """What each version added: the first creates a file, the step at index n migrates version n to version n + 1."""
 NEW: tuple[Part, ...] = (
     TABLES,
     GUARDS,
     VIEWS,
-    LAG_WITH_RANGE,
+    LAG_WITHOUT_COMMIT,
     BESIDE_THE_LOG,
     CHECKSUM_GUARDS,
     DROP_HISTORY_GUARDS,

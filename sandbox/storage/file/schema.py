@@ -48,11 +48,11 @@ One database in WAL mode. Every event is one row of `events`, written once:
 
 `PRAGMA application_id` distinguishes a sandbox file from other programs' databases. `PRAGMA user_version` is its
 version: 2 added `activity` and `event_templates`, 3 the checksums, 4 commits outside their log in the view `lag`, 5
-`details` instead of sentences, 6 the schema registry, 7 share groups.
+`details` instead of sentences, 6 the schema registry, 7 share groups, 8 partitions without a commit in the view `lag`.
 """
 
 APPLICATION_ID = 0x4B534258
-VERSION = 7
+VERSION = 8
 OFFSET_BITS = 40
 OFFSET_LIMIT = 1 << OFFSET_BITS
 
@@ -363,6 +363,27 @@ SELECT c.group_id AS group_id, c.topic AS topic, c.partition AS partition, c.off
     AS out_of_range,
   max(0, l.log_start_offset - c.offset) AS deleted_unread
 FROM committed_offsets c JOIN log_ends l ON l.topic = c.topic AND l.partition = c.partition;
+"""
+
+LAG_WITHOUT_COMMIT = """
+DROP VIEW lag;
+CREATE VIEW lag AS
+SELECT c.group_id AS group_id, c.topic AS topic, c.partition AS partition, c.offset AS committed,
+  l.end_offset AS end_offset,
+  l.end_offset - CASE WHEN c.offset BETWEEN l.log_start_offset AND l.end_offset THEN c.offset
+    ELSE l.log_start_offset END AS lag,
+  l.log_start_offset AS log_start_offset,
+  CASE WHEN c.offset > l.end_offset THEN 'beyond end' WHEN c.offset < l.log_start_offset THEN 'below start' END
+    AS out_of_range,
+  max(0, l.log_start_offset - c.offset) AS deleted_unread,
+  0 AS uncommitted_lag
+FROM committed_offsets c JOIN log_ends l ON l.topic = c.topic AND l.partition = c.partition
+UNION ALL
+SELECT g.group_id, l.topic, l.partition, NULL, l.end_offset, NULL, l.log_start_offset, NULL, 0,
+  l.end_offset - l.log_start_offset
+FROM (SELECT DISTINCT group_id, topic FROM committed_offsets) g JOIN log_ends l ON l.topic = g.topic
+WHERE NOT EXISTS (SELECT 1 FROM committed_offsets c
+  WHERE c.group_id = g.group_id AND c.topic = l.topic AND c.partition = l.partition);
 """
 
 BESIDE_THE_LOG = """

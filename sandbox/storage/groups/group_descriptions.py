@@ -4,25 +4,36 @@ Commits and batches are rows with the time at which they were written, so a grou
 sampled: from the committed offset and the log end offset at that time.
 """
 
+import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
+from sandbox.model import lag_trend
 from sandbox.model.groups import GroupDescription, MemberDescription, PartitionLag
 from sandbox.model.lag import BEYOND_END, OUT_OF_RANGE, lag_of, range_of, read_position
+from sandbox.model.lag_trend import Reading, Trend, cycle_of
 from sandbox.model.topics import PartitionName
 from sandbox.storage.file.database import Reader
-from sandbox.storage.groups.group_history import PartitionBounds, committed_at_or_first, end_at, places
+from sandbox.storage.groups.group_history import (
+    Committed,
+    PartitionBounds,
+    end_at,
+    first_commit_after,
+    places,
+    recent_commits,
+)
 from sandbox.storage.groups.groups import SHARE_TYPE
 from sandbox.storage.groups.share_windows import share_lags
 from sandbox.storage.groups.unread import FIRST, count_unread, first_appended_ms
 
-TREND_MS = (6_000, 20_000)
-"""The two periods over which the trend of a lag is computed: a short one, because only the current trend counts, and a
-longer one for groups that commit only every few seconds.
-"""
 QUIET_MS = 60_000
-"""After this time without a commit, a group without members counts as such, not as a consumer that assigns itself."""
+"""A group without members that committed within this time may be a consumer that assigns itself its partitions."""
+SELF_ASSIGNED_COMMITS = 3
+"""How many commits forwards, within `QUIET_MS`, show such a consumer: one or two may be resets."""
+COMMITS_SEEN = 4
+"""The commits from which a cycle is estimated."""
 
 REBALANCING = ("PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling")
 """The states, of the classic and of the consumer protocol, in which partitions are reassigned."""
@@ -135,11 +146,11 @@ class GroupReader:
             return self._share_group(row, members, owners)
         partitions = tuple(
             self._lag(name, self._places[name], commits.get(name), owners.get(name))
-            for name in sorted({*commits, *owners})
+            for name in sorted({*commits, *owners, *self._partitions_of({topic for topic, _ in (*commits, *owners)})})
             if name in self._places
         )
         known = [one for one in partitions if one.lag is not None]
-        trend, drain_ms = self._trend(group, state, partitions)
+        trend = self._trend(group, state, partitions)
         return GroupDescription(
             group=group,
             state=state,
@@ -152,8 +163,8 @@ class GroupReader:
             topics=tuple(sorted({one.topic for one in partitions})),
             lag=sum(one.lag or 0 for one in known) if known else None,
             lag_ms=max((one.lag_ms for one in partitions if one.lag_ms is not None), default=None),
-            trend=trend,
-            drain_ms=drain_ms,
+            trend=trend.word,
+            drain_ms=trend.drain_ms,
             type=kind,
             unread=sum(one.unread or 0 for one in known) if known and self._counting else None,
         )
@@ -174,9 +185,12 @@ class GroupReader:
         )
         known = [one for one in partitions if one.lag is not None]
         lag = sum(one.lag or 0 for one in known) if known else None
-        busy = any(self._now_ms - (one.committed_ms or 0) < TREND_MS[1] for one in known)
-        trend = "steady" if busy else "stalled" if members else "without members"
-        trend = "never committed" if lag is None else trend if lag else "caught up"
+        busy = any(self._now_ms - (one.committed_ms or 0) < lag_trend.WINDOW_MIN_MS for one in known)
+        trend = lag_trend.STEADY if busy else lag_trend.STALLED
+        if not members:
+            trend = lag_trend.NO_MEMBERS
+        elif not lag:
+            trend = lag_trend.NEVER_COMMITTED if lag is None else lag_trend.CAUGHT_UP
         return GroupDescription(
             group=group,
             state=state,
@@ -222,6 +236,13 @@ class GroupReader:
             unread=lag,
         )
 
+    def _partitions_of(self, topics: Iterable[str]) -> Iterator[PartitionName]:
+        for topic in topics:
+            for partition in itertools.count():
+                if (topic, partition) not in self._places:
+                    break
+                yield topic, partition
+
     def _lag(
         self, name: PartitionName, place: PartitionBounds, commit: Commit | None, member: MemberDescription | None
     ) -> PartitionLag:
@@ -253,59 +274,97 @@ class GroupReader:
             unread=unread,
         )
 
-    def _trend(self, group: str, state: str, partitions: Iterable[PartitionLag]) -> tuple[str, int | None]:
-        """Return the word for a group's lag trend, and the time in ms until the lag is gone if it shrinks."""
+    def _trend(self, group: str, state: str, partitions: Sequence[PartitionLag]) -> Trend:
+        """Return the trend of a group's lag; `sandbox.model.lag_trend` explains it."""
         if state in REBALANCING:
-            return "rebalancing", None
+            return Trend(lag_trend.REBALANCING)
+        if any(one.out_of_range for one in partitions):
+            return Trend(OUT_OF_RANGE)
+        if state in ("Empty", "Dead") and not self._assigns_itself(group, partitions):
+            return Trend(lag_trend.NO_MEMBERS)
         known = [one for one in partitions if one.committed is not None]
         if not known:
-            return "never committed", None
-        if any(one.out_of_range for one in known):
-            return OUT_OF_RANGE, None
+            return Trend(lag_trend.NEVER_COMMITTED)
+        if any(one.uncommitted_lag for one in partitions):
+            return Trend(lag_trend.PARTLY_COMMITTED)
         # The group does not wait for transaction markers and aborted events after a committed offset.
-        known = [one for one in known if one.unread != 0]
-        if not known:
-            return "caught up", None
-        lag = sum(one.lag or 0 for one in known)
-        if state == "Empty" and all(self._now_ms - (one.committed_ms or 0) > QUIET_MS for one in known):
-            return "without members", None
-        recent, moved, _ = self._then(group, known, self._now_ms - TREND_MS[0])
-        earlier, moved_earlier, began = self._then(group, known, self._now_ms - TREND_MS[1])
-        if moved_earlier == 0 and began and state != "Empty":
-            # Its first commit: it reads, but its speed is unknown until the next one.
-            return "draining", None
-        if moved_earlier == 0:
-            return ("without members" if state == "Empty" else "stalled" if earlier >= lag else "growing"), None
-        if moved and all((one.lag_ms or 0) <= TREND_MS[0] for one in known):
-            # It keeps up, even if its few unread events fluctuate between two commits.
-            return "steady", None
-        if moved and lag < recent:
-            return "draining", round(lag * TREND_MS[0] / (recent - lag))
-        if not moved and lag > recent:
-            return "growing", None
-        if lag < earlier:
-            return "draining", round(lag * TREND_MS[1] / (earlier - lag))
-        return ("growing" if lag > earlier else "steady"), None
+        known = [one for one in known if one.unread != 0 and one.lag_ms != 0]
+        if all(lag_trend.has_kept_up(one.lag_ms) for one in known):
+            return Trend(lag_trend.CAUGHT_UP)
+        by_member = state != "Empty"
+        recent = {one: self._recent_commits(group, one, by_member) for one in known}
+        cycles = {one: cycle_of(self._gaps(one, commits)) for one, commits in recent.items()}
+        window_ms = lag_trend.window_of(max(cycles.values()))
+        readings = [
+            self._reading(group, one, recent[one], cycles[one], window_ms, by_member=by_member) for one in known
+        ]
+        return lag_trend.trend_of(readings, self._assigned_ms(group))
 
-    def _then(self, group: str, known: Iterable[PartitionLag], then_ms: int) -> tuple[int, int, bool]:
-        """Return a group's lag at an earlier moment, how much it has committed since, and whether it started since."""
-        before = moved = 0
-        began = True
-        for one in known:
-            place = self._places[one.topic, one.partition]
-            end = self._end(place, then_ms)
-            committed, later = one.committed, False
-            if (one.committed_ms or 0) > then_ms:
-                row = committed_at_or_first(self._reader, group, one.topic, one.partition, then_ms)
-                if row is not None:
-                    # If it started since, it has moved on from its first commit.
-                    later = row.committed_ms > then_ms
-                    committed = min(row.offset, end) if later else row.offset
-            began = began and later
-            base = committed or 0
-            before += lag_of(base, place.start, end)
-            moved += max(0, (one.committed or 0) - base)
-        return before, moved, began
+    def _assigns_itself(self, group: str, partitions: Sequence[PartitionLag]) -> bool:
+        """Return True if a group without members commits like a consumer that assigns itself its partitions."""
+        since_ms = self._now_ms - QUIET_MS
+        for one in partitions:
+            if (one.committed_ms or 0) <= since_ms:
+                continue
+            commits = [
+                commit for commit in self._recent_commits(group, one, by_member=False) if commit.committed_ms > since_ms
+            ]
+            forwards = sum(later.offset > earlier.offset for later, earlier in pairwise(commits))
+            if forwards >= SELF_ASSIGNED_COMMITS - 1 and not any(commit.member_id for commit in commits):
+                return True
+        return False
+
+    def _recent_commits(self, group: str, one: PartitionLag, by_member: bool) -> list[Committed]:
+        """Return the last commits in a partition, newest first. With `by_member`, without resets by other programs."""
+        return recent_commits(self._reader, group, one.topic, one.partition, COMMITS_SEEN, by_member=by_member)
+
+    def _gaps(self, one: PartitionLag, commits: Sequence[Committed]) -> list[tuple[int, int]]:
+        """Return the arguments of `cycle_of` for the last commits of a partition, newest first."""
+        place = self._places[one.topic, one.partition]
+        gaps = []
+        for later, earlier in pairwise(commits):
+            if later.offset <= earlier.offset:
+                continue
+            gap_ms = later.committed_ms - earlier.committed_ms
+            appended_ms = first_appended_ms(self._reader, place.partition_id, max(earlier.offset, place.start))
+            gaps.append((gap_ms, gap_ms if appended_ms is None else max(0, later.committed_ms - appended_ms)))
+        return gaps
+
+    def _reading(
+        self,
+        group: str,
+        one: PartitionLag,
+        recent: Sequence[Committed],
+        cycle_ms: int,
+        window_ms: int,
+        *,
+        by_member: bool,
+    ) -> Reading:
+        place = self._places[one.topic, one.partition]
+        found: dict[int, Committed] = {}
+        for part in lag_trend.WINDOW_PARTS:
+            since_ms = self._now_ms - window_ms // part
+            first = first_commit_after(self._reader, group, one.topic, one.partition, since_ms, by_member=by_member)
+            if first is not None:
+                found[first.id] = first
+        last = recent[0] if recent else None
+        if last is not None and found:
+            found[last.id] = last
+        return Reading(
+            lag=one.lag or 0,
+            age_ms=one.lag_ms,
+            cycle_ms=cycle_ms,
+            quiet_ms=None if last is None else self._now_ms - last.committed_ms,
+            commits=tuple(
+                lag_trend.Commit(commit.committed_ms, commit.offset, self._end(place, commit.committed_ms))
+                for commit in sorted(found.values(), key=lambda commit: (commit.committed_ms, commit.id))
+            ),
+        )
+
+    def _assigned_ms(self, group: str) -> int | None:
+        """Return the time since a group's last rebalance ended, None if it had none."""
+        row = self._reader.one("SELECT ended_ms FROM rebalances WHERE group_id = ? ORDER BY id DESC LIMIT 1", (group,))
+        return None if row is None or row[0] is None else max(0, self._now_ms - int(row[0]))
 
     def _end(self, place: PartitionBounds, then_ms: int) -> int:
         key = place.partition_id, then_ms

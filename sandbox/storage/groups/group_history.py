@@ -88,13 +88,28 @@ def committed_at(reader: Reader, group: str, topic: str, partition: int, at_ms: 
     return Committed(*row) if row else None
 
 
-def committed_at_or_first(reader: Reader, group: str, topic: str, partition: int, at_ms: int) -> Committed | None:
-    """Return the last commit of a group in a partition at a moment, or its first one if that is later."""
-    place = (group, topic, partition)
+def recent_commits(
+    reader: Reader, group: str, topic: str, partition: int, count: int, *, by_member: bool
+) -> list[Committed]:
+    """Return the last commits of a group in a partition, newest first.
+
+    Args:
+        by_member: True to leave out commits without a member: resets, and consumers that assign themselves partitions.
+    """
+    rows = reader.query(
+        f"{_COMMIT} AND (member_id <> '' OR NOT ?) ORDER BY committed_ms DESC, id DESC LIMIT ?",
+        (group, topic, partition, by_member, count),
+    )
+    return [Committed(*row) for row in rows]
+
+
+def first_commit_after(
+    reader: Reader, group: str, topic: str, partition: int, at_ms: int, *, by_member: bool
+) -> Committed | None:
+    """Return the first commit of a group in a partition after a moment; `by_member` is as in `recent_commits`."""
     row = reader.one(
-        f"SELECT * FROM ({_COMMIT} AND committed_ms <= ? ORDER BY committed_ms DESC, id DESC LIMIT 1) UNION ALL "
-        f"SELECT * FROM ({_COMMIT} AND committed_ms > ? ORDER BY committed_ms, id LIMIT 1) LIMIT 1",
-        (*place, at_ms, *place, at_ms),
+        f"{_COMMIT} AND committed_ms > ? AND (member_id <> '' OR NOT ?) ORDER BY committed_ms, id LIMIT 1",
+        (group, topic, partition, at_ms, by_member),
     )
     return Committed(*row) if row else None
 
@@ -274,8 +289,12 @@ def first_commit_ms(reader: Reader, group: str) -> int | None:
 def rates(
     reader: Reader, group: str, partitions: Iterable[PartitionLag], now_ms: int, window_ms: int
 ) -> dict[PartitionName, Rates]:
-    """Return the rates of appended and committed events, over the last `window_ms`."""
+    """Return the rates of appended and committed events, over the last `window_ms`. Resets are left out.
+
+    Events are committed in batches, so the rate of a partition is taken from commit to commit.
+    """
     wanted = list(partitions)
+    by_member = any(one.member_id for one in wanted)
     known = places(reader, sorted({one.topic for one in wanted}))
     found: dict[PartitionName, Rates] = {}
     for one in wanted:
@@ -286,11 +305,24 @@ def rates(
         came = one.end - end_at(reader, place, then_ms)
         went = None
         if one.committed is not None:
-            before = committed_at(reader, group, one.topic, one.partition, then_ms)
-            went = 0 if before is None else max(0, one.committed - before.offset)
-        seconds = window_ms / 1000
-        found[one.topic, one.partition] = Rates(max(0, came) / seconds, None if went is None else went / seconds)
+            went = _committed_per_s(reader, group, one, then_ms, window_ms, by_member=by_member)
+        found[one.topic, one.partition] = Rates(max(0, came) / (window_ms / 1000), went)
     return found
+
+
+def _committed_per_s(
+    reader: Reader, group: str, one: PartitionLag, then_ms: int, window_ms: int, *, by_member: bool
+) -> float:
+    recent = recent_commits(reader, group, one.topic, one.partition, 3, by_member=by_member)
+    if not recent or recent[0].committed_ms <= then_ms or (not by_member and recent[-1].committed_ms <= then_ms):
+        # Without members, one or two commits may be resets.
+        return 0.0
+    first = first_commit_after(reader, group, one.topic, one.partition, then_ms, by_member=by_member)
+    if first is None or first.committed_ms == recent[0].committed_ms:
+        earlier = recent[1] if len(recent) > 1 else None
+        count = 0 if earlier is None else recent[0].offset - earlier.offset
+        return max(0, count) / (window_ms / 1000)
+    return max(0, recent[0].offset - first.offset) / ((recent[0].committed_ms - first.committed_ms) / 1000)
 
 
 def list_marks(reader: Reader, group: str, points: Sequence[LagPoint], since_ms: int) -> list[Mark]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from sandbox.model.groups import GroupSummary, MemberDescription, summary_of
 from sandbox.model.lag import OUT_OF_RANGE, lag_of, range_of, read_position
+from sandbox.model.lag_trend import CAUGHT_UP, NEVER_COMMITTED, NO_MEMBERS, PARTLY_COMMITTED, REBALANCING
 from sandbox.model.latest_cache import Remembered
 from sandbox.model.topics import PartitionName
 from sandbox.storage.file.database import Reader, Row
@@ -39,8 +40,8 @@ SELECT group_id, member_id, instance_id, client_id, client_host, session_timeout
 FROM group_members ORDER BY client_id, member_id
 """
 GROUPS = "SELECT group_id, state, protocol_type, protocol, generation, type FROM groups ORDER BY group_id"
-STANDSTILL = ("caught up", "never committed", "rebalancing", OUT_OF_RANGE)
-"""The words that stay correct while no row changes."""
+STANDSTILL = (CAUGHT_UP, NEVER_COMMITTED, PARTLY_COMMITTED, REBALANCING, NO_MEMBERS, OUT_OF_RANGE)
+"""The words that stay correct while no row changes, if there was no commit lately or the group has members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def _moved_on(known: _Known, logs: Mapping[str, Logs], there: Sequence[Logs | No
     Returns:
         `known` unchanged if more than the lag may have changed.
     """
-    if known.summary.trend != "without members":
+    if known.summary.trend != NO_MEMBERS:
         return known
     lags: dict[str, int | None] = dict.fromkeys(known.summary.lags)
     total = 0
@@ -163,7 +164,20 @@ def _moved_on(known: _Known, logs: Mapping[str, Logs], there: Sequence[Logs | No
         total += lag
     if total == 0:
         return known
-    return replace(known, logs=there, summary=replace(known.summary, lag=total, lags=lags))
+    uncommitted = [
+        log.place.end - log.place.start
+        for topic, found in zip(known.topics, there, strict=True)
+        for partition, log in (found or {}).items()
+        if (topic, partition) not in known.commits and log.place.end > log.place.start
+    ]
+    summary = replace(
+        known.summary,
+        lag=total,
+        lags=lags,
+        uncommitted_lag=sum(uncommitted),
+        uncommitted_partitions=len(uncommitted),
+    )
+    return replace(known, logs=there, summary=summary)
 
 
 def _work_out(
@@ -221,7 +235,7 @@ def _stands(summary: GroupSummary, commits: Mapping[PartitionName, tuple[int, in
     """Return True if nothing about a group changes with time alone. Windows of share groups are not compared."""
     if summary.type == SHARE_TYPE:
         return False
-    if summary.lag and summary.unread_since_ms is None and summary.trend != "caught up":
+    if summary.lag and (summary.unread_since_ms is None) != (summary.trend == CAUGHT_UP):
         return False
     quiet = all(now_ms - at_ms > QUIET_MS for _, at_ms in commits.values())
-    return summary.trend in STANDSTILL or (summary.trend == "without members" and quiet)
+    return summary.trend in STANDSTILL and (quiet or summary.state not in ("Empty", "Dead"))

@@ -10,6 +10,7 @@ from werkzeug.datastructures import MultiDict
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.group_history import LastReset, Rates, RebalancePage
 from sandbox.model.groups import GroupDescription, PartitionLag, ResetLine
+from sandbox.model.lag_trend import DRAINING, GROWING
 from sandbox.web import formats as words
 from sandbox.web.groups.lag_chart import (
     RANGE_WORDS,
@@ -30,6 +31,8 @@ REBALANCES_SHOWN = 10
 PARTITIONS_SHOWN = 500
 UNREAD_MAX = 500
 TOPICS_LOOKED_AT = 50
+HEARD_MS = 4_000
+"""A live member sends a heartbeat every 3 s (`heartbeat.interval.ms`)."""
 RESETS = (
     ("earliest", "the earliest event", ""),
     ("latest", "the end: only new events", ""),
@@ -96,7 +99,7 @@ def show(group: GroupDescription, form: MultiDict[str, str], error: str | None =
         shown=group.partitions[:PARTITIONS_SHOWN],
         most=max((lag.lag or 0 for lag in group.partitions), default=0) or 1,
         rates=rates,
-        cause=cause(group, rates),
+        cause=cause(group, rates, overview().as_of_ms),
         per_second=per_second,
         idle=idle_reason(group),
         rebalances=_rebalances(group.group),
@@ -165,14 +168,15 @@ def idle_reason(group: GroupDescription) -> str:
     return "The assignor gave them nothing: their topics may differ, or a partition is still being handed over."
 
 
-def cause(group: GroupDescription, rates: Mapping[tuple[str, int], Rates]) -> LagCause | None:
+def cause(group: GroupDescription, rates: Mapping[tuple[str, int], Rates], now_ms: int) -> LagCause | None:
     """Return the partition with the most lag, if events are appended to it faster than the group commits.
 
     Args:
         rates: each partition's rates of appended and committed events.
+        now_ms: in ms since 1970. A member without a recent heartbeat may be dead, and is not called slow.
     """
     behind = [one for one in group.partitions if one.lag and one.unread != 0]
-    if not behind or group.trend == "draining":
+    if not behind or group.trend == DRAINING:
         return None
     worst = max(behind, key=lambda one: one.lag or 0)
     if not group.members:
@@ -180,8 +184,12 @@ def cause(group: GroupDescription, rates: Mapping[tuple[str, int], Rates]) -> La
     if group.waits is not None and any(one.member_id == worst.member_id for one in group.waits.awaited):
         # The member doesn't read at all; the page shows separately which members the group waits for.
         return None
+    owner = next((member for member in group.members if member.member_id == worst.member_id), None)
+    heard_ms = owner.last_heartbeat_ms if owner is not None else None
+    if heard_ms is not None and now_ms - heard_ms > HEARD_MS:
+        return None
     rate = rates.get((worst.topic, worst.partition))
-    if group.trend != "growing" or not worst.member_id or rate is None or rate.committed_per_s is None:
+    if group.trend != GROWING or not worst.member_id or rate is None or rate.committed_per_s is None:
         return None
     if rate.appended_per_s <= rate.committed_per_s:
         return None

@@ -77,18 +77,17 @@ def test_lag_of_a_time_whose_batches_retention_has_taken_is_unknown(box: Sandbox
     assert [(point.lag, point.lag_ms) for point in points] == [(None, None), (None, None), (10, None)]
 
 
-def test_rates_are_those_of_the_last_ten_seconds(box: Sandbox, clock: Clock) -> None:
+def test_rates_are_taken_from_commit_to_commit_of_the_last_half_minute(box: Sandbox, clock: Clock) -> None:
     append(box, 1_000)
-    box.commit("app", "orders", 0, 100)
-    clock.pass_ms(60 * SECOND)
-    append(box, 50)
-    box.commit("app", "orders", 0, 130)
-    clock.pass_ms(5 * SECOND)
-    assert box.group_history.rates(box.group("app")) == {("orders", 0): Rates(5.0, 3.0)}
-    clock.pass_ms(10 * SECOND)
+    for committed in (100, 150, 200, 250):
+        clock.pass_ms(10 * SECOND)
+        box.commit("app", "orders", 0, committed)
+    append(box, 60)
+    assert box.group_history.rates(box.group("app")) == {("orders", 0): Rates(2.0, 5.0)}
+    clock.pass_ms(31 * SECOND)
     assert box.group_history.rates(box.group("app")) == {("orders", 0): Rates(0.0, 0.0)}
-    box.commit("app", "orders", 0, 0)
-    assert box.group_history.rates(box.group("app"))["orders", 0].committed_per_s == 0
+    box.commit("app", "orders", 0, 900)
+    assert box.group_history.rates(box.group("app"))["orders", 0].committed_per_s == 0, "a reset is no reading"
 
 
 def marks(box: Sandbox, points: int) -> list[tuple[int, str, str]]:

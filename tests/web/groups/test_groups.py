@@ -259,7 +259,7 @@ def test_members_that_read_nothing_are_explained(page: FlaskClient, billing: San
 
 def test_the_data_of_a_group_has_the_rates_of_its_partitions(page: FlaskClient, billing: Sandbox) -> None:
     lines = page.get("/groups/billing.json").get_json()["partitions"]
-    assert [(line["appended_per_s"], line["committed_per_s"]) for line in lines] == [(1.0, 0.0), (1.0, 0.0)]
+    assert [(line["appended_per_s"], line["committed_per_s"]) for line in lines] == [(10 / 30, 0.0)] * 2
     columns = page.get("/groups/billing.csv").text.splitlines()[0]
     assert columns.startswith("topic,partition,committed_offset,log_end_offset,lag,lag_ms,appended_per_s")
 
@@ -276,16 +276,20 @@ def test_the_cause_of_growing_lag_is_the_partition_that_gets_more_than_its_membe
     member = MemberDescription("m-1", None, "reader", "/127.0.0.1", ("orders",), {"orders": (0, 1)}, None, 45_000)
     group = replace(idle, trend="growing", partitions=owned, members=(member,))
     fast, slow = Rates(15.0, 8.0), Rates(3.0, 3.0)
-    found = cause(group, {("orders", 0): fast, ("orders", 1): slow})
+    found = cause(group, {("orders", 0): fast, ("orders", 1): slow}, 0)
     assert found is not None
     assert (found.worst.partition, found.share, found.rate) == (0, 1.0, fast)
-    assert cause(group, {("orders", 0): slow}) is None
-    assert cause(replace(group, trend="draining"), {("orders", 0): fast}) is None
+    assert cause(group, {("orders", 0): slow}, 0) is None
+    assert cause(replace(group, trend="draining"), {("orders", 0): fast}, 0) is None
+    heard = replace(member, last_heartbeat_ms=10_000)
+    quiet = replace(group, members=(heard,))
+    assert cause(quiet, {("orders", 0): fast}, 13_000) is not None
+    assert cause(quiet, {("orders", 0): fast}, 14_500) is None, "it may be dead"
     silent = Awaited("m-1", "reader", "heartbeat", True, 0, 45_000, None, 45_000)
     dead = replace(group, waits=GroupWaits((silent,)))
-    assert cause(dead, {("orders", 0): fast}) is None, "a dead member is not told to take less time"
+    assert cause(dead, {("orders", 0): fast}, 0) is None, "a dead member is not told to take less time"
     joining = replace(idle, state="PreparingRebalance")
-    assert cause(joining, {}) is None, "somebody is about to read"
+    assert cause(joining, {}, 0) is None, "somebody is about to read"
 
 
 def test_a_group_can_be_put_into_a_topic_that_it_never_read(page: FlaskClient, billing: Sandbox) -> None:

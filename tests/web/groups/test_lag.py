@@ -73,7 +73,7 @@ def test_the_marker_of_a_transaction_is_lag_and_not_unread(page: FlaskClient, se
     producer.commit_transaction(10)
     served.commit("app", "orders", 0, 1)
     group = page.get("/groups/app.json").get_json()
-    assert (group["lag"], group["unread"], group["lag_ms"], group["trend"]) == (1, 0, 0, "caught up")
+    assert (group["lag"], group["unread"], group["lag_ms"], group["trend"]) == (1, 0, 0, "no active members")
     assert "0 unread events" in shown(page)
 
 

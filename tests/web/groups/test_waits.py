@@ -75,10 +75,19 @@ def test_members_with_one_client_id_have_different_names_wherever_they_are_shown
         assert name in page.get("/groups/billing/delete").text
 
 
-def test_lag_says_how_many_partitions_it_does_not_count(page: FlaskClient, billing: Sandbox) -> None:
-    assert 'id="not-counted"' not in page.get("/groups/billing").text
-    assign(billing, join(billing))
-    billing.create_partitions("orders", 3)
-    billing._database.execute("UPDATE group_members SET assigned = '{\"orders\": [2]}'")
-    billing._database.commit()
-    assert 'id="not-counted">and 1 partition with no commit yet' in page.get("/groups/billing").text
+def test_lag_counts_the_partitions_without_a_commit(page: FlaskClient, billing: Sandbox) -> None:
+    assert "without a commit" not in page.get("/groups/billing").text
+    billing.create_partitions("orders", 4)
+    for _ in range(7):
+        billing.append("orders", "x", partition=2)
+    billing.append("orders", "x", partition=3)
+    for address in ("/groups/billing", "/groups"):
+        text = " ".join(re.sub(r"<[^>]+>", "", page.get(address).text).split())
+        assert "+ up to 8 (2 partitions without a commit)" in text
+    group = page.get("/groups/billing.json").get_json()
+    assert (group["uncommitted_lag"], group["uncommitted_partitions"]) == (8, 2)
+    assert [one["uncommitted_lag"] for one in group["partitions"]] == [0, 0, 7, 1]
+    query = "SELECT partition, committed, lag, uncommitted_lag FROM lag WHERE group_id = 'billing' ORDER BY partition"
+    rows = page.get("/sql.json", query_string={"q": query}).get_json()["rows"]
+    assert rows[2:] == [[2, None, None, 7], [3, None, None, 1]]
+    assert [row[3] for row in rows[:2]] == [0, 0]
