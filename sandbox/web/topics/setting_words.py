@@ -26,6 +26,7 @@ LABELS = {
     "min.compaction.lag.ms": "Never compacted before",
     "max.compaction.lag.ms": "Compacted at the latest after",
     "delete.retention.ms": "Tombstones stay for",
+    "errors.deadletterqueue.group.enable": "Share groups may set events aside here",
 }
 """The label of every setting that has an effect in a sandbox, in the page's order."""
 
