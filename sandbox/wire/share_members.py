@@ -1,4 +1,4 @@
-"""What ShareFetch and ShareAcknowledge have in common: acknowledgements, and the end of a member's session."""
+"""The common parts of ShareFetch and ShareAcknowledge: acknowledgements, and the end of a member's session."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Who produces to what: rates and bounds."""
+"""Producers of each topic: rates and bounds."""
 
 from sandbox.wire import traffic
 from sandbox.wire.traffic import FLOWS_MAX, Traffic

@@ -1,4 +1,4 @@
-"""Who may ask the schema registry, at which port, and in which form."""
+"""Access to the schema registry: clients, ports and forms of requests."""
 
 import json
 import socket
