@@ -17,9 +17,8 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.model.activity import Details
 from sandbox.model.faults import Fault, Hit
 from sandbox.runtime.runtime import Runtime
-from sandbox.wire.api_table import APIS
+from sandbox.wire.api_table import API_VERSIONS, APIS
 
-API_VERSIONS = 18
 T = TypeVar("T")
 
 logger = logging.getLogger("sandbox.faults")

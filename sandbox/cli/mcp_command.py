@@ -8,6 +8,7 @@ import click
 
 from sandbox.cli.status import Failed
 from sandbox.cli.target import chosen_file
+from sandbox.runtime.network import PORT_MAX
 
 EXTRA = "`sandbox mcp` needs the package mcp: pip install 'kafka-sandbox[mcp]'"
 
@@ -31,7 +32,9 @@ Examples:
 )
 @click.option("--write", is_flag=True, help="Also offer the tools that produce, reset, restore and inject faults.")
 @click.option(
-    "--http-port", type=click.IntRange(0, 65535), help="Serve HTTP at 127.0.0.1:PORT/mcp instead of stdin and stdout."
+    "--http-port",
+    type=click.IntRange(0, PORT_MAX),
+    help="Serve HTTP at 127.0.0.1:PORT/mcp instead of stdin and stdout.",
 )
 def mcp_command(file: Path | None, url: str | None, token: str | None, write: bool, http_port: int | None) -> None:
     """Serve the sandbox on FILE to a coding agent, over stdin and stdout.

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from sandbox.model.registry import CONFLICT_CODES
+from sandbox.runtime.network import PORT_MAX
 
 DEFAULT_PORT = 8081
-PORT_MAX = 65535
 
 
 @dataclass(frozen=True, slots=True)

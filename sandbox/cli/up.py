@@ -27,7 +27,7 @@ from sandbox.kafka.errors import FileInUse
 from sandbox.model.gc_pause import freeze_start_up_objects, gc_paused
 from sandbox.model.process import exit_after, wait_for_death
 from sandbox.model.proxy import Proxy
-from sandbox.runtime.network import is_loopback
+from sandbox.runtime.network import PORT_MAX, is_loopback
 from sandbox.runtime.open_files import raise_limit
 from sandbox.storage.file.lock import lock_path
 from sandbox.version import __version__
@@ -56,7 +56,6 @@ _LOCK_RETRY_S = 0.02
 DEMO_STOPS_WITHIN_S = 1.0
 ORPHAN_S = 2.5
 """Seconds that a fork may take to end after its parent. The file of a killed fork is complete too."""
-PORT_MAX = 65535
 ENDS = "Ctrl-C ends it; the events stay in the file."
 _PORT = click.IntRange(0, PORT_MAX)
 

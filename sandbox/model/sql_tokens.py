@@ -64,6 +64,11 @@ class Token:
         return (self.text if self.kind == "string" else self.spelling).lower()
 
 
+def quoted_name(name: str) -> str:
+    """Quote a name for SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def tokens(sql: str) -> list[Token]:
     """Return the tokens of a query, without spaces and comments."""
     return [

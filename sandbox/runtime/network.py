@@ -4,6 +4,7 @@ import ipaddress
 import re
 import secrets
 
+PORT_MAX = 65535
 TOKEN_BYTES = 24
 TOKEN_VARIABLE = "SANDBOX_TOKEN"
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{8,200}")

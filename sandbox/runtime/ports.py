@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sandbox.broker.broker import Broker
 from sandbox.kafka.errors import SandboxError
 from sandbox.model.proxy import Proxy
+from sandbox.runtime.network import PORT_MAX
 from sandbox.runtime.registry_port import RegistryPort
 from sandbox.storage.log import topics
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 PLAINTEXT = "PLAINTEXT"
 PORT_SETTING = "kafka.port"
-PORT_MAX = 65535
 
 
 class PortInUse(SandboxError):

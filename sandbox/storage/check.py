@@ -17,6 +17,7 @@ from typing import Any
 
 from sandbox.kafka.errors import EventsDamaged, FileRefused, NoSandboxFile
 from sandbox.model import cancellation
+from sandbox.model.sql_tokens import quoted_name
 from sandbox.storage.file import row_checksums, snapshots
 from sandbox.storage.file.database import Reader, check_file, refuse_no_regular_file
 from sandbox.storage.file.failure import StorageFailed
@@ -320,7 +321,7 @@ class _Check:
             "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'"
         ).fetchall():
             # The key's name differs between tables (a user's table may have any), but `rowid` works for all.
-            quoted = '"' + table.replace('"', '""') + '"'
+            quoted = quoted_name(table)
             (last,) = self._connection.execute(f"SELECT max(rowid) FROM {quoted}").fetchone()
             if last is not None and not (isinstance(given.get(table), int) and given[table] >= last):
                 self._find("file", f"The number that {table} gave out last is not {last} or more. {BACK}")

@@ -10,6 +10,8 @@ from sandbox.wire.node import Handled, Handler, Request
 
 PRODUCE = 0
 
+API_VERSIONS = 18
+
 
 class Api:
     """One API.

@@ -8,7 +8,7 @@ from sandbox.broker.reply import Reply
 from sandbox.kafka.client_text import shortened
 from sandbox.kafka.errors import CODE, BrokerError
 from sandbox.storage.file.database import StorageFailed
-from sandbox.wire.api_table import API_BY_KEY, PRODUCE, Api
+from sandbox.wire.api_table import API_BY_KEY, API_VERSIONS, PRODUCE, Api
 from sandbox.wire.auth.read_only import refused
 from sandbox.wire.auth.sasl import SaslSession
 from sandbox.wire.client_software import is_software
@@ -20,7 +20,6 @@ from sandbox.wire.node import Answer, Node, Request
 from sandbox.wire.refusals import refuse
 
 OFFSET_COMMIT, DELETE_RECORDS, TXN_OFFSET_COMMIT = 8, 21, 28
-API_VERSIONS = 18
 SASL_AUTHENTICATE = 36
 HOLDS = frozenset((OFFSET_COMMIT, DELETE_RECORDS, TXN_OFFSET_COMMIT, SASL_AUTHENTICATE))
 """Requests that must be answered before the next request of their connection is handled."""

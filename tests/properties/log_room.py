@@ -20,6 +20,7 @@ from sandbox.broker.reply import Reply
 from sandbox.storage.log import log_transactions
 from sandbox.storage.log.event_columns import EventColumns
 from tests.clock import Clock
+from tests.log_reading import read_batches
 
 ORDERS, INVOICES = "orders", "invoices"
 PARTITIONS = (0, 1)
@@ -229,7 +230,7 @@ class LogRoom:
     def look(self, topic: str, number: int, offset: int = 0, size_bytes: int = ALL_BYTES) -> "View":
         """What a partition has from `offset` on, in one read."""
         partition = self.partition(topic, number)
-        found = self.broker.log.read(partition, offset, size_bytes, partition.high_watermark)
+        found = read_batches(self.broker.log, partition, offset, size_bytes, partition.high_watermark)
         aborted = log_transactions.aborted_transactions(
             self.broker.database, partition.id, offset, partition.last_stable_offset
         )

@@ -22,6 +22,7 @@ from sandbox.kafka.event import NewEvent
 from sandbox.storage.check import check
 from sandbox.storage.file.failure import StorageFailed
 from sandbox.wire.fetch_records import DAMAGE
+from tests.log_reading import read_batches
 
 EVENTS = 600
 PARTITIONS = 3
@@ -61,7 +62,7 @@ def read(sandbox: Sandbox) -> Content:
             place = f"{topic.name}-{partition.partition}"
             offset, records = partition.start, []
             while offset < partition.high_watermark:
-                batches = sandbox._broker.log.read(partition, offset, 1 << 20, partition.high_watermark)
+                batches = read_batches(sandbox._broker.log, partition, offset, 1 << 20, partition.high_watermark)
                 if not batches:
                     break
                 records += [record for stored in batches for record in stored.records]

@@ -68,13 +68,6 @@ class StoredBatch(NamedTuple):
     batch: BatchRow
     records: Sequence[Record]
 
-    @property
-    def data_bytes(self) -> int:
-        """The approximate uncompressed size in bytes."""
-        if not self.batch.compression:
-            return self.batch.size_bytes
-        return sum(len(record[2] or b"") + len(record[3] or b"") for record in self.records)
-
 
 class StoredRun(NamedTuple):
     """Adjacent record batches read from rows. Several of them may be sent as one batch."""
@@ -284,30 +277,8 @@ class Log:
         if refused:
             raise RecordsRefused(error, refused)
 
-    def read(self, partition: Partition, offset: int, size_bytes_max: int, end: int) -> list[StoredBatch]:
-        """Read whole batches: the batch that contains `offset` and those after it, below `end`.
-
-        Raises:
-            EventsDamaged: the first batch is damaged. A later damaged batch only ends the result.
-        """
-        found = log.read_batches(self.database, partition.id, max(offset, partition.start), end, size_bytes_max)
-        stored: list[StoredBatch] = []
-        total = 0
-        for batch in found:
-            try:
-                records = self.read_run(partition, [batch], size_bytes_max, end).events
-            except EventsDamaged:
-                if stored:
-                    break
-                raise
-            stored.append(StoredBatch(batch, records))
-            total += stored[-1].data_bytes
-            if total >= size_bytes_max:
-                break
-        return stored
-
     def runs(self, partition: Partition, offset: int, size_bytes_max: int, end: int) -> list[list[BatchRow]]:
-        """Return the batches that `read` would return, without events, grouped into runs that may be sent as one batch.
+        """Return the batches from the one with `offset` on, grouped into runs that may be sent as one batch.
 
         The batches of a run are adjacent and small, have the same leader epoch, and are neither transactional nor
         control batches.
@@ -325,24 +296,13 @@ class Log:
                 events, size_bytes = count, batch.size_bytes
         return runs
 
-    def read_run(self, partition: Partition, run: list[BatchRow], size_bytes_max: int, end: int) -> StoredRun:
-        """Read the events of one of `runs`.
-
-        Reads only its first batches if a later one is damaged, or if the uncompressed run is larger than
-        `size_bytes_max`.
-
-        Raises:
-            EventsDamaged: the first batch is damaged.
-        """
-        for stored in self.read_run_in_steps(partition, run, size_bytes_max, end):
-            if stored is not None:
-                return stored
-        raise AssertionError("batches that were not deleted meanwhile have events")
-
     def read_run_in_steps(
         self, partition: Partition, run: list[BatchRow], size_bytes_max: int, end: int
     ) -> Iterator[StoredRun | None]:
-        """Read like `read_run`, in steps: yields None after each step, and finally the events.
+        """Read the events of one of `runs`, in steps: yields None after each step, and finally the events.
+
+        Reads only its first batches if a later one is damaged, or if the uncompressed run is larger than
+        `size_bytes_max`.
 
         Yields no events if the batches were deleted meanwhile.
         """

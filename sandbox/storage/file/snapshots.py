@@ -16,6 +16,7 @@ from pathlib import Path
 from sandbox.kafka.errors import FileRefused
 from sandbox.kafka.producer_epoch import EPOCH_LAST
 from sandbox.model import cancellation
+from sandbox.model.sql_tokens import quoted_name
 from sandbox.storage.file import row_checksums
 from sandbox.storage.file.database import Reader, StorageFailed, check_file, is_open_here
 from sandbox.storage.file.migrations import make_version, migrate
@@ -209,7 +210,7 @@ def _check_foreign_schema(connection: sqlite3.Connection) -> None:
     added = check_schema(found, version)
     for kind, name in sorted(added):
         if name.startswith("sqlite_stat"):
-            connection.execute(f"DELETE FROM {_quoted(name)}")
+            connection.execute(f"DELETE FROM {quoted_name(name)}")
             continue
         reason = _runs_code(connection, kind, name, added)
         if reason is not None:
@@ -220,20 +221,16 @@ def _runs_code(connection: sqlite3.Connection, kind: str, name: str, added: Sche
     """Return why an added object is refused, None if it is harmless."""
     if kind == "index":
         (table,) = connection.execute("SELECT tbl_name FROM sqlite_master WHERE name = ?", (name,)).fetchone()
-        computed = any(row[1] == -2 for row in connection.execute(f"PRAGMA index_info({_quoted(name)})"))
+        computed = any(row[1] == -2 for row in connection.execute(f"PRAGMA index_info({quoted_name(name)})"))
         if ("table", table) not in added:
             return f"an index on the table {table} that is not ours"
         return "an index with an expression" if computed or " WHERE " in added[kind, name].upper() else None
     if kind == "table":
         sql = added[kind, name].upper()
-        hidden = any(row[6] for row in connection.execute(f"PRAGMA table_xinfo({_quoted(name)})"))
+        hidden = any(row[6] for row in connection.execute(f"PRAGMA table_xinfo({quoted_name(name)})"))
         plain = sql.startswith("CREATE TABLE") and not hidden and "CHECK" not in sql
         return None if plain else "a table that is virtual, or has a generated column or a CHECK"
     return f"a {kind} that is not ours"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def read_identity(reader: Reader) -> Identity:

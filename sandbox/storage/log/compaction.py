@@ -124,9 +124,9 @@ def read_batches(
     events = 0
     for row in reader.query(
         "SELECT base_offset, last_offset, max_timestamp, producer_id, transactional, control, size_bytes, "
-        "removed_events, delete_horizon_ms FROM batches WHERE partition_id = ?1 AND base_offset >= coalesce(("
-        "SELECT max(base_offset) FROM batches WHERE partition_id = ?1 AND base_offset <= ?2), ?2) "
-        "AND last_offset >= ?2 AND base_offset < ?3 ORDER BY base_offset LIMIT ?4",
+        "removed_events, delete_horizon_ms FROM batches WHERE partition_id = ?1 "
+        f"AND base_offset >= {log.HOLDING_BATCH} AND last_offset >= ?2 AND base_offset < ?3 "
+        "ORDER BY base_offset LIMIT ?4",
         (partition_id, offset, below, batches_max),
     ):
         batch = LogBatch(row[0], row[1], row[2], row[3], bool(row[4]), bool(row[5]), *row[6:])

@@ -38,6 +38,8 @@ _SIZE = (
     "FROM events WHERE id BETWEEN ? AND ?"
 )
 _INSERT_BATCH = f"INSERT INTO batches({BATCH_COLUMNS}) VALUES({', '.join(['?'] * 19)})"
+HOLDING_BATCH = "coalesce((SELECT max(base_offset) FROM batches WHERE partition_id = ?1 AND base_offset <= ?2), ?2)"
+"""SQL: the base offset of the batch that holds offset ?2 of partition ?1; ?2 if no batch begins at or before it."""
 
 
 class BatchRow(NamedTuple):
@@ -135,14 +137,10 @@ def read_batches(reader: Reader, partition_id: int, offset: int, end: int, size_
     """Return the batches that hold `offset` and later events below `end`, up to a size; at least one."""
     found: list[BatchRow] = []
     total = 0
-    first = reader.one(
-        "SELECT base_offset FROM batches WHERE partition_id = ? AND base_offset <= ? ORDER BY base_offset DESC LIMIT 1",
-        (partition_id, offset),
-    )
     for row in reader.rows(
-        f"SELECT {BATCH_COLUMNS} FROM batches WHERE partition_id = ? AND base_offset >= ? AND base_offset < ? "
-        "ORDER BY base_offset",
-        (partition_id, first[0] if first else offset, end),
+        f"SELECT {BATCH_COLUMNS} FROM batches WHERE partition_id = ?1 AND base_offset >= {HOLDING_BATCH} "
+        "AND base_offset < ?3 ORDER BY base_offset",
+        (partition_id, offset, end),
     ):
         batch = BatchRow._make(row)
         if batch.last_offset < offset:

@@ -7,9 +7,8 @@ from sandbox.storage.log import log
 
 NO_TIMESTAMP = -1
 FIRST_BATCH = (
-    "SELECT base_offset, bytes_before FROM batches WHERE partition_id = ?1 AND last_offset >= ?2 AND base_offset >= "
-    "coalesce((SELECT max(base_offset) FROM batches WHERE partition_id = ?1 AND base_offset <= ?2), ?2) "
-    "ORDER BY base_offset LIMIT 1"
+    "SELECT base_offset, bytes_before FROM batches WHERE partition_id = ?1 AND last_offset >= ?2 "
+    f"AND base_offset >= {log.HOLDING_BATCH} ORDER BY base_offset LIMIT 1"
 )
 """The batch that holds an offset, or the first one after it: its base offset and the bytes before it."""
 
@@ -104,8 +103,8 @@ def _batches(reader: Reader, partition_id: int, start: int, end: int, count: int
         (row[0], row[1], row[2], row[3])
         for row in reader.rows(
             "SELECT last_offset, size_bytes, max_timestamp, appended_ms FROM batches WHERE partition_id = ?1 "
-            "AND base_offset >= coalesce((SELECT max(base_offset) FROM batches WHERE partition_id = ?1 "
-            "AND base_offset <= ?2), ?2) AND last_offset >= ?2 AND last_offset < ?3 ORDER BY base_offset LIMIT ?4",
+            f"AND base_offset >= {log.HOLDING_BATCH} AND last_offset >= ?2 AND last_offset < ?3 "
+            "ORDER BY base_offset LIMIT ?4",
             (partition_id, start, end, count),
         )
     ]

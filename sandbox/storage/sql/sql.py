@@ -27,13 +27,21 @@ from sandbox.model.sql_result import (
     SqlResult,
     SqlTable,
 )
-from sandbox.model.sql_tokens import Token, has_questions, ordered_limit, parameters, tokens, with_exact_numbers
+from sandbox.model.sql_tokens import (
+    Token,
+    has_questions,
+    ordered_limit,
+    parameters,
+    quoted_name,
+    tokens,
+    with_exact_numbers,
+)
 from sandbox.storage.file.database import Reader, StorageFailed
 from sandbox.storage.file.read_only import read_only
 from sandbox.storage.file.readers import interrupting
 from sandbox.storage.sql import sql_functions, sql_views
 from sandbox.storage.sql.clock import STEPS, Clock
-from sandbox.storage.sql.sql_fields import Fields, quoted
+from sandbox.storage.sql.sql_fields import Fields
 from sandbox.storage.sql.sql_names import SECRET, TopicView, named_in, topic_views
 
 RESULT_MAX_BYTES = 32 * 1024 * 1024
@@ -274,7 +282,7 @@ class _Query:
         self._connection.set_authorizer(None)
         self._connection.execute("PRAGMA query_only = OFF")
         for view in self._views:
-            self._connection.execute(f"DROP VIEW temp.{quoted(view.name)}")
+            self._connection.execute(f"DROP VIEW temp.{quoted_name(view.name)}")
         self._views = []
         for view in views:
             rows, down = ordered_limit(sql, view.name.lower()) or (None, True)
@@ -417,7 +425,7 @@ def _missing(sql: str, what: str, name: str, named: Sequence[str]) -> tuple[str,
     if what == "table":
         close = difflib.get_close_matches(name.lower(), [one.lower() for one in named], 1)
         real = next((one for one in named if close and one.lower() == close[0]), None)
-        hint = f"Is it {quoted(real)}?" if real else "The list of tables beside it has them all."
+        hint = f"Is it {quoted_name(real)}?" if real else "The list of tables beside it has them all."
         if "-" in sql or "." in sql:
             hint += ' A name with - or . stands in double quotes: "my-topic".'
         return hint, _word(sql, bare)

@@ -277,11 +277,6 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def quoted(name: str) -> str:
-    """Quote a name as an SQL identifier, in double quotes."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 _FAST = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 _VALUE = """CASE WHEN typeof(e.value) <> 'text' THEN NULL
   WHEN e.value GLOB '*"{name}"*"{name}"*' OR e.value GLOB '*\\*' OR NOT json_valid(e.value)

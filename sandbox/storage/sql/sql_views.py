@@ -7,10 +7,11 @@ runs the query, created only for topics that the query names (`sql_names`), so a
 from collections.abc import Iterable
 
 from sandbox.model.sql_result import SqlColumn, SqlTable
+from sandbox.model.sql_tokens import quoted_name
 from sandbox.storage.file.database import Reader
 from sandbox.storage.file.schema import OFFSET_BITS, OFFSET_LIMIT
 from sandbox.storage.sql import sql_functions
-from sandbox.storage.sql.sql_fields import BASE_COLUMNS, Columns, columns_of, quoted, sampled_fields, value_of
+from sandbox.storage.sql.sql_fields import BASE_COLUMNS, Columns, columns_of, sampled_fields, value_of
 from sandbox.storage.sql.sql_names import TopicView, topic_views
 
 ARMS_MAX = 400
@@ -65,7 +66,7 @@ def create_view(
     if columns is None:
         sql_functions.add_json(reader.connection, lambda place: None, lambda: None, lambda text: None)
     # A few rows come from many small queries, each with all columns: there the short expression is faster.
-    fields = "".join(f",\n  {value_of(field, fast=rows is None)} AS {quoted(column)}" for column, field in named)
+    fields = "".join(f",\n  {value_of(field, fast=rows is None)} AS {quoted_name(column)}" for column, field in named)
     partitions = reader.query(
         "SELECT id, partition, log_start_offset FROM main.partitions WHERE topic = ? ORDER BY partition", (view.id,)
     )
@@ -88,7 +89,7 @@ def create_view(
             for identity, number, start in partitions
         )
         body = "\nUNION ALL ".join(arms)
-    return f"CREATE TEMP VIEW {quoted(view.name)} AS\n{body}"
+    return f"CREATE TEMP VIEW {quoted_name(view.name)} AS\n{body}"
 
 
 def _select(partition: str, first: str, fields: str) -> str:

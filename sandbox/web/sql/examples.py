@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sandbox.model.sql_result import SqlTable
+from sandbox.model.sql_tokens import quoted_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ BASE = ("partition", "offset", "timestamp", "timestamp_ms", "key", "value", "hea
 
 def _name(name: str) -> str:
     """Quote a name if SQL requires quotes."""
-    return name if name.isidentifier() and name.isascii() else '"' + name.replace('"', '""') + '"'
+    return name if name.isidentifier() and name.isascii() else quoted_name(name)
 
 
 def examples(tables: Sequence[SqlTable], liked: str | None, key: str | None, values: Sequence[bytes]) -> list[Example]:

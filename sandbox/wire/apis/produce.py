@@ -16,10 +16,11 @@ from sandbox.broker.logs.topic import Partition
 from sandbox.kafka.errors import BrokerError, RecordsRefused
 from sandbox.wire.node import Answer, Request, topic_of
 from sandbox.wire.records import batch as record_batch
+from sandbox.wire.records.compression import COMPRESSION_NAMES
 
 ZSTD = 4
 ZSTD_SINCE = 7
-COMPRESSIONS = ("uncompressed", "gzip", "snappy", "lz4", "zstd")
+COMPRESSIONS = ("uncompressed", *COMPRESSION_NAMES[1:])
 ABORTABLE_SINCE = 11
 JOINS_SINCE = 12
 """The version from which a write adds its partition to the transaction."""

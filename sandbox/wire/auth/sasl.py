@@ -31,6 +31,7 @@ from sandbox.broker.reply import Reply
 from sandbox.kafka.client_text import shortened
 from sandbox.kafka.errors import CODE
 from sandbox.storage.resources import ScramCredential
+from sandbox.wire.api_table import API_VERSIONS
 from sandbox.wire.auth.password_checks import Outcome
 from sandbox.wire.auth.scram import AuthenticationFailed, ScramExchange, is_password
 from sandbox.wire.connection import ProtocolViolation, Slot
@@ -42,7 +43,7 @@ MECHANISMS = (PLAIN, *HASHES)
 REQUEST_BYTES_MAX = 524_288
 """The longest request of an unauthenticated client (`sasl.server.max.receive.size`)."""
 
-SASL_HANDSHAKE, API_VERSIONS, SASL_AUTHENTICATE = 17, 18, 36
+SASL_HANDSHAKE, SASL_AUTHENTICATE = 17, 36
 HANDSHAKE_OR_VERSIONS_REQUEST = "HANDSHAKE_OR_VERSIONS_REQUEST"
 HANDSHAKE_REQUEST = "HANDSHAKE_REQUEST"
 AUTHENTICATE = "AUTHENTICATE"

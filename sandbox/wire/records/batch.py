@@ -19,6 +19,7 @@ from operator import itemgetter
 
 import google_crc32c
 
+from sandbox.kafka.event import CREATE_TIME, LOG_APPEND_TIME
 from sandbox.storage.log.event_columns import EventColumns, Record
 from sandbox.wire.records.compression import COMPRESSION_NAMES, CompressionError, compress, decompress
 from sandbox.wire.records.records import (
@@ -49,8 +50,6 @@ __all__ = [
 Buffer = bytes | bytearray | memoryview
 
 MAGIC = 2
-CREATE_TIME = 0
-LOG_APPEND_TIME = 1
 HEADER_BYTES = 61
 DECOMPRESSED_BYTES_MAX = 128 * 1024 * 1024
 

@@ -13,6 +13,7 @@ from sandbox.storage.file.database import Database
 from sandbox.storage.file.schema import OFFSET_BITS
 from sandbox.storage.log.event_columns import EventColumns
 from sandbox.storage.log.topic_descriptions import describe_topics
+from tests.log_reading import read_batches
 
 START_MS = 1_700_000_000_000
 TOPIC = "orders"
@@ -90,7 +91,7 @@ class LogRoom:
         end, found = self.partition.high_watermark, []
         position = self.partition.start
         while position < end:
-            batches = self.broker.log.read(self.partition, position, 1, end)
+            batches = read_batches(self.broker.log, self.partition, position, 1, end)
             if not batches:
                 break
             found += [record[0] for stored in batches for record in stored.records if record[0] >= position]

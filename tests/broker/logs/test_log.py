@@ -13,6 +13,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.storage.file.database import Database
 from sandbox.storage.log.event_columns import EventColumns
 from sandbox.storage.log.log import Record
+from tests.log_reading import read_batches
 
 NOW_MS = 1_700_000_000_000
 HOUR_MS = 3_600_000
@@ -66,7 +67,7 @@ def test_a_log_stamped_by_the_broker_takes_any_timestamp_and_none_of_them_stays(
     appended = append(broker, 5, NOW_MS * 9, settings={"message.timestamp.type": "LogAppendTime"})
     assert appended.append_time_ms == NOW_MS
     partition = broker.topic("orders").partition(0)
-    (stored,) = broker.log.read(partition, 0, 1_000, 2)
+    (stored,) = read_batches(broker.log, partition, 0, 1_000, 2)
     assert [record[1] for record in stored.records] == [NOW_MS, NOW_MS]
     assert stored.batch.timestamp_type == 1
 
@@ -102,6 +103,6 @@ def test_a_read_ends_where_there_is_enough_and_counts_what_compression_hid(broke
     for _ in range(4):
         append(broker, *[NOW_MS] * 50, size_bytes=10, compression=1)
     partition = broker.topic("orders").partition(0)
-    assert len(broker.log.read(partition, 0, 10_000, 200)) == 4
-    assert [one.batch.base_offset for one in broker.log.read(partition, 60, 20, 200)] == [50]
-    assert broker.log.read(partition, 200, 10_000, 200) == []
+    assert len(read_batches(broker.log, partition, 0, 10_000, 200)) == 4
+    assert [one.batch.base_offset for one in read_batches(broker.log, partition, 60, 20, 200)] == [50]
+    assert read_batches(broker.log, partition, 200, 10_000, 200) == []

@@ -12,6 +12,7 @@ from sandbox.storage.file.database import Database
 from sandbox.storage.groups.groups import CommittedOffset, GroupStore
 from sandbox.storage.log import log_transactions
 from sandbox.storage.log.event_columns import EventColumns
+from tests.log_reading import read_batches
 
 TOPIC = "payments"
 TIMEOUT_MS = 60_000
@@ -141,7 +142,7 @@ class TransactionRoom:
         """What a consumer in read_committed gets, worked out as clients do: from markers and aborted transactions."""
         partition = self.partition(number)
         end = partition.last_stable_offset
-        batches = self.broker.log.read(partition, offset, 1 << 30, end) if offset < end else []
+        batches = read_batches(self.broker.log, partition, offset, 1 << 30, end) if offset < end else []
         waiting = sorted(
             log_transactions.aborted_transactions(self.database, partition.id, offset, end),
             key=lambda one: one.first_offset,
@@ -163,7 +164,7 @@ class TransactionRoom:
     def events(self, number: int = 0) -> list[tuple[int, str]]:
         """Every row of a partition below the high watermark that is not a marker: (offset, value)."""
         partition = self.partition(number)
-        batches = self.broker.log.read(partition, partition.start, 1 << 30, partition.high_watermark)
+        batches = read_batches(self.broker.log, partition, partition.start, 1 << 30, partition.high_watermark)
         return [
             (record[0], (record[3] or b"").decode())
             for stored in batches

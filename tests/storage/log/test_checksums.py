@@ -12,6 +12,7 @@ from sandbox.storage.file.database import Reader
 from sandbox.storage.log import log
 from sandbox.storage.log.checksums import checksum
 from tests.clock import START_MS
+from tests.log_reading import read_batches
 from tests.storage.damage import damage
 from tests.storage.older_file import make_older
 from tests.wire.raw_client import RawClient
@@ -94,7 +95,7 @@ def test_a_reader_gets_what_is_before_the_damage_and_then_kafkas_error(filled: P
         with pytest.raises(BrokerError, match="CORRUPT_MESSAGE"):
             box.event("orders", 0, 4)
         partition = box._broker.topic("orders").partitions[0]
-        read = box._broker.log.read(partition, 0, 1 << 20, partition.high_watermark)
+        read = read_batches(box._broker.log, partition, 0, 1 << 20, partition.high_watermark)
         assert [record[3] for stored in read for record in stored.records] == [b"v0", b"v1", b"v2"]
         assert [event.value for event in box.read("orders", offset=6)] == [b"v6", b"v7", b"v8"]
 
