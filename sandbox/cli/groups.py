@@ -1,11 +1,12 @@
-"""`sandbox groups`: list, describe and reset consumer groups."""
+"""`sandbox groups`: list, describe, reset and delete consumer groups and share groups."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from sandbox.cli.display import show_json, show_rows
+from sandbox.cli.group_requests import SHARE, GroupRequests, share_group_names
+from sandbox.cli.group_state import GroupState
 from sandbox.cli.position import TIME, Position, parse_reset
 from sandbox.cli.status import Failed
 from sandbox.cli.streams import printable
@@ -21,50 +22,6 @@ _STATE_WORDS = {
     "COMPLETING_REBALANCING": "CompletingRebalance",
     "UNKNOWN": "Unknown",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class GroupState:
-    """The state of one group.
-
-    Attributes:
-        state: Kafka's name for it.
-        members: one mapping each: member_id, client_id, host, partitions.
-        partitions: one mapping each: topic, partition, committed, start, end, lag, out_of_range, deleted_unread,
-            member_id, client_id. These are all partitions of each topic that it reads or has committed in.
-        lag: the sum over partitions with a commit; None if no partition has one.
-    """
-
-    state: str
-    members: list[dict[str, Any]]
-    partitions: list[dict[str, Any]]
-    lag: int | None
-
-    @property
-    def uncommitted_lag(self) -> int:
-        """The sum over partitions without a commit, of which the group may read all offsets or none."""
-        return sum(row["uncommitted_lag"] for row in self.partitions)
-
-    @property
-    def uncommitted_partitions(self) -> int:
-        """How many partitions without a commit are not empty."""
-        return sum(row["uncommitted_lag"] > 0 for row in self.partitions)
-
-    @property
-    def lag_text(self) -> str:
-        """Both figures: "lag 233 + up to 1773 (2 partitions without a commit)"."""
-        lag = "nothing committed" if self.lag is None else f"lag {self.lag}"
-        if not self.uncommitted_lag:
-            return lag
-        count = self.uncommitted_partitions
-        partitions = "1 partition" if count == 1 else f"{count} partitions"
-        more = f"up to {self.uncommitted_lag} ({partitions} without a commit)"
-        return f"{lag}, {more}" if self.lag is None else f"{lag} + {more}"
-
-    @property
-    def exists(self) -> bool:
-        """True if the group exists. Kafka returns the state Dead for an unknown group."""
-        return self.state != "Dead" or bool(self.partitions)
 
 
 def group_state(admin: Any, group: str) -> GroupState:
@@ -133,7 +90,12 @@ def _that_exist(admin: Any, places: set[tuple[str, int]]) -> list[tuple[str, int
 
 
 def reset_rows(
-    admin: Any, group: str, topic: str | None, partition: int | None, position: Position
+    admin: Any,
+    group: str,
+    topic: str | None,
+    partition: int | None,
+    position: Position,
+    starts: dict[tuple[str, int], int] | None = None,
 ) -> list[dict[str, Any]]:
     """Return what a reset would do: one mapping per partition, with the fields of `sandbox groups reset --json`.
 
@@ -143,13 +105,14 @@ def reset_rows(
         topic: None for all topics in which the group has committed.
         partition: None for all.
         position: the position to reset to.
+        starts: the start offsets of a share group; None for a group with committed offsets.
 
     Raises:
         Failed: there is nothing to reset.
     """
     from sandbox.cli.log_offsets import committed_offsets, offsets_at_time, places_of, ranges
 
-    committed = committed_offsets(admin, group)
+    committed = committed_offsets(admin, group) if starts is None else starts
     places = _that_exist(admin, set(committed)) if topic is None else places_of(admin, topic)
     places = [place for place in places if partition is None or place[1] == partition]
     if not places:
@@ -196,7 +159,7 @@ def store_offsets(admin: Any, group: str, rows: list[dict[str, Any]]) -> None:
 
 @click.group()
 def groups() -> None:
-    """List, describe and reset consumer groups."""
+    """List, describe, reset and delete groups: consumer groups and share groups."""
 
 
 @groups.command("list")
@@ -211,11 +174,13 @@ def list_groups(as_json: bool, target: Target) -> None:
         raise error
     rows = []
     astray = {}
-    for name in sorted(found.group_id for found in listing.valid):
-        state = group_state(admin, name)
+    names = {found.group_id for found in listing.valid} | set(share_group_names(target))
+    for name in sorted(names):
+        state = _state(target, admin, name)
         rows.append(
             {
                 "group": name,
+                "type": state.type,
                 "state": state.state,
                 "members": len(state.members),
                 "lag": state.lag,
@@ -224,7 +189,7 @@ def list_groups(as_json: bool, target: Target) -> None:
             }
         )
         astray[name] = sum(row["out_of_range"] is not None for row in state.partitions)
-    columns = ["group", "state", "members", "lag", "uncommitted_lag"]
+    columns = ["group", "type", "state", "members", "lag", "uncommitted_lag"]
     if as_json:
         columns.append("uncommitted_partitions")
     show_rows(columns, rows, as_json=as_json, empty="There are no groups.")
@@ -240,11 +205,14 @@ def list_groups(as_json: bool, target: Target) -> None:
 @json_option
 @target_options
 def describe(group: str, as_json: bool, target: Target) -> None:
-    """Show the committed offset and lag of GROUP in every partition, and its members."""
+    """Show the committed or start offset and the lag of GROUP in every partition, and its members."""
     from sandbox.cli.counts import count_unread
 
     target.require()
     state = _known(target, group)
+    if state.type == SHARE:
+        _describe_share(group, state, as_json)
+        return
     unread = count_unread(target, group)
     for row in state.partitions:
         row["unread"] = unread.get((row["topic"], row["partition"]))
@@ -273,8 +241,27 @@ def describe(group: str, as_json: bool, target: Target) -> None:
             click.echo(f"{printable(row['topic'])} {row['partition']} is out of range: {text}.")
 
 
+def _describe_share(group: str, state: GroupState, as_json: bool) -> None:
+    if as_json:
+        shown = {"group": group, "type": state.type, "state": state.state, "lag": state.lag}
+        show_json({**shown, "members": state.members, "partitions": state.partitions})
+        return
+    lag = "nothing fetched" if state.lag is None else f"lag {state.lag}"
+    click.echo(f"{printable(group)}: share group, {state.state}, {len(state.members)} members, {lag}")
+    columns = ("topic", "partition", "start_offset", "lag")
+    show_rows(columns, state.partitions, as_json=False, empty="It shares no partition.")
+
+
+def _state(target: Target, admin: Any, group: str) -> GroupState:
+    """Return the state of a group of any kind. Kafka describes share groups separately."""
+    state = group_state(admin, group)
+    if state.exists:
+        return state
+    return GroupRequests(target, group).share_state() or state
+
+
 def _known(target: Target, group: str) -> GroupState:
-    state = group_state(target.admin(), group)
+    state = _state(target, target.admin(), group)
     if not state.exists:
         raise Failed(f"GROUP_ID_NOT_FOUND: there is no group {group}. See: sandbox groups list")
     return state
@@ -305,18 +292,22 @@ def reset(
     as_json: bool,
     target: Target,
 ) -> None:
-    """Reset the committed offsets of GROUP, which must have no members. Shows the old and new offsets first."""
+    """Reset the committed offsets, or the start offsets of a share group, of GROUP, which must have no members.
+
+    Shows the old and new offsets first. A share group forgets the state of every record in flight.
+    """
     target.require()
     if as_json and not (yes or dry_run):
         raise click.UsageError("--json does not ask: add --yes or --dry-run")
     position = parse_reset(to)
     admin = target.admin()
-    state = group_state(admin, group)
+    state = _state(target, admin, group)
     if state.members:
         raise Failed(
             f"NON_EMPTY_GROUP: {group} is {state.state} with {len(state.members)} members; stop them first, then reset"
         )
-    rows: list[dict[str, Any]] = reset_rows(admin, group, topic, partition, position)
+    starts = _starts(state) if state.type == SHARE else None
+    rows: list[dict[str, Any]] = reset_rows(admin, group, topic, partition, position, starts)
     columns = ("topic", "partition", "before", "after", "log_start_offset", "log_end_offset", "lag_after")
     if not as_json:
         show_rows(columns, rows, as_json=False, empty="")
@@ -329,8 +320,44 @@ def reset(
     if not yes:
         click.confirm(f"Reset {len(rows)} partitions of {printable(group)}?", abort=True)
     point = undo_point(target, f"reset group {group}")
-    store_offsets(admin, group, rows)
+    if starts is None:
+        store_offsets(admin, group, rows)
+    else:
+        GroupRequests(target, group).alter_start_offsets(rows)
     if as_json:
         show_rows(columns, [{**row, **undo_name(point)} for row in rows], as_json=True, empty="")
     else:
         click.echo(f"Reset {len(rows)} partitions of {printable(group)}.{undo_text(target, point)}")
+
+
+def _starts(state: GroupState) -> dict[tuple[str, int], int]:
+    return {(row["topic"], row["partition"]): row["start_offset"] or 0 for row in state.partitions}
+
+
+@groups.command(
+    epilog="""\b
+Examples:
+  sandbox groups delete billing
+  sandbox groups delete billing --topic orders --yes"""
+)
+@click.argument("group")
+@click.option("--topic", help="Delete only the offsets in this topic; the group stays.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@target_options
+def delete(group: str, topic: str | None, yes: bool, target: Target) -> None:
+    """Delete GROUP and its offsets. It must have no members; with --topic, none that reads the topic."""
+    target.require()
+    state = _known(target, group)
+    rows = [row for row in state.partitions if topic is None or row["topic"] == topic]
+    if topic is not None and not rows:
+        raise Failed(f"{group} has no offset in {topic}. See: sandbox groups describe {group}")
+    what = printable(group) if topic is None else f"the offsets of {printable(group)} in {printable(topic)}"
+    if not yes:
+        click.confirm(f"Delete {what} ({len(rows)} partitions, lag {state.lag or 0})?", abort=True)
+    requests = GroupRequests(target, group)
+    point = undo_point(target, f"delete group {group}")
+    if topic is None:
+        requests.delete()
+    else:
+        requests.delete_offsets(topic, [row["partition"] for row in rows], state.type)
+    click.echo(f"Deleted {what}.{undo_text(target, point)}")

@@ -3,6 +3,7 @@
 import confluent_kafka
 
 from sandbox.api.sandbox import Sandbox
+from sandbox.broker.groups.share_membership import ShareHeartbeat
 from sandbox.kafka.event import NewEvent
 from tests.cli.conftest import CommandLine
 
@@ -57,3 +58,34 @@ def test_names_do_not_reach_the_terminal_as_control_characters(command_line: Com
     missing = command_line.run("groups", "describe", "\x1b[31mred")
     assert r"there is no group \x1b[31mred." in missing.err
     assert "\x1b" not in listed + described + missing.err
+
+
+def test_a_share_group_is_listed_described_reset_and_deleted(command_line: CommandLine) -> None:
+    path = command_line.folder / "dev.db"
+    with Sandbox(path) as box:
+        box.create_topic("jobs")
+        for number in range(10):
+            box.append("jobs", str(number))
+
+        def share(now_ms: int) -> None:
+            coordinator = box._runtime.coordinator
+            joins = ShareHeartbeat("work", "m1", 0, client_id="worker", topics=("jobs",))
+            coordinator.share_heartbeat(joins, now_ms)
+            coordinator.shares.begin("work", box._runtime.broker.topic("jobs").partition(0), 4)
+            coordinator.share_heartbeat(joins._replace(member_epoch=-1), now_ms)
+
+        box._runtime.call(share)
+    (listed,) = command_line.ok("groups", "list", "--json").rows
+    assert (listed["group"], listed["type"], listed["state"], listed["members"], listed["lag"]) == (
+        *("work", "share", "Empty"),
+        *(0, 6),
+    )
+    described = command_line.ok("groups", "describe", "work").out
+    assert described.startswith("work: share group, Empty, 0 members, lag 6\n")
+    (row,) = command_line.ok("groups", "reset", "work", "--to", "earliest", "--yes", "--json").rows
+    assert (row["before"], row["after"]) == (4, 0)
+    assert command_line.ok("groups", "list", "--json").rows[0]["lag"] == 10
+    assert command_line.ok("groups", "delete", "work", "--topic", "jobs", "--yes").out.startswith("Deleted the offsets")
+    assert command_line.ok("groups", "describe", "work", "--json").rows[0]["partitions"] == []
+    assert command_line.ok("groups", "delete", "work", "--yes").out.startswith("Deleted work.")
+    assert "GROUP_ID_NOT_FOUND" in command_line.run("groups", "delete", "work", "--yes").err

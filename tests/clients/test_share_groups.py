@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,6 +18,7 @@ from sandbox.kafka.errors import BY_CODE
 from tests.clients.catalogue import ClientUnavailableError, java
 from tests.clients.conftest import Kafka
 from tests.clients.raw_requests import RawClient
+from tests.clients.sandbox_process import started_sandbox
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(120)]
 
@@ -34,10 +36,11 @@ def raw(kafka: Kafka) -> Iterator[RawClient]:
 class Queue:
     """One topic of one partition and a share group that reads it from its start."""
 
-    def __init__(self, kafka: Kafka, raw: RawClient, name: str, **settings: str) -> None:
+    def __init__(self, kafka: Kafka, raw: RawClient, name: str, *, existing: bool = False, **settings: str) -> None:
         self.kafka, self.raw, self.topic, self.group = kafka, raw, name, f"{name}-group"
-        admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-        admin.create_topics([NewTopic(name, 1)])[name].result()
+        if not existing:
+            admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+            admin.create_topics([NewTopic(name, 1)])[name].result()
         for setting, value in {"share.auto.offset.reset": "earliest", **settings}.items():
             assert self.set(setting, value).error_code == 0
         self.epoch: dict[str, int] = {}
@@ -452,3 +455,42 @@ def test_javas_share_consumer_and_admin_client(kafka: Kafka, unique: Callable[[s
         [*command, unique("java"), kafka.bootstrap], capture_output=True, text=True, timeout=200, check=False
     )
     assert (done.stdout, done.returncode) == (JAVA_OUTCOMES, 0), done.stderr[-2_000:]
+
+
+@pytest.mark.crash
+def test_an_acknowledged_record_never_comes_again_after_a_kill(tmp_path: Path) -> None:
+    """The sandbox alone: 5 times it is killed while two members acknowledge; no test can kill Apache Kafka as fast."""
+    file = tmp_path / "dev.db"
+    done: set[int] = set()
+    counts: dict[int, int] = {}
+    for life in range(5):
+        with started_sandbox(file) as (process, bootstrap), RawClient(bootstrap) as raw:
+            queue = Queue(Kafka("sandbox", bootstrap), raw, "jobs", existing=life > 0)
+            queue.produce(*(str(number) for number in range(20)))
+            for member in (member_id(), member_id()):
+                queue.join(member)
+                taken = [
+                    (offset, deliveries)
+                    for first, last, deliveries in queue.acquired(member, most=15, mode=1)
+                    for offset in range(first, last + 1)
+                ]
+                for offset, deliveries in taken:
+                    assert offset not in done, f"{offset} was acknowledged before kill {life}"
+                    assert deliveries == counts.get(offset, 0) + 1
+                    counts[offset] = deliveries
+                accepted = [offset for offset, _ in taken[::2]]
+                assert error_of(queue.acknowledge(member, *((one, one, ACCEPT) for one in accepted))) == "NONE"
+                done.update(accepted)
+            process.kill()
+            process.wait(10)
+    with started_sandbox(file) as (_, bootstrap), RawClient(bootstrap) as raw:
+        queue, member = Queue(Kafka("sandbox", bootstrap), raw, "jobs", existing=True), member_id()
+        queue.join(member)
+        left: set[int] = set()
+        while taken := queue.acquired(
+            member, *((one, one, ACCEPT) for one in sorted(left)[-500:] if one not in done), wait_ms=200
+        ):
+            done.update(left)
+            left = {offset for first, last, _ in taken for offset in range(first, last + 1)}
+            assert not left & done
+        assert done | left == set(range(100)), "none is lost"
