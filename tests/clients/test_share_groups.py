@@ -487,10 +487,10 @@ def test_an_acknowledged_record_never_comes_again_after_a_kill(tmp_path: Path) -
         queue, member = Queue(Kafka("sandbox", bootstrap), raw, "jobs", existing=True), member_id()
         queue.join(member)
         left: set[int] = set()
-        while taken := queue.acquired(
+        while again := queue.acquired(
             member, *((one, one, ACCEPT) for one in sorted(left)[-500:] if one not in done), wait_ms=200
         ):
             done.update(left)
-            left = {offset for first, last, _ in taken for offset in range(first, last + 1)}
+            left = {offset for first, last, _ in again for offset in range(first, last + 1)}
             assert not left & done
         assert done | left == set(range(100)), "none is lost"
