@@ -22,7 +22,7 @@ OPEN_FILES = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Diagnosis:
     """One thing that was looked at.
 
     Attributes:
@@ -69,10 +69,10 @@ def doctor(context: click.Context, file: Path | None, as_json: bool) -> None:
         context.exit(Status.FAILED)
 
 
-def _findings(path: Path) -> Iterator[Finding]:
+def _findings(path: Path) -> Iterator[Diagnosis]:
     python = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     client = version("confluent-kafka")
-    yield Finding("versions", "ok", f"kafka-sandbox {__version__}, confluent-kafka {client}, Python {python}")
+    yield Diagnosis("versions", "ok", f"kafka-sandbox {__version__}, confluent-kafka {client}, Python {python}")
     yield _disk(path)
     yield _open_files()
     from sandbox.storage.file.lock import read_owner
@@ -83,61 +83,63 @@ def _findings(path: Path) -> Iterator[Finding]:
         for name, port in (("Kafka port", 9092), ("page's port", 8080)):
             yield _port(name, port)
         return
-    yield Finding("owner", "ok", f"process {owner.get('pid')} has {path} open")
+    yield Diagnosis("owner", "ok", f"process {owner.get('pid')} has {path} open")
     kafka, web = owner.get("kafka"), owner.get("web")
     if isinstance(kafka, str):
         yield from _clients(kafka)
     else:
-        yield Finding("Kafka port", "warning", "the owner opened none", "Clients need one: sandbox up opens it.")
+        yield Diagnosis("Kafka port", "warning", "the owner opened none", "Clients need one: sandbox up opens it.")
     if isinstance(web, str):
         yield _page(web)
 
 
-def _disk(path: Path) -> Finding:
+def _disk(path: Path) -> Diagnosis:
     folder = path.absolute().parent
     try:
         free = shutil.disk_usage(folder).free
     except OSError as error:
         reason = error.strerror or str(error)
-        return Finding("disk", "error", f"{folder}: {reason}", "Name a file in a folder that exists.")
+        return Diagnosis("disk", "error", f"{folder}: {reason}", "Name a file in a folder that exists.")
     text = f"{free / 1e9:,.1f} GB free in {folder}"
     if free < DISK_FREE_BYTES:
-        return Finding("disk", "warning", text, "Free some space: a full disk refuses events, and recovers by itself.")
-    return Finding("disk", "ok", text)
+        return Diagnosis(
+            "disk", "warning", text, "Free some space: a full disk refuses events, and recovers by itself."
+        )
+    return Diagnosis("disk", "ok", text)
 
 
-def _open_files() -> Finding:
+def _open_files() -> Diagnosis:
     try:
         import resource
     except ImportError:
-        return Finding("open files", "ok", "this system has no limit")
+        return Diagnosis("open files", "ok", "this system has no limit")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY or hard >= OPEN_FILES:
-        return Finding("open files", "ok", "no limit" if hard == resource.RLIM_INFINITY else f"up to {hard:,}")
-    return Finding("open files", "warning", f"up to {hard:,}", "Each client needs one: raise it with ulimit -Hn.")
+        return Diagnosis("open files", "ok", "no limit" if hard == resource.RLIM_INFINITY else f"up to {hard:,}")
+    return Diagnosis("open files", "warning", f"up to {hard:,}", "Each client needs one: raise it with ulimit -Hn.")
 
 
-def _resting(path: Path) -> Iterator[Finding]:
+def _resting(path: Path) -> Iterator[Diagnosis]:
     if not path.exists():
-        yield Finding("file", "ok", f"{path} does not exist yet; sandbox up creates it")
+        yield Diagnosis("file", "ok", f"{path} does not exist yet; sandbox up creates it")
         return
     from sandbox.storage.check import count_batches
 
     batches = count_batches(path)
     if batches is None:
-        yield Finding("file", "error", f"{path} is not a sandbox, or cannot be read", "Name another file.")
+        yield Diagnosis("file", "error", f"{path} is not a sandbox, or cannot be read", "Name another file.")
         return
-    yield Finding("file", "ok", f"{path} has {batches:,} record batches; sandbox check verifies each")
+    yield Diagnosis("file", "ok", f"{path} has {batches:,} record batches; sandbox check verifies each")
 
 
-def _port(name: str, port: int) -> Finding:
+def _port(name: str, port: int) -> Diagnosis:
     if not _answers("127.0.0.1", port):
-        return Finding(name, "ok", f"{port} is free")
+        return Diagnosis(name, "ok", f"{port} is free")
     option = "--kafka-port 0" if port == 9092 else "--ui-port 0"
-    return Finding(name, "warning", f"{port} is taken by another program", f"Let one be picked: sandbox up {option}")
+    return Diagnosis(name, "warning", f"{port} is taken by another program", f"Let one be picked: sandbox up {option}")
 
 
-def _clients(address: str) -> Iterator[Finding]:
+def _clients(address: str) -> Iterator[Diagnosis]:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
@@ -147,31 +149,31 @@ def _clients(address: str) -> Iterator[Finding]:
     except KafkaException as error:
         reason = error.args[0].str()
         advice = "If its brokers are stopped, start one: sandbox brokers start 1."
-        yield Finding("Kafka port", "error", f"{address} does not answer: {reason}", advice)
+        yield Diagnosis("Kafka port", "error", f"{address} does not answer: {reason}", advice)
         return
-    yield Finding("Kafka port", "ok", f"{address} answers, {len(found.topics)} topics")
+    yield Diagnosis("Kafka port", "ok", f"{address} answers, {len(found.topics)} topics")
     for broker in sorted(found.brokers.values(), key=lambda one: one.id):
         host, port = str(broker.host), int(broker.port)
         text = f"clients are sent to {host}:{port}, which"
         if _answers(host, port):
-            yield Finding(f"broker {broker.id}", "ok", f"{text} answers")
+            yield Diagnosis(f"broker {broker.id}", "ok", f"{text} answers")
         else:
             advice = "Change --advertised-host, or @HOST:PORT of --listener."
-            yield Finding(f"broker {broker.id}", "error", f"{text} does not answer here", advice)
+            yield Diagnosis(f"broker {broker.id}", "error", f"{text} does not answer here", advice)
 
 
-def _page(web: str) -> Finding:
+def _page(web: str) -> Diagnosis:
     from urllib.error import HTTPError, URLError
     from urllib.request import urlopen
 
     try:
         with urlopen(f"{web}/help/diagnostics.json", timeout=TIMEOUT_S):
-            return Finding("page", "ok", f"{web} answers")
+            return Diagnosis("page", "ok", f"{web} answers")
     except HTTPError as error:
         asks = error.code in (401, 403)
-        return Finding("page", "ok" if asks else "error", f"{web} {'asks for its token' if asks else error}")
+        return Diagnosis("page", "ok" if asks else "error", f"{web} {'asks for its token' if asks else error}")
     except (URLError, OSError) as error:
-        return Finding("page", "error", f"{web} does not answer: {getattr(error, 'reason', error)}")
+        return Diagnosis("page", "error", f"{web} does not answer: {getattr(error, 'reason', error)}")
 
 
 def _answers(host: str, port: int) -> bool:

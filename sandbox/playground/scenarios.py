@@ -7,8 +7,8 @@ from dataclasses import replace
 from sandbox.kafka.errors import BrokerError
 from sandbox.playground.description import ActionDescription, ScenarioDescription, StepDescription
 from sandbox.playground.ground import Room
-from sandbox.playground.plots import SCENARIOS
 from sandbox.playground.run import Run, Scenario
+from sandbox.playground.scenario_definitions import SCENARIOS
 from sandbox.playground.spec import DEAD_LETTERS
 
 PROGRAM = "-python"

@@ -11,7 +11,7 @@ import pytest
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.errors import BrokerError
 from sandbox.playground.description import ScenarioDescription
-from sandbox.playground.plots import SCENARIOS
+from sandbox.playground.scenario_definitions import SCENARIOS
 from sandbox.web.playground.programs import PROGRAMS, consumer_program, scenario_program
 from tests.playground.playground_room import eventually, fill, ground
 

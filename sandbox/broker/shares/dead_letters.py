@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from sandbox.broker.broker import Broker
 from sandbox.broker.logs.log import ProducedBatch
 from sandbox.broker.logs.topic import Partition, Topic
-from sandbox.broker.shares.shares import DeadLetter
+from sandbox.broker.shares.shares import ArchivedRecord
 from sandbox.kafka.errors import BrokerError
 from sandbox.storage.log.event_columns import EventColumns
 from sandbox.storage.log.log import read_records
@@ -38,7 +38,7 @@ class DeadLetters:
         self._broker = broker
         self._now_ms = now_ms
 
-    def write(self, letters: Sequence[DeadLetter]) -> None:
+    def write(self, letters: Sequence[ArchivedRecord]) -> None:
         """Write dead letters, if their group has a topic for them."""
         for letter in letters:
             name = self._broker.config.group_value(letter.group_id, "errors.deadletterqueue.topic.name")
@@ -79,7 +79,7 @@ class DeadLetters:
             raise BrokerError("INVALID_CONFIG", f"{ENABLED} of the topic {name} is not true.")
         return topic
 
-    def _write(self, letter: DeadLetter, topic: Topic) -> None:
+    def _write(self, letter: ArchivedRecord, topic: Topic) -> None:
         origin = self._origin(letter.partition_id)
         key = value = None
         if self._broker.config.group_value(letter.group_id, "errors.deadletterqueue.copy.record.enable") == "true":

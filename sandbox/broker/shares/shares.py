@@ -28,7 +28,7 @@ Place = tuple[str, int]
 """A group id, and the id of a partition's row."""
 
 
-class DeadLetter(NamedTuple):
+class ArchivedRecord(NamedTuple):
     """A record that was archived without being accepted.
 
     Attributes:
@@ -43,7 +43,7 @@ class DeadLetter(NamedTuple):
     reason: str
 
 
-OnArchived = Callable[[Sequence[DeadLetter]], None]
+OnArchived = Callable[[Sequence[ArchivedRecord]], None]
 
 
 class Shares:
@@ -234,9 +234,10 @@ class Shares:
             self.on_archived(letters)
         self._wake(place)
 
-    def _letters(self, place: Place, window: Window) -> list[DeadLetter]:
+    def _letters(self, place: Place, window: Window) -> list[ArchivedRecord]:
         letters = [
-            DeadLetter(*place, offset, deliveries, reason) for offset, (deliveries, reason) in window.rejected.items()
+            ArchivedRecord(*place, offset, deliveries, reason)
+            for offset, (deliveries, reason) in window.rejected.items()
         ]
         window.rejected.clear()
         return letters

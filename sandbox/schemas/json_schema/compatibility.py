@@ -3,22 +3,22 @@
 from decimal import Decimal
 
 from sandbox.schemas.json_schema.content_models import array_differences, limit_difference, object_differences
-from sandbox.schemas.json_schema.differences import Difference, are_compatible
+from sandbox.schemas.json_schema.differences import JsonSchemaDifference, are_compatible
 from sandbox.schemas.json_schema.matching import largest_matching
-from sandbox.schemas.json_schema.nodes import Node
+from sandbox.schemas.json_schema.nodes import SchemaNode
 from sandbox.schemas.json_text import compact
 
 MAX_COMPARISONS = 100_000
 """The number of pairs of schemas that are compared before the check gives up."""
 
-Differences = list[Difference]
+Differences = list[JsonSchemaDifference]
 
 
 class TooManyComparisons(Exception):
     """The schemas combine too many others to be compared in a reasonable time."""
 
 
-def differences(original: Node, update: Node) -> Differences:
+def differences(original: SchemaNode, update: SchemaNode) -> Differences:
     """Return the differences of an update of a schema; those that are not compatible break its readers.
 
     Raises:
@@ -46,11 +46,11 @@ class _Comparison:
     def incompatible_pairs(self) -> dict[tuple[int, int], Differences]:
         return {pair: found for pair, found in self._compared.items() if not are_compatible(found)}
 
-    def compare(self, original: Node | None, update: Node | None) -> Differences:
+    def compare(self, original: SchemaNode | None, update: SchemaNode | None) -> Differences:
         if original is None or update is None:
             if original is update:
                 return []
-            return [Difference("SCHEMA_ADDED" if original is None else "SCHEMA_REMOVED")]
+            return [JsonSchemaDifference("SCHEMA_ADDED" if original is None else "SCHEMA_REMOVED")]
         original, update = _target(original), _target(update)
         pair = (id(original), id(update))
         if pair in self._compared:
@@ -69,7 +69,7 @@ class _Comparison:
             self._running.discard(pair)
         return self._compared[pair]
 
-    def _differences(self, original: Node, update: Node) -> Differences:
+    def _differences(self, original: SchemaNode, update: SchemaNode) -> Differences:
         covered = self._covered_by_combination(original, update)
         if covered is not None:
             return covered
@@ -78,15 +78,15 @@ class _Comparison:
                 return []
             if original.connect_type == "bytes" == update.connect_type:
                 return []
-            return [Difference("TYPE_CHANGED")]
+            return [JsonSchemaDifference("TYPE_CHANGED")]
         described = [
-            Difference(f"{attribute.upper()}_CHANGED")
+            JsonSchemaDifference(f"{attribute.upper()}_CHANGED")
             for attribute in ("id", "title", "description", "default")
             if getattr(original, attribute) != getattr(update, attribute)
         ]
         return described + self._by_kind(original, update)
 
-    def _covered_by_combination(self, original: Node, update: Node) -> Differences | None:
+    def _covered_by_combination(self, original: SchemaNode, update: SchemaNode) -> Differences | None:
         """A schema against a combination: one branch may be enough."""
         if (original.kind == "combined") == (update.kind == "combined"):
             return None
@@ -100,17 +100,19 @@ class _Comparison:
             if are_compatible(found):
                 if len(several.children) == 1:
                     return found
-                return [*found, Difference("SUM_TYPE_EXTENDED" if is_update else "PRODUCT_TYPE_NARROWED")]
+                return [*found, JsonSchemaDifference("SUM_TYPE_EXTENDED" if is_update else "PRODUCT_TYPE_NARROWED")]
         return None
 
-    def _by_kind(self, original: Node, update: Node) -> Differences:
+    def _by_kind(self, original: SchemaNode, update: SchemaNode) -> Differences:
         match original.kind:
             case "string":
                 return _string_differences(original, update)
             case "number":
                 return _number_differences(original, update)
             case "const":
-                return [] if original.values == update.values else [Difference("ENUM_ARRAY_CHANGED", ("const",))]
+                return (
+                    [] if original.values == update.values else [JsonSchemaDifference("ENUM_ARRAY_CHANGED", ("const",))]
+                )
             case "enum":
                 return _enum_differences(original, update)
             case "combined":
@@ -118,24 +120,28 @@ class _Comparison:
             case "not":
                 # The other way around: what must not match may match less.
                 compatible = are_compatible(self.compare(update.inner, original.inner))
-                return [Difference("NOT_TYPE_NARROWED" if compatible else "NOT_TYPE_EXTENDED", ("not",))]
+                return [JsonSchemaDifference("NOT_TYPE_NARROWED" if compatible else "NOT_TYPE_EXTENDED", ("not",))]
             case "object":
                 return object_differences(original, update, self.compare)
             case "array":
                 return array_differences(original, update, self.compare)
         return []
 
-    def _combined_differences(self, original: Node, update: Node) -> Differences:
+    def _combined_differences(self, original: SchemaNode, update: SchemaNode) -> Differences:
         found = _criterion_difference(original, update)
-        if found == [Difference("COMBINED_TYPE_CHANGED")]:
+        if found == [JsonSchemaDifference("COMBINED_TYPE_CHANGED")]:
             return found
         # Equal branches count once.
         originals = list({compact(child.source, sort_keys=True): child for child in original.children}.values())
         updates = list({compact(child.source, sort_keys=True): child for child in update.children}.values())
         if len(originals) < len(updates):
-            found.append(Difference("PRODUCT_TYPE_EXTENDED" if update.criterion == "allOf" else "SUM_TYPE_EXTENDED"))
+            found.append(
+                JsonSchemaDifference("PRODUCT_TYPE_EXTENDED" if update.criterion == "allOf" else "SUM_TYPE_EXTENDED")
+            )
         elif len(originals) > len(updates):
-            found.append(Difference("PRODUCT_TYPE_NARROWED" if original.criterion == "allOf" else "SUM_TYPE_NARROWED"))
+            found.append(
+                JsonSchemaDifference("PRODUCT_TYPE_NARROWED" if original.criterion == "allOf" else "SUM_TYPE_NARROWED")
+            )
         pairs: dict[tuple[int, int], Differences] = {}
         for place, one in enumerate(originals):
             for at, other in enumerate(updates):
@@ -146,11 +152,11 @@ class _Comparison:
         for pair in matching:
             found += pairs[pair]
         if len(matching) < min(len(originals), len(updates)):
-            found.append(Difference("COMBINED_TYPE_SUBSCHEMAS_CHANGED"))
+            found.append(JsonSchemaDifference("COMBINED_TYPE_SUBSCHEMAS_CHANGED"))
         return found
 
 
-def _target(node: Node) -> Node:
+def _target(node: SchemaNode) -> SchemaNode:
     seen = set()
     while node.kind == "reference" and node.inner is not None and id(node) not in seen:
         seen.add(id(node))
@@ -158,7 +164,7 @@ def _target(node: Node) -> Node:
     return node
 
 
-def _criterion_difference(original: Node, update: Node) -> Differences:
+def _criterion_difference(original: SchemaNode, update: SchemaNode) -> Differences:
     if original.criterion == update.criterion:
         return []
     one, other = len(original.children) == 1, len(update.children) == 1
@@ -168,21 +174,21 @@ def _criterion_difference(original: Node, update: Node) -> Differences:
         or (one and update.criterion == "oneOf")
         or (other and original.criterion == "allOf")
     ):
-        return [Difference("COMBINED_TYPE_EXTENDED")]
-    return [Difference("COMBINED_TYPE_CHANGED")]
+        return [JsonSchemaDifference("COMBINED_TYPE_EXTENDED")]
+    return [JsonSchemaDifference("COMBINED_TYPE_CHANGED")]
 
 
-def _string_differences(original: Node, update: Node) -> Differences:
+def _string_differences(original: SchemaNode, update: SchemaNode) -> Differences:
     found = limit_difference(original, update, "maxLength", "MAX_LENGTH")
     found += limit_difference(original, update, "minLength", "MIN_LENGTH")
     before, after = original.limits.get("pattern"), update.limits.get("pattern")
     if before != after:
         change = "ADDED" if before is None else "REMOVED" if after is None else "CHANGED"
-        found.append(Difference(f"PATTERN_{change}", ("pattern",)))
+        found.append(JsonSchemaDifference(f"PATTERN_{change}", ("pattern",)))
     return found
 
 
-def _number_differences(original: Node, update: Node) -> Differences:
+def _number_differences(original: SchemaNode, update: SchemaNode) -> Differences:
     found: Differences = []
     for keyword, name in (
         ("maximum", "MAXIMUM"),
@@ -194,19 +200,19 @@ def _number_differences(original: Node, update: Node) -> Differences:
     found += _multiple_of_difference(original, update)
     before, after = bool(original.limits.get("integer")), bool(update.limits.get("integer"))
     if before != after:
-        found.append(Difference("TYPE_EXTENDED" if before else "TYPE_NARROWED"))
+        found.append(JsonSchemaDifference("TYPE_EXTENDED" if before else "TYPE_NARROWED"))
     return found
 
 
-def _multiple_of_difference(original: Node, update: Node) -> Differences:
+def _multiple_of_difference(original: SchemaNode, update: SchemaNode) -> Differences:
     before, after = original.limits.get("multipleOf"), update.limits.get("multipleOf")
     if before == after:
         return []
     if before is None or after is None:
-        return [Difference(f"MULTIPLE_OF_{'ADDED' if before is None else 'REMOVED'}", ("multipleOf",))]
+        return [JsonSchemaDifference(f"MULTIPLE_OF_{'ADDED' if before is None else 'REMOVED'}", ("multipleOf",))]
     if _divides(before, after):
-        return [Difference("MULTIPLE_OF_EXPANDED", ("multipleOf",))]
-    return [Difference(f"MULTIPLE_OF_{'REDUCED' if _divides(after, before) else 'CHANGED'}", ("multipleOf",))]
+        return [JsonSchemaDifference("MULTIPLE_OF_EXPANDED", ("multipleOf",))]
+    return [JsonSchemaDifference(f"MULTIPLE_OF_{'REDUCED' if _divides(after, before) else 'CHANGED'}", ("multipleOf",))]
 
 
 def _divides(divisor: int | Decimal, number: int | Decimal) -> bool:
@@ -215,10 +221,10 @@ def _divides(divisor: int | Decimal, number: int | Decimal) -> bool:
     return numerator * by_denominator % (denominator * by_numerator) == 0
 
 
-def _enum_differences(original: Node, update: Node) -> Differences:
+def _enum_differences(original: SchemaNode, update: SchemaNode) -> Differences:
     if original.values == update.values:
         return []
     if original.values < update.values:
-        return [Difference("ENUM_ARRAY_EXTENDED", ("enum",))]
+        return [JsonSchemaDifference("ENUM_ARRAY_EXTENDED", ("enum",))]
     narrowed = update.values < original.values
-    return [Difference(f"ENUM_ARRAY_{'NARROWED' if narrowed else 'CHANGED'}", ("enum",))]
+    return [JsonSchemaDifference(f"ENUM_ARRAY_{'NARROWED' if narrowed else 'CHANGED'}", ("enum",))]

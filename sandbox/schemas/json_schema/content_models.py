@@ -6,15 +6,15 @@ a separate schema.
 
 from collections.abc import Callable
 
-from sandbox.schemas.json_schema.differences import Difference, are_compatible
-from sandbox.schemas.json_schema.nodes import MISSING, Node
+from sandbox.schemas.json_schema.differences import JsonSchemaDifference, are_compatible
+from sandbox.schemas.json_schema.nodes import MISSING, SchemaNode
 from sandbox.schemas.regular_expressions import found_in
 
-Differences = list[Difference]
-Compare = Callable[[Node | None, Node | None], Differences]
+Differences = list[JsonSchemaDifference]
+Compare = Callable[[SchemaNode | None, SchemaNode | None], Differences]
 
 
-def object_differences(original: Node, update: Node, compare: Compare) -> Differences:
+def object_differences(original: SchemaNode, update: SchemaNode, compare: Compare) -> Differences:
     """Return the differences of two objects."""
     found = _required_differences(original, update)
     found += _property_differences(original, update, compare)
@@ -25,7 +25,7 @@ def object_differences(original: Node, update: Node, compare: Compare) -> Differ
     return found + limit_difference(original, update, "minProperties", "MIN_PROPERTIES")
 
 
-def array_differences(original: Node, update: Node, compare: Compare) -> Differences:
+def array_differences(original: SchemaNode, update: SchemaNode, compare: Compare) -> Differences:
     """Return the differences of two arrays."""
     found = [one.below("items") for one in compare(original.items, update.items)]
     found += _tuple_differences(original, update, compare)
@@ -35,30 +35,30 @@ def array_differences(original: Node, update: Node, compare: Compare) -> Differe
     found += limit_difference(original, update, "minItems", "MIN_ITEMS")
     before, after = bool(original.limits.get("uniqueItems")), bool(update.limits.get("uniqueItems"))
     if before != after:
-        found.append(Difference(f"UNIQUE_ITEMS_{'REMOVED' if before else 'ADDED'}", ("uniqueItems",)))
+        found.append(JsonSchemaDifference(f"UNIQUE_ITEMS_{'REMOVED' if before else 'ADDED'}", ("uniqueItems",)))
     found += limit_difference(original, update, "maxContains", "MAX_CONTAINS")
     return found + limit_difference(original, update, "minContains", "MIN_CONTAINS")
 
 
-def limit_difference(original: Node, update: Node, keyword: str, name: str) -> Differences:
+def limit_difference(original: SchemaNode, update: SchemaNode, keyword: str, name: str) -> Differences:
     """Compare a keyword with a number: it is added, removed, increased or decreased."""
     before, after = original.limits.get(keyword), update.limits.get(keyword)
     if before == after:
         return []
     if before is None:
-        return [Difference(f"{name}_ADDED", (keyword,))]
+        return [JsonSchemaDifference(f"{name}_ADDED", (keyword,))]
     if after is None:
-        return [Difference(f"{name}_REMOVED", (keyword,))]
-    return [Difference(f"{name}_{'INCREASED' if before < after else 'DECREASED'}", (keyword,))]
+        return [JsonSchemaDifference(f"{name}_REMOVED", (keyword,))]
+    return [JsonSchemaDifference(f"{name}_{'INCREASED' if before < after else 'DECREASED'}", (keyword,))]
 
 
-def _is_open(node: Node) -> bool:
+def _is_open(node: SchemaNode) -> bool:
     if not node.permits_additional or node.additional is not None or node.patterns:
         return False
     return node.unevaluated is None or node.unevaluated.accepts_anything
 
 
-def _partial(node: Node, name: str | None) -> Node | None:
+def _partial(node: SchemaNode, name: str | None) -> SchemaNode | None:
     """Return the schema that a partially open content model has for a property that it does not list."""
     if name is not None:
         for pattern, schema in node.patterns.items():
@@ -72,21 +72,23 @@ def _partial(node: Node, name: str | None) -> Node | None:
     return None
 
 
-def _required_differences(original: Node, update: Node) -> Differences:
+def _required_differences(original: SchemaNode, update: SchemaNode) -> Differences:
     found = []
     for name in original.properties:
         if name not in update.properties:
             continue
         path = ("required", name)
         if name in original.required and name not in update.required:
-            found.append(Difference("REQUIRED_ATTRIBUTE_REMOVED", path))
+            found.append(JsonSchemaDifference("REQUIRED_ATTRIBUTE_REMOVED", path))
         elif name in update.required and name not in original.required:
             with_default = update.properties[name].default is not MISSING
-            found.append(Difference(f"REQUIRED_ATTRIBUTE_{'WITH_DEFAULT_' if with_default else ''}ADDED", path))
+            found.append(
+                JsonSchemaDifference(f"REQUIRED_ATTRIBUTE_{'WITH_DEFAULT_' if with_default else ''}ADDED", path)
+            )
     return found
 
 
-def _property_differences(original: Node, update: Node, compare: Compare) -> Differences:
+def _property_differences(original: SchemaNode, update: SchemaNode, compare: Compare) -> Differences:
     found = []
     for name in dict.fromkeys([*original.properties, *update.properties]):
         before, after = original.properties.get(name), update.properties.get(name)
@@ -100,32 +102,34 @@ def _property_differences(original: Node, update: Node, compare: Compare) -> Dif
     return found
 
 
-def _removed(update: Node, name: str | None, before: Node, compare: Compare, noun: str) -> Differences:
+def _removed(update: SchemaNode, name: str | None, before: SchemaNode, compare: Compare, noun: str) -> Differences:
     if _is_open(update):
-        return [Difference(f"{noun}_REMOVED_FROM_OPEN_CONTENT_MODEL")]
+        return [JsonSchemaDifference(f"{noun}_REMOVED_FROM_OPEN_CONTENT_MODEL")]
     partial = _partial(update, name)
     if partial is not None:
         inner = compare(before, partial)
         word = "IS" if are_compatible(inner) else "NOT"
-        return [*inner, Difference(f"{noun}_REMOVED_{word}_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL")]
+        return [*inner, JsonSchemaDifference(f"{noun}_REMOVED_{word}_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL")]
     if before.kind == "false":
-        return [Difference(f"{noun}_WITH_FALSE_REMOVED_FROM_CLOSED_CONTENT_MODEL")]
-    return [Difference(f"{noun}_REMOVED_FROM_CLOSED_CONTENT_MODEL")]
+        return [JsonSchemaDifference(f"{noun}_WITH_FALSE_REMOVED_FROM_CLOSED_CONTENT_MODEL")]
+    return [JsonSchemaDifference(f"{noun}_REMOVED_FROM_CLOSED_CONTENT_MODEL")]
 
 
-def _added_property(original: Node, update: Node, name: str, after: Node, compare: Compare) -> Differences:
+def _added_property(
+    original: SchemaNode, update: SchemaNode, name: str, after: SchemaNode, compare: Compare
+) -> Differences:
     is_required, with_default = name in update.required, after.default is not MISSING
     if _is_open(original):
         if after.accepts_anything:
-            return [Difference("PROPERTY_WITH_EMPTY_SCHEMA_ADDED_TO_OPEN_CONTENT_MODEL")]
-        return [Difference(f"{_property_noun(is_required, with_default)}_ADDED_TO_OPEN_CONTENT_MODEL")]
+            return [JsonSchemaDifference("PROPERTY_WITH_EMPTY_SCHEMA_ADDED_TO_OPEN_CONTENT_MODEL")]
+        return [JsonSchemaDifference(f"{_property_noun(is_required, with_default)}_ADDED_TO_OPEN_CONTENT_MODEL")]
     found: Differences = []
     partial = _partial(original, name)
     if partial is not None:
         found += compare(partial, after)
         word = "IS" if are_compatible(found) else "NOT"
-        found.append(Difference(f"PROPERTY_ADDED_{word}_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL"))
-    return [*found, Difference(f"{_property_noun(is_required, with_default)}_ADDED_TO_UNOPEN_CONTENT_MODEL")]
+        found.append(JsonSchemaDifference(f"PROPERTY_ADDED_{word}_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL"))
+    return [*found, JsonSchemaDifference(f"{_property_noun(is_required, with_default)}_ADDED_TO_UNOPEN_CONTENT_MODEL")]
 
 
 def _property_noun(is_required: bool, with_default: bool) -> str:
@@ -134,7 +138,7 @@ def _property_noun(is_required: bool, with_default: bool) -> str:
     return "REQUIRED_PROPERTY_WITH_DEFAULT" if with_default else "REQUIRED_PROPERTY"
 
 
-def _tuple_differences(original: Node, update: Node, compare: Compare) -> Differences:
+def _tuple_differences(original: SchemaNode, update: SchemaNode, compare: Compare) -> Differences:
     found = []
     for place in range(max(len(original.children), len(update.children))):
         if place >= len(update.children):
@@ -147,55 +151,59 @@ def _tuple_differences(original: Node, update: Node, compare: Compare) -> Differ
     return found
 
 
-def _added_item(original: Node, after: Node, compare: Compare) -> Differences:
+def _added_item(original: SchemaNode, after: SchemaNode, compare: Compare) -> Differences:
     if _is_open(original):
         word = "_WITH_EMPTY_SCHEMA" if after.accepts_anything else ""
-        return [Difference(f"ITEM{word}_ADDED_TO_OPEN_CONTENT_MODEL")]
+        return [JsonSchemaDifference(f"ITEM{word}_ADDED_TO_OPEN_CONTENT_MODEL")]
     partial = _partial(original, None)
     if partial is None:
-        return [Difference("ITEM_ADDED_TO_CLOSED_CONTENT_MODEL")]
+        return [JsonSchemaDifference("ITEM_ADDED_TO_CLOSED_CONTENT_MODEL")]
     inner = compare(partial, after)
     word = "IS" if are_compatible(inner) else "NOT"
-    return [*inner, Difference(f"ITEM_ADDED_{word}_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL")]
+    return [*inner, JsonSchemaDifference(f"ITEM_ADDED_{word}_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL")]
 
 
-def _additional_differences(original: Node, update: Node, compare: Compare, keyword: str, name: str) -> Differences:
+def _additional_differences(
+    original: SchemaNode, update: SchemaNode, compare: Compare, keyword: str, name: str
+) -> Differences:
     if original.permits_additional != update.permits_additional:
-        return [Difference(f"{name}_{'ADDED' if update.permits_additional else 'REMOVED'}", (keyword,))]
+        return [JsonSchemaDifference(f"{name}_{'ADDED' if update.permits_additional else 'REMOVED'}", (keyword,))]
     if (original.additional is None) != (update.additional is None):
-        return [Difference(f"{name}_{'NARROWED' if original.additional is None else 'EXTENDED'}", (keyword,))]
+        return [JsonSchemaDifference(f"{name}_{'NARROWED' if original.additional is None else 'EXTENDED'}", (keyword,))]
     return [one.below(keyword) for one in compare(original.additional, update.additional)]
 
 
-def _unevaluated_differences(original: Node, update: Node, compare: Compare, keyword: str, name: str) -> Differences:
+def _unevaluated_differences(
+    original: SchemaNode, update: SchemaNode, compare: Compare, keyword: str, name: str
+) -> Differences:
     before, after = _strictness(original.unevaluated), _strictness(update.unevaluated)
     if original.unevaluated is None and update.unevaluated is None:
         return []
     if (before == "false") != (after == "false"):
-        return [Difference(f"{name}_{'ADDED' if before == 'false' else 'REMOVED'}", (keyword,))]
+        return [JsonSchemaDifference(f"{name}_{'ADDED' if before == 'false' else 'REMOVED'}", (keyword,))]
     if original.unevaluated is None or (update.unevaluated is not None and before == "anything" != after):
-        return [Difference(f"{name}_NARROWED", (keyword,))]
+        return [JsonSchemaDifference(f"{name}_NARROWED", (keyword,))]
     if update.unevaluated is None or after == "anything" != before:
-        return [Difference(f"{name}_EXTENDED", (keyword,))]
+        return [JsonSchemaDifference(f"{name}_EXTENDED", (keyword,))]
     return [one.below(keyword) for one in compare(original.unevaluated, update.unevaluated)]
 
 
-def _strictness(node: Node | None) -> str:
+def _strictness(node: SchemaNode | None) -> str:
     if node is None:
         return "missing"
     return "false" if node.kind == "false" else "anything" if node.accepts_anything else "schema"
 
 
-def _dependency_differences(original: Node, update: Node, compare: Compare) -> Differences:
+def _dependency_differences(original: SchemaNode, update: SchemaNode, compare: Compare) -> Differences:
     found = []
     for name in dict.fromkeys([*original.dependencies, *update.dependencies]):
         change = _names_change(original.dependencies.get(name), update.dependencies.get(name))
         if change:
-            found.append(Difference(f"DEPENDENCY_ARRAY_{change}", ("dependencies", name)))
+            found.append(JsonSchemaDifference(f"DEPENDENCY_ARRAY_{change}", ("dependencies", name)))
     for name in dict.fromkeys([*original.schema_dependencies, *update.schema_dependencies]):
         before, after = original.schema_dependencies.get(name), update.schema_dependencies.get(name)
         if before is None or after is None:
-            inner = [Difference(f"DEPENDENCY_SCHEMA_{'ADDED' if before is None else 'REMOVED'}")]
+            inner = [JsonSchemaDifference(f"DEPENDENCY_SCHEMA_{'ADDED' if before is None else 'REMOVED'}")]
         else:
             inner = compare(before, after)
         found += [one.below("dependencies", name) for one in inner]

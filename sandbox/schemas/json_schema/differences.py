@@ -79,7 +79,7 @@ SENTENCES = {kind: sentence for sentence, kinds in _SENTENCES.items() for kind i
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class JsonSchemaDifference:
     """A difference and the path to it below the schemas that were compared."""
 
     kind: str
@@ -89,9 +89,9 @@ class Difference:
     def is_compatible(self) -> bool:
         return self.kind in COMPATIBLE
 
-    def below(self, *path: str) -> "Difference":
+    def below(self, *path: str) -> "JsonSchemaDifference":
         """Return it as seen from an enclosing schema."""
-        return Difference(self.kind, (*path, *self.path))
+        return JsonSchemaDifference(self.kind, (*path, *self.path))
 
     def message(self) -> str:
         """Return it in the registry's form, its unequal quotes included."""
@@ -99,6 +99,6 @@ class Difference:
         return f'{{errorType:"{self.kind}", description:"{sentence}\'}}'
 
 
-def are_compatible(found: Iterable[Difference]) -> bool:
+def are_compatible(found: Iterable[JsonSchemaDifference]) -> bool:
     """Report whether none of the differences breaks a reader."""
     return all(one.is_compatible for one in found)

@@ -8,7 +8,7 @@ import uuid
 from decimal import Decimal
 from typing import Any
 
-from sandbox.schemas.json_schema.nodes import MISSING, Node
+from sandbox.schemas.json_schema.nodes import MISSING, SchemaNode
 from sandbox.schemas.json_text import parse_json
 from sandbox.schemas.schema import InvalidValue
 from sandbox.schemas.words import random_text
@@ -17,7 +17,7 @@ MAX_DEPTH = 6
 """The nesting from which optional properties and items are left out."""
 
 
-def example(node: Node, rng: random.Random, depth: int = 0, name: str = "") -> Any:
+def example(node: SchemaNode, rng: random.Random, depth: int = 0, name: str = "") -> Any:
     """Return a random value; the same state of `rng` gives the same value.
 
     Raises:
@@ -49,7 +49,7 @@ def example(node: Node, rng: random.Random, depth: int = 0, name: str = "") -> A
     return random_text(rng, name)
 
 
-def _combination(node: Node, rng: random.Random, depth: int, name: str) -> Any:
+def _combination(node: SchemaNode, rng: random.Random, depth: int, name: str) -> Any:
     if not node.children:
         return {}
     if node.criterion != "allOf":
@@ -66,7 +66,7 @@ def _combination(node: Node, rng: random.Random, depth: int, name: str) -> Any:
     return {} if value is MISSING else value
 
 
-def _object(node: Node, rng: random.Random, depth: int) -> dict[str, Any]:
+def _object(node: SchemaNode, rng: random.Random, depth: int) -> dict[str, Any]:
     value = {}
     for name, inner in node.properties.items():
         if name in node.required or (depth < MAX_DEPTH and inner.kind != "false" and rng.random() < 0.8):
@@ -76,7 +76,7 @@ def _object(node: Node, rng: random.Random, depth: int) -> dict[str, Any]:
     return value
 
 
-def _array(node: Node, rng: random.Random, depth: int, name: str) -> list[Any]:
+def _array(node: SchemaNode, rng: random.Random, depth: int, name: str) -> list[Any]:
     least = node.limits.get("minItems") or 0
     most = node.limits.get("maxItems")
     count = max(least, 0 if depth >= MAX_DEPTH else rng.randint(0, 3), node.limits.get("minContains") or 0)
@@ -85,7 +85,7 @@ def _array(node: Node, rng: random.Random, depth: int, name: str) -> list[Any]:
     return [random_text(rng, name) if schema is None else example(schema, rng, depth + 1, name) for schema in schemas]
 
 
-def _number(node: Node, rng: random.Random) -> int | Decimal:
+def _number(node: SchemaNode, rng: random.Random) -> int | Decimal:
     limits = node.limits
     least, above = limits.get("minimum"), limits.get("exclusiveMinimum")
     most, below = limits.get("maximum"), limits.get("exclusiveMaximum")
@@ -105,7 +105,7 @@ def _number(node: Node, rng: random.Random) -> int | Decimal:
     return int(number) if limits.get("integer") else number
 
 
-def _string(node: Node, rng: random.Random, name: str) -> str:
+def _string(node: SchemaNode, rng: random.Random, name: str) -> str:
     source = node.source[1] if isinstance(node.source, list) and len(node.source) == 2 else None
     match source.get("format") if isinstance(source, dict) else None:
         case "date":

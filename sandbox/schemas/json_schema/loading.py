@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sandbox.schemas.json_schema import keywords
-from sandbox.schemas.json_schema.nodes import MISSING, Kind, Node, combined
-from sandbox.schemas.json_schema.references import Place, References
+from sandbox.schemas.json_schema.nodes import MISSING, Kind, SchemaNode, combined
+from sandbox.schemas.json_schema.references import References, SchemaLocation
 from sandbox.schemas.json_text import compact
 from sandbox.schemas.schema import InvalidSchema
 
@@ -34,12 +34,12 @@ class Loader:
         self._draft = draft
         self._id_keyword = "id" if draft == 4 else "$id"
         self._references = References(document, resolved, self._id_keyword)
-        self._referred: dict[int, Node] = {}
-        self._waiting: list[tuple[Node, Any, Place, str]] = []
+        self._referred: dict[int, SchemaNode] = {}
+        self._waiting: list[tuple[SchemaNode, Any, SchemaLocation, str]] = []
         self._array_keywords = _ARRAY | ({"contains"} if draft > 4 else set())
         self._object_keywords = _OBJECT | ({"propertyNames"} if draft > 4 else set())
 
-    def load(self) -> Node:
+    def load(self) -> SchemaNode:
         """Return the node of the whole schema. Raises `InvalidSchema`."""
         root = self._references.root
         node = self.schema(root.document, root, "#")
@@ -54,10 +54,10 @@ class Loader:
             reference.inner = known
         return node
 
-    def schema(self, json: Any, place: Place, path: str) -> Node:
+    def schema(self, json: Any, place: SchemaLocation, path: str) -> SchemaNode:
         """Return the node of one schema inside the document."""
         if isinstance(json, bool):
-            return Node("true" if json else "false", json)
+            return SchemaNode("true" if json else "false", json)
         if not isinstance(json, dict):
             raise InvalidSchema(f"{path}: expected a schema (an object, true or false), found {compact(json)[:100]}")
         if "$ref" in json:
@@ -66,18 +66,20 @@ class Loader:
             if path != "#":
                 place = self._references.base_of(json, place)
             nodes = self._nodes(json, place, path)
-            node = nodes[0] if len(nodes) == 1 else combined("allOf", nodes, json) if nodes else Node("empty", json)
+            node = (
+                nodes[0] if len(nodes) == 1 else combined("allOf", nodes, json) if nodes else SchemaNode("empty", json)
+            )
         self.describe(node, json, path)
         return node
 
-    def reference(self, json: dict[str, Any], keyword: str, place: Place, path: str) -> Node:
+    def reference(self, json: dict[str, Any], keyword: str, place: SchemaLocation, path: str) -> SchemaNode:
         """Return a node that will refer to what a `$ref` names."""
         name = keywords.text(json, keyword, path) or "#"
-        node = Node("reference", json)
+        node = SchemaNode("reference", json)
         self._waiting.append((node, *self._references.find(name, place, path), path))
         return node
 
-    def describe(self, node: Node, json: dict[str, Any], path: str) -> None:
+    def describe(self, node: SchemaNode, json: dict[str, Any], path: str) -> None:
         """Take over the keywords that describe a schema."""
         node.id = keywords.text(json, self._id_keyword, path)
         node.title = keywords.text(json, "title", path)
@@ -85,7 +87,7 @@ class Loader:
         node.default = json.get("default", MISSING)
         node.connect_type = json.get("connect.type")
 
-    def _nodes(self, json: dict[str, Any], place: Place, path: str) -> list[Node]:
+    def _nodes(self, json: dict[str, Any], place: SchemaLocation, path: str) -> list[SchemaNode]:
         nodes = []
         if "enum" in json:
             nodes.append(enum(json, path))
@@ -97,9 +99,9 @@ class Loader:
                 ]
                 nodes.append(combined(criterion, children, json[criterion]))
         if "not" in json:
-            nodes.append(Node("not", json["not"], inner=self.schema(json["not"], place, f"{path}/not")))
+            nodes.append(SchemaNode("not", json["not"], inner=self.schema(json["not"], place, f"{path}/not")))
         if "const" in json and self._draft > 4:
-            nodes.append(Node("const", json["const"], values=frozenset([compact(json["const"], sort_keys=True)])))
+            nodes.append(SchemaNode("const", json["const"], values=frozenset([compact(json["const"], sort_keys=True)])))
         if "type" in json:
             nodes.append(self._typed(json, place, path))
         types = json.get("type")
@@ -110,10 +112,10 @@ class Loader:
         if self._draft == 7 and not {"if", "then", "else"}.isdisjoint(json):
             for name in {"if", "then", "else"} & json.keys():
                 self.schema(json[name], place, f"{path}/{name}")
-            nodes.append(Node("conditional", json))
+            nodes.append(SchemaNode("conditional", json))
         return nodes
 
-    def _groups(self) -> list[tuple[Kind, Callable[[dict[str, Any], Place, str], Node], set[str]]]:
+    def _groups(self) -> list[tuple[Kind, Callable[[dict[str, Any], SchemaLocation, str], SchemaNode], set[str]]]:
         return [
             ("array", self._array, self._array_keywords),
             ("object", self._object, self._object_keywords),
@@ -121,14 +123,14 @@ class Loader:
             ("string", string, set(keywords.STRINGS)),
         ]
 
-    def _typed(self, json: dict[str, Any], place: Place, path: str) -> Node:
+    def _typed(self, json: dict[str, Any], place: SchemaLocation, path: str) -> SchemaNode:
         types = json["type"]
         if isinstance(types, str):
             return self._of_type(types, json, place, path)
         children = [self._of_type(one, json, place, path) for one in keywords.names(json, "type", path)]
         return combined("anyOf", children, types)
 
-    def _of_type(self, type_: str, json: dict[str, Any], place: Place, path: str) -> Node:
+    def _of_type(self, type_: str, json: dict[str, Any], place: SchemaLocation, path: str) -> SchemaNode:
         match type_:
             case "string":
                 return string(json, place, path)
@@ -142,11 +144,11 @@ class Loader:
             case "object":
                 return self._object(json, place, path)
             case "boolean" | "null":
-                return Node("boolean" if type_ == "boolean" else "null", {"type": type_})
+                return SchemaNode("boolean" if type_ == "boolean" else "null", {"type": type_})
         raise InvalidSchema(f"{path}/type: unknown type: [{type_}]")
 
-    def _number(self, json: dict[str, Any], place: Place, path: str) -> Node:
-        node = Node("number", ["number", json])
+    def _number(self, json: dict[str, Any], place: SchemaLocation, path: str) -> SchemaNode:
+        node = SchemaNode("number", ["number", json])
         for name in keywords.NUMBERS:
             if self._draft == 4 and name.startswith("exclusive"):
                 keywords.boolean(json, name, path)
@@ -156,8 +158,8 @@ class Loader:
             raise InvalidSchema(f"{path}/multipleOf: should not be 0")
         return node
 
-    def _object(self, json: dict[str, Any], place: Place, path: str) -> Node:
-        node = Node("object", ["object", json])
+    def _object(self, json: dict[str, Any], place: SchemaLocation, path: str) -> SchemaNode:
+        node = SchemaNode("object", ["object", json])
         for name in keywords.INTEGERS["object"]:
             node.limits[name] = keywords.integer(json, name, path)
         for name, inner in keywords.mapping(json, "properties", path).items():
@@ -179,8 +181,8 @@ class Loader:
         self._additional(node, json, "additionalProperties", place, path)
         return node
 
-    def _array(self, json: dict[str, Any], place: Place, path: str) -> Node:
-        node = Node("array", ["array", json])
+    def _array(self, json: dict[str, Any], place: SchemaLocation, path: str) -> SchemaNode:
+        node = SchemaNode("array", ["array", json])
         for name in keywords.INTEGERS["array"]:
             node.limits[name] = keywords.integer(json, name, path)
         node.limits["uniqueItems"] = keywords.boolean(json, "uniqueItems", path)
@@ -197,7 +199,7 @@ class Loader:
         self._additional(node, json, "additionalItems", place, path)
         return node
 
-    def _additional(self, node: Node, json: dict[str, Any], name: str, place: Place, path: str) -> None:
+    def _additional(self, node: SchemaNode, json: dict[str, Any], name: str, place: SchemaLocation, path: str) -> None:
         additional = json.get(name, True)
         if isinstance(additional, bool):
             node.permits_additional = additional
@@ -205,10 +207,10 @@ class Loader:
             node.additional = self.schema(additional, place, f"{path}/{name}")
 
 
-def string(json: dict[str, Any], place: Place | None, path: str) -> Node:
+def string(json: dict[str, Any], place: SchemaLocation | None, path: str) -> SchemaNode:
     """Return the node of the keywords for strings. `format` is an annotation."""
     del place
-    node = Node("string", ["string", json])
+    node = SchemaNode("string", ["string", json])
     for name in keywords.INTEGERS["string"]:
         node.limits[name] = keywords.integer(json, name, path)
     expression = keywords.text(json, "pattern", path)
@@ -217,7 +219,7 @@ def string(json: dict[str, Any], place: Place | None, path: str) -> Node:
     return node
 
 
-def enum(json: dict[str, Any], path: str) -> Node:
+def enum(json: dict[str, Any], path: str) -> SchemaNode:
     """Return the node of an enum."""
     values = keywords.array(json, "enum", path)
-    return Node("enum", values, values=frozenset(compact(value, sort_keys=True) for value in values))
+    return SchemaNode("enum", values, values=frozenset(compact(value, sort_keys=True) for value in values))

@@ -10,8 +10,8 @@ from typing import Any
 
 from sandbox.schemas.json_schema import keywords
 from sandbox.schemas.json_schema.loading import COMBINATIONS, Loader, enum, string
-from sandbox.schemas.json_schema.nodes import MISSING, Node, combined
-from sandbox.schemas.json_schema.references import Place
+from sandbox.schemas.json_schema.nodes import MISSING, SchemaNode, combined
+from sandbox.schemas.json_schema.references import SchemaLocation
 from sandbox.schemas.json_text import compact
 from sandbox.schemas.schema import InvalidSchema
 
@@ -24,43 +24,43 @@ class ModernLoader(Loader):
     def __init__(self, document: Any, resolved: Mapping[str, str]) -> None:
         super().__init__(document, resolved, 7)
 
-    def schema(self, json: Any, place: Place, path: str) -> Node:
+    def schema(self, json: Any, place: SchemaLocation, path: str) -> SchemaNode:
         if not isinstance(json, dict):
             return super().schema(json, place, path)
         if path != "#":
             place = self._references.base_of(json, place)
-        joined: Node | None = None
+        joined: SchemaNode | None = None
         for node in self._keyword_nodes(json, place, path):
             joined = node if joined is None else join(joined, node)
         if joined is None:
-            joined = Node("empty", json)
+            joined = SchemaNode("empty", json)
         elif joined.generated and joined.criterion == "allOf" and len(joined.children) < 2:
-            joined = joined.children[0] if joined.children else Node("empty", json)
+            joined = joined.children[0] if joined.children else SchemaNode("empty", json)
         joined.source = json
         self.describe(joined, json, path)
         # The registry does not compare ids in these drafts.
         joined.id = None
         return joined
 
-    def _keyword_nodes(self, json: dict[str, Any], place: Place, path: str) -> list[Node]:
+    def _keyword_nodes(self, json: dict[str, Any], place: SchemaLocation, path: str) -> list[SchemaNode]:
         nodes = [node for name in json if (node := self._keyword(name, json, place, path)) is not None]
         for name, inner in keywords.mapping(json, "properties", path).items():
-            node = Node("object", {"properties": {name: inner}})
+            node = SchemaNode("object", {"properties": {name: inner}})
             node.properties[name] = self.schema(inner, place, f"{path}/properties/{name}")
             nodes.append(node)
         for name, inner in keywords.mapping(json, "patternProperties", path).items():
             inner_path = f"{path}/patternProperties/{name}"
-            node = Node("object", {"patternProperties": {name: inner}})
+            node = SchemaNode("object", {"patternProperties": {name: inner}})
             node.patterns[keywords.pattern(name, inner_path)] = self.schema(inner, place, inner_path)
             nodes.append(node)
         for name in ("unevaluatedItems", "unevaluatedProperties"):
             if name in json:
-                node = Node("array" if name.endswith("Items") else "object", {name: json[name]})
+                node = SchemaNode("array" if name.endswith("Items") else "object", {name: json[name]})
                 node.unevaluated = self.schema(json[name], place, f"{path}/{name}")
                 nodes.append(node)
         return nodes
 
-    def _keyword(self, name: str, json: dict[str, Any], place: Place, path: str) -> Node | None:
+    def _keyword(self, name: str, json: dict[str, Any], place: SchemaLocation, path: str) -> SchemaNode | None:
         match name:
             case "$ref" | "$dynamicRef":
                 return self.reference(json, name, place, path)
@@ -69,9 +69,9 @@ class ModernLoader(Loader):
             case "enum":
                 return enum(json, path)
             case "const":
-                return Node("const", json[name], values=frozenset([compact(json[name], sort_keys=True)]))
+                return SchemaNode("const", json[name], values=frozenset([compact(json[name], sort_keys=True)]))
             case "not":
-                return Node("not", json[name], inner=self.schema(json[name], place, f"{path}/not"))
+                return SchemaNode("not", json[name], inner=self.schema(json[name], place, f"{path}/not"))
             case "allOf" | "anyOf" | "oneOf":
                 return self._combination(json, name, place, path)
             case "minLength" | "maxLength" | "pattern":
@@ -79,12 +79,12 @@ class ModernLoader(Loader):
             case "if":
                 for part in {"if", "then", "else"} & json.keys():
                     self.schema(json[part], place, f"{path}/{part}")
-                return Node("conditional", json)
+                return SchemaNode("conditional", json)
         if name in keywords.NUMBERS:
             return self._number({name: json[name]}, place, path)
         return self._object_keyword(name, json, place, path) or self._array_keyword(name, json, place, path)
 
-    def _types(self, json: dict[str, Any], path: str) -> Node:
+    def _types(self, json: dict[str, Any], path: str) -> SchemaNode:
         types = json["type"]
         place = self._references.root
         if isinstance(types, str):
@@ -92,47 +92,47 @@ class ModernLoader(Loader):
         children = [self._of_type(one, {}, place, path) for one in keywords.names(json, "type", path)]
         return combined("anyOf", children, types, generated=True)
 
-    def _combination(self, json: dict[str, Any], criterion: str, place: Place, path: str) -> Node:
+    def _combination(self, json: dict[str, Any], criterion: str, place: SchemaLocation, path: str) -> SchemaNode:
         assert criterion in COMBINATIONS
-        children: list[Node] = []
+        children: list[SchemaNode] = []
         for at, inner in enumerate(keywords.array(json, criterion, path)):
             child = self.schema(inner, place, f"{path}/{criterion}/{at}")
             children += _flat(child)
         return combined(criterion, children, json[criterion])
 
-    def _object_keyword(self, name: str, json: dict[str, Any], place: Place, path: str) -> Node | None:
+    def _object_keyword(self, name: str, json: dict[str, Any], place: SchemaLocation, path: str) -> SchemaNode | None:
         match name:
             case "required" | "minProperties" | "maxProperties":
                 return self._object({name: json[name]}, place, path)
             case "additionalProperties":
-                node = Node("object", {name: json[name]})
+                node = SchemaNode("object", {name: json[name]})
                 self._rest(node, json[name], place, f"{path}/{name}")
                 return node
             case "dependentRequired":
-                node = Node("object", {name: json[name]})
+                node = SchemaNode("object", {name: json[name]})
                 for key in keywords.mapping(json, name, path):
                     required = keywords.names(json[name], key, f"{path}/{name}")
                     if required:
                         node.dependencies[key] = set(required)
                 return node
             case "dependentSchemas":
-                node = Node("object", {name: json[name]})
+                node = SchemaNode("object", {name: json[name]})
                 for key, inner in keywords.mapping(json, name, path).items():
                     node.schema_dependencies[key] = self.schema(inner, place, f"{path}/{name}/{key}")
                 return node
             case "propertyNames":
                 self.schema(json[name], place, f"{path}/{name}")
-                return Node("object", {name: json[name]})
+                return SchemaNode("object", {name: json[name]})
         return None
 
-    def _array_keyword(self, name: str, json: dict[str, Any], place: Place, path: str) -> Node | None:
+    def _array_keyword(self, name: str, json: dict[str, Any], place: SchemaLocation, path: str) -> SchemaNode | None:
         match name:
             case "minItems" | "maxItems" | "uniqueItems":
                 return self._array({name: json[name]}, place, path)
             case "items":
                 if isinstance(json[name], list):
                     raise InvalidSchema(f"{path}/items: expected a schema; a tuple is prefixItems since draft 2020-12")
-                node = Node("array", {name: json[name]})
+                node = SchemaNode("array", {name: json[name]})
                 if json.get("prefixItems"):
                     self._rest(node, json[name], place, f"{path}/items")
                 elif json[name] is False:
@@ -141,7 +141,7 @@ class ModernLoader(Loader):
                     node.items = self.schema(json[name], place, f"{path}/items")
                 return node
             case "prefixItems":
-                node = Node("array", {name: json[name]})
+                node = SchemaNode("array", {name: json[name]})
                 node.children = [
                     self.schema(inner, place, f"{path}/{name}/{at}")
                     for at, inner in enumerate(keywords.array(json, name, path))
@@ -149,21 +149,21 @@ class ModernLoader(Loader):
                 return node
             case "contains":
                 self.schema(json[name], place, f"{path}/{name}")
-                node = Node("array", {name: json[name]})
+                node = SchemaNode("array", {name: json[name]})
                 least = keywords.integer(json, "minContains", path)
                 node.limits["minContains"] = 1 if least is None else least
                 node.limits["maxContains"] = keywords.integer(json, "maxContains", path)
                 return node
         return None
 
-    def _rest(self, node: Node, json: Any, place: Place, path: str) -> None:
+    def _rest(self, node: SchemaNode, json: Any, place: SchemaLocation, path: str) -> None:
         if json is False:
             node.permits_additional = False
         elif json is not True:
             node.additional = self.schema(json, place, path)
 
 
-def join(first: Node, second: Node) -> Node:
+def join(first: SchemaNode, second: SchemaNode) -> SchemaNode:
     """Return the node that asserts what two nodes of one object assert."""
     if first.kind == second.kind and first.kind in _MERGED:
         return _merged(first, second)
@@ -174,25 +174,25 @@ def join(first: Node, second: Node) -> Node:
             and one.kind in {child.kind for child in several.children}
         ):
             return combined("anyOf", _collected(several.children, one), several.source, generated=True)
-    children: list[Node] = []
+    children: list[SchemaNode] = []
     for node in (*_flat(first), *_flat(second)):
         children = _collected(children, node)
     return combined("allOf", children, generated=True)
 
 
-def _flat(node: Node) -> list[Node]:
+def _flat(node: SchemaNode) -> list[SchemaNode]:
     return list(node.children) if node.generated and node.criterion == "allOf" else [node]
 
 
-def _collected(nodes: list[Node], node: Node) -> list[Node]:
+def _collected(nodes: list[SchemaNode], node: SchemaNode) -> list[SchemaNode]:
     for at, known in enumerate(nodes):
         if known.kind == node.kind and node.kind in _MERGED:
             return [*nodes[:at], _merged(known, node), *nodes[at + 1 :]]
     return [*nodes, node]
 
 
-def _merged(first: Node, second: Node) -> Node:
-    node = Node(first.kind, [first.source, second.source])
+def _merged(first: SchemaNode, second: SchemaNode) -> SchemaNode:
+    node = SchemaNode(first.kind, [first.source, second.source])
     node.limits = first.limits | {
         name: value for name, value in second.limits.items() if value is not None and value is not False
     }

@@ -23,7 +23,7 @@ MISSING = _Missing()
 
 
 @dataclass(eq=False, slots=True)
-class Node:
+class SchemaNode:
     """One node.
 
     Attributes:
@@ -54,19 +54,19 @@ class Node:
     description: str | None = None
     default: Any = MISSING
     limits: dict[str, Any] = field(default_factory=dict)
-    inner: "Node | None" = None
+    inner: "SchemaNode | None" = None
     criterion: str = ""
     generated: bool = False
-    children: list["Node"] = field(default_factory=list)
-    properties: dict[str, "Node"] = field(default_factory=dict)
+    children: list["SchemaNode"] = field(default_factory=list)
+    properties: dict[str, "SchemaNode"] = field(default_factory=dict)
     required: set[str] = field(default_factory=set)
     permits_additional: bool = True
-    additional: "Node | None" = None
-    items: "Node | None" = None
-    unevaluated: "Node | None" = None
-    patterns: dict[str, "Node"] = field(default_factory=dict)
+    additional: "SchemaNode | None" = None
+    items: "SchemaNode | None" = None
+    unevaluated: "SchemaNode | None" = None
+    patterns: dict[str, "SchemaNode"] = field(default_factory=dict)
     dependencies: dict[str, set[str]] = field(default_factory=dict)
-    schema_dependencies: dict[str, "Node"] = field(default_factory=dict)
+    schema_dependencies: dict[str, "SchemaNode"] = field(default_factory=dict)
     values: frozenset[str] = frozenset()
     connect_type: Any = None
 
@@ -75,7 +75,7 @@ class Node:
         return self.kind in ("empty", "true")
 
 
-def combined(criterion: str, children: list[Node], source: Any = None, *, generated: bool = False) -> Node:
+def combined(criterion: str, children: list[SchemaNode], source: Any = None, *, generated: bool = False) -> SchemaNode:
     """Return a combined node; combined children come first, as in the registry's validator."""
     ordered = sorted(children, key=lambda child: child.kind != "combined")
-    return Node("combined", source, criterion=criterion, children=ordered, generated=generated)
+    return SchemaNode("combined", source, criterion=criterion, children=ordered, generated=generated)

@@ -16,7 +16,7 @@ _NESTED_NAMES = {"properties", "patternProperties", "definitions", "$defs", "dep
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SchemaLocation:
     """Where a schema is: its document, and the address against which its references are resolved."""
 
     document: Any
@@ -36,18 +36,18 @@ class References:
         self._id_keyword = id_keyword
         own_id = document.get(id_keyword) if isinstance(document, dict) else None
         base = own_id if isinstance(own_id, str) else ""
-        self.root = Place(document, base)
-        self._by_address: dict[str, tuple[Any, Place]] = {}
+        self.root = SchemaLocation(document, base)
+        self._by_address: dict[str, tuple[Any, SchemaLocation]] = {}
         for name, text in resolved.items():
             referenced = parse_json(text, decimals=True)
             address = _joined(base, name)
-            place = Place(referenced, address)
+            place = SchemaLocation(referenced, address)
             for known in dict.fromkeys((name, name.removeprefix("./"), address)):
                 self._by_address.setdefault(known.removesuffix("#"), (referenced, place))
             self._index(referenced, address, place)
         self._index(document, "", self.root)
 
-    def _index(self, document: Any, base: str, place: Place) -> None:
+    def _index(self, document: Any, base: str, place: SchemaLocation) -> None:
         """Note the ids and anchors of a document."""
         waiting = [(document, base, False)]
         while waiting:
@@ -64,18 +64,22 @@ class References:
                 if are_names or name not in _VALUES
             ]
 
-    def _noted(self, json: dict[str, Any], base: str, place: Place) -> str:
+    def _noted(self, json: dict[str, Any], base: str, place: SchemaLocation) -> str:
         own_id = json.get(self._id_keyword)
         if isinstance(own_id, str):
             base = _joined(base, own_id)
-            self._by_address.setdefault(base.removesuffix("#"), (json, Place(place.document, urldefrag(base)[0])))
+            self._by_address.setdefault(
+                base.removesuffix("#"), (json, SchemaLocation(place.document, urldefrag(base)[0]))
+            )
         for keyword in ("$anchor", "$dynamicAnchor"):
             anchor = json.get(keyword)
             if isinstance(anchor, str):
-                self._by_address.setdefault(f"{urldefrag(base)[0]}#{anchor}", (json, Place(place.document, base)))
+                self._by_address.setdefault(
+                    f"{urldefrag(base)[0]}#{anchor}", (json, SchemaLocation(place.document, base))
+                )
         return base
 
-    def find(self, reference: str, place: Place, path: str) -> tuple[Any, Place]:
+    def find(self, reference: str, place: SchemaLocation, path: str) -> tuple[Any, SchemaLocation]:
         """Return the JSON that a `$ref` refers to, and where that is.
 
         Raises:
@@ -96,10 +100,10 @@ class References:
             document, found = container
         return _by_pointer(document, fragment, reference, path), found
 
-    def base_of(self, json: dict[str, Any], place: Place) -> Place:
+    def base_of(self, json: dict[str, Any], place: SchemaLocation) -> SchemaLocation:
         """Return the place for what is inside a schema: an id in it changes the base."""
         own_id = json.get(self._id_keyword)
-        return Place(place.document, _joined(place.base, own_id)) if isinstance(own_id, str) else place
+        return SchemaLocation(place.document, _joined(place.base, own_id)) if isinstance(own_id, str) else place
 
 
 def _by_pointer(document: Any, fragment: str, reference: str, path: str) -> Any:

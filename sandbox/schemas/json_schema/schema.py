@@ -9,7 +9,7 @@ from sandbox.schemas.json_schema.compatibility import TooManyComparisons, differ
 from sandbox.schemas.json_schema.examples import example
 from sandbox.schemas.json_schema.loading import Loader
 from sandbox.schemas.json_schema.modern_loading import ModernLoader
-from sandbox.schemas.json_schema.nodes import Node
+from sandbox.schemas.json_schema.nodes import SchemaNode
 from sandbox.schemas.json_schema.values import decode, encode, validator
 from sandbox.schemas.json_text import compact, parse_json
 from sandbox.schemas.schema import JSON, InvalidSchema, ParsedSchema, Reference
@@ -41,7 +41,7 @@ class JsonSchema(ParsedSchema):
         self.resolved = resolved
         self.node = self._load()
 
-    def _load(self) -> Node:
+    def _load(self) -> SchemaNode:
         address = self.json.get("$schema") if isinstance(self.json, dict) else None
         draft = address.partition("://")[2].removesuffix("#") if isinstance(address, str) else ""
         if draft in _MODERN_DRAFTS:

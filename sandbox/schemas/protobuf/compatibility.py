@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.schemas.protobuf.differences import Difference
+from sandbox.schemas.protobuf.differences import ProtobufDifference
 from sandbox.schemas.protobuf.text import entry_type, label, type_name
 
 SCALAR_KINDS = {
@@ -85,7 +85,7 @@ def message_types(files: list[Any], own: Any, origins: Mapping[str, tuple[str, i
     return types
 
 
-def differences(original: Any, update: Any, original_types: Types, update_types: Types) -> list[Difference]:
+def differences(original: Any, update: Any, original_types: Types, update_types: Types) -> list[ProtobufDifference]:
     """Return the differences of two FileDescriptorProtos; those that are not compatible break a reader."""
     return list(_Comparison(original_types, update_types).files(original, update))
 
@@ -96,9 +96,9 @@ class _Comparison:
         self._update_types = update_types
         self._running: set[int] = set()
 
-    def files(self, original: Any, update: Any) -> Iterator[Difference]:
+    def files(self, original: Any, update: Any) -> Iterator[ProtobufDifference]:
         if original.package != update.package:
-            yield Difference("PACKAGE_CHANGED", ())
+            yield ProtobufDifference("PACKAGE_CHANGED", ())
         yield from self._types(
             (original, original.message_type, original.enum_type),
             (update, update.message_type, update.enum_type),
@@ -107,31 +107,31 @@ class _Comparison:
 
     def _types(
         self, original: tuple[Any, Any, Any], update: tuple[Any, Any, Any], path: tuple[str, ...]
-    ) -> Iterator[Difference]:
+    ) -> Iterator[ProtobufDifference]:
         before = {one.name: (at, one) for at, one in enumerate(original[1])}
         after = {one.name: (at, one) for at, one in enumerate(update[1])}
         for name in dict.fromkeys([*before, *after]):
             if name not in after:
-                yield Difference("MESSAGE_REMOVED", (*path, name))
+                yield ProtobufDifference("MESSAGE_REMOVED", (*path, name))
             elif name not in before:
-                yield Difference("MESSAGE_ADDED", (*path, name))
+                yield ProtobufDifference("MESSAGE_ADDED", (*path, name))
             else:
                 yield from self._messages(original[0], before[name][1], update[0], after[name][1], (*path, name))
                 if before[name][0] != after[name][0]:
-                    yield Difference("MESSAGE_MOVED", (*path, name))
+                    yield ProtobufDifference("MESSAGE_MOVED", (*path, name))
         enums_before = {one.name: one for one in original[2]}
         enums_after = {one.name: one for one in update[2]}
         for name in dict.fromkeys([*enums_before, *enums_after]):
             if name not in enums_after:
-                yield Difference("ENUM_REMOVED", (*path, name))
+                yield ProtobufDifference("ENUM_REMOVED", (*path, name))
             elif name not in enums_before:
-                yield Difference("ENUM_ADDED", (*path, name))
+                yield ProtobufDifference("ENUM_ADDED", (*path, name))
             else:
                 yield from _enums(enums_before[name], enums_after[name], (*path, name))
 
     def _messages(
         self, original_file: Any, original: Any, update_file: Any, update: Any, path: tuple[str, ...]
-    ) -> Iterator[Difference]:
+    ) -> Iterator[ProtobufDifference]:
         entered = id(original) not in self._running
         if entered:
             self._running.add(id(original))
@@ -146,14 +146,14 @@ class _Comparison:
 
     def _fields(
         self, original_file: Any, original: Any, update_file: Any, update: Any, path: tuple[str, ...]
-    ) -> Iterator[Difference]:
+    ) -> Iterator[ProtobufDifference]:
         before, after = _by_number(original), _by_number(update)
         before_oneofs, after_oneofs = _oneofs(original), _oneofs(update)
         before_oneof = {number: name for name, numbers in before_oneofs.items() for number in numbers}
         after_oneof = {number: name for name, numbers in after_oneofs.items() for number in numbers}
         yield from _new_exclusions(before, before_oneof, after_oneofs, path)
         for name in sorted(before_oneofs.keys() ^ after_oneofs.keys()):
-            yield Difference("ONEOF_REMOVED" if name in before_oneofs else "ONEOF_ADDED", (*path, name))
+            yield ProtobufDifference("ONEOF_REMOVED" if name in before_oneofs else "ONEOF_ADDED", (*path, name))
         # Removing a oneof with all its fields is compatible, removing some of its fields is not.
         gone = {name for name in before_oneofs.keys() - after_oneofs if not before_oneofs[name] & after.keys()}
         for number in sorted({*before, *after}):
@@ -162,29 +162,29 @@ class _Comparison:
                 oneof = before_oneof.get(number)
                 if oneof is None:
                     required = label(original_file, before[number]) == "required"
-                    yield Difference("REQUIRED_FIELD_REMOVED" if required else "FIELD_REMOVED", place)
+                    yield ProtobufDifference("REQUIRED_FIELD_REMOVED" if required else "FIELD_REMOVED", place)
                 elif oneof not in gone:
-                    yield Difference("ONEOF_FIELD_REMOVED", (*path, oneof, str(number)))
+                    yield ProtobufDifference("ONEOF_FIELD_REMOVED", (*path, oneof, str(number)))
             elif number not in before:
                 if number in after_oneof:
-                    yield Difference("ONEOF_FIELD_ADDED", (*path, after_oneof[number], str(number)))
+                    yield ProtobufDifference("ONEOF_FIELD_ADDED", (*path, after_oneof[number], str(number)))
                 else:
                     required = label(update_file, after[number]) == "required"
-                    yield Difference("REQUIRED_FIELD_ADDED" if required else "FIELD_ADDED", place)
+                    yield ProtobufDifference("REQUIRED_FIELD_ADDED" if required else "FIELD_ADDED", place)
             else:
                 if number in before_oneof and number not in after_oneof:
-                    yield Difference("ONEOF_FIELD_MOVED_TO_TOP_LEVEL", place)
+                    yield ProtobufDifference("ONEOF_FIELD_MOVED_TO_TOP_LEVEL", place)
                 if number in after_oneof:
                     place = (*path, after_oneof[number], str(number))
                 if before[number].name != after[number].name:
-                    yield Difference("FIELD_NAME_CHANGED", place)
+                    yield ProtobufDifference("FIELD_NAME_CHANGED", place)
                 yield from self._field_types(
                     _field(original_file, original, before[number]), _field(update_file, update, after[number]), place
                 )
 
-    def _field_types(self, original: _Field, update: _Field, path: tuple[str, ...]) -> Iterator[Difference]:
+    def _field_types(self, original: _Field, update: _Field, path: tuple[str, ...]) -> Iterator[ProtobufDifference]:
         if original.kind != update.kind:
-            yield Difference("FIELD_KIND_CHANGED", path)
+            yield ProtobufDifference("FIELD_KIND_CHANGED", path)
         elif original.entry is not None and update.entry is not None:
             for before, after in zip(original.entry, update.entry, strict=True):
                 yield from self._field_types(before, after, path)
@@ -193,22 +193,22 @@ class _Comparison:
         else:
             kind = SCALAR_KINDS[original.type]
             if kind != SCALAR_KINDS[update.type]:
-                yield Difference("FIELD_SCALAR_KIND_CHANGED", path)
+                yield ProtobufDifference("FIELD_SCALAR_KIND_CHANGED", path)
             elif original.label and update.label and original.label != update.label:
                 numeric = kind != "STRING_OR_BYTES"
-                yield Difference(f"FIELD_{'NUMERIC' if numeric else 'STRING_OR_BYTES'}_LABEL_CHANGED", path)
+                yield ProtobufDifference(f"FIELD_{'NUMERIC' if numeric else 'STRING_OR_BYTES'}_LABEL_CHANGED", path)
 
-    def _named_types(self, original: str, update: str, path: tuple[str, ...]) -> Iterator[Difference]:
+    def _named_types(self, original: str, update: str, path: tuple[str, ...]) -> Iterator[ProtobufDifference]:
         before, after = self._original_types[original], self._update_types[update]
         if before.local != after.local:
-            yield Difference("FIELD_NAMED_TYPE_CHANGED", path)
+            yield ProtobufDifference("FIELD_NAMED_TYPE_CHANGED", path)
         elif before.origin is None or after.origin is None or before.origin != after.origin:
             # The schema's own messages are compared anyway, and a version of a reference never changes.
             place = tuple(before.local.split("."))
             found = list(self._messages(before.file, before.proto, after.file, after.proto, place))
             yield from found
             if not all(one.is_compatible for one in found):
-                yield Difference("FIELD_NAMED_TYPE_CHANGED", path)
+                yield ProtobufDifference("FIELD_NAMED_TYPE_CHANGED", path)
 
 
 def _nested(message: Any) -> list[Any]:
@@ -232,7 +232,7 @@ def _oneofs(message: Any) -> dict[str, set[int]]:
 
 def _new_exclusions(
     before: dict[int, Any], before_oneof: dict[int, str], after_oneofs: dict[str, set[int]], path: tuple[str, ...]
-) -> Iterator[Difference]:
+) -> Iterator[ProtobufDifference]:
     """Fields that could be set together and no longer can."""
     for name, numbers in after_oneofs.items():
         known = numbers & before.keys()
@@ -240,7 +240,7 @@ def _new_exclusions(
         groups = len(moved) + len({before_oneof[number] for number in known if number in before_oneof})
         if groups > 1:
             kind = "MULTIPLE_FIELDS_MOVED_TO_ONEOF" if len(moved) > 1 else "FIELD_MOVED_TO_EXISTING_ONEOF"
-            yield Difference(kind, (*path, name))
+            yield ProtobufDifference(kind, (*path, name))
 
 
 def _field(file: Any, message: Any, field: Any) -> _Field:
@@ -258,14 +258,14 @@ def _unlabelled(field: _Field) -> _Field:
     return _Field("", field.kind, field.type, field.entry)
 
 
-def _enums(original: Any, update: Any, path: tuple[str, ...]) -> Iterator[Difference]:
+def _enums(original: Any, update: Any, path: tuple[str, ...]) -> Iterator[ProtobufDifference]:
     before = {one.number: one.name for one in original.value}
     after = {one.number: one.name for one in update.value}
     for number in sorted({*before, *after}):
         place = (*path, str(number))
         if number not in after:
-            yield Difference("ENUM_CONST_REMOVED", place)
+            yield ProtobufDifference("ENUM_CONST_REMOVED", place)
         elif number not in before:
-            yield Difference("ENUM_CONST_ADDED", place)
+            yield ProtobufDifference("ENUM_CONST_ADDED", place)
         elif before[number] != after[number]:
-            yield Difference("ENUM_CONST_CHANGED", place)
+            yield ProtobufDifference("ENUM_CONST_CHANGED", place)

@@ -68,7 +68,7 @@ SENTENCES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ProtobufDifference:
     """A difference and the path to it: names of messages and oneofs, numbers of fields."""
 
     kind: str

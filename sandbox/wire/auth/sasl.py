@@ -64,7 +64,7 @@ Answer = Mapping[str, Any]
 Find = Callable[[str], Sequence[ScramCredential]]
 
 
-class Exchange(Protocol):
+class SaslExchange(Protocol):
     """One authentication with one mechanism.
 
     Attributes:
@@ -154,7 +154,7 @@ class SaslSession:
         self._fail = fail
         self._state = HANDSHAKE_OR_VERSIONS_REQUEST
         self._mechanism = ""
-        self._exchange: Exchange | None = None
+        self._exchange: SaslExchange | None = None
         self._bare_tokens = False
 
     @property

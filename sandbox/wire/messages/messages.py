@@ -34,7 +34,7 @@ from typing import Any, NamedTuple
 from sandbox.wire.messages.reader import ReaderSource, skip_tagged_fields
 from sandbox.wire.messages.schemas import apis, fields_at, schemas, span
 from sandbox.wire.messages.source import Refusal, failing_field
-from sandbox.wire.messages.writer import UnknownField, Writer
+from sandbox.wire.messages.writer import UnknownField, WriterSource
 
 __all__ = [
     "MalformedMessage",
@@ -110,7 +110,7 @@ def _reader(message: str | int, direction: str, version: int) -> Any:
 @cache
 def _writer(message: str | int, direction: str, version: int) -> Any:
     fields, flexible = _fields(str(message), direction, version)
-    return Writer(_title(str(message), direction, version), flexible).message(fields)
+    return WriterSource(_title(str(message), direction, version), flexible).message(fields)
 
 
 def _decode(read: Any, data: Buffer, offset: int) -> tuple[SimpleNamespace, int]:

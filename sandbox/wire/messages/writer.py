@@ -114,7 +114,7 @@ def differs(field: MessageField, value: str) -> str:
     return f"{value} != {field.default!r}"
 
 
-class Writer:
+class WriterSource:
     """Writes the source that writes one version of a message."""
 
     def __init__(self, title: str, flexible: bool) -> None:

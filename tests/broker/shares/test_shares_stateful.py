@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sandbox.broker.logs.topic import Partition
-from sandbox.broker.shares.shares import DeadLetter, Shares
+from sandbox.broker.shares.shares import ArchivedRecord, Shares
 from sandbox.broker.shares.window import DONE, AcknowledgedRange, AcknowledgeType, ReadRange, RecordState
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.storage.file.database import Database
@@ -36,7 +36,7 @@ class SharesMachine(RuleBasedStateMachine):
         self.deliveries: dict[int, int] = {}
         self.owner: dict[int, tuple[str, int]] = {}
         self.done: set[int] = set()
-        self.letters: list[DeadLetter] = []
+        self.letters: list[ArchivedRecord] = []
         self.open()
         self.shares.begin(GROUP, self.partition, 0)
         self.database.commit()
