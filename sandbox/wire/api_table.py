@@ -49,7 +49,7 @@ class Api:
 APIS = (
     Api(PRODUCE, 3, 13, "produce"),
     Api(1, 4, 18, "fetch"),
-    Api(2, 1, 10, "list_offsets"),
+    Api(2, 1, 11, "list_offsets"),
     Api(3, 0, 13, "metadata"),
     Api(8, 2, 10, "offset_commit"),
     Api(9, 1, 10, "offset_fetch"),
@@ -70,7 +70,7 @@ APIS = (
     Api(24, 0, 5, "add_partitions_to_txn"),
     Api(25, 0, 4, "add_offsets_to_txn"),
     Api(26, 0, 5, "end_txn"),
-    Api(27, 1, 1, "write_txn_markers"),
+    Api(27, 1, 2, "write_txn_markers"),
     Api(28, 0, 5, "txn_offset_commit"),
     Api(29, 1, 3, "describe_acls"),
     Api(30, 1, 3, "create_acls"),

@@ -1,9 +1,9 @@
-"""ListOffsets, key 2, versions 1 to 10.
+"""ListOffsets, key 2, versions 1 to 11.
 
 For a time it returns the first event at or after it, exactly per event; for -1 the end, -2 the start, -3 the largest
-timestamp (KIP-734), -4 the earliest local offset (KIP-405), and -5 the latest tiered offset, which never exists. In
-read_committed the end is the last stable offset, and nothing at or after it is found. As in Kafka, a transaction marker
-has an offset and a time like an event.
+timestamp (KIP-734), -4 the earliest local offset (KIP-405); -5, the latest tiered offset (KIP-1005), and -6, the
+earliest offset to be uploaded (KIP-1023), never exist. In read_committed the end is the last stable offset, and nothing
+at or after it is found. As in Kafka, a transaction marker has an offset and a time like an event.
 Differs from a real broker: nothing known.
 """
 
@@ -19,8 +19,9 @@ from sandbox.wire.refusals import refuse
 from sandbox.wire.time_slices import Steps
 
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED = -1, -2, -3, -4, -5
+EARLIEST_PENDING_UPLOAD = -6
 READ_COMMITTED = 1
-SINCE = {MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9}
+SINCE = {MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9, EARLIEST_PENDING_UPLOAD: 11}
 PARTITIONS_PER_STEP = 50
 
 logger = logging.getLogger("sandbox.wire")
@@ -61,7 +62,7 @@ def _look_up(request: Request, name: str, wanted: Any) -> Answer:
         partition = broker.topic(name).partition(wanted.partition_index)
         partition.check_leader(request.node.node_id)
         partition.check_leader_epoch(wanted.current_leader_epoch)
-        if request.version < SINCE.get(wanted.timestamp, 0) or wanted.timestamp < LATEST_TIERED:
+        if request.version < SINCE.get(wanted.timestamp, 0) or wanted.timestamp < min(SINCE):
             raise BrokerError("UNSUPPORTED_VERSION")
         found = _find(request, partition, wanted.timestamp)
     except StorageFailed as error:
@@ -91,7 +92,7 @@ def _find(request: Request, partition: Partition, timestamp: int) -> tuple[int, 
         return end, -1
     if timestamp in (EARLIEST, EARLIEST_LOCAL):
         return partition.start, -1
-    if timestamp == LATEST_TIERED:
+    if timestamp in (LATEST_TIERED, EARLIEST_PENDING_UPLOAD):
         return None
     found = (
         log.largest_timestamp(partition) if timestamp == MAX_TIMESTAMP else log.offset_for_time(partition, timestamp)

@@ -1,4 +1,4 @@
-"""WriteTxnMarkers, key 27, version 1 (KIP-98).
+"""WriteTxnMarkers, key 27, versions 1 and 2 (KIP-98, KIP-1228).
 
 Brokers send it to each other, and administrators send it to end a hanging transaction in one partition (KIP-664).
 Differs from a real broker: a marker's coordinator epoch is always 0, regardless of the request; an older epoch of the
