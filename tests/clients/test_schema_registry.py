@@ -24,7 +24,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 import sandbox
 from sandbox import Sandbox
-from tests.clients.catalogue import ClientUnavailableError, environment, node
+from tests.clients.catalogue import ClientUnavailableError, environment, go, node
 
 pytestmark = pytest.mark.clients
 
@@ -195,4 +195,35 @@ def test_kafkajs_registry_reads_what_python_writes_and_the_other_way_round(
     assert AvroDeserializer(client)(bytes.fromhex(told["found"][0]["hex"]), context) == {"id": 7}
     assert JSONDeserializer(None, schema_registry_client=client)(bytes.fromhex(told["found"][1]["hex"]), context) == {
         "id": 7
+    }
+
+
+def test_franz_go_uses_the_registry(box: Sandbox) -> None:
+    try:
+        command = go("franz_registry")()
+    except ClientUnavailableError as missing:
+        pytest.skip(f"no franz-go: {missing}")
+    done = subprocess.run(
+        [*command, str(box.registry_address)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told == {
+        "ids": told["ids"],
+        "version": 1,
+        "compatible": False,
+        "refused": True,
+        "level": "FULL",
+        "modes": ["READONLY", "READWRITE"],
+        "uses": 1,
+        "decoded": told["ids"][1],
+        "versions": [1, 2],
+        "deleted": [1, 2],
+        "types": 3,
+        "text": True,
     }

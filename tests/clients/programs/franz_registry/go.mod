@@ -1,0 +1,5 @@
+module sandbox/tests/clients/programs/franz_registry
+
+go 1.24.0
+
+require github.com/twmb/franz-go/pkg/sr v1.8.0
