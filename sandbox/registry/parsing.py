@@ -51,11 +51,14 @@ class Prepared(NamedTuple):
 
     Attributes:
         targets: the subjects of its references, in their order.
+        source: the schema as it was sent.
+        normalized: True if it was brought to its normal form.
     """
 
     content: SchemaContent
     targets: tuple[Subject, ...]
-    parsed: ParsedSchema
+    source: Source
+    normalized: bool
     guid: str
 
 
@@ -81,7 +84,7 @@ def prepare(
         by_name = dict(zip(source.references, targets, strict=True))
         targets = tuple(by_name.get(one) or within(parent, one.subject) for one in references)
     stored = replace(content, text=parsed.text, references=references)
-    return Prepared(stored, targets, parsed, guid_of(stored))
+    return Prepared(stored, targets, source, normalize, guid_of(stored))
 
 
 def parse_stored(rows: RegistryRows, schema: RegisteredSchema) -> ParsedSchema:
@@ -124,7 +127,9 @@ def can_look_up(sent: Prepared, rows: RegistryRows, stored: RegisteredSchema) ->
         return False
     if not _same_metadata(sent.content.metadata or {}, stored.content.metadata or {}, stored.version):
         return False
-    return sent.content.rule_set == stored.content.rule_set and sent.parsed.is_equivalent(parse_stored(rows, stored))
+    if sent.content.rule_set != stored.content.rule_set:
+        return False
+    return _equivalent(sent.source, sent.normalized, _source(rows, stored.subject, stored.content, new=False)[0])
 
 
 def guid_of(content: SchemaContent) -> str:
@@ -252,6 +257,11 @@ def _parsed(source: Source) -> ParsedSchema:
 def _normalized(source: Source) -> ParsedSchema:
     with _refusing(source.schema_type):
         return _parsed(source).normalized()
+
+
+@lru_cache(4 * CACHED_MAX)
+def _equivalent(sent: Source, normalized: bool, stored: Source) -> bool:
+    return (_normalized(sent) if normalized else _parsed(sent)).is_equivalent(_parsed(stored))
 
 
 @lru_cache(4 * CACHED_MAX)
