@@ -51,6 +51,16 @@ def test_the_text_has_the_layout_of_the_registry() -> None:
     assert ".shop.Order.Line more = 6;" in parsed.normalized().text
 
 
+def test_reserved_statements_stay_as_they_were_written() -> None:
+    reserved = '  reserved 20, 100 to max;\n  reserved "B", "A";\n  reserved 10;\n  reserved 1 to 3;\n'
+    text = f'syntax = "proto3";\n\nmessage M {{\n{reserved}}}\nenum E {{\n{reserved}  Z = 0;\n}}\n'
+    parsed = proto(text)
+    assert parsed.text == text
+    assert (
+        '  reserved 1 to 3;\n  reserved 10;\n  reserved 20;\n  reserved 100 to max;\n  reserved "A";\n  reserved "B";\n'
+    ) in parsed.normalized().text
+
+
 def test_proto2_and_editions_keep_what_they_declare() -> None:
     two = proto('syntax = "proto2"; message M { required int32 a = 1; optional string b = 2 [default = "x\\"y"]; }')
     assert two.text == (

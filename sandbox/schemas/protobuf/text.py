@@ -58,7 +58,10 @@ class FilePrinter:
         self._pool = pool
         self._normal = normal
         self._lines = None if source is None or normal else source.split("\n")
-        self._spans = {tuple(place.path): tuple(place.span) for place in file.source_code_info.location}
+        # A path has several places if it is that of a statement which may be repeated, such as `reserved`.
+        self._places: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
+        for place in file.source_code_info.location:
+            self._places.setdefault(tuple(place.path), []).append(tuple(place.span))
         self._declares_proto2 = source is not None and _declares_proto2(source)
 
     def text(self) -> str:
@@ -100,7 +103,7 @@ class FilePrinter:
         return "\n" + "".join(lines) if lines else ""
 
     def _message(self, message: Any, path: tuple[int, ...]) -> str:
-        blocks = [self._reserved(message, _LAST_TAG)]
+        blocks = [self._reserved(message, _LAST_TAG, (*path, 9), (*path, 10))]
         blocks.append(self._option_lines(message.options, skipped={"map_entry"}))
         fields = list(enumerate(message.field))
         if self._normal:
@@ -174,10 +177,10 @@ class FilePrinter:
 
     def _written(self, path: tuple[int, ...]) -> str | None:
         """What the source has at the place of a name."""
-        span = self._spans.get(path)
-        if self._lines is None or span is None or len(span) != 3:
+        spans = self._places.get(path)
+        if self._lines is None or spans is None or len(spans[0]) != 3:
             return None
-        line, begin, end = span
+        line, begin, end = spans[0]
         written: str = self._lines[line][begin:end]
         return written
 
@@ -199,11 +202,11 @@ class FilePrinter:
         for one in values:
             options = _bracketed(self._options(one.options))
             lines.append(f"{one.name} = {one.number}{' ' + options if options else ''};\n")
-        reserved = self._reserved(enum, _LAST_ENUM_VALUE)
+        reserved = self._reserved(enum, _LAST_ENUM_VALUE, (*path, 4), (*path, 5))
         inner = _indented(reserved + self._option_lines(enum.options) + "".join(lines))
         return f"enum {enum.name} {{\n{inner}}}\n"
 
-    def _reserved(self, type_: Any, last: int) -> str:
+    def _reserved(self, type_: Any, last: int, numbers_path: tuple[int, ...], names_path: tuple[int, ...]) -> str:
         # The end of a message's range is exclusive, the end of an enum's inclusive.
         exclusive = last == _LAST_TAG
         ranges = [(one.start, one.end - 1 if exclusive else one.end) for one in type_.reserved_range]
@@ -211,7 +214,18 @@ class FilePrinter:
         names = [_quoted(name) for name in (sorted(type_.reserved_name) if self._normal else type_.reserved_name)]
         if self._normal:
             return "".join(f"reserved {one};\n" for one in (*numbers, *names))
-        return "".join(f"reserved {', '.join(group)};\n" for group in (numbers, names) if group)
+        statements = self._statements(numbers, numbers_path) + self._statements(names, names_path)
+        return "".join(f"reserved {', '.join(group)};\n" for _, group in sorted(statements))
+
+    def _statements(self, items: list[str], path: tuple[int, ...]) -> list[tuple[tuple[int, ...], list[str]]]:
+        """Group reserved numbers or names by the statements in which they were written, with the place of each."""
+        begins = [one[:2] for one in self._places.get(path, ())]
+        groups: dict[tuple[int, ...], list[str]] = {}
+        for at, item in enumerate(items):
+            spans = self._places.get((*path, at), [()])
+            begin = max((one for one in begins if one <= spans[0][:2]), default=path)
+            groups.setdefault(begin, []).append(item)
+        return list(groups.items())
 
     def _extension_ranges(self, message: Any) -> str:
         ranges = [_range(one.start, one.end - 1, _LAST_TAG) for one in message.extension_range]
