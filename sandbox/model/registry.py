@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-AVRO, JSON, PROTOBUF = SCHEMA_TYPES = ("AVRO", "JSON", "PROTOBUF")
+JSON, PROTOBUF, AVRO = SCHEMA_TYPES = ("JSON", "PROTOBUF", "AVRO")
+"""In the order in which Confluent's registry lists them."""
 LEVELS = (
     "NONE",
     "BACKWARD",

@@ -6,9 +6,8 @@ SchemaValidatorBuilder and the classes `Difference` of the three formats).
 
 from collections.abc import Sequence
 
+from sandbox.model.registry import LEVELS as LEVELS
 from sandbox.schemas.schema import READER, WRITER, ParsedSchema
-
-LEVELS = ("NONE", "BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE")
 
 _LONGEST_SCHEMA_SHOWN = 10 * 1024
 

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, Self
 
-AVRO = "AVRO"
-JSON = "JSON"
-PROTOBUF = "PROTOBUF"
-SCHEMA_TYPES = (JSON, PROTOBUF, AVRO)
-"""In the order in which Confluent's registry lists them."""
+from sandbox.model.registry import AVRO as AVRO
+from sandbox.model.registry import JSON as JSON
+from sandbox.model.registry import PROTOBUF as PROTOBUF
+from sandbox.model.registry import SCHEMA_TYPES as SCHEMA_TYPES
 
 MAX_SCHEMA_CHARS = 4_000_000
 """The longest schema text that is parsed."""

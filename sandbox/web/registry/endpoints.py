@@ -52,7 +52,7 @@ def list_schemas(registry: SchemaRegistry, request: Exchange) -> list[Object]:
 
 def schema_types(registry: SchemaRegistry, request: Exchange) -> list[str]:
     """Return the types of schemas."""
-    return sorted(SCHEMA_TYPES, key=("JSON", "PROTOBUF", "AVRO").index)
+    return list(SCHEMA_TYPES)
 
 
 def _place(request: Exchange) -> Subject | None:
