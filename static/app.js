@@ -103,7 +103,6 @@
 
   // Keys.
   const dialog = byId("keys");
-  byId("keys-button").hidden = false;
   byId("keys-button").addEventListener("click", () => dialog.showModal());
   let prefix = "";
   const typing = (node) => node.matches("input, textarea, select, [contenteditable]");

@@ -89,3 +89,13 @@ def test_a_share_group_is_listed_described_reset_and_deleted(command_line: Comma
     assert command_line.ok("groups", "describe", "work", "--json").rows[0]["partitions"] == []
     assert command_line.ok("groups", "delete", "work", "--yes").out.startswith("Deleted work.")
     assert "GROUP_ID_NOT_FOUND" in command_line.run("groups", "delete", "work", "--yes").err
+
+
+def test_partitions_without_a_commit_are_counted_beside_the_lag(command_line: CommandLine) -> None:
+    with Sandbox(command_line.folder / "dev.db") as box:
+        box.create_topic("orders", partitions=3)
+        box.append_many("orders", [NewEvent(b"x", partition=number % 3) for number in range(30)])
+        box.commit("app", "orders", 0, 4)
+    (row,) = command_line.ok("groups", "list", "--json").rows
+    assert (row["lag"], row["uncommitted_lag"], row["uncommitted_partitions"]) == (6, 20, 2)
+    assert "lag 6 + up to 20 (2 partitions without a commit)" in command_line.ok("groups", "describe", "app").out
