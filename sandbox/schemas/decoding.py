@@ -86,6 +86,7 @@ class EventDecoder:
     def __init__(self, find: Find) -> None:
         self._find = find
         self._known: dict[tuple[SchemaId, str, bool], FoundSchema | str | None] = {}
+        self._parsed: dict[SchemaId, ParsedSchema] = {}
 
     def decode(
         self, topic: str, data: bytes | None, headers: Iterable[tuple[str, bytes | None]] = (), *, is_key: bool = False
@@ -102,7 +103,22 @@ class EventDecoder:
             return Decoded(frame.schema, problem=f"{Decoded(frame.schema).label} is not registered here")
         if isinstance(found, str):
             return Decoded(frame.schema, problem=f"{Decoded(frame.schema).label}: {found}")
-        return _decoded(frame, found)
+        return self._decoded(frame, found)
+
+    def _decoded(self, frame: Frame, found: FoundSchema) -> Decoded:
+        try:
+            parsed = self._parsed.get(frame.schema)
+            if parsed is None:
+                parsed = self._parsed[frame.schema] = found.parse()
+            if found.schema_type == PROTOBUF:
+                indexes, payload = split_indexes(frame)
+                value = parsed.decode(payload, indexes)
+            else:
+                value = parsed.decode(frame.rest)
+        except (InvalidValue, MissingLibrary) as error:
+            label = Decoded(frame.schema, found).label
+            return Decoded(frame.schema, found, problem=f"not readable with {label}: {error}")
+        return Decoded(frame.schema, found, value)
 
     def readable(
         self, topic: str, data: bytes | None, headers: Iterable[tuple[str, bytes | None]] = (), *, is_key: bool = False
@@ -121,19 +137,6 @@ class EventDecoder:
             )
             for event in events
         ]
-
-
-def _decoded(frame: Frame, found: FoundSchema) -> Decoded:
-    try:
-        parsed = found.parse()
-        if found.schema_type == PROTOBUF:
-            indexes, payload = split_indexes(frame)
-            value = parsed.decode(payload, indexes)
-        else:
-            value = parsed.decode(frame.rest)
-    except (InvalidValue, MissingLibrary) as error:
-        return Decoded(frame.schema, found, problem=f"not readable with {Decoded(frame.schema, found).label}: {error}")
-    return Decoded(frame.schema, found, value)
 
 
 def nowhere(schema: SchemaId, topic: str, *, is_key: bool) -> FoundSchema | str | None:
