@@ -5,7 +5,16 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import (
+    AcknowledgeType,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    ShareConsumer,
+    TopicPartition,
+)
 
 from tests.crash.endings import NeverReturned, still_at_work, within
 from tests.crash.history import (
@@ -37,7 +46,7 @@ QUICK = {
 
 
 class Clients:
-    """Producers of three kinds, a group that commits, and a read_committed reader, each in a separate thread.
+    """Producers of three kinds, a group that commits, a read_committed reader and a share group, each in a thread.
 
     Args:
         bootstrap: the owner's address, also while it is dead.
@@ -60,7 +69,7 @@ class Clients:
         self._producers = self._threads(
             lambda: self._produce("plain", once=False), lambda: self._produce("once", once=True), self._transact
         )
-        self._readers = self._threads(self._commit_all, self._read_committed)
+        self._readers = self._threads(self._commit_all, self._read_committed, self._share)
 
     def _threads(self, *works: Callable[[], None]) -> list[threading.Thread]:
         # Daemon threads, so that the program can report a thread that never ends.
@@ -186,6 +195,27 @@ class Clients:
                         self._history.committed(done.partition, done.offset)
             except KafkaException:
                 continue
+        consumer.close()
+
+    def _share(self) -> None:
+        """Accept records of a share group; one whose acknowledgement was answered must not be delivered again."""
+        settings = {**self._settings, "group.id": "shared", "share.acknowledgement.mode": "explicit"}
+        consumer = ShareConsumer(settings)
+        consumer.subscribe([TOPIC])
+        done: set[tuple[int, int]] = set()
+        while not self._written.is_set():
+            try:
+                taken = [one for one in consumer.poll(0.2) or [] if one.error() is None]
+                places = [(one.partition() or 0, one.offset() or 0) for one in taken]
+                self.failures += [f"share group: {place} was delivered again" for place in places if place in done]
+                for message in taken:
+                    consumer.acknowledge(message, AcknowledgeType.ACCEPT)
+                answered = consumer.commit_sync(CALL_S)
+            except KafkaException:
+                continue
+            accepted = {place.partition for place, error in answered.items() if error is None}
+            done.update(place for place in places if place[0] in accepted)
+        self.counts["share group: accepted"] = len(done)
         consumer.close()
 
     def _read_committed(self) -> None:

@@ -20,6 +20,7 @@ def test_kills_lose_double_reorder_and_tear_nothing(file: Path) -> None:
     assert report.counts["transactions committed"] > 3
     assert report.counts["transactions aborted"] > 1
     assert report.counts["page: send"] > 3
+    assert report.counts["share group: accepted"] > 100
     assert max(report.start_s) < 10, report.start_s
 
 
