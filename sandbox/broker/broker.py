@@ -31,6 +31,10 @@ from sandbox.storage.log import log, log_transactions, producers, topics
 logger = logging.getLogger("sandbox.broker")
 
 PARTITIONS_MAX = 10_000
+INTERNAL_TOPICS = frozenset(("__consumer_offsets", "__transaction_state", "__share_group_state"))
+INTERNAL_REASON = (
+    "groups and transactions are rows of the sandbox file. Use the tools for groups and transactions instead."
+)
 PURGE_ROWS = 5_000
 PURGE_PAUSE_MS = 20
 
@@ -272,10 +276,15 @@ class Broker:
         return self._remember(row)
 
     def topic_for_use(self, name: str, now_ms: int, *, create: bool = True) -> Topic:
-        """Return a topic; create it first if `auto.create.topics.enable` and `create` allow it."""
+        """Return a topic; create it first if `auto.create.topics.enable` and `create` allow it.
+
+        Kafka's internal topics are never created: groups and transactions are rows here, so they would stay empty.
+        """
         topic = self.topics.get(name)
         if topic is not None:
             return topic
+        if name in INTERNAL_TOPICS:
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {name} here: {INTERNAL_REASON}")
         if create and self.config.flag("auto.create.topics.enable") and not self.database.read_only:
             created = self.create_topic(name, now_ms)
             if created is not None:

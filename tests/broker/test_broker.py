@@ -126,3 +126,10 @@ def test_deleting_topics_can_be_forbidden(database: Database) -> None:
     with pytest.raises(BrokerError, match="TOPIC_DELETION_DISABLED"):
         broker.delete_topic("orders", NOW_MS)
     assert "orders" in broker.topics
+
+
+def test_internal_topics_are_never_created_automatically(broker: Broker) -> None:
+    with pytest.raises(BrokerError, match="groups and transactions are rows") as refused:
+        broker.topic_for_use("__consumer_offsets", 0)
+    assert refused.value.error.name == "UNKNOWN_TOPIC_OR_PARTITION"
+    assert "__consumer_offsets" not in broker.topics
