@@ -69,6 +69,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Describe the marker."""
     config.addinivalue_line("markers", MARKER)
+    _import_as_usual(config)
     config.stash[kept_key] = {}
     _interrupted.clear()
     if config.getoption("--kafka-update-golden"):
@@ -77,13 +78,26 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: os.environ.update({GOLDEN_VARIABLE: before}))
 
 
+def _import_as_usual(config: pytest.Config) -> None:
+    """Import the package without pytest's rewriting of assertions.
+
+    pytest rewrites all modules of a distribution that has a plugin. Here that is 200 modules without an assertion of a
+    test; compiling them takes seconds in each run without cached bytecode, as with PYTHONDONTWRITEBYTECODE=1.
+    """
+    hook: Any = config.pluginmanager.rewrite_hook
+    marked, cache = (getattr(hook, name, None) for name in ("_must_rewrite", "_marked_for_rewrite_cache"))
+    if isinstance(marked, set) and isinstance(cache, dict):
+        marked.discard("sandbox")
+        cache.clear()
+
+
 # Fixtures
 
 
 @pytest.fixture
 def kafka(request: pytest.FixtureRequest) -> Iterator["Kafka"]:
     """Kafka for this test alone: an empty sandbox, or topics under a prefix with --kafka-bootstrap."""
-    from sandbox.testing.per_test import opened
+    from sandbox.testing.scope import opened
 
     with opened(request) as made:
         yield made
@@ -92,7 +106,7 @@ def kafka(request: pytest.FixtureRequest) -> Iterator["Kafka"]:
 @pytest.fixture(scope="session")
 def kafka_session(request: pytest.FixtureRequest) -> Iterator["Kafka"]:
     """Kafka for all tests of a process; with pytest-xdist, one per worker. Tests share its topics."""
-    from sandbox.testing.per_test import opened
+    from sandbox.testing.scope import opened
 
     with opened(request) as made:
         yield made
@@ -107,7 +121,7 @@ def bootstrap_servers(kafka: "Kafka") -> str:
 @pytest.fixture
 def schema_registry_url(kafka: "Kafka") -> str:
     """The URL of this test's schema registry."""
-    from sandbox.testing.per_test import skipped_on_a_cluster
+    from sandbox.testing.scope import skipped_on_a_cluster
 
     with skipped_on_a_cluster():
         return kafka.schema_registry_url
@@ -152,7 +166,7 @@ def async_admin(kafka: "Kafka") -> AsyncClient:
 @pytest.fixture
 def kafka_page(kafka: "Kafka") -> str:
     """The address of the page over this test's Kafka, to look around while the test is paused."""
-    from sandbox.testing.per_test import skipped_on_a_cluster
+    from sandbox.testing.scope import skipped_on_a_cluster
 
     with skipped_on_a_cluster():
         return kafka.page
@@ -198,7 +212,7 @@ def pytest_keyboard_interrupt(excinfo: pytest.ExceptionInfo[BaseException]) -> N
 @pytest.hookimpl(optionalhook=True)
 def pytest_handlecrashitem(crashitem: str, report: Any) -> None:
     """Name the file that a crashed worker of pytest-xdist left behind."""
-    from sandbox.testing.per_test import left_behind
+    from sandbox.testing.scope import left_behind
 
     command = left_behind(crashitem, report.node)
     if command is not None:

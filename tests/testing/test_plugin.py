@@ -17,7 +17,7 @@ from tests.waiting import eventually
 
 pytest_plugins = "pytester"
 # pytester's runs in this process forget the modules that they load, so what they use is loaded here.
-for name in ("sandbox.testing.per_test", "sandbox.testing.cluster_place", "sandbox.web.server", "aiokafka.admin"):
+for name in ("sandbox.testing.scope", "sandbox.testing.cluster_place", "sandbox.web.server", "aiokafka.admin"):
     importlib.import_module(name)
 with kafka(topics=["orders"]) as used:
     used.producer()
@@ -300,6 +300,22 @@ def test_a_project_that_uses_no_fixture_imports_nothing(pytester: pytest.Pyteste
     result = pytester.runpytest_subprocess("-p", "no:timeout", "-p", "no:xdist")
     result.assert_outcomes(passed=1)
     assert [line for line in result.outlines if "kafka" in line and not line.startswith("plugins:")] == []
+
+
+def test_the_package_is_imported_without_rewriting_its_assertions(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_loaders(kafka):
+            rewritten = {name for name, module in sys.modules.items()
+                         if type(getattr(module, "__loader__", None)).__name__ == "AssertionRewritingHook"}
+            assert "sandbox.api.sandbox" in sys.modules
+            ours = {name for name in rewritten if name.partition(".")[0] == "sandbox"}
+            assert ours <= {"sandbox", "sandbox.version", "sandbox.testing", "sandbox.testing.plugin"}
+        """
+    )
+    pytester.runpytest_subprocess("-p", "no:xdist").assert_outcomes(passed=1)
 
 
 def test_workers_of_xdist_have_brokers_of_their_own(pytester: pytest.Pytester) -> None:
