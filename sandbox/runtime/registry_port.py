@@ -33,12 +33,20 @@ class RegistryPort:
         host: the address to listen at.
         token: the token that the registry requires, None for none.
         proxy: the proxy between clients and the registry.
+        names: other names of this machine that clients use, such as the advertised one.
     """
 
-    def __init__(self, schemas: "Callable[[], SchemaRegistry]", host: str, token: str | None, proxy: Proxy) -> None:
+    def __init__(
+        self,
+        schemas: "Callable[[], SchemaRegistry]",
+        host: str,
+        token: str | None,
+        proxy: Proxy,
+        names: Sequence[str] = (),
+    ) -> None:
         self._schemas = schemas
         self._host = host
-        self._guarded = token, proxy
+        self._guarded = (host, *(name.lower() for name in names)), token, proxy
         self._waiting: list[asyncio.Transport] = []
         self._door: asyncio.Server | None = None
         self._loading: asyncio.Task[None] | None = None
@@ -88,7 +96,7 @@ class RegistryPort:
             await asyncio.to_thread(import_module, "sandbox.web.registry.server")
             from sandbox.web.registry.server import RegistryServer
 
-            server = RegistryServer(self._schemas, (self._host,), *self._guarded)
+            server = RegistryServer(self._schemas, *self._guarded)
             await server.start(self._listener.dup())
         except Exception:
             logger.exception("the schema registry cannot be served")

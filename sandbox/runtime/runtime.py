@@ -448,7 +448,8 @@ class Runtime:
             self._web, self.web_address = await open_page(backend, host, web_port, self.web_token, self.web_proxy)
         schemas = backend.schema_registry
         if registry_ports and schemas is not None:
-            self._registry = port = RegistryPort(schemas, host, self.web_token, self.web_proxy)
+            known = () if advertised is None else (advertised.host,)
+            self._registry = port = RegistryPort(schemas, host, self.web_token, self.web_proxy, known)
             self.registry_address = await open_registry(port, host, registry_ports)
 
     def open_page(self, backend: "Backend", web_port: int) -> None:

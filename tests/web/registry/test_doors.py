@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import Sandbox
+from sandbox.wire.auth.listener import Advertised
 from tests.web.registry.client import V1, Registry
 
 STRING = {"schema": '"string"'}
@@ -71,6 +72,12 @@ def test_other_sites_and_unknown_hosts_are_refused(box: Sandbox) -> None:
         assert (answer.status, answer.value.keys()) == (403, {"error_code", "message"})
     assert registry.ask("GET /subjects", headers={"Sec-Fetch-Site": "cross-site"}).status == 403
     assert registry.ask("GET /subjects").value == []
+
+
+def test_the_advertised_name_is_known(box: Sandbox) -> None:
+    registry = served(box, advertised=Advertised("sandbox"))
+    assert registry.ask("GET /subjects", headers={"Host": "sandbox:8081"}).status == 200
+    assert registry.ask("GET /subjects", headers={"Host": "other:8081"}).status == 403
 
 
 def test_a_token_is_required_where_the_page_requires_one(box: Sandbox) -> None:
