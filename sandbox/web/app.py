@@ -130,7 +130,7 @@ def _one_view(app: Flask, backend: Backend) -> None:
             g.view = ExitStack()
             g.view.enter_context(backend.one_view())
         if page.is_live():
-            rows.listen()
+            rows.keep_pieces()
 
     @app.teardown_request
     def end(error: BaseException | None) -> None:

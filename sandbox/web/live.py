@@ -15,7 +15,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -31,6 +31,7 @@ from sandbox.web import guard
 from sandbox.web import responses as page
 from sandbox.web.asgi import Receive, Scope, Send
 from sandbox.web.costly import is_costly
+from sandbox.web.rows import DrawnRows
 from sandbox.web.threads import DaemonThreads
 
 log = logging.getLogger(__name__)
@@ -114,11 +115,11 @@ def render_view(app: Flask, view: str) -> Rendered:
         html = "" if response.direct_passthrough else response.get_data(as_text=True)
         response.close()
         interest: page.Interest = g.get("interest", page.NOTHING)
-        drawn: Sequence[str] = g.get("rows", ())
+        drawn: DrawnRows = g.get("rows") or DrawnRows()
     if response.mimetype != "text/html" or AS_OF not in html:
         return NO_PAGE
-    shown, mark, rest = html.partition(AS_OF)
-    pieces = _cut(html, drawn)
+    pieces = _view_parts(html, drawn)
+    shown, mark, rest = "".join(piece.text for piece in pieces).partition(AS_OF)
     rows = {piece.id: piece.text for piece in pieces if piece.id}
     return Rendered(shown, mark + rest, pieces, rows, interest, time.thread_time() - started_s)
 
@@ -131,24 +132,19 @@ def _render_for(work: Cancellation, app: Flask, address: str) -> Rendered:
         return render_view(app, address)
 
 
-def _cut(html: str, rows: Sequence[str]) -> tuple[ViewPart, ...]:
-    """Split a view at its rows.
-
-    Args:
-        rows: the rows drawn in it, in order; only those that start with a unique id are used.
-    """
+def _view_parts(html: str, drawn: DrawnRows) -> tuple[ViewPart, ...]:
+    """Split a view at its rows; only rows that start with a unique id are pieces of their own."""
     pieces: list[ViewPart] = []
     seen: set[str] = set()
-    at = 0
-    for row in rows:
-        begin, found = _ROW.match(row), html.find(row, at)
-        if begin is None or found < 0 or begin[2] in seen:
+    for text, row in drawn.split(html):
+        pieces.append(ViewPart(text, "", ""))
+        begin = _ROW.match(row)
+        if begin is None or begin[2] in seen:
+            pieces.append(ViewPart(row, "", ""))
             continue
         seen.add(begin[2])
-        pieces.append(ViewPart(html[at:found], "", ""))
         pieces.append(ViewPart(row, begin[2], f"{begin[0]} data-same></{begin[1]}>"))
-        at = found + len(row)
-    return (*pieces, ViewPart(html[at:], "", ""))
+    return tuple(pieces)
 
 
 class View:

@@ -5,7 +5,9 @@ arguments, and a template calls `drawn(macro, key, *arguments)` instead of the m
 can't be stale.
 """
 
-from collections.abc import Hashable
+import re
+import secrets
+from collections.abc import Hashable, Iterator
 from typing import cast
 
 from flask import Flask, current_app, g
@@ -51,13 +53,32 @@ def drawn(macro: Macro, key: Hashable, *values: object, kept: bool = True) -> Ma
     memory = cast("Remembered[Markup]", current_app.extensions["rows"])
     weight = 1 if kept else ROWS_MAX + 1
     row = memory.get((macro.name, key), values, lambda: Markup(under_base(macro(*values).strip())), weight)
-    if "rows" in g:
-        g.rows.append(row)
-    return row
+    return g.rows.place(row) if "rows" in g else row
 
 
-def listen() -> list[str]:
-    """Return a list of the rows that this request renders from now on, in order; it grows while they are rendered."""
-    rows: list[str] = []
-    g.rows = rows
-    return rows
+class DrawnRows:
+    """The rows of a view that is rendered for open tabs. In the HTML a mark stands for each row, until it is split.
+
+    A mark has a random part, so that no stored text can be taken for one.
+    """
+
+    def __init__(self) -> None:
+        self._rows: list[Markup] = []
+        self._mark = secrets.token_hex(8)
+
+    def place(self, row: Markup) -> Markup:
+        """Keep a row, and return the mark that stands for it."""
+        self._rows.append(row)
+        return Markup(f"<!--{self._mark} {len(self._rows) - 1}-->")
+
+    def split(self, html: str) -> Iterator[tuple[str, str]]:
+        """Yield the text before each row, with that row, and at last the text after all of them, with ""."""
+        parts = re.split(f"<!--{self._mark} ([0-9]+)-->", html)
+        for text, index in zip(parts[::2], parts[1::2], strict=False):
+            yield text, str(self._rows[int(index)])
+        yield parts[-1], ""
+
+
+def keep_pieces() -> None:
+    """Keep the rows that this request renders from now on apart from the rest of its HTML."""
+    g.rows = DrawnRows()

@@ -248,3 +248,13 @@ def test_a_name_that_looks_like_a_row_is_no_row(app: Flask, box: Sandbox) -> Non
     assert set(rendered.rows) == {"g-x", "g-&lt;tr id=&#34;g-x&#34;&gt;"}
     assert rendered.beside(None) == rendered.html
     assert rendered.beside(rendered).count("data-same") == 2
+
+
+def test_a_value_that_looks_like_the_mark_of_a_row_stays_a_value(app: Flask, box: Sandbox) -> None:
+    box.create_topic("t", partitions=1)
+    box.append("t", "<!--0123456789abcdef 0-->")
+    rendered = render_view(app, "/topics/t/messages")
+    assert list(rendered.rows) == ["m-0-0"]
+    assert "<!--0123456789abcdef" not in rendered.html
+    assert "&lt;!--0123456789abcdef 0--&gt;" in rendered.rows["m-0-0"]
+    assert rendered.rows["m-0-0"] in rendered.html
