@@ -81,7 +81,8 @@ def test_a_failure_shows_what_was_seen_what_was_near_the_groups_and_the_file(kaf
     assert 'orders/1/0\n    $.status: expected "paid", found "open"\n' in text
     assert "found a value that isn't JSON: 'not JSON'" in text
     assert "Other topics: payments (1 event)" in text
-    assert "billing: Empty, 0 members, lag 1\n    orders-1: committed 0, end 1" in text
+    assert "  billing: Empty, 0 members, lag 1\n" in text
+    assert "    orders-1: committed 0, end 1\n" in text
     assert f"sandbox up {kafka.file}" in text
 
 
