@@ -99,7 +99,7 @@ class Queue:
             share_session_epoch=sent,
             max_wait_ms=wait_ms,
             min_bytes=1,
-            max_bytes=1_000_000,
+            max_bytes=5_000_000,
             max_records=most,
             batch_size=most,
             share_acquire_mode=mode,

@@ -151,6 +151,9 @@ class _ShareFetch:
         finally:
             self._steps = None
             size.forget()
+            if self._request.node.broker.uncommitted:
+                # This may run after the turn of the request, and the answer waits for the commit.
+                self._request.node.after()
         if self.reply.done:
             return
         self._wait()
