@@ -78,6 +78,7 @@ def _pages(group: str) -> dict[str, str]:
         "scenario": "/playground/scenarios/why-twice",
         "cluster": "/cluster",
         "map": "/map",
+        "schemas": "/schemas",
         "sql": "/sql?" + urlencode({"q": query}),
         "snapshots": "/snapshots",
         "activity": "/activity",

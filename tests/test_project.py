@@ -97,7 +97,9 @@ def test_make_alone_explains_its_targets() -> None:
 
 def test_make_up_refuses_a_missing_folder_before_it_installs_anything(tmp_path: Path) -> None:
     options = (f"FILE={tmp_path}/nowhere/dev.db", f"VENV={tmp_path}/venv", "PYTHON=false")
-    refused = subprocess.run(["make", "up", *options], cwd=ROOT, capture_output=True, text=True, check=False)
+    refused = subprocess.run(
+        ["make", "--no-print-directory", "up", *options], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert refused.returncode == 2
     assert (
         refused.stdout

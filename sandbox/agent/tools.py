@@ -72,7 +72,7 @@ class Tools:
     def list_topics(self) -> dict[str, Any]:
         """List the topics with partitions, events, size and reading groups. Start here."""
         found = self._page.get("topics")["topics"]
-        kept = ("name", "partitions", "events", "size_bytes", "last_append_ms", "groups", "settings")
+        kept = ("topic", "partitions", "events", "size_bytes", "last_append_ms", "groups", "settings")
         return _bounded("topics", [_fields(one, kept) for one in found], TOPICS_MAX)
 
     def describe_topic(self, topic: Topic) -> dict[str, Any]:
@@ -245,7 +245,7 @@ def _keep(stored: list[Any], error: Any, message: Any) -> None:
 
 
 def _fields(one: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: one[name] for name in names if name in one}
+    return {name: one[name] for name in names}
 
 
 def _bounded(name: str, found: list[Any], most: int) -> dict[str, Any]:

@@ -51,6 +51,7 @@ class Capabilities:
         commit_history: earlier committed offsets, so that a reset can be undone.
         delete_offsets: delete a group's offsets in one topic.
         save_templates: store event templates.
+        schema_registry: a schema registry in the file.
         groups_refusal: the cluster's error if `groups` is False.
     """
 
@@ -121,6 +122,10 @@ class Capabilities:
     )
     save_templates: bool = _feature(
         "There is no sandbox file to save a template in. Copy it, and save it in a file of your own."
+    )
+    schema_registry: bool = _feature(
+        "A real cluster's schema registry is another program, with pages and tools of its own. To copy its schemas "
+        "into a sandbox: sandbox schemas export --url URL, then sandbox schemas import."
     )
     groups_refusal: str = ""
 

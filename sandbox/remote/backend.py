@@ -71,6 +71,7 @@ CLUSTER = Capabilities(
     commit_history=False,
     delete_offsets=False,
     save_templates=False,
+    schema_registry=False,
 )
 """What any Kafka cluster lacks, through confluent_kafka."""
 

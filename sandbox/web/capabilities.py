@@ -23,6 +23,7 @@ REQUIRED = {
     "snapshots": "snapshots",
     "activity": "activity",
     "groups": "groups",
+    "schemas": "schema_registry",
     "cluster.faults_json": "faults",
     "cluster.inject": "faults",
     "cluster.remove": "faults",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from sandbox import Schema, SchemaRegistryClient
 from sandbox.snapshots.folder import SnapshotFolder
 from tests.browser.axe import OF_COLOUR, serious
 from tests.browser.running import Running, program, running
@@ -41,6 +42,9 @@ PAGES = {
     "group in time": "/groups/billing?in=time&range=1h",
     "delete group": "/groups/billing/delete",
     "map": "/map",
+    "schemas": "/schemas",
+    "schema": "/schemas/orders-value",
+    "new schema": "/schemas/~new?subject=orders-value",
     "snapshots": "/snapshots",
     "snapshot": "/snapshots/before",
     "restore": "/snapshots/before/restore",
@@ -70,6 +74,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         program("produce", box.kafka, "orders", 70, 0, "user-42")
         SnapshotFolder(box.file).take("before", "a note")
         program("commit", box.kafka, "orders", "billing", 20, 0)
+        SchemaRegistryClient({"url": f"{box.web}/registry"}).register_schema("orders-value", Schema('"string"', "AVRO"))
         yield box
 
 

@@ -219,7 +219,15 @@ def test_groups_are_listed_described_and_reset(command_line: "CommandLine") -> N
     command_line.ok("produce", "orders", stdin=b"a\nb\nc\n")
     command_line.ok("consume", "orders", "--group", "g")
     assert command_line.ok("groups", "list", "--json").rows == [
-        {"group": "g", "state": "Empty", "members": 0, "lag": 0}
+        {
+            "group": "g",
+            "type": "consumer",
+            "state": "Empty",
+            "members": 0,
+            "lag": 0,
+            "uncommitted_lag": 0,
+            "uncommitted_partitions": 0,
+        }
     ]
     (before,) = command_line.ok("groups", "reset", "g", "--to", "offset:1", "--dry-run", "--json").rows
     assert before == {

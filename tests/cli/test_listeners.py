@@ -90,7 +90,7 @@ def test_a_certificate_that_cannot_be_used_is_named(command_line: "CommandLine")
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (("--listener", "PLAINTEXT"), "'PLAINTEXT'"),
+        (("--listener", "PLAINTEXT"), "PLAINTEXT is the Kafka port itself"),
         (("--listener", "SSL:many"), "'SSL:many'"),
         (("--listener", "SSL:70000"), "70000"),
         (("--listener", "SSL", "--listener", "SSL:0"), "may be given once"),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from confluent_kafka import ConsumerGroupState
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
 
 from tests.clients.catalogue import (
     AIOKAFKA,
@@ -107,11 +107,16 @@ def test_a_member_that_was_killed_is_dropped_at_its_session_timeout(
 def assert_the_broker_agrees(kafka: Kafka, group: str, topic: str, members: Membership) -> None:
     """Check that the broker describes the group as its members do."""
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-    described = admin.describe_consumer_groups([group])[group].result(timeout=10)
-    assert described.state == ConsumerGroupState.STABLE
+
+    def described() -> ConsumerGroupDescription:
+        found: ConsumerGroupDescription = admin.describe_consumer_groups([group])[group].result(timeout=10)
+        return found
+
+    # Cooperative members give up partitions in one rebalance and get them in a second one.
+    eventually(lambda: described().state == ConsumerGroupState.STABLE, 20, lambda: f"the group is {described().state}")
     shares = sorted(
         sorted(each.partition for each in member.assignment.topic_partitions if each.topic == topic)
-        for member in described.members
+        for member in described().members
     )
     assert shares == sorted(members.shares().values())
 

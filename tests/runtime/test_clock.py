@@ -240,7 +240,8 @@ def test_a_clock_set_forward_is_reported_and_deletes_nothing_for_an_hour_of_runn
         assert "set forward by 365 d" in (box.trouble or "")
         assert "retention.ms" in caplog.text
         (told,) = [one for one in box.activity.read().entries if one.kind == "clock"]
-        assert told.details == {"by_ms": 365 * 24 * HOUR_MS}
+        # Both clocks are read in ms, one after the other.
+        assert abs(told.details["by_ms"] - 365 * 24 * HOUR_MS) <= 5
         system.slept_s = 20 * 3_600
         system.ran_s = 3_500
         assert [look() for _ in range(3)] == [10, 10, 10]

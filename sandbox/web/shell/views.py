@@ -25,6 +25,7 @@ PAGES = {
     "Topics": "/",
     "Groups": "/groups",
     "Map": "/map",
+    "Schemas": "/schemas",
     "Produce": "/produce",
     "Playground": "/playground",
     "Cluster": "/cluster",
