@@ -235,6 +235,10 @@ class SandboxSnapshots:
             runtime.database.check_unlocked()
             if runtime.kafka is not None:
                 runtime.kafka.disconnect()
+                # The end of a share session releases records, which is a write.
+                error = runtime.broker.commit()
+                if error is not None:
+                    raise error
             runtime.database.replace_content(source)
             runtime.broker.reload(now_ms)
             runtime.coordinator.load(now_ms)

@@ -234,5 +234,6 @@ class Connection:
         self._buffer.clear()
         self.kept_bytes = 0
         calls, self.at_end = self.at_end, {}
-        for call in calls.values():
+        # A call may remove itself.
+        for call in tuple(calls.values()):
             call()

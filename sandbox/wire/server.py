@@ -297,11 +297,13 @@ class KafkaConnection(asyncio.BufferedProtocol):
         """Drop everything that waits, because the client has disconnected."""
         if self.connection.incomplete:
             logger.warning("connection of %s ended in the middle of a request", self._client_host)
-        self.connection.close()
-        self._frames.clear()
-        self._server.node.held.hold(self, 0)
-        self._server.admission.left(self)
-        self._server.gone(self)
+        try:
+            self.connection.close()
+        finally:
+            self._frames.clear()
+            self._server.node.held.hold(self, 0)
+            self._server.admission.left(self)
+            self._server.gone(self)
 
     def pause_writing(self) -> None:
         """Stop handling requests of a client that reads slowly."""
