@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from types import SimpleNamespace, TracebackType
-from typing import Any
+from typing import Any, Self
 
 from sandbox.wire.messages import messages
 from sandbox.wire.messages.schemas import apis
@@ -26,7 +26,7 @@ class RawClient:
         self._socket = socket.create_connection((host, int(port)), TIMEOUT_S)
         self._correlation_id = 0
 
-    def __enter__(self) -> RawClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
