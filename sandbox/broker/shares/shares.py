@@ -68,7 +68,7 @@ class Shares:
         self.reload()
         for place, window in self._windows.items():
             if window.release_all(self.limits(place[0])):
-                self._save(place, window)
+                self._settle(place, window)
 
     def reload(self) -> None:
         """Load the windows from the file as they are, after a write transaction was undone."""

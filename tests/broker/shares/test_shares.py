@@ -1,0 +1,41 @@
+"""The windows of share groups in a file that is opened again."""
+
+from pathlib import Path
+
+from sandbox.broker.logs.topic import Partition
+from sandbox.broker.shares.shares import ArchivedRecord, Shares
+from sandbox.broker.shares.window import ReadRange
+from sandbox.kafka.broker_config import BrokerConfig
+from sandbox.storage.file.database import Database
+from sandbox.storage.groups.shares import ShareStore
+
+GROUP = "work"
+
+
+def test_a_record_at_its_last_delivery_becomes_a_dead_letter_when_the_file_is_opened(file: Path) -> None:
+    letters: list[ArchivedRecord] = []
+
+    def opened(database: Database) -> Shares:
+        config = BrokerConfig({"group.share.delivery.count.limit": "2"})
+        shares = Shares(ShareStore(database), config, lambda group_id: None)
+        shares.on_archived = letters.extend
+        shares.load(1_000)
+        database.commit()
+        return shares
+
+    partition = Partition(1, None, 0)  # type: ignore[arg-type]
+    for delivery in (1, 2):
+        database = Database(file)
+        shares = opened(database)
+        if delivery == 1:
+            shares.begin(GROUP, partition, 0)
+        taken = shares.acquire(GROUP, partition, "a", ReadRange(0, 1, [0], [(0, 0)]), 1, False, 1_000)
+        assert (taken, letters) == ([0], [])
+        database.commit()
+        database.close()
+    for _ in range(2):
+        # The second time it is archived already.
+        database = Database(file)
+        opened(database)
+        database.close()
+        assert [(one.offset, one.deliveries) for one in letters] == [(0, 2)]
