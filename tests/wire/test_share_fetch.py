@@ -1,6 +1,7 @@
 """ShareFetch and share sessions through the port."""
 
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -78,3 +79,18 @@ def test_a_snapshot_is_restored_while_a_share_session_is_open(served: Sandbox) -
         served.create_topic("later")
         served.snapshots.restore("before")
         assert [one.topic for one in served.topics()] == ["jobs"]
+
+
+def test_what_does_not_fit_into_the_answer_is_not_acquired(file: Path) -> None:
+    with Sandbox(file) as box:
+        box.create_topic("jobs", partitions=2)
+        for partition in (0, 1) * 4:
+            box.append_many("jobs", [NewEvent(b"x" * 1_000, partition=partition) for _ in range(100)])
+    with Sandbox(file) as box:
+        # From the file, because the cache of recent batches has no limit for the first one.
+        box.serve(kafka_port=0, web_port=None)
+        with Member(box) as member:
+            found = member.fetch(partitions=2, max_bytes=150_000, max_wait_ms=1_000)
+            assert [(acquired(one), len(one.records) > 100_000) for one in found] == [(100, True)]
+            (other,) = member.fetch(1, partitions=2, max_bytes=150_000, max_wait_ms=1_000)
+            assert (other.partition_index, acquired(other)) == (1 - found[0].partition_index, 100)

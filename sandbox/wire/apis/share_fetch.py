@@ -216,6 +216,9 @@ class _ShareFetch:
             last = record_batch.decode_batch_header(batches[-1]) if batches else None
             read_end = end if last is None else min(end, last.base_offset + last.last_offset_delta + 1)
             read = read_range(node, partition, offset, read_end, stable)
+            if not batches and read.offsets:
+                # The first batch is larger than what is left. Without offsets, it is a gap and is skipped.
+                return 0
             exact = self._request.version >= RENEW_SINCE and self._request.body.share_acquire_mode == RECORD_LIMIT
             taken = shares.acquire(group_id, partition, member_id, read, records_max, exact, node.now_ms())
             if taken:
