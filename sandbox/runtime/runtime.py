@@ -389,6 +389,9 @@ class Runtime:
             self._thread.join(STOP_SECONDS)
             self._thread = None
             raise
+        self._publish_addresses()
+
+    def _publish_addresses(self) -> None:
         self.lock.publish(
             kafka=self.kafka_address,
             web=self.web_address,
@@ -463,8 +466,7 @@ class Runtime:
 
         loop = self.loop()
         Context().run(asyncio.run_coroutine_threadsafe, open_it(), loop).result()
-        at = self.listener_addresses
-        self.lock.publish(kafka=self.kafka_address, web=self.web_address, listeners=at, token=self.web_token)
+        self._publish_addresses()
 
     async def _shut(self) -> None:
         # Commit first, while the connections that wait for this commit can still be answered.

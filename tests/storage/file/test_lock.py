@@ -75,6 +75,15 @@ def test_the_owner_is_known_while_it_owns_and_not_after(file: Path) -> None:
     assert read_owner(file) is None
 
 
+def test_a_page_that_is_opened_later_keeps_the_published_addresses(file: Path) -> None:
+    with Sandbox(file) as sandbox:
+        sandbox.serve(kafka_port=0, web_port=None, registry_port=0)
+        before = read_owner(file) or {}
+        assert before["registry"] == sandbox.registry_address
+        sandbox.open_page()
+        assert read_owner(file) == {**before, "web": sandbox.web_address}
+
+
 def test_a_killed_owner_leaves_the_file_free(file: Path) -> None:
     command = [sys.executable, "-c", OWN, str(file)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
