@@ -45,7 +45,7 @@ class LongWrites:
         self,
         soon: Callable[[Callable[[], None]], None],
         wait: Callable[[Callable[[BrokerError | None], None]], None],
-        undo: Callable[[StorageFailed], object],
+        undo: Callable[[Exception], object],
     ) -> None:
         self._soon = soon
         self._wait = wait
@@ -112,6 +112,7 @@ class LongWrites:
                 # Without an answer, every later request of the group would wait for this one.
                 logger.exception("A slice of a long write failed.")
                 failed.append(BrokerError("UNKNOWN_SERVER_ERROR", str(error)))
+                self._undo(error)
             else:
                 self._wait(lambda error: None if error is None else failed.append(error))
             if first + SLICE_ROWS < len(items):

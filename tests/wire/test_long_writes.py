@@ -10,7 +10,6 @@ import pytest
 from sandbox.api.sandbox import Sandbox
 from sandbox.broker.groups.calls import OffsetCommit, PartitionError
 from sandbox.kafka.errors import BrokerError
-from sandbox.storage.file.database import StorageFailed
 from sandbox.storage.file.failure import failure_of
 from sandbox.wire.auth.listener import Listener
 from sandbox.wire.long_writes import SLICE_ROWS, LongWrites, not_committed
@@ -32,7 +31,7 @@ class Loop:
         self.written: list[list[int]] = []
         self.commits = LongWrites(self.later.append, self.waiters.append, self.undo)
 
-    def undo(self, error: StorageFailed) -> None:
+    def undo(self, error: Exception) -> None:
         self.undone += 1
 
     def write(self, offsets: Sequence[OffsetCommit]) -> list[PartitionError]:
@@ -104,6 +103,7 @@ def test_an_unexpected_failure_is_logged_answered_and_lets_the_next_one_go_on(ca
     assert {one.error for one in reply.result()} == {"COORDINATOR_NOT_AVAILABLE"}
     assert [one.error for one in after.result()] == ["NONE"]
     assert not loop.commits.wants("app", 1)
+    assert loop.undone == 1
     assert "a defect" in caplog.text
 
 
