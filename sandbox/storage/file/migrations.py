@@ -44,6 +44,20 @@ def _before_checksums(tables: str) -> str:
     return tables.replace(", checksum INTEGER", "")
 
 
+def _rename_sentences(connection: sqlite3.Connection) -> None:
+    """Rename the columns of version 5, even if the user added a view or trigger over a table that no longer exists.
+
+    By default SQLite then refuses to rename a column. With `writable_schema` it leaves that view as it is;
+    `legacy_alter_table` is not enough.
+    """
+    connection.execute("PRAGMA writable_schema = ON")
+    try:
+        connection.execute("ALTER TABLE rebalances RENAME COLUMN reason TO details")
+        connection.execute("ALTER TABLE activity RENAME COLUMN detail TO details")
+    finally:
+        connection.execute("PRAGMA writable_schema = OFF")
+
+
 def _convert_sentences(connection: sqlite3.Connection) -> None:
     """Convert rows that version 4 wrote; the imports are for such a file alone."""
     if connection.execute("SELECT EXISTS(SELECT 1 FROM activity) OR EXISTS(SELECT 1 FROM rebalances)").fetchone()[0]:
@@ -71,8 +85,7 @@ STEPS: tuple[tuple[Part, ...], ...] = (
     (LAG_WITH_RANGE,),
     (
         DROP_HISTORY_GUARDS,
-        "ALTER TABLE rebalances RENAME COLUMN reason TO details;",
-        "ALTER TABLE activity RENAME COLUMN detail TO details;",
+        _rename_sentences,
         _convert_sentences,
         HISTORY_GUARDS,
     ),

@@ -7,7 +7,7 @@ other code needs are taken from it.
 import json
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sandbox.storage.file import row_checksums
 from sandbox.storage.file.row_checksums import CHECKSUM
@@ -30,11 +30,32 @@ def convert_sentences(connection: sqlite3.Connection) -> None:
     connection.create_function("row_checksum", -1, row_checksums.checksum, deterministic=True)
     for table, convert in (("activity", activity_details), ("rebalances", rebalance_details)):
         names = [column.name for column in database[table].columns if column.name != CHECKSUM]
-        checksum = f"row_checksum({', '.join(names)})"
         # A damaged row keeps its wrong checksum, so that `sandbox check` still reports it.
-        intact = [row["id"] for row in database.query(f"SELECT id FROM {table} WHERE {CHECKSUM} = {checksum}")]
+        intact = _intact(connection, table, names)
+        _make_text(connection, table)
+        checksum = f"row_checksum({', '.join(names)})"
         database.table(table).convert("details", convert)
         connection.executemany(f"UPDATE {table} SET {CHECKSUM} = {checksum} WHERE id = ?", ((id,) for id in intact))
+
+
+def _intact(connection: sqlite3.Connection, table: str, names: Sequence[str]) -> list[int]:
+    """Return the ids of the rows whose checksum is right. A function of SQL would fail on text that is not UTF-8."""
+    before, connection.text_factory = connection.text_factory, lambda raw: raw.decode("utf-8", "surrogateescape")
+    try:
+        rows = connection.execute(f"SELECT id, {CHECKSUM}, {', '.join(names)} FROM {table}")
+        return [id for id, stored, *values in rows if stored == row_checksums.checksum(*values)]
+    finally:
+        connection.text_factory = before
+
+
+def _make_text(connection: sqlite3.Connection, table: str) -> None:
+    """Replace what is not UTF-8 text in `details`, so that one damaged row doesn't prevent the conversion."""
+    texts = []
+    for id, kind, raw in connection.execute(f"SELECT id, typeof(details), CAST(details AS BLOB) FROM {table}"):
+        text = (raw or b"").decode("utf-8", "replace")
+        if kind != "text" or text.encode() != raw:
+            texts.append((text, id))
+    connection.executemany(f"UPDATE {table} SET details = ? WHERE id = ?", texts)
 
 
 def activity_details(sentence: str) -> str:

@@ -111,3 +111,38 @@ def test_a_migrated_row_has_a_right_checksum_only_if_the_old_one_was_right(tmp_p
     Sandbox(file).close()
     (finding,) = check(file).findings
     assert "activity" in finding.text
+
+
+@pytest.mark.parametrize("version", range(1, VERSION))
+def test_an_old_file_with_a_view_over_a_missing_table_is_migrated_and_keeps_the_view(
+    tmp_path: Path, version: int
+) -> None:
+    file = tmp_path / "old.db"
+    Sandbox(file).close()
+    make_older(file, version)
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("CREATE VIEW mine AS SELECT * FROM gone")
+    with Sandbox(file) as sandbox:
+        assert sandbox._runtime.call(
+            lambda now_ms: sandbox._database._writer.execute("PRAGMA writable_schema").fetchone()
+        ) == (0,)
+    assert ("view", "mine", "CREATE VIEW mine AS SELECT * FROM gone") in described(file)[1]
+
+
+@pytest.mark.parametrize("damaged", ["x'74ff78'", "CAST(x'74ff78' AS TEXT)"])
+def test_a_damaged_sentence_of_version_4_does_not_prevent_the_migration_and_is_still_reported(
+    tmp_path: Path, damaged: str
+) -> None:
+    file = tmp_path / "old.db"
+    Sandbox(file).close()
+    make_older(file, 4)
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(f"INSERT INTO activity(at_ms, kind, detail, checksum) VALUES(2000, 'altered', {damaged}, 7)")
+        connection.execute(
+            "INSERT INTO rebalances(group_id, generation, started_ms, ended_ms, reason, members, assignment, checksum) "
+            f"VALUES('g', 3, 1000, 1040, {damaged}, 2, '{{}}', 7)",
+        )
+    with Sandbox(file) as sandbox:
+        texts = {entry.kind: entry.details.get("text") for entry in sandbox.activity.read().entries}
+    assert texts["altered"] == texts["rebalanced"] == "t\N{REPLACEMENT CHARACTER}x"
+    assert [finding.place for finding in check(file).findings] == ["rebalances", "activity"]
