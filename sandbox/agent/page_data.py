@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
-from urllib.request import Request, urlopen
+from urllib.request import ProxyHandler, Request, build_opener
 
 PROGRAM = "kafka-sandbox mcp"
 TIMEOUT_S = 40.0
@@ -14,6 +14,13 @@ TIMEOUT_S = 40.0
 
 class PageRefused(Exception):
     """The page did not do what was asked; the text is its reason."""
+
+
+def group_path(group: str, *rest: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the path and the query of a group's data. An id that a path can't hold goes into the query."""
+    if group and "/" not in group and group not in (".", "..") and not group.endswith((".json", ".csv")):
+        return ("groups", group, *rest), {}
+    return ("group", *rest), {"id": group}
 
 
 class PageData:
@@ -27,8 +34,9 @@ class PageData:
     def __init__(self, address: str, token: str | None = None) -> None:
         self.address = address.rstrip("/")
         self._headers = {"X-Sandbox": PROGRAM, "Accept": "application/json"}
-        if token:
-            self._headers["Authorization"] = f"Bearer {token}"
+        self._token = token
+        # Never through a proxy: a sandbox is on this machine, or on one nearby.
+        self._opener = build_opener(ProxyHandler({}))
 
     def get(self, *path: object, **query: Any) -> dict[str, Any]:
         """Return the data at a path, whose parts are quoted. Fields that are None are left out.
@@ -39,18 +47,22 @@ class PageData:
         fields = urlencode({name: value for name, value in query.items() if value is not None}, doseq=True)
         return self._ask(Request(f"{self._url(path)}.json?{fields}", headers=self._headers))
 
-    def post(self, *path: object, **fields: Any) -> dict[str, Any]:
+    def post(self, *path: object, query: Mapping[str, str] | None = None, **fields: Any) -> dict[str, Any]:
         """Change something, and return what the page answers. Raises PageRefused."""
         given = {name: value for name, value in fields.items() if value is not None}
         headers = {**self._headers, "Content-Type": "application/json"}
-        return self._ask(Request(f"{self._url(path)}.json", json.dumps(given).encode(), headers, method="POST"))
+        address = f"{self._url(path)}.json?{urlencode(query or {})}"
+        return self._ask(Request(address, json.dumps(given).encode(), headers, method="POST"))
 
     def _url(self, path: tuple[object, ...]) -> str:
         return "/".join([self.address, *(quote(str(part), safe="~") for part in path)])
 
     def _ask(self, request: Request) -> dict[str, Any]:
+        if self._token:
+            # Unredirected, so that a redirect doesn't send the token to another host.
+            request.add_unredirected_header("Authorization", f"Bearer {self._token}")
         try:
-            with urlopen(request, timeout=TIMEOUT_S) as answer:
+            with self._opener.open(request, timeout=TIMEOUT_S) as answer:
                 found: dict[str, Any] = json.load(answer)
                 return found
         except HTTPError as error:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from sandbox.agent.page_data import PageData, PageRefused
+from sandbox.agent.page_data import PageData, PageRefused, group_path
 
 TOPICS_MAX = 200
 EVENTS_MAX = 50
@@ -132,7 +132,8 @@ class Tools:
         Returns each partition's committed offset, end and lag with the rates in and out, the members with what they are
         assigned, members that it waits for, and the latest rebalances, departures and resets with their reasons.
         """
-        found = self._page.get("groups", group)
+        path, query = group_path(group)
+        found = self._page.get(*path, **query)
         latest = self._page.get("activity", group=group, kind=["rebalanced", "left", "reset"], limit=10)
         return found | {"latest": latest["entries"]}
 
@@ -172,7 +173,8 @@ class Tools:
 
     def preview_reset(self, group: Group, to: To, at: At = None, which: Which = None) -> dict[str, Any]:
         """Show which committed offsets a reset would change, and to what. Call it before reset_group."""
-        return self._page.get("groups", group, "reset", to=to, at=at, which=which)
+        path, query = group_path(group, "reset")
+        return self._page.get(*path, to=to, at=at, which=which, **query)
 
     def produce(
         self,
@@ -203,7 +205,8 @@ class Tools:
 
     def reset_group(self, group: Group, to: To, at: At = None, which: Which = None) -> dict[str, Any]:
         """Change a group's committed offsets. The group must have no members. Returns the changes, as preview_reset."""
-        return self._page.post("groups", group, "reset", to=to, at=at, which=which)
+        path, query = group_path(group, "reset")
+        return self._page.post(*path, query=query, to=to, at=at, which=which)
 
     def inject_fault(
         self,

@@ -16,7 +16,7 @@ import click
 
 from sandbox.cli.status import Failed, Status
 from sandbox.cli.target import FILE_TEXT, chosen_file
-from sandbox.runtime.network import TOKEN_VARIABLE
+from sandbox.runtime.network import TOKEN_VARIABLE, is_loopback
 
 TIMEOUT_S = 60.0
 KIND = "application/vnd.schemaregistry.v1+json"
@@ -156,7 +156,10 @@ def _at(url: str) -> _Remote:
     parts = urlsplit(url if "//" in url else f"http://{url}")
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise click.BadParameter(f"{url!r} is not http://host:port", param_hint="--url")
-    token = parse_qs(parts.query).get("token", [None])[0] or os.environ.get(TOKEN_VARIABLE)
+    token = parse_qs(parts.query).get("token", [None])[0]
+    if token is None and is_loopback(parts.hostname or ""):
+        # The variable is the token of a sandbox on this machine: another host must not get it.
+        token = os.environ.get(TOKEN_VARIABLE)
     return _Remote(f"{parts.scheme}://{parts.netloc}{parts.path}", token)
 
 

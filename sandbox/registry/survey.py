@@ -1,4 +1,4 @@
-"""What the registry has, for people: its subjects, one subject whole, and whether a schema would be accepted."""
+"""Descriptions of the registry for people: its subjects, one subject whole, and the levels that accept a schema."""
 
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ class SubjectDescription:
 
     Attributes:
         versions: those that are not deleted, the latest first.
-        referrers: version to the versions that refer to it.
+        referrers: version to the versions of other subjects that refer to it; deleted ones are left out.
         level, own_level: as in `SubjectSummary`.
         mode: the mode that applies to it.
     """
@@ -78,7 +78,10 @@ def describe(rows: RegistryRows, subject: Subject) -> SubjectDescription:
         raise subject_not_found(subject)
     referrers = {
         row.version: tuple(
-            one for context, id in rows.referrers(subject, row.version) for one in rows.versions_of(context, id)
+            one
+            for context, id in rows.referrers(subject, row.version)
+            for one in rows.versions_of(context, id)
+            if not one.deleted and one.subject != subject
         )
         for row in versions
     }
@@ -111,4 +114,5 @@ def level(rows: RegistryRows, subject: Subject) -> str:
 
 
 def _level(rows: RegistryRows, subject: Subject) -> tuple[str, bool]:
-    return level(rows, subject), rows.config(subject) is not None
+    own = rows.config(subject)
+    return level(rows, subject), own is not None and own.level is not None

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import TopicPartition
 from mcp import StdioServerParameters
 from mcp.client.client import Client
 from mcp.client.stdio import stdio_client
@@ -166,6 +168,26 @@ def test_what_cannot_be_done_is_told_to_the_agent(
 ) -> None:
     with pytest.raises(AssertionError, match=reason):
         agent.call(tool, **arguments)
+
+
+def test_a_group_with_an_odd_id_is_explained_and_reset(agent: Agent, orders: Sandbox) -> None:
+    consumer = Consumer({"bootstrap.servers": orders.kafka_address, "group.id": "a/b", "enable.auto.commit": False})
+    consumer.commit(offsets=[TopicPartition("orders", 0, 1)], asynchronous=False)
+    consumer.close()
+    assert agent.call("explain_group", group="a/b")["group"] == "a/b"
+    preview = agent.call("preview_reset", group="a/b", to="latest")
+    assert agent.call("reset_group", group="a/b", to="latest") == preview
+
+
+def test_the_token_goes_to_the_page_alone(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sandbox(file) as box, socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.settimeout(0.5)
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        box.serve(kafka_port=None, web_port=0, web_token="a-token-of-a-test")
+        assert box.web_address is not None
+        assert PageData(box.web_address, "a-token-of-a-test").get("topics")["topics"] == []
+        with pytest.raises(TimeoutError):
+            proxy.accept()
 
 
 def test_a_sandbox_that_is_not_there_is_named() -> None:

@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from sandbox.kafka.errors import BY_CODE
 from tests.clients.conftest import Kafka
 from tests.clients.raw_requests import RawClient
+from tests.clients.waiting import eventually
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(90)]
 
@@ -25,9 +26,16 @@ def test_offsets_of_tiered_storage_do_not_exist(
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
     admin.create_topics([NewTopic(topic, 1)])[topic].result()
     wanted = {"name": topic, "partitions": [{"partition_index": 0, "timestamp": timestamp}]}
-    with RawClient(kafka.bootstrap) as raw:
-        (found,) = raw.ask("ListOffsets", version, replica_id=-1, topics=[wanted], timeout_ms=1000).topics[0].partitions
-    assert (BY_CODE[found.error_code].name, found.offset) == (error, -1)
+
+    def answer() -> tuple[str, int]:
+        asked = {"replica_id": -1, "topics": [wanted], "timeout_ms": 1000}
+        with RawClient(kafka.bootstrap) as raw:
+            (found,) = raw.ask("ListOffsets", version, **asked).topics[0].partitions
+        return BY_CODE[found.error_code].name, found.offset
+
+    # A broker may learn of a new topic a moment after its creation was answered.
+    eventually(lambda: answer()[0] != "UNKNOWN_TOPIC_OR_PARTITION", 20, lambda: f"the topic is unknown: {answer()}")
+    assert answer() == (error, -1)
 
 
 def test_transaction_markers_carry_a_transaction_version(kafka: Kafka, unique: Callable[[str], str]) -> None:

@@ -67,10 +67,11 @@ def index_csv() -> Response:
 
 @blueprint.get("/groups/<group>")
 @blueprint.get("/group")
+@blueprint.get("/group.json")
 def one(group: str | None = None) -> Response:
     """One group, as HTML or as data (`.json`, `.csv`, `?format=`)."""
     if group is None:
-        name, ending = request.args.get("id", ""), wanted_format()
+        name, ending = request.args.get("id", ""), "json" if request.path.endswith(".json") else wanted_format()
     else:
         name, ending = split_format(group, lambda name: any(found.group == name for found in backend().groups()))
     found = backend().group(name)

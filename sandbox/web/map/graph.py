@@ -157,12 +157,13 @@ def draw(
     drawing = Map()
     active = [flow for flow in flows if now_ms - flow.last_ms <= PRODUCER_SHOWN_MS]
     found_groups = list(groups)
-    _add_topics(drawing, topics, topic_rates, active, found_groups)
-    _add_groups(drawing, found_groups)
-    _add_producers(drawing, active, _programs(clients))
+    named = wanted.lower()
+    _add_topics(drawing, topics, topic_rates, active, found_groups, named)
+    _add_groups(drawing, found_groups, named)
+    _add_producers(drawing, active, _programs(clients), named)
     _add_set_aside(drawing)
     if wanted:
-        _keep_around(drawing, wanted.lower())
+        _keep_around(drawing, named)
     _place(drawing)
     return drawing
 
@@ -173,17 +174,23 @@ def _add_topics(
     rates: Mapping[str, float],
     flows: list[ProducerFlow],
     groups: list[GroupSummary],
+    named: str,
 ) -> None:
     used = {flow.topic for flow in flows} | {topic for group in groups for topic in group.topics}
-    found = sorted(topics, key=lambda one: (one.topic not in used, -rates.get(one.topic, 0.0), one.topic))
+    found = sorted(
+        topics,
+        key=lambda one: (named not in one.topic.lower(), one.topic not in used, -rates.get(one.topic, 0.0), one.topic),
+    )
     for one in found[:TOPICS_MAX]:
         node = MapNode(f"topic:{one.topic}", "topic", one.topic, per_s=rates.get(one.topic))
         drawing.nodes[node.id] = node
     drawing.left_out["topic"] = max(0, len(found) - TOPICS_MAX)
 
 
-def _add_groups(drawing: Map, groups: list[GroupSummary]) -> None:
-    found = sorted(groups, key=lambda one: (one.members == 0, -(one.lag or 0), one.group))
+def _add_groups(drawing: Map, groups: list[GroupSummary], named: str) -> None:
+    found = sorted(
+        groups, key=lambda one: (named not in one.group.lower(), one.members == 0, -(one.lag or 0), one.group)
+    )
     for one in found[:GROUPS_MAX]:
         node = MapNode(f"group:{one.group}", "group", one.group, lag=one.lag, trend=one.trend, members=one.members)
         drawing.nodes[node.id] = node
@@ -210,7 +217,9 @@ def _groups_of(flow: ProducerFlow, programs: Mapping[str, list[tuple[str, str]]]
     return programs.get(f"client {flow.client_id}", [])
 
 
-def _add_producers(drawing: Map, flows: list[ProducerFlow], programs: dict[str, list[tuple[str, str]]]) -> None:
+def _add_producers(
+    drawing: Map, flows: list[ProducerFlow], programs: dict[str, list[tuple[str, str]]], named: str
+) -> None:
     alone: dict[str, list[ProducerFlow]] = {}
     for flow in flows:
         if f"topic:{flow.topic}" not in drawing.nodes:
@@ -220,7 +229,9 @@ def _add_producers(drawing: Map, flows: list[ProducerFlow], programs: dict[str, 
             drawing.edges.append(MapEdge(f"group:{group}", f"topic:{flow.topic}", kind, flow.per_s))
         if not groups:
             alone.setdefault(flow.client_id, []).append(flow)
-    busiest = sorted(alone, key=lambda client: (-sum(flow.per_s for flow in alone[client]), client))
+    busiest = sorted(
+        alone, key=lambda client: (named not in client.lower(), -sum(flow.per_s for flow in alone[client]), client)
+    )
     for client in busiest[:PRODUCERS_MAX]:
         rates: dict[str, float] = {}
         for flow in alone[client]:

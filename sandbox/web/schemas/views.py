@@ -6,7 +6,9 @@ Programs use the registry's own interface, at `/registry`.
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
@@ -16,7 +18,7 @@ from sandbox.model.registry import PROTOBUF, SCHEMA_TYPES, RegisteredSchema, Sch
 from sandbox.registry.errors import RegistryError
 from sandbox.web.capabilities import changes_nothing
 from sandbox.web.notices import Notice
-from sandbox.web.responses import Interest, backend, data, overview, page, see
+from sandbox.web.responses import FORMATS, Interest, backend, data, overview, page, see
 
 if TYPE_CHECKING:
     from sandbox.registry.registry import SchemaRegistry
@@ -27,6 +29,8 @@ blueprint = Blueprint("schemas", __name__)
 
 INTEREST = Interest(frozenset(), frozenset(), 2)
 """A registration does not notify the pages."""
+COMPARED_LINES_MAX = 4_000
+"""Longer schemas are shown without a comparison, whose time grows with the square of their length."""
 NAMES = {"AVRO": "Avro", "JSON": "JSON Schema", "PROTOBUF": "Protobuf"}
 PARTS = ("-key", "-value")
 _OLD_VERSION = re.compile(r"\{oldSchemaVersion: (\d+)\}")
@@ -61,7 +65,16 @@ def index() -> Response:
     with _registry().rows() as rows:
         found = survey.list_subjects(rows)
     shown = [one for one in found if wanted.lower() in str(one.subject).lower()]
-    return page("schemas/index", INTEREST, subjects=shown, total=len(found), wanted=wanted, names=NAMES, topic=_topic)
+    return page(
+        "schemas/index",
+        INTEREST,
+        subjects=shown,
+        total=len(found),
+        wanted=wanted,
+        names=NAMES,
+        topic=_topic,
+        address=_address,
+    )
 
 
 @blueprint.get("/schemas.json")
@@ -112,15 +125,16 @@ def register() -> AnyResponse:
     return see(_address(found.subject), Notice(said))
 
 
-@blueprint.get("/schemas/<path:subject>")
-def one(subject: str) -> Response:
+@blueprint.get("/schemas/<subject>")
+@blueprint.get("/schema")
+def one(subject: str | None = None) -> Response:
     """One subject: its versions, each with what changed."""
     from sandbox.registry import survey
-    from sandbox.registry.subjects import parse_subject
+    from sandbox.registry.subjects import parse_subject, within
 
     with _registry().rows() as rows:
         try:
-            found = survey.describe(rows, parse_subject(subject))
+            found = survey.describe(rows, parse_subject(_name(subject)))
         except RegistryError as error:
             raise BrokerError("RESOURCE_NOT_FOUND", error.message) from error
     pairs = zip(found.versions, (*found.versions[1:], None), strict=True)
@@ -132,32 +146,34 @@ def one(subject: str) -> Response:
         changes=changes,
         names=NAMES,
         topic=_topic(found.subject),
-        text=_pretty(found.versions[0]),
         address=_address,
+        within=within,
     )
 
 
-@blueprint.get("/schemas/<path:subject>/delete")
-def ask_delete(subject: str) -> Response:
+@blueprint.get("/schemas/<subject>/delete")
+@blueprint.get("/schema/delete")
+def ask_delete(subject: str | None = None) -> Response:
     """What a deletion of a subject breaks."""
     from sandbox.registry import survey
     from sandbox.registry.subjects import parse_subject
 
     with _registry().rows() as rows:
         try:
-            found = survey.describe(rows, parse_subject(subject))
+            found = survey.describe(rows, parse_subject(_name(subject)))
         except RegistryError as error:
             raise BrokerError("RESOURCE_NOT_FOUND", error.message) from error
     return page("schemas/delete", found=found, topic=_topic(found.subject), address=_address)
 
 
-@blueprint.post("/schemas/<path:subject>/delete")
-def delete(subject: str) -> AnyResponse:
+@blueprint.post("/schemas/<subject>/delete")
+@blueprint.post("/schema/delete")
+def delete(subject: str | None = None) -> AnyResponse:
     """Delete a subject softly: its ids still decode events."""
     from sandbox.registry import deletion
     from sandbox.registry.subjects import parse_subject
 
-    named = parse_subject(subject)
+    named = parse_subject(_name(subject))
     try:
         gone = _registry().change(lambda database, _now_ms: deletion.delete_subject(database, named, permanent=False))
     except RegistryError as error:
@@ -223,8 +239,16 @@ def _asked() -> SchemaRequest:
     return SchemaRequest(text, request.form.get("schema_type", "AVRO"))
 
 
-def _address(subject: Subject) -> str:
-    return f"/schemas/{subject}"
+def _name(subject: str | None) -> str:
+    return subject if subject is not None else request.args.get("name", "")
+
+
+def _address(subject: Subject, suffix: str = "") -> str:
+    """Return the path of a subject's page. A name that a path can't hold goes into the query string."""
+    name = str(subject)
+    if "/" in name or name.startswith("~") or name in (".", "..") or name.endswith(FORMATS):
+        return f"/schema{suffix}?name={quote(name, safe='')}"
+    return f"/schemas/{quote(name, safe='')}{suffix}"
 
 
 def _topic(subject: Subject) -> str | None:
@@ -251,7 +275,22 @@ def _changes(older: RegisteredSchema | None, newer: RegisteredSchema) -> list[Li
     lines = _pretty(newer).splitlines()
     if older is None:
         return [Line(" ", line) for line in lines]
-    import difflib
+    return [Line(sign, text) for sign, text in _compared(_pretty(older), _pretty(newer))]
 
-    found = difflib.ndiff(_pretty(older).splitlines(), lines)
-    return [Line(line[0], line[2:]) for line in found if line[0] != "?"]
+
+@lru_cache(maxsize=64)
+def _compared(older: str, newer: str) -> tuple[tuple[str, str], ...]:
+    """Return the lines of both texts with their signs. A version never changes, so a comparison is made once."""
+    from difflib import SequenceMatcher
+
+    before, after = older.splitlines(), newer.splitlines()
+    if max(len(before), len(after)) > COMPARED_LINES_MAX:
+        return tuple((" ", line) for line in after)
+    found: list[tuple[str, str]] = []
+    for kind, first, last, start, end in SequenceMatcher(None, before, after).get_opcodes():
+        if kind == "equal":
+            found += [(" ", line) for line in after[start:end]]
+            continue
+        found += [("-", line) for line in before[first:last]]
+        found += [("+", line) for line in after[start:end]]
+    return tuple(found)

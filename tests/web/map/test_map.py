@@ -100,6 +100,9 @@ def test_too_many_are_counted_and_silent_producers_left_out() -> None:
     assert found.left_out == {"topic": 5, "group": 3, "producer": 2}
     assert "t0" in columns(found)
     assert "silent" not in columns(found)
+    last = f"t{TOPICS_MAX + 4}"
+    assert last not in columns(found)
+    assert last in columns(drawn(many, groups, flows, [], last))
 
 
 def test_it_shows_what_real_clients_do(page: FlaskClient, box: Sandbox) -> None:
