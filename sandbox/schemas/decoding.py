@@ -79,6 +79,8 @@ class Decoded:
 class EventDecoder:
     """Decodes keys and values; one instance serves one page, search or command, and caches what it looked up.
 
+    A missing schema and one that can't be parsed are cached too: a new decoder finds what was registered meanwhile.
+
     Args:
         find: looks a schema up.
     """
@@ -86,7 +88,7 @@ class EventDecoder:
     def __init__(self, find: Find) -> None:
         self._find = find
         self._known: dict[tuple[SchemaId, str, bool], FoundSchema | str | None] = {}
-        self._parsed: dict[SchemaId, ParsedSchema] = {}
+        self._parsed: dict[SchemaId, ParsedSchema | str] = {}
 
     def decode(
         self, topic: str, data: bytes | None, headers: Iterable[tuple[str, bytes | None]] = (), *, is_key: bool = False
@@ -96,9 +98,9 @@ class EventDecoder:
         if frame is None:
             return None
         place = (frame.schema, topic, is_key)
-        found = self._known.get(place)
-        if found is None:
-            found = self._known[place] = self._find(frame.schema, topic, is_key=is_key)
+        if place not in self._known:
+            self._known[place] = self._find(frame.schema, topic, is_key=is_key)
+        found = self._known[place]
         if found is None:
             return Decoded(frame.schema, problem=f"{Decoded(frame.schema).label} is not registered here")
         if isinstance(found, str):
@@ -106,19 +108,27 @@ class EventDecoder:
         return self._decoded(frame, found)
 
     def _decoded(self, frame: Frame, found: FoundSchema) -> Decoded:
+        parsed = self._parse(frame.schema, found)
+        if isinstance(parsed, str):
+            return _unreadable(frame.schema, found, parsed)
         try:
-            parsed = self._parsed.get(frame.schema)
-            if parsed is None:
-                parsed = self._parsed[frame.schema] = found.parse()
             if found.schema_type == PROTOBUF:
                 indexes, payload = split_indexes(frame)
                 value = parsed.decode(payload, indexes)
             else:
                 value = parsed.decode(frame.rest)
         except (InvalidValue, MissingLibrary) as error:
-            label = Decoded(frame.schema, found).label
-            return Decoded(frame.schema, found, problem=f"not readable with {label}: {error}")
+            return _unreadable(frame.schema, found, str(error))
         return Decoded(frame.schema, found, value)
+
+    def _parse(self, schema: SchemaId, found: FoundSchema) -> ParsedSchema | str:
+        """Return the parsed schema, or why it can't be parsed. Parses it once."""
+        if schema not in self._parsed:
+            try:
+                self._parsed[schema] = found.parse()
+            except (InvalidValue, MissingLibrary) as error:
+                self._parsed[schema] = str(error)
+        return self._parsed[schema]
 
     def readable(
         self, topic: str, data: bytes | None, headers: Iterable[tuple[str, bytes | None]] = (), *, is_key: bool = False
@@ -137,6 +147,10 @@ class EventDecoder:
             )
             for event in events
         ]
+
+
+def _unreadable(schema: SchemaId, found: FoundSchema, reason: str) -> Decoded:
+    return Decoded(schema, found, problem=f"not readable with {Decoded(schema, found).label}: {reason}")
 
 
 def nowhere(schema: SchemaId, topic: str, *, is_key: bool) -> FoundSchema | str | None:

@@ -1,11 +1,16 @@
 """One decoder looks a schema up once and parses it once, however many events it decodes."""
 
+from pathlib import Path
+
 import pytest
 
+from sandbox import Sandbox
+from sandbox.model.registry import SchemaRequest
+from sandbox.registry.subjects import parse_subject
 from sandbox.schemas.decoding import EventDecoder, FoundSchema, SchemaId, nowhere
 from sandbox.schemas.framing import classic_frame
 from sandbox.schemas.parsing import parse_schema
-from sandbox.schemas.schema import MissingLibrary, ParsedSchema
+from sandbox.schemas.schema import InvalidValue, MissingLibrary, ParsedSchema
 
 
 class Asked:
@@ -36,14 +41,42 @@ def test_many_events_need_one_look_up(asked: Asked) -> None:
     assert (asked.found, asked.parsed) == (1, 1)
 
 
-def test_an_unknown_id_is_asked_again(asked: Asked) -> None:
+def test_an_unknown_id_is_looked_up_once(asked: Asked) -> None:
     decoder = EventDecoder(asked.find)
-    for _ in range(2):
+    for _ in range(3):
         decoded = decoder.decode("t", classic_frame(8) + b"x")
         assert decoded is not None
         assert decoded.problem == "schema id 8 is not registered here"
         assert decoded.text is None
+    assert asked.found == 1
+    EventDecoder(asked.find).decode("t", classic_frame(8) + b"x")
     assert asked.found == 2
+
+
+def test_a_new_decoder_finds_a_schema_that_was_registered_meanwhile(tmp_path: Path) -> None:
+    with Sandbox(tmp_path / "dev.db") as box:
+        data = classic_frame(1) + b"\x02"
+        assert box.decoder().readable("t", data) == data
+        box.schemas.register(parse_subject("t-value"), SchemaRequest('"int"'))
+        assert box.decoder().readable("t", data) == b"1"
+
+
+def test_a_schema_that_cannot_be_parsed_is_parsed_once() -> None:
+    parsed: list[int] = []
+
+    def parse() -> ParsedSchema:
+        parsed.append(1)
+        raise InvalidValue("it is broken")
+
+    def find(schema: SchemaId, topic: str, *, is_key: bool) -> FoundSchema | str | None:
+        return FoundSchema(parse, "AVRO", "t-value", 1, 7)
+
+    decoder = EventDecoder(find)
+    for _ in range(3):
+        decoded = decoder.decode("t", classic_frame(7) + b"x")
+        assert decoded is not None
+        assert (decoded.problem or "").endswith("schema id 7: it is broken")
+    assert len(parsed) == 1
 
 
 def test_without_a_registry_the_id_is_named() -> None:
