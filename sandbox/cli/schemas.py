@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
@@ -16,6 +17,15 @@ from sandbox.model.registry import AVRO, JSON, PROTOBUF, SCHEMA_TYPES
 
 TYPE_OF_SUFFIX = {".avsc": AVRO, ".proto": PROTOBUF, ".json": JSON}
 NO_LEVEL, NO_MODE = 40408, 40409
+_KINDS: tuple[tuple[str, type], ...] = (
+    ("subject", str),
+    ("schema", str),
+    ("id", int),
+    ("version", int),
+    ("config", dict),
+    ("mode", dict),
+)
+"""The types of an exported line's fields."""
 _SOURCE = click.argument("source", type=click.File("rb"))
 _TYPE = click.option(
     "--type",
@@ -278,18 +288,16 @@ def import_schemas(source: IO[bytes], as_json: bool, registry: Registry) -> None
     rows = [_row(number, line) for number, line in enumerate(source, 1) if line.strip()]
     versions = [row for row in rows if "schema" in row]
     subjects = list(dict.fromkeys(row["subject"] for row in versions))
-    for subject in subjects:
-        registry.ask("PUT", f"/mode/{subject_path(subject)}?force=true", {"mode": "IMPORT"})
-    try:
+    with _importing(registry, subjects):
         _import_versions(registry, versions)
-    finally:
-        for subject in subjects:
-            registry.ask("DELETE", f"/mode/{subject_path(subject)}")
-    for row in reversed(versions):
-        if row.get("deleted"):
-            registry.ask("DELETE", f"/subjects/{subject_path(row['subject'])}/versions/{row['version']}")
+        for row in reversed(versions):
+            if row.get("deleted"):
+                registry.ask("DELETE", f"/subjects/{subject_path(row['subject'])}/versions/{row['version']}")
+        for row in rows:
+            _import_config(registry, row)
     for row in rows:
-        _import_settings(registry, row)
+        if "mode" in row:
+            registry.ask("PUT", f"/mode{_settings_path(row)}?force=true", row["mode"])
     done = {"subjects": len(subjects), "versions": len(versions)}
     if as_json:
         show_json(done)
@@ -300,11 +308,35 @@ def import_schemas(source: IO[bytes], as_json: bool, registry: Registry) -> None
 def _row(number: int, line: bytes) -> dict[str, Any]:
     try:
         found = json.loads(line)
-        if isinstance(found, dict) and isinstance(found["subject"], str):
-            return found
-    except (ValueError, KeyError):
-        pass
-    raise Failed(f"Line {number} is not one that `sandbox schemas export` writes.", Status.USAGE)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or any(not isinstance(found.get(name, kind()), kind) for name, kind in _KINDS):
+        raise Failed(f"Line {number} is not one that `sandbox schemas export` writes.", Status.USAGE)
+    missing = [name for name in ("subject", *(("id", "version") if "schema" in found else ())) if name not in found]
+    if missing:
+        raise Failed(
+            f"Line {number} has no {missing[0]}: it is not one that `sandbox schemas export` writes.", Status.USAGE
+        )
+    return found
+
+
+@contextmanager
+def _importing(registry: Registry, subjects: list[str]) -> Iterator[None]:
+    """Set subjects to the mode IMPORT, and restore their own modes afterwards."""
+    own = {subject: _own(registry, f"/mode/{subject_path(subject)}", "mode", NO_MODE) for subject in subjects}
+    changed = []
+    try:
+        for subject in subjects:
+            registry.ask("PUT", f"/mode/{subject_path(subject)}?force=true", {"mode": "IMPORT"})
+            changed.append(subject)
+        yield
+    finally:
+        for subject in changed:
+            place = f"/mode/{subject_path(subject)}"
+            if own[subject] is None:
+                registry.ask("DELETE", place)
+            else:
+                registry.ask("PUT", f"{place}?force=true", {"mode": own[subject]})
 
 
 def _import_versions(registry: Registry, versions: list[dict[str, Any]]) -> None:
@@ -325,11 +357,12 @@ def _import_versions(registry: Registry, versions: list[dict[str, Any]]) -> None
         waiting = [row for row, _ in failed]
 
 
-def _import_settings(registry: Registry, row: dict[str, Any]) -> None:
-    place = f"/{subject_path(row['subject'])}" if row["subject"] else ""
+def _settings_path(row: dict[str, Any]) -> str:
+    return f"/{subject_path(row['subject'])}" if row["subject"] else ""
+
+
+def _import_config(registry: Registry, row: dict[str, Any]) -> None:
     if "config" in row:
         config = dict(row["config"])
         config["compatibility"] = config.pop("compatibilityLevel", None)
-        registry.ask("PUT", f"/config{place}", config)
-    if "mode" in row:
-        registry.ask("PUT", f"/mode{place}?force=true", row["mode"])
+        registry.ask("PUT", f"/config{_settings_path(row)}", config)

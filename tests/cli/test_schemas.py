@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from sandbox import Sandbox
 from sandbox.cli.main import main
+from sandbox.cli.registry_access import Refused, opened
 from sandbox.storage.check import check
 
 USER: dict[str, Any] = {"type": "record", "name": "User", "fields": [{"name": "id", "type": "int"}]}
@@ -17,12 +18,17 @@ WITH_NAME = {**USER, "fields": [*USER["fields"], {"name": "name", "type": "strin
 ORDER = {"type": "record", "name": "Order", "fields": [{"name": "user", "type": "User"}]}
 
 
-@pytest.fixture(params=["file", "running"])
-def where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[list[str]]:
-    """The options that name a registry: of a file that is not in use, and of a running one."""
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A current folder with files of schemas."""
     monkeypatch.chdir(tmp_path)
     for name, schema in (("user.avsc", USER), ("name.avsc", WITH_NAME), ("order.avsc", ORDER)):
         Path(name).write_text(json.dumps(schema))
+
+
+@pytest.fixture(params=["file", "running"])
+def where(folder: None, request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """The options that name a registry: of a file that is not in use, and of a running one."""
     with Sandbox("dev.db") as box:
         if request.param == "running":
             box.serve(kafka_port=None, web_port=None)
@@ -75,6 +81,79 @@ def test_an_export_is_imported_with_its_ids(where: list[str]) -> None:
     assert {row["subject"]: row["id"] for row in rows("list", "--deleted", *other)} == {"old": 1, "user": 2, "order": 3}
     assert [row["subject"] for row in rows("list", *other)] == ["order", "user"]
     assert check(Path("other.db")).findings == []
+
+
+@pytest.fixture
+def other(folder: None) -> Iterator[Sandbox]:
+    """The file other.db, whose subject `kept` is read-only."""
+    with Sandbox("other.db") as box:
+        box.serve(kafka_port=None, web_port=None)
+        run("register", "kept", "user.avsc", *at(box))
+        ask_registry(box, "PUT", "/mode/kept", {"mode": "READONLY"})
+        yield box
+
+
+def at(box: Sandbox) -> tuple[str, str]:
+    return "--url", str(box.registry_address)
+
+
+def ask_registry(box: Sandbox, method: str, path: str, body: object = None) -> Any:
+    with opened(None, str(box.registry_address)) as registry:
+        return registry.ask(method, path, body)
+
+
+def modes(box: Sandbox, *subjects: str) -> list[str | None]:
+    """Return the subjects' own modes."""
+    found = []
+    for subject in subjects:
+        try:
+            found.append(ask_registry(box, "GET", f"/mode/{subject}")["mode"])
+        except Refused:
+            found.append(None)
+    return found
+
+
+def write_lines(*lines: dict[str, Any]) -> None:
+    Path("lines.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_an_import_restores_the_subjects_own_modes(other: Sandbox) -> None:
+    write_lines(
+        {"subject": "kept", "id": 2, "version": 2, "schema": json.dumps(WITH_NAME), "deleted": True},
+        {"subject": "new", "id": 2, "version": 1, "schema": json.dumps(WITH_NAME)},
+        {"subject": "kept", "config": {"compatibilityLevel": "FULL"}},
+    )
+    assert run("import", "lines.jsonl", *at(other)) == "Imported 2 versions of 2 subjects.\n"
+    assert modes(other, "kept", "new") == ["READONLY", None]
+    assert ask_registry(other, "GET", "/config/kept") == {"compatibilityLevel": "FULL"}
+    assert ask_registry(other, "GET", "/subjects/kept/versions") == [1]
+
+
+def test_an_import_that_fails_restores_the_subjects_own_modes(other: Sandbox) -> None:
+    write_lines(
+        {"subject": "kept", "id": 2, "version": 2, "schema": json.dumps(WITH_NAME)},
+        {"subject": "new", "id": 2, "version": 1, "schema": json.dumps(WITH_NAME)},
+        {"subject": "__GLOBAL", "id": 2, "version": 1, "schema": json.dumps(WITH_NAME)},
+    )
+    result = ask("import", "lines.jsonl", *at(other))
+    assert (result.exit_code, "42208" in result.stderr) == (1, True), result.output
+    assert modes(other, "kept", "new") == ["READONLY", None]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ({"subject": "new", "schema": "{", "id": 1}, "Line 1 has no version"),
+        ({"subject": "new", "schema": "{", "version": 1}, "Line 1 has no id"),
+        ({"schema": "{", "id": 1, "version": 1}, "Line 1 has no subject"),
+        ({"subject": "new", "schema": "{", "id": "1", "version": 1}, "Line 1 is not one"),
+        ({"subject": "new", "config": "FULL"}, "Line 1 is not one"),
+    ],
+)
+def test_a_line_that_is_not_an_export_is_named(other: Sandbox, line: dict[str, Any], reason: str) -> None:
+    write_lines(line)
+    result = ask("import", "lines.jsonl", *at(other))
+    assert (result.exit_code, reason in result.stderr) == (2, True), result.output
 
 
 def test_a_registry_that_does_not_answer_is_named() -> None:
