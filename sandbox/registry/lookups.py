@@ -1,5 +1,6 @@
 """Finds subjects, versions and schemas."""
 
+import re
 from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Literal
@@ -34,8 +35,7 @@ def parse_version(text: str) -> int:
     stripped = text.strip()
     if stripped.lower() == "latest":
         return LATEST
-    digits = stripped.removeprefix("-").removeprefix("+")
-    version = int(stripped) if digits.isascii() and digits.isdigit() and len(digits) < 20 else 0
+    version = int(stripped) if re.fullmatch(r"[+-]?\d{1,19}", stripped, re.ASCII) else 0
     if version != LATEST and not 0 < version <= INT_MAX:
         raise errors.invalid_version(text)
     return version

@@ -20,6 +20,7 @@ from sandbox.web.registry.entities import (
     without_empty,
 )
 from sandbox.web.registry.exchange import SCHEMAS_MAX, Answer, Exchange
+from sandbox.web.registry.fields import settings_in
 
 Handler = Callable[[SchemaRegistry, Exchange], Any]
 
@@ -256,7 +257,7 @@ def get_config(registry: SchemaRegistry, request: Exchange) -> Object:
 
 def update_config(registry: SchemaRegistry, request: Exchange) -> Object:
     """Change the settings of a subject, a context or the registry."""
-    changes = request.json()
+    changes = settings_in(request.json())
     if (level := changes.get(settings.LEVEL)) is not None:
         settings.check_level(str(level))
     place = _settings_place(request)

@@ -1,14 +1,16 @@
 """A request to the schema registry, and its answer."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
-from sandbox.model.registry import AVRO, SchemaReference, SchemaRequest, Subject
+from sandbox.model.registry import AVRO, SchemaRequest, Subject
 from sandbox.registry.errors import RegistryError
 from sandbox.registry.lookups import INT_MAX, Deleted
 from sandbox.registry.subjects import parse_subject
+from sandbox.web.registry.fields import kind_of, list_in, metadata_in, reference, rule_set_in, text_in, whole_in
 
 NOT_FOUND = (404, "HTTP 404 Not Found")
 SCHEMAS_MAX = 1_000
@@ -67,8 +69,7 @@ class Exchange:
 
     @staticmethod
     def _number(text: str) -> int:
-        digits = text.removeprefix("-").removeprefix("+")
-        if not (digits.isascii() and digits.isdigit() and len(digits) < 12) or abs(int(text)) > INT_MAX:
+        if re.fullmatch(r"[+-]?\d{1,11}", text, re.ASCII) is None or abs(int(text)) > INT_MAX:
             raise RegistryError(*NOT_FOUND)
         return int(text)
 
@@ -99,84 +100,31 @@ class Exchange:
             raise RegistryError(422, "The request body must not be null")
         try:
             found = json.loads(self.body)
-            if b"\\u" in self.body:
-                # Half of a surrogate pair is no text.
-                json.dumps(found, ensure_ascii=False).encode()
+            # Half of a surrogate pair is no text.
+            json.dumps(found, ensure_ascii=False).encode()
         except (ValueError, RecursionError) as error:
             raise RegistryError(400, f"The request body is not JSON: {error}") from None
         if found is None:
             raise RegistryError(422, "The request body must not be null")
         if not isinstance(found, dict):
-            raise RegistryError(400, f"The request body must be a JSON object, not {_kind(found)}")
+            raise RegistryError(400, f"The request body must be a JSON object, not {kind_of(found)}")
         return found
 
     def schema_request(self) -> SchemaRequest:
         """Return the schema in the body. Raises RegistryError 400, 422."""
         body = self.json()
-        schema_type = _text(body, "schemaType")
+        schema_type = text_in(body, "schemaType")
         return SchemaRequest(
-            text=_text(body, "schema"),
+            text=text_in(body, "schema"),
             schema_type=AVRO if schema_type is None else schema_type,
-            references=tuple(_reference(one) for one in _of_type(body, "references", list) or ()),
-            metadata=_of_type(body, "metadata", dict),
-            rule_set=_of_type(body, "ruleSet", dict),
-            version=_whole(body, "version", 0),
-            schema_id=_whole(body, "id", -1),
+            references=tuple(reference(one) for one in list_in(body, "references") or ()),
+            metadata=metadata_in(body, "metadata"),
+            rule_set=rule_set_in(body, "ruleSet"),
+            version=whole_in(body, "version", 0),
+            schema_id=whole_in(body, "id", -1),
         )
 
 
 def parse_query(text: str) -> dict[str, list[str]]:
     """Return the values of each query parameter."""
     return parse_qs(text, keep_blank_values=True, errors="replace")
-
-
-def _kind(value: object) -> str:
-    names = {
-        str: "a string",
-        bool: "a boolean",
-        int: "a number",
-        float: "a number",
-        list: "an array",
-        dict: "an object",
-    }
-    return names.get(type(value), "null")
-
-
-def _mistyped(name: str, value: object) -> RegistryError:
-    return RegistryError(400, f"Cannot deserialize the field '{name}' from {_kind(value)}")
-
-
-def _of_type(body: dict[str, Any], name: str, wanted: type) -> Any:
-    value = body.get(name)
-    if value is not None and not isinstance(value, wanted):
-        raise _mistyped(name, value)
-    return value
-
-
-def _text(body: dict[str, Any], name: str) -> str | None:
-    value = body.get(name)
-    if isinstance(value, dict | list):
-        raise _mistyped(name, value)
-    return value if value is None or isinstance(value, str) else json.dumps(value)
-
-
-def _whole(body: dict[str, Any], name: str, default: int) -> int:
-    value = body.get(name)
-    if value is None or value == "":
-        return default
-    try:
-        number = int(value)
-    except (TypeError, ValueError, OverflowError):
-        raise _mistyped(name, value) from None
-    if isinstance(value, bool) or abs(number) > INT_MAX:
-        raise _mistyped(name, value)
-    return number
-
-
-def _reference(value: object) -> SchemaReference:
-    if not isinstance(value, dict):
-        raise _mistyped("references", value)
-    name, subject, version = _text(value, "name"), _text(value, "subject"), value.get("version")
-    if name is None or subject is None or version is None:
-        raise RegistryError(42201, f"Invalid reference: {{name='{name}', subject='{subject}', version={version}}}")
-    return SchemaReference(name, subject, _whole(value, "version", 0))

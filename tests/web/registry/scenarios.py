@@ -71,6 +71,30 @@ JSON_USES = {
 }
 UNSORTED = {"schemaType": "JSON", "schema": '{"type":"object","additionalProperties":true}'}
 SORTED = {"schemaType": "JSON", "schema": '{"additionalProperties":true,"type":"object"}'}
+MISTYPED_SETTINGS: list[dict[str, Any]] = [
+    {"compatibility": ["FULL"]},
+    {"alias": {}},
+    {"compatibilityGroup": ["x"]},
+    {"normalize": "yes"},
+    {"normalize": 1.5},
+    {"validateRules": []},
+    {"defaultMetadata": "x"},
+    {"overrideMetadata": {"properties": ["x"]}},
+    {"overrideMetadata": {"sensitive": [None]}},
+    {"defaultRuleSet": {"domainRules": ["x"]}},
+    {"overrideRuleSet": {"migrationRules": [{"name": ["x"]}]}},
+    {"defaultRuleSet": {"encodingRules": [{"disabled": "x"}]}},
+]
+MISTYPED_FIELDS: list[dict[str, Any]] = [
+    {"metadata": {"properties": ["x"]}},
+    {"metadata": {"properties": {"a": {}}}},
+    {"metadata": {"tags": {"a": 5}}},
+    {"metadata": {"tags": {"a": [["x"]]}}},
+    {"metadata": {"sensitive": {"a": 1}}},
+    {"ruleSet": {"domainRules": 5}},
+    {"ruleSet": {"domainRules": [5]}},
+    {"ruleSet": {"domainRules": [{"name": "r", "params": {"a": []}}]}},
+]
 
 SCENARIOS: dict[str, list[Step]] = {
     "registering": [
@@ -316,6 +340,39 @@ SCENARIOS: dict[str, list[Step]] = {
         ),
         Step("GET /config/s", {"compatibilityLevel": "FULL", "normalize": True, "compatibilityGroup": "app"}),
         Step("PUT /config/s", {"compatibility": "FULL", "normalize": True}, {"compatibilityGroup": None}),
+    ],
+    "settings of other types": [
+        *(Step("PUT /config", 400, body) for body in MISTYPED_SETTINGS),
+        Step("GET /config", {"compatibilityLevel": "BACKWARD"}),
+        Step(REGISTER, has(id=1), A),
+        Step("PUT /config", {"normalize": False}, {"normalize": "false"}),
+        Step("PUT /config", {"normalize": True}, {"normalize": "true"}),
+        Step("PUT /config", {"normalize": True, "compatibilityGroup": "5"}, {"compatibilityGroup": 5}),
+        Step(
+            "PUT /config",
+            has(defaultMetadata={"properties": {"a": "1"}}),
+            {"defaultMetadata": {"properties": {"a": 1}}},
+        ),
+        Step("POST /subjects/t/versions", has(metadata={"properties": {"a": "1"}}), A),
+    ],
+    "metadata and rules of other types": [
+        *(Step(REGISTER, 400, {**A, **body}) for body in MISTYPED_FIELDS),
+        Step("GET /subjects", []),
+        Step(
+            REGISTER,
+            has(metadata={"tags": {"a": ["t"]}, "sensitive": ["a"]}, ruleSet={"domainRules": [{"name": "r"}]}),
+            {
+                **A,
+                "metadata": {"tags": {"a": ["t"]}, "sensitive": ["a"]},
+                "ruleSet": {"domainRules": [{"name": "r"}]},
+            },
+        ),
+    ],
+    "ids and versions with two signs": [
+        Step(REGISTER, has(id=1), A),
+        Step("GET /schemas/ids/-+1", 404),
+        Step("GET /subjects/s/versions/-+1", 42202),
+        Step("GET /subjects/s/versions/+1", has(version=1)),
     ],
     "the level NONE": [
         Step("PUT /config/s", has(compatibility="NONE"), {"compatibility": "NONE"}),

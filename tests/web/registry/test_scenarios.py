@@ -60,6 +60,15 @@ def test_the_registry_answers_as_confluents_does(registry: Registry, name: str) 
     assert not found, "\n".join(found)
 
 
-def test_half_of_a_surrogate_pair_is_no_text(registry: Registry) -> None:
-    answer = registry.ask("POST /subjects/s/versions", b'{"schema": "\\ud800"}')
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"schema": "\\ud800"}',
+        b'{"schema": "\xed\xa0\x80"}',
+        '{"schema": "\\ud800"}'.encode("utf-16"),
+        '{"schema": "\ud800"}'.encode("utf-16-le", "surrogatepass"),
+    ],
+)
+def test_half_of_a_surrogate_pair_is_no_text(registry: Registry, body: bytes) -> None:
+    answer = registry.ask("POST /subjects/s/versions", body)
     assert (answer.status, answer.value["error_code"]) == (400, 400)
