@@ -25,6 +25,7 @@ class RawClient:
         host, _, port = bootstrap.rpartition(":")
         self._socket = socket.create_connection((host, int(port)), TIMEOUT_S)
         self._correlation_id = 0
+        self._held: list[bytes] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -45,13 +46,35 @@ class RawClient:
         Returns:
             The answer, with the fields of every version.
         """
+        self.send(api, version, **fields)
+        return self.receive(api, version)
+
+    def send(self, api: str, version: int, **fields: Any) -> None:
+        """Send a request like `ask`, without waiting."""
         key = KEYS[api]
         self._correlation_id += 1
         flexible_since = apis()[key][3]
         flexible = flexible_since is not None and version >= flexible_since
         header = struct.pack(">hhih", key, version, self._correlation_id, 3) + b"raw" + (b"\0" if flexible else b"")
         frame = header + messages.encode_request(key, version, fields)
-        self._socket.sendall(struct.pack(">i", len(frame)) + frame)
+        framed = struct.pack(">i", len(frame)) + frame
+        if self._held is not None:
+            self._held.append(framed)
+        else:
+            self._socket.sendall(framed)
+
+    def hold(self) -> None:
+        """Keep the next requests until `flush`, which sends them at once."""
+        self._held = []
+
+    def flush(self) -> None:
+        """Send the requests that were kept."""
+        held, self._held = self._held, None
+        self._socket.sendall(b"".join(held or ()))
+
+    def receive(self, api: str, version: int) -> SimpleNamespace:
+        """Return the next answer, which is to a request of this API and version."""
+        key = KEYS[api]
         (size_bytes,) = struct.unpack(">i", self._receive(4))
         answer = self._receive(size_bytes)
         skip = len(messages.response_header(key, version, self._correlation_id))

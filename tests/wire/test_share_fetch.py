@@ -1,12 +1,19 @@
 """ShareFetch and share sessions through the port."""
 
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from sandbox.api.sandbox import Sandbox
+from sandbox.kafka.errors import CODE
 from sandbox.kafka.event import NewEvent
+from sandbox.storage.file.database import Database
+from sandbox.storage.file.failure import StorageFailed
+from sandbox.wire.records.batch import encode_batch
 from tests.clients.raw_requests import RawClient
 from tests.waiting import eventually
 
@@ -29,10 +36,19 @@ class Member(RawClient):
         self.topic_id = joined.assignment.topic_partitions[0].topic_id
 
     def fetch(self, epoch: int = 0, partitions: int = 1, **fields: Any) -> list[SimpleNamespace]:
-        """Send a ShareFetch. Returns the partitions of its answer."""
+        """Fetch. Returns the partitions of the answer."""
+        self.send_fetch(epoch, partitions, **fields)
+        return self.fetched()
+
+    def fetched(self) -> list[SimpleNamespace]:
+        """Return the partitions of the answer to `send_fetch`."""
+        return [one for topic in self.receive("ShareFetch", 2).responses for one in topic.partitions]
+
+    def send_fetch(self, epoch: int = 0, partitions: int = 1, **fields: Any) -> None:
+        """Send a ShareFetch."""
         wanted = [{"partition_index": number} for number in range(partitions)]
         standard = {"max_wait_ms": 0, "min_bytes": 1, "max_bytes": 5_000_000, "max_records": 2_000, "batch_size": 500}
-        answer = self.ask(
+        self.send(
             "ShareFetch",
             2,
             **self.common,
@@ -40,12 +56,16 @@ class Member(RawClient):
             topics=[{"topic_id": self.topic_id, "partitions": wanted}],
             **(standard | fields),
         )
-        return [partition for topic in answer.responses for partition in topic.partitions]
 
 
 def acquired(partition: SimpleNamespace) -> int:
     """The number of acquired records."""
     return sum(one.last_offset - one.first_offset + 1 for one in partition.acquired_records)
+
+
+def waits(served: Sandbox) -> bool:
+    """True while a ShareFetch waits for records."""
+    return served._runtime.call(lambda now_ms: bool(served._runtime.coordinator.shares._waiting))
 
 
 def test_a_fetch_that_reads_in_steps_is_answered_without_another_request(served: Sandbox) -> None:
@@ -94,3 +114,61 @@ def test_what_does_not_fit_into_the_answer_is_not_acquired(file: Path) -> None:
             assert [(acquired(one), len(one.records) > 100_000) for one in found] == [(100, True)]
             (other,) = member.fetch(1, partitions=2, max_bytes=150_000, max_wait_ms=1_000)
             assert (other.partition_index, acquired(other)) == (1 - found[0].partition_index, 100)
+
+
+@pytest.fixture
+def no_room_to_acquire(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """While it has an element, SQLite fails to store an acquired record, and rolls back as at a full disk."""
+    armed: list[str] = []
+    write = Database.executemany
+
+    def executemany(self: Database, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        rows = list(rows)
+        if armed and "share_records" in sql and any("acquired" in row for row in rows):
+            armed.clear()
+            if self.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise StorageFailed("disk full")
+        write(self, sql, rows)
+
+    monkeypatch.setattr(Database, "executemany", executemany)
+    return armed
+
+
+def test_a_write_that_fails_undoes_the_whole_turn(served: Sandbox, no_room_to_acquire: list[str]) -> None:
+    served.create_topic("jobs", partitions=2)
+    served.append_many("jobs", [NewEvent(b"x", partition=number % 2) for number in range(10)])
+    with Member(served) as member:
+        no_room_to_acquire.append("now")
+        # In one segment, so that both are handled in one turn.
+        member.hold()
+        batch = encode_batch(0, [(0, 1_700_000_000_000, b"k", b"v", ())])
+        data = [{"name": "jobs", "partition_data": [{"index": 0, "records": batch}]}]
+        member.send("Produce", 9, acks=-1, timeout_ms=1_000, transactional_id=None, topic_data=data)
+        member.send_fetch(partitions=2)
+        member.flush()
+        (produced,) = member.receive("Produce", 9).responses[0].partition_responses
+        fetched = member.receive("ShareFetch", 2)
+        storage_error = CODE["KAFKA_STORAGE_ERROR"]
+        assert (produced.error_code, fetched.error_code) == (storage_error, storage_error)
+        assert not any(one.acquired_records for topic in fetched.responses for one in topic.partitions)
+        assert len(served.read("jobs", offset=0, limit=100)) == 10
+        assert sum(map(acquired, member.fetch(1, partitions=2))) == 10
+
+
+def test_a_failed_fetch_does_not_undo_the_release_that_woke_it(served: Sandbox, no_room_to_acquire: list[str]) -> None:
+    served.create_topic("jobs")
+    served.append("jobs", b"x")
+    with Member(served) as one, Member(served, "B") as other:
+        assert acquired(one.fetch()[0]) == 1
+        other.send_fetch(max_wait_ms=10_000)
+        eventually(lambda: waits(served))
+        released = [{"first_offset": 0, "last_offset": 0, "acknowledge_types": [2]}]
+        partition = {"partition_index": 0, "acknowledgement_batches": released}
+        no_room_to_acquire.append("now")
+        topics = [{"topic_id": one.topic_id, "partitions": [partition]}]
+        answer = one.ask("ShareAcknowledge", 2, **one.common, share_session_epoch=1, topics=topics)
+        assert answer.responses[0].partitions[0].error_code == 0
+        assert other.receive("ShareFetch", 2).error_code == CODE["KAFKA_STORAGE_ERROR"]
+        (again,) = other.fetch(1)
+        assert [record.delivery_count for record in again.acquired_records] == [2]

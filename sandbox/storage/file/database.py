@@ -69,6 +69,7 @@ class Database(Reader):
         self.slowest_commit_s = 0.0
         self._rescue_done = False
         self._waits = True
+        self._begun = False
         current = check_file(self.path)
         try:
             self._writer = self._open_writer(current)
@@ -167,6 +168,7 @@ class Database(Reader):
     def _begin(self) -> None:
         if self._writer.in_transaction:
             return
+        self._check_not_undone()
         if self._guard.suspect:
             self.check_or_rescue()
         try:
@@ -174,7 +176,16 @@ class Database(Reader):
         except sqlite3.Error as error:
             self._wait_for_others(not failure_of(error).busy)
             raise
+        self._begun = True
         self._wait_for_others(True)
+
+    def _check_not_undone(self) -> None:
+        """Raise StorageFailed if SQLite has rolled back the transaction, such as at a full disk, before `rollback`.
+
+        Otherwise later writes of the turn would be committed without the earlier ones.
+        """
+        if self._begun:
+            raise StorageFailed("an earlier write of the transaction failed")
 
     def _wait_for_others(self, wanted: bool) -> None:
         """Set whether the next write waits for a lock. After one timeout, later writes don't wait."""
@@ -188,6 +199,7 @@ class Database(Reader):
         If the log was deleted during the commit itself, everything is stored although StorageFailed is raised.
         """
         if not self._writer.in_transaction:
+            self._check_not_undone()
             return
         self.commits += 1
         started_s = time.perf_counter()
@@ -195,7 +207,7 @@ class Database(Reader):
         try:
             self._guard.before_commit()
             self._writer.execute("COMMIT")
-            done = True
+            done, self._begun = True, False
             self._guard.after_commit()
         except sqlite3.Error as error:
             self.rollback()
@@ -208,6 +220,7 @@ class Database(Reader):
 
     def rollback(self) -> None:
         """Roll back the write transaction, if one is open."""
+        self._begun = False
         if self._writer.in_transaction:
             self._writer.execute("ROLLBACK")
 

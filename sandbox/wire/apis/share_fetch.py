@@ -13,7 +13,7 @@ from typing import Any
 
 from sandbox.broker.logs.topic import Partition
 from sandbox.broker.reply import Reply
-from sandbox.broker.shares.window import ranges_of
+from sandbox.broker.shares.window import ReadRange, ranges_of
 from sandbox.kafka.errors import CODE, BrokerError, EventsDamaged
 from sandbox.storage.file.failure import StorageFailed
 from sandbox.wire.fetch_records import read_records
@@ -121,7 +121,7 @@ class _ShareFetch:
         self._timer: Timer | None = None
         self._last_look = request.body.max_wait_ms <= 0 or not self._places
         self._steps: Steps | None = None
-        self._again = False
+        self._again = self._due = False
         self._partitions: set[Partition] = set()
         self._watched: set[Partition] = set()
         self._found: dict[Place, dict[str, Any]] = {}
@@ -144,10 +144,11 @@ class _ShareFetch:
             acquired = yield from self._pass(size)
             if acquired or self._last_look or len(self._found) == len(self._places):
                 self._finish()
-        except Exception:
-            logger.exception("a ShareFetch of %s failed", self._request.client_host)
+        except Exception as error:
+            if not isinstance(error, StorageFailed):
+                logger.exception("a ShareFetch of %s failed", self._request.client_host)
             self._stop_waiting()
-            self.reply.set(refuse(self._request, BrokerError("UNKNOWN_SERVER_ERROR")))
+            self.reply.set(refuse(self._request, self._request.node.broker.undo(error)))
         finally:
             self._steps = None
             size.forget()
@@ -162,7 +163,11 @@ class _ShareFetch:
             self._request.node.slices.add_read(self._look_again)
 
     def _pass(self, size: AnswerSize) -> Generator[None, None, int]:
-        """Acquire records of each partition. Returns their number."""
+        """Acquire records of each partition. Returns their number.
+
+        Raises:
+            StorageFailed: a write failed, so the turn must be undone.
+        """
         body, node = self._request.body, self._request.node
         left_bytes = min(body.max_bytes, node.broker.config.number("fetch.max.bytes"), node.held.answer_bytes_max)
         acquired = 0
@@ -176,10 +181,6 @@ class _ShareFetch:
                 count = yield from self._acquire(
                     partition, answer, body.max_records - acquired, left_bytes, size, not acquired
                 )
-            except StorageFailed as error:
-                node.broker.on_failure(error)
-                answer["error_code"] = CODE["KAFKA_STORAGE_ERROR"]
-                count = 0
             except BrokerError as error:
                 if isinstance(error, EventsDamaged):
                     node.broker.on_damage(error)
@@ -209,13 +210,10 @@ class _ShareFetch:
             offset = window.next_fetch_offset()
             if offset >= end or (offset == window.end and not window.has_room(shares.limits(group_id))):
                 return 0
-            batches = yield from read_records(node, partition, offset, size_bytes_max, stable, size, first)
+            batches, read = yield from self._read_part(partition, offset, end, size_bytes_max, size, first)
             if not first and sum(map(len, batches)) > size_bytes_max:
                 return 0
             window = window_of(node, group_id, partition)
-            last = record_batch.decode_batch_header(batches[-1]) if batches else None
-            read_end = end if last is None else min(end, last.base_offset + last.last_offset_delta + 1)
-            read = read_range(node, partition, offset, read_end, stable)
             if not batches and read.offsets:
                 # The first batch is larger than what is left. Without offsets, it is a gap and is skipped.
                 return 0
@@ -232,7 +230,39 @@ class _ShareFetch:
             if window.next_fetch_offset() <= offset:
                 return 0
 
+    def _read_part(
+        self, partition: Partition, offset: int, end: int, size_bytes_max: int, size: AnswerSize, first: bool
+    ) -> Generator[None, None, tuple[list[bytes], ReadRange]]:
+        """Read batches, and which of their records may be delivered.
+
+        Raises:
+            BrokerError: KAFKA_STORAGE_ERROR, EventsDamaged; nothing was written.
+        """
+        node = self._request.node
+        stable = is_stable(node, self._session.member[0])
+        try:
+            batches = yield from read_records(node, partition, offset, size_bytes_max, stable, size, first)
+            last = record_batch.decode_batch_header(batches[-1]) if batches else None
+            read_end = end if last is None else min(end, last.base_offset + last.last_offset_delta + 1)
+            return batches, read_range(node, partition, offset, read_end, stable)
+        except StorageFailed as error:
+            node.broker.on_failure(error)
+            raise BrokerError("KAFKA_STORAGE_ERROR") from error
+
+    def _look_soon(self) -> None:
+        """Try again in a later turn.
+
+        Not in the call that released records: a write that fails here undoes the turn, whose request is answered after
+        that call.
+        """
+        if self._steps is not None:
+            self._again = True
+        elif not self._due:
+            self._due = True
+            self._request.node.slices.add_read(self._look_again)
+
     def _look_again(self) -> bool:
+        self._due = False
         if not self.reply.done:
             self._look()
         return False
@@ -275,10 +305,10 @@ class _ShareFetch:
             calls = node.on_append.setdefault(partition.id, set())
             if wanted:
                 calls.add(self._look)
-                node.coordinator.shares.wait(group_id, partition, self._look)
+                node.coordinator.shares.wait(group_id, partition, self._look_soon)
             else:
                 calls.discard(self._look)
-                node.coordinator.shares.stop_waiting(group_id, partition, self._look)
+                node.coordinator.shares.stop_waiting(group_id, partition, self._look_soon)
             if not calls:
                 del node.on_append[partition.id]
 

@@ -340,3 +340,15 @@ def test_a_pipe_is_refused_and_not_waited_for(file: Path) -> None:
     os.mkfifo(file)
     with pytest.raises(FileRefused, match="is a pipe, a device or a socket"):
         Sandbox(file)
+
+
+def test_a_transaction_that_sqlite_rolled_back_is_not_continued_and_not_committed(file: Path) -> None:
+    with closing(Database(file)) as database:
+        for end in (database.commit, lambda: database.execute("DELETE FROM settings")):
+            database.execute("DELETE FROM settings")
+            database._writer.execute("ROLLBACK")
+            with pytest.raises(StorageFailed, match="an earlier write of the transaction failed"):
+                end()
+            database.rollback()
+        database.execute("DELETE FROM settings")
+        database.commit()
