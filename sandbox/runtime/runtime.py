@@ -51,7 +51,7 @@ STOP_SECONDS = 10.0
 LATE_S = 2.0
 """A timer is later than this if the process was stopped, or the machine slept and its monotonic clock continued."""
 TROUBLED_TICK_MS = 1000
-"""How often due work is tried while the file can't be written."""
+"""How often due work is tried while it fails, such as while the file can't be written."""
 REFUSALS = (SandboxError, TypeError, ValueError)
 """Errors that are raised before anything is written. Any other error may have left unfinished changes."""
 CLOSED = "This sandbox is closed."
@@ -308,12 +308,20 @@ class Runtime:
 
     def _tick(self) -> None:
         timer, self._tick_timer = self._tick_timer, None
-        if timer is not None and self._loop is not None:
-            late_s = self._loop.time() - timer.when()
+        if self._loop is None:
+            return
+        try:
+            late_s = 0 if timer is None else self._loop.time() - timer.when()
             if late_s > LATE_S:
                 self._clock_jumped(Jump(int(1000 * late_s), 0), self._now())
-        self._do_due()
-        self.after()
+            self._do_due()
+        except Exception as error:
+            # Without another tick, no timeout and no retention would end until a client's next request.
+            logger.exception("Due work failed, and is tried again.")
+            self.broker.undo(error)
+            self._loop.call_later(TROUBLED_TICK_MS / 1000, self.after)
+        else:
+            self.after()
 
     def _clock_jumped(self, jump: Jump, now_ms: int) -> None:
         """Move every deadline by the clock's jump, or by the time during which this process could not run."""
@@ -325,8 +333,11 @@ class Runtime:
                 "Timeouts are not affected.",
                 *jump,
             )
-        self.broker.clock_moved(jump.by_ms, jump.set_ms, now_ms)
-        self.coordinator.clock_moved(jump.by_ms, now_ms)
+        try:
+            self.broker.clock_moved(jump.by_ms, jump.set_ms, now_ms)
+            self.coordinator.clock_moved(jump.by_ms, now_ms)
+        except StorageFailed as error:
+            self.broker.undo(error)
         if abs(jump.set_ms) > JUMP_MS:
             clock.report(self.broker, jump.set_ms)
         self.restart_timer()

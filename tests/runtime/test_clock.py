@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pytest
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.broker.groups.calls import JoinGroup
+from sandbox.broker.shares.window import ReadRange
 from sandbox.kafka.event import NewEvent
 from sandbox.runtime.clock import Jump, WatchedClock
 from tests.clock import Clock
+from tests.disk import read_only_disk
 from tests.waiting import eventually
 from tests.wire.raw_client import RawClient, rows
 
@@ -221,6 +224,48 @@ def test_a_member_has_a_chance_to_heartbeat_after_the_whole_process_was_stopped(
     running._runtime.call(lambda now_ms: threading.Event().wait(4))
     assert len(running.group("app").members) == 1
     eventually(lambda: not running.group("app").members, 30)
+
+
+def test_due_work_goes_on_after_a_jump_while_the_file_cannot_be_written(
+    running: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running.create_topic("orders")
+    runtime = running._runtime
+    shares, partition = runtime.coordinator.shares, runtime.broker.topic("orders").partitions[0]
+
+    def acquire(now_ms: int) -> None:
+        shares.begin("work", partition, 0)
+        shares.acquire("work", partition, "a", ReadRange(0, 1, [0], [(0, 0)]), 1, False, now_ms)
+
+    runtime.call(acquire)
+    ticked: Future[bool] = Future()
+
+    def tick() -> None:
+        try:
+            runtime._tick()
+            ticked.set_result(runtime._commit_due)
+        except Exception as error:
+            ticked.set_exception(error)
+
+    # So that every tick counts as late, as after the process was stopped.
+    monkeypatch.setattr("sandbox.runtime.runtime.LATE_S", -1)
+    with read_only_disk(running):
+        runtime.loop().call_soon_threadsafe(tick)
+        assert ticked.result(10), "the end of this turn schedules the next tick"
+
+
+def test_due_work_goes_on_after_a_defect(
+    running: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ticks: list[int] = []
+
+    def tick(now_ms: int) -> None:
+        ticks.append(now_ms)
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(running._runtime.coordinator, "tick", tick)
+    eventually(lambda: len(ticks) >= 2, 10)
+    assert "a defect" in caplog.text
 
 
 def test_a_clock_set_forward_is_reported_and_deletes_nothing_for_an_hour_of_running(

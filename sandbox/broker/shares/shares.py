@@ -210,11 +210,10 @@ class Shares:
             self._waiting.pop((group_id, partition.id), None)
 
     def clock_moved(self, by_ms: int, now_ms: int) -> None:
-        """Move the locks along with the clock."""
+        """Move the locks along with the clock. The next `tick` writes their rows."""
         for place, window in self._windows.items():
             if window.due_ms is not None:
                 window.clock_moved(by_ms, now_ms, self.limits(place[0]))
-                self._save(place, window)
 
     def next_deadline_ms(self) -> int | None:
         """Return when `tick` must be called next, or None. It may be too early, but not too late."""
@@ -223,8 +222,12 @@ class Shares:
     def tick(self, now_ms: int) -> None:
         """Release the records whose locks have expired."""
         for place, window in tuple(self._windows.items()):
-            if window.due_ms is not None and window.due_ms <= now_ms and window.expire(self.limits(place[0]), now_ms):
+            if window.due_ms is None or window.due_ms > now_ms:
+                continue
+            if window.expire(self.limits(place[0]), now_ms):
                 self._settle(place, window)
+            elif window.changed:
+                self._save(place, window)
 
     def _settle(self, place: Place, window: Window) -> None:
         """Store a window, pass on its dead letters, and wake its waiting fetches."""

@@ -1,4 +1,4 @@
-"""The windows of share groups in a file that is opened again."""
+"""The windows of share groups in a file."""
 
 from pathlib import Path
 
@@ -39,3 +39,21 @@ def test_a_record_at_its_last_delivery_becomes_a_dead_letter_when_the_file_is_op
         opened(database)
         database.close()
         assert [(one.offset, one.deliveries) for one in letters] == [(0, 2)]
+
+
+def test_the_tick_after_a_clock_jump_writes_the_moved_locks(file: Path) -> None:
+    database = Database(file)
+    shares = Shares(ShareStore(database), BrokerConfig({}), lambda group_id: None)
+    partition = Partition(1, None, 0)  # type: ignore[arg-type]
+    shares.begin(GROUP, partition, 0)
+    shares.acquire(GROUP, partition, "a", ReadRange(0, 1, [0], [(0, 0)]), 1, False, 1_000)
+    database.commit()
+    shares.clock_moved(50_000, 51_000)
+    assert not database.in_transaction
+    shares.tick(51_000)
+    database.commit()
+    shares.reload()
+    window = shares.window(GROUP, 1)
+    assert window is not None
+    assert window.records[0].locked_until_ms == 81_000
+    database.close()
