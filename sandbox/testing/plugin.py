@@ -31,10 +31,10 @@ AsyncClient = Callable[..., AbstractAsyncContextManager[Any]]
 kept_key: "pytest.StashKey[dict[str, str]]" = pytest.StashKey()
 """Test to the command that opens its kept file, for the files that this process kept."""
 broken_key = pytest.StashKey[bool]()
-"""True for a test that failed."""
+"""True for a test that failed, and for a session with such a test."""
 _interrupted: list[bool] = []
 command_key = pytest.StashKey[str]()
-"""The command that opens the file of a test that is running."""
+"""The command that opens the file of a test, or of a session, that is running."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -193,15 +193,18 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     """Note that a test failed, before its sandbox ends, and name the kept file in its report."""
     outcome = yield
-    command = item.stash.get(command_key, None)
-    if command is None:
-        return
     report = outcome.get_result()
-    if report.failed:
-        item.stash[broken_key] = True
-    if report.when == "call" and (report.failed or item.config.getoption("--kafka-keep")):
-        item.user_properties.append((PROPERTY, command))
-        report.user_properties.append((PROPERTY, command))
+    # The failure of any test that uses kafka_session keeps the session's file.
+    shared = [item.session] if "kafka_session" in getattr(item, "fixturenames", ()) else []
+    for node in (item, *shared):
+        command = node.stash.get(command_key, None)
+        if command is None:
+            continue
+        if report.failed:
+            node.stash[broken_key] = True
+        if report.when == "call" and (report.failed or item.config.getoption("--kafka-keep")):
+            item.user_properties.append((PROPERTY, command))
+            report.user_properties.append((PROPERTY, command))
 
 
 def pytest_keyboard_interrupt(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
@@ -221,13 +224,14 @@ def pytest_handlecrashitem(crashitem: str, report: Any) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """List the kept files with the commands that open them."""
-    kept = config.stash[kept_key].copy()
+    # By command, as the tests of a session share its file.
+    kept = {command: test for test, command in config.stash[kept_key].items()}
     for outcome in ("failed", "error", "passed"):
         for report in terminalreporter.stats.get(outcome, ()):
             for name, command in getattr(report, "user_properties", ()):
                 if name == PROPERTY:
-                    kept[report.nodeid] = command
+                    kept.setdefault(command, report.nodeid)
     if kept:
         terminalreporter.section("kafka sandbox: kept files")
-        for test, command in kept.items():
+        for command, test in kept.items():
             terminalreporter.write_line(f"{test}\n  {command}")

@@ -210,6 +210,33 @@ def test_a_failure_explains_itself_and_names_the_kept_file(pytester: pytest.Pyte
         assert [event.key for event in opened.read("orders")] == [b"user-42"]
 
 
+@pytest.mark.parametrize("workers", [(), ("-n", "1")])
+def test_a_failure_keeps_the_file_of_the_session(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    pytester.makepyfile(
+        """
+        def test_fails(kafka_session):
+            kafka_session.produce("orders", "x")
+            kafka_session.expect("orders", value="y", within="1ms")
+
+        def test_passes(kafka_session):
+            kafka_session.expect("orders", value="x")
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", base(pytester), *workers)
+    result.assert_outcomes(passed=1, failed=1)
+    file = kept_file(pytester)
+    result.stdout.fnmatch_lines(["*kafka sandbox: kept files*", f"  sandbox up {file}"])
+    assert result.outlines.count(f"  sandbox up {file}") == 1
+    with Sandbox(file) as opened:
+        assert [event.value for event in opened.read("orders")] == [b"x"]
+
+
+def test_the_file_of_a_session_that_passes_is_deleted(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_passes(kafka_session): kafka_session.produce('orders', 'x')")
+    run(pytester, base(pytester)).assert_outcomes(passed=1)
+    assert list(pytester.path.rglob("*.db*")) == []
+
+
 def test_keep_keeps_the_files_of_tests_that_pass(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_passes(kafka): kafka.produce('orders', 'x')")
     result = run(pytester, base(pytester), "--kafka-keep")
