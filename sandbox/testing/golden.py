@@ -58,7 +58,9 @@ def _hidden(ignored: str) -> Callable[[dict[str, Any]], None]:
             node = _inner(node, step)
         if _inner(node, steps[-1]) is not None:
             node[steps[-1]] = IGNORED
-            fields["value"] = json.dumps(root, ensure_ascii=False)
+            # A lone surrogate isn't UTF-8; backslashreplace writes its escape in JSON, as \ud800.
+            text = json.dumps(root, ensure_ascii=False)
+            fields["value"] = text.encode("utf-8", "backslashreplace").decode()
 
     return hide
 
@@ -83,7 +85,8 @@ def read(path: Path, ignore: Sequence[str]) -> list[str]:
         raise FileNotFoundError(f"{path} does not exist. To write it, run the test once with {UPDATE_VARIABLE}=1.")
     hide = [_hidden(one) for one in ignore]
     lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    # str.splitlines would also split at U+2028 and others, which JSON allows in a string.
+    for line in path.read_text(encoding="utf-8").removesuffix("\n").split("\n"):
         fields = json.loads(line)
         for one in hide:
             one(fields)

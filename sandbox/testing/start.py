@@ -50,11 +50,18 @@ def kafka(
     """
     folder = Path(tempfile.mkdtemp(prefix="kafka-sandbox-")) if file is None else None
     path = Path(file) if file is not None else Path(str(folder), "test.db")
-    made = start(path, brokers=brokers, settings=settings, clock=clock)
+    try:
+        made = start(path, brokers=brokers, settings=settings, clock=clock)
+    except BaseException:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
     try:
         prepare(made, topics=topics, faults=faults, seed=seed, schemas=schemas)
         yield made
-    except Exception as error:
+    except GeneratorExit:
+        raise
+    except BaseException as error:  # pytest.fail and the cancellation of a task aren't an Exception.
         keep = True
         if str(path) not in str(error):
             error.add_note(f"The events are kept. To see them: {made.open_command}")

@@ -1,6 +1,10 @@
 """The Kafka of a `with` block: how it starts and ends, its seed, golden files, faults, snapshots and page."""
 
+import asyncio
+import json
+import tempfile
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
@@ -32,6 +36,24 @@ def test_the_file_is_kept_after_a_block_that_fails_and_the_error_names_it(tmp_pa
     assert failed.value.__notes__ == [f"The events are kept. To see them: sandbox up {tmp_path / 'kept.db'}"]
     with Sandbox(tmp_path / "kept.db") as opened:
         assert [event.value for event in opened.read("orders")] == [b"x"]
+
+
+@pytest.mark.parametrize("error", [pytest.fail.Exception("no"), asyncio.CancelledError(), KeyboardInterrupt()])
+def test_the_file_is_kept_after_an_outcome_that_is_no_exception(error: BaseException, tmp_path: Path) -> None:
+    with pytest.raises(type(error)) as failed, sandbox.testing.kafka(file=tmp_path / "kept.db"):
+        raise error
+    assert failed.value.__notes__ == [f"The events are kept. To see them: sandbox up {tmp_path / 'kept.db'}"]
+    assert (tmp_path / "kept.db").exists()
+
+
+@pytest.mark.parametrize("arguments", [{"settings": {"bogus.x": "1"}}, {"brokers": 12}, {"clock": "x"}])
+def test_a_sandbox_that_cannot_start_leaves_no_folder(
+    arguments: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises((ValueError, SandboxError)), sandbox.testing.kafka(**arguments):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_keep_keeps_the_file(tmp_path: Path) -> None:
@@ -103,6 +125,25 @@ def test_a_golden_file_is_compared_without_offsets_times_and_ignored_fields(
         kafka.expect_golden(golden, within="10ms")
         monkeypatch.delenv("KAFKA_UPDATE_GOLDEN")
         kafka.expect_golden(golden, within="10ms")
+
+
+@pytest.mark.parametrize("ignore", [[], ["$.at"]])
+@pytest.mark.parametrize("text", ["a\u2028b", "a\u2029b", "a\u0085b", "\ud800", "€"])
+def test_a_golden_file_holds_any_text(
+    text: str, ignore: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    golden = tmp_path / "golden.jsonl"
+    # A lone surrogate is an escape in the event, the other characters are as they are.
+    value = json.dumps({"text": text, "at": "12:00"}, ensure_ascii=text == "\ud800")
+    with sandbox.testing.kafka() as kafka:
+        kafka.produce("orders", value)
+        monkeypatch.setenv("KAFKA_UPDATE_GOLDEN", "1")
+        kafka.expect_golden(golden, ignore=ignore, within="1ms")
+        monkeypatch.delenv("KAFKA_UPDATE_GOLDEN")
+        kafka.expect_golden(golden, ignore=ignore, within="1ms")
+        kafka.produce("orders", "another")
+        with pytest.raises(ExpectationFailed):
+            kafka.expect_golden(golden, ignore=ignore, within="1ms")
 
 
 def test_a_fault_ends_with_its_block() -> None:
