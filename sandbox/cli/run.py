@@ -75,14 +75,16 @@ def run(
     folder = Path(tempfile.mkdtemp(prefix="kafka-sandbox-"))
     status = 1
     kafka: Kafka | None = None
+    process: subprocess.Popen[Any] | None = None
     try:
         kafka = _started(folder / "run.db", brokers, settings)
         _prepare(kafka, wanted, seed, schemas)
-        status = _run(command, _environment(kafka))
+        process = _launched(command, _environment(kafka))
+        status = _wait(process)
     finally:
         if kafka is not None:
             kafka.close()
-        if keep or (status and kafka is not None):
+        if process is not None and (keep or status):
             ended = f"The command ended with status {status}. " if status else ""
             click.echo(f"{ended}The events are kept. To see them: sandbox up {folder / 'run.db'}", err=True)
         else:
@@ -121,6 +123,8 @@ def _prepare(kafka: "Kafka", topics: dict[str, int], seed: tuple[Path, ...], sch
         prepare(kafka, topics=topics, seed=seed, schemas=schemas)
     except SandboxError as error:
         raise Failed(str(error), Status.USAGE) from error
+    except OSError as error:
+        raise Failed(f"{error.filename}: {error.strerror}", Status.USAGE) from error
 
 
 def _environment(kafka: "Kafka") -> dict[str, str]:
@@ -131,22 +135,20 @@ def _environment(kafka: "Kafka") -> dict[str, str]:
     return {**inherited, **addresses}
 
 
-def _run(command: tuple[str, ...], environment: dict[str, str]) -> int:
+def _launched(command: tuple[str, ...], environment: dict[str, str]) -> "subprocess.Popen[Any]":
     program = shutil.which(command[0]) or command[0]
     try:
-        process = subprocess.Popen([program, *command[1:]], env=environment)
+        return subprocess.Popen([program, *command[1:]], env=environment)
     except FileNotFoundError:
         click.echo(f"{command[0]}: command not found", err=True)
-        return NOT_FOUND
+        raise click.exceptions.Exit(NOT_FOUND) from None
     except OSError as error:
         click.echo(f"{command[0]}: {error.strerror}", err=True)
-        return NOT_EXECUTABLE
-    status = _wait(process)
-    return status if status >= 0 else BY_SIGNAL - status
+        raise click.exceptions.Exit(NOT_EXECUTABLE) from None
 
 
 def _wait(process: "subprocess.Popen[Any]") -> int:
-    """Wait for the command, and pass signals on to it meanwhile. Returns its status, or minus the signal's number."""
+    """Wait for the command, and pass signals on to it meanwhile. Returns its status as a shell does."""
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         # The terminal sends Ctrl-C to the command too.
@@ -157,7 +159,8 @@ def _wait(process: "subprocess.Popen[Any]") -> int:
     for number in numbers:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, pass_on)
-    return process.wait()
+    status = process.wait()
+    return status if status >= 0 else BY_SIGNAL - status
 
 
 def _in_foreground() -> bool:

@@ -93,6 +93,9 @@ raise SystemExit(1)
         (("--", str(ROOT)), 126, "Permission denied"),
         (("--topics", "orders:none", "--", "true"), 2, "is not NAME or NAME:PARTITIONS"),
         (("--seed", "broken.jsonl", "--", "true"), 2, "broken.jsonl, line 1: not JSON"),
+        (("--seed", "broken.jsonl", "--keep", "--", "true"), 2, "broken.jsonl, line 1: not JSON"),
+        (("--seed", ".", "--", "true"), 2, ".: Is a directory"),
+        (("--topics", "a/b", "--", "true"), 2, "INVALID_TOPIC_EXCEPTION"),
         ((), 2, "Missing argument 'COMMAND...'"),
     ],
 )
@@ -103,6 +106,8 @@ def test_what_cannot_be_run_has_a_status_and_a_reason(
     done = run(*arguments, cwd=tmp_path)
     assert done.returncode == status
     assert words in done.stderr
+    assert "kept" not in done.stderr
+    assert list(tmp_path.glob("kafka-sandbox-*")) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
