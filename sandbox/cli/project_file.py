@@ -40,14 +40,16 @@ class Project:
             return
         from sandbox.kafka.errors import SandboxError
         from sandbox.testing.place import SandboxPlace
-        from sandbox.testing.seed import create_topics, load
+        from sandbox.testing.seed import create_topics, read, store
 
         place = SandboxPlace(box, Path(box.overview().file))
         existing = {topic.topic for topic in box.topics()}
         try:
+            # All is read before anything is created: the seed is only loaded if there is no topic.
+            seeds = [read(path) for path in self.seed] if not existing else []
             create_topics(place, {name: wanted for name, wanted in self.topics.items() if name not in existing})
-            for path in self.seed if not existing else ():
-                load(place, path)
+            for lines in seeds:
+                store(place, lines)
         except (ValueError, OSError, SandboxError) as error:
             raise Failed(f"{PROJECT_FILE}: {error}", Status.USAGE) from error
 
@@ -134,11 +136,21 @@ def _of_type(content: dict[str, Any], key: str, wanted: type, words: str) -> Any
 
 
 def _topic(name: str, wanted: Any) -> Any:
-    if isinstance(wanted, dict) and isinstance(wanted.get("settings"), dict):
-        return {**wanted, "settings": {setting: _text(value) for setting, value in wanted["settings"].items()}}
-    if isinstance(wanted, bool) or not isinstance(wanted, int | dict):
-        raise click.UsageError(f"{PROJECT_FILE}: topics.{name} is a number of partitions, or a table.")
-    return wanted
+    if not isinstance(wanted, dict):
+        if not _is_number(wanted):
+            raise click.UsageError(f"{PROJECT_FILE}: topics.{name} is a number of partitions, or a table.")
+        return wanted
+    for key in ("partitions", "replication_factor"):
+        if key in wanted and not _is_number(wanted[key]):
+            raise click.UsageError(f"{PROJECT_FILE}: topics.{name}.{key} is a number.")
+    settings = wanted.get("settings", {})
+    if not isinstance(settings, dict):
+        raise click.UsageError(f"{PROJECT_FILE}: topics.{name}.settings is a table of topic settings.")
+    return {**wanted, "settings": {setting: _text(value) for setting, value in settings.items()}}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _text(value: Any) -> str:

@@ -12,6 +12,8 @@ from sandbox.testing.place import Place
 
 CHUNK = 1000
 TopicWanted = int | Mapping[str, Any]
+SeedLine = tuple[str, NewEvent | None, int]
+"""Topic, event (None for the description of an empty topic) and least number of partitions."""
 
 
 def create_topics(place: Place, topics: Mapping[str, TopicWanted] | Sequence[str]) -> None:
@@ -41,7 +43,11 @@ def load(place: Place, file: Path) -> int:
     Raises:
         SandboxError: a line is invalid; nothing was stored.
     """
-    lines = _lines(file)
+    return store(place, read(file))
+
+
+def store(place: Place, lines: Sequence[SeedLine]) -> int:
+    """Store the events of lines in their order. Creates the topics that do not exist. Returns how many events."""
     partitions: dict[str, int] = {}
     for topic, _, count in lines:
         partitions[topic] = max(partitions.get(topic, 1), count)
@@ -58,9 +64,9 @@ def load(place: Place, file: Path) -> int:
     return len(events)
 
 
-def _lines(file: Path) -> list[tuple[str, NewEvent | None, int]]:
-    """Return topic, event (None for the description of an empty topic) and least number of partitions, per line."""
-    found: list[tuple[str, NewEvent | None, int]] = []
+def read(file: Path) -> list[SeedLine]:
+    """Read a JSON lines file. Raises SandboxError, which names the line, if one is invalid."""
+    found: list[SeedLine] = []
     for number, text in enumerate(file.read_bytes().splitlines(), 1):
         if not text.strip():
             continue

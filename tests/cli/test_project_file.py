@@ -68,6 +68,10 @@ def test_options_and_variables_win(project: CommandLine) -> None:
         ("listener = 'SSL'", "sandbox.toml: listener is a list"),
         ("topics = 3", "sandbox.toml: topics is a table"),
         ("[topics.a]\npartition = 3", "sandbox.toml: topic a: partition is not known"),
+        ("[topics.a]\npartitions = 'x'", "sandbox.toml: topics.a.partitions is a number."),
+        ("[topics.a]\npartitions = true", "sandbox.toml: topics.a.partitions is a number."),
+        ("[topics.a]\nreplication_factor = 1.5", "sandbox.toml: topics.a.replication_factor is a number."),
+        ("[topics.a]\nsettings = 3", "sandbox.toml: topics.a.settings is a table of topic settings."),
         ("[settings]\n'num.partition' = 4", "num.partition"),
         ("seed = 'nothing.jsonl'", "sandbox.toml: [Errno 2] No such file or directory: 'nothing.jsonl'"),
         ("a = ", "sandbox.toml cannot be read: Invalid value"),
@@ -78,3 +82,16 @@ def test_what_is_wrong_is_named(command_line: CommandLine, text: str, reason: st
     result = command_line.run("up", "--ui-port", 0, *(() if "kafka-port" in text else ("--kafka-port", 0)))
     assert (result.status, reason in " ".join(result.err.split())) == (2, True), result.err
     assert not (command_line.folder / "dev.db").exists()
+
+
+def test_a_corrected_seed_is_loaded_by_the_next_start(project: CommandLine) -> None:
+    seed = project.folder / "orders.jsonl"
+    correct = seed.read_text()
+    seed.write_text(correct + "no event\n")
+    result = project.run("up", "--kafka-port", 0, "--ui-port", 0)
+    assert (result.status, "orders.jsonl, line 6: not JSON" in result.err) == (2, True), result.err
+    assert not (project.folder / "shop.db").exists()
+    seed.write_text(correct)
+    project.up()
+    topics = {row["topic"]: row["offsets"] for row in project.ok("topics", "list", "--json").rows}
+    assert topics == {"orders": 5, "users": 0}
