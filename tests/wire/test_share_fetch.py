@@ -1,7 +1,8 @@
 """ShareFetch and share sessions through the port."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,10 @@ from sandbox.kafka.errors import CODE
 from sandbox.kafka.event import NewEvent
 from sandbox.storage.file.database import Database
 from sandbox.storage.file.failure import StorageFailed
+from sandbox.wire.fetch_records import read_records
+from sandbox.wire.node import Node
 from sandbox.wire.records.batch import encode_batch
+from sandbox.wire.share_members import end_session
 from tests.clients.raw_requests import RawClient
 from tests.waiting import eventually
 
@@ -66,6 +70,14 @@ def acquired(partition: SimpleNamespace) -> int:
 def waits(served: Sandbox) -> bool:
     """True while a ShareFetch waits for records."""
     return served._runtime.call(lambda now_ms: bool(served._runtime.coordinator.shares._waiting))
+
+
+def sessions(served: Sandbox) -> bool:
+    """True while there is a share session."""
+    ports = served._runtime.kafka
+    assert ports is not None
+    (server,) = (server for door in ports._doors.values() for server in door.servers.values())
+    return bool(server.node.share_sessions._sessions)
 
 
 def test_a_fetch_that_reads_in_steps_is_answered_without_another_request(served: Sandbox) -> None:
@@ -126,7 +138,7 @@ def no_room_to_acquire(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         rows = list(rows)
         if armed and "share_records" in sql and any("acquired" in row for row in rows):
             armed.clear()
-            if self.in_transaction:
+            if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
             raise StorageFailed("disk full")
         write(self, sql, rows)
@@ -172,3 +184,75 @@ def test_a_failed_fetch_does_not_undo_the_release_that_woke_it(served: Sandbox, 
         assert other.receive("ShareFetch", 2).error_code == CODE["KAFKA_STORAGE_ERROR"]
         (again,) = other.fetch(1)
         assert [record.delivery_count for record in again.acquired_records] == [2]
+
+
+def during_a_read(monkeypatch: pytest.MonkeyPatch, call: Callable[[Node], None], *, number: int = 1) -> None:
+    """Call a function during a read of the next ShareFetch: the first, or the one with this number."""
+    reads = count(1)
+
+    def interrupted(node: Node, *arguments: Any) -> Generator[None, None, list[bytes]]:
+        found = yield from read_records(node, *arguments)
+        if next(reads) == number:
+            call(node)
+        return found
+
+    monkeypatch.setattr("sandbox.wire.apis.share_fetch.read_records", interrupted)
+
+
+def test_a_window_that_is_set_back_during_a_read_skips_nothing(
+    served: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.create_topic("jobs")
+    served.append_many("jobs", [NewEvent(b"x") for _ in range(20)])
+    with Member(served) as member:
+        assert acquired(member.fetch(max_records=10, share_acquire_mode=1)[0]) == 10
+
+        def set_back(node: Node) -> None:
+            node.coordinator.shares.begin(GROUP, node.broker.topic("jobs").partition(0), 0)
+
+        during_a_read(monkeypatch, set_back)
+        (found,) = member.fetch(1)
+        assert [(one.first_offset, one.last_offset) for one in found.acquired_records] == [(0, 19)]
+
+
+def test_a_session_that_ends_during_a_read_acquires_nothing(served: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    served.create_topic("jobs")
+    served.append("jobs", b"x")
+    with Member(served) as member:
+
+        def end(node: Node) -> None:
+            end_session(node, node.share_sessions.begin((GROUP, "A" * 22)))
+
+        during_a_read(monkeypatch, end)
+        assert member.fetch(max_wait_ms=10_000) == []
+    with Member(served, "B") as other:
+        (found,) = other.fetch()
+        assert [one.delivery_count for one in found.acquired_records] == [1]
+
+
+def test_a_fetch_that_waits_acquires_nothing_after_its_session(served: Sandbox) -> None:
+    served.create_topic("jobs")
+    with Member(served) as member, Member(served, "B") as other:
+        member.send_fetch(max_wait_ms=10_000)
+        member.send("ShareAcknowledge", 2, **member.common, share_session_epoch=-1, topics=[])
+        eventually(lambda: waits(served) and not sessions(served))
+        served.append("jobs", b"x")
+        assert member.fetched() == []
+        (found,) = other.fetch()
+        assert [one.delivery_count for one in found.acquired_records] == [1]
+
+
+def test_records_whose_turn_was_undone_during_a_read_are_not_sent(
+    served: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.create_topic("jobs", partitions=2)
+    served.append_many("jobs", [NewEvent(b"x", partition=number % 2) for number in range(10)])
+    with Member(served) as member:
+
+        def undo(node: Node) -> None:
+            node.broker.undo(StorageFailed("disk full"))
+
+        during_a_read(monkeypatch, undo, number=2)
+        member.send_fetch(partitions=2)
+        assert member.receive("ShareFetch", 2).error_code == CODE["KAFKA_STORAGE_ERROR"]
+        assert sorted(map(acquired, member.fetch(1, partitions=2))) == [5, 5]

@@ -136,7 +136,7 @@ class Database(Reader):
     @property
     def in_transaction(self) -> bool:
         """True while there are writes that were not committed or rolled back."""
-        return bool(self._writer.in_transaction)
+        return self._begun
 
     def execute(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
         """Execute a statement in the write transaction, which begins here if none is open.

@@ -121,28 +121,43 @@ class _ShareFetch:
         self._timer: Timer | None = None
         self._last_look = request.body.max_wait_ms <= 0 or not self._places
         self._steps: Steps | None = None
-        self._again = self._due = False
+        self._again = self._due = self._dropped = False
         self._partitions: set[Partition] = set()
         self._watched: set[Partition] = set()
         self._found: dict[Place, dict[str, Any]] = {}
+        self._undone: BrokerError | None = None
         self._look()
 
     def _look(self) -> None:
         """Try every partition, now or in steps. Then answer, or wait."""
+        if self.reply.done:
+            return
         if self._steps is not None:
             self._again = True
+            return
+        if self._is_over():
+            self._finish()
             return
         self._steps = self._read()
         if not self._request.node.slices.run(self._steps) and not self._watched:
             # Appends to a partition after it was read are not reported yet.
             self._again = True
 
+    def _is_over(self) -> bool:
+        """Return True if nothing more may be acquired: the client or its session has ended, or a turn was undone."""
+        if self._dropped or self._undone is not None:
+            return True
+        return self._request.node.share_sessions.get(self._session.member) is not self._session
+
     def _read(self) -> Steps:
         size = AnswerSize(self._request.node.held)
-        self._found = {}
+        self._found, self._undone = {}, None
         try:
             acquired = yield from self._pass(size)
-            if acquired or self._last_look or len(self._found) == len(self._places):
+            if self._undone is not None:
+                self._stop_waiting()
+                self.reply.set(refuse(self._request, self._undone))
+            elif acquired or self._last_look or self._is_over() or len(self._found) == len(self._places):
                 self._finish()
         except Exception as error:
             if not isinstance(error, StorageFailed):
@@ -155,7 +170,7 @@ class _ShareFetch:
             if self._request.node.broker.uncommitted:
                 # This may run after the turn of the request, and the answer waits for the commit.
                 self._request.node.after()
-        if self.reply.done:
+        if self.reply.done or self._dropped:
             return
         self._wait()
         if self._again:
@@ -172,7 +187,7 @@ class _ShareFetch:
         left_bytes = min(body.max_bytes, node.broker.config.number("fetch.max.bytes"), node.held.answer_bytes_max)
         acquired = 0
         for place in self._places:
-            if acquired >= body.max_records or left_bytes <= 0:
+            if acquired >= body.max_records or left_bytes <= 0 or self._is_over():
                 break
             answer: dict[str, Any] = {"partition_index": place[1], "error_code": 0, "records": []}
             try:
@@ -186,11 +201,17 @@ class _ShareFetch:
                     node.broker.on_damage(error)
                 answer |= {"error_code": error.code, "error_message": error.detail}
                 count = 0
+            if count:
+                node.broker.turn.wait(self._turn_ended)
             acquired += count
             left_bytes -= sum(map(len, answer["records"]))
             if count or answer["error_code"]:
                 self._found[place] = answer
         return acquired
+
+    def _turn_ended(self, error: BrokerError | None) -> None:
+        """Note that records were not acquired after all, if the turn in which they were was undone."""
+        self._undone = self._undone or error
 
     def _acquire(
         self,
@@ -211,9 +232,12 @@ class _ShareFetch:
             if offset >= end or (offset == window.end and not window.has_room(shares.limits(group_id))):
                 return 0
             batches, read = yield from self._read_part(partition, offset, end, size_bytes_max, size, first)
-            if not first and sum(map(len, batches)) > size_bytes_max:
+            if self._is_over() or (not first and sum(map(len, batches)) > size_bytes_max):
                 return 0
             window = window_of(node, group_id, partition)
+            if window.next_fetch_offset() < offset:
+                # It was set back during the read. What lies between would be skipped.
+                continue
             if not batches and read.offsets:
                 # The first batch is larger than what is left. Without offsets, it is a gap and is skipped.
                 return 0
@@ -283,11 +307,15 @@ class _ShareFetch:
 
     def _finish(self) -> None:
         self._stop_waiting()
-        if not self.reply.done:
+        if self._is_over():
+            # The member's records were released.
+            self._found = {}
+        if not self.reply.done and not self._dropped:
             self.reply.set(_answer(self._request, self._found, self._acknowledged))
 
     def _drop(self) -> None:
         """Stop, because the client has disconnected."""
+        self._dropped = True
         self._stop_waiting()
         steps, self._steps = self._steps, None
         if steps is not None:
