@@ -261,7 +261,12 @@
   function placeRows(list, wanted) {
     const rows = [...wanted.children];
     const ids = new Set(rows.map((row) => row.id));
-    for (const row of [...list.children]) if (row.id && !ids.has(row.id) && !isOpen(row)) row.remove();
+    const moved = new Set();
+    for (const row of [...list.children]) {
+      if (!row.id || ids.has(row.id) || isOpen(row)) continue;
+      moved.add(row.nextElementSibling);
+      row.remove();
+    }
     const focused = document.activeElement;
     let at = list.firstElementChild;
     let shifted = false;
@@ -275,7 +280,9 @@
       }
       if (here === at) at = at.nextElementSibling;
       else shifted = true;
-      // A row below a new one is attached anew: it is drawn at its new place, and does not count as one that slid there.
+      // A row below one that came or went is attached anew: it is drawn at its new place, and does not count as one that
+      // slid there.
+      if (moved.has(here)) shifted = true;
       if (shifted) list.insertBefore(here, at);
       if (!isSame(row)) Idiomorph.morph(here, row);
     }
