@@ -135,7 +135,9 @@ TABLE = (
     KafkaError("SHARE_SESSION_NOT_FOUND", 122, True, "There is no such share session."),
     KafkaError("INVALID_SHARE_SESSION_EPOCH", 123, True, "The epoch is not the share session's next one."),
     KafkaError("INVALID_REGULAR_EXPRESSION", 128, False, "The regular expression is not valid."),
+    KafkaError("REBOOTSTRAP_REQUIRED", 129, False, "The client is connected to another cluster or broker."),
     KafkaError("SHARE_SESSION_LIMIT_REACHED", 133, True, "The broker has as many share sessions as it may have."),
+    KafkaError("CONTROLLER_ID_NOT_REGISTERED", 136, False, "There is no controller of that id."),
 )
 
 BY_NAME = {error.name: error for error in TABLE}

@@ -204,12 +204,12 @@ def test_who_may_not_stage_offsets(teller: OpenTeller, unique: Callable[[str], s
     assert one.stage(group, 5, producer_epoch=7) == "INVALID_PRODUCER_EPOCH"
     assert one.stage(group, 5, transactional_id="nobody at all") == "INVALID_PRODUCER_ID_MAPPING"
     assert one.stage(group, 5, producer_id=one.producer_id + 1000) == "INVALID_PRODUCER_ID_MAPPING"
-    assert one.stage(group, 5, generation_id=3, member_id="somebody") == "ILLEGAL_GENERATION"
+    assert one.stage(group, 5, generation_id_or_member_epoch=3, member_id="somebody") == "ILLEGAL_GENERATION"
     assert one.stage(group, 5, topic="missing-" + group) == "UNKNOWN_TOPIC_OR_PARTITION"
     assert one.stage(group, 5, metadata="x" * 5_000) == "OFFSET_METADATA_TOO_LARGE"
     assert one.stage("", 5) == "INVALID_GROUP_ID"
     assert one.stage(group, 5) == "NONE"
-    assert one.stage(group, 5, generation_id=3, member_id="somebody") == "UNKNOWN_MEMBER_ID"
+    assert one.stage(group, 5, generation_id_or_member_epoch=3, member_id="somebody") == "UNKNOWN_MEMBER_ID"
 
 
 def test_from_version_12_a_write_adds_its_partition(teller: OpenTeller) -> None:

@@ -307,7 +307,7 @@ class Teller:
                 "group_id": group,
                 "producer_id": self.producer_id,
                 "producer_epoch": self.epoch,
-                "generation_id": -1,
+                "generation_id_or_member_epoch": -1,
                 "member_id": "",
                 "group_instance_id": None,
             } | fields
@@ -317,7 +317,8 @@ class Teller:
                 "committed_leader_epoch": -1,
                 "committed_metadata": sent.pop("metadata", "staged"),
             }
-            topics = [{"name": sent.pop("topic", self.topic), "partitions": [partition]}]
+            topic = {"name": sent.pop("topic", self.topic), "topic_id": sent.pop("topic_id", None)}
+            topics = [{**topic, "partitions": [partition]}]
             answer = self.client.ask("TxnOffsetCommit", version, topics=topics, **sent)
             error = named(answer.topics[0].partitions[0].error_code)
             return error, error

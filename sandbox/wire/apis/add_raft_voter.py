@@ -12,7 +12,9 @@ from sandbox.wire.node import Answer, Request
 def handle(request: Request) -> Answer:
     """Refuse the request."""
     cluster_id, wanted = request.node.broker.cluster_id, request.body.cluster_id
-    error = BrokerError("UNSUPPORTED_VERSION", "Cluster doesn't support adding voter because kraft.version is 0")
+    error = BrokerError(
+        "UNSUPPORTED_VERSION", "Cluster doesn't support adding voter because the kraft.version feature is 0"
+    )
     if wanted is not None and wanted != cluster_id:
         error = BrokerError(
             "INCONSISTENT_CLUSTER_ID", f'The given id "{wanted}" doesn\'t match the cluster id "{cluster_id}"'

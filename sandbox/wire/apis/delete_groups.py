@@ -1,4 +1,6 @@
-"""DeleteGroups, key 42, versions 0 to 2 (KIP-229).
+"""DeleteGroups, key 42, versions 0 to 3 (KIP-229).
+
+From version 3 an answer may have a message; as in Kafka, it is null for a group that has members or doesn't exist.
 
 Differs from a real broker: nothing known.
 """
@@ -13,6 +15,6 @@ def handle(request: Request) -> Answer:
     return {
         "results": [
             {"group_id": group, "error_code": CODE[node.coordinator.delete(group, node.now_ms())]}
-            for group in request.body.groups_names
+            for group in dict.fromkeys(request.body.groups_names)
         ]
     }

@@ -1,4 +1,4 @@
-"""The APIs of streams groups (KIP-1071), keys 88 and 89: announced, and refused with UNSUPPORTED_VERSION.
+"""The APIs of streams groups (KIP-1071), keys 88, 89 and 93: announced, and refused with UNSUPPORTED_VERSION.
 
 Differs from a real broker: streams groups are left out. Every request is refused like by Apache Kafka with
 `streams.version` 0, with a message that contains the reason. Kafka Streams works with its classic protocol.

@@ -1,7 +1,8 @@
-"""TxnOffsetCommit, key 28, versions 0 to 5 (KIP-98, KIP-447, KIP-890).
+"""TxnOffsetCommit, key 28, versions 0 to 6 (KIP-98, KIP-447, KIP-890, KIP-1319).
 
 The offsets are staged until the end of the transaction. A group member is checked like in OffsetCommit, but may commit
-while its group rebalances; a request without member and generation is not checked.
+while its group rebalances; a request without member and generation is not checked. From version 6 topics are named by
+id.
 Differs from a real broker: version 5 with an unknown transactional id is always refused; Kafka accepts it if the same
 producer has just written.
 Shown by: `tests/clients/test_transaction_requests.py`.
@@ -19,6 +20,7 @@ from sandbox.wire.node import Answer, Handled, Request
 ABORTABLE_SINCE = 4
 JOINS_SINCE = 5
 """The version from which a commit adds its group to the transaction."""
+TOPIC_IDS_SINCE = 6
 
 
 def handle(request: Request) -> Handled:
@@ -27,9 +29,15 @@ def handle(request: Request) -> Handled:
     request.node.traffic.committed(request.client_id, body.transactional_id, body.group_id)
     known, errors = [], {}
     for topic in body.topics:
-        found = broker.topics.get(topic.name)
+        if request.version >= TOPIC_IDS_SINCE:
+            found, unknown = broker.topics_by_id.get(topic.topic_id), "UNKNOWN_TOPIC_ID"
+            topic.name = found.name if found is not None else str(topic.topic_id)
+        else:
+            found, unknown = broker.topics.get(topic.name), "UNKNOWN_TOPIC_OR_PARTITION"
         for one in topic.partitions:
-            if found is None or not 0 <= one.partition_index < len(found.partitions):
+            if found is None:
+                errors[topic.name, one.partition_index] = unknown
+            elif not 0 <= one.partition_index < len(found.partitions):
                 errors[topic.name, one.partition_index] = "UNKNOWN_TOPIC_OR_PARTITION"
             else:
                 known.append(_offset(topic.name, one))
@@ -50,6 +58,7 @@ def _answer(
         "topics": [
             {
                 "name": topic.name,
+                "topic_id": topic.topic_id,
                 "partitions": [
                     {
                         "partition_index": one.partition_index,
@@ -86,14 +95,19 @@ def _stage(request: Request, offsets: Sequence[OffsetCommit]) -> Sequence[Partit
         )
     except BrokerError as error:
         return [PartitionError(one.topic, one.partition, error.error.name) for one in offsets]
-    return node.coordinator.commit(
+    outcome = node.coordinator.commit(
         body.group_id,
-        body.generation_id,
+        body.generation_id_or_member_epoch,
         body.member_id,
         body.group_instance_id,
         offsets,
         now_ms,
+        knows_epochs=request.version >= TOPIC_IDS_SINCE,
         stage=lambda accepted: node.broker.transactions.stage_offsets(
-            body.producer_id, body.group_id, accepted, body.generation_id, body.member_id
+            body.producer_id, body.group_id, accepted, body.generation_id_or_member_epoch, body.member_id
         ),
     )
+    if request.version >= TOPIC_IDS_SINCE:
+        return outcome
+    # Earlier versions have no error for a member epoch.
+    return [one._replace(error="ILLEGAL_GENERATION") if one.error == "STALE_MEMBER_EPOCH" else one for one in outcome]

@@ -1,6 +1,6 @@
 """The fields of Kafka's messages, loaded from ``schemas.json`` at first use.
 
-``tests/wire/messages/schemas_from_kio.py`` writes the file and describes its form. :func:`fields_at` returns the
+``tests/wire/messages/schemas_from_kafka.py`` writes the file and describes its form. :func:`fields_at` returns the
 fields of one version.
 
 Source: https://kafka.apache.org/protocol and the message definitions that it is generated from; KIP-482 for flexible
