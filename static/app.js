@@ -101,6 +101,12 @@
   const open = document.querySelector(".bar-row nav [aria-current]");
   if (open) open.parentNode.scrollLeft = open.offsetLeft - open.parentNode.offsetLeft - 40;
 
+  // The headings of long lists stick below the header, whatever its height.
+  const header = document.querySelector("header.top");
+  new ResizeObserver(() => {
+    document.documentElement.style.setProperty("--top-height", `${header.offsetHeight}px`);
+  }).observe(header);
+
   // Keys.
   const dialog = byId("keys");
   byId("keys-button").addEventListener("click", () => dialog.showModal());

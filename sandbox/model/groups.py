@@ -215,6 +215,7 @@ class GroupSummary:
         members: the number of members.
         places: the partitions that it reads or has committed in.
         lags: topic to its lag there, None if it has no commit in it.
+        uncommitted_lags: topic to its `uncommitted_lag` there, if that is more than 0.
         unread_since_ms: when its oldest unread event was appended; None if there is none, or it is unknown.
     """
 
@@ -231,6 +232,7 @@ class GroupSummary:
     type: str = "classic"
     uncommitted_lag: int = 0
     uncommitted_partitions: int = 0
+    uncommitted_lags: Mapping[str, int] = field(default_factory=dict)
 
 
 def summary_of(group: GroupDescription, now_ms: int) -> GroupSummary:
@@ -240,7 +242,10 @@ def summary_of(group: GroupDescription, now_ms: int) -> GroupSummary:
         now_ms: when it was described, in ms since 1970.
     """
     lags: dict[str, int | None] = {}
+    uncommitted: dict[str, int] = {}
     for one in group.partitions:
+        if one.uncommitted_lag:
+            uncommitted[one.topic] = uncommitted.get(one.topic, 0) + one.uncommitted_lag
         if one.lag is not None:
             lags[one.topic] = (lags.get(one.topic) or 0) + one.lag
         else:
@@ -259,4 +264,5 @@ def summary_of(group: GroupDescription, now_ms: int) -> GroupSummary:
         type=group.type,
         uncommitted_lag=group.uncommitted_lag,
         uncommitted_partitions=group.uncommitted_partitions,
+        uncommitted_lags=uncommitted,
     )

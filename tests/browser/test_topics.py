@@ -1,6 +1,10 @@
 """Topics in a browser: rows stay where they are, a topic is emptied by keyboard and undone, settings are in words."""
 
+import json
 import re
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+from zipfile import ZipFile
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -24,7 +28,7 @@ def test_rows_sorted_by_events_stay_where_they_are_while_figures_change(window: 
     expect(window.locator("#t-second td.num").nth(1)).to_have_text("23")
     assert names(window) == ["first", "second"]
     expect(window.locator("#t-second .rate-now")).not_to_have_text("idle")
-    window.get_by_role("link", name="Events", exact=True).click()
+    window.get_by_role("link", name="Sort again").click()
     expect(window.locator("table.topics tbody tr").first).to_have_attribute("data-topic", "second")
 
 
@@ -86,3 +90,70 @@ def test_the_keys_of_the_page_are_shown_beside_those_of_a_topic(window: Page, bo
     expect(window.locator("dialog")).to_be_visible()
     ids = window.locator("[id]").evaluate_all("all => all.map((one) => one.id)")
     assert len(ids) == len(set(ids))
+
+
+def test_a_long_list_is_sorted_filtered_ticked_and_emptied_with_undo(window: Page, box: Running) -> None:
+    for name, count in (("orders", 12), ("orders-archive", 7), ("clicks", 3), ("_schemas", 1)):
+        program("produce", box.kafka, name, count, 0, "k")
+    window.goto("/")
+    assert names(window) == ["clicks", "orders", "orders-archive"]
+    window.get_by_role("link", name="show 1 internal").click()
+    expect(window.locator("#t-_schemas")).to_be_visible()
+    window.get_by_role("link", name="Events", exact=True).click()
+    assert names(window) == ["orders", "orders-archive", "clicks", "_schemas"]
+    window.get_by_role("link", name="Events", exact=True).click()
+    expect(window).to_have_url(re.compile("order=asc"))
+    assert names(window) == ["_schemas", "clicks", "orders-archive", "orders"]
+    expect(window.locator("thead th[aria-sort]")).to_have_attribute("aria-sort", "ascending")
+    empty = window.get_by_role("button", name="Empty…")
+    expect(empty).to_be_disabled()
+    window.get_by_label("Select orders", exact=True).check()
+    # Neither an update nor a filter that hides the row takes the tick away.
+    program("produce", box.kafka, "orders", 1, 0, "k")
+    expect(window.locator("#t-orders td.num").nth(1)).to_have_text("13")
+    window.get_by_label("Topics whose name contains").press_sequentially("click")
+    expect(window.locator("#t-orders")).to_have_count(0)
+    window.get_by_label("Select clicks").check()
+    expect(window.locator("#picked")).to_have_text("2 selected, 1 not shown:")
+    empty.click()
+    expect(window.get_by_text("16 events", exact=True)).to_be_visible()
+    window.get_by_role("button", name="Empty 2 topics").click()
+    expect(window.locator("#undo-notice")).to_contain_text("2 topics with 16 events are emptied")
+    expect(window.locator("#t-orders td.num").nth(1)).to_have_text("0")
+    window.locator("#undo").click()
+    window.goto("/")
+    expect(window.locator("#t-orders td.num").nth(1)).to_have_text("13")
+
+
+def test_selected_topics_are_exported_in_one_archive(window: Page, box: Running) -> None:
+    program("produce", box.kafka, "orders", 12, 0, "k")
+    program("produce", box.kafka, "clicks", 3, 0, "k")
+    window.goto("/")
+    window.get_by_label("Select all topics on this page").check()
+    with window.expect_download() as download:
+        window.get_by_role("button", name="Export").click()
+    with ZipFile(download.value.path()) as archive:
+        lines = {name: archive.read(name).decode().splitlines() for name in archive.namelist()}
+    assert {name: len(found) for name, found in lines.items()} == {"clicks.jsonl": 3, "orders.jsonl": 12}
+    assert json.loads(lines["orders.jsonl"][0])["topic"] == "orders"
+
+
+def test_the_heading_of_a_long_list_stays_and_a_long_name_is_shown_whole_on_focus(window: Page, box: Running) -> None:
+    long = "customer-order-fulfilment.events." + "x" * 190
+    for name in (long, *(f"topic-{n:02}" for n in range(40))):
+        with urlopen(Request(f"{box.web}/topics", urlencode({"topic": name}).encode()), timeout=30):
+            pass
+    window.goto("/")
+    link = window.locator(f'a[data-name="{long}"]')
+    link.focus()
+    drawn = link.evaluate("one => [one.scrollWidth > one.clientWidth, getComputedStyle(one, '::after').content]")
+    assert drawn[0]
+    assert long in drawn[1]
+    window.mouse.wheel(0, 800)
+    header = window.locator("header.top").bounding_box()
+    heading = window.locator("table.topics thead th").nth(1)
+    expect(heading).to_be_in_viewport()
+    box_of = heading.bounding_box()
+    assert header is not None
+    assert box_of is not None
+    assert abs(box_of["y"] - header["y"] - header["height"]) <= 1

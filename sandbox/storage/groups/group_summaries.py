@@ -164,18 +164,19 @@ def _moved_on(known: _Known, logs: Mapping[str, Logs], there: Sequence[Logs | No
         total += lag
     if total == 0:
         return known
-    uncommitted = [
-        log.place.end - log.place.start
-        for topic, found in zip(known.topics, there, strict=True)
-        for partition, log in (found or {}).items()
-        if (topic, partition) not in known.commits and log.place.end > log.place.start
-    ]
+    uncommitted: dict[str, list[int]] = {}
+    for topic, found in zip(known.topics, there, strict=True):
+        for partition, log in (found or {}).items():
+            if (topic, partition) not in known.commits and log.place.end > log.place.start:
+                uncommitted.setdefault(topic, []).append(log.place.end - log.place.start)
+    by_topic = {topic: sum(found) for topic, found in uncommitted.items()}
     summary = replace(
         known.summary,
         lag=total,
         lags=lags,
-        uncommitted_lag=sum(uncommitted),
-        uncommitted_partitions=len(uncommitted),
+        uncommitted_lag=sum(by_topic.values()),
+        uncommitted_partitions=sum(map(len, uncommitted.values())),
+        uncommitted_lags=by_topic,
     )
     return replace(known, logs=there, summary=summary)
 

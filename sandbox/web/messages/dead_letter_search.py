@@ -3,13 +3,18 @@
 If nothing is found, the pages show nothing.
 """
 
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
+
+from flask import current_app
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event, EventAddress
 from sandbox.model.messages import MessagePage, MessageQuery
+from sandbox.model.topics import TopicDescription
 from sandbox.playground.spec import SENT_BACK_HEADER
 from sandbox.web.messages.dead_letters import DeadLetter, came_from, dead_letter, letters_of
 from sandbox.web.responses import backend, capabilities, is_topic
@@ -23,6 +28,26 @@ RETURNS_MAX = 1000
 """The maximum number of returned events per topic that are read for a page of dead letters."""
 ORIGINS_MAX = 3
 """The maximum number of topics that are searched for a page of dead letters: those where most of them come from."""
+
+COUNTED_MAX = 200
+"""The newest dead letters of a topic that are counted for the list of topics."""
+COUNT_BUDGET_S = 0.06
+"""Time limit for all counts of one page; what is left is counted when the page is drawn next."""
+COUNT_AGAIN_S = 5.0
+"""A count is this old at most: letters may be sent back without a change of their own topic."""
+COUNTS_KEPT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class NotResent:
+    """How many of a topic's dead letters were not sent back.
+
+    Attributes:
+        complete: False if only the newest `COUNTED_MAX` were looked at.
+    """
+
+    letters: int
+    complete: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +148,37 @@ def fates_of(events: Sequence[Event]) -> dict[tuple[int, int], Fate]:
         if (was := _was(event, back)) is not None:
             again.setdefault(was, _place(event))
     return {place[1:]: Fate(at, again.get(at)) for place, at in back.items()}
+
+
+def not_resent(topics: Iterable[TopicDescription]) -> dict[str, NotResent]:
+    """Return how many dead letters of each dead-letter topic were not sent back; topics without any are left out.
+
+    A topic is one of dead letters by its name. A page counts for `COUNT_BUDGET_S`; older counts are used beyond that.
+    """
+    letters = [topic for topic in topics if topic.events > 0 and letters_of(topic.topic) is not None]
+    if not letters or not capabilities().find_key_fast:
+        return {}
+    kept = cast("dict[str, tuple[float, object, NotResent]]", current_app.extensions.setdefault("not_resent", {}))
+    begin_s = time.monotonic()
+    found = {}
+    for topic in letters:
+        ends = [(one.start, one.end) for one in topic.partitions]
+        at_s, known_ends, count = kept.get(topic.topic_id, (0.0, None, None))
+        stale = known_ends != ends or begin_s - at_s > COUNT_AGAIN_S
+        if stale and time.monotonic() - begin_s < COUNT_BUDGET_S:
+            count = _count_not_resent(topic)
+            if len(kept) >= COUNTS_KEPT:
+                kept.clear()
+            kept[topic.topic_id] = (begin_s, ends, count)
+        if count is not None and count.letters:
+            found[topic.topic] = count
+    return found
+
+
+def _count_not_resent(topic: TopicDescription) -> NotResent:
+    events = _search(MessageQuery(topic.topic, limit=COUNTED_MAX, budget_ms=LOOK_BUDGET_MS))
+    fates = fates_of(events)
+    return NotResent(sum((event.partition, event.offset) not in fates for event in events), len(events) >= topic.events)
 
 
 def _was(event: Event, back: Mapping[EventAddress, EventAddress]) -> EventAddress | None:

@@ -1,6 +1,6 @@
-"""The list of topics, one topic, and a new topic. `topics.settings` and `topics.cleaning` change existing ones."""
+"""The pages of topics: the list, one topic, and a new topic. `settings`, `cleaning` and `selected` change topics."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +9,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.groups import GroupSummary
-from sandbox.model.logs import AppendRate, KeySample
+from sandbox.model.logs import KeySample
 from sandbox.model.topics import PartitionDescription, TopicDescription
-from sandbox.web import formats as words
 from sandbox.web.json_shapes import key_sample_json, one_topic_json, partition_json, rate_json, topic_json
 from sandbox.web.responses import (
     Interest,
@@ -26,11 +25,11 @@ from sandbox.web.responses import (
     see,
     split_format,
 )
+from sandbox.web.topics.listing import sparks, topic_list
 from sandbox.web.topics.setting_words import TOPIC_FORM_SETTINGS, parse_setting, setting_rows
 
 blueprint = Blueprint("topics", __name__)
 
-ROWS = 100
 PARTITION_ROWS = 200
 PARTITION_COLUMNS = (
     "partition",
@@ -42,7 +41,6 @@ PARTITION_COLUMNS = (
     "last_append_ms",
     "leader",
 )
-READERS_SHOWN = 3
 TICKS_MAX = 24
 """The maximum number of groups whose commits are drawn in one bar."""
 TICK_WIDTH = 0.5
@@ -53,13 +51,6 @@ HOT_KEY = 0.3
 """A key is called hot from this share of a sample, if it also has far more than its even share."""
 HOT_TIMES = 2.0
 """A key or a partition is called hot from this multiple of its even share."""
-SORTS: dict[str, Callable[[TopicDescription], Any]] = {
-    "name": lambda topic: topic.topic,
-    "partitions": lambda topic: (-len(topic.partitions), topic.topic),
-    "events": lambda topic: (-topic.events, topic.topic),
-    "size": lambda topic: (-topic.size_bytes, topic.topic),
-    "last": lambda topic: (-(topic.last_append_ms or 0), topic.topic),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,77 +72,11 @@ class PartitionBar:
     out: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RateSpark:
-    """A topic's rate, as a sparkline and in words.
-
-    Attributes:
-        now: "12.3/s" or "idle".
-        bars: (x, height) of each step with events, in a box of 100 by 20.
-        text: the description of the drawing.
-    """
-
-    now: str
-    bars: tuple[tuple[int, float], ...]
-    text: str
-
-
 @blueprint.get("/")
 @blueprint.get("/topics")
 def index() -> Response:
     """The list of topics, or the first steps if there is none."""
-    found = backend().topics()
-    wanted = request.args.get("q", "").strip().lower()
-    listed = [topic for topic in found if wanted in topic.topic.lower()]
-    sort = request.args.get("sort", "name")
-    listed.sort(key=SORTS.get(sort, SORTS["name"]))
-    first = max(0, min(request.args.get("page", 1, type=int) - 1, (len(listed) - 1) // ROWS)) * ROWS
-    shown = listed[first : first + ROWS]
-    summaries = backend().group_summaries() if any(topic.groups for topic in shown) else ()
-    groups = {group.group: group for group in summaries}
-    return page(
-        "topics/index",
-        Interest(None, None, 2),
-        topics=shown,
-        sparks=sparks([topic.topic for topic in shown]),
-        found=len(listed),
-        total=len(found),
-        events=sum(topic.events for topic in found),
-        first=first,
-        rows=ROWS,
-        wanted=wanted,
-        sort=sort if sort in SORTS else "name",
-        readers=lambda topic: _readers(topic, groups),
-    )
-
-
-def sparks(topics: Collection[str]) -> dict[str, RateSpark]:
-    """Return each topic's rate; empty if the backend can't report rates."""
-    if not capabilities().append_rates:
-        return {}
-    return {topic: _spark(rate) for topic, rate in backend().logs.rates(topics).items()}
-
-
-def _spark(rate: AppendRate) -> RateSpark:
-    most = max(rate.counts, default=0)
-    step_s = rate.step_ms / 1000
-    width = 100 / max(1, len(rate.counts))
-    bars = tuple(
-        (round(at * width), round(max(1.5, 20 * count / most), 1)) for at, count in enumerate(rate.counts) if count
-    )
-    if not most:
-        return RateSpark("idle", (), "nothing was written in the last minute")
-    total = words.plural(sum(rate.counts), "event")
-    return RateSpark(words.rate(rate.per_s), bars, f"{total} in the last minute, at most {most / step_s:,.1f} a second")
-
-
-def _readers(topic: TopicDescription, groups: Mapping[str, GroupSummary]) -> tuple[tuple[str, str, int | None], ...]:
-    """Return the first groups that read a topic: id, status, and lag in it (None without a commit)."""
-    return tuple(
-        (name, groups[name].trend, groups[name].lags.get(topic.topic))
-        for name in topic.groups[:READERS_SHOWN]
-        if name in groups
-    )
+    return page("topics/index", Interest(None, None, 2), **topic_list(request.args))
 
 
 @blueprint.get("/topics.json")

@@ -7,6 +7,7 @@ from flask.testing import FlaskClient
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.event import NewEvent
+from sandbox.web.topics import selected
 
 
 def test_the_list_as_data_counts_exactly(page: FlaskClient, box: Sandbox) -> None:
@@ -143,8 +144,9 @@ def test_the_list_says_who_reads_a_topic_and_how_far_behind_they_are_in_it(page:
     box.commit("billing", "clicks", 0, 5)
     html = page.get("/").text
     rows = dict(re.findall(r'<tr id="t-(\w+)"(.*?)</tr>', html, re.DOTALL))
-    assert re.search(r'class="badge">2<span class="visually-hidden"> events behind', rows["orders"])
-    assert re.search(r'class="badge">0<span', rows["clicks"])
+    assert "1 group</a>" in rows["orders"]
+    assert "lag <b>2</b>" in rows["orders"]
+    assert "lag <b>0</b>" in rows["clicks"]
     assert "5 events in the last minute" in rows["orders"]
     assert '<svg class="spark"' in rows["orders"]
 
@@ -247,3 +249,110 @@ def test_an_empty_topic_teaches_how_a_key_picks_a_partition(page: FlaskClient, b
     box.append("orders", "x")
     box.logs.delete_records("orders", {0: -1, 1: -1, 2: -1})
     assert "is gone again" in page.get("/topics/orders").text
+
+
+def _names(html: str) -> list[str]:
+    return re.findall(r'<tr id="t-([^"]+)"', html)
+
+
+def test_the_list_is_sorted_by_every_column_both_ways(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("a", partitions=3, settings={"retention.ms": "-1"})
+    box.create_topic("b", partitions=1, settings={"retention.ms": "60000"})
+    box.append_all("b", [NewEvent(b"value" * 9)] * 5)
+    box.append_all("a", [NewEvent(b"v", partition=n % 3) for n in range(4)])
+    box.commit("g", "a", 0, 0)
+    box.commit("h", "b", 0, 4)
+    # Of a, g has 2 events to read, and up to 2 more in two partitions without a commit; of b, h has 1.
+    first = {"partitions": "a", "events": "b", "rate": "b", "size": "b", "retention": "a", "lag": "a"}
+    for sort, top in first.items():
+        down, up = (_names(page.get(f"/topics?sort={sort}&order={order}").text) for order in ("desc", "asc"))
+        assert (sort, down[0], up) == (sort, top, down[::-1])
+        assert _names(page.get(f"/topics?sort={sort}").text) == down
+    assert _names(page.get("/topics?sort=x&order=y").text) == ["a", "b"]
+
+
+def test_lag_in_the_list_names_what_partitions_without_a_commit_hold(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("orders", partitions=2)
+    box.append_all("orders", [NewEvent(b"v", partition=n % 2) for n in range(20)])
+    box.commit("billing", "orders", 0, 9)
+    box.commit("audit", "orders", 0, 10)
+    box.commit("audit", "orders", 1, 10)
+    readers = re.search(r'<td class="readers">.*?</td>', page.get("/").text)
+    assert readers is not None
+    text = re.sub("<[^>]+>", "", readers[0])
+    assert text.startswith("2 groups, max lag 1 + up to 10 ")
+    assert 'href="/groups?topic=orders"' in readers[0]
+    assert 'href="/groups/billing"' in readers[0]
+
+
+def test_internal_topics_are_behind_a_switch(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("__consumer", partitions=1)
+    assert "Only internal topics" in page.get("/").text
+    box.create_topic("orders", partitions=1)
+    assert _names(page.get("/").text) == ["orders"]
+    assert "show 1 internal" in page.get("/").text
+    assert _names(page.get("/topics?internal=1").text) == ["__consumer", "orders"]
+    assert _names(page.get("/topics?q=__").text) == ["__consumer"]
+
+
+def test_the_list_says_how_many_dead_letters_were_not_sent_back(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("orders", partitions=1)
+    box.create_topic("orders.dlq", partitions=1)
+    for offset in range(3):
+        box.append("orders", f"v{offset}", key="k")
+        said = {"dlq.topic": "orders", "dlq.partition": "0", "dlq.offset": str(offset), "dlq.error": "no"}
+        box.append("orders.dlq", f"v{offset}", key="k", headers=said)
+    row = re.search(r'<tr id="t-orders.dlq".*?</tr>', page.get("/").text)
+    assert row is not None
+    assert "3 not resent" in row[0]
+    page.post("/topics/orders.dlq/messages/copy", data={"events": "0:1", "to": "orders", "how": "origin"})
+    box.append("orders.dlq", "v9", key="k", headers={"dlq.topic": "orders"})
+    assert "3 not resent" in page.get("/").text
+    page.post("/topics/orders.dlq/clean/empty")
+    assert "not resent" not in page.get("/").text
+
+
+def test_several_topics_are_deleted_with_one_snapshot_and_their_losses_shown(page: FlaskClient, box: Sandbox) -> None:
+    for name, count in (("a", 2), ("b", 3), ("c", 4)):
+        box.create_topic(name, partitions=1)
+        box.append_all(name, [NewEvent(b"v")] * count)
+    box.commit("g", "a", 0, 1)
+    shown = page.post("/topics/~selected", data={"do": "delete", "topic": ["a", "b"]}).text
+    assert "<b>5 events</b>" in shown
+    assert "the offsets that 1 group committed" in shown
+    assert len(box.topics()) == 3
+    done = page.post("/topics/~selected/do", data={"do": "delete", "topic": ["a", "b"]}, follow_redirects=True).text
+    assert "2 topics with 5 events are deleted" in done
+    assert [topic.topic for topic in box.topics()] == ["c"]
+    assert len(box.snapshots.list()) == 1
+
+
+def test_a_selected_topic_that_kafka_does_not_empty_stays(page: FlaskClient, box: Sandbox) -> None:
+    for name, policy in (("plain", "delete"), ("users", "compact")):
+        box.create_topic(name, partitions=1, settings={"cleanup.policy": policy})
+        box.append(name, "v", key="k")
+    form = {"do": "empty", "topic": ["plain", "users"]}
+    shown = page.post("/topics/~selected", data=form).text
+    assert "Empty 1 topic?" in shown
+    assert "stays as it is:" in shown
+    page.post("/topics/~selected/do", data=form)
+    assert [topic.events for topic in box.topics()] == [0, 1]
+
+
+@pytest.mark.parametrize("form", [{"do": "delete"}, {"do": "x", "topic": "a"}, {"do": "delete", "topic": "nowhere"}])
+def test_a_selection_that_makes_no_sense_is_refused(page: FlaskClient, box: Sandbox, form: dict[str, str]) -> None:
+    box.create_topic("a", partitions=1)
+    for path in ("/topics/~selected", "/topics/~selected/do"):
+        assert page.post(path, data=form).status_code in (400, 404)
+    assert len(box.topics()) == 1
+
+
+def test_an_export_of_more_than_the_page_holds_names_the_command(
+    page: FlaskClient, box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.create_topic("a", partitions=1)
+    box.append_all("a", [NewEvent(b"v")] * 3)
+    monkeypatch.setattr(selected, "EXPORT_EVENTS_MAX", 2)
+    answer = page.post("/topics/~selected", data={"do": "export", "topic": "a"})
+    assert answer.status_code == 400
+    assert "sandbox export a -o a.jsonl" in answer.text

@@ -1,0 +1,233 @@
+"""The list of topics: which are shown, in what order, with what beside their names."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from sandbox.model.groups import GroupSummary
+from sandbox.model.logs import AppendRate
+from sandbox.model.topics import TopicDescription
+from sandbox.web import formats as words
+from sandbox.web.messages.dead_letter_search import not_resent
+from sandbox.web.responses import backend, capabilities
+
+ROWS = 100
+"""How many topics are on a page of the list."""
+INTERNAL_PREFIX = "_"
+"""Topics of Kafka and its tools begin with this: `__consumer_offsets`, `_schemas`."""
+ORDERS = ("asc", "desc")
+
+
+@dataclass(frozen=True, slots=True)
+class RateSpark:
+    """A topic's rate, as a sparkline and in words.
+
+    Attributes:
+        now: "12.3/s" or "idle".
+        bars: (x, height) of each step with events, in a box of 100 by 20.
+        text: the description of the drawing.
+    """
+
+    now: str
+    bars: tuple[tuple[int, float], ...]
+    text: str
+
+
+def sparks(topics: Collection[str]) -> dict[str, RateSpark]:
+    """Return each topic's rate; empty if the backend can't report rates."""
+    if not capabilities().append_rates:
+        return {}
+    return {topic: _spark(rate) for topic, rate in backend().logs.rates(topics).items()}
+
+
+def _spark(rate: AppendRate) -> RateSpark:
+    most = max(rate.counts, default=0)
+    step_s = rate.step_ms / 1000
+    width = 100 / max(1, len(rate.counts))
+    bars = tuple(
+        (round(at * width), round(max(1.5, 20 * count / most), 1)) for at, count in enumerate(rate.counts) if count
+    )
+    if not most:
+        return RateSpark("idle", (), "nothing was written in the last minute")
+    total = words.plural(sum(rate.counts), "event")
+    return RateSpark(words.rate(rate.per_s), bars, f"{total} in the last minute, at most {most / step_s:,.1f} a second")
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """The groups of a topic.
+
+    Attributes:
+        count: how many read it or have committed in it.
+        group: the one with the most lag; None if there is none.
+        trend: its status.
+        lag: its lag in the topic; None without a commit.
+        uncommitted: what the topic's partitions without a commit of that group hold.
+    """
+
+    count: int
+    group: str | None = None
+    trend: str = ""
+    lag: int | None = None
+    uncommitted: int = 0
+
+    @property
+    def most(self) -> int:
+        """The most that the group may have left to read, for sorting; -1 without groups."""
+        return -1 if self.group is None else (self.lag or 0) + self.uncommitted
+
+
+def readers_of(topic: TopicDescription, groups: Mapping[str, GroupSummary]) -> Readers:
+    """Return the groups of a topic, and the one with the most lag there."""
+    name, worst = topic.topic, Readers(len(topic.groups))
+    for id in topic.groups:
+        group = groups.get(id)
+        if group is None:
+            continue
+        lag, uncommitted = group.lags.get(name), group.uncommitted_lags.get(name, 0)
+        if (lag or 0) + uncommitted > worst.most:
+            worst = Readers(worst.count, id, group.trend, lag, uncommitted)
+    return worst
+
+
+def is_internal(topic: str) -> bool:
+    """Return True for a topic of Kafka itself or of a tool, by its name."""
+    return topic.startswith(INTERNAL_PREFIX)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the list.
+
+    Attributes:
+        label: its heading.
+        sort: its name in the address.
+        css: the heading's classes.
+        first: the order of the first press, "asc" or "desc".
+    """
+
+    label: str
+    sort: str
+    css: str
+    first: str = "desc"
+
+
+COLUMNS = (
+    Column("Topic", "name", "col-name", "asc"),
+    Column("Partitions", "partitions", "num wide col-count"),
+    Column("Events", "events", "num col-events"),
+    Column("Rate", "rate", "rate-cell"),
+    Column("Log size", "size", "num wide col-size"),
+    Column("Last event", "last", "wide col-time"),
+    Column("Retention", "retention", "wide col-kept"),
+    Column("Groups", "lag", "col-readers"),
+)
+
+
+def _key(
+    sort: str, groups: Mapping[str, GroupSummary], rates: Mapping[str, AppendRate]
+) -> Callable[[TopicDescription], Any]:
+    defaults = backend().logs.default_settings() if sort == "retention" else {}
+
+    def retention(topic: TopicDescription) -> float:
+        policy = topic.settings.get("cleanup.policy", defaults["cleanup.policy"])
+        ms = int(topic.settings.get("retention.ms", defaults["retention.ms"]))
+        return float("inf") if ms < 0 or "delete" not in policy else ms
+
+    keys: dict[str, Callable[[TopicDescription], Any]] = {
+        "name": lambda topic: topic.topic,
+        "partitions": lambda topic: len(topic.partitions),
+        "events": lambda topic: topic.events,
+        "rate": lambda topic: rates[topic.topic].per_s if topic.topic in rates else 0,
+        "size": lambda topic: topic.size_bytes,
+        "last": lambda topic: topic.last_append_ms or 0,
+        "retention": retention,
+        "lag": lambda topic: readers_of(topic, groups).most,
+    }
+    return keys[sort]
+
+
+@dataclass(frozen=True, slots=True)
+class ListAddress:
+    """What an address of the list asks for.
+
+    Attributes:
+        wanted: text that names must contain.
+        sort: a column's `sort`.
+        order: "asc" or "desc".
+        internal: True shows internal topics too.
+    """
+
+    wanted: str
+    sort: str
+    order: str
+    internal: bool
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, str]) -> "ListAddress":
+        """Read the query string; unknown values mean the default."""
+        sort = arguments.get("sort", "name")
+        column = next((one for one in COLUMNS if one.sort == sort), COLUMNS[0])
+        order = arguments.get("order", "")
+        internal = arguments.get("internal") == "1"
+        wanted = arguments.get("q", "").strip()
+        return cls(wanted, column.sort, order if order in ORDERS else column.first, internal)
+
+    def address(self, **changes: object) -> str:
+        """Return the address of the same list with some fields changed; None leaves a field out."""
+        first = next(one.first for one in COLUMNS if one.sort == self.sort)
+        fields: dict[str, object] = {"q": self.wanted or None, "internal": "1" if self.internal else None}
+        fields |= {
+            "sort": self.sort if self.sort != "name" else None,
+            "order": self.order if self.order != first else None,
+        }
+        kept = {name: value for name, value in (fields | changes).items() if value is not None}
+        return "/topics" + (f"?{urlencode(kept)}" if kept else "")
+
+    def sorted_by(self, column: Column) -> str:
+        """Return the address that a press on a column's heading leads to."""
+        order = column.first
+        if column.sort == self.sort:
+            order = ORDERS[self.order == "asc"]
+        return self.address(sort=column.sort, order=None if order == column.first else order)
+
+
+def topic_list(arguments: Mapping[str, str]) -> dict[str, Any]:
+    """Return the values of the list's template.
+
+    Args:
+        arguments: the query string's fields: `q`, `sort`, `order`, `internal`, `page`.
+    """
+    asked = ListAddress.of(arguments)
+    found = backend().topics()
+    low = asked.wanted.lower()
+    named = [topic for topic in found if low in topic.topic.lower()]
+    # Who types the prefix, or a whole name, wants to see it.
+    all_shown = asked.internal or low.startswith(INTERNAL_PREFIX)
+    listed = [topic for topic in named if all_shown or not is_internal(topic.topic)]
+    summaries = backend().group_summaries() if any(topic.groups for topic in listed) else ()
+    groups = {group.group: group for group in summaries}
+    by_rate = asked.sort == "rate" and capabilities().append_rates
+    rates = backend().logs.rates([topic.topic for topic in listed]) if by_rate else {}
+    listed.sort(key=lambda topic: topic.topic)
+    listed.sort(key=_key(asked.sort, groups, rates), reverse=asked.order == "desc")
+    number = arguments.get("page", "")
+    last = max(0, (len(listed) - 1) // ROWS)
+    first = (min(max(1, int(number[:6])) - 1, last) if number.isascii() and number.isdigit() else 0) * ROWS
+    shown = listed[first : first + ROWS]
+    return {
+        "asked": asked,
+        "columns": COLUMNS,
+        "topics": shown,
+        "sparks": sparks([topic.topic for topic in shown]),
+        "not_resent": not_resent(shown),
+        "found": len(listed),
+        "total": len(found),
+        "internal_hidden": len(named) - len(listed),
+        "internal_there": any(is_internal(topic.topic) for topic in found),
+        "events": sum(topic.events for topic in found),
+        "first": first,
+        "rows": ROWS,
+        "readers": lambda topic: readers_of(topic, groups),
+    }
