@@ -4,9 +4,10 @@
     ...
     sandbox.snapshots.restore("before the test")
 
-A snapshot is a whole sandbox file in the folder `FILE-snapshots/`. Restoring one replaces the file's content in one
-transaction: if the process dies meanwhile, the file has the old state or the new one, never a mixture. Topics, events,
-groups, committed offsets, settings and users are then the snapshot's; ports and the cluster id stay.
+A snapshot is a whole sandbox file in the folder `FILE-snapshots/`. Restoring one replaces the file's content
+atomically: if the process dies meanwhile, the file has the old state or the new one, never a mixture. Topics, events,
+groups, committed offsets, settings and users are then the snapshot's; ports and the cluster id stay. Events that are
+acknowledged while it is prepared are replaced too.
 
 Kafka has no equivalent. To clients it looks like a restart of brokers that have lost the end of their logs:
 connections are closed, consumers rejoin their groups and start at the committed offsets, leader epochs are higher, and
@@ -18,6 +19,7 @@ part of it.
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -37,10 +39,15 @@ from sandbox.snapshots.description import (
 )
 from sandbox.snapshots.folder import AUTOMATIC_BYTES_MAX, SnapshotFolder
 from sandbox.snapshots.forks import Forks
+from sandbox.storage.file import ofd_locks
 from sandbox.storage.file import snapshots as copies
+from sandbox.storage.file.content import content_of
 from sandbox.storage.file.database import Reader
 
 UPLOAD_BYTES_MAX = 1024 * 1024 * 1024
+REPLACE_TRIES = 5
+"""How often a restore tries to replace the log, while pages or other programs read the file."""
+REPLACE_PAUSE_S = 0.05
 
 
 class Bystander(Protocol):
@@ -201,49 +208,85 @@ class SandboxSnapshots:
             try:
                 # Copied first: taking the automatic snapshot may delete the oldest automatic one, maybe this one.
                 self._copied(name, staged, times=2)
+                log = self._prepare(staged)
                 for one in self.bystanders:
                     one.rest()
                 try:
                     undo = self.before(f"undo {found.action}" if found.action else f"restore {name}")
-                    self._replace(staged)
+                    self._replace(staged, log)
                 finally:
                     for one in self.bystanders:
                         one.go_on()
             finally:
-                staged.unlink(missing_ok=True)
+                for part in staged.parent.glob(staged.name + "*"):
+                    part.unlink(missing_ok=True)
         self._note_activity("snapshot", {"action": "restored", "name": name, "undo": undo.name})
         return Restored(found, undo)
 
-    def _replace(self, staged: Path) -> None:
-        with self._runtime.database.reader() as reader:
-            identity = copies.read_identity(reader)
-        copies.make_ready(staged, identity)
-        copies.fit_pages(staged, self._runtime.database.page_size_bytes())
-        self._replace_content(staged)
+    def _prepare(self, staged: Path) -> tuple[Path, Path] | None:
+        """Prepare a copy to become the content of this sandbox.
 
-    def _replace_content(self, source: Path) -> None:
+        Returns:
+            A log that makes it the file's content, and the log's index; None if this system can't replace a log.
+        """
+        database = self._runtime.database
+        with database.reader() as reader:
+            identity = copies.read_identity(reader)
+            content = content_of(reader) + 1
+        copies.make_ready(staged, identity)
+        copies.fit_pages(staged, database.page_size_bytes())
+        return copies.make_log(staged, content) if ofd_locks.AVAILABLE else None
+
+    def _replace(self, staged: Path, log: tuple[Path, Path] | None) -> None:
         """Replace this file's content with a prepared file's, in the file and in memory.
 
-        Clients are disconnected, and can reconnect to the same ports. After KAFKA_STORAGE_ERROR, nothing else has
-        changed.
+        Clients are disconnected, and can reconnect to the same ports. The log is replaced, in one short step. If
+        somebody keeps the file open, every page is copied instead, while all others wait. After KAFKA_STORAGE_ERROR,
+        nothing else has changed.
         """
         runtime = self._runtime
+        for _ in range(REPLACE_TRIES):
+            if log is None:
+                break
+            if runtime.call(partial(self._replace_log, log)):
+                runtime.database.write_back()
+                runtime.call(lambda now_ms: runtime.database.written_back())
+                return
+            threading.Event().wait(REPLACE_PAUSE_S)
+        runtime.call(partial(self._replace_pages, staged))
 
-        def replace(now_ms: int) -> None:
-            # Requests that wait for this commit are answered before clients are disconnected.
-            runtime.broker.commit()
-            runtime.database.check_unlocked()
-            if runtime.kafka is not None:
-                runtime.kafka.disconnect()
-                # The end of a share session releases records, which is a write.
-                error = runtime.broker.commit()
-                if error is not None:
-                    raise error
-            runtime.database.replace_content(source)
-            runtime.broker.reload(now_ms)
-            runtime.coordinator.load(now_ms)
+    def _replace_log(self, log: tuple[Path, Path], now_ms: int) -> bool:
+        database = self._runtime.database
+        with database.without_readers() as alone:
+            if not alone:
+                return False
+            self._disconnect()
+            if not database.replace_log(*log):
+                return False
+        self._reload(now_ms)
+        return True
 
-        runtime.call(replace)
+    def _replace_pages(self, staged: Path, now_ms: int) -> None:
+        self._disconnect()
+        self._runtime.database.replace_content(staged)
+        self._reload(now_ms)
+
+    def _disconnect(self) -> None:
+        """Disconnect all clients, unless another program's lock prevents writes. Commits what is pending."""
+        runtime = self._runtime
+        # Requests that wait for this commit are answered before clients are disconnected.
+        runtime.broker.commit()
+        runtime.database.check_unlocked()
+        if runtime.kafka is not None:
+            runtime.kafka.disconnect()
+            # The end of a share session releases records, which is a write.
+            error = runtime.broker.commit()
+            if error is not None:
+                raise error
+
+    def _reload(self, now_ms: int) -> None:
+        self._runtime.broker.reload(now_ms)
+        self._runtime.coordinator.load(now_ms)
 
     def _copied(self, name: str, target: Path, times: int = 1) -> None:
         """Copy a snapshot, or the current state, and upgrade the copy, if the disk has room for `times` copies."""

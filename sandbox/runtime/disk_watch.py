@@ -161,7 +161,7 @@ class StorageWatch:
         """Report a write-ahead log that a reader prevents from being emptied. Empty it as soon as that is possible."""
         database = self._broker.database
         other_trouble = self.trouble is not None and not self._grown
-        if other_trouble or not (self._grown or database.log_bytes >= LOG_GROWN_BYTES):
+        if other_trouble or database.writes_back or not (self._grown or database.log_bytes >= LOG_GROWN_BYTES):
             return
         self._log_looked_s = self._steady_s()
         self._broker.commit()

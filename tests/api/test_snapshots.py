@@ -1,6 +1,7 @@
 """Snapshots from Python: a restore brings back the same content, and running clients reconnect."""
 
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -15,12 +16,24 @@ from sandbox import BrokerError, FileRefused, Sandbox
 from sandbox.kafka.event import Event
 from sandbox.model.activity import ActivityQuery
 from sandbox.snapshots.description import Ends
+from sandbox.storage.check import check
+from sandbox.storage.file import ofd_locks
 from sandbox.storage.file.lock import read_owner
 from tests.clock import Clock
 from tests.waiting import eventually
 from tests.wire.raw_client import RawClient, rows
 
+linux = pytest.mark.skipif(not ofd_locks.AVAILABLE, reason="this system has no locks of open file descriptions")
+
 QUICK = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 50, "log_level": 0}
+
+
+@pytest.fixture(params=["log", "pages"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How a restore replaces the content: by another log, or page by page as on systems without such locks."""
+    if request.param == "pages":
+        monkeypatch.setattr(ofd_locks, "AVAILABLE", False)
+    return str(request.param)
 
 
 def contents(box: Sandbox) -> list[tuple[object, ...]]:
@@ -43,7 +56,7 @@ def orders(box: Sandbox) -> Sandbox:
     return box
 
 
-def test_a_restored_snapshot_gives_back_events_offsets_and_settings(orders: Sandbox) -> None:
+def test_a_restored_snapshot_gives_back_events_offsets_and_settings(orders: Sandbox, way: str) -> None:
     before = contents(orders), orders.topic("orders").settings
     taken = orders.snapshots.take("before the test", "a note")
     assert (taken.name, taken.note, taken.kind, taken.topics, taken.events, taken.groups) == (
@@ -66,7 +79,9 @@ def test_a_restored_snapshot_gives_back_events_offsets_and_settings(orders: Sand
     assert orders.append("orders", "next", partition=0).offset == 5
 
 
-def test_a_restored_file_is_the_same_after_it_was_opened_again(orders: Sandbox, file: Path, clock: Clock) -> None:
+def test_a_restored_file_is_the_same_after_it_was_opened_again(
+    orders: Sandbox, file: Path, clock: Clock, way: str
+) -> None:
     orders.snapshots.take("s")
     before = contents(orders)
     cluster_id = orders.overview().cluster_id
@@ -198,16 +213,87 @@ def test_a_producer_id_is_never_given_twice(box: Sandbox) -> None:
     assert runtime.call(runtime.broker.new_producer_id) > max(given)
 
 
-def test_a_restore_uses_the_connection_that_writes_on_the_thread_that_writes(at_work: Sandbox) -> None:
+def test_a_restore_uses_the_connection_that_writes_on_the_thread_that_writes(
+    at_work: Sandbox, file: Path, way: str
+) -> None:
     threads: set[str] = set()
     runtime = at_work._runtime
-    writer = runtime.database.connection
+
+    def trace(now_ms: int) -> None:
+        runtime.database.connection.set_trace_callback(lambda sql: threads.add(threading.current_thread().name))
+
     at_work.snapshots.take("s")
-    runtime.call(lambda now_ms: writer.set_trace_callback(lambda sql: threads.add(threading.current_thread().name)))
+    runtime.call(trace)
     at_work.snapshots.restore("s")
+    runtime.call(trace)
     at_work.append("orders", "v20")
-    runtime.call(lambda now_ms: writer.set_trace_callback(None))
     assert threads == {"sandbox"}
+
+
+@linux
+def test_a_restore_replaces_the_log_of_the_same_file_and_leaves_nothing_beside_it(orders: Sandbox, file: Path) -> None:
+    inode, writer = file.stat().st_ino, orders._runtime.database.connection
+    os.link(file, file.with_name("link.db"))
+    before = contents(orders)
+    orders.snapshots.take("s")
+    orders.append("orders", "later")
+    orders.snapshots.restore("s")
+    assert contents(orders) == before
+    assert orders._runtime.database.connection is not writer, "the pages were copied instead"
+    assert file.stat().st_ino == inode
+    assert not list(Path(orders.snapshots.get("s").file).parent.glob(".part*"))
+    # What is in the file itself, without its log: the restored content was written back.
+    with closing(sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True)) as reading:
+        assert reading.execute("SELECT count(*) FROM events").fetchone() == (len(before),)
+    orders.append("orders", "next")
+    orders.close()
+    assert not file.with_name(f"{file.name}-wal").exists()
+    assert check(file.with_name("link.db")).findings == []
+    with Sandbox(file) as again:
+        assert [event[5] for event in contents(again)][-1] == b"next"
+
+
+@linux
+def test_a_restore_beside_a_program_that_has_the_file_open_copies_the_pages(orders: Sandbox, file: Path) -> None:
+    before = contents(orders)
+    orders.snapshots.take("s")
+    orders.append("orders", "later")
+    with closing(sqlite3.connect(file, isolation_level=None)) as program:
+        program.execute("BEGIN")
+        count = "SELECT count(*) FROM events"
+        assert program.execute(count).fetchone() == (11,)
+        orders.snapshots.restore("s")
+        assert program.execute(count).fetchone() == (11,), "a read transaction keeps its state"
+        program.execute("COMMIT")
+        assert program.execute(count).fetchone() == (10,)
+    assert contents(orders) == before
+    orders.append("orders", "next")
+    assert orders.check().findings == []
+
+
+def test_a_page_that_reads_during_a_restore_sees_the_old_or_the_new_content(at_work: Sandbox) -> None:
+    at_work.snapshots.take("s")
+    at_work.append("orders", "later")
+    ended, counts, failures = threading.Event(), set[int](), list[Exception]()
+
+    def read() -> None:
+        while not ended.is_set():
+            try:
+                counts.add(len(at_work.read("orders", limit=100)))
+            except Exception as error:
+                failures.append(error)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for one in readers:
+        one.start()
+    for _ in range(3):
+        at_work.snapshots.restore("s")
+    ended.set()
+    for one in readers:
+        one.join(10)
+    assert failures == []
+    assert counts <= {20, 21}
+    assert len(at_work.read("orders", limit=100)) == 20
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """kill -9 while snapshots are taken and restored."""
 
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -27,6 +28,28 @@ with Sandbox(sys.argv[1]) as box:
             print(name, flush=True)
             box.snapshots.take()
 """
+
+
+DIES = """
+import os, signal, sys
+from sandbox import Sandbox
+from sandbox.storage.file.database import Database
+from sandbox.storage.file.guard import FileGuard
+
+owner = {"replace_log": FileGuard, "_take_index": FileGuard, "write_back": Database, "written_back": Database}
+box = Sandbox(sys.argv[1])
+setattr(owner[sys.argv[2]], sys.argv[2], lambda *arguments: os.kill(os.getpid(), signal.SIGKILL))
+box.snapshots.restore("a")
+"""
+STEPS = ("replace_log", "_take_index", "write_back", "written_back")
+"""The steps in which a restore replaces the log, in their order. `_take_index` begins when the log is in place."""
+
+
+def killed_at_step(file: Path, step: str) -> None:
+    """Restore the snapshot "a" in another process, which kills itself before one of `STEPS`."""
+    command = [sys.executable, "-c", DIES, str(file), step]
+    ended = subprocess.run(command, cwd=ROOT, timeout=ENDED_S, capture_output=True, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
 
 
 def make(file: Path) -> None:

@@ -8,9 +8,11 @@ import pytest
 
 from sandbox import Sandbox
 from sandbox.snapshots.folder import SnapshotFolder
+from sandbox.storage.check import check
+from sandbox.storage.file import ofd_locks
 from sandbox.storage.file.lock import read_owner
 from tests.crash.owner import ROOT
-from tests.crash.restore_kills import STATES, kill_restores, state
+from tests.crash.restore_kills import STATES, STEPS, kill_restores, killed_at_step, make, state
 from tests.waiting import eventually
 
 KILLS = 10
@@ -26,6 +28,20 @@ def test_ten_kills_while_snapshots_are_restored_leave_the_old_state_or_the_new_o
     assert {one.name for one in taken} > STATES.keys()
     for one in taken[:4]:
         assert state(Path(one.file)) in STATES.values(), one.name
+
+
+@pytest.mark.crash
+@pytest.mark.skipif(not ofd_locks.AVAILABLE, reason="this system has no locks of open file descriptions")
+def test_the_rename_of_the_log_decides_whether_a_killed_restore_has_happened(file: Path) -> None:
+    make(file)
+    states = []
+    for step in STEPS:
+        killed_at_step(file, step)
+        states.append(state(file))
+        assert check(file).findings == []
+        with Sandbox(file) as box:
+            box.snapshots.restore("b")
+    assert states == [STATES["b"], *(STATES["a"] for _ in STEPS[1:])]
 
 
 FORKS = """

@@ -245,8 +245,7 @@ def test_a_transaction_s_long_commit_is_staged_in_slices(served: Sandbox) -> Non
     producer = client.ask(INIT_PRODUCER_ID, 3, begun)
     own = {"transactional_id": "t", "producer_id": producer.producer_id, "producer_epoch": producer.producer_epoch}
     assert client.ask(ADD_OFFSETS_TO_TXN, 2, {**own, "group_id": "app"}).error_code == 0
-    offsets = {**own, **body(range(PARTITIONS), 5), "generation_id": -1}
-    del offsets["generation_id_or_member_epoch"]
+    offsets = {**own, **body(range(PARTITIONS), 5)}
     client.send(TXN_OFFSET_COMMIT, 3, offsets)
     client.send(END_TXN, 2, {**own, "committed": True})
     staged, ended = client.receive(), client.receive()

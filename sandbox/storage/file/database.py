@@ -8,6 +8,7 @@ file read-only and see one consistent state within their `with` block.
 import os
 import sqlite3
 import struct
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, closing, suppress
@@ -16,7 +17,7 @@ from typing import Any
 
 from sandbox.kafka.errors import FileRefused, NoSandboxFile
 from sandbox.model.process import bind_to_process, never_destroy
-from sandbox.storage.file import row_checksums
+from sandbox.storage.file import ofd_locks, row_checksums
 from sandbox.storage.file.failure import BUSY, LOG_GONE, LOG_LOST, NOWHERE, failure_of, why_not_opened
 from sandbox.storage.file.failure import StorageFailed as StorageFailed
 from sandbox.storage.file.guard import FileGuard, held_here
@@ -25,7 +26,7 @@ from sandbox.storage.file.numbered import connect
 from sandbox.storage.file.read_uri import read_uri
 from sandbox.storage.file.readers import Parameters as Parameters
 from sandbox.storage.file.readers import Reader as Reader
-from sandbox.storage.file.readers import Readers
+from sandbox.storage.file.readers import Readers, interrupting
 from sandbox.storage.file.readers import Row as Row
 from sandbox.storage.file.schema import APPLICATION_ID, VERSION
 
@@ -70,6 +71,8 @@ class Database(Reader):
         self._rescue_done = False
         self._waits = True
         self._begun = False
+        self._replacing = threading.RLock()
+        self.writes_back = False
         current = check_file(self.path)
         try:
             self._writer = self._open_writer(current)
@@ -104,7 +107,8 @@ class Database(Reader):
 
     def check_place(self) -> None:
         """Raise StorageFailed if the file, its log or its index were replaced, so that writes would be lost."""
-        self._guard.check()
+        with self._replacing:
+            self._guard.check()
 
     def check_or_rescue(self) -> None:
         """Like `check_place`, for the writer, between transactions: first saves a deleted log's content."""
@@ -261,6 +265,64 @@ class Database(Reader):
         except sqlite3.Error as error:
             raise failure_of(error) from error
         self.check_or_rescue()
+
+    def without_readers(self) -> AbstractContextManager[bool]:
+        """A block in which only the writer has the file open. Yields False if a thread is reading."""
+        return self._readers.without_readers()
+
+    def replace_log(self, log: Path, index: Path) -> bool:
+        """Replace the content by replacing the write-ahead log, which takes as long for any size.
+
+        A log with every page of another content makes the file have that content, whatever the file itself holds.
+        Renaming it is atomic. SQLite must then write it into the file: call `write_back` in another thread. Call this
+        between transactions, within `without_readers`. Both files are used up.
+
+        Args:
+            log: a log with every page, synced to disk; see `snapshots.make_log`.
+            index: its index.
+
+        Returns:
+            False if another connection has the file open, or this system has no locks to find out. Nothing was changed.
+
+        Raises:
+            StorageFailed: the file cannot be used.
+        """
+        if not ofd_locks.AVAILABLE or not self.shrink_log():
+            return False
+        with self._replacing:
+            self._guard.let_go()
+            self._writer.close()
+            replaced = self._guard.replace_log(log, index)
+            try:
+                self._writer = self._open_writer(True)
+            except sqlite3.Error as error:
+                raise failure_of(error) from error
+            super().__init__(self._writer)
+            self._waits = True
+            if replaced:
+                # Otherwise the next commit would write all of it back, while everybody waits.
+                self.writes_back = True
+                self._writer.execute("PRAGMA wal_autocheckpoint = 0")
+            self._guard.watch()
+        return replaced
+
+    def write_back(self) -> None:
+        """Write a log that replaced another into the file, in the caller's thread. Call `written_back` afterwards.
+
+        This is the only place where another connection than the writer's does a checkpoint. The reader keeps the
+        log from being reset meanwhile, so SQLite's WAL-reset bug (https://sqlite.org/wal.html#walresetbug) cannot
+        occur.
+        """
+        with self.reader() as reader:
+            reader.query("SELECT 1 FROM sqlite_master LIMIT 1")
+            with closing(connect(self.path)) as connection, interrupting(connection), suppress(sqlite3.Error):
+                # If it fails, the writer repeats it at the next commit.
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def written_back(self) -> None:
+        """Let commits do checkpoints again. Call it between transactions, on the writer's thread."""
+        self._writer.execute("PRAGMA wal_autocheckpoint = 1000")
+        self.writes_back = False
 
     def page_size_bytes(self) -> int:
         """Return the size of one page of the file, in bytes. Thread-safe.

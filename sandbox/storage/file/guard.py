@@ -126,9 +126,10 @@ class FileGuard:
     def watch(self) -> None:
         """Start to check the log and the index. Call it once SQLite has opened them."""
         self.watching = True
+        self._watched, self._last_frame = [], None
         for at, name in enumerate(("log", "index"), 1):
             try:
-                if ofd_locks.AVAILABLE:
+                if ofd_locks.AVAILABLE and name not in self._descriptors:
                     self._descriptors[name] = os.open(self._names[at], os.O_RDWR | os.O_CLOEXEC)
                 found = os.stat(self._names[at])
             except OSError:
@@ -324,6 +325,49 @@ class FileGuard:
         while os.path.exists(target := f"{self._names[1]}-replaced-{number}"):
             number += 1
         os.rename(self._names[1], target)
+
+    def replace_log(self, log: Path, index: Path) -> bool:
+        """Put another write-ahead log and its index in place. Call `let_go` and close SQLite's connections before.
+
+        An exclusive lock on the file keeps every other program out meanwhile. The shared lock on the index keeps
+        SQLite from reading the whole log again at the next opening. A kill leaves the old content (the file without a
+        log) or the new one: the rename of the log decides.
+
+        Returns:
+            False if the file is open elsewhere. Nothing was changed.
+        """
+        self._shared, file = False, self._descriptors["file"]
+        for name in ("log", "index"):
+            if name in self._descriptors:
+                _close(self._descriptors.pop(name))
+        try:
+            if not ofd_locks.lock(file, *SHARED_BYTES, exclusive=True):
+                return False
+        except OSError:
+            return False
+        try:
+            # A program that opened the file since may have left a log with writes of its own.
+            if os.path.exists(self._names[1]):
+                return False
+            os.rename(log, self._names[1])
+            self._take_index(index)
+        except OSError:
+            return False
+        finally:
+            ofd_locks.lock(file, *SHARED_BYTES, exclusive=False)
+        return True
+
+    def _take_index(self, index: Path) -> None:
+        with suppress(OSError):
+            os.rename(index, self._names[2])
+            descriptor = self._descriptors["index"] = os.open(self._names[2], os.O_RDWR | os.O_CLOEXEC)
+            ofd_locks.lock(descriptor, OPEN_BYTE, 1, exclusive=False)
+        with suppress(OSError):
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
     # Closing
 

@@ -98,16 +98,19 @@ class _ThreadConnection:
 
     Attributes:
         users: how many blocks of its thread use it now. Guarded by the lock of `Readers`.
+        closed: True after `close`.
     """
 
     def __init__(self, path: Path) -> None:
         self.users = 0
+        self.closed = False
         self.thread = threading.get_ident()
         self.connection = connect(read_uri(path), uri=True)
         self.connection.execute("PRAGMA query_only = ON")
 
     def close(self) -> None:
         """Close the connection. May be called again."""
+        self.closed = True
         with suppress(sqlite3.Error, AttributeError):
             self.connection.close()
 
@@ -127,7 +130,8 @@ class Readers:
         self._path = path
         self._check_place = check_place
         self._local = threading.local()
-        self._lock = threading.Lock()
+        # Reentrant: while `without_readers` holds it, listeners on the same thread may read.
+        self._lock = threading.RLock()
         self._connections: WeakSet[_ThreadConnection] = WeakSet()
         self._stopping = Cancellation(CLOSED)
 
@@ -143,7 +147,7 @@ class Readers:
                 return
             with (
                 self._stopping.running(_nothing),
-                self._in_use(own) as connection,
+                self._in_use() as connection,
                 self._stopping.covering(),
                 interrupting(connection),
             ):
@@ -164,23 +168,25 @@ class Readers:
 
     def _own_connection(self) -> _ThreadConnection:
         own: _ThreadConnection | None = getattr(self._local, "own", None)
-        if own is None:
+        if own is not None and not own.closed:
+            return own
+        with self._lock:
             # The path may lead to another file now.
             self._check_place()
             try:
                 own = _ThreadConnection(self._path)
             except sqlite3.Error as error:
                 raise failure_of(error) from error
-            self._local.own = own
-            with self._lock:
-                self._connections.add(own)
+            self._connections.add(own)
+        self._local.own = own
         return own
 
     @contextmanager
-    def _in_use(self, own: _ThreadConnection) -> Iterator[sqlite3.Connection]:
-        """Keep `close` from closing a connection, and close it at the end if `close` was called in the meantime."""
+    def _in_use(self) -> Iterator[sqlite3.Connection]:
+        """Keep others from closing this thread's connection. Close it at the end if `close` was called meanwhile."""
         with self._lock:
             self._stopping.check()
+            own = self._own_connection()
             own.users += 1
         try:
             yield own.connection
@@ -190,6 +196,20 @@ class Readers:
                 unused = not own.users
             if unused and self._stopping.cancelled:
                 own.close()
+
+    @contextmanager
+    def without_readers(self) -> Iterator[bool]:
+        """A block in which the file has no read-only connection of `Readers`: new readers wait until it ends.
+
+        Yields:
+            False, and nothing is closed, if a thread is reading.
+        """
+        with self._lock:
+            idle = not any(one.users for one in self._connections)
+            if idle:
+                for one in self._connections:
+                    one.close()
+            yield idle
 
     def close(self) -> bool:
         """Interrupt all readers, and close every connection.

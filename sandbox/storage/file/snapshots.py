@@ -7,6 +7,7 @@ created beside it.
 """
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -17,8 +18,9 @@ from sandbox.kafka.errors import FileRefused
 from sandbox.kafka.producer_epoch import EPOCH_LAST
 from sandbox.model import cancellation
 from sandbox.model.sql_tokens import quoted_name
-from sandbox.storage.file import row_checksums
+from sandbox.storage.file import ofd_locks, row_checksums
 from sandbox.storage.file.database import Reader, StorageFailed, check_file, is_open_here
+from sandbox.storage.file.guard import SHARED_BYTES
 from sandbox.storage.file.migrations import make_version, migrate
 from sandbox.storage.file.read_uri import read_uri
 from sandbox.storage.file.readers import interrupting
@@ -320,6 +322,60 @@ def fit_pages(path: Path, size_bytes: int) -> None:
     with _altered(path) as connection:
         connection.execute(f"PRAGMA page_size = {int(size_bytes)}")
         connection.execute("VACUUM")
+
+
+def make_log(source: Path, content: int) -> tuple[Path, Path]:
+    """Make a write-ahead log that holds every page of a prepared copy, and its index; see `Database.replace_log`.
+
+    SQLite itself writes the log, of an empty database beside the copy.
+
+    Args:
+        source: the copy.
+        content: the schema version that the content gets, by which caches notice it (`storage.file.content`).
+
+    Returns:
+        The paths of the log, synced to disk, and of the index.
+
+    Raises:
+        FileRefused: it cannot be written; partial files may be left, whose names begin with the copy's.
+    """
+    empty = source.with_name(source.name + "-empty")
+    log, index = (source.with_name(source.name + ending) for ending in ("-log", "-index"))
+    try:
+        with (
+            closing(sqlite3.connect(address(source), uri=True, isolation_level=None)) as reading,
+            closing(sqlite3.connect(empty, isolation_level=None)) as writing,
+        ):
+            (page_bytes,) = reading.execute("PRAGMA page_size").fetchone()
+            writing.execute(f"PRAGMA page_size = {page_bytes}")
+            writing.execute("PRAGMA journal_mode = WAL").fetchone()
+            writing.execute("PRAGMA wal_autocheckpoint = 0").fetchone()
+            writing.execute("PRAGMA synchronous = OFF")
+            reading.backup(writing, pages=PAGES_PER_STEP, sleep=0, progress=_check_cancelled)
+            writing.execute(f"PRAGMA schema_version = {content}")
+            shutil.copyfile(f"{empty}-shm", index)
+            # Closing the connection deletes the log, but not this second name of it.
+            os.link(f"{empty}-wal", log)
+            with _kept_open(empty):
+                writing.close()
+    except (sqlite3.Error, OSError) as error:
+        raise FileRefused(f"{source.name} cannot be prepared: {error}.") from error
+    finally:
+        for ending in ("", "-wal", "-shm"):
+            empty.with_name(empty.name + ending).unlink(missing_ok=True)
+    sync(log)
+    return log, index
+
+
+@contextmanager
+def _kept_open(path: Path) -> Iterator[None]:
+    """Hold the lock by which SQLite believes that a file is open elsewhere, so that closing it does no checkpoint."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        ofd_locks.lock(descriptor, *SHARED_BYTES, exclusive=False)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 Offset = tuple[str, str, int]
