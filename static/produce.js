@@ -8,10 +8,10 @@
   const NOT_SENT = { none: "the key is null", empty: "it is empty, 0 bytes", null: "the value is null" };
   function bind(kindId, fieldId) {
     const kind = byId(kindId);
-    const field = byId(fieldId);
-    if (!kind || !field) return;
-    const placeholder = field.placeholder;
+    if (!kind || !byId(fieldId)) return;
+    const placeholder = byId(fieldId).placeholder;
     const fit = () => {
+      const field = byId(fieldId); // the answer of a form may have replaced it
       const why = NOT_SENT[kind.value];
       field.disabled = Boolean(why);
       field.placeholder = why ? `not sent: ${why}` : placeholder;

@@ -4,12 +4,15 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from sandbox.model.registry import AVRO as AVRO
 from sandbox.model.registry import JSON as JSON
 from sandbox.model.registry import PROTOBUF as PROTOBUF
 from sandbox.model.registry import SCHEMA_TYPES as SCHEMA_TYPES
+
+if TYPE_CHECKING:
+    from sandbox.schemas.shape import Shape
 
 MAX_SCHEMA_CHARS = 4_000_000
 """The longest schema text that is parsed."""
@@ -119,8 +122,28 @@ class ParsedSchema(ABC):
         """
 
     @abstractmethod
-    def example(self, rng: random.Random) -> Any:
-        """Return a random valid value, as `decode` would return it. The same seed gives the same value."""
+    def example(self, rng: random.Random, message_indexes: tuple[int, ...] = (0,)) -> Any:
+        """Return a random valid value, as `decode` would return it. The same seed gives the same value.
+
+        Raises:
+            InvalidValue: No value was found: a recursive schema has none, or its rules are too narrow.
+        """
+
+    @abstractmethod
+    def shape(self, message_indexes: tuple[int, ...] = (0,)) -> "Shape":
+        """Return the shape of the values, from which forms are made."""
+
+    def message_indexes(self, name: str) -> tuple[int, ...]:
+        """Return the path of indexes to a Protobuf message by its name, with or without the package.
+
+        Raises:
+            InvalidValue: The schema has no such message; those of the other formats have none.
+        """
+        raise InvalidValue(f"{self.schema_type} schemas have no messages, and {name!r} names one")
+
+    def message_names(self) -> tuple[str, ...]:
+        """Return the names of the Protobuf messages, nested ones too, without the package; empty for other formats."""
+        return ()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ParsedSchema) and self.references == other.references and self.is_equivalent(other)

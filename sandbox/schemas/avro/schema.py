@@ -8,11 +8,13 @@ from typing import Any, Self
 from sandbox.schemas.avro.compatibility import AmbiguousAlias, incompatibilities
 from sandbox.schemas.avro.examples import example
 from sandbox.schemas.avro.reading import Decoder
+from sandbox.schemas.avro.shape import shape
 from sandbox.schemas.avro.text import normal_json, to_json
 from sandbox.schemas.avro.types import Parser
 from sandbox.schemas.avro.writing import encode
 from sandbox.schemas.json_text import compact, parse_json
 from sandbox.schemas.schema import AVRO, ParsedSchema, Reference
+from sandbox.schemas.shape import Shape
 
 
 class AvroSchema(ParsedSchema):
@@ -66,8 +68,11 @@ class AvroSchema(ParsedSchema):
     def encode(self, value: Any, message_indexes: tuple[int, ...] = (0,)) -> bytes:
         return encode(self.type, value)
 
-    def example(self, rng: random.Random) -> Any:
+    def example(self, rng: random.Random, message_indexes: tuple[int, ...] = (0,)) -> Any:
         return example(self.type, rng)
+
+    def shape(self, message_indexes: tuple[int, ...] = (0,)) -> Shape:
+        return shape(self.type)
 
 
 def _sort_key(reference: Reference) -> tuple[str, str, int]:

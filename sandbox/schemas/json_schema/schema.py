@@ -10,9 +10,11 @@ from sandbox.schemas.json_schema.examples import example
 from sandbox.schemas.json_schema.loading import Loader
 from sandbox.schemas.json_schema.modern_loading import ModernLoader
 from sandbox.schemas.json_schema.nodes import SchemaNode
+from sandbox.schemas.json_schema.shape import shape
 from sandbox.schemas.json_schema.values import decode, encode, validator
 from sandbox.schemas.json_text import compact, parse_json
 from sandbox.schemas.schema import JSON, InvalidSchema, ParsedSchema, Reference
+from sandbox.schemas.shape import Shape
 
 _OLDER_DRAFTS = {
     "json-schema.org/schema": 4,
@@ -79,5 +81,8 @@ class JsonSchema(ParsedSchema):
     def encode(self, value: Any, message_indexes: tuple[int, ...] = (0,)) -> bytes:
         return encode(self._validator, value)
 
-    def example(self, rng: random.Random) -> Any:
+    def example(self, rng: random.Random, message_indexes: tuple[int, ...] = (0,)) -> Any:
         return example(self.node, rng)
+
+    def shape(self, message_indexes: tuple[int, ...] = (0,)) -> Shape:
+        return shape(self.node)

@@ -3,16 +3,18 @@
 import base64
 import binascii
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, Self
 
 from sandbox.schemas.protobuf.compatibility import Types, differences, message_types
 from sandbox.schemas.protobuf.compiler import FILE_NAME, compile_files, load_pool
 from sandbox.schemas.protobuf.examples import example
+from sandbox.schemas.protobuf.shape import shape
 from sandbox.schemas.protobuf.text import FilePrinter
 from sandbox.schemas.protobuf.values import decode, encode
 from sandbox.schemas.schema import PROTOBUF, InvalidSchema, InvalidValue, ParsedSchema, Reference
+from sandbox.schemas.shape import Shape
 
 
 class ProtobufSchema(ParsedSchema):
@@ -119,6 +121,12 @@ class ProtobufSchema(ParsedSchema):
     def example(self, rng: random.Random, message_indexes: tuple[int, ...] = (0,)) -> Any:
         return example(self.message(message_indexes), rng)
 
+    def shape(self, message_indexes: tuple[int, ...] = (0,)) -> Shape:
+        return shape(self.message(message_indexes))
+
+    def message_names(self) -> tuple[str, ...]:
+        return tuple(_names(self.file.message_type, ""))
+
 
 def _as_text(text: str, dependencies: Mapping[str, str]) -> str:
     """Return the `.proto` text for a FileDescriptorProto in base64; any other text as it is."""
@@ -135,6 +143,13 @@ def _as_text(text: str, dependencies: Mapping[str, str]) -> str:
     except message.DecodeError:
         raise InvalidSchema("neither the text of a .proto file nor a FileDescriptorProto in base64") from None
     return FilePrinter(file, _pool_of(file, dependencies), None, normal=False).text()
+
+
+def _names(types: Any, prefix: str) -> Iterator[str]:
+    for one in types:
+        if not one.options.map_entry:
+            yield prefix + one.name
+            yield from _names(one.nested_type, f"{prefix}{one.name}.")
 
 
 def _refuse_empty() -> str:

@@ -12,7 +12,10 @@ from sandbox.kafka.event import Headers, NewEvent
 from sandbox.model.jsonl import LineRefused, from_line
 from sandbox.web import formats as words
 from sandbox.web.json_text import json_error
+from sandbox.web.produce.schema_part import KIND, chosen_name, encoded
 
+SCHEMA_KIND = (KIND, "with a schema")
+"""The kind of a key or value that is offered if there is a registry."""
 KEY_KINDS = (
     ("text", "text"),
     ("none", "no key (null)"),
@@ -53,13 +56,15 @@ def key_of(form: Form) -> bytes | None:
     """Return the key.
 
     Raises:
-        BrokerError: INVALID_RECORD if it is not valid hex or base64, as chosen.
+        BrokerError: INVALID_RECORD if it is not valid hex or base64, as chosen, or doesn't fit the chosen schema.
     """
     kind = form.get("key_kind", "text")
     if kind == "none":
         return None
     if kind == "empty":
         return b""
+    if kind == KIND:
+        return encoded(form, "key")
     return _bytes("key", kind, form.get("key", ""))
 
 
@@ -67,13 +72,15 @@ def value_of(form: Form) -> bytes | None:
     """Return the value.
 
     Raises:
-        BrokerError: INVALID_RECORD if it is not valid JSON, hex or base64, as chosen.
+        BrokerError: INVALID_RECORD if it is not valid JSON, hex or base64, as chosen, or doesn't fit the chosen schema.
     """
     kind = form.get("value_kind", "json")
     if kind == "null":
         return None
     if kind == "empty":
         return b""
+    if kind == KIND:
+        return encoded(form, "value")
     text = typed(form, "value")
     checked = json_state(form)
     if checked is not None and not checked.good:
@@ -83,14 +90,20 @@ def value_of(form: Form) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class JsonState:
-    """Whether the value is valid JSON, with the reason in words."""
+    """Whether the value is valid JSON, or fits its schema, with the reason in words."""
 
     good: bool
     said: str
 
 
 def json_state(form: Form) -> JsonState | None:
-    """Check the value; None if its kind is not JSON."""
+    """Check the value; None if its kind is neither JSON nor a schema."""
+    if form.get("value_kind") == KIND:
+        try:
+            encoded(form, "value")
+        except BrokerError as refused:
+            return JsonState(False, refused.detail.removesuffix(" Nothing was sent."))
+        return JsonState(True, f"The value fits {chosen_name(form, 'value').removesuffix(':latest')}")
     if form.get("value_kind", "json") != "json":
         return None
     text = typed(form, "value")

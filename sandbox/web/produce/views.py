@@ -16,9 +16,10 @@ from sandbox.web.capabilities import changes_nothing
 from sandbox.web.messages.dead_letters import tell_returned
 from sandbox.web.notices import Notice, current_notice
 from sandbox.web.produce.copy_event import Copied, address_of, copied
-from sandbox.web.produce.form import FIRST, HEADER_KINDS, KEY_KINDS, VALUE_KINDS, event_of, json_state
+from sandbox.web.produce.form import FIRST, HEADER_KINDS, KEY_KINDS, SCHEMA_KIND, VALUE_KINDS, event_of, json_state
 from sandbox.web.produce.partition import MODES, PARTITIONERS, Choice, choose, turns
 from sandbox.web.produce.programs import event_program
+from sandbox.web.produce.schema_part import KIND, PARTS, has_registry, mark_error, shown_part
 from sandbox.web.responses import backend, by_htmx, data, fragment, overview, page, see
 
 blueprint = Blueprint("produce", __name__)
@@ -88,6 +89,11 @@ def _form_page(
 ) -> Response:
     form = FIRST | dict(form) | (copy.form if copy else {})
     within = request.path.startswith("/topics/")
+    kinds = (SCHEMA_KIND,) if has_registry() else ()
+    parts = {part: shown_part(form, part, topic.topic if topic else None) for part in PARTS if _has_schema(form, part)}
+    form |= {part: one.text for part, one in parts.items() if one.changed}
+    for one in parts.values() if error else ():
+        mark_error(one)
     choice: Choice | None = None
     if topic is not None and not undecided:
         try:
@@ -111,12 +117,18 @@ def _form_page(
         undecided=undecided,
         program=program(form, topic.topic) if topic and not undecided else "",
         partitioners=PARTITIONERS,
-        key_kinds=KEY_KINDS,
-        value_kinds=VALUE_KINDS,
+        key_kinds=KEY_KINDS + kinds,
+        value_kinds=VALUE_KINDS + kinds,
+        schema_parts=parts,
+        root=_root(topic.topic if topic and within else None),
         header_kinds=HEADER_KINDS,
         modes=MODES,
         within=within,
     )
+
+
+def _has_schema(form: Mapping[str, str], part: str) -> bool:
+    return form.get(f"{part}_kind") == KIND
 
 
 def _aim(copy: Copied | None, topic: TopicDescription | None) -> str | None:
@@ -222,6 +234,23 @@ def shown_program(topic: str | None = None) -> Response:
     return answer
 
 
+@blueprint.post("/produce/schema/<any(key, value):part>")
+@blueprint.post("/topics/<topic>/produce/schema/<any(key, value):part>")
+@changes_nothing
+def schema_part(part: str, topic: str | None = None) -> Response:
+    """The inputs of a key or value with a schema, after a change of the schema, the mode or the number of items."""
+    form: MultiDict[str, str] = request.form
+    name = topic or form.get("topic", "")
+    if not by_htmx():
+        return _form_page(named_topic(name), form, undecided=not name)
+    shown = shown_part(form, part, name or None) if _has_schema(form, part) else None
+    return fragment("produce/_schema.html", part=part, shown=shown, root=_root(topic))
+
+
+def _root(topic: str | None) -> str:
+    return f"/topics/{topic}/produce" if topic else "/produce"
+
+
 @blueprint.get("/produce/preview.json")
 def preview_json() -> Response:
     """The partition of the form's event as JSON."""
@@ -242,7 +271,10 @@ def produce(topic: str | None = None) -> AnyResponse:
     except BrokerError as error:
         if by_htmx():
             # 200, because htmx ignores the content of an error status.
-            return fragment("produce/_answer.html", event=None, error=error)
+            parts = [shown_part(form, part, name or None) for part in PARTS if _has_schema(form, part)]
+            for one in parts:
+                mark_error(one)
+            return fragment("produce/_answer.html", event=None, error=error, marked=parts, root=_root(topic))
         return _form_page(named_topic(name), form, status=400, error=error, undecided=not name)
     if by_htmx():
         return fragment(
