@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from sandbox.api.sql import SandboxQueries
     from sandbox.api.survey import SandboxSurvey
     from sandbox.generator.generators import Generators
+    from sandbox.model.activity import Details
     from sandbox.playground.playground import Playground
     from sandbox.registry.registry import SchemaRegistry
     from sandbox.schemas.decoding import EventDecoder
@@ -132,8 +133,17 @@ class Sandbox(SandboxGroups):
 
         runtime = self._runtime
         return SchemaRegistry(
-            runtime.database, runtime.call, self._broker.cluster_id, lambda: runtime.registry_conflict_code
+            runtime.database,
+            runtime.call,
+            self._broker.cluster_id,
+            lambda: runtime.registry_conflict_code,
+            self._record_schema_change,
         )
+
+    def _record_schema_change(self, details: "Details") -> None:
+        turn = self._broker.turn
+        turn.changes.schemas = True
+        turn.note("schema", details)
 
     def decoder(self) -> "EventDecoder":
         """Return a decoder of keys and values that a registry's serializers wrote, for one page or one task."""

@@ -32,7 +32,7 @@ class Change:
 
     Attributes:
         kind: "events" (appended or removed), "commit" (offsets), "group" (members, state), "topics" (created,
-            deleted, altered) or "cluster" (brokers, leaders, in-sync sets, faults).
+            deleted, altered), "schemas" (the schema registry) or "cluster" (brokers, leaders, in-sync sets, faults).
         topics: names of the changed topics.
         groups: ids of the changed groups.
     """

@@ -76,15 +76,18 @@ def prepare(
         RegistryError: 42201.
     """
     source, targets = _source(rows, parent, content, new=new)
-    parsed = _parsed(source)
-    if normalize:
-        parsed = _normalized(source)
-    references = tuple(SchemaReference(*_fields(one)) for one in parsed.references) if normalize else source.references
+    form = _normalized(source) if normalize else _parsed(source)
+    references = tuple(SchemaReference(*_fields(one)) for one in form.references) if normalize else source.references
     if references != source.references:
         by_name = dict(zip(source.references, targets, strict=True))
         targets = tuple(by_name.get(one) or within(parent, one.subject) for one in references)
-    stored = replace(content, text=parsed.text, references=references)
+    stored = replace(content, text=form.text, references=references)
     return Prepared(stored, targets, source, normalize, guid_of(stored))
+
+
+def parsed(prepared: Prepared) -> ParsedSchema:
+    """Return a schema that was sent, parsed."""
+    return _parsed(prepared.source)
 
 
 def parse_stored(rows: RegistryRows, schema: RegisteredSchema) -> ParsedSchema:

@@ -3,12 +3,21 @@
 Reads use a reader of the calling thread. The thread that writes the file makes all changes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from sandbox.model.registry import CONFLICT_CODES, LATEST, RegisteredSchema, SchemaRequest, Subject, VersionRow
-from sandbox.registry import errors, registration
+from sandbox.model.activity import Details
+from sandbox.model.registry import (
+    CONFLICT_CODES,
+    LATEST,
+    RegisteredSchema,
+    RegistryConfig,
+    SchemaRequest,
+    Subject,
+    VersionRow,
+)
+from sandbox.registry import deletion, errors, registration, settings
 from sandbox.registry.lookups import content_of, find_version
 from sandbox.registry.parsing import prepare
 from sandbox.registry.scope import config_in_scope, is_importing
@@ -32,6 +41,7 @@ class SchemaRegistry:
         call: runs a change.
         cluster_id: the id of the Kafka cluster.
         conflict_code: returns the error code of an incompatible schema, one of `CONFLICT_CODES`.
+        record: called in the thread that writes with the activity's details of each change.
     """
 
     def __init__(
@@ -40,11 +50,13 @@ class SchemaRegistry:
         call: Writer,
         cluster_id: str = "",
         conflict_code: Callable[[], int] = lambda: CONFLICT_CODES[0],
+        record: Callable[[Details], None] = lambda details: None,
     ) -> None:
         self._database = database
         self._call = call
         self.cluster_id = cluster_id
         self.conflict_code = conflict_code
+        self._record = record
 
     @contextmanager
     def rows(self) -> Iterator[RegistryRows]:
@@ -81,9 +93,85 @@ class SchemaRegistry:
         def write(database: Database, now_ms: int) -> RegisteredSchema:
             # Planned again: another request may have changed the registry, and these rows are the ones that count.
             planned = registration.plan(RegistryRows(database), subject, request, normalize=normalize, force=force)
-            return planned if isinstance(planned, RegisteredSchema) else registration.store(database, planned, now_ms)
+            if isinstance(planned, RegisteredSchema):
+                return planned
+            stored = registration.store(database, planned, now_ms)
+            fields = {"version": stored.version, "id": stored.schema_id, "type": stored.content.schema_type}
+            self._note(subject, "registered", **fields)
+            return stored
 
         return self.change(write)
+
+    def _note(self, subject: Subject, action: str, **fields: object) -> None:
+        self._record({"subject": str(subject), "action": action, **fields})
+
+    def delete_version(self, subject: Subject, number: int, *, permanent: bool) -> int:
+        """Delete a version; see `deletion.delete_version`."""
+
+        def delete(database: Database, now_ms: int) -> int:
+            version = deletion.delete_version(database, subject, number, permanent=permanent)
+            self._note(subject, "deleted", versions=[version], permanent=permanent)
+            return version
+
+        return self.change(delete)
+
+    def delete_subject(self, subject: Subject, *, permanent: bool) -> list[int]:
+        """Delete a subject; see `deletion.delete_subject`."""
+
+        def delete(database: Database, now_ms: int) -> list[int]:
+            versions = deletion.delete_subject(database, subject, permanent=permanent)
+            self._note(subject, "deleted", versions=versions, permanent=permanent)
+            return versions
+
+        return self.change(delete)
+
+    def delete_context(self, context: str) -> None:
+        """Delete an empty context; see `deletion.delete_context`."""
+
+        def delete(database: Database, now_ms: int) -> None:
+            deletion.delete_context(database, context)
+            self._note(Subject(context, ""), "deleted", versions=[], permanent=True)
+
+        self.change(delete)
+
+    def update_config(self, subject: Subject, changes: Mapping[str, Any]) -> RegistryConfig:
+        """Change settings; see `settings.update_config`."""
+
+        def update(database: Database, now_ms: int) -> RegistryConfig:
+            config = settings.update_config(database, subject, changes)
+            self._note(subject, "level", value=config.level)
+            return config
+
+        return self.change(update)
+
+    def delete_config(self, subject: Subject) -> RegistryConfig:
+        """Delete settings; see `settings.delete_config`."""
+
+        def delete(database: Database, now_ms: int) -> RegistryConfig:
+            config = settings.delete_config(database, subject)
+            self._note(subject, "level", value=None)
+            return config
+
+        return self.change(delete)
+
+    def set_mode(self, subject: Subject, mode: str | None, *, force: bool) -> None:
+        """Set a mode; see `settings.set_mode`."""
+
+        def update(database: Database, now_ms: int) -> None:
+            settings.set_mode(database, subject, mode, force=force)
+            self._note(subject, "mode", value=mode and mode.upper())
+
+        self.change(update)
+
+    def delete_mode(self, subject: Subject, *, recursive: bool) -> str | None:
+        """Delete a mode; see `settings.delete_mode`."""
+
+        def delete(database: Database, now_ms: int) -> str | None:
+            mode = settings.delete_mode(database, subject, recursive=recursive)
+            self._note(subject, "mode", value=None)
+            return mode
+
+        return self.change(delete)
 
     def check(
         self, subject: Subject, request: SchemaRequest, version: int | None, *, normalize: bool = False

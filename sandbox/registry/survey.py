@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from sandbox.model.registry import DEFAULT_LEVEL, LEVELS, RegisteredSchema, SchemaRequest, Subject, VersionRow
 from sandbox.registry.errors import invalid_schema, subject_not_found
 from sandbox.registry.lookups import content_of
-from sandbox.registry.parsing import incompatibilities, prepare
+from sandbox.registry.parsing import incompatibilities, parsed, prepare
 from sandbox.registry.scope import config_in_scope, mode_in_scope
+from sandbox.schemas.schema import ParsedSchema
 from sandbox.storage.registry import RegistryRows
 
 
@@ -15,8 +16,9 @@ class SubjectSummary:
     """A subject in a list.
 
     Attributes:
-        latest: its latest version.
+        latest: its latest version; a soft-deleted one if there is no other.
         versions: the number of versions that are not deleted.
+        versions_by_id: the latest version of each id, and of the latest schema's GUID.
         level: the compatibility level that applies to it.
         own_level: True if the level is its own, and not the registry's.
     """
@@ -24,6 +26,7 @@ class SubjectSummary:
     subject: Subject
     latest: RegisteredSchema
     versions: int
+    versions_by_id: dict[int | str, int]
     level: str
     own_level: bool
 
@@ -34,17 +37,22 @@ class SubjectDescription:
 
     Attributes:
         versions: those that are not deleted, the latest first.
-        referrers: version to the versions of other subjects that refer to it; deleted ones are left out.
+        deleted: the soft-deleted ones, the latest first.
+        referrers: version to the versions of other subjects that refer to it; deleted ones are left out, unless the
+            version is deleted too.
         level, own_level: as in `SubjectSummary`.
         mode: the mode that applies to it.
+        own_mode: True if the mode is its own.
     """
 
     subject: Subject
     versions: tuple[RegisteredSchema, ...]
+    deleted: tuple[RegisteredSchema, ...]
     referrers: dict[int, tuple[VersionRow, ...]]
     level: str
     own_level: bool
     mode: str
+    own_mode: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,37 +68,50 @@ class LevelAnswer:
 
 
 def list_subjects(rows: RegistryRows) -> list[SubjectSummary]:
-    """Return the subjects that have a version, sorted by name."""
+    """Return the subjects that have a version, sorted by name. Without undeleted versions, `versions` is 0."""
     found: dict[Subject, list[VersionRow]] = {}
     for row in rows.all_versions():
-        if not row.deleted:
-            found.setdefault(row.subject, []).append(row)
-    return [
-        SubjectSummary(subject, rows.registered(versions[-1]), len(versions), *_level(rows, subject))
-        for subject, versions in sorted(found.items(), key=lambda one: str(one[0]))
-    ]
+        found.setdefault(row.subject, []).append(row)
+    return [_summary(rows, subject, found[subject]) for subject in sorted(found, key=str)]
+
+
+def _summary(rows: RegistryRows, subject: Subject, versions: list[VersionRow]) -> SubjectSummary:
+    active = [row for row in versions if not row.deleted]
+    latest = rows.registered((active or versions)[-1])
+    by_id: dict[int | str, int] = {row.schema_id: row.version for row in versions}
+    by_id[latest.guid] = latest.version
+    return SubjectSummary(subject, latest, len(active), by_id, *_level(rows, subject))
 
 
 def describe(rows: RegistryRows, subject: Subject) -> SubjectDescription:
-    """Return one subject. Raises RegistryError 40401."""
-    versions = [row for row in rows.versions(subject) if not row.deleted]
-    if not versions:
+    """Return one subject, also if all its versions are soft-deleted. Raises RegistryError 40401."""
+    rows_found = rows.versions(subject)
+    if not rows_found:
         raise subject_not_found(subject)
     referrers = {
         row.version: tuple(
             one
             for context, id in rows.referrers(subject, row.version)
             for one in rows.versions_of(context, id)
-            if not one.deleted and one.subject != subject
+            if (row.deleted or not one.deleted) and one.subject != subject
         )
-        for row in versions
+        for row in rows_found
     }
-    registered = tuple(rows.registered(row) for row in reversed(versions))
-    return SubjectDescription(subject, registered, referrers, *_level(rows, subject), mode_in_scope(rows, subject))
+    registered = [rows.registered(row) for row in reversed(rows_found)]
+    return SubjectDescription(
+        subject,
+        tuple(one for one in registered if not one.deleted),
+        tuple(one for one in registered if one.deleted),
+        referrers,
+        *_level(rows, subject),
+        mode_in_scope(rows, subject),
+        rows.mode(subject) is not None,
+    )
 
 
-def try_schema(rows: RegistryRows, subject: Subject, request: SchemaRequest) -> list[LevelAnswer]:
-    """Return whether each level would accept a schema as the subject's next version. Stores nothing.
+def try_schema(rows: RegistryRows, subject: Subject, request: SchemaRequest) -> tuple[list[LevelAnswer], ParsedSchema]:
+    """Return whether each level would accept a schema as the subject's next version, and the parsed schema. Stores
+    nothing.
 
     Raises:
         RegistryError: 42201.
@@ -105,7 +126,7 @@ def try_schema(rows: RegistryRows, subject: Subject, request: SchemaRequest) -> 
         compared = previous if level.endswith("_TRANSITIVE") else previous[-1:]
         messages = [] if level == "NONE" else incompatibilities(rows, level, prepared, subject, compared)
         answers.append(LevelAnswer(level, tuple(messages)))
-    return answers
+    return answers, parsed(prepared)
 
 
 def level(rows: RegistryRows, subject: Subject) -> str:

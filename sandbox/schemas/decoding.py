@@ -55,12 +55,14 @@ class Decoded:
         found: the schema, None if it is not registered or can't be looked up.
         value: the JSON value, if `problem` is None.
         problem: why there is no value; None if there is one.
+        reason: the cause alone, if the bytes do not fit the schema.
     """
 
     schema: SchemaId
     found: FoundSchema | None = None
     value: Any = None
     problem: str | None = None
+    reason: str | None = None
 
     @property
     def text(self) -> str | None:
@@ -91,9 +93,19 @@ class EventDecoder:
         self._parsed: dict[SchemaId, ParsedSchema | str] = {}
 
     def decode(
-        self, topic: str, data: bytes | None, headers: Iterable[tuple[str, bytes | None]] = (), *, is_key: bool = False
+        self,
+        topic: str,
+        data: bytes | None,
+        headers: Iterable[tuple[str, bytes | None]] = (),
+        *,
+        is_key: bool = False,
+        consumer: ParsedSchema | None = None,
     ) -> Decoded | None:
-        """Return what a key or value holds; None if it has no frame."""
+        """Return what a key or value holds; None if it has no frame.
+
+        Args:
+            consumer: the schema of a consumer that reads it; None for the schema with which it was written.
+        """
         frame = read_frame(data, headers, is_key=is_key) if data else None
         if frame is None:
             return None
@@ -105,18 +117,15 @@ class EventDecoder:
             return Decoded(frame.schema, problem=f"{Decoded(frame.schema).label} is not registered here")
         if isinstance(found, str):
             return Decoded(frame.schema, problem=f"{Decoded(frame.schema).label}: {found}")
-        return self._decoded(frame, found)
+        return self._decoded(frame, found, consumer)
 
-    def _decoded(self, frame: Frame, found: FoundSchema) -> Decoded:
+    def _decoded(self, frame: Frame, found: FoundSchema, consumer: ParsedSchema | None) -> Decoded:
         parsed = self._parse(frame.schema, found)
         if isinstance(parsed, str):
             return _unreadable(frame.schema, found, parsed)
         try:
-            if found.schema_type == PROTOBUF:
-                indexes, payload = split_indexes(frame)
-                value = parsed.decode(payload, indexes)
-            else:
-                value = parsed.decode(frame.rest)
+            indexes, payload = split_indexes(frame) if found.schema_type == PROTOBUF else ((0,), frame.rest)
+            value = parsed.decode(payload, indexes) if consumer is None else consumer.read(parsed, payload, indexes)
         except (InvalidValue, MissingLibrary) as error:
             return _unreadable(frame.schema, found, str(error))
         return Decoded(frame.schema, found, value)
@@ -150,7 +159,8 @@ class EventDecoder:
 
 
 def _unreadable(schema: SchemaId, found: FoundSchema, reason: str) -> Decoded:
-    return Decoded(schema, found, problem=f"not readable with {Decoded(schema, found).label}: {reason}")
+    label = Decoded(schema, found).label
+    return Decoded(schema, found, problem=f"not readable with {label}: {reason}", reason=reason)
 
 
 def nowhere(schema: SchemaId, topic: str, *, is_key: bool) -> FoundSchema | str | None:

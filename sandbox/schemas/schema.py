@@ -55,6 +55,11 @@ class Reference:
     version: int
 
 
+def other_format(reader: "ParsedSchema", writer: "ParsedSchema") -> InvalidValue:
+    """Return the error for a payload of another format."""
+    return InvalidValue(f"it was written as {writer.schema_type}, the schema is {reader.schema_type}")
+
+
 class ParsedSchema(ABC):
     """A valid schema of one format. `sandbox.schemas.parsing.parse_schema` makes it; it never changes.
 
@@ -111,6 +116,19 @@ class ParsedSchema(ABC):
 
         Raises:
             InvalidValue: The bytes were not written with this schema.
+        """
+
+    @abstractmethod
+    def read(self, writer: "ParsedSchema", payload: bytes, message_indexes: tuple[int, ...] = (0,)) -> Any:
+        """Return the value that a consumer with this schema reads from a payload that another schema wrote.
+
+        Args:
+            writer: The schema with which the payload was written.
+            payload: As for `decode`.
+            message_indexes: Protobuf only: the path to the message type in the writer's schema.
+
+        Raises:
+            InvalidValue: The consumer would fail, or would silently lose a value whose type changed.
         """
 
     @abstractmethod

@@ -136,6 +136,27 @@ class RegistryRows:
         return [row[0] for row in self._reader.rows("SELECT subject FROM schema_modes WHERE context = ?", (context,))]
 
 
+def formats_of_topics(reader: Reader, topics: Iterable[str]) -> dict[str, list[str]]:
+    """Return the schema types of topics' subjects by the TopicNameStrategy, of keys first, each type once.
+
+    Only topics with such a subject are returned. Quick: it is asked whenever the list of topics is shown.
+    """
+    if reader.one("SELECT 1 FROM schema_versions LIMIT 1") is None:
+        return {}
+    places = {f"{topic}{part}": topic for topic in topics for part in ("-key", "-value")}
+    found: dict[str, list[str]] = {}
+    for subject, schema_type in reader.rows(
+        "SELECT v.subject, s.schema_type FROM schema_versions v JOIN schemas s USING(context, schema_id) "
+        f"WHERE v.context = '.' AND v.subject IN ({', '.join('?' * len(places))}) AND v.deleted = 0 "
+        "ORDER BY v.subject, v.version DESC",
+        tuple(places),
+    ):
+        formats = found.setdefault(places[subject], [])
+        if schema_type not in formats:
+            formats.append(schema_type)
+    return found
+
+
 def add_context(database: Database, context: str, last_id: int) -> None:
     """Create a context if it doesn't exist, and raise its largest id to `last_id`."""
     database.execute(

@@ -23,6 +23,7 @@ from sandbox.web.responses import (
     is_topic,
     overview,
     page,
+    subject_address,
 )
 
 blueprint = Blueprint("activity", __name__)
@@ -50,6 +51,7 @@ MARKS = {
     "retention": "⌛",
     "compacted": "≡",
     "generated": "▷",
+    "schema": "§",
     "snapshot": "◉",
     "clock": "◷",
 }
@@ -81,6 +83,9 @@ def link(entry: ActivityEntry, known: ActivityPage) -> str | None:
         return "/cluster#faults" if entry.kind == "injected" else "/cluster"
     if entry.kind == "snapshot":
         return "/snapshots"
+    if entry.kind == "schema":
+        subject = str(entry.details.get("subject", ""))
+        return subject_address(subject) if subject and entry.details.get("action") == "registered" else "/schemas"
     if entry.group is not None:
         return group_address(entry.group) if entry.group in known.groups else None
     if entry.topic is None or entry.topic not in known.topics:

@@ -232,6 +232,19 @@ def _snapshot(entry: ActivityEntry) -> str:
     return f"restored {name}" + (f"; the previous state is snapshot {details['undo']}" if details.get("undo") else "")
 
 
+def _schema(entry: ActivityEntry) -> str:
+    details = entry.details
+    action = details["action"]
+    if action == "registered":
+        return f"version {details['version']} registered: {details['type']} schema with id {details['id']}"
+    if action == "deleted":
+        versions = details["versions"]
+        what = f"version{'s' * (len(versions) > 1)} {', '.join(map(str, versions))}" if versions else "the context"
+        return f"{what} deleted{' permanently' * details['permanent']}"
+    name = "compatibility level" if action == "level" else "mode"
+    return f"{name} {details['value'] or 'inherited again'}"
+
+
 def _clock(entry: ActivityEntry) -> str:
     by_ms = entry.details["by_ms"]
     return f"the system clock was set {'forward' if by_ms > 0 else 'back'} by {duration(abs(by_ms))}"
@@ -254,6 +267,7 @@ _TEXTS: dict[str, Callable[[ActivityEntry], str]] = {
     "retention": _removed,
     "compacted": lambda entry: f"{plural(entry.details['events'], 'event')} removed: later events have the same keys",
     "generated": _generated,
+    "schema": _schema,
     "snapshot": _snapshot,
     "clock": _clock,
 }

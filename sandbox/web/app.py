@@ -37,6 +37,7 @@ from sandbox.web.playground import views as playground
 from sandbox.web.produce import generators
 from sandbox.web.produce import many as produce_many
 from sandbox.web.produce import views as produce
+from sandbox.web.schemas import changes as schemas_changes
 from sandbox.web.schemas import views as schemas
 from sandbox.web.shell import views as shell
 from sandbox.web.snapshots import views as snapshots
@@ -89,6 +90,7 @@ def create_app(
         cluster,
         topology,
         schemas,
+        schemas_changes,
         sql,
         activity,
         snapshots,

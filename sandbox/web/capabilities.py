@@ -24,6 +24,7 @@ REQUIRED = {
     "activity": "activity",
     "groups": "groups",
     "schemas": "schema_registry",
+    "schemas_changes": "schema_registry",
     "cluster.faults_json": "faults",
     "cluster.inject": "faults",
     "cluster.remove": "faults",

@@ -4,7 +4,7 @@ import re
 
 COSTLY = re.compile(
     r"/sql($|[./])|/search($|\.)|/snapshots/|/snapshots(\.json)?$"
-    r"|/topics/~selected|/topics/[^/]+/messages(\.csv$|\.jsonl$|/)|/topics/[^/]+/produce/many|/schemas($|/)"
+    r"|/topics/~selected|/topics/[^/]+/messages(\.csv$|\.jsonl$|/)|/topics/[^/]+/produce/many|/schemas?($|[./])"
 )
 """Paths of pages that may take seconds."""
 SEARCHED = re.compile(r"/topics/[^/]+/messages(\.json)?$")

@@ -44,24 +44,28 @@ class Interest:
         groups: group ids; None for all groups.
         every_s: refresh interval even without changes (ages and estimates change with time), or None.
         spacing_s: the minimum time between the starts of two renderings for one tab.
+        schemas: True if the page shows the schema registry.
     """
 
     topics: frozenset[str] | None = frozenset()
     groups: frozenset[str] | None = frozenset()
     every_s: float | None = None
     spacing_s: float = SPACING_S
+    schemas: bool = False
 
     def concerns(self, change: Change) -> bool:
         """Return True if the page may look different after the change. Every page shows the number of active faults."""
         if change.kind == "cluster":
             return True
+        if change.kind == "schemas":
+            return self.schemas
         for mine, theirs in ((self.topics, change.topics), (self.groups, change.groups)):
             if theirs and (mine is None or not mine.isdisjoint(theirs)):
                 return True
         return False
 
 
-ALL = Interest(None, None)
+ALL = Interest(None, None, schemas=True)
 NOTHING = Interest()
 
 
@@ -273,6 +277,13 @@ def is_topic(name: str) -> bool:
     except BrokerError:
         return False
     return True
+
+
+def subject_address(subject: str, suffix: str = "") -> str:
+    """Return the path of a subject's page. A name that a path can't hold goes into the query string."""
+    if "/" in subject or subject.startswith("~") or subject in (".", "..") or subject.endswith(FORMATS):
+        return f"/schema{suffix}?name={quote(subject, safe='')}"
+    return f"/schemas/{quote(subject, safe='')}{suffix}"
 
 
 def group_address(group: str, suffix: str = "") -> str:

@@ -27,6 +27,7 @@ class Changes:
         commits: ids of groups whose offsets changed.
         groups: ids of groups with other changes.
         cluster: True if brokers, leaders, in-sync replicas or faults changed.
+        schemas: True if the schema registry changed.
     """
 
     partitions: set[Partition] = field(default_factory=set)
@@ -35,9 +36,10 @@ class Changes:
     commits: set[str] = field(default_factory=set)
     groups: set[str] = field(default_factory=set)
     cluster: bool = False
+    schemas: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.partitions or self.topics or self.commits or self.groups or self.cluster)
+        return bool(self.partitions or self.topics or self.commits or self.groups or self.cluster or self.schemas)
 
     def told(self, now_ms: int) -> Iterable[Change]:
         """Convert to the changes that subscribers get."""
@@ -50,6 +52,8 @@ class Changes:
             yield Change("commit", none, frozenset(self.commits), now_ms)
         if self.groups:
             yield Change("group", none, frozenset(self.groups), now_ms)
+        if self.schemas:
+            yield Change("schemas", none, none, now_ms)
         if self.cluster:
             yield Change("cluster", none, none, now_ms)
 

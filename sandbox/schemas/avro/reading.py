@@ -21,7 +21,7 @@ MAX_EMPTY_ITEMS = 100_000
 """The longest list of items that take no bytes, such as nulls."""
 
 
-class _Broken(InvalidValue):
+class Broken(InvalidValue):
     """Collects the path while it passes through the readers of the enclosing types."""
 
     def __init__(self, cause: str) -> None:
@@ -31,17 +31,21 @@ class _Broken(InvalidValue):
 
 
 class Decoder:
-    """Decodes payloads of one type."""
+    """Decodes payloads of one type.
 
-    def __init__(self, type_: AvroType) -> None:
+    Args:
+        read: reads a payload; None to read it as the type says.
+    """
+
+    def __init__(self, type_: AvroType, read: Reader | None = None) -> None:
         self._named: dict[int, list[Reader]] = {}
-        self._read = self._reader(type_)
+        self._read = self.reader(type_) if read is None else read
 
     def decode(self, payload: bytes) -> Any:
         """Return the value of a payload. Raises `InvalidValue`."""
         try:
             value, end = self._read(payload, 0)
-        except _Broken as broken:
+        except Broken as broken:
             raise InvalidValue(f"${broken.path}: {broken.cause}") from None
         except RecursionError:
             raise InvalidValue("the value is nested too deeply") from None
@@ -51,7 +55,8 @@ class Decoder:
             raise InvalidValue(f"{len(payload) - end} of {len(payload)} bytes are left after the value")
         return value
 
-    def _reader(self, type_: AvroType) -> Reader:
+    def reader(self, type_: AvroType) -> Reader:
+        """Return the reader of a type."""
         converted = logical.reader(type_)
         if converted is not None:
             return _converting(_PRIMITIVES.get(type_.kind) or _fixed(type_.size), converted)
@@ -63,11 +68,11 @@ class Decoder:
             case "fixed":
                 return _converting(_fixed(type_.size), logical.bytes_text)
             case "array":
-                return _array(self._reader(type_.element), _least_size(type_.element, set()))
+                return array_of(self.reader(type_.element), type_.element)
             case "map":
-                return _map(self._reader(type_.element))
+                return map_of(self.reader(type_.element))
             case "union":
-                return _union([self._reader(branch) for branch in type_.branches])
+                return union_of([self.reader(branch) for branch in type_.branches])
             case "bytes":
                 return _converting(_bytes, logical.bytes_text)
         return _PRIMITIVES[type_.kind]
@@ -79,7 +84,7 @@ class Decoder:
             return known[0] if known else lambda data, at: known[0](data, at)
         holder: list[Reader] = []
         self._named[id(type_)] = holder
-        holder.append(_record([(field.name, self._reader(field.type)) for field in type_.fields]))
+        holder.append(_record([(field.name, self.reader(field.type)) for field in type_.fields]))
         return holder[0]
 
 
@@ -95,34 +100,34 @@ def read_long(data: bytes, at: int) -> tuple[int, int]:
         number |= (byte & 0x7F) << shift
         shift += 7
         if shift > 70:
-            raise _Broken("a number has more than 10 bytes")
+            raise Broken("a number has more than 10 bytes")
     return (number >> 1) ^ -(number & 1), at
 
 
 def _int(data: bytes, at: int) -> tuple[int, int]:
     number, at = read_long(data, at)
     if not -(2**31) <= number < 2**31:
-        raise _Broken(f"{number} does not fit in an int")
+        raise Broken(f"{number} does not fit in an int")
     return number, at
 
 
 def _long(data: bytes, at: int) -> tuple[int, int]:
     number, at = read_long(data, at)
     if not -(2**63) <= number < 2**63:
-        raise _Broken(f"{number} does not fit in a long")
+        raise Broken(f"{number} does not fit in a long")
     return number, at
 
 
 def _boolean(data: bytes, at: int) -> tuple[bool, int]:
     byte = data[at]
     if byte > 1:
-        raise _Broken(f"0x{byte:02x} is not a boolean")
+        raise Broken(f"0x{byte:02x} is not a boolean")
     return byte == 1, at + 1
 
 
 def _cut(data: bytes, at: int, size: int) -> bytes:
     if size < 0 or size > len(data) - at:
-        raise _Broken(f"a length of {size} bytes, but {len(data) - at} are left")
+        raise Broken(f"a length of {size} bytes, but {len(data) - at} are left")
     return data[at : at + size]
 
 
@@ -146,7 +151,7 @@ def _string(data: bytes, at: int) -> tuple[str, int]:
     try:
         return cut.decode(), at + size
     except UnicodeDecodeError:
-        raise _Broken("a string is not UTF-8") from None
+        raise Broken("a string is not UTF-8") from None
 
 
 _PRIMITIVES: dict[str, Reader] = {
@@ -171,7 +176,7 @@ def _converting(read: Reader, convert: Callable[[Any], Any]) -> Reader:
         try:
             return convert(value), at
         except ValueError as error:
-            raise _Broken(str(error)) from None
+            raise Broken(str(error)) from None
 
     return converting
 
@@ -180,17 +185,26 @@ def _enum(symbols: tuple[str, ...]) -> Reader:
     def read(data: bytes, at: int) -> tuple[str, int]:
         place, at = read_long(data, at)
         if not 0 <= place < len(symbols):
-            raise _Broken(f"symbol {place} of an enum with {len(symbols)}")
+            raise Broken(f"symbol {place} of an enum with {len(symbols)}")
         return symbols[place], at
 
     return read
 
 
-def _union(branches: list[Reader]) -> Reader:
+def raw_reader(type_: AvroType) -> Reader:
+    """Return the reader of a primitive type, enum or fixed type that leaves its logical type out."""
+    if type_.kind == "enum":
+        return _enum(type_.symbols)
+    return _fixed(type_.size) if type_.kind == "fixed" else _PRIMITIVES[type_.kind]
+
+
+def union_of(branches: list[Reader]) -> Reader:
+    """Return the reader of a union whose branches have these readers."""
+
     def read(data: bytes, at: int) -> tuple[Any, int]:
         place, at = read_long(data, at)
         if not 0 <= place < len(branches):
-            raise _Broken(f"branch {place} of a union with {len(branches)}")
+            raise Broken(f"branch {place} of a union with {len(branches)}")
         return branches[place](data, at)
 
     return read
@@ -203,7 +217,7 @@ def _record(fields: list[tuple[str, Reader]]) -> Reader:
         try:
             for name, field in fields:
                 record[name], at = field(data, at)
-        except _Broken as broken:
+        except Broken as broken:
             broken.path = f".{name}{broken.path}"
             raise
         return record, at
@@ -218,23 +232,31 @@ def _blocks(data: bytes, at: int, least_size: int) -> tuple[int, int]:
         count = -count
         _, at = read_long(data, at)
     if count * least_size > len(data) - at:
-        raise _Broken(f"{count} items, but {len(data) - at} bytes are left")
+        raise Broken(f"{count} items, but {len(data) - at} bytes are left")
     return count, at
 
 
-def _array(item: Reader, least_size: int) -> Reader:
+def array_of(item: Reader, written: AvroType) -> Reader:
+    """Return the reader of an array.
+
+    Args:
+        item: the reader of its items.
+        written: the type of the items as they were written.
+    """
+    least_size = _least_size(written, set())
+
     def read(data: bytes, at: int) -> tuple[list[Any], int]:
         items: list[Any] = []
         count, at = _blocks(data, at, least_size)
         try:
             while count:
                 if not least_size and len(items) + count > MAX_EMPTY_ITEMS:
-                    raise _Broken(f"more than {MAX_EMPTY_ITEMS} items of no bytes")
+                    raise Broken(f"more than {MAX_EMPTY_ITEMS} items of no bytes")
                 for _ in range(count):
                     value, at = item(data, at)
                     items.append(value)
                 count, at = _blocks(data, at, least_size)
-        except _Broken as broken:
+        except Broken as broken:
             broken.path = f"[{len(items)}]{broken.path}"
             raise
         return items, at
@@ -242,7 +264,9 @@ def _array(item: Reader, least_size: int) -> Reader:
     return read
 
 
-def _map(item: Reader) -> Reader:
+def map_of(item: Reader) -> Reader:
+    """Return the reader of a map whose values have a reader."""
+
     def read(data: bytes, at: int) -> tuple[dict[str, Any], int]:
         items: dict[str, Any] = {}
         key = ""
@@ -253,7 +277,7 @@ def _map(item: Reader) -> Reader:
                     key, at = _string(data, at)
                     items[key], at = item(data, at)
                 count, at = _blocks(data, at, 1)
-        except _Broken as broken:
+        except Broken as broken:
             broken.path = f".{key}{broken.path}"
             raise
         return items, at

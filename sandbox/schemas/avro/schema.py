@@ -8,12 +8,13 @@ from typing import Any, Self
 from sandbox.schemas.avro.compatibility import AmbiguousAlias, incompatibilities
 from sandbox.schemas.avro.examples import example
 from sandbox.schemas.avro.reading import Decoder
+from sandbox.schemas.avro.resolution import ResolvingDecoder
 from sandbox.schemas.avro.shape import shape
 from sandbox.schemas.avro.text import normal_json, to_json
 from sandbox.schemas.avro.types import Parser
 from sandbox.schemas.avro.writing import encode
 from sandbox.schemas.json_text import compact, parse_json
-from sandbox.schemas.schema import AVRO, ParsedSchema, Reference
+from sandbox.schemas.schema import AVRO, ParsedSchema, Reference, other_format
 from sandbox.schemas.shape import Shape
 
 
@@ -30,6 +31,7 @@ class AvroSchema(ParsedSchema):
         self.type = parser.parse(parse_json(text))
         self.text = compact(to_json(self.type, self._referenced))
         self.references = references
+        self._last_writer: tuple[ParsedSchema, ResolvingDecoder] | None = None
         self.resolved = resolved
 
     @property
@@ -64,6 +66,14 @@ class AvroSchema(ParsedSchema):
 
     def decode(self, payload: bytes, message_indexes: tuple[int, ...] = (0,)) -> Any:
         return self._decoder.decode(payload)
+
+    def read(self, writer: ParsedSchema, payload: bytes, message_indexes: tuple[int, ...] = (0,)) -> Any:
+        if not isinstance(writer, AvroSchema):
+            raise other_format(self, writer)
+        last = self._last_writer
+        if last is None or last[0] is not writer:
+            last = self._last_writer = writer, ResolvingDecoder(self.type, writer.type)
+        return last[1].decode(payload)
 
     def encode(self, value: Any, message_indexes: tuple[int, ...] = (0,)) -> bytes:
         return encode(self.type, value)

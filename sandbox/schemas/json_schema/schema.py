@@ -13,7 +13,7 @@ from sandbox.schemas.json_schema.nodes import SchemaNode
 from sandbox.schemas.json_schema.shape import shape
 from sandbox.schemas.json_schema.values import decode, encode, validator
 from sandbox.schemas.json_text import compact, parse_json
-from sandbox.schemas.schema import JSON, InvalidSchema, ParsedSchema, Reference
+from sandbox.schemas.schema import JSON, InvalidSchema, ParsedSchema, Reference, other_format
 from sandbox.schemas.shape import Shape
 
 _OLDER_DRAFTS = {
@@ -77,6 +77,13 @@ class JsonSchema(ParsedSchema):
 
     def decode(self, payload: bytes, message_indexes: tuple[int, ...] = (0,)) -> Any:
         return decode(payload)
+
+    def read(self, writer: ParsedSchema, payload: bytes, message_indexes: tuple[int, ...] = (0,)) -> Any:
+        if not isinstance(writer, JsonSchema):
+            raise other_format(self, writer)
+        value = decode(payload)
+        encode(self._validator, value)
+        return value
 
     def encode(self, value: Any, message_indexes: tuple[int, ...] = (0,)) -> bytes:
         return encode(self._validator, value)

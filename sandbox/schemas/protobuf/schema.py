@@ -13,7 +13,7 @@ from sandbox.schemas.protobuf.examples import example
 from sandbox.schemas.protobuf.shape import shape
 from sandbox.schemas.protobuf.text import FilePrinter
 from sandbox.schemas.protobuf.values import decode, encode
-from sandbox.schemas.schema import PROTOBUF, InvalidSchema, InvalidValue, ParsedSchema, Reference
+from sandbox.schemas.schema import PROTOBUF, InvalidSchema, InvalidValue, ParsedSchema, Reference, other_format
 from sandbox.schemas.shape import Shape
 
 
@@ -114,6 +114,16 @@ class ProtobufSchema(ParsedSchema):
 
     def decode(self, payload: bytes, message_indexes: tuple[int, ...] = (0,)) -> Any:
         return decode(self.message(message_indexes), payload)
+
+    def read(self, writer: ParsedSchema, payload: bytes, message_indexes: tuple[int, ...] = (0,)) -> Any:
+        if not isinstance(writer, ProtobufSchema):
+            raise other_format(self, writer)
+        written = writer.message(message_indexes)
+        try:
+            descriptor = self._pool.FindMessageTypeByName(written.full_name)
+        except KeyError:
+            raise InvalidValue(f"the schema has no message {written.full_name}") from None
+        return decode(descriptor, payload, strict=True)
 
     def encode(self, value: Any, message_indexes: tuple[int, ...] = (0,)) -> bytes:
         return encode(self.message(message_indexes), value, self._pool)

@@ -20,17 +20,50 @@ _FLOAT, _DOUBLE, _BYTES, _ENUM, _MESSAGE, _GROUP = 2, 1, 12, 14, 11, 10
 _DECIMAL = "confluent.type.Decimal"
 
 
-def decode(descriptor: Any, payload: bytes) -> Any:
-    """Return the JSON value of a message's bytes. Raises `InvalidValue`."""
+_WIRE_TYPES = ("a varint", "8 bytes", "a length and bytes", "a group", "a group", "4 bytes")
+
+
+def decode(descriptor: Any, payload: bytes, *, strict: bool = False) -> Any:
+    """Return the JSON value of a message's bytes.
+
+    Args:
+        strict: True refuses a field whose bytes have another wire type than the field, which parsers skip.
+
+    Raises:
+        InvalidValue: The bytes are not such a message.
+    """
     from google.protobuf import message, message_factory
 
     try:
         decoded = message_factory.GetMessageClass(descriptor).FromString(payload)
+        if strict:
+            _check_wire_types(decoded, "$")
         return _message_json(decoded)
     except (message.DecodeError, UnicodeDecodeError):
         raise InvalidValue(f"the {len(payload)} bytes are not a message {descriptor.full_name}") from None
     except RecursionError:
         raise InvalidValue("the value is nested too deeply") from None
+
+
+def _check_wire_types(decoded: Any, path: str) -> None:
+    """Refuse a message that has a known field among the unknown ones: its wire type was another one."""
+    from google.protobuf import unknown_fields
+
+    by_number = decoded.DESCRIPTOR.fields_by_number
+    for one in unknown_fields.UnknownFieldSet(decoded):
+        field = by_number.get(one.field_number)
+        if field is not None:
+            written = _WIRE_TYPES[one.wire_type] if one.wire_type < len(_WIRE_TYPES) else "other bytes"
+            raise InvalidValue(f"{path}.{field.name}: {written} was written, which a consumer skips without an error")
+    for field, value in decoded.ListFields():
+        if field.message_type is None:
+            continue
+        if field.message_type.GetOptions().map_entry:
+            inner = value.values() if field.message_type.fields_by_name["value"].message_type else ()
+        else:
+            inner = value if field.is_repeated else (value,)
+        for one in inner:
+            _check_wire_types(one, f"{path}.{field.name}")
 
 
 def encode(descriptor: Any, value: Any, pool: Any) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from sandbox.model.registry import SCHEMA_TYPES, RegisteredSchema, Subject, VersionRow
-from sandbox.registry import deletion, errors, lookups, settings
+from sandbox.registry import errors, lookups, settings
 from sandbox.registry.parsing import format_schema
 from sandbox.registry.registry import SchemaRegistry
 from sandbox.registry.scope import config_in_scope, mode_in_scope, own_config, own_mode
@@ -141,10 +141,7 @@ def look_up(registry: SchemaRegistry, request: Exchange) -> Object:
 
 def delete_subject(registry: SchemaRegistry, request: Exchange) -> list[int]:
     """Delete a subject; returns its deleted versions."""
-    permanent = request.flag("permanent")
-    return registry.change(
-        lambda database, now_ms: deletion.delete_subject(database, request.subject, permanent=permanent)
-    )
+    return registry.delete_subject(request.subject, permanent=request.flag("permanent"))
 
 
 def latest_with_metadata(registry: SchemaRegistry, request: Exchange) -> Object:
@@ -199,10 +196,7 @@ def get_version_text(registry: SchemaRegistry, request: Exchange) -> Answer:
 def delete_version(registry: SchemaRegistry, request: Exchange) -> int:
     """Delete a version of a subject; returns its number."""
     number = lookups.parse_version(request.path["version"])
-    permanent = request.flag("permanent")
-    return registry.change(
-        lambda database, now_ms: deletion.delete_version(database, request.subject, number, permanent=permanent)
-    )
+    return registry.delete_version(request.subject, number, permanent=request.flag("permanent"))
 
 
 def get_referenced_by(registry: SchemaRegistry, request: Exchange) -> list[int]:
@@ -263,14 +257,12 @@ def update_config(registry: SchemaRegistry, request: Exchange) -> Object:
     place = _settings_place(request)
     if place != REGISTRY:
         check_subject(request.path["subject"], for_settings=True)
-    config = registry.change(lambda database, now_ms: settings.update_config(database, place, changes))
-    return config_entity(config, settings.LEVEL)
+    return config_entity(registry.update_config(place, changes), settings.LEVEL)
 
 
 def delete_config(registry: SchemaRegistry, request: Exchange) -> Object:
     """Delete the settings of a subject, a context or the registry; returns them."""
-    place = _settings_place(request)
-    return config_entity(registry.change(lambda database, now_ms: settings.delete_config(database, place)))
+    return config_entity(registry.delete_config(_settings_place(request)))
 
 
 def get_mode(registry: SchemaRegistry, request: Exchange) -> Object:
@@ -294,14 +286,13 @@ def update_mode(registry: SchemaRegistry, request: Exchange) -> Object:
     mode, force = body["mode"], request.flag("force")
     if mode is not None and not isinstance(mode, str):
         raise errors.invalid_mode()
-    registry.change(lambda database, now_ms: settings.set_mode(database, place, mode, force=force))
+    registry.set_mode(place, mode, force=force)
     return without_empty({"mode": mode})
 
 
 def delete_mode(registry: SchemaRegistry, request: Exchange) -> Object:
     """Delete the mode of a subject, a context or the registry; returns it."""
-    place, recursive = _settings_place(request), request.flag("recursive")
-    mode = registry.change(lambda database, now_ms: settings.delete_mode(database, place, recursive=recursive))
+    mode = registry.delete_mode(_settings_place(request), recursive=request.flag("recursive"))
     return without_empty({"mode": mode})
 
 
@@ -318,8 +309,7 @@ def list_contexts(registry: SchemaRegistry, request: Exchange) -> list[str]:
 
 def delete_context(registry: SchemaRegistry, request: Exchange) -> Answer:
     """Delete an empty context."""
-    context = request.subject.context
-    registry.change(lambda database, now_ms: deletion.delete_context(database, context))
+    registry.delete_context(request.subject.context)
     return Answer(status=204)
 
 

@@ -9,10 +9,16 @@ import pytest
 from flask.testing import FlaskClient
 
 from sandbox import Sandbox
+from sandbox.model.activity import ActivityQuery
+from sandbox.model.overview import Change
 from sandbox.model.registry import LEVELS, SchemaReference, SchemaRequest
 from sandbox.registry.subjects import parse_subject
 from sandbox.remote.backend import CLUSTER
-from sandbox.web.schemas.views import _compared
+from sandbox.schemas.framing import classic_frame
+from sandbox.schemas.parsing import parse_schema
+from sandbox.web.activity_text import entry_text
+from sandbox.web.responses import Interest
+from sandbox.web.schemas.views import INTEREST, _compared
 
 FIRST = {"type": "record", "name": "Order", "fields": [{"name": "id", "type": "long"}]}
 SECOND = {**FIRST, "fields": [*FIRST["fields"], {"name": "note", "type": "string", "default": ""}]}
@@ -137,7 +143,137 @@ def test_a_schema_is_registered_and_an_incompatible_one_refused(page: FlaskClien
     assert (refused.status_code, "incompatible" in refused.text) == (400, True)
     answer = page.post("/schemas/orders-value/delete", follow_redirects=True)
     assert "orders-value is deleted, with 1 version" in answer.text
+    assert "Deleted subjects" in answer.text
+    assert "no longer be decoded" in page.get("/schemas/orders-value/delete?permanent=1").text
+    answer = page.post("/schemas/orders-value/delete?permanent=1", follow_redirects=True)
+    assert "orders-value is deleted permanently" in answer.text
     assert "No schemas yet" in answer.text
+
+
+def test_one_version_is_deleted_softly_and_then_permanently(page: FlaskClient, box: Sandbox) -> None:
+    register(box, "orders-value", FIRST)
+    register(box, "orders-value", SECOND)
+    assert "Delete version 1 of orders-value?" in page.get("/schemas/orders-value/delete?version=1").text
+    text = page.post("/schemas/orders-value/delete?version=1", follow_redirects=True).text
+    assert ("Version 1 of orders-value is deleted" in text, "Deleted versions" in text) == (True, True)
+    assert page.get("/schemas/orders-value/delete?version=2&permanent=1").status_code == 404
+    text = page.post("/schemas/orders-value/delete?version=1&permanent=1", follow_redirects=True).text
+    assert ("is deleted permanently" in text, "Deleted versions" in text) == (True, False)
+
+
+def framed(box: Sandbox, schema_id: int, schema: object, value: object) -> bytes:
+    return classic_frame(schema_id) + parse_schema("AVRO", json.dumps(schema)).encode(value)
+
+
+def test_a_subject_shows_how_many_events_each_id_has(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("orders", partitions=2)
+    ids = register(box, "orders-value", FIRST), register(box, "orders-value", SECOND)
+    for number in range(3):
+        box.append("orders", framed(box, ids[0], FIRST, {"id": number}))
+    box.append("orders", framed(box, ids[1], SECOND, {"id": 1, "note": "x"}))
+    box.append("orders", b"\x00\x00\x00\x00\x63?")
+    box.append("orders", b"no frame")
+    found = page.get("/schemas/orders-value?format=json").get_json()
+    counted = [(one["id"], one["version"], one["registered"], one["events"]) for one in found["events"]]
+    assert counted == [(ids[0], 1, True, 3), (ids[1], 2, True, 1), (99, None, False, 1)]
+    assert {(one["newest_events"], one["all_events"], one["part"]) for one in found["events"]} == {(6, True, "value")}
+    assert [one["version"] for one in found["versions"]] == [2, 1]
+    assert "id 99 is not registered here" in page.get("/schemas/orders-value").text
+    assert ">4 of 6<" in page.get("/schemas").text
+    (listed,) = page.get("/schemas.json").get_json()["subjects"]
+    assert sum(one["events"] for one in listed["events"]) == 4
+    assert "3 of the 6 newest events" in page.get("/schemas/orders-value/delete?version=1").text
+
+
+def test_events_of_a_subject_that_is_named_after_its_record_are_found_in_every_topic(
+    page: FlaskClient, box: Sandbox
+) -> None:
+    schema_id = register(box, "Order", FIRST)
+    for topic in ("a", "b"):
+        box.create_topic(topic)
+        box.append(topic, framed(box, schema_id, FIRST, {"id": 1}), key=classic_frame(schema_id) + b"\x02")
+        box.append(topic, classic_frame(77) + b"another subject's")
+    found = page.get("/schemas/Order?format=json").get_json()["events"]
+    counted = sorted((one["topic"], one["part"], one["events"]) for one in found)
+    assert counted == [("a", "key", 1), ("a", "value", 1), ("b", "key", 1), ("b", "value", 1)]
+
+
+def test_a_change_is_tried_on_the_newest_events(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("orders", partitions=1)
+    union = {"type": "record", "name": "Order", "fields": [{"name": "id", "type": ["long", "string"]}]}
+    schema_id = register(box, "orders-value", union)
+    for value in (1, 2, "three"):
+        box.append("orders", framed(box, schema_id, union, {"id": value}))
+    box.append("orders", "no frame")
+    form = {"subject": "orders-value", "schema_type": "AVRO", "schema": json.dumps(FIRST)}
+    found = page.post("/schemas/~try.json", data=form, headers={"X-Sandbox": "test"}).get_json()
+    events = found["events"]
+    assert (events["topics"], events["looked_at"], events["read"], events["failed"]) == (["orders"], 4, 2, 1)
+    assert (events["unframed"], events["complete"]) == (1, True)
+    (failure,) = events["failures"]
+    assert failure["reason"] == "$.id: expected long, string was written"
+    assert failure["newest"] == {"topic": "orders", "partition": 0, "offset": 2}
+    assert [one["level"] for one in found["levels"]] == list(LEVELS)
+    text = page.post("/schemas/~try", data=form).text
+    assert ('data-read="2" data-failed="1"' in text, "partition 0 · offset 2" in text) == (True, True)
+    assert "There is no topic" in page.post("/schemas/~try", data={**form, "subject": "else-value"}).text
+
+
+def test_a_change_with_references_is_tried(page: FlaskClient, box: Sandbox) -> None:
+    register(box, "order", FIRST)
+    line = {"type": "record", "name": "Line", "fields": [{"name": "order", "type": "Order"}]}
+    register(box, "line", line, SchemaReference("Order", "order", 1))
+    assert "Order=order:1</textarea>" in page.get("/schemas/~new?subject=line").text
+    form = {"subject": "line", "schema_type": "AVRO", "schema": json.dumps(line), "references": "Order=order:1\r\n"}
+    assert page.post("/schemas/~try", data=form).status_code == 200
+    refused = page.post("/schemas/~try", data={**form, "references": "Order"})
+    assert (refused.status_code, "is not NAME=SUBJECT:VERSION" in refused.text) == (400, True)
+
+
+def test_levels_and_modes_are_set_and_inherited_again(page: FlaskClient, box: Sandbox) -> None:
+    register(box, "orders-value", FIRST)
+    place = "/schemas/orders-value/settings"
+    text = page.post(place, data={"level": "FULL"}, follow_redirects=True).text
+    assert "orders-value has the compatibility level FULL" in text
+    page.post("/schemas/~settings", data={"level": "NONE"})
+    assert "FULL" in json.dumps(page.get("/schemas/orders-value?format=json").get_json()["compatibility"])
+    page.post(place, data={"level": ""})
+    found = page.get("/schemas/orders-value?format=json").get_json()
+    assert (found["compatibility"], found["own_compatibility"]) == ("NONE", False)
+    page.post(place, data={"mode": "READONLY"})
+    refused = page.post("/schemas", data={"subject": "orders-value", "schema_type": "AVRO", "schema": '"string"'})
+    assert "read-only mode" in refused.text
+    assert "read-only mode" in page.post(place, data={"level": "FULL"}, follow_redirects=True).text
+    page.post(place, data={"mode": ""})
+    found = page.get("/schemas/orders-value?format=json").get_json()
+    assert (found["mode"], found["own_mode"]) == ("READWRITE", False)
+    assert "Invalid compatibility level" in page.post(place, data={"level": "SOME"}, follow_redirects=True).text
+
+
+def test_changes_of_the_registry_are_activity_and_mark_the_pages_that_show_it(page: FlaskClient, box: Sandbox) -> None:
+    told: list[str] = []
+    ended = box.subscribe(lambda change: told.append(change.kind))
+    register(box, "orders-value", FIRST)
+    registry = box.schema_registry()
+    registry.update_config(parse_subject("orders-value"), {"compatibility": "FULL"})
+    registry.set_mode(parse_subject(""), "READONLY", force=False)
+    registry.set_mode(parse_subject(""), None, force=False)
+    registry.delete_subject(parse_subject("orders-value"), permanent=False)
+    ended()
+    assert told == ["schemas"] * 5
+    assert INTEREST.concerns(Change("schemas", frozenset(), frozenset(), 0))
+    assert not Interest(None, None).concerns(Change("schemas", frozenset(), frozenset(), 0))
+    texts = [entry_text(one) for one in box.activity.read(ActivityQuery(frozenset({"schema"}))).entries]
+    assert sorted(texts) == [
+        "compatibility level FULL",
+        "mode READONLY",
+        "mode inherited again",
+        "version 1 deleted",
+        "version 1 registered: AVRO schema with id 1",
+    ]
+    text = page.get("/activity").text
+    assert ('href="/schemas/orders-value"' in text, "the registry" in text) == (True, True)
+    assert box.check().findings == []
 
 
 def test_a_cluster_says_where_its_registry_is(page: FlaskClient, box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
