@@ -20,7 +20,7 @@ fields by kind (a place is `{"topic", "partition", "offset"}`; a field without a
 | retention | `offsets`: how many were removed, `log_start_offset` |
 | compacted | `events`: how many were removed |
 | generated | `generator`, `state`; `template`, `events_per_s`, `seed`; or `events`, `error` |
-| schema | `subject`; `action`: "registered" (`version`, `id`, `type`), "deleted" (`versions`), "level" or "mode": `value` |
+| schema | `subject`; `action`: "registered" (`version`, `id`, `type`), "deleted" (`versions`), else `value` |
 | snapshot | `action`: "taken", "restored" or "forked"; `name`, `undo`, `address` |
 | clock | `by_ms`: how far the clock was set forward; negative if it was set back |
 
