@@ -64,16 +64,12 @@ class JsonPath:
         """Parse a path.
 
         Args:
-            text: `$`, then any number of `.name`, `["any name"]` or `[0]`.
+            text: `$`, then any number of `.name`, `["any name"]` or `[0]`. `mag` means `$.mag`, and `[0]` means `$[0]`.
 
         Raises:
             BrokerError: INVALID_REQUEST with the position of the mistake.
         """
-        text = text.strip()
-        if not text.startswith("$"):
-            meant = "$." + text.lstrip(".")
-            hint = f"write {meant}" if STEP.fullmatch(meant, 1) else PATH_HINT
-            raise BrokerError("INVALID_REQUEST", f"The path {_short(text)} does not begin with $: {hint}.")
+        text = from_root(text.strip())
         steps: list[Step] = []
         at = 1
         while at < len(text):
@@ -120,6 +116,13 @@ class JsonPath:
             else:
                 return MISSING
         return node
+
+
+def from_root(text: str) -> str:
+    """Return a path, or a condition that begins with one, with the `$` that may be left out before it."""
+    if not text or text.startswith("$"):
+        return text
+    return ("$" if text[0] in ".[" else "$.") + text
 
 
 def _name(path: str, quoted: str) -> str:
@@ -184,12 +187,12 @@ class Condition:
 
     @classmethod
     def parse(cls, text: str) -> "Condition":
-        """Parse a condition: `$.amount >= 100`, `$.tags contains red`, `$.note exists`.
+        """Parse a condition: `$.amount >= 100`, `$.tags contains red`, `$.note exists`. `amount` means `$.amount`.
 
         Raises:
             BrokerError: INVALID_REQUEST with the reason.
         """
-        text = text.strip()
+        text = from_root(text.strip())
         at = 1
         while len(text) <= TEXT_MAX and (step := STEP.match(text, at)):
             at = step.end()

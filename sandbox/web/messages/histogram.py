@@ -58,16 +58,17 @@ class Histogram:
     note: str
 
 
-def volume_of(query: MessageQuery, result: MessagePage, *, whole: bool = False) -> Volume:
+def volume_of(query: MessageQuery, result: MessagePage, *, whole: bool = False, ranked: bool = False) -> Volume:
     """Return a view's events over time.
 
     Args:
         query: the page's query.
         result: the page's result. It is used alone if it has every match, or if its search ran out of time.
         whole: True to count for as long as a search may take.
+        ranked: True if the result is sorted by a field: its events are not the newest.
     """
     alone = result.next is None and result.previous is None
-    if not result.complete or (alone and looks_inside(query)):
+    if (not result.complete and not ranked) or (alone and result.complete and looks_inside(query)):
         return _volume_of_events(result, complete=result.complete and alone)
     return backend().survey.volume(query, budget_ms=BUDGET_MS if whole else COUNT_MS)
 

@@ -1,8 +1,10 @@
 """Reads the query string of a Messages page, and writes it with changes."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from flask import request
@@ -21,7 +23,10 @@ COLUMNS_MAX = 8
 CONDITIONS_MAX = 8
 BUDGET_MS = 2_000
 """The time limit of a search; after it, the page offers to continue."""
-FIELDS = ("order", "from", "since", "until", "p", "key", "exact", "value", "header", "where", "col", "limit", "cursor")
+FIELDS = (
+    "order", "from", "since", "until", "p", "key", "exact", "value", "header", "where", "col", "sort", "limit",
+    "cursor",
+)  # fmt: skip
 CONDITION_FIELDS = ("path", "op", "operand")
 """The fields of the condition that is being edited; it becomes a `where` of the address."""
 
@@ -76,47 +81,126 @@ def typed_condition() -> Condition | None:
     return Condition.of(path, operator or "=", operand)
 
 
-def _conditions() -> tuple[Condition, ...]:
-    found = tuple(dict.fromkeys(map(Condition.parse, several("where"))))
-    typed = typed_condition()
-    if typed is not None and typed not in found:
-        found = (*found, typed)
-    if len(found) > CONDITIONS_MAX:
-        raise BrokerError("INVALID_REQUEST", f"A page takes at most {CONDITIONS_MAX} conditions on JSON.")
-    return found
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """The field by which events are sorted; written as `$.mag desc`, or `header trace asc`."""
+
+    field: Field
+    descending: bool
+
+    @classmethod
+    def parse(cls, text: str) -> "Sort":
+        """Parse a field and a direction; without a direction, the largest values come first.
+
+        Raises:
+            BrokerError: INVALID_REQUEST for an invalid path.
+        """
+        found = re.fullmatch(r"(.*?)(?:\s+(asc|desc))?", text.strip(), re.DOTALL)
+        assert found is not None
+        return cls(field_of(found[1]), found[2] != "asc")
+
+    def __str__(self) -> str:
+        return f"{self.field} {'desc' if self.descending else 'asc'}"
 
 
-def read_columns() -> tuple[Field, ...]:
-    """Return the JSON fields and headers that the page shows as columns, in order.
+@dataclass(slots=True)
+class MessagesView:
+    """What the query string of a Messages page asks for.
+
+    Attributes:
+        query: the filters, the order and the place of the page; without the invalid filters.
+        columns: the fields that are shown as columns, in order.
+        sort: the field by which the events are sorted, None for `query.order`.
+        wrong: the reason for each invalid field of the form.
+    """
+
+    query: MessageQuery
+    columns: tuple[Field, ...] = ()
+    sort: Sort | None = None
+    wrong: dict[str, str] = field(default_factory=dict)
+
+
+T = TypeVar("T")
+
+
+def field_of(text: str) -> Field:
+    """Parse a field: `$.mag`, `mag` or `header trace`.
 
     Raises:
-        BrokerError: INVALID_REQUEST for an invalid path, or for too many columns.
+        BrokerError: INVALID_REQUEST for an invalid path.
     """
-    found = tuple(dict.fromkeys(HeaderName.parse(text) or JsonPath.parse(text) for text in several("col")))
+    return HeaderName.parse(text) or JsonPath.parse(text)
+
+
+def _conditions(wrong: dict[str, str] | None) -> tuple[Condition, ...]:
+    found: dict[Condition, None] = {}
+    for text in several("where"):
+        condition = _read(wrong, "where", partial(Condition.parse, text), None)
+        if condition is not None:
+            found[condition] = None
+    typed = _read(wrong, "path", typed_condition, None)
+    if typed is not None:
+        found[typed] = None
+    if len(found) > CONDITIONS_MAX:
+        refusal = BrokerError("INVALID_REQUEST", f"A page takes at most {CONDITIONS_MAX} conditions on JSON.")
+        _read(wrong, "where", lambda: _raise(refusal), None)
+    return tuple(found)[:CONDITIONS_MAX]
+
+
+def _raise(error: BrokerError) -> None:
+    raise error
+
+
+def _read(wrong: dict[str, str] | None, name: str, read: Callable[[], T], otherwise: T) -> T:
+    """Return what `read` returns. If it refuses the field, note why in `wrong`; without `wrong`, raise the error."""
+    try:
+        return read()
+    except BrokerError as error:
+        if wrong is None or error.error.name != "INVALID_REQUEST":
+            raise
+        wrong.setdefault(name, error.detail)
+        return otherwise
+
+
+def _columns() -> tuple[Field, ...]:
+    found = tuple(dict.fromkeys(field_of(text) for text in several("col")))
     if len(found) > COLUMNS_MAX:
         raise BrokerError("INVALID_REQUEST", f"A page shows at most {COLUMNS_MAX} fields as columns.")
     return found
 
 
-def read_query(topic: str) -> MessageQuery:
+def _order() -> str:
+    order = request.args.get("order", "newest")
+    if order not in ORDERS:
+        raise BrokerError("INVALID_REQUEST", f"order is one of {', '.join(ORDERS)}, not {order!r}.")
+    return order
+
+
+def read_view(topic: str, *, keep: bool = False) -> MessagesView:
     """Read the query string of a Messages page.
 
     Args:
         topic: the topic's name.
+        keep: True to leave invalid filters out and report them in `wrong`, instead of raising the first error.
 
     Raises:
         BrokerError: INVALID_REQUEST with the reason.
     """
-    order = request.args.get("order", "newest")
-    if order not in ORDERS:
-        raise BrokerError("INVALID_REQUEST", f"order is one of {', '.join(ORDERS)}, not {order!r}.")
-    from_offset = _from_offset(topic)
-    since_ms, until_ms = argument_as_ms("since"), argument_as_ms("until")
+    wrong: dict[str, str] | None = {} if keep else None
+    from_offset = _read(wrong, "from", lambda: _from_offset(topic), None)
+    since_ms = _read(wrong, "since", lambda: argument_as_ms("since"), None)
+    until_ms = _read(wrong, "until", lambda: argument_as_ms("until"), None)
     if since_ms is not None and until_ms is not None and since_ms >= until_ms:
-        raise BrokerError("INVALID_REQUEST", "since must be before until: no event can lie between them.")
-    return MessageQuery(
+        refusal = BrokerError("INVALID_REQUEST", "since must be before until: no event can lie between them.")
+        _read(wrong, "until", lambda: _raise(refusal), None)
+        until_ms = None
+    text = request.args.get("sort", "").strip()
+    sort = _read(wrong, "sort", lambda: Sort.parse(text), None) if text else None
+    order = _read(wrong, "order", _order, "newest")
+    limit = _read(wrong, "limit", lambda: _whole("limit", 1), None)
+    query = MessageQuery(
         topic=topic,
-        partitions=_partitions(),
+        partitions=_read(wrong, "p", _partitions, ()),
         order="offset" if from_offset is not None else order,
         from_offset=from_offset,
         since_ms=since_ms,
@@ -124,12 +208,18 @@ def read_query(topic: str) -> MessageQuery:
         key=request.args.get("key") or None,
         key_exact=request.args.get("exact") == "1",
         value=request.args.get("value") or None,
-        headers=tuple(check_header(text) for text in several("header")[:CONDITIONS_MAX]),
-        conditions=_conditions(),
-        limit=min(_whole("limit", 1) or LIMITS[0], LIMITS[-1]),
+        headers=_headers(wrong),
+        conditions=_conditions(wrong),
+        limit=min(limit or LIMITS[0], LIMITS[-1]),
         cursor=request.args.get("cursor") or None,
         budget_ms=BUDGET_MS,
     )
+    return MessagesView(query, _read(wrong, "col", _columns, ()), sort, wrong or {})
+
+
+def _headers(wrong: dict[str, str] | None) -> tuple[str, ...]:
+    checked = [_read(wrong, "header", partial(check_header, text), "") for text in several("header")[:CONDITIONS_MAX]]
+    return tuple(text for text in checked if text)
 
 
 def is_filtered(query: MessageQuery) -> bool:

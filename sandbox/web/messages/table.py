@@ -7,9 +7,10 @@ from functools import lru_cache
 from jinja2.runtime import Macro
 from markupsafe import Markup
 
+from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event
-from sandbox.model.json_conditions import HeaderName, JsonPath, paths_in
-from sandbox.model.json_values import parse_value, shown_text
+from sandbox.model.json_conditions import HeaderName, JsonPath, check_header, paths_in
+from sandbox.model.json_values import MISSING, Number, json_text, parse_value, shown_text
 from sandbox.web.decoding import decoded_key, decoded_value, readable_value
 from sandbox.web.messages.dead_letter_search import fates_of
 from sandbox.web.messages.dead_letters import number_in
@@ -22,6 +23,8 @@ PATHS_KEPT = 4096
 ROW_KEPT_MAX_BYTES = 2048
 FIELDS_MAX = 40
 HEADER_SHOWN_CHARACTERS = 100
+FILTER_CHARACTERS_MAX = 300
+"""Longer values are not offered as a filter."""
 PARSED_MAX_BYTES = 64 * 1024
 MARKS_MAX = 6
 """With more groups than this, a row shows only the number of groups that have read it."""
@@ -70,10 +73,18 @@ def marks_of(event: Event, committed: Mapping[str, Mapping[int, int]]) -> Marks:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The text of one JSON field or header of one event; None if the event doesn't have it."""
+    """One JSON field or header of one event.
+
+    Attributes:
+        text: None if the event doesn't have it.
+        number: True for a JSON number.
+        filter: the field of the filters' form, "where" or "header", and its value, which find the events with the same
+            value; None for an object, an array, or a long text.
+    """
 
     text: str | None
     number: bool
+    filter: tuple[str, str] | None = None
 
 
 def cells_of(event: Event, columns: tuple[Field, ...]) -> tuple[Cell, ...]:
@@ -82,19 +93,32 @@ def cells_of(event: Event, columns: tuple[Field, ...]) -> tuple[Cell, ...]:
         return ()
     root = parse_value(readable_value(event)) if any(isinstance(column, JsonPath) for column in columns) else None
     return tuple(
-        _header_cell(event, column.name) if isinstance(column, HeaderName) else _cell(column.find(root))
+        _header_cell(event, column.name) if isinstance(column, HeaderName) else _cell(column, column.find(root))
         for column in columns
     )
 
 
-def _cell(node: object) -> Cell:
-    return Cell(shown_text(node), isinstance(node, str) and type(node) is not str)
+def _cell(path: JsonPath, node: object) -> Cell:
+    number = isinstance(node, Number)
+    condition = f"{path} = {json_text(node)}" if node is not MISSING and not isinstance(node, dict | list) else ""
+    chosen = ("where", condition) if condition and len(condition) <= FILTER_CHARACTERS_MAX else None
+    return Cell(shown_text(node), number, chosen)
 
 
 def _header_cell(event: Event, name: str) -> Cell:
     """Return a header's value, or all values if the name is repeated."""
-    values = [_header_text(name, value) for one, value in event.headers if one == name]
-    return Cell(", ".join(values) if values else None, False)
+    values = [value for one, value in event.headers if one == name]
+    texts = [_header_text(name, value) for value in values]
+    return Cell(", ".join(texts) if texts else None, False, _header_filter(name, values))
+
+
+def _header_filter(name: str, values: list[bytes | None]) -> tuple[str, str] | None:
+    if len(values) != 1 or values[0] is None or len(values[0]) > FILTER_CHARACTERS_MAX:
+        return None
+    try:
+        return "header", check_header(f"{name}={values[0].decode()}")
+    except (UnicodeDecodeError, BrokerError):
+        return None
 
 
 def _header_text(name: str, value: bytes | None) -> str:

@@ -1,6 +1,6 @@
 """Messages: the events of a topic, filtered and paged."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
@@ -9,11 +9,11 @@ from werkzeug.wrappers import Response as AnyResponse
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event
 from sandbox.model.csv_text import Json, encoding_of
-from sandbox.model.json_conditions import OPERATORS, JsonPath
+from sandbox.model.json_conditions import OPERATORS, Condition, JsonPath, check_header
 from sandbox.model.json_values import MISSING, Number, json_text, parse_value
 from sandbox.model.jsonl import to_line
 from sandbox.model.log_order import merged_by_time
-from sandbox.model.messages import MessagePage, MessageQuery, Volume
+from sandbox.model.messages import MessagePage, Volume
 from sandbox.model.topics import TopicDescription
 from sandbox.web.decoding import readable_value, schemas_json
 from sandbox.web.json_shapes import event_json
@@ -23,19 +23,33 @@ from sandbox.web.messages.query import (
     CONDITION_FIELDS,
     LIMITS,
     Field,
+    MessagesView,
+    Sort,
     and_also,
     is_filtered,
     link,
     looks_inside,
     reached_ms,
-    read_columns,
-    read_query,
+    read_view,
     several,
     typed_condition,
     without,
 )
+from sandbox.web.messages.sorting import found_by
+from sandbox.web.messages.sql_link import sql_address
 from sandbox.web.messages.table import MARKS_MAX, cells_of, committed_in, fields_seen, rows_of
-from sandbox.web.responses import QUICK_S, Interest, attachment, backend, csv_file, data, is_live, page, see
+from sandbox.web.responses import (
+    QUICK_S,
+    Interest,
+    attachment,
+    backend,
+    capabilities,
+    csv_file,
+    data,
+    is_live,
+    page,
+    see,
+)
 
 blueprint = Blueprint("messages", __name__)
 
@@ -43,37 +57,67 @@ CSV_COLUMNS = (
     "topic", "partition", "offset", "timestamp", "timestamp_type", "key", "value", "headers", "transaction",
     "key_encoding", "value_encoding",
 )  # fmt: skip
+SORTED_SPACING_S = 2.0
+"""A view that is sorted by a field reads all its events anew for each update."""
 OPEN_COLUMNS = "#columns"
 """The menu of columns stays open after a choice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """A repeatable filter: its text, and the address without it."""
+    """A repeatable filter: its text, the address without it, and why it is invalid (None if it isn't)."""
 
     text: str
     remove: str
+    wrong: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column for a JSON field or header, and the addresses that move or remove it."""
+    """A column for a JSON field or header, and the addresses that move, remove or sort it.
+
+    Attributes:
+        sorted: "ascending" or "descending"; None if the events are not sorted by this column.
+        sort: the address of the next order: descending, ascending, then by time again.
+    """
 
     path: Field
     remove: str
     left: str | None
     right: str | None
+    sorted: str | None
+    sort: str
 
 
 def _chips(path: str) -> list[Chip]:
     return [
-        Chip(text if name == "where" else f"header {text}", link(path, **{name: without(name, text), "cursor": None}))
+        Chip(
+            text if name == "where" else f"header {text}",
+            link(path, **{name: without(name, text), "cursor": None}),
+            _refused(name, text),
+        )
         for name in ("where", "header")
         for text in several(name)
     ]
 
 
-def _columns(path: str, shown: tuple[Field, ...]) -> list[Column]:
+def _refused(name: str, text: str) -> str | None:
+    """Return why a condition or header is invalid; None if it is valid."""
+    try:
+        Condition.parse(text) if name == "where" else check_header(text)
+    except BrokerError as error:
+        return error.detail
+    return None
+
+
+def _next_sort(field: Field, sort: Sort | None) -> str | None:
+    """Return the sorting that a click on a column's header chooses; None for the order by time."""
+    if sort is None or sort.field != field:
+        return str(Sort(field, descending=True))
+    return str(Sort(field, descending=False)) if sort.descending else None
+
+
+def _columns(path: str, shown: tuple[Field, ...], sort: Sort | None) -> list[Column]:
     names = [str(column) for column in shown]
 
     def moved(at: int, to: int) -> str | None:
@@ -89,6 +133,8 @@ def _columns(path: str, shown: tuple[Field, ...]) -> list[Column]:
             link(path, col=names[:at] + names[at + 1 :] or [""]) + OPEN_COLUMNS,
             moved(at, at - 1),
             moved(at, at + 1),
+            None if sort is None or sort.field != column else "descending" if sort.descending else "ascending",
+            link(path, sort=_next_sort(column, sort), cursor=None),
         )
         for at, column in enumerate(shown)
     ]
@@ -114,34 +160,26 @@ def index(topic: str) -> AnyResponse:
     folded = _folded(path)
     if folded is not None:
         return folded
-    error: str | None = None
-    query = MessageQuery(topic)
-    result: MessagePage | None = None
-    columns: tuple[Field, ...] = ()
-    try:
-        query, columns = read_query(topic), read_columns()
-        result = backend().messages(query)
-        if "col" not in request.args and (why := why_column(result.events)) is not None:
-            columns = (why,)
-    except BrokerError as refusal:
-        if refusal.error.name == "UNKNOWN_TOPIC_OR_PARTITION" and not query.partitions:
-            raise
-        error = refusal.detail
+    view = read_view(topic, keep=True)
+    result = _found(found, view)
+    if "col" not in request.args and (why := why_column(result.events)) is not None:
+        view.columns = (why,)
     committed = committed_in(topic)
-    shown = _shown(path, found, query, columns, result) if result else {}
+    spacing_s = QUICK_S if view.sort is None else SORTED_SPACING_S
     return page(
         "messages/index",
-        Interest(frozenset((topic,)), frozenset(committed), 5, QUICK_S),
-        400 if error else 200,
+        Interest(frozenset((topic,)), frozenset(committed), 5, spacing_s),
+        400 if view.wrong else 200,
         topic=found,
-        query=query,
+        query=view.query,
         result=result,
-        error=error,
+        wrong=view.wrong,
+        sort=view.sort,
         form=request.args,
         partitions_text=", ".join(request.args.getlist("p")),
-        filtered=is_filtered(query),
+        filtered=is_filtered(view.query),
         chips=_chips(path),
-        columns=_columns(path, columns),
+        columns=_columns(path, view.columns, view.sort),
         readers=list(committed),
         readers_max=MARKS_MAX,
         operators=OPERATORS,
@@ -149,26 +187,49 @@ def index(topic: str) -> AnyResponse:
         limits=LIMITS,
         mark=sum(partition.end for partition in found.partitions),
         first_page=link(path, cursor=None),
-        **shown,
+        **_shown(path, found, view, result),
     )
 
 
-def _shown(
-    path: str, topic: TopicDescription, query: MessageQuery, columns: tuple[Field, ...], result: MessagePage
-) -> dict[str, Any]:
+def _found(topic: TopicDescription, view: MessagesView) -> MessagePage:
+    """Return the page's events. Filters that only the search can refuse are left out, and reported in `view.wrong`."""
+    there = {partition.partition for partition in topic.partitions}
+    if missing := [str(partition) for partition in view.query.partitions if partition not in there]:
+        view.wrong["p"] = f"Topic {topic.topic} has no partition {', '.join(missing)}."
+        view.query = replace(view.query, partitions=tuple(there & set(view.query.partitions)))
+    try:
+        return found_by(view)
+    except BrokerError as error:
+        if error.error.name != "INVALID_REQUEST" or view.query.cursor is None:
+            raise
+        view.wrong["cursor"] = error.detail
+        view.query = replace(view.query, cursor=None)
+        return found_by(view)
+
+
+def _shown(path: str, topic: TopicDescription, view: MessagesView, result: MessagePage) -> dict[str, Any]:
     """Return the template's values for a result."""
+    query, columns = view.query, view.columns
     counted_on = request.args.get("count") == "1"
-    volume = volume_of(query, result, whole=counted_on)
+    volume = volume_of(query, result, whole=counted_on, ranked=view.sort is not None)
     filtered = is_filtered(query)
     event_row: Any = current_app.jinja_env.get_template("messages/_row.html").module
     around = link(path, since=None, until=None, cursor=None)
     chosen = link(path, col=[str(column) for column in columns])
-    fields = [(field, and_also(chosen, col=str(field)) + OPEN_COLUMNS) for field in fields_seen(result.events)]
+    unsorted = link(path, col=[str(column) for column in columns], sort=None, cursor=None)
+    fields = [
+        (
+            field,
+            and_also(chosen, col=str(field)) + OPEN_COLUMNS,
+            and_also(unsorted, col=str(field), sort=str(Sort(field, descending=True))),
+        )
+        for field in fields_seen(result.events)
+    ]
     return {
         "rows": rows_of(event_row.event_row, result.events, columns, committed_in(topic.topic)),
         "volume": volume,
         "histogram": histogram_of(in_frame(query, volume), filtered),
-        "tally": _tally(query, result, volume, counted_on),
+        "tally": _tally(view, result, volume, counted_on),
         "as_table": request.args.get("table") == "1",
         "table_on": and_also(link(path), table="1") + "#volume",
         "table_off": link(path) + "#volume",
@@ -177,7 +238,9 @@ def _shown(
         "closer": lambda since, until: and_also(around, since=since, until=until),
         "lately": lambda since: and_also(around, since=since),
         "all_time": around,
-        "tail": query.order == "newest" and query.cursor is None,
+        "tail": query.order == "newest" and query.cursor is None and view.sort is None,
+        "by_time": link(path, order="oldest" if query.order == "newest" else "newest", sort=None, cursor=None),
+        "sql_address": sql_address(view) if capabilities().sql else None,
         "selected": " ".join(f"{event.partition}/{event.offset}" for event in result.events),
         "next_page": link(path, cursor=result.next) if result.next else None,
         "previous_page": link(path, cursor=result.previous) if result.previous else None,
@@ -193,8 +256,8 @@ class Tally:
     """The line about the number of results.
 
     Attributes:
-        kind: "all" (no filter), "exact" (all matches counted), "least" (counting ran out of time), or "stopped" (the
-            search ran out of time before the page was full).
+        kind: "all" (no filter), "exact" (all matches counted), "least" (counting ran out of time), "stopped" (the
+            search ran out of time before the page was full), or "sorted" (only the newest events were sorted in time).
         reached_ms: the timestamp where a search stopped, None in offset order.
     """
 
@@ -208,12 +271,13 @@ class Tally:
     on_page: int
 
 
-def _tally(query: MessageQuery, result: MessagePage, volume: Volume, counted_on: bool) -> Tally:
+def _tally(view: MessagesView, result: MessagePage, volume: Volume, counted_on: bool) -> Tally:
+    query = view.query
     kind = "exact" if volume.complete else "least"
     if not is_filtered(query):
         kind = "all"
     if not result.complete:
-        kind = "stopped"
+        kind = "stopped" if view.sort is None else "sorted"
     took_ms = result.elapsed_ms + (volume.elapsed_ms if looks_inside(query) or counted_on else 0)
     return Tally(
         kind=kind,
@@ -230,8 +294,8 @@ def _tally(query: MessageQuery, result: MessagePage, volume: Volume, counted_on:
 @blueprint.get("/topics/<topic>/messages.json")
 def index_json(topic: str) -> Response:
     """The page's events as JSON. Columns are text, with numbers as written in the value."""
-    columns = read_columns()
-    result = backend().messages(read_query(topic))
+    view = read_view(topic)
+    result, columns = found_by(view), view.columns
     events = []
     for event in result.events:
         shape = event_json(event) | schemas_json(event)
@@ -258,7 +322,7 @@ def index_json(topic: str) -> Response:
 @blueprint.get("/topics/<topic>/messages/volume.json")
 def volume(topic: str) -> Response:
     """The query's events over time, as JSON."""
-    query = read_query(topic)
+    query = read_view(topic).query
     return data({"topic": topic, **volume_json(volume_of(query, backend().messages(query), whole=True))})
 
 
@@ -280,9 +344,10 @@ def _field_cell(node: object) -> object:
 @blueprint.get("/topics/<topic>/messages.csv")
 def index_csv(topic: str) -> Response:
     """The page's events as CSV, in the page's order. (JSON lines, which `import` reads, are in log order.)"""
-    paths = read_columns()
+    view = read_view(topic)
+    paths = view.columns
     rows = []
-    for event in backend().messages(read_query(topic)).events:
+    for event in found_by(view).events:
         shape, key, value = event_json(event), _cell(event.key), _cell(event.value)
         known = shape | {"key": key, "value": value, "key_encoding": encoding_of(key)}
         known["value_encoding"] = encoding_of(value)
@@ -302,6 +367,6 @@ def _field_cells(event: Event, paths: tuple[Field, ...]) -> list[object]:
 @blueprint.get("/topics/<topic>/messages.jsonl")
 def index_jsonl(topic: str) -> Response:
     """The page's events as JSON lines for `import`, each partition in offset order."""
-    events = merged_by_time(backend().messages(read_query(topic)).events)
+    events = merged_by_time(found_by(read_view(topic)).events)
     partitions = len(backend().topic(topic).partitions)
     return attachment(f"{topic}.jsonl", "".join(to_line(event, partitions) + "\n" for event in events))

@@ -251,7 +251,7 @@ def test_headers_can_be_columns(page: FlaskClient, box: Sandbox) -> None:
     text = page.get("/topics/dead/messages").text
     assert "col=header+dlq.error#columns" in text.replace("&#43;", "+")
     shown = page.get("/topics/dead/messages?col=header+dlq.error").text
-    assert '<span class="visually-hidden">Header </span>dlq.error</th>' in shown
+    assert '<span class="visually-hidden">Header </span>dlq.error</a></th>' in shown
     assert "<bdi>no amount</bdi>" in shown
     assert "<bdi>&lt;b&gt;, null</bdi>" in shown
     assert 'title="This event has none"' in shown

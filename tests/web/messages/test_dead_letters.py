@@ -156,7 +156,7 @@ def test_a_letter_that_does_not_say_its_partition_is_refused_there(page: FlaskCl
 
 
 def test_a_list_of_dead_letters_shows_why_until_the_column_is_taken_out(page: FlaskClient, refused: Sandbox) -> None:
-    heading = '<span class="visually-hidden">Header </span>dlq.error</th>'
+    heading = '<span class="visually-hidden">Header </span>dlq.error</a></th>'
     text = page.get("/topics/orders.dlq/messages").text
     assert heading in text
     assert "<bdi>no amount</bdi>" in text
