@@ -29,12 +29,14 @@ class ShareSession:
         epoch: the epoch that the next request must have.
         partitions: in the order in which they were added.
         forget: ends the watch of its connection.
+        on_end: functions to call when it ends, such as those of requests that wait.
     """
 
     member: Member
     epoch: int = 1
     partitions: dict[Place, None] = field(default_factory=dict)
     forget: Callable[[], None] = lambda: None
+    on_end: set[Callable[[], None]] = field(default_factory=set)
 
     def update(self, topics: list[Any], forgotten: list[Any]) -> None:
         """Apply the partitions that a request adds and removes."""
@@ -95,6 +97,8 @@ class ShareSessions:
         session = self._sessions.pop(member, None)
         if session is not None:
             session.forget()
+            for call in tuple(session.on_end):
+                call()
         return session
 
     def clear(self) -> None:

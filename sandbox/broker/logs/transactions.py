@@ -75,9 +75,19 @@ class TransactionCoordinator:
                 self._moved.add(name)
 
     def load(self) -> None:
-        """Load everything from the file: at the start, and after a turn was undone."""
+        """Load everything from the file: at the start, and after a turn was undone.
+
+        Start times that moved with the clock stay: the turn that was undone may be the one that wrote them.
+        """
+        before = self._known
         self._known = {row.transactional_id: Transaction.restored(row) for row in transactions.load(self._database)}
         self._open = {name for name, found in self._known.items() if found.ongoing}
+        for name in self._open & before.keys():
+            found, known = self._known[name], before[name]
+            same = (known.producer_id, known.producer_epoch) == (found.producer_id, found.producer_epoch)
+            if same and known.ongoing and known.started_ms not in (None, found.started_ms):
+                found.started_ms = known.started_ms
+                self._moved.add(name)
 
     # Requests of producers
 

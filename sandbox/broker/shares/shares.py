@@ -65,14 +65,18 @@ class Shares:
 
     def load(self, now_ms: int) -> None:
         """Load the windows from the file, and release every acquired record."""
+        self._windows.clear()
         self.reload()
         for place, window in self._windows.items():
             if window.release_all(self.limits(place[0])):
                 self._settle(place, window)
 
     def reload(self) -> None:
-        """Load the windows from the file as they are, after a write transaction was undone."""
-        self._windows.clear()
+        """Load the windows from the file as they are, after a write transaction was undone.
+
+        Locks that moved with the clock stay: the transaction may be the one that wrote them.
+        """
+        before, self._windows = self._windows, {}
         for row, records in self._store.load():
             window = self._windows[row.group_id, row.partition_id] = Window()
             if row.start is not None and row.end is not None:
@@ -82,8 +86,7 @@ class Shares:
                 window.records[one.offset] = ShareRecord(
                     RecordState(one.state), one.deliveries, one.member_id, one.acquired_ms, one.locked_until_ms
                 )
-            locks = [one.locked_until_ms for one in records if one.locked_until_ms is not None]
-            window.due_ms = min(locks, default=None)
+            window.keep_locks(before.get((row.group_id, row.partition_id)))
 
     def limits(self, group_id: str) -> Limits:
         """Return a group's settings."""

@@ -349,6 +349,19 @@ class Window:
                 self.changed.add(offset)
         self.due_ms = None if self.due_ms is None else now_ms
 
+    def keep_locks(self, before: "Window | None") -> None:
+        """Take the locks of an earlier state of this window, for deliveries that both have."""
+        for offset, record in self.records.items():
+            known = before.records.get(offset) if before is not None else None
+            if known is None or RecordState.ACQUIRED not in (known.state, record.state):
+                continue
+            delivery = known.state, known.member_id, known.deliveries
+            if delivery == (record.state, record.member_id, record.deliveries):
+                record.acquired_ms, record.locked_until_ms = known.acquired_ms, known.locked_until_ms
+                self.changed.add(offset)
+        locks = (record.locked_until_ms for record in self.records.values())
+        self.due_ms = min((at_ms for at_ms in locks if at_ms is not None), default=None)
+
     def release(self, offsets: Iterable[int], limits: Limits) -> bool:
         """Release acquired records. Returns True if there was one."""
         released = False

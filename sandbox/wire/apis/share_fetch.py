@@ -294,6 +294,7 @@ class _ShareFetch:
     def _wait(self) -> None:
         if self._timer is None:
             self._timer = self._request.node.call_later(self._request.body.max_wait_ms, self._time_over)
+            self._session.on_end.add(self._look_soon)
         if self._partitions != self._watched:
             self._watch(wanted=False)
             self._watched = set(self._partitions)
@@ -324,6 +325,7 @@ class _ShareFetch:
     def _stop_waiting(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._session.on_end.discard(self._look_soon)
         self._watch(wanted=False)
         self._watched = set()
 

@@ -316,6 +316,24 @@ def test_a_timeout_counts_on_through_a_restart(room: TransactionRoom) -> None:
     assert room.partition().last_stable_offset == room.partition().high_watermark
 
 
+def test_a_clock_jump_whose_tick_cannot_be_written_extends_no_transaction(room: TransactionRoom) -> None:
+    teller = room.init(timeout_ms=5_000)
+    room.add(teller)
+    room.broker.commit()
+    set_ms = room.now_ms - 900_000
+    room.broker.clock_moved(set_ms - room.now_ms, set_ms - room.now_ms, set_ms)
+    room.broker.tick(set_ms)
+    room.broker.undo(StorageFailed("disk full"))
+    room.broker.tick(set_ms)
+    room.broker.commit()
+    assert room.broker.transactions.next_deadline_ms() == set_ms + 5_000
+    room.broker.tick(set_ms + 5_000)
+    room.broker.commit()
+    with pytest.raises(BrokerError) as error:
+        room.end(teller)
+    assert refusal(error) == "PRODUCER_FENCED"
+
+
 def test_a_producer_that_timed_out_goes_on_with_the_epoch_that_fenced_it(room: TransactionRoom) -> None:
     teller = room.init(timeout_ms=5_000)
     room.add(teller)

@@ -57,3 +57,25 @@ def test_the_tick_after_a_clock_jump_writes_the_moved_locks(file: Path) -> None:
     assert window is not None
     assert window.records[0].locked_until_ms == 81_000
     database.close()
+
+
+def test_a_clock_jump_whose_tick_cannot_be_written_extends_no_lock(file: Path) -> None:
+    database = Database(file)
+    shares = Shares(ShareStore(database), BrokerConfig({}), lambda group_id: None)
+    partition = Partition(1, None, 0)  # type: ignore[arg-type]
+    shares.begin(GROUP, partition, 0)
+    shares.acquire(GROUP, partition, "a", ReadRange(0, 1, [0], [(0, 0)]), 1, False, 100_000)
+    database.commit()
+    shares.acquire(GROUP, partition, "b", ReadRange(1, 2, [1], [(1, 1)]), 1, False, 100_000)
+    shares.clock_moved(-90_000, 10_000)
+    shares.tick(10_000)
+    database.rollback()
+    shares.reload()
+    window = shares.window(GROUP, 1)
+    assert window is not None
+    assert {offset: one.locked_until_ms for offset, one in window.records.items()} == {0: 40_000}
+    assert shares.next_deadline_ms() == 40_000
+    shares.tick(40_000)
+    assert window.records[0].locked_until_ms is None
+    database.commit()
+    database.close()
