@@ -8,7 +8,7 @@ with Sandbox("dev.db") as sandbox:
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -144,6 +144,16 @@ class Sandbox(SandboxGroups):
         turn = self._broker.turn
         turn.changes.schemas = True
         turn.note("schema", details)
+
+    def schema_types(self, topics: Collection[str]) -> dict[str, list[str]]:
+        """Return the types of the schemas that are registered for topics, their keys' first, by the TopicNameStrategy.
+
+        Topics without a schema are left out.
+        """
+        from sandbox.storage.registry import formats_of_topics
+
+        with self._database.reader() as reader:
+            return formats_of_topics(reader, topics)
 
     def decoder(self) -> "EventDecoder":
         """Return a decoder of keys and values that a registry's serializers wrote, for one page or one task."""

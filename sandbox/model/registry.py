@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 JSON, PROTOBUF, AVRO = SCHEMA_TYPES = ("JSON", "PROTOBUF", "AVRO")
 """In the order in which Confluent's registry lists them."""
+TYPE_NAMES = {AVRO: "Avro", JSON: "JSON Schema", PROTOBUF: "Protobuf"}
+"""How people call the types."""
 LEVELS = (
     "NONE",
     "BACKWARD",

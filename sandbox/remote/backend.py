@@ -10,7 +10,7 @@ Changes are refused unless they were allowed.
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import NoReturn
@@ -352,6 +352,10 @@ class RemoteBackend:
         """Return one page of events."""
         with self._views.one():
             return RemoteSearch(self._connection, self._logs, query).page(now())
+
+    def schema_types(self, topics: Collection[str]) -> dict[str, list[str]]:
+        """Return nothing: no registry is asked for a list."""
+        return {}
 
     def decoder(self) -> EventDecoder:
         """Return a decoder that recognizes frames: no registry is connected."""

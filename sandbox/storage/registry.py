@@ -15,6 +15,7 @@ from sandbox.model.registry import (
 )
 from sandbox.storage.file.database import Database, Reader
 
+TOPICS_PER_QUERY = 500
 _VERSION = "v.context, v.subject, v.version, v.schema_id, v.registered_ms, v.deleted"
 
 
@@ -143,17 +144,20 @@ def formats_of_topics(reader: Reader, topics: Iterable[str]) -> dict[str, list[s
     """
     if reader.one("SELECT 1 FROM schema_versions LIMIT 1") is None:
         return {}
-    places = {f"{topic}{part}": topic for topic in topics for part in ("-key", "-value")}
     found: dict[str, list[str]] = {}
-    for subject, schema_type in reader.rows(
-        "SELECT v.subject, s.schema_type FROM schema_versions v JOIN schemas s USING(context, schema_id) "
-        f"WHERE v.context = '.' AND v.subject IN ({', '.join('?' * len(places))}) AND v.deleted = 0 "
-        "ORDER BY v.subject, v.version DESC",
-        tuple(places),
-    ):
-        formats = found.setdefault(places[subject], [])
-        if schema_type not in formats:
-            formats.append(schema_type)
+    names = list(topics)
+    for start in range(0, len(names), TOPICS_PER_QUERY):
+        some = names[start : start + TOPICS_PER_QUERY]
+        places = {f"{topic}{part}": topic for topic in some for part in ("-key", "-value")}
+        for subject, schema_type in reader.rows(
+            "SELECT v.subject, s.schema_type FROM schema_versions v JOIN schemas s USING(context, schema_id) "
+            f"WHERE v.context = '.' AND v.subject IN ({', '.join('?' * len(places))}) AND v.deleted = 0 "
+            "ORDER BY v.subject, v.version DESC",
+            tuple(places),
+        ):
+            formats = found.setdefault(places[subject], [])
+            if schema_type not in formats:
+                formats.append(schema_type)
     return found
 
 

@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 from sandbox.kafka.errors import BrokerError, ClusterAway
 from sandbox.model.cancellation import Cancelled
 from sandbox.model.proxy import NO_PROXY, Proxy
+from sandbox.model.registry import TYPE_NAMES
 from sandbox.version import __version__
 from sandbox.web import activity, capabilities, guard, notices, rows, snippets
 from sandbox.web import formats as words
@@ -172,6 +173,7 @@ def _words(app: Flask) -> None:
     app.jinja_env.filters["decoded_value"] = decoded_value
     app.jinja_env.filters["header_name"] = lambda name: describe(header_name(name))
     app.jinja_env.globals.update(
+        type_names=TYPE_NAMES,
         asset=asset,
         data_address=page.data_address,
         excel_address=page.excel_address,

@@ -430,6 +430,9 @@ class Backend(Protocol):
     def messages(self, query: MessageQuery) -> MessagePage:
         """Return one page of events."""
 
+    def schema_types(self, topics: Collection[str]) -> Mapping[str, Sequence[str]]:
+        """Return the types of the schemas that are registered for topics; topics without one are left out."""
+
     def decoder(self) -> "EventDecoder":
         """Return a decoder of keys and values that a schema registry's serializers wrote, for one request."""
 

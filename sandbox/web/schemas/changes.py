@@ -9,12 +9,12 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.registry import SCHEMA_TYPES, RegisteredSchema, SchemaReference, SchemaRequest, Subject
+from sandbox.model.registry import TYPE_NAMES as NAMES
 from sandbox.registry.errors import RegistryError, invalid_schema
 from sandbox.web.capabilities import changes_nothing
 from sandbox.web.notices import Notice
 from sandbox.web.responses import backend, data, page, see
 from sandbox.web.schemas.views import (
-    NAMES,
     address,
     described,
     name_of,

@@ -16,6 +16,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event
 from sandbox.model.messages import MessageQuery
 from sandbox.model.registry import LEVELS, MODES, PROTOBUF, RegisteredSchema, Subject
+from sandbox.model.registry import TYPE_NAMES as NAMES
 from sandbox.model.topics import TopicDescription
 from sandbox.registry.errors import RegistryError
 from sandbox.web.responses import Interest, backend, data, overview, page, split_format, subject_address
@@ -32,7 +33,6 @@ blueprint = Blueprint("schemas", __name__)
 INTEREST = Interest(None, frozenset(), 2, spacing_s=0.5, schemas=True)
 COMPARED_LINES_MAX = 4_000
 """Longer schemas are shown without a comparison, whose time grows with the square of their length."""
-NAMES = {"AVRO": "Avro", "JSON": "JSON Schema", "PROTOBUF": "Protobuf"}
 SAMPLING_S = 0.1
 """How long a rendering of the list reads events. What it leaves out, the next renderings read."""
 

@@ -222,6 +222,7 @@ def topic_list(arguments: Mapping[str, str]) -> dict[str, Any]:
         "topics": shown,
         "sparks": sparks([topic.topic for topic in shown]),
         "not_resent": not_resent(shown),
+        "schema_types": backend().schema_types([topic.topic for topic in shown]),
         "found": len(listed),
         "total": len(found),
         "internal_hidden": len(named) - len(listed),

@@ -76,13 +76,16 @@ class PartitionBar:
 @blueprint.get("/topics")
 def index() -> Response:
     """The list of topics, or the first steps if there is none."""
-    return page("topics/index", Interest(None, None, 2), **topic_list(request.args))
+    return page("topics/index", Interest(None, None, 2, schemas=True), **topic_list(request.args))
 
 
 @blueprint.get("/topics.json")
 def index_json() -> Response:
     """All topics as JSON."""
-    return data({"as_of_ms": overview().as_of_ms, "topics": [topic_json(topic) for topic in backend().topics()]})
+    found = backend().topics()
+    types = backend().schema_types([topic.topic for topic in found])
+    listed = [topic_json(topic) | {"schema_types": types.get(topic.topic, [])} for topic in found]
+    return data({"as_of_ms": overview().as_of_ms, "topics": listed})
 
 
 @blueprint.get("/topics.csv")

@@ -161,6 +161,18 @@ def test_one_version_is_deleted_softly_and_then_permanently(page: FlaskClient, b
     assert ("is deleted permanently" in text, "Deleted versions" in text) == (True, False)
 
 
+def test_the_list_of_topics_shows_their_formats(page: FlaskClient, box: Sandbox) -> None:
+    for topic in ("orders", "plain"):
+        box.create_topic(topic)
+    register(box, "orders-value", FIRST)
+    box.schema_registry().register(parse_subject("orders-key"), SchemaRequest('{"type": "string"}', "JSON"))
+    register(box, "plain-else", FIRST)
+    text = page.get("/").text
+    assert re.findall(r'class="badge format">([^<]+)<', text) == ["JSON Schema", "Avro"]
+    found = {one["topic"]: one["schema_types"] for one in page.get("/topics.json").get_json()["topics"]}
+    assert found == {"orders": ["JSON", "AVRO"], "plain": []}
+
+
 def framed(box: Sandbox, schema_id: int, schema: object, value: object) -> bytes:
     return classic_frame(schema_id) + parse_schema("AVRO", json.dumps(schema)).encode(value)
 
