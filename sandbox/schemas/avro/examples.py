@@ -13,6 +13,8 @@ from sandbox.schemas.words import random_text
 MAX_DEPTH = 6
 """The nesting from which unions are null and lists empty, if they can be."""
 
+MAX_FIXED_BYTES = 1024 * 1024
+
 
 def example(type_: AvroType, rng: random.Random, depth: int = 0, name: str = "") -> Any:
     """Return a random value of a type, as `decode` would return it.
@@ -37,17 +39,26 @@ def example(type_: AvroType, rng: random.Random, depth: int = 0, name: str = "")
         case "union":
             return example(_branch(type_, rng, depth), rng, depth + 1, name)
         case "array":
-            count = 0 if depth >= MAX_DEPTH else rng.randint(0, 3)
+            count = _count(rng, depth)
             return [example(type_.element, rng, depth + 1, name) for _ in range(count)]
         case "map":
-            count = 0 if depth >= MAX_DEPTH else rng.randint(0, 3)
+            count = _count(rng, depth)
             return {f"key-{place}": example(type_.element, rng, depth + 1, name) for place in range(count)}
         case "enum":
+            if not type_.symbols:
+                raise InvalidValue(f"the enum {type_.name} has no symbols")
             return rng.choice(type_.symbols)
     return _primitive(type_, rng, name)
 
 
+def _count(rng: random.Random, depth: int) -> int:
+    """Return the number of items of a list: fewer the deeper it is, so that recursive values stay small."""
+    return 0 if depth >= MAX_DEPTH else rng.randint(0, 3 if depth < 3 else 1)
+
+
 def _branch(union: AvroType, rng: random.Random, depth: int) -> AvroType:
+    if not union.branches:
+        raise InvalidValue("the union has no types")
     flat = [branch for branch in union.branches if branch.kind not in ("record", "array", "map")]
     return rng.choice(flat if flat and depth >= MAX_DEPTH else union.branches)
 
@@ -67,6 +78,8 @@ def _primitive(type_: AvroType, rng: random.Random, name: str) -> Any:
         case "string":
             return random_text(rng, name)
     size = type_.size if type_.kind == "fixed" else rng.randint(0, 16)
+    if size > MAX_FIXED_BYTES:
+        raise InvalidValue(f"{type_.name} has {size:,} bytes; at most {MAX_FIXED_BYTES:,} are made")
     return rng.randbytes(size).decode("latin-1")
 
 

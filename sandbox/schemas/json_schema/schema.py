@@ -13,7 +13,15 @@ from sandbox.schemas.json_schema.nodes import SchemaNode
 from sandbox.schemas.json_schema.shape import shape
 from sandbox.schemas.json_schema.values import decode, encode, validator
 from sandbox.schemas.json_text import compact, parse_json
-from sandbox.schemas.schema import JSON, InvalidSchema, ParsedSchema, Reference, other_format
+from sandbox.schemas.schema import (
+    JSON,
+    InvalidSchema,
+    InvalidValue,
+    MissingLibrary,
+    ParsedSchema,
+    Reference,
+    other_format,
+)
 from sandbox.schemas.shape import Shape
 
 _OLDER_DRAFTS = {
@@ -23,6 +31,10 @@ _OLDER_DRAFTS = {
     "json-schema.org/draft-07/schema": 7,
 }
 _MODERN_DRAFTS = {"json-schema.org/draft/2019-09/schema", "json-schema.org/draft/2020-12/schema"}
+
+
+EXAMPLE_TRIES = 200
+"""Random values that are drawn until one passes the check."""
 
 
 class JsonSchema(ParsedSchema):
@@ -89,7 +101,17 @@ class JsonSchema(ParsedSchema):
         return encode(self._validator, value)
 
     def example(self, rng: random.Random, message_indexes: tuple[int, ...] = (0,)) -> Any:
-        return example(self.node, rng)
+        error = None
+        for _ in range(EXAMPLE_TRIES):
+            value = example(self.node, rng)
+            try:
+                encode(self._validator, value)
+                return value
+            except MissingLibrary:
+                return value
+            except InvalidValue as refused:
+                error = refused
+        raise InvalidValue(f"no valid value was found in {EXAMPLE_TRIES} tries; the last one: {error}")
 
     def shape(self, message_indexes: tuple[int, ...] = (0,)) -> Shape:
         return shape(self.node)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from sandbox.schemas.schema import InvalidValue
 from sandbox.schemas.words import random_text
 
 MAX_DEPTH = 5
@@ -13,7 +14,13 @@ MAX_DEPTH = 5
 
 
 def example(descriptor: Any, rng: random.Random, depth: int = 0) -> Any:
-    """Return a random value of a message, as `decode` would return it. Of each oneof, one field is set."""
+    """Return a random value of a message, as `decode` would return it. Of each oneof, one field is set.
+
+    Raises:
+        InvalidValue: A message requires itself, so it has no finite value.
+    """
+    if depth > 50:
+        raise InvalidValue(f"the recursive message {descriptor.full_name} has no finite value")
     known = _WELL_KNOWN.get(descriptor.full_name)
     if known is not None:
         return known(rng)
@@ -34,10 +41,15 @@ def example(descriptor: Any, rng: random.Random, depth: int = 0) -> Any:
 def _field(field: Any, rng: random.Random, depth: int) -> Any:
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         key, value = field.message_type.fields
-        return {_key(key, rng): _value(value, rng, depth) for _ in range(rng.randint(0, 3))}
+        return {_key(key, rng): _value(value, rng, depth) for _ in range(_count(rng, depth))}
     if field.is_repeated:
-        return [_value(field, rng, depth) for _ in range(rng.randint(0, 3))]
+        return [_value(field, rng, depth) for _ in range(_count(rng, depth))]
     return _value(field, rng, depth)
+
+
+def _count(rng: random.Random, depth: int) -> int:
+    """Return the number of items: fewer the deeper they are, so that recursive values stay small."""
+    return rng.randint(0, 3 if depth < 2 else 1)
 
 
 def _key(field: Any, rng: random.Random) -> str:
