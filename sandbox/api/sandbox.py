@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from sandbox.playground.playground import Playground
     from sandbox.registry.registry import SchemaRegistry
     from sandbox.schemas.decoding import EventDecoder
+    from sandbox.schemas.encoding import EventEncoder
     from sandbox.storage.search.search_memory import SearchMemory
     from sandbox.web.backend import DemoSwitch
     from sandbox.wire.auth.listener import Advertised, Listener
@@ -161,6 +162,24 @@ class Sandbox(SandboxGroups):
 
         return registry_decoder(self.schemas.rows)
 
+    def encoder(self, schema: str) -> "EventEncoder":
+        """Return an encoder of JSON values with a schema of the registry, framed as Confluent's serializers do.
+
+            sandbox.append("orders", sandbox.encoder("orders-value").encode({"id": 7}))
+
+        Args:
+            schema: `SUBJECT` for its latest version, or `SUBJECT:VERSION`; `#MESSAGE` names a Protobuf message.
+
+        Raises:
+            InvalidValue: it is not registered, or can't be parsed.
+            MissingLibrary: the format's library is not installed.
+        """
+        from sandbox.registry.encoding import registry_encoder
+        from sandbox.schemas.encoding import parse_schema_name
+
+        with self.schemas.rows() as rows:
+            return registry_encoder(rows, parse_schema_name(schema))
+
     def schema_registry(self) -> "SchemaRegistry":
         """Return the schema registry, for the servers."""
         return self.schemas
@@ -178,7 +197,9 @@ class Sandbox(SandboxGroups):
         from sandbox.api.templates import FileTemplates
         from sandbox.generator.generators import Generators
 
-        return Generators(self, FileTemplates(self._runtime), self._runtime.clock, self.activity.note)
+        return Generators(
+            self, FileTemplates(self._runtime), self._runtime.clock, self.activity.note, encoders=self.encoder
+        )
 
     def __enter__(self) -> "Sandbox":
         return self

@@ -80,7 +80,7 @@ class _AskedSchemas:
             versions, key=lambda one: one["subject"] != own, default={"subject": "a deleted subject", "version": 0}
         )
         return FoundSchema(
-            lambda: _parsed(registry, content),
+            lambda: parsed_schema(registry, content),
             content.get("schemaType", "AVRO"),
             place["subject"],
             place["version"],
@@ -88,7 +88,8 @@ class _AskedSchemas:
         )
 
 
-def _parsed(registry: "Registry", content: dict[str, Any]) -> ParsedSchema:
+def parsed_schema(registry: "Registry", content: dict[str, Any]) -> ParsedSchema:
+    """Return the parsed schema of a registry's answer, with all that it refers to. Raises `InvalidValue`."""
     from sandbox.schemas.parsing import parse_schema
 
     resolved: dict[str, str] = {}

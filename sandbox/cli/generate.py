@@ -6,10 +6,12 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sandbox.cli.display import show_json
+from sandbox.cli.encoding import SchemaEncoders, registry_option, schema_encoders
 from sandbox.cli.interrupts import interrupted_by_sigterm
 from sandbox.cli.produce import partitioner_option
 from sandbox.cli.progress import progress_bar
@@ -20,9 +22,13 @@ from sandbox.cli.target import Target, json_option, target_options
 from sandbox.generator.examples import EXAMPLES
 from sandbox.generator.placeholders import PLACEHOLDERS
 from sandbox.generator.template import KEYS_MAX, SEED_MAX, SKEW_MAX, EventTemplate, template_from_json
+from sandbox.generator.template_text import TemplateRefused
 from sandbox.kafka.event import Event, NewEvent
 from sandbox.kafka.partitioner import PARTITIONERS
 from sandbox.model.jsonl import EventLine, LineRefused, to_line, without_byte_order_mark
+
+if TYPE_CHECKING:
+    from sandbox.client.client import Producer
 
 _NAMES = ", ".join(EXAMPLES)
 
@@ -36,6 +42,8 @@ Examples:
   sandbox generate orders --template orders --rate 100 --count 1000 --seed 1
   sandbox generate clicks --template clicks --rate 20
   sandbox generate orders --key 'user-{{{{pool}}}}' --value '{{"n": {{{{seq}}}}}}' --count 10 --dry-run
+  sandbox generate orders --schema orders-value --count 100 --seed 1
+  sandbox generate orders --schema order.avsc --key 'user-{{{{pool}}}}'
   sandbox generate orders --template my.json --rate 0 --count 100000 --bootstrap broker:9092
 
 \b
@@ -46,6 +54,14 @@ Written {{{{name argument ...}}}}; the page lists each with an example (Produce,
 @click.option("--template", "-t", metavar="NAME|FILE", help="One that comes with it, a saved one, or a JSON file.")
 @click.option("--key", "-k", metavar="TEMPLATE", help="The key, in place of the template's.")
 @click.option("--value", "-v", metavar="TEMPLATE", help="The value, in place of the template's.")
+@click.option(
+    "--schema",
+    metavar="SCHEMA",
+    help="Random values of this schema: SUBJECT, SUBJECT:VERSION, or a file, which is registered as TOPIC-value. With "
+    "--value or --template, their JSON is written with it.",
+)
+@click.option("--key-schema", metavar="SCHEMA", help="The same for keys; a file is registered as TOPIC-key.")
+@registry_option
 @click.option("--header", "-H", "headers", multiple=True, metavar="NAME=TEMPLATE", help="One more header.")
 @click.option("--keys", type=click.IntRange(1, KEYS_MAX), help="How many keys the pool has.")
 @click.option("--skew", type=click.FloatRange(0, SKEW_MAX), help="0: all keys as often; 1: Zipf's law.")
@@ -65,6 +81,9 @@ def generate(
     template: str | None,
     key: str | None,
     value: str | None,
+    schema: str | None,
+    key_schema: str | None,
+    registry_url: str | None,
     headers: tuple[str, ...],
     keys: int | None,
     skew: float | None,
@@ -79,9 +98,9 @@ def generate(
     target: Target,
 ) -> None:
     """Send generated events to TOPIC at a rate, until the count, the duration or Ctrl+C."""
-    if template is None and value is None:
-        raise click.UsageError(f"name a --template ({_NAMES}, or a file) or write a --value")
-    found = EventTemplate(value) if template is None else _template(template, target)
+    if template is None and value is None and schema is None:
+        raise click.UsageError(f"name a --template ({_NAMES}, or a file) or a --schema, or write a --value")
+    found = EventTemplate(value, value_schema=schema or "") if template is None else _template(template, target)
     chosen = EventTemplate(
         value=found.value if value is None else value,
         key=found.key if key is None else key,
@@ -89,13 +108,37 @@ def generate(
         null_percent=found.null_percent if null_percent is None else null_percent,
         keys=found.keys if keys is None else keys,
         skew=found.skew if skew is None else skew,
+        key_schema=found.key_schema if key_schema is None else key_schema,
+        value_schema=found.value_schema if schema is None else schema,
     )
     drawn = random.SystemRandom().randrange(1, 1_000_000) if seed is None else seed
-    if dry_run:
-        for event in chosen.events(drawn, 10 if count is None else count):
-            click.echo(_line(topic, event))
-        return
-    _send(topic, chosen.events(drawn, count), rate, count, duration, target, partitioner, as_json, drawn)
+    # The producer decides who has the file, so it comes before the registry is asked.
+    producer = None if dry_run else _producer(target, partitioner)
+    with schema_encoders(target, registry_url) as encoders:
+        for part, name in (("key", chosen.key_schema), ("value", chosen.value_schema)):
+            if name:
+                encoders.named(name, topic, part, register=not dry_run)
+        if producer is None:
+            for event in chosen.events(drawn, 10 if count is None else count, encoders=encoders.find):
+                click.echo(_line(topic, _readable(event, chosen, encoders)))
+            return
+        events = chosen.events(drawn, count, encoders=encoders.find)
+        _send(topic, events, rate, count, duration, producer, as_json, drawn)
+
+
+def _producer(target: Target, partitioner: str) -> "Producer":
+    return target.producer(partitioner=PARTITIONERS[partitioner].librdkafka, linger_ms=5, max_in_flight=1)
+
+
+def _readable(event: NewEvent, template: EventTemplate, encoders: SchemaEncoders) -> NewEvent:
+    """Return an event with the JSON of a key and value that are written with schemas."""
+    parts: dict[str, Any] = {}
+    for part, name, data in (("key", template.key_schema, event.key), ("value", template.value_schema, event.value)):
+        if name and data is not None:
+            from sandbox.schemas.values import value_text
+
+            parts[part] = value_text(encoders.find(name).decode(data)).encode("utf-8", "surrogatepass")
+    return event._replace(**parts) if parts else event
 
 
 def _send(
@@ -104,12 +147,10 @@ def _send(
     rate: float,
     count: int | None,
     duration: float | None,
-    target: Target,
-    partitioner: str,
+    producer: "Producer",
     as_json: bool,
     seed: int,
 ) -> None:
-    producer = target.producer(partitioner=PARTITIONERS[partitioner].librdkafka, linger_ms=5, max_in_flight=1)
     sender = Sender(producer)
     started_s = time.monotonic()
     ended = False
@@ -126,6 +167,9 @@ def _send(
                     break
         except KeyboardInterrupt:
             ended = True
+        except TemplateRefused as refused:
+            sender.finish()
+            raise Failed(f"{refused}. {sender.stored_before()}") from refused
         # A second Ctrl+C, while the rest is being stored, ends the command immediately.
         sender.finish()
     took_s = max(0.001, time.monotonic() - started_s)

@@ -3,16 +3,20 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from sandbox.cli.display import show_json
+from sandbox.cli.encoding import SCHEMA_TEXT, registry_option, schema_encoders
 from sandbox.cli.sending import Sender
 from sandbox.cli.status import Failed
 from sandbox.cli.target import Target, json_option, target_options
 from sandbox.kafka.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
 from sandbox.model.jsonl import EventLine, LineRefused, TopicLine, read_line, without_byte_order_mark
+
+if TYPE_CHECKING:
+    from sandbox.schemas.encoding import EventEncoder
 
 _PARTITIONER_TEXT = "; ".join(f"{name}: {row.text}" for name, row in PARTITIONERS.items())
 
@@ -34,7 +38,9 @@ Examples:
   sandbox produce orders --key user-42 --value '{"total": 7}' --header source=shell
   printf 'user-42:one\\nuser-7:two\\n' | sandbox produce orders --key-separator :
   sandbox produce users --key user-42 --value NULL --null-marker NULL
-  sandbox produce orders --jsonl < events.jsonl"""
+  sandbox produce orders --jsonl < events.jsonl
+  sandbox produce orders --value '{"id": 7}' --value-schema order.avsc
+  sandbox produce orders --key 42 --key-schema orders-key --value-schema orders-value:2 < values.jsonl"""
 )
 @click.argument("topic")
 @click.option("--key", "-k", help="The key of every event.")
@@ -45,6 +51,9 @@ Examples:
 @click.option("--null-marker", metavar="TEXT", help="A key or value that is exactly TEXT is null: a tombstone.")
 @click.option("--partition", "-p", type=click.IntRange(min=0), help="Where to; the partitioner decides if absent.")
 @partitioner_option
+@click.option("--value-schema", metavar="SCHEMA", help=SCHEMA_TEXT.format(part="value"))
+@click.option("--key-schema", metavar="SCHEMA", help=SCHEMA_TEXT.format(part="key"))
+@registry_option
 @json_option
 @target_options
 def produce(
@@ -57,10 +66,16 @@ def produce(
     null_marker: str | None,
     partition: int | None,
     partitioner: str,
+    value_schema: str | None,
+    key_schema: str | None,
+    registry_url: str | None,
     as_json: bool,
     target: Target,
 ) -> None:
-    """Send events to TOPIC: one with --value, or one per line of stdin."""
+    """Send events to TOPIC: one with --value, or one per line of stdin.
+
+    With a schema, values and keys are JSON, which is checked, encoded and framed as Confluent's serializers do.
+    """
     if jsonl and (key_separator is not None or key is not None or value is not None):
         raise click.UsageError("--jsonl has keys and values in its lines: leave out --key, --value and --key-separator")
     if key_separator is not None and (key is not None or value is not None):
@@ -82,16 +97,37 @@ def produce(
     typed = value is None and sys.stdin.isatty()
     one_by_one = as_json or typed or value is not None
     sender = Sender(producer, on_stored=(_show_json if as_json else _show) if one_by_one else None)
-    try:
-        for origin, event in events:
-            sender.send(topic, event, origin)
-            if typed:
-                producer.flush()
-    except (LineRefused, Failed) as refused:
-        _finish(sender, refused)
-    sender.finish()
+    with schema_encoders(target, registry_url) as encoders:
+        value_encoder = None if value_schema is None else encoders.named(value_schema, topic, "value")
+        key_encoder = None if key_schema is None else encoders.named(key_schema, topic, "key")
+        try:
+            for origin, event in events:
+                sender.send(topic, _encoded(event, origin, key_encoder, value_encoder), origin)
+                if typed:
+                    producer.flush()
+        except (LineRefused, Failed) as refused:
+            _finish(sender, refused)
+        sender.finish()
     if not one_by_one:
         click.echo(f"{sender.summary()}.")
+
+
+def _encoded(
+    event: EventLine, origin: str, key_encoder: "EventEncoder | None", value_encoder: "EventEncoder | None"
+) -> EventLine:
+    """Return an event with its key and value written with schemas; null stays null. Raises `LineRefused`."""
+    if key_encoder is None and value_encoder is None:
+        return event
+    from sandbox.schemas.schema import InvalidValue, MissingLibrary
+
+    parts: dict[str, Any] = {}
+    for part, data, encoder in (("key", event.key, key_encoder), ("value", event.value, value_encoder)):
+        if encoder is not None and data is not None:
+            try:
+                parts[part] = encoder.encode_text(data)
+            except (InvalidValue, MissingLibrary) as error:
+                raise LineRefused(f"{origin}: the {part} does not fit {encoder.label}: {error}") from None
+    return replace(event, **parts)
 
 
 def _finish(sender: Sender, refused: Exception) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
-from sandbox.generator.template import EventTemplate
+from sandbox.generator.template import Encoders, EventTemplate
 from sandbox.kafka.errors import SandboxError
 from sandbox.kafka.event import NewEvent
 from sandbox.model.overview import Change
@@ -143,6 +143,7 @@ class Generator:
         log: receives the events.
         now_ms: returns the time in ms since 1970.
         ended: called in the generator's thread after it has ended.
+        encoders: looks up the schemas that a template names; None if there is no registry.
     """
 
     def __init__(
@@ -152,8 +153,10 @@ class Generator:
         log: Destination,
         now_ms: Callable[[], int],
         ended: Callable[[GeneratorRun], None] = lambda run: None,
+        encoders: Encoders | None = None,
     ) -> None:
         self.id = id
+        self._encoders = encoders
         self.order = order
         self._log = log
         self._now_ms = now_ms
@@ -237,7 +240,7 @@ class Generator:
     def _work(self) -> str:
         order = self.order
         left = order.count or COUNT_MAX
-        events = order.template.events(order.seed, left, now_ms=self._now_ms)
+        events = order.template.events(order.seed, left, now_ms=self._now_ms, encoders=self._encoders)
         started_s = time.monotonic()
         end_s = None if order.duration_s is None else started_s + order.duration_s
         pace = Pace(order.rate, started_s)

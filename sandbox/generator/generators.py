@@ -29,7 +29,7 @@ from sandbox.generator.generator import (
     GeneratorOrder,
     GeneratorRun,
 )
-from sandbox.generator.template import SEED_MAX, EventTemplate, system_now_ms, template_from_json
+from sandbox.generator.template import SEED_MAX, Encoders, EventTemplate, system_now_ms, template_from_json
 from sandbox.generator.template_text import TemplateRefused
 from sandbox.kafka.errors import BrokerError, SandboxError
 from sandbox.model.activity import Details
@@ -71,6 +71,7 @@ class Generators:
         store: saves templates by name; None if there is no file to save them in.
         now_ms: returns the time in ms since 1970.
         note: called when a generator starts or ends; None to record nothing.
+        encoders: looks up the schemas that templates name; None if there is no registry.
     """
 
     def __init__(
@@ -79,12 +80,14 @@ class Generators:
         store: TemplateStore | None = None,
         now_ms: Callable[[], int] = system_now_ms,
         note: Note | None = None,
+        encoders: Encoders | None = None,
     ) -> None:
         bind_to_process(self)
         self._log = log
         self._store = store
         self._now_ms = now_ms
         self._note = note
+        self._encoders = encoders
         self._lock = threading.Lock()
         self._all: dict[int, Generator] = {}
         self._next = 1
@@ -187,7 +190,7 @@ class Generators:
         self._log.topic(topic)
         with self._lock:
             self._check_room(rate)
-            made = Generator(self._next, order, self._log, self._now_ms, self._ended)
+            made = Generator(self._next, order, self._log, self._now_ms, self._ended, self._encoders)
             self._all[self._next] = made
             self._next += 1
             self._forget(ENDED_MAX)

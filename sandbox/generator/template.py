@@ -16,17 +16,23 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from random import Random
 from time import time_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox.generator.placeholders import Draw
 from sandbox.generator.template_text import TemplateRefused, TemplateText
 from sandbox.kafka.event import NewEvent
 
+if TYPE_CHECKING:
+    from sandbox.schemas.encoding import EventEncoder
+
 KEYS_MAX = 100_000
 SKEW_MAX = 5.0
 HEADERS_MAX = 50
 SEED_MAX = 2**63 - 1
-FIELDS = ("description", "key", "value", "headers", "null_percent", "keys", "skew")
+FIELDS = ("description", "key", "value", "headers", "null_percent", "keys", "skew", "key_schema", "value_schema")
+
+Encoders = Callable[[str], "EventEncoder"]
+"""Returns the encoder with a registered schema, `SUBJECT` or `SUBJECT:VERSION`. Raises InvalidValue."""
 
 
 def system_now_ms() -> int:
@@ -39,13 +45,15 @@ class EventTemplate:
     """A template of key, value and headers.
 
     Args:
-        value: a text with placeholders; None for tombstones only.
-        key: a text with placeholders; None for events without a key.
+        value: a text with placeholders; None for random values of `value_schema`, without one for tombstones only.
+        key: a text with placeholders; None for random keys of `key_schema`, without one for events without a key.
         headers: (name, text with placeholders) pairs; None for a null value.
         null_percent: percentage of tombstones, 0 to 100.
         keys: size of the pool of keys, 1 to `KEYS_MAX`.
         skew: 0 for equally frequent keys, up to `SKEW_MAX`.
         description: one sentence that helps people choose a template.
+        key_schema: keys are written with this schema of the registry, `SUBJECT` or `SUBJECT:VERSION`; "" for none.
+        value_schema: the same for values.
 
     Raises:
         TemplateRefused: a placeholder is invalid (the error has its position), or a number is out of range.
@@ -58,6 +66,8 @@ class EventTemplate:
     keys: int = 100
     skew: float = 0.0
     description: str = ""
+    key_schema: str = ""
+    value_schema: str = ""
     _parts: "tuple[TemplateText | None, TemplateText | None, tuple[tuple[str, TemplateText | None], ...]]" = field(
         init=False, repr=False, compare=False
     )
@@ -77,7 +87,12 @@ class EventTemplate:
         object.__setattr__(self, "_parts", (key, value, headers))
 
     def events(
-        self, seed: int = 0, count: int | None = None, *, now_ms: Callable[[], int] = system_now_ms
+        self,
+        seed: int = 0,
+        count: int | None = None,
+        *,
+        now_ms: Callable[[], int] = system_now_ms,
+        encoders: Encoders | None = None,
     ) -> Iterator[NewEvent]:
         """Generate events. The same seed generates the same events, except for `{{now}}`, `{{time}}` and `{{date}}`.
 
@@ -85,14 +100,20 @@ class EventTemplate:
             seed: 0 to `SEED_MAX`.
             count: number of events; None for an endless iterator.
             now_ms: returns the time in ms since 1970.
+            encoders: looks schemas up; `Sandbox.encoder` does. Needed if the template names one.
+
+        Raises:
+            TemplateRefused: a schema can't be used, or a value doesn't fit it.
         """
+        schemas = _Schemas(self, seed, encoders) if self.key_schema or self.value_schema else None
         # Two random sources: a change to the value's template doesn't change the keys.
         keys, fields = Random(seed * 2), Random(seed * 2 + 1)
         shares = list(accumulate(self._weights()))
         seq = 0
         while count is None or seq < count:
             pool = 1 + min(bisect(shares, keys.random() * shares[-1]), self.keys - 1)
-            yield self._event(Draw(fields.random, seq, pool, now_ms()))
+            event = self._event(Draw(fields.random, seq, pool, now_ms()))
+            yield event if schemas is None else schemas.encoded(event, pool)
             seq += 1
 
     def shares(self, first: int = 5) -> list[float]:
@@ -127,7 +148,56 @@ class EventTemplate:
         for name, usual in (("null_percent", 0.0), ("keys", 100), ("skew", 0.0)):
             if getattr(self, name) != usual:
                 found[name] = getattr(self, name)
+        found |= {name: getattr(self, name) for name in ("key_schema", "value_schema") if getattr(self, name)}
         return json.dumps(found, ensure_ascii=False, indent=2)
+
+
+class _Schemas:
+    """Writes a template's keys and values with schemas."""
+
+    def __init__(self, template: EventTemplate, seed: int, encoders: Encoders | None) -> None:
+        self._template = template
+        self._seed = seed
+        self._values = Random(f"values {seed}")
+        self._key = _found("key", template.key_schema, encoders)
+        self._value = _found("value", template.value_schema, encoders)
+
+    def encoded(self, event: NewEvent, pool: int) -> NewEvent:
+        """Return an event with its key and value written with the schemas; random ones if it has none."""
+        key, value = event.key, event.value
+        template = self._template
+        if self._key is not None:
+            # The same number of the pool gives the same key.
+            random = Random(f"key {self._seed} {pool}") if template.key is None else None
+            key = _written("key", self._key, key, random)
+        if self._value is not None:
+            if template.value is not None:
+                value = None if value is None else _written("value", self._value, value, None)
+            elif self._values.random() * 100 >= template.null_percent:
+                value = _written("value", self._value, None, self._values)
+        return event._replace(key=key, value=value)
+
+
+def _found(part: str, name: str, encoders: Encoders | None) -> "EventEncoder | None":
+    if not name:
+        return None
+    from sandbox.schemas.schema import InvalidValue, MissingLibrary
+
+    if encoders is None:
+        raise TemplateRefused(part, None, f"no schema registry is known, and {name!r} is one of its schemas")
+    try:
+        return encoders(name)
+    except (InvalidValue, MissingLibrary) as error:
+        raise TemplateRefused(part, None, str(error)) from None
+
+
+def _written(part: str, encoder: "EventEncoder", text: bytes | None, random: Random | None) -> bytes:
+    from sandbox.schemas.schema import InvalidValue, MissingLibrary
+
+    try:
+        return encoder.encode_text(text or b"") if random is None else encoder.encode(encoder.example(random))
+    except (InvalidValue, MissingLibrary) as error:
+        raise TemplateRefused(part, None, f"it does not fit {encoder.label}: {error}") from None
 
 
 def template_from_json(text: str) -> EventTemplate:
@@ -144,7 +214,7 @@ def template_from_json(text: str) -> EventTemplate:
         raise TemplateRefused("", None, "a template is a JSON object with key, value and more")
     if unknown := [name for name in found if name not in FIELDS]:
         raise TemplateRefused("", None, f"unknown field {unknown[0]!r}; the fields are {', '.join(FIELDS)}")
-    if "value" not in found:
+    if "value" not in found and not found.get("value_schema"):
         raise TemplateRefused("", None, 'the field "value" is missing; for tombstones write "value": null')
     return EventTemplate(
         value=_text(found, "value"),
@@ -154,6 +224,8 @@ def template_from_json(text: str) -> EventTemplate:
         keys=_whole(found, "keys", 100),
         skew=_number(found, "skew", 0.0),
         description=_text(found, "description") or "",
+        key_schema=_text(found, "key_schema") or "",
+        value_schema=_text(found, "value_schema") or "",
     )
 
 

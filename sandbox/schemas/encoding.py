@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from sandbox.model.registry import LATEST
 from sandbox.schemas.framing import classic_frame
 from sandbox.schemas.schema import PROTOBUF, InvalidValue, ParsedSchema
-from sandbox.schemas.values import value_text
 
 
 class SchemaName(NamedTuple):
@@ -74,8 +73,14 @@ class EventEncoder:
             InvalidValue: the value doesn't fit the schema; the message has its path.
             MissingLibrary: the format's library is not installed.
         """
-        indexes = self.message_indexes if self.schema.schema_type == PROTOBUF else None
-        return classic_frame(self.schema_id, indexes) + self.schema.encode(value, self.message_indexes)
+        return self._frame() + self.schema.encode(value, self.message_indexes)
+
+    def _frame(self) -> bytes:
+        return classic_frame(self.schema_id, self.message_indexes if self.schema.schema_type == PROTOBUF else None)
+
+    def decode(self, data: bytes) -> Any:
+        """Return the JSON value of bytes that `encode` returned. Raises `InvalidValue`."""
+        return self.schema.decode(data.removeprefix(self._frame()), self.message_indexes)
 
     def encode_text(self, text: bytes) -> bytes:
         """Return a value's JSON text as framed bytes. For a schema of plain text, text without quotes is the value.
@@ -93,10 +98,6 @@ class EventEncoder:
     def example(self, rng: random.Random) -> Any:
         """Return a random valid JSON value; the same state of `rng` gives the same value. Raises `InvalidValue`."""
         return self.schema.example(rng, self.message_indexes)
-
-    def example_text(self, rng: random.Random) -> str:
-        """Return a random valid value as JSON text. Raises `InvalidValue`."""
-        return value_text(self.example(rng))
 
 
 def json_value(text: bytes) -> Any:

@@ -83,7 +83,9 @@ def test_a_random_protobuf_value_is_valid(fields: list[tuple[str, str]], seed: i
     lines = " ".join(
         f"{'' if kind.startswith('map') else label}{kind} f{at} = {at};" for at, (kind, label) in enumerate(fields, 1)
     )
-    imports = "".join(f'import "google/protobuf/{one}.proto"; ' for one in ("timestamp", "duration", "wrappers", "struct"))
+    imports = "".join(
+        f'import "google/protobuf/{one}.proto"; ' for one in ("timestamp", "duration", "wrappers", "struct")
+    )
     text = (
         f'syntax = "proto3"; {imports} message M {{ {lines} oneof o {{ int32 a = 91; N b = 92; }} }} '
         "message N { int32 n = 1; } enum E { Z = 0; Y = 1; }"

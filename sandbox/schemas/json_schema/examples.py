@@ -1,7 +1,7 @@
 """Random values of a JSON Schema.
 
-Types, enums, bounds, required properties, combinations, formats and most patterns are met by construction. What can't be,
-such as `not` and conditions, is left to chance: `JsonSchema.example` draws until a value passes the check.
+Types, enums, bounds, required properties, combinations, formats and most patterns are met by construction. What can't
+be, such as `not` and conditions, is left to chance: `JsonSchema.example` draws until a value passes the check.
 """
 
 import random
@@ -143,9 +143,9 @@ def _fill_up(node: SchemaNode, value: dict[str, Any], rng: random.Random, depth:
     if len(value) < wanted and not node.permits_additional and node.patterns:
         pattern, inner = next(iter(node.patterns.items()))
         for _ in range(UNIQUE_TRIES):
-            name = text_matching(pattern, rng)
-            if len(value) < wanted and name is not None:
-                value[name] = example(inner, rng, depth + 1, name)
+            made = text_matching(pattern, rng)
+            if len(value) < wanted and made is not None:
+                value[made] = example(inner, rng, depth + 1, made)
         return
     for at in range(wanted - len(value)):
         name = f"key-{at}"
@@ -215,9 +215,9 @@ def _string(node: SchemaNode, rng: random.Random, name: str) -> str:
     least, most = min(node.limits.get("minLength") or 0, 10_000), node.limits.get("maxLength")
     if isinstance(pattern, str):
         for _ in range(UNIQUE_TRIES):
-            text = text_matching(pattern, rng)
-            if text is not None and least <= len(text) and (most is None or len(text) <= most):
-                return text
+            matching = text_matching(pattern, rng)
+            if matching is not None and least <= len(matching) and (most is None or len(matching) <= most):
+                return matching
     formatted = _formatted(keywords.get("format"), rng)
     if formatted is not None:
         return formatted

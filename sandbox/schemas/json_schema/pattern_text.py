@@ -95,7 +95,9 @@ class _Parser:
             end = self._pattern.find(">", self.at)
             if self._pattern.startswith("?:", self.at):
                 self.at += 2
-            elif self._pattern.startswith(("?<", "?P<"), self.at) and self._pattern[self.at + 2] not in "=!" and end > 0:
+            elif (
+                self._pattern.startswith(("?<", "?P<"), self.at) and self._pattern[self.at + 2] not in "=!" and end > 0
+            ):
                 self.at = end + 1
             else:
                 raise _Unknown
