@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.resource_settings import GROUP_SETTINGS, LARGER_UNITS, OTHER_BROKER_SETTINGS, TOPIC_DEFAULTS
-from sandbox.kafka.setting import BOOLEAN, INT, INT_MAX, LIST, LONG, TYPE_NAMES, Setting
+from sandbox.kafka.setting import BOOLEAN, INT, INT_MAX, LIST, LONG, STRING, TYPE_NAMES, Setting
 from sandbox.kafka.share_settings import SHARE_BROKER_SETTINGS
 from sandbox.kafka.topic_settings import TOPIC_SETTINGS
 
@@ -107,6 +107,13 @@ _BROKER_SETTINGS = (
         "uniform,range",
         "The assignors of the consumer protocol; the first is the default.",
         limited_to="[uniform, range]",
+    ),
+    Setting(
+        "group.consumer.migration.policy",
+        STRING,
+        "bidirectional",
+        "Which conversions between classic and consumer groups with members are allowed.",
+        valid="(case insensitive) [DISABLED, DOWNGRADE, UPGRADE, BIDIRECTIONAL]",
     ),
     Setting("offset.metadata.max.bytes", INT, "4096", "The longest metadata of a committed offset, in bytes."),
     Setting(

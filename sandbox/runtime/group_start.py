@@ -8,7 +8,7 @@ from sandbox.broker.groups.target_assignment import TopicLookup
 from sandbox.broker.shares.dead_letters import DeadLetters
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.storage.groups.groups import GroupStore
-from sandbox.wire.group_bytes import assigned_partitions, subscribed_topics
+from sandbox.wire.group_bytes import MEMBER_BYTES, assigned_partitions, subscribed_topics
 
 
 def start_coordinator(broker: Broker, config: BrokerConfig, clock: Callable[[], int]) -> GroupCoordinator:
@@ -24,6 +24,7 @@ def start_coordinator(broker: Broker, config: BrokerConfig, clock: Callable[[], 
         config,
         decode_assignment=assigned_partitions,
         decode_subscription=subscribed_topics,
+        member_bytes=MEMBER_BYTES,
         topics=TopicLookup(broker.topics, broker.topics_by_id),
         aged=broker.age_hold.time_ms,
         on_change=broker.group_changed,

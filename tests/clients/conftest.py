@@ -38,7 +38,10 @@ def kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """The sandbox, and then Apache Kafka: what a test says must hold on both."""
     if request.param == "sandbox":
         with running_sandbox(
-            tmp_path_factory.mktemp("sandbox") / "clients.db", "group.share.min.record.lock.duration.ms=1000"
+            tmp_path_factory.mktemp("sandbox") / "clients.db",
+            "group.share.min.record.lock.duration.ms=1000",
+            "group.consumer.min.heartbeat.interval.ms=500",
+            "group.consumer.heartbeat.interval.ms=500",
         ) as bootstrap:
             yield Kafka("sandbox", bootstrap)
         return

@@ -46,18 +46,19 @@ class Membership:
             "protocol": protocol,
         }
 
-    def add(self, program: Program) -> str:
+    def add(self, program: Program, **order: str) -> str:
         """Make a program join the group.
 
         Args:
             program: a program that does nothing else.
+            order: what differs from the other members: `assignor`, `protocol`.
 
         Returns:
             The name of the member in this object.
         """
         name = f"{program.name} {len(self._all) + 1}"
         self.members[name] = self._all[name] = program
-        program.tell(do="join", **self._order)
+        program.tell(do="join", **{**self._order, **order})
         return name
 
     def leave(self, name: str) -> None:

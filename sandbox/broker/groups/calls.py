@@ -4,6 +4,7 @@ Errors are Kafka's names (`sandbox.kafka.errors.TABLE`), "NONE" for success. Fie
 messages (https://kafka.apache.org/protocol#protocol_messages).
 """
 
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from sandbox.broker.groups.assignors import NO_PARTITIONS, Partitions
@@ -44,6 +45,37 @@ class JoinGroup(NamedTuple):
     reason: str | None = None
     require_known_member_id: bool = False
     supports_skip_assignment: bool = False
+
+
+class Subscription(NamedTuple):
+    """A consumer's metadata, decoded.
+
+    Attributes:
+        version: the version of the metadata; assignments are encoded with the same.
+        owned: the partitions that it has, by topic.
+    """
+
+    version: int
+    topics: tuple[str, ...]
+    owned: Mapping[str, tuple[int, ...]] = {}
+    rack_id: str | None = None
+
+
+class MemberBytes(NamedTuple):
+    """Reads and writes what consumers send each other through the coordinator, for groups that migrate.
+
+    Attributes:
+        subscription: decodes a consumer's metadata; None if it can't.
+        has_user_data: returns True if an assignment has data of its assignor, which a migration would lose.
+        assignment: encodes an assignment: its version, and the partitions by topic.
+    """
+
+    subscription: Callable[[bytes], Subscription | None] = lambda data: None
+    has_user_data: Callable[[bytes], bool] = lambda data: False
+    assignment: Callable[[int, Mapping[str, tuple[int, ...]]], bytes] = lambda version, by_topic: b""
+
+
+NO_MEMBER_BYTES = MemberBytes()
 
 
 class JoinedMember(NamedTuple):
@@ -264,6 +296,7 @@ class DescribedConsumer(NamedTuple):
     Attributes:
         assigned: its current partitions.
         target: its partitions in the target assignment.
+        is_classic: True if it uses the classic protocol, while its group migrates.
     """
 
     member_id: str
@@ -276,6 +309,7 @@ class DescribedConsumer(NamedTuple):
     pattern: str
     assigned: Partitions = NO_PARTITIONS
     target: Partitions = NO_PARTITIONS
+    is_classic: bool = False
 
 
 class DescribedConsumerGroup(NamedTuple):

@@ -18,6 +18,9 @@ keep their partitions aren't interrupted. The member epoch is a fence: commits w
 member with an old epoch must revoke everything and rejoin. The exception is the previous epoch together with no
 partition that it may not have: then the broker's answer was lost.
 
+While a group migrates between the protocols, it also has members of the classic protocol (`ClassicSession`): see
+`sandbox.broker.groups.migration`.
+
 The group's state follows from the epochs: *Empty* without members, *Assigning* while the target is older than the
 group, *Reconciling* while a member doesn't have its target, else *Stable*. A Dead group is removed.
 
@@ -31,9 +34,10 @@ from enum import StrEnum
 from uuid import UUID
 
 from sandbox.broker.groups.assignors import NO_PARTITIONS, Partitions
+from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.model.member_names import member_name, member_names
 from sandbox.model.rebalance import Cause, Wait, rebalance_details
-from sandbox.storage.groups.groups import CONSUMER_TYPE, StoredRebalance
+from sandbox.storage.groups.groups import CONSUMER_TYPE, Protocols, StoredRebalance
 
 PROTOCOL_TYPE = "consumer"
 FIRST_EPOCH = 1
@@ -58,6 +62,23 @@ class MemberState(StrEnum):
 
 
 @dataclass(slots=True)
+class ClassicSession:
+    """A member's session in the classic protocol.
+
+    Attributes:
+        session_timeout_ms: the session timeout that it asked for.
+        protocols: (name, metadata) in its order of preference.
+        join_deadline_ms: when it is removed unless it rejoins, or None.
+        sync_deadline_ms: when it is removed unless it sends SyncGroup, or None.
+    """
+
+    session_timeout_ms: int
+    protocols: Protocols
+    join_deadline_ms: int | None = None
+    sync_deadline_ms: int | None = None
+
+
+@dataclass(slots=True)
 class ConsumerMember:
     """One member.
 
@@ -74,6 +95,7 @@ class ConsumerMember:
         expires_ms: when its session ends.
         revoke_deadline_ms: when it is removed unless it revoked its partitions; None if it needs to revoke nothing.
         last_heartbeat_ms: the time of its last request, None since a restart.
+        classic: its session if it uses the classic protocol, else None.
     """
 
     member_id: str
@@ -94,6 +116,7 @@ class ConsumerMember:
     target: Partitions = NO_PARTITIONS
     revoke_deadline_ms: int | None = None
     last_heartbeat_ms: int | None = None
+    classic: ClassicSession | None = None
 
     def go_to(self, epoch: int) -> None:
         """Set the next member epoch."""
@@ -101,7 +124,13 @@ class ConsumerMember:
 
     def deadline_ms(self) -> int:
         """Return when the member is removed if it sends nothing."""
-        return self.expires_ms if self.revoke_deadline_ms is None else min(self.expires_ms, self.revoke_deadline_ms)
+        deadline_ms = self.expires_ms
+        if self.revoke_deadline_ms is not None:
+            deadline_ms = min(deadline_ms, self.revoke_deadline_ms)
+        if self.classic is not None:
+            for due_ms in (self.classic.join_deadline_ms, self.classic.sync_deadline_ms):
+                deadline_ms = deadline_ms if due_ms is None else min(deadline_ms, due_ms)
+        return deadline_ms
 
 
 @dataclass(slots=True)
@@ -121,8 +150,11 @@ class ConsumerGroup:
         waited: ms that the rebalance has waited, by what it waited for.
         gone: number of removed members per client id since the last rebalance ended; the next rebalance names them too.
         ended: rebalances that ended in this call.
-        outbox: always empty, because this protocol answers every request immediately.
+        outbox: answers to members of a classic group that was converted; otherwise empty, because this protocol answers
+            every request immediately.
         changed: True if the group must be stored.
+        downgrades: True if the group must be converted to the classic protocol, because the last member of the consumer
+            protocol left.
     """
 
     group_id: str
@@ -141,6 +173,7 @@ class ConsumerGroup:
     ended: list[StoredRebalance] = field(default_factory=list)
     outbox: list[Callable[[], None]] = field(default_factory=list)
     changed: bool = False
+    downgrades: bool = False
 
     @property
     def type(self) -> str:
@@ -159,18 +192,27 @@ class ConsumerGroup:
 
     def bump(self, cause: Cause, now_ms: int) -> None:
         """Increase the group epoch, because something changed that the target depends on."""
+        self.note(cause, now_ms)
+        self.generation += 1
+
+    def note(self, cause: Cause, now_ms: int) -> None:
+        """Record a cause of a rebalance."""
         if self.started_ms is None:
             self.started_ms = now_ms
         self.causes.append(cause)
-        self.generation += 1
         self.changed = True
 
     def refusal(self, member_id: str, member_epoch: int) -> str | None:
-        """Return the error for a request of this member, UNKNOWN_MEMBER_ID or STALE_MEMBER_EPOCH, or None."""
+        """Return the error for a request of this member, or None.
+
+        It is UNKNOWN_MEMBER_ID, or for a wrong epoch STALE_MEMBER_EPOCH; ILLEGAL_GENERATION in the classic protocol.
+        """
         member = self.members.get(member_id)
         if member is None:
             return "UNKNOWN_MEMBER_ID"
-        return None if member.member_epoch == member_epoch else "STALE_MEMBER_EPOCH"
+        if member.member_epoch == member_epoch:
+            return None
+        return "STALE_MEMBER_EPOCH" if member.classic is None else "ILLEGAL_GENERATION"
 
     def static_member(self, instance_id: str) -> ConsumerMember | None:
         """Return the member with a `group.instance.id`, or None."""
@@ -221,7 +263,7 @@ class ConsumerGroup:
                 asked_ms = member.revoke_deadline_ms - max(1, member.rebalance_timeout_ms)
                 self.waited[wait] = self.waited.get(wait, 0) + now_ms - asked_ms
             wanted = member.target - member.assigned
-            free = wanted - self._held_by_others(member) if wanted else wanted
+            free = wanted - self.held_by_others(member) if wanted else wanted
             member.go_to(self.assignment_epoch)
             member.state = MemberState.STABLE if free == wanted else MemberState.UNRELEASED
             member.assigned, member.revoking = kept | free, NO_PARTITIONS
@@ -229,7 +271,8 @@ class ConsumerGroup:
         after = (member.state, member.member_epoch, member.previous_epoch, member.assigned, member.revoking)
         self.changed = self.changed or after != before
 
-    def _held_by_others(self, member: ConsumerMember) -> set[tuple[UUID, int]]:
+    def held_by_others(self, member: ConsumerMember) -> set[tuple[UUID, int]]:
+        """Return the partitions that other members have, or have not revoked yet."""
         held: set[tuple[UUID, int]] = set()
         for other in self.members.values():
             if other is not member:
@@ -239,6 +282,8 @@ class ConsumerGroup:
 
     def end_rebalance(self, now_ms: int, names: Callable[[Partitions], Iterable[str]]) -> None:
         """Update the state, and record the rebalance that ends with it."""
+        if self.downgrades:
+            return
         state = self.state_now()
         if state is ConsumerState.EMPTY and self.assignment_epoch != self.generation:
             # Without members there is nothing to compute: Kafka 4.4 sets the empty target's epoch to the group's.
@@ -278,3 +323,22 @@ class ConsumerGroup:
         alike = sum(other.client_id == member.client_id for other in self.members.values())
         alike += self.gone[member.client_id]
         return member_name(member.member_id, member.client_id, member.instance_id, alone=alike <= 1)
+
+
+MIGRATES = {"upgrade": ("upgrade", "bidirectional"), "downgrade": ("downgrade", "bidirectional")}
+"""The values of `group.consumer.migration.policy` that allow a conversion."""
+
+
+def migrates(config: BrokerConfig, direction: str) -> bool:
+    """Return True if `group.consumer.migration.policy` allows an "upgrade" or a "downgrade"."""
+    return config.get("group.consumer.migration.policy").lower() in MIGRATES[direction]
+
+
+def may_downgrade(group: ConsumerGroup, config: BrokerConfig) -> bool:
+    """Return True if a group is to be converted: all its members use the classic protocol."""
+    return (
+        bool(group.members)
+        and all(member.classic is not None for member in group.members.values())
+        and migrates(config, "downgrade")
+        and len(group.members) <= config.number("group.max.size")
+    )

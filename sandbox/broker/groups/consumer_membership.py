@@ -1,8 +1,7 @@
 """Requests of members of the consumer protocol, and expiry of their sessions (KIP-848).
 
 Has the rules, and the error messages that clients show, of Apache Kafka 4.4. Differs from Kafka: a regular
-expression is resolved immediately and again at every heartbeat, where Kafka does it in the background; and a classic
-group with members isn't converted while it runs (as with `group.consumer.migration.policy=disabled`).
+expression is resolved immediately and again at every heartbeat, where Kafka does it in the background.
 """
 
 from collections.abc import Callable, Collection
@@ -19,7 +18,13 @@ from sandbox.broker.groups.calls import (
     LeavingMember,
     LeftMember,
 )
-from sandbox.broker.groups.consumer_group import ConsumerGroup, ConsumerMember, ConsumerState, MemberState
+from sandbox.broker.groups.consumer_group import (
+    ConsumerGroup,
+    ConsumerMember,
+    ConsumerState,
+    MemberState,
+    may_downgrade,
+)
 from sandbox.broker.groups.target_assignment import Subscriptions, sizes_of
 from sandbox.broker.name_pattern import PatternError
 from sandbox.kafka.broker_config import BrokerConfig
@@ -105,8 +110,31 @@ class ConsumerMembership:
             member = self._static_member(group, request, request.instance_id, now_ms)
         else:
             member = self._dynamic_member(group, request, now_ms)
-        self.heard(group, member, now_ms)
+        member.classic = None
         assigned_before = member.assigned
+        self.advance(group, member, request, generation_before, now_ms)
+        told = request.is_full or member.assigned != assigned_before
+        return HeartbeatAnswer(
+            member.member_id,
+            member.member_epoch,
+            self._config.group_number(group.group_id, "consumer.heartbeat.interval.ms"),
+            member.assigned if told else None,
+        )
+
+    def advance(
+        self,
+        group: ConsumerGroup,
+        member: ConsumerMember,
+        request: ConsumerHeartbeat,
+        generation_before: int,
+        now_ms: int,
+    ) -> None:
+        """Apply a member's request, and move the member towards its target.
+
+        Args:
+            generation_before: the group epoch before the request, which increases it at most by one.
+        """
+        self.heard(group, member, now_ms)
         subscription_changed = self._update(group, member, request)
         metadata = self._subscriptions.refresh(group)
         if group.generation == generation_before:
@@ -120,20 +148,13 @@ class ConsumerMembership:
             self._subscriptions.assign(group, self._assignors())
         group.reconcile(member, request.owned, now_ms)
         group.end_rebalance(now_ms, self._subscriptions.names)
-        told = request.is_full or member.assigned != assigned_before
-        return HeartbeatAnswer(
-            member.member_id,
-            member.member_epoch,
-            self._config.group_number(group.group_id, "consumer.heartbeat.interval.ms"),
-            member.assigned if told else None,
-        )
 
     def _dynamic_member(self, group: ConsumerGroup, request: ConsumerHeartbeat, now_ms: int) -> ConsumerMember:
         member = group.members.get(request.member_id)
         if member is None:
             if request.member_epoch != JOIN_EPOCH:
                 raise self._unknown(group, request.member_id)
-            return self._add(group, request, now_ms)
+            return self.add(group, request, now_ms)
         self._check_epoch(member, request)
         return member
 
@@ -142,26 +163,30 @@ class ConsumerMembership:
     ) -> ConsumerMember:
         member = group.static_member(instance_id)
         if request.member_epoch != JOIN_EPOCH:
-            member = self._own_instance(member, request, instance_id)
+            member = self.own_instance(member, request, instance_id)
             self._check_epoch(member, request)
             return member
         if member is None:
-            return self._add(group, request, now_ms)
-        if member.member_epoch != STATIC_LEAVE_EPOCH:
+            return self.add(group, request, now_ms)
+        if member.member_epoch != STATIC_LEAVE_EPOCH and member.classic is None:
             raise BrokerError(
                 "UNRELEASED_INSTANCE_ID",
                 f"Static member {request.member_id} with instance id {instance_id} cannot join the group because the "
                 f"instance id is owned by {member.member_id} member.",
             )
+        self.replace(group, member, request.member_id or self._new_id())
+        return member
+
+    def replace(self, group: ConsumerGroup, member: ConsumerMember, member_id: str) -> None:
+        """Give a static member that restarted its new member id. It keeps its target."""
         del group.members[member.member_id]
-        member.member_id = request.member_id or self._new_id()
+        member.member_id = member_id
         member.member_epoch = member.previous_epoch = JOIN_EPOCH
         member.state = MemberState.STABLE
         group.members[member.member_id] = member
         group.changed = True
-        return member
 
-    def _own_instance(
+    def own_instance(
         self, member: ConsumerMember | None, request: ConsumerHeartbeat, instance_id: str
     ) -> ConsumerMember:
         """Return the member with the instance id of a request, if it sent the request."""
@@ -191,7 +216,8 @@ class ConsumerMembership:
     def _unknown(self, group: ConsumerGroup, member_id: str) -> BrokerError:
         return BrokerError("UNKNOWN_MEMBER_ID", f"Member {member_id} is not a member of group {group.group_id}.")
 
-    def _add(self, group: ConsumerGroup, request: ConsumerHeartbeat, now_ms: int) -> ConsumerMember:
+    def add(self, group: ConsumerGroup, request: ConsumerHeartbeat, now_ms: int) -> ConsumerMember:
+        """Add a member that joins."""
         member = ConsumerMember(
             request.member_id or self._new_id(), request.instance_id, request.client_id, request.client_host, now_ms
         )
@@ -230,7 +256,7 @@ class ConsumerMembership:
                 raise self._unknown(group, request.member_id)
         else:
             found = group.static_member(request.instance_id)
-            member = self._own_instance(found, request, request.instance_id)
+            member = self.own_instance(found, request, request.instance_id)
         if request.member_epoch == LEAVE_EPOCH:
             self._remove(group, member, now_ms, "left")
         else:
@@ -272,15 +298,21 @@ class ConsumerMembership:
         del group.members[member.member_id]
         group.gone[member.client_id] += 1
         group.metadata = self._subscriptions.refresh(group)
-        group.bump(cause, now_ms)
+        group.downgrades = may_downgrade(group, self._config)
+        group.note(cause, now_ms)
+        if not group.downgrades:
+            group.generation += 1
 
     def expire(self, group: ConsumerGroup, now_ms: int) -> None:
         """Remove members whose session ended, or that did not revoke partitions in time."""
         for member in list(group.members.values()):
             if member.expires_ms <= now_ms:
-                self._remove(group, member, now_ms, "session_timeout", timeout_ms=self._session_ms(group))
+                self._remove(group, member, now_ms, "session_timeout", timeout_ms=self.session_ms(group, member))
             elif member.revoke_deadline_ms is not None and member.revoke_deadline_ms <= now_ms:
                 self._remove(group, member, now_ms, "revocation_timeout", timeout_ms=member.rebalance_timeout_ms)
+            elif member.deadline_ms() <= now_ms and member.classic is not None:
+                joins = (member.classic.join_deadline_ms or now_ms + 1) <= now_ms
+                self._remove(group, member, now_ms, "rejoin_timeout" if joins else "sync_timeout")
         group.end_rebalance(now_ms, self._subscriptions.names)
 
     def heard(self, group: ConsumerGroup, member: ConsumerMember, now_ms: int) -> None:
@@ -303,9 +335,12 @@ class ConsumerMembership:
             group.causes.append(Cause("restarted"))
 
     def _renew(self, group: ConsumerGroup, member: ConsumerMember, now_ms: int) -> None:
-        member.expires_ms = now_ms + max(1, self._session_ms(group))
+        member.expires_ms = now_ms + max(1, self.session_ms(group, member))
 
-    def _session_ms(self, group: ConsumerGroup) -> int:
+    def session_ms(self, group: ConsumerGroup, member: ConsumerMember) -> int:
+        """Return a member's session timeout in ms."""
+        if member.classic is not None:
+            return member.classic.session_timeout_ms
         return self._config.group_number(group.group_id, "consumer.session.timeout.ms")
 
     def _assignors(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Converts groups of the consumer protocol between memory and rows.
 
 `assigned` is for readers (topics by name); the additional data that the protocol needs is in `consumer`, with topics by
-their ids.
+their ids. Only a member that uses the classic protocol has `protocols`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,6 +12,7 @@ from sandbox.broker.groups.assignors import Partitions
 from sandbox.broker.groups.calls import DescribedConsumer, DescribedConsumerGroup
 from sandbox.broker.groups.consumer_group import (
     PROTOCOL_TYPE,
+    ClassicSession,
     ConsumerGroup,
     ConsumerMember,
     ConsumerState,
@@ -44,9 +45,9 @@ def _stored_member(member: ConsumerMember, session_timeout_ms: int, by_topic: By
         member.instance_id,
         member.client_id,
         member.client_host,
-        session_timeout_ms,
+        session_timeout_ms if member.classic is None else member.classic.session_timeout_ms,
         member.rebalance_timeout_ms,
-        (),
+        () if member.classic is None else member.classic.protocols,
         b"",
         by_topic(member.assigned),
         {
@@ -97,6 +98,7 @@ def _restored_member(row: StoredMember, more: Mapping[str, Any], now_ms: int) ->
         assigned=read_partitions(more["assigned"]),
         revoking=read_partitions(more["revoking"]),
         target=read_partitions(more["target"]),
+        classic=ClassicSession(row.session_timeout_ms, row.protocols) if row.protocols else None,
     )
 
 
@@ -120,6 +122,7 @@ def described(group: ConsumerGroup) -> DescribedConsumerGroup:
                 member.pattern,
                 member.assigned,
                 member.target,
+                member.classic is not None,
             )
             for member in group.members.values()
         ),

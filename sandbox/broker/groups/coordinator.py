@@ -17,6 +17,7 @@ from sandbox.broker.groups.assignors import Partitions
 from sandbox.broker.groups.calls import (
     JOIN_EPOCH,
     NO_GENERATION,
+    NO_MEMBER_BYTES,
     UNKNOWN_MEMBER,
     ConsumerHeartbeat,
     DeleteOffsetsAnswer,
@@ -30,6 +31,7 @@ from sandbox.broker.groups.calls import (
     LeavingMember,
     LeftMember,
     ListedGroup,
+    MemberBytes,
     OffsetCommit,
     PartitionError,
     SyncAnswer,
@@ -41,6 +43,7 @@ from sandbox.broker.groups.consumer_group import ConsumerGroup
 from sandbox.broker.groups.consumer_membership import ConsumerMembership
 from sandbox.broker.groups.kinds import group_kinds
 from sandbox.broker.groups.listing import described, is_empty, listed
+from sandbox.broker.groups.migration import Migration
 from sandbox.broker.groups.offsets import CONSUMER, DecodeSubscription, Offsets, PartitionExists, StageOffsets
 from sandbox.broker.groups.share_group import LEAVE_EPOCH, ShareGroup
 from sandbox.broker.groups.share_membership import ShareHeartbeat, ShareMembership
@@ -66,8 +69,9 @@ class GroupCoordinator:
         store: stores the rows.
         config: group settings, read at each call.
         decode_assignment: decodes a consumer's assignment to topics and partitions, None if it can't. Used for display
-            only; the protocol passes the bytes on.
+            and for migrations; otherwise the protocol passes the bytes on.
         decode_subscription: decodes a consumer's metadata to its topics, None if it can't.
+        member_bytes: reads and writes consumers' bytes, for groups that migrate.
         topics: the current topics, for the targets of the consumer protocol.
         aged: converts the current time to the time to which ages are computed; see `AgeHold`.
         on_change: called with a group id and "group" (members, state), "commit" or "deleted".
@@ -85,6 +89,7 @@ class GroupCoordinator:
         *,
         decode_assignment: DecodeAssignment = lambda data: None,
         decode_subscription: DecodeSubscription = lambda data: None,
+        member_bytes: MemberBytes = NO_MEMBER_BYTES,
         topics: TopicLookup = NO_TOPICS,
         aged: Callable[[int], int] = lambda now_ms: now_ms,
         on_change: OnChange = lambda group_id, kind: None,
@@ -98,6 +103,7 @@ class GroupCoordinator:
         self._membership = Membership(config, new_id)
         subscriptions = Subscriptions(topics)
         self._consumers = ConsumerMembership(config, subscriptions, new_id)
+        self._migration = Migration(config, self._consumers, subscriptions, member_bytes, decode_assignment, new_id)
         self._offsets = Offsets(store, config, decode_subscription)
         self._topics = topics
         self.shares = Shares(
@@ -105,7 +111,13 @@ class GroupCoordinator:
         )
         self._share_members = ShareMembership(config, topics, self._share)
         kinds = group_kinds(
-            config, self._membership, decode_assignment, self._consumers, subscriptions, self._share_members
+            config,
+            self._membership,
+            decode_assignment,
+            self._consumers,
+            subscriptions,
+            self._migration,
+            self._share_members,
         )
         self._table = GroupTable(store, kinds, lambda: self._now_ms, on_change)
         self._now_ms = 0
@@ -149,7 +161,10 @@ class GroupCoordinator:
             return Reply.of(JoinAnswer("INCONSISTENT_GROUP_PROTOCOL", member_id))
         if isinstance(group, ConsumerGroup):
             if group.members:
-                return Reply.of(JoinAnswer("INCONSISTENT_GROUP_PROTOCOL", member_id))
+                try:
+                    return Reply.of(self._migration.join(group, request, now_ms))
+                finally:
+                    self._table.settle(group)
             group = None
         if group is None:
             if member_id != UNKNOWN_MEMBER:
@@ -177,8 +192,12 @@ class GroupCoordinator:
         self._now_ms = now_ms
         if not group_id:
             return Reply.of(SyncAnswer("INVALID_GROUP_ID"))
-        group = self._table.classic(group_id)
-        if group is None:
+        group = self._table.get(group_id)
+        if isinstance(group, ConsumerGroup):
+            found = self._migration.sync(group, generation, member_id, instance_id, protocol_type, protocol, now_ms)
+            self._table.settle(group)
+            return Reply.of(found)
+        if not isinstance(group, Group):
             return Reply.of(SyncAnswer("UNKNOWN_MEMBER_ID"))
         try:
             return self._membership.sync(
@@ -192,8 +211,12 @@ class GroupCoordinator:
         self._now_ms = now_ms
         if not group_id:
             return "INVALID_GROUP_ID"
-        group = self._table.classic(group_id)
-        if group is None:
+        group = self._table.get(group_id)
+        if isinstance(group, ConsumerGroup):
+            error = self._migration.heartbeat(group, generation, member_id, instance_id, now_ms)
+            self._table.settle(group)
+            return error
+        if not isinstance(group, Group):
             return "UNKNOWN_MEMBER_ID"
         return self._membership.heartbeat(group, generation, member_id, instance_id, now_ms)
 
@@ -224,17 +247,13 @@ class GroupCoordinator:
         self._consumers.check(request)
         group = self._table.get(request.group)
         joins = request.member_epoch == JOIN_EPOCH and (group is None or isinstance(group, Group))
-        if joins and group is not None and not is_empty(group):
-            raise BrokerError(
-                "GROUP_ID_NOT_FOUND",
-                f"Cannot upgrade classic group {request.group} to consumer group because it has members.",
-            )
         leaves = request.member_epoch < JOIN_EPOCH
-        consumers = (
-            ConsumerGroup(request.group, now_ms)
-            if joins
-            else self._table.consumer(request.group, "Group" if leaves else "Consumer group")
-        )
+        if not joins:
+            consumers = self._table.consumer(request.group, "Group" if leaves else "Consumer group")
+        elif isinstance(group, Group) and not is_empty(group):
+            consumers = self._migration.upgraded(group, now_ms)
+        else:
+            consumers = ConsumerGroup(request.group, now_ms)
         try:
             if leaves:
                 return self._consumers.leave(consumers, request, now_ms)

@@ -13,6 +13,7 @@ from sandbox.broker.groups.classic_membership import NEW_MEMBER_JOIN_TIMEOUT_MS,
 from sandbox.broker.groups.classic_rows import DecodeAssignment, restored, stored, stored_rebalance
 from sandbox.broker.groups.consumer_group import ConsumerGroup
 from sandbox.broker.groups.consumer_membership import ConsumerMembership
+from sandbox.broker.groups.migration import Migration
 from sandbox.broker.groups.share_group import ShareGroup
 from sandbox.broker.groups.share_membership import ShareMembership
 from sandbox.broker.groups.target_assignment import Subscriptions
@@ -56,6 +57,9 @@ class GroupKind(Protocol):
     def clock_moved(self, group: Any, moved: Moved) -> None:
         """Move a group's deadlines along with the clock."""
 
+    def successor(self, group: Any, now_ms: int) -> Any | None:
+        """Return the group of another kind that replaces a group, or None."""
+
 
 class _Classic:
     def __init__(self, config: BrokerConfig, membership: Membership, decode_assignment: DecodeAssignment) -> None:
@@ -95,10 +99,16 @@ class _Classic:
             group.sync_deadline_ms = moved(group.sync_deadline_ms, most_ms)
         group.pending = {one: moved(at_ms, NEW_MEMBER_JOIN_TIMEOUT_MS) for one, at_ms in group.pending.items()}
 
+    def successor(self, group: Group, now_ms: int) -> None:
+        """Return None: an upgrade is a member's request."""
+
 
 class _Consumer:
-    def __init__(self, config: BrokerConfig, consumers: ConsumerMembership, subscriptions: Subscriptions) -> None:
+    def __init__(
+        self, config: BrokerConfig, consumers: ConsumerMembership, subscriptions: Subscriptions, migration: Migration
+    ) -> None:
         self._config, self._consumers, self._subscriptions = config, consumers, subscriptions
+        self._migration = migration
 
     def _session_ms(self, group: ConsumerGroup) -> int:
         return self._config.group_number(group.group_id, "consumer.session.timeout.ms")
@@ -127,11 +137,18 @@ class _Consumer:
         """Do nothing."""
 
     def clock_moved(self, group: ConsumerGroup, moved: Moved) -> None:
-        session_ms = self._session_ms(group)
         for member in group.members.values():
-            member.expires_ms = moved(member.expires_ms, session_ms)
+            member.expires_ms = moved(member.expires_ms, self._consumers.session_ms(group, member))
             if member.revoke_deadline_ms is not None:
                 member.revoke_deadline_ms = moved(member.revoke_deadline_ms, member.rebalance_timeout_ms)
+            session = member.classic
+            if session is not None and session.join_deadline_ms is not None:
+                session.join_deadline_ms = moved(session.join_deadline_ms, member.rebalance_timeout_ms)
+            if session is not None and session.sync_deadline_ms is not None:
+                session.sync_deadline_ms = moved(session.sync_deadline_ms, member.rebalance_timeout_ms)
+
+    def successor(self, group: ConsumerGroup, now_ms: int) -> Group | None:
+        return self._migration.downgraded(group, now_ms) if group.downgrades else None
 
 
 class _Share:
@@ -166,6 +183,9 @@ class _Share:
         for member in group.members.values():
             member.expires_ms = moved(member.expires_ms, session_ms)
 
+    def successor(self, group: ShareGroup, now_ms: int) -> None:
+        """Return None: a share group stays one."""
+
 
 def group_kinds(
     config: BrokerConfig,
@@ -173,11 +193,12 @@ def group_kinds(
     decode_assignment: DecodeAssignment,
     consumers: ConsumerMembership,
     subscriptions: Subscriptions,
+    migration: Migration,
     shares: ShareMembership,
 ) -> Mapping[str, GroupKind]:
     """Return the kinds of groups by type."""
     return {
         CLASSIC_TYPE: _Classic(config, membership, decode_assignment),
-        CONSUMER_TYPE: _Consumer(config, consumers, subscriptions),
+        CONSUMER_TYPE: _Consumer(config, consumers, subscriptions, migration),
         SHARE_TYPE: _Share(shares),
     }

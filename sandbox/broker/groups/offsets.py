@@ -61,11 +61,9 @@ class Offsets:
         if isinstance(group, ConsumerGroup):
             if generation < 0 and not group.members:
                 return None
-            return (
-                "UNSUPPORTED_VERSION"
-                if member_id in group.members and not knows_epochs and not transactional
-                else group.refusal(member_id, generation)
-            )
+            member = group.members.get(member_id)
+            needs_epochs = member is not None and member.classic is None and not transactional
+            return "UNSUPPORTED_VERSION" if needs_epochs and not knows_epochs else group.refusal(member_id, generation)
         if generation < 0 and group.state is State.EMPTY:
             return None
         refusal = group.refusal(member_id, instance_id)

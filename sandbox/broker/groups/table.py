@@ -133,6 +133,11 @@ class GroupTable:
     def settle(self, group: AnyGroup) -> None:
         """Store a group's changes, set its answers, notify the subscribers, and update the next deadline."""
         kind = self._kinds[group.type]
+        successor = kind.successor(group, self._now())
+        if successor is not None:
+            self.groups[group.group_id] = successor
+            self.settle(successor)
+            return
         due_ms = kind.due_ms(group, self._now())
         if due_ms is not None and (self._deadline_ms is None or due_ms < self._deadline_ms):
             self._deadline_ms = due_ms

@@ -49,6 +49,11 @@ class Subscriptions:
             self._matches[pattern] = frozenset(name for name in names if compiled.matches(name))
         return self._matches[pattern]
 
+    def topic_id(self, name: str) -> UUID | None:
+        """Return a topic's id, or None if it doesn't exist."""
+        topic = self._topics.by_name.get(name)
+        return None if topic is None else topic.topic_id
+
     def names_of(self, member: ConsumerMember) -> frozenset[str]:
         """Return the names that a member subscribes to, existing or not, and the matches of its expression."""
         return frozenset(member.topics) | (self.matches(member.pattern) if member.pattern else frozenset())

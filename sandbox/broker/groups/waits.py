@@ -84,17 +84,21 @@ def _step(group: Group, member: Member, now_ms: int) -> tuple[str | None, int | 
 
 def _consumer(member: ConsumerMember, name: str, session_ms: int, now_ms: int) -> Awaited | None:
     away = member.member_epoch == STATIC_LEAVE_EPOCH
+    rejoin_ms = None
+    if member.classic is not None:
+        session_ms, rejoin_ms = member.classic.session_timeout_ms, member.classic.join_deadline_ms
+    until_ms = rejoin_ms if member.revoke_deadline_ms is None else member.revoke_deadline_ms
     silent = away or is_silent(member.expires_ms, session_ms, now_ms)
-    if member.revoke_deadline_ms is None and not silent:
+    if until_ms is None and not silent:
         return None
     return Awaited(
         member.member_id,
         name,
-        "away" if away else "heartbeat" if member.revoke_deadline_ms is None else "revoke",
+        "away" if away else "revoke" if member.revoke_deadline_ms else "heartbeat" if until_ms is None else "join",
         silent,
         member.last_heartbeat_ms,
         member.expires_ms,
-        member.revoke_deadline_ms,
+        until_ms,
         session_ms,
         member.instance_id is not None,
     )

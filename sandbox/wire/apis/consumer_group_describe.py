@@ -9,8 +9,8 @@ from sandbox.broker.groups.calls import DescribedConsumer
 from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import GROUP_OPERATIONS, NO_OPERATIONS, Answer, Request
 
-CONSUMER_MEMBER = 1
-"""The type of a member that uses the consumer protocol (0 is the classic protocol)."""
+CLASSIC_MEMBER, CONSUMER_MEMBER = 0, 1
+"""The types of members: the protocols that they use."""
 
 
 def handle(request: Request) -> Answer:
@@ -48,7 +48,7 @@ def _member(request: Request, member: DescribedConsumer) -> Answer:
         "subscribed_topic_regex": member.pattern,
         "assignment": {"topic_partitions": _by_topic(request, member.assigned)},
         "target_assignment": {"topic_partitions": _by_topic(request, member.target)},
-        "member_type": CONSUMER_MEMBER,
+        "member_type": CLASSIC_MEMBER if member.is_classic else CONSUMER_MEMBER,
     }
 
 

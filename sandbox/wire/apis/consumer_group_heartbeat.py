@@ -3,8 +3,7 @@
 With this request a member of the consumer protocol joins, stays alive, leaves, and gets its assignment.
 Differs from a real broker: a regular expression is resolved immediately and again at every heartbeat (a real broker
 does it in the background).
-Left out: a classic group with members is not converted while it runs (GROUP_ID_NOT_FOUND, as on a real broker with
-`group.consumer.migration.policy=disabled`).
+Shown by: `tests/clients/test_online_migration.py` for groups that migrate between the protocols.
 """
 
 from typing import Any

@@ -21,7 +21,7 @@ null                  ``None``
 
 The functions for one version of one message are generated at its first use.
 
-Source: https://kafka.apache.org/protocol and Kafka's message definitions (Apache Kafka 4.1); KIP-482 (flexible
+Source: https://kafka.apache.org/protocol and Kafka's message definitions (Apache Kafka 4.4); KIP-482 (flexible
 versions), KIP-511 (the response header of ApiVersions).
 """
 

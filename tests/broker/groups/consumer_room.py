@@ -19,6 +19,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.storage.file.database import Database
 from sandbox.storage.groups.groups import GroupStore
 from sandbox.web.activity_text import rebalance_text
+from sandbox.wire.group_bytes import MEMBER_BYTES, assigned_partitions
 
 GROUP = "app"
 SESSION_MS = 45_000
@@ -52,6 +53,8 @@ class ConsumerRoom:
         self.coordinator = GroupCoordinator(
             GroupStore(self.database),
             BrokerConfig(self.settings),
+            decode_assignment=assigned_partitions,
+            member_bytes=MEMBER_BYTES,
             topics=self.topics,
             on_change=lambda group_id, kind: self.changes.append((group_id, kind)),
             new_id=lambda: f"{next(self.ids):08d}-uuid",
