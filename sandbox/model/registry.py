@@ -116,6 +116,19 @@ class RegisteredSchema:
     deleted: bool = False
 
 
+class EntityTags(NamedTuple):
+    """Tags of a record or field in a schema.
+
+    Attributes:
+        path: see `sandbox.registry.tags`.
+        kind: "sr_record" or "sr_field".
+    """
+
+    path: str
+    kind: str
+    tags: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class SchemaRequest:
     """A schema that a client sends.
@@ -124,6 +137,8 @@ class SchemaRequest:
         text: None or empty for the subject's latest schema.
         version: 0 for the next one, `LATEST` for the latest one.
         schema_id: the id that the schema must get, in mode IMPORT; -1 if the registry chooses.
+        tags_to_add, tags_to_remove: changes of the tags in the schema.
+        propagate_tags: True adds the tags of the subject's latest schema.
     """
 
     text: str | None
@@ -133,6 +148,9 @@ class SchemaRequest:
     rule_set: dict[str, Any] | None = None
     version: int = 0
     schema_id: int = -1
+    tags_to_add: tuple[EntityTags, ...] = ()
+    tags_to_remove: tuple[EntityTags, ...] = ()
+    propagate_tags: bool = False
 
 
 @dataclass(frozen=True, slots=True)

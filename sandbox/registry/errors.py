@@ -131,6 +131,11 @@ def invalid_subject(subject: str) -> RegistryError:
     return RegistryError(42208, f"The specified subject '{subject}' is not a valid.")
 
 
+def invalid_rule_set(reason: str) -> RegistryError:
+    """A rule of a data contract is not valid."""
+    return RegistryError(42210, reason)
+
+
 def schema_too_large() -> RegistryError:
     """The schema is larger than the registry stores."""
     return RegistryError(42209, "Register operation failed because schema is too large")

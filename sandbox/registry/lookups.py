@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import groupby
 from typing import Literal
 
@@ -18,7 +19,8 @@ from sandbox.registry import errors
 from sandbox.registry.metadata import merged_metadata, merged_rule_set
 from sandbox.registry.parsing import Prepared, can_look_up, prepare
 from sandbox.registry.scope import config_in_scope, is_importing
-from sandbox.registry.subjects import prefix_matcher
+from sandbox.registry.subjects import prefix_matcher, within
+from sandbox.registry.tags import with_tags
 from sandbox.storage.registry import RegistryRows
 
 Deleted = Literal["exclude", "include", "only"]
@@ -71,6 +73,16 @@ def schemas(rows: RegistryRows, prefix: str, wanted: Deleted, *, latest_only: bo
     if latest_only:
         found = [list(versions)[-1] for _, versions in groupby(found, key=lambda row: row.subject)]
     return sorted(found, key=lambda row: (str(row.subject), row.version))
+
+
+def aliases(rows: RegistryRows) -> dict[Subject, list[str]]:
+    """Return the aliases of each subject that has one, sorted."""
+    found: dict[Subject, list[str]] = {}
+    for place, config in rows.all_configs():
+        target = config.others.get("alias")
+        if target:
+            found.setdefault(within(place, str(target)), []).append(str(place))
+    return {subject: sorted(names) for subject, names in found.items()}
 
 
 def versions(rows: RegistryRows, subject: Subject, wanted: Deleted) -> list[VersionRow]:
@@ -227,6 +239,18 @@ def content_of(request: SchemaRequest) -> SchemaContent | None:
     if request.text is None or not request.text.strip():
         return None
     return SchemaContent(request.schema_type, request.text, request.references, request.metadata, request.rule_set)
+
+
+def with_tag_changes(request: SchemaRequest) -> SchemaRequest:
+    """Return a request whose changes of tags are made in its text. A change of tags asks for a version's metadata.
+
+    Raises:
+        RegistryError: 42201.
+    """
+    if not request.text or not (request.tags_to_add or request.tags_to_remove):
+        return request
+    text = with_tags(request.schema_type, request.text, request.tags_to_add, request.tags_to_remove)
+    return replace(request, text=text, version=request.version or LATEST, tags_to_add=(), tags_to_remove=())
 
 
 def look_up(

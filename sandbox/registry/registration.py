@@ -21,8 +21,9 @@ from sandbox.model.registry import (
 from sandbox.registry import errors
 from sandbox.registry.lookups import INT_MAX, content_of, find_equal, id_of, latest, prepared_for, referrers
 from sandbox.registry.metadata import merged_metadata, merged_rule_set, with_version
-from sandbox.registry.parsing import Prepared, incompatibilities, prepare
+from sandbox.registry.parsing import Prepared, incompatibilities, parsed, prepare
 from sandbox.registry.scope import config_in_scope, is_importing, is_read_only, mode_in_scope
+from sandbox.registry.tags import tags_in, with_tags
 from sandbox.storage import registry as storage
 from sandbox.storage.file.database import Database
 from sandbox.storage.registry import RegistryRows
@@ -70,11 +71,16 @@ def plan(
         return existing
     _check_mode(rows, subject, request)
     versions = rows.versions(subject)
+    validate = config_in_scope(rows, subject).others.get("validateNewSchemas") is not False
     number = 1 + max((row.version for row in versions), default=0)
     content = _content(rows, subject, request, number)
     importing = is_importing(rows, subject)
     prepared = prepare(
-        rows, subject, content, new=request.schema_id < 0 and not importing, normalize=normalize and not importing
+        rows,
+        subject,
+        content,
+        new=request.schema_id < 0 and not importing and validate,
+        normalize=normalize and not importing,
     )
     return _planned(rows, subject, request, prepared, versions, number, force=force)
 
@@ -149,8 +155,9 @@ def compatibility_messages(
     """
     config = config_in_scope(rows, subject)
     level = config.level or "BACKWARD"
+    reserved = _reserved_errors(rows, prepared, versions) if config.others.get("validateFields") else []
     if level == "NONE":
-        return []
+        return _with_settings(reserved, level)
     group = config.others.get("compatibilityGroup")
     if group is None and not level.endswith("_TRANSITIVE"):
         versions = versions[-1:]
@@ -158,7 +165,38 @@ def compatibility_messages(
     if group is not None:
         value = _property(prepared.content, group)
         previous = [one for one in previous if _property(one.content, group) == value]
-    return incompatibilities(rows, level, prepared, subject, previous)
+    found = incompatibilities(rows, level, prepared, subject, previous)
+    return _with_settings([*reserved, *found[:-1]], level) if reserved else found
+
+
+def _with_settings(messages: list[str], level: str) -> list[str]:
+    """Add the settings that refused a schema, as Confluent's registry does."""
+    return [*messages, f"{{validateFields: 'true', compatibility: '{level}'}}"] if messages else []
+
+
+def _reserved_errors(rows: RegistryRows, prepared: Prepared, versions: list[VersionRow]) -> list[str]:
+    """Return why the names in the metadata's `confluent:reserved` are not kept free: they are of removed fields."""
+    reserved = _reserved(prepared.content)
+    before = _reserved(rows.registered(versions[-1]).content) if versions else []
+    fields = parsed(prepared).top_level_fields()
+    return [
+        *(
+            f"The new schema has reserved field {name} removed from its metadata which is present in the old "
+            "schema's metadata."
+            for name in before
+            if name not in reserved
+        ),
+        *(
+            f"The new schema has field that conflicts with the reserved field {name}."
+            for name in reserved
+            if name in fields
+        ),
+    ]
+
+
+def _reserved(content: SchemaContent) -> list[str]:
+    names = (_property(content, "confluent:reserved") or "").split(",")
+    return [name.strip() for name in names if name.strip()]
 
 
 def _property(content: SchemaContent, name: str) -> str | None:
@@ -177,7 +215,7 @@ def _registered_already(
     """Return the subject's version that has the schema; it is returned whatever the mode."""
     content = content_of(request)
     config = config_in_scope(rows, subject)
-    if content is None or any(config.others.get(name) for name in MERGED):
+    if content is None or request.propagate_tags or any(config.others.get(name) for name in MERGED):
         return None
     sent = prepared_for(rows, subject, content, normalize=normalize)
     newest = latest(rows, subject) if request.version == LATEST else None
@@ -233,6 +271,10 @@ def _content(rows: RegistryRows, subject: Subject, request: SchemaRequest, numbe
         if previous is None:
             raise errors.invalid_schema("Empty schema")
         content = replace(previous, metadata=request.metadata, rule_set=request.rule_set)
+    if request.propagate_tags and previous is not None:
+        inherited = tags_in(previous.schema_type, previous.text)
+        if inherited:
+            content = replace(content, text=with_tags(content.schema_type, content.text, inherited, ()))
     config = config_in_scope(rows, subject)
     metadata = merged_metadata(config, content.metadata, previous.metadata if previous else None)
     return replace(

@@ -3,8 +3,9 @@
 Reads use a reader of the calling thread. The thread that writes the file makes all changes.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from sandbox.model.activity import Details
@@ -18,9 +19,11 @@ from sandbox.model.registry import (
     VersionRow,
 )
 from sandbox.registry import deletion, errors, registration, settings
-from sandbox.registry.lookups import content_of, find_version
-from sandbox.registry.parsing import prepare
+from sandbox.registry.lookups import content_of, find_version, version, with_tag_changes
+from sandbox.registry.metadata import merge_rules, without_rules
+from sandbox.registry.parsing import VERSION_PROPERTY, prepare
 from sandbox.registry.scope import config_in_scope, is_importing
+from sandbox.registry.tags import with_tags
 from sandbox.storage.file.database import Database
 from sandbox.storage.registry import RegistryRows
 
@@ -85,6 +88,7 @@ class SchemaRegistry:
             RegistryError: 409, 42201, 42205, 42209.
             BrokerError: see `change`.
         """
+        request = with_tag_changes(request)
         with self.rows() as rows:
             planned = registration.plan(rows, subject, request, normalize=normalize, force=force)
         if isinstance(planned, RegisteredSchema):
@@ -101,6 +105,47 @@ class SchemaRegistry:
             return stored
 
         return self.change(write)
+
+    def modify_tags(
+        self,
+        subject: Subject,
+        number: int,
+        request: SchemaRequest,
+        rules_to_merge: dict[str, Any] | None = None,
+        rules_to_remove: Sequence[str] | None = None,
+    ) -> RegisteredSchema:
+        """Register a version's schema again, with other tags, metadata and rules.
+
+        Args:
+            number: the version.
+            request: the tags, metadata and rules; its `version` is the new one's number, 0 for the next.
+            rules_to_merge: rules that are added to those of the version before the new one.
+            rules_to_remove: names of rules that are removed from them.
+
+        Raises:
+            RegistryError: 40401, 40402, 42201 and those of `register`.
+        """
+        with self.rows() as rows:
+            found = version(rows, subject, number)
+            rule_set = request.rule_set
+            if rules_to_merge is not None or rules_to_remove is not None:
+                old = find_version(rows, found.subject, request.version - 1 if request.version > 0 else LATEST)
+                before = rows.registered(old).content.rule_set if old is not None else None
+                rule_set = without_rules(merge_rules(before, rules_to_merge), rules_to_remove or ())
+        content = found.content
+        metadata = request.metadata if request.metadata is not None else content.metadata
+        properties = {**((metadata or {}).get("properties") or {}), VERSION_PROPERTY: str(request.version)}
+        changed = replace(
+            request,
+            text=with_tags(content.schema_type, content.text, request.tags_to_add, request.tags_to_remove),
+            schema_type=content.schema_type,
+            references=content.references,
+            metadata={**(metadata or {}), "properties": properties},
+            rule_set=rule_set,
+            tags_to_add=(),
+            tags_to_remove=(),
+        )
+        return self.register(found.subject, changed)
 
     def _note(self, subject: Subject, action: str, **fields: object) -> None:
         self._record({"subject": str(subject), "action": action, **fields})
@@ -187,12 +232,13 @@ class SchemaRegistry:
         """
         with self.rows() as rows:
             versions = self._compared(rows, subject, version)
-            content = content_of(request)
+            content = content_of(with_tag_changes(request))
             if content is None:
                 raise errors.invalid_schema("Empty schema")
             normalize = normalize or bool(config_in_scope(rows, subject).others.get("normalize"))
             importing = is_importing(rows, subject)
-            prepared = prepare(rows, subject, content, new=not importing, normalize=normalize and not importing)
+            new = not importing and config_in_scope(rows, subject).others.get("validateNewSchemas") is not False
+            prepared = prepare(rows, subject, content, new=new, normalize=normalize and not importing)
             return registration.compatibility_messages(rows, subject, prepared, versions)
 
     @staticmethod

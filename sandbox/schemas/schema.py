@@ -84,6 +84,10 @@ class ParsedSchema(ABC):
         """Return the schema in normal form (`normalize=true`): what has no meaning, such as order, is removed."""
 
     @abstractmethod
+    def top_level_fields(self) -> frozenset[str]:
+        """Return the names of the fields of the outermost type; empty if it has none."""
+
+    @abstractmethod
     def identity(self) -> object:
         """A hashable value that is equal for schemas with the same meaning, references aside."""
 

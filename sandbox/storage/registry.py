@@ -127,6 +127,14 @@ class RegistryRows:
         config = json.loads(row[0])
         return RegistryConfig(config.pop("compatibilityLevel", None), config)
 
+    def all_configs(self) -> list[tuple[Subject, RegistryConfig]]:
+        """Return the settings of all subjects and contexts that have some."""
+        found = []
+        for context, subject, text in self._reader.rows("SELECT context, subject, config FROM schema_configs"):
+            config = json.loads(text)
+            found.append((Subject(context, subject), RegistryConfig(config.pop("compatibilityLevel", None), config)))
+        return found
+
     def mode(self, subject: Subject) -> str | None:
         """Return the mode that was set for a subject or a context, None if none was."""
         row = self._reader.one("SELECT mode FROM schema_modes WHERE context = ? AND subject = ?", tuple(subject))

@@ -46,6 +46,10 @@ class AvroSchema(ParsedSchema):
         text = compact(normal_json(self.type, self._referenced))
         return type(self)(text, tuple(sorted(set(self.references), key=_sort_key)), self.resolved, self._new)
 
+    def top_level_fields(self) -> frozenset[str]:
+        """Return the names of a record's fields."""
+        return frozenset(field.name for field in self.type.fields)
+
     def identity(self) -> object:
         return self._identity
 

@@ -72,6 +72,11 @@ class JsonSchema(ParsedSchema):
         text = compact(self.json, sort_keys=True)
         return type(self)(text, tuple(references), self.resolved, self._new)
 
+    def top_level_fields(self) -> frozenset[str]:
+        """Return the names of an object's properties."""
+        properties = self.json.get("properties") if isinstance(self.json, dict) else None
+        return frozenset(properties) if isinstance(properties, dict) else frozenset()
+
     def identity(self) -> object:
         return self.text
 

@@ -76,6 +76,11 @@ class ProtobufSchema(ParsedSchema):
         references = sorted(set(self.references), key=lambda one: (one.name, one.subject, one.version))
         return type(self)(text, tuple(references), self.resolved, self._new)
 
+    def top_level_fields(self) -> frozenset[str]:
+        """Return the names of the first message's fields."""
+        first = next(iter(self.file.message_type), None)
+        return frozenset() if first is None else frozenset(field.name for field in first.field)
+
     def identity(self) -> object:
         return self.text
 

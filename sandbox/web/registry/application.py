@@ -192,6 +192,7 @@ def _sent(
     headers = [
         ("Content-Length", str(len(body))),
         ("Cache-Control", NOT_CACHED),
+        ("X-XSS-Protection", "1; mode=block"),
         *guard.HEADERS.items(),
         *more,
     ]

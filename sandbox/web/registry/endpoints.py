@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from sandbox.model.registry import SCHEMA_TYPES, RegisteredSchema, Subject, VersionRow
+from sandbox.model.registry import SCHEMA_TYPES, RegisteredSchema, SchemaRequest, Subject, VersionRow
 from sandbox.registry import errors, lookups, settings
+from sandbox.registry.metadata import check_rule_set, has_rule_type
 from sandbox.registry.parsing import format_schema
 from sandbox.registry.registry import SchemaRegistry
 from sandbox.registry.scope import config_in_scope, mode_in_scope, own_config, own_mode
 from sandbox.registry.subjects import REGISTRY, WILDCARD, check_subject, parse_subject, within
+from sandbox.registry.tags import entity_json, tags_in
 from sandbox.storage.registry import RegistryRows
 from sandbox.version import __version__
 from sandbox.web.registry.entities import (
@@ -20,7 +22,7 @@ from sandbox.web.registry.entities import (
     without_empty,
 )
 from sandbox.web.registry.exchange import SCHEMAS_MAX, Answer, Exchange
-from sandbox.web.registry.fields import settings_in
+from sandbox.web.registry.fields import metadata_in, rule_set_in, settings_in, tags_in_body, texts_in, whole_in
 
 Handler = Callable[[SchemaRegistry, Exchange], Any]
 
@@ -48,7 +50,13 @@ def list_schemas(registry: SchemaRegistry, request: Exchange) -> list[Object]:
     wanted: lookups.Deleted = "include" if request.flag("deleted") else "exclude"
     with registry.rows() as rows:
         found = lookups.schemas(rows, prefix, wanted, latest_only=request.flag("latestOnly"))
-        return [version_entity(rows.registered(row)) for row in request.page(found, SCHEMAS_MAX)]
+        if (rule_type := request.text("ruleType")) != "":
+            found = [row for row in found if has_rule_type(rows.registered(row).content.rule_set, rule_type)]
+        aliases = lookups.aliases(rows) if request.flag("aliases") else {}
+        return [
+            version_entity(rows.registered(row)) | without_empty({"aliases": aliases.get(row.subject)})
+            for row in request.page(found, SCHEMAS_MAX)
+        ]
 
 
 def schema_types(registry: SchemaRegistry, request: Exchange) -> list[str]:
@@ -66,7 +74,18 @@ def get_schema(registry: SchemaRegistry, request: Exchange) -> Object:
         schema = lookups.schema_by_id(rows, request.id(), _place(request))
         max_id = rows.last_id(schema.subject.context) if request.flag("fetchMaxId") else None
         text = format_schema(rows, _qualified(schema, request), request.text("format"))
-        return schema_entity(_qualified(schema, request), text, with_version="subject" in request.query, max_id=max_id)
+        with_version = "subject" in request.query
+        found = schema_entity(_qualified(schema, request), text, with_version=with_version, max_id=max_id)
+        return found | _tags(schema, request)
+
+
+def _tags(schema: RegisteredSchema, request: Exchange) -> Object:
+    """Return the tags in a schema that the parameters `findTags` ask for; nothing if there are none."""
+    wanted = request.query.get("findTags")
+    if not wanted:
+        return {}
+    found = tags_in(schema.content.schema_type, schema.content.text, wanted)
+    return without_empty({"schemaTags": [entity_json(one) for one in found]})
 
 
 def _qualified(schema: RegisteredSchema, request: Exchange) -> RegisteredSchema:
@@ -165,6 +184,7 @@ def list_versions(registry: SchemaRegistry, request: Exchange) -> list[int]:
 def register(registry: SchemaRegistry, request: Exchange) -> Object:
     """Register the schema of the body."""
     wanted = request.schema_request()
+    check_rule_set(wanted.rule_set)
     subject = check_subject(request.path["subject"])
     flags = {"normalize": request.flag("normalize"), "force": request.flag("force")}
     schema = registry.register(subject, wanted, **flags)
@@ -179,7 +199,8 @@ def get_version(registry: SchemaRegistry, request: Exchange) -> Object:
     """Return a version of a subject."""
     with registry.rows() as rows:
         schema = _version(rows, request)
-        return version_entity(_qualified(schema, request), format_schema(rows, schema, request.text("format")))
+        text = format_schema(rows, schema, request.text("format"))
+        return version_entity(_qualified(schema, request), text) | _tags(schema, request)
 
 
 def _version(rows: RegistryRows, request: Exchange) -> RegisteredSchema:
@@ -197,6 +218,30 @@ def delete_version(registry: SchemaRegistry, request: Exchange) -> int:
     """Delete a version of a subject; returns its number."""
     number = lookups.parse_version(request.path["version"])
     return registry.delete_version(request.subject, number, permanent=request.flag("permanent"))
+
+
+def modify_tags(registry: SchemaRegistry, request: Exchange) -> Object:
+    """Register a version's schema again with other tags, metadata and rules."""
+    body = request.json()
+    subject = check_subject(request.path["subject"])
+    number = lookups.parse_version(request.path["version"])
+    with registry.rows() as rows:
+        lookups.version(rows, subject, number)
+    rule_set, merged = rule_set_in(body, "ruleSet"), rule_set_in(body, "rulesToMerge")
+    removed = texts_in(body, "rulesToRemove")
+    if rule_set is not None and (merged is not None or removed is not None):
+        raise errors.invalid_rule_set("ruleSet should be omitted if specifying rulesToMerge or rulesToRemove")
+    for one in (merged, rule_set):
+        check_rule_set(one)
+    wanted = SchemaRequest(
+        text=None,
+        metadata=metadata_in(body, "metadata"),
+        rule_set=rule_set,
+        version=whole_in(body, "newVersion", 0),
+        tags_to_add=tags_in_body(body, "tagsToAdd"),
+        tags_to_remove=tags_in_body(body, "tagsToRemove"),
+    )
+    return registered_entity(registry.modify_tags(subject, number, wanted, merged, removed))
 
 
 def get_referenced_by(registry: SchemaRegistry, request: Exchange) -> list[int]:
@@ -252,6 +297,8 @@ def get_config(registry: SchemaRegistry, request: Exchange) -> Object:
 def update_config(registry: SchemaRegistry, request: Exchange) -> Object:
     """Change the settings of a subject, a context or the registry."""
     changes = settings_in(request.json())
+    for name in ("defaultRuleSet", "overrideRuleSet"):
+        check_rule_set(changes.get(name))
     if (level := changes.get(settings.LEVEL)) is not None:
         settings.check_level(str(level))
     place = _settings_place(request)
@@ -355,6 +402,7 @@ ENDPOINTS = (
     Endpoint("DELETE", "/subjects/{subject}/versions/{version}", delete_version),
     Endpoint("GET", "/subjects/{subject}/versions/{version}/schema", get_version_text),
     Endpoint("GET", "/subjects/{subject}/versions/{version}/referencedby", get_referenced_by),
+    Endpoint("POST", "/subjects/{subject}/versions/{version}/tags", modify_tags),
     Endpoint("POST", "/compatibility/subjects/{subject}/versions", check_all_versions),
     Endpoint("POST", "/compatibility/subjects/{subject}/versions/{version}", check_version),
     Endpoint("GET", "/config", get_config),

@@ -10,7 +10,17 @@ from sandbox.model.registry import AVRO, SchemaRequest, Subject
 from sandbox.registry.errors import RegistryError
 from sandbox.registry.lookups import INT_MAX, Deleted
 from sandbox.registry.subjects import parse_subject
-from sandbox.web.registry.fields import kind_of, list_in, metadata_in, reference, rule_set_in, text_in, whole_in
+from sandbox.web.registry.fields import (
+    flag_in,
+    kind_of,
+    list_in,
+    metadata_in,
+    reference,
+    rule_set_in,
+    tags_in_body,
+    text_in,
+    whole_in,
+)
 
 NOT_FOUND = (404, "HTTP 404 Not Found")
 SCHEMAS_MAX = 1_000
@@ -122,6 +132,9 @@ class Exchange:
             rule_set=rule_set_in(body, "ruleSet"),
             version=whole_in(body, "version", 0),
             schema_id=whole_in(body, "id", -1),
+            tags_to_add=tags_in_body(body, "schemaTagsToAdd"),
+            tags_to_remove=tags_in_body(body, "schemaTagsToRemove"),
+            propagate_tags=flag_in(body, "propagateSchemaTags"),
         )
 
 

@@ -7,11 +7,12 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sandbox.model.registry import SchemaReference
+from sandbox.model.registry import EntityTags, SchemaReference
 from sandbox.registry.errors import RegistryError
 from sandbox.registry.lookups import INT_MAX
 from sandbox.registry.metadata import RULES
 from sandbox.registry.settings import LEVEL, OTHERS
+from sandbox.registry.tags import FIELD, RECORD
 
 Object = dict[str, Any]
 Reader = Callable[[Object, str], Any]
@@ -148,6 +149,30 @@ _SETTINGS: dict[str, Reader] = {
     **dict.fromkeys(("defaultRuleSet", "overrideRuleSet"), rule_set_in),
     LEVEL: text_in,
 }
+
+
+def tags_in_body(body: Object, name: str) -> tuple[EntityTags, ...]:
+    """Return a field that is a list of entities with their tags."""
+    found = []
+    for one in list_in(body, name) or ():
+        if not isinstance(one, dict):
+            raise _mistyped(name, one)
+        entity: Object = _of_type(one, "schemaEntity", dict) or {}
+        path, kind = text_in(entity, "entityPath"), text_in(entity, "entityType")
+        if path is None or kind not in (RECORD, FIELD):
+            raise RegistryError(400, f"Cannot deserialize the field 'schemaEntity' of '{name}'")
+        found.append(EntityTags(path, str(kind), tuple(_texts_in(one, "tags") or ())))
+    return tuple(found)
+
+
+def flag_in(body: Object, name: str) -> bool:
+    """Return a field that is a boolean, False if it is missing."""
+    return bool(_boolean_in(body, name))
+
+
+def texts_in(body: Object, name: str) -> list[str] | None:
+    """Return a field that is a list of texts."""
+    return _texts_in(body, name)
 
 
 def settings_in(body: Object) -> Object:

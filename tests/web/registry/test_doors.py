@@ -59,6 +59,12 @@ def test_the_first_content_type_that_is_accepted_is_sent(box: Sandbox, accept: s
     assert served(box).ask("GET /subjects", headers={"Accept": accept}).headers["content-type"] == kind
 
 
+def test_answers_have_the_headers_of_confluents_registry(box: Sandbox) -> None:
+    headers = served(box).ask("GET /v1/metadata/id").headers
+    assert headers["x-xss-protection"] == "1; mode=block"
+    assert headers["cache-control"] == "no-cache, no-store, must-revalidate"
+
+
 def test_who_accepts_no_json_gets_406(box: Sandbox) -> None:
     registry = served(box)
     for kind in ("text/html", "text/*", "application/vnd.schemaregistry.v2+json", "application/json; q=0"):
