@@ -6,6 +6,7 @@
 
   // A field that would not be sent is off, and says so.
   const NOT_SENT = { none: "the key is null", empty: "it is empty, 0 bytes", null: "the value is null" };
+  if (byId("generator-form")) NOT_SENT.schema = "it is made from the schema";
   function bind(kindId, fieldId) {
     const kind = byId(kindId);
     if (!kind || !byId(fieldId)) return;

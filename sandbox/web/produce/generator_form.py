@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
 
-from sandbox.generator.template import EventTemplate
+from sandbox.generator.template import Encoders, EventTemplate
 from sandbox.generator.template_text import TemplateRefused
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import NewEvent
@@ -15,9 +15,15 @@ from sandbox.model.topics import TopicDescription
 from sandbox.web.json_text import json_error
 from sandbox.web.produce.form import Form, typed
 
-KEY_KINDS = (("template", "from the template"), ("none", "no key (null)"))
-VALUE_KINDS = (("template", "from the template"), ("null", "null: tombstones only"))
+KEY_KINDS = (("template", "from the template"), ("schema", "random, from a schema"), ("none", "no key (null)"))
+VALUE_KINDS = (
+    ("template", "from the template"),
+    ("schema", "random, from a schema"),
+    ("null", "null: tombstones only"),
+)
 SAMPLE = 1000
+SCHEMA_SAMPLE = 200
+"""Events with a schema are made more slowly."""
 SHOWN = 3
 JSON_CHECKED = 200
 PREVIEW_CHARACTERS_MAX = 600_000
@@ -26,9 +32,11 @@ PREVIEW_CHARACTERS_MAX = 600_000
 def form_of(template: EventTemplate) -> dict[str, str]:
     """Return the form's fields for a template."""
     return {
-        "key_kind": "none" if template.key is None else "template",
+        "key_kind": "template" if template.key is not None else "schema" if template.key_schema else "none",
         "key": template.key or "",
-        "value_kind": "null" if template.value is None else "template",
+        "value_kind": "template" if template.value is not None else "schema" if template.value_schema else "null",
+        "key_schema": template.key_schema,
+        "value_schema": template.value_schema,
         "value": template.value or "",
         "headers": "\n".join(name if text is None else f"{name}: {text}" for name, text in template.headers),
         "null_percent": f"{template.null_percent:g}",
@@ -52,10 +60,20 @@ def template_of(form: Form) -> EventTemplate:
     keys = _number(form, "keys", "The number of keys", 100.0)
     if keys is None or keys != int(keys):
         raise BrokerError("INVALID_REQUEST", "The number of keys must be a whole number.")
+    kinds = {part: form.get(f"{part}_kind", "template") for part in ("key", "value")}
+    schemas = {
+        part: form.get(f"{part}_schema", "").strip() if kind in ("template", "schema") else ""
+        for part, kind in kinds.items()
+    }
+    for part, kind in kinds.items():
+        if kind == "schema" and not schemas[part]:
+            raise BrokerError("INVALID_REQUEST", f"Name the schema of the {part}, under “Schemas”.")
     try:
         return EventTemplate(
-            value=None if form.get("value_kind") == "null" else typed(form, "value"),
-            key=None if form.get("key_kind") == "none" else form.get("key", ""),
+            value=typed(form, "value") if kinds["value"] == "template" else None,
+            key=form.get("key", "") if kinds["key"] == "template" else None,
+            key_schema=schemas["key"],
+            value_schema=schemas["value"],
             headers=tuple(headers),
             null_percent=_number(form, "null_percent", "The percentage of tombstones", 0.0) or 0.0,
             keys=int(keys),
@@ -140,18 +158,30 @@ class TemplatePreview:
     not_json: str | None
 
 
-def look(template: EventTemplate, topic: TopicDescription, seed: int | None) -> TemplatePreview:
+def look(
+    template: EventTemplate, topic: TopicDescription, seed: int | None, encoders: Encoders | None = None
+) -> TemplatePreview:
     """Generate the first events of a template, without sending them.
 
     Args:
         template: the template.
         topic: the target topic.
         seed: a run with the same seed sends the same events; None uses seed 0.
+        encoders: looks up the template's schemas.
+
+    Raises:
+        BrokerError: INVALID_REQUEST if a schema doesn't exist, or a value doesn't fit it.
     """
     # Templates with long texts are sampled less, because the page waits for this.
     longest = len(template.value or "") + len(template.key or "") + sum(len(text or "") for _, text in template.headers)
     sample = max(SHOWN, min(SAMPLE, PREVIEW_CHARACTERS_MAX // max(1, longest)))
-    made = list(islice(template.events(seed or 0), sample))
+    with_schema = bool(template.key_schema or template.value_schema)
+    if with_schema:
+        sample = min(sample, SCHEMA_SAMPLE)
+    try:
+        made = list(islice(template.events(seed or 0, encoders=encoders), sample))
+    except TemplateRefused as refused:
+        raise BrokerError("INVALID_REQUEST", f"{str(refused)[:1].upper()}{str(refused)[1:]}.") from None
     count = len(topic.partitions)
     placed = [(event, murmur2_partition(event.key, count)) for event in made]
     keys = Counter(event.key for event in made if event.key is not None)
@@ -165,7 +195,7 @@ def look(template: EventTemplate, topic: TopicDescription, seed: int | None) -> 
         sum(event.value is None for event in made),
         sum(len(event.key or b"") + len(event.value or b"") for event in made) // len(made),
         seed is not None,
-        _not_json(made[:JSON_CHECKED]),
+        None if with_schema else _not_json(made[:JSON_CHECKED]),
     )
 
 

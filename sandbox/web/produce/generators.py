@@ -1,6 +1,5 @@
 """Generators: start, watch and stop sample events from templates, and save templates."""
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,7 +16,9 @@ from sandbox.model.topics import TopicDescription
 from sandbox.web.capabilities import changes_nothing, why_not
 from sandbox.web.notices import Notice
 from sandbox.web.produce.generator_form import KEY_KINDS, VALUE_KINDS, form_of, look, speed_of, template_of
+from sandbox.web.produce.many import readable
 from sandbox.web.produce.programs import generator_command, generator_program, headers_text
+from sandbox.web.produce.schema_part import encoder, has_registry, subjects
 from sandbox.web.produce.views import named_topic
 from sandbox.web.responses import Interest, backend, by_htmx, data, fragment, is_live, overview, page, see
 
@@ -86,11 +87,11 @@ def _page(
     if topic is not None and not is_live():  # In an open tab, only the runs are updated.
         try:
             template, speed = template_of(form), speed_of(form)
-            seen = look(template, topic, speed.seed)
+            seen = look(template, topic, speed.seed, encoder)
             fields: dict[str, Any] = {"rate": speed.rate, "count": speed.count, "seed": speed.seed or 0}
             program = generator_program(overview().kafka, topic.topic, template, **fields)
-            words = (topic.topic, shlex.quote(overview().file), shlex.quote(form["template"] or FIRST_TEMPLATE))
-            command = generator_command(*words, **fields)
+            name = form["template"] or FIRST_TEMPLATE
+            command = generator_command(topic.topic, overview().file, template, name, **fields)
         except BrokerError as refusal:
             why = refusal
     shown: dict[str, Any] = {
@@ -118,6 +119,8 @@ def _page(
         "root": _root(topic.topic if topic and within else None),
         "within": within,
         "headers_text": headers_text,
+        "readable": readable,
+        "subjects": subjects() if has_registry() and not is_live() else None,
         "deleted": None,
     }
     # A running generator's figures are updated every second; one started by another program appears within two seconds.
@@ -159,10 +162,12 @@ def preview(topic: str | None = None) -> Response:
         return _page(found, request.form)
     seen, why = None, None
     try:
-        seen = look(template_of(request.form), found, speed_of(request.form).seed)
+        seen = look(template_of(request.form), found, speed_of(request.form).seed, encoder)
     except BrokerError as refusal:
         why = refusal
-    return fragment("produce/_look.html", topic=found, look=seen, look_error=why, headers_text=headers_text)
+    return fragment(
+        "produce/_look.html", topic=found, look=seen, look_error=why, headers_text=headers_text, readable=readable
+    )
 
 
 @blueprint.post(ROOTS[0])
@@ -173,6 +178,7 @@ def start(topic: str | None = None) -> AnyResponse:
     found = backend().topic(topic or form.get("topic", ""))
     try:
         template, speed = template_of(form), speed_of(form)
+        look(template, found, speed.seed, encoder)  # A schema that can't be used is reported now, not by the run.
         name = form.get("template", "")
         known = _known(name)
         run = backend().generators.start(

@@ -15,10 +15,12 @@ from sandbox.kafka.partitioner import PARTITIONERS as PLACES
 from sandbox.model.jsonl import LineRefused, TopicLine, read_line, without_byte_order_mark
 from sandbox.model.topics import TopicDescription
 from sandbox.web.capabilities import changes_nothing
+from sandbox.web.decoding import decoder
 from sandbox.web.notices import Notice, current_notice
 from sandbox.web.produce.form import header_lines, typed
 from sandbox.web.produce.partition import PARTITIONERS
 from sandbox.web.produce.programs import headers_text, many_program
+from sandbox.web.produce.schema_part import encoder, has_registry, subjects
 from sandbox.web.produce.views import named_topic
 from sandbox.web.responses import backend, by_htmx, fragment, overview, page, see
 
@@ -89,6 +91,7 @@ def read_lines(form: Mapping[str, str], source: bytes, topic: TopicDescription) 
             if found is None:
                 continue
             event, committed = found
+            event = _with_schemas(form, event)
             _check_size(event, limit)
             uncommitted += not committed
             if event.partition is None:
@@ -141,6 +144,23 @@ def _event(form: Mapping[str, str], line: bytes, partitions: int) -> tuple[NewEv
     return NewEvent(value, key, headers), True
 
 
+def _with_schemas(form: Mapping[str, str], event: NewEvent) -> NewEvent:
+    """Return an event whose JSON in key and value is written with the form's schemas. Null stays null."""
+    names = {part: form.get(f"{part}_schema", "").strip() for part in ("key", "value")}
+    if not any(names.values()):
+        return event
+    from sandbox.schemas.schema import InvalidValue, MissingLibrary
+
+    parts: dict[str, Any] = {}
+    for part, data in (("key", event.key), ("value", event.value)):
+        if names[part] and data is not None:
+            try:
+                parts[part] = encoder(names[part]).encode_text(data)
+            except (InvalidValue, MissingLibrary) as error:
+                raise LineRefused(f"the {part} does not fit {names[part]}: {error}") from None
+    return event._replace(**parts)
+
+
 def _check_size(event: NewEvent, limit: int) -> None:
     size = len(event.key or b"") + len(event.value or b"")
     if size > limit:
@@ -152,6 +172,14 @@ def _times(form: Mapping[str, str]) -> int:
     if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= EVENTS_MAX:
         raise BrokerError("INVALID_REQUEST", f"Each line is sent 1 to {EVENTS_MAX:,} times, not {text[:20]!r}.")
     return int(text)
+
+
+def readable(topic: str, event: NewEvent) -> NewEvent:
+    """Return an event for a preview: a key and value that were written with a schema are JSON."""
+    return event._replace(
+        key=decoder().readable(topic, event.key, event.headers, is_key=True),
+        value=decoder().readable(topic, event.value, event.headers),
+    )
 
 
 def _source() -> bytes:
@@ -208,6 +236,8 @@ def _page(topic: TopicDescription | None, form: Mapping[str, str], status: int =
         program=many_program(overview().kafka, topic.topic, form.get("partitioner", "murmur2")) if topic else "",
         within=within,
         headers_text=headers_text,
+        subjects=subjects() if has_registry() else None,
+        readable=readable,
         **(nothing | more),
     )
 
@@ -233,7 +263,13 @@ def preview(topic: str | None = None) -> Response:
         error = refusal
     if by_htmx():
         return fragment(
-            "produce/_many_preview.html", topic=found, read=read, error=error, shown=SHOWN, headers_text=headers_text
+            "produce/_many_preview.html",
+            topic=found,
+            read=read,
+            error=error,
+            shown=SHOWN,
+            headers_text=headers_text,
+            readable=readable,
         )
     return _page(found, request.form, 400 if error else 200, read=read, error=error, shown=SHOWN)
 

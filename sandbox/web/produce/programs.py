@@ -1,5 +1,7 @@
 """Python programs that do what the Produce pages do, with the values of their forms. They run against any cluster."""
 
+import shlex
+
 from sandbox.generator.template import EventTemplate
 from sandbox.kafka.event import Headers, NewEvent
 from sandbox.kafka.partitioner import PARTITIONERS
@@ -93,6 +95,8 @@ def generator_program(
         count: the number of events; None for no limit.
         seed: the same seed generates the same events.
     """
+    if template.key_schema or template.value_schema:
+        return "# A schema of the registry is needed: the command line below does the same.\n"
     return (
         "import time\n\n"
         "from confluent_kafka import Producer\n\n"
@@ -110,10 +114,24 @@ def generator_program(
     )
 
 
-def generator_command(topic: str, file: str, name: str, *, rate: float, count: int | None, seed: int) -> str:
-    """Return the shell command that does the same as `generator_program`. The arguments must already be quoted."""
-    end = f" --count {count}" if count else ""
-    return f"sandbox generate {topic} --template {name} --rate {rate:g}{end} --seed {seed} --file {file}\n"
+def generator_command(
+    topic: str, file: str, template: EventTemplate, name: str, *, rate: float, count: int | None, seed: int
+) -> str:
+    """Return the shell command that does the same as `generator_program`.
+
+    Args:
+        name: the template's name; a template with schemas is written as options instead.
+    """
+    options = [("--template", name)]
+    if template.key_schema or template.value_schema:
+        given = {"--schema": template.value_schema, "--value": template.value}
+        given |= {"--key-schema": template.key_schema, "--key": template.key}
+        options = [(option, text) for option, text in given.items() if text]
+        options += [("--keys", str(template.keys)), ("--skew", f"{template.skew:g}")]
+    options += [("--rate", f"{rate:g}"), *([("--count", str(count))] if count else [])]
+    options += [("--seed", str(seed)), ("--file", file)]
+    words = " ".join(f"{option} {shlex.quote(text)}" for option, text in options)
+    return f"sandbox generate {topic} {words}\n"
 
 
 def _producer(address: str | None, partitioner: str) -> str:

@@ -70,6 +70,17 @@ def has_registry() -> bool:
     return backend().schema_registry is not None
 
 
+def subjects() -> tuple[str, ...]:
+    """Return the subjects of the registry, sorted; empty if there is none."""
+    from sandbox.registry import lookups
+
+    registry = backend().schema_registry
+    if registry is None:
+        return ()
+    with registry().rows() as rows:
+        return tuple(map(str, lookups.subjects(rows, "", "exclude")))
+
+
 def encoder(name: str) -> "EventEncoder":
     """Return the encoder with a schema, as `SchemaName` writes it. One request looks it up once.
 
@@ -131,19 +142,17 @@ def shown_part(form: "Form", part: str, topic: str | None) -> SchemaPart:
     Args:
         topic: the target topic, whose own subject is chosen first; None if it is not known yet.
     """
-    from sandbox.registry import lookups
     from sandbox.registry.subjects import parse_subject
     from sandbox.schemas.schema import InvalidValue, MissingLibrary
 
-    shown = SchemaPart(part)
+    shown = SchemaPart(part, subjects())
     registry = backend().schema_registry
     if registry is None:
         return _with_problem(shown, "There is no schema registry here.")
+    shown.subject = _subject(shown.subjects, form.get(f"{part}_subject", ""), part, topic)
+    if not shown.subject:
+        return _with_problem(shown, "No schemas are registered yet.")
     with registry().rows() as rows:
-        shown.subjects = tuple(map(str, lookups.subjects(rows, "", "exclude")))
-        shown.subject = _subject(shown.subjects, form.get(f"{part}_subject", ""), part, topic)
-        if not shown.subject:
-            return _with_problem(shown, "No schemas are registered yet.")
         live = [row.version for row in rows.versions(parse_subject(shown.subject)) if not row.deleted]
     shown.versions = tuple(reversed(live))
     version = form.get(f"{part}_version", "latest")

@@ -244,3 +244,54 @@ def test_a_large_value_is_typed_as_json(page: FlaskClient, orders: Sandbox) -> N
 def test_without_schemas_the_page_says_how_to_register_one(page: FlaskClient, box: Sandbox) -> None:
     box.create_topic("orders")
     assert "Register a schema" in panel(page, {"value_kind": "schema"})
+
+
+LINES = (
+    '{"id": 1, "customer": {"name": "Ada"}, "prices": [1.5], "tags": {}, "placed": 0, "due": "2024-01-01"}\n'
+    '{"id": 2, "status": "NEW", "customer": {"name": "Bob"}, "prices": [], "tags": {}, "placed": 1, "due": 2}\n'
+)
+
+
+def test_many_lines_are_written_with_a_schema(page: FlaskClient, orders: Sandbox) -> None:
+    form = {"format": "lines", "lines": LINES, "value_schema": "orders-value", "key_kind": "text", "key": "k"}
+    html = page.post("/topics/orders/produce/many/preview", data=form, headers={"HX-Request": "true"}).text
+    assert "&#34;name&#34;:&#34;Ada&#34;" in html
+    page.post("/topics/orders/produce/many", data=form, headers={"HX-Request": "true"})
+    values = [event.value or b"" for event in orders.read("orders", decode=True)]
+    assert [json.loads(value)["customer"]["name"] for value in values] == ["Ada", "Bob"]
+    form["lines"] = LINES.replace('"id": 2', '"id": "two"')
+    answer = page.post("/topics/orders/produce/many", data=form, headers={"HX-Request": "true"}).text
+    assert "Nothing was sent." in answer
+    assert "line 2" in answer
+    assert "$.id: expected an integer (long)" in answer
+    jsonl = "".join(json.dumps({"key": "user-1", "value": line}) + "\n" for line in LINES.splitlines())
+    page.post("/topics/orders/produce/many", data=form | {"format": "jsonl", "lines": jsonl + '{"value": null}\n'})
+    assert orders.end_offsets("orders") == {0: 5}
+    assert stored(orders).value is None
+
+
+def test_a_generator_makes_random_values_of_a_schema(page: FlaskClient, orders: Sandbox) -> None:
+    register(orders, "orders-key", '"string"')
+    form = {
+        "key_kind": "schema", "value_kind": "schema", "value_schema": "orders-value:1", "key_schema": "orders-key",
+        "keys": "3", "seed": "5", "rate": "500", "count": "20",
+    }  # fmt: skip
+    root = "/topics/orders/produce/generators"
+    look = page.post(f"{root}/preview", data=form, headers={"HX-Request": "true"}).text
+    assert "&#34;customer&#34;" in look
+    assert "3 keys" in look
+    page.post(root, data=form)
+    run = orders.generators.wait(1, 30)
+    assert (run.state, run.sent) == ("done", 20)
+    values = [json.loads(event.value or b"") for event in orders.read("orders", decode=True)]
+    assert {value["status"] for value in values} == {"NEW", "PAID"}
+    page.post(f"{root}/save", data=form | {"name": "mine"})
+    html = page.get(f"{root}?template=mine").text
+    assert 'value="orders-value:1"' in html
+    assert "sandbox generate orders --schema orders-value:1 --key-schema orders-key --keys 3" in html
+    form["value_schema"] = "nothing"
+    refused = page.post(root, data=form)
+    assert refused.status_code == 400
+    assert "Subject &#39;nothing&#39; not found" in refused.text
+    del form["value_schema"]
+    assert "Name the schema of the value" in page.post(root, data=form).text
