@@ -8,6 +8,7 @@ import pytest
 from sandbox.schemas.compatibility import compatibility_errors
 from sandbox.schemas.parsing import parse_schema
 from sandbox.schemas.protobuf.compatibility import differences
+from sandbox.schemas.protobuf.compiler import GOOGLE_TYPES
 from sandbox.schemas.protobuf.schema import ProtobufSchema
 from sandbox.schemas.schema import InvalidSchema, Reference
 
@@ -89,6 +90,24 @@ def test_the_imports_that_ship_with_the_registry_are_there() -> None:
     )
     assert '(confluent.field_meta) = {\n    doc: "the price"\n  }' in parsed.text
     assert proto(parsed.text) == parsed
+
+
+@pytest.mark.parametrize("name", sorted(GOOGLE_TYPES))
+def test_each_google_type_is_imported_without_a_reference(name: str) -> None:
+    assert f'import "{name}";' in proto(f'import "{name}"; import "confluent/type/variant.proto";').text
+
+
+def test_google_types_are_resolved_in_values_and_other_googleapis_are_not() -> None:
+    parsed = proto(
+        'import "google/type/datetime.proto"; import "google/type/money.proto";'
+        " message M { google.type.Money price = 1; google.type.DateTime at = 2; }"
+    )
+    value = {"price": {"currency_code": "EUR", "units": 3, "nanos": 0}}
+    assert parsed.decode(parsed.encode(value)) == value
+    with pytest.raises(InvalidSchema, match="not found"):
+        proto('import "google/api/annotations.proto";')
+    with pytest.raises(InvalidSchema, match="not found"):
+        proto('import "google/type/localized_text.proto";')
 
 
 @pytest.mark.parametrize(

