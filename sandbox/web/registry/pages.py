@@ -1,13 +1,19 @@
 """Runs the schema registry's HTTP interface in worker threads, as an ASGI application."""
 
+import asyncio
 import json
 from collections.abc import Callable, Collection
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from sandbox.model.proxy import Proxy
-from sandbox.registry.registry import SchemaRegistry
 from sandbox.web.asgi import Receive, Scope, Send
 from sandbox.web.lanes import Pages
-from sandbox.web.registry.application import V1_JSON, RegistryApplication
+
+if TYPE_CHECKING:
+    from sandbox.registry.registry import SchemaRegistry
+
+# The registry's rules are imported at the first request: the start of the page must not wait for them.
 
 PREFIX = "/registry"
 """Where the page's port has the registry."""
@@ -29,7 +35,7 @@ class RegistryPages:
 
     def __init__(
         self,
-        schemas: Callable[[], SchemaRegistry],
+        schemas: "Callable[[], SchemaRegistry]",
         hosts: Collection[str],
         token: str | None,
         proxy: Proxy,
@@ -51,6 +57,10 @@ class RegistryPages:
             await send({"type": "websocket.close", "code": 1000})
             return
         if self._pages is None:
+            await asyncio.to_thread(import_module, "sandbox.web.registry.application")
+        if self._pages is None:
+            from sandbox.web.registry.application import RegistryApplication
+
             application = RegistryApplication(self._schemas(), *self._guarded)
             self._pages = Pages(application, self._unread_bytes, lane_of=_lane_of, refusal=_refusal)
         # As it was sent: a subject may have an escaped slash.
@@ -70,4 +80,6 @@ def _lane_of(scope: Scope) -> str:
 
 
 def _refusal(scope: Scope, status: int, text: str) -> tuple[str, str]:
+    from sandbox.web.registry.application import V1_JSON
+
     return V1_JSON, json.dumps({"error_code": status, "message": text})

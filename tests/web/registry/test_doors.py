@@ -153,6 +153,23 @@ def test_a_start_does_not_wait_for_the_registry(tmp_path: Path) -> None:
     assert (found.stdout, found.stderr) == ("[]\n", "")
 
 
+def test_the_start_of_the_page_does_not_wait_for_the_registrys_rules(tmp_path: Path) -> None:
+    program = (
+        "import sys; from urllib.request import urlopen; from sandbox import Sandbox\n"
+        "rules = ('sandbox.registry.', 'sandbox.schemas.', 'sandbox.web.registry.')\n"
+        "light = ('errors', 'decoding', 'framing', 'schema', 'values', 'json_text', 'pages')\n"
+        "with Sandbox(sys.argv[1]) as box:\n"
+        "    box.append('orders', b'{\"id\": 1}')\n"
+        "    box.serve(kafka_port=0, web_port=0)\n"
+        "    urlopen(box.web_address + '/topics/orders/messages').read()\n"
+        "    print(sorted(n for n in sys.modules if n.startswith(rules) and n.rpartition('.')[2] not in light))\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "dev.db")], capture_output=True, text=True, timeout=60
+    )
+    assert (found.stdout, found.stderr) == ("[]\n", "")
+
+
 def test_connections_that_come_before_the_server_is_loaded_are_all_answered(box: Sandbox) -> None:
     box.serve(kafka_port=None, web_port=None)
     host, _, port = str(box.registry_address).removeprefix("http://").partition(":")
