@@ -157,10 +157,10 @@ class Sandbox(SandboxGroups):
             return formats_of_topics(reader, topics)
 
     def decoder(self) -> "EventDecoder":
-        """Return a decoder of keys and values that a registry's serializers wrote, for one page or one task."""
+        """Return a decoder of keys and values, for one page or one task."""
         from sandbox.registry.decoding import registry_decoder
 
-        return registry_decoder(self.schemas.rows)
+        return registry_decoder(self._database.reader)
 
     def encoder(self, schema: str) -> "EventEncoder":
         """Return an encoder of JSON values with a schema of the registry, framed as Confluent's serializers do.
@@ -492,8 +492,7 @@ class Sandbox(SandboxGroups):
     def messages(self, query: MessageQuery) -> MessagePage:
         """Return one page of events."""
         with self._database.reader() as reader:
-            readable = self.decoder().readable if query.conditions else None
-            return self._searches.page(reader, query, self._runtime.clock(), readable)
+            return self._searches.page(reader, query, self._runtime.clock(), self.decoder())
 
     def start_offsets(self, topic: str) -> dict[int, int]:
         """Return partition to log start offset."""

@@ -6,11 +6,15 @@ for key, events in result.rows:
 """
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from sandbox.model.sql_result import ROWS_MAX, TIME_LIMIT_S, Bounds, SqlResult, SqlTable
 from sandbox.runtime.runtime import Runtime
 from sandbox.storage.sql import sql as storage
 from sandbox.storage.sql.sql import Parameters
+
+if TYPE_CHECKING:
+    from sandbox.schemas.decoding import EventDecoder
 
 
 class SandboxQueries:
@@ -30,7 +34,8 @@ class SandboxQueries:
 
         Args:
             query: one SELECT in SQLite's dialect, over the file's tables and views and one view per topic. The view has
-                the topic's name, and the fields of its JSON values as columns.
+                the topic's name, and as columns the fields of its values: JSON, and what can be decoded. The fields
+                of keys are `key.NAME`.
             values: the query's parameters: a mapping for `:name`, a sequence for `?`.
             limit_s: time limit in seconds, up to 30.
             rows: maximum number of rows, up to 100,000; `SqlResult.more` is True if there are more.
@@ -45,7 +50,12 @@ class SandboxQueries:
         """Run a query with other limits: the page shows only the beginning of long values."""
         self._runtime.check_place()
         with self._runtime.database.working():
-            return storage.run_query(self._runtime.database.path, query, values, bounds)
+            return storage.run_query(self._runtime.database.path, query, values, bounds, self._decoder())
+
+    def _decoder(self) -> "EventDecoder":
+        from sandbox.registry.decoding import registry_decoder
+
+        return registry_decoder(self._runtime.database.reader)
 
     def tables(self, detailed: Iterable[str] = (), topics_max: int = 200) -> list[SqlTable]:
         """List the tables and views.
@@ -56,4 +66,4 @@ class SandboxQueries:
         """
         self._runtime.check_place()
         with self._runtime.database.working():
-            return storage.list_tables(self._runtime.database.path, detailed, topics_max)
+            return storage.list_tables(self._runtime.database.path, detailed, topics_max, self._decoder())

@@ -20,7 +20,7 @@ class SandboxSurvey:
     Args:
         runtime: the open file.
         memory: cached results of searches.
-        decoder: returns a decoder of values for one task.
+        decoder: returns a decoder of keys and values for one task.
     """
 
     def __init__(self, runtime: Runtime, memory: SearchMemory, decoder: "Callable[[], EventDecoder]") -> None:
@@ -35,8 +35,7 @@ class SandboxSurvey:
             budget_ms: time limit for reading events, if a filter needs the events themselves.
         """
         with self._database.reader() as reader:
-            readable = self._decoder().readable if query.conditions else None
-            return self._memory.volume(reader, query, budget_ms, readable)
+            return self._memory.volume(reader, query, budget_ms, self._decoder())
 
     def events(self, topic: str, offsets: Mapping[int, Sequence[int]]) -> list[Event]:
         """Return the events at some offsets of each partition, if they are in the log: by partition, then offset."""

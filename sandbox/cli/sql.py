@@ -17,7 +17,8 @@ FORMATS = ("table", "csv", "excel", "json")
 
 @click.command(
     epilog="""\b
-Every topic is a view of its name, with the fields of its JSON values as columns.
+Every topic is a view of its name, with the fields of its values as columns: of
+JSON, and of Avro, Protobuf and others that can be decoded; of keys as "key.NAME".
 A name with - or . needs double quotes; "topic:NAME" is the topic in any case.
 Beside them: messages, lag, groups, commits, rebalances, batches and more.
 
@@ -74,13 +75,14 @@ def sql(
 
 
 def _run(file: Path, query: str, values: dict[str, object], bounds: Bounds) -> SqlResult:
+    from sandbox.registry.decoding import file_decoder
     from sandbox.storage.file.database import check_file
     from sandbox.storage.sql.sql import run_query
 
     path = file.resolve()
     check_file(path, to_write=False)
     try:
-        return run_query(path, query, values, bounds)
+        return run_query(path, query, values, bounds, file_decoder(path))
     except SqlRefused as refused:
         if refused.position is None:
             raise

@@ -1,36 +1,64 @@
-"""Decodes events with the schemas of a file's own registry."""
+"""Decodes events with the schemas of a file's own registry, and with the deserializers that were chosen in it."""
 
 import uuid
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
+from sandbox.model.dead_letters import letters_of
+from sandbox.model.deserializers import Deserializer
 from sandbox.model.registry import DEFAULT_CONTEXT, RegisteredSchema, VersionRow
-from sandbox.registry.errors import RegistryError
-from sandbox.registry.parsing import parse_stored
 from sandbox.schemas.decoding import EventDecoder, FoundSchema, SchemaId
 from sandbox.schemas.schema import InvalidValue, ParsedSchema
+from sandbox.storage.deserializers import load_deserializer
+from sandbox.storage.file.database import Reader
+from sandbox.storage.file.read_only import read_only
 from sandbox.storage.registry import RegistryRows
 
-OpenRows = Callable[[], AbstractContextManager[RegistryRows]]
-"""Opens the registry's rows for reading."""
+OpenReader = Callable[[], AbstractContextManager[Reader]]
+"""Opens the file for reading, in one read transaction."""
 
 
-def registry_decoder(rows: OpenRows) -> EventDecoder:
+def registry_decoder(reader: OpenReader) -> EventDecoder:
     """Return a decoder of events for one page, search or command.
 
     Args:
-        rows: opens the registry's rows, at the first event with a frame.
+        reader: opens the file, for each look-up.
     """
-    return EventDecoder(_LocalSchemas(rows).find)
+    file = _File(reader)
+    return EventDecoder(file.find, file.chosen)
 
 
-class _LocalSchemas:
-    def __init__(self, rows: OpenRows) -> None:
-        self._rows = rows
+def file_decoder(path: Path) -> EventDecoder:
+    """Return a decoder for a file that any process may own. It is opened for each look-up, read-only, and closed again.
+
+    Args:
+        path: the sandbox file.
+    """
+
+    @contextmanager
+    def reader() -> Iterator[Reader]:
+        with read_only(path) as connection:
+            yield Reader(connection)
+
+    return registry_decoder(reader)
+
+
+class _File:
+    def __init__(self, reader: OpenReader) -> None:
+        self._reader = reader
+
+    def chosen(self, topic: str, *, is_key: bool) -> Deserializer | None:
+        """Return what was chosen for a topic; a dead-letter topic without a choice has the one of its topic."""
+        with self._reader() as reader:
+            found = load_deserializer(reader, topic, is_key=is_key)
+            origin = letters_of(topic) if found is None else None
+            return load_deserializer(reader, origin, is_key=is_key) if origin else found
 
     def find(self, schema: SchemaId, topic: str, *, is_key: bool) -> FoundSchema | None:
         """Return a schema with the version that fits a topic best."""
-        with self._rows() as rows:
+        with self._reader() as reader:
+            rows = RegistryRows(reader)
             versions = _versions(rows, schema)
             if not versions:
                 return None
@@ -45,9 +73,13 @@ class _LocalSchemas:
         )
 
     def _parsed(self, registered: RegisteredSchema) -> ParsedSchema:
-        with self._rows() as rows:
+        # The rules of the registry: only a schema that is used needs them.
+        from sandbox.registry.errors import RegistryError
+        from sandbox.registry.parsing import parse_stored
+
+        with self._reader() as reader:
             try:
-                return parse_stored(rows, registered)
+                return parse_stored(RegistryRows(reader), registered)
             except RegistryError as error:
                 raise InvalidValue(str(error)) from error
 

@@ -20,11 +20,12 @@ from dataclasses import dataclass, field
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event
-from sandbox.model.json_conditions import has_header, meets
+from sandbox.model.json_conditions import has_header
 from sandbox.model.messages import MessagePage, MessageQuery
 from sandbox.remote.connection import ClusterConnection
 from sandbox.remote.logs import Logs
 from sandbox.remote.reader import Stretch, read_stretches
+from sandbox.schemas.decoding import EventDecoder, nowhere
 
 ORDERS = ("newest", "oldest", "offset")
 STRETCH_MIN, STRETCH_MAX = 16, 8192
@@ -72,21 +73,17 @@ class _Lane:
         return Stretch(self.at, min(self.high, self.at + size))
 
 
-def matcher(query: MessageQuery) -> Callable[[Event], bool]:
+def matcher(query: MessageQuery, decoder: EventDecoder) -> Callable[[Event], bool]:
     """Return a function that tests if an event matches a query; it doesn't check topic and partition."""
-    key = None if query.key is None else query.key.encode()
-    value = None if query.value is None else query.value.encode()
 
     def matches(event: Event) -> bool:
         if query.since_ms is not None and event.timestamp_ms < query.since_ms:
             return False
         if query.until_ms is not None and event.timestamp_ms >= query.until_ms:
             return False
-        if key is not None and (event.key is None or not (event.key == key if query.key_exact else key in event.key)):
+        if not all(has_header(one, event.headers) for one in query.headers):
             return False
-        if value is not None and (event.value is None or value not in event.value):
-            return False
-        return all(has_header(one, event.headers) for one in query.headers) and meets(query.conditions, event.value)
+        return decoder.meets(query, event.key, event.value, event.headers)
 
     return matches
 
@@ -103,19 +100,22 @@ class RemoteSearch:
         connection: the cluster.
         logs: the cluster's topics.
         query: the query.
+        decoder: decodes keys and values for its filters; None compares what is stored.
 
     Raises:
         BrokerError: UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST.
     """
 
-    def __init__(self, connection: ClusterConnection, logs: Logs, query: MessageQuery) -> None:
+    def __init__(
+        self, connection: ClusterConnection, logs: Logs, query: MessageQuery, decoder: EventDecoder | None = None
+    ) -> None:
         if query.order not in ORDERS:
             raise BrokerError("INVALID_REQUEST", f"order is one of {', '.join(ORDERS)}, not {query.order!r}.")
         if not 1 <= query.limit <= 1000:
             raise BrokerError("INVALID_REQUEST", "limit is from 1 to 1,000 events.")
         self._connection = connection
         self._query = query
-        self._matches = matcher(query)
+        self._matches = matcher(query, decoder or EventDecoder(nowhere))
         self._scanned = 0
         self._scanned_bytes = 0
         topic = logs.describe(query.topic, ())

@@ -8,6 +8,7 @@ from sandbox.storage.file.schema import (
     APPLICATION_ID,
     BESIDE_THE_LOG,
     CHECKSUM_GUARDS,
+    DESERIALIZERS,
     DROP_HISTORY_GUARDS,
     GUARDS,
     HISTORY_GUARDS,
@@ -23,7 +24,7 @@ Part = str | Callable[[sqlite3.Connection], None]
 """A part of a step: a script, or a function that converts rows. A file without rows needs no conversion."""
 
 IDENTITY = f"PRAGMA application_id = {APPLICATION_ID};"
-LATER = SCHEMA_REGISTRY + SHARE_GROUPS
+LATER = SCHEMA_REGISTRY + SHARE_GROUPS + DESERIALIZERS
 SUMMED = ("batches", *(table for table in row_checksums.TABLES if f"CREATE TABLE {table}(" not in LATER))
 """Tables to which version 3 added the checksum; later tables were created with it."""
 
@@ -92,6 +93,7 @@ STEPS: tuple[tuple[Part, ...], ...] = (
     (SCHEMA_REGISTRY,),
     (SHARE_GROUPS,),
     (LAG_WITHOUT_COMMIT,),
+    (DESERIALIZERS,),
 )
 """What each version added: the first creates a file, the step at index n migrates version n to version n + 1."""
 NEW: tuple[Part, ...] = (
@@ -105,6 +107,7 @@ NEW: tuple[Part, ...] = (
     HISTORY_GUARDS,
     SCHEMA_REGISTRY,
     SHARE_GROUPS,
+    DESERIALIZERS,
     IDENTITY,
 )
 """All steps combined, for a new file."""

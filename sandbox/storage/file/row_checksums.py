@@ -39,6 +39,7 @@ REWRITTEN = (
     "event_templates",
     "schema_configs",
     "schema_modes",
+    "deserializers",
 )
 """Tables whose rows are overwritten as a whole."""
 ALTERED = ("topics", "partitions", "transactions", "log_transactions", "groups", "schema_contexts", "schema_versions")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sandbox.kafka.broker_config import BROKER, CLIENT_METRICS, GROUP
 from sandbox.model.activity import KINDS
+from sandbox.model.deserializers import AUTOMATIC, FORMATS, PARTS, WITH_SCHEMA
 from sandbox.model.registry import MODES as SCHEMA_MODES
 from sandbox.model.registry import SCHEMA_BYTES_MAX as SCHEMA_TEXT_MAX
 from sandbox.model.registry import SCHEMA_TYPES
@@ -347,6 +348,15 @@ COLUMNS: dict[str, dict[str, Rule]] = {
     },
     "schema_configs": {"context": CONTEXT, "subject": STRING, "config": JSON_OBJECT},
     "schema_modes": {"context": CONTEXT, "subject": STRING, "mode": one_of(*SCHEMA_MODES)},
+    "deserializers": {
+        "topic": STRING,
+        "part": one_of(*PARTS),
+        "format": one_of(*(one for one in FORMATS if one != AUTOMATIC)),
+        "schema": text(SCHEMA_TEXT_MAX, optional=True),
+        "files": JSON_OBJECT._replace(optional=True),
+        "message": text(STRING_MAX, optional=True),
+        "updated_ms": TIME,
+    },
 }
 """The rule of each column except the checksum. A table's key columns are first, as in messages about a row."""
 
@@ -432,6 +442,13 @@ RELATIONS: tuple[tuple[str, str, str], ...] = (
         "SELECT 'context ' || context || ', schema_id ' || schema_id FROM schemas s WHERE NOT EXISTS "
         "(SELECT 1 FROM schema_contexts c WHERE c.context = s.context AND c.last_id >= s.schema_id)",
         "its id is above the last one of its context",
+    ),
+    (
+        "deserializers",
+        "SELECT 'topic ' || topic || ', part ' || part FROM deserializers d WHERE "
+        f"(format IN {tuple(sorted(WITH_SCHEMA))}) <> (schema IS NOT NULL) "
+        "OR EXISTS (SELECT 1 FROM json_each(coalesce(d.files, '{}')) WHERE type <> 'text')",
+        "its format does not fit its schema, or a file is no text",
     ),
     (
         "schema_references",

@@ -43,16 +43,20 @@ One database in WAL mode. Every event is one row of `events`, written once:
   after its schema was deleted. `schema_configs` and `schema_modes` have what was set for a subject; the subject "" is
   the context itself. A schema is deleted with the last version that has its id.
 
+* `deserializers` has what was chosen to decode a topic's keys or values: a format, its schema, and the files that the
+  schema uses as a JSON object of name and text. A topic without a row is decoded automatically.
+
 * `batches.checksum` covers a batch and its events; `checksum` of every other table covers its row. `checksums` and
   `row_checksums` describe how. NULL is the checksum of a row that was written before version 3.
 
 `PRAGMA application_id` distinguishes a sandbox file from other programs' databases. `PRAGMA user_version` is its
 version: 2 added `activity` and `event_templates`, 3 the checksums, 4 commits outside their log in the view `lag`, 5
-`details` instead of sentences, 6 the schema registry, 7 share groups, 8 partitions without a commit in the view `lag`.
+`details` instead of sentences, 6 the schema registry, 7 share groups, 8 partitions without a commit in the view `lag`,
+9 `deserializers`.
 """
 
 APPLICATION_ID = 0x4B534258
-VERSION = 8
+VERSION = 9
 OFFSET_BITS = 40
 OFFSET_LIMIT = 1 << OFFSET_BITS
 
@@ -549,5 +553,18 @@ CREATE TABLE share_records(
   acquired_ms INTEGER NOT NULL,
   locked_until_ms INTEGER, checksum INTEGER,
   PRIMARY KEY(group_id, partition_id, offset)
+) WITHOUT ROWID;
+"""
+
+DESERIALIZERS = """
+CREATE TABLE deserializers(
+  topic TEXT NOT NULL,
+  part TEXT NOT NULL,
+  format TEXT NOT NULL,
+  schema TEXT,
+  files TEXT,
+  message TEXT,
+  updated_ms INTEGER NOT NULL, checksum INTEGER,
+  PRIMARY KEY(topic, part)
 ) WITHOUT ROWID;
 """

@@ -5,6 +5,9 @@ reads a log's keys once, and stores the 32-bit hashes of each full segment of `S
 without duplicates. Later searches for any key use these, and read only the segments that may have it, and the last
 segment, which still grows.
 
+A segment with a key that may be decoded (bytes, or a frame of a schema registry) has a mark beside the hashes: a search
+for a decoded key reads it too.
+
 Events never change and their ids are never reused, so the index stays valid: an event that left the log costs one
 unnecessary read. A restored snapshot is other content, which SQLite numbers (`PRAGMA schema_version`).
 """
@@ -16,6 +19,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from threading import Lock
 
+from sandbox.storage.deserializers import MAY_BE_DECODED
 from sandbox.storage.file.content import content_of
 from sandbox.storage.file.database import Reader
 from sandbox.storage.file.schema import OFFSET_BITS
@@ -23,6 +27,9 @@ from sandbox.storage.file.schema import OFFSET_BITS
 SEGMENT_EVENTS = 2_048
 HASHES_MAX = 4_000_000
 """The maximum number of hashes stored, of 4 bytes each."""
+
+DECODED_MARK = 0xFFFFFFFF
+"""Stands for a key that may be decoded. A key with the same hash costs an unnecessary read."""
 
 LogSpan = tuple[int, int, int]
 """Row id of a partition, log start offset, end."""
@@ -54,13 +61,16 @@ class KeyIndex:
         """How many hashes are stored."""
         return self._held
 
-    def ranges(self, reader: Reader, key: str, places: Iterable[LogSpan], until_s: float) -> Ranges | None:
+    def ranges(
+        self, reader: Reader, key: str, places: Iterable[LogSpan], until_s: float, *, decoded: bool = False
+    ) -> Ranges | None:
         """Return the parts of logs in which the events of a key may be.
 
         Args:
             reader: the read transaction that the ends of the places were read in.
             key: the key, as text.
             until_s: when to stop reading, by `time.perf_counter`; 0 reads nothing.
+            decoded: True also returns the parts that have a key that may be decoded.
 
         Returns:
             The parts of each log that may have it; None if time was up, or there are too many different keys to store.
@@ -68,7 +78,7 @@ class KeyIndex:
         content = content_of(reader)
         places = list(places)
         asked = {(content, at) for at, _, _ in places}
-        wanted = {_hashed(key), _hashed(key.encode("utf-8", "surrogatepass"))}
+        wanted = {_hashed(key), _hashed(key.encode("utf-8", "surrogatepass")), *((DECODED_MARK,) if decoded else ())}
         found: Ranges = {}
         for at, start, end in places:
             kept = self._log((content, at))
@@ -110,9 +120,15 @@ class KeyIndex:
 def _read(reader: Reader, at: int, number: int) -> "array[int]":
     first = (at << OFFSET_BITS) + number * SEGMENT_EVENTS
     rows = reader.rows(
-        "SELECT key FROM events WHERE id BETWEEN ? AND ? AND key IS NOT NULL", (first, first + SEGMENT_EVENTS - 1)
+        f"SELECT key, {MAY_BE_DECODED['key']} FROM events WHERE id BETWEEN ? AND ? AND key IS NOT NULL",
+        (first, first + SEGMENT_EVENTS - 1),
     )
-    return array("I", sorted({_hashed(key) for (key,) in rows}))
+    hashes = set()
+    for key, may_be_decoded in rows:
+        hashes.add(_hashed(key))
+        if may_be_decoded and key:
+            hashes.add(DECODED_MARK)
+    return array("I", sorted(hashes))
 
 
 def _has(hashes: "array[int]", wanted: int) -> bool:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sandbox.model.messages import MessageQuery, Volume, dense, width_for
+from sandbox.schemas.decoding import EventDecoder
 from sandbox.storage.file.database import Reader
 from sandbox.storage.log.log_transactions import markers
-from sandbox.storage.search.message_conditions import Matching, Readable, joined
+from sandbox.storage.search.message_conditions import Matching, joined
 from sandbox.storage.search.messages import Places, places_of, total_events, written_since
 
 CHUNK_EVENTS = 1_000
@@ -40,11 +41,11 @@ class Counted:
     places: Places
 
 
-def count(reader: Reader, query: MessageQuery, budget_ms: int, readable: Readable | None = None) -> Counted:
+def count(reader: Reader, query: MessageQuery, budget_ms: int, decoder: EventDecoder | None = None) -> Counted:
     """Count the events of a query (`counted_query`), the newest batches first, until time is up."""
     deadline = time.perf_counter() + budget_ms / 1000
     places = places_of(reader, query)
-    matching = Matching(reader, query, readable)
+    matching = Matching(reader, query, decoder)
     stamps: list[int] = []
     complete = True
     for at, first, last in _newest_first(reader, query, places):
@@ -55,7 +56,9 @@ def count(reader: Reader, query: MessageQuery, budget_ms: int, readable: Readabl
     return _counted(None, stamps, matching.scanned, complete, places)
 
 
-def count_on(reader: Reader, query: MessageQuery, before: Counted, readable: Readable | None = None) -> Counted | None:
+def count_on(
+    reader: Reader, query: MessageQuery, before: Counted, decoder: EventDecoder | None = None
+) -> Counted | None:
     """Return what `count` would return, by updating an earlier result; None if that is not possible.
 
     Args:
@@ -65,7 +68,7 @@ def count_on(reader: Reader, query: MessageQuery, before: Counted, readable: Rea
     written = written_since(before.places, places)
     if written is None:
         return None
-    matching = Matching(reader, query, readable)
+    matching = Matching(reader, query, decoder)
     stamps = new_stamps(reader, matching, places, written, query.from_offset or 0)
     found = _counted(before, stamps, matching.scanned, before.complete, places)
     return found if before.span is None or found.width_ms == before.width_ms else None

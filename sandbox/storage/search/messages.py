@@ -22,6 +22,7 @@ from functools import partial
 
 from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.model.messages import MessagePage, MessageQuery
+from sandbox.schemas.decoding import EventDecoder
 from sandbox.storage.file.database import Reader
 from sandbox.storage.file.schema import OFFSET_LIMIT
 from sandbox.storage.log.compaction import compacted_events
@@ -30,7 +31,7 @@ from sandbox.storage.log.log_transactions import count_markers, markers
 from sandbox.storage.log.message_rows import read_event, read_events
 from sandbox.storage.log.topic_descriptions import partition_ids
 from sandbox.storage.search.key_index import SEGMENT_EVENTS, KeyIndex, Ranges
-from sandbox.storage.search.message_conditions import Matching, Readable, joined
+from sandbox.storage.search.message_conditions import Matching, joined
 
 __all__ = ["MessageSearch", "offsets_for_time", "places_of", "read_event", "total_events"]
 
@@ -116,14 +117,14 @@ class MessageSearch:
         reader: one read transaction, from which the whole page is read.
         query: the search's filters, order and cursor.
         keys: the key index; None to search without one.
-        readable: decodes values for the conditions; None leaves them as they are.
+        decoder: decodes keys and values for the filters; None leaves them as they are.
 
     Raises:
         BrokerError: UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST.
     """
 
     def __init__(
-        self, reader: Reader, query: MessageQuery, keys: KeyIndex | None = None, readable: Readable | None = None
+        self, reader: Reader, query: MessageQuery, keys: KeyIndex | None = None, decoder: EventDecoder | None = None
     ) -> None:
         if query.order not in ORDERS:
             raise BrokerError("INVALID_REQUEST", f"order is one of {', '.join(ORDERS)}, not {query.order!r}.")
@@ -136,7 +137,7 @@ class MessageSearch:
         self.cursor = _Cursor.parse(query.cursor) if query.cursor else None
         self.started = time.perf_counter()
         self.deadline = self.started + query.budget_ms / 1000
-        self.matching = Matching(reader, query, readable)
+        self.matching = Matching(reader, query, decoder)
 
     @property
     def descending(self) -> bool:
@@ -153,13 +154,17 @@ class MessageSearch:
         found: list[SortKey] = []
         ways = self._merged()
         key = self.query.key if self.query.key_exact and self.query.order != "offset" else None
+        decoder = self.matching.decoder
+        if decoder is not None and decoder.chosen(self.query.topic, is_key=True) is not None:
+            key = None  # The index has the stored keys, and none of these is compared.
         if self.keys is not None and key is not None:
-            places = self.places.values()
-            ranges = self.keys.ranges(self.reader, key, places, 0)
+            places, decoded = self.places.values(), decoder is not None
+            ranges = self.keys.ranges(self.reader, key, places, 0, decoded=decoded)
             if ranges is None:
                 if first := self._look(ways, found, FIRST_LOOK_EVENTS):
                     return first
-                ranges = self.keys.ranges(self.reader, key, places, self.started + self.query.budget_ms / 2000)
+                until_s = self.started + self.query.budget_ms / 2000
+                ranges = self.keys.ranges(self.reader, key, places, until_s, decoded=decoded)
             if ranges is not None and not is_spread(ranges, self.places):
                 self.matching.scanned = 0
                 found, ways = [], self._merged(ranges)

@@ -12,12 +12,13 @@ from threading import Lock
 from typing import Generic, TypeVar
 
 from sandbox.model.messages import MessagePage, MessageQuery, Volume
+from sandbox.schemas.decoding import EventDecoder
+from sandbox.storage.deserializers import decoding_state
 from sandbox.storage.file.content import content_of
 from sandbox.storage.file.database import Reader
 from sandbox.storage.log.compaction import compacted_events
 from sandbox.storage.search import message_counts, message_volume
 from sandbox.storage.search.key_index import KeyIndex
-from sandbox.storage.search.message_conditions import Readable
 from sandbox.storage.search.message_counts import Counted
 from sandbox.storage.search.message_volume import Batched, counted_query, looks_at_events
 from sandbox.storage.search.messages import MessageSearch, Places, SearchResult
@@ -27,8 +28,8 @@ KEPT = 32
 STOPPED_KEPT_S = 30
 """How long a search that ran out of time is continued: after that, a new search may find more."""
 Kind = TypeVar("Kind", SearchResult, Counted, Batched)
-Asked = tuple[int, MessageQuery, int]
-"""Content number, query, time budget in ms."""
+Asked = tuple[int, MessageQuery, int, tuple[int, ...]]
+"""Content number, query, time budget in ms, and the state of decoding (`decoding_state`) if something is decoded."""
 
 
 class _Kept(Generic[Kind]):
@@ -78,48 +79,52 @@ class SearchMemory:
         self._counts: _Kept[Counted] = _Kept()
         self._batches: _Kept[Batched] = _Kept()
 
-    def page(self, reader: Reader, query: MessageQuery, now_ms: int, readable: Readable | None = None) -> MessagePage:
+    def page(
+        self, reader: Reader, query: MessageQuery, now_ms: int, decoder: EventDecoder | None = None
+    ) -> MessagePage:
         """Return one page of events.
 
         Args:
-            readable: decodes values for the conditions of the query; None leaves them as they are.
+            decoder: decodes keys and values for the filters of the query; None leaves them as they are.
 
         Raises:
             BrokerError: UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST.
         """
-        search = MessageSearch(reader, query, self._keys, readable)
+        search = MessageSearch(reader, query, self._keys, decoder)
         if not looks_at_events(replace(counted_query(query), from_offset=None)):
             return search.page(now_ms)
-        asked = (content_of(reader), query, query.budget_ms)
+        asked = (content_of(reader), query, query.budget_ms, decoding_state(reader) if decoder else ())
         before = self._pages.get(reader, asked)
         gone_on = search.go_on(before) if before else None
         found = gone_on or search.find()
         self._pages.put(reader, asked, found, gone_on)
         return search.page_of(found, now_ms)
 
-    def volume(self, reader: Reader, query: MessageQuery, budget_ms: int, readable: Readable | None = None) -> Volume:
+    def volume(
+        self, reader: Reader, query: MessageQuery, budget_ms: int, decoder: EventDecoder | None = None
+    ) -> Volume:
         """Return how the events that a query finds are distributed over time.
 
         Args:
             budget_ms: time limit for reading events, if single events must be read.
-            readable: decodes values for the conditions of the query; None leaves them as they are.
+            decoder: decodes keys and values for the filters of the query; None leaves them as they are.
 
         Raises:
             BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
         """
         started_s = time.perf_counter()
         wanted = counted_query(query)
-        asked = (content_of(reader), wanted, budget_ms)
+        asked = (content_of(reader), wanted, budget_ms, decoding_state(reader) if decoder else ())
         if not looks_at_events(wanted):
             return self._by_batches(reader, asked, started_s)
         before = self._counts.get(reader, asked)
-        gone_on = message_counts.count_on(reader, wanted, before, readable) if before else None
-        found = gone_on or message_counts.count(reader, wanted, budget_ms, readable)
+        gone_on = message_counts.count_on(reader, wanted, before, decoder) if before else None
+        found = gone_on or message_counts.count(reader, wanted, budget_ms, decoder)
         self._counts.put(reader, asked, found, gone_on)
         return message_counts.volume_of(reader, found, started_s)
 
     def _by_batches(self, reader: Reader, asked: Asked, started_s: float) -> Volume:
-        _, query, _ = asked
+        query = asked[1]
         before = self._batches.get(reader, asked) if query.since_ms is None and query.until_ms is None else None
         gone_on = message_volume.batches_on(reader, query, before) if before else None
         found = gone_on or message_volume.count_batches(reader, query)

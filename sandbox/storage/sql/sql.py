@@ -36,11 +36,13 @@ from sandbox.model.sql_tokens import (
     tokens,
     with_exact_numbers,
 )
+from sandbox.schemas.decoding import EventDecoder
 from sandbox.storage.file.database import Reader, StorageFailed
 from sandbox.storage.file.read_only import read_only
 from sandbox.storage.file.readers import interrupting
 from sandbox.storage.sql import sql_functions, sql_views
 from sandbox.storage.sql.clock import STEPS, Clock
+from sandbox.storage.sql.sql_decoding import SqlDecoder, add_decoding
 from sandbox.storage.sql.sql_fields import Fields
 from sandbox.storage.sql.sql_names import SECRET, TopicView, named_in, topic_views
 
@@ -136,12 +138,19 @@ def _own_tables(found: Sequence[Token]) -> set[str]:
     return own
 
 
-def run_query(path: Path, sql: str, values: Parameters = (), bounds: Bounds | None = None) -> SqlResult:
+def run_query(
+    path: Path,
+    sql: str,
+    values: Parameters = (),
+    bounds: Bounds | None = None,
+    decoder: EventDecoder | None = None,
+) -> SqlResult:
     """Run one query.
 
     Args:
         path: the sandbox file, whichever process owns it.
         values: values of its parameters: by name for `:name`, in order for `?`.
+        decoder: decodes keys and values in the topics' views; None leaves them as they are.
 
     Raises:
         SqlRefused: it is not a query, would change something, reads what it may not, has a mistake, or took too long.
@@ -153,7 +162,7 @@ def run_query(path: Path, sql: str, values: Parameters = (), bounds: Bounds | No
         raise SqlRefused(f"{RUNNING_MAX} queries are running already.", "Try again when one has ended.")
     try:
         with _connection(path) as connection, interrupting(connection):
-            return _run(path, connection, sql, values, limits)
+            return _run(path, connection, sql, values, limits, SqlDecoder(decoder))
     finally:
         _running.release()
 
@@ -168,10 +177,12 @@ def _acquire(within_s: float) -> bool:
     return True
 
 
-def list_tables(path: Path, detailed: Iterable[str] = (), topics_max: int = 200) -> list[SqlTable]:
+def list_tables(
+    path: Path, detailed: Iterable[str] = (), topics_max: int = 200, decoder: EventDecoder | None = None
+) -> list[SqlTable]:
     """Return the tables that queries can use; see `sql_views.catalogue`."""
     with _connection(path) as connection, interrupting(connection):
-        return sql_views.catalogue(Reader(connection), detailed, topics_max)
+        return sql_views.catalogue(Reader(connection), detailed, topics_max, SqlDecoder(decoder))
 
 
 def _check(sql: str, values: Parameters) -> None:
@@ -213,7 +224,9 @@ def _connection(path: Path) -> Iterator[sqlite3.Connection]:
             raise
 
 
-def _run(path: Path, connection: sqlite3.Connection, sql: str, values: Parameters, bounds: Bounds) -> SqlResult:
+def _run(
+    path: Path, connection: sqlite3.Connection, sql: str, values: Parameters, bounds: Bounds, decoder: SqlDecoder
+) -> SqlResult:
     reader = Reader(connection)
     found = tokens(sql)
     meant = named_in(reader, found)
@@ -221,9 +234,9 @@ def _run(path: Path, connection: sqlite3.Connection, sql: str, values: Parameter
     tables.remove(SECRET)
     limit_s = min(bounds.limit_s, TIME_LIMIT_MAX_S)
     started_s = time.monotonic()
-    fields = Fields(path, reader, meant.views, found, Clock(limit_s * SEARCHED_SHARE))
+    fields = Fields(path, reader, meant.views, found, Clock(limit_s * SEARCHED_SHARE), decoder)
     fields.find_quoted((*tables, *(view.name for view in meant.views)))
-    query = _Query(connection, with_exact_numbers(sql), values, bounds, Clock(limit_s))
+    query = _Query(connection, with_exact_numbers(sql), values, bounds, Clock(limit_s), decoder)
     query.prepare((*tables, *(view.name for view in meant.views)), found[0].name)
     named = [*tables, *(view.name for view in topic_views(reader))]
     while True:
@@ -256,7 +269,13 @@ class _Query:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, sql: str, values: Parameters, bounds: Bounds, clock: Clock
+        self,
+        connection: sqlite3.Connection,
+        sql: str,
+        values: Parameters,
+        bounds: Bounds,
+        clock: Clock,
+        decoder: SqlDecoder,
     ) -> None:
         self._connection = connection
         self._sql = sql
@@ -266,6 +285,7 @@ class _Query:
         self.wrong: list[str] = []
         self._views: list[TopicView] = []
         self.clock = clock
+        self._decoder = decoder
         self.guard = _Guard((), "")
 
     def prepare(self, named: Iterable[str], command: str) -> None:
@@ -276,6 +296,7 @@ class _Query:
         sql_functions.put_in_place(self._connection, self.clock.look)
         on_exact = self._exact.setdefault
         sql_functions.add_json(self._connection, on_exact, self.clock.look, self.wrong.append)
+        add_decoding(self._connection, self._decoder, on_exact, self.clock.look)
 
     def create_views(self, reader: Reader, sql: str, views: Sequence[TopicView], fields: Fields) -> None:
         """Replace the topics' views on this connection, and set its limits."""
@@ -286,7 +307,9 @@ class _Query:
         self._views = []
         for view in views:
             rows, down = ordered_limit(sql, view.name.lower()) or (None, True)
-            statement = sql_views.create_view(reader, view, rows, down, fields.columns(view))
+            statement = sql_views.create_view(
+                reader, view, rows, down, fields.columns(view), decoder=self._decoder, stored=fields.stored
+            )
             self._connection.execute(statement)
             self._views.append(view)
         self._connection.execute("PRAGMA query_only = ON")

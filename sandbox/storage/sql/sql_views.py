@@ -4,14 +4,24 @@ A topic's view has its events, with JSON fields as columns (`sql_fields`). It is
 runs the query, created only for topics that the query names (`sql_names`), so a thousand topics cost nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from sandbox.model.deserializers import KEY, VALUE
 from sandbox.model.sql_result import SqlColumn, SqlTable
 from sandbox.model.sql_tokens import quoted_name
 from sandbox.storage.file.database import Reader
 from sandbox.storage.file.schema import OFFSET_BITS, OFFSET_LIMIT
 from sandbox.storage.sql import sql_functions
-from sandbox.storage.sql.sql_fields import BASE_COLUMNS, Columns, columns_of, sampled_fields, value_of
+from sandbox.storage.sql.sql_decoding import SqlDecoder, add_decoding
+from sandbox.storage.sql.sql_fields import (
+    BASE_COLUMNS,
+    STORED_COLUMNS,
+    Columns,
+    columns_of,
+    part_of,
+    sampled_fields,
+    value_of,
+)
 from sandbox.storage.sql.sql_names import TopicView, topic_views
 
 ARMS_MAX = 400
@@ -42,6 +52,7 @@ TABLES = {
     "settings": "settings of the file itself",
     "activity": "what happened beside the log",
     "event_templates": "saved templates of the generator",
+    "deserializers": "how the keys and values of topics are decoded, where that was chosen",
     "schemas": "the schemas of the schema registry",
     "schema_versions": "the versions of each subject",
     "schema_references": "what each schema refers to",
@@ -51,9 +62,19 @@ TABLES = {
 }
 """The file's tables and views in the order in which they are shown, and what a row of each is."""
 
+PLAIN = SqlDecoder(None)
+"""Leaves keys and values as they are."""
+
 
 def create_view(
-    reader: Reader, view: TopicView, rows: int | None = None, down: bool = True, columns: Columns | None = None
+    reader: Reader,
+    view: TopicView,
+    rows: int | None = None,
+    down: bool = True,
+    columns: Columns | None = None,
+    *,
+    decoder: SqlDecoder = PLAIN,
+    stored: Iterable[str] = (),
 ) -> str:
     """Return the statement that creates a topic's view.
 
@@ -61,12 +82,20 @@ def create_view(
         rows: at most this number of events per partition: the last ones if `down`, else the first; None for all.
         columns: columns of JSON fields, which need the functions of `sql_functions.add_json`; None to use the fields of
             the newest events, and add these functions.
+        decoder: decodes keys and values, as the functions of `sql_decoding.add_decoding` do.
+        stored: the columns of `STORED_COLUMNS` that the query names.
     """
-    named = columns_of(sampled_fields(reader, view)) if columns is None else columns
+    named = columns_of(sampled_fields(reader, view, decoder)) if columns is None else columns
     if columns is None:
         sql_functions.add_json(reader.connection, lambda place: None, lambda: None, lambda text: None)
+        add_decoding(reader.connection, decoder, lambda place: None, lambda: None)
     # A few rows come from many small queries, each with all columns: there the short expression is faster.
-    fields = "".join(f",\n  {value_of(field, fast=rows is None)} AS {quoted_name(column)}" for column, field in named)
+    fast = rows is None
+    fields = "".join(f",\n  CAST(e.{name.removesuffix('_bytes')} AS BLOB) AS {quoted_name(name)}" for name in stored)
+    fields += "".join(
+        f",\n  {value_of(view.topic, field, fast=fast)} AS {quoted_name(column)}" for column, field in named
+    )
+    parts = {part: part_of(view.topic, part, decoder) for part in (KEY, VALUE)}
     partitions = reader.query(
         "SELECT id, partition, log_start_offset FROM main.partitions WHERE topic = ? ORDER BY partition", (view.id,)
     )
@@ -75,14 +104,16 @@ def create_view(
         for one in partitions
     )
     if rows is None or not 0 < len(partitions) <= ARMS_MAX:
-        body = _select("p.partition", "(p.id << 40)", fields) + (
+        body = _select("p.partition", "(p.id << 40)", parts, fields) + (
             "FROM main.partitions p JOIN main.events e "
             f"ON e.id BETWEEN (p.id << 40) + p.log_start_offset AND (p.id << 40) + {OFFSET_LIMIT - 1}\n"
             f"WHERE p.topic = {view.id}" + (_unmarked("p.id") if marked else "")
         )
     else:
         arms = (
-            "SELECT * FROM (" + _select(str(number), str(identity << OFFSET_BITS), fields) + "FROM main.events e "
+            "SELECT * FROM ("
+            + _select(str(number), str(identity << OFFSET_BITS), parts, fields)
+            + "FROM main.events e "
             f"WHERE e.id BETWEEN {(identity << OFFSET_BITS) + start} AND {(identity << OFFSET_BITS) + OFFSET_LIMIT - 1}"
             + (_unmarked(str(identity)) if marked else "")
             + f" ORDER BY e.id {'DESC' if down else 'ASC'} LIMIT {rows})"
@@ -92,12 +123,13 @@ def create_view(
     return f"CREATE TEMP VIEW {quoted_name(view.name)} AS\n{body}"
 
 
-def _select(partition: str, first: str, fields: str) -> str:
+def _select(partition: str, first: str, parts: Mapping[str, str], fields: str) -> str:
     return (
         f'SELECT {partition} AS "partition", e.id - {first} AS "offset",\n  CASE WHEN e.timestamp <> -1 THEN '
         "coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', e.timestamp / 1000.0, 'unixepoch'), e.timestamp) END "
         'AS "timestamp",\n'
-        '  nullif(e.timestamp, -1) AS "timestamp_ms", e.key AS "key", e.value AS "value",\n'
+        '  nullif(e.timestamp, -1) AS "timestamp_ms",\n'
+        f'  {parts[KEY]} AS "key",\n  {parts[VALUE]} AS "value",\n'
         f"  coalesce(e.headers, '[]') AS \"headers\"{fields}\n"
     )
 
@@ -110,7 +142,7 @@ def _unmarked(partition_id: str) -> str:
     )
 
 
-def catalogue(reader: Reader, detailed: Iterable[str], topics_max: int) -> list[SqlTable]:
+def catalogue(reader: Reader, detailed: Iterable[str], topics_max: int, decoder: SqlDecoder = PLAIN) -> list[SqlTable]:
     """Return the tables that queries can use: topics first, then the file's views and tables.
 
     Args:
@@ -126,7 +158,7 @@ def catalogue(reader: Reader, detailed: Iterable[str], topics_max: int) -> list[
             view.name,
             "topic",
             "the events of this topic",
-            _topic_columns(reader, view) if view.topic in wanted | first else None,
+            _topic_columns(reader, view, decoder) if view.topic in wanted | first else None,
             view.topic,
         )
         for view in shown
@@ -140,10 +172,12 @@ def catalogue(reader: Reader, detailed: Iterable[str], topics_max: int) -> list[
     return found
 
 
-def _topic_columns(reader: Reader, view: TopicView) -> tuple[SqlColumn, ...]:
-    names = columns_of(sampled_fields(reader, view))
-    fields = tuple(SqlColumn(column, f"JSON field {name}") for column, name in names)
-    return BASE_COLUMNS + fields
+def _topic_columns(reader: Reader, view: TopicView, decoder: SqlDecoder) -> tuple[SqlColumn, ...]:
+    names = columns_of(sampled_fields(reader, view, decoder))
+    fields = tuple(
+        SqlColumn(column, f"JSON field {field.name}{' of the key' if field.is_key else ''}") for column, field in names
+    )
+    return BASE_COLUMNS + fields + STORED_COLUMNS
 
 
 def _type(declared: str) -> str:

@@ -16,6 +16,7 @@ from sandbox.kafka.event import Event, EventAddress
 from sandbox.model.messages import MessagePage, MessageQuery
 from sandbox.model.topics import TopicDescription
 from sandbox.playground.spec import SENT_BACK_HEADER
+from sandbox.web.decoding import key_text
 from sandbox.web.messages.dead_letters import DeadLetter, came_from, dead_letter, letters_of
 from sandbox.web.responses import backend, capabilities, is_topic
 
@@ -227,7 +228,7 @@ def _address(event: Event | None) -> EventAddress | None:
 def _sent_back_as(event: Event, letter: DeadLetter) -> tuple[Event | None, bool]:
     """Return the newest event that a dead letter was sent back as, and False if the time limit ended the search."""
     query = _returns_of(event, letter.topic)
-    key = _text(event.key)
+    key = key_text(event)
     found = _first(replace(query, key=key, key_exact=True)) if key is not None else None
     if found is not None:
         return found, True
@@ -252,7 +253,7 @@ def _returns_of(event: Event, topic: str) -> MessageQuery:
 
 
 def _dead_letter_of(event: Event, topic: str) -> Event | None:
-    key = _text(event.key)
+    key = key_text(event)
     query = MessageQuery(topic, key=key, key_exact=key is not None, limit=LETTERS_MAX, budget_ms=LOOK_BUDGET_MS)
     if topic.endswith(ENDINGS[0]):
         told = {"dlq.topic": event.topic, "dlq.partition": event.partition, "dlq.offset": event.offset}
@@ -265,14 +266,6 @@ def _dead_letter_of(event: Event, topic: str) -> Event | None:
         if letter is not None and (letter.topic, letter.place) == (event.topic, place):
             return found
     return None
-
-
-def _text(key: bytes | None) -> str | None:
-    """Return a key as a search text; None if it is null, empty or not UTF-8."""
-    try:
-        return (key or b"").decode() or None
-    except UnicodeDecodeError:
-        return None
 
 
 def _first(query: MessageQuery) -> Event | None:

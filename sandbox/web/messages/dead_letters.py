@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sandbox.kafka.event import Event, EventAddress, Headers
+from sandbox.model.dead_letters import letters_of as letters_of
 from sandbox.model.json_conditions import HeaderName
 from sandbox.playground.spec import SENT_BACK_HEADER
 from sandbox.web.responses import backend, capabilities
@@ -28,8 +29,6 @@ BINARY_HEADERS = {
 }
 """Headers that Spring writes as a Java int or long, with their length in bytes."""
 NAME_MAX_BYTES = 249
-LETTERS_TOPIC = re.compile(r"(?:(.+?)[._-])?(?:dlq|dlt|dead[._-]?letters?)(?:[._-](.+))?", re.IGNORECASE)
-"""Names of dead-letter topics: one of these words, usually with another topic's name before it."""
 GROUP_HEADERS = ("dlq.group", "kafka_dlt-original-consumer-group", "__dlq.errors.group")
 WHY_HEADERS = (
     "dlq.error",
@@ -92,14 +91,6 @@ def _number(said: bytes, name: str) -> int | None:
         found = number_in(name, said)
         return None if found is None or found < 0 else found
     return int(said) if said.isdigit() and len(said) < 19 else None
-
-
-def letters_of(topic: str) -> str | None:
-    """Return the topic that a dead-letter topic belongs to, according to its name: "" if the name contains no other
-    topic, None if it isn't the name of a dead-letter topic.
-    """
-    found = LETTERS_TOPIC.fullmatch(topic)
-    return None if found is None else found[1] or found[2] or ""
 
 
 def why_column(events: Sequence[Event]) -> HeaderName | None:

@@ -11,7 +11,7 @@ from sandbox.kafka.event import TIMESTAMP_TYPES, Event
 from sandbox.model.messages import MessageQuery, Neighbours
 from sandbox.model.topics import TopicDescription
 from sandbox.playground.spec import SENT_BACK_HEADER
-from sandbox.web.decoding import decoded_key, decoded_value, readable_value, schemas_json
+from sandbox.web.decoding import decoded_key, decoded_value, key_text, readable_value, schemas_json
 from sandbox.web.json_shapes import event_json
 from sandbox.web.messages.dead_letter_search import Story, story_of
 from sandbox.web.messages.dead_letters import ORIGIN_HEADERS, number_in
@@ -60,8 +60,9 @@ def _place(event: Event, topic: TopicDescription, *, inline: bool) -> EventConte
         likely = story.untold.likely
         edit = f"/produce?copy={quote(copied, safe='/')}" + (f"&topic={likely}" if likely else "")
     same_key = None
-    if event.key and len(event.key) <= KEY_MAX_BYTES and describe(event.key).kind != "bytes":
-        query = urlencode({"key": event.key.decode(), "exact": "1"})
+    key = key_text(event)
+    if key is not None and len(key.encode()) <= KEY_MAX_BYTES:
+        query = urlencode({"key": key, "exact": "1"})
         same_key = f"/topics/{event.topic}/messages?{query}"
     return EventContext(
         address=f"/topics/{copied}",

@@ -199,7 +199,7 @@ def test_a_search_that_gets_no_index_goes_on_from_its_first_look(
         return places(self, at, first, last)
 
     monkeypatch.setattr(Matching, "places", counted)
-    monkeypatch.setattr(KeyIndex, "ranges", lambda *_: None)
+    monkeypatch.setattr(KeyIndex, "ranges", lambda *_, **__: None)
     monkeypatch.setattr("sandbox.storage.search.messages.FIRST_LOOK_EVENTS", 10)
     query = MessageQuery("orders", key="often", key_exact=True, conditions=(Condition.parse("$.n = 1"),))
     assert long.messages(query).complete

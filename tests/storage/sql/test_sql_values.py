@@ -13,7 +13,8 @@ from sandbox.model.json_conditions import Condition
 from sandbox.model.json_values import SqlFields
 from sandbox.model.messages import MessageQuery
 from sandbox.model.sql_result import SqlRefused
-from sandbox.storage.sql.sql_fields import value_of
+from sandbox.storage.sql.sql_decoding import SqlDecoder, add_decoding
+from sandbox.storage.sql.sql_fields import Field, value_of
 from sandbox.storage.sql.sql_functions import add_json
 from sandbox.web.app import create_app
 
@@ -118,7 +119,9 @@ def test_the_fast_way_gives_what_the_rule_gives(members: list[tuple[str, object]
     text = "{" + ", ".join(pairs) + "}"
     connection = sqlite3.connect(":memory:")
     add_json(connection, lambda place: None, lambda: None, lambda wrong: None)
-    query = f"SELECT {value_of('f', fast=True)}, {value_of('f', fast=False)} FROM (SELECT ? AS value) e"
+    add_decoding(connection, SqlDecoder(None), lambda place: None, lambda: None)
+    fields = ", ".join(value_of("t", Field("f"), fast=fast) for fast in (True, False))
+    query = f"SELECT {fields} FROM (SELECT ? AS value, NULL AS headers) e"
     fast, slow = connection.execute(query, (text,)).fetchone()
     connection.close()
     expected = SqlFields(lambda place: None).field(text, "f")

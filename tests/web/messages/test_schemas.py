@@ -73,7 +73,7 @@ def test_an_event_shows_its_value_and_its_schema(page: FlaskClient, orders: Sand
     assert "00000000  00 00 00 00 01" in page.get("/topics/orders/0/1?view=hex").text
     decoded = page.get("/topics/orders/0/1.json").get_json()["decoded"]
     assert decoded["value"] == {
-        "schema": 1, "schema_type": "AVRO", "subject": "orders-value", "version": 1, "problem": None,
+        "format": "AVRO", "schema": 1, "schema_type": "AVRO", "subject": "orders-value", "version": 1, "problem": None,
         "json": '{"id":1,"name":"n1","price":0.25}',
     }  # fmt: skip
     assert decoded["key"]["json"] == '"k1"'
