@@ -10,7 +10,6 @@ from sandbox.cli.status import Failed
 from sandbox.cli.target import Target
 from sandbox.kafka.event import Event
 from sandbox.schemas.decoding import Decoded, EventDecoder, FoundSchema, SchemaId
-from sandbox.schemas.framing import may_have_frame
 from sandbox.schemas.schema import InvalidSchema, InvalidValue, ParsedSchema, Reference
 
 if TYPE_CHECKING:
@@ -37,8 +36,6 @@ def decoded_event(decoder: EventDecoder, event: Event) -> tuple[Event, list[str]
     parts: dict[str, Any] = {}
     for part, data in (("key", event.key), ("value", event.value)):
         is_key = part == "key"
-        if not may_have_frame(data, event.headers, is_key=is_key):
-            continue
         decoded = decoder.decode(event.topic, data, event.headers, is_key=is_key)
         if decoded is not None and decoded.text is not None:
             parts[part] = decoded.text.encode("utf-8", "surrogatepass")
