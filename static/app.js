@@ -101,6 +101,13 @@
   const open = document.querySelector(".bar-row nav [aria-current]");
   if (open) open.parentNode.scrollLeft = open.offsetLeft - open.parentNode.offsetLeft - 40;
 
+  // The tab's title begins with the number of groups whose alert fires.
+  document.addEventListener("sandbox:live", () => {
+    const badge = document.querySelector("#where [data-alerts]");
+    const title = (badge ? `(${badge.dataset.alerts}) ` : "") + document.title.replace(/^\(\d+\) /, "");
+    if (document.title !== title) document.title = title;
+  });
+
   // The headings of long lists stick below the header, whatever its height.
   const header = document.querySelector("header.top");
   new ResizeObserver(() => {

@@ -1,23 +1,5 @@
-// The list of topics: rows stay where they are while figures change, ticks survive filters and updates, the filter works
-// while it is typed. Without this file the page's links and forms do the same.
+// The list of topics: ticks survive filters and updates. Without this file the form of the ticks does the same.
 "use strict";
-
-// Sorted by something that changes: rows stay in their order, and new ones come at the end.
-(function () {
-  const table = document.querySelector("table.topics");
-  if (!table || table.dataset.sort === "name") return;
-  const rows = () => [...document.querySelectorAll("table.topics tbody tr")];
-  const order = new Map(rows().map((row, index) => [row.id, index]));
-  document.addEventListener("sandbox:live", () => {
-    const now = rows();
-    now.forEach((row) => { if (!order.has(row.id)) order.set(row.id, order.size); });
-    const wanted = [...now].sort((a, b) => order.get(a.id) - order.get(b.id));
-    if (wanted.every((row, index) => row === now[index])) return;
-    const focused = document.activeElement;
-    wanted.forEach((row) => row.parentNode.append(row));
-    if (focused && focused !== document.activeElement && wanted.some((row) => row.contains(focused))) focused.focus({ preventScroll: true });
-  });
-})();
 
 // Ticked topics, by name: a filter or another update may take their rows away for a while.
 (function () {
@@ -65,12 +47,3 @@
   document.body.addEventListener("htmx:afterSwap", show);
   show();
 })();
-
-// The filter is applied while it is typed; the address is that of what is shown.
-document.getElementById("filter")?.addEventListener("htmx:afterRequest", (event) => {
-  if (!event.detail.successful) return;
-  const query = new URLSearchParams(new FormData(event.target.form));
-  if (!query.get("q")) query.delete("q");
-  const path = `${document.documentElement.dataset.base || ""}/topics`;
-  history.replaceState(null, "", String(query) ? `${path}?${query}` : path);
-});

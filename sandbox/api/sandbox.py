@@ -40,6 +40,7 @@ from sandbox.storage.search import messages
 from sandbox.version import __version__
 
 if TYPE_CHECKING:
+    from sandbox.api.alerts import SandboxAlerts
     from sandbox.api.clock import SandboxClock
     from sandbox.api.log_operations import SandboxLogOperations
     from sandbox.api.share_groups import SandboxShareGroups
@@ -185,6 +186,13 @@ class Sandbox(SandboxGroups):
         return self.schemas
 
     @Late
+    def alerts(self) -> "SandboxAlerts":
+        """The alerts of groups, kept in the file."""
+        from sandbox.api.alerts import SandboxAlerts
+
+        return SandboxAlerts(self._runtime, self.group_summaries)
+
+    @Late
     def playground(self) -> "Playground":
         """Consumers that run in any group."""
         from sandbox.playground.playground import Playground
@@ -209,7 +217,7 @@ class Sandbox(SandboxGroups):
 
     def close(self) -> None:
         """Close the ports and the file. Idempotent."""
-        for name in ("playground", "generators", "snapshots"):
+        for name in ("alerts", "playground", "generators", "snapshots"):
             if name in vars(self):
                 getattr(self, name).close()
         self._runtime.close()
@@ -254,6 +262,8 @@ class Sandbox(SandboxGroups):
         self._runtime.web_proxy = proxy
         ports = () if registry_port is None else (registry_port,) if isinstance(registry_port, int) else registry_port
         self._runtime.serve(host, kafka_port, web_port, self, listeners, advertised, ports)
+        if self.setting("group.alerts"):
+            self.alerts.watch()
 
     def open_page(self, web_port: int = 0) -> str:
         """Open the page after `serve(web_port=None)`. Returns its URL. Raises PortInUse, or SandboxError if it is open.

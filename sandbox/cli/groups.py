@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from sandbox.cli.display import show_json, show_rows
+from sandbox.cli.group_alerts import alert
 from sandbox.cli.group_requests import SHARE, GroupRequests, share_group_names
 from sandbox.cli.group_state import GroupState
 from sandbox.cli.position import TIME, Position, parse_reset
@@ -159,7 +160,10 @@ def store_offsets(admin: Any, group: str, rows: list[dict[str, Any]]) -> None:
 
 @click.group()
 def groups() -> None:
-    """List, describe, reset and delete groups: consumer groups and share groups."""
+    """List, describe, reset and delete groups: consumer groups and share groups. Set alerts on their lag."""
+
+
+groups.add_command(alert)
 
 
 @groups.command("list")

@@ -46,6 +46,7 @@ class Capabilities:
         group_generations: a group's generation.
         lag_history: lag at any time since the first commit.
         rebalance_history: a group's rebalances, with their reasons.
+        alerts: thresholds of groups, kept in the file.
         share_groups: the windows of share groups, and records released or archived by hand.
         append_times: when an event was appended, in addition to its own timestamp.
         commit_history: earlier committed offsets, so that a reset can be undone.
@@ -61,6 +62,7 @@ class Capabilities:
     share_groups: bool = _feature(
         f"Kafka's clients in Python have no requests for the windows of share groups. {_WAY_OUT}"
     )
+    alerts: bool = _feature(f"Alerts are kept in a sandbox file, and a Kafka cluster has none. {_WAY_OUT}")
     groups: bool = _feature("The groups of this cluster cannot be shown.")
     faults: bool = _feature("Faults are injected into a sandbox (sandbox up), never into a real cluster.")
     simulated_brokers: bool = _feature("The brokers of a real cluster are configured with its own tools.")

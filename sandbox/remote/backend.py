@@ -49,6 +49,7 @@ READ_ONLY = "This page shows a real cluster, and changes nothing in it. Start it
 CLUSTER = Capabilities(
     sql=False,
     snapshots=False,
+    alerts=False,
     activity=False,
     faults=False,
     simulated_brokers=False,
@@ -416,6 +417,11 @@ class RemoteBackend:
         raise BrokerError("UNSUPPORTED_VERSION", missing("delete_offsets"))
 
     # These need a sandbox file. `capabilities` answers the pages that would use them.
+
+    @property
+    def alerts(self) -> NoReturn:
+        """Always refused: it needs a sandbox file."""
+        raise BrokerError("UNSUPPORTED_VERSION", missing("alerts"))
 
     @property
     def queries(self) -> NoReturn:

@@ -26,6 +26,7 @@ from sandbox.web.backend import Backend
 from sandbox.web.cluster import views as cluster
 from sandbox.web.decoding import decoded_key, decoded_value
 from sandbox.web.groups import views as groups
+from sandbox.web.groups.listing import firing_count
 from sandbox.web.help import views as help
 from sandbox.web.limits import BODY_MAX_BYTES
 from sandbox.web.map import views as topology
@@ -179,6 +180,7 @@ def _words(app: Flask) -> None:
         excel_address=page.excel_address,
         demo=page.demo,
         faults_in_force=page.faults_in_force,
+        alerts_firing=firing_count,
         group_address=page.group_address,
         marks_max=MARKS_MAX,
         path_base=app.extensions["proxy"].base,

@@ -6,6 +6,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from sandbox.kafka.event import Event, Headers, NewEvent
 from sandbox.model.activity import ActivityPage, ActivityQuery, Details
+from sandbox.model.alerts import FiringAlert, GroupAlert
 from sandbox.model.brokers import BrokerDescription, BrokerSetting, ClientDescription, LeaderMove
 from sandbox.model.capabilities import Capabilities
 from sandbox.model.faults import Fault, Hit
@@ -272,6 +273,33 @@ class ShareGroups(Protocol):
         """Archive records that are not done; return how many."""
 
 
+class Alerts(Protocol):
+    """Alerts of groups: `backend.alerts`, if `Capabilities.alerts`."""
+
+    def set(self, group: str, *, lag: int | None = None, age_ms: int | None = None) -> GroupAlert:
+        """Set the thresholds of a group."""
+
+    def remove(self, group: str) -> bool:
+        """Remove the thresholds of a group; return False if it had none."""
+
+    def list(self) -> tuple[GroupAlert, ...]:
+        """Return the alerts, by group."""
+
+    def firing(self) -> tuple[FiringAlert, ...]:
+        """Return what is above its threshold."""
+
+    @property
+    def webhook(self) -> str | None:
+        """The URL that alerts are posted to, or None."""
+
+    @property
+    def webhook_error(self) -> str | None:
+        """Why the last post failed; None if it did not."""
+
+    def set_webhook(self, url: str | None) -> None:
+        """Set the URL that alerts are posted to; None for none."""
+
+
 class GroupHistory(Protocol):
     """The past of groups, read from rows: `backend.group_history`; `capabilities` names the unsupported parts."""
 
@@ -368,6 +396,10 @@ class Backend(Protocol):
     @property
     def snapshots(self) -> Snapshots:
         """Snapshots of the file."""
+
+    @property
+    def alerts(self) -> Alerts:
+        """Alerts of groups."""
 
     @property
     def share_groups(self) -> ShareGroups:

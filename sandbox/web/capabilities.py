@@ -34,6 +34,7 @@ REQUIRED = {
     "cluster.change": "stop_brokers",
     "cluster.move_leader": "move_leaders",
     "groups.groups_share": "share_groups",
+    "groups.groups_alerts": "alerts",
 }
 """The feature that a blueprint or an endpoint needs, by its name in `Capabilities`."""
 MISSING = "Not here"

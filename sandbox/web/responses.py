@@ -288,6 +288,6 @@ def subject_address(subject: str, suffix: str = "") -> str:
 
 def group_address(group: str, suffix: str = "") -> str:
     """Return the path of a group's page. A group id that a path can't hold goes into the query string."""
-    if group and "/" not in group and group not in (".", "..") and not group.endswith(FORMATS):
+    if group and "/" not in group and group not in (".", "..") and group[0] != "~" and not group.endswith(FORMATS):
         return f"/groups/{quote(group, safe='')}{suffix}"
     return f"/group{suffix}?id={quote(group, safe='')}"

@@ -99,3 +99,25 @@ def test_partitions_without_a_commit_are_counted_beside_the_lag(command_line: Co
     (row,) = command_line.ok("groups", "list", "--json").rows
     assert (row["lag"], row["uncommitted_lag"], row["uncommitted_partitions"]) == (6, 20, 2)
     assert "lag 6 + up to 20 (2 partitions without a commit)" in command_line.ok("groups", "describe", "app").out
+
+
+def test_alerts_are_set_shown_and_removed_in_a_file_and_through_its_owner(command_line: CommandLine) -> None:
+    with Sandbox(command_line.folder / "dev.db") as box:
+        box.create_topic("orders", partitions=1)
+        for n in range(5):
+            box.append("orders", f"v{n}")
+        box.commit("billing", "orders", 0, 1)
+    assert command_line.ok("groups", "alert").out == "No group has an alert.\n"
+    out = command_line.ok("groups", "alert", "billing", "--lag", 3, "--age", "2h").out
+    assert out.splitlines()[1].split() == ["billing", "3", "2", "h", "lag", "4", ">", "3"]
+    with Sandbox(command_line.folder / "dev.db") as box:
+        box.serve(kafka_port=0, web_port=0, registry_port=None)
+        (found,) = command_line.ok("groups", "alert", "--webhook", "http://127.0.0.1:1/x", "--json").rows
+        assert found["alerts"] == [{"group": "billing", "lag": 3, "age_ms": 7_200_000}]
+        assert [one["text"] for one in found["firing"]] == ["lag 4 > 3"]
+        assert found["webhook"] == "http://127.0.0.1:1/x"
+        command_line.ok("groups", "alert", "billing", "--off", "--no-webhook")
+        assert box.alerts.list() == ()
+        assert box.alerts.webhook is None
+    for wrong in (("billing",), ("--lag", 1), ("billing", "--age", "soon"), ("billing", "--off", "--lag", 1)):
+        assert command_line.run("groups", "alert", *wrong).status == 2

@@ -8,6 +8,7 @@ from flask import Response, request
 from werkzeug.datastructures import MultiDict
 
 from sandbox.kafka.errors import BrokerError
+from sandbox.model.alerts import GroupAlert
 from sandbox.model.group_history import LastReset, Rates, RebalancePage
 from sandbox.model.groups import GroupDescription, PartitionLag, ResetLine
 from sandbox.model.lag_trend import DRAINING, GROWING
@@ -114,7 +115,7 @@ def show(group: GroupDescription, form: MultiDict[str, str], error: str | None =
         error=error,
         last_reset=_last_reset(group),
         resets=[one for one in RESETS if one[0] != "back" or capabilities().commit_history],
-        **({} if is_live() else {"unread": _unread(group), **_chart_context(group)}),
+        **({} if is_live() else {"unread": _unread(group), "alert": _alert(group), **_chart_context(group)}),
     )
 
 
@@ -122,6 +123,11 @@ def _unread(group: GroupDescription) -> list[str]:
     """Return the first topics, by name, that the group neither reads nor has committed in. A reset can add them."""
     known = {*group.topics, *(lag.topic for lag in group.partitions)}
     return [topic.topic for topic in backend().topics() if topic.topic not in known][:UNREAD_MAX]
+
+
+def _alert(group: GroupDescription) -> GroupAlert | None:
+    alerts = backend().alerts.list() if capabilities().alerts else ()
+    return next((one for one in alerts if one.group == group.group), None)
 
 
 def _demo_members(group: GroupDescription) -> bool:

@@ -2,17 +2,19 @@
 
 from flask import Blueprint, Response, request
 
-from sandbox.model.groups import GroupDescription, GroupSummary
-from sandbox.web import formats as words
+from sandbox.model.groups import GroupDescription
 from sandbox.web.activity_text import mark_text
+from sandbox.web.groups import alerts as groups_alerts
 from sandbox.web.groups import reset as groups_reset
 from sandbox.web.groups import share as groups_share
-from sandbox.web.groups.lag_chart import RANGES, chart, chosen_range, draw_sparks
+from sandbox.web.groups.lag_chart import RANGES, chart, chosen_range
+from sandbox.web.groups.listing import group_list
 from sandbox.web.groups.one_group import show
 from sandbox.web.json_shapes import group_json, lag_json, one_group_json, point_json, rebalance_json
 from sandbox.web.responses import Interest, backend, csv_file, data, overview, page, split_format, wanted_format
 
 blueprint = Blueprint("groups", __name__)
+blueprint.register_blueprint(groups_alerts.blueprint)
 blueprint.register_blueprint(groups_reset.blueprint)
 blueprint.register_blueprint(groups_share.blueprint)
 
@@ -27,25 +29,7 @@ COLUMNS = (
 @blueprint.get("/groups")
 def index() -> Response:
     """All groups."""
-    found = backend().group_summaries()
-    wanted = request.args.get("q", "").strip().lower()
-    shown = [group for group in found if wanted in group.group.lower()]
-    return page(
-        "groups/index",
-        Interest(None, None, 2),
-        groups=shown,
-        sparks=draw_sparks(shown),
-        oldest=_oldest,
-        total=len(found),
-        wanted=wanted,
-    )
-
-
-def _oldest(group: GroupSummary, now_ms: int) -> str:
-    """Return the age of a group's oldest unread event."""
-    if group.unread_since_ms is None:
-        return "–"
-    return words.duration(max(0, now_ms - group.unread_since_ms))
+    return page("groups/index", Interest(None, None, 2), **group_list(request.args))
 
 
 @blueprint.get("/groups.json")

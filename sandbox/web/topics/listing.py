@@ -3,20 +3,17 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from sandbox.model.groups import GroupSummary
 from sandbox.model.logs import AppendRate
 from sandbox.model.topics import TopicDescription
 from sandbox.web import formats as words
+from sandbox.web.list_address import ROWS, Column, ListAddress
 from sandbox.web.messages.dead_letter_search import not_resent
 from sandbox.web.responses import backend, capabilities
 
-ROWS = 100
-"""How many topics are on a page of the list."""
 INTERNAL_PREFIX = "_"
 """Topics of Kafka and its tools begin with this: `__consumer_offsets`, `_schemas`."""
-ORDERS = ("asc", "desc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +93,6 @@ def is_internal(topic: str) -> bool:
     return topic.startswith(INTERNAL_PREFIX)
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of the list.
-
-    Attributes:
-        label: its heading.
-        sort: its name in the address.
-        css: the heading's classes.
-        first: the order of the first press, "asc" or "desc".
-    """
-
-    label: str
-    sort: str
-    css: str
-    first: str = "desc"
-
-
 COLUMNS = (
     Column("Topic", "name", "col-name", "asc"),
     Column("Partitions", "partitions", "num wide col-count"),
@@ -148,63 +128,19 @@ def _key(
     return keys[sort]
 
 
-@dataclass(frozen=True, slots=True)
-class ListAddress:
-    """What an address of the list asks for.
-
-    Attributes:
-        wanted: text that names must contain.
-        sort: a column's `sort`.
-        order: "asc" or "desc".
-        internal: True shows internal topics too.
-    """
-
-    wanted: str
-    sort: str
-    order: str
-    internal: bool
-
-    @classmethod
-    def of(cls, arguments: Mapping[str, str]) -> "ListAddress":
-        """Read the query string; unknown values mean the default."""
-        sort = arguments.get("sort", "name")
-        column = next((one for one in COLUMNS if one.sort == sort), COLUMNS[0])
-        order = arguments.get("order", "")
-        internal = arguments.get("internal") == "1"
-        wanted = arguments.get("q", "").strip()
-        return cls(wanted, column.sort, order if order in ORDERS else column.first, internal)
-
-    def address(self, **changes: object) -> str:
-        """Return the address of the same list with some fields changed; None leaves a field out."""
-        first = next(one.first for one in COLUMNS if one.sort == self.sort)
-        fields: dict[str, object] = {"q": self.wanted or None, "internal": "1" if self.internal else None}
-        fields |= {
-            "sort": self.sort if self.sort != "name" else None,
-            "order": self.order if self.order != first else None,
-        }
-        kept = {name: value for name, value in (fields | changes).items() if value is not None}
-        return "/topics" + (f"?{urlencode(kept)}" if kept else "")
-
-    def sorted_by(self, column: Column) -> str:
-        """Return the address that a press on a column's heading leads to."""
-        order = column.first
-        if column.sort == self.sort:
-            order = ORDERS[self.order == "asc"]
-        return self.address(sort=column.sort, order=None if order == column.first else order)
-
-
 def topic_list(arguments: Mapping[str, str]) -> dict[str, Any]:
     """Return the values of the list's template.
 
     Args:
         arguments: the query string's fields: `q`, `sort`, `order`, `internal`, `page`.
     """
-    asked = ListAddress.of(arguments)
+    asked = ListAddress.of("/topics", COLUMNS, ("q", "internal"), arguments)
     found = backend().topics()
-    low = asked.wanted.lower()
+    wanted = asked.filters.get("q", "")
+    low = wanted.lower()
     named = [topic for topic in found if low in topic.topic.lower()]
     # Who types the prefix, or a whole name, wants to see it.
-    all_shown = asked.internal or low.startswith(INTERNAL_PREFIX)
+    all_shown = asked.filters.get("internal") == "1" or low.startswith(INTERNAL_PREFIX)
     listed = [topic for topic in named if all_shown or not is_internal(topic.topic)]
     summaries = backend().group_summaries() if any(topic.groups for topic in listed) else ()
     groups = {group.group: group for group in summaries}
@@ -212,13 +148,12 @@ def topic_list(arguments: Mapping[str, str]) -> dict[str, Any]:
     rates = backend().logs.rates([topic.topic for topic in listed]) if by_rate else {}
     listed.sort(key=lambda topic: topic.topic)
     listed.sort(key=_key(asked.sort, groups, rates), reverse=asked.order == "desc")
-    number = arguments.get("page", "")
-    last = max(0, (len(listed) - 1) // ROWS)
-    first = (min(max(1, int(number[:6])) - 1, last) if number.isascii() and number.isdigit() else 0) * ROWS
+    first = asked.first_row(len(listed))
     shown = listed[first : first + ROWS]
     return {
         "asked": asked,
-        "columns": COLUMNS,
+        "wanted": wanted,
+        "internal": all_shown,
         "topics": shown,
         "sparks": sparks([topic.topic for topic in shown]),
         "not_resent": not_resent(shown),

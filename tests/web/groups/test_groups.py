@@ -304,3 +304,68 @@ def test_a_group_can_be_put_into_a_topic_that_it_never_read(page: FlaskClient, b
     committed = {one.partition: one.committed for one in billing.group("billing").partitions if one.topic == "fresh"}
     assert committed == {0: 0, 1: 1}
     assert '<option value="fresh">fresh, every partition</option>' not in page.get("/groups/billing").text
+
+
+def _groups(html: str) -> list[str]:
+    return re.findall(r'<tr id="g-([^"]+)"', html)
+
+
+def test_the_list_of_groups_is_sorted_and_filtered(page: FlaskClient, billing: Sandbox) -> None:
+    billing.create_topic("clicks", partitions=1)
+    billing.append("clicks", "v")
+    billing.commit("audit", "clicks", 0, 0)
+    billing.commit("zebra", "orders", 0, 10)
+    billing.commit("zebra", "clicks", 0, 1)
+    # Lag: billing 6; audit 1; zebra none, but up to 10 in a partition without a commit.
+    assert _groups(page.get("/groups").text) == ["audit", "billing", "zebra"]
+    assert _groups(page.get("/groups?sort=lag").text) == ["zebra", "billing", "audit"]
+    assert _groups(page.get("/groups?sort=lag&order=asc").text) == ["audit", "billing", "zebra"]
+    assert _groups(page.get("/groups?sort=topics").text)[0] == "zebra"
+    assert _groups(page.get("/groups?sort=age&order=asc").text)[0] == "zebra"
+    assert _groups(page.get("/groups?topic=clicks").text) == ["audit", "zebra"]
+    assert _groups(page.get("/groups?q=BIL").text) == ["billing"]
+    assert _groups(page.get("/groups?state=Empty&topic=orders").text) == ["billing", "zebra"]
+    assert "No group matches" in page.get("/groups?state=Stable").text
+    for sort in ("status", "state", "members", "x"):
+        assert len(_groups(page.get(f"/groups?sort={sort}").text)) == 3
+
+
+def test_an_alert_is_set_on_the_page_and_shown_everywhere(page: FlaskClient, billing: Sandbox) -> None:
+    done = page.post("/groups/billing/alert", data={"lag": "5", "age": ""}, follow_redirects=True).text
+    assert "billing has an alert: lag above 5" in done
+    assert 'name="lag" inputmode="numeric" size="9" placeholder="no threshold" value="5"' in done
+    for path in ("/", "/groups", "/sql", "/groups/~alerts"):
+        assert "<title>(1) " in page.get(path).text
+    assert "lag 6 &gt; 5" in page.get("/groups").text
+    assert _groups(page.get("/groups?alert=1").text) == ["billing"]
+    told = page.get("/groups/~alerts.json").get_json()
+    assert told["alerts"] == [{"group": "billing", "lag": 5, "age_ms": None}]
+    assert told["firing"][0]["text"] == "lag 6 > 5"
+    billing.commit("billing", "orders", 0, 10)
+    assert "<title>Topics" in page.get("/").text
+    page.post("/group/alert", data={"group": "billing", "lag": "", "from": "alerts"})
+    assert billing.alerts.list() == ()
+
+
+def test_an_alert_or_webhook_that_makes_no_sense_is_refused_with_the_reason(
+    page: FlaskClient, billing: Sandbox
+) -> None:
+    refused = page.post("/groups/billing/alert", data={"lag": "many"}, follow_redirects=True).text
+    assert "must be a whole number" in refused
+    assert (
+        "isn&#39;t a duration" in page.post("/groups/billing/alert", data={"age": "soon"}, follow_redirects=True).text
+    )
+    answer = page.post("/groups/~alerts", data={"webhook": "http://169.254.169.254/"})
+    assert answer.status_code == 400
+    assert "link-local" in answer.text
+    assert 'value="http://169.254.169.254/"' in answer.text
+    headers = {"X-Sandbox": "test"}
+    assert page.post("/groups/~alerts.json", json={"webhook": "ftp://x"}, headers=headers).status_code == 400
+    assert page.post("/groups/~alerts.json", json={"webhook": "http://127.0.0.1/"}).status_code == 403
+    assert billing.alerts.webhook is None
+
+
+def test_a_group_whose_id_looks_like_a_page_has_its_own_address(page: FlaskClient, billing: Sandbox) -> None:
+    billing.commit("~alerts", "orders", 0, 0)
+    assert 'href="/group?id=~alerts"' in page.get("/groups").text
+    assert "<h1>~alerts</h1>" in page.get("/group?id=~alerts").text

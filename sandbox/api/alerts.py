@@ -1,0 +1,212 @@
+"""Alerts of consumer groups, kept in the file.
+
+sandbox.alerts.set("billing", lag=1000, age_ms=300_000)
+for alert in sandbox.alerts.firing():
+    print(alert.group, alert.text)
+
+While ports are open, the groups are looked at every two seconds. Open pages show what fires, and each change is posted
+to the webhook if one is set.
+"""
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sandbox.broker.logs.turn import Changes
+from sandbox.kafka.errors import BrokerError, SandboxError
+from sandbox.model.alerts import ALERTS_MAX, FiringAlert, GroupAlert, checked_alert, firing_alerts
+from sandbox.model.groups import GroupSummary
+from sandbox.runtime.runtime import Runtime
+from sandbox.storage.log import topics
+
+if TYPE_CHECKING:
+    from sandbox.runtime.webhook import WebhookPoster
+
+ALERTS_SETTING, WEBHOOK_SETTING = "group.alerts", "group.alerts.webhook"
+EVERY_S = 2.0
+POST_AGAIN_S = 60.0
+"""An alert that ends and fires again within this time is not posted again."""
+
+logger = logging.getLogger("sandbox")
+
+
+class SandboxAlerts:
+    """The alerts of a file.
+
+    Args:
+        runtime: the owner of the file.
+        summaries: returns all groups.
+    """
+
+    def __init__(self, runtime: Runtime, summaries: Callable[[], tuple[GroupSummary, ...]]) -> None:
+        self._runtime = runtime
+        self._summaries = summaries
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._watcher: threading.Thread | None = None
+        self._firing: tuple[FiringAlert, ...] = ()
+        self._posted_ms: dict[tuple[str, str], int] = {}
+        self._poster: WebhookPoster | None = None
+
+    def set(self, group: str, *, lag: int | None = None, age_ms: int | None = None) -> GroupAlert:
+        """Set the thresholds of a group, which need not exist yet, in place of its earlier ones.
+
+        Args:
+            lag: fires above this many offsets, over the partitions with a commit; 0 and up.
+            age_ms: fires if the oldest unread event is older; 0 and up.
+
+        Raises:
+            BrokerError: INVALID_REQUEST without a threshold, or with one below 0, or with too many alerts.
+        """
+        alert = checked_alert(group, lag, age_ms)
+        with self._lock:
+            alerts = {**self._load(), group: alert}
+            if len(alerts) > ALERTS_MAX:
+                raise BrokerError("INVALID_REQUEST", f"At most {ALERTS_MAX} groups of a file have an alert.")
+            self._save(alerts)
+        self.look()
+        self.watch()
+        return alert
+
+    def remove(self, group: str) -> bool:
+        """Remove the thresholds of a group. Returns False if it had none."""
+        with self._lock:
+            alerts = self._load()
+            if alerts.pop(group, None) is None:
+                return False
+            self._save(alerts)
+        self.look()
+        return True
+
+    def list(self) -> tuple[GroupAlert, ...]:
+        """Return the alerts, by group."""
+        return tuple(alert for _, alert in sorted(self._load().items()))
+
+    def firing(self) -> tuple[FiringAlert, ...]:
+        """Return what is above its threshold: now without ports, else as seen up to two seconds ago."""
+        if self._watcher is None:
+            self._firing = self._look()
+            if self._runtime.web_address is not None:
+                self.watch()
+        return self._firing
+
+    @property
+    def webhook(self) -> str | None:
+        """The URL that alerts are posted to; None if none is set for this file at this place."""
+        found = self._setting(WEBHOOK_SETTING)
+        told = json.loads(found) if found else {}
+        # A copy of the file, such as a fork or one that was sent to somebody, posts nothing.
+        return told.get("url") if told.get("file") == self._place() else None
+
+    @property
+    def webhook_error(self) -> str | None:
+        """Why the last post failed; None if it did not."""
+        return self._poster.last_error if self._poster is not None else None
+
+    def set_webhook(self, url: str | None) -> None:
+        """Set the URL that alerts are posted to, for this file at this place; None for none.
+
+        Raises:
+            BrokerError: INVALID_REQUEST if the URL is refused.
+        """
+        if url is not None:
+            from sandbox.runtime.webhook import checked_url
+
+            checked_url(url)
+        value = "" if url is None else json.dumps({"url": url, "file": self._place()})
+        database = self._runtime.database
+        self._runtime.call(lambda now_ms: topics.save_file_setting(database, WEBHOOK_SETTING, value))
+        self.watch()
+
+    def _place(self) -> str:
+        return os.path.realpath(self._runtime.database.path)
+
+    def _setting(self, name: str) -> str | None:
+        with self._runtime.database.reader() as reader:
+            return topics.load_setting(reader, name)
+
+    def _load(self) -> dict[str, GroupAlert]:
+        found: Mapping[str, Mapping[str, int | None]] = json.loads(self._setting(ALERTS_SETTING) or "{}")
+        return {group: GroupAlert(group, one.get("lag"), one.get("age_ms")) for group, one in found.items()}
+
+    def _save(self, alerts: Mapping[str, GroupAlert]) -> None:
+        value = json.dumps({group: {"lag": one.lag, "age_ms": one.age_ms} for group, one in sorted(alerts.items())})
+        database = self._runtime.database
+        self._runtime.call(lambda now_ms: topics.save_file_setting(database, ALERTS_SETTING, value))
+
+    # Watching
+
+    def watch(self) -> None:
+        """Look at the groups every two seconds, if ports are open and there are alerts."""
+        with self._lock:
+            served = self._runtime.kafka_address is not None or self._runtime.web_address is not None
+            if self._watcher is None and served and not self._closed.is_set() and self._load():
+                self._watcher = threading.Thread(target=self._run, name="alerts", daemon=True)
+                self._watcher.start()
+
+    def close(self) -> None:
+        """Stop watching, and wait until that has ended."""
+        self._closed.set()
+        if self._watcher is not None:
+            self._watcher.join(EVERY_S)
+
+    def _run(self) -> None:
+        while not self._closed.wait(EVERY_S):
+            try:
+                self.look()
+            except SandboxError:
+                # The file cannot be read now, or is being closed.
+                continue
+            except Exception:
+                logger.exception("Alerts could not be checked, and will be again.")
+
+    def _look(self) -> tuple[FiringAlert, ...]:
+        alerts = self._load()
+        return firing_alerts(alerts, self._summaries(), self._runtime.clock()) if alerts else ()
+
+    def look(self) -> None:
+        """Check all alerts now. Tells open pages and the webhook what has changed."""
+        found = self._look()
+        before, self._firing = self._firing, found
+        was = {(one.group, one.figure): one for one in before}
+        now = {(one.group, one.figure): one for one in found}
+        if was.keys() == now.keys():
+            return
+        broker = self._runtime.broker
+        self._runtime.call(lambda now_ms: broker.tell(Changes(cluster=True)), changes=False)
+        self._post([now[name] for name in now.keys() - was.keys()], "firing")
+        self._post([was[name] for name in was.keys() - now.keys()], "resolved")
+
+    def _post(self, changed: Sequence[FiringAlert], state: str) -> None:
+        url = self.webhook if changed else None
+        if url is None:
+            return
+        from sandbox.runtime.webhook import WebhookPoster
+
+        if self._poster is None:
+            self._poster = WebhookPoster(self._closed.wait)
+        now_ms = self._runtime.clock()
+        for one in sorted(changed, key=lambda one: (one.group, one.figure)):
+            name = one.group, one.figure
+            if state == "firing":
+                if now_ms - self._posted_ms.get(name, -(10**15)) < POST_AGAIN_S * 1000:
+                    continue
+                self._posted_ms[name] = now_ms
+            self._poster.send(url, _message(one, state, now_ms))
+
+
+def _message(alert: FiringAlert, state: str, now_ms: int) -> dict[str, Any]:
+    """Return the posted object. `text` is what Slack and its like show."""
+    said = alert.text if state == "firing" else f"{alert.figure} is no longer above its threshold"
+    return {
+        "state": state,
+        "group": alert.group,
+        "figure": alert.figure,
+        "value": alert.value,
+        "threshold": alert.threshold,
+        "at_ms": now_ms,
+        "text": f"Group {alert.group}: {said}",
+    }

@@ -1,0 +1,86 @@
+"""Alerts of consumer groups: thresholds on lag and on the age of the oldest unread event."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sandbox.kafka.errors import BrokerError
+from sandbox.model.durations import duration
+from sandbox.model.groups import GroupSummary
+
+LAG, AGE = "lag", "age"
+ALERTS_MAX = 1_000
+"""How many groups of a file may have an alert."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAlert:
+    """The thresholds of a group. An alert fires while a figure is above its threshold.
+
+    Attributes:
+        group: the group's id; the group need not exist.
+        lag: in offsets, over the partitions with a commit; None for no threshold.
+        age_ms: of the oldest unread event; None for no threshold.
+    """
+
+    group: str
+    lag: int | None
+    age_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FiringAlert:
+    """A figure that is above its threshold.
+
+    Attributes:
+        figure: `LAG` or `AGE`.
+        value, threshold: in offsets, or in ms.
+    """
+
+    group: str
+    figure: str
+    value: int
+    threshold: int
+
+    @property
+    def text(self) -> str:
+        """The alert in a few words."""
+        if self.figure == AGE:
+            return f"oldest unread event {duration(self.value)} > {duration(self.threshold)}"
+        return f"lag {self.value:,} > {self.threshold:,}"
+
+
+def checked_alert(group: str, lag: int | None, age_ms: int | None) -> GroupAlert:
+    """Return an alert.
+
+    Raises:
+        BrokerError: INVALID_REQUEST without a threshold, or with one below 0.
+    """
+    if lag is None and age_ms is None:
+        raise BrokerError("INVALID_REQUEST", "An alert needs a threshold: a lag in events, an age such as 5m, or both.")
+    for name, value in (("lag", lag), ("age", age_ms)):
+        if value is not None and not 0 <= value < 2**63:
+            raise BrokerError("INVALID_REQUEST", f"The threshold of the {name} is 0 or more, not {value}.")
+    return GroupAlert(group, lag, age_ms)
+
+
+def firing_alerts(
+    alerts: Mapping[str, GroupAlert], groups: Iterable[GroupSummary], now_ms: int
+) -> tuple[FiringAlert, ...]:
+    """Return what is above its threshold now, by group.
+
+    Args:
+        alerts: group id to its thresholds.
+        now_ms: in ms since 1970.
+    """
+    found = []
+    for group in groups:
+        alert = alerts.get(group.group)
+        if alert is None:
+            continue
+        if alert.lag is not None and group.lag is not None and group.lag > alert.lag:
+            found.append(FiringAlert(group.group, LAG, group.lag, alert.lag))
+        if alert.age_ms is not None and group.unread_since_ms is not None:
+            age_ms = now_ms - group.unread_since_ms
+            if age_ms > alert.age_ms:
+                found.append(FiringAlert(group.group, AGE, age_ms, alert.age_ms))
+    return tuple(found)

@@ -1,0 +1,191 @@
+"""Alerts of groups: thresholds in the file, what fires, and the webhook."""
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+import pytest
+
+from sandbox.api.sandbox import Sandbox
+from sandbox.kafka.errors import BrokerError
+from sandbox.runtime import webhook
+from sandbox.runtime.webhook import checked_url
+from tests.clock import START_MS, Clock
+from tests.waiting import eventually
+
+
+class Receiver:
+    """A webhook's receiver.
+
+    Attributes:
+        url: its URL.
+        got: the posted objects.
+        statuses: the answers to the next posts; 204 when it is empty.
+    """
+
+    def __init__(self) -> None:
+        self.got: Queue[dict[str, Any]] = Queue()
+        self.statuses: list[int] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                status = receiver.statuses.pop(0) if receiver.statuses else 204
+                self.send_response(status)
+                self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                receiver.got.put(body)
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hook?a=1"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        """Close the port."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    found = Receiver()
+    yield found
+    found.close()
+
+
+def _lagging(path: Path, **more: Any) -> Sandbox:
+    box = Sandbox(path, **more)
+    if not box.topics():
+        box.create_topic("orders", partitions=1)
+        for n in range(10):
+            box.append("orders", f"v{n}")
+        box.commit("billing", "orders", 0, 4)
+    return box
+
+
+def test_an_alert_fires_above_its_threshold_and_survives_a_restart(tmp_path: Path) -> None:
+    with _lagging(tmp_path / "dev.db") as box:
+        box.alerts.set("billing", lag=6)
+        assert box.alerts.firing() == ()
+        box.append("orders", "one more")
+        (one,) = box.alerts.firing()
+        assert (one.group, one.figure, one.value, one.threshold, one.text) == ("billing", "lag", 7, 6, "lag 7 > 6")
+    with Sandbox(tmp_path / "dev.db") as box:
+        assert [(one.group, one.lag, one.age_ms) for one in box.alerts.list()] == [("billing", 6, None)]
+        assert len(box.alerts.firing()) == 1
+        assert box.alerts.remove("billing")
+        assert not box.alerts.remove("billing")
+        assert box.alerts.firing() == ()
+
+
+def test_an_alert_on_age_fires_with_time_alone(tmp_path: Path) -> None:
+    time = Clock(START_MS)
+    with _lagging(tmp_path / "dev.db", clock=time) as box:
+        box.alerts.set("billing", age_ms=60_000)
+        assert box.alerts.firing() == ()
+        time.now_ms = START_MS + 61_000
+        assert [one.text for one in box.alerts.firing()] == ["oldest unread event 1 min 1 s > 1 min"]
+
+
+def test_thresholds_that_mean_nothing_are_refused(tmp_path: Path) -> None:
+    with _lagging(tmp_path / "dev.db") as box:
+        for lag, age_ms in ((None, None), (-1, None), (None, -1), (2**63, None)):
+            with pytest.raises(BrokerError):
+                box.alerts.set("billing", lag=lag, age_ms=age_ms)
+    with _lagging(tmp_path / "dev.db", read_only=True) as box, pytest.raises(BrokerError):
+        box.alerts.set_webhook("http://127.0.0.1:1/")
+
+
+def test_the_begin_and_the_end_of_an_alert_are_posted(tmp_path: Path, receiver: Receiver) -> None:
+    with _lagging(tmp_path / "dev.db") as box:
+        box.serve(kafka_port=0, web_port=None, registry_port=None)
+        box.alerts.set_webhook(receiver.url)
+        box.alerts.set("billing", lag=3)
+        begin = receiver.got.get(timeout=20)
+        assert {name: begin[name] for name in ("state", "group", "figure", "value", "threshold")} == {
+            "state": "firing",
+            "group": "billing",
+            "figure": "lag",
+            "value": 6,
+            "threshold": 3,
+        }
+        assert begin["text"] == "Group billing: lag 6 > 3"
+        # Seen by the thread that watches, without a call.
+        box.commit("billing", "orders", 0, 10)
+        assert receiver.got.get(timeout=20)["state"] == "resolved"
+
+
+def test_a_failed_post_is_tried_three_times_and_a_redirect_is_not_followed(
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook, "WAITS_S", (0.01, 0.01))
+    receiver.statuses = [500, 429, 503, 302]
+    with _lagging(tmp_path / "dev.db") as box:
+        box.serve(kafka_port=0, web_port=None, registry_port=None)
+        box.alerts.set_webhook(receiver.url)
+        box.alerts.set("billing", lag=3)
+        for _ in range(3):
+            assert receiver.got.get(timeout=20)["state"] == "firing"
+        eventually(lambda: box.alerts.webhook_error == "it answered 503")
+        box.alerts.set("billing", lag=100)
+        assert receiver.got.get(timeout=20)["state"] == "resolved"
+        eventually(lambda: box.alerts.webhook_error == "it answered 302")
+        assert receiver.got.empty()
+
+
+def test_a_copy_of_the_file_posts_nothing(tmp_path: Path, receiver: Receiver) -> None:
+    with _lagging(tmp_path / "dev.db") as box:
+        box.alerts.set_webhook(receiver.url)
+        assert box.alerts.webhook == receiver.url
+    shutil.copy(tmp_path / "dev.db", tmp_path / "copy.db")
+    with Sandbox(tmp_path / "copy.db") as copy:
+        assert copy.alerts.webhook is None
+    with Sandbox(tmp_path / "dev.db") as box:
+        assert box.alerts.webhook == receiver.url
+        box.alerts.set_webhook(None)
+        assert box.alerts.webhook is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://example.com/",
+        "file:///etc/passwd",
+        "http://",
+        "https://user:secret@example.com/",
+        "http://169.254.169.254/latest/meta-data",
+        "http://[fe80::1]/",
+        "http://[::ffff:169.254.1.1]/",
+        "http://0.0.0.0:80/",
+        "http://example.com/a b",
+        "http://example.com/a\r\nHost: x",
+        "http://example.com:99999/",
+    ],
+)
+def test_a_url_that_no_webhook_has_is_refused(url: str) -> None:
+    with pytest.raises(BrokerError) as refused:
+        checked_url(url)
+    assert refused.value.error.name == "INVALID_REQUEST"
+
+
+def test_a_name_is_refused_by_the_address_that_it_leads_to(monkeypatch: pytest.MonkeyPatch, receiver: Receiver) -> None:
+    def refuse(host: str) -> None:
+        if host == "127.0.0.1":
+            raise BrokerError("INVALID_REQUEST", "no")
+        raise ValueError(host)
+
+    monkeypatch.setattr(webhook, "refuse_address", refuse)
+    url = receiver.url.replace("127.0.0.1", "localhost")
+    with pytest.raises(BrokerError):
+        webhook.post(url, {})
+    assert receiver.got.empty()
