@@ -1,4 +1,4 @@
-"""The schema registry answers as Confluent's does. `scenarios` is the table."""
+"""The schema registry answers as Confluent's does. `scenarios` and `contract_scenarios` are the table."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +8,7 @@ import pytest
 from sandbox import Sandbox
 from sandbox.storage.file.database import Database
 from tests.web.registry.client import Registry
+from tests.web.registry.contract_scenarios import CONTRACT_SCENARIOS
 from tests.web.registry.scenarios import SCENARIOS, Has, Step
 
 TABLES = ("schema_versions", "schemas", "schema_references", "schema_contexts", "schema_configs", "schema_modes")
@@ -54,9 +55,12 @@ def check(registry: Registry, step: Step) -> str | None:
     return None if found is None else f"{step.line}: {found}"
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+ALL = {**SCENARIOS, **CONTRACT_SCENARIOS}
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_the_registry_answers_as_confluents_does(registry: Registry, name: str) -> None:
-    found = [text for step in SCENARIOS[name] if (text := check(registry, step)) is not None]
+    found = [text for step in ALL[name] if (text := check(registry, step)) is not None]
     assert not found, "\n".join(found)
 
 
