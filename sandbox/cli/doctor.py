@@ -80,17 +80,19 @@ def _findings(path: Path) -> Iterator[Diagnosis]:
     owner = read_owner(path)
     if owner is None:
         yield from _resting(path)
-        for name, port in (("Kafka port", 9092), ("page's port", 8080)):
+        for name, port in (("Kafka port", 9092), ("page's port", 8080), ("registry's port", 8081)):
             yield _port(name, port)
         return
     yield Diagnosis("owner", "ok", f"process {owner.get('pid')} has {path} open")
-    kafka, web = owner.get("kafka"), owner.get("web")
+    kafka, web, registry = owner.get("kafka"), owner.get("web"), owner.get("registry")
     if isinstance(kafka, str):
         yield from _clients(kafka)
     else:
         yield Diagnosis("Kafka port", "warning", "the owner opened none", "Clients need one: sandbox up opens it.")
     if isinstance(web, str):
-        yield _page(web)
+        yield _http("page", f"{web}/help/diagnostics.json", web)
+    if isinstance(registry, str):
+        yield _http("registry", f"{registry}/schemas/types", registry)
 
 
 def _disk(path: Path) -> Diagnosis:
@@ -135,7 +137,7 @@ def _resting(path: Path) -> Iterator[Diagnosis]:
 def _port(name: str, port: int) -> Diagnosis:
     if not _answers("127.0.0.1", port):
         return Diagnosis(name, "ok", f"{port} is free")
-    option = "--kafka-port 0" if port == 9092 else "--ui-port 0"
+    option = {9092: "--kafka-port", 8080: "--ui-port", 8081: "--registry-port"}[port] + " 0"
     return Diagnosis(name, "warning", f"{port} is taken by another program", f"Let one be picked: sandbox up {option}")
 
 
@@ -162,19 +164,19 @@ def _clients(address: str) -> Iterator[Diagnosis]:
             yield Diagnosis(f"broker {broker.id}", "error", f"{text} does not answer here", advice)
 
 
-def _page(web: str) -> Diagnosis:
+def _http(subject: str, url: str, shown: str) -> Diagnosis:
     from urllib.error import HTTPError, URLError
     from urllib.request import ProxyHandler, build_opener
 
     try:
-        # Never through a proxy: the page is on this machine.
-        with build_opener(ProxyHandler({})).open(f"{web}/help/diagnostics.json", timeout=TIMEOUT_S):
-            return Diagnosis("page", "ok", f"{web} answers")
+        # Never through a proxy: the server is on this machine.
+        with build_opener(ProxyHandler({})).open(url, timeout=TIMEOUT_S):
+            return Diagnosis(subject, "ok", f"{shown} answers")
     except HTTPError as error:
         asks = error.code in (401, 403)
-        return Diagnosis("page", "ok" if asks else "error", f"{web} {'asks for its token' if asks else error}")
+        return Diagnosis(subject, "ok" if asks else "error", f"{shown} {'asks for its token' if asks else error}")
     except (URLError, OSError) as error:
-        return Diagnosis("page", "error", f"{web} does not answer: {getattr(error, 'reason', error)}")
+        return Diagnosis(subject, "error", f"{shown} does not answer: {getattr(error, 'reason', error)}")
 
 
 def _answers(host: str, port: int) -> bool:

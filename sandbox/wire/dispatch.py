@@ -84,6 +84,8 @@ class Dispatcher:
             sasl,
             slot.at_end,
         )
+        if self.node.advertised_address is not None:
+            self.node.lost_clients.saw(request)
         prefix = messages.response_header(header.api_key, header.api_version, header.correlation_id)
         if self.node.faults and api.key != API_VERSIONS:
             self._inject(api, request, prefix, slot)

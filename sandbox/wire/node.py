@@ -15,6 +15,7 @@ from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.fetch_sessions import FetchSessions
 from sandbox.wire.held_bytes import HeldBytes
 from sandbox.wire.long_writes import LongWrites
+from sandbox.wire.lost_clients import LostClients
 from sandbox.wire.share_sessions import ShareSessions
 from sandbox.wire.time_slices import TimeSlices
 from sandbox.wire.traffic import Traffic
@@ -52,6 +53,7 @@ class Node:
         after: called when requests were handled outside their turn, so that a commit is scheduled.
         ports: broker id to port, of the running brokers.
         advertised_address: what clients of this listener get as address; None for the address that they connected to.
+        lost_clients: finds clients that cannot connect to `advertised_address`.
         advertised: every API with its versions, for ApiVersions.
         long_writes: the requests that write thousands of rows.
         share_sessions: the sessions of members of share groups.
@@ -77,6 +79,7 @@ class Node:
     ports: dict[int, int] = field(default_factory=dict)
     node_id: int = NODE_ID
     advertised_address: "Advertised | None" = None
+    lost_clients: LostClients = field(default_factory=LostClients)
 
     share_sessions: ShareSessions = field(init=False)
 

@@ -19,7 +19,7 @@ def statuses(command_line: CommandLine, *arguments: object) -> dict[str, str]:
 def test_a_running_sandbox_is_looked_at_as_its_clients_see_it(command_line: CommandLine) -> None:
     command_line.up("--brokers", 2)
     found = statuses(command_line)
-    assert {found[one] for one in ("versions", "owner", "Kafka port", "page")} == {"ok"}
+    assert {found[one] for one in ("versions", "owner", "Kafka port", "page", "registry")} == {"ok"}
     assert (found["broker 1"], found["broker 2"]) == ("ok", "ok")
     command_line.ok("brokers", "stop", 1)
     command_line.ok("brokers", "stop", 2)
@@ -29,7 +29,9 @@ def test_a_running_sandbox_is_looked_at_as_its_clients_see_it(command_line: Comm
 
 
 def test_a_file_that_rests_or_is_none(command_line: CommandLine) -> None:
-    assert statuses(command_line)["file"] == "ok"
+    found = statuses(command_line)
+    assert found["file"] == "ok"
+    assert {"Kafka port", "page's port", "registry's port"} <= set(found)
     assert not (command_line.folder / "dev.db").exists()
     command_line.ok("produce", "orders", "-v", "a")
     assert statuses(command_line)["file"] == "ok"

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from sandbox import AdminClient, Sandbox
+from sandbox import AdminClient, Producer, Sandbox
 from sandbox.wire.auth.listener import Advertised, Listener
+from tests.waiting import eventually
 
 WAIT_S = 20.0
 
@@ -79,3 +80,20 @@ def test_each_listener_gives_its_clients_its_own_address(tmp_path: Any) -> None:
             2: ("outside.example.org", 19093),
         }
         assert brokers(f"127.0.0.1:{ports['OUTSIDE']}")[1] == ("127.0.0.1", ports["OUTSIDE"])
+
+
+@pytest.mark.skipif(own_address() is None, reason="this machine has no address but loopback")
+def test_a_client_that_cannot_reach_the_advertised_address_is_explained_once(
+    tmp_path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Sandbox(tmp_path / "dev.db") as box:
+        box.serve(host="0.0.0.0", kafka_port=0, web_port=None, advertised=Advertised("nowhere.invalid"))
+        assert box.kafka_address is not None
+        port = int(box.kafka_address.rpartition(":")[2])
+        lost = Producer({"bootstrap.servers": f"{own_address()}:{port}", "client.id": "lost", "log_level": 0})
+        lost.produce("orders", b"never")
+        eventually(lambda: (lost.poll(0.1), "perhaps it cannot connect" in caplog.text)[1], WAIT_S)
+        lost.purge()
+    assert caplog.text.count("perhaps it cannot connect") == 1
+    assert f"nowhere.invalid:{port}, the advertised address" in caplog.text
+    assert "'lost'" in caplog.text
