@@ -77,6 +77,7 @@ class PlaygroundConsumer:
                 "live": spec.live(),
                 "paused": spec.paused,
                 "dead_letters": DEAD_LETTERS,
+                "reader_schema": spec.reader_schema,
             }
         )
         self._thread = threading.Thread(target=self._listen, name=self.client_id, daemon=True)

@@ -1,16 +1,23 @@
 """Protocols of the cluster that the playground uses, and of the playground that its scenarios use."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sandbox.model.groups import GroupDescription
 from sandbox.model.topics import TopicDescription
 from sandbox.playground.consumer import PlaygroundConsumer
 from sandbox.playground.description import ConsumerDescription, GroupFacts
 
+if TYPE_CHECKING:
+    from sandbox.registry.registry import SchemaRegistry
+
 
 class Ground(Protocol):
     """The cluster of the playground. `Sandbox` implements it."""
+
+    @property
+    def schema_registry(self) -> "Callable[[], SchemaRegistry] | None":
+        """Returns the schema registry; None if there is none."""
 
     def topic(self, topic: str) -> TopicDescription:
         """Return one topic."""
@@ -44,6 +51,10 @@ class Room(Protocol):
 
     ground: Ground
     clock: Callable[[], int]
+
+    @property
+    def registry(self) -> "SchemaRegistry":
+        """The schema registry of the cluster."""
 
     def connection(self) -> Mapping[str, Any]:
         """Return librdkafka's connection settings."""

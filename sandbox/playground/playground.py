@@ -16,7 +16,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.process import bind_to_process
@@ -25,6 +25,9 @@ from sandbox.playground.description import ConsumerDescription, GroupFacts
 from sandbox.playground.ground import Ground
 from sandbox.playground.scenarios import Scenarios
 from sandbox.playground.spec import DEAD_LETTERS, ConsumerSpec
+
+if TYPE_CHECKING:
+    from sandbox.registry.registry import SchemaRegistry
 
 RANGES_MAX = 5000
 """The maximum number of ranges per partition. Beyond it, the oldest gap is dropped."""
@@ -161,6 +164,20 @@ class Playground:
         if found is None:
             raise BrokerError("BROKER_NOT_AVAILABLE", "No Kafka port is open, and a consumer connects to one.")
         return found
+
+    @property
+    def registry(self) -> "SchemaRegistry":
+        """The schema registry of the cluster.
+
+        Raises:
+            BrokerError: INVALID_REQUEST if there is none.
+        """
+        found = self.ground.schema_registry
+        if found is None:
+            raise BrokerError(
+                "INVALID_REQUEST", "It needs a schema registry, which a sandbox file has. A cluster has none here."
+            )
+        return found()
 
     # Consumers
 

@@ -54,8 +54,12 @@ class ConsumerReport:
         """Add a sentence about what happened."""
         self._notes.append(text)
 
-    def handled(self, message: Any, outcome: str, attempts: int) -> None:
-        """Add a handled event with its outcome."""
+    def handled(self, message: Any, outcome: str, attempts: int, value: bytes | None = None) -> None:
+        """Add a handled event with its outcome.
+
+        Args:
+            value: what the consumer read, if it decodes values.
+        """
         topic, partition, offset = message.topic(), message.partition(), message.offset()
         if outcome != "skipped":
             last = self._runs[-1] if self._runs else None
@@ -67,7 +71,7 @@ class ConsumerReport:
             {
                 "at": [topic, partition, offset],
                 "key": cut(message.key()),
-                "value": cut(message.value()),
+                "value": cut(message.value() if value is None else value),
                 "outcome": outcome,
                 "attempts": attempts,
             }

@@ -70,6 +70,8 @@ class Scenario:
         note: returns the current figures, in one line.
         value: returns an event's value, from its number and whether the source is corrected. None: number and key as
             JSON.
+        encoded: returns an event's value with a schema, in place of `value`.
+        subject: the subject of the schema registry that it creates, None for none.
     """
 
     name: str
@@ -85,6 +87,8 @@ class Scenario:
     actions: tuple[Action, ...]
     note: Callable[["Run"], str] = lambda run: ""
     value: Callable[[int, bool], str] | None = None
+    encoded: Callable[["Run", int], bytes] | None = None
+    subject: str | None = None
 
     @property
     def thing(self) -> str:
@@ -120,6 +124,10 @@ class Run:
         """True if the producer writes good data: spread keys, or values without poison."""
         self.sent_back: dict[int, int] = {}
         """Partition of the dead-letter topic to the offset of the next event to send back."""
+        self.writer_schemas: dict[int, str] = {}
+        """The registered Avro schemas by id. The producer writes with the last one."""
+        self.refusal: str | None = None
+        """Why the registry refused a schema, in its words; None if it did not."""
         self.sent = 0
         self.done = [False] * len(scenario.steps)
         self.peak: dict[str, int] = {}
@@ -266,14 +274,18 @@ class Run:
 
         while self.sent < min(wanted, SENT_MAX) and not self._stopping.is_set():
             key = self.scenario.key(self.sent, self.spread)
-            value = self.scenario.value
-            text = value(self.sent, self.spread) if value else f'{{"number": {self.sent}, "key": "{key}"}}'
             try:
-                producer.produce(self.scenario.thing, text, key=key)
+                producer.produce(self.scenario.thing, self._value(key), key=key)
             except (BufferError, KafkaException):
                 break
             self.sent += 1
         producer.poll(0)
+
+    def _value(self, key: str) -> str | bytes:
+        if self.scenario.encoded is not None:
+            return self.scenario.encoded(self, self.sent)
+        value = self.scenario.value
+        return value(self.sent, self.spread) if value else f'{{"number": {self.sent}, "key": "{key}"}}'
 
     def look(self) -> None:
         """Collect the facts, and mark the steps that they show to be done."""
@@ -308,6 +320,7 @@ class Run:
             "rebalances": facts.rebalances,
             "gave_up": facts.gave_up,
             "dead_lettered": sum(one.counts.get("dead_lettered", 0) for one in consumers),
+            "resolved": sum(one.counts.get("resolved", 0) for one in consumers),
             "generation": group.generation if group is not None else 0,
         }
         return Seen(consumers, facts, group, room.ground.topic(thing), counts)

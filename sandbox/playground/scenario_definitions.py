@@ -1,10 +1,16 @@
 """The guided scenarios as data: what is set up, what to do, and which facts complete a step."""
 
+import json
 import time
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
+from sandbox.model.registry import DEFAULT_CONTEXT, DEFAULT_LEVEL, SchemaRequest, Subject
 from sandbox.playground.run import Action, Run, Scenario, Step
 from sandbox.playground.spec import DEAD_LETTERS, SENT_BACK_HEADER
+
+if TYPE_CHECKING:
+    from sandbox.schemas.schema import ParsedSchema
 
 EVERY, FIRST = 20, 6
 """One event out of EVERY is poison, starting with event FIRST."""
@@ -469,7 +475,120 @@ STORM = Scenario(
     ),
 )
 
-SCENARIOS = (LOSE, TWICE, HOT, IDLE, STORM, DEAD)
+
+def _schema(*added: dict[str, str]) -> str:
+    fields = [{"name": "number", "type": "int"}, {"name": "amount", "type": "double"}, *added]
+    return json.dumps({"type": "record", "name": "Order", "fields": fields})
+
+
+CURRENCY = {"name": "currency", "type": "string"}
+FIRST_SCHEMA, WITHOUT_DEFAULT, WITH_DEFAULT = _schema(), _schema(CURRENCY), _schema(CURRENCY | {"default": "EUR"})
+
+
+def _register(run: Run, text: str) -> None:
+    """Register a schema. If the registry accepts it, the consumers learn its id, and the producer writes with it."""
+    from sandbox.registry.errors import RegistryError
+
+    registry, subject = run.room.registry, Subject(DEFAULT_CONTEXT, run.scenario.subject or "")
+    request = SchemaRequest(text)
+    try:
+        found = registry.register(subject, request)
+    except RegistryError as error:
+        run.refusal = f"{error.code}: {next(iter(registry.check(subject, request, None)), error.message)}"
+    else:
+        schemas = {**run.writer_schemas, found.schema_id: text}
+        run.change(writer_schemas=tuple(schemas.items()))
+        run.writer_schemas = schemas
+    run.look_soon()
+
+
+def _one_old_consumer(run: Run) -> None:
+    if not run.writer_schemas:
+        subject = Subject(DEFAULT_CONTEXT, run.scenario.subject or "")
+        run.room.registry.update_config(subject, {"compatibility": DEFAULT_LEVEL})
+        _register(run, FIRST_SCHEMA)
+    run.add(reader_schema=FIRST_SCHEMA, writer_schemas=tuple(run.writer_schemas.items()), then="stuck")
+
+
+def _order(run: Run, number: int) -> bytes:
+    from sandbox.schemas.framing import classic_frame
+
+    schema_id, text = list(run.writer_schemas.items())[-1]
+    order: dict[str, Any] = {"number": number, "amount": 3 + number % 40 + 0.5}
+    if text != FIRST_SCHEMA:
+        order["currency"] = ("EUR", "USD", "CHF")[number % 3]
+    return classic_frame(schema_id) + _parsed(text).encode(order)
+
+
+@lru_cache
+def _parsed(text: str) -> "ParsedSchema":
+    from sandbox.schemas.parsing import parse_schema
+
+    return parse_schema("AVRO", text)
+
+
+def _evolve_note(run: Run) -> str:
+    counts = run.seen.counts
+    read = f"{_events(counts.get('processed', 0))} read, {counts.get('resolved', 0)} of them of version 2"
+    return f"{read}. The registry refused the field without a default: {run.refusal}" if run.refusal else read
+
+
+def _evolved(run: Run) -> bool:
+    return len(run.writer_schemas) > 1
+
+
+EVOLVE = Scenario(
+    name="evolve-a-schema",
+    title="Evolve a schema",
+    goal="Add a field to a schema, and keep a consumer running that doesn't know it.",
+    story="A topic with one partition, three orders per second, written with version 1 of an Avro schema, and one "
+    "consumer that reads them with that version. The compatibility level is BACKWARD, the registry's default.",
+    lesson="BACKWARD: a consumer with the new schema can read what was written with the previous one, so a new field "
+    "needs a default. A consumer with the old schema skips the field, so this change is FORWARD compatible too: "
+    "producers and consumers can be upgraded in any order. Check a schema before a release: sandbox schemas check.",
+    partitions=1,
+    rate=3,
+    key=_spread_keys,
+    setup=_one_old_consumer,
+    encoded=_order,
+    subject="playground-evolve-a-schema-value",
+    steps=(
+        Step("Watch three orders pass. They have a number and an amount.", lambda run: _processed(run, 3)),
+        Step(
+            "Add the field currency, without a default. The registry refuses it: a consumer with this schema could not "
+            "read the orders that are there already.",
+            lambda run: run.refusal is not None,
+            ("without-default",),
+        ),
+        Step(
+            "Fix it: give the field a default. The registry accepts it as version 2, and the producer writes with it.",
+            _evolved,
+            ("with-default",),
+        ),
+        Step(
+            "Watch the consumer read three orders of version 2 with its version 1: it skips the new field.",
+            lambda run: run.since("resolved") >= 3,
+        ),
+    ),
+    actions=(
+        Action(
+            "without-default",
+            "Add the field without a default",
+            lambda run: _register(run, WITHOUT_DEFAULT),
+            lambda run: "The field is there already." if _evolved(run) else None,
+        ),
+        Action(
+            "with-default",
+            "Add the field with a default",
+            lambda run: _register(run, WITH_DEFAULT),
+            lambda run: "The field is there already." if _evolved(run) else None,
+        ),
+        START,
+    ),
+    note=_evolve_note,
+)
+
+SCENARIOS = (LOSE, TWICE, HOT, IDLE, STORM, DEAD, EVOLVE)
 
 
 def _processed(run: Run, count: int) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sandbox.kafka.errors import BrokerError
+from sandbox.model.registry import DEFAULT_CONTEXT, Subject
 from sandbox.playground.description import ActionDescription, ScenarioDescription, StepDescription
 from sandbox.playground.ground import Room
 from sandbox.playground.run import Run, Scenario
@@ -66,6 +67,8 @@ class Scenarios:
         """
         scenario = _scenario(name)
         self._room.connection()
+        if scenario.subject is not None:
+            _ = self._room.registry
         with self._lock:
             self.remove(name)
             self._runs[name] = Run(scenario, self._room, pace)
@@ -105,8 +108,21 @@ class Scenarios:
                     _unless_absent(self._room.ground.delete_topic, topic)
                 if not self._group_deleted(thing):
                     self._delete_later(scenario.name, thing)
+            for subject in self._subjects(scenario):
+                for permanent in (False, True):
+                    self._room.registry.delete_subject(subject, permanent=permanent)
             self._room.forget(scenario.thing)
             return deleted
+
+    def _subjects(self, scenario: Scenario) -> tuple[Subject, ...]:
+        """Return the existing subjects that a scenario and its Python program have registered."""
+        found = self._room.ground.schema_registry
+        if scenario.subject is None or found is None:
+            return ()
+        names = (f"{thing}-value" for thing in (scenario.thing, scenario.thing + PROGRAM))
+        with found().rows() as rows:
+            subjects = [Subject(DEFAULT_CONTEXT, name) for name in names]
+            return tuple(one for one in subjects if rows.has_versions(one, deleted=False))
 
     def _group_deleted(self, group: str) -> bool:
         """Delete a group. Returns False if it has members, such as crashed ones whose session hasn't timed out."""
@@ -152,6 +168,7 @@ class Scenarios:
             found += [f"topic {name}" for name in topics]
             if _is_there(ground.group, thing):
                 found.append(f"group {thing}")
+        found += [f"subject {subject}" for subject in self._subjects(scenario)]
         return tuple(found)
 
 

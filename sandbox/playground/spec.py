@@ -35,7 +35,9 @@ RATE_MIN, RATE_MAX = 0.5, 1000.0
 SLOW_MAX_MS = 600_000
 GROUP_MAX, TOPICS_MAX = 249, 20
 CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
-LIVE = frozenset({"rate", "slow_ms", "commit", "fail", "fail_of", "fail_contains", "retries", "then", "flap_ms"})
+LIVE = frozenset(
+    {"rate", "slow_ms", "commit", "fail", "fail_of", "fail_contains", "retries", "then", "flap_ms", "writer_schemas"}
+)
 """The settings that can be changed while the consumer is running."""
 
 
@@ -64,6 +66,9 @@ class ConsumerSpec:
         flap_ms: interval at which it leaves and joins again; 0 for never.
         session_timeout_ms: `session.timeout.ms` of the classic protocol. In the consumer protocol, the broker decides.
         max_poll_interval_ms: `max.poll.interval.ms`.
+        reader_schema: the Avro schema with which it reads values; an event that it can't read fails. "" for none.
+        writer_schemas: (id, Avro schema) of the registry's schemas with which values are written: its process has no
+            registry.
     """
 
     group: str
@@ -85,6 +90,8 @@ class ConsumerSpec:
     flap_ms: int = 0
     session_timeout_ms: int = 6000
     max_poll_interval_ms: int = 300_000
+    reader_schema: str = ""
+    writer_schemas: tuple[tuple[int, str], ...] = ()
 
     @property
     def poisoned(self) -> bool:

@@ -36,7 +36,8 @@ class Worker:
 
     Args:
         task: {"connection": connection settings, "kafka": consumer settings, "topics": names, "live": the settings that
-            can be changed, "paused": bool, "dead_letters": the suffix of dead-letter topics}.
+            can be changed, "paused": bool, "dead_letters": the suffix of dead-letter topics, "reader_schema": the Avro
+            schema with which it reads values, "" for none}.
         commands: the commands to execute.
     """
 
@@ -52,6 +53,9 @@ class Worker:
         self._waiting: deque[Any] = deque()
         self._next_s = 0.0
         self._producer: Any = None
+        self._parsed: dict[str, Any] = {}
+        self._read: bytes | None = None
+        self._resolved = False
         self._open()
 
     def _open(self) -> None:
@@ -259,7 +263,9 @@ class Worker:
         self._report.working = self._report.stuck = None
         if outcome is not None:
             self._report.counts[outcome.replace("-", "_")] += 1
-            self._report.handled(message, outcome, attempts)
+            self._report.handled(message, outcome, attempts, self._read)
+            if self._resolved and outcome == "processed":
+                self._report.counts["resolved"] = self._report.counts.get("resolved", 0) + 1
             # Reported before the commit. Otherwise a crash in between would make the event look lost.
             self._report.send(now=self._live["commit"] in ("after", "before"))
             if self._live["commit"] == "after":
@@ -296,7 +302,33 @@ class Worker:
             return f"it contains {text!r}"
         if self._live["fail"] and message.offset() % self._live["fail_of"] < self._live["fail"]:
             return f"{self._live['fail']} of {self._live['fail_of']} events fail on purpose"
+        self._read, self._resolved = None, False
+        return self._unreadable(message) if self._task["reader_schema"] else None
+
+    def _unreadable(self, message: Any) -> str | None:
+        """Read a value with the consumer's schema, as a deserializer does. Returns why it can't be read, or None."""
+        from sandbox.schemas.framing import read_frame
+        from sandbox.schemas.schema import InvalidValue
+        from sandbox.schemas.values import value_text
+
+        frame = read_frame(message.value() or b"")
+        writer = None if frame is None else dict(self._live["writer_schemas"]).get(frame.schema)
+        if frame is None or writer is None:
+            return "it has no schema that is known here"
+        reader = self._task["reader_schema"]
+        try:
+            value = self._schema(reader).read(self._schema(writer), frame.rest)
+        except InvalidValue as error:
+            return str(error)
+        self._read, self._resolved = value_text(value).encode(), reader != writer
         return None
+
+    def _schema(self, text: str) -> Any:
+        from sandbox.schemas.parsing import parse_schema
+
+        if text not in self._parsed:
+            self._parsed[text] = parse_schema("AVRO", text)
+        return self._parsed[text]
 
     def _stay(self, message: Any, attempts: int, reason: str) -> bool:
         """Wait before another attempt, and stay in the group meanwhile. Returns False if the partition was revoked."""

@@ -1,5 +1,6 @@
 """Each guided scenario reaches its goal when its steps are done, and takes away what it made."""
 
+import re
 import subprocess
 import sys
 import time
@@ -71,12 +72,34 @@ def test_every_scenario_reaches_its_goal_by_its_own_buttons(sandbox: Sandbox) ->
         assert set(scenarios.one(scenario.name).things) == {
             *(f"topic {one}" for one in topics),
             f"group {scenario.thing}",
+            *([f"subject {scenario.subject}"] if scenario.subject else []),
         }
         scenarios.remove(scenario.name)
         assert not scenarios.one(scenario.name).running
     eventually(lambda: not sandbox.groups(), 10, "the groups go, at the latest when their last sessions have ended")
     assert sandbox.topics() == ()
     assert sandbox.playground.consumers() == ()
+
+
+def test_an_old_consumer_reads_a_new_schema_and_the_refusal_is_shown(sandbox: Sandbox) -> None:
+    name = "evolve-a-schema"
+    scenarios = sandbox.playground.scenarios
+    scenarios.start(name, pace=USUAL_PACE)
+    wait_for_step(sandbox, name, 1)
+    assert "without-default" in {action.name for action in scenarios.act(name, "without-default").actions}
+    assert "READER_FIELD_MISSING_DEFAULT_VALUE" in wait_for_step(sandbox, name, 2).note
+    with sandbox.schemas.rows() as rows:
+        assert [row.version for row in rows.all_versions()] == [1]
+    scenarios.act(name, "with-default")
+    wait_for_step(sandbox, name, 4)
+    newest = sandbox.read(f"playground-{name}", newest_first=True, limit=1, decode=True)[0]
+    assert b'"currency":' in (newest.value or b"")
+    (consumer,) = sandbox.playground.consumers(f"playground-{name}")
+    assert all(event.outcome == "processed" for event in consumer.events)
+    assert re.fullmatch(rb'\{"number":\d+,"amount":[0-9.]+\}', consumer.events[0].value or b"")
+    scenarios.remove(name)
+    with sandbox.schemas.rows() as rows:
+        assert rows.all_versions() == []
 
 
 def test_a_step_is_not_done_before_the_facts_say_so(sandbox: Sandbox) -> None:
@@ -111,7 +134,9 @@ def test_the_program_of_each_scenario_runs_as_it_stands_and_shows_the_same(sandb
     running = {}
     for name in PROGRAMS:
         path = tmp_path / f"{name}.py"
-        path.write_text(scenario_program(name, sandbox.kafka_address or ""), encoding="utf-8")
+        path.write_text(
+            scenario_program(name, sandbox.kafka_address or "", sandbox.registry_address or ""), encoding="utf-8"
+        )
         running[name] = subprocess.Popen([sys.executable, path], stdout=subprocess.PIPE, text=True)
     try:
         printed = {name: process.communicate(timeout=100)[0] for name, process in running.items()}
@@ -134,6 +159,11 @@ def test_the_program_of_each_scenario_runs_as_it_stands_and_shows_the_same(sandb
     assert printed["dead-letters"].splitlines() == [
         "ten events: 1 dead letter, and nothing waited behind it",
         "mended and sent back: 0 dead letters",
+    ]
+    assert printed["evolve-a-schema"].splitlines() == [
+        "refused without a default: 409",
+        "the old consumer reads {'number': 1}",
+        "the old consumer reads {'number': 3}",
     ]
 
 

@@ -9,7 +9,7 @@ from sandbox.playground.spec import ConsumerSpec
 _HEAD = """\
 from confluent_kafka import NAMES
 from confluent_kafka.admin import AdminClient, NewTopic
-
+MORE
 SERVERS = {"bootstrap.servers": ADDRESS}
 TOPIC = GROUP = THING
 
@@ -243,6 +243,42 @@ print("mended and sent back:", read(TOPIC, 1, work), "dead letters")
 '''
 
 
+EVOLVE_A_SCHEMA = """\
+registry = SchemaRegistryClient({"url": REGISTRY})  # pip install 'confluent-kafka[avro,schemaregistry]'
+producer = Producer(SERVERS)
+value = SerializationContext(TOPIC, MessageField.VALUE)
+
+
+def schema(*added):
+    fields = [{"name": "number", "type": "int"}, *added]
+    return json.dumps({"type": "record", "name": "Order", "fields": fields})
+
+
+def send(text, order):
+    # The serializer registers its schema. The registry checks it, at the level BACKWARD by default.
+    producer.produce(TOPIC, AvroSerializer(registry, text)(order, value))
+    producer.flush()
+
+
+send(schema(), {"number": 1})
+try:
+    send(schema({"name": "currency", "type": "string"}), {"number": 2, "currency": "USD"})
+except SchemaRegistryError as error:
+    print("refused without a default:", error.http_status_code)
+send(schema({"name": "currency", "type": "string", "default": "EUR"}), {"number": 3, "currency": "USD"})
+
+consumer = Consumer({**SERVERS, "group.id": GROUP, "auto.offset.reset": "earliest"})
+consumer.subscribe([TOPIC])
+read = AvroDeserializer(registry, schema())  # the old consumer
+for _ in range(2):
+    message = consumer.poll(10)
+    if message is None:
+        raise SystemExit("no event came")
+    print("the old consumer reads", read(message.value(), value))
+consumer.close()
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """The program of a scenario.
@@ -252,14 +288,23 @@ class Program:
         partitions: the topic's number of partitions.
         names: what it imports from confluent_kafka.
         library: the import line for Python's standard library; "" if none.
+        more: other import lines.
     """
 
     body: str
     partitions: int
     names: str
     library: str = ""
+    more: str = ""
 
 
+REGISTRY_IMPORTS = """\
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
+from confluent_kafka.schema_registry.error import SchemaRegistryError
+from confluent_kafka.serialization import MessageField, SerializationContext
+"""
+DEFAULT_REGISTRY = "http://127.0.0.1:8081"
 BOTH = "Consumer, KafkaException, Producer"
 READS = "Consumer, KafkaException"
 PROGRAMS = {
@@ -269,6 +314,7 @@ PROGRAMS = {
     "idle-members": Program(IDLE_MEMBERS, 2, READS),
     "rebalance-storm": Program(REBALANCE_STORM, 6, READS, "import time\n\n"),
     "dead-letters": Program(DEAD_LETTERS, 1, BOTH, "import json\n\n"),
+    "evolve-a-schema": Program(EVOLVE_A_SCHEMA, 1, BOTH, "import json\n\n", REGISTRY_IMPORTS),
 }
 
 CONSUMER = """\
@@ -315,16 +361,18 @@ else:
 _SAFE = "  # its offset is not committed: the event is read again"
 
 
-def scenario_program(name: str, address: str) -> str:
+def scenario_program(name: str, address: str, registry: str = DEFAULT_REGISTRY) -> str:
     """Return a program that demonstrates a scenario; it creates its own topic and group.
 
     Args:
         name: the scenario's name.
         address: the cluster's address.
+        registry: the schema registry's URL.
     """
     program = PROGRAMS[name]
     gap = "\n" if program.body.startswith("def ") else ""
     values = {"NAMES": program.names, "ADDRESS": repr(address), "PARTITIONS": str(program.partitions)}
+    values |= {"MORE": program.more, "REGISTRY": repr(registry)}
     values["THING"] = repr(f"playground-{name}-python")
     return _filled(program.library + _HEAD + gap + program.body, values)
 

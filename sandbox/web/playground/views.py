@@ -389,7 +389,7 @@ def scenario(name: str) -> Response:
         groups=_groups(consumers),
         closed=_closed(),
         error=None,
-        program=scenario_program(found.program, _address()),
+        program=scenario_program(found.program, _address(), f"{request.host_url}registry"),
     )
 
 
