@@ -47,7 +47,7 @@
   // Copy.
   document.addEventListener("click", async (event) => {
     const button = event.target.closest(".copy");
-    if (!button) return;
+    if (!button || button.dataset.fold) return;
     let text = button.dataset.copyText || "";
     if (button.dataset.absolute) text = new URL(base + text, location.href).href;
     if (button.dataset.copy) text = document.querySelector(button.dataset.copy).textContent;
@@ -67,6 +67,16 @@
     button.dataset.done = "1";
     button.textContent = "Copied";
     setTimeout(() => { delete button.dataset.done; button.textContent = label; }, 1200);
+  });
+
+  // Fold the objects and arrays of a value, or unfold them.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-fold]");
+    if (!button) return;
+    const parts = document.querySelectorAll(`${button.dataset.fold} details`);
+    const open = ![...parts].some((part) => part.open);
+    parts.forEach((part) => { part.open = open; });
+    button.textContent = open ? "Fold all" : "Unfold all";
   });
 
   // Relative time, on hover and on focus.
@@ -95,6 +105,24 @@
     theme.value = next;
     theme.title = `Theme: ${now}. Press for ${next}.`;
     document.dispatchEvent(new CustomEvent("sandbox:theme"));
+  });
+
+  // The language of shown programs is the one chosen last, on every page that has it.
+  const choose = (root) => {
+    const wanted = localStorage.getItem("language");
+    const box = wanted && root.querySelector(`.tabset input[value="${CSS.escape(wanted)}"]`);
+    if (box) box.checked = true;
+  };
+  document.querySelectorAll(".tabset").forEach((set) => choose(set.parentNode));
+  document.body.addEventListener("htmx:afterSwap", () => choose(document));
+  document.addEventListener("change", (event) => {
+    if (event.target.closest(".tabset")) localStorage.setItem("language", event.target.value);
+  });
+
+  // Local time is the browser's zone; only it knows the name.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("#zone");
+    if (button && button.value === "local") button.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "local";
   });
 
   // Where the pages' names have no room, the one that is open is in sight.

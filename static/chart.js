@@ -37,13 +37,16 @@
   }
 
   const two = (number) => String(number).padStart(2, "0");
+  // The zone in which the page shows times. "local" is this browser's.
+  const zone = document.documentElement.dataset.zone || "Etc/UTC";
+  const inZone = (seconds) => (zone === "local" ? new Date(seconds * 1000) : uPlot.tzDate(new Date(seconds * 1000), zone));
   function clock(seconds, spanS) {
-    const at = new Date(seconds * 1000);
-    const day = `${two(at.getUTCMonth() + 1)}-${two(at.getUTCDate())}`;
-    const minutes = `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}`;
+    const at = inZone(seconds);
+    const day = `${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+    const minutes = `${two(at.getHours())}:${two(at.getMinutes())}`;
     if (spanS > 4 * 86400) return day;
-    if (seconds % 86400 === 0) return day;
-    return seconds % 60 ? `${minutes}:${two(at.getUTCSeconds())}` : minutes;
+    if (minutes === "00:00" && seconds % 60 === 0) return day;
+    return seconds % 60 ? `${minutes}:${two(at.getSeconds())}` : minutes;
   }
   function lasted(seconds) {
     if (seconds >= 86400) return `${+(seconds / 86400).toFixed(1)} d`;
@@ -78,7 +81,7 @@
     chart = new uPlot({
       width: place.clientWidth || 600,
       height: HEIGHT,
-      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+      tzDate: inZone,
       legend: { live: false, show: names.length <= 24 },
       cursor: { drag: { x: false, y: false } },
       scales: { y: { range: (_, low, high) => [0, Math.max(high || 0, 5) * 1.08] } },

@@ -7,7 +7,8 @@ document.addEventListener("DOMContentLoaded", () => {
 
   // The brush. What is drawn lies over the page, where a swap does not touch it.
   let drag = null;
-  const written = (ms) => new Date(ms).toISOString().replace("T", " ").replace("Z", "").replace(".000", "");
+  const zone = document.documentElement.dataset.zone ? "Z" : "";
+  const written = (ms) => new Date(ms).toISOString().replace("T", " ").replace("Z", zone).replace(".000", "");
   function shape(to) {
     const left = Math.max(drag.box.left, Math.min(drag.at, to));
     const right = Math.min(drag.box.right, Math.max(drag.at, to));

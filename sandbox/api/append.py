@@ -74,7 +74,10 @@ class Appender:
             for batch in batches:
                 self._broker.log.check(topic.partition(number), batch, now_ms)
         bases = {
-            number: [self._broker.log.append(filled[number].partition, batch, now_ms).base_offset for batch in batches]
+            number: [
+                self._broker.log.append(filled[number].partition, batch, now_ms, checked=True).base_offset
+                for batch in batches
+            ]
             for number, batches in produced.items()
         }
         return ((number, bases[number][run] + index) for number, run, index in places)
@@ -98,7 +101,7 @@ class Appender:
         offsets = {}
         for number, batches in produced.items():
             partition = topic.partition(number)
-            bases = [log.append(partition, batch, now_ms).base_offset for batch in batches]
+            bases = [log.append(partition, batch, now_ms, checked=True).base_offset for batch in batches]
             # No other call appends meanwhile, so the batches have consecutive offsets.
             offsets[number] = count(bases[0])
         return zip(numbers, map(next, map(offsets.__getitem__, numbers)), strict=True)

@@ -1,6 +1,7 @@
 """Reads ISO 8601 times, and recognizes a number that is a time rather than an offset."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -11,11 +12,16 @@ _DURATION = re.compile(r"P(?=.)(?:(\d{1,9})D)?(?:T(?=.)(?:(\d{1,9})H)?(?:(\d{1,9
 _UNITS = {10: (1000, 1), 12: (1, 1), 13: (1, 1), 14: (1, 1), 16: (1, 1000), 19: (1, 1_000_000)}
 
 
-def iso_ms(text: str) -> int:
+def _in_utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC)
+
+
+def iso_ms(text: str, with_zone: Callable[[datetime], datetime] = _in_utc) -> int:
     """Parse a date, or a date and time, of ISO 8601.
 
     Args:
-        text: UTC if it has no time zone. 24:00 is the end of the day.
+        text: 24:00 is the end of the day.
+        with_zone: adds the zone to a time that has none; UTC by default.
 
     Returns:
         Milliseconds since 1970, negative before.
@@ -26,7 +32,7 @@ def iso_ms(text: str) -> int:
     upper = text.strip().upper()
     midnight = _MIDNIGHT.sub(r"\g<1>00:00", upper)
     moment = datetime.fromisoformat(midnight)
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    moment = moment if moment.tzinfo else with_zone(moment)
     return (moment - EPOCH) // timedelta(milliseconds=1) + (DAY_MS if midnight != upper else 0)
 
 

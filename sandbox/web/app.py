@@ -11,13 +11,14 @@ from urllib.parse import quote
 from flask import Flask, Response, current_app, g, request
 from htmx_flask import Htmx
 from werkzeug.exceptions import HTTPException
+from werkzeug.local import LocalProxy
 
 from sandbox.kafka.errors import BrokerError, ClusterAway
 from sandbox.model.cancellation import Cancelled
 from sandbox.model.proxy import NO_PROXY, Proxy
 from sandbox.model.registry import TYPE_NAMES
 from sandbox.version import __version__
-from sandbox.web import activity, capabilities, guard, notices, rows, snippets
+from sandbox.web import activity, capabilities, guard, notices, programs, rows, zone
 from sandbox.web import formats as words
 from sandbox.web import responses as page
 from sandbox.web.activity_text import mark_text, rebalance_text
@@ -134,6 +135,7 @@ def _one_view(app: Flask, backend: Backend) -> None:
 
     @app.before_request
     def begin() -> None:
+        zone.choose(request.cookies.get(zone.COOKIE, ""))
         if request.method in guard.SAFE_METHODS and not request.path.startswith("/static/"):
             g.view = ExitStack()
             g.view.enter_context(backend.one_view())
@@ -159,6 +161,7 @@ def _words(app: Flask) -> None:
         words.size,
         words.at,
         words.clock,
+        words.to_second,
         words.ago,
         words.duration,
         words.plural,
@@ -184,10 +187,12 @@ def _words(app: Flask) -> None:
         group_address=page.group_address,
         marks_max=MARKS_MAX,
         path_base=app.extensions["proxy"].base,
-        snippet=snippets.snippet,
+        snippet=programs.snippet,
+        programs=programs.programs,
         undo_notice=snapshots_words.undo_notice,
         version=__version__,
-        zone=words.ZONE,
+        zone=LocalProxy(zone.label),
+        zone_name=zone.chosen,
         theme=shell.theme,
     )
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from sandbox.model.durations import duration as duration
 from sandbox.model.time_text import duration_ms, iso_ms
+from sandbox.web import zone
 
-ZONE = "UTC"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YEAR_10000_MS = 253_402_300_800_000
 
@@ -33,8 +33,8 @@ def size(size_bytes: int | None) -> str:
 
 
 def at(timestamp_ms: int | None) -> str:
-    """An absolute time with milliseconds, in UTC; "no timestamp" for -1, and the number itself if it is outside the
-    calendar.
+    """An absolute time with milliseconds, in the reader's zone; "no timestamp" for -1, and the number itself if it is
+    outside the calendar.
     """
     if timestamp_ms is None:
         return "–"
@@ -42,14 +42,28 @@ def at(timestamp_ms: int | None) -> str:
         return "no timestamp"
     if not -62_135_596_800_000 <= timestamp_ms < YEAR_10000_MS:
         return f"{timestamp_ms} ms"
-    moment = EPOCH + timedelta(milliseconds=timestamp_ms)
+    moment = zone.in_zone(EPOCH + timedelta(milliseconds=timestamp_ms))
     return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}".rjust(23, "0")
 
 
 def clock(timestamp_ms: int | None) -> str:
-    """The time of day with milliseconds, in UTC."""
+    """The time of day with milliseconds, in the reader's zone."""
     text = at(timestamp_ms)
     return text[11:] if len(text) == 23 else text
+
+
+def written(timestamp_ms: int) -> str:
+    """A time as the fields since and until show and accept it. It means the same in every time zone."""
+    text = at(timestamp_ms)
+    if len(text) != 23:
+        return str(timestamp_ms)
+    moment = zone.in_zone(EPOCH + timedelta(milliseconds=timestamp_ms))
+    return text.removesuffix(".000") + (moment.isoformat()[-6:] if zone.chosen() else "")
+
+
+def to_second(text: str) -> str:
+    """Leave out the milliseconds of a time that `at` or `clock` has formatted."""
+    return text[:-4] if len(text) in (12, 23) and text[-4] == "." else text
 
 
 def ago(timestamp_ms: int | None, now_ms: int) -> str:
@@ -91,8 +105,8 @@ def as_ms(text: str, now_ms: int) -> int:
     """Parse a time that a person wrote.
 
     Args:
-        text: milliseconds since 1970, an ISO date or date and time (UTC if it has no zone), or a duration before now,
-            such as `15m`, `2h`, `7d` or `PT15M`.
+        text: milliseconds since 1970, an ISO date or date and time (in the reader's zone if it has none), or a
+            duration before now, such as `15m`, `2h`, `7d` or `PT15M`.
         now_ms: the current time.
 
     Raises:
@@ -108,7 +122,7 @@ def as_ms(text: str, now_ms: int) -> int:
     if (duration_back := duration_ms(text)) is not None:
         return now_ms - duration_back
     try:
-        return iso_ms(text)
+        return iso_ms(text, zone.with_zone)
     except ValueError:
         raise ValueError(
             f"{text!r} isn't a valid time. Try 15m, 2h or 7d, 2024-05-01 12:30:00, or milliseconds since 1970"

@@ -72,6 +72,38 @@ def pretty(text: str) -> str:
     return "".join(piece for _, piece in _laid_out(text))
 
 
+def folded_markup(text: str) -> Markup:
+    """Like `pretty_markup`, one element per line, and each object and array below the root as a `<details>` to fold."""
+    lines: list[list[Markup]] = [[]]
+    last = ""
+    starts: list[str] = []
+    for kind, piece in _laid_out(text):
+        if kind == "" and piece.startswith("\n"):
+            starts.append(last)
+            lines.append([Markup("{}").format(piece[1:])])
+            continue
+        lines[-1].append(Markup('<span class="j{}">{}</span>').format(kind, piece) if kind in "ksnw" else escape(piece))
+        last = piece
+    starts.append(last)
+    html: list[Markup] = []
+    depth = 0
+    for line, end in zip(lines, starts, strict=True):
+        content = Markup("").join(line) + "\n"
+        closes = line[1:2] in ([escape("}")], [escape("]")])
+        if end in ("{", "[") and depth >= 1:
+            html.append(
+                Markup('<details open data-end="{}"><summary>{}</summary>').format("}" if end == "{" else "]", content)
+            )
+        else:
+            html.append(Markup('<span class="line">{}</span>').format(content))
+        depth += end in ("{", "[")
+        if closes:
+            depth -= 1
+            if depth >= 1:
+                html.append(Markup("</details>"))
+    return Markup("").join(html)
+
+
 def pretty_markup(text: str) -> Markup:
     """Like `pretty`, as safe HTML with a class per kind of token."""
     if len(text) > HIGHLIGHT_MAX:

@@ -22,12 +22,13 @@ from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from flask import Flask, g
+from werkzeug.http import parse_cookie
 
 from sandbox.model import cancellation
 from sandbox.model.cancellation import Cancellation
 from sandbox.model.overview import Change
 from sandbox.model.proxy import Proxy
-from sandbox.web import guard
+from sandbox.web import guard, zone
 from sandbox.web import responses as page
 from sandbox.web.asgi import Receive, Scope, Send
 from sandbox.web.costly import is_costly
@@ -100,14 +101,15 @@ class Rendered:
 NO_PAGE = Rendered("", "", (), {}, page.NOTHING)
 
 
-def render_view(app: Flask, view: str) -> Rendered:
+def render_view(app: Flask, view: str, zone_name: str = "") -> Rendered:
     """Render the live part of a view, as its page would show it now. Runs in a worker thread.
 
     Args:
         view: path and query string, "/topics/orders?x=1".
+        zone_name: the time zone of its times; "" for UTC.
     """
     started_s = time.thread_time()
-    headers = {page.LIVE_HEADER: "1"}
+    headers = {page.LIVE_HEADER: "1", "Cookie": f"{zone.COOKIE}={zone_name}"}
     if token := app.extensions["token"]:
         headers["Authorization"] = f"Bearer {token}"
     with app.test_request_context(view, base_url="http://127.0.0.1", headers=headers):
@@ -124,12 +126,12 @@ def render_view(app: Flask, view: str) -> Rendered:
     return Rendered(shown, mark + rest, pieces, rows, interest, time.thread_time() - started_s)
 
 
-def _render_for(work: Cancellation, app: Flask, address: str) -> Rendered:
+def _render_for(work: Cancellation, app: Flask, address: str, zone_name: str) -> Rendered:
     """Call `render_view` unless the work is cancelled."""
     if work.cancelled:
         return NO_PAGE
     with work.covering():
-        return render_view(app, address)
+        return render_view(app, address, zone_name)
 
 
 def _view_parts(html: str, drawn: DrawnRows) -> tuple[ViewPart, ...]:
@@ -147,15 +149,23 @@ def _view_parts(html: str, drawn: DrawnRows) -> tuple[ViewPart, ...]:
     return tuple(pieces)
 
 
+def _zone_of(cookies: str) -> str:
+    """Return the time zone in a Cookie header, as `zone.choose` accepts it."""
+    zone.choose(parse_cookie(cookies).get(zone.COOKIE, ""))
+    return zone.chosen()
+
+
 class View:
-    """The view shared by all tabs with one address.
+    """The view shared by all tabs with one address and one time zone.
 
     Args:
         address: path and query string.
+        zone_name: the time zone of its times; "" for UTC.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, zone_name: str = "") -> None:
         self.address = address
+        self.zone_name = zone_name
         self.interest = page.ALL
         self.tabs: set[Tab] = set()
         self.changed = True
@@ -229,7 +239,7 @@ class Hub:
         self._subscribe = subscribe
         self._unsubscribe: Callable[[], None] | None = None
         self._tabs: set[Tab] = set()
-        self._views: dict[str, View] = {}
+        self._views: dict[tuple[str, str], View] = {}
         # Costly views have their own thread, so that they don't block the others.
         self._threads = {costly: DaemonThreads(1, "live-costly" if costly else "live") for costly in (False, True)}
         self._loop = asyncio.get_running_loop()
@@ -282,7 +292,7 @@ class Hub:
         if len(self._tabs) >= TABS_MAX or self._closed:
             await send({"type": "websocket.close", "code": CLOSE_LATER})
             return
-        tab = self._open(view, send)
+        tab = self._open(view, _zone_of(headers.get("cookie", "")), send)
         self._watch()
         painter = asyncio.create_task(self._paint(tab))
         try:
@@ -293,8 +303,8 @@ class Hub:
             with suppress(asyncio.CancelledError):
                 await painter
 
-    def _open(self, address: str, send: Send) -> Tab:
-        view = self._views.setdefault(address, View(address))
+    def _open(self, address: str, zone_name: str, send: Send) -> Tab:
+        view = self._views.setdefault((address, zone_name), View(address, zone_name))
         tab = Tab(view, send)
         view.tabs.add(tab)
         self._tabs.add(tab)
@@ -304,7 +314,7 @@ class Hub:
         self._tabs.discard(tab)
         tab.view.tabs.discard(tab)
         if not tab.view.tabs:
-            self._views.pop(tab.view.address, None)
+            self._views.pop((tab.view.address, tab.view.zone_name), None)
             tab.view.cancel()
         self._watch()
 
@@ -322,7 +332,7 @@ class Hub:
     def _render(self, view: View) -> Awaitable[Rendered]:
         path, _, query = view.address.partition("?")
         threads = self._threads[is_costly(path, query)]
-        return self._loop.run_in_executor(threads, _render_for, view.work, self._app, view.address)
+        return self._loop.run_in_executor(threads, _render_for, view.work, self._app, view.address, view.zone_name)
 
     async def _paint(self, tab: Tab) -> None:
         try:

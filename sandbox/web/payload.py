@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from sandbox.web.json_text import json_error, pretty_markup
+from sandbox.web.json_text import folded_markup, json_error, pretty_markup
 
 SHOWN_MAX = 64 * 1024
 """Characters of a value (bytes, in hex) that are shown before *show all*."""
 HEX_MAX = 4096
+FOLDED_MAX = 64 * 1024
+"""Longer JSON can't be folded: an element per line is too slow in a browser."""
 CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if code not in (9, 10)} | {127: 0x2421}
 
 
@@ -110,7 +112,8 @@ class PayloadView:
 
     Attributes:
         view: the view that is shown, "pretty", "raw" or "hex"; it may differ from the requested one.
-        body: safe HTML for a `<pre>`.
+        body: safe HTML for an element that keeps white space.
+        folds: True if the body has objects or arrays to fold.
         cut: how many characters (bytes, in hex) were left out.
         note: a sentence about the content, or None.
         broken: True if it looks like JSON but is invalid.
@@ -121,6 +124,7 @@ class PayloadView:
     cut: int
     note: str | None
     broken: bool = False
+    folds: bool = False
 
 
 def show(data: bytes, view: str = "pretty", *, whole: bool = False) -> PayloadView:
@@ -144,7 +148,9 @@ def show(data: bytes, view: str = "pretty", *, whole: bool = False) -> PayloadVi
         return PayloadView("raw", escape(visible(text[: len(text) - cut])), cut, _sentence(notes))
     error = json_error(text) if payload.kind == "json" else "not JSON"
     if error is None and not cut:
-        return PayloadView("pretty", pretty_markup(text), 0, _sentence(notes))
+        folds = text.count("{") + text.count("[") > 1 and len(text) <= FOLDED_MAX
+        body = folded_markup(text) if folds else pretty_markup(text)
+        return PayloadView("pretty", body, 0, _sentence(notes), folds="<details" in body)
     broken = error is not None and payload.kind == "json"
     if broken:
         notes.append(f"looks like JSON, but is not: {error}")

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from sandbox.model.latest_cache import Remembered
 from sandbox.web.proxied import under_base
+from sandbox.web.zone import chosen
 
 ROWS_MAX = 5_000
 """How many rendered rows an application caches: a few megabytes."""
@@ -52,7 +53,7 @@ def drawn(macro: Macro, key: Hashable, *values: object, kept: bool = True) -> Ma
     """
     memory = cast("Remembered[Markup]", current_app.extensions["rows"])
     weight = 1 if kept else ROWS_MAX + 1
-    row = memory.get((macro.name, key), values, lambda: Markup(under_base(macro(*values).strip())), weight)
+    row = memory.get((macro.name, chosen(), key), values, lambda: Markup(under_base(macro(*values).strip())), weight)
     return g.rows.place(row) if "rows" in g else row
 
 

@@ -147,9 +147,9 @@ def test_tabs_with_the_same_address_share_a_rendering(
     box.create_topic("t", partitions=1)
     drawn: list[str] = []
 
-    def counted(app: Flask, view: str) -> live.Rendered:
+    def counted(app: Flask, view: str, zone_name: str) -> live.Rendered:
         drawn.append(view)
-        return render_view(app, view)
+        return render_view(app, view, zone_name)
 
     monkeypatch.setattr(live, "render_view", counted)
 

@@ -17,7 +17,7 @@ from sandbox.kafka.event import Event, NewEvent
 from sandbox.playground.spec import COMMITS, ConsumerSpec
 from sandbox.web.playground.programs import consumer_program
 from sandbox.web.produce.programs import SHOWN_MAX, event_program, generator_program, many_program
-from sandbox.web.snippets import PRODUCE
+from sandbox.web.programs import produce_values, render
 from tests.clients.processes import ROOT
 from tests.clock import START_MS
 from tests.waiting import eventually
@@ -208,7 +208,7 @@ def test_a_program_fails_where_an_event_was_refused_and_says_why(served: Sandbox
         "one event": event_program(address, "orders", NewEvent(long.encode()), "murmur2"),
         "many": many_program(address, "orders", "murmur2"),
         "generator": generator_program(address, "orders", template, rate=1000, count=2, seed=1),
-        "first": PRODUCE.format(address=address, topic="orders", key="k", value=long),
+        "first": render("produce", "py", address=address, topic="orders", **produce_values("k", long)),
     }[what]
     refused = {"generator": 2}.get(what, 1)
     ended = run(program, ROOT, f"{long}\n")

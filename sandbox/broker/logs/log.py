@@ -159,8 +159,14 @@ class Log:
         partition.last_append_ms = row.appended_ms
         self.turn.appended(partition, count)
 
-    def append(self, partition: Partition, batch: ProducedBatch, now_ms: int) -> Appended:
+    def append(self, partition: Partition, batch: ProducedBatch, now_ms: int, *, checked: bool = False) -> Appended:
         """Append a batch. It becomes durable and visible when the turn is committed.
+
+        Args:
+            partition: where it goes.
+            batch: what a producer sent.
+            now_ms: the current time.
+            checked: True if `check` accepted the batch in this turn.
 
         Raises:
             BrokerError: MESSAGE_TOO_LARGE, INVALID_TIMESTAMP, INVALID_RECORD, OUT_OF_ORDER_SEQUENCE_NUMBER,
@@ -174,7 +180,8 @@ class Log:
         if before is not None:
             at = before.appended_ms if append_time != NO_TIMESTAMP else NO_TIMESTAMP
             return Appended(before.base_offset, at, True, partition)
-        self.check(partition, batch, now_ms)
+        if not checked:
+            self.check(partition, batch, now_ms)
         records = batch.records
         if append_time != NO_TIMESTAMP:
             records = records.stamped(now_ms)

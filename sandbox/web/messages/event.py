@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import TIMESTAMP_TYPES, Event
+from sandbox.model.jsonl import to_line
 from sandbox.model.messages import MessageQuery, Neighbours
 from sandbox.model.topics import TopicDescription
 from sandbox.playground.spec import SENT_BACK_HEADER
@@ -17,11 +18,14 @@ from sandbox.web.messages.dead_letter_search import Story, story_of
 from sandbox.web.messages.dead_letters import ORIGIN_HEADERS, number_in
 from sandbox.web.messages.table import Marks, committed_in, marks_of
 from sandbox.web.payload import describe, header_name, show
+from sandbox.web.programs import programs
 from sandbox.web.responses import Interest, backend, by_htmx, data, fragment, is_live, page
 
 blueprint = Blueprint("event", __name__)
 
 VIEWS = ("pretty", "raw", "hex")
+COPIED_MAX_BYTES = 64 * 1024
+"""A JSON line of a longer value is downloaded, not copied."""
 KEY_MAX_BYTES = 1_000
 """Longer keys aren't put into an address."""
 
@@ -38,6 +42,7 @@ class EventContext:
         edit, reuse: addresses of the Produce form, filled with the whole event or with its key only. A dead letter's
             `edit` is the form of its original topic; if that is unknown, the form asks for a topic.
         story: its history as a refused event or dead letter.
+        copies: label and text of what can be copied: the key, programs that read the event, a JSON line.
     """
 
     address: str
@@ -47,6 +52,18 @@ class EventContext:
     edit: str
     reuse: str
     story: Story
+    copies: tuple[tuple[str, str], ...]
+
+
+def _copies(event: Event) -> tuple[tuple[str, str], ...]:
+    found = []
+    if event.key is not None and describe(event.key).kind != "bytes":
+        found.append(("key", event.key.decode()))
+    shown = programs("event", topic=event.topic, partition=event.partition, offset=event.offset)
+    found += [(one.label, one.text) for one in shown]
+    if len(event.value or b"") <= COPIED_MAX_BYTES:
+        found.append(("JSONL", to_line(event)))
+    return tuple(found)
 
 
 def _place(event: Event, topic: TopicDescription, *, inline: bool) -> EventContext:
@@ -72,6 +89,7 @@ def _place(event: Event, topic: TopicDescription, *, inline: bool) -> EventConte
         edit=edit,
         reuse=form + "&only=key",
         story=story,
+        copies=_copies(event),
     )
 
 

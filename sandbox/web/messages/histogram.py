@@ -3,19 +3,27 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sandbox.kafka.event import Event
-from sandbox.model.messages import MessagePage, MessageQuery, Volume, dense, width_for
+from sandbox.model.messages import WIDTHS_MS, MessagePage, MessageQuery, Volume, dense, width_for
 from sandbox.web import formats as words
 from sandbox.web.messages.query import BUDGET_MS, looks_inside
 from sandbox.web.responses import backend
+from sandbox.web.zone import in_zone
 
 COUNT_MS = 150
 """The time limit for counting matches before the page is shown."""
 LABELS = 5
+MAIN_SHARE = 0.9
+"""If this share of the events is within a small part of the time, the histogram opens on that part."""
+MAIN_BUCKETS = 15
+"""The largest such part, in buckets of about `BUCKETS`."""
+MAIN_EVENTS_LEAST = 20
 DAY_MS = 86_400_000
+STEPS_MS = WIDTHS_MS
+"""The distances between times under the bars."""
 HEIGHT = 40
 LEAST = 1.2
 """The height of the drawing, and of the smallest bar that isn't 0."""
@@ -44,14 +52,16 @@ class Histogram:
     """The drawing.
 
     Attributes:
-        labels: texts under the bars, at equal distances.
+        labels: position in percent and text of each time under the bars.
         most: events of the largest bar.
+        ticks: position from the top in percent and number of each line of the y-axis.
         note: what was counted, and how exactly.
     """
 
     bars: tuple[HistogramBar, ...]
-    labels: tuple[str, ...]
+    labels: tuple[tuple[float, str], ...]
     most: int
+    ticks: tuple[tuple[float, int], ...]
     from_ms: int
     until_ms: int
     width: str
@@ -108,19 +118,22 @@ def histogram_of(volume: Volume, filtered: bool) -> Histogram | None:
     if not volume.buckets or (len(volume.buckets) == 1 and volume.buckets[0].events < 2):
         return None
     most = max(bucket.events for bucket in volume.buckets)
+    ticks = _ticks(most)
+    top = ticks[-1]
     bars = []
     for number, bucket in enumerate(volume.buckets):
-        height = max(LEAST, HEIGHT * bucket.events / most) if bucket.events else 0.0
+        height = max(LEAST, HEIGHT * bucket.events / top) if bucket.events else 0.0
         title = f"{_piece(bucket.from_ms, bucket.until_ms)}: {words.plural(bucket.events, 'event')}"
-        since, until = written(bucket.from_ms), written(bucket.until_ms)
+        since, until = words.written(bucket.from_ms), words.written(bucket.until_ms)
         bars.append(
             HistogramBar(number, round(HEIGHT - height, 2), round(height, 2), bucket.events, title, since, until)
         )
     first, last = volume.buckets[0].from_ms, volume.buckets[-1].until_ms
     return Histogram(
         bars=tuple(bars),
-        labels=tuple(_label(first + (last - first) * n // (LABELS - 1), last - first, n) for n in range(LABELS)),
+        labels=_labels(first, last),
         most=most,
+        ticks=tuple((round(100 - 100 * tick / top, 2), tick) for tick in ticks),
         from_ms=first,
         until_ms=last,
         width=words.duration(volume.width_ms),
@@ -143,32 +156,91 @@ def _note(volume: Volume, filtered: bool) -> str:
     return "; ".join(parts)
 
 
-def written(at_ms: int) -> str:
-    """Format a time as the fields since and until show and accept it."""
-    text = words.at(at_ms)
-    return text.removesuffix(".000") if len(text) == 23 else str(at_ms)
+def _ticks(most: int) -> tuple[int, ...]:
+    """Return the numbers of the y-axis, from 0 to the first round number that isn't below the largest bar."""
+    size = 10 ** (len(str(most)) - 1)
+    step = next(step for step in (size // 2, size, 2 * size, 5 * size) if step >= 1 and 4 * step >= most)
+    return tuple(range(0, most + step, step))
 
 
 def _piece(from_ms: int, until_ms: int) -> str:
-    first, last = written(from_ms), written(until_ms)
+    first, last = (words.at(ms).removesuffix(".000") for ms in (from_ms, until_ms))
     return f"{first} to {last[11:] if first[:11] == last[:11] else last}"
 
 
-def _label(at_ms: int, span_ms: int, number: int) -> str:
-    text = words.at(at_ms)
-    if len(text) != 23:
-        return str(at_ms)
-    if span_ms >= 60 * DAY_MS:
-        return text[:10]
-    day = f"{_day(text)} " if span_ms >= DAY_MS or number == 0 else ""
-    if span_ms >= 20 * DAY_MS:
-        return day.strip()
-    return day + (text[11:16] if span_ms >= 600_000 else text[11:19] if span_ms >= 10_000 else text[11:])
+def _labels(first_ms: int, last_ms: int) -> tuple[tuple[float, str], ...]:
+    """Return times at round distances, each with a different text; the day where it changes."""
+    step_ms = next((one for one in STEPS_MS if (last_ms - first_ms) // one <= LABELS), 0)
+    step_ms = step_ms or max(1, (last_ms - first_ms) // LABELS)
+    offset_ms = _offset_ms(first_ms)
+    found: list[tuple[float, str]] = []
+    day = ""
+    start_ms = -(-(first_ms + offset_ms) // step_ms) * step_ms - offset_ms
+    for at_ms in range(start_ms, last_ms + 1, step_ms):
+        text = words.at(at_ms)
+        if len(text) != 23:
+            found.append((_share(at_ms, first_ms, last_ms), str(at_ms)))
+            continue
+        date = text[:10] if step_ms >= 365 * DAY_MS else _day(text)
+        hour = text[11:16] if step_ms % 60_000 == 0 else text[11:19] if step_ms % 1_000 == 0 else text[11:]
+        shown = date if step_ms % DAY_MS == 0 else hour if date == day else f"{date} {hour}"
+        found.append((_share(at_ms, first_ms, last_ms), shown))
+        day = date
+    return tuple(found)
+
+
+def _offset_ms(at_ms: int) -> int:
+    """Return the difference of the reader's time zone to UTC, so that steps of hours and days begin at local ones."""
+    moment = in_zone(words.EPOCH + timedelta(milliseconds=max(0, min(at_ms, words.YEAR_10000_MS - 1))))
+    return (moment.utcoffset() or timedelta()) // timedelta(milliseconds=1)
+
+
+def _share(at_ms: int, first_ms: int, last_ms: int) -> float:
+    return round(100 * (at_ms - first_ms) / max(1, last_ms - first_ms), 2)
 
 
 def _day(text: str) -> str:
     day = datetime.fromisoformat(text[:10])
     return f"{day:%b} {day.day}"
+
+
+@dataclass(frozen=True, slots=True)
+class MainPart:
+    """The part of the time that holds nearly all events of a volume.
+
+    Attributes:
+        outside: how many events with a timestamp are before or after it.
+    """
+
+    from_ms: int
+    until_ms: int
+    outside: int
+
+
+def main_part(query: MessageQuery, volume: Volume) -> MainPart | None:
+    """Return the part on which the histogram of an unlimited time opens; None if the events fill the whole time."""
+    if query.since_ms is not None or query.until_ms is not None or len(volume.buckets) <= 2 * MAIN_BUCKETS:
+        return None
+    counts = [bucket.events for bucket in volume.buckets]
+    total = sum(counts)
+    if total < MAIN_EVENTS_LEAST:
+        return None
+    sums = [sum(counts[at : at + MAIN_BUCKETS]) for at in range(len(counts) - MAIN_BUCKETS + 1)]
+    best = max(range(len(sums)), key=lambda at: sums[at])
+    if sums[best] < MAIN_SHARE * total:
+        return None
+    inside = [bucket for bucket in volume.buckets[best : best + MAIN_BUCKETS] if bucket.events]
+    return MainPart(inside[0].from_ms, inside[-1].until_ms, total - sums[best])
+
+
+def opened(query: MessageQuery, volume: Volume) -> tuple[Volume, MainPart | None]:
+    """Return the volume that the histogram shows first: of the part that holds the data, in finer buckets."""
+    part = main_part(query, volume)
+    if part is None:
+        return volume, None
+    inside = replace(query, since_ms=part.from_ms, until_ms=part.until_ms, cursor=None)
+    finer = backend().survey.volume(inside, budget_ms=COUNT_MS)
+    return (finer, part) if finer.buckets else (volume, None)
 
 
 def volume_json(volume: Volume) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Messages: the events of a topic, filtered and paged."""
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,10 +16,11 @@ from sandbox.model.jsonl import to_line
 from sandbox.model.log_order import merged_by_time
 from sandbox.model.messages import MessagePage, Volume
 from sandbox.model.topics import TopicDescription
+from sandbox.web import formats as words
 from sandbox.web.decoding import readable_value, schemas_json
 from sandbox.web.json_shapes import event_json
 from sandbox.web.messages.dead_letters import why_column
-from sandbox.web.messages.histogram import histogram_of, in_frame, volume_json, volume_of
+from sandbox.web.messages.histogram import histogram_of, in_frame, opened, volume_json, volume_of
 from sandbox.web.messages.query import (
     CONDITION_FIELDS,
     LIMITS,
@@ -49,7 +51,9 @@ from sandbox.web.responses import (
     is_live,
     page,
     see,
+    typed_ms,
 )
+from sandbox.web.zone import chosen
 
 blueprint = Blueprint("messages", __name__)
 
@@ -59,6 +63,8 @@ CSV_COLUMNS = (
 )  # fmt: skip
 SORTED_SPACING_S = 2.0
 """A view that is sorted by a field reads all its events anew for each update."""
+LOCAL_TIME = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d([.,]\d+)?)?)?")
+"""A time without a zone."""
 OPEN_COLUMNS = "#columns"
 """The menu of columns stays open after a choice."""
 
@@ -141,15 +147,22 @@ def _columns(path: str, shown: tuple[Field, ...], sort: Sort | None) -> list[Col
 
 
 def _folded(path: str) -> AnyResponse | None:
-    """Redirect to the address that contains the form's condition; None if the form has no valid condition."""
-    if is_live() or not any(request.args.get(name, "").strip() for name in ("path", "operand")):
+    """Redirect to the address that contains the form's condition, and times that mean the same in every time zone; None
+    if the address is like that already, or a field is invalid.
+    """
+    if is_live():
         return None
+    changes: dict[str, str | list[str] | None] = {}
     try:
-        condition = typed_condition()
+        if (condition := typed_condition()) is not None:
+            changes["where"] = list(dict.fromkeys([*several("where"), str(condition)]))
+        for name in ("since", "until") if chosen() else ():
+            text = request.args.get(name, "").strip()
+            if LOCAL_TIME.fullmatch(text):
+                changes[name] = words.written(typed_ms(text))
     except BrokerError:
         return None
-    texts = dict.fromkeys([*several("where"), str(condition)])
-    return see(link(path, where=list(texts), cursor=None))
+    return see(link(path, **changes, cursor=None)) if changes else None
 
 
 @blueprint.get("/topics/<topic>/messages")
@@ -213,6 +226,9 @@ def _shown(path: str, topic: TopicDescription, view: MessagesView, result: Messa
     counted_on = request.args.get("count") == "1"
     volume = volume_of(query, result, whole=counted_on, ranked=view.sort is not None)
     filtered = is_filtered(query)
+    whole_time = request.args.get("time") == "all"
+    framed = in_frame(query, volume)
+    framed, part = (framed, None) if whole_time else opened(query, framed)
     event_row: Any = current_app.jinja_env.get_template("messages/_row.html").module
     around = link(path, since=None, until=None, cursor=None)
     chosen = link(path, col=[str(column) for column in columns])
@@ -228,7 +244,10 @@ def _shown(path: str, topic: TopicDescription, view: MessagesView, result: Messa
     return {
         "rows": rows_of(event_row.event_row, result.events, columns, committed_in(topic.topic)),
         "volume": volume,
-        "histogram": histogram_of(in_frame(query, volume), filtered),
+        "histogram": histogram_of(framed, filtered),
+        "part": part,
+        "whole_time": and_also(link(path), time="all") + "#volume",
+        "whole_on": whole_time,
         "tally": _tally(view, result, volume, counted_on),
         "as_table": request.args.get("table") == "1",
         "table_on": and_also(link(path), table="1") + "#volume",

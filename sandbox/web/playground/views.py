@@ -13,7 +13,7 @@ from sandbox.playground.spec import ASSIGNORS, COMMITS, ENDINGS, PROTOCOLS, RESE
 from sandbox.web.capabilities import changes_nothing
 from sandbox.web.notices import Notice
 from sandbox.web.playground.json import consumer_json, facts_json, group_view, scenario_json
-from sandbox.web.playground.programs import consumer_program, scenario_program
+from sandbox.web.playground.programs import consumer_programs, scenario_program
 from sandbox.web.responses import Interest, backend, by_htmx, data, fragment, overview, page, see, wanted_format
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def _show(said: Mapping[str, str], error: BrokerError | None = None) -> Response
         tuned=tuned(form),
         error=error,
         closed=_closed(),
-        program=consumer_program(_sample(form, names), _address()),
+        shown_programs=consumer_programs(_sample(form, names), _address()),
         **_choices(),
     )
 
@@ -219,9 +219,11 @@ def _sample(form: Mapping[str, str], names: list[str]) -> ConsumerSpec:
 @blueprint.post("/playground/program")
 @changes_nothing
 def program() -> Response:
-    """The Python program for the form's current fields."""
+    """The programs for the form's current fields."""
     names = [one.topic for one in backend().topics()]
-    return fragment("playground/_program.html", program=consumer_program(_sample(request.form, names), _address()))
+    return fragment(
+        "playground/_program.html", shown_programs=consumer_programs(_sample(request.form, names), _address())
+    )
 
 
 def _choices() -> dict[str, Any]:
@@ -269,7 +271,7 @@ def _show_one(number: int, error: BrokerError | None) -> Response:
         consumer=consumer,
         view=_groups((consumer,))[0],
         error=error,
-        program=consumer_program(consumer.spec, _address()),
+        shown_programs=consumer_programs(consumer.spec, _address()),
         **_choices(),
     )
 

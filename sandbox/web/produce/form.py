@@ -167,6 +167,6 @@ def timestamp_of(form: Form, now_ms: int) -> int | None:
         raise BrokerError("INVALID_TIMESTAMP", f"{error}. Nothing was sent.") from None
 
 
-def event_of(form: Form, now_ms: int, partition: int | None) -> NewEvent:
-    """Return the form's event, for a given partition."""
-    return NewEvent(value_of(form), key_of(form), headers_of(form), timestamp_of(form, now_ms), partition)
+def event_of(form: Form, now_ms: int) -> NewEvent:
+    """Return the form's event, without a partition."""
+    return NewEvent(value_of(form), key_of(form), headers_of(form), timestamp_of(form, now_ms), None)

@@ -17,9 +17,10 @@ from sandbox.web.capabilities import changes_nothing, why_not
 from sandbox.web.notices import Notice
 from sandbox.web.produce.generator_form import KEY_KINDS, VALUE_KINDS, form_of, look, speed_of, template_of
 from sandbox.web.produce.many import readable
-from sandbox.web.produce.programs import generator_command, generator_program, headers_text
+from sandbox.web.produce.programs import generator_programs, headers_text
 from sandbox.web.produce.schema_part import encoder, has_registry, subjects
 from sandbox.web.produce.views import named_topic
+from sandbox.web.programs import ShownProgram
 from sandbox.web.responses import Interest, backend, by_htmx, data, fragment, is_live, overview, page, see
 
 blueprint = Blueprint("generators", __name__)
@@ -82,16 +83,22 @@ def _page(
     form = _form(given)
     runs = backend().generators.list()
     running = [run for run in runs if run.state == RUNNING]
-    seen, why, program, command = None, None, "", ""
+    seen, why = None, None
+    shown_programs: list[ShownProgram] = []
     within = request.path.startswith("/topics/")
     if topic is not None and not is_live():  # In an open tab, only the runs are updated.
         try:
             template, speed = template_of(form), speed_of(form)
             seen = look(template, topic, speed.seed, encoder)
             fields: dict[str, Any] = {"rate": speed.rate, "count": speed.count, "seed": speed.seed or 0}
-            program = generator_program(overview().kafka, topic.topic, template, **fields)
-            name = form["template"] or FIRST_TEMPLATE
-            command = generator_command(topic.topic, overview().file, template, name, **fields)
+            shown_programs = generator_programs(
+                overview().kafka,
+                topic.topic,
+                template,
+                **fields,
+                name=form["template"] or FIRST_TEMPLATE,
+                file=overview().file,
+            )
         except BrokerError as refusal:
             why = refusal
     shown: dict[str, Any] = {
@@ -114,8 +121,7 @@ def _page(
         "keys_max": KEYS_MAX,
         "skew_max": SKEW_MAX,
         "running_max": RUNNING_MAX,
-        "program": program,
-        "command": command,
+        "shown_programs": shown_programs,
         "root": _root(topic.topic if topic and within else None),
         "within": within,
         "headers_text": headers_text,

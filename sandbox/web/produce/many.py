@@ -19,7 +19,7 @@ from sandbox.web.decoding import decoder
 from sandbox.web.notices import Notice, current_notice
 from sandbox.web.produce.form import header_lines, typed
 from sandbox.web.produce.partition import PARTITIONERS
-from sandbox.web.produce.programs import headers_text, many_program
+from sandbox.web.produce.programs import headers_text, many_programs
 from sandbox.web.produce.schema_part import encoder, has_registry, subjects
 from sandbox.web.produce.views import named_topic
 from sandbox.web.responses import backend, by_htmx, fragment, overview, page, see
@@ -233,7 +233,9 @@ def _page(topic: TopicDescription | None, form: Mapping[str, str], status: int =
         keys=KEYS,
         partitioners=PARTITIONERS,
         events_max=EVENTS_MAX,
-        program=many_program(overview().kafka, topic.topic, form.get("partitioner", "murmur2")) if topic else "",
+        shown_programs=many_programs(overview().kafka, topic.topic, form.get("partitioner", "murmur2"))
+        if topic
+        else [],
         within=within,
         headers_text=headers_text,
         subjects=subjects() if has_registry() else None,

@@ -11,7 +11,6 @@ from sandbox.kafka.partitioner import PARTITIONERS as KAFKAS
 from sandbox.model.messages import MessageQuery
 from sandbox.model.topics import TopicDescription
 from sandbox.web.payload import describe
-from sandbox.web.produce.form import key_of
 from sandbox.web.responses import backend, capabilities
 
 PARTITIONERS = (
@@ -69,18 +68,19 @@ class Choice:
     others: tuple[tuple[str, int], ...] = ()
 
 
-def choose(form: Mapping[str, str], topic: TopicDescription, *, take: bool = False) -> Choice:
+def choose(form: Mapping[str, str], topic: TopicDescription, key: bytes | None, *, take: bool = False) -> Choice:
     """Return the partition of the form's event.
 
     Args:
         form: the Produce form.
         topic: the target topic.
+        key: the event's key.
         take: True to advance round robin.
 
     Raises:
         BrokerError: the partition or the partitioner doesn't exist, or the key isn't of the chosen kind.
     """
-    count, mode, key = len(topic.partitions), form.get("mode", "key"), key_of(form)
+    count, mode = len(topic.partitions), form.get("mode", "key")
     if mode == "fixed":
         text = form.get("partition", "").strip()
         if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) >= count:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -10,16 +11,26 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError
-from sandbox.kafka.event import Event
+from sandbox.kafka.event import Event, NewEvent
 from sandbox.model.topics import TopicDescription
 from sandbox.web.capabilities import changes_nothing
 from sandbox.web.messages.dead_letters import tell_returned
 from sandbox.web.notices import Notice, current_notice
 from sandbox.web.produce.copy_event import Copied, address_of, copied
-from sandbox.web.produce.form import FIRST, HEADER_KINDS, KEY_KINDS, SCHEMA_KIND, VALUE_KINDS, event_of, json_state
+from sandbox.web.produce.form import (
+    FIRST,
+    HEADER_KINDS,
+    KEY_KINDS,
+    SCHEMA_KIND,
+    VALUE_KINDS,
+    event_of,
+    json_state,
+    key_of,
+)
 from sandbox.web.produce.partition import MODES, PARTITIONERS, Choice, choose, turns
-from sandbox.web.produce.programs import event_program
+from sandbox.web.produce.programs import event_programs
 from sandbox.web.produce.schema_part import KIND, PARTS, has_registry, mark_error, shown_part
+from sandbox.web.programs import ShownProgram
 from sandbox.web.responses import backend, by_htmx, data, fragment, overview, page, see
 
 blueprint = Blueprint("produce", __name__)
@@ -41,16 +52,16 @@ def named_topic(topic: str | None) -> TopicDescription | None:
     return next(iter(backend().topics()), None)
 
 
-def send(form: Mapping[str, str], topic: TopicDescription) -> tuple[Event, Choice]:
-    """Store the form's event.
+def send(form: Mapping[str, str], topic: TopicDescription) -> tuple[Event, Choice, NewEvent]:
+    """Store the form's event. Returns it as stored, its partition's choice, and the event as the form has it.
 
     Raises:
         BrokerError: the form or the event is refused; nothing was stored.
     """
-    now_ms = overview().as_of_ms
-    event_of(form, now_ms, None)  # A refused event doesn't advance round robin.
-    choice = choose(form, topic, take=True)
-    new = event_of(form, now_ms, choice.partition)
+    # A refused event doesn't advance round robin.
+    parsed = event_of(form, overview().as_of_ms)
+    choice = choose(form, topic, parsed.key, take=True)
+    new = parsed._replace(partition=choice.partition)
     event = backend().append(
         topic.topic,
         new.value,
@@ -60,21 +71,25 @@ def send(form: Mapping[str, str], topic: TopicDescription) -> tuple[Event, Choic
         partition=new.partition,
     )
     tell_returned((event,))
-    return event, choice
+    return event, choice, parsed
 
 
-def program(form: Mapping[str, str], topic: str) -> str:
-    """Return the Python program that sends the form's event; the form's initial event if the current one is invalid."""
-    try:
-        new = event_of(form, overview().as_of_ms, None)
-    except BrokerError:
-        new = event_of(FIRST, overview().as_of_ms, None)
+def form_programs(form: Mapping[str, str], topic: str, new: NewEvent) -> list[ShownProgram]:
+    """Return the programs that send the form's event."""
     turn = form.get("mode") == "round"
     if turn:
         new = new._replace(partition=turns.peek(topic, len(backend().topic(topic).partitions)))
     elif form.get("mode") == "fixed" and re.fullmatch(r"[0-9]{1,9}", form.get("partition", "")):
         new = new._replace(partition=int(form["partition"]))
-    return event_program(overview().kafka, topic, new, form.get("partitioner", "murmur2"), turn=turn)
+    return event_programs(overview().kafka, topic, new, form.get("partitioner", "murmur2"), turn=turn)
+
+
+def _parsed(form: Mapping[str, str]) -> NewEvent | None:
+    """Return the form's event; None while a part of it is invalid."""
+    try:
+        return event_of(form, overview().as_of_ms)
+    except BrokerError:
+        return None
 
 
 def _form_page(
@@ -95,11 +110,10 @@ def _form_page(
     for one in parts.values() if error else ():
         mark_error(one)
     choice: Choice | None = None
+    new = _parsed(form)
     if topic is not None and not undecided:
-        try:
-            choice = choose(form, topic)
-        except BrokerError:
-            choice = None
+        with suppress(BrokerError):
+            choice = choose(form, topic, new.key if new else key_of(form))
     return page(
         "produce/index",
         status=status,
@@ -115,7 +129,7 @@ def _form_page(
         sent=current_notice().shown.get("sent"),
         state=json_state(form) if form["value"].strip() else None,
         undecided=undecided,
-        program=program(form, topic.topic) if topic and not undecided else "",
+        shown_programs=form_programs(form, topic.topic, new or event_of(FIRST, 0)) if topic and not undecided else [],
         partitioners=PARTITIONERS,
         key_kinds=KEY_KINDS + kinds,
         value_kinds=VALUE_KINDS + kinds,
@@ -207,7 +221,7 @@ def preview() -> Response:
     if not request.values.get("topic"):
         return fragment("produce/_preview.html", choice=None, error=None, undecided=True)
     try:
-        choice = choose(request.values, backend().topic(request.values.get("topic", "")))
+        choice = choose(request.values, backend().topic(request.values.get("topic", "")), key_of(request.values))
     except BrokerError as error:
         return fragment("produce/_preview.html", choice=None, error=error.detail)
     return fragment("produce/_preview.html", choice=choice, error=None)
@@ -217,19 +231,15 @@ def preview() -> Response:
 @blueprint.post("/topics/<topic>/produce/program")
 @changes_nothing
 def shown_program(topic: str | None = None) -> Response:
-    """The Python program for the form's current fields, and whether its value is JSON."""
+    """The programs for the form's current fields, and whether its value is JSON."""
     form: MultiDict[str, str] = request.form
     state = json_state(form) if form.get("value", "").strip() else None
     name = topic or form.get("topic", "")
-    text = None
-    try:
-        event_of(form, overview().as_of_ms, None)
-        text = program(form, backend().topic(name).topic) if name else None
-    except BrokerError:
+    new = _parsed(form)
+    shown = form_programs(form, backend().topic(name).topic, new) if name and new else None
+    answer = fragment("produce/_as_typed.html", shown_programs=shown, state=state)
+    if shown is None:
         # The value is incomplete: the program stays unchanged.
-        pass
-    answer = fragment("produce/_as_typed.html", program=text, state=state)
-    if text is None:
         answer.headers["HX-Reswap"] = "none"
     return answer
 
@@ -254,7 +264,7 @@ def _root(topic: str | None) -> str:
 @blueprint.get("/produce/preview.json")
 def preview_json() -> Response:
     """The partition of the form's event as JSON."""
-    choice = choose(request.args, backend().topic(request.args.get("topic", "")))
+    choice = choose(request.args, backend().topic(request.args.get("topic", "")), key_of(request.args))
     return data({"partition": choice.partition, "partitions": choice.partitions, "steps": list(choice.steps)})
 
 
@@ -267,7 +277,7 @@ def produce(topic: str | None = None) -> AnyResponse:
     try:
         if not name:
             raise BrokerError("INVALID_REQUEST", "Choose the topic first. Nothing was sent.")
-        event, choice = send(form, backend().topic(name))
+        event, choice, new = send(form, backend().topic(name))
     except BrokerError as error:
         if by_htmx():
             # 200, because htmx ignores the content of an error status.
@@ -278,7 +288,11 @@ def produce(topic: str | None = None) -> AnyResponse:
         return _form_page(named_topic(name), form, status=400, error=error, undecided=not name)
     if by_htmx():
         return fragment(
-            "produce/_answer.html", event=event, choice=choice, error=None, program=program(form, event.topic)
+            "produce/_answer.html",
+            event=event,
+            choice=choice,
+            error=None,
+            shown_programs=form_programs(form, event.topic, new),
         )
     kept = {field: value for field, value in form.items() if field != "topic"}
     if sum(map(len, kept.values())) > KEPT_MAX:

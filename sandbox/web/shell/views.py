@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from sandbox.kafka.broker_config import BROKER_SETTINGS, GROUP_SETTING
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.topic_settings import TOPIC_SETTINGS
+from sandbox.web import zone
 from sandbox.web.capabilities import changes_nothing, page_reason
 from sandbox.web.help.views import DOCUMENTS, document
 from sandbox.web.notices import Notice
@@ -164,6 +165,15 @@ def choose_theme() -> AnyResponse:
     chosen = request.form.get("theme", "auto")
     answer = see(_here())
     answer.set_cookie("theme", chosen if chosen in THEMES else "auto", max_age=31_536_000, samesite="Strict")
+    return answer
+
+
+@blueprint.post("/zone")
+@changes_nothing
+def choose_zone() -> AnyResponse:
+    """Store in which time zone this browser shows times: its own by its IANA name, or UTC."""
+    answer = see(_here())
+    answer.set_cookie(zone.COOKIE, request.form.get("zone", "")[:64], max_age=31_536_000, samesite="Strict")
     return answer
 
 

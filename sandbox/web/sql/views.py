@@ -26,8 +26,8 @@ from sandbox.model.sql_result import (
 from sandbox.model.sql_tokens import parameters, value_of
 from sandbox.model.topics import TopicDescription
 from sandbox.web.payload import visible
+from sandbox.web.programs import ShownProgram, programs
 from sandbox.web.responses import backend, csv_file, data, fragment, is_live, page
-from sandbox.web.snippets import snippet
 from sandbox.web.sql.examples import Example, examples
 
 BYTES_SHOWN = 24
@@ -195,13 +195,13 @@ def index() -> Response:
     )
 
 
-def _code(asked: Asked) -> tuple[str, str]:
+def _code(asked: Asked) -> list[ShownProgram]:
     """Return the Python program and the command that run the same query."""
     query = asked.query.strip() or "SELECT * FROM messages LIMIT 10"
     fields = {name: text or "" for name, text in asked.fields.items()}
     question = {"q": query} | {PREFIX + name: text for name, text in fields.items()}
     arguments = [shlex.quote(query)] + [f"-P {shlex.quote(f'{name}={text}')}" for name, text in fields.items()]
-    return snippet("sql", question=question), snippet("sql-command", arguments=" ".join(arguments))
+    return programs("sql", question=question, arguments=" ".join(arguments))
 
 
 def _named(topics: Sequence[TopicDescription], query: str) -> tuple[str, ...]:

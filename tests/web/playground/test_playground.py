@@ -89,7 +89,7 @@ def test_the_program_follows_the_form(page: FlaskClient, box: Sandbox) -> None:
     text = unescape(page.post("/playground/program", data=form).text)
     assert "'orders'" in text or '"orders"' in text
     assert "flat white" in text
-    compile(text.partition(">")[2].removesuffix("</pre>"), "program", "exec")
+    compile(re.findall(r'<pre id="play-code"[^>]*>(.*?)</pre>', text, re.DOTALL)[0], "program", "exec")
     assert "earthquakes" not in text
 
 

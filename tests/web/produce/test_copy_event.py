@@ -87,9 +87,9 @@ def test_whatever_an_event_holds_comes_out_of_the_form_as_it_was(
     assert "\n" not in copied(event).form["key"]
     if BROKEN in copied(event).notes:
         with pytest.raises(BrokerError, match="Not JSON"):
-            event_of(form, 0, None)
+            event_of(form, 0)
         form["value_kind"] = "text"
-    made = event_of(form, 0, None)
+    made = event_of(form, 0)
     assert (made.key, made.value, made.headers) == (key, value, tuple(headers))
 
 
