@@ -261,6 +261,10 @@ class Broker:
             INVALID_CONFIG.
         """
         check_new_name(name, self.topics)
+        if name in INTERNAL_TOPICS:
+            raise BrokerError(
+                "INVALID_TOPIC_EXCEPTION", f"{name} is an internal topic, and can't be created: {INTERNAL_REASON}"
+            )
         count = self.config.number("num.partitions") if partitions == -1 else partitions
         if count < 1:
             raise BrokerError("INVALID_PARTITIONS", "Number of partitions was set to an invalid non-positive value.")

@@ -41,6 +41,8 @@ def read_records(
         first: return the first batch even if it is larger than `size_bytes_max` (KIP-74).
     """
     end = _end(partition, stable)
+    if partition.id < 0:
+        return node.internal.read(partition, offset, size_bytes_max)
     if offset >= end:
         return []
     cached = node.cache.read(partition.id, offset, end, size_bytes_max)

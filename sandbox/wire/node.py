@@ -14,6 +14,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.fetch_sessions import FetchSessions
 from sandbox.wire.held_bytes import HeldBytes
+from sandbox.wire.internal_topics import InternalTopics
 from sandbox.wire.long_writes import LongWrites
 from sandbox.wire.lost_clients import LostClients
 from sandbox.wire.share_sessions import ShareSessions
@@ -82,9 +83,11 @@ class Node:
     lost_clients: LostClients = field(default_factory=LostClients)
 
     share_sessions: ShareSessions = field(init=False)
+    internal: InternalTopics = field(init=False)
 
     def __post_init__(self) -> None:
         self.share_sessions = ShareSessions(lambda: self.broker.config.number("group.share.max.share.sessions"))
+        self.internal = InternalTopics(self.broker, self.coordinator)
 
     def address(self, broker: int, host: str) -> dict[str, Any]:
         """Return a running broker's node id, host and port for a client that connected to a server address."""
@@ -136,12 +139,25 @@ def topic_of(request: Request, name: str | None, topic_id: Any) -> Topic:
     """Return the topic that a request names, by its name or, without a name, its id.
 
     Raises:
-        BrokerError: UNKNOWN_TOPIC_OR_PARTITION, or UNKNOWN_TOPIC_ID.
+        BrokerError: UNKNOWN_TOPIC_OR_PARTITION, or UNKNOWN_TOPIC_ID; INVALID_TOPIC_EXCEPTION for an internal topic.
     """
     broker = request.node.broker
+    topic = broker.topics.get(name) if name else broker.topics_by_id.get(topic_id)
+    if topic is None:
+        internal = request.node.internal.find(name, topic_id)
+        if internal is not None:
+            raise BrokerError(
+                "INVALID_TOPIC_EXCEPTION", f"{internal.name} is an internal topic, which clients only read."
+            )
     if name:
         return broker.topic(name)
-    topic = broker.topics_by_id.get(topic_id)
     if topic is None:
         raise BrokerError("UNKNOWN_TOPIC_ID", f"There is no topic with the id {topic_id}.")
     return topic
+
+
+def readable_topic(request: Request, name: str | None, topic_id: Any) -> Topic:
+    """Return a topic like `topic_of`, or an internal topic, which can only be read."""
+    broker = request.node.broker
+    topic = broker.topics.get(name) if name else broker.topics_by_id.get(topic_id)
+    return topic or request.node.internal.find(name, topic_id) or topic_of(request, name, topic_id)

@@ -220,9 +220,11 @@ class KafkaServer:
 
     def _wake(self, changes: Changes) -> None:
         calls = self.node.on_append
-        if not calls:
-            return
-        for partition in changes.partitions:
+        partitions = set(changes.partitions)
+        commits = self.node.internal.refresh() if changes.commits else None
+        if commits is not None:
+            partitions.add(commits)
+        for partition in partitions:
             for call in tuple(calls.get(partition.id, ())):
                 call()
 

@@ -380,6 +380,10 @@ class GroupCoordinator:
             return "NONE"
         return group.refusal(member_id or UNKNOWN_MEMBER, member_epoch) or "NONE"
 
+    def has_groups(self, type: str | None = None) -> bool:
+        """Return True if there is a group, of a type if one is given."""
+        return any(type in (None, group.type) for group in self._table.groups.values())
+
     def list(self, states: Collection[str] = (), types: Collection[str] = ()) -> tuple[ListedGroup, ...]:
         """ListGroups, sorted by name, with any of the states and any of the types. An empty filter matches all."""
         return listed(self._table.groups.values(), states, types)

@@ -12,7 +12,7 @@ checks this every ten seconds; the sandbox does it on time.
 Differs from Kafka: a transaction's end is never half done, so CONCURRENT_TRANSACTIONS doesn't occur. If a producer
 initializes a transactional id whose transaction is open, the transaction is aborted and the producer is answered
 immediately, with the epoch that it would get at its second attempt from Kafka. Groups that take part aren't shown as
-partitions of `__consumer_offsets`, because that topic doesn't exist here.
+partitions of `__consumer_offsets`, because that topic has no rows of its own here.
 
 Sources: KIP-98, KIP-360, KIP-447, KIP-664, KIP-890; checked against Apache Kafka 4.4 by
 `tests/clients/test_transaction_requests.py`.
@@ -88,6 +88,11 @@ class TransactionCoordinator:
             if same and known.ongoing and known.started_ms not in (None, found.started_ms):
                 found.started_ms = known.started_ms
                 self._moved.add(name)
+
+    @property
+    def is_used(self) -> bool:
+        """True if there is a transactional id."""
+        return bool(self._known)
 
     # Requests of producers
 

@@ -218,6 +218,35 @@ class GroupStore:
         )
         return {(row[0], row[1]): CommittedOffset(*row) for row in rows}
 
+    def last_commit(self) -> int:
+        """Return the id of the last row of the history of commits; 0 if it is empty."""
+        return int(self._database.query("SELECT coalesce(max(id), 0) FROM commits")[0][0])
+
+    def commits(self, after: int, until: int, most: int) -> list[tuple[int, str, CommittedOffset]]:
+        """Return rows of the history of commits: the id, the group, and the offset.
+
+        Args:
+            after: only rows with a larger id.
+            until: only rows with at most this id.
+            most: the maximum number of rows.
+        """
+        rows = self._database.query(
+            "SELECT id, group_id, topic, partition, offset, metadata, committed_ms FROM commits"
+            " WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
+            (after, until, most),
+        )
+        return [
+            (number, group_id, CommittedOffset(topic, partition, offset, -1, metadata, committed_ms))
+            for number, group_id, topic, partition, offset, metadata, committed_ms in rows
+        ]
+
+    def commit_at(self, committed_ms: int) -> tuple[int, int] | None:
+        """Return the position in the history and the time of the first commit at or after a time, or None."""
+        rows = self._database.query(
+            "SELECT id - 1, committed_ms FROM commits WHERE committed_ms >= ? ORDER BY id LIMIT 1", (committed_ms,)
+        )
+        return rows[0] if rows else None
+
     def has_offsets(self, group_id: str) -> bool:
         """Return whether the group has an offset that is committed or waits for the end of a transaction."""
         return any(

@@ -86,7 +86,7 @@ def _synonym(name: str, value: str | None, source: int) -> dict[str, Any]:
 
 
 def _topic(request: Request, name: str) -> Described:
-    topic = request.node.broker.topics.get(name)
+    topic = request.node.broker.topics.get(name) or request.node.internal.find(name)
     if topic is None:
         check_name(name)
         raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION")

@@ -22,7 +22,8 @@ def handle(request: Request) -> Answer:
     if cursor is not None and (cursor.partition_index < 0 or (wanted and cursor.topic_name not in wanted)):
         return {"topics": [_failed(name, "INVALID_REQUEST") for name in wanted], "next_cursor": None}
     first = 0
-    names = wanted or sorted(request.node.broker.topics)
+    internal = {topic.name: topic for topic in request.node.internal.listed()}
+    names = wanted or sorted({*request.node.broker.topics, *internal})
     if cursor is not None:
         names = [name for name in names if name >= cursor.topic_name]
         first = cursor.partition_index if names and names[0] == cursor.topic_name else 0
@@ -33,7 +34,7 @@ def handle(request: Request) -> Answer:
 def _page(request: Request, names: list[str], first: int, left: int) -> Answer:
     topics = []
     for name in names:
-        topic = request.node.broker.topics.get(name)
+        topic = request.node.broker.topics.get(name) or request.node.internal.find(name)
         if topic is None:
             topics.append(_failed(name, _reason(name)) | {"topic_authorized_operations": TOPIC_OPERATIONS})
             continue
@@ -65,7 +66,7 @@ def _describe(request: Request, topic: Topic, first: int, count: int) -> dict[st
         "error_code": 0,
         "name": topic.name,
         "topic_id": topic.topic_id,
-        "is_internal": False,
+        "is_internal": topic.id < 0,
         "topic_authorized_operations": TOPIC_OPERATIONS,
         "partitions": [
             {

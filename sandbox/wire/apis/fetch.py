@@ -20,7 +20,7 @@ from sandbox.storage.file.failure import StorageFailed
 from sandbox.wire.fetch_records import aborted_transactions, has_more, read_records
 from sandbox.wire.fetch_sessions import FetchedPartition, FetchSession, SessionPartition
 from sandbox.wire.held_bytes import AnswerSize
-from sandbox.wire.node import Answer, Request, Timer, topic_of
+from sandbox.wire.node import Answer, Request, Timer, readable_topic
 from sandbox.wire.refusals import refuse
 from sandbox.wire.time_slices import Steps
 
@@ -78,7 +78,7 @@ class _Reading:
         answer: dict[str, Any] = {"partition_index": number, "error_code": 0, "records": []}
         answer["aborted_transactions"] = None
         try:
-            partition = topic_of(self.request, name, topic_id or UUID(int=0)).partition(number)
+            partition = readable_topic(self.request, name, topic_id or UUID(int=0)).partition(number)
             partition.check_leader(self.request.node.node_id)
             partition.check_leader_epoch(wanted.current_leader_epoch)
             self.partitions[place] = partition, wanted.fetch_offset

@@ -29,7 +29,7 @@ def handle(request: Request) -> Answer:
 def _list(request: Request, kind: int) -> list[dict[str, Any]]:
     broker = request.node.broker
     if kind == TOPIC_TYPE:
-        names = sorted(broker.topics)
+        names = sorted({*broker.topics, *(topic.name for topic in request.node.internal.listed())})
     elif kind == GROUP_TYPE:
         names = broker.resources.names(GROUP)
     elif kind == CLIENT_METRICS_TYPE:

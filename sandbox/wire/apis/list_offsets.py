@@ -14,7 +14,7 @@ from sandbox.broker.logs.topic import Partition
 from sandbox.broker.reply import Reply
 from sandbox.kafka.errors import CODE, BrokerError, EventsDamaged
 from sandbox.storage.file.database import StorageFailed
-from sandbox.wire.node import Answer, Handled, Request
+from sandbox.wire.node import Answer, Handled, Request, readable_topic
 from sandbox.wire.refusals import refuse
 from sandbox.wire.time_slices import Steps
 
@@ -59,7 +59,7 @@ def _look_up(request: Request, name: str, wanted: Any) -> Answer:
     broker = request.node.broker
     answer = {"partition_index": wanted.partition_index, "timestamp": -1, "offset": -1, "leader_epoch": -1}
     try:
-        partition = broker.topic(name).partition(wanted.partition_index)
+        partition = readable_topic(request, name, None).partition(wanted.partition_index)
         partition.check_leader(request.node.node_id)
         partition.check_leader_epoch(wanted.current_leader_epoch)
         if request.version < SINCE.get(wanted.timestamp, 0) or wanted.timestamp < min(SINCE):
@@ -94,6 +94,8 @@ def _find(request: Request, partition: Partition, timestamp: int) -> tuple[int, 
         return partition.start, -1
     if timestamp in (LATEST_TIERED, EARLIEST_PENDING_UPLOAD):
         return None
+    if partition.id < 0:
+        return request.node.internal.offset_for_time(partition, max(timestamp, 0))
     found = (
         log.largest_timestamp(partition) if timestamp == MAX_TIMESTAMP else log.offset_for_time(partition, timestamp)
     )

@@ -4,6 +4,7 @@ Differs from a real broker: brokers have the address that the client connected t
 that is requested by name is created if `auto.create.topics.enable` and the request allow it, and exists immediately
 (Kafka answers LEADER_NOT_AVAILABLE first).
 All authorized operations are returned, as in Kafka without an authorizer.
+Shown by: `tests/clients/test_internal_topics.py` for internal topics.
 """
 
 from typing import Any
@@ -21,7 +22,8 @@ def handle(request: Request) -> Answer:
     body = request.body
     broker = request.node.broker
     if body.topics is None or (request.version == 0 and not body.topics):
-        topics = [_describe(request, topic) for _, topic in sorted(broker.topics.items())]
+        listed = [*broker.topics.values(), *request.node.internal.listed()]
+        topics = [_describe(request, topic) for topic in sorted(listed, key=lambda topic: topic.name)]
     else:
         # Each topic once, as in Kafka: otherwise a short request could repeat a topic's partitions a thousand times.
         once = {(wanted.name, wanted.topic_id): wanted for wanted in body.topics}
@@ -40,11 +42,14 @@ def handle(request: Request) -> Answer:
 def _find(request: Request, wanted: Any) -> Answer:
     broker = request.node.broker
     if wanted.name is None:
-        topic = broker.topics_by_id.get(wanted.topic_id)
+        topic = broker.topics_by_id.get(wanted.topic_id) or request.node.internal.find(None, wanted.topic_id)
         if topic is None:
             return _failed(None, wanted.topic_id, "UNKNOWN_TOPIC_ID")
         return _describe(request, topic)
     create = request.version < ALLOW_CREATION_SINCE or request.body.allow_auto_topic_creation
+    internal = request.node.internal.find(wanted.name)
+    if internal is not None:
+        return _describe(request, internal)
     try:
         return _describe(request, broker.topic_for_use(wanted.name, request.node.now_ms(), create=create))
     except BrokerError as error:
@@ -61,7 +66,7 @@ def _describe(request: Request, topic: Topic) -> Answer:
         "error_code": 0,
         "name": topic.name,
         "topic_id": topic.topic_id,
-        "is_internal": False,
+        "is_internal": topic.id < 0,
         "topic_authorized_operations": (
             TOPIC_OPERATIONS if request.body.include_topic_authorized_operations else NO_OPERATIONS
         ),

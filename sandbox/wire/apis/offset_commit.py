@@ -74,7 +74,7 @@ def _answer(request: Request, names: Sequence[str | None], found: Sequence[Parti
 def _name(request: Request, topic: SimpleNamespace) -> str | None:
     if request.version < TOPIC_IDS_SINCE:
         return str(topic.name)
-    found = request.node.broker.topics_by_id.get(topic.topic_id)
+    found = request.node.broker.topics_by_id.get(topic.topic_id) or request.node.internal.find(None, topic.topic_id)
     return found.name if found else None
 
 
@@ -82,7 +82,7 @@ def _exists(request: Request) -> Callable[[str, int], bool]:
     topics = request.node.broker.topics
 
     def exists(name: str, partition: int) -> bool:
-        topic = topics.get(name)
+        topic = topics.get(name) or request.node.internal.find(name)
         return topic is not None and 0 <= partition < len(topic.partitions)
 
     return exists

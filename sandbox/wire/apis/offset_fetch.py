@@ -49,7 +49,7 @@ def _topics(request: Request, group: str, wanted: list[SimpleNamespace] | None) 
     for topic in wanted:
         name = topic.name
         if request.version >= TOPIC_IDS_SINCE:
-            known = broker.topics_by_id.get(topic.topic_id)
+            known = broker.topics_by_id.get(topic.topic_id) or request.node.internal.find(None, topic.topic_id)
             if known is None:
                 answers.append(_unknown(topic))
                 continue
@@ -62,7 +62,7 @@ def _topics(request: Request, group: str, wanted: list[SimpleNamespace] | None) 
 def _topic(request: Request, name: str, partitions: list[Answer]) -> Answer:
     if request.version < TOPIC_IDS_SINCE:
         return {"name": name, "partitions": partitions}
-    known = request.node.broker.topics.get(name)
+    known = request.node.broker.topics.get(name) or request.node.internal.find(name)
     return {"topic_id": known.topic_id if known else UUID(int=0), "partitions": partitions}
 
 
