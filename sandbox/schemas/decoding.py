@@ -209,7 +209,13 @@ class EventDecoder:
             indexes, payload = split_indexes(frame) if found.schema_type == PROTOBUF else ((0,), frame.rest)
             value = parsed.decode(payload, indexes) if consumer is None else consumer.read(parsed, payload, indexes)
         except (InvalidValue, MissingLibrary) as error:
-            return _unreadable(frame.schema, found, str(error))
+            if found.schema_type != PROTOBUF:
+                return _unreadable(frame.schema, found, str(error))
+            try:
+                # The registry client of kafkajs writes no message indexes: its events are of the first message.
+                value = (consumer or parsed).read(parsed, frame.rest)
+            except (InvalidValue, MissingLibrary):
+                return _unreadable(frame.schema, found, str(error))
         return Decoded(frame.schema, found, value)
 
     def _look_up(self, schema: SchemaId, topic: str, is_key: bool) -> FoundSchema | str | None:

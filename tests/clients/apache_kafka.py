@@ -97,13 +97,26 @@ def find_or_fetch() -> Path:
     for tool in ("java", "mvn"):
         if shutil.which(tool) is None:
             raise KafkaUnavailableError(f"{tool} is not installed")
-    jars = CACHE / "apache_kafka" / VERSION
+    return fetch_jars(CACHE / "apache_kafka" / VERSION, POM, f"Apache Kafka {VERSION}")
+
+
+def fetch_jars(jars: Path, pom: str, name: str) -> Path:
+    """Return a folder with the jars that a Maven project needs at run time; fetches them if it does not exist.
+
+    Args:
+        jars: the folder.
+        pom: the project's pom.xml.
+        name: what it is, for the error.
+
+    Raises:
+        KafkaUnavailableError: Maven could not fetch them.
+    """
     if jars.exists():
         return jars
     jars.parent.mkdir(parents=True, exist_ok=True)
     # Fetched beside its place and renamed, so that an interrupted fetch is not taken for a whole one.
     with tempfile.TemporaryDirectory(dir=jars.parent) as scratch:
-        (Path(scratch) / "pom.xml").write_text(POM)
+        (Path(scratch) / "pom.xml").write_text(pom)
         command = [
             "mvn",
             "-q",
@@ -115,9 +128,9 @@ def find_or_fetch() -> Path:
         try:
             done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=FETCH_S, check=False)
         except subprocess.TimeoutExpired:
-            raise KafkaUnavailableError(f"Maven did not fetch Apache Kafka within {FETCH_S} s") from None
+            raise KafkaUnavailableError(f"Maven did not fetch {name} within {FETCH_S} s") from None
         if done.returncode != 0:
-            raise KafkaUnavailableError(f"Maven could not fetch Apache Kafka {VERSION}: {done.stdout[-600:]}")
+            raise KafkaUnavailableError(f"Maven could not fetch {name}: {done.stdout[-600:]}")
         (Path(scratch) / "jars").rename(jars)
     return jars
 

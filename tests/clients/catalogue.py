@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.clients.apache_kafka import KafkaUnavailableError, find_or_fetch
+from tests.clients.apache_kafka import KafkaUnavailableError, fetch_jars, find_or_fetch
 from tests.clients.processes import CACHE
 
 PROGRAMS = Path(__file__).with_name("programs")
@@ -109,6 +109,23 @@ def java(program: str = "KafkaProgram") -> list[str]:
         _build(["javac", "-cp", f"{jars}/*", "-d", str(classes), str(source)], source.parent)
     flags = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
     return ["java", *flags, "-cp", f"{classes}:{jars}/*", program]
+
+
+def java_registry() -> list[str]:
+    """The command of the program over Confluent's Java client of a schema registry."""
+    _needs("javac", "mvn")
+    source = PROGRAMS / "java_registry" / "RegistryProgram.java"
+    pom = source.with_name("pom.xml")
+    try:
+        jars = fetch_jars(CACHE / "java_registry" / _digest(pom), pom.read_text(), "the client of a schema registry")
+    except KafkaUnavailableError as missing:
+        raise ClientUnavailableError(str(missing)) from None
+    classes = BUILT / f"java_registry-{_digest(source)}-{jars.name}"
+    if not (classes / "RegistryProgram.class").exists():
+        classes.mkdir(parents=True, exist_ok=True)
+        _build(["javac", "-cp", f"{jars}/*", "-d", str(classes), str(source)], source.parent)
+    flags = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+    return ["java", *flags, "-cp", f"{classes}:{jars}/*", "RegistryProgram"]
 
 
 def _needs(*tools: str) -> None:

@@ -102,3 +102,17 @@ def test_other_bytes_stay_as_they_are(asked: Asked) -> None:
     for data in (None, b"", b"text", b'{"a":1}', b"\1\0\0\0\7x"):
         assert decoder.readable("t", data) == data
     assert asked.found == 0
+
+
+def test_protobuf_events_without_message_indexes_are_of_the_first_message() -> None:
+    schema = parse_schema("PROTOBUF", 'syntax = "proto3"; message User { int32 id = 1; string name = 2; }')
+    decoder = EventDecoder(lambda schema_id, topic, is_key: FoundSchema(lambda: schema, "PROTOBUF", "t-value", 1, 5))
+    user = {"id": 2, "name": "node"}
+    framed = decoder.decode("t", classic_frame(5, (0,)) + schema.encode(user))
+    bare = decoder.decode("t", classic_frame(5) + schema.encode(user))
+    assert framed is not None
+    assert bare is not None
+    assert (framed.value, bare.value) == (user, user)
+    broken = decoder.decode("t", classic_frame(5) + b"\x08\x02\xff")
+    assert broken is not None
+    assert "not readable" in str(broken.problem)
