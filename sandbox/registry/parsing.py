@@ -6,12 +6,15 @@ finds the results.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from sandbox.model.gc_pause import gc_paused
 from sandbox.model.registry import (
     LATEST,
     SCHEMA_TYPES,
@@ -28,6 +31,10 @@ from sandbox.schemas.schema import InvalidSchema, MissingLibrary, ParsedSchema, 
 from sandbox.storage.registry import RegistryRows
 
 CACHED_MAX = 128
+CACHED_CHARS_MAX = 1_000_000
+"""How many characters the texts of the cached schemas have together. A parsed schema takes some 100 bytes for each."""
+CACHED_MIN = 4
+"""How many schemas are cached whatever their size: those that one request compares."""
 RESOLVED_MAX = 300
 """The maximum number of schemas that one schema may refer to, directly and indirectly."""
 
@@ -249,26 +256,60 @@ def _refusing(schema_type: str) -> Iterator[None]:
         raise invalid_schema(f"Invalid schema of type {schema_type}, details: it is nested too deeply") from error
 
 
-@lru_cache(CACHED_MAX)
+class _ParsedCache:
+    """Parsed schemas by their sources, bounded by the length of their texts. Thread-safe.
+
+    Args:
+        parse: returns a schema that is not cached. It may run twice at the same time.
+    """
+
+    def __init__(self, parse: Callable[[Source], ParsedSchema]) -> None:
+        self._parse = parse
+        self._lock = threading.Lock()
+        self._known: OrderedDict[Source, ParsedSchema] = OrderedDict()
+        self._chars = 0
+
+    def __call__(self, source: Source) -> ParsedSchema:
+        """Return a parsed schema."""
+        with self._lock:
+            found = self._known.get(source)
+            if found is not None:
+                self._known.move_to_end(source)
+                return found
+        parsed = self._parse(source)
+        with self._lock:
+            if source not in self._known:
+                self._known[source] = parsed
+                self._chars += _chars(source)
+            while len(self._known) > CACHED_MIN and (self._chars > CACHED_CHARS_MAX or len(self._known) > CACHED_MAX):
+                self._chars -= _chars(self._known.popitem(last=False)[0])
+        return parsed
+
+
+def _chars(source: Source) -> int:
+    return len(source.text) + sum(len(text) for _, text in source.resolved)
+
+
+@_ParsedCache
 def _parsed(source: Source) -> ParsedSchema:
     references = [Reference(*one) for one in source.references]
-    with _refusing(source.schema_type):
+    with _refusing(source.schema_type), gc_paused():
         return parse_schema(source.schema_type, source.text, references, dict(source.resolved), new=source.new)
 
 
-@lru_cache(CACHED_MAX)
+@_ParsedCache
 def _normalized(source: Source) -> ParsedSchema:
     with _refusing(source.schema_type):
         return _parsed(source).normalized()
 
 
-@lru_cache(4 * CACHED_MAX)
+@lru_cache(CACHED_MAX)
 def _equivalent(sent: Source, normalized: bool, stored: Source) -> bool:
     return (_normalized(sent) if normalized else _parsed(sent)).is_equivalent(_parsed(stored))
 
 
-@lru_cache(4 * CACHED_MAX)
+@lru_cache(CACHED_MAX)
 def _compared(level: str, source: Source, earlier: tuple[tuple[int, Source], ...]) -> tuple[str, ...]:
     previous = [(version, _parsed(one)) for version, one in earlier]
-    with _refusing(source.schema_type):
+    with _refusing(source.schema_type), gc_paused():
         return tuple(compatibility_errors(level, _parsed(source), previous))

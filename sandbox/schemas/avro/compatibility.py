@@ -54,12 +54,25 @@ class Incompatibility:
         return f"{{errorType:'{self.kind}', description:'{description}', additionalInfo:'{self.detail}'}}"
 
 
+COMPARISONS_MAX = 200_000
+"""How many pairs of types are compared at most: unions compare each branch with each."""
+
+
+class TooManyComparisons(Exception):
+    """The schemas take too long to compare."""
+
+
 class AmbiguousAlias(Exception):
     """A reader's field matches several fields of the writer by its aliases."""
 
 
 def incompatibilities(reader: AvroType, writer: AvroType) -> list[Incompatibility]:
-    """Return why a reader cannot read what a writer wrote; empty if it can."""
+    """Return why a reader cannot read what a writer wrote; empty if it can.
+
+    Raises:
+        AmbiguousAlias: A field matches several.
+        TooManyComparisons: See `COMPARISONS_MAX`.
+    """
     return _Checker().compare(reader, writer, ())
 
 
@@ -72,6 +85,8 @@ class _Checker:
         pair = (id(reader), id(writer))
         if pair in self._compared:
             return self._compared[pair] or []
+        if len(self._compared) >= COMPARISONS_MAX:
+            raise TooManyComparisons(f"the schemas need more than {COMPARISONS_MAX:,} comparisons")
         self._compared[pair] = None
         found = list(self._differences(reader, writer, path))
         self._compared[pair] = found
@@ -95,14 +110,22 @@ class _Checker:
             for place, branch in enumerate(writer.branches):
                 yield from self.compare(reader, branch, (*path, str(place)))
         elif reader.kind == "union":
-            if all(self.compare(branch, writer, ()) for branch in reader.branches):
+            if not any(self._fits(branch, writer) for branch in reader.branches):
                 yield _lacking(writer, path)
         elif writer.kind not in PROMOTIONS.get(reader.kind, ()):
             detail = f"reader type: {reader.kind.upper()} not compatible with writer type: {writer.kind.upper()}"
             yield _found("TYPE_MISMATCH", path, detail)
 
+    def _fits(self, branch: AvroType, writer: AvroType) -> bool:
+        """Return whether a branch of a reader's union reads what was written. Most do not by their kind or name."""
+        if branch.kind != writer.kind:
+            return writer.kind in PROMOTIONS.get(branch.kind, ())
+        if branch.name and not _same_name(branch, writer):
+            return False
+        return not self.compare(branch, writer, ())
+
     def _named(self, reader: AvroType, writer: AvroType, path: tuple[str, ...]) -> Iterator[Incompatibility]:
-        if reader.simple_name != writer.simple_name and writer.name not in reader.aliases:
+        if not _same_name(reader, writer):
             yield _found("NAME_MISMATCH", (*path, "name"), f"expected: {writer.name}")
         if reader.kind == "fixed" and reader.size != writer.size:
             detail = f"expected: {writer.size}, found: {reader.size}"
@@ -129,6 +152,10 @@ class _Checker:
                 yield from self.compare(field.type, writer, (*path, "type"))
             else:
                 yield _found("READER_FIELD_MISSING_DEFAULT_VALUE", path, field.name)
+
+
+def _same_name(reader: AvroType, writer: AvroType) -> bool:
+    return reader.simple_name == writer.simple_name or writer.name in reader.aliases
 
 
 def _lacking(branch: AvroType, path: tuple[str, ...]) -> Incompatibility:

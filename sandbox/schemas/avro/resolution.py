@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.schemas.avro import logical
-from sandbox.schemas.avro.compatibility import PROMOTIONS, incompatibilities
+from sandbox.schemas.avro.compatibility import PROMOTIONS, AmbiguousAlias, TooManyComparisons, incompatibilities
 from sandbox.schemas.avro.reading import Broken, Decoder, Reader, array_of, map_of, raw_reader, union_of
 from sandbox.schemas.avro.types import NO_DEFAULT, AvroType, Field
 from sandbox.schemas.avro.writing import encode
@@ -170,9 +170,14 @@ _CONVERSIONS: dict[tuple[str, str], Callable[[Any], Any]] = {
 def _branch_for(union: AvroType, writer: AvroType) -> AvroType | None:
     """Return the branch that reads a type: the first one that fits, one of the same kind before a promotion."""
     same = [one for one in union.branches if one.kind == writer.kind]
-    fitting = [one for one in (*same, *union.branches) if not incompatibilities(one, writer)]
-    if fitting:
-        return fitting[0]
+    for one in (*same, *(one for one in union.branches if one.kind != writer.kind)):
+        if one.name and one.simple_name != writer.simple_name and writer.name not in one.aliases:
+            continue
+        try:
+            if not incompatibilities(one, writer):
+                return one
+        except (AmbiguousAlias, TooManyComparisons):
+            continue
     # It fails only at the value that does not fit.
     return next((one for one in same if one.simple_name == writer.simple_name), None)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Self
 
-from sandbox.schemas.avro.compatibility import AmbiguousAlias, incompatibilities
+from sandbox.schemas.avro.compatibility import AmbiguousAlias, TooManyComparisons, incompatibilities
 from sandbox.schemas.avro.examples import example
 from sandbox.schemas.avro.reading import Decoder
 from sandbox.schemas.avro.resolution import ResolvingDecoder
@@ -61,7 +61,7 @@ class AvroSchema(ParsedSchema):
         assert isinstance(previous, AvroSchema)
         try:
             return [found.message() for found in incompatibilities(self.type, previous.type)]
-        except AmbiguousAlias as error:
+        except (AmbiguousAlias, TooManyComparisons) as error:
             return [f"Unexpected exception during compatibility check: {error}"]
 
     @cached_property

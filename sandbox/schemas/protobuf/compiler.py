@@ -160,11 +160,19 @@ def _position(found: re.Match[str]) -> str:
 
 
 def load_pool(descriptors: bytes) -> tuple[Any, Any]:
-    """Return a descriptor pool of compiled files, and the descriptor of the schema's own file."""
+    """Return a descriptor pool of compiled files, and the descriptor of the schema's own file.
+
+    Raises:
+        InvalidSchema: The library that reads the descriptors refuses them.
+    """
     from google.protobuf import descriptor_pb2, descriptor_pool
 
     files = descriptor_pb2.FileDescriptorSet.FromString(descriptors).file
     pool = descriptor_pool.DescriptorPool()
-    for file in files:
-        pool.Add(file)
-    return pool, pool.FindFileByName(FILE_NAME)
+    try:
+        for file in files:
+            pool.Add(file)
+        return pool, pool.FindFileByName(FILE_NAME)
+    except TypeError as error:
+        # protoc compiles messages that are too large for the library that reads them.
+        raise InvalidSchema(str(error)) from None
