@@ -126,7 +126,7 @@ class Sandbox(SandboxGroups):
         """The snapshots of the file."""
         from sandbox.api.snapshots import SandboxSnapshots
 
-        return SandboxSnapshots(self._runtime, self.activity.note)
+        return SandboxSnapshots(self._runtime, self.activity.note, self)
 
     @Late
     def schemas(self) -> "SchemaRegistry":

@@ -17,15 +17,19 @@ part of it.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import IO, Protocol
 
 from sandbox.kafka.errors import BrokerError, SandboxError
+from sandbox.kafka.event import Event, NewEvent
 from sandbox.model.activity import Details
 from sandbox.model.process import bind_to_process
+from sandbox.model.topics import TopicDescription
 from sandbox.runtime.runtime import Runtime
 from sandbox.snapshots.compared import compare
 from sandbox.snapshots.description import (
@@ -33,17 +37,23 @@ from sandbox.snapshots.description import (
     Comparison,
     ForkDescription,
     Restored,
+    RestoredTopic,
     RestorePreview,
     Snapshot,
     UndoPoint,
 )
+from sandbox.snapshots.events import EventDifferences, compare_events, events_of
 from sandbox.snapshots.folder import AUTOMATIC_BYTES_MAX, SnapshotFolder
 from sandbox.snapshots.forks import Forks
 from sandbox.storage.file import ofd_locks
 from sandbox.storage.file import snapshots as copies
 from sandbox.storage.file.content import content_of
 from sandbox.storage.file.database import Reader
+from sandbox.storage.log.message_rows import read_event
+from sandbox.storage.log.topic_descriptions import describe_topics
 
+COPIED_AT_ONCE = 2_000
+"""Events of a topic that are copied in one commit."""
 UPLOAD_BYTES_MAX = 1024 * 1024 * 1024
 REPLACE_TRIES = 5
 """How often a restore tries to replace the log, while pages or other programs read the file."""
@@ -60,12 +70,34 @@ class Bystander(Protocol):
         """Continue, according to the file's new content."""
 
 
+class TopicStore(Protocol):
+    """Creates, fills and deletes topics: a `Sandbox`."""
+
+    def topics(self) -> tuple[TopicDescription, ...]:
+        """Return all topics."""
+
+    def create_topic(
+        self, topic: str, *, partitions: int | None = None, settings: Mapping[str, str] | None = None
+    ) -> TopicDescription:
+        """Create a topic."""
+
+    def delete_topic(self, topic: str) -> None:
+        """Delete a topic."""
+
+    def append_all(self, topic: str, events: Sequence[NewEvent]) -> Sequence[tuple[int, int]]:
+        """Append events in one commit; return each one's partition and offset."""
+
+    def commit(self, group: str, topic: str, partition: int, offset: int) -> None:
+        """Commit an offset for a group without members."""
+
+
 class SandboxSnapshots:
     """The snapshots of one sandbox. All methods are thread-safe.
 
     Args:
         runtime: the owner of the file.
         note_activity: records an action in the activity stream, as (kind, details).
+        store: the sandbox's topics.
 
     Attributes:
         automatic_bytes_max: no automatic snapshot is taken of a larger file; 256 MiB.
@@ -73,10 +105,9 @@ class SandboxSnapshots:
         bystanders: writers that are paused during a restore.
     """
 
-    def __init__(
-        self, runtime: Runtime, note_activity: Callable[[str, Details], None] = lambda kind, details: None
-    ) -> None:
+    def __init__(self, runtime: Runtime, note_activity: Callable[[str, Details], None], store: TopicStore) -> None:
         bind_to_process(self)
+        self._store = store
         self._runtime = runtime
         self._note_activity = note_activity
         self._folder = SnapshotFolder(runtime.database.path, runtime.clock)
@@ -108,6 +139,32 @@ class SandboxSnapshots:
         """
         with self._runtime.database.working(), self._state(left) as a, self._state(right) as b:
             return compare(left, a, right, b)
+
+    def compare_events(self, left: str, right: str = NOW) -> EventDifferences:
+        """Return the events that were added, removed or changed from one state to another: at most 200, within 1 s.
+
+        Args:
+            left, right: names; "now" is the current state of the file.
+
+        Raises:
+            BrokerError: RESOURCE_NOT_FOUND.
+        """
+        with self._runtime.database.working(), self._state(left) as a, self._state(right) as b:
+            return compare_events(a, b, compare(left, a, right, b))
+
+    def event(self, name: str, topic: str, partition: int, offset: int) -> Event:
+        """Return one event of a snapshot.
+
+        Raises:
+            BrokerError: RESOURCE_NOT_FOUND for the snapshot, UNKNOWN_TOPIC_OR_PARTITION, OFFSET_OUT_OF_RANGE.
+        """
+        with self._state(name) as reader:
+            return read_event(reader, topic, partition, offset)
+
+    def topics(self, name: str) -> tuple[TopicDescription, ...]:
+        """Return the topics of a snapshot. Raises BrokerError RESOURCE_NOT_FOUND if the snapshot doesn't exist."""
+        with self._state(name) as reader:
+            return describe_topics(reader)
 
     @contextmanager
     def _state(self, name: str) -> Iterator[Reader]:
@@ -300,6 +357,73 @@ class SandboxSnapshots:
         # A snapshot that was put into the folder by hand may come from anywhere.
         copies.check_copy(target, foreign=name != NOW and self.get(name).kind == "found")
 
+    # One topic
+
+    def copy_topic(self, name: str, topic: str, to: str) -> RestoredTopic:
+        """Copy one topic of a snapshot to a new topic, with its partitions, settings and events.
+
+        Keys, values, headers, partitions and timestamps stay. Events of aborted and open transactions are left out.
+
+        Args:
+            name: the snapshot.
+            topic: the topic in the snapshot.
+            to: the new topic.
+
+        Raises:
+            BrokerError: RESOURCE_NOT_FOUND for the snapshot, UNKNOWN_TOPIC_OR_PARTITION, TOPIC_ALREADY_EXISTS.
+        """
+        with self._runtime.database.working(), self._lock, self._state(name) as reader:
+            return self._fill(reader, _topic_in(reader, name, topic), to)
+
+    def restore_topic(self, name: str, topic: str) -> RestoredTopic:
+        """Replace one topic by its state in a snapshot; everything else stays. An automatic snapshot is taken first.
+
+        The topic is deleted and created again, so consumers of it meet a new topic. Committed offsets are restored for
+        groups without members: each group is before the same event as in the snapshot. Events have the same offsets, if
+        the snapshot's log began at 0 and had no gaps.
+
+        Raises:
+            BrokerError: RESOURCE_NOT_FOUND for the snapshot, UNKNOWN_TOPIC_OR_PARTITION; nothing was changed.
+        """
+        with self._runtime.database.working(), self._lock, self._state(name) as reader:
+            found = _topic_in(reader, name, topic)
+            self._runtime.check_writable()
+            undo = self.before(f"restore topic {topic} of {name}")
+            if any(one.topic == topic for one in self._store.topics()):
+                self._store.delete_topic(topic)
+            restored = replace(self._fill(reader, found, topic, with_offsets=True), undo=undo)
+        self._note_activity("snapshot", {"action": "restored", "name": f"{name}: {topic}", "undo": undo.name})
+        return restored
+
+    def _fill(self, reader: Reader, found: TopicDescription, to: str, *, with_offsets: bool = False) -> RestoredTopic:
+        self._store.create_topic(to, partitions=len(found.partitions), settings=dict(found.settings))
+        wanted = copies.read_offsets(reader).items() if with_offsets else ()
+        # For each committed offset, how many of the copied events are before it.
+        offsets = {(group, partition): 0 for (group, topic, partition), _ in wanted if topic == found.topic}
+        committed = {(group, partition): at for (group, topic, partition), (at, _) in wanted if topic == found.topic}
+        count, renumbered = 0, False
+        chunk: list[Event] = []
+        for event in chain(events_of(reader, found.topic), (None,)):
+            if event is not None:
+                chunk.append(event)
+            if not chunk or (event is not None and len(chunk) < COPIED_AT_ONCE):
+                continue
+            new = [NewEvent(one.value, one.key, one.headers, _time(one), one.partition) for one in chunk]
+            places = self._store.append_all(to, new)
+            renumbered = renumbered or any(offset != one.offset for (_, offset), one in zip(places, chunk, strict=True))
+            for place, at in committed.items():
+                offsets[place] += sum(one.partition == place[1] and one.offset < at for one in chunk)
+            count += len(chunk)
+            chunk = []
+        groups, left_out = set(), set()
+        for (group, partition), offset in offsets.items():
+            try:
+                self._store.commit(group, to, partition, offset)
+                groups.add(group)
+            except BrokerError:
+                left_out.add(group)
+        return RestoredTopic(to, count, tuple(sorted(groups)), tuple(sorted(left_out)), renumbered, UndoPoint(None))
+
     # Forks
 
     def fork(self, name: str = NOW) -> ForkDescription:
@@ -347,3 +471,14 @@ class SandboxSnapshots:
     def close(self) -> None:
         """Stop all forks."""
         self._forks.close()
+
+
+def _topic_in(reader: Reader, name: str, topic: str) -> TopicDescription:
+    found = next((one for one in describe_topics(reader) if one.topic == topic), None)
+    if found is None:
+        raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"The snapshot {name!r} has no topic {topic!r}.")
+    return found
+
+
+def _time(event: Event) -> int | None:
+    return event.timestamp_ms if event.timestamp_ms >= 0 else None

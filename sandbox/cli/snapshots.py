@@ -127,10 +127,19 @@ def take(name: str | None, note: str, as_json: bool, file: Path) -> None:
 @snapshots.command()
 @click.argument("name")
 @click.option("--dry-run", is_flag=True, help="Only say what would be lost and what would come back.")
+@click.option("--topic", help="Restore this topic alone.")
+@click.option("--to", help="Copy the topic to this new topic; nothing else changes.")
 @json_option
 @file_option
-def restore(name: str, dry_run: bool, as_json: bool, file: Path) -> None:
-    """Restore the snapshot NAME. A snapshot of the current state is taken first."""
+def restore(name: str, dry_run: bool, topic: str | None, to: str | None, as_json: bool, file: Path) -> None:
+    """Restore the snapshot NAME, or one topic of it. A snapshot of the current state is taken first."""
+    if to is not None and topic is None:
+        raise click.UsageError("--to names the new topic for --topic: give both.")
+    if topic is not None and dry_run:
+        raise click.UsageError("--dry-run is for a whole snapshot: sandbox snapshots compare shows a topic's events.")
+    if topic is not None:
+        _restore_topic(name, topic, to, as_json, file)
+        return
     owner = _owner(file)
     path = f"/snapshots/{quote(name, safe='')}/restore.json"
     if dry_run:
@@ -146,6 +155,23 @@ def restore(name: str, dry_run: bool, as_json: bool, file: Path) -> None:
     again = f"undo with: sandbox snapshots restore {shlex.quote(undo['name'])} --file {shlex.quote(str(file))}"
     why = again if undo["name"] else undo["skipped"]
     _say(f"Restored {name}; {why}", {"restored": name, "undo": undo["name"]}, as_json)
+
+
+def _restore_topic(name: str, topic: str, to: str | None, as_json: bool, file: Path) -> None:
+    owner = _owner(file)
+    if owner is not None:
+        path = f"/snapshots/{quote(name, safe='')}/topics/{'restore' if to is None else 'copy'}.json"
+        body = {"topic": topic} | ({} if to is None else {"to": to})
+        done = _page(owner, "restore_topic" if to is None else "copy_topic").post(path, body, within_s=600.0)
+    else:
+        with _own(file) as own:
+            done = asdict(own.restore_topic(name, topic) if to is None else own.copy_topic(name, topic, to))
+    undo = done["undo"]["name"]
+    again = (
+        f"; undo with: sandbox snapshots restore {shlex.quote(undo)} --file {shlex.quote(str(file))}" if undo else ""
+    )
+    verb = f"Restored {topic} of {name}" if to is None else f"Copied {topic} of {name} to {to}"
+    _say(f"{verb}: {done['events']:,} events{again}", done, as_json)
 
 
 def _say_preview(found: "Comparison", as_json: bool) -> None:

@@ -178,6 +178,27 @@ class Restored:
 
 
 @dataclass(frozen=True, slots=True)
+class RestoredTopic:
+    """A topic that was restored or copied out of a snapshot.
+
+    Attributes:
+        topic: its name now.
+        events: how many events it has.
+        groups: groups whose committed offsets were restored.
+        groups_left_out: groups whose offsets were not restored, because they have members.
+        renumbered: True if some events have other offsets than in the snapshot, whose log began later or had gaps.
+        undo: how to undo a restore.
+    """
+
+    topic: str
+    events: int
+    groups: tuple[str, ...]
+    groups_left_out: tuple[str, ...]
+    renumbered: bool
+    undo: UndoPoint
+
+
+@dataclass(frozen=True, slots=True)
 class ForkDescription:
     """A copy of a snapshot that is open in a separate process.
 

@@ -23,6 +23,7 @@ from sandbox.snapshots.description import (
     Comparison,
     ForkDescription,
     Restored,
+    RestoredTopic,
     RestorePreview,
     Snapshot,
     UndoPoint,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     # Both backends have these same classes. Pages that don't use them don't import them.
     from sandbox.generator.generators import Generators
     from sandbox.playground.playground import Playground
+    from sandbox.snapshots.events import EventDifferences
 
 if TYPE_CHECKING:
     from sandbox.registry.registry import SchemaRegistry
@@ -218,6 +220,21 @@ class Snapshots(Protocol):
 
     def compare(self, left: str, right: str = "now") -> Comparison:
         """Compare two snapshots."""
+
+    def compare_events(self, left: str, right: str = "now") -> "EventDifferences":
+        """Return the events that differ between two snapshots."""
+
+    def topics(self, name: str) -> tuple[TopicDescription, ...]:
+        """Return the topics of a snapshot."""
+
+    def event(self, name: str, topic: str, partition: int, offset: int) -> Event:
+        """Return one event of a snapshot."""
+
+    def restore_topic(self, name: str, topic: str) -> RestoredTopic:
+        """Replace one topic by its state in a snapshot."""
+
+    def copy_topic(self, name: str, topic: str, to: str) -> RestoredTopic:
+        """Copy one topic of a snapshot to a new topic."""
 
     def preview_restore(self, name: str) -> RestorePreview:
         """Return what `restore` would do."""

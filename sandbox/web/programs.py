@@ -90,7 +90,7 @@ def languages_of(name: str) -> tuple[str, ...]:
     return tuple(one for one in LANGUAGES if (_folder() / f"{name}.{one}.jinja").exists())
 
 
-def render(name: str, language: str, **values: object) -> str:
+def render(name: str, language: str, /, **values: object) -> str:
     """Return a program.
 
     Args:
@@ -100,7 +100,7 @@ def render(name: str, language: str, **values: object) -> str:
     return _environment().get_template(f"{name}.{language}.jinja").render(values)
 
 
-def shown(name: str, **values: object) -> list[ShownProgram]:
+def shown(name: str, /, **values: object) -> list[ShownProgram]:
     """Return a program in each of its languages."""
     left_out = () if values.pop("is_text", True) else TEXT_LANGUAGES
     return [

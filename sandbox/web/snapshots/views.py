@@ -17,6 +17,7 @@ from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
 from sandbox.snapshots.description import NOW, Comparison, UndoPoint
 from sandbox.web import formats as words
 from sandbox.web.backend import Snapshots
+from sandbox.web.json_shapes import event_json
 from sandbox.web.notices import Notice
 from sandbox.web.responses import ALL, Interest, backend, csv_file, data, overview, page, see, split_format
 from sandbox.web.snapshots.words import RestoreWords
@@ -152,14 +153,60 @@ def one(name: str) -> Response:
 def _show_one(name: str, error: str | None = None) -> Response:
     with _refusals():
         found, comparison = _snapshots().get(name), _snapshots().compare(name)
+        topics, events = _snapshots().topics(name), _snapshots().compare_events(name)
+    now = {topic.topic: topic.events for topic in backend().topics()}
     return page(
         "snapshots/one",
         status=400 if error else 200,
         snapshot=found,
         comparison=comparison,
+        topics=topics,
+        events=events,
+        now=now,
         rows=ROWS,
         error=error,
+        names=(name, NOW),
     )
+
+
+@blueprint.post("/snapshots/<name>/topics/<any(restore, copy):what>")
+@blueprint.post("/snapshots/<name>/topics/<any(restore, copy):what>.json")
+def one_topic(name: str, what: str) -> AnyResponse:
+    """Restore one topic of a snapshot (field `topic`), or copy it to a new topic (field `to`)."""
+    point, address = UndoPoint(None), "/snapshots"
+
+    def do(fields: Fields) -> Done:
+        nonlocal point, address
+        topic = _text(fields, "topic")
+        if what == "copy":
+            done = _snapshots().copy_topic(name, topic, _text(fields, "to"))
+            said = f"copied {topic} of {name} to {done.topic}: {words.plural(done.events, 'event')}"
+        else:
+            done = _snapshots().restore_topic(name, topic)
+            point = done.undo
+            said = f"restored {topic} of {name}: {words.plural(done.events, 'event')}"
+            if done.groups:
+                said += f"; offsets of {words.plural(len(done.groups), 'group')} restored"
+            if done.groups_left_out:
+                said += f"; not of {', '.join(done.groups_left_out)}, which has members"
+        address = f"/topics/{quote(done.topic, safe='')}"
+        return said, asdict(done)
+
+    if not request.path.endswith(".json"):
+        try:
+            with _refusals():
+                said, _ = do(request.form)
+        except BrokerError as error:
+            return _show_one(name, error.detail)
+        return see(address, Notice(said, undo=point.name, no_undo=point.skipped))
+    return _done(do)
+
+
+@blueprint.get("/snapshots/<name>/events/<topic>/<int:partition>/<int:offset>.json")
+def event_json_of(name: str, topic: str, partition: int, offset: int) -> Response:
+    """One event of a snapshot as JSON."""
+    with _refusals():
+        return data(event_json(_snapshots().event(name, topic, partition, offset)))
 
 
 @blueprint.post("/snapshots/<name>/edit")
@@ -296,10 +343,10 @@ def delete(name: str) -> AnyResponse:
 def compare() -> Response:
     """The differences between two snapshots, or between one and now."""
     left, right = request.args.get("left", NOW), request.args.get("right", NOW)
-    error, comparison = None, None
+    error, comparison, events = None, None, None
     try:
         with _refusals():
-            comparison = _snapshots().compare(left, right)
+            comparison, events = _snapshots().compare(left, right), _snapshots().compare_events(left, right)
     except BrokerError as refusal:
         error = refusal.detail
     return page(
@@ -310,6 +357,8 @@ def compare() -> Response:
         left=left,
         right=right,
         comparison=comparison,
+        events=events,
+        names_compared=(left, right),
         rows=ROWS,
         error=error,
     )
@@ -319,8 +368,18 @@ def compare() -> Response:
 def compare_json() -> Response:
     """The differences as JSON."""
     with _refusals():
-        found = _snapshots().compare(request.args.get("left", NOW), request.args.get("right", NOW))
-    return data({"as_of_ms": overview().as_of_ms, "same": found.same, **asdict(found)})
+        names = request.args.get("left", NOW), request.args.get("right", NOW)
+        found, events = _snapshots().compare(*names), _snapshots().compare_events(*names)
+    shown = [
+        {
+            "change": one.change,
+            "left": None if one.left is None else event_json(one.left),
+            "right": None if one.right is None else event_json(one.right),
+        }
+        for one in events.events
+    ]
+    told = {"events": shown, "events_complete": events.complete}
+    return data({"as_of_ms": overview().as_of_ms, "same": found.same, **asdict(found), **told})
 
 
 @blueprint.get("/snapshots/~compare.csv")
