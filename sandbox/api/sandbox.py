@@ -42,6 +42,7 @@ from sandbox.version import __version__
 if TYPE_CHECKING:
     from sandbox.api.alerts import SandboxAlerts
     from sandbox.api.clock import SandboxClock
+    from sandbox.api.deserializers import SandboxDeserializers
     from sandbox.api.log_operations import SandboxLogOperations
     from sandbox.api.share_groups import SandboxShareGroups
     from sandbox.api.snapshots import SandboxSnapshots
@@ -83,6 +84,7 @@ class Sandbox(SandboxGroups):
     _searches: "SearchMemory" = late_part("sandbox.storage.search.search_memory", "SearchMemory")
     survey: "SandboxSurvey" = late_part("sandbox.api.survey", "SandboxSurvey", "_runtime", "_searches", "decoder")
     share_groups: "SandboxShareGroups" = late_part("sandbox.api.share_groups", "SandboxShareGroups", "_runtime")
+    deserializers: "SandboxDeserializers" = late_part("sandbox.api.deserializers", "SandboxDeserializers", "_runtime")
     clock: "SandboxClock" = late_part("sandbox.api.clock", "SandboxClock", "_runtime")
     check = passed_on("logs.check", lambda: SandboxLogOperations.check)
     sql = passed_on("queries.sql", lambda: SandboxQueries.sql)

@@ -49,7 +49,8 @@ Examples:
     metavar="URL",
     help="Decode with the schemas of this registry; with --file, the file's own is used.",
 )
-@click.option("--raw", is_flag=True, help="Show bytes as they are; --json is always raw.")
+@click.option("--raw", is_flag=True, help="Show bytes as they are.")
+@click.option("--decode", is_flag=True, help="With --json, add the field decoded, with what key and value hold.")
 @json_option
 @target_options
 def consume(
@@ -60,17 +61,21 @@ def consume(
     events_max: int | None,
     registry_url: str | None,
     raw: bool,
+    decode: bool,
     as_json: bool,
     target: Target,
 ) -> None:
     """Print the events of TOPIC: the existing ones, or with --follow new ones too.
 
-    Keys and values that a schema registry's serializers wrote are decoded.
+    Keys and values that are no plain text are decoded, as the topic's page does it. With --json, `key` and `value` are
+    the exact bytes.
 
     Without --group it starts at the earliest event (with --follow, at the latest) and commits nothing.
     """
     from sandbox.cli.log_offsets import places_of, ranges
 
+    if raw and decode:
+        raise click.UsageError("--raw and --decode exclude each other")
     target.require()
     position = None if start is None else parse_start(start)
     if group is not None and position is not None and position.kind not in (EARLIEST, LATEST):
@@ -89,10 +94,10 @@ def consume(
         batches = _first(_of_topic(target, admin, spans, position, follow), events_max or sys.maxsize)
     try:
         with interrupted_by_sigterm():
-            if as_json or raw:
+            if raw or (as_json and not decode):
                 _write(batches, len(places), as_json)
             else:
-                _write_decoded(batches, target, registry_url)
+                _write_decoded(batches, target, registry_url, len(places) if as_json else None)
     except KeyboardInterrupt:
         # Ctrl-C is the normal end of --follow.
         if not follow:
@@ -108,15 +113,19 @@ def _write(batches: Batches, partitions: int, as_json: bool) -> None:
             click.echo("\n".join(lines))
 
 
-def _write_decoded(batches: Batches, target: Target, registry_url: str | None) -> None:
-    from sandbox.cli.decoding import decoded_event, event_decoder
+def _write_decoded(batches: Batches, target: Target, registry_url: str | None, partitions: int | None) -> None:
+    """Write decoded events as text; as lines of JSON if the number of partitions is given."""
+    from sandbox.cli.decoding import decoded_event, decoded_parts, event_decoder
 
     with event_decoder(target, registry_url) as decoder:
         said: set[str] = set()
         for batch in batches:
             for event in batch:
-                shown, problems = decoded_event(decoder, event)
-                click.echo(event_text(shown))
+                parts, problems = decoded_parts(decoder, event)
+                if partitions is None:
+                    click.echo(event_text(decoded_event(event, parts)))
+                else:
+                    click.echo(json_text(to_line(event, partitions, decoded=parts)))
                 for problem in problems:
                     if problem not in said and len(said) < PROBLEMS_MAX:
                         said.add(problem)

@@ -1,7 +1,7 @@
 """Decodes the keys and values that commands print, with the schemas of a registry."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -9,7 +9,7 @@ from urllib.parse import quote
 from sandbox.cli.status import Failed
 from sandbox.cli.target import Target
 from sandbox.kafka.event import Event
-from sandbox.schemas.decoding import Decoded, EventDecoder, FoundSchema, SchemaId
+from sandbox.schemas.decoding import EventDecoder, FoundSchema, SchemaId
 from sandbox.schemas.schema import InvalidSchema, InvalidValue, ParsedSchema, Reference
 
 if TYPE_CHECKING:
@@ -26,22 +26,37 @@ def event_decoder(target: Target, url: str | None) -> Iterator[EventDecoder]:
         target: the sandbox file or cluster of the command.
         url: the registry's URL; None for the one of the sandbox file.
     """
+    if target.file is None:
+        with ExitStack() as stack:
+            yield EventDecoder(_AskedSchemas(stack, target, url).find)
+        return
+    from sandbox.registry.decoding import file_decoder
+
+    local = file_decoder(target.file)
+    if url is None:
+        yield local
+        return
     with ExitStack() as stack:
-        yield EventDecoder(_AskedSchemas(stack, target, url).find)
+        yield EventDecoder(_AskedSchemas(stack, target, url).find, local.choose)
 
 
-def decoded_event(decoder: EventDecoder, event: Event) -> tuple[Event, list[str]]:
-    """Return an event with its key and value as JSON if they can be decoded, and why those that can't be are not."""
+def decoded_parts(decoder: EventDecoder, event: Event) -> tuple[dict[str, str], list[str]]:
+    """Return the JSON texts of the key and value that can be decoded, and why those that can't be are not."""
+    parts: dict[str, str] = {}
     problems = []
-    parts: dict[str, Any] = {}
     for part, data in (("key", event.key), ("value", event.value)):
-        is_key = part == "key"
-        decoded = decoder.decode(event.topic, data, event.headers, is_key=is_key)
+        decoded = decoder.decode(event.topic, data, event.headers, is_key=part == "key")
         if decoded is not None and decoded.text is not None:
-            parts[part] = decoded.text.encode("utf-8", "surrogatepass")
-        elif isinstance(decoded, Decoded):
+            parts[part] = decoded.text
+        elif decoded is not None:
             problems.append(f"{part}: {decoded.problem}")
-    return (event._replace(**parts) if parts else event), problems
+    return parts, problems
+
+
+def decoded_event(event: Event, parts: Mapping[str, str]) -> Event:
+    """Return an event with the JSON texts of its key and value as their bytes."""
+    shown: dict[str, Any] = {part: text.encode("utf-8", "surrogatepass") for part, text in parts.items()}
+    return event._replace(**shown) if shown else event
 
 
 class _AskedSchemas:

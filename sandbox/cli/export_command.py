@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,6 +13,7 @@ from sandbox.cli.display import show_json
 from sandbox.cli.progress import progress_bar
 from sandbox.cli.status import Failed
 from sandbox.cli.target import Target, json_option, target_options
+from sandbox.kafka.event import Event
 from sandbox.model.jsonl import to_line, topic_line
 
 
@@ -25,15 +26,24 @@ Examples:
 )
 @click.argument("topic")
 @click.option("--output", "-o", type=click.Path(path_type=Path), metavar="PATH", help="Where to; stdout if absent.")
+@click.option(
+    "--decode", is_flag=True, help="Add the field decoded to each line, with what key and value hold as JSON."
+)
+@click.option(
+    "--schema-registry", "registry_url", metavar="URL", help="With --decode: the registry; with --file, the file's own."
+)
 @json_option
 @target_options
-def export_command(topic: str, output: Path | None, as_json: bool, target: Target) -> None:
+def export_command(
+    topic: str, output: Path | None, decode: bool, registry_url: str | None, as_json: bool, target: Target
+) -> None:
     """Write the events of TOPIC as JSON lines, partition by partition, each in offset order.
 
     `import` restores them exactly in a topic with the same number of partitions. Each line has that number, and the
     first line has the topic's changed settings. An empty topic is one line without an event. The file is created only
     when it is complete. Like a read_committed consumer, export leaves out events of aborted transactions and ends
-    before an open transaction. With --json, -o also prints a line with the number of events.
+    before an open transaction. `key` and `value` are always the stored bytes, so a file with --decode can be imported,
+    too. With --json, -o also prints a line with the number of events.
     """
     from sandbox.cli.log_offsets import places_of, ranges, stable_ends_of, tell_held_back
     from sandbox.cli.reading import read_between
@@ -47,14 +57,20 @@ def export_command(topic: str, output: Path | None, as_json: bool, target: Targe
     events = 0
     consumer = target.consumer()
     try:
-        with _opened(output) as lines, progress_bar(f"Exporting {topic}", total) as advance:
+        with (
+            _decoding(decode, target, registry_url) as decoded,
+            _opened(output) as lines,
+            progress_bar(f"Exporting {topic}", total) as advance,
+        ):
             for place, span in spans.items():
                 for batch in read_between(consumer, {place: span}):
                     if not events:
-                        lines.write(f"{to_line(batch.pop(0), len(stable), settings)}\n".encode())
+                        first = batch.pop(0)
+                        lines.write(f"{to_line(first, len(stable), settings, decoded(first))}\n".encode())
                         events += 1
                         advance(1)
-                    lines.write("".join(f"{to_line(event, len(stable))}\n" for event in batch).encode())
+                    texts = (to_line(event, len(stable), None, decoded(event)) for event in batch)
+                    lines.write("".join(f"{text}\n" for text in texts).encode())
                     events += len(batch)
                     advance(len(batch))
             if not events:
@@ -66,6 +82,18 @@ def export_command(topic: str, output: Path | None, as_json: bool, target: Targe
     elif output is not None:
         click.echo(f"{events} events of {topic} written to {output}.", err=True)
     tell_held_back(admin, spans)
+
+
+@contextmanager
+def _decoding(wanted: bool, target: Target, registry_url: str | None) -> Iterator[Callable[[Event], Mapping[str, str]]]:
+    """Return a function that returns the JSON texts of an event's key and value; none if they are not wanted."""
+    if not wanted:
+        yield lambda event: {}
+        return
+    from sandbox.cli.decoding import decoded_parts, event_decoder
+
+    with event_decoder(target, registry_url) as decoder:
+        yield lambda event: decoded_parts(decoder, event)[0]
 
 
 def _settings(admin: Any, topic: str) -> dict[str, str]:

@@ -1,18 +1,21 @@
-"""`sandbox schemas`: shows, registers, checks, deletes and copies schemas of a schema registry."""
+"""`sandbox schemas`: shows, registers, checks, deletes and copies schemas of a registry; binds files to topics."""
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import unified_diff
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
 
 import click
 
+from sandbox.cli.binding import choose_deserializer, read_deserializer, stored_deserializers
 from sandbox.cli.display import show_json, show_rows
 from sandbox.cli.registry_access import Refused, Registry, registry_options
 from sandbox.cli.status import Failed, Status
-from sandbox.cli.target import json_option
+from sandbox.cli.target import FILE_TEXT, chosen_file, json_option
+from sandbox.model.deserializers import FORMATS, KEY, VALUE
 from sandbox.model.registry import AVRO, JSON, PROTOBUF, SCHEMA_TYPES
 
 TYPE_OF_SUFFIX = {".avsc": AVRO, ".proto": PROTOBUF, ".json": JSON}
@@ -234,6 +237,34 @@ def check(
 
 @schemas.command()
 @click.argument("subject")
+@click.option("--from", "old", metavar="VERSION", help="The older version; else the one before the newer.")
+@click.option("--to", "new", default="latest", show_default=True, metavar="VERSION", help="The newer version.")
+@json_option
+@registry_options
+def diff(subject: str, old: str | None, new: str, as_json: bool, registry: Registry) -> None:
+    """Show what changed between two versions of SUBJECT, as a unified diff of their texts.
+
+    The exit status is 0 whether they differ or not.
+    """
+    place = f"/subjects/{subject_path(subject)}/versions"
+    newer = registry.ask("GET", f"{place}/{subject_path(new)}")
+    if old is None:
+        earlier = [number for number in registry.ask("GET", place) if number < newer["version"]]
+        if not earlier:
+            raise Failed(f"{subject} has no version before {newer['version']}: there is nothing to compare.")
+        old = str(earlier[-1])
+    older = registry.ask("GET", f"{place}/{subject_path(old)}")
+    names = [f"{subject} version {one['version']} (id {one['id']})" for one in (older, newer)]
+    before, after = (_readable(one).splitlines() for one in (older, newer))
+    lines = list(unified_diff(before, after, names[0], names[1], lineterm=""))
+    if as_json:
+        show_json({"subject": subject, "from": older["version"], "to": newer["version"], "diff": lines})
+    else:
+        click.echo("\n".join(lines) if lines else f"{names[0]} and version {newer['version']} have the same text.")
+
+
+@schemas.command()
+@click.argument("subject")
 @click.option("--version", help="Only this version: a number, or latest.")
 @click.option("--permanent", is_flag=True, help="Remove for good what was soft-deleted before.")
 @json_option
@@ -366,3 +397,56 @@ def _import_config(registry: Registry, row: dict[str, Any]) -> None:
         config = dict(row["config"])
         config["compatibility"] = config.pop("compatibilityLevel", None)
         registry.ask("PUT", f"/config{_settings_path(row)}", config)
+
+
+@schemas.command(
+    epilog="""\b
+Examples:
+  sandbox schemas bind orders order.avsc
+  sandbox schemas bind orders order.proto --message shop.Order -I protos
+  sandbox schemas bind clicks --format MESSAGEPACK
+  sandbox schemas bind orders --remove"""
+)
+@click.argument("topic")
+@click.argument("source", required=False, type=click.Path(path_type=Path))
+@click.option("--key", "part", flag_value=KEY, default=VALUE, help="Decode the keys, instead of the values.")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(FORMATS[1:], case_sensitive=False),
+    help="The format; else by the file's name: .avsc, .proto or .json; else AVRO.",
+)
+@click.option("--message", metavar="NAME", help="Protobuf: the message; else the first one of the file.")
+@click.option("-I", "folders", multiple=True, type=click.Path(), metavar="DIR", help="Where imports are looked for.")
+@click.option(
+    "--with", "files", multiple=True, type=click.Path(), metavar="FILE", help="A file with Avro types it uses."
+)
+@click.option("--remove", is_flag=True, help="Decode automatically again.")
+@json_option
+@click.option("--file", "-f", "file", metavar="PATH", help=FILE_TEXT)
+def bind(
+    topic: str, source: Path | None, part: str, remove: bool, as_json: bool, file: str | None, **schema: Any
+) -> None:
+    """Decode TOPIC's values with the schema in the file SOURCE, without a schema registry.
+
+    It may be an .avsc, a .proto with its imports, or a JSON Schema; or name a --format that has no schema. The choice
+    is kept in the sandbox file, running or not. Without SOURCE and options it shows what is chosen.
+    """
+    path = chosen_file(file)
+    if not path.exists():
+        raise Failed(f"{path} does not exist. Start with: sandbox up {path}", Status.FILE_REFUSED)
+    if not remove and source is None and schema["kind"] is None:
+        found = stored_deserializers(path, topic)
+        rows = [{"topic": topic, "part": one, **shape} for one, shape in found.items()]
+        show_rows(
+            ("topic", "part", "format", "message"), rows, as_json=as_json, empty=f"{topic} is decoded automatically."
+        )
+        return
+    chosen = None if remove else read_deserializer(source, **schema)
+    choose_deserializer(path, topic, part, chosen)
+    if as_json:
+        show_json({"topic": topic, "part": part, "format": None if chosen is None else chosen.format})
+    else:
+        click.echo(
+            f"The {part}s of {topic} are decoded {'automatically' if chosen is None else f'as {chosen.format}'}."
+        )

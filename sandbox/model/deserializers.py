@@ -1,4 +1,4 @@
-"""How the keys or values of a topic are decoded where they are shown."""
+"""The deserializers of topics: they decode keys or values where these are shown."""
 
 from dataclasses import dataclass
 

@@ -5,7 +5,8 @@ One JSON object per line: `topic`, `partition`, `offset`, `timestamp` (milliseco
 `{"base64": "..."}`, and null is null, so that an import restores every event exactly. Only `value` is required.
 
 Optional fields: `transaction` ("aborted" or "open") for an event that was never committed; `partitions`, how many
-partitions the event's topic had; and `settings`, the topic's changed settings, on the first line of an export. A line
+partitions the event's topic had; `settings`, the topic's changed settings, on the first line of an export; and
+`decoded`, what key and value hold as JSON: it is for readers, and an import ignores it. A line
 without `value` but with `topic` and `partitions` describes an empty topic.
 """
 
@@ -32,6 +33,7 @@ FIELDS = (
     "transaction",
     "partitions",
     "settings",
+    "decoded",
 )
 UNCOMMITTED = ("aborted", "open")
 """Values of the field `transaction`: the state of the transaction of an event that is not committed."""
@@ -120,13 +122,19 @@ def control_of(event: Event) -> str | None:
     return CONTROL_TYPES.get((event.key or b"")[2:4], "other")
 
 
-def to_line(event: Event, partitions: int | None = None, settings: Mapping[str, str] | None = None) -> str:
+def to_line(
+    event: Event,
+    partitions: int | None = None,
+    settings: Mapping[str, str] | None = None,
+    decoded: Mapping[str, str] | None = None,
+) -> str:
     """Write one event as a line.
 
     Args:
         event: the event.
         partitions: how many partitions its topic has; None leaves the field out.
         settings: the topic's changed settings; None or empty leaves the field out.
+        decoded: JSON texts of what "key" and "value" hold; None or empty leaves the field out.
 
     Returns:
         One JSON object, without the line's end; it holds no character that ends a line anywhere.
@@ -150,7 +158,7 @@ def to_line(event: Event, partitions: int | None = None, settings: Mapping[str, 
         fields["partitions"] = partitions
     if settings:
         fields["settings"] = dict(settings)
-    return _written(fields)
+    return _written(fields, decoded)
 
 
 def topic_line(topic: str, partitions: int, settings: Mapping[str, str]) -> str:
@@ -159,8 +167,13 @@ def topic_line(topic: str, partitions: int, settings: Mapping[str, str]) -> str:
     return _written(fields | {"settings": dict(settings)} if settings else fields)
 
 
-def _written(fields: dict[str, Any]) -> str:
-    return json.dumps(fields, ensure_ascii=False).translate(_LINE_ENDS)
+def _written(fields: dict[str, Any], decoded: Mapping[str, str] | None = None) -> str:
+    text = json.dumps(fields, ensure_ascii=False)
+    if decoded:
+        # As it is printed by the decoder: Python's numbers would lose digits.
+        parts = ", ".join(f"{json.dumps(part)}: {value}" for part, value in decoded.items())
+        text = f'{text[:-1]}, "decoded": {{{parts}}}}}'
+    return text.translate(_LINE_ENDS)
 
 
 def from_line(line: str | bytes) -> EventLine:

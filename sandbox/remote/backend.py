@@ -29,6 +29,7 @@ from sandbox.playground.playground import Playground
 from sandbox.remote.appends import Appends
 from sandbox.remote.brokers import NoFaults, RemoteBrokers
 from sandbox.remote.connection import TIMEOUT_S, ClusterConnection
+from sandbox.remote.deserializers import RemoteDeserializers
 from sandbox.remote.group_history import RemoteGroupHistory
 from sandbox.remote.groups import Groups
 from sandbox.remote.log_operations import LEAST_MS, Growth, RemoteLogOperations
@@ -126,9 +127,10 @@ class RemoteBackend:
         self.brokers = RemoteBrokers(self._connection, self._logs)
         self.faults = NoFaults()
         self.logs = RemoteLogOperations(self._connection, self._logs, self._growth)
-        self.survey = RemoteSurvey(self._connection, self._logs, self._groups)
+        self.survey = RemoteSurvey(self._connection, self._logs, self._groups, self.decoder)
         self.group_history = RemoteGroupHistory(self._samples)
         self.share_groups = RemoteShareGroups()
+        self.deserializers = RemoteDeserializers()
         self.generators = Generators(self)
         self.playground = Playground(self, lambda: {**self._settings, "bootstrap.servers": bootstrap}, now)
 
@@ -352,7 +354,7 @@ class RemoteBackend:
     def messages(self, query: MessageQuery) -> MessagePage:
         """Return one page of events."""
         with self._views.one():
-            return RemoteSearch(self._connection, self._logs, query).page(now())
+            return RemoteSearch(self._connection, self._logs, query, self.decoder()).page(now())
 
     def schema_types(self, topics: Collection[str]) -> dict[str, list[str]]:
         """Return nothing: no registry is asked for a list."""
@@ -360,7 +362,7 @@ class RemoteBackend:
 
     def decoder(self) -> EventDecoder:
         """Return a decoder that recognizes frames: no registry is connected."""
-        return EventDecoder(nowhere)
+        return EventDecoder(nowhere, self.deserializers.chosen)
 
     # Groups
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from sandbox.kafka.errors import BrokerError
@@ -13,6 +13,7 @@ from sandbox.remote.groups import Groups
 from sandbox.remote.logs import Logs
 from sandbox.remote.messages import RemoteSearch
 from sandbox.remote.reader import Stretch, read_stretches
+from sandbox.schemas.decoding import EventDecoder
 
 VOLUME_EVENTS = 1000
 GAP = 500
@@ -29,9 +30,13 @@ class RemoteSurvey:
         connection: the cluster.
         logs: the cluster's topics.
         groups: the cluster's groups.
+        decoder: returns a decoder of keys and values for one task.
     """
 
-    def __init__(self, connection: ClusterConnection, logs: Logs, groups: Groups) -> None:
+    def __init__(
+        self, connection: ClusterConnection, logs: Logs, groups: Groups, decoder: Callable[[], EventDecoder]
+    ) -> None:
+        self._decoder = decoder
         self._connection = connection
         self._logs = logs
         self._groups = groups
@@ -39,7 +44,7 @@ class RemoteSurvey:
     def volume(self, query: MessageQuery, *, budget_ms: int = 150) -> Volume:
         """Return the distribution over time of a query's newest events, at most `VOLUME_EVENTS`."""
         asked = replace(query, order="newest", from_offset=None, cursor=None, limit=VOLUME_EVENTS, budget_ms=budget_ms)
-        page = RemoteSearch(self._connection, self._logs, asked).page(int(time.time() * 1000))
+        page = RemoteSearch(self._connection, self._logs, asked, self._decoder()).page(int(time.time() * 1000))
         timed = [event.timestamp_ms for event in page.events if event.timestamp_ms >= 0]
         width_ms = width_for(max(timed) - min(timed)) if timed else 1
         return Volume(

@@ -151,8 +151,8 @@ class EventDecoder:
     def __init__(
         self, find: Find, chosen: Chosen = nothing_chosen, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._find = find
-        self._choose = chosen
+        self.find = find
+        self.choose = chosen
         self._clock = clock
         self._known: dict[tuple[SchemaId, str, bool], _Timed] = {}
         self._choices: dict[tuple[str, bool], _Timed] = {}
@@ -163,7 +163,7 @@ class EventDecoder:
         place = (topic, is_key)
         known = self._choices.get(place)
         if known is None or self._clock() - known.at_s > RETRY_S:
-            known = _Timed(self._choose(topic, is_key=is_key), self._clock())
+            known = _Timed(self.choose(topic, is_key=is_key), self._clock())
             self._choices[place] = known
         choice: Deserializer | None = known.found
         return choice
@@ -225,7 +225,7 @@ class EventDecoder:
             if len(self._known) >= KNOWN_MAX:
                 self._known.clear()
                 self._parsed.clear()
-            known = _Timed(self._find(schema, topic, is_key=is_key), self._clock())
+            known = _Timed(self.find(schema, topic, is_key=is_key), self._clock())
             self._known[place] = known
         found: FoundSchema | str | None = known.found
         return found

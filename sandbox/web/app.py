@@ -47,6 +47,7 @@ from sandbox.web.snapshots import views as snapshots
 from sandbox.web.snapshots import words as snapshots_words
 from sandbox.web.sql import views as sql
 from sandbox.web.topics import cleaning as topics_cleaning
+from sandbox.web.topics import deserializers
 from sandbox.web.topics import selected as topics_selected
 from sandbox.web.topics import settings as topics_settings
 from sandbox.web.topics import views as topics
@@ -81,6 +82,7 @@ def create_app(
         topics,
         topics_settings,
         topics_cleaning,
+        deserializers,
         topics_selected,
         messages,
         messages_event,

@@ -9,6 +9,7 @@ from sandbox.model.activity import ActivityPage, ActivityQuery, Details
 from sandbox.model.alerts import FiringAlert, GroupAlert
 from sandbox.model.brokers import BrokerDescription, BrokerSetting, ClientDescription, LeaderMove
 from sandbox.model.capabilities import Capabilities
+from sandbox.model.deserializers import Deserializer
 from sandbox.model.faults import Fault, Hit
 from sandbox.model.group_history import LagPoint, LagSpark, LastReset, Mark, Rates, Rebalance, RebalancePage
 from sandbox.model.groups import GroupDescription, GroupSummary, ResetLine
@@ -354,6 +355,16 @@ class Activity(Protocol):
         """Record an action of a page that leaves no other rows."""
 
 
+class Deserializers(Protocol):
+    """How topics are decoded: `backend.deserializers`."""
+
+    def of(self, topic: str) -> Mapping[str, Deserializer]:
+        """Return what was chosen for a topic, by part: "key" and "value"."""
+
+    def set(self, topic: str, part: str, chosen: Deserializer | None) -> None:
+        """Choose the deserializer of a topic's keys or values; None to decode automatically again."""
+
+
 class Backend(Protocol):
     """What a page needs of a sandbox or cluster. All methods are thread-safe, and raise `BrokerError` with Kafka's
     error.
@@ -429,6 +440,10 @@ class Backend(Protocol):
     @property
     def activity(self) -> Activity:
         """The activity log."""
+
+    @property
+    def deserializers(self) -> Deserializers:
+        """How the keys and values of topics are decoded."""
 
     def overview(self) -> Overview:
         """Return a summary of the sandbox."""

@@ -11,7 +11,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event
 from sandbox.model.json_conditions import HeaderName, JsonPath, check_header, paths_in
 from sandbox.model.json_values import MISSING, Number, json_text, parse_value, shown_text
-from sandbox.web.decoding import decoded_key, decoded_value, readable_value
+from sandbox.web.decoding import decoded_key, decoded_value, decoder, readable_value
 from sandbox.web.messages.dead_letter_search import fates_of
 from sandbox.web.messages.dead_letters import number_in
 from sandbox.web.messages.query import Field
@@ -139,10 +139,11 @@ def rows_of(
         committed: group to partition to committed offset; if empty, there is no column of marks.
     """
     fates = fates_of(events)
+    choices = tuple(decoder().chosen(events[0].topic, is_key=is_key) for is_key in (False, True)) if events else ()
     return Markup("").join(
         drawn(
             row,
-            (event.topic, event.partition, event.offset),
+            (event.topic, event.partition, event.offset, *choices),
             event,
             columns,
             marks_of(event, committed) if committed else None,

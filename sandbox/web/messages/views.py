@@ -53,6 +53,7 @@ from sandbox.web.responses import (
     see,
     typed_ms,
 )
+from sandbox.web.topics.deserializers import chosen_in
 from sandbox.web.zone import chosen
 
 blueprint = Blueprint("messages", __name__)
@@ -199,6 +200,7 @@ def index(topic: str) -> AnyResponse:
         typed={name: request.args.get(name, "") for name in CONDITION_FIELDS},
         limits=LIMITS,
         mark=sum(partition.end for partition in found.partitions),
+        chosen=chosen_in(topic),
         first_page=link(path, cursor=None),
         **_shown(path, found, view, result),
     )
