@@ -37,6 +37,19 @@
     fit();
   }
 
+  // A field of the value that has the same template as the key follows it, while the key is edited.
+  const generator = byId("generator-form");
+  if (generator) {
+    const key = generator.elements.key;
+    const value = generator.elements.value;
+    let base = null;
+    key.addEventListener("focus", () => { base = { key: key.value, value: value.value, made: value.value }; });
+    key.addEventListener("input", () => {
+      if (!base || !base.key || value.value !== base.made) return;
+      base.made = value.value = base.value.replaceAll(JSON.stringify(base.key), JSON.stringify(key.value));
+    });
+  }
+
   document.addEventListener("keydown", (event) => {
     const form = event.target.form;
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || !form) return;

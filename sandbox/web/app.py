@@ -18,7 +18,7 @@ from sandbox.model.cancellation import Cancelled
 from sandbox.model.proxy import NO_PROXY, Proxy
 from sandbox.model.registry import TYPE_NAMES
 from sandbox.version import __version__
-from sandbox.web import activity, capabilities, guard, notices, programs, rows, zone
+from sandbox.web import activity, capabilities, compression, guard, notices, programs, rows, zone
 from sandbox.web import formats as words
 from sandbox.web import responses as page
 from sandbox.web.activity_text import mark_text, rebalance_text
@@ -103,6 +103,7 @@ def create_app(
         shell,
     ):
         app.register_blueprint(noun.blueprint)
+    compression.compress_answers(app)
     guard.guard_access(app, hosts, token, proxy)
     capabilities.guard_features(app, backend)
     _one_view(app, backend)

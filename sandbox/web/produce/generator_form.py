@@ -93,6 +93,19 @@ class Speed:
     duration_s: float | None
     seed: int | None
 
+    @property
+    def planned(self) -> int | None:
+        """How many events will be sent; None if there is no limit."""
+        limits = [] if self.count is None else [self.count]
+        if self.duration_s is not None:
+            limits.append(math.ceil(self.rate * self.duration_s))
+        return min(limits, default=None)
+
+    @property
+    def planned_ms(self) -> int:
+        """How long sending them will take, in ms; 0 without a limit."""
+        return round(1000 * (self.planned or 0) / self.rate) if self.rate > 0 else 0
+
 
 def speed_of(form: Form) -> Speed:
     """Return the form's rate, limits and seed.

@@ -19,7 +19,7 @@ from sandbox.web.produce.generator_form import KEY_KINDS, VALUE_KINDS, form_of, 
 from sandbox.web.produce.many import readable
 from sandbox.web.produce.programs import generator_programs, headers_text
 from sandbox.web.produce.schema_part import encoder, has_registry, subjects
-from sandbox.web.produce.views import named_topic
+from sandbox.web.produce.views import named_topic, remember_topic
 from sandbox.web.programs import ShownProgram
 from sandbox.web.responses import Interest, backend, by_htmx, data, fragment, is_live, overview, page, see
 
@@ -83,7 +83,7 @@ def _page(
     form = _form(given)
     runs = backend().generators.list()
     running = [run for run in runs if run.state == RUNNING]
-    seen, why = None, None
+    seen, why, speed = None, None, None
     shown_programs: list[ShownProgram] = []
     within = request.path.startswith("/topics/")
     if topic is not None and not is_live():  # In an open tab, only the runs are updated.
@@ -109,6 +109,7 @@ def _page(
         "running": len(running),
         "look": seen,
         "look_error": why,
+        "speed": speed,
         "error": error,
         "examples": backend().generators.examples(),
         "saved": backend().generators.saved(),
@@ -166,13 +167,20 @@ def preview(topic: str | None = None) -> Response:
     found = backend().topic(topic or request.form.get("topic", ""))
     if not by_htmx():
         return _page(found, request.form)
-    seen, why = None, None
+    seen, why, speed = None, None, None
     try:
-        seen = look(template_of(request.form), found, speed_of(request.form).seed, encoder)
+        speed = speed_of(request.form)
+        seen = look(template_of(request.form), found, speed.seed, encoder)
     except BrokerError as refusal:
         why = refusal
     return fragment(
-        "produce/_look.html", topic=found, look=seen, look_error=why, headers_text=headers_text, readable=readable
+        "produce/_look.html",
+        topic=found,
+        look=seen,
+        look_error=why,
+        speed=speed,
+        headers_text=headers_text,
+        readable=readable,
     )
 
 
@@ -205,7 +213,8 @@ def start(topic: str | None = None) -> AnyResponse:
         kept |= texts if sum(map(len, texts.values())) < 2000 else {}
     speeds = {field: form.get(field) or None for field in ("rate", "count", "duration", "seed")}
     where = {} if topic else {"topic": found.topic}
-    return see(_root(topic), Notice(f"generator {run.id} started"), **where, **kept, **speeds)
+    answer = see(_root(topic), Notice(f"generator {run.id} started"), **where, **kept, **speeds)
+    return remember_topic(answer, found.topic)
 
 
 @blueprint.post("/produce/generators/<int:id>/stop")

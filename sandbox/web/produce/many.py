@@ -21,7 +21,7 @@ from sandbox.web.produce.form import header_lines, typed
 from sandbox.web.produce.partition import PARTITIONERS
 from sandbox.web.produce.programs import headers_text, many_programs
 from sandbox.web.produce.schema_part import encoder, has_registry, subjects
-from sandbox.web.produce.views import named_topic
+from sandbox.web.produce.views import named_topic, remember_topic
 from sandbox.web.responses import backend, by_htmx, fragment, overview, page, see
 
 blueprint = Blueprint("produce_many", __name__)
@@ -302,4 +302,5 @@ def send(topic: str | None = None) -> AnyResponse:
             return fragment("produce/_many_answer.html", topic=found, **show)
         return _page(found, request.form, 400, **show)
     address = f"/topics/{found.topic}/produce/many" if topic else "/produce/many"
-    return see(address, Notice(shown={"stored": stored[:PLACES_MAX]}), topic=None if topic else found.topic)
+    answer = see(address, Notice(shown={"stored": stored[:PLACES_MAX]}), topic=None if topic else found.topic)
+    return remember_topic(answer, found.topic)

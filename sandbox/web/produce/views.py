@@ -31,17 +31,20 @@ from sandbox.web.produce.partition import MODES, PARTITIONERS, Choice, choose, t
 from sandbox.web.produce.programs import event_programs
 from sandbox.web.produce.schema_part import KIND, PARTS, has_registry, mark_error, shown_part
 from sandbox.web.programs import ShownProgram
+from sandbox.web.proxied import cookie_named, cookie_path
 from sandbox.web.responses import backend, by_htmx, data, fragment, overview, page, see
 
 blueprint = Blueprint("produce", __name__)
 
+LAST_TOPIC = "produce-topic"
+"""The cookie with the topic to which this browser sent last."""
 KEPT_MAX = 2000
 """The maximum number of characters of a form that an address carries, for browsers without scripts."""
 
 
 def named_topic(topic: str | None) -> TopicDescription | None:
-    """Return the topic of a Produce page: from its path, from `?topic=`, or the first topic; None if there are no
-    topics.
+    """Return the topic of a Produce page: from its path, from `?topic=`, the topic that this browser used last, or
+    the newest one; None if there are no topics.
 
     Raises:
         BrokerError: UNKNOWN_TOPIC_OR_PARTITION if the named topic doesn't exist.
@@ -49,7 +52,16 @@ def named_topic(topic: str | None) -> TopicDescription | None:
     name = topic or request.values.get("topic")
     if name:
         return backend().topic(name)
-    return next(iter(backend().topics()), None)
+    topics = [found for found in backend().topics() if not found.topic.startswith("__")]
+    used = request.cookies.get(cookie_named(LAST_TOPIC, request.host))
+    return max(topics, key=lambda found: (found.topic == used, found.created_ms), default=None)
+
+
+def remember_topic(answer: AnyResponse, topic: str) -> AnyResponse:
+    """Let this browser's Produce pages begin with a topic."""
+    name = cookie_named(LAST_TOPIC, request.host)
+    answer.set_cookie(name, topic, max_age=31_536_000, samesite="Strict", path=cookie_path())
+    return answer
 
 
 def send(form: Mapping[str, str], topic: TopicDescription) -> tuple[Event, Choice, NewEvent]:
@@ -287,16 +299,12 @@ def produce(topic: str | None = None) -> AnyResponse:
             return fragment("produce/_answer.html", event=None, error=error, marked=parts, root=_root(topic))
         return _form_page(named_topic(name), form, status=400, error=error, undecided=not name)
     if by_htmx():
-        return fragment(
-            "produce/_answer.html",
-            event=event,
-            choice=choice,
-            error=None,
-            shown_programs=form_programs(form, event.topic, new),
-        )
+        shown = form_programs(form, event.topic, new)
+        sent = fragment("produce/_answer.html", event=event, choice=choice, error=None, shown_programs=shown)
+        return remember_topic(sent, event.topic)
     kept = {field: value for field, value in form.items() if field != "topic"}
     if sum(map(len, kept.values())) > KEPT_MAX:
         kept = {}
     address = f"/topics/{name}/produce" if topic else "/produce"
     place = {"topic": event.topic, "partition": event.partition, "offset": event.offset}
-    return see(address, Notice(shown={"sent": place}), topic=None if topic else name, **kept)
+    return remember_topic(see(address, Notice(shown={"sent": place}), topic=None if topic else name, **kept), name)
