@@ -40,7 +40,7 @@ def compress_answers(app: Flask) -> None:
             or request.method == "HEAD"
         ):
             return answer
-        if "gzip" not in request.accept_encodings or (answer.is_streamed and not is_asset):
+        if not request.accept_encodings.quality("gzip") or (answer.is_streamed and not is_asset):
             return answer
         answer.direct_passthrough = False
         content = answer.get_data()
