@@ -19,6 +19,7 @@ from sandbox.wire.connection import Connection, ProtocolViolation
 from sandbox.wire.messages import messages
 from sandbox.wire.records.batch import BatchError, decode_batches, encode_batch
 from sandbox.wire.records.compression import COMPRESSION_NAMES, CompressionError, compress, decompress
+from tests.torture.schema_targets import event_corpus, feed_event, feed_schema, schema_corpus
 from tests.wire.raw_client import PRODUCE, framed, produce_body, request_header, rows
 
 OUTPUT_MAX = 1 << 20
@@ -188,8 +189,8 @@ def feed_template(data: bytes) -> None:
 
 
 TARGETS = {
-    "requests": Target(feed_request, request_corpus, 25),
-    "record batches": Target(feed_batches, batch_corpus, 25),
+    "requests": Target(feed_request, request_corpus, 22),
+    "record batches": Target(feed_batches, batch_corpus, 22),
     "compressed data": Target(feed_compressed, compressed_corpus, 10),
     "connections": Target(feed_connection, lambda: [framed(one) for one in request_corpus()[:50]], 8),
     "import lines": Target(feed_line, lambda: LINES, 8),
@@ -197,4 +198,6 @@ TARGETS = {
     "JSON values": Target(feed_value, lambda: [VALUE, *LINES], 6),
     "queries": Target(feed_query, lambda: QUERIES, 5),
     "templates": Target(feed_template, lambda: TEMPLATES, 5),
+    "events with a schema": Target(feed_event, event_corpus, 4),
+    "schemas": Target(feed_schema, schema_corpus, 2),
 }
