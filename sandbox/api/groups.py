@@ -169,6 +169,32 @@ PLACES_MAX = 4
 """A reset of more offsets than this is recorded without listing each of them."""
 
 
+def set_offsets(
+    runtime: Runtime, group: str, offsets: Mapping[PartitionName, int | None], reset_to: str | None = None
+) -> None:
+    """Set committed offsets of a group that has no members, in one commit. Creates the group if it doesn't exist.
+
+    Args:
+        offsets: by topic and partition; None deletes the committed offset.
+        reset_to: the reset's target as requested; None for a plain commit.
+
+    Raises:
+        BrokerError: NON_EMPTY_GROUP, UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST for a negative offset; nothing was
+            changed.
+    """
+    commits = [OffsetCommit(*name, offset, -1, "") for name, offset in offsets.items() if offset is not None]
+    forgotten = [name for name, offset in offsets.items() if offset is None]
+
+    def change(now_ms: int) -> None:
+        _commit(runtime, group, commits, reset_to, now_ms)
+        if forgotten:
+            answer = runtime.coordinator.delete_offsets(group, forgotten)
+            if answer.error == "NON_EMPTY_GROUP":
+                raise BrokerError(answer.error, f"Group {group} has members. Stop them first: Kafka refuses this too.")
+
+    runtime.call(change)
+
+
 def commit_offsets(runtime: Runtime, group: str, offsets: Sequence[OffsetCommit], reset_to: str | None = None) -> None:
     """Commit offsets for a group that has no members. Creates the group if it doesn't exist.
 
@@ -179,23 +205,23 @@ def commit_offsets(runtime: Runtime, group: str, offsets: Sequence[OffsetCommit]
         BrokerError: NON_EMPTY_GROUP, UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST for a negative offset; nothing was
             committed.
     """
+    runtime.call(lambda now_ms: _commit(runtime, group, offsets, reset_to, now_ms))
 
-    def commit(now_ms: int) -> None:
-        for one in offsets:
-            if not 0 <= one.offset < 2**63:
-                raise BrokerError("INVALID_REQUEST", f"An offset to commit is 0 or more, not {one.offset}.")
-            runtime.broker.topic(one.topic).partition(one.partition)
-        error = runtime.coordinator.set_offsets(group, offsets, now_ms)
-        if error == "NON_EMPTY_GROUP":
-            raise BrokerError(error, f"Group {group} has members. Stop them first: Kafka refuses this too.")
-        if error != "NONE":
-            raise BrokerError(error)
-        if reset_to is not None and offsets:
-            topics = {one.topic for one in offsets}
-            details = {"to": reset_to, "committed_offsets": len(offsets), "places": _places(offsets)}
-            runtime.broker.turn.note("reset", details, topic=topics.pop() if len(topics) == 1 else None, group=group)
 
-    runtime.call(commit)
+def _commit(runtime: Runtime, group: str, offsets: Sequence[OffsetCommit], reset_to: str | None, now_ms: int) -> None:
+    for one in offsets:
+        if not 0 <= one.offset < 2**63:
+            raise BrokerError("INVALID_REQUEST", f"An offset to commit is 0 or more, not {one.offset}.")
+        runtime.broker.topic(one.topic).partition(one.partition)
+    error = runtime.coordinator.set_offsets(group, offsets, now_ms)
+    if error == "NON_EMPTY_GROUP":
+        raise BrokerError(error, f"Group {group} has members. Stop them first: Kafka refuses this too.")
+    if error != "NONE":
+        raise BrokerError(error)
+    if reset_to is not None and offsets:
+        topics = {one.topic for one in offsets}
+        details = {"to": reset_to, "committed_offsets": len(offsets), "places": _places(offsets)}
+        runtime.broker.turn.note("reset", details, topic=topics.pop() if len(topics) == 1 else None, group=group)
 
 
 def _places(offsets: Sequence[OffsetCommit]) -> list[dict[str, object]]:
@@ -334,9 +360,33 @@ class SandboxGroups:
             BrokerError: NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND, INVALID_REQUEST.
         """
         plan = self.preview_reset(group, topic=topic, partition=partition, to=to)
-        offsets = [OffsetCommit(line.topic, line.partition, line.after, -1, "") for line in plan]
-        commit_offsets(self._runtime, group, offsets, to)
+        after: dict[PartitionName, int | None] = {(line.topic, line.partition): line.after for line in plan}
+        if to == "back":
+            # Partitions that had no commit have none again.
+            with self._database.reader() as reader:
+                before = _before(reader, describe_groups(reader, self._runtime.clock(), group)[0])
+            after |= {
+                name: None
+                for name, offset in before.items()
+                if offset is None and topic in (None, name[0]) and partition in (None, name[1])
+            }
+        set_offsets(self._runtime, group, after, to)
         return plan
+
+    def restore_offsets(self, group: str, offsets: Mapping[PartitionName, int | None]) -> int:
+        """Restore committed offsets of a group without members, such as those from before a reset, in one commit.
+
+        Args:
+            offsets: by topic and partition; None deletes the committed offset.
+
+        Returns:
+            The number of partitions with a changed offset.
+
+        Raises:
+            BrokerError: NON_EMPTY_GROUP, UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST; nothing was changed.
+        """
+        set_offsets(self._runtime, group, offsets, "back")
+        return len(offsets)
 
     def delete_group(self, group: str) -> None:
         """Delete a group that has no members, and its offsets."""

@@ -402,9 +402,20 @@ class RemoteBackend:
         self._connection.require_writes()
         plan = self.preview_reset(group, topic=topic, partition=partition, to=to)
         with self._views.one():
-            self._resets.apply(group, plan)
+            self._resets.apply(group, {(line.topic, line.partition): line.after for line in plan})
         self._changed("commit", group=group)
         return plan
+
+    def restore_offsets(self, group: str, offsets: Mapping[tuple[str, int], int | None]) -> int:
+        """Restore committed offsets of a group that has no members. Offsets that had no commit before stay: the client
+        library can't delete them.
+        """
+        self._connection.require_writes()
+        wanted = {place: offset for place, offset in offsets.items() if offset is not None}
+        with self._views.one():
+            self._resets.apply(group, wanted)
+        self._changed("commit", group=group)
+        return len(wanted)
 
     def delete_group(self, group: str) -> None:
         """Delete a group that has no members, and its offsets."""

@@ -1,5 +1,7 @@
 """Resets a group's committed offsets in a cluster: first the preview, then the commit."""
 
+from collections.abc import Mapping
+
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
 from sandbox.kafka.errors import BrokerError, shown_name
@@ -102,8 +104,8 @@ class Resets:
             if place in ends and (offset := wanted.get(place)) is not None
         }
 
-    def apply(self, group: str, plan: list[ResetLine]) -> None:
-        """Commit a plan.
+    def apply(self, group: str, wanted: Mapping[PartitionName, int]) -> None:
+        """Commit offsets.
 
         Raises:
             BrokerError: NON_EMPTY_GROUP while the group has members.
@@ -112,7 +114,7 @@ class Resets:
         current = self._find(group)
         if current is not None and current.members:
             raise BrokerError("NON_EMPTY_GROUP", f"Group {group} has {len(current.members)} members: stop them first.")
-        offsets = [TopicPartition(line.topic, line.partition, line.after) for line in plan]
+        offsets = [TopicPartition(*place, offset) for place, offset in wanted.items()]
         if not offsets:
             return
         request = [ConsumerGroupTopicPartitions(group, offsets)]

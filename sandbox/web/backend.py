@@ -526,6 +526,11 @@ class Backend(Protocol):
     def reset(self, group: str, *, topic: str | None = None, partition: int | None = None, to: str) -> list[ResetLine]:
         """Reset committed offsets."""
 
+    def restore_offsets(self, group: str, offsets: Mapping[tuple[str, int], int | None]) -> int:
+        """Restore committed offsets by topic and partition; None deletes one. Return how many changed. A backend
+        without `Capabilities.delete_offsets` leaves those that it can't delete.
+        """
+
     def delete_group(self, group: str) -> None:
         """Delete a group that has no members."""
 

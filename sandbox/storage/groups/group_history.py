@@ -411,7 +411,7 @@ def last_reset(reader: Reader, group: str, names: Sequence[PartitionName], had_m
     before = {name: rows[1][1] if len(rows) > 1 else None for name, rows in mine.items()}
     back = any(rows[0][1] < (before[name] or 0) for name, rows in mine.items())
     moved = any(before[name] is not None and before[name] != rows[0][1] for name, rows in mine.items())
-    if not moved:
-        return None
     told = any(at_ms <= newest_ms + TOLD_WITHIN_MS for at_ms, _ in _told_resets(reader, group, newest_ms))
+    if not moved and not (told and any(offset is None for offset in before.values())):
+        return None
     return LastReset(newest_ms, before) if had_members or back or told else None

@@ -7,6 +7,7 @@ from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError, shown_name
+from sandbox.model.topics import PartitionName
 from sandbox.snapshots.description import UndoPoint
 from sandbox.web.formats import plural
 from sandbox.web.groups.one_group import integer, read_reset, show
@@ -17,7 +18,9 @@ from sandbox.web.responses import NOTHING, backend, data, group_address, page, s
 
 blueprint = Blueprint("groups_reset", __name__)
 
-UNDO_MAX = 100
+UNDO_MAX = 10_000
+"""The maximum number of partitions of a reset that can be undone with a button."""
+NO_COMMIT = "-"
 LEAVE_WITHIN_S = 5.0
 LOOK_EVERY_S = 0.02
 
@@ -35,15 +38,32 @@ def reset(group: str | None = None) -> AnyResponse:
         wanted = read_reset(request.form)
         if request.form.get("stop"):
             _stop_own_members(name)
-        lines = backend().reset(name, **wanted)
+        before = _committed(name)
+        backend().reset(name, **wanted)
     except BrokerError as error:
         if error.error.name == "GROUP_ID_NOT_FOUND":
             raise
         return show(backend().group(name), request.form, error.detail)
-    undo = None
-    if 0 < len(lines) <= UNDO_MAX and all(line.before is not None for line in lines):
-        undo = " ".join(f"{line.topic}:{line.partition}:{line.before}" for line in lines)
-    return back(name, Notice(f"{plural(len(lines), 'committed offset')} moved", shown={"offsets_before": undo}))
+    after = _committed(name)
+    changed = {place: before.get(place) for place in {**before, **after} if before.get(place) != after.get(place)}
+    undo = _written(changed) if 0 < len(changed) <= UNDO_MAX else None
+    return back(name, Notice(f"{plural(len(changed), 'committed offset')} moved", shown={"offsets_before": undo}))
+
+
+def _committed(group: str) -> dict[PartitionName, int]:
+    """Return a group's committed offsets; none if it doesn't exist."""
+    try:
+        found = backend().group(group)
+    except BrokerError:
+        return {}
+    return {(one.topic, one.partition): one.committed for one in found.partitions if one.committed is not None}
+
+
+def _written(offsets: Mapping[PartitionName, int | None]) -> str:
+    return " ".join(
+        f"{topic}:{partition}:{NO_COMMIT if offset is None else offset}"
+        for (topic, partition), offset in sorted(offsets.items())
+    )
 
 
 @blueprint.post("/groups/<group>/reset.json")
@@ -78,12 +98,24 @@ def shown(group: str | None = None) -> Response:
 def undo(group: str | None = None) -> AnyResponse:
     """Restore the committed offsets from before a reset."""
     name = _name(group)
-    places = [place.rsplit(":", 2) for place in request.form.get("undo", "").split()][:UNDO_MAX]
-    for place in places:
-        if len(place) != 3:
+    wanted: dict[PartitionName, int | None] = {}
+    written = request.form.get("undo", "")
+    for place in written.split()[:UNDO_MAX]:
+        parts = place.rsplit(":", 2)
+        if len(parts) != 3:
             raise BrokerError("INVALID_REQUEST", "That is no list of offsets to go back to.")
-        backend().reset(name, topic=place[0], partition=integer(place[1], "the partition"), to=f"offset:{place[2]}")
-    return back(name, Notice(f"{plural(len(places), 'committed offset')} moved"))
+        offset = None if parts[2] == NO_COMMIT else integer(parts[2], "the offset")
+        wanted[parts[0], integer(parts[1], "the partition")] = offset
+    try:
+        restored = backend().restore_offsets(name, wanted)
+    except BrokerError as error:
+        if error.error.name != "NON_EMPTY_GROUP":
+            raise
+        return back(name, Notice(refused=error.detail, shown={"offsets_before": written}))
+    said = f"{plural(restored, 'committed offset')} moved"
+    if restored < len(wanted):
+        said += f"; {plural(len(wanted) - restored, 'partition')} without a commit before keep theirs"
+    return back(name, Notice(said))
 
 
 def back(name: str, notice: Notice) -> AnyResponse:

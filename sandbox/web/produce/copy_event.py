@@ -42,6 +42,11 @@ class Copied:
     partition: int | None = None
     untold: bool = False
 
+    @property
+    def broken(self) -> str:
+        """The note about a value that looks like JSON but is not. It goes as soon as the value is right."""
+        return BROKEN
+
 
 def address_of(text: str) -> tuple[str, int, int] | None:
     """Parse the address `T/P/O` into topic, partition and offset; None if it is invalid."""

@@ -114,7 +114,7 @@ def _form_page(
     copy_error: str | None = None,
     undecided: bool = False,
 ) -> Response:
-    form = FIRST | dict(form) | (copy.form if copy else {})
+    form = FIRST | _original_partition(copy, topic) | dict(form) | (copy.form if copy else {})
     within = request.path.startswith("/topics/")
     kinds = (SCHEMA_KIND,) if has_registry() else ()
     parts = {part: shown_part(form, part, topic.topic if topic else None) for part in PARTS if _has_schema(form, part)}
@@ -168,6 +168,21 @@ def _aim(copy: Copied | None, topic: TopicDescription | None) -> str | None:
     return f"/topics/{copy.origin}/produce?copy={'/'.join(map(str, copy.place))}"
 
 
+def _original_partition(copy: Copied | None, topic: TopicDescription | None) -> dict[str, str]:
+    """Return the fields that send a dead letter to its original partition: the partitioner whose sum leads its key
+    there, or the partition's number.
+    """
+    if copy is None or topic is None or copy.origin != topic.topic or copy.partition is None:
+        return {}
+    if copy.partition >= len(topic.partitions):
+        return {}
+    event = backend().event(*copy.place)
+    for name, _ in PARTITIONERS:
+        if backend().partition_for(topic.topic, event.key, name) == copy.partition:
+            return {"mode": "key", "partitioner": name}
+    return {"mode": "fixed", "partition": str(copy.partition)}
+
+
 @dataclass(frozen=True, slots=True)
 class There:
     """A dead letter's original partition, if its topic still has it.
@@ -192,8 +207,7 @@ def _there(copy: Copied | None, topic: TopicDescription | None, form: Mapping[st
     more = {"copy": "/".join(map(str, copy.place))}
     if request.args.get("headers") == "kept":
         more["headers"] = "kept"
-    if not chosen:
-        more |= {"mode": "fixed", "partition": str(copy.partition)}
+    more |= {"mode": "key"} if chosen else {"mode": "fixed", "partition": str(copy.partition)}
     return There(copy.partition, chosen, f"/topics/{topic.topic}/produce?{urlencode(more)}")
 
 

@@ -369,3 +369,42 @@ def test_a_group_whose_id_looks_like_a_page_has_its_own_address(page: FlaskClien
     billing.commit("~alerts", "orders", 0, 0)
     assert 'href="/group?id=~alerts"' in page.get("/groups").text
     assert "<h1>~alerts</h1>" in page.get("/group?id=~alerts").text
+
+
+def _undo(page: FlaskClient, html: str) -> str:
+    undo = re.search(r'action="(/group[^"]*undo[^"]*)">.*?name="undo" value="([^"]+)"', html, re.DOTALL)
+    assert undo is not None
+    return page.post(undo[1], data={"undo": undo[2]}, follow_redirects=True).text
+
+
+def _offsets(box: Sandbox, group: str) -> dict[int, int | None]:
+    return {one.partition: one.committed for one in box.group(group).partitions if one.committed is not None}
+
+
+def test_every_reset_is_undone_also_of_partitions_without_a_commit(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("orders", partitions=150)
+    box.append("orders", "v", partition=0)
+    box.commit("billing", "orders", 0, 1)
+    for n in range(1, 120):
+        box.commit("billing", "orders", n, 0)
+    done = page.post("/groups/billing/reset", data={"to": "earliest", "which": "orders"}, follow_redirects=True).text
+    assert len(_offsets(box, "billing")) == 150
+    assert "31 committed offsets moved" in done
+    assert "31 committed offsets moved" in _undo(page, done)
+    assert _offsets(box, "billing") == {0: 1} | dict.fromkeys(range(1, 120), 0)
+    # A group that the reset itself created has no offsets again.
+    done = page.post("/groups/new/reset", data={"to": "latest", "which": "orders:0"}, follow_redirects=True).text
+    assert _offsets(box, "new") == {0: 1}
+    _undo(page, done)
+    assert _offsets(box, "new") == {}
+
+
+def test_reset_back_takes_away_what_a_reset_added(page: FlaskClient, billing: Sandbox) -> None:
+    billing.create_topic("clicks", partitions=1)
+    billing.append("clicks", "v")
+    billing.reset("billing", topic="clicks", to="latest")
+    assert "Reset back to what it was" in page.get("/groups/billing").text
+    shown = page.get("/groups/billing?to=back").text
+    assert "1 partition had no commit before the reset, and has none again" in shown
+    page.post("/groups/billing/reset", data={"to": "back"})
+    assert [one.topic for one in billing.group("billing").partitions if one.committed is not None] == ["orders"] * 2

@@ -114,15 +114,18 @@ def test_an_event_that_kept_the_headers_of_its_refusal_is_no_letter_of_its_own_t
     assert "A dead letter of" not in page.get(f"/topics/orders/{kept.partition}/{kept.offset}").text
 
 
-def test_a_letter_can_go_to_the_partition_that_it_was_in(page: FlaskClient, refused: Sandbox) -> None:
-    text = page.get("/topics/orders/produce?copy=orders.dlq/0/0").text
-    other = re.search(r'It was in partition 1\. <a href="([^"]+)">Send it to partition 1</a>', text)
-    assert other is not None
-    there = page.get(other[1].replace("&amp;", "&")).text
-    assert "It goes to partition 1, where it was." in there
+def test_a_letter_goes_to_the_partition_that_it_was_in(page: FlaskClient, refused: Sandbox) -> None:
+    there = page.get("/topics/orders/produce?copy=orders.dlq/0/0").text
+    assert re.search(r'It goes to partition 1, where it was\. <a href="[^"]+">Let its key decide</a>', there)
     assert 'name="mode" value="fixed" checked' in there
     page.post("/topics/orders/produce", data=form_in(there) | {"mode": "fixed", "partition": "1"})
     assert sent_back(refused).partition == 1
+
+
+def test_the_key_of_a_letter_can_decide_its_partition(page: FlaskClient, refused: Sandbox) -> None:
+    text = page.get("/topics/orders/produce?copy=orders.dlq/0/0&mode=key").text
+    assert re.search(r'It was in partition 1\. <a href="[^"]+">Send it to partition 1</a>', text)
+    assert 'name="mode" value="key" checked' in text
 
 
 def test_letters_that_are_picked_go_back_to_their_partition_without_their_refusal(

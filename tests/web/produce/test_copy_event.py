@@ -222,3 +222,34 @@ def test_hex_with_spaces_is_sent_as_its_bytes(page: FlaskClient, box: Sandbox) -
     )
     event = box.event("orders", 0, 0)
     assert (event.key, event.value) == (b"\x00\xff", b"\x0a\x0d")
+
+
+def test_a_dead_letter_goes_to_its_original_partition_by_the_partitioner_that_leads_there(
+    page: FlaskClient, box: Sandbox
+) -> None:
+    box.create_topic("orders", partitions=7)
+    box.create_topic("orders.dlq", partitions=1)
+    by_java, by_c = (box.partition_for("orders", b"user-1", name) for name in ("murmur2", "consistent_random"))
+    assert by_java != by_c
+    other = next(n for n in range(7) if n not in (by_java, by_c))
+    for partition in (by_java, by_c, other):
+        headers = {"dlq.topic": "orders", "dlq.partition": str(partition), "dlq.offset": "0"}
+        box.append("orders.dlq", '{"n": 1', key="user-1", headers=headers)
+
+    def chosen(offset: int, more: str = "") -> tuple[str, ...]:
+        html = page.get(f"/topics/orders/produce?copy=orders.dlq/0/{offset}{more}").text
+        mode = re.search(r'name="mode" value="(\w+)" checked', html)
+        partitioner = re.search(r'<select name="partitioner">.*?value="(\w+)" selected', html, re.DOTALL)
+        preview = re.search(r'data-partition="(\d+)"', html)
+        assert mode is not None
+        assert partitioner is not None
+        assert preview is not None
+        return mode[1], partitioner[1], preview[1]
+
+    assert chosen(0) == ("key", "murmur2", str(by_java))
+    assert chosen(1) == ("key", "consistent_random", str(by_c))
+    assert chosen(2) == ("fixed", "murmur2", str(other))
+    assert chosen(2, "&mode=key") == ("key", "murmur2", str(by_java))
+    html = page.get("/topics/orders/produce?copy=orders.dlq/0/2").text
+    assert '<p id="broken">' in html
+    assert "mode=key" in html
