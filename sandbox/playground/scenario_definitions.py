@@ -573,13 +573,13 @@ EVOLVE = Scenario(
     actions=(
         Action(
             "without-default",
-            "Add the field without a default",
+            "Try to add it without a default",
             lambda run: _register(run, WITHOUT_DEFAULT),
             lambda run: "The field is there already." if _evolved(run) else None,
         ),
         Action(
             "with-default",
-            "Add the field with a default",
+            "Add it with a default",
             lambda run: _register(run, WITH_DEFAULT),
             lambda run: "The field is there already." if _evolved(run) else None,
         ),

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from sandbox.api.snapshots import SandboxSnapshots
     from sandbox.testing.clients import AsyncClients, Clients
 
-Value = bytes | str | Mapping[str, Any] | Sequence[Any] | None
-
 
 class Kafka(Assertions):
     """Kafka for one test.
@@ -92,21 +90,33 @@ class Kafka(Assertions):
     def produce(
         self,
         topic: str,
-        value: Value = None,
+        value: Any = None,
         *,
-        key: bytes | str | None = None,
+        key: Any = None,
         headers: Mapping[str, bytes | str | None] | Iterable[tuple[str, bytes | None]] = (),
         partition: int | None = None,
         timestamp_ms: int | None = None,
+        value_schema: str | None = None,
+        key_schema: str | None = None,
     ) -> SeenEvent:
         """Store an event, and return it as stored. It is visible to consumers when this returns.
 
         Args:
             topic: created on first use.
-            value: bytes, text, None for a tombstone; a mapping or a list becomes JSON.
-            key: it chooses the partition as the Java client does.
+            value: bytes, text, None for a tombstone; a mapping or a list becomes JSON. With a schema: the JSON value, as
+                `EventEncoder.encode` takes it.
+            key: it chooses the partition as the Java client does. With a schema: the JSON value.
             timestamp_ms: ms since 1970; None for now.
+            value_schema: write the value with this schema of the registry, framed as Confluent's serializers do:
+                `orders-value`, `orders-value:1` for a version. The marker's `schemas=` registers schemas.
+            key_schema: the same for the key.
+
+        Raises:
+            InvalidValue: the schema is not registered, or the value doesn't fit it; the text has the path.
+            NeedsSandbox: a schema on a cluster: use a serializer with `schema_registry_url` there.
         """
+        value = self._encoded(value, value_schema)
+        key = self._encoded(key, key_schema)
         plain = value if value is None or isinstance(value, bytes | str) else json.dumps(value)
         with suppress(BrokerError):
             if not isinstance(self.place, SandboxPlace) and topic not in self.place.topics():
@@ -122,6 +132,11 @@ class Kafka(Assertions):
             partition=new.partition,
         )
         return SeenEvent(*stored._replace(topic=topic))
+
+    def _encoded(self, value: Any, schema: str | None) -> Any:
+        if schema is None or value is None:
+            return value
+        return self.place.sandbox("A schema of produce").encoder(schema).encode(value)
 
     def load(self, file: str | os.PathLike[str]) -> int:
         """Store the events of a JSON lines file, as `sandbox export` writes it. Returns how many.

@@ -15,10 +15,10 @@ from sandbox.model.topics import TopicDescription
 from sandbox.web.json_text import json_error
 from sandbox.web.produce.form import Form, typed
 
-KEY_KINDS = (("template", "from the template"), ("schema", "random, from a schema"), ("none", "no key (null)"))
+KEY_KINDS = (("template", "from the template"), ("schema", "from a schema"), ("none", "no key (null)"))
 VALUE_KINDS = (
     ("template", "from the template"),
-    ("schema", "random, from a schema"),
+    ("schema", "from a schema"),
     ("null", "null: tombstones only"),
 )
 SAMPLE = 1000
