@@ -40,9 +40,16 @@ class Assertions:
     def __init__(self, place: Place) -> None:
         self.place = place
 
-    def events(self, topic: str) -> list[SeenEvent]:
-        """Return the committed events that a topic has now, by partition and offset; none if it doesn't exist."""
-        return [SeenEvent(*event) for event in self.place.events(topic)]
+    def events(self, topic: str, *, decode: bool = False) -> list[SeenEvent]:
+        """Return the committed events that a topic has now, by partition and offset; none if it doesn't exist.
+
+        Args:
+            decode: True returns keys and values that were written with a schema of the registry as JSON text.
+        """
+        events = self.place.events(topic)
+        if decode:
+            events = self.place.backend.decoder().decoded_events(events)
+        return [SeenEvent(*event) for event in events]
 
     def expect(
         self,
@@ -82,7 +89,7 @@ class Assertions:
         seen: list[SeenEvent] = []
 
         def check() -> list[SeenEvent] | None:
-            seen[:] = self.events(topic)
+            seen[:] = self.events(topic, decode=criteria.reads_json)
             found = [event for event in seen if criteria.matches(event)]
             return found if len(found) >= (count or 1) else None
 
@@ -112,13 +119,15 @@ class Assertions:
         criteria = Criteria(key, value, json, headers, partition, where)
 
         def check() -> list[SeenEvent] | None:
-            return [event for event in self.events(topic) if criteria.matches(event)] or None
+            events = self.events(topic, decode=criteria.reads_json)
+            return [event for event in events if criteria.matches(event)] or None
 
         found = self.place.wait(check, duration_in_ms(within) / 1000)
         if found:
             with_what = f" with {criteria}" if str(criteria) else ""
             summary = f"Expected no event in {topic}{with_what}, found {len(found)}."
-            self._fail("expect_none", summary, topic, self.events(topic), criteria)
+            seen = self.events(topic, decode=criteria.reads_json)
+            self._fail("expect_none", summary, topic, seen, criteria)
 
     def expect_order(
         self,
@@ -146,7 +155,7 @@ class Assertions:
         seen: list[SeenEvent] = []
 
         def check() -> list[SeenEvent] | None:
-            seen[:] = self.events(topic)
+            seen[:] = self.events(topic, decode=any(one.reads_json for one in wanted))
             found = _longest(wanted, seen)
             return found if len(found) == len(wanted) else None
 
@@ -186,7 +195,7 @@ class Assertions:
         seen: list[SeenEvent] = []
 
         def duplicates() -> list[Hashable]:
-            seen[:] = self.events(topic)
+            seen[:] = self.events(topic, decode=isinstance(by, str) and by.startswith("$"))
             return [one for one, times in Counter(map(identity, seen)).items() if times > 1]
 
         def check() -> list[Hashable] | None:

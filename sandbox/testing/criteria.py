@@ -40,6 +40,11 @@ class Criteria:
     partition: int | None = None
     where: Callable[[SeenEvent], object] | None = None
 
+    @property
+    def reads_json(self) -> bool:
+        """True if the value's JSON is looked at: a value that was written with a schema is then decoded."""
+        return self.json is not ANY
+
     def differences(self, event: SeenEvent) -> list[str]:
         """Return how an event differs, one line each; empty if it matches."""
         return list(self._differences(event))

@@ -103,8 +103,7 @@ class Kafka(Assertions):
 
         Args:
             topic: created on first use.
-            value: bytes, text, None for a tombstone; a mapping or a list becomes JSON. With a schema: the JSON value, as
-                `EventEncoder.encode` takes it.
+            value: bytes, text, None for a tombstone; a mapping or a list becomes JSON. With a schema: the JSON value.
             key: it chooses the partition as the Java client does. With a schema: the JSON value.
             timestamp_ms: ms since 1970; None for now.
             value_schema: write the value with this schema of the registry, framed as Confluent's serializers do:

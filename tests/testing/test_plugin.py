@@ -169,6 +169,51 @@ def test_schemas_are_registered_and_the_registry_has_an_address(pytester: pytest
     result.stdout.fnmatch_lines(["*empty is not a folder with schemas: files named SUBJECT.avsc, SUBJECT.json*"])
 
 
+def test_events_are_produced_and_expected_with_registered_schemas(pytester: pytest.Pytester) -> None:
+    (pytester.path / "schemas").mkdir()
+    order = '{"type":"record","name":"Order","fields":[{"name":"id","type":"long"}]}'
+    (pytester.path / "schemas" / "orders-value.avsc").write_text(order)
+    (pytester.path / "schemas" / "orders-key.avsc").write_text('"string"')
+    (pytester.path / "schemas" / "pay-value.proto").write_text('syntax = "proto3"; message Pay { int32 n = 1; }')
+    pytester.makepyfile(
+        """
+        import pytest
+        from confluent_kafka.schema_registry import SchemaRegistryClient
+        from confluent_kafka.schema_registry.avro import AvroDeserializer
+        from confluent_kafka.serialization import MessageField, SerializationContext
+        from sandbox.schemas.schema import InvalidValue
+
+        pytestmark = pytest.mark.kafka(schemas="schemas")
+
+        def test_a_deserializer_reads_it(kafka, schema_registry_url):
+            kafka.produce("orders", {"id": 7}, key="user-1", value_schema="orders-value", key_schema="orders-key")
+            consumer = kafka.consumer("orders")
+            message = consumer.poll(20)
+            with SchemaRegistryClient({"url": schema_registry_url}) as registry:
+                read = AvroDeserializer(registry)
+                assert read(message.value(), SerializationContext("orders", MessageField.VALUE)) == {"id": 7}
+                assert read(message.key(), SerializationContext("orders", MessageField.KEY)) == "user-1"
+
+        def test_json_of_a_decoded_value_is_expected(kafka):
+            kafka.produce("orders", {"id": 7}, value_schema="orders-value:1")
+            kafka.produce("pay", {"n": 3}, value_schema="pay-value")
+            (event,) = kafka.expect("orders", json={"id": 7})
+            assert event.json == {"id": 7}
+            kafka.expect("pay", json={"n": 3})
+            kafka.expect_none("pay", json={"n": 4}, within="50ms")
+            assert kafka.events("orders")[0].value[:1] == bytes(1)
+
+        def test_a_value_that_does_not_fit_is_refused(kafka):
+            with pytest.raises(InvalidValue, match=r"\\$.id: expected an integer"):
+                kafka.produce("orders", {"id": "x"}, value_schema="orders-value")
+            with pytest.raises(InvalidValue, match="Subject 'nothing' not found"):
+                kafka.produce("orders", {"id": "x"}, value_schema="nothing")
+            assert kafka.events("orders") == []
+        """
+    )
+    run(pytester).assert_outcomes(passed=3)
+
+
 def test_an_unknown_argument_of_the_marker_is_refused(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
