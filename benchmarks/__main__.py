@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from benchmarks import direct, footprint, pages, port
+from benchmarks import direct, footprint, pages, port, schemas
 from benchmarks.figures import Figure, as_data, as_markdown, show
 
-PARTS = ("port", "waits", "direct", "start", "growth", "disk", "pages", "peers")
+PARTS = ("port", "waits", "direct", "start", "growth", "disk", "schemas", "pages", "peers")
 SLOW = ("pages",)
 """Left out of a quick run, unless they are asked for."""
 
@@ -50,6 +50,7 @@ def main(quick: bool, as_json: bool, markdown: bool, only: tuple[str, ...], even
             "start": lambda: footprint.start(folder, rounds),
             "growth": lambda: footprint.growth(folder, count if quick else 1_000_000),
             "disk": lambda: footprint.disk(folder, count),
+            "schemas": lambda: schemas.schemas(folder, 50 if quick else 500, count // 10),
             "pages": lambda: look(folder),
             "peers": lambda: compare(folder),
         }

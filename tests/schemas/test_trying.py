@@ -192,8 +192,8 @@ def tried(read: Callable[[], Any]) -> Any:
 
 
 def fastavro_read(payload: bytes, writer: str, reader: str) -> Any:
-    schemas = [fastavro.parse_schema(json.loads(text)) for text in (writer, reader)]
-    return plain(fastavro.schemaless_reader(io.BytesIO(payload), *schemas))
+    written, read = (fastavro.parse_schema(json.loads(text)) for text in (writer, reader))
+    return plain(fastavro.schemaless_reader(io.BytesIO(payload), written, read))
 
 
 def plain(value: Any) -> Any:
