@@ -75,7 +75,8 @@ class Cluster:
             raise BrokerError(
                 "INVALID_REPLICATION_FACTOR",
                 f"Unable to replicate the partition {wanted} time(s): The target replication factor of {wanted} "
-                f"cannot be reached because only {len(self._up)} broker(s) are registered.",
+                f"cannot be reached because only {len(self._up)} broker(s) are registered or some brokers "
+                "have all their log directories cordoned.",
             )
         return wanted
 

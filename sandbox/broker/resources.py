@@ -117,7 +117,7 @@ class Resources:
                 )
         fixed = [one for one in changes if one in BROKER_SETTING and not BROKER_SETTING[one].dynamic]
         if fixed:
-            raise BrokerError("INVALID_REQUEST", f"Cannot update these configs dynamically: {', '.join(fixed)}")
+            raise BrokerError("INVALID_REQUEST", f"Cannot update these configs dynamically: [{', '.join(fixed)}]")
         for setting, value in changes.items():
             if value is not None and setting in BROKER_SETTING:
                 _check(BROKER_SETTING[setting], value)

@@ -140,6 +140,10 @@ TABLE = (
     KafkaError("CONTROLLER_ID_NOT_REGISTERED", 136, False, "There is no controller of that id."),
 )
 
+NO_TOPIC = "This server does not host this topic-partition."
+NO_TOPIC_ID = "This server does not host this topic ID."
+"""Kafka's own texts of UNKNOWN_TOPIC_OR_PARTITION and UNKNOWN_TOPIC_ID, which its tools print."""
+
 BY_NAME = {error.name: error for error in TABLE}
 BY_CODE = {error.code: error for error in TABLE}
 CODE = {error.name: error.code for error in TABLE}

@@ -1,6 +1,6 @@
 """Alters settings of resources, for AlterConfigs and IncrementalAlterConfigs.
 
-A broker's loggers are Python's loggers under `sandbox`, and the root logger.
+A broker's loggers are Python's loggers under `sandbox`, and the root logger. Three of them also have Kafka's names.
 """
 
 import logging
@@ -14,6 +14,12 @@ TOPIC_TYPE, BROKER_TYPE, LOGGER_TYPE, CLIENT_METRICS_TYPE, GROUP_TYPE = 2, 4, 8,
 KINDS = {BROKER_TYPE: BROKER, CLIENT_METRICS_TYPE: CLIENT_METRICS, GROUP_TYPE: GROUP}
 
 ROOT = "root"
+KAFKA_LOGGERS = {
+    "kafka.server.KafkaApis": "sandbox.wire",
+    "kafka.server.BrokerServer": "sandbox",
+    "kafka.server.ReplicaManager": "sandbox.broker",
+}
+"""Kafka's names of loggers to Python's."""
 LEVELS = {
     "TRACE": logging.NOTSET + 5,
     "DEBUG": logging.DEBUG,
@@ -54,7 +60,11 @@ def check_logger_broker(request: Request, name: str) -> None:
 def log_levels() -> dict[str, str]:
     """Return each logger's effective level, with Kafka's names."""
     names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] == "sandbox"]
-    return {name: _level_name(logging.getLogger("" if name == ROOT else name)) for name in (ROOT, *sorted(names))}
+    return {name: _level_name(_logger(name)) for name in (ROOT, *sorted({*names, *KAFKA_LOGGERS}))}
+
+
+def _logger(name: str) -> logging.Logger:
+    return logging.getLogger("" if name == ROOT else KAFKA_LOGGERS.get(name, name))
 
 
 def set_log_levels(levels: Mapping[str, str | None], *, validate_only: bool) -> None:
@@ -70,11 +80,14 @@ def set_log_levels(levels: Mapping[str, str | None], *, validate_only: bool) -> 
             raise BrokerError("INVALID_CONFIG", f"Logger {name} does not exist!")
         if level is None and name == ROOT:
             raise BrokerError("INVALID_REQUEST", "Removing the log level of the root logger is not allowed")
-        if level is not None and level.upper() not in LEVELS:
-            raise BrokerError("INVALID_CONFIG", f"A log level is one of {', '.join(LEVELS)}, not {level}.")
+        if level is not None and level not in LEVELS:
+            raise BrokerError(
+                "INVALID_CONFIG",
+                f"Cannot set the log level of {name} to {level} as it is not a supported log level. "
+                f"Valid log levels are {', '.join(sorted(LEVELS))}",
+            )
     for name, level in () if validate_only else levels.items():
-        logger = logging.getLogger("" if name == ROOT else name)
-        logger.setLevel(logging.NOTSET if level is None else LEVELS[level.upper()])
+        _logger(name).setLevel(logging.NOTSET if level is None else LEVELS[level])
 
 
 def _level_name(logger: logging.Logger) -> str:

@@ -214,6 +214,17 @@ def _policy(raw: RawClient, topic: str) -> set[str]:
     return set((value_of(raw, TOPIC, topic, "cleanup.policy")[0] or "").split(","))
 
 
+def test_the_level_of_a_logger_is_altered_under_kafkas_name(raw: RawClient) -> None:
+    logger = "kafka.server.KafkaApis"
+    before = value_of(raw, LOGGER, "1", logger)[0]
+    assert alter(raw, LOGGER, "1", (logger, SET, "LOUD")) == "INVALID_CONFIG"
+    assert alter(raw, LOGGER, "1", (logger, SET, "debug")) == "INVALID_CONFIG"
+    assert alter(raw, LOGGER, "1", (logger, SET, "FATAL")) == "NONE"
+    assert value_of(raw, LOGGER, "1", logger)[0] == "FATAL"
+    assert alter(raw, LOGGER, "1", (logger, DELETE, None)) == "NONE"
+    assert value_of(raw, LOGGER, "1", logger)[0] == before
+
+
 def test_resources_that_there_are_not_are_refused(raw: RawClient, topic: str) -> None:
     assert alter(raw, TOPIC, "none-" + topic, ("retention.ms", SET, "5")) == "UNKNOWN_TOPIC_OR_PARTITION"
     assert alter(raw, 64, "a", ("b", SET, "c")) == "INVALID_REQUEST"

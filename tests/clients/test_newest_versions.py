@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -127,3 +128,63 @@ def test_offsets_in_a_transaction_name_topics_by_id(kafka: Kafka, unique: Callab
         stale = {"topic_id": topic_id, "generation_id_or_member_epoch": 5, "member_id": "m"}
         assert teller.stage(unique("nobody"), 7, version=6, **stale) == "GROUP_ID_NOT_FOUND"
         assert teller.stage(unique("nobody"), 7, version=5, **stale) == "ILLEGAL_GENERATION"
+
+
+def texts(answer: object) -> list[str | None]:
+    """Every error message in an answer."""
+    found = []
+    for name, value in vars(answer).items():
+        if name == "error_message":
+            found.append(value)
+        for one in value if isinstance(value, list) else ():
+            found += texts(one) if hasattr(one, "__dict__") else []
+    return found
+
+
+NO_TOPIC = "This server does not host this topic-partition."
+BROKER_CONFIG, SET = 4, 0
+
+
+@pytest.mark.parametrize(
+    ("api", "version", "fields", "text"),
+    [
+        ("DeleteTopics", 6, {"topics": [{"name": "nowhere"}]}, NO_TOPIC),
+        (
+            "DeleteTopics",
+            6,
+            {"topics": [{"name": None, "topic_id": UUID(int=7)}]},
+            "This server does not host this topic ID.",
+        ),
+        ("DescribeProducers", 0, {"topics": [{"name": "nowhere", "partition_indexes": [0]}]}, NO_TOPIC),
+        ("CreatePartitions", 3, {"topics": [{"name": "nowhere", "count": 2}]}, None),
+        (
+            "CreateTopics",
+            7,
+            {"topics": [{"name": "nowhere", "num_partitions": 1, "replication_factor": 3}]},
+            "Unable to replicate the partition 3 time(s): The target replication factor of 3 cannot be reached because "
+            "only 1 broker(s) are registered or some brokers have all their log directories cordoned.",
+        ),
+        (
+            "IncrementalAlterConfigs",
+            1,
+            {
+                "resources": [
+                    {
+                        "resource_type": BROKER_CONFIG,
+                        "resource_name": "1",
+                        "configs": [{"name": "log.dirs", "config_operation": SET, "value": "/elsewhere"}],
+                    }
+                ]
+            },
+            "Cannot update these configs dynamically: [log.dirs]",
+        ),
+        ("ConsumerGroupDescribe", 1, {"group_ids": ["nobody"]}, "Group nobody not found."),
+        ("DescribeGroups", 6, {"groups": ["nobody"]}, "Group nobody not found."),
+    ],
+)
+def test_errors_have_the_texts_that_kafkas_tools_print(
+    kafka: Kafka, api: str, version: int, fields: dict[str, Any], text: str | None
+) -> None:
+    with RawClient(kafka.bootstrap) as raw:
+        waits = {"timeout_ms": 10_000} if api in ("DeleteTopics", "CreatePartitions", "CreateTopics") else {}
+        assert texts(raw.ask(api, version, **fields, **waits)) == [text]

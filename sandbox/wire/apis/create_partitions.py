@@ -39,5 +39,7 @@ def _create(request: Request, wanted: Any) -> Answer:
         if assignments and not request.body.validate_only:
             broker.assign(broker.topic(wanted.name).partitions[before:], assignments)
     except BrokerError as error:
-        return {"name": wanted.name, "error_code": error.code, "error_message": error.detail}
+        # As in Kafka, clients use their own text for an unknown topic.
+        text = None if error.error.name == "UNKNOWN_TOPIC_OR_PARTITION" else error.detail
+        return {"name": wanted.name, "error_code": error.code, "error_message": text}
     return {"name": wanted.name, "error_code": 0, "error_message": None}

@@ -6,10 +6,11 @@ Differs from a real broker: nothing known.
 from typing import Any
 from uuid import UUID
 
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import NO_TOPIC, NO_TOPIC_ID, BrokerError
 from sandbox.wire.node import Answer, Request, topic_of
 
 TOPIC_STRUCTS_SINCE = 6
+KAFKA_TEXTS = {"UNKNOWN_TOPIC_OR_PARTITION": NO_TOPIC, "UNKNOWN_TOPIC_ID": NO_TOPIC_ID}
 
 
 def handle(request: Request) -> Answer:
@@ -29,5 +30,6 @@ def _delete(request: Request, name: str | None, topic_id: UUID) -> Answer:
         node.broker.delete_topic(topic.name, node.now_ms())
         node.coordinator.remove_topic(topic.name)
     except BrokerError as error:
-        return {"name": name, "topic_id": topic_id, "error_code": error.code, "error_message": error.detail}
+        text = KAFKA_TEXTS.get(error.error.name, error.detail)
+        return {"name": name, "topic_id": topic_id, "error_code": error.code, "error_message": text}
     return {"name": topic.name, "topic_id": topic.topic_id, "error_code": 0, "error_message": None}

@@ -1,8 +1,8 @@
 """DescribeConfigs, key 32, versions 1 to 4 (KIP-133, KIP-226).
 
 Differs from a real broker: names, types, defaults and valid values are Apache Kafka 4.4's; the documentation is
-the sandbox's, and states which settings have no effect. A broker's loggers are Python's `logging` loggers. A resource
-that is named twice is described once.
+the sandbox's, and states which settings have no effect. A broker's loggers are Python's `logging` loggers; three
+of them also have Kafka's names. A resource that is named twice is described once.
 """
 
 from collections.abc import Callable, Iterable
@@ -170,13 +170,15 @@ def _broker_synonyms(request: Request, name: str, node: str) -> list[dict[str, A
 
 
 def _loggers(request: Request, name: str) -> Described:
+    if not name:
+        raise BrokerError("INVALID_REQUEST", "Broker id must not be empty")
     if name != str(request.node.node_id):
         raise BrokerError(
             "INVALID_REQUEST", f"Unexpected broker id, expected {request.node.node_id} but received {name}"
         )
     for logger, level in log_levels().items():
-        setting = Setting(logger, STRING, None, "")
-        yield setting, {"synonyms": [_synonym(logger, level, LOGGER_CONFIG)]}
+        # As in Kafka, a level has neither a type nor synonyms.
+        yield Setting(logger, STRING, level, ""), {"synonyms": [], "config_source": LOGGER_CONFIG, "config_type": 0}
 
 
 def _group(request: Request, name: str) -> Described:

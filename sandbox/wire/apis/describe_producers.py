@@ -4,7 +4,7 @@ Differs from a real broker: a partition that is named twice is described once.
 Shown by: `tests/clients/test_transaction_requests.py`.
 """
 
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import NO_TOPIC, BrokerError
 from sandbox.storage.log import log_transactions
 from sandbox.wire.node import Answer, Request
 
@@ -30,7 +30,8 @@ def _describe(request: Request, name: str, number: int) -> Answer:
         partition = broker.topic(name).partition(number)
         partition.check_leader(request.node.node_id)
     except BrokerError as error:
-        return {"partition_index": number, "error_code": error.code, "error_message": error.detail}
+        text = NO_TOPIC if error.error.name == "UNKNOWN_TOPIC_OR_PARTITION" else error.detail
+        return {"partition_index": number, "error_code": error.code, "error_message": text}
     since_ms = request.node.now_ms() - broker.config.number("producer.id.expiration.ms")
     return {
         "partition_index": number,
