@@ -149,6 +149,8 @@ CONSUME_ALL: dict[str, object] = {
     "jq": "",
     "text": "",
     "filtered": False,
+    "format": "",
+    "registry": "",
 }
 """The values of a program that consumes a topic without filters."""
 

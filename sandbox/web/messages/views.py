@@ -19,6 +19,7 @@ from sandbox.model.topics import TopicDescription
 from sandbox.web import formats as words
 from sandbox.web.decoding import readable_value, schemas_json
 from sandbox.web.json_shapes import event_json
+from sandbox.web.messages.consume_program import consume_programs
 from sandbox.web.messages.dead_letters import why_column
 from sandbox.web.messages.histogram import histogram_of, in_frame, opened, volume_json, volume_of
 from sandbox.web.messages.query import (
@@ -261,6 +262,7 @@ def _shown(path: str, topic: TopicDescription, view: MessagesView, result: Messa
         "all_time": around,
         "tail": query.order == "newest" and query.cursor is None and view.sort is None,
         "by_time": link(path, order="oldest" if query.order == "newest" else "newest", sort=None, cursor=None),
+        "shown_programs": [] if is_live() else consume_programs(view, result.events),
         "sql_address": sql_address(view) if capabilities().sql else None,
         "selected": " ".join(f"{event.partition}/{event.offset}" for event in result.events),
         "next_page": link(path, cursor=result.next) if result.next else None,
