@@ -54,11 +54,15 @@ def test_a_topic_is_emptied_with_the_keyboard_and_undone(window: Page, box: Runn
 def test_a_setting_written_in_words_goes_back_to_its_default(window: Page, box: Running) -> None:
     program("produce", box.kafka, "orders", 3, 0, "k")
     window.goto("/topics/orders")
-    field = window.get_by_label("A partition keeps at most, retention.bytes")
+    window.get_by_role("link", name="Settings", exact=True).click()
+    window.locator("#s-retention\\.bytes summary").click()
+    field = window.get_by_role("textbox", name="A partition keeps at most, retention.bytes")
     field.fill("10 MB")
     field.press("Enter")
     row = window.locator("tr.own", has_text="retention.bytes")
     expect(row.locator(".value-now")).to_have_text("10.0 MB")
+    expect(window.locator("tbody tr").first).to_have_attribute("id", "s-retention.bytes")
+    row.locator("summary").click()
     row.get_by_role("button", name="Back to default: retention.bytes").click()
     expect(window.locator("tr.own")).to_have_count(0)
 

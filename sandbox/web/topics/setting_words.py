@@ -68,6 +68,11 @@ class SettingRow:
     several: bool
     example: str
 
+    @property
+    def value(self) -> str:
+        """The value in effect."""
+        return self.default if self.own is None else self.own
+
 
 def setting_rows(own: Mapping[str, str], defaults: Mapping[str, str]) -> tuple[SettingRow, ...]:
     """Return every setting that has an effect, in the order of `LABELS`.

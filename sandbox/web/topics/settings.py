@@ -15,7 +15,7 @@ from sandbox.web.notices import Notice
 from sandbox.web.produce.partition import CLIENTS, lies_in
 from sandbox.web.responses import backend, capabilities, data, page, see, undo_point
 from sandbox.web.topics.cleaning import undo_words
-from sandbox.web.topics.setting_words import LABELS, in_words, parse_setting
+from sandbox.web.topics.setting_words import LABELS, SettingRow, in_words, parse_setting, setting_rows
 from sandbox.web.topics.views import whole_number
 
 blueprint = Blueprint("topics_settings", __name__)
@@ -26,18 +26,20 @@ TAKING = ("cleanup.policy", "retention.ms", "retention.bytes")
 
 @blueprint.get("/topics/<topic>/settings")
 def preview_setting(topic: str) -> AnyResponse:
-    """The preview of changing one setting."""
+    """All settings, compared with those of another topic (`?with=`), or the preview of changing one of them."""
     name = request.args.get("name", "")
+    if not name:
+        return _all_settings(topic)
     value = parse_setting(name, request.args.get("value", "")) or None
     found = backend().topic(topic)
     if name not in {setting.name for setting in TOPIC_SETTINGS}:
-        return see(f"/topics/{topic}")
+        return see(f"/topics/{topic}/settings")
     try:
         losses = _more_lost(topic, name, value)
     except BrokerError as error:
         # Kafka's text contains the value without quotes, and this one comes from an address.
         detail = error.detail.replace(value, shown_name(value)) if value else error.detail
-        return see(f"/topics/{topic}", Notice(refused=detail))
+        return see(f"/topics/{topic}/settings", Notice(refused=detail))
     default = backend().logs.default_settings().get(name, "")
     before = found.settings.get(name)
     return page(
@@ -53,6 +55,30 @@ def preview_setting(topic: str) -> AnyResponse:
         losses=losses,
         undo_words=undo_words(),
         lost=sum(loss.events for loss in losses),
+    )
+
+
+def _all_settings(topic: str) -> Response:
+    """Show the settings: those that differ from the other topic's first, then the changed ones."""
+    found, names = backend().topic(topic), [one.topic for one in backend().topics()]
+    defaults = backend().logs.default_settings()
+    with_topic = request.args.get("with") or None
+    other = backend().topic(with_topic) if with_topic else None
+    rows = setting_rows(found.settings, defaults)
+    others = {row.setting.name: row for row in setting_rows(other.settings, defaults)} if other is not None else {}
+
+    def differs(row: SettingRow) -> bool:
+        return other is not None and others[row.setting.name].value != row.value
+
+    return page(
+        "topics/settings",
+        topic=found,
+        names=[name for name in names if name != topic],
+        other=other,
+        others=others,
+        differing=sum(map(differs, rows)),
+        rows=sorted(rows, key=lambda row: (not differs(row), row.own is None)),
+        edit=request.args.get("edit"),
     )
 
 
@@ -78,9 +104,9 @@ def alter(topic: str) -> AnyResponse:
             point = undo_point(f"set {name} of {topic}")
         backend().alter_topic(topic, {name: value or None})
     except BrokerError as error:
-        return see(f"/topics/{topic}", Notice(refused=error.detail))
+        return see(f"/topics/{topic}/settings", Notice(refused=error.detail))
     said = f"{name} is {value}" if value else f"{name} has its default again"
-    return see(f"/topics/{topic}", Notice(said, undo=point.name, no_undo=point.skipped))
+    return see(f"/topics/{topic}/settings", Notice(said, undo=point.name, no_undo=point.skipped))
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from sandbox.web.responses import (
 )
 from sandbox.web.topics.deserializers import chosen_in
 from sandbox.web.topics.listing import sparks, topic_list
-from sandbox.web.topics.setting_words import TOPIC_FORM_SETTINGS, parse_setting, setting_rows
+from sandbox.web.topics.setting_words import TOPIC_FORM_SETTINGS, parse_setting
 
 blueprint = Blueprint("topics", __name__)
 
@@ -197,7 +197,6 @@ def one(topic: str) -> Response:
         groups=groups,
         brokers=len({broker for one in found.partitions for broker in one.replicas}),
         keys=_keys(logs.sample_keys(topic), len(found.partitions)) if found.events and not no_keys else None,
-        settings=() if live else setting_rows(found.settings, logs.default_settings()),
         sampled_ms=overview().as_of_ms,
         chosen={} if live else chosen_in(topic),
     )

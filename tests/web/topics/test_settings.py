@@ -1,5 +1,7 @@
 """Settings and partitions of a topic: what a change would do is said before it is done."""
 
+import re
+
 from flask.testing import FlaskClient
 
 from sandbox.api.sandbox import Sandbox
@@ -31,7 +33,7 @@ def test_a_setting_that_loses_nothing_is_changed_at_once_and_goes_back_to_its_de
     box.append("orders", "x")
     page.post("/topics/orders/settings", data={"name": "retention.ms", "value": "12h"})
     assert box.topic("orders").settings == {"retention.ms": "43200000"}
-    html = page.get("/topics/orders").text
+    html = page.get("/topics/orders/settings").text
     assert "Back to default: retention.ms" in html
     assert "12 h" in html
     page.post("/topics/orders/settings", data={"name": "retention.ms", "value": ""})
@@ -41,7 +43,7 @@ def test_a_setting_that_loses_nothing_is_changed_at_once_and_goes_back_to_its_de
 
 def test_a_setting_that_does_not_exist_has_no_preview(page: FlaskClient, box: Sandbox) -> None:
     box.create_topic("orders", partitions=1)
-    assert page.get("/topics/orders/settings?name=nonsense&value=1").location == "/topics/orders"
+    assert page.get("/topics/orders/settings?name=nonsense&value=1").location == "/topics/orders/settings"
     answer = page.get("/topics/orders/settings?name=retention.ms&value=soon")
     assert "Not a number" in page.get(answer.location).text
 
@@ -83,3 +85,23 @@ def test_any_key_can_be_looked_up_before_partitions_are_added(page: FlaskClient,
     assert 'id="looked-up"' in html
     assert 'name="key" value="user-7"' in html
     assert 'id="looked-up"' not in page.get("/topics/orders/partitions?count=5").text
+
+
+def test_the_settings_tab_has_changed_ones_first_and_compares_with_another_topic(
+    page: FlaskClient, box: Sandbox
+) -> None:
+    box.create_topic("orders", partitions=1, settings={"max.message.bytes": "5000"})
+    box.create_topic("users", partitions=1, settings={"cleanup.policy": "compact", "max.message.bytes": "5000"})
+    names = re.compile(r'<tr id="s-([^"]+)"')
+    text = page.get("/topics/orders/settings").text
+    assert names.findall(text)[0] == "max.message.bytes"
+    assert "Settings</a>" in page.get("/topics/orders").text
+    assert 'id="s-' not in page.get("/topics/orders").text
+    compared = page.get("/topics/orders/settings?with=users").text
+    assert "1 setting differs" in compared
+    assert names.findall(compared)[:2] == ["cleanup.policy", "max.message.bytes"]
+    assert "Use the value of users for cleanup.policy" in compared
+    assert "Use the value of users for max.message.bytes" not in compared
+    assert page.get("/topics/orders/settings?with=nowhere").status_code == 404
+    done = page.post("/topics/orders/settings", data={"name": "cleanup.policy", "value": "compact"})
+    assert done.location == "/topics/orders/settings"
