@@ -34,13 +34,24 @@ A file for --config has one setting of librdkafka a line:
   security.protocol=SASL_SSL
   sasl.mechanisms=PLAIN
   sasl.username=alice
-  sasl.password=..."""
+  sasl.password=...
+It may also have those of a schema registry, as in Confluent's files:
+  schema.registry.url=https://registry.example.com
+  basic.auth.user.info=alice:...
+  schema.registry.bearer.auth.token=...
+  schema.registry.ssl.ca.location=ca.pem"""
 )
 @click.option(
     "--bootstrap", "-b", envvar="SANDBOX_BOOTSTRAP", required=True, metavar="HOST:PORT", help="The Kafka cluster."
 )
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Librdkafka's settings, one per line.")
 @click.option("-X", "properties", multiple=True, metavar="KEY=VALUE", help="One of librdkafka's settings.")
+@click.option(
+    "--schema-registry",
+    "registry_url",
+    metavar="URL",
+    help="Decode with the schemas of this registry; its other settings are in --config or -X.",
+)
 @click.option("--allow-writes", is_flag=True, help="Let the pages change the cluster; without it they only read.")
 @click.option(
     "--ui-port", type=click.IntRange(0, PORT_MAX), default=8080, show_default=True, help="0 picks a free one."
@@ -54,6 +65,7 @@ def ui(
     bootstrap: str,
     config: Path | None,
     properties: tuple[str, ...],
+    registry_url: str | None,
     allow_writes: bool,
     ui_port: int,
     host: str,
@@ -72,10 +84,11 @@ def ui(
 
     settings = (read_settings(config) if config else {}) | dict(_pair(one) for one in properties)
     settings.pop("bootstrap.servers", None)
+    settings, registry = _registry_settings(settings, registry_url)
     ending = Ending()
     private = is_loopback(host) and (proxy.url is None or is_loopback(proxy.url.host))
     token = token or (None if private else new_token())
-    with _connected(bootstrap, settings, allow_writes) as backend:
+    with _connected(bootstrap, settings, registry, allow_writes) as backend:
         brokers = backend.check()
         server = PageServer(backend, host, ui_port, token, proxy)
         try:
@@ -124,13 +137,38 @@ def _pair(pair: str) -> tuple[str, str]:
     return name, value
 
 
-def _connected(bootstrap: str, settings: dict[str, str], allow_writes: bool) -> "RemoteBackend":
+def _registry_settings(settings: dict[str, str], url: str | None) -> tuple[dict[str, str], dict[str, str] | None]:
+    """Return librdkafka's settings, and the registry's; None if no registry is named."""
+    if url is None and not any(
+        name.startswith(("schema.registry.", "basic.auth.", "bearer.auth.")) for name in settings
+    ):
+        return settings, None
+    from sandbox.remote.schema_registry import split_settings
+
+    try:
+        kafka, registry = split_settings(settings)
+    except ValueError as error:
+        raise Failed(f"{error}.", Status.USAGE) from None
+    if url is not None:
+        registry["url"] = url if "//" in url else f"http://{url}"
+    if "url" not in registry:
+        raise Failed(
+            "The settings of a schema registry are there, but not its URL: --schema-registry URL.", Status.USAGE
+        )
+    return kafka, registry
+
+
+def _connected(
+    bootstrap: str, settings: dict[str, str], registry: dict[str, str] | None, allow_writes: bool
+) -> "RemoteBackend":
     from confluent_kafka import KafkaException
 
     from sandbox.remote.backend import RemoteBackend
 
     try:
-        return RemoteBackend(bootstrap, settings, allow_writes=allow_writes)
+        return RemoteBackend(bootstrap, settings, allow_writes=allow_writes, schema_registry=registry)
+    except ValueError as error:
+        raise Failed(f"{error}.", Status.USAGE) from None
     except KafkaException as error:
         raise Failed(f"The settings are refused: {error.args[0].str()}", Status.USAGE) from None
 

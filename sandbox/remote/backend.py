@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from sandbox.generator.generators import Generators
 from sandbox.kafka.errors import BrokerError
@@ -44,6 +44,9 @@ from sandbox.remote.topics import TopicAdmin
 from sandbox.remote.watch import EVERY_S, ClusterState, Watch
 from sandbox.schemas.decoding import EventDecoder, nowhere
 from sandbox.version import __version__
+
+if TYPE_CHECKING:
+    from sandbox.remote.schema_registry import RemoteSchemas
 
 NONE: frozenset[str] = frozenset()
 READ_ONLY = "This page shows a real cluster, and changes nothing in it. Start it with --allow-writes to change that."
@@ -93,6 +96,8 @@ class RemoteBackend:
         timeout_s: time limit of one request to the cluster.
         kept_s: how long an answer is reused.
         every_s: interval between two polls of the cluster while somebody watches.
+        schema_registry: the settings of a registry (`sandbox.remote.schema_registry.SETTINGS`) whose schemas decode
+            events; None for none. ValueError if one is invalid.
 
     A cluster that doesn't answer raises `ClusterAway`.
     """
@@ -110,12 +115,14 @@ class RemoteBackend:
         timeout_s: float = TIMEOUT_S,
         kept_s: float = KEPT_S,
         every_s: float = EVERY_S,
+        schema_registry: Mapping[str, str] | None = None,
     ) -> None:
         self.read_only = None if allow_writes else READ_ONLY
         self.web_address: str | None = None
         self._settings = dict(settings or {})
         self._started_ms = now()
         self._views = Views()
+        self._schemas = self._registry(schema_registry)
         self._connection = ClusterConnection(bootstrap, self._settings, timeout_s, self.read_only)
         self._samples, self._growth = Samples(), Growth()
         self._logs = Logs(self._connection, self._views, kept_s)
@@ -127,12 +134,19 @@ class RemoteBackend:
         self.brokers = RemoteBrokers(self._connection, self._logs)
         self.faults = NoFaults()
         self.logs = RemoteLogOperations(self._connection, self._logs, self._growth)
-        self.survey = RemoteSurvey(self._connection, self._logs, self._groups, self.decoder)
+        self.survey = RemoteSurvey(self._connection, self._logs, self._groups, self._search_decoder)
         self.group_history = RemoteGroupHistory(self._samples)
         self.share_groups = RemoteShareGroups()
         self.deserializers = RemoteDeserializers()
         self.generators = Generators(self)
         self.playground = Playground(self, lambda: {**self._settings, "bootstrap.servers": bootstrap}, now)
+
+    def _registry(self, settings: Mapping[str, str] | None) -> "RemoteSchemas | None":
+        if settings is None:
+            return None
+        from sandbox.remote.schema_registry import RegistryConnection, RemoteSchemas
+
+        return RemoteSchemas(RegistryConnection(settings), lambda topic: self._changed("events", topic))
 
     def __enter__(self) -> "RemoteBackend":
         return self
@@ -145,6 +159,8 @@ class RemoteBackend:
         self.playground.close()
         self.generators.close()
         self._watch.close()
+        if self._schemas is not None:
+            self._schemas.close()
         self._connection.close()
 
     def check(self) -> int:
@@ -354,15 +370,25 @@ class RemoteBackend:
     def messages(self, query: MessageQuery) -> MessagePage:
         """Return one page of events."""
         with self._views.one():
-            return RemoteSearch(self._connection, self._logs, query, self.decoder()).page(now())
+            return RemoteSearch(self._connection, self._logs, query, self._search_decoder()).page(now())
 
     def schema_types(self, topics: Collection[str]) -> dict[str, list[str]]:
         """Return nothing: no registry is asked for a list."""
         return {}
 
     def decoder(self) -> EventDecoder:
-        """Return a decoder that recognizes frames: no registry is connected."""
-        return EventDecoder(nowhere, self.deserializers.chosen)
+        """Return a decoder for one page. A schema that the registry does not send in time is reported as on its way."""
+        if self._schemas is None:
+            return EventDecoder(nowhere, self.deserializers.chosen)
+        return EventDecoder(self._schemas.finder().find, self.deserializers.chosen)
+
+    def _search_decoder(self) -> EventDecoder:
+        """Return a decoder that waits longer: a search without a schema finds too little."""
+        if self._schemas is None:
+            return self.decoder()
+        from sandbox.remote.schema_registry import SEARCH_WAIT_S
+
+        return EventDecoder(self._schemas.finder(SEARCH_WAIT_S).find, self.deserializers.chosen)
 
     # Groups
 

@@ -378,4 +378,4 @@ def _unreadable(schema: SchemaId, found: FoundSchema, reason: str) -> Decoded:
 def nowhere(schema: SchemaId, topic: str, *, is_key: bool) -> FoundSchema | str | None:
     """Find nothing, where no registry is known."""
     del schema, topic, is_key
-    return "no schema registry is connected"
+    return "no schema registry is connected: sandbox ui --schema-registry URL, or bind a schema to the topic"

@@ -27,6 +27,7 @@ DOCUMENTS = {
     "security": "TLS, log-in and who may connect",
     "proxy": "The page behind nginx, Caddy or another reverse proxy",
     "schemas": "The schema registry: requests, error codes and clients",
+    "formats": "Formats and framing: how keys and values are decoded",
     "data": "Data addresses, CSV, and conditions on messages",
 }
 """The documents that Help shows, with their subjects."""
