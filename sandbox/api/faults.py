@@ -83,6 +83,7 @@ class SandboxFaults:
         error: str | None = None,
         drop: bool = False,
         throttle_ms: int = 0,
+        transaction_end_ms: int = 0,
         probability: float = 1.0,
         times: int | None = None,
     ) -> Injection:
@@ -91,7 +92,8 @@ class SandboxFaults:
         Raises:
             BrokerError: INVALID_REQUEST, with the reason.
         """
-        fault = Fault(api, topic, client_id, broker, latency_ms, error, drop, throttle_ms, probability, times)
+        matched = (api, topic, client_id, broker)
+        fault = Fault(*matched, latency_ms, error, drop, throttle_ms, transaction_end_ms, probability, times)
         fault.check({one.name for one in APIS})
         if api is not None and api not in self.apis:
             raise BrokerError(

@@ -1,7 +1,8 @@
 """Injected faults: which requests they affect, and how often.
 
 A fault matches requests by API, topic, client id and broker (None matches all) and has an effect: a delay, one of
-Kafka's errors, a throttle time, or a dropped connection. A request that gets an error or is dropped isn't carried out.
+Kafka's errors, a throttle time, a slow end of a transaction, or a dropped connection. A request that is refused
+or dropped isn't carried out.
 Nothing is stored: faults end with the process.
 """
 
@@ -26,6 +27,7 @@ class FaultInjector:
     hits: deque[Hit] = field(default_factory=lambda: deque(maxlen=HITS_REMEMBERED))
     _faults: dict[int, Fault] = field(default_factory=dict)
     _next: int = 1
+    _ending: dict[str, tuple[int, Fault]] = field(default_factory=dict)
 
     def add(self, fault: Fault) -> Fault:
         """Start a fault and assign its id."""
@@ -63,6 +65,20 @@ class FaultInjector:
                 self.hits.append(Hit(now_ms, fault.id, api, client_id, broker, fault.text()))
                 return fault
         return None
+
+    def ends_slowly(self, transactional_id: str, fault: Fault, now_ms: int) -> None:
+        """Make `is_ending` true for a transactional id, for the fault's `transaction_end_ms`."""
+        self._ending[transactional_id] = now_ms + fault.transaction_end_ms, fault
+
+    def is_ending(self, transactional_id: str | None, now_ms: int) -> bool:
+        """Return True while requests of a transactional id must get CONCURRENT_TRANSACTIONS."""
+        if transactional_id is None or transactional_id not in self._ending:
+            return False
+        until_ms, fault = self._ending[transactional_id]
+        if now_ms < until_ms and fault.id in self._faults:
+            return True
+        del self._ending[transactional_id]
+        return False
 
     def __bool__(self) -> bool:
         return bool(self._faults)

@@ -34,6 +34,7 @@ def list_faults(as_json: bool, running: PageAddress) -> None:
 Examples:
   sandbox faults inject Produce --topic orders --error NOT_ENOUGH_REPLICAS --times 3
   sandbox faults inject Fetch --latency-ms 2000 --client-id billing
+  sandbox faults inject EndTxn --transaction-end-ms 2000 --times 1
   sandbox faults inject --broker 2 --drop --probability 0.1"""
 )
 @click.argument("api", required=False)
@@ -44,6 +45,11 @@ Examples:
 @click.option("--error", metavar="NAME", help="Answer with this error of Kafka's, and do not carry the request out.")
 @click.option("--drop", is_flag=True, help="Close the connection instead of answering.")
 @click.option("--throttle-ms", type=_MS, help="The throttle time of the response, as quotas set it.")
+@click.option(
+    "--transaction-end-ms",
+    type=_MS,
+    help="For EndTxn: refuse the producer with CONCURRENT_TRANSACTIONS so long after its transaction's end.",
+)
 @click.option("--probability", type=float, help="Hit this share of the requests, above 0, at most 1 [default: 1].")
 @click.option("--times", type=click.IntRange(min=1), help="Stop after this many requests [default: unlimited].")
 @json_option

@@ -7,6 +7,7 @@ from typing import Any
 from sandbox.kafka.errors import BY_NAME, BrokerError
 
 LATENCY_MS_MAX = 600_000
+END_TXN = "EndTxn"
 
 
 @dataclass(slots=True)
@@ -22,6 +23,8 @@ class Fault:
         error: the name of the Kafka error in the response.
         drop: True closes the connection.
         throttle_ms: the throttle time in the response (quotas, KIP-219).
+        transaction_end_ms: for EndTxn: how long the producer gets CONCURRENT_TRANSACTIONS after the answer, as in Kafka
+            until every partition has its marker.
         probability: the probability that a matching request is affected, above 0, up to 1.
         times: the maximum number of affected requests; None for no limit.
         hits: the number of affected requests so far.
@@ -36,6 +39,7 @@ class Fault:
     error: str | None = None
     drop: bool = False
     throttle_ms: int = 0
+    transaction_end_ms: int = 0
     probability: float = 1.0
     times: int | None = None
     hits: int = 0
@@ -49,15 +53,25 @@ class Fault:
             raise BrokerError("INVALID_REQUEST", f"{self.error!r} is not one of Kafka's errors.")
         if self.error == "NONE":
             raise BrokerError("INVALID_REQUEST", "NONE is no error.")
-        for name, value in (("latency_ms", self.latency_ms), ("throttle_ms", self.throttle_ms)):
+        for name in ("latency_ms", "throttle_ms", "transaction_end_ms"):
+            value = getattr(self, name)
             if not 0 <= value <= LATENCY_MS_MAX:
                 raise BrokerError("INVALID_REQUEST", f"{name} is from 0 to {LATENCY_MS_MAX} ms, not {value}.")
         if not 0 < self.probability <= 1:
             raise BrokerError("INVALID_REQUEST", "probability is above 0, and at most 1.")
         if self.times is not None and self.times < 1:
             raise BrokerError("INVALID_REQUEST", "times is 1 or more, or None for unlimited.")
-        if not (self.latency_ms or self.error or self.drop or self.throttle_ms):
-            raise BrokerError("INVALID_REQUEST", "Say what shall happen: latency_ms, error, drop or throttle_ms.")
+        if not (self.latency_ms or self.error or self.drop or self.throttle_ms or self.transaction_end_ms):
+            raise BrokerError(
+                "INVALID_REQUEST",
+                "Say what shall happen: latency_ms, error, drop, throttle_ms or transaction_end_ms.",
+            )
+        if self.transaction_end_ms and self.api != END_TXN:
+            raise BrokerError("INVALID_REQUEST", f"transaction_end_ms needs the API {END_TXN}.")
+        if self.transaction_end_ms and (self.error or self.drop):
+            raise BrokerError(
+                "INVALID_REQUEST", "With error or drop the transaction does not end: leave transaction_end_ms out."
+            )
         if self.error and self.drop:
             raise BrokerError("INVALID_REQUEST", "A dropped connection gets no answer: choose error or drop.")
 
@@ -87,6 +101,7 @@ class Fault:
             *([f"answered {self.error}"] if self.error else []),
             *(["connection dropped"] if self.drop else []),
             *([f"throttled {self.throttle_ms} ms"] if self.throttle_ms else []),
+            *([f"transaction ends {self.transaction_end_ms} ms later"] if self.transaction_end_ms else []),
         ]
         often = [
             *([f"with probability {self.probability:g}"] if self.probability < 1 else []),

@@ -162,6 +162,7 @@ class Faults(Protocol):
         error: str | None = None,
         drop: bool = False,
         throttle_ms: int = 0,
+        transaction_end_ms: int = 0,
         probability: float = 1.0,
         times: int | None = None,
     ) -> Injected:

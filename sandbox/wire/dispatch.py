@@ -23,6 +23,9 @@ OFFSET_COMMIT, DELETE_RECORDS, TXN_OFFSET_COMMIT = 8, 21, 28
 SASL_AUTHENTICATE = 36
 HOLDS = frozenset((OFFSET_COMMIT, DELETE_RECORDS, TXN_OFFSET_COMMIT, SASL_AUTHENTICATE))
 """Requests that must be answered before the next request of their connection is handled."""
+AFTER_END = frozenset((PRODUCE, 22, 24, 25, 26, TXN_OFFSET_COMMIT))
+"""Produce, InitProducerId, AddPartitionsToTxn, AddOffsetsToTxn, EndTxn and TxnOffsetCommit: requests of a transactional
+producer, which Kafka refuses with CONCURRENT_TRANSACTIONS until its previous transaction has ended."""
 NO_ID = UUID(int=0)
 READS = frozenset((1, 2, 17, API_VERSIONS, SASL_AUTHENTICATE))
 """Fetch, ListOffsets, SaslHandshake, ApiVersions and SaslAuthenticate.
@@ -95,6 +98,10 @@ class Dispatcher:
     def _inject(self, api: Api, request: Request, prefix: bytes, slot: Slot) -> None:
         """Handle a request that an injected fault may affect."""
         node = self.node
+        if request.key in AFTER_END and node.faults.is_ending(transactional_id(request), node.now_ms()):
+            error = BrokerError("CONCURRENT_TRANSACTIONS", "Injected: the previous transaction has not ended yet.")
+            self._finish(api, request, prefix, slot, refuse(request, error), None)
+            return
         fault = node.faults.match(
             api.name, lambda: named_topics(request), request.client_id, node.node_id, node.now_ms()
         )
@@ -113,6 +120,8 @@ class Dispatcher:
                 silent = request.key == PRODUCE and request.body.acks == 0
                 self._finish(api, request, prefix, slot, None if silent else refuse(request, error), None)
             else:
+                if fault.transaction_end_ms:
+                    node.faults.ends_slowly(request.body.transactional_id, fault, node.now_ms())
                 self._handle(api, request, prefix, slot, fault.throttle_ms)
             node.after()
 
@@ -205,6 +214,14 @@ class Dispatcher:
             slot.abort()
             return
         slot.set(encoded, prefix)
+
+
+def transactional_id(request: Request) -> str | None:
+    """Return the transactional id of a producer's request, or None."""
+    found = getattr(request.body, "transactional_id", None) or getattr(
+        request.body, "v3_and_below_transactional_id", None
+    )
+    return found if isinstance(found, str) and found else None
 
 
 def named_topics(request: Request) -> set[str]:

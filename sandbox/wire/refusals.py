@@ -14,6 +14,8 @@ from sandbox.wire.messages.schemas import schemas
 from sandbox.wire.node import Answer, Request
 
 FETCH, METADATA = 1, 3
+ERROR_CODES = ("error_code", "partition_error_code")
+"""Fields for the error; AddPartitionsToTxn has the second."""
 UNKNOWN = (
     "base_offset",
     "high_watermark",
@@ -50,7 +52,7 @@ def _struct(fields: Iterable[dict[str, Any]], asked: Any, error: BrokerError) ->
     mirrored = False
     for field in fields:
         name = field["name"]
-        if name == "error_code":
+        if name in ERROR_CODES:
             answer[name] = error.code
         elif name == "error_message":
             answer[name] = error.detail
@@ -65,7 +67,7 @@ def _struct(fields: Iterable[dict[str, Any]], asked: Any, error: BrokerError) ->
 
 
 def _carries_errors(field: dict[str, Any]) -> bool:
-    return any(one["name"] == "error_code" or ("fields" in one and _carries_errors(one)) for one in field["fields"])
+    return any(one["name"] in ERROR_CODES or ("fields" in one and _carries_errors(one)) for one in field["fields"])
 
 
 def _asked(asked: Any, name: str) -> list[Any]:

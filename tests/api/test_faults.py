@@ -8,7 +8,9 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Producer
 
 from sandbox.api.sandbox import Sandbox
-from sandbox.kafka.errors import BrokerError
+from sandbox.kafka.errors import CODE, BrokerError
+from sandbox.wire.records.batch import encode_batch
+from tests.clients.raw_requests import RawClient
 
 WAIT_S = 30.0
 
@@ -139,3 +141,58 @@ def test_a_fault_that_could_not_be_is_refused_with_the_reason(
 ) -> None:
     with pytest.raises(BrokerError, match=reason):
         sandbox.inject(**arguments)  # type: ignore[arg-type]
+
+
+def transact(client: Producer, value: bytes) -> None:
+    client.begin_transaction()
+    client.produce("orders", value)
+    client.commit_transaction(WAIT_S)
+
+
+def test_a_client_retries_while_its_previous_transaction_ends_slowly(sandbox: Sandbox) -> None:
+    client = producer(sandbox, **{"transactional.id": "teller"})
+    client.init_transactions(WAIT_S)
+    with sandbox.inject("EndTxn", transaction_end_ms=600, times=1) as injection:
+        transact(client, b"first")
+        begun_s = time.monotonic()
+        transact(client, b"second")
+        assert time.monotonic() - begun_s > 0.5
+        assert injection.hits == 1
+    begun_s = time.monotonic()
+    transact(client, b"third")
+    assert time.monotonic() - begun_s < 0.5
+    values = [event.value for event in sandbox.read("orders", limit=10)]
+    assert values == [b"first", b"second", b"third"]
+
+
+def test_every_request_of_the_producer_is_refused_until_its_transaction_has_ended(sandbox: Sandbox) -> None:
+    client = RawClient(sandbox.kafka_address or "")
+    new = client.ask("InitProducerId", 5, transactional_id="teller", transaction_timeout_ms=60_000)
+    me = {"transactional_id": "teller", "producer_id": new.producer_id, "producer_epoch": new.producer_epoch}
+    offsets = {**me, "group_id": "billing", "generation_id_or_member_epoch": -1, "member_id": "", "topics": []}
+    offsets["topics"] = [{"name": "orders", "partitions": [{"partition_index": 0, "committed_offset": 1}]}]
+    places = [{"name": "orders", "partitions": [0]}]
+    added = {f"v3_and_below_{name}": value for name, value in {**me, "topics": places}.items()}
+    records = encode_batch(0, [(0, 1, None, b"x", ())], transactional=True)
+    written = [{"name": "orders", "partition_data": [{"index": 0, "records": records}]}]
+
+    def errors() -> list[int]:
+        end = client.ask("EndTxn", 4, **me, committed=True)
+        again = client.ask("InitProducerId", 5, transactional_id="teller", transaction_timeout_ms=60_000)
+        add = client.ask("AddPartitionsToTxn", 3, **added).results_by_topic_v3_and_below[0].results_by_partition[0]
+        group = client.ask("AddOffsetsToTxn", 4, **me, group_id="billing")
+        staged = client.ask("TxnOffsetCommit", 5, **offsets).topics[0].partitions[0]
+        produced = client.ask("Produce", 12, transactional_id="teller", acks=-1, timeout_ms=1_000, topic_data=written)
+        (partition,) = produced.responses[0].partition_responses
+        codes = [one.error_code for one in (end, again, group, staged, partition)]
+        return [*codes, add.partition_error_code]
+
+    client.ask("AddPartitionsToTxn", 3, **added)
+    with sandbox.inject("EndTxn", transaction_end_ms=60_000):
+        assert client.ask("EndTxn", 4, **me, committed=False).error_code == 0
+        assert set(errors()) == {CODE["CONCURRENT_TRANSACTIONS"]}
+        other = client.ask("InitProducerId", 5, transactional_id="other", transaction_timeout_ms=60_000)
+        assert other.error_code == 0
+    # The fault's end ends it.
+    assert client.ask("AddOffsetsToTxn", 4, **me, group_id="billing").error_code == 0
+    client.__exit__(None, None, None)

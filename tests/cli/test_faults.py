@@ -49,6 +49,15 @@ def test_every_option_reaches_the_fault(command_line: "CommandLine", running: di
     assert {name: fault[name] for name in wanted} == wanted
 
 
+def test_a_slow_end_of_transactions_is_injected_for_endtxn_alone(
+    command_line: "CommandLine", running: dict[str, Any]
+) -> None:
+    (fault,) = command_line.ok("faults", "inject", "EndTxn", "--transaction-end-ms", 500, "--json").rows
+    assert (fault["transaction_end_ms"], fault["text"]) == (500, "EndTxn: transaction ends 500 ms later")
+    refused = command_line.run("faults", "inject", "Produce", "--transaction-end-ms", 500)
+    assert (refused.status, refused.err) == (1, "Error: INVALID_REQUEST: transaction_end_ms needs the API EndTxn.\n")
+
+
 def test_faults_are_removed_one_by_one_and_all_at_once(command_line: "CommandLine", running: dict[str, Any]) -> None:
     for _ in range(3):
         command_line.ok("faults", "inject", "Fetch", "--latency-ms", 1)

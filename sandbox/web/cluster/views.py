@@ -274,7 +274,8 @@ def clear() -> AnyResponse:
 def _fault(fields: Fields) -> dict[str, Any]:
     """Return the arguments of `inject` from a form or a JSON object, without empty fields."""
     texts = {name: str(fields[name]).strip() for name in ("api", "topic", "client_id", "error") if fields.get(name)}
-    numbers = {name: _whole(fields, name) for name in ("broker", "latency_ms", "throttle_ms", "times")}
+    names = ("broker", "latency_ms", "throttle_ms", "transaction_end_ms", "times")
+    numbers = {name: _whole(fields, name) for name in names}
     given: dict[str, Any] = {
         **texts,
         **numbers,

@@ -3,7 +3,7 @@
 Version 5 raises the producer's epoch and returns the id and epoch to continue with. Clients send it because the feature
 `transaction.version` is 2, as in Kafka 4. Older clients, including librdkafka, send version 4 and keep their epoch.
 Differs from a real broker: the transaction has ended completely when the answer is sent, so the next one never gets
-CONCURRENT_TRANSACTIONS.
+CONCURRENT_TRANSACTIONS, unless an injected fault with `transaction_end_ms` asks for it.
 Shown by: `tests/clients/test_transaction_requests.py`.
 """
 
