@@ -12,7 +12,10 @@ from sandbox.schemas.framing import classic_frame
 from sandbox.schemas.parsing import parse_schema
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
-ORDER = '{"type": "record", "name": "Order", "fields": [{"name": "id", "type": "long"}, {"name": "note", "type": "string"}]}'
+ORDER = (
+    '{"type": "record", "name": "Order", "fields":'
+    ' [{"name": "id", "type": "long"}, {"name": "note", "type": "string"}]}'
+)
 ITEM = 'syntax = "proto3"; message Item { string sku = 1; int64 count = 2; }'
 
 
