@@ -11,9 +11,10 @@ import click
 from rich.console import Console
 
 from benchmarks import direct, footprint, pages, port, schemas
+from benchmarks import testing as tests_of_users
 from benchmarks.figures import Figure, as_data, as_markdown, show
 
-PARTS = ("port", "waits", "direct", "start", "growth", "disk", "schemas", "pages", "peers")
+PARTS = ("port", "waits", "direct", "start", "growth", "disk", "schemas", "pages", "testing", "peers")
 SLOW = ("pages",)
 """Left out of a quick run, unless they are asked for."""
 
@@ -41,6 +42,11 @@ def main(quick: bool, as_json: bool, markdown: bool, only: tuple[str, ...], even
         missing.extend(reasons)
         return found
 
+    def try_out(folder: Path) -> list[Figure]:
+        found, reasons = tests_of_users.testing(folder, 20 if quick else tests_of_users.SUITE_TESTS)
+        missing.extend(reasons)
+        return found
+
     with tempfile.TemporaryDirectory(prefix="sandbox-bench-") as name:
         folder = Path(name)
         parts = {
@@ -52,6 +58,7 @@ def main(quick: bool, as_json: bool, markdown: bool, only: tuple[str, ...], even
             "disk": lambda: footprint.disk(folder, count),
             "schemas": lambda: schemas.schemas(folder, 50 if quick else 500, count // 10),
             "pages": lambda: look(folder),
+            "testing": lambda: try_out(folder),
             "peers": lambda: compare(folder),
         }
         figures: list[Figure] = []

@@ -1,6 +1,6 @@
 """Set-up and tear-down of one test, for each way to give it an empty Kafka, and the growth over many tests.
 
-python -m benchmarks.testing [--tests 1000]
+python -m benchmarks.testing [--tests 1000]; the part `testing` of `python -m benchmarks` has the figures that matter.
 """
 
 import argparse
@@ -8,6 +8,8 @@ import gc
 import os
 import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -15,12 +17,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.figures import Figure, at_most
 from sandbox.testing.handle import Kafka
 from sandbox.testing.start import cluster, prepare, remove, start
 
 ROUNDS = 60
 WARM_UP = 5
 EVENTS = 5
+SUITE_TESTS = 200
+SUITE = """import pytest
+
+
+@pytest.mark.kafka(topics={{"orders": 3}})
+@pytest.mark.parametrize("number", range({tests}))
+def test_an_order_is_priced(kafka, producer, consumer, number):
+    consumer.subscribe(["orders"])
+    producer.produce("orders", b'{{"id": %d, "price": 3}}' % number, key=b"user-%d" % number)
+    producer.flush()
+    assert consumer.consume(1, 10)[0].value().startswith(b'{{"id"')
+    kafka.expect("orders", json={{"id": number}})
+"""
+"""Tests as a team writes them: each sends an event and reads it with real clients."""
 
 
 class Cost(NamedTuple):
@@ -122,6 +139,47 @@ def growth(folder: Path, tests: int) -> str:
     after = _left()
     changes = ", ".join(f"{name} {after[name] - before[name]:+,}" for name in after)
     return f"after {tests:,} tests: {changes}"
+
+
+def suite(folder: Path, tests: int) -> float:
+    """Return the seconds of a whole pytest run of many tests with two workers."""
+    project = folder / "project"
+    project.mkdir()
+    (project / "test_orders.py").write_text(SUITE.format(tests=tests))
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", str(project)]
+    began = time.perf_counter()
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=600)
+    if done.returncode:
+        raise RuntimeError(f"the suite failed: {done.stdout[-2000:]}")
+    return time.perf_counter() - began
+
+
+def testing(folder: Path, tests: int) -> tuple[list[Figure], list[str]]:
+    """Return what tests cost, beside Apache Kafka started for a session, and what was left out and why."""
+    part = "tests"
+    shared = start(folder / "shared.db")
+    try:
+        new_ms, prefix_ms, snapshot_ms = (
+            measure(one)[0] for one in (new_file(folder), prefix(shared), snapshot(shared))
+        )
+    finally:
+        shared.close()
+    name = f"{tests} tests with producer and consumer, pytest -n 2"
+    figures = [
+        at_most(part, "set-up and tear-down of a test: a new file", new_ms, "ms", 30),
+        Figure(part, "set-up and tear-down of a test: a prefix on a shared broker", prefix_ms, "ms"),
+        Figure(part, "set-up and tear-down of a test: a snapshot restored", snapshot_ms, "ms"),
+        at_most(part, name, suite(folder, tests), "s", 20 * tests / SUITE_TESTS),
+    ]
+    try:
+        from tests.clients.apache_kafka import VERSION, running_kafka
+
+        began = time.perf_counter()
+        with running_kafka():
+            figures.append(Figure(part, f"Apache Kafka {VERSION}, started", time.perf_counter() - began, "s"))
+    except Exception as error:  # without Java, or without its jars
+        return figures, [f"Apache Kafka: {error}"]
+    return figures, []
 
 
 def _left() -> dict[str, int]:
