@@ -17,6 +17,7 @@ from confluent_kafka import Consumer, KafkaException, Producer
 from sandbox.demo.samples import PAYMENTS
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import NewEvent
+from sandbox.runtime.clock import system_clock
 
 if TYPE_CHECKING:
     from sandbox.api.sandbox import Sandbox
@@ -124,11 +125,15 @@ class DemoRates:
 
     payments_per_s: more than 0. rest_s: how long `daily-report` pauses before it catches up, 0 or more. events_max: the
     producer pauses while the topic holds this many events; retention, if configured, frees space first.
+    schemas_after_s: how long after the start the topics with schemas are filled, 0 or more; None for no such topics.
+    schemas_per_s: events per second that each of them then gets, more than 0.
     """
 
     payments_per_s: float = 5.0
     rest_s: float = 20.0
     events_max: int = 100_000
+    schemas_after_s: float | None = 2.0
+    schemas_per_s: float = 1.0
 
 
 class DemoClients:
@@ -146,6 +151,7 @@ class DemoClients:
             (self._send_payments, "demo-payments"),
             (self._check_fraud, f"demo-{FRAUD_CHECK}"),
             (self._report_daily, f"demo-{DAILY_REPORT}"),
+            *([] if pace.schemas_after_s is None else [(self._send_with_schemas, "demo-schemas")]),
         )
         # Daemons: a program that forgets to stop the demo still ends.
         self._threads = [threading.Thread(target=work, name=name, daemon=True) for work, name in works]
@@ -161,26 +167,44 @@ class DemoClients:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _send_payments(self) -> None:
-        producer = Producer(
-            {
-                "bootstrap.servers": self._address,
-                "client.id": "demo-payments",
-                "partitioner": "murmur2_random",  # same partitioner as the sample data
-                "allow.auto.create.topics": False,  # don't create a topic again that the user deleted
-                "log_level": 2,
-            }
-        )
+        producer = Producer(self._producer_settings("demo-payments"))
         source = islice(payments(seed=self._payments_end()), 1, None)
         while not self._stopping.wait(1 / self._pace.payments_per_s):
-            if not self._room():
-                continue
-            event = next(source)
-            try:
-                producer.produce(PAYMENTS, event.value, key=event.key, headers=list(event.headers))
-                producer.poll(0)
-            except (BufferError, KafkaException) as error:
-                reason = error.args[0].str() if isinstance(error, KafkaException) else error
-                _log.warning("A payment of the demo was not sent: %s", reason)
+            if self._room(PAYMENTS):
+                self._produce(producer, PAYMENTS, next(source))
+        producer.flush(2.0)
+
+    def _producer_settings(self, client_id: str) -> dict[str, Any]:
+        return {
+            "bootstrap.servers": self._address,
+            "client.id": client_id,
+            "partitioner": "murmur2_random",  # same partitioner as the sample data
+            "allow.auto.create.topics": False,  # don't create a topic again that the user deleted
+            "log_level": 2,
+        }
+
+    @staticmethod
+    def _produce(producer: Any, topic: str, event: NewEvent) -> None:
+        try:
+            producer.produce(topic, event.value, key=event.key, headers=list(event.headers))
+            producer.poll(0)
+        except (BufferError, KafkaException) as error:
+            reason = error.args[0].str() if isinstance(error, KafkaException) else error
+            _log.warning("An event of the demo was not sent to %s: %s", topic, reason)
+
+    def _send_with_schemas(self) -> None:
+        if self._stopping.wait(self._pace.schemas_after_s):
+            return
+        from sandbox.demo.schema_topics import live_events, load_schema_topics
+
+        topics = load_schema_topics(self._sandbox, self._stopping)
+        sources = {one.topic: live_events(self._sandbox, one, system_clock) for one in topics}
+        producer = Producer(self._producer_settings("demo-schemas"))
+        while not self._stopping.wait(1 / self._pace.schemas_per_s):
+            for topic, source in sources.items():
+                if not self._room(topic):
+                    continue
+                self._produce(producer, topic, next(source))
         producer.flush(2.0)
 
     def _payments_end(self) -> int:
@@ -190,10 +214,10 @@ class DemoClients:
         except BrokerError:
             return 0
 
-    def _room(self) -> bool:
+    def _room(self, topic: str) -> bool:
         """True if the topic exists (producing would create it again) and is below the limit."""
         try:
-            stored = self._sandbox.topic(PAYMENTS).events
+            stored = self._sandbox.topic(topic).events
         except BrokerError:
             return False
         return stored < self._pace.events_max

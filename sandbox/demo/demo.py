@@ -1,9 +1,10 @@
 """The demo: sample data and a few real clients that keep the page moving.
 
-The topics `earthquakes`, `flights` and `payments` are filled with sample data once. Then a producer sends payments, and
-two groups read them: `fraud-check` keeps up; `daily-report` pauses, falls behind and catches up. They are ordinary
-Kafka
-clients on the sandbox's own port, and their client ids begin with "demo-".
+The topics `earthquakes`, `flights` and `payments` are filled with sample data once; two seconds later
+`earthquakes-avro` and `flights-protobuf`, with two versions of their schemas in the registry. Then a producer sends
+payments, another one sends events with schemas, and two groups read the payments: `fraud-check` keeps up;
+`daily-report` pauses, falls behind and catches up. They are ordinary Kafka clients on the sandbox's own port, and their
+client ids begin with "demo-".
 
 The demo stays small: `payments` has a size limit per partition (`retention.bytes`), and the producer pauses while the
 topic holds `DemoRates.events_max` events. So a sandbox that runs over a weekend doesn't fill the disk.
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.demo.clients import GROUPS, STOP_S, DemoClients, DemoRates
 from sandbox.demo.samples import TOPICS_LOADED, TOPICS_MADE, Progress, keep_names, load_samples, names_kept
+from sandbox.demo.schema_topics import SCHEMA_TOPICS, forget_subjects
 from sandbox.kafka.errors import BrokerError
 
 if TYPE_CHECKING:
@@ -129,6 +131,8 @@ class Demo:
             kept: list[tuple[str, str]] = []
             groups = _delete(names_kept(self._sandbox, GROUPS_MADE), self._sandbox.delete_group, kept)
             topics = _delete(names_kept(self._sandbox, TOPICS_MADE), self._sandbox.delete_topic, kept)
+            if any(one.topic in topics for one in SCHEMA_TOPICS):
+                forget_subjects(self._sandbox, topics)
             for setting in (GROUPS_MADE, TOPICS_MADE, TOPICS_LOADED):
                 keep_names(self._sandbox, setting, [])
             return Removed(topics, groups, tuple(kept))

@@ -1,5 +1,7 @@
 """The playground in a browser: consumers live on the page, by keyboard, and a scenario that ticks itself off."""
 
+import re
+
 import pytest
 from confluent_kafka import Producer
 from playwright.sync_api import Page, expect
@@ -88,3 +90,18 @@ def test_the_steps_of_a_scenario_tick_themselves_off(box: Running, window: Page)
     window.get_by_text("Remove what it made").click()
     window.locator("#remove").click()
     expect(window.locator(".said").first).to_contain_text("removed topic playground-idle-members")
+
+
+def test_the_registry_refuses_a_change_and_an_old_consumer_reads_the_corrected_one(box: Running, window: Page) -> None:
+    window.goto("/playground")
+    window.get_by_role("link", name="Evolve a schema").click()
+    window.locator("#set-up").click()
+    steps = window.locator('.play-steps li[data-done="true"]')
+    expect(steps).to_have_count(1, timeout=SHOWN_MS)
+    window.locator("#do-without-default").click()
+    expect(window.locator(".play-now")).to_contain_text("READER_FIELD_MISSING_DEFAULT_VALUE", timeout=SHOWN_MS)
+    window.locator("#do-with-default").click()
+    expect(window.locator(".play-lesson")).to_contain_text("Goal reached", timeout=SHOWN_MS)
+    expect(window.locator(".play-events td.value").first).to_have_text(
+        re.compile(r'^\{"number":\d+,"amount":[0-9.]+\}')
+    )

@@ -1,7 +1,9 @@
 """Produce in a real browser: input is checked while it is typed, and running generators are shown."""
 
+import json
 import re
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -123,3 +125,47 @@ def test_a_letter_that_names_no_topic_is_sent_nowhere_before_one_is_chosen(box: 
     expect(window.locator("#produce-code")).to_contain_text("producer.produce(\n    'orders',", use_inner_text=False)
     window.get_by_role("button", name="Send", exact=True).click()
     expect(window.locator("#answers a")).to_have_text("partition 0 · offset 3")
+
+
+ORDER = {
+    "type": "record",
+    "name": "Order",
+    "fields": [
+        {"name": "id", "type": "long"},
+        {"name": "note", "type": ["null", "string"], "default": None},
+        {"name": "tags", "type": {"type": "array", "items": "string"}},
+    ],
+}
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_form_of_a_schema_is_filled_corrected_and_sent(box: Running, window: Page, width: int) -> None:
+    _topic(box)
+    body = json.dumps({"schema": json.dumps(ORDER)}).encode()
+    kind = {"Content-Type": "application/vnd.schemaregistry.v1+json"}
+    with urlopen(Request(f"{box.web}/registry/subjects/orders-value/versions", body, kind), timeout=30) as answer:
+        assert json.load(answer)["id"] == 1
+    window.set_viewport_size({"width": width, "height": 860})
+    window.goto("/topics/orders/produce")
+    window.locator("#value-kind").select_option("schema")
+    expect(window.locator("#value")).to_be_hidden()
+    identity = window.get_by_label("id", exact=True)
+    identity.fill("7x")
+    expect(window.locator("#value-state")).to_contain_text("$.id: expected a whole number")
+    window.get_by_label("Type of $.note").select_option("string")
+    window.locator("#in-value-1-c1").fill("by hand")
+    window.get_by_role("button", name="Add to $.tags").click()
+    window.locator("#in-value-2-0").fill("red")
+    window.locator("#in-value-2-0").press("Enter")
+    expect(window.locator("#in-value-0-error")).to_have_text("expected a whole number, got '7x'")
+    expect(identity).to_have_value("7x")
+    expect(window.locator("#in-value-2-0")).to_have_value("red")
+    identity.fill("7")
+    expect(window.locator("#value-state")).to_contain_text("fits orders-value")
+    window.locator("#send").click()
+    expect(window.locator("#sent-here")).to_contain_text("Sent to orders")
+    window.get_by_label("JSON", exact=True).check()
+    expect(window.locator("#value")).to_have_value(re.compile('"note": "by hand"'))
+    assert window.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    window.locator("#answers a").first.click()
+    expect(window.locator(".value-body")).to_contain_text('"tags"')

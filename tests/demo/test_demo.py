@@ -16,7 +16,8 @@ from sandbox.kafka.event import Event
 from sandbox.model.groups import GroupDescription
 
 LINES = {"earthquakes": 1707, "flights": 10000, "payments": 500}
-QUICK = DemoRates(payments_per_s=50, rest_s=1.5)
+QUICK = DemoRates(payments_per_s=50, rest_s=1.5, schemas_after_s=None)
+WITH_SCHEMAS = DemoRates(schemas_after_s=0, schemas_per_s=20)
 
 
 @pytest.fixture
@@ -184,7 +185,7 @@ def test_a_removed_demo_can_be_brought_back_from_the_beginning(serving: Sandbox,
 
 
 def test_the_demo_sends_nothing_into_a_topic_that_is_full(serving: Sandbox) -> None:
-    demo = Demo(serving, DemoRates(payments_per_s=200, events_max=500))
+    demo = Demo(serving, DemoRates(payments_per_s=200, events_max=500, schemas_after_s=None))
     demo.start()
     until(lambda: lag(serving, "fraud-check") == 0, "fraud-check has caught up")
     assert demo.stop()
@@ -212,3 +213,33 @@ def test_the_page_removes_the_demo_at_one_click_and_then_no_longer_offers_it(san
     with urlopen(click, timeout=30) as answer:
         assert b'action="/demo/remove"' not in answer.read()
     assert (sandbox.demo.state, sandbox.topics(), sandbox.groups()) == ("removed", (), ())
+
+
+def test_topics_with_schemas_have_two_versions_and_are_live(serving: Sandbox) -> None:
+    demo = Demo(serving, WITH_SCHEMAS)
+    demo.start()
+    expected = {"earthquakes-avro": 1707, "flights-protobuf": 2000}
+    until(
+        lambda: all(events_by_topic(serving).get(topic, 0) > count for topic, count in expected.items()),
+        "the topics with schemas are filled, and get new events",
+    )
+    assert demo.stop()
+    with serving.schemas.rows() as rows:
+        versions = {(str(row.subject), row.version): row.schema_id for row in rows.all_versions()}
+    assert set(versions) == {(f"{topic}-value", version) for topic in expected for version in (1, 2)}
+    for topic in expected:
+        events = serving.read(topic, offset=0, limit=5000, decode=True)
+        assert all((event.value or b"").startswith(b"{") for event in events)
+        ids = {int.from_bytes((event.value or b"")[1:5]) for event in serving.read(topic, offset=0, limit=5000)}
+        assert ids == {versions[f"{topic}-value", 1], versions[f"{topic}-value", 2]}
+    newest = json.loads(serving.read("flights-protobuf", newest_first=True, limit=1, decode=True)[0].value or b"")
+    assert newest["departed"].startswith("20")
+    assert "late" in newest
+
+    before = events_by_topic(serving)
+    demo.start()
+    until(lambda: serving.topic("flights-protobuf").events > before["flights-protobuf"], "it continues")
+    assert serving.topic("earthquakes-avro").events < before["earthquakes-avro"] + 1000
+    assert set(expected) <= set(demo.remove().topics)
+    with serving.schemas.rows() as rows:
+        assert rows.all_versions() == []
