@@ -115,6 +115,13 @@ _BROKER_SETTINGS = (
         "Which conversions between classic and consumer groups with members are allowed.",
         valid="(case insensitive) [DISABLED, DOWNGRADE, UPGRADE, BIDIRECTIONAL]",
     ),
+    Setting(
+        "group.coordinator.rebalance.protocols",
+        LIST,
+        "classic,consumer",
+        "Group protocols that are enabled; classic always is. Kafka's default also has streams, which is not there.",
+        valid="[consumer, classic, share, streams]",
+    ),
     Setting("offset.metadata.max.bytes", INT, "4096", "The longest metadata of a committed offset, in bytes."),
     Setting(
         "offsets.retention.minutes",

@@ -31,6 +31,7 @@ TABLES = {
 }
 OTHER_DEFAULTS: dict[str, tuple[str | None, str]] = {
     "group.initial.rebalance.delay.ms": ("3000", "0"),
+    "group.coordinator.rebalance.protocols": ("classic,consumer,streams", "classic,consumer"),
     "streams.assignor.name": (None, "sticky"),
 }
 """Settings with another default than Kafka defines: Kafka's, and the one that the sandbox or a broker setting gives."""

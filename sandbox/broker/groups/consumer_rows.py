@@ -11,30 +11,39 @@ from uuid import UUID
 from sandbox.broker.groups.assignors import Partitions
 from sandbox.broker.groups.calls import DescribedConsumer, DescribedConsumerGroup
 from sandbox.broker.groups.consumer_group import (
-    PROTOCOL_TYPE,
     ClassicSession,
     ConsumerGroup,
     ConsumerMember,
     ConsumerState,
     MemberState,
 )
-from sandbox.storage.groups.groups import CONSUMER_TYPE, StoredGroup, StoredMember
+from sandbox.broker.groups.share_group import ShareGroup
+from sandbox.storage.groups.groups import StoredGroup, StoredMember
 
 ByTopic = Callable[[Partitions], Mapping[str, tuple[int, ...]]]
+AssignedGroup = ConsumerGroup | ShareGroup
+"""A group whose assignment the broker computes."""
 
 
 def stored(group: ConsumerGroup, session_timeout_ms: int, by_topic: ByTopic) -> StoredGroup:
     """Convert a group to rows."""
+    return stored_group(
+        group, tuple(_stored_member(member, session_timeout_ms, by_topic) for member in group.members.values())
+    )
+
+
+def stored_group(group: AssignedGroup, members: tuple[StoredMember, ...]) -> StoredGroup:
+    """Convert a group with its stored members to a row."""
     return StoredGroup(
         group.group_id,
         group.state.value,
-        PROTOCOL_TYPE,
+        group.protocol_type,
         group.protocol,
         group.generation,
         None,
         group.since_ms,
-        tuple(_stored_member(member, session_timeout_ms, by_topic) for member in group.members.values()),
-        type=CONSUMER_TYPE,
+        members,
+        type=group.type,
         assignment_epoch=group.assignment_epoch,
     )
 
@@ -102,8 +111,8 @@ def _restored_member(row: StoredMember, more: Mapping[str, Any], now_ms: int) ->
     )
 
 
-def described(group: ConsumerGroup) -> DescribedConsumerGroup:
-    """Describe a group as ConsumerGroupDescribe shows it."""
+def described(group: AssignedGroup) -> DescribedConsumerGroup:
+    """Describe a group as ConsumerGroupDescribe and ShareGroupDescribe show it."""
     return DescribedConsumerGroup(
         group.group_id,
         group.state.value,

@@ -12,7 +12,7 @@ one thread.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from uuid import uuid4
 
-from sandbox.broker.groups import consumer_rows, share_rows
+from sandbox.broker.groups import consumer_rows
 from sandbox.broker.groups.assignors import Partitions
 from sandbox.broker.groups.calls import (
     JOIN_EPOCH,
@@ -241,9 +241,12 @@ class GroupCoordinator:
         """ConsumerGroupHeartbeat: a member of the consumer protocol joins, is alive, or leaves.
 
         Raises:
-            BrokerError: see `ConsumerMembership`; GROUP_ID_NOT_FOUND.
+            BrokerError: see `ConsumerMembership` and `Migration`; GROUP_ID_NOT_FOUND; UNSUPPORTED_VERSION if
+            `group.coordinator.rebalance.protocols` doesn't have the consumer protocol.
         """
         self._now_ms = now_ms
+        if "consumer" not in self._config.get("group.coordinator.rebalance.protocols").split(","):
+            raise BrokerError("UNSUPPORTED_VERSION", "group.coordinator.rebalance.protocols has no consumer protocol.")
         self._consumers.check(request)
         group = self._table.get(request.group)
         joins = request.member_epoch == JOIN_EPOCH and (group is None or isinstance(group, Group))
@@ -308,7 +311,7 @@ class GroupCoordinator:
 
     def describe_share(self, group_id: str) -> DescribedConsumerGroup:
         """ShareGroupDescribe, for one group. Raises BrokerError INVALID_GROUP_ID, GROUP_ID_NOT_FOUND."""
-        return share_rows.described(self.share_group(group_id))
+        return consumer_rows.described(self.share_group(group_id))
 
     def commit(
         self,

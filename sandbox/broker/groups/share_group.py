@@ -60,6 +60,16 @@ class ShareMember:
         """Always None: share groups have no static members."""
         return None
 
+    @property
+    def pattern(self) -> str:
+        """Always "": share groups have no regular expressions."""
+        return ""
+
+    @property
+    def classic(self) -> None:
+        """Always None: no member of a share group uses the classic protocol."""
+        return None
+
 
 @dataclass(slots=True)
 class ShareGroup:

@@ -1,30 +1,17 @@
 """Converts share groups between memory and rows; fields as in `consumer_rows`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from sandbox.broker.groups.assignors import Partitions
-from sandbox.broker.groups.calls import DescribedConsumer, DescribedConsumerGroup
-from sandbox.broker.groups.consumer_rows import read_partitions, written_partitions
-from sandbox.broker.groups.share_group import PROTOCOL_TYPE, ShareGroup, ShareMember, ShareState
-from sandbox.storage.groups.groups import SHARE_TYPE, StoredGroup, StoredMember
-
-ByTopic = Callable[[Partitions], Mapping[str, tuple[int, ...]]]
+from sandbox.broker.groups.consumer_rows import ByTopic, read_partitions, stored_group, written_partitions
+from sandbox.broker.groups.share_group import ShareGroup, ShareMember, ShareState
+from sandbox.storage.groups.groups import StoredGroup, StoredMember
 
 
 def stored(group: ShareGroup, session_timeout_ms: int, by_topic: ByTopic) -> StoredGroup:
     """Convert a group to rows."""
-    return StoredGroup(
-        group.group_id,
-        group.state.value,
-        PROTOCOL_TYPE,
-        group.protocol,
-        group.generation,
-        None,
-        group.since_ms,
-        tuple(_stored_member(member, session_timeout_ms, by_topic) for member in group.members.values()),
-        type=SHARE_TYPE,
-        assignment_epoch=group.assignment_epoch,
+    return stored_group(
+        group, tuple(_stored_member(member, session_timeout_ms, by_topic) for member in group.members.values())
     )
 
 
@@ -71,30 +58,4 @@ def _restored_member(row: StoredMember, more: Mapping[str, Any], now_ms: int) ->
         previous_epoch=more.get("previous_epoch", 0),
         assigned=read_partitions(more.get("assigned", {})),
         target=read_partitions(more.get("target", {})),
-    )
-
-
-def described(group: ShareGroup) -> DescribedConsumerGroup:
-    """Describe a group as ShareGroupDescribe shows it."""
-    return DescribedConsumerGroup(
-        group.group_id,
-        group.state.value,
-        group.generation,
-        group.assignment_epoch,
-        group.protocol,
-        tuple(
-            DescribedConsumer(
-                member.member_id,
-                None,
-                member.rack_id,
-                member.member_epoch,
-                member.client_id,
-                member.client_host,
-                member.topics,
-                "",
-                member.assigned,
-                member.target,
-            )
-            for member in group.members.values()
-        ),
     )

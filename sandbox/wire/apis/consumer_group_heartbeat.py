@@ -11,6 +11,7 @@ from typing import Any
 from sandbox.broker.groups.assignors import Partitions
 from sandbox.broker.groups.calls import ConsumerHeartbeat
 from sandbox.kafka.errors import BrokerError
+from sandbox.wire.group_answers import heartbeat_answer
 from sandbox.wire.node import Answer, Request
 
 MEMBER_ID_MADE_BY_CLIENT_SINCE = 1
@@ -38,23 +39,10 @@ def handle(request: Request) -> Answer:
         answer = node.coordinator.consumer_heartbeat(heartbeat, node.now_ms())
     except BrokerError as error:
         return {"error_code": error.code, "error_message": error.detail}
-    return {
-        "error_code": 0,
-        "member_id": answer.member_id,
-        "member_epoch": answer.member_epoch,
-        "heartbeat_interval_ms": answer.heartbeat_interval_ms,
-        "assignment": None if answer.assigned is None else {"topic_partitions": _by_topic(answer.assigned)},
-    }
+    return heartbeat_answer(answer)
 
 
 def _partitions(topics: list[Any] | None) -> Partitions | None:
     if topics is None:
         return None
     return frozenset((topic.topic_id, partition) for topic in topics for partition in topic.partitions)
-
-
-def _by_topic(partitions: Partitions) -> list[Answer]:
-    found: dict[Any, list[int]] = {}
-    for topic_id, partition in sorted(partitions):
-        found.setdefault(topic_id, []).append(partition)
-    return [{"topic_id": topic_id, "partitions": several} for topic_id, several in found.items()]

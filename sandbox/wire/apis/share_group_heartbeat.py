@@ -5,10 +5,9 @@ Differs from a real broker: assignments are computed immediately, without `share
 partition is assigned without a first heartbeat that initializes its state.
 """
 
-from typing import Any
-
 from sandbox.broker.groups.share_membership import ShareHeartbeat
 from sandbox.kafka.errors import BrokerError
+from sandbox.wire.group_answers import heartbeat_answer
 from sandbox.wire.node import Answer, Request
 
 
@@ -28,14 +27,4 @@ def handle(request: Request) -> Answer:
         answer = node.coordinator.share_heartbeat(heartbeat, node.now_ms())
     except BrokerError as error:
         return {"error_code": error.code, "error_message": error.detail}
-    found: dict[Any, list[int]] = {}
-    for topic_id, partition in sorted(answer.assigned or ()):
-        found.setdefault(topic_id, []).append(partition)
-    topics = [{"topic_id": topic_id, "partitions": several} for topic_id, several in found.items()]
-    return {
-        "error_code": 0,
-        "member_id": answer.member_id,
-        "member_epoch": answer.member_epoch,
-        "heartbeat_interval_ms": answer.heartbeat_interval_ms,
-        "assignment": None if answer.assigned is None else {"topic_partitions": topics},
-    }
+    return heartbeat_answer(answer)

@@ -113,6 +113,15 @@ def test_an_empty_consumer_group_becomes_one_of_the_classic_protocol(room: Consu
     assert room.coordinator.describe(GROUP).error == "NONE"
 
 
+def test_the_consumer_protocol_can_be_disabled(tmp_path: Path) -> None:
+    room = ConsumerRoom(tmp_path / "classic.db", {"group.coordinator.rebalance.protocols": "classic"})
+    room.topic("orders", 6)
+    with pytest.raises(BrokerError, match="UNSUPPORTED_VERSION"):
+        room.join("a")
+    assert room.coordinator.list() == ()
+    room.database.close()
+
+
 def test_the_classic_protocol_does_not_know_consumer_groups(room: ConsumerRoom) -> None:
     room.join("a")
     described = room.coordinator.describe(GROUP)
