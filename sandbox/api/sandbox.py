@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from sandbox.api.alerts import SandboxAlerts
     from sandbox.api.clock import SandboxClock
     from sandbox.api.deserializers import SandboxDeserializers
+    from sandbox.api.filters import SandboxFilters
     from sandbox.api.log_operations import SandboxLogOperations
     from sandbox.api.share_groups import SandboxShareGroups
     from sandbox.api.snapshots import SandboxSnapshots
@@ -85,6 +86,7 @@ class Sandbox(SandboxGroups):
     survey: "SandboxSurvey" = late_part("sandbox.api.survey", "SandboxSurvey", "_runtime", "_searches", "decoder")
     share_groups: "SandboxShareGroups" = late_part("sandbox.api.share_groups", "SandboxShareGroups", "_runtime")
     deserializers: "SandboxDeserializers" = late_part("sandbox.api.deserializers", "SandboxDeserializers", "_runtime")
+    filters: "SandboxFilters" = late_part("sandbox.api.filters", "SandboxFilters", "_runtime")
     clock: "SandboxClock" = late_part("sandbox.api.clock", "SandboxClock", "_runtime")
     check = passed_on("logs.check", lambda: SandboxLogOperations.check)
     sql = passed_on("queries.sql", lambda: SandboxQueries.sql)

@@ -52,6 +52,7 @@ class Capabilities:
         commit_history: earlier committed offsets, so that a reset can be undone.
         delete_offsets: delete a group's offsets in one topic.
         save_templates: store event templates.
+        save_filters: store named filters of Messages.
         schema_registry: a schema registry in the file.
         groups_refusal: the cluster's error if `groups` is False.
     """
@@ -121,6 +122,9 @@ class Capabilities:
     )
     delete_offsets: bool = _feature(
         "The client library cannot delete the offsets of one topic: use kafka-consumer-groups --delete-offsets."
+    )
+    save_filters: bool = _feature(
+        "There is no sandbox file to save a filter in. The filter is the page's address: keep that."
     )
     save_templates: bool = _feature(
         "There is no sandbox file to save a template in. Copy it, and save it in a file of your own."

@@ -76,6 +76,7 @@ CLUSTER = Capabilities(
     commit_history=False,
     delete_offsets=False,
     save_templates=False,
+    save_filters=False,
     schema_registry=False,
 )
 """What any Kafka cluster lacks, through confluent_kafka."""
@@ -461,6 +462,11 @@ class RemoteBackend:
     def alerts(self) -> NoReturn:
         """Always refused: it needs a sandbox file."""
         raise BrokerError("UNSUPPORTED_VERSION", missing("alerts"))
+
+    @property
+    def filters(self) -> NoReturn:
+        """Always refused: it needs a sandbox file."""
+        raise BrokerError("UNSUPPORTED_VERSION", missing("save_filters"))
 
     @property
     def queries(self) -> NoReturn:

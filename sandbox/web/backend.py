@@ -279,6 +279,19 @@ class Snapshots(Protocol):
         """Stop a fork."""
 
 
+class Filters(Protocol):
+    """Named filters of Messages: `backend.filters`, if `Capabilities.save_filters`."""
+
+    def list(self, topic: str) -> dict[str, str]:
+        """Return a topic's filters: name to query string."""
+
+    def save(self, topic: str, name: str, query: str) -> None:
+        """Save a filter."""
+
+    def delete(self, topic: str, name: str) -> None:
+        """Delete a filter."""
+
+
 class ShareGroups(Protocol):
     """Share groups: `backend.share_groups`, if `Capabilities.share_groups`."""
 
@@ -429,6 +442,10 @@ class Backend(Protocol):
     @property
     def alerts(self) -> Alerts:
         """Alerts of groups."""
+
+    @property
+    def filters(self) -> Filters:
+        """Named filters of Messages."""
 
     @property
     def share_groups(self) -> ShareGroups:

@@ -41,6 +41,7 @@ from sandbox.web.messages.query import (
 from sandbox.web.messages.sorting import found_by
 from sandbox.web.messages.sql_link import sql_address
 from sandbox.web.messages.table import MARKS_MAX, cells_of, committed_in, fields_seen, rows_of
+from sandbox.web.notices import Notice
 from sandbox.web.responses import (
     QUICK_S,
     Interest,
@@ -203,6 +204,8 @@ def index(topic: str) -> AnyResponse:
         mark=sum(partition.end for partition in found.partitions),
         chosen=chosen_in(topic),
         first_page=link(path, cursor=None),
+        saved=backend().filters.list(topic) if capabilities().save_filters and not is_live() else {},
+        query_text=link("", cursor=None).removeprefix("?"),
         **_shown(path, found, view, result),
     )
 
@@ -312,6 +315,22 @@ def _tally(view: MessagesView, result: MessagePage, volume: Volume, counted_on: 
         reached_ms=reached_ms(result.next or result.previous),
         on_page=len(result.events),
     )
+
+
+@blueprint.post("/topics/<topic>/messages/filters/<any(save, delete):what>")
+def saved_filters(topic: str, what: str) -> AnyResponse:
+    """Save the page's filters under a name, or delete saved ones."""
+    backend().topic(topic)
+    name, query = request.form.get("name", "").strip(), request.form.get("query", "")
+    address = f"/topics/{topic}/messages" + (f"?{query}" if query else "")
+    try:
+        if what == "save":
+            backend().filters.save(topic, name, query)
+        else:
+            backend().filters.delete(topic, name)
+    except BrokerError as error:
+        return see(address, Notice(refused=error.detail))
+    return see(address, Notice(f"{'saved' if what == 'save' else 'deleted'} the filter {name}"))
 
 
 @blueprint.get("/topics/<topic>/messages.json")
