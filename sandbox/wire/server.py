@@ -219,12 +219,12 @@ class KafkaServer:
             self._closed.set()
 
     def _wake(self, changes: Changes) -> None:
+        # A restored snapshot has other commits too; it reports every topic as changed.
+        commits = self.node.internal.refresh() if changes.commits or changes.topics else None
         calls = self.node.on_append
-        partitions = set(changes.partitions)
-        commits = self.node.internal.refresh() if changes.commits else None
-        if commits is not None:
-            partitions.add(commits)
-        for partition in partitions:
+        if not calls:
+            return
+        for partition in (*changes.partitions, *((commits,) if commits is not None else ())):
             for call in tuple(calls.get(partition.id, ())):
                 call()
 
