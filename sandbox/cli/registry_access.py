@@ -1,5 +1,6 @@
 """Asks a schema registry: one at a URL, the one of a running sandbox, or the one in a file that is not in use."""
 
+import base64
 import io
 import json
 import os
@@ -9,7 +10,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from urllib.error import HTTPError, URLError
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
 import click
@@ -45,9 +46,11 @@ class Registry(Protocol):
 class _Remote:
     """A registry that answers at a URL."""
 
-    def __init__(self, url: str, token: str | None) -> None:
+    def __init__(self, url: str, token: str | None, user: str | None = None) -> None:
         self._url = url.rstrip("/")
-        self._token = token
+        self._authorization = f"Bearer {token}" if token else None
+        if user is not None:
+            self._authorization = f"Basic {base64.b64encode(user.encode()).decode()}"
         # Never through a proxy: a sandbox is on this machine, or on one nearby.
         self._opener = build_opener(ProxyHandler({}))
 
@@ -57,9 +60,9 @@ class _Remote:
         request.add_header("Accept", KIND)
         if data is not None:
             request.add_header("Content-Type", KIND)
-        if self._token:
+        if self._authorization:
             # Unredirected, so that a redirect doesn't send the token to another host.
-            request.add_unredirected_header("Authorization", f"Bearer {self._token}")
+            request.add_unredirected_header("Authorization", self._authorization)
         try:
             with self._opener.open(request, timeout=TIMEOUT_S) as answer:
                 return _value(answer.read(), answer.status, self._url)
@@ -115,7 +118,7 @@ def registry_options(command: F) -> F:
 
     decorated: Any = with_registry
     for option in (
-        click.option("--url", "-u", metavar="URL", help="A schema registry, http://host:port."),
+        click.option("--url", "-u", metavar="URL", help="A schema registry, http://[user:password@]host:port."),
         click.option("--file", "-f", metavar="PATH", help=FILE_TEXT),
     ):
         decorated = option(decorated)
@@ -160,7 +163,8 @@ def _at(url: str) -> _Remote:
     if token is None and is_loopback(parts.hostname or ""):
         # The variable is the token of a sandbox on this machine: another host must not get it.
         token = os.environ.get(TOKEN_VARIABLE)
-    return _Remote(f"{parts.scheme}://{parts.netloc}{parts.path}", token)
+    user = None if parts.username is None else f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return _Remote(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}", token, user)
 
 
 @contextmanager

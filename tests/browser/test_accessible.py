@@ -19,6 +19,7 @@ PAGES = {
     "new topic": "/topics/~new",
     "topic": "/topics/orders",
     "delete": "/topics/orders/delete",
+    "deserializers": "/topics/orders/deserializers",
     "sorted topics": "/topics?sort=events",
     "empty a topic": "/topics/orders/clean/empty",
     "delete records": "/topics/orders/clean/delete-records?partition=all&offset=3",

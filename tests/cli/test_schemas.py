@@ -159,3 +159,13 @@ def test_a_line_that_is_not_an_export_is_named(other: Sandbox, line: dict[str, A
 def test_a_registry_that_does_not_answer_is_named() -> None:
     result = ask("list", "--url", "http://127.0.0.1:1")
     assert (result.exit_code, "http://127.0.0.1:1 does not answer" in result.stderr) == (1, True)
+
+
+def test_a_user_and_password_in_the_url_are_sent(folder: None) -> None:
+    with Sandbox("dev.db") as box:
+        box.serve(kafka_port=None, web_port=None, web_token="a/secret")
+        address = str(box.registry_address)
+        assert run("list", "--url", address.replace("//", "//me:a%2Fsecret@"), "--json") == ""
+        refused = ask("list", "--url", address.replace("//", "//me:wrong@"))
+        assert refused.exit_code == 1
+        assert "wrong" not in refused.stderr

@@ -25,7 +25,7 @@ def test_a_proto_with_its_imports_is_uploaded(page: FlaskClient, box: Sandbox) -
     assert chosen == Deserializer(PROTOBUF, ITEM, (("money/price.proto", PRICE),))
     messages = page.get("/topics/items/messages").text
     assert "{&#34;price&#34;:{&#34;cents&#34;:7}}" in messages
-    assert "value Protobuf, shop.Item" in messages
+    assert "Values: Protobuf, shop.Item" in messages
     assert "Protobuf shop.Item, chosen for the values of items" in page.get("/topics/items/0/0").text
     decoded = page.get("/topics/items/0/0.json").get_json()["decoded"]["value"]
     assert (decoded["format"], decoded["json"], decoded["schema"]) == ("PROTOBUF", '{"price":{"cents":7}}', None)
