@@ -21,7 +21,7 @@ from sandbox.wire.refusals import refuse
 
 OFFSET_COMMIT, DELETE_RECORDS, TXN_OFFSET_COMMIT = 8, 21, 28
 SASL_AUTHENTICATE = 36
-HOLDS = frozenset((OFFSET_COMMIT, DELETE_RECORDS, TXN_OFFSET_COMMIT, SASL_AUTHENTICATE))
+HOLDS = frozenset((PRODUCE, OFFSET_COMMIT, 19, 20, DELETE_RECORDS, TXN_OFFSET_COMMIT, SASL_AUTHENTICATE))
 """Requests that must be answered before the next request of their connection is handled."""
 AFTER_END = frozenset((PRODUCE, 22, 24, 25, 26, TXN_OFFSET_COMMIT))
 """Produce, InitProducerId, AddPartitionsToTxn, AddOffsetsToTxn, EndTxn and TxnOffsetCommit: requests of a transactional

@@ -1,10 +1,10 @@
 """Runs requests that write thousands of rows in slices, each in its own turn, so that other clients are served between.
 
-These are OffsetCommit, TxnOffsetCommit and DeleteRecords. A commit that arrives while another of its group is being
-written waits for it, whichever listener it arrives at, so that an older offset never overwrites a newer one. Later
-requests of the same connection wait too: while an earlier commit is being written, a member must not leave its group,
-and a reader must not see the old offsets. If a slice can't be written, the whole request is refused, and the client
-retries.
+These are OffsetCommit, TxnOffsetCommit, DeleteRecords, CreateTopics, DeleteTopics and very large Produce requests. A
+commit that arrives while another of its group is being written waits for it, whichever listener it arrives at, so that
+an older offset never overwrites a newer one. Later requests of the same connection wait too: while an earlier commit is
+being written, a member must not leave its group, and a reader must not see the old offsets. If a slice can't be
+written, the whole request is refused, and the client retries.
 """
 
 import logging
@@ -52,9 +52,9 @@ class LongWrites:
         self._undo = undo
         self._queues: dict[str | None, deque[Iterator[None]]] = {}
 
-    def wants(self, group_id: str | None, rows: int) -> bool:
+    def wants(self, group_id: str | None, rows: int, slice_rows: int = SLICE_ROWS) -> bool:
         """Return True if a request must be written in slices, or must wait for one."""
-        return rows > SLICE_ROWS or group_id in self._queues
+        return rows > slice_rows or group_id in self._queues
 
     def run(
         self,
@@ -62,18 +62,20 @@ class LongWrites:
         items: Sequence[Item],
         write: Callable[[Sequence[Item]], Sequence[Outcome]],
         refused: Callable[[Item], Outcome],
+        slice_rows: int = SLICE_ROWS,
     ) -> Reply[Sequence[Outcome]]:
         """Write a request in slices, after the group's earlier ones.
 
         Args:
-            group_id: the group; None for DeleteRecords.
+            group_id: the group; None for requests about topics.
             items: the rows to write.
             write: writes one slice. Returns the outcome of each item.
             refused: returns an item's outcome if the request could not be written.
+            slice_rows: the number of items per slice.
         """
         reply: Reply[Sequence[Outcome]] = Reply()
         queue = self._queues.setdefault(group_id, deque())
-        queue.append(self._slices(items, write, refused, reply))
+        queue.append(self._slices(items, write, refused, reply, slice_rows))
         if len(queue) == 1:
             self._step(group_id, queue)
         return reply
@@ -99,12 +101,13 @@ class LongWrites:
         write: Callable[[Sequence[Item]], Sequence[Outcome]],
         refused: Callable[[Item], Outcome],
         reply: Reply[Sequence[Outcome]],
+        slice_rows: int,
     ) -> Iterator[None]:
         outcome: list[Outcome] = []
         failed: list[BrokerError] = []
-        for first in range(0, len(items), SLICE_ROWS):
+        for first in range(0, len(items), slice_rows):
             try:
-                outcome += write(items[first : first + SLICE_ROWS])
+                outcome += write(items[first : first + slice_rows])
             except StorageFailed as error:
                 failed.append(BrokerError("KAFKA_STORAGE_ERROR", str(error)))
                 self._undo(error)
@@ -115,7 +118,7 @@ class LongWrites:
                 self._undo(error)
             else:
                 self._wait(lambda error: None if error is None else failed.append(error))
-            if first + SLICE_ROWS < len(items):
+            if first + slice_rows < len(items):
                 yield
             if failed:
                 outcome = [refused(one) for one in items]

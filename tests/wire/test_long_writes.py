@@ -13,6 +13,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.storage.file.failure import failure_of
 from sandbox.wire.auth.listener import Listener
 from sandbox.wire.long_writes import SLICE_ROWS, LongWrites, not_committed
+from sandbox.wire.records.batch import encode_batch
 from tests.waiting import eventually
 from tests.wire.raw_client import INIT_PRODUCER_ID, LIST_OFFSETS, OFFSET_COMMIT, OFFSET_FETCH, RawClient
 
@@ -321,3 +322,36 @@ def test_a_client_that_leaves_ends_its_look_ups(served: Sandbox) -> None:
     eventually(lambda: bool(calls) and not ports.clients(), 10, "the connection has ended")
     eventually(lambda: not ports._slices.reads, 10, "the look-ups have ended")
     assert len(calls) < 20 * PARTITIONS
+
+
+def test_hundreds_of_topics_are_created_and_deleted_in_slices(served: Sandbox) -> None:
+    client = RawClient(served.kafka_address or "")
+    database = served._runtime.database
+    names = [f"t{number}" for number in range(120)]
+    fields = {"num_partitions": 1, "replication_factor": 1, "assignments": [], "configs": []}
+    before = database.commits
+    created = client.ask(19, 5, {"topics": [{"name": name, **fields} for name in names], "timeout_ms": 9_000})
+    assert [(one.name, one.error_code) for one in created.topics] == [(name, 0) for name in names]
+    assert database.commits >= before + 3
+    before = database.commits
+    deleted = client.ask(20, 4, {"topic_names": [*names, "absent"], "timeout_ms": 9_000})
+    assert [one.error_code for one in deleted.responses] == [0] * len(names) + [3]
+    assert database.commits >= before + 6
+    assert served.topics() == ()
+    client.close()
+
+
+def test_a_produce_request_of_hundreds_of_partitions_is_appended_in_slices(served: Sandbox) -> None:
+    served.create_topic("wide", partitions=250)
+    client = RawClient(served.kafka_address or "")
+    records = encode_batch(0, [(0, 1, None, b"x", ()), (1, 1, None, b"y", ())])
+    data = [{"index": number, "records": records} for number in range(250)]
+    before = served._runtime.database.commits
+    body = {"transactional_id": None, "timeout_ms": 9_000, "topic_data": [{"name": "wide", "partition_data": data}]}
+    client.send(0, 11, {**body, "acks": 0}, answered=False)
+    (topic,) = client.ask(0, 11, {**body, "acks": -1}).responses
+    found = [(one.index, one.error_code, one.base_offset) for one in topic.partition_responses]
+    assert found == [(number, 0, 2) for number in range(250)]
+    assert served._runtime.database.commits >= before + 10
+    assert set(served.end_offsets("wide").values()) == {4}
+    client.close()

@@ -8,13 +8,15 @@ take part in the producer's transaction; from version 12 the write itself adds i
 Left out: message sets of magic 0 and 1, as in Kafka 4 (INVALID_RECORD).
 """
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from sandbox.broker.logs.log import Appended, ProducedBatch
 from sandbox.broker.logs.topic import Partition
+from sandbox.broker.reply import Reply
 from sandbox.kafka.errors import BrokerError, RecordsRefused
-from sandbox.wire.node import Answer, Request, topic_of
+from sandbox.wire.node import Answer, Handled, Request, topic_of
 from sandbox.wire.records import batch as record_batch
 from sandbox.wire.records.compression import COMPRESSION_NAMES
 
@@ -24,6 +26,9 @@ COMPRESSIONS = ("uncompressed", *COMPRESSION_NAMES[1:])
 ABORTABLE_SINCE = 11
 JOINS_SINCE = 12
 """The version from which a write adds its partition to the transaction."""
+LARGE_BYTES, LARGE_PARTITIONS = 2 * 1024 * 1024, 200
+"""A request with more than this is appended in slices. Clients send at most 1 MB by default."""
+SLICE_BYTES, SLICE_PARTITIONS = 128 * 1024, 50
 SHOWN_ERRORS = 3
 """The number of refused records that the whole batch's message contains."""
 BEFORE_LOOKING = (
@@ -37,15 +42,56 @@ BEFORE_LOOKING = (
 )
 """Errors whose answer has no log start offset, as in Kafka."""
 
+Write = tuple[Any, Any]
+"""A topic and a partition of a request."""
 
-def handle(request: Request) -> Answer | None:
-    """Append one batch to each named partition."""
-    body = request.body
-    responses = []
-    for topic in body.topic_data:
-        answers = [_produce(request, topic, partition) for partition in topic.partition_data]
-        responses.append({"name": topic.name, "topic_id": topic.topic_id, "partition_responses": answers})
-    return None if body.acks == 0 else {"responses": responses}
+
+def handle(request: Request) -> Handled:
+    """Append one batch to each named partition. The answer to a very large request is sent later."""
+    writes = [(topic, partition) for topic in request.body.topic_data for partition in topic.partition_data]
+    if len(writes) < 2 or not _is_large(writes):
+        return _answer(request, [_produce(request, *one) for one in writes])
+    reply: Reply[Any] = Reply()
+
+    def append(slices: Sequence[Sequence[Write]]) -> list[list[Answer]]:
+        return [[_produce(request, *one) for one in some] for some in slices]
+
+    def refused(some: Sequence[Write]) -> list[Answer]:
+        error = BrokerError("KAFKA_STORAGE_ERROR")
+        return [_refused(partition.index, error, None) for _, partition in some]
+
+    written = request.node.long_writes.run(None, _slices(writes), append, refused, 1)
+    written.on_done(lambda found: reply.set(_answer(request, [one for some in found for one in some])))
+    return reply
+
+
+def _is_large(writes: Sequence[Write]) -> bool:
+    return len(writes) > LARGE_PARTITIONS or sum(len(one.records or b"") for _, one in writes) > LARGE_BYTES
+
+
+def _slices(writes: Sequence[Write]) -> list[list[Write]]:
+    slices: list[list[Write]] = [[]]
+    size_bytes = 0
+    for topic, partition in writes:
+        if len(slices[-1]) >= SLICE_PARTITIONS or (slices[-1] and size_bytes >= SLICE_BYTES):
+            slices.append([])
+            size_bytes = 0
+        slices[-1].append((topic, partition))
+        size_bytes += len(partition.records or b"")
+    return slices
+
+
+def _answer(request: Request, found: Sequence[Answer]) -> Answer | None:
+    answers = iter(found)
+    responses = [
+        {
+            "name": topic.name,
+            "topic_id": topic.topic_id,
+            "partition_responses": [next(answers) for _ in topic.partition_data],
+        }
+        for topic in request.body.topic_data
+    ]
+    return None if request.body.acks == 0 else {"responses": responses}
 
 
 def _produce(request: Request, topic: Any, wanted: Any) -> Answer:
