@@ -137,17 +137,21 @@ def is_live() -> bool:
     return request.headers.get(LIVE_HEADER) == "1"
 
 
-def page(name: str, interest: Interest = NOTHING, status: int = 200, **context: Any) -> Response:
+def page(
+    name: str, interest: Interest = NOTHING, status: int = 200, live_at: str | None = None, **context: Any
+) -> Response:
     """Answer with a page, or only with its live part if an open tab requests it.
 
     Args:
         name: the template without its ending; the partial with the same name and a leading "_" is the live part.
         interest: the changes that affect the page.
         status: HTTP status.
+        live_at: the address of the live part, for the answer to a form; None for the request's.
         **context: the templates' variables.
     """
     g.interest = interest
-    view = quote(request.path) + (f"?{request.query_string.decode('latin1')}" if request.query_string else "")
+    query = f"?{request.query_string.decode('latin1')}" if request.query_string else ""
+    view = quote(request.path) + query if live_at is None else live_at
     folder, _, base = name.rpartition("/")
     partial = f"{folder}/_{base}.html"
     if is_live():

@@ -189,6 +189,7 @@ def _form(subject: str, *, tried: bool = False, refused: str | None = None) -> R
     return page(
         "schemas/try",
         status=400 if refused else 200,
+        live_at="/schemas/~new",
         subject=wanted,
         schema_type=request.form.get("schema_type") or (latest.content.schema_type if latest else "AVRO"),
         types=[(one, NAMES[one]) for one in reversed(SCHEMA_TYPES)],
