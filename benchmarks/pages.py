@@ -40,9 +40,13 @@ PAGES = {
     "help": "/help",
     "settings": "/help/settings",
     "search": "/search?q=topic-05",
+    "map": "/map",
+    "schemas": "/schemas",
+    "messages, sorted by a field": f"/topics/{AVERAGE}/messages?col=$.amount&sort=$.amount+desc",
 }
 LIVE = ("topics", "a topic", "messages", "groups", "a group", "activity", "cluster")
-SHOWN = ("topics", "a topic", "messages", "groups", "a group")
+SHOWN = tuple(name for name, path in PAGES.items() if ".json" not in path)
+"""The pages that Chromium opens."""
 
 
 def pages(folder: Path, events: int, seconds: float) -> tuple[list[Figure], list[str]]:
