@@ -14,7 +14,7 @@ from benchmarks import direct, footprint, pages, port, schemas
 from benchmarks import testing as tests_of_users
 from benchmarks.figures import Figure, as_data, as_markdown, show
 
-PARTS = ("port", "waits", "direct", "start", "growth", "disk", "schemas", "pages", "testing", "peers")
+PARTS = ("port", "transactions", "waits", "direct", "start", "growth", "disk", "schemas", "pages", "testing", "peers")
 SLOW = ("pages",)
 """Left out of a quick run, unless they are asked for."""
 
@@ -37,6 +37,11 @@ def main(quick: bool, as_json: bool, markdown: bool, only: tuple[str, ...], even
         missing.extend(reasons)
         return found
 
+    def transactions(folder: Path) -> list[Figure]:
+        found, reasons = port.transactions(folder, count, rounds)
+        missing.extend(reasons)
+        return found
+
     def look(folder: Path) -> list[Figure]:
         found, reasons = pages.pages(folder, count if quick else 1_000_000, 10 if quick else 60)
         missing.extend(reasons)
@@ -51,6 +56,7 @@ def main(quick: bool, as_json: bool, markdown: bool, only: tuple[str, ...], even
         folder = Path(name)
         parts = {
             "port": lambda: port.throughput(folder, count, rounds),
+            "transactions": lambda: transactions(folder),
             "waits": lambda: port.waits(folder, 200 if quick else 1000, slow_rounds),
             "direct": lambda: direct.append_and_read(folder, count, rounds),
             "start": lambda: footprint.start(folder, rounds),

@@ -65,6 +65,25 @@ def produce(servers: str, topic: str, events: int, kind: Kind, value_bytes: int 
     return {"events_per_s": events / (time.perf_counter() - started)}
 
 
+def transact(servers: str, topic: str, transactions: int, events: int) -> dict[str, Any]:
+    """Commit transactions of `events` events, one after the other."""
+    identity = f"bench-{time.time_ns()}"
+    producer = Producer({"bootstrap.servers": servers, "transactional.id": identity, "linger.ms": 5})
+    producer.init_transactions(JOB_SECONDS)
+
+    def run() -> None:
+        producer.begin_transaction()
+        for number in range(events):
+            producer.produce(topic, b"v" * 100, KEYS[number % 1000])
+        producer.commit_transaction(JOB_SECONDS)
+
+    run()
+    started = time.perf_counter()
+    for _ in range(transactions):
+        run()
+    return {"events_per_s": transactions * events / (time.perf_counter() - started)}
+
+
 def consume(servers: str, topic: str) -> dict[str, Any]:
     """Read every event that a topic has; the clock starts before the first fetch."""
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "bench", "enable.auto.commit": False, **CONSUMER})
@@ -206,9 +225,8 @@ def in_process(file: str) -> dict[str, Any]:
         return {"s": time.perf_counter() - started}
 
 
-JOBS: dict[str, Callable[..., dict[str, Any]]] = {
-    job.__name__: job for job in (create, produce, consume, acknowledged, end_to_end, fresh_group, steady, in_process)
-}
+_JOBS = (create, produce, transact, consume, acknowledged, end_to_end, fresh_group, steady, in_process)
+JOBS: dict[str, Callable[..., dict[str, Any]]] = {job.__name__: job for job in _JOBS}
 
 if __name__ == "__main__":
     print(json.dumps(JOBS[sys.argv[1]](**json.loads(sys.argv[2]))))

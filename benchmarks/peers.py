@@ -93,6 +93,21 @@ def nafka(folder: Path) -> Iterator[str]:
         yield address
 
 
+@contextmanager
+def apache_kafka(_folder: Path) -> Iterator[str]:
+    """Apache Kafka, if the tests have fetched it."""
+    from tests.clients.apache_kafka import VERSION, KafkaUnavailableError, running_kafka
+    from tests.clients.processes import CACHE
+
+    if not (CACHE / "apache_kafka" / VERSION).exists():
+        raise PeerMissing("Apache Kafka is not there: the tests of tests/clients fetch it")
+    try:
+        with running_kafka() as address:
+            yield address
+    except KafkaUnavailableError as error:
+        raise PeerMissing(str(error)) from error
+
+
 PEERS = {"librdkafka's mock": librdkafka_mock, "noida-db": noida_db, "nafka": nafka}
 
 

@@ -87,6 +87,23 @@ def _rate(job: str, servers: str, topic: str, **arguments: Any) -> float:
     return float(run_job(job, servers=servers, topic=topic, **arguments)["events_per_s"])
 
 
+def transactions(folder: Path, count: int, rounds: int) -> tuple[list[Figure], list[str]]:
+    """Transactions of 100 events, one after the other, beside Apache Kafka in the same run; and why it is left out."""
+    job = {"transactions": max(10, count // 1_000), "events": 100}
+    name = "transactions of 100 events"
+    with sandbox_up(folder / "transactions.db") as server:
+        run_job("create", servers=server.kafka, topic="t", partitions=PARTITIONS)
+        try:
+            with peers.apache_kafka(folder) as kafka:
+                run_job("create", servers=kafka, topic="t", partitions=PARTITIONS)
+                pairs = [[_rate("transact", one, "t", **job) for one in (server.kafka, kafka)] for _ in range(rounds)]
+        except peers.PeerMissing as reason:
+            rate = median_of(rounds, lambda _: _rate("transact", server.kafka, "t", **job))
+            return [Figure(PART, name, rate, "events/s")], [str(reason)]
+    ours, theirs = (median(rates) for rates in zip(*pairs, strict=True))
+    return [at_least(PART, name, ours, "events/s", theirs, 1, "Apache Kafka")], []
+
+
 def waits(folder: Path, events: int, rounds: int) -> list[Figure]:
     """One event at a time: acknowledged, and at a waiting consumer; and the first event of a fresh group."""
     figures = []
