@@ -183,6 +183,15 @@
       node.form.requestSubmit();
       return;
     }
+    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (by && (node.id === "search" || node.closest("#found"))) {
+      // From the field down into the results, through them, and up into the field again.
+      const stops = [byId("search"), ...byId("found").querySelectorAll("a")];
+      const to = stops[stops.indexOf(node) + by];
+      if (stops.length > 1) event.preventDefault();
+      if (to) to.focus();
+      return;
+    }
     if (event.key === "Escape") {
       byId("found").replaceChildren();
       if (node.id === "search") node.blur();

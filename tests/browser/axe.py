@@ -9,8 +9,8 @@ OF_COLOUR = ["color-contrast", "link-in-text-block"]
 """The rules of axe that the colours of a theme can break: the same page in the dark is looked at with these."""
 
 
-def serious(page: Page, rules: list[str] | None = None) -> list[str]:
-    """The serious and critical findings, each in a line.
+def findings(page: Page, rules: list[str] | None = None) -> list[str]:
+    """The findings of every level, each in a line.
 
     Args:
         rules: which rules are asked; None for all.
@@ -22,5 +22,4 @@ def serious(page: Page, rules: list[str] | None = None) -> list[str]:
     return [
         f"{violation['id']} {[node['target'] for node in violation['nodes'][:3]]}"
         for violation in Axe().run(page, options=options).response["violations"]
-        if violation["impact"] in ("serious", "critical")
     ]

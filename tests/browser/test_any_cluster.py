@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.axe import serious
+from tests.browser.axe import findings
 from tests.browser.running import START_S, Running, program
 from tests.clients.processes import ROOT, end
 
@@ -93,6 +93,6 @@ def test_the_pages_of_a_cluster_are_accessible(
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if overflow > 0:
             found.append(f"{address}: {overflow} px over the edge")
-        found += [f"{address}: {one}" for one in serious(page)]
+        found += [f"{address}: {one}" for one in findings(page)]
     context.close()
     assert found == []

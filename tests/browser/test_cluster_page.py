@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.axe import serious
+from tests.browser.axe import findings
 from tests.browser.running import Running, running
 
 pytestmark = pytest.mark.browser
@@ -160,7 +160,7 @@ def test_nothing_serious_is_found_on_the_cluster_pages(
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if overflow > 0:
             found.append(f"{address}: {overflow} px over the edge")
-        found += [f"{address}: {one}" for one in serious(page)]
+        found += [f"{address}: {one}" for one in findings(page)]
     context.close()
     assert found == []
 

@@ -208,3 +208,23 @@ def test_the_pages_work_without_scripts(box: Running, window: Page) -> None:
     expect(page.locator("h1")).to_contain_text("offset 0")
     assert page.locator(".copy").first.is_hidden()
     context.close()
+
+
+def test_search_results_are_reached_with_the_arrow_keys(window: Page, box: Running) -> None:
+    program("produce", box.kafka, "orders", 1, 0, "k")
+    program("produce", box.kafka, "orders-archive", 1, 0, "k")
+    window.goto("/")
+    window.keyboard.press("/")
+    window.keyboard.type("orders")
+    found = window.locator("#found a")
+    expect(found.nth(1)).to_be_visible()
+    window.keyboard.press("ArrowDown")
+    expect(found.nth(0)).to_be_focused()
+    window.keyboard.press("ArrowDown")
+    expect(found.nth(1)).to_be_focused()
+    window.keyboard.press("ArrowUp")
+    window.keyboard.press("ArrowUp")
+    expect(window.locator("#search")).to_be_focused()
+    window.keyboard.press("ArrowDown")
+    window.keyboard.press("Enter")
+    expect(window).to_have_url(re.compile("/topics/orders$"))

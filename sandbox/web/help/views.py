@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from itertools import count
 from pathlib import Path
 
 from flask import Blueprint, Response, abort
@@ -92,9 +93,9 @@ def document(name: str) -> Document:
             _link_here(piece.children or ())
     html = parser.renderer.render(pieces, parser.options, {})
     # A table may be wider than a phone's screen: it scrolls separately, also with the keyboard.
-    html = html.replace(
-        "<table>", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table class="list">'
-    )
+    numbers = count(1)
+    opening = '<div class="scroll" tabindex="0" role="region" aria-label="Table {}"><table class="list">'
+    html = re.sub("<table>", lambda _: opening.format(next(numbers)), html)
     html = html.replace("</table>", "</table></div>").replace("<th>", '<th scope="col">')
     return Document(name, title, Markup(html), tuple(headings))
 
