@@ -35,6 +35,7 @@ PAGES = {
     "sent": "/topics/orders/messages/sent?to=orders&at=0:1-3",
     "message": "/topics/orders/0/3",
     "produce": "/topics/orders/produce",
+    "produce with a schema": "/topics/orders/produce?value_kind=schema&key_kind=schema",
     "produce a copy": "/topics/orders/produce?copy=orders/0/3",
     "produce many": "/topics/orders/produce/many",
     "generators": "/topics/orders/produce/generators",
