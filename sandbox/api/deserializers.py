@@ -12,7 +12,6 @@ from pathlib import Path
 from sandbox.model.deserializers import PARTS, VALUE, Deserializer
 from sandbox.runtime.runtime import Runtime
 from sandbox.schemas.schema import AVRO, InvalidSchema
-from sandbox.schemas.schema_files import FORMAT_OF_SUFFIX, deserializer_of, used_names
 from sandbox.storage import deserializers as storage
 
 
@@ -94,6 +93,9 @@ def deserializer_from_files(
     folders: Iterable[str | os.PathLike[str]] = (),
 ) -> Deserializer:
     """Return a checked deserializer; arguments and errors are those of `SandboxDeserializers.bind`."""
+    # Pages only read what is chosen, and must not wait for the parsers.
+    from sandbox.schemas.schema_files import FORMAT_OF_SUFFIX, deserializer_of
+
     if schema is None:
         if format is None:
             raise InvalidSchema("neither a schema nor a format is named")
@@ -108,6 +110,8 @@ def deserializer_from_files(
 
 def _imports(kind: str, text: str, folders: Iterable[Path], files: Mapping[str, str]) -> dict[str, str]:
     """Return the files that a schema uses, by the names that it uses. One that isn't found is left to the compiler."""
+    from sandbox.schemas.schema_files import used_names
+
     found = dict(files)
     waiting = used_names(kind, text)
     while waiting:
