@@ -131,8 +131,7 @@ def _page(
         "deleted": None,
     }
     # A running generator's figures are updated every second; one started by another program appears within two seconds.
-    interest = Interest(every_s=1 if running else 2)
-    return page("produce/generators", interest, status, **(shown | more))
+    return page("produce/generators", Interest(every_s=1 if running else 2), status, **(shown | more))
 
 
 @blueprint.get(ROOTS[0])
