@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 PORTS = {"http": 80, "https": 443}
 PAGE_PATHS = (
     "activity", "cluster", "demo", "faults", "group", "groups", "help", "live", "map", "playground", "produce",
-    "schema", "schemas", "search", "snapshots", "sql", "static", "theme", "topics",
+    "schema", "schemas", "search", "snapshots", "sql", "static", "theme", "topics", "zone",
 )  # fmt: skip
 """First parts of the page's own paths. A base path must not begin with one of them."""
 _BASE = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
