@@ -107,7 +107,7 @@ def test_alerts_are_set_shown_and_removed_in_a_file_and_through_its_owner(comman
         for n in range(5):
             box.append("orders", f"v{n}")
         box.commit("billing", "orders", 0, 1)
-    assert command_line.ok("groups", "alert").out == "No group has an alert.\n"
+    assert command_line.run("groups", "alert").err == "No group has an alert.\n"
     out = command_line.ok("groups", "alert", "billing", "--lag", 3, "--age", "2h").out
     assert out.splitlines()[1].split() == ["billing", "3", "2", "h", "lag", "4", ">", "3"]
     with Sandbox(command_line.folder / "dev.db") as box:

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from sandbox import Sandbox
 from sandbox.generator.examples import EXAMPLES
 from sandbox.kafka.errors import BrokerError, FileRefused
 from sandbox.wire.api_table import APIS
-from sandbox.wire.auth.read_only import READING
+from sandbox.wire.auth.read_only import READING, refused
 from tests.clock import Clock
 
 
@@ -133,6 +134,21 @@ def test_a_consumer_reads_and_can_neither_commit_nor_join(looking: Sandbox) -> N
     member.close()
 
 
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("ShareGroupDescribe", None),
+        ("DescribeShareGroupOffsets", None),
+        ("ShareGroupHeartbeat", "GROUP_AUTHORIZATION_FAILED"),
+        ("AlterShareGroupOffsets", "GROUP_AUTHORIZATION_FAILED"),
+    ],
+)
+def test_share_groups_are_described_and_not_changed(name: str, wanted: str | None) -> None:
+    (key,) = (api.key for api in APIS if api.name == name)
+    error = refused(SimpleNamespace(key=key, body=SimpleNamespace()))  # type: ignore[arg-type]
+    assert (None if error is None else error.error.name) == wanted
+
+
 def test_a_topic_that_is_asked_for_is_not_made(looking: Sandbox) -> None:
     producer = Producer({"bootstrap.servers": looking.kafka_address, "message.timeout.ms": 3000})
     told: list[str] = []
@@ -143,7 +159,18 @@ def test_a_topic_that_is_asked_for_is_not_made(looking: Sandbox) -> None:
 
 
 def test_every_api_that_is_let_through_only_looks() -> None:
-    looks = ("Describe", "List", "Offset", "Fetch", "Metadata", "Find", "Sasl", "ApiVersions", "ConsumerGroupDescribe")
+    looks = (
+        "Describe",
+        "List",
+        "Offset",
+        "Fetch",
+        "Metadata",
+        "Find",
+        "Sasl",
+        "ApiVersions",
+        "ConsumerGroupDescribe",
+        "ShareGroupDescribe",
+    )
     for api in APIS:
         if api.key in READING:
             assert api.name.startswith(looks), api.name

@@ -10,11 +10,11 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.wire.node import Request
 
 READING = frozenset(
-    (1, 2, 3, 9, 10, 15, 16, 17, 18, 23, 29, 32, 35, 36, 41, 46, 48, 50, 55, 60, 61, 65, 66, 69, 74, 75)
+    (1, 2, 3, 9, 10, 15, 16, 17, 18, 23, 29, 32, 35, 36, 41, 46, 48, 50, 55, 60, 61, 65, 66, 69, 74, 75, 77, 90)
 )
 """Fetch, ListOffsets, Metadata, OffsetFetch, FindCoordinator, ApiVersions, SASL, and the List and Describe APIs."""
 OF_TOPICS = frozenset((0, 19, 20, 21, 24, 37))
-OF_GROUPS = frozenset((8, 11, 12, 13, 14, 28, 42, 47, 68))
+OF_GROUPS = frozenset((8, 11, 12, 13, 14, 28, 42, 47, 68, 76, 78, 79, 91, 92))
 OF_TRANSACTIONS = frozenset((25, 26))
 INIT_PRODUCER_ID, ALTER_CONFIGS, INCREMENTAL_ALTER_CONFIGS = 22, 33, 44
 TOPIC_RESOURCE = 2
