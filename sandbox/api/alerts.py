@@ -47,7 +47,7 @@ class SandboxAlerts:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._watcher: threading.Thread | None = None
-        self._firing: tuple[FiringAlert, ...] = ()
+        self._firing: tuple[FiringAlert, ...] | None = None
         self._posted_ms: dict[tuple[str, str], int] = {}
         self._poster: WebhookPoster | None = None
 
@@ -87,11 +87,9 @@ class SandboxAlerts:
 
     def firing(self) -> tuple[FiringAlert, ...]:
         """Return what is above its threshold: now without ports, else as seen up to two seconds ago."""
-        if self._watcher is None:
-            self._firing = self._look()
-            if self._runtime.web_address is not None:
-                self.watch()
-        return self._firing
+        self.watch()
+        known = self._firing if self._watcher is not None else None
+        return self._look() if known is None else known
 
     @property
     def webhook(self) -> str | None:
@@ -154,14 +152,15 @@ class SandboxAlerts:
             self._watcher.join(EVERY_S)
 
     def _run(self) -> None:
-        while not self._closed.wait(EVERY_S):
+        while not self._closed.is_set():
             try:
                 self.look()
             except SandboxError:
-                # The file cannot be read now, or is being closed.
-                continue
+                # The file cannot be read now, or is being closed: look again later.
+                pass
             except Exception:
                 logger.exception("Alerts could not be checked, and will be again.")
+            self._closed.wait(EVERY_S)
 
     def _look(self) -> tuple[FiringAlert, ...]:
         alerts = self._load()
@@ -170,7 +169,7 @@ class SandboxAlerts:
     def look(self) -> None:
         """Check all alerts now. Tells open pages and the webhook what has changed."""
         found = self._look()
-        before, self._firing = self._firing, found
+        before, self._firing = self._firing or (), found
         was = {(one.group, one.figure): one for one in before}
         now = {(one.group, one.figure): one for one in found}
         if was.keys() == now.keys():
