@@ -16,6 +16,7 @@ from sandbox.storage.groups.group_descriptions import describe_groups
 from sandbox.storage.groups.group_history import last_reset
 from sandbox.storage.groups.group_rebalances import list_rebalances
 from sandbox.storage.groups.group_summaries import GroupSummaries
+from sandbox.storage.groups.groups import SHARE_TYPE
 from sandbox.storage.groups.unread import count_unread
 from sandbox.storage.log.topic_descriptions import partition_ids
 from sandbox.storage.search.messages import offsets_for_time
@@ -231,6 +232,41 @@ def _places(offsets: Sequence[OffsetCommit]) -> list[dict[str, object]]:
     return [{"topic": one.topic, "partition": one.partition, "offset": one.offset} for one in offsets]
 
 
+def set_start_offsets(runtime: Runtime, group: str, starts: Mapping[PartitionName, int], reset_to: str) -> None:
+    """Set start offsets of a share group without members. The state of every record in flight is forgotten.
+
+    Raises:
+        BrokerError: GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP, UNKNOWN_TOPIC_OR_PARTITION.
+    """
+
+    def change(now_ms: int) -> None:
+        _check_no_members(runtime, group)
+        for (topic, partition), offset in starts.items():
+            runtime.coordinator.shares.begin(group, runtime.broker.topic(topic).partition(partition), offset)
+        topics = {topic for topic, _ in starts}
+        if topics:
+            details = {"to": reset_to, "committed_offsets": len(starts), "places": []}
+            runtime.broker.turn.note("reset", details, topic=topics.pop() if len(topics) == 1 else None, group=group)
+
+    runtime.call(change)
+
+
+def delete_start_offsets(runtime: Runtime, group: str, topic: str) -> None:
+    """Delete the state of a share group without members in a topic; see `set_start_offsets`."""
+
+    def delete(now_ms: int) -> None:
+        _check_no_members(runtime, group)
+        runtime.coordinator.shares.delete(group, [one.id for one in runtime.broker.topic(topic).partitions])
+        runtime.broker.turn.note("deleted", {"resource": "committed_offsets"}, topic=topic, group=group)
+
+    runtime.call(delete)
+
+
+def _check_no_members(runtime: Runtime, group: str) -> None:
+    if runtime.coordinator.share_group(group).members:
+        raise BrokerError("NON_EMPTY_GROUP", f"Group {group} has members. Stop them first: Kafka refuses this too.")
+
+
 def delete_group(runtime: Runtime, group: str) -> None:
     """Delete a group without members, and its offsets. Raises NON_EMPTY_GROUP or GROUP_ID_NOT_FOUND."""
 
@@ -348,7 +384,7 @@ class SandboxGroups:
             return plan_reset(reader, group, self._runtime.clock(), topic, partition, to)
 
     def reset(self, group: str, *, topic: str | None = None, partition: int | None = None, to: str) -> list[ResetLine]:
-        """Reset the committed offsets of a group without members.
+        """Reset the committed offsets, or the start offsets of a share group, of a group without members.
 
         Args:
             topic: only this one; None for all topics in which the group has committed.
@@ -360,6 +396,9 @@ class SandboxGroups:
             BrokerError: NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND, INVALID_REQUEST.
         """
         plan = self.preview_reset(group, topic=topic, partition=partition, to=to)
+        if self._is_share(group):
+            set_start_offsets(self._runtime, group, {(line.topic, line.partition): line.after for line in plan}, to)
+            return plan
         after: dict[PartitionName, int | None] = {(line.topic, line.partition): line.after for line in plan}
         if to == "back":
             # Partitions that had no commit have none again.
@@ -385,8 +424,17 @@ class SandboxGroups:
         Raises:
             BrokerError: NON_EMPTY_GROUP, UNKNOWN_TOPIC_OR_PARTITION, INVALID_REQUEST; nothing was changed.
         """
+        if self._is_share(group):
+            starts = {name: offset for name, offset in offsets.items() if offset is not None}
+            set_start_offsets(self._runtime, group, starts, "back")
+            return len(starts)
         set_offsets(self._runtime, group, offsets, "back")
         return len(offsets)
+
+    def _is_share(self, group: str) -> bool:
+        with self._database.reader() as reader:
+            found = describe_groups(reader, self._runtime.clock(), group)
+        return bool(found) and found[0].type == SHARE_TYPE
 
     def delete_group(self, group: str) -> None:
         """Delete a group that has no members, and its offsets."""
@@ -394,6 +442,8 @@ class SandboxGroups:
 
     def delete_offsets(self, group: str, topic: str) -> int:
         """Delete the committed offsets of a group in a topic that none of its members subscribes to.
+
+        A share group must have no members. It starts anew in the topic, where `share.auto.offset.reset` says.
 
         Returns:
             The number of partitions with a deleted offset.
@@ -403,5 +453,8 @@ class SandboxGroups:
         """
         found = self.group(group).partitions
         partitions = [(one.topic, one.partition) for one in found if one.topic == topic and one.committed is not None]
-        delete_offsets(self._runtime, group, partitions)
+        if self._is_share(group):
+            delete_start_offsets(self._runtime, group, topic)
+        else:
+            delete_offsets(self._runtime, group, partitions)
         return len(partitions)

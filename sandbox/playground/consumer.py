@@ -68,7 +68,7 @@ class PlaygroundConsumer:
         self._notes: deque[tuple[int, str]] = deque(maxlen=NOTES_KEPT)
         self._started_ms = clock()
         self._ended_ms: int | None = None
-        self._process = _started()
+        self._process = _started("share_worker" if spec.shares else "worker")
         self._order(
             {
                 "connection": dict(connection),
@@ -78,6 +78,7 @@ class PlaygroundConsumer:
                 "paused": spec.paused,
                 "dead_letters": DEAD_LETTERS,
                 "reader_schema": spec.reader_schema,
+                "group_settings": spec.group_settings(),
             }
         )
         self._thread = threading.Thread(target=self._listen, name=self.client_id, daemon=True)
@@ -108,7 +109,12 @@ class PlaygroundConsumer:
         self._order({"do": "poll"})
 
     def commit(self) -> None:
-        """Commit the offsets of all handled events now."""
+        """Commit the offsets of all handled events now.
+
+        Raises:
+            BrokerError: INVALID_REQUEST for a member of a share group.
+        """
+        self._needs_offsets("commits")
         self._order({"do": "commit"})
 
     def seek(self, to: int | str, *, topic: str | None = None, partition: int | None = None) -> None:
@@ -121,11 +127,17 @@ class PlaygroundConsumer:
         Raises:
             BrokerError: INVALID_REQUEST.
         """
+        self._needs_offsets("seeks")
         if to not in OFFSETS and not (isinstance(to, int) and to >= 0):
             raise BrokerError("INVALID_REQUEST", "Seek to an offset, earliest or latest.")
         if (topic is None) != (partition is None):
             raise BrokerError("INVALID_REQUEST", "Say which topic and which partition, or neither.")
         self._order({"do": "seek", "to": to, "topic": topic, "partition": partition})
+
+    def _needs_offsets(self, verb: str) -> None:
+        if self._spec.shares:
+            reason = f"A member of a share group never {verb}: it acknowledges each event."
+            raise BrokerError("INVALID_REQUEST", reason)
 
     def change(self, **changes: Any) -> None:
         """Change settings. They apply from the next event.
@@ -142,14 +154,15 @@ class PlaygroundConsumer:
 
     def crash(self) -> None:
         """Kill the process like `kill -9`: without a commit or LeaveGroup. The group notices when its session times
-        out.
+        out; a share group makes the events that it had locked available at once.
         """
         with self._lock:
             if not self.alive:
                 return
             self._process.kill()
             self._state = "crashed"
-            self._note("killed: it left without LeaveGroup, its group waits until its session ends")
+            end = "its events are available at once" if self._spec.shares else "its group waits until its session ends"
+            self._note(f"killed: it left without LeaveGroup, {end}")
         self._thread.join(LEAVE_S)
 
     def leave(self) -> None:
@@ -213,7 +226,7 @@ class PlaygroundConsumer:
         now_ms = self._clock()
         with self._lock:
             if self._state in ("starting", "running", "paused"):
-                joined = bool(told["assigned"]) or self._state != "starting" or told["counts"]["rebalances"] > 0
+                joined = told["joined"] or self._state != "starting"
                 self._state = "paused" if told["paused"] else "running" if joined else "starting"
             self._report = told
             self._counts = told["counts"]
@@ -254,12 +267,12 @@ class PlaygroundConsumer:
             )
 
 
-def _started() -> "subprocess.Popen[str]":
+def _started(module: str) -> "subprocess.Popen[str]":
     environment = dict(os.environ)
     # The child imports this same package from any working directory. -P keeps that directory out of sys.path.
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environment.get("PYTHONPATH"))))
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "sandbox.playground.worker", str(os.getpid())],
+        [sys.executable, "-P", "-m", f"sandbox.playground.{module}", str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

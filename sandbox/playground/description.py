@@ -17,8 +17,9 @@ class HandledEvent:
         key: its first bytes, None for null.
         value: its first bytes, None for null (a tombstone).
         value_bytes: length of the whole value.
-        outcome: "processed", "dead-lettered" or "skipped".
-        attempts: number of attempts to process it.
+        outcome: "processed", "dead-lettered" or "skipped"; in a share group "processed" (accepted), "released",
+            "rejected", "expired" (its lock expired before it was accepted) or "skipped".
+        attempts: number of attempts to process it; in a share group its delivery count.
         redelivered: True if a consumer of the group had handled it before.
         at_ms: when the consumer's report arrived.
     """
@@ -59,7 +60,8 @@ class ConsumerDescription:
         working: the event that it is processing.
         idle: True if its last poll returned no event.
         counts: processed, failures, dead_lettered, skipped, commits, refused (failed commits), rebalances, and
-            gave_up (total number of revoked partitions).
+            gave_up (total number of revoked partitions); in a share group released, rejected, expired (acknowledged
+            after the lock) and redeliveries (events that were delivered before).
         redelivered: number of handled events that its group had handled before.
         events: the latest handled events, newest first.
         notes: (time in ms, sentence) of what happened, newest first.
@@ -150,7 +152,8 @@ class ScenarioDescription:
         steps: what to watch and do, in order.
         actions: its buttons while it is running.
         lesson: what the scenario showed; displayed when all steps are done.
-        topic: the topic and group that it creates.
+        topic: the topic that it creates.
+        groups: the groups that it creates; the first has the name of the topic.
         sent: number of events that its producer has sent.
         note: the current figures, in one line; "" for nothing.
         things: names of the existing topics and groups that the scenario created.
@@ -168,7 +171,7 @@ class ScenarioDescription:
     steps: tuple[StepDescription, ...] = ()
     actions: tuple[ActionDescription, ...] = ()
     topic: str = ""
-    group: str = ""
+    groups: tuple[str, ...] = ()
     sent: int = 0
     note: str = ""
     things: tuple[str, ...] = ()

@@ -12,6 +12,8 @@ from sandbox.model.topics import PartitionName
 SHOWN_BYTES = 400
 """Maximum bytes of a key or a value in a report. The full size is always reported."""
 RING = 25
+NOT_DONE = ("skipped", "released", "expired")
+"""Outcomes after which an event counts as not handled."""
 REPORT_S = 0.03
 
 
@@ -36,7 +38,11 @@ class ConsumerReport:
 
     def __init__(self) -> None:
         self.counts = dict.fromkeys(
-            ("processed", "failures", "dead_lettered", "skipped", "commits", "refused", "rebalances", "gave_up"), 0
+            (
+                *("processed", "failures", "dead_lettered", "skipped", "commits", "refused", "rebalances", "gave_up"),
+                *("released", "rejected", "expired", "redeliveries"),
+            ),
+            0,
         )
         self.positions: dict[PartitionName, int] = {}
         self.assigned: list[PartitionName] = []
@@ -45,6 +51,7 @@ class ConsumerReport:
         self.error: str | None = None
         self.paused = False
         self.idle = True
+        self.joined = False
         self._runs: list[list[Any]] = []
         self._events: deque[dict[str, Any]] = deque(maxlen=RING)
         self._notes: deque[str] = deque(maxlen=RING)
@@ -61,7 +68,7 @@ class ConsumerReport:
             value: what the consumer read, if it decodes values.
         """
         topic, partition, offset = message.topic(), message.partition(), message.offset()
-        if outcome != "skipped":
+        if outcome not in NOT_DONE:
             last = self._runs[-1] if self._runs else None
             if last is not None and last[:2] == [topic, partition] and last[3] == offset - 1:
                 last[3] = offset
@@ -91,6 +98,7 @@ class ConsumerReport:
             "error": self.error,
             "paused": self.paused,
             "idle": self.idle,
+            "joined": self.joined,
             "runs": self._runs,
             "events": list(self._events),
             "notes": list(self._notes),

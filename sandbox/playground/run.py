@@ -12,12 +12,15 @@ from sandbox.model.groups import GroupDescription
 from sandbox.model.topics import TopicDescription
 from sandbox.playground.description import ConsumerDescription, GroupFacts
 from sandbox.playground.ground import Room
+from sandbox.playground.spec import SHARE
 
 TICK_S = 0.05
 LOOK_S = 0.25
 SENT_MAX = 50_000
 """The maximum number of events that one run's producer sends, so that a forgotten scenario doesn't fill the disk."""
 JOIN_S = 15.0
+SHARE_GROUP = "-share"
+"""The suffix of the share group of a scenario that has one."""
 CATCH_S = 3.0
 """Seconds that a crash waits until a consumer is processing an event."""
 
@@ -72,6 +75,7 @@ class Scenario:
             JSON.
         encoded: returns an event's value with a schema, in place of `value`.
         subject: the subject of the schema registry that it creates, None for none.
+        shares: True if it has a share group too, `playground-<name>-share`.
     """
 
     name: str
@@ -89,20 +93,33 @@ class Scenario:
     value: Callable[[int, bool], str] | None = None
     encoded: Callable[["Run", int], bytes] | None = None
     subject: str | None = None
+    shares: bool = False
 
     @property
     def thing(self) -> str:
         """The name of its topic and of its group."""
         return f"playground-{self.name}"
 
+    @property
+    def share_group(self) -> str:
+        """The name of its share group."""
+        return self.thing + SHARE_GROUP
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The names of its groups."""
+        return (self.thing, self.share_group) if self.shares else (self.thing,)
+
 
 @dataclass(slots=True)
 class Seen:
-    """The facts at one moment."""
+    """The facts at one moment. `sharing` has the members of the share group, and `share_group` its description."""
 
     consumers: tuple[ConsumerDescription, ...] = ()
     facts: GroupFacts = field(default_factory=lambda: GroupFacts(""))
     group: GroupDescription | None = None
+    sharing: tuple[ConsumerDescription, ...] = ()
+    share_group: GroupDescription | None = None
     topic: TopicDescription | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
 
@@ -150,7 +167,8 @@ class Run:
         """Stop its producer and its consumers. Its topic and group stay."""
         self.halt()
         self._thread.join(JOIN_S)
-        self.room.stop_group(self.scenario.thing)
+        for group in self.scenario.groups:
+            self.room.stop_group(group)
 
     def halt(self) -> None:
         """Ask the producer to stop. Doesn't wait for that."""
@@ -161,13 +179,14 @@ class Run:
 
     def add(self, **more: Any) -> None:
         """Start a consumer. Times are for pace 1, and are divided by the pace."""
-        for name in ("slow_ms", "auto_commit_ms", "flap_ms"):
+        for name, least in (("slow_ms", 1), ("auto_commit_ms", 500), ("flap_ms", 500), ("lock_ms", 1000)):
             if more.get(name):
-                more[name] = max(1 if name == "slow_ms" else 500, int(more[name] / self.pace))
+                more[name] = max(least, int(more[name] / self.pace))
         more.setdefault("rate", None)
         if self.pace > 1:
             more.setdefault("session_timeout_ms", 2000)
-        self.room.start(self.scenario.thing, [self.scenario.thing], **more)
+        group = self.scenario.share_group if more.get("protocol") == SHARE else self.scenario.thing
+        self.room.start(group, [self.scenario.thing], **more)
         self._due.set()
 
     def another(self) -> None:
@@ -185,15 +204,17 @@ class Run:
             self.room.consumer(one.number).change(**changes)
 
     def crash(self) -> None:
-        """Kill a consumer that has partitions. Slow consumers are killed while they process an event, so that it has an
-        effect.
-        """
+        """Kill a consumer that has partitions; see `crash_busy`."""
+        self.crash_busy(self.alive)
+
+    def crash_busy(self, found: Callable[[], list[ConsumerDescription]]) -> None:
+        """Kill one of the found consumers; slow ones while they process an event, so that it has an effect."""
         until = time.monotonic() + CATCH_S
-        while any(one.spec.slow_ms for one in self.alive()) and time.monotonic() < until:
-            if any(one.working for one in self.alive()):
+        while any(one.spec.slow_ms for one in found()) and time.monotonic() < until:
+            if any(one.working for one in found()):
                 break
             self._stopping.wait(0.01)
-        alive = sorted(self.alive(), key=lambda one: (one.working is not None, len(one.assigned)))
+        alive = sorted(found(), key=lambda one: (one.working is not None, len(one.assigned)))
         if alive:
             self.room.consumer(alive[-1].number).crash()
 
@@ -217,6 +238,10 @@ class Run:
     def alive(self) -> list[ConsumerDescription]:
         """Return its running consumers, in their current state."""
         return [one for one in self.room.consumers(self.scenario.thing) if one.alive]
+
+    def sharing(self) -> list[ConsumerDescription]:
+        """Return the running members of its share group, in their current state."""
+        return [one for one in self.room.consumers(self.scenario.share_group) if one.alive]
 
     def working(self) -> list[ConsumerDescription]:
         """Return the consumers that were running when the facts were collected, without those that repeatedly leave and
@@ -306,10 +331,9 @@ class Run:
         room, thing = self.room, self.scenario.thing
         consumers = room.consumers(thing)
         facts = room.facts(thing)
-        try:
-            group = room.ground.group(thing)
-        except BrokerError:
-            group = None
+        sharing = room.consumers(self.scenario.share_group) if self.scenario.shares else ()
+        group = self._group(thing)
+        share_group = self._group(self.scenario.share_group) if self.scenario.shares else None
         counts = {
             "started": len(consumers),
             "ended": sum(not one.alive for one in consumers),
@@ -323,4 +347,15 @@ class Run:
             "resolved": sum(one.counts.get("resolved", 0) for one in consumers),
             "generation": group.generation if group is not None else 0,
         }
-        return Seen(consumers, facts, group, room.ground.topic(thing), counts)
+        counts |= {
+            f"share_{name}": sum(one.counts.get(name, 0) for one in sharing)
+            for name in ("processed", "released", "rejected", "expired", "redeliveries")
+        }
+        counts["share_crashes"] = sum(one.state == "crashed" for one in sharing)
+        return Seen(consumers, facts, group, sharing, share_group, room.ground.topic(thing), counts)
+
+    def _group(self, name: str) -> GroupDescription | None:
+        try:
+            return self.room.ground.group(name)
+        except BrokerError:
+            return None

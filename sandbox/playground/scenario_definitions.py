@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.model.registry import DEFAULT_CONTEXT, DEFAULT_LEVEL, SchemaRequest, Subject
 from sandbox.playground.run import Action, Run, Scenario, Step
-from sandbox.playground.spec import DEAD_LETTERS, SENT_BACK_HEADER
+from sandbox.playground.spec import DEAD_LETTERS, SENT_BACK_HEADER, SHARE
 
 if TYPE_CHECKING:
     from sandbox.schemas.schema import ParsedSchema
@@ -588,7 +588,130 @@ EVOLVE = Scenario(
     note=_evolve_note,
 )
 
-SCENARIOS = (LOSE, TWICE, HOT, IDLE, STORM, DEAD, EVOLVE)
+MEMBERS = 3
+
+
+def _queue_lag(run: Run) -> int:
+    group = run.seen.share_group
+    return (group.lag or 0) if group is not None else 0
+
+
+def _two_readers(run: Run) -> None:
+    run.add(slow_ms=600)
+    run.add(slow_ms=600)
+
+
+def _start_queue(run: Run) -> None:
+    for _ in range(MEMBERS):
+        run.add(protocol=SHARE, slow_ms=600, lock_ms=15_000)
+
+
+def _answer(run: Run, acknowledge: str, members: int = 1) -> None:
+    """Change how the newest members of the share group acknowledge; the others accept."""
+    for number, one in enumerate(reversed(run.sharing())):
+        run.room.consumer(one.number).change(acknowledge=acknowledge if number < members else "accept")
+
+
+def _acknowledges(name: str, label: str) -> Action:
+    def why_not(run: Run) -> str | None:
+        if not run.sharing():
+            return "The share group has no members: start it."
+        return "One already does." if any(one.spec.acknowledge == name for one in run.sharing()) else None
+
+    return Action(name, label, lambda run: _answer(run, name), why_not)
+
+
+def _crash_sharing(run: Run) -> None:
+    run.crash_busy(run.sharing)
+
+
+def _all_read(run: Run) -> bool:
+    return sum(one.counts.get("processed", 0) >= 2 for one in run.seen.sharing) >= MEMBERS
+
+
+def _all_accept(run: Run) -> bool:
+    return bool(run.sharing()) and all(one.spec.acknowledge == "accept" for one in run.sharing())
+
+
+QUEUE = Scenario(
+    name="queue",
+    title="A queue in Kafka",
+    goal="Share one partition's work among several consumers, and retry single events.",
+    story="A topic with one partition, three events per second, and a consumer group of two consumers that need 600 ms "
+    "for an event. A share group will read the same topic.",
+    lesson="In a consumer group a partition has one reader, and its progress is one offset. In a share group each "
+    "event is locked by one member and acknowledged separately: accepted, released, rejected, or available again when "
+    "its lock expires. More members than partitions help, a crash delays nothing, and a failing event blocks "
+    "nobody. The price is order: an event that is delivered again comes after later ones.",
+    partitions=1,
+    rate=3,
+    key=_spread_keys,
+    setup=_two_readers,
+    shares=True,
+    steps=(
+        Step(
+            "Watch the consumer group: one consumer has the only partition, the other is idle, and the lag grows.",
+            lambda run: run.stable and any(not one.assigned for one in run.working()) and _lag(run) >= 5,
+        ),
+        Step(
+            f"Start a share group of {MEMBERS} members. All of them get events of the one partition.",
+            _all_read,
+            ("share",),
+        ),
+        Step(
+            "Let a member release its events: each is delivered again, and another member accepts it.",
+            lambda run: run.since("share_released") > 0 and run.since("share_redeliveries") > 0,
+            ("release",),
+        ),
+        Step(
+            "Let it reject them: a rejected event is archived, and nobody gets it again.",
+            lambda run: run.since("share_rejected") > 0,
+            ("reject",),
+        ),
+        Step(
+            "Crash a member while it works. Its event is available at once: no session has to end first.",
+            lambda run: run.since("share_crashes") > 0 and run.since("share_redeliveries") > 0,
+            ("crash",),
+        ),
+        Step(
+            "Let one hold an event until its lock expires, after 15 s. It is available again, and a late "
+            "acknowledgement changes nothing.",
+            lambda run: run.since("share_expired") > 0,
+            ("expire",),
+        ),
+        Step(
+            "Let all members accept. The share group's lag falls to 3, while the consumer group's still grows.",
+            lambda run: _all_accept(run) and run.since("share_processed") > 0 and _queue_lag(run) <= 3,
+            ("accept",),
+        ),
+    ),
+    actions=(
+        Action(
+            "share",
+            "Start the share group",
+            _start_queue,
+            lambda run: "It has enough members." if len(run.sharing()) >= MEMBERS else None,
+        ),
+        _acknowledges("release", "One releases"),
+        _acknowledges("reject", "One rejects"),
+        _acknowledges("expire", "One lets a lock expire"),
+        Action(
+            "crash",
+            "Crash a member",
+            _crash_sharing,
+            lambda run: None if run.sharing() else "The share group has no members: start it.",
+        ),
+        Action(
+            "accept",
+            "All accept",
+            lambda run: _answer(run, "accept"),
+            lambda run: "All do." if _all_accept(run) else None,
+        ),
+    ),
+    note=lambda run: f"the consumer group's lag is {_lag(run)}, the share group's {_queue_lag(run)}",
+)
+
+SCENARIOS = (LOSE, TWICE, HOT, IDLE, STORM, DEAD, EVOLVE, QUEUE)
 
 
 def _processed(run: Run, count: int) -> bool:

@@ -8,7 +8,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.model.registry import DEFAULT_CONTEXT, Subject
 from sandbox.playground.description import ActionDescription, ScenarioDescription, StepDescription
 from sandbox.playground.ground import Room
-from sandbox.playground.run import Run, Scenario
+from sandbox.playground.run import SHARE_GROUP, Run, Scenario
 from sandbox.playground.scenario_definitions import SCENARIOS
 from sandbox.playground.spec import DEAD_LETTERS
 
@@ -51,7 +51,7 @@ class Scenarios:
             lesson=scenario.lesson,
             program=scenario.name,
             topic=scenario.thing,
-            group=scenario.thing,
+            groups=scenario.groups,
             steps=tuple(StepDescription(step.text, False) for step in scenario.steps),
         )
         return described if run is None else _with_run(described, run)
@@ -101,17 +101,19 @@ class Scenarios:
             run = self._runs.pop(name, None)
             if run is not None:
                 run.end()
-            self._room.stop_group(scenario.thing)
+            for group in scenario.groups:
+                self._room.stop_group(group)
             deleted = self._things(scenario)
             for thing in (scenario.thing, scenario.thing + PROGRAM):
                 for topic in (thing, thing + DEAD_LETTERS):
                     _unless_absent(self._room.ground.delete_topic, topic)
-                if not self._group_deleted(thing):
-                    self._delete_later(scenario.name, thing)
+            for group in _groups(scenario):
+                if not self._group_deleted(group):
+                    self._delete_later(scenario.name, group)
+                self._room.forget(group)
             for subject in self._subjects(scenario):
                 for permanent in (False, True):
                     self._room.registry.delete_subject(subject, permanent=permanent)
-            self._room.forget(scenario.thing)
             return deleted
 
     def _subjects(self, scenario: Scenario) -> tuple[Subject, ...]:
@@ -166,8 +168,7 @@ class Scenarios:
         for thing in (scenario.thing, scenario.thing + PROGRAM):
             topics = [name for name in (thing, thing + DEAD_LETTERS) if _is_there(ground.topic, name)]
             found += [f"topic {name}" for name in topics]
-            if _is_there(ground.group, thing):
-                found.append(f"group {thing}")
+        found += [f"group {group}" for group in _groups(scenario) if _is_there(ground.group, group)]
         found += [f"subject {subject}" for subject in self._subjects(scenario)]
         return tuple(found)
 
@@ -198,6 +199,12 @@ def _scenario(name: str) -> Scenario:
     if found is None:
         raise BrokerError("RESOURCE_NOT_FOUND", f"There is no scenario {name!r}.")
     return found
+
+
+def _groups(scenario: Scenario) -> tuple[str, ...]:
+    """Return the groups of a scenario and of its Python program."""
+    kinds = ("", SHARE_GROUP) if scenario.shares else ("",)
+    return tuple(scenario.thing + program + kind for program in ("", PROGRAM) for kind in kinds)
 
 
 def _is_there(find: Callable[[str], object], name: str) -> bool:

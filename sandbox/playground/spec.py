@@ -8,10 +8,17 @@ from typing import Any
 
 from sandbox.kafka.errors import BrokerError
 
-PROTOCOLS = ("classic", "consumer")
+SHARE = "share"
+PROTOCOLS: Mapping[str, str] = {
+    "classic": "consumer group, classic protocol",
+    "consumer": "consumer group, consumer protocol",
+    SHARE: "share group",
+}
+"""Kinds of groups by their `group.protocol`, in words. A member of a share group is a ShareConsumer (KIP-932)."""
 ASSIGNORS: Mapping[str, tuple[str, ...]] = {
     "classic": ("range", "roundrobin", "cooperative-sticky"),
     "consumer": ("uniform", "range"),
+    SHARE: ("simple",),
 }
 """Group protocol to its assignors, the default first."""
 RESETS = ("earliest", "latest")
@@ -22,6 +29,13 @@ COMMITS: Mapping[str, str] = {
     "never": "never",
 }
 """When a consumer commits, in words. "auto" is Kafka's default: polled offsets are committed on a timer."""
+ACKNOWLEDGEMENTS: Mapping[str, str] = {
+    "accept": "accepts each event",
+    "release": "releases each event for another delivery",
+    "reject": "rejects each event",
+    "expire": "holds each event until its lock expires",
+}
+"""How a member of a share group acknowledges an event that it has processed, in words."""
 ENDINGS: Mapping[str, str] = {
     "dlq": "goes to the dead-letter topic",
     "stuck": "is retried forever",
@@ -36,7 +50,10 @@ SLOW_MAX_MS = 600_000
 GROUP_MAX, TOPICS_MAX = 249, 20
 CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 LIVE = frozenset(
-    {"rate", "slow_ms", "commit", "fail", "fail_of", "fail_contains", "retries", "then", "flap_ms", "writer_schemas"}
+    (
+        *("rate", "slow_ms", "commit", "acknowledge", "fail", "fail_of", "fail_contains", "retries", "then", "flap_ms"),
+        "writer_schemas",
+    )
 )
 """The settings that can be changed while the consumer is running."""
 
@@ -49,26 +66,31 @@ class ConsumerSpec:
         group: its group id.
         topics: the topics it subscribes to.
         client_id: None for a generated name, `playground-1` and so on.
-        protocol: `group.protocol`, "classic" or "consumer" (KIP-848).
+        protocol: `group.protocol`, "classic" or "consumer" (KIP-848), or "share" for a member of a share group.
         assignor: a name of `ASSIGNORS[protocol]`; None for the first of them.
-        reset: `auto.offset.reset`, "earliest" or "latest".
+        reset: `auto.offset.reset`, "earliest" or "latest". A share group gets it as `share.auto.offset.reset`, unless
+            that is set.
         rate: maximum events per second, `RATE_MIN` to `RATE_MAX`; None for no limit.
         paused: True to start paused; events are then polled one by one.
         commit: a name of `COMMITS`.
         auto_commit_ms: `auto.commit.interval.ms`, for "auto".
         slow_ms: processing time per event, 0 to `SLOW_MAX_MS`.
+        acknowledge: a name of `ACKNOWLEDGEMENTS`, for a share group.
         fail: number of offsets out of every `fail_of` that are poison; 0 for none. Processing a poison event always
             fails.
         fail_of: see `fail`.
         fail_contains: events whose key or value contains this text are poison too; "" for none.
-        retries: number of retries of a poison event.
-        then: a name of `ENDINGS`: what happens to the event after that.
+        retries: number of retries of a poison event. In a share group the event is released for each.
+        then: a name of `ENDINGS`: what happens to the event after that. In a share group "dlq" rejects it, "stuck"
+            releases it again, until the group's delivery limit, and "skip" accepts it.
         flap_ms: interval at which it leaves and joins again; 0 for never.
         session_timeout_ms: `session.timeout.ms` of the classic protocol. In the consumer protocol, the broker decides.
         max_poll_interval_ms: `max.poll.interval.ms`.
         reader_schema: the Avro schema with which it reads values; an event that it can't read fails. "" for none.
         writer_schemas: (id, Avro schema) of the registry's schemas with which values are written: its process has no
             registry.
+        max_poll_records: `max.poll.records` of a member of a share group: how many events it locks at a time.
+        lock_ms: the share group's `share.record.lock.duration.ms`; None leaves it as it is.
     """
 
     group: str
@@ -80,6 +102,7 @@ class ConsumerSpec:
     rate: float | None = 5.0
     paused: bool = False
     commit: str = "after"
+    acknowledge: str = "accept"
     auto_commit_ms: int = 5000
     slow_ms: int = 0
     fail: int = 0
@@ -92,11 +115,18 @@ class ConsumerSpec:
     max_poll_interval_ms: int = 300_000
     reader_schema: str = ""
     writer_schemas: tuple[tuple[int, str], ...] = ()
+    max_poll_records: int = 1
+    lock_ms: int | None = None
 
     @property
     def poisoned(self) -> bool:
         """True if the settings make some events fail."""
         return self.fail > 0 or self.fail_contains != ""
+
+    @property
+    def shares(self) -> bool:
+        """True for a member of a share group."""
+        return self.protocol == SHARE
 
     @property
     def assigns_by(self) -> str:
@@ -108,9 +138,12 @@ class ConsumerSpec:
         found = []
         if self.slow_ms:
             found.append(f"slow: {self.slow_ms} ms per event")
-        if self.commit == "never":
+        if self.shares:
+            if self.acknowledge != "accept":
+                found.append(ACKNOWLEDGEMENTS[self.acknowledge])
+        elif self.commit == "never":
             found.append("skips commits")
-        if self.commit == "before":
+        elif self.commit == "before":
             found.append("commits before it has processed")
         if self.fail:
             found.append(f"poison: {self.fail} of {self.fail_of} events fail")
@@ -138,9 +171,10 @@ class ConsumerSpec:
 
     def _check_names(self) -> None:
         for what, value, known in (
-            ("A group protocol", self.protocol, PROTOCOLS),
+            ("A group protocol", self.protocol, tuple(PROTOCOLS)),
             ("auto.offset.reset", self.reset, RESETS),
             ("When to commit", self.commit, tuple(COMMITS)),
+            ("The acknowledgement", self.acknowledge, tuple(ACKNOWLEDGEMENTS)),
             ("What becomes of a poison event", self.then, tuple(ENDINGS)),
         ):
             if value not in known:
@@ -160,9 +194,12 @@ class ConsumerSpec:
             ("auto_commit_ms", 100, 600_000),
             ("session_timeout_ms", 100, 1_800_000),
             ("max_poll_interval_ms", self.session_timeout_ms, 86_400_000),
+            ("max_poll_records", 1, 500),
+            ("lock_ms", 1000, 3_600_000),
         ):
-            if not least <= getattr(self, name) <= most:
-                raise _invalid(f"{name} is {least} to {most}, not {getattr(self, name)}.")
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise _invalid(f"{name} is {least} to {most}, not {value}.")
         if self.flap_ms and not 500 <= self.flap_ms <= SLOW_MAX_MS:
             raise _invalid(f"flap_ms is 0, or 500 to {SLOW_MAX_MS}.")
 
@@ -183,6 +220,15 @@ class ConsumerSpec:
 
     def kafka(self, client_id: str) -> dict[str, Any]:
         """Return the Kafka client's settings, without the connection."""
+        if self.shares:
+            return {
+                "group.id": self.group,
+                "client.id": client_id,
+                "share.acknowledgement.mode": "explicit",
+                "max.poll.records": self.max_poll_records,
+                "max.poll.interval.ms": self.max_poll_interval_ms,
+                "log_level": 2,
+            }
         settings: dict[str, Any] = {
             "group.id": self.group,
             "client.id": client_id,
@@ -205,6 +251,11 @@ class ConsumerSpec:
             settings["session.timeout.ms"] = self.session_timeout_ms
             settings["heartbeat.interval.ms"] = max(50, min(1000, self.session_timeout_ms // 6))
         return settings
+
+    def group_settings(self) -> dict[str, dict[str, str]]:
+        """Return a share group's settings: those to set in any case, and those to set unless the group has them."""
+        lock = {} if self.lock_ms is None else {"share.record.lock.duration.ms": str(self.lock_ms)}
+        return {"set": lock, "default": {"share.auto.offset.reset": self.reset}}
 
 
 def _invalid(reason: str) -> BrokerError:

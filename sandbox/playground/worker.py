@@ -72,6 +72,7 @@ class Worker:
 
     def _got(self, consumer: Any, partitions: list[Any]) -> None:
         self._report.error = None
+        self._report.joined = True
         self._report.counts["rebalances"] += 1
         self._report.note(f"got {_names(partitions)}" if partitions else "got no partition")
 
@@ -373,10 +374,13 @@ def _names(partitions: list[Any]) -> str:
     return ", ".join(f"{one.topic} {one.partition}" for one in partitions)
 
 
-def main() -> None:
+def main(kind: "type[Worker]") -> None:
     """Run the task in the first line of standard input, until the input ends or the parent process dies.
 
-    The first argument is the parent's process id.
+    The program's first argument is the parent's process id.
+
+    Args:
+        kind: the consumer's main loop.
     """
     # The server handles Ctrl-C and then stops its consumers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -405,7 +409,7 @@ def main() -> None:
     threading.Thread(target=listen, daemon=True).start()
     code = 1
     try:
-        Worker(task, commands).run()
+        kind(task, commands).run()
         code = 0
     except Exception as error:
         with suppress(OSError):
@@ -417,4 +421,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(Worker)

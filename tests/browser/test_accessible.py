@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 import pytest
@@ -48,6 +49,9 @@ PAGES = {
     "preview": "/groups/billing?to=earliest",
     "group in time": "/groups/billing?in=time&range=1h",
     "delete group": "/groups/billing/delete",
+    "share group": "/groups/workers",
+    "archive records": "/groups/workers?do=archive&which=orders:0&first=0&last=5",
+    "reset a share group": "/groups/workers?to=earliest",
     "map": "/map",
     "schemas": "/schemas",
     "schema": "/schemas/orders-value",
@@ -69,6 +73,7 @@ PAGES = {
     "activity": "/activity",
     "no activity": "/activity?topic=nothing",
     "playground": "/playground",
+    "member of a share group": "/playground/1",
     "scenario": "/playground/scenarios/why-twice",
     "error": "/nowhere",
 }
@@ -90,7 +95,9 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         SnapshotFolder(box.file).take("before", "a note")
         program("commit", box.kafka, "orders", "billing", 20, 0)
         _register(box)
-        yield box
+        member = {"group": "workers", "topic": "orders", "protocol": "share", "acknowledge": "expire", "count": "2"}
+        with urlopen(f"{box.web}/playground/start", urlencode(member).encode(), timeout=30):
+            yield box
 
 
 def _register(box: Running) -> None:

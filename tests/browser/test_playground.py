@@ -105,3 +105,30 @@ def test_the_registry_refuses_a_change_and_an_old_consumer_reads_the_corrected_o
     expect(window.locator(".play-events td.value").first).to_have_text(
         re.compile(r'^\{"number":\d+,"amount":[0-9.]+\}')
     )
+
+
+def test_members_of_a_share_group_are_started_and_their_window_is_drawn_live(box: Running, window: Page) -> None:
+    send(box, "orders", 2)
+    window.goto("/playground?protocol=share&group=workers&topic=orders")
+    window.locator("#play-go").click()
+    card = window.locator("#c1")
+    expect(card).to_have_attribute("data-handled", "2", timeout=SHOWN_MS)
+    window.goto("/playground/1")
+    window.locator("#change select[name=acknowledge]").select_option("expire")
+    window.get_by_role("button", name="Change", exact=True).click()
+    expect(window.locator("#play-said")).to_contain_text("was changed")
+    window.goto("/playground")
+    group = window.locator('section[data-group="workers"]')
+    expect(group).to_contain_text("Share group workers")
+    window.evaluate("window.here = true")
+    send(box, "orders", 1)
+    expect(group.locator('.cells .cell[data-state="acquired"][data-offset="2"]')).to_have_count(1, timeout=SHOWN_MS)
+
+    # A record that is stuck is archived by hand, on the group's page.
+    window.goto("/groups/workers")
+    window.get_by_label("Action").select_option("archive")
+    window.get_by_label("First offset").fill("2")
+    window.locator("#by-hand").get_by_role("button", name="Preview").click()
+    expect(window.locator("#hand-preview")).to_contain_text("1 record of orders 0 will be archived")
+    window.get_by_role("button", name="Archive 1 record").click()
+    expect(window.locator("#live-windows")).to_contain_text("start offset 3", timeout=SHOWN_MS)

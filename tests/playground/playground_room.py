@@ -11,6 +11,7 @@ from sandbox.playground.consumer import PlaygroundConsumer
 
 SESSION_MS = 1000
 WITHIN_S = 30.0
+SETTINGS = {"group.min.session.timeout.ms": "100", "group.share.min.record.lock.duration.ms": "1000"}
 
 
 def eventually(holds: Callable[[], object], within_s: float, what: str) -> None:
@@ -24,7 +25,7 @@ def eventually(holds: Callable[[], object], within_s: float, what: str) -> None:
 @contextmanager
 def ground(file: Path) -> Iterator[Sandbox]:
     """A sandbox that serves Kafka clients."""
-    with Sandbox(file, settings={"group.min.session.timeout.ms": "100"}) as sandbox:
+    with Sandbox(file, settings=SETTINGS) as sandbox:
         sandbox.serve(kafka_port=0, web_port=None)
         yield sandbox
 

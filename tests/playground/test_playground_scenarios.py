@@ -12,6 +12,7 @@ import pytest
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.errors import BrokerError
 from sandbox.playground.description import ScenarioDescription
+from sandbox.playground.run import Scenario
 from sandbox.playground.scenario_definitions import SCENARIOS
 from sandbox.web.playground.programs import PROGRAMS, consumer_program, scenario_program
 from tests.playground.playground_room import eventually, fill, ground
@@ -37,9 +38,11 @@ def wait_for_step(sandbox: Sandbox, name: str, number: int) -> ScenarioDescripti
     return sandbox.playground.scenarios.one(name)
 
 
-def test_every_scenario_reaches_its_goal_by_its_own_buttons(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("chosen", [SCENARIOS[:-1], SCENARIOS[-1:]], ids=["consumer groups", "share group"])
+def test_every_scenario_reaches_its_goal_by_its_own_buttons(sandbox: Sandbox, chosen: tuple[Scenario, ...]) -> None:
     scenarios = sandbox.playground.scenarios
-    for scenario in SCENARIOS:
+    names = {scenario.name for scenario in chosen}
+    for scenario in chosen:
         scenarios.start(scenario.name, pace=PACE.get(scenario.name, USUAL_PACE))
     pressed: set[tuple[str, int, str]] = set()
     since_s: dict[tuple[str, int], float] = {}
@@ -53,7 +56,7 @@ def test_every_scenario_reaches_its_goal_by_its_own_buttons(sandbox: Sandbox) ->
 
     def played() -> bool:
         """Press what each of them asks for, once a step; two consumers more for the hot partition."""
-        for found in scenarios.all():
+        for found in (one for one in scenarios.all() if one.name in names):
             at = sum(step.done for step in found.steps)
             again(found.name, at)
             for action in found.actions:
@@ -62,16 +65,16 @@ def test_every_scenario_reaches_its_goal_by_its_own_buttons(sandbox: Sandbox) ->
                     pressed.add(press)
                     for _ in range(2 if press[::2] == ("hot-partition", "another") else 1):
                         scenarios.act(found.name, action.name)
-        return all(found.completed for found in scenarios.all())
+        return all(found.completed for found in scenarios.all() if found.name in names)
 
     eventually(played, REACHED_S, "every goal is reached")
-    for scenario in SCENARIOS:
+    for scenario in chosen:
         asked = {(scenario.name, at, name) for at, step in enumerate(scenario.steps) for name in step.asks}
         assert asked == {press for press in pressed if press[0] == scenario.name}
         topics = [scenario.thing, *([f"{scenario.thing}.dlq"] if scenario.name == "dead-letters" else [])]
         assert set(scenarios.one(scenario.name).things) == {
             *(f"topic {one}" for one in topics),
-            f"group {scenario.thing}",
+            *(f"group {one}" for one in scenario.groups),
             *([f"subject {scenario.subject}"] if scenario.subject else []),
         }
         scenarios.remove(scenario.name)
@@ -165,11 +168,16 @@ def test_the_program_of_each_scenario_runs_as_it_stands_and_shows_the_same(sandb
         "the old consumer reads {'number': 1}",
         "the old consumer reads {'number': 3}",
     ]
+    assert printed["queue"].splitlines() == [
+        "consumer group: [0, 30]",
+        "share group: both members accepted 30 events",
+        "released first, and delivered again: 6",
+    ]
 
 
 def test_the_program_of_a_consumer_can_be_compiled(sandbox: Sandbox) -> None:
     fill(sandbox, "orders", 1)
-    for more in ({"commit": "auto"}, {"commit": "before"}, {"protocol": "consumer"}):
+    for more in ({"commit": "auto"}, {"commit": "before"}, {"protocol": "consumer"}, {"protocol": "share"}):
         spec = sandbox.playground.start("billing", ["orders"], **more).spec
         text = consumer_program(spec, "127.0.0.1:9092")
         compile(text, "program", "exec")

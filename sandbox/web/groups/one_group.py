@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Response, request
 from werkzeug.datastructures import MultiDict
+from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.alerts import GroupAlert
@@ -26,7 +27,20 @@ from sandbox.web.groups.lag_chart import (
     table,
 )
 from sandbox.web.groups.waits import is_eager, names_of, waits_of
-from sandbox.web.responses import QUICK_S, Interest, backend, capabilities, demo, is_live, overview, page, typed_ms
+from sandbox.web.notices import Notice
+from sandbox.web.responses import (
+    QUICK_S,
+    Interest,
+    backend,
+    capabilities,
+    demo,
+    group_address,
+    is_live,
+    overview,
+    page,
+    see,
+    typed_ms,
+)
 
 REBALANCES_SHOWN = 10
 PARTITIONS_SHOWN = 500
@@ -254,3 +268,9 @@ def integer(text: str, what: str) -> int:
         raise BrokerError(
             "INVALID_REQUEST", f"{what[0].upper()}{what[1:]} must be a whole number, not {text!r}."
         ) from None
+
+
+def back(name: str, notice: Notice) -> AnyResponse:
+    """Redirect to the group's page."""
+    address, _, identity = group_address(name).partition("?id=")
+    return see(address, notice, id=name if identity or address == "/group" else None)

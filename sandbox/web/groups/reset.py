@@ -4,17 +4,19 @@ import time
 from collections.abc import Mapping
 
 from flask import Blueprint, Response, request
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.model.topics import PartitionName
 from sandbox.snapshots.description import UndoPoint
 from sandbox.web.formats import plural
-from sandbox.web.groups.one_group import integer, read_reset, show
+from sandbox.web.groups import share
+from sandbox.web.groups.one_group import back, integer, read_reset, show
 from sandbox.web.groups.waits import names_of
 from sandbox.web.json_shapes import reset_json
 from sandbox.web.notices import Notice
-from sandbox.web.responses import NOTHING, backend, data, group_address, page, see, undo_point
+from sandbox.web.responses import NOTHING, backend, data, page, see, undo_point
 
 blueprint = Blueprint("groups_reset", __name__)
 
@@ -27,6 +29,12 @@ LOOK_EVERY_S = 0.02
 
 def _name(group: str | None) -> str:
     return group if group is not None else request.args.get("id", "")
+
+
+def _show(name: str, form: MultiDict[str, str], error: str | None = None) -> Response:
+    """Answer with the group's page and the preview of a reset."""
+    found = backend().group(name)
+    return share.show(found, form, error) if found.type == "share" else show(found, form, error)
 
 
 @blueprint.post("/groups/<group>/reset")
@@ -43,7 +51,7 @@ def reset(group: str | None = None) -> AnyResponse:
     except BrokerError as error:
         if error.error.name == "GROUP_ID_NOT_FOUND":
             raise
-        return show(backend().group(name), request.form, error.detail)
+        return _show(name, request.form, error.detail)
     after = _committed(name)
     changed = {place: before.get(place) for place in {**before, **after} if before.get(place) != after.get(place)}
     undo = _written(changed) if 0 < len(changed) <= UNDO_MAX else None
@@ -90,7 +98,7 @@ def _stop_own_members(group: str) -> None:
 @blueprint.get("/group/reset")
 def shown(group: str | None = None) -> Response:
     """The group's page: the address of a refused reset."""
-    return show(backend().group(_name(group)), request.args)
+    return _show(_name(group), request.args)
 
 
 @blueprint.post("/groups/<group>/undo")
@@ -118,12 +126,6 @@ def undo(group: str | None = None) -> AnyResponse:
     return back(name, Notice(said))
 
 
-def back(name: str, notice: Notice) -> AnyResponse:
-    """Redirect to the group's page."""
-    address, _, identity = group_address(name).partition("?id=")
-    return see(address, notice, id=name if identity or address == "/group" else None)
-
-
 @blueprint.get("/groups/<group>/delete")
 @blueprint.get("/group/delete")
 def deletion(group: str | None = None) -> Response:
@@ -136,7 +138,8 @@ def _deletion(name: str, topic: str | None, error: str | None = None) -> Respons
     if topic is not None and all(one.topic != topic for one in found.partitions):
         raise BrokerError("RESOURCE_NOT_FOUND", f"The group has no committed offset in {shown_name(topic)}.")
     lost = [one for one in found.partitions if one.committed is not None and (topic is None or one.topic == topic)]
-    reading = [one for one in found.members if topic is None or topic in (*one.subscription, *one.assignment)]
+    whole = topic is None or found.type == "share"
+    reading = [one for one in found.members if whole or topic in (*one.subscription, *one.assignment)]
     return page(
         "groups/delete",
         NOTHING,

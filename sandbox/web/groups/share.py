@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.groups import GroupDescription
+from sandbox.model.groups import GroupDescription, ResetLine
 from sandbox.model.share_groups import ACQUIRED, AVAILABLE, ShareWindow
 from sandbox.web.formats import plural
-from sandbox.web.groups.one_group import integer
-from sandbox.web.groups.reset import back
+from sandbox.web.groups.one_group import RESETS, back, blockers, integer, read_reset
 from sandbox.web.groups.waits import names_of, waits_of
 from sandbox.web.notices import Notice
 from sandbox.web.responses import QUICK_S, Interest, backend, data, is_live, overview, page
@@ -23,6 +23,8 @@ PARTITIONS_SHOWN = 100
 REBALANCES_SHOWN = 10
 ACTIONS = {"release": (ACQUIRED,), "archive": (ACQUIRED, AVAILABLE)}
 """Each action by hand, with the states of the records that it changes."""
+NO_RESETS = ("back", "group")
+"""Resets to committed offsets, which a share group has not."""
 DONE_WORDS = {"release": "released", "archive": "archived"}
 
 
@@ -43,15 +45,24 @@ class HandChange:
     offsets: tuple[int, ...]
 
 
-def show(group: GroupDescription, error: str | None = None) -> Response:
-    """Answer with the page of a share group."""
+def show(group: GroupDescription, form: MultiDict[str, str], error: str | None = None) -> Response:
+    """Answer with the page of a share group.
+
+    Args:
+        form: the fields of a change by hand or of a reset, for its preview.
+        error: why an action was refused, or None.
+    """
     windows = backend().share_groups.windows(group.group)
     change = None
-    if request.args.get("do") and request.method == "GET":
-        try:
-            change = _asked(windows, request.args)
-        except BrokerError as refusal:
-            error = error or refusal.detail
+    preview: list[ResetLine] | None = None
+    try:
+        if form.get("do") and request.method == "GET":
+            change = _asked(windows, form)
+        if form.get("to"):
+            preview = backend().preview_reset(group.group, **read_reset(form))
+    except BrokerError as refusal:
+        error = error or refusal.detail
+    own, others = blockers(group)
     return page(
         "groups/share",
         Interest(frozenset(group.topics), frozenset((group.group,)), 2, QUICK_S),
@@ -67,7 +78,15 @@ def show(group: GroupDescription, error: str | None = None) -> Response:
         rebalances=backend().group_history.rebalances(group.group, before=None, limit=REBALANCES_SHOWN),
         idle="",
         change=change,
-        chosen=request.args,
+        chosen=form,
+        form=form,
+        preview=preview,
+        own=own,
+        others=others,
+        demo_members=False,
+        last_reset=None,
+        unread=(),
+        resets=[one for one in RESETS if one[0] not in NO_RESETS],
         error=error,
     )
 
@@ -98,7 +117,7 @@ def change(group: str | None = None) -> AnyResponse:
     try:
         asked = _asked(backend().share_groups.windows(name), request.form)
     except BrokerError as error:
-        return show(found, error.detail)
+        return show(found, request.form, error.detail)
     shares = backend().share_groups
     act = shares.release if asked.action == "release" else shares.archive
     count = act(name, asked.topic, asked.partition, asked.offsets)

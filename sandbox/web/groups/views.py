@@ -60,7 +60,7 @@ def one(group: str | None = None) -> Response:
         name, ending = split_format(group, lambda name: any(found.group == name for found in backend().groups()))
     found = backend().group(name)
     if ending is None:
-        return groups_share.show(found) if found.type == "share" else show(found, request.args)
+        return groups_share.show(found, request.args) if found.type == "share" else show(found, request.args)
     partitions = _partitions(found)
     if ending == "json":
         return data({**one_group_json(found, overview().as_of_ms), "partitions": partitions})

@@ -4,6 +4,7 @@ from typing import Any
 
 from sandbox.model.group_history import Rebalance
 from sandbox.model.groups import GroupDescription, MemberDescription
+from sandbox.model.share_groups import ShareWindow
 from sandbox.playground.description import ConsumerDescription, GroupFacts, ScenarioDescription
 from sandbox.web import formats as words
 from sandbox.web.groups.waits import Wait, names_of, waits_of
@@ -20,6 +21,7 @@ def group_view(
     group: GroupDescription | None,
     facts: GroupFacts,
     rebalances: list[Rebalance],
+    windows: tuple[ShareWindow, ...],
     now_ms: int,
 ) -> dict[str, Any]:
     """Return the page's data of a group.
@@ -30,6 +32,7 @@ def group_view(
         group: the cluster's description, None if the group doesn't exist yet.
         facts: the combined results of the consumers.
         rebalances: the latest ones, newest first.
+        windows: of a share group.
         now_ms: when the group was described.
     """
     crashed = {one.client_id for one in consumers if one.state == "crashed"}
@@ -37,14 +40,17 @@ def group_view(
     ours = {one.client_id for one in consumers if one.alive}
     shown = [one.number for one in consumers if not one.alive][-ENDED_SHOWN:]
     members = group.members if group is not None else ()
-    partitions = group.partitions if group is not None else ()
+    shares = any(one.spec.shares for one in consumers)
+    partitions = group.partitions if group is not None and not shares else ()
     return {
         "name": name,
         "consumers": [one for one in consumers if one.alive or one.number in shown],
         "group": group,
         "facts": facts,
         "refused": sum(one.counts.get("dead_lettered", 0) for one in consumers),
-        "rebalances": rebalances,
+        "shares": shares,
+        "windows": windows[:PARTITIONS_SHOWN] if shares else (),
+        "rebalances": () if shares else rebalances,
         "partitions": partitions[:PARTITIONS_SHOWN],
         "more_partitions": max(0, len(partitions) - PARTITIONS_SHOWN),
         "ours": ours,
@@ -75,6 +81,8 @@ def _why_idle(
     known = {member.client_id: member for member in (group.members if group is not None else ())}
     if one.client_id not in known:
         return "joining its group"
+    if one.spec.shares:
+        return None
     if group is not None and group.state != "Stable":
         others = [wait for wait in waits if wait.name != one.client_id]
         if not others:
@@ -104,7 +112,9 @@ def consumer_json(one: ConsumerDescription) -> dict[str, Any]:
         "counts": dict(one.counts),
         "redelivered": one.redelivered,
         "injected": list(one.spec.injected()),
-        "commit": one.spec.commit,
+        "protocol": one.spec.protocol,
+        "commit": None if one.spec.shares else one.spec.commit,
+        "acknowledge": one.spec.acknowledge if one.spec.shares else None,
         "error": one.error,
         "events": [
             {
@@ -113,6 +123,7 @@ def consumer_json(one: ConsumerDescription) -> dict[str, Any]:
                 "offset": event.offset,
                 "key": json_value(event.key),
                 "outcome": event.outcome,
+                "attempts": event.attempts,
                 "redelivered": event.redelivered,
             }
             for event in one.events

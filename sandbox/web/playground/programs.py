@@ -28,6 +28,10 @@ def consumer_programs(spec: ConsumerSpec, address: str) -> list[ShownProgram]:
     """
     told = spec.kafka(spec.client_id or "my-program")
     settings: dict[str, object] = {"bootstrap.servers": address}
+    if spec.shares:
+        settings |= {name: value for name, value in told.items() if name != "log_level"}
+        kind = {"release": "RELEASE", "reject": "REJECT"}.get(spec.acknowledge, "ACCEPT")
+        return shown("share-consumer", settings=settings, topics=list(spec.topics), kind=kind)
     settings |= {name: told[name] for name in ("group.id", "client.id", "auto.offset.reset")}
     if spec.protocol == "consumer":
         settings |= {"group.protocol": "consumer", "group.remote.assignor": spec.assigns_by}

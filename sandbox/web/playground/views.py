@@ -8,8 +8,17 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.groups import GroupDescription
+from sandbox.model.share_groups import ShareWindow
 from sandbox.playground.description import ConsumerDescription, ScenarioDescription
-from sandbox.playground.spec import ASSIGNORS, COMMITS, ENDINGS, PROTOCOLS, RESETS, ConsumerSpec
+from sandbox.playground.spec import (
+    ACKNOWLEDGEMENTS,
+    ASSIGNORS,
+    COMMITS,
+    ENDINGS,
+    PROTOCOLS,
+    RESETS,
+    ConsumerSpec,
+)
 from sandbox.web.capabilities import changes_nothing
 from sandbox.web.notices import Notice
 from sandbox.web.playground.json import consumer_json, facts_json, group_view, scenario_json
@@ -24,6 +33,7 @@ if TYPE_CHECKING:
 WORK = {
     "rate": "5",
     "commit": "after",
+    "acknowledge": "accept",
     "slow_ms": "",
     "fail": "",
     "fail_of": "10",
@@ -37,6 +47,8 @@ WORK = {
     "auto_commit_ms": "",
     "session_timeout_ms": "",
     "max_poll_interval_ms": "",
+    "max_poll_records": "",
+    "lock_ms": "",
     "client_id": "",
     "topics": "",
     "paused": "",
@@ -94,6 +106,8 @@ def spec_of(form: Mapping[str, str]) -> ConsumerSpec:
         auto_commit_ms=whole(form, "auto_commit_ms", 5000),
         session_timeout_ms=whole(form, "session_timeout_ms", 6000),
         max_poll_interval_ms=whole(form, "max_poll_interval_ms", 300_000),
+        max_poll_records=whole(form, "max_poll_records", 1),
+        lock_ms=whole(form, "lock_ms", 0) or None,
         **live_of(form),
     )
 
@@ -108,6 +122,7 @@ def live_of(form: Mapping[str, str]) -> dict[str, Any]:
     return {
         "rate": each_s,
         "commit": form.get("commit") or "after",
+        "acknowledge": form.get("acknowledge") or "accept",
         "slow_ms": whole(form, "slow_ms", 0),
         "fail": whole(form, "fail", 0),
         "fail_of": whole(form, "fail_of", 10),
@@ -152,6 +167,11 @@ def _interest(consumers: tuple[ConsumerDescription, ...], busy: bool = False) ->
     return Interest(topics, groups, AT_WORK_S if busy or any(one.alive for one in consumers) else AT_REST_S)
 
 
+def _windows(group: str) -> tuple[ShareWindow, ...]:
+    """Return a share group's windows, if the backend has them."""
+    return backend().share_groups.windows(group) if backend().capabilities.share_groups else ()
+
+
 def _groups(consumers: tuple[ConsumerDescription, ...]) -> list[dict[str, Any]]:
     """Return the page's data of each group: its consumers, partitions with owners, and its processed events."""
     names = list(dict.fromkeys(one.spec.group for one in consumers))
@@ -162,6 +182,7 @@ def _groups(consumers: tuple[ConsumerDescription, ...]) -> list[dict[str, Any]]:
             _group(name),
             playing().facts(name),
             backend().rebalances(name, limit=5),
+            _windows(name),
             overview().as_of_ms,
         )
         for name in names
@@ -189,7 +210,7 @@ def _show(said: Mapping[str, str], error: BrokerError | None = None) -> Response
     consumers = playing().consumers()
     names = [one.topic for one in backend().topics()]
     scenarios = playing().scenarios.all()
-    guided = {one.group for one in scenarios}
+    guided = {group for one in scenarios for group in one.groups}
     form = filled(said, [one.spec for one in consumers if one.spec.group not in guided], names)
     return page(
         "playground/index",
@@ -230,6 +251,7 @@ def _choices() -> dict[str, Any]:
     return {
         "rates": RATES,
         "commits": COMMITS,
+        "acknowledgements": ACKNOWLEDGEMENTS,
         "endings": ENDINGS,
         "protocols": PROTOCOLS,
         "assignors": ASSIGNORS,
@@ -298,6 +320,8 @@ def start() -> AnyResponse:
 
 def _crash(consumer: "PlaygroundConsumer") -> str:
     consumer.crash()
+    if consumer.spec.shares:
+        return f"{consumer.client_id} was killed. The events that it had locked are available at once"
     return f"{consumer.client_id} was killed. Its group notices when its session ends"
 
 
@@ -382,7 +406,7 @@ def scenario(name: str) -> Response:
     if name.endswith(".json") or wanted_format() == "json":
         return data(scenario_json(playing().scenarios.one(name.removesuffix(".json"))))
     found = playing().scenarios.one(name)
-    consumers = playing().consumers(found.group)
+    consumers = tuple(one for group in found.groups for one in playing().consumers(group))
     return page(
         "playground/scenario",
         _interest(consumers, found.running),
@@ -392,6 +416,7 @@ def scenario(name: str) -> Response:
         closed=_closed(),
         error=None,
         program=scenario_program(found.program, _address(), f"{request.host_url}registry"),
+        acknowledgements=ACKNOWLEDGEMENTS,
     )
 
 

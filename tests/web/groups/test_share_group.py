@@ -83,3 +83,43 @@ def test_a_form_that_makes_no_sense_is_refused_with_the_reason(page: FlaskClient
         assert (answer.status_code, reason in answer.text) == (400, True)
     with pytest.raises(BrokerError, match="GROUP_ID_NOT_FOUND"):
         queue.share_groups.archive("nobody", "jobs", 0, [1])
+
+
+def leave(queue: Sandbox) -> None:
+    gone = ShareHeartbeat(GROUP, MEMBER, -1)
+    queue._runtime.call(lambda now_ms: queue._runtime.coordinator.share_heartbeat(gone, now_ms))
+
+
+def test_start_offsets_are_reset_after_a_preview_and_set_back(page: FlaskClient, queue: Sandbox) -> None:
+    form = {"which": "jobs:0", "to": "offset", "at": "5"}
+    shown = page.get(f"/groups/{GROUP}", query_string=form).text
+    assert 'data-before="0" data-after="5"' in shown
+    assert "Kafka refuses a reset while the group has members" in shown
+    refused = page.post(f"/groups/{GROUP}/reset", data=form)
+    assert (refused.status_code, "has members" in refused.text) == (400, True)
+    leave(queue)
+    assert page.post(f"/groups/{GROUP}/reset", data=form).status_code == 303
+    (window,) = queue.share_groups.windows(GROUP)
+    assert (window.start, window.records) == (5, ())
+    assert 'value="jobs:0:0"' in page.get(f"/groups/{GROUP}").text, "the reset can be undone"
+    assert page.post(f"/groups/{GROUP}/undo", data={"undo": "jobs:0:0"}).status_code == 303
+    assert queue.share_groups.windows(GROUP)[0].start == 0
+
+
+def test_its_offsets_in_a_topic_are_deleted_after_a_preview(page: FlaskClient, queue: Sandbox) -> None:
+    address = f"/groups/{GROUP}/delete?topic=jobs"
+    assert "disabled" in page.get(address).text
+    assert page.post(f"/groups/{GROUP}/delete", data={"topic": "jobs"}).status_code == 409
+    leave(queue)
+    assert "1 committed offset is lost" in page.get(address).text
+    assert page.post(f"/groups/{GROUP}/delete", data={"topic": "jobs"}).status_code == 303
+    assert [window.start for window in queue.share_groups.windows(GROUP)] in ([], [None])
+    assert page.post(f"/groups/{GROUP}/delete").status_code == 303
+    assert queue.groups() == ()
+
+
+def test_a_group_of_another_kind_keeps_its_own_resets(queue: Sandbox) -> None:
+    queue.commit("readers", "jobs", 0, 3)
+    queue.reset("readers", to="earliest")
+    assert [one.committed for one in queue.lag("readers")] == [0]
+    assert [one.start for one in queue.share_groups.windows(GROUP)] == [0]
