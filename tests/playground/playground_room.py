@@ -11,7 +11,15 @@ from sandbox.playground.consumer import PlaygroundConsumer
 
 SESSION_MS = 1000
 WITHIN_S = 30.0
-SETTINGS = {"group.min.session.timeout.ms": "100", "group.share.min.record.lock.duration.ms": "1000"}
+SETTINGS = {
+    "group.min.session.timeout.ms": "100",
+    "group.share.min.record.lock.duration.ms": "1000",
+    # A killed member of a share group is in its group until its session ends, which takes 45 s by default.
+    "group.share.min.session.timeout.ms": "1000",
+    "group.share.session.timeout.ms": "5000",
+    "group.share.min.heartbeat.interval.ms": "500",
+    "group.share.heartbeat.interval.ms": "1000",
+}
 
 
 def eventually(holds: Callable[[], object], within_s: float, what: str) -> None:
