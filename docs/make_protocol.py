@@ -59,9 +59,8 @@ def _versions(api: Api) -> str:
 
 
 def notes(api: Api) -> str:
-    """What the module of an API says of it, without its first line."""
-    module = inspect.getmodule(api.load())
-    text = inspect.cleandoc((module.__doc__ if module else None) or "")
+    """What the function of an API says of it, without its first line."""
+    text = inspect.getdoc(api.load()) or ""
     return text.partition("\n")[2].strip()
 
 

@@ -11,8 +11,7 @@ from sandbox.broker.logs.topic import Partition, Topic
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import CREATE_TIME, LOG_APPEND_TIME, Event, Headers, NewEvent
 from sandbox.kafka.partitioner import DEFAULT_PARTITIONER, PARTITIONERS, StickyPartitioner
-from sandbox.storage.log.event_columns import EventColumns
-from sandbox.storage.log.log import Record
+from sandbox.storage.log.log import EventColumns, Record
 from sandbox.wire.records.batch import HEADER_BYTES
 
 BATCH_BYTES = 256 * 1024

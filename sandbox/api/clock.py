@@ -11,10 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sandbox.kafka.errors import SandboxError
-from sandbox.model.durations import duration_in_ms
-from sandbox.runtime.advance import advance
+from sandbox.model.times import duration_in_ms
 from sandbox.runtime.runtime import Runtime
-from sandbox.runtime.settable_clock import SettableClock
+from sandbox.runtime.settable_clock import SettableClock, advance
 
 
 class SandboxClock:

@@ -9,8 +9,7 @@ from sandbox.model.groups import GroupDescription, GroupSummary
 from sandbox.runtime.runtime import Runtime
 from sandbox.storage.file.content import OfContent
 from sandbox.storage.groups import group_history
-from sandbox.storage.groups.group_history import places
-from sandbox.storage.groups.group_rebalances import rebalance_page
+from sandbox.storage.groups.group_history import places, rebalance_page
 
 RATE_MS = 30_000
 SPARK_STEP_MS = 10_000

@@ -1,22 +1,31 @@
-"""Consumer groups: their committed offsets, history and resets."""
+"""Groups: committed offsets, history and resets; windows and records of share groups."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from sandbox.api.group_history import SandboxGroupHistory
 from sandbox.broker.groups.calls import DescribedMember, OffsetCommit
+from sandbox.broker.shares.window import RecordState, Window
 from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.model.group_history import LagPoint, Rebalance
-from sandbox.model.groups import GroupDescription, GroupSummary, GroupWaits, MemberDescription, PartitionLag, ResetLine
+from sandbox.model.groups import (
+    GroupDescription,
+    GroupSummary,
+    GroupWaits,
+    MemberDescription,
+    PartitionLag,
+    ResetLine,
+    ShareWindow,
+)
 from sandbox.model.topics import PartitionName
 from sandbox.runtime.runtime import Runtime
 from sandbox.storage.file.content import OfContent
 from sandbox.storage.file.database import Reader
 from sandbox.storage.groups.group_descriptions import describe_groups
-from sandbox.storage.groups.group_history import last_reset
-from sandbox.storage.groups.group_rebalances import list_rebalances
+from sandbox.storage.groups.group_history import last_reset, list_rebalances
 from sandbox.storage.groups.group_summaries import GroupSummaries
 from sandbox.storage.groups.groups import SHARE_TYPE
+from sandbox.storage.groups.shares import describe_windows
 from sandbox.storage.groups.unread import count_unread
 from sandbox.storage.log.topic_descriptions import partition_ids
 from sandbox.storage.search.messages import offsets_for_time
@@ -458,3 +467,65 @@ class SandboxGroups:
         else:
             delete_offsets(self._runtime, group, partitions)
         return len(partitions)
+
+
+class SandboxShareGroups:
+    """The direct API's operations on share groups: `sandbox.share_groups`.
+
+    Args:
+        runtime: the owner of the file.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def windows(self, group: str) -> tuple[ShareWindow, ...]:
+        """Return a group's window in each partition; none if there is no such share group."""
+        with self._runtime.database.reader() as reader:
+            return describe_windows(reader, group)
+
+    def release(self, group: str, topic: str, partition: int, offsets: Iterable[int]) -> int:
+        """Release acquired records, as if their locks had expired. Returns how many were acquired.
+
+        Raises:
+            BrokerError: GROUP_ID_NOT_FOUND, UNKNOWN_TOPIC_OR_PARTITION.
+        """
+        wanted = tuple(offsets)
+
+        def change(now_ms: int) -> int:
+            partition_id, window = self._window(group, topic, partition)
+            held = [one for one in wanted if _state(window, one) is RecordState.ACQUIRED]
+            self._runtime.coordinator.shares.release(group, partition_id, held)
+            return len(held)
+
+        return self._runtime.call(change)
+
+    def archive(self, group: str, topic: str, partition: int, offsets: Iterable[int]) -> int:
+        """Archive records that are acquired or available, so that they are not delivered again. Returns how many.
+
+        Raises:
+            BrokerError: GROUP_ID_NOT_FOUND, UNKNOWN_TOPIC_OR_PARTITION.
+        """
+        wanted = tuple(offsets)
+
+        def change(now_ms: int) -> int:
+            partition_id, window = self._window(group, topic, partition)
+            waiting = RecordState.ACQUIRED, RecordState.AVAILABLE
+            found = [one for one in wanted if _state(window, one) in waiting]
+            self._runtime.coordinator.shares.archive(group, partition_id, found)
+            return len(found)
+
+        return self._runtime.call(change)
+
+    def _window(self, group: str, topic: str, partition: int) -> tuple[int, Window]:
+        self._runtime.coordinator.share_group(group)
+        place = self._runtime.broker.topic(topic).partition(partition)
+        window = self._runtime.coordinator.shares.window(group, place.id)
+        if window is None:
+            raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"The group doesn't share {topic}-{partition}.")
+        return place.id, window
+
+
+def _state(window: Window, offset: int) -> RecordState | None:
+    record = window.records.get(offset)
+    return None if record is None else record.state

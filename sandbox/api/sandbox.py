@@ -33,7 +33,7 @@ from sandbox.model.proxy import Proxy, PublicUrl
 from sandbox.model.registry import CONFLICT_CODES
 from sandbox.model.topics import TopicDescription
 from sandbox.runtime import clock
-from sandbox.runtime.network import is_loopback, new_token
+from sandbox.runtime.ports import is_loopback, new_token
 from sandbox.runtime.runtime import READ_ONLY, Runtime, system_clock
 from sandbox.storage.log import message_rows, topic_descriptions, topics
 from sandbox.storage.search import messages
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from sandbox.api.clock import SandboxClock
     from sandbox.api.deserializers import SandboxDeserializers
     from sandbox.api.filters import SandboxFilters
+    from sandbox.api.groups import SandboxShareGroups
     from sandbox.api.log_operations import SandboxLogOperations
-    from sandbox.api.share_groups import SandboxShareGroups
     from sandbox.api.snapshots import SandboxSnapshots
     from sandbox.api.sql import SandboxQueries
     from sandbox.api.survey import SandboxSurvey
@@ -84,7 +84,7 @@ class Sandbox(SandboxGroups):
     queries: "SandboxQueries" = late_part("sandbox.api.sql", "SandboxQueries", "_runtime")
     _searches: "SearchMemory" = late_part("sandbox.storage.search.search_memory", "SearchMemory")
     survey: "SandboxSurvey" = late_part("sandbox.api.survey", "SandboxSurvey", "_runtime", "_searches", "decoder")
-    share_groups: "SandboxShareGroups" = late_part("sandbox.api.share_groups", "SandboxShareGroups", "_runtime")
+    share_groups: "SandboxShareGroups" = late_part("sandbox.api.groups", "SandboxShareGroups", "_runtime")
     deserializers: "SandboxDeserializers" = late_part("sandbox.api.deserializers", "SandboxDeserializers", "_runtime")
     filters: "SandboxFilters" = late_part("sandbox.api.filters", "SandboxFilters", "_runtime")
     clock: "SandboxClock" = late_part("sandbox.api.clock", "SandboxClock", "_runtime")

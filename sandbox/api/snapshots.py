@@ -31,7 +31,6 @@ from sandbox.model.activity import Details
 from sandbox.model.process import bind_to_process
 from sandbox.model.topics import TopicDescription
 from sandbox.runtime.runtime import Runtime
-from sandbox.snapshots.compared import compare
 from sandbox.snapshots.description import (
     NOW,
     Comparison,
@@ -41,6 +40,7 @@ from sandbox.snapshots.description import (
     RestorePreview,
     Snapshot,
     UndoPoint,
+    compare,
 )
 from sandbox.snapshots.events import EventDifferences, compare_events, events_of
 from sandbox.snapshots.folder import AUTOMATIC_BYTES_MAX, SnapshotFolder

@@ -7,7 +7,7 @@ from sandbox.kafka.event import Event
 from sandbox.model.messages import MessageQuery, Neighbours, Volume
 from sandbox.runtime.runtime import Runtime
 from sandbox.storage.log import message_rows
-from sandbox.storage.search import message_neighbours
+from sandbox.storage.search import messages
 from sandbox.storage.search.search_memory import SearchMemory
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ class SandboxSurvey:
     def committed(self, topic: str) -> dict[str, dict[int, int]]:
         """Return group to partition to committed offset, for groups that have committed in a topic."""
         with self._database.reader() as reader:
-            return message_neighbours.committed_in(reader, topic)
+            return messages.committed_in(reader, topic)
 
     def neighbours(self, topic: str, partition: int, offset: int) -> Neighbours:
         """Return an event's neighbors in its partition: the adjacent events, and the nearest with the same key."""
         with self._database.reader() as reader:
-            return message_neighbours.neighbours(reader, topic, partition, offset)
+            return messages.neighbours(reader, topic, partition, offset)

@@ -9,13 +9,12 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from uuid import UUID, uuid4
 
-from sandbox.broker.age_hold import AgeHold
 from sandbox.broker.cluster import Cluster, LeaderChange
 from sandbox.broker.credentials import Credentials
 from sandbox.broker.happenings import note_moves
 from sandbox.broker.logs.compaction import Compaction
 from sandbox.broker.logs.log import Log
-from sandbox.broker.logs.retention import Retention
+from sandbox.broker.logs.retention import AgeHold, Retention
 from sandbox.broker.logs.topic import Partition, Topic, check_name, check_new_name
 from sandbox.broker.logs.transactions import TransactionCoordinator
 from sandbox.broker.logs.turn import Changes, Turn
@@ -26,7 +25,7 @@ from sandbox.kafka.errors import BrokerError, EventsDamaged, shown_name
 from sandbox.model.activity import Happening
 from sandbox.model.process import bind_to_process
 from sandbox.storage.file.database import Database, StorageFailed
-from sandbox.storage.log import log, log_transactions, producers, topics
+from sandbox.storage.log import log, log_transactions, topics, transactions
 
 logger = logging.getLogger("sandbox.broker")
 
@@ -228,7 +227,7 @@ class Broker:
 
     def new_producer_id(self, now_ms: int) -> int:
         """Return a producer id that was never used before. Its first epoch is 0."""
-        return producers.new_producer_id(self.database, now_ms)
+        return transactions.new_producer_id(self.database, now_ms)
 
     # Topics
 

@@ -4,10 +4,8 @@ from pathlib import Path
 
 import click
 
-from sandbox.cli.display import show_json
-from sandbox.cli.progress import progress_bar
+from sandbox.cli.display import printable, progress_bar, show_json
 from sandbox.cli.status import Failed, Status
-from sandbox.cli.streams import printable
 from sandbox.cli.target import chosen_file, json_option
 
 OLDER = " {:,} record batches and rows were written by an earlier version and have no checksum."

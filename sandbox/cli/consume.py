@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sandbox.cli.display import event_text
-from sandbox.cli.interrupts import interrupted_by_sigterm
+from sandbox.cli.display import event_text, json_text
+from sandbox.cli.ending import interrupted_by_sigterm
 from sandbox.cli.position import EARLIEST, LATEST, TIME, Position, check_start, parse_start
-from sandbox.cli.streams import json_text
 from sandbox.cli.target import Target, json_option, target_options
 from sandbox.kafka.event import Event
 from sandbox.model.jsonl import to_line

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import click
 
-from sandbox.cli.display import show_json
+from sandbox.cli.display import printable, show_json
 from sandbox.cli.status import Status
-from sandbox.cli.streams import printable
 from sandbox.cli.target import chosen_file, json_option
 from sandbox.version import __version__
 

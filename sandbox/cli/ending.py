@@ -1,4 +1,4 @@
-"""Ends `sandbox up` and `sandbox ui` on a signal, within 3 s."""
+"""Ends commands on a signal: `sandbox up` and `sandbox ui` within 3 s, the others as Ctrl+C does."""
 
 import faulthandler
 import os
@@ -7,8 +7,27 @@ import socket
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
+
+
+@contextmanager
+def interrupted_by_sigterm() -> Iterator[None]:
+    """Raise KeyboardInterrupt in the block on SIGTERM, which containers and `timeout` send.
+
+    So a consumer leaves its group instead of keeping its partitions until its session times out, and a command reports
+    what it stored.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
 
 WITHIN_S = 2.8
 """Containers and service managers kill a process that doesn't end, often after 10 s."""

@@ -9,8 +9,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from sandbox.cli.display import show_json
-from sandbox.cli.progress import progress_bar
+from sandbox.cli.display import progress_bar, show_json
 from sandbox.cli.status import Failed
 from sandbox.cli.target import Target, json_option, target_options
 from sandbox.kafka.event import Event

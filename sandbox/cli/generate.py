@@ -10,19 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sandbox.cli.display import show_json
+from sandbox.cli.display import json_text, progress_bar, show_json
 from sandbox.cli.encoding import SchemaEncoders, registry_option, schema_encoders
-from sandbox.cli.interrupts import interrupted_by_sigterm
+from sandbox.cli.ending import interrupted_by_sigterm
 from sandbox.cli.produce import partitioner_option
-from sandbox.cli.progress import progress_bar
 from sandbox.cli.sending import Sender
 from sandbox.cli.status import Failed
-from sandbox.cli.streams import json_text
 from sandbox.cli.target import Target, json_option, target_options
 from sandbox.generator.examples import EXAMPLES
 from sandbox.generator.placeholders import PLACEHOLDERS
-from sandbox.generator.template import KEYS_MAX, SEED_MAX, SKEW_MAX, EventTemplate, template_from_json
-from sandbox.generator.template_text import TemplateRefused
+from sandbox.generator.template import KEYS_MAX, SEED_MAX, SKEW_MAX, EventTemplate, TemplateRefused, template_from_json
 from sandbox.kafka.event import Event, NewEvent
 from sandbox.kafka.partitioner import PARTITIONERS
 from sandbox.model.jsonl import EventLine, LineRefused, to_line, without_byte_order_mark
@@ -135,7 +132,7 @@ def _readable(event: NewEvent, template: EventTemplate, encoders: SchemaEncoders
     parts: dict[str, Any] = {}
     for part, name, data in (("key", template.key_schema, event.key), ("value", template.value_schema, event.value)):
         if name and data is not None:
-            from sandbox.schemas.values import value_text
+            from sandbox.schemas.json_text import value_text
 
             parts[part] = value_text(encoders.find(name).decode(data)).encode("utf-8", "surrogatepass")
     return event._replace(**parts) if parts else event
@@ -200,7 +197,7 @@ def _template(name: str, target: Target) -> EventTemplate:
             reason = getattr(error, "strerror", None) or str(error)
             raise Failed(f"{path} cannot be read: {reason}") from error
     if target.file is not None:
-        from sandbox.storage.event_templates import read_template
+        from sandbox.storage.resources import read_template
 
         text = None
         with suppress(OSError):

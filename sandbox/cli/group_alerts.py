@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from sandbox.cli.display import show_json, show_rows
+from sandbox.cli.display import printable, show_json, show_rows
 from sandbox.cli.status import Failed, Status
-from sandbox.cli.streams import printable
 from sandbox.cli.target import DEFAULT_FILE, Target, chosen_file, json_option
 
 if TYPE_CHECKING:
@@ -153,7 +152,7 @@ def alert(
 
 
 def _age_ms(age: str | None) -> int | None:
-    from sandbox.model.durations import duration_in_ms
+    from sandbox.model.times import duration_in_ms
 
     try:
         return None if age is None else duration_in_ms(age)
@@ -162,7 +161,7 @@ def _age_ms(age: str | None) -> int | None:
 
 
 def _show(found: dict[str, Any]) -> None:
-    from sandbox.model.durations import duration
+    from sandbox.model.times import duration
 
     firing: dict[str, list[str]] = {}
     for one in found["firing"]:

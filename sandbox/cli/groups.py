@@ -4,16 +4,14 @@ from typing import Any
 
 import click
 
-from sandbox.cli.display import show_json, show_rows
+from sandbox.cli.display import printable, show_json, show_rows
 from sandbox.cli.group_alerts import alert
-from sandbox.cli.group_requests import SHARE, GroupRequests, share_group_names
-from sandbox.cli.group_state import GroupState
+from sandbox.cli.group_requests import SHARE, GroupRequests, GroupState, share_group_names
 from sandbox.cli.position import TIME, Position, parse_reset
 from sandbox.cli.status import Failed
-from sandbox.cli.streams import printable
 from sandbox.cli.target import TIMEOUT_S, Target, json_option, target_options
 from sandbox.cli.undo import undo_name, undo_point, undo_text
-from sandbox.model.lag import lag_of, range_of, range_text
+from sandbox.model.lag_trend import lag_of, range_of, range_text
 
 _STATE_WORDS = {
     "STABLE": "Stable",
@@ -210,7 +208,7 @@ def list_groups(as_json: bool, target: Target) -> None:
 @target_options
 def describe(group: str, as_json: bool, target: Target) -> None:
     """Show the committed or start offset and the lag of GROUP in every partition, and its members."""
-    from sandbox.cli.counts import count_unread
+    from sandbox.cli.log_offsets import count_unread
 
     target.require()
     state = _known(target, group)

@@ -9,9 +9,8 @@ from typing import Any, BinaryIO
 
 import click
 
-from sandbox.cli.display import show_json
+from sandbox.cli.display import progress_bar, show_json
 from sandbox.cli.produce import partitioner_option
-from sandbox.cli.progress import progress_bar
 from sandbox.cli.sending import Sender, check_sendable
 from sandbox.cli.status import Failed
 from sandbox.cli.target import TIMEOUT_S, Target, json_option, target_options

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from sandbox.cli.display import discard_output, flush_output, prepare_streams
 from sandbox.cli.status import MEANINGS, failure
-from sandbox.cli.streams import discard_output, flush_output, prepare_streams
 from sandbox.version import __version__
 
 COMMANDS = {

@@ -8,7 +8,7 @@ import click
 
 from sandbox.cli.status import Failed
 from sandbox.cli.target import chosen_file
-from sandbox.runtime.network import PORT_MAX
+from sandbox.runtime.ports import PORT_MAX
 
 EXTRA = "`sandbox mcp` needs the package mcp: pip install 'kafka-sandbox[mcp]'"
 

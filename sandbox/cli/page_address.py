@@ -1,7 +1,4 @@
-"""Finds the page of a running sandbox through the file's lock, and calls it over HTTP.
-
-Brokers and faults exist in the process that owns the file, not in the file, so commands call that process.
-"""
+"""The page's address: its token, its reverse proxy, and where a running sandbox's page is."""
 
 import json
 import os
@@ -18,10 +15,79 @@ import click
 
 from sandbox.cli.status import Failed, Status
 from sandbox.cli.target import DEFAULT_FILE, chosen_file
-from sandbox.runtime.network import TOKEN_VARIABLE
+from sandbox.model.proxy import Proxy, PublicUrl
+from sandbox.runtime.ports import TOKEN_VARIABLE, is_wildcard, token_refused
+
+
+def token_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --token to a command, and pass the argument `token`: None if none was chosen."""
+    return click.option(
+        "--token",
+        metavar="TEXT",
+        envvar=TOKEN_VARIABLE,
+        show_envvar=True,
+        callback=_checked,
+        help="The token that the page requires. By default one is created if --host lets other machines connect.",
+    )(command)
+
+
+def _checked(_context: click.Context, _parameter: click.Parameter, token: str | None) -> str | None:
+    reason = None if token is None else token_refused(token)
+    if reason is not None:
+        raise click.BadParameter(reason)
+    return token
+
+
+def page_to_open(web: str, token: str | None) -> str:
+    """Return the URL to open in a browser on this machine, with the token. A wildcard host becomes the loopback
+    address.
+    """
+    parts = urlsplit(web)
+    if is_wildcard(parts.hostname or ""):
+        loopback = "[::1]" if ":" in (parts.hostname or "") else "127.0.0.1"
+        web = f"{parts.scheme}://{loopback}:{parts.port}"
+    return web if token is None else f"{web}/?token={token}"
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def proxy_options(command: F) -> F:
+    """Add --public-url and --trust-forwarded to a command, and pass the argument `proxy`."""
+
+    @wraps(command)
+    def with_proxy(*args: Any, public_url: PublicUrl | None, trust_forwarded: bool, **more: Any) -> Any:
+        return command(*args, proxy=Proxy(public_url, trust_forwarded), **more)
+
+    decorated: Any = with_proxy
+    for option in (
+        click.option(
+            "--trust-forwarded",
+            is_flag=True,
+            help="Believe X-Forwarded-Host and X-Forwarded-Proto, which the proxy must set.",
+        ),
+        click.option(
+            "--public-url",
+            metavar="URL",
+            envvar="SANDBOX_PUBLIC_URL",
+            show_envvar=True,
+            callback=_parsed,
+            help="The page's address behind a reverse proxy, such as https://kafka.example.org/sandbox.",
+        ),
+    ):
+        decorated = option(decorated)
+    result: F = decorated
+    return result
+
+
+def _parsed(_context: click.Context, _parameter: click.Parameter, text: str | None) -> PublicUrl | None:
+    try:
+        return None if text is None else PublicUrl.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
 
 TIMEOUT_S = 15.0
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import click
 
-from sandbox.model.time_text import duration_ms, iso_ms, time_meant
+from sandbox.model.times import duration_ms, iso_ms, time_meant
 
 EARLIEST, LATEST, OFFSET, TIME, SHIFT = "earliest", "latest", "offset", "time", "shift"
 _AGO = re.compile(r"(\d+)(ms|s|m|h|d)")

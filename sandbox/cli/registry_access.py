@@ -17,7 +17,7 @@ import click
 
 from sandbox.cli.status import Failed, Status
 from sandbox.cli.target import FILE_TEXT, chosen_file
-from sandbox.runtime.network import TOKEN_VARIABLE, is_loopback
+from sandbox.runtime.ports import TOKEN_VARIABLE, is_loopback
 
 TIMEOUT_S = 60.0
 KIND = "application/vnd.schemaregistry.v1+json"

@@ -208,7 +208,7 @@ def fork(name: str, as_json: bool, file: Path) -> None:
 
 @contextmanager
 def _comparing(file: Path, left: str, right: str) -> "Iterator[Comparison]":
-    from sandbox.snapshots.compared import compare as compared
+    from sandbox.snapshots.description import compare as compared
 
     if _owner(file) is None and NOW in (left, right):
         with _own(file) as own:

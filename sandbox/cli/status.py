@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sandbox.cli.streams import printable
+from sandbox.cli.display import printable
 
 
 class Status(IntEnum):

@@ -1,6 +1,8 @@
 """`sandbox ui`: serves the pages for any Kafka cluster, without a file."""
 
+import asyncio
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,16 +10,18 @@ import click
 
 from sandbox.cli.display import show_json
 from sandbox.cli.ending import Ending
-from sandbox.cli.proxy import proxy_options
+from sandbox.cli.page_address import page_to_open, proxy_options, token_option
 from sandbox.cli.status import Failed, Status
 from sandbox.cli.target import json_option
-from sandbox.cli.token import page_to_open, token_option
-from sandbox.model.proxy import Proxy
-from sandbox.runtime.network import is_loopback, new_token
+from sandbox.model.proxy import NO_PROXY, Proxy
+from sandbox.runtime.ports import is_loopback, new_token
 from sandbox.version import __version__
+from sandbox.web.backend import Backend
+from sandbox.web.server import WebServer
 
 if TYPE_CHECKING:
     from sandbox.remote.backend import RemoteBackend
+
 
 PORT_MAX = 65535
 
@@ -80,8 +84,6 @@ def ui(
     {"web", "bootstrap", "brokers", "pid", "read_only"}, with --public-url also "public_url", and "token" if the page
     requires one: it does if --host or --public-url allows other machines to connect.
     """
-    from sandbox.cli.remote_page import PageServer
-
     settings = (read_settings(config) if config else {}) | dict(_pair(one) for one in properties)
     settings.pop("bootstrap.servers", None)
     settings, registry = _registry_settings(settings, registry_url)
@@ -196,3 +198,44 @@ def _say_ready(
         f"  changes  {'allowed' if allow_writes else 'refused; --allow-writes lets the pages make them'}\n"
         "Ctrl-C ends it."
     )
+
+
+class PageServer:
+    """Serves the pages of a backend.
+
+    Args:
+        backend: the cluster that the pages show.
+        host: the address to listen at.
+        port: 0 picks a free one.
+        token: the token that every request must have, None for none.
+        proxy: the proxy between browsers and the page.
+    """
+
+    def __init__(
+        self, backend: Backend, host: str, port: int, token: str | None = None, proxy: Proxy = NO_PROXY
+    ) -> None:
+        self._host = host
+        self._loop = asyncio.new_event_loop()
+        self._server = WebServer(backend, host, port, token, proxy)
+        self._thread = threading.Thread(target=self._loop.run_forever, name="pages", daemon=True)
+
+    def start(self) -> str:
+        """Start listening and return the page's URL. Raises OSError if the port can't be opened."""
+        self._thread.start()
+        try:
+            port = asyncio.run_coroutine_threadsafe(self._server.start(), self._loop).result()
+        except OSError:
+            self._end()
+            raise
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{port}"
+
+    def stop(self) -> None:
+        """Close the port."""
+        asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop).result()
+        self._end()
+
+    def _end(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()

@@ -13,22 +13,19 @@ from typing import TYPE_CHECKING
 import click
 
 from sandbox.cli.broker_settings import settings_options
-from sandbox.cli.display import show_json
+from sandbox.cli.display import progress_bar, show_json
 from sandbox.cli.ending import Ending
-from sandbox.cli.listeners import WaysIn, listener_options
-from sandbox.cli.progress import progress_bar
+from sandbox.cli.listeners import RegistryOptions, WaysIn, listener_options, registry_options
+from sandbox.cli.page_address import page_to_open, proxy_options, token_option
 from sandbox.cli.project_file import Project, ProjectCommand
-from sandbox.cli.proxy import proxy_options
-from sandbox.cli.registry_port import RegistryOptions, registry_options
 from sandbox.cli.status import Failed, Status
 from sandbox.cli.target import DEFAULT_FILE, chosen_file, json_option
-from sandbox.cli.token import page_to_open, token_option
 from sandbox.kafka.errors import FileInUse
 from sandbox.model.gc_pause import freeze_start_up_objects, gc_paused
 from sandbox.model.process import exit_after, wait_for_death
 from sandbox.model.proxy import Proxy
-from sandbox.runtime.network import PORT_MAX, is_loopback
 from sandbox.runtime.open_files import raise_limit
+from sandbox.runtime.ports import PORT_MAX, is_loopback
 from sandbox.storage.file.lock import lock_path
 from sandbox.version import __version__
 

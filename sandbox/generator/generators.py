@@ -29,8 +29,14 @@ from sandbox.generator.generator import (
     GeneratorOrder,
     GeneratorRun,
 )
-from sandbox.generator.template import SEED_MAX, Encoders, EventTemplate, system_now_ms, template_from_json
-from sandbox.generator.template_text import TemplateRefused
+from sandbox.generator.template import (
+    SEED_MAX,
+    Encoders,
+    EventTemplate,
+    TemplateRefused,
+    system_now_ms,
+    template_from_json,
+)
 from sandbox.kafka.errors import BrokerError, SandboxError
 from sandbox.model.activity import Details
 from sandbox.model.process import bind_to_process

@@ -1,9 +1,112 @@
-"""Defines a setting, and checks its values."""
+"""Defines a setting, and checks its values in the notation of Kafka's documentation."""
 
+import re
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from typing import NamedTuple
 
-from sandbox.kafka import setting_values
 from sandbox.kafka.errors import BrokerError
+
+Number = int | float
+Value = str | Number | list[str]
+
+SOME_LIST, SOME_STRING = "non-empty list", "non-empty string"
+REPLICAS = "[partitionId]:[brokerId],[partitionId]:[brokerId],..."
+
+_RANGE = re.compile(r"\[(-?[\d.]+),\.\.\.(?:,(-?[\d.]+))?\](?: or (-?\d+))?")
+_WORDS = re.compile(r"(\(case insensitive\) )?\[([^\[\]:]+)\]")
+_WHOLE = re.compile(r"[+-]?\d+")
+_DOUBLE = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)[fFdD]?|[+-]?(?:NaN|Infinity)", re.ASCII)
+_PAIR = re.compile(r"\d+:\d+", re.ASCII)
+
+
+class Range(NamedTuple):
+    """A range of numbers, with its ends in Kafka's notation; `most` and `other` are None for none."""
+
+    least: str
+    most: str | None
+    other: str | None
+
+
+@cache
+def _range(valid: str) -> Range | None:
+    found = _RANGE.fullmatch(valid)
+    return None if found is None else Range(*found.groups())
+
+
+@cache
+def choices(valid: str) -> tuple[str, ...]:
+    """Return the words of a choice; () if `valid` isn't a choice."""
+    found = _WORDS.fullmatch(valid)
+    if found is None or _range(valid) is not None:
+        return ()
+    return tuple(word.strip() for word in found[2].split(","))
+
+
+def as_number(text: str, *, whole: bool) -> Number | None:
+    """Return the number that Java parses from a text, or None if it isn't a number."""
+    if whole:
+        return int(text) if _WHOLE.fullmatch(text) else None
+    found = _DOUBLE.fullmatch(text)
+    return None if found is None else float(found[1] or text)
+
+
+def java_text(value: Number) -> str:
+    """Format a number like Java: a double always has a fraction, and an exponent if it is large or small."""
+    if isinstance(value, int):
+        return str(value)
+    if value == 0 or value != value or value in (float("inf"), float("-inf")) or 1e-3 <= abs(value) < 1e7:
+        return repr(value).replace("nan", "NaN").replace("inf", "Infinity")
+    mantissa, _, exponent = repr(abs(value)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    power = len(whole) + int(exponent or 0) - 1 - (len(whole + fraction) - len(digits))
+    return f"{'-' if value < 0 else ''}{digits[0]}.{digits[1:].rstrip('0') or '0'}E{power}"
+
+
+def refusal(valid: str, name: str, value: Value) -> str | None:
+    """Return why a value is invalid, in Kafka's words; None if it is valid.
+
+    Args:
+        valid: the valid values, in the notation above.
+        name: the setting's name.
+        value: a number, a word, or all elements of a list that is not a choice.
+    """
+    bounds = _range(valid)
+    if bounds is not None and isinstance(value, int | float):
+        return _out_of(bounds, value)
+    words = choices(valid)
+    if words and isinstance(value, str):
+        return _not_one_of(words, value, any_case=valid.startswith("("))
+    if valid == SOME_STRING and value == "":
+        return "String must be non-empty"
+    if valid == SOME_LIST and value == []:
+        return f"Configuration '{name}' must not be empty. Valid values include: any non-empty value"
+    if valid == REPLICAS and isinstance(value, list) and value != ["*"] and not all(map(_PAIR.fullmatch, value)):
+        return f"{name} must be the literal '*' or a list of replicas in the following format: {REPLICAS}"
+    return None
+
+
+def _out_of(bounds: Range, value: Number) -> str | None:
+    if bounds.other is not None:
+        if value == int(bounds.other) or int(bounds.least) <= value <= int(bounds.most or bounds.least):
+            return None
+        return f"Value must be between {bounds.least} and {bounds.most} or equal to {bounds.other}"
+    # NaN is in no range here, although Kafka accepts it.
+    if not value >= float(bounds.least):
+        return f"Value must be at least {bounds.least}"
+    if bounds.most is not None and value > float(bounds.most):
+        return f"Value must be no more than {bounds.most}"
+    return None
+
+
+def _not_one_of(words: tuple[str, ...], value: str, *, any_case: bool) -> str | None:
+    if any_case:
+        known = value.upper() in {word.upper() for word in words}
+        return None if known else f"String must be one of (case insensitive): {', '.join(words)}"
+    return None if value in words else f"String must be one of: {', '.join(words)}"
+
 
 BOOLEAN, STRING, INT, SHORT, LONG, DOUBLE, LIST, CLASS, PASSWORD = range(1, 10)
 """The types of settings, with DescribeConfigs' numbers."""
@@ -61,7 +164,7 @@ class Setting:
     @property
     def choices(self) -> tuple[str, ...]:
         """The valid values if they are a list of words, else ()."""
-        return setting_values.choices(self.valid or self.limited_to)
+        return choices(self.valid or self.limited_to)
 
     def check(self, value: str) -> str:
         """Return `value` in Kafka's spelling, or raise BrokerError INVALID_CONFIG with the reason, in Kafka's words."""
@@ -78,16 +181,16 @@ class Setting:
         return text
 
     def _check_number(self, value: str, text: str) -> str:
-        number = setting_values.number(text, whole=self.type != DOUBLE)
+        number = as_number(text, whole=self.type != DOUBLE)
         largest = LARGEST.get(self.type)
         if number is None or (largest is not None and not -largest - 1 <= number <= largest):
             raise self._invalid(value, f"Not a number of type {TYPE_NAMES[self.type].upper()}")
-        self._check_limits(setting_values.java_text(number), number)
+        self._check_limits(java_text(number), number)
         return text if self.type == DOUBLE else str(number)
 
     def _check_list(self, text: str) -> str:
         parts = [part.strip() for part in text.split(",")] if text else []
-        if self.valid in (setting_values.REPLICAS, setting_values.SOME_LIST):
+        if self.valid in (REPLICAS, SOME_LIST):
             self._check_limits(f"[{', '.join(parts)}]", parts)
             return ",".join(parts)
         for part in parts:
@@ -96,11 +199,26 @@ class Setting:
             self._check_limits(part, part)
         return ",".join(parts)
 
-    def _check_limits(self, shown: str, value: setting_values.Value) -> None:
+    def _check_limits(self, shown: str, value: Value) -> None:
         for limits in (self.valid, self.limited_to):
-            reason = setting_values.refusal(limits, self.name, value)
+            reason = refusal(limits, self.name, value)
             if reason is not None:
                 raise self._invalid(shown, reason)
 
     def _invalid(self, value: str, reason: str) -> BrokerError:
         return BrokerError("INVALID_CONFIG", f"Invalid value {value} for configuration {self.name}: {reason}")
+
+
+_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d{1,9})?)S)?)?", re.IGNORECASE)
+
+
+def iso_duration(text: str) -> timedelta:
+    """Return a duration of days, hours, minutes and seconds. Raises ValueError for any other text."""
+    found = _DURATION.fullmatch(text)
+    if found is None or not any(found.groups()):
+        raise ValueError(f"{text!r} is not a duration such as P1DT2H30M")
+    days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    try:
+        return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    except OverflowError:
+        raise ValueError(f"{text!r} is too long") from None

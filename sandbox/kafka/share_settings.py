@@ -1,8 +1,7 @@
 """Settings of share groups (KIP-932) and of their dead-letter topics (KIP-1191)."""
 
-from sandbox.kafka.durations import iso_duration
 from sandbox.kafka.errors import BrokerError
-from sandbox.kafka.setting import BOOLEAN, INT, STRING, Setting
+from sandbox.kafka.setting import BOOLEAN, INT, STRING, Setting, iso_duration
 
 OFFSET_RESET = "share.auto.offset.reset"
 BY_DURATION = "by_duration:"

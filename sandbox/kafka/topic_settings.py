@@ -1,7 +1,6 @@
 """All topic settings as data (https://kafka.apache.org/documentation/#topicconfigs), as of Apache Kafka 4.4."""
 
-from sandbox.kafka.setting import BOOLEAN, DOUBLE, INT, LIST, LONG, LONG_MAX, STRING, Setting
-from sandbox.kafka.setting_values import REPLICAS
+from sandbox.kafka.setting import BOOLEAN, DOUBLE, INT, LIST, LONG, LONG_MAX, REPLICAS, STRING, Setting
 
 TOPIC_SETTINGS = (
     Setting(

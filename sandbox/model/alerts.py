@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.durations import duration
 from sandbox.model.groups import GroupSummary
+from sandbox.model.times import duration
 
 LAG, AGE = "lag", "age"
 ALERTS_MAX = 1_000

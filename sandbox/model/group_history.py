@@ -31,7 +31,7 @@ class Rebalance:
     Attributes:
         ended_ms: None while it is in progress.
         details: its causes, and the members that it waited for; see `sandbox.model.rebalance.rebalance_details`.
-        assignment: name of a member (see `sandbox.model.member_names`) to "topic-partition" names, after it.
+        assignment: name of a member (see `sandbox.model.groups`) to "topic-partition" names, after it.
     """
 
     generation: int
@@ -88,7 +88,7 @@ class Handover:
 class RebalanceStep:
     """One rebalance, compared with the previous one.
 
-    Members are named by the rules of `sandbox.model.member_names`.
+    Members are named by the rules of `sandbox.model.groups`.
 
     Attributes:
         id: increases with time.

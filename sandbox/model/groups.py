@@ -1,9 +1,11 @@
-"""Descriptions of consumer groups: members, lag, the members that a group waits for, and resets."""
+"""Descriptions of groups: members and their names, lag, resets, and the windows of share groups (KIP-932)."""
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from sandbox.model.lag import range_of, range_text, read_position
+from sandbox.model.lag_trend import range_of, range_text, read_position
 from sandbox.model.topics import PartitionName
 
 
@@ -12,7 +14,7 @@ class Awaited:
     """A member that its group waits for, or that has become silent.
 
     Attributes:
-        name: see `sandbox.model.member_names`.
+        name: see `sandbox.model.groups`.
         what: "join" (to rejoin), "assign" (the leader's assignment), "sync" (it is in the generation, but has not
             requested its partitions), "revoke" (to release partitions), "away" (a static member that is expected to
             return), "heartbeat" (only a heartbeat).
@@ -64,7 +66,7 @@ class PartitionLag:
     Attributes:
         committed: the committed offset, None if the group has never committed here.
         end: the high watermark, from the same read transaction.
-        lag: offsets from the read position to the end (see `sandbox.model.lag`); None without a commit.
+        lag: offsets from the read position to the end (see `sandbox.model.lag_trend`); None without a commit.
         lag_ms: age of the oldest unread event (now minus its append time); 0 if caught up, None if unknown.
         member_id: the partition's current owner, or None.
         metadata: the commit's metadata, as sent.
@@ -266,3 +268,113 @@ def summary_of(group: GroupDescription, now_ms: int) -> GroupSummary:
         uncommitted_partitions=group.uncommitted_partitions,
         uncommitted_lags=uncommitted,
     )
+
+
+AVAILABLE, ACQUIRED, ACKNOWLEDGED, ARCHIVED = "available", "acquired", "acknowledged", "archived"
+
+
+@dataclass(frozen=True, slots=True)
+class ShareRecordDescription:
+    """A record in the window.
+
+    Attributes:
+        state: available (again), acquired, acknowledged or archived.
+        deliveries: how often it was delivered.
+        member: the name of the member that has it, or had it last.
+        acquired_ms: when it was delivered last.
+        locked_until_ms: when its lock expires; None if it is not acquired.
+    """
+
+    offset: int
+    state: str
+    deliveries: int
+    member: str
+    acquired_ms: int
+    locked_until_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShareWindow:
+    """A share group's window in one partition.
+
+    Attributes:
+        start: the share-partition start offset: everything below it is done. None before the first fetch.
+        end: no record from here on was ever delivered. None before the first fetch.
+        log_end: the log end offset.
+        lag: how many offsets are not done; None before the first fetch.
+        records: the records in the window that were delivered at least once, by offset.
+    """
+
+    topic: str
+    partition: int
+    start: int | None
+    end: int | None
+    log_start: int
+    log_end: int
+    lag: int | None
+    records: tuple[ShareRecordDescription, ...]
+
+    def count(self, state: str) -> int:
+        """Return the number of records in a state."""
+        return sum(record.state == state for record in self.records)
+
+    @property
+    def oldest_lock_ms(self) -> int | None:
+        """When the oldest lock was acquired; None if there is none."""
+        return min((one.acquired_ms for one in self.records if one.state == ACQUIRED), default=None)
+
+    @property
+    def most_deliveries(self) -> int:
+        """The largest delivery count of a record that is not done."""
+        return max((one.deliveries for one in self.records if one.state in (AVAILABLE, ACQUIRED)), default=0)
+
+
+ID_BEGIN = 8
+"""Characters of a member id's unique part that distinguish members with the same client id."""
+_GIVEN = re.compile(r"(.+)-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+"""A member id that the coordinator generated: `group.instance.id` or client id, and a UUID."""
+
+
+def member_name(member_id: str, client_id: str, instance_id: str | None = None, *, alone: bool = True) -> str:
+    """Return a member's name: its instance id, its client id if that is unique, else the beginning of its member id.
+
+    So the name can be found in a client's log.
+
+    Args:
+        client_id: "" if it has none.
+        instance_id: its `group.instance.id`; None if it has none, or it is unknown. A member id that the coordinator
+            generated contains it too.
+        alone: False if another member has the same client id.
+    """
+    if instance_id is not None:
+        return instance_id
+    given = _GIVEN.fullmatch(member_id)
+    before = given[1] if given else None
+    if before and client_id and before != client_id:
+        return before
+    if client_id and alone:
+        return client_id
+    prefix = f"{client_id}-"
+    unique = member_id.removeprefix(prefix) if client_id else ""
+    return prefix + unique[:ID_BEGIN] if unique else member_id
+
+
+def member_names(
+    members: Iterable[tuple[str, str, str | None]], gone: Mapping[str, int] | None = None
+) -> dict[str, str]:
+    """Return names for members that are shown together.
+
+    Args:
+        members: member id, client id and `group.instance.id` (None if it has none, or it is unknown) of each.
+        gone: client id to the number of other members that had it and are shown in the same place.
+
+    Returns:
+        Member id to name.
+    """
+    members = list(members)
+    alike = Counter(client_id for _, client_id, _ in members)
+    alike.update(gone or {})
+    return {
+        member_id: member_name(member_id, client_id, instance_id, alone=alike[client_id] == 1)
+        for member_id, client_id, instance_id in members
+    }

@@ -1,15 +1,49 @@
-"""Judges where a group's lag is going, from its commits and the log ends at their times.
-
-A group commits in cycles: a client's auto-commit every 5 s, a batch program after each batch. Between two commits its
-lag only grows, so lags are compared right after commits alone, over several cycles. A word changes at most when a
-commit or a limit in time gives a reason. `sandbox.model.lag` defines lag itself.
-"""
+"""Defines the lag of a group in one partition, and judges from its commits where the lag is going."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from sandbox.model.lag import OUT_OF_RANGE
+BEYOND_END = "beyond end"
+BELOW_START = "below start"
+OUT_OF_RANGE = "out of range"
+"""A group's trend while one of its committed offsets is outside the log."""
+
+
+def read_position(committed: int, start: int, end: int) -> int:
+    """Return the offset from which lag counts.
+
+    Args:
+        committed: the committed offset.
+        start: the log start offset.
+        end: the log end offset, from the same moment.
+    """
+    return committed if start <= committed <= end else start
+
+
+def lag_of(committed: int, start: int, end: int) -> int:
+    """Return the lag of a group in one partition; see `read_position` for the arguments."""
+    return end - read_position(committed, start, end)
+
+
+def range_of(committed: int | None, start: int, end: int) -> str | None:
+    """Return `BEYOND_END` or `BELOW_START` for a committed offset outside the log, else None."""
+    if committed is None or start <= committed <= end:
+        return None
+    return BEYOND_END if committed > end else BELOW_START
+
+
+def range_text(committed: int | None, start: int, end: int) -> str | None:
+    """Describe a committed offset outside the log and its consequence, as one sentence without its full stop."""
+    found = range_of(committed, start, end)
+    if found is None or committed is None:
+        return None
+    if found == BEYOND_END:
+        return f"committed {committed}, log ends at {end}: the next poll resets (auto.offset.reset)"
+    deleted = start - committed
+    events = "1 event was" if deleted == 1 else f"{deleted} events were"
+    return f"committed {committed}, log starts at {start}: {events} deleted unread"
+
 
 NO_MEMBERS = "no active members"
 NEVER_COMMITTED = "never committed"

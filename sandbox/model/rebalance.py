@@ -41,7 +41,7 @@ class Cause:
 
     Attributes:
         kind: a key of `CAUSES`.
-        member: the member's display name (see `sandbox.model.member_names`); None for a cause without a member.
+        member: the member's display name (see `sandbox.model.groups`); None for a cause without a member.
         reason: the client's own text (KIP-800); None if it sent none.
         timeout_ms: the timeout that passed, in ms.
     """

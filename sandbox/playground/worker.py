@@ -309,8 +309,8 @@ class Worker:
     def _unreadable(self, message: Any) -> str | None:
         """Read a value with the consumer's schema, as a deserializer does. Returns why it can't be read, or None."""
         from sandbox.schemas.framing import read_frame
+        from sandbox.schemas.json_text import value_text
         from sandbox.schemas.schema import InvalidValue
-        from sandbox.schemas.values import value_text
 
         frame = read_frame(message.value() or b"")
         writer = None if frame is None else dict(self._live["writer_schemas"]).get(frame.schema)

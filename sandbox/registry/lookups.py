@@ -16,9 +16,8 @@ from sandbox.model.registry import (
     VersionRow,
 )
 from sandbox.registry import errors
-from sandbox.registry.metadata import merged_metadata, merged_rule_set
 from sandbox.registry.parsing import Prepared, can_look_up, prepare
-from sandbox.registry.scope import config_in_scope, is_importing
+from sandbox.registry.scope import config_in_scope, is_importing, merged_metadata, merged_rule_set
 from sandbox.registry.subjects import prefix_matcher, within
 from sandbox.registry.tags import with_tags
 from sandbox.storage.registry import RegistryRows

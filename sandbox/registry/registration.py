@@ -20,9 +20,16 @@ from sandbox.model.registry import (
 )
 from sandbox.registry import errors
 from sandbox.registry.lookups import INT_MAX, content_of, find_equal, id_of, latest, prepared_for, referrers
-from sandbox.registry.metadata import merged_metadata, merged_rule_set, with_version
 from sandbox.registry.parsing import Prepared, incompatibilities, parsed, prepare
-from sandbox.registry.scope import config_in_scope, is_importing, is_read_only, mode_in_scope
+from sandbox.registry.scope import (
+    config_in_scope,
+    is_importing,
+    is_read_only,
+    merged_metadata,
+    merged_rule_set,
+    mode_in_scope,
+    with_version,
+)
 from sandbox.registry.tags import tags_in, with_tags
 from sandbox.storage import registry as storage
 from sandbox.storage.file.database import Database

@@ -20,9 +20,8 @@ from sandbox.model.registry import (
 )
 from sandbox.registry import deletion, errors, registration, settings
 from sandbox.registry.lookups import content_of, find_version, version, with_tag_changes
-from sandbox.registry.metadata import merge_rules, without_rules
 from sandbox.registry.parsing import VERSION_PROPERTY, prepare
-from sandbox.registry.scope import config_in_scope, is_importing
+from sandbox.registry.scope import config_in_scope, is_importing, merge_rules, without_rules
 from sandbox.registry.tags import with_tags
 from sandbox.storage.file.database import Database
 from sandbox.storage.registry import RegistryRows

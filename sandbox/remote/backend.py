@@ -30,17 +30,13 @@ from sandbox.remote.appends import Appends
 from sandbox.remote.brokers import NoFaults, RemoteBrokers
 from sandbox.remote.connection import TIMEOUT_S, ClusterConnection
 from sandbox.remote.deserializers import RemoteDeserializers
-from sandbox.remote.group_history import RemoteGroupHistory
-from sandbox.remote.groups import Groups
+from sandbox.remote.group_history import RemoteGroupHistory, Samples
+from sandbox.remote.groups import Groups, RemoteShareGroups, Resets
 from sandbox.remote.log_operations import LEAST_MS, Growth, RemoteLogOperations
-from sandbox.remote.logs import KEPT_S, UNKNOWN, Logs
+from sandbox.remote.logs import KEPT_S, UNKNOWN, Logs, TopicAdmin
 from sandbox.remote.messages import RemoteSearch, read_event
 from sandbox.remote.moment import Views
-from sandbox.remote.resets import Resets
-from sandbox.remote.samples import Samples
-from sandbox.remote.share_groups import RemoteShareGroups
 from sandbox.remote.survey import RemoteSurvey
-from sandbox.remote.topics import TopicAdmin
 from sandbox.remote.watch import EVERY_S, ClusterState, Watch
 from sandbox.schemas.decoding import EventDecoder, nowhere
 from sandbox.version import __version__

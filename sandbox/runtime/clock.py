@@ -14,9 +14,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sandbox.broker.age_hold import AgeHold
 from sandbox.broker.broker import Broker
-from sandbox.model.durations import duration
+from sandbox.broker.logs.retention import AgeHold
+from sandbox.model.times import duration
 
 LEAST_MS = 200
 """A smaller difference is not a jump: the clocks are read one after the other, and time servers correct drift."""

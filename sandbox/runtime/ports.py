@@ -1,6 +1,9 @@
 """Opens the requested ports, or the last start's, because clients remember them."""
 
 import asyncio
+import ipaddress
+import re
+import secrets
 import socket
 from collections.abc import Sequence
 from importlib import import_module
@@ -9,7 +12,6 @@ from typing import TYPE_CHECKING
 from sandbox.broker.broker import Broker
 from sandbox.kafka.errors import SandboxError
 from sandbox.model.proxy import Proxy
-from sandbox.runtime.network import PORT_MAX
 from sandbox.runtime.registry_port import RegistryPort
 from sandbox.storage.log import topics
 
@@ -20,6 +22,40 @@ if TYPE_CHECKING:
     from sandbox.web.server import WebServer
     from sandbox.wire.auth.listener import Advertised, Listener
     from sandbox.wire.cluster_ports import ClusterPorts
+
+
+PORT_MAX = 65535
+TOKEN_BYTES = 24
+TOKEN_VARIABLE = "SANDBOX_TOKEN"
+_TOKEN = re.compile(r"[A-Za-z0-9._~-]{8,200}")
+
+
+def is_loopback(host: str) -> bool:
+    """True if only this machine can connect to the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_wildcard(host: str) -> bool:
+    """True if the address stands for all addresses of this machine."""
+    return host in ("", "0.0.0.0", "::")
+
+
+def new_token() -> str:
+    """Return a random token of 192 bits."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def token_refused(token: str) -> str | None:
+    """Return why a chosen token is invalid, or None if it is valid."""
+    if _TOKEN.fullmatch(token):
+        return None
+    return "A token has 8 to 200 letters, digits and . _ ~ -, so that it can stand in an address and in a header."
+
 
 PLAINTEXT = "PLAINTEXT"
 PORT_SETTING = "kafka.port"

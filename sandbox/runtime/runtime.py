@@ -15,9 +15,12 @@ from contextvars import Context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sandbox.broker.age_hold import JUMP_MS
 from sandbox.broker.broker import Broker
 from sandbox.broker.faults import FaultInjector
+from sandbox.broker.groups.consumer_group import TopicLookup
+from sandbox.broker.groups.coordinator import GroupCoordinator
+from sandbox.broker.logs.retention import JUMP_MS
+from sandbox.broker.shares.dead_letters import DeadLetters
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
 from sandbox.model.cancellation import Cancelled
@@ -30,21 +33,48 @@ from sandbox.runtime.clock import REPORTED_MS, Jump, WatchedClock, running_s
 from sandbox.runtime.clock import system_clock as system_clock
 from sandbox.runtime.disk_watch import StorageWatch
 from sandbox.runtime.event_loop import Arrivals, end_tasks, new_event_loop, result_of
-from sandbox.runtime.group_start import start_coordinator
 from sandbox.runtime.open_files import connections_max
 from sandbox.runtime.ports import PLAINTEXT, open_page, open_ports, open_registry, spelled
 from sandbox.runtime.ports import PortInUse as PortInUse
 from sandbox.runtime.registry_port import RegistryPort
 from sandbox.storage import activity
-from sandbox.storage.file import network_drive, other_names
+from sandbox.storage.file import location
 from sandbox.storage.file.database import Database, StorageFailed, check_file, check_path
 from sandbox.storage.file.lock import OwnerLock
+from sandbox.storage.groups.groups import GroupStore
+from sandbox.wire.group_bytes import MEMBER_BYTES, assigned_partitions, subscribed_topics
 
 if TYPE_CHECKING:
     from sandbox.web.backend import Backend
     from sandbox.web.server import WebServer
     from sandbox.wire.auth.listener import Advertised, Listener
     from sandbox.wire.cluster_ports import ClusterPorts
+
+
+def start_coordinator(broker: Broker, config: BrokerConfig, clock: Callable[[], int]) -> GroupCoordinator:
+    """Load the groups of a file.
+
+    Args:
+        broker: the owner of the file and its topics.
+        config: the broker's settings.
+        clock: returns the current time in ms.
+    """
+    coordinator = GroupCoordinator(
+        GroupStore(broker.database),
+        config,
+        decode_assignment=assigned_partitions,
+        decode_subscription=subscribed_topics,
+        member_bytes=MEMBER_BYTES,
+        topics=TopicLookup(broker.topics, broker.topics_by_id),
+        aged=broker.age_hold.time_ms,
+        on_change=broker.group_changed,
+    )
+    coordinator.shares.on_archived = DeadLetters(broker, clock).write
+    coordinator.load(clock())
+    broker.commit()
+    broker.on_undo(coordinator.reload)
+    return coordinator
+
 
 T = TypeVar("T")
 STOP_SECONDS = 10.0
@@ -126,7 +156,7 @@ class Runtime:
         self.lock = OwnerLock(path)
         try:
             check_file(real)
-            other_names.refuse_log_of_another_name(real)
+            location.refuse_log_of_another_name(real)
             self.database = Database(path, self.lock.guard)
             try:
                 self._start(config)
@@ -151,7 +181,10 @@ class Runtime:
         except StorageFailed as error:
             self.database.rollback()
             raise FileRefused(f"{self.database.path} cannot be used. {error.words} ({error})") from error
-        for doubt in (network_drive.warning(self.database.path), other_names.warning(self.database.path)):
+        for doubt in (
+            location.network_drive_warning(self.database.path),
+            location.other_names_warning(self.database.path),
+        ):
             if doubt is not None:
                 logger.warning(doubt)
 

@@ -27,8 +27,8 @@ from sandbox.model.deserializers import (
 from sandbox.model.json_conditions import meets
 from sandbox.model.messages import MessageQuery
 from sandbox.schemas.framing import Frame, may_have_frame, read_frame, split_indexes
+from sandbox.schemas.json_text import value_text
 from sandbox.schemas.schema import PROTOBUF, InvalidSchema, InvalidValue, MissingLibrary, ParsedSchema
-from sandbox.schemas.values import value_text
 
 SchemaId = int | uuid.UUID
 """The id of a schema in a registry, or its GUID."""

@@ -112,7 +112,7 @@ class ParsedSchema(ABC):
         """Return the value of a payload without its frame, as JSON values.
 
         Numbers are int, float, or `Decimal` for exact decimals; dates, times, UUIDs and big durations are text in ISO
-        8601; bytes are text as the format's own JSON encoding has them. `sandbox.schemas.values.value_text` prints it.
+        8601; bytes are text as the format's own JSON encoding has them. `schemas.json_text.value_text` prints it.
 
         Args:
             payload: The bytes after the frame.

@@ -23,7 +23,7 @@ from sandbox.storage.file.database import Reader, check_file, refuse_no_regular_
 from sandbox.storage.file.failure import StorageFailed
 from sandbox.storage.file.lock import read_owner
 from sandbox.storage.file.readers import interrupting
-from sandbox.storage.file.row_breaches import breaches
+from sandbox.storage.file.row_rules import breaches
 from sandbox.storage.file.schema import OFFSET_BITS, OFFSET_LIMIT, VERSION
 from sandbox.storage.log import log
 from sandbox.storage.log.log import BATCH_COLUMNS, BatchRow

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sandbox.testing.assertions import ExpectationFailed as ExpectationFailed
+    from sandbox.testing.criteria import SeenEvent as SeenEvent
     from sandbox.testing.handle import Kafka as Kafka
     from sandbox.testing.place import NeedsSandbox as NeedsSandbox
-    from sandbox.testing.seen import SeenEvent as SeenEvent
     from sandbox.testing.start import cluster as cluster
     from sandbox.testing.start import kafka as kafka
 
@@ -25,7 +25,7 @@ _MODULES = {
     "ExpectationFailed": "sandbox.testing.assertions",
     "Kafka": "sandbox.testing.handle",
     "NeedsSandbox": "sandbox.testing.place",
-    "SeenEvent": "sandbox.testing.seen",
+    "SeenEvent": "sandbox.testing.criteria",
     "cluster": "sandbox.testing.start",
     "kafka": "sandbox.testing.start",
 }

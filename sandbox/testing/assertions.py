@@ -2,19 +2,19 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, NoReturn
+from operator import attrgetter
+from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, TypeVar, overload
 
-from sandbox.model.durations import duration_in_ms
 from sandbox.model.groups import GroupDescription, PartitionLag
 from sandbox.model.json_conditions import JsonPath
-from sandbox.testing.criteria import ANY, Anything, Criteria, shown, shown_json
+from sandbox.model.times import duration_in_ms
+from sandbox.testing.criteria import ANY, Anything, Criteria, SeenEvent, shown, shown_json
 from sandbox.testing.failure_text import failure_text
 from sandbox.testing.place import Place, SandboxPlace
-from sandbox.testing.seen import SeenEvent
 
 Duration = str | float | timedelta
 Expected = Criteria | Mapping[str, Any] | Sequence[Any] | bytes | str | None
@@ -435,3 +435,51 @@ def _shown_identity(one: Hashable) -> str:
 
 def _shown_duration(length: Duration) -> str:
     return length if isinstance(length, str) else f"{duration_in_ms(length) / 1000:g} s"
+
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class _InThread(Generic[P, T]):
+    """A method of `Assertions` as a coroutine."""
+
+    def __init__(self, method: Callable[Concatenate[Any, P], T]) -> None:
+        self.__doc__ = method.__doc__
+        self._find = attrgetter(method.__name__)
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> "_InThread[P, T]": ...
+
+    @overload
+    def __get__(self, instance: "AsyncAssertions", owner: type) -> Callable[P, Awaitable[T]]: ...
+
+    def __get__(self, instance: "AsyncAssertions | None", owner: type) -> "Callable[P, Awaitable[T]] | _InThread[P, T]":
+        if instance is None:
+            return self
+        method: Callable[P, T] = self._find(instance.blocking)
+
+        async def wait(*args: P.args, **kwargs: P.kwargs) -> T:
+            __tracebackhide__ = True
+            return await asyncio.to_thread(method, *args, **kwargs)
+
+        return wait
+
+
+class AsyncAssertions:
+    """The waiting assertions of a test, for `await`.
+
+    Args:
+        blocking: the same assertions, which block.
+    """
+
+    def __init__(self, blocking: Assertions) -> None:
+        self.blocking = blocking
+
+    expect = _InThread(Assertions.expect)
+    expect_none = _InThread(Assertions.expect_none)
+    expect_order = _InThread(Assertions.expect_order)
+    expect_exactly_once = _InThread(Assertions.expect_exactly_once)
+    wait_assigned = _InThread(Assertions.wait_assigned)
+    wait_lag = _InThread(Assertions.wait_lag)
+    wait_committed = _InThread(Assertions.wait_committed)

@@ -5,9 +5,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from sandbox.model.groups import GroupDescription
-from sandbox.testing.criteria import Criteria, nearest, shown
+from sandbox.testing.criteria import Criteria, SeenEvent, nearest, shown
 from sandbox.testing.place import Place, SandboxPlace
-from sandbox.testing.seen import SeenEvent
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from typing import Any
 
 from sandbox.model.json_conditions import JsonPath
 from sandbox.model.jsonl import to_line
-from sandbox.testing.seen import SeenEvent
+from sandbox.testing.criteria import SeenEvent
 
 UPDATE_VARIABLE = "KAFKA_UPDATE_GOLDEN"
 IGNORED = "…"

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.api.append import new_event
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.durations import duration_in_ms
+from sandbox.model.times import duration_in_ms
 from sandbox.model.topics import TopicDescription
 from sandbox.testing import golden
-from sandbox.testing.assertions import Assertions, Duration, ExpectationFailed
-from sandbox.testing.async_assertions import AsyncAssertions
+from sandbox.testing.assertions import Assertions, AsyncAssertions, Duration, ExpectationFailed
+from sandbox.testing.criteria import SeenEvent
 from sandbox.testing.failure_text import command_for, failure_text
 from sandbox.testing.place import Place, SandboxPlace
-from sandbox.testing.seen import SeenEvent
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, Producer

@@ -13,8 +13,7 @@ from sandbox.api.sandbox import Sandbox
 from sandbox.runtime.settable_clock import SettableClock
 from sandbox.testing.handle import Kafka
 from sandbox.testing.place import Place, SandboxPlace
-from sandbox.testing.schemas import register_folder
-from sandbox.testing.seed import TopicWanted, create_topics
+from sandbox.testing.seed import TopicWanted, create_topics, register_folder
 
 Topics = Mapping[str, TopicWanted] | Sequence[str]
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -145,7 +144,7 @@ def cluster(
     Raises:
         ClusterAway: the cluster doesn't answer.
     """
-    from sandbox.testing.cluster_place import ClusterPlace
+    from sandbox.testing.place import ClusterPlace
 
     name = prefix or f"test-{uuid4().hex[:8]}-"
     place: Place = ClusterPlace(bootstrap, name, dict(properties or {}), registry_url)

@@ -21,7 +21,7 @@ from sandbox.version import __version__
 from sandbox.web import activity, capabilities, compression, guard, notices, programs, rows, zone
 from sandbox.web import formats as words
 from sandbox.web import responses as page
-from sandbox.web.activity_text import mark_text, rebalance_text
+from sandbox.web.activity import mark_text, rebalance_text
 from sandbox.web.assets import asset_folder
 from sandbox.web.backend import Backend
 from sandbox.web.cluster import views as cluster
@@ -29,7 +29,7 @@ from sandbox.web.decoding import decoded_key, decoded_value
 from sandbox.web.groups import views as groups
 from sandbox.web.groups.listing import firing_count
 from sandbox.web.help import views as help
-from sandbox.web.limits import BODY_MAX_BYTES
+from sandbox.web.lanes import BODY_MAX_BYTES
 from sandbox.web.map import views as topology
 from sandbox.web.messages import copies as messages_copies
 from sandbox.web.messages import event as messages_event
@@ -44,7 +44,6 @@ from sandbox.web.schemas import changes as schemas_changes
 from sandbox.web.schemas import views as schemas
 from sandbox.web.shell import views as shell
 from sandbox.web.snapshots import views as snapshots
-from sandbox.web.snapshots import words as snapshots_words
 from sandbox.web.sql import views as sql
 from sandbox.web.topics import cleaning as topics_cleaning
 from sandbox.web.topics import deserializers
@@ -76,7 +75,6 @@ def create_app(
     app.extensions["token"] = token
     app.extensions["proxy"] = proxy
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.add_extension(capabilities.ReadOnlyForms)
     Htmx(app)
     for noun in (
         topics,
@@ -192,7 +190,7 @@ def _words(app: Flask) -> None:
         path_base=app.extensions["proxy"].base,
         snippet=programs.snippet,
         programs=programs.programs,
-        undo_notice=snapshots_words.undo_notice,
+        undo_notice=snapshots.undo_notice,
         version=__version__,
         zone=LocalProxy(zone.label),
         zone_name=zone.chosen,

@@ -12,11 +12,10 @@ from sandbox.model.capabilities import Capabilities
 from sandbox.model.deserializers import Deserializer
 from sandbox.model.faults import Fault, Hit
 from sandbox.model.group_history import LagPoint, LagSpark, LastReset, Mark, Rates, Rebalance, RebalancePage
-from sandbox.model.groups import GroupDescription, GroupSummary, ResetLine
+from sandbox.model.groups import GroupDescription, GroupSummary, ResetLine, ShareWindow
 from sandbox.model.logs import AppendRate, CompactionPreview, KeyMoves, KeySample, Loss
 from sandbox.model.messages import MessagePage, MessageQuery, Neighbours, Volume
 from sandbox.model.overview import Change, Overview
-from sandbox.model.share_groups import ShareWindow
 from sandbox.model.sql_result import Bounds, SqlResult, SqlTable
 from sandbox.model.topics import TopicDescription
 from sandbox.model.traffic import GroupClient, ProducerFlow

@@ -5,12 +5,11 @@ missing feature gets the reason, a change to a read-only backend is refused, and
 disabled with the reason. `REQUIRED` names the feature that a page needs.
 """
 
-import re
 from collections.abc import Callable
 from typing import TypeVar, cast
 
 from flask import Flask, Response, current_app, g, request
-from jinja2.ext import Extension
+from markupsafe import Markup
 
 from sandbox.web import guard
 from sandbox.web.backend import Backend
@@ -40,10 +39,6 @@ REQUIRED = {
 MISSING = "Not here"
 READ_ONLY = "Nothing was changed"
 _HARMLESS = "_changes_nothing"
-_FORM = re.compile(r"(<form\b[^>]*>)(.*?)(</form>)", re.DOTALL)
-_OPEN = '{% if read_only() %}<fieldset class="off" disabled title="{{ read_only() }}">{% endif %}'
-_CLOSE = "{% if read_only() %}</fieldset>{% endif %}"
-_WHY = '{% if read_only() %}<p class="hint off-why">Off: {{ read_only() }}</p>{% endif %}'
 
 
 def changes_nothing(view: View) -> View:
@@ -91,7 +86,12 @@ def guard_features(app: Flask, shown: Backend) -> None:
         shown: its backend.
     """
     app.jinja_env.globals.update(
-        can=capabilities, why_not=why_not, read_only=read_only, trouble=trouble, default_settings=default_settings
+        can=capabilities,
+        why_not=why_not,
+        read_only=read_only,
+        changes=changes,
+        trouble=trouble,
+        default_settings=default_settings,
     )
 
     @app.before_request
@@ -120,22 +120,17 @@ def _answer(title: str, text: str, code: str, *, absent: bool) -> Response:
     return page("shell/absent", ALL, status, title=title, text=text)
 
 
-class ReadOnlyForms(Extension):
-    """Disables every form that posts, with the reason, if the backend is read-only.
+def changes(says: bool = False, *, caller: Callable[[], Markup]) -> Markup:
+    """Return the content of a form that changes something: disabled, with the reason, if the backend is read-only.
 
-    It works on the templates' source, so that no template can forget it. A form with the attribute
-    `data-changes="nothing"` is left alone.
+    Templates write `{% call changes() %}` around it.
+
+    Args:
+        says: the reason is shown below the form. A small form, such as a button in a row, has it in its title only.
+        caller: the content.
     """
-
-    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
-        """Wrap the content of each such form in a disabled fieldset."""
-        return _FORM.sub(_guarded, source)
-
-
-def _guarded(form: re.Match[str]) -> str:
-    head, body, tail = form.groups()
-    if 'method="post"' not in head or 'data-changes="nothing"' in head:
-        return form[0]
-    # A small form, such as a button in a row, has the reason in its title only: the top of the page shows it too.
-    says = _WHY if 'class="primary"' in body or "danger-button" in body else ""
-    return f"{head}{_OPEN}{body}{_CLOSE}{says}{tail}"
+    reason = read_only()
+    if not reason:
+        return caller()
+    why = Markup('<p class="hint off-why">Off: {}</p>').format(reason) if says else Markup()
+    return Markup('<fieldset class="off" disabled title="{}">{}</fieldset>{}').format(reason, caller(), why)

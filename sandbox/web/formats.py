@@ -3,8 +3,8 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-from sandbox.model.durations import duration as duration
-from sandbox.model.time_text import duration_ms, iso_ms
+from sandbox.model.times import duration as duration
+from sandbox.model.times import duration_ms, iso_ms
 from sandbox.web import zone
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

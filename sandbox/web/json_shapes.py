@@ -8,7 +8,7 @@ from sandbox.model.groups import Awaited, GroupDescription, PartitionLag, ResetL
 from sandbox.model.jsonl import control_of, transaction_of
 from sandbox.model.logs import AppendRate, KeySample, Loss
 from sandbox.model.topics import PartitionDescription, TopicDescription
-from sandbox.web.activity_text import rebalance_text
+from sandbox.web.activity import rebalance_text
 from sandbox.web.payload import header_name, json_value
 
 

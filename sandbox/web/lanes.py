@@ -11,23 +11,113 @@ interrupts its statement in SQLite. A change runs to its end.
 
 import asyncio
 import json
+import queue
 import re
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 from a2wsgi import WSGIMiddleware
 
 from sandbox.model import cancellation
 from sandbox.model.cancellation import Cancellation, Cancelled
 from sandbox.web import guard
-from sandbox.web.asgi import Message, Receive, Scope, Send
 from sandbox.web.connections import ABORT
-from sandbox.web.costly import is_costly
-from sandbox.web.limits import BODY_MAX_BYTES
-from sandbox.web.threads import DaemonThreads
+from sandbox.web.serving import Message, Receive, Scope, Send
+
+COSTLY = re.compile(
+    r"/sql($|[./])|/search($|\.)|/snapshots/|/snapshots(\.json)?$"
+    r"|/topics/~selected|/topics/[^/]+/messages(\.csv$|\.jsonl$|/)|/topics/[^/]+/produce/many|/schemas?($|[./])"
+)
+"""Paths of pages that may take seconds."""
+SEARCHED = re.compile(r"/topics/[^/]+/messages(\.json)?$")
+"""Paths of pages that may take seconds if they have a query string."""
+
+
+def is_costly(path: str, query: bytes | str) -> bool:
+    """Return True if a page may take seconds.
+
+    Args:
+        path: the path without the query string.
+        query: the query string.
+    """
+    return bool(COSTLY.match(path) or (query and SEARCHED.match(path)))
+
+
+BODY_MAX_BYTES = 32 * 1024 * 1024
+"""The largest request body, except an upload's."""
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Job = tuple["Future[Any]", Callable[[], Any]]
+
+
+class DaemonThreads(Executor):
+    """Up to `count` daemon threads; a thread is started when all others are busy.
+
+    Args:
+        count: how many, 1 and up.
+        name: the prefix of the threads' names.
+    """
+
+    def __init__(self, count: int, name: str) -> None:
+        self._count = count
+        self._name = name
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._idle = 0
+        self._closed = False
+
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
+        """Run a function in one of the threads; RuntimeError after `shutdown`."""
+        future: Future[T] = Future()
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("these threads were shut down")
+            self._jobs.put((future, lambda: function(*args, **kwargs)))
+            if self._idle:
+                # One idle thread is counted as busy now, before it wakes up.
+                self._idle -= 1
+                return future
+            if self._threads == self._count:
+                return future
+            self._threads += 1
+        threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
+        return future
+
+    def shutdown(self, wait: bool = False, *, cancel_futures: bool = True) -> None:
+        """Drop the waiting jobs, and end each thread after its current one, without waiting for it."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            while not self._jobs.empty():
+                if (job := self._jobs.get()) is not None:
+                    job[0].cancel()
+            for _ in range(self._threads):
+                self._jobs.put(None)
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                self._idle += self._jobs.empty()
+            job = self._jobs.get()
+            if job is None:
+                return
+            future, function = job
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(function())
+                except BaseException as error:
+                    future.set_exception(error)
+            del job, future, function
+
 
 UPLOADS = re.compile(r"/snapshots/upload(\.json)?$")
 THREADS = {"quick": 4, "costly": 3, "upload": 2}

@@ -30,10 +30,9 @@ from sandbox.model.overview import Change
 from sandbox.model.proxy import Proxy
 from sandbox.web import guard, zone
 from sandbox.web import responses as page
-from sandbox.web.asgi import Receive, Scope, Send
-from sandbox.web.costly import is_costly
+from sandbox.web.lanes import DaemonThreads, is_costly
 from sandbox.web.rows import DrawnRows
-from sandbox.web.threads import DaemonThreads
+from sandbox.web.serving import Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 

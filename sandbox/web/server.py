@@ -6,13 +6,12 @@ from sandbox.model.cancellation import uncover
 from sandbox.model.listening import listen
 from sandbox.model.proxy import NO_PROXY, Proxy
 from sandbox.web.app import create_app
-from sandbox.web.asgi import Receive, Scope, Send
 from sandbox.web.backend import Backend
 from sandbox.web.lanes import Pages
 from sandbox.web.live import Hub
 from sandbox.web.proxied import inner_scope
-from sandbox.web.registry.pages import PREFIX, RegistryPages, is_under_prefix
-from sandbox.web.serving import BACKLOG, HttpServer
+from sandbox.web.registry.application import PREFIX, RegistryPages, is_under_prefix
+from sandbox.web.serving import BACKLOG, HttpServer, Receive, Scope, Send
 
 
 class WebServer:

@@ -3,12 +3,19 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from typing import Any
 
 import uvicorn
 
-from sandbox.web.asgi import Application
 from sandbox.web.connections import BoundedConnection, BoundedWebSocket, drop_unread, sweep, unread_bytes
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
 
 WS_MESSAGE_MAX_BYTES = 4096
 STOP_WITHIN_S = 1

@@ -4,11 +4,19 @@ A request is a four-byte length and that many bytes. Clients pipeline: they send
 answered, and expect the answers in the same order, so an early answer waits for those before it.
 """
 
+import re
 import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
+
+_VALID = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
+
+
+def is_software(name: str, version: str) -> bool:
+    """Return True if both consist of letters, digits, hyphens and dots, and begin and end with a letter or digit."""
+    return _VALID.fullmatch(name) is not None and _VALID.fullmatch(version) is not None
 
 
 @dataclass(slots=True)

@@ -9,15 +9,11 @@ from sandbox.kafka.client_text import shortened
 from sandbox.kafka.errors import CODE, BrokerError
 from sandbox.storage.file.database import StorageFailed
 from sandbox.wire.api_table import API_BY_KEY, API_VERSIONS, PRODUCE, Api
-from sandbox.wire.auth.read_only import refused
 from sandbox.wire.auth.sasl import SaslSession
-from sandbox.wire.client_software import is_software
-from sandbox.wire.connection import ProtocolViolation, Slot
-from sandbox.wire.coordination import KEYS
+from sandbox.wire.connection import ProtocolViolation, Slot, is_software
 from sandbox.wire.messages import messages
-from sandbox.wire.name_lengths import too_long
 from sandbox.wire.node import Answer, Node, Request
-from sandbox.wire.refusals import refuse
+from sandbox.wire.refusals import KEYS, refuse, refused, too_long
 
 OFFSET_COMMIT, DELETE_RECORDS, TXN_OFFSET_COMMIT = 8, 21, 28
 SASL_AUTHENTICATE = 36

@@ -18,8 +18,7 @@ from sandbox.storage.resources import ScramCredential
 from sandbox.wire.admission import Admission
 from sandbox.wire.api_table import advertised
 from sandbox.wire.auth.listener import Listener
-from sandbox.wire.auth.password_checks import Outcome, PasswordChecks
-from sandbox.wire.auth.sasl import REQUEST_BYTES_MAX, SaslSession
+from sandbox.wire.auth.sasl import REQUEST_BYTES_MAX, Outcome, PasswordChecks, SaslSession
 from sandbox.wire.auth.tls import TlsDoor
 from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.connection import Connection, ProtocolViolation, Slot

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sandbox.broker.logs.topic import Partition
 from sandbox.broker.shares.window import ReadRange, Window
-from sandbox.kafka.durations import iso_duration
+from sandbox.kafka.setting import iso_duration
 from sandbox.kafka.share_settings import BY_DURATION, OFFSET_RESET
 from sandbox.storage.groups.shares import aborted_spans, batch_spans, record_offsets
 from sandbox.wire.node import Node

@@ -13,7 +13,7 @@ from sandbox.api.sandbox import Sandbox
 from sandbox.broker.logs.log import ProducedBatch
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import NewEvent
-from sandbox.storage.log.event_columns import EventColumns
+from sandbox.storage.log.log import EventColumns
 from tests.clock import Clock
 
 NUMBERS = count(1)

@@ -8,7 +8,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from sandbox.runtime.network import new_token, token_refused
+from sandbox.runtime.ports import new_token, token_refused
 
 if TYPE_CHECKING:
     from tests.cli.conftest import CommandLine

@@ -3,7 +3,7 @@
 import confluent_kafka
 
 from sandbox.api.sandbox import Sandbox
-from sandbox.broker.groups.share_membership import ShareHeartbeat
+from sandbox.broker.groups.share_group import ShareHeartbeat
 from sandbox.kafka.event import NewEvent
 from tests.cli.conftest import CommandLine
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import Sandbox
-from sandbox.cli.run_variables import KAFKA, VARIABLES
+from sandbox.cli.run import KAFKA, VARIABLES
 from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]

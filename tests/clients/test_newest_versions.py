@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from sandbox.kafka.errors import BY_CODE
 from sandbox.wire.api_table import advertised
-from sandbox.wire.features import FEATURES
+from sandbox.wire.apis.features import FEATURES
 from tests.clients.conftest import Kafka
 from tests.clients.raw_requests import RawClient
 from tests.clients.transaction_requests import Teller

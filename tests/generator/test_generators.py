@@ -10,7 +10,7 @@ from sandbox.generator.generators import Generators
 from sandbox.generator.template import EventTemplate
 from sandbox.kafka.errors import BrokerError, SandboxError
 from sandbox.model.activity import ActivityQuery
-from sandbox.web.activity_text import entry_text
+from sandbox.web.activity import entry_text
 from tests.waiting import eventually
 
 WAIT_S = 20

@@ -10,8 +10,7 @@ import pytest
 
 from sandbox.generator.examples import EXAMPLES
 from sandbox.generator.placeholders import PLACEHOLDERS
-from sandbox.generator.template import EventTemplate, template_from_json
-from sandbox.generator.template_text import TemplateRefused
+from sandbox.generator.template import EventTemplate, TemplateRefused, template_from_json
 
 
 def values(text: str, count: int = 200, seed: int = 1) -> list[str]:

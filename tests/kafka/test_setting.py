@@ -5,8 +5,7 @@ import pytest
 from sandbox.kafka.broker_config import BROKER_SETTINGS
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.resource_settings import CLIENT_METRICS_SETTINGS, GROUP_SETTINGS
-from sandbox.kafka.setting import BOOLEAN, DOUBLE, INT, LIST, LONG, SHORT, STRING, Setting
-from sandbox.kafka.setting_values import REPLICAS, java_text
+from sandbox.kafka.setting import BOOLEAN, DOUBLE, INT, LIST, LONG, REPLICAS, SHORT, STRING, Setting, java_text
 from sandbox.kafka.topic_settings import TOPIC_SETTINGS
 
 ALL = (*TOPIC_SETTINGS, *BROKER_SETTINGS, *GROUP_SETTINGS, *CLIENT_METRICS_SETTINGS)

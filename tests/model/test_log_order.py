@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.kafka.event import CREATE_TIME, Event
-from sandbox.model.log_order import merged_by_time
+from sandbox.model.jsonl import merged_by_time
 
 
 def _event(partition: int, offset: int, timestamp_ms: int) -> Event:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.model.member_names import member_name, member_names
+from sandbox.model.groups import member_name, member_names
 
 UUID_ONE, UUID_TWO = "a27b16c0-feb1-4a88-a81b-b3a218cc5433", "3a699b4f-0aa5-4c22-9d55-29f2ba1389bd"
 

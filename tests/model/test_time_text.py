@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.model.time_text import duration_ms, iso_ms
+from sandbox.model.times import duration_ms, iso_ms
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from sandbox.broker.logs.log import ABORT_KEY, Appended, ProducedBatch, StoredBa
 from sandbox.broker.logs.topic import Partition
 from sandbox.broker.reply import Reply
 from sandbox.storage.log import log_transactions
-from sandbox.storage.log.event_columns import EventColumns
+from sandbox.storage.log.log import EventColumns
 from tests.clock import Clock
 from tests.log_reading import read_batches
 

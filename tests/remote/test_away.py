@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.api.sandbox import Sandbox
-from sandbox.cli.remote_page import PageServer
+from sandbox.cli.ui import PageServer
 from sandbox.kafka.errors import BrokerError, ClusterAway
 from sandbox.remote.backend import RemoteBackend
 from sandbox.web.app import create_app

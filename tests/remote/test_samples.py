@@ -3,7 +3,7 @@
 import pytest
 
 from sandbox.model.lag_trend import Trend
-from sandbox.remote.samples import PLACES_MAX, SAMPLES_MAX, UNKNOWN_WORD, Sampled, Samples
+from sandbox.remote.group_history import PLACES_MAX, SAMPLES_MAX, UNKNOWN_WORD, Sampled, Samples
 
 PLACE = ("orders", 0)
 

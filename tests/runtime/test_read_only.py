@@ -14,7 +14,7 @@ from sandbox import Sandbox
 from sandbox.generator.examples import EXAMPLES
 from sandbox.kafka.errors import BrokerError, FileRefused
 from sandbox.wire.api_table import APIS
-from sandbox.wire.auth.read_only import READING, refused
+from sandbox.wire.refusals import READING, refused
 from tests.clock import Clock
 
 

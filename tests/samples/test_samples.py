@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.cli.run_variables import KAFKA, VARIABLES
+from sandbox.cli.run import KAFKA, VARIABLES
 from tests.clients.catalogue import ClientUnavailableError, node
 
 ROOT = Path(__file__).parents[2]

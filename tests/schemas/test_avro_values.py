@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sandbox.schemas.json_text import value_text
 from sandbox.schemas.parsing import parse_schema
 from sandbox.schemas.schema import InvalidValue, ParsedSchema
-from sandbox.schemas.values import value_text
 
 
 def avro(schema: Any) -> ParsedSchema:

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.schemas.json_schema.pattern_text import text_matching
+from sandbox.schemas.json_text import value_text
 from sandbox.schemas.parsing import parse_schema
 from sandbox.schemas.regular_expressions import found_in
 from sandbox.schemas.schema import InvalidValue, ParsedSchema
-from sandbox.schemas.values import value_text
 
 SEEDS = st.integers(0, 2**32)
 PRIMITIVES = ["null", "boolean", "int", "long", "float", "double", "bytes", "string"]

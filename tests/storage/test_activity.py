@@ -12,7 +12,7 @@ from sandbox.model.activity import ACTIVITY_MAX, KINDS, ActivityEntry, ActivityQ
 from sandbox.model.rebalance import Cause, rebalance_details
 from sandbox.storage import activity
 from sandbox.storage.groups.groups import GroupStore, StoredRebalance
-from sandbox.web.activity_text import entry_text
+from sandbox.web.activity import entry_text
 from tests.clock import Clock
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.generator.template import EventTemplate
-from sandbox.storage.event_templates import read_template
+from sandbox.storage.resources import read_template
 
 
 def test_a_template_is_read_from_a_file_that_another_owns(box: Sandbox, file: Path) -> None:

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 import sandbox.testing
 from sandbox import Sandbox, SandboxError
-from sandbox.model.durations import duration_in_ms
+from sandbox.model.times import duration_in_ms
 from sandbox.testing import Kafka
 
 SET = AlterConfigOpType.SET

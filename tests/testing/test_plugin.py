@@ -17,7 +17,7 @@ from tests.waiting import eventually
 
 pytest_plugins = "pytester"
 # pytester's runs in this process forget the modules that they load, so what they use is loaded here.
-for name in ("sandbox.testing.scope", "sandbox.testing.cluster_place", "sandbox.web.server", "aiokafka.admin"):
+for name in ("sandbox.testing.scope", "sandbox.testing.place", "sandbox.web.server", "aiokafka.admin"):
     importlib.import_module(name)
 with kafka(topics=["orders"]) as used:
     used.producer()

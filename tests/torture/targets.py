@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import google_crc32c
 
-from sandbox.generator.template import EventTemplate, template_from_json
-from sandbox.generator.template_text import TemplateRefused
+from sandbox.generator.template import EventTemplate, TemplateRefused, template_from_json
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.json_conditions import Condition, JsonPath, meets, paths_in
 from sandbox.model.json_values import json_text, parse_value

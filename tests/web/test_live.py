@@ -14,9 +14,9 @@ from sandbox.kafka.event import NewEvent
 from sandbox.model.overview import Change
 from sandbox.web import live
 from sandbox.web.app import create_app
-from sandbox.web.asgi import Message
 from sandbox.web.live import Hub, render_view
 from sandbox.web.responses import Interest
+from sandbox.web.serving import Message
 from tests.clock import Clock
 
 

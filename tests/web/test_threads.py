@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from sandbox.web.threads import DaemonThreads
+from sandbox.web.lanes import DaemonThreads
 
 
 def test_a_job_starts_although_an_idle_thread_has_not_woken_up_for_the_one_before(

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from sandbox.storage.log.event_columns import Record
+from sandbox.storage.log.log import Record
 from sandbox.wire.messages import messages
 from sandbox.wire.messages.schemas import apis
 from sandbox.wire.records.batch import decode_batches, encode_batch

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.errors import CODE
 from sandbox.kafka.event import NewEvent
-from sandbox.storage.log.event_columns import Record
+from sandbox.storage.log.log import Record
 from sandbox.wire.messages import messages
 from sandbox.wire.records import compression
 from sandbox.wire.records.batch import decode_batches

@@ -12,8 +12,7 @@ from sandbox.kafka.event import NewEvent
 from sandbox.model.messages import MessageQuery
 from sandbox.runtime.event_loop import Arrivals
 from sandbox.storage.file.database import Database, Reader
-from sandbox.storage.log.event_columns import EventColumns
-from sandbox.storage.log.log import ROWS_PER_STATEMENT
+from sandbox.storage.log.log import ROWS_PER_STATEMENT, EventColumns
 from sandbox.web.app import create_app
 from sandbox.wire.batch_cache import BatchCache
 from sandbox.wire.messages import messages

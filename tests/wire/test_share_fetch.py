@@ -14,10 +14,10 @@ from sandbox.kafka.errors import CODE
 from sandbox.kafka.event import NewEvent
 from sandbox.storage.file.database import Database
 from sandbox.storage.file.failure import StorageFailed
+from sandbox.wire.apis.share_fetch import end_session
 from sandbox.wire.fetch_records import read_records
 from sandbox.wire.node import Node
 from sandbox.wire.records.batch import encode_batch
-from sandbox.wire.share_members import end_session
 from tests.clients.raw_requests import RawClient
 from tests.waiting import eventually
 

@@ -36,7 +36,7 @@ from typing import Any
 
 from sandbox.broker.groups.calls import JoinAnswer, JoinedMember, SyncAnswer
 from sandbox.broker.reply import Reply, T
-from sandbox.model.member_names import member_name, member_names
+from sandbox.model.groups import member_name, member_names
 from sandbox.model.rebalance import Cause, Wait
 from sandbox.storage.groups.groups import CLASSIC_TYPE, Protocols
 

@@ -1,41 +1,17 @@
-"""A group of the consumer protocol (KIP-848): its epochs, and the reconciliation of its members.
-
-**The theory.** In the classic protocol all members stop, rejoin, and continue with a new assignment. Here they don't
-wait for each other. The broker computes the *target* assignment and moves every member towards it separately, with its
-answers to heartbeats:
-
-1. *Something changes:* a member joins, leaves or changes its subscription, or a topic gets partitions. The **group
-   epoch** increases by one. At the next heartbeat of any member the assignor computes a new target; the **target
-   assignment epoch** is now the group epoch.
-2. *A member must revoke partitions.* It gets an assignment without them, and stays in its **member epoch** until a
-   heartbeat shows that it no longer owns them (`UNREVOKED`). If that takes longer than its rebalance timeout, it is
-   removed.
-3. *A member gets the rest* of its target: the partitions that no other member has. With that answer its member epoch
-   becomes the target's. While other members still have some of its target, it keeps asking (`UNRELEASED`).
-
-So a partition is assigned to a member only after the previous owner has confirmed that it revoked it, and members that
-keep their partitions aren't interrupted. The member epoch is a fence: commits with another epoch are refused, and a
-member with an old epoch must revoke everything and rejoin. The exception is the previous epoch together with no
-partition that it may not have: then the broker's answer was lost.
-
-While a group migrates between the protocols, it also has members of the classic protocol (`ClassicSession`): see
-`sandbox.broker.groups.migration`.
-
-The group's state follows from the epochs: *Empty* without members, *Assigning* while the target is older than the
-group, *Reconciling* while a member doesn't have its target, else *Stable*. A Dead group is removed.
-
-Source: KIP-848; https://kafka.apache.org/protocol (ConsumerGroupHeartbeat).
-"""
+"""A group of the consumer protocol (KIP-848): its epochs, target assignment, and reconciliation."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
-from sandbox.broker.groups.assignors import NO_PARTITIONS, Partitions
+from sandbox.broker.groups.assignors import ASSIGNORS, NO_PARTITIONS, Partitions, Subscriber, TopicSize
+from sandbox.broker.logs.topic import Topic
+from sandbox.broker.name_pattern import NamePattern
 from sandbox.kafka.broker_config import BrokerConfig
-from sandbox.model.member_names import member_name, member_names
+from sandbox.model.groups import member_name, member_names
 from sandbox.model.rebalance import Cause, Wait, rebalance_details
 from sandbox.storage.groups.groups import CONSUMER_TYPE, Protocols, StoredRebalance
 
@@ -342,3 +318,112 @@ def may_downgrade(group: ConsumerGroup, config: BrokerConfig) -> bool:
         and migrates(config, "downgrade")
         and len(group.members) <= config.number("group.max.size")
     )
+
+
+PATTERNS_MAX = 1_000
+"""The maximum number of regular expressions whose matches are cached."""
+
+
+class TopicLookup(NamedTuple):
+    """The broker's current topics."""
+
+    by_name: Mapping[str, Topic]
+    by_id: Mapping[UUID, Topic]
+
+
+NO_TOPICS = TopicLookup({}, {})
+
+
+class Subscriptions:
+    """Resolves members' subscriptions to topics.
+
+    Args:
+        topics: the current topics, read at each call.
+    """
+
+    def __init__(self, topics: TopicLookup) -> None:
+        self._topics = topics
+        self._names: tuple[str, ...] = ()
+        self._matches: dict[str, frozenset[str]] = {}
+
+    def matches(self, pattern: str) -> frozenset[str]:
+        """Return the topics whose names currently match a regular expression.
+
+        Raises:
+            PatternError: the expression is invalid.
+        """
+        names = tuple(self._topics.by_name)
+        if names != self._names or len(self._matches) >= PATTERNS_MAX:
+            self._names, self._matches = names, {}
+        if pattern not in self._matches:
+            compiled = NamePattern(pattern)
+            self._matches[pattern] = frozenset(name for name in names if compiled.matches(name))
+        return self._matches[pattern]
+
+    def topic_id(self, name: str) -> UUID | None:
+        """Return a topic's id, or None if it doesn't exist."""
+        topic = self._topics.by_name.get(name)
+        return None if topic is None else topic.topic_id
+
+    def names_of(self, member: ConsumerMember) -> frozenset[str]:
+        """Return the names that a member subscribes to, existing or not, and the matches of its expression."""
+        return frozenset(member.topics) | (self.matches(member.pattern) if member.pattern else frozenset())
+
+    def refresh(self, group: ConsumerGroup) -> frozenset[tuple[UUID, int]]:
+        """Update a group's subscribed names. Returns the ids and numbers of partitions of the existing topics."""
+        group.subscribed = frozenset(name for member in group.members.values() for name in self.names_of(member))
+        found = (self._topics.by_name.get(name) for name in group.subscribed)
+        return frozenset((topic.topic_id, len(topic.partitions)) for topic in found if topic is not None)
+
+    def assign(self, group: ConsumerGroup, assignors: Iterable[str]) -> None:
+        """Compute the target for the group's epoch.
+
+        Args:
+            assignors: the names of the enabled assignors, the default first.
+        """
+        subscribers = [self._subscriber(member) for member in group.members.values()]
+        sizes = {
+            topic_id: TopicSize(self._topics.by_id[topic_id].name, partitions)
+            for topic_id, partitions in sorted(group.metadata)
+        }
+        group.protocol = _elected(group, tuple(assignors))
+        target = ASSIGNORS[group.protocol](subscribers, sizes)
+        for member in group.members.values():
+            member.target = target.get(member.member_id, NO_PARTITIONS)
+        group.assignment_epoch = group.generation
+        group.changed = True
+
+    def _subscriber(self, member: ConsumerMember) -> Subscriber:
+        topics = (self._topics.by_name.get(name) for name in self.names_of(member))
+        ids = frozenset(topic.topic_id for topic in topics if topic is not None)
+        return Subscriber(member.member_id, member.instance_id, ids, member.target)
+
+    def by_topic(self, partitions: Partitions) -> dict[str, tuple[int, ...]]:
+        """Group partitions by topic name, sorted, without partitions of deleted topics."""
+        found: dict[str, list[int]] = {}
+        for topic_id, partition in partitions:
+            topic = self._topics.by_id.get(topic_id)
+            if topic is not None:
+                found.setdefault(topic.name, []).append(partition)
+        return {name: tuple(sorted(found[name])) for name in sorted(found)}
+
+    def names(self, partitions: Partitions) -> tuple[str, ...]:
+        """Return partitions in words: "orders-0", "orders-1"."""
+        return tuple(f"{topic}-{one}" for topic, several in self.by_topic(partitions).items() for one in several)
+
+
+def sizes_of(group: ConsumerGroup) -> frozenset[tuple[UUID, int]]:
+    """Return the ids and numbers of partitions of the topics that the target covers. It contains all of their
+    partitions.
+    """
+    counts: dict[UUID, int] = {}
+    for member in group.members.values():
+        for topic_id, _ in member.target:
+            counts[topic_id] = counts.get(topic_id, 0) + 1
+    return frozenset(counts.items())
+
+
+def _elected(group: ConsumerGroup, assignors: tuple[str, ...]) -> str:
+    """Return the assignor with the most votes; if tied or without votes, the one named first."""
+    votes = [member.assignor for member in group.members.values() if member.assignor in assignors]
+    return max(assignors, key=votes.count)

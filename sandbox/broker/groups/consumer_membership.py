@@ -23,9 +23,10 @@ from sandbox.broker.groups.consumer_group import (
     ConsumerMember,
     ConsumerState,
     MemberState,
+    Subscriptions,
     may_downgrade,
+    sizes_of,
 )
-from sandbox.broker.groups.target_assignment import Subscriptions, sizes_of
 from sandbox.broker.name_pattern import PatternError
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError

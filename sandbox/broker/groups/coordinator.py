@@ -12,7 +12,7 @@ one thread.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from uuid import uuid4
 
-from sandbox.broker.groups import consumer_rows
+from sandbox.broker.groups import rows
 from sandbox.broker.groups.assignors import Partitions
 from sandbox.broker.groups.calls import (
     JOIN_EPOCH,
@@ -38,17 +38,15 @@ from sandbox.broker.groups.calls import (
 )
 from sandbox.broker.groups.classic_group import Group
 from sandbox.broker.groups.classic_membership import Membership
-from sandbox.broker.groups.classic_rows import DecodeAssignment
-from sandbox.broker.groups.consumer_group import ConsumerGroup
+from sandbox.broker.groups.consumer_group import NO_TOPICS, ConsumerGroup, Subscriptions, TopicLookup
 from sandbox.broker.groups.consumer_membership import ConsumerMembership
 from sandbox.broker.groups.kinds import group_kinds
 from sandbox.broker.groups.listing import described, is_empty, listed
 from sandbox.broker.groups.migration import Migration
 from sandbox.broker.groups.offsets import CONSUMER, DecodeSubscription, Offsets, PartitionExists, StageOffsets
-from sandbox.broker.groups.share_group import LEAVE_EPOCH, ShareGroup
-from sandbox.broker.groups.share_membership import ShareHeartbeat, ShareMembership
+from sandbox.broker.groups.rows import DecodeAssignment
+from sandbox.broker.groups.share_group import LEAVE_EPOCH, ShareGroup, ShareHeartbeat, ShareMembership
 from sandbox.broker.groups.table import GroupTable, OnChange
-from sandbox.broker.groups.target_assignment import NO_TOPICS, Subscriptions, TopicLookup
 from sandbox.broker.groups.waits import waits
 from sandbox.broker.reply import Reply
 from sandbox.broker.shares.shares import Shares
@@ -311,7 +309,7 @@ class GroupCoordinator:
 
     def describe_share(self, group_id: str) -> DescribedConsumerGroup:
         """ShareGroupDescribe, for one group. Raises BrokerError INVALID_GROUP_ID, GROUP_ID_NOT_FOUND."""
-        return consumer_rows.described(self.share_group(group_id))
+        return rows.described_consumer_group(self.share_group(group_id))
 
     def commit(
         self,
@@ -403,7 +401,7 @@ class GroupCoordinator:
         """
         if not group_id:
             raise BrokerError("INVALID_GROUP_ID")
-        return consumer_rows.described(self._table.consumer(group_id, "Group"))
+        return rows.described_consumer_group(self._table.consumer(group_id, "Group"))
 
     def last_heartbeats(self, group_id: str) -> dict[str, int | None]:
         """Return the time of each member's last request, by member id."""

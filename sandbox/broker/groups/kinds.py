@@ -7,16 +7,14 @@ further protocol is a further row here.
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from sandbox.broker.groups import consumer_rows, share_rows
+from sandbox.broker.groups import rows
 from sandbox.broker.groups.classic_group import Group, GroupEvent, State
 from sandbox.broker.groups.classic_membership import NEW_MEMBER_JOIN_TIMEOUT_MS, Membership
-from sandbox.broker.groups.classic_rows import DecodeAssignment, restored, stored, stored_rebalance
-from sandbox.broker.groups.consumer_group import ConsumerGroup
+from sandbox.broker.groups.consumer_group import ConsumerGroup, Subscriptions
 from sandbox.broker.groups.consumer_membership import ConsumerMembership
 from sandbox.broker.groups.migration import Migration
-from sandbox.broker.groups.share_group import ShareGroup
-from sandbox.broker.groups.share_membership import ShareMembership
-from sandbox.broker.groups.target_assignment import Subscriptions
+from sandbox.broker.groups.rows import DecodeAssignment, restored_classic_group, stored_classic_group, stored_rebalance
+from sandbox.broker.groups.share_group import ShareGroup, ShareMembership
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.storage.groups.groups import (
     CLASSIC_TYPE,
@@ -66,14 +64,14 @@ class _Classic:
         self._config, self._membership, self._decode = config, membership, decode_assignment
 
     def restored(self, row: StoredGroup, now_ms: int) -> Group:
-        return restored(row, now_ms)
+        return restored_classic_group(row, now_ms)
 
     def restarted(self, group: Group, now_ms: int) -> None:
         if group.state is State.PREPARING_REBALANCE:
             self._membership.restarted(group, now_ms)
 
     def stored(self, group: Group) -> StoredGroup:
-        return stored(group, self._decode)
+        return stored_classic_group(group, self._decode)
 
     def ended(self, group: Group) -> list[StoredRebalance]:
         return [stored_rebalance(group, rebalance, self._decode) for rebalance in group.ended]
@@ -114,7 +112,7 @@ class _Consumer:
         return self._config.group_number(group.group_id, "consumer.session.timeout.ms")
 
     def restored(self, row: StoredGroup, now_ms: int) -> ConsumerGroup:
-        group = consumer_rows.restored(row, now_ms)
+        group = rows.restored_consumer_group(row, now_ms)
         self._consumers.restored(group, now_ms)
         return group
 
@@ -122,7 +120,7 @@ class _Consumer:
         """Do nothing: members keep their epochs."""
 
     def stored(self, group: ConsumerGroup) -> StoredGroup:
-        return consumer_rows.stored(group, self._session_ms(group), self._subscriptions.by_topic)
+        return rows.stored_consumer_group(group, self._session_ms(group), self._subscriptions.by_topic)
 
     def ended(self, group: ConsumerGroup) -> list[StoredRebalance]:
         return list(group.ended)
@@ -156,7 +154,7 @@ class _Share:
         self._shares = shares
 
     def restored(self, row: StoredGroup, now_ms: int) -> ShareGroup:
-        group = share_rows.restored(row, now_ms)
+        group = rows.restored_share_group(row, now_ms)
         self._shares.restored(group, now_ms)
         return group
 
@@ -164,7 +162,7 @@ class _Share:
         """Do nothing: members keep their epochs."""
 
     def stored(self, group: ShareGroup) -> StoredGroup:
-        return share_rows.stored(group, self._shares.session_ms(group), self._shares.by_topic)
+        return rows.stored_share_group(group, self._shares.session_ms(group), self._shares.by_topic)
 
     def ended(self, group: ShareGroup) -> list[StoredRebalance]:
         return list(group.ended)

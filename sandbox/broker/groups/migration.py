@@ -34,19 +34,19 @@ from sandbox.broker.groups.calls import (
     SyncAnswer,
 )
 from sandbox.broker.groups.classic_group import Group, Member, State
-from sandbox.broker.groups.classic_rebalance import prepare
-from sandbox.broker.groups.classic_rows import DecodeAssignment
+from sandbox.broker.groups.classic_membership import prepare
 from sandbox.broker.groups.consumer_group import (
     PROTOCOL_TYPE,
     ClassicSession,
     ConsumerGroup,
     ConsumerMember,
     MemberState,
+    Subscriptions,
     may_downgrade,
     migrates,
 )
 from sandbox.broker.groups.consumer_membership import ConsumerMembership
-from sandbox.broker.groups.target_assignment import Subscriptions
+from sandbox.broker.groups.rows import DecodeAssignment
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError
 

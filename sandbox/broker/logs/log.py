@@ -12,8 +12,7 @@ from sandbox.kafka.errors import BrokerError, EventsDamaged, RecordsRefused
 from sandbox.kafka.event import CREATE_TIME, LOG_APPEND_TIME
 from sandbox.storage.file.database import Database
 from sandbox.storage.log import log, log_transactions
-from sandbox.storage.log.event_columns import EventColumns
-from sandbox.storage.log.log import BatchRow, Record
+from sandbox.storage.log.log import BatchRow, EventColumns, Record
 
 NO_TIMESTAMP = -1
 RUN_EVENTS_MAX = 1000

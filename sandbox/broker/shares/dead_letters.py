@@ -16,8 +16,7 @@ from sandbox.broker.logs.log import ProducedBatch
 from sandbox.broker.logs.topic import Partition, Topic
 from sandbox.broker.shares.shares import ArchivedRecord
 from sandbox.kafka.errors import BrokerError
-from sandbox.storage.log.event_columns import EventColumns
-from sandbox.storage.log.log import read_records
+from sandbox.storage.log.log import EventColumns, read_records
 
 ENABLED = "errors.deadletterqueue.group.enable"
 BATCH_BYTES, RECORD_BYTES = 61, 30

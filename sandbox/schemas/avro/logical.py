@@ -196,7 +196,7 @@ def _decimal_bytes(value: Any, type_: AvroType) -> bytes:
 
 
 def _big_decimal(data: bytes) -> Decimal:
-    from sandbox.schemas.avro.reading import read_long
+    from sandbox.schemas.avro.binary import read_long
 
     try:
         size, at = read_long(data, 0)
@@ -211,7 +211,7 @@ def _big_decimal(data: bytes) -> Decimal:
 
 
 def _big_decimal_bytes(value: Any) -> bytes:
-    from sandbox.schemas.avro.writing import long_bytes
+    from sandbox.schemas.avro.binary import long_bytes
 
     number = as_decimal(value)
     scale = -int(number.as_tuple().exponent)

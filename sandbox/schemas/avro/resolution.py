@@ -9,10 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.schemas.avro import logical
+from sandbox.schemas.avro.binary import Broken, Decoder, Reader, array_of, encode, map_of, raw_reader, union_of
 from sandbox.schemas.avro.compatibility import PROMOTIONS, AmbiguousAlias, TooManyComparisons, incompatibilities
-from sandbox.schemas.avro.reading import Broken, Decoder, Reader, array_of, map_of, raw_reader, union_of
 from sandbox.schemas.avro.types import NO_DEFAULT, AvroType, Field
-from sandbox.schemas.avro.writing import encode
 from sandbox.schemas.schema import InvalidValue
 
 

@@ -2,9 +2,13 @@
 
 from decimal import Decimal
 
-from sandbox.schemas.json_schema.content_models import array_differences, limit_difference, object_differences
+from sandbox.schemas.json_schema.content_models import (
+    array_differences,
+    largest_matching,
+    limit_difference,
+    object_differences,
+)
 from sandbox.schemas.json_schema.differences import JsonSchemaDifference, are_compatible
-from sandbox.schemas.json_schema.matching import largest_matching
 from sandbox.schemas.json_schema.nodes import SchemaNode
 from sandbox.schemas.json_text import compact
 

@@ -1,17 +1,92 @@
-"""Loads JSON Schema of draft 4, 6 and 7 into nodes, as everit-json-schema does, the validator of Confluent's registry.
+"""Loads JSON Schema of all drafts into nodes."""
 
-The nodes of an object are: its enum, its combinations, not, const, its type, and each other group of keywords
-(array, object, number, string). More than one are joined by `allOf`. A `$ref` hides its neighbours.
-"""
-
+import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
-from sandbox.schemas.json_schema import keywords
 from sandbox.schemas.json_schema.nodes import MISSING, Kind, SchemaNode, combined
 from sandbox.schemas.json_schema.references import References, SchemaLocation
 from sandbox.schemas.json_text import compact
 from sandbox.schemas.schema import InvalidSchema
+
+INTEGERS = {
+    "string": ("minLength", "maxLength"),
+    "array": ("minItems", "maxItems"),
+    "object": ("minProperties", "maxProperties"),
+}
+NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+STRINGS = ("minLength", "maxLength", "pattern", "format")
+
+
+def number(json: dict[str, Any], name: str, path: str) -> int | Decimal | None:
+    """Return a number; None if the keyword is missing."""
+    value: int | Decimal | None = _typed(json, name, path, (int, Decimal), "a number")
+    return value
+
+
+def integer(json: dict[str, Any], name: str, path: str) -> int | None:
+    """Return an integer; None if the keyword is missing."""
+    value = _typed(json, name, path, (int, Decimal), "an integer")
+    if value is not None and value != int(value):
+        raise _wrong(json, name, path, "an integer")
+    return None if value is None else int(value)
+
+
+def text(json: dict[str, Any], name: str, path: str) -> str | None:
+    """Return a string; None if the keyword is missing."""
+    value: str | None = _typed(json, name, path, (str,), "a string")
+    return value
+
+
+def array(json: dict[str, Any], name: str, path: str) -> list[Any]:
+    """Return a list; an empty one if the keyword is missing."""
+    return _typed(json, name, path, (list,), "an array") or []
+
+
+def mapping(json: dict[str, Any], name: str, path: str) -> dict[str, Any]:
+    """Return an object; an empty one if the keyword is missing."""
+    return _typed(json, name, path, (dict,), "an object") or {}
+
+
+def boolean(json: dict[str, Any], name: str, path: str) -> bool:
+    """Return a boolean; False if the keyword is missing."""
+    if name in json and not isinstance(json[name], bool):
+        raise _wrong(json, name, path, "true or false")
+    return bool(json.get(name))
+
+
+def names(json: dict[str, Any], name: str, path: str) -> list[str]:
+    """Return a list of strings; an empty one if the keyword is missing."""
+    found = array(json, name, path)
+    if not all(isinstance(one, str) for one in found):
+        raise _wrong(json, name, path, "an array of strings")
+    return found
+
+
+def pattern(expression: str, path: str) -> str:
+    """Return a regular expression that can be compiled, at least once Java's own syntax is set aside."""
+    try:
+        re.compile(expression)
+    except (re.error, OverflowError, RecursionError) as error:
+        if expression.count("(") != expression.count(")") or expression.count("[") > expression.count("]"):
+            raise InvalidSchema(f"{expression!r} is not a regular expression: {error} (at {path})") from None
+    return expression
+
+
+def _typed(json: dict[str, Any], name: str, path: str, types: tuple[type, ...], expected: str) -> Any:
+    if name not in json:
+        return None
+    value = json[name]
+    if not isinstance(value, types) or isinstance(value, bool):
+        raise _wrong(json, name, path, expected)
+    return value
+
+
+def _wrong(json: dict[str, Any], name: str, path: str, expected: str) -> InvalidSchema:
+    shown = compact(json[name])
+    return InvalidSchema(f"{path}/{name}: expected {expected}, found {shown[:100]}{'...' if len(shown) > 100 else ''}")
+
 
 _ARRAY = {"items", "additionalItems", "minItems", "maxItems", "uniqueItems"}
 _OBJECT = {
@@ -74,16 +149,16 @@ class Loader:
 
     def reference(self, json: dict[str, Any], keyword: str, place: SchemaLocation, path: str) -> SchemaNode:
         """Return a node that will refer to what a `$ref` names."""
-        name = keywords.text(json, keyword, path) or "#"
+        name = text(json, keyword, path) or "#"
         node = SchemaNode("reference", json)
         self._waiting.append((node, *self._references.find(name, place, path), path))
         return node
 
     def describe(self, node: SchemaNode, json: dict[str, Any], path: str) -> None:
         """Take over the keywords that describe a schema."""
-        node.id = keywords.text(json, self._id_keyword, path)
-        node.title = keywords.text(json, "title", path)
-        node.description = keywords.text(json, "description", path)
+        node.id = text(json, self._id_keyword, path)
+        node.title = text(json, "title", path)
+        node.description = text(json, "description", path)
         node.default = json.get("default", MISSING)
         node.connect_type = json.get("connect.type")
 
@@ -95,7 +170,7 @@ class Loader:
             if criterion in json:
                 children = [
                     self.schema(inner, place, f"{path}/{criterion}/{at}")
-                    for at, inner in enumerate(keywords.array(json, criterion, path))
+                    for at, inner in enumerate(array(json, criterion, path))
                 ]
                 nodes.append(combined(criterion, children, json[criterion]))
         if "not" in json:
@@ -119,15 +194,15 @@ class Loader:
         return [
             ("array", self._array, self._array_keywords),
             ("object", self._object, self._object_keywords),
-            ("number", self._number, set(keywords.NUMBERS)),
-            ("string", string, set(keywords.STRINGS)),
+            ("number", self._number, set(NUMBERS)),
+            ("string", string, set(STRINGS)),
         ]
 
     def _typed(self, json: dict[str, Any], place: SchemaLocation, path: str) -> SchemaNode:
         types = json["type"]
         if isinstance(types, str):
             return self._of_type(types, json, place, path)
-        children = [self._of_type(one, json, place, path) for one in keywords.names(json, "type", path)]
+        children = [self._of_type(one, json, place, path) for one in names(json, "type", path)]
         return combined("anyOf", children, types)
 
     def _of_type(self, type_: str, json: dict[str, Any], place: SchemaLocation, path: str) -> SchemaNode:
@@ -149,29 +224,29 @@ class Loader:
 
     def _number(self, json: dict[str, Any], place: SchemaLocation, path: str) -> SchemaNode:
         node = SchemaNode("number", ["number", json])
-        for name in keywords.NUMBERS:
+        for name in NUMBERS:
             if self._draft == 4 and name.startswith("exclusive"):
-                keywords.boolean(json, name, path)
+                boolean(json, name, path)
             else:
-                node.limits[name] = keywords.number(json, name, path)
+                node.limits[name] = number(json, name, path)
         if node.limits["multipleOf"] == 0:
             raise InvalidSchema(f"{path}/multipleOf: should not be 0")
         return node
 
     def _object(self, json: dict[str, Any], place: SchemaLocation, path: str) -> SchemaNode:
         node = SchemaNode("object", ["object", json])
-        for name in keywords.INTEGERS["object"]:
-            node.limits[name] = keywords.integer(json, name, path)
-        for name, inner in keywords.mapping(json, "properties", path).items():
+        for name in INTEGERS["object"]:
+            node.limits[name] = integer(json, name, path)
+        for name, inner in mapping(json, "properties", path).items():
             if name != self._id_keyword or isinstance(inner, dict):
                 node.properties[name] = self.schema(inner, place, f"{path}/properties/{name}")
-        node.required = set(keywords.names(json, "required", path))
-        for name, inner in keywords.mapping(json, "patternProperties", path).items():
+        node.required = set(names(json, "required", path))
+        for name, inner in mapping(json, "patternProperties", path).items():
             inner_path = f"{path}/patternProperties/{name}"
-            node.patterns[keywords.pattern(name, inner_path)] = self.schema(inner, place, inner_path)
-        for name, inner in keywords.mapping(json, "dependencies", path).items():
+            node.patterns[pattern(name, inner_path)] = self.schema(inner, place, inner_path)
+        for name, inner in mapping(json, "dependencies", path).items():
             if isinstance(inner, list):
-                required = keywords.names(json["dependencies"], name, f"{path}/dependencies")
+                required = names(json["dependencies"], name, f"{path}/dependencies")
                 if required:
                     node.dependencies[name] = set(required)
             else:
@@ -183,9 +258,9 @@ class Loader:
 
     def _array(self, json: dict[str, Any], place: SchemaLocation, path: str) -> SchemaNode:
         node = SchemaNode("array", ["array", json])
-        for name in keywords.INTEGERS["array"]:
-            node.limits[name] = keywords.integer(json, name, path)
-        node.limits["uniqueItems"] = keywords.boolean(json, "uniqueItems", path)
+        for name in INTEGERS["array"]:
+            node.limits[name] = integer(json, name, path)
+        node.limits["uniqueItems"] = boolean(json, "uniqueItems", path)
         for name in ("maxContains", "minContains"):
             value = json.get(name)
             node.limits[name] = value if isinstance(value, int) and not isinstance(value, bool) else None
@@ -211,15 +286,211 @@ def string(json: dict[str, Any], place: SchemaLocation | None, path: str) -> Sch
     """Return the node of the keywords for strings. `format` is an annotation."""
     del place
     node = SchemaNode("string", ["string", json])
-    for name in keywords.INTEGERS["string"]:
-        node.limits[name] = keywords.integer(json, name, path)
-    expression = keywords.text(json, "pattern", path)
-    node.limits["pattern"] = None if expression is None else keywords.pattern(expression, f"{path}/pattern")
-    keywords.text(json, "format", path)
+    for name in INTEGERS["string"]:
+        node.limits[name] = integer(json, name, path)
+    expression = text(json, "pattern", path)
+    node.limits["pattern"] = None if expression is None else pattern(expression, f"{path}/pattern")
+    text(json, "format", path)
     return node
 
 
 def enum(json: dict[str, Any], path: str) -> SchemaNode:
     """Return the node of an enum."""
-    values = keywords.array(json, "enum", path)
+    values = array(json, "enum", path)
     return SchemaNode("enum", values, values=frozenset(compact(value, sort_keys=True) for value in values))
+
+
+_MERGED = ("array", "number", "object", "string")
+
+
+class ModernLoader(Loader):
+    """Loads one schema of draft 2019-09 or 2020-12; see `Loader`."""
+
+    def __init__(self, document: Any, resolved: Mapping[str, str]) -> None:
+        super().__init__(document, resolved, 7)
+
+    def schema(self, json: Any, place: SchemaLocation, path: str) -> SchemaNode:
+        if not isinstance(json, dict):
+            return super().schema(json, place, path)
+        if path != "#":
+            place = self._references.base_of(json, place)
+        joined: SchemaNode | None = None
+        for node in self._keyword_nodes(json, place, path):
+            joined = node if joined is None else join(joined, node)
+        if joined is None:
+            joined = SchemaNode("empty", json)
+        elif joined.generated and joined.criterion == "allOf" and len(joined.children) < 2:
+            joined = joined.children[0] if joined.children else SchemaNode("empty", json)
+        joined.source = json
+        self.describe(joined, json, path)
+        # The registry does not compare ids in these drafts.
+        joined.id = None
+        return joined
+
+    def _keyword_nodes(self, json: dict[str, Any], place: SchemaLocation, path: str) -> list[SchemaNode]:
+        nodes = [node for name in json if (node := self._keyword(name, json, place, path)) is not None]
+        for name, inner in mapping(json, "properties", path).items():
+            node = SchemaNode("object", {"properties": {name: inner}})
+            node.properties[name] = self.schema(inner, place, f"{path}/properties/{name}")
+            nodes.append(node)
+        for name, inner in mapping(json, "patternProperties", path).items():
+            inner_path = f"{path}/patternProperties/{name}"
+            node = SchemaNode("object", {"patternProperties": {name: inner}})
+            node.patterns[pattern(name, inner_path)] = self.schema(inner, place, inner_path)
+            nodes.append(node)
+        for name in ("unevaluatedItems", "unevaluatedProperties"):
+            if name in json:
+                node = SchemaNode("array" if name.endswith("Items") else "object", {name: json[name]})
+                node.unevaluated = self.schema(json[name], place, f"{path}/{name}")
+                nodes.append(node)
+        return nodes
+
+    def _keyword(self, name: str, json: dict[str, Any], place: SchemaLocation, path: str) -> SchemaNode | None:
+        match name:
+            case "$ref" | "$dynamicRef":
+                return self.reference(json, name, place, path)
+            case "type":
+                return self._types(json, path)
+            case "enum":
+                return enum(json, path)
+            case "const":
+                return SchemaNode("const", json[name], values=frozenset([compact(json[name], sort_keys=True)]))
+            case "not":
+                return SchemaNode("not", json[name], inner=self.schema(json[name], place, f"{path}/not"))
+            case "allOf" | "anyOf" | "oneOf":
+                return self._combination(json, name, place, path)
+            case "minLength" | "maxLength" | "pattern":
+                return string({name: json[name]}, None, path)
+            case "if":
+                for part in {"if", "then", "else"} & json.keys():
+                    self.schema(json[part], place, f"{path}/{part}")
+                return SchemaNode("conditional", json)
+        if name in NUMBERS:
+            return self._number({name: json[name]}, place, path)
+        return self._object_keyword(name, json, place, path) or self._array_keyword(name, json, place, path)
+
+    def _types(self, json: dict[str, Any], path: str) -> SchemaNode:
+        types = json["type"]
+        place = self._references.root
+        if isinstance(types, str):
+            return self._of_type(types, {}, place, path)
+        children = [self._of_type(one, {}, place, path) for one in names(json, "type", path)]
+        return combined("anyOf", children, types, generated=True)
+
+    def _combination(self, json: dict[str, Any], criterion: str, place: SchemaLocation, path: str) -> SchemaNode:
+        assert criterion in COMBINATIONS
+        children: list[SchemaNode] = []
+        for at, inner in enumerate(array(json, criterion, path)):
+            child = self.schema(inner, place, f"{path}/{criterion}/{at}")
+            children += _flat(child)
+        return combined(criterion, children, json[criterion])
+
+    def _object_keyword(self, name: str, json: dict[str, Any], place: SchemaLocation, path: str) -> SchemaNode | None:
+        match name:
+            case "required" | "minProperties" | "maxProperties":
+                return self._object({name: json[name]}, place, path)
+            case "additionalProperties":
+                node = SchemaNode("object", {name: json[name]})
+                self._rest(node, json[name], place, f"{path}/{name}")
+                return node
+            case "dependentRequired":
+                node = SchemaNode("object", {name: json[name]})
+                for key in mapping(json, name, path):
+                    required = names(json[name], key, f"{path}/{name}")
+                    if required:
+                        node.dependencies[key] = set(required)
+                return node
+            case "dependentSchemas":
+                node = SchemaNode("object", {name: json[name]})
+                for key, inner in mapping(json, name, path).items():
+                    node.schema_dependencies[key] = self.schema(inner, place, f"{path}/{name}/{key}")
+                return node
+            case "propertyNames":
+                self.schema(json[name], place, f"{path}/{name}")
+                return SchemaNode("object", {name: json[name]})
+        return None
+
+    def _array_keyword(self, name: str, json: dict[str, Any], place: SchemaLocation, path: str) -> SchemaNode | None:
+        match name:
+            case "minItems" | "maxItems" | "uniqueItems":
+                return self._array({name: json[name]}, place, path)
+            case "items":
+                if isinstance(json[name], list):
+                    raise InvalidSchema(f"{path}/items: expected a schema; a tuple is prefixItems since draft 2020-12")
+                node = SchemaNode("array", {name: json[name]})
+                if json.get("prefixItems"):
+                    self._rest(node, json[name], place, f"{path}/items")
+                elif json[name] is False:
+                    node.permits_additional = False
+                elif json[name] is not True:
+                    node.items = self.schema(json[name], place, f"{path}/items")
+                return node
+            case "prefixItems":
+                node = SchemaNode("array", {name: json[name]})
+                node.children = [
+                    self.schema(inner, place, f"{path}/{name}/{at}") for at, inner in enumerate(array(json, name, path))
+                ]
+                return node
+            case "contains":
+                self.schema(json[name], place, f"{path}/{name}")
+                node = SchemaNode("array", {name: json[name]})
+                least = integer(json, "minContains", path)
+                node.limits["minContains"] = 1 if least is None else least
+                node.limits["maxContains"] = integer(json, "maxContains", path)
+                return node
+        return None
+
+    def _rest(self, node: SchemaNode, json: Any, place: SchemaLocation, path: str) -> None:
+        if json is False:
+            node.permits_additional = False
+        elif json is not True:
+            node.additional = self.schema(json, place, path)
+
+
+def join(first: SchemaNode, second: SchemaNode) -> SchemaNode:
+    """Return the node that asserts what two nodes of one object assert."""
+    if first.kind == second.kind and first.kind in _MERGED:
+        return _merged(first, second)
+    for several, one in ((first, second), (second, first)):
+        if (
+            several.generated
+            and several.criterion == "anyOf"
+            and one.kind in {child.kind for child in several.children}
+        ):
+            return combined("anyOf", _collected(several.children, one), several.source, generated=True)
+    children: list[SchemaNode] = []
+    for node in (*_flat(first), *_flat(second)):
+        children = _collected(children, node)
+    return combined("allOf", children, generated=True)
+
+
+def _flat(node: SchemaNode) -> list[SchemaNode]:
+    return list(node.children) if node.generated and node.criterion == "allOf" else [node]
+
+
+def _collected(nodes: list[SchemaNode], node: SchemaNode) -> list[SchemaNode]:
+    for at, known in enumerate(nodes):
+        if known.kind == node.kind and node.kind in _MERGED:
+            return [*nodes[:at], _merged(known, node), *nodes[at + 1 :]]
+    return [*nodes, node]
+
+
+def _merged(first: SchemaNode, second: SchemaNode) -> SchemaNode:
+    node = SchemaNode(first.kind, [first.source, second.source])
+    node.limits = first.limits | {
+        name: value for name, value in second.limits.items() if value is not None and value is not False
+    }
+    node.children = first.children + second.children
+    node.properties = first.properties | second.properties
+    node.patterns = first.patterns | second.patterns
+    node.required = first.required | second.required
+    node.permits_additional = first.permits_additional and second.permits_additional
+    node.additional = second.additional or first.additional
+    node.items = second.items or first.items
+    node.unevaluated = second.unevaluated or first.unevaluated
+    node.dependencies = first.dependencies | second.dependencies
+    node.schema_dependencies = first.schema_dependencies | second.schema_dependencies
+    for attribute in ("id", "title", "description", "connect_type"):
+        setattr(node, attribute, getattr(second, attribute) or getattr(first, attribute))
+    node.default = first.default if second.default is MISSING else second.default
+    return node

@@ -7,8 +7,7 @@ from typing import Any, Self
 
 from sandbox.schemas.json_schema.compatibility import TooManyComparisons, differences
 from sandbox.schemas.json_schema.examples import example
-from sandbox.schemas.json_schema.loading import Loader
-from sandbox.schemas.json_schema.modern_loading import ModernLoader
+from sandbox.schemas.json_schema.loading import Loader, ModernLoader
 from sandbox.schemas.json_schema.nodes import SchemaNode
 from sandbox.schemas.json_schema.shape import shape
 from sandbox.schemas.json_schema.values import decode, encode, validator

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.schemas.avro.logical import as_decimal, decimal_of_bytes, signed_bytes, unscaled
-from sandbox.schemas.floats import not_finite, shortest_single
+from sandbox.schemas.json_text import not_finite, shortest_single
 from sandbox.schemas.schema import InvalidValue
 
 _FLOAT, _DOUBLE, _BYTES, _ENUM, _MESSAGE, _GROUP = 2, 1, 12, 14, 11, 10

@@ -24,7 +24,7 @@ from sandbox.storage.file.guard import SHARED_BYTES
 from sandbox.storage.file.migrations import make_version, migrate
 from sandbox.storage.file.read_uri import read_uri
 from sandbox.storage.file.readers import interrupting
-from sandbox.storage.file.row_breaches import breaches
+from sandbox.storage.file.row_rules import breaches
 from sandbox.storage.file.schema import VERSION
 
 PAGES_PER_STEP = 2_000

@@ -12,8 +12,7 @@ from typing import Any
 
 from sandbox.model import lag_trend
 from sandbox.model.groups import GroupDescription, MemberDescription, PartitionLag
-from sandbox.model.lag import BEYOND_END, OUT_OF_RANGE, lag_of, range_of, read_position
-from sandbox.model.lag_trend import Reading, Trend, cycle_of
+from sandbox.model.lag_trend import BEYOND_END, OUT_OF_RANGE, Reading, Trend, cycle_of, lag_of, range_of, read_position
 from sandbox.model.topics import PartitionName
 from sandbox.storage.file.database import Reader
 from sandbox.storage.groups.group_history import (
@@ -25,7 +24,7 @@ from sandbox.storage.groups.group_history import (
     recent_commits,
 )
 from sandbox.storage.groups.groups import SHARE_TYPE
-from sandbox.storage.groups.share_windows import share_lags
+from sandbox.storage.groups.shares import share_lags
 from sandbox.storage.groups.unread import FIRST, count_unread, first_appended_ms
 
 QUIET_MS = 60_000

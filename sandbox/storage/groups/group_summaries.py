@@ -9,8 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sandbox.model.groups import GroupSummary, MemberDescription, summary_of
-from sandbox.model.lag import OUT_OF_RANGE, lag_of, range_of, read_position
-from sandbox.model.lag_trend import CAUGHT_UP, NEVER_COMMITTED, NO_MEMBERS, PARTLY_COMMITTED, REBALANCING
+from sandbox.model.lag_trend import (
+    CAUGHT_UP,
+    NEVER_COMMITTED,
+    NO_MEMBERS,
+    OUT_OF_RANGE,
+    PARTLY_COMMITTED,
+    REBALANCING,
+    lag_of,
+    range_of,
+    read_position,
+)
 from sandbox.model.latest_cache import Remembered
 from sandbox.model.topics import PartitionName
 from sandbox.storage.file.database import Reader, Row
@@ -18,7 +27,7 @@ from sandbox.storage.groups import group_history
 from sandbox.storage.groups.group_descriptions import QUIET_MS, Commit, GroupReader, describe_member
 from sandbox.storage.groups.group_history import latest_commits, taken_apart
 from sandbox.storage.groups.groups import SHARE_TYPE
-from sandbox.storage.groups.share_windows import share_lags
+from sandbox.storage.groups.shares import share_lags
 from sandbox.storage.groups.unread import first_appended_ms
 
 COMMITS_MAX = 50_000

@@ -1,6 +1,6 @@
 """Finds a partition's unread events from an offset on, without transaction markers and events of aborted transactions.
 
-`sandbox.model.lag` explains why these don't count. Lag counts offsets and needs none of this.
+`sandbox.model.lag_trend` explains why these don't count. Lag counts offsets and needs none of this.
 """
 
 from sandbox.storage.file.database import Reader

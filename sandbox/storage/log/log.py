@@ -1,19 +1,87 @@
 """Stores and reads the log: one row per event and one per record batch."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from itertools import repeat
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 from sandbox.kafka.errors import EventsDamaged
-from sandbox.model.event_headers import headers_from_json as headers_from_json
-from sandbox.model.event_headers import headers_to_json as headers_to_json
+from sandbox.kafka.event import Headers
+from sandbox.model.jsonl import headers_from_json as headers_from_json
+from sandbox.model.jsonl import headers_to_json as headers_to_json
 from sandbox.storage.file.database import Database, Reader
 from sandbox.storage.file.schema import OFFSET_BITS, OFFSET_LIMIT
 from sandbox.storage.log.checksums import Unreadable, checksum, checksum_of_one
-from sandbox.storage.log.event_columns import EventColumns
-from sandbox.storage.log.event_columns import Record as Record
+
+Record = tuple[int, int, bytes | None, bytes | None, Headers | None]
+"""Offset (within its batch while it is being appended), timestamp in ms, key, value, headers (() or None for none)."""
+Column = Sequence[bytes | None]
+
+
+class EventColumns(Sequence[Record]):
+    """The events of one record batch.
+
+    Args:
+        offsets: ascending; a range if there are no gaps.
+        timestamps: in ms since 1970, one per event, as are the next two.
+        keys: None for no key.
+        values: None for a tombstone.
+        headers: one per event; None if no event has headers.
+    """
+
+    __slots__ = ("headers", "keys", "offsets", "timestamps", "values")
+
+    def __init__(
+        self,
+        offsets: Sequence[int],
+        timestamps: Sequence[int],
+        keys: Column,
+        values: Column,
+        headers: Sequence[Headers | None] | None = None,
+    ) -> None:
+        self.offsets = offsets
+        self.timestamps = timestamps
+        self.keys = keys
+        self.values = values
+        self.headers = headers
+
+    @classmethod
+    def of(cls, rows: Iterable[Record]) -> "EventColumns":
+        """Return the columns of rows."""
+        columns = tuple(zip(*rows, strict=True))
+        if not columns:
+            return cls((), (), (), ())
+        offsets, timestamps, keys, values, headers = columns
+        return cls(offsets, timestamps, keys, values, headers if any(headers) else None)
+
+    def stamped(self, timestamp_ms: int) -> "EventColumns":
+        """Return the same events with one timestamp, as `message.timestamp.type=LogAppendTime` requires."""
+        return EventColumns(self.offsets, [timestamp_ms] * len(self), self.keys, self.values, self.headers)
+
+    def __len__(self) -> int:
+        return len(self.timestamps)
+
+    def __iter__(self) -> Iterator[Record]:
+        headers = repeat((), len(self)) if self.headers is None else self.headers
+        return zip(self.offsets, self.timestamps, self.keys, self.values, headers, strict=True)
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "EventColumns": ...
+
+    def __getitem__(self, index: int | slice) -> "Record | EventColumns":
+        if isinstance(index, slice):
+            headers = None if self.headers is None else self.headers[index]
+            return EventColumns(
+                self.offsets[index], self.timestamps[index], self.keys[index], self.values[index], headers
+            )
+        own = () if self.headers is None else self.headers[index]
+        return self.offsets[index], self.timestamps[index], self.keys[index], self.values[index], own
+
 
 _OFFSET, _HEADERS = itemgetter(0), itemgetter(4)
 

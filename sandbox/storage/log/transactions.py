@@ -12,6 +12,12 @@ from sandbox.storage.file.database import Database, Reader
 from sandbox.storage.groups.groups import CommittedOffset, GroupStore
 
 
+def new_producer_id(database: Database, now_ms: int) -> int:
+    """Return a producer id that was never assigned before."""
+    cursor = database.execute("INSERT INTO producers(created_ms) VALUES(?)", (now_ms,))
+    return cursor.lastrowid or 0
+
+
 @dataclass(frozen=True, slots=True)
 class TransactionRow:
     """A transactional id.

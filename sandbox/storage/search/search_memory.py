@@ -17,10 +17,9 @@ from sandbox.storage.deserializers import decoding_state
 from sandbox.storage.file.content import content_of
 from sandbox.storage.file.database import Reader
 from sandbox.storage.log.compaction import compacted_events
-from sandbox.storage.search import message_counts, message_volume
+from sandbox.storage.search import message_counts
 from sandbox.storage.search.key_index import KeyIndex
-from sandbox.storage.search.message_counts import Counted
-from sandbox.storage.search.message_volume import Batched, counted_query, looks_at_events
+from sandbox.storage.search.message_counts import Batched, Counted, counted_query, looks_at_events
 from sandbox.storage.search.messages import MessageSearch, Places, SearchResult
 
 KEPT = 32
@@ -126,7 +125,7 @@ class SearchMemory:
     def _by_batches(self, reader: Reader, asked: Asked, started_s: float) -> Volume:
         query = asked[1]
         before = self._batches.get(reader, asked) if query.since_ms is None and query.until_ms is None else None
-        gone_on = message_volume.batches_on(reader, query, before) if before else None
-        found = gone_on or message_volume.count_batches(reader, query)
+        gone_on = message_counts.batches_on(reader, query, before) if before else None
+        found = gone_on or message_counts.count_batches(reader, query)
         self._batches.put(reader, asked, found, gone_on)
         return replace(found.volume, elapsed_ms=(time.perf_counter() - started_s) * 1000)

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.alerts import FiringAlert, GroupAlert
-from sandbox.model.durations import duration, duration_in_ms
+from sandbox.model.times import duration, duration_in_ms
 from sandbox.web.groups.one_group import back, integer
 from sandbox.web.notices import Notice
 from sandbox.web.responses import Interest, backend, data, is_live, overview, page, see

@@ -8,8 +8,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.groups import GroupDescription, ResetLine
-from sandbox.model.share_groups import ACQUIRED, AVAILABLE, ShareWindow
+from sandbox.model.groups import ACQUIRED, AVAILABLE, GroupDescription, ResetLine, ShareWindow
 from sandbox.web.formats import plural
 from sandbox.web.groups.one_group import RESETS, back, blockers, integer, read_reset
 from sandbox.web.groups.waits import names_of, waits_of

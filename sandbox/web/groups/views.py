@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, request
 
 from sandbox.model.groups import GroupDescription
-from sandbox.web.activity_text import mark_text
+from sandbox.web.activity import mark_text
 from sandbox.web.groups import alerts as groups_alerts
 from sandbox.web.groups import reset as groups_reset
 from sandbox.web.groups import share as groups_share

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from sandbox.model.groups import Awaited, GroupDescription, MemberDescription
-from sandbox.model.member_names import member_names
+from sandbox.model.groups import Awaited, GroupDescription, MemberDescription, member_names
 from sandbox.web import formats as words
 
 SHOWN_MAX = 5

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from flask import request
 
 from sandbox.kafka.event import Event
-from sandbox.model.condition_text import LITERALS, NUMBER, ORDERED, is_quoted
-from sandbox.model.json_conditions import Condition
+from sandbox.model.json_conditions import LITERALS, NUMBER, ORDERED, Condition, is_quoted
 from sandbox.web.decoding import decoded_value
 from sandbox.web.messages.query import MessagesView, is_filtered
 from sandbox.web.programs import ShownProgram, programs

@@ -15,8 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError, shown_name
 from sandbox.kafka.event import Event, Headers
-from sandbox.model.jsonl import to_line
-from sandbox.model.log_order import merged_by_time
+from sandbox.model.jsonl import merged_by_time, to_line
 from sandbox.web.capabilities import changes_nothing
 from sandbox.web.formats import plural
 from sandbox.web.messages.dead_letters import (

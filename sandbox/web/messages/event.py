@@ -14,8 +14,7 @@ from sandbox.model.topics import TopicDescription
 from sandbox.playground.spec import SENT_BACK_HEADER
 from sandbox.web.decoding import decoded_key, decoded_value, key_text, readable_value, schemas_json
 from sandbox.web.json_shapes import event_json
-from sandbox.web.messages.dead_letter_search import Story, story_of
-from sandbox.web.messages.dead_letters import ORIGIN_HEADERS, number_in
+from sandbox.web.messages.dead_letters import ORIGIN_HEADERS, Story, number_in, story_of
 from sandbox.web.messages.table import Marks, committed_in, marks_of
 from sandbox.web.payload import describe, header_name, show
 from sandbox.web.programs import programs

@@ -12,7 +12,7 @@ from flask import request
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.json_conditions import Condition, HeaderName, JsonPath, check_header
 from sandbox.model.messages import MessageQuery
-from sandbox.model.time_text import time_meant
+from sandbox.model.times import time_meant
 from sandbox.web.responses import argument_as_ms, backend
 
 ORDERS = ("newest", "oldest", "offset")

@@ -3,8 +3,7 @@
 import json
 from urllib.parse import urlencode
 
-from sandbox.model.condition_text import LITERALS, NUMBER, ORDERED, is_quoted
-from sandbox.model.json_conditions import Condition, HeaderName, JsonPath
+from sandbox.model.json_conditions import LITERALS, NUMBER, ORDERED, Condition, HeaderName, JsonPath, is_quoted
 from sandbox.model.sql_tokens import quoted_name
 from sandbox.web.messages.query import Field, MessagesView
 

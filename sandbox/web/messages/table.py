@@ -12,8 +12,7 @@ from sandbox.kafka.event import Event
 from sandbox.model.json_conditions import HeaderName, JsonPath, check_header, paths_in
 from sandbox.model.json_values import MISSING, Number, json_text, parse_value, shown_text
 from sandbox.web.decoding import decoded_key, decoded_value, decoder, readable_value
-from sandbox.web.messages.dead_letter_search import fates_of
-from sandbox.web.messages.dead_letters import number_in
+from sandbox.web.messages.dead_letters import fates_of, number_in
 from sandbox.web.messages.query import Field
 from sandbox.web.payload import describe
 from sandbox.web.responses import backend

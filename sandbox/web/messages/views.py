@@ -12,8 +12,7 @@ from sandbox.kafka.event import Event
 from sandbox.model.csv_text import Json, encoding_of
 from sandbox.model.json_conditions import OPERATORS, Condition, JsonPath, check_header
 from sandbox.model.json_values import MISSING, Number, json_text, parse_value
-from sandbox.model.jsonl import to_line
-from sandbox.model.log_order import merged_by_time
+from sandbox.model.jsonl import merged_by_time, to_line
 from sandbox.model.messages import MessagePage, Volume
 from sandbox.model.topics import TopicDescription
 from sandbox.web import formats as words

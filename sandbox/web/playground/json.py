@@ -3,8 +3,7 @@
 from typing import Any
 
 from sandbox.model.group_history import Rebalance
-from sandbox.model.groups import GroupDescription, MemberDescription
-from sandbox.model.share_groups import ShareWindow
+from sandbox.model.groups import GroupDescription, MemberDescription, ShareWindow
 from sandbox.playground.description import ConsumerDescription, GroupFacts, ScenarioDescription
 from sandbox.web import formats as words
 from sandbox.web.groups.waits import Wait, names_of, waits_of

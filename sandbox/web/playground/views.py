@@ -7,8 +7,7 @@ from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.kafka.errors import BrokerError
-from sandbox.model.groups import GroupDescription
-from sandbox.model.share_groups import ShareWindow
+from sandbox.model.groups import GroupDescription, ShareWindow
 from sandbox.playground.description import ConsumerDescription, ScenarioDescription
 from sandbox.playground.spec import (
     ACKNOWLEDGEMENTS,

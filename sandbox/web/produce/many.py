@@ -17,8 +17,7 @@ from sandbox.model.topics import TopicDescription
 from sandbox.web.capabilities import changes_nothing
 from sandbox.web.decoding import decoder
 from sandbox.web.notices import Notice, current_notice
-from sandbox.web.produce.form import header_lines, typed
-from sandbox.web.produce.partition import PARTITIONERS
+from sandbox.web.produce.form import PARTITIONERS, header_lines, typed
 from sandbox.web.produce.programs import headers_text, many_programs
 from sandbox.web.produce.schema_part import encoder, has_registry, subjects
 from sandbox.web.produce.views import named_topic, remember_topic

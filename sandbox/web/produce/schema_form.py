@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from sandbox.schemas.json_text import value_text
 from sandbox.schemas.schema import InvalidValue
 from sandbox.schemas.shape import Shape, ShapeField, chosen, field_value, initial_value, tagged
-from sandbox.schemas.values import value_text
 
 INPUTS_MAX = 500
 """A value with more inputs is typed as JSON."""

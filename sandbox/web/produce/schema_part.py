@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import g
 
 from sandbox.kafka.errors import BrokerError
-from sandbox.schemas.values import value_text
-from sandbox.web.json_text import pretty
+from sandbox.schemas.json_text import value_text
+from sandbox.web.payload import pretty
 from sandbox.web.responses import backend
 
 if TYPE_CHECKING:

@@ -16,18 +16,24 @@ from sandbox.model.topics import TopicDescription
 from sandbox.web.capabilities import changes_nothing
 from sandbox.web.messages.dead_letters import tell_returned
 from sandbox.web.notices import Notice, current_notice
-from sandbox.web.produce.copy_event import Copied, address_of, copied
 from sandbox.web.produce.form import (
     FIRST,
     HEADER_KINDS,
     KEY_KINDS,
+    MODES,
+    PARTITIONERS,
     SCHEMA_KIND,
     VALUE_KINDS,
+    Choice,
+    Copied,
+    address_of,
+    choose,
+    copied,
     event_of,
     json_state,
     key_of,
+    turns,
 )
-from sandbox.web.produce.partition import MODES, PARTITIONERS, Choice, choose, turns
 from sandbox.web.produce.programs import event_programs
 from sandbox.web.produce.schema_part import KIND, PARTS, has_registry, mark_error, shown_part
 from sandbox.web.programs import ShownProgram

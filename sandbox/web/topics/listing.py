@@ -9,7 +9,7 @@ from sandbox.model.logs import AppendRate
 from sandbox.model.topics import TopicDescription
 from sandbox.web import formats as words
 from sandbox.web.list_address import ROWS, Column, ListAddress
-from sandbox.web.messages.dead_letter_search import not_resent
+from sandbox.web.messages.dead_letters import not_resent
 from sandbox.web.responses import backend, capabilities
 
 INTERNAL_PREFIX = "_"

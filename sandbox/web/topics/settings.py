@@ -12,7 +12,7 @@ from sandbox.model.logs import Loss
 from sandbox.snapshots.description import UndoPoint
 from sandbox.web import formats as words
 from sandbox.web.notices import Notice
-from sandbox.web.produce.partition import CLIENTS, lies_in
+from sandbox.web.produce.form import CLIENTS, lies_in
 from sandbox.web.responses import backend, capabilities, data, page, see, undo_point
 from sandbox.web.topics.cleaning import undo_words
 from sandbox.web.topics.setting_words import LABELS, SettingRow, in_words, parse_setting, setting_rows

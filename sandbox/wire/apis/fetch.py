@@ -31,8 +31,16 @@ PARTITIONS_PER_STEP = 64
 logger = logging.getLogger("sandbox.wire")
 
 
-def handle(request: Request) -> Answer | Reply[Answer]:
-    """Read from each partition; wait up to `max_wait_ms` for at least `min_bytes`."""
+def fetch(request: Request) -> Answer | Reply[Answer]:
+    """Fetch, key 1, versions 4 to 18.
+
+    Differs from a real broker: batches that are not in the cache of recent batches are encoded from their rows,
+    uncompressed, and adjacent small ones may be sent as one batch; offsets, timestamps, keys, values and headers don't
+    change. An answer has at most 2 MB, less if clients read slowly, but at least its first batch. A broker may return
+    less than requested (KIP-74); partitions without events in an answer are the first ones in the session's next
+    answer. A fetch whose `min_bytes` exceed such an answer doesn't wait for them.
+    Left out: fetches by followers, and tiered storage.
+    """
     body = request.body
     try:
         session = request.node.sessions.begin(

@@ -46,8 +46,16 @@ Write = tuple[Any, Any]
 """A topic and a partition of a request."""
 
 
-def handle(request: Request) -> Handled:
-    """Append one batch to each named partition. The answer to a very large request is sent later."""
+def produce(request: Request) -> Handled:
+    """Produce, key 0, versions 3 to 13 (announced from 0, see ApiVersions).
+
+    The answer contains each refused record with its position in the batch (KIP-467), so that a client can report the
+    reason and send the other records again.
+    Differs from a real broker: acks=1 and acks=all both wait for the commit; acks=0 is stored in the same way, but not
+    answered. A transactional batch is checked like in Kafka with transaction partition verification: the partition must
+    take part in the producer's transaction; from version 12 the write itself adds it (KIP-890).
+    Left out: message sets of magic 0 and 1, as in Kafka 4 (INVALID_RECORD).
+    """
     writes = [(topic, partition) for topic in request.body.topic_data for partition in topic.partition_data]
     if len(writes) < 2 or not _is_large(writes):
         return _answer(request, [_produce(request, *one) for one in writes])

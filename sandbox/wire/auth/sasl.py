@@ -10,7 +10,7 @@ Anything else closes the connection. A failure is answered with its error, then 
 handshake of version 0 the client sends tokens without a request around them, as old clients do.
 
 A failure is answered after `connection.failed.authentication.delay.ms`, to slow down password guessing. Passwords are
-checked outside the event loop (see `sandbox.wire.auth.password_checks`).
+checked outside the event loop (see `sandbox.wire.auth.sasl`).
 
 Differs from a real broker: a request other than SaslAuthenticate after the handshake closes the connection without an
 answer.
@@ -20,9 +20,12 @@ SaslHandshake and SaslAuthenticate are answered ILLEGAL_SASL_STATE.
 Source: KIP-43, KIP-152, https://kafka.apache.org/protocol#sasl_handshake.
 """
 
+import asyncio
 import logging
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -32,10 +35,40 @@ from sandbox.kafka.client_text import shortened
 from sandbox.kafka.errors import CODE
 from sandbox.storage.resources import ScramCredential
 from sandbox.wire.api_table import API_VERSIONS
-from sandbox.wire.auth.password_checks import Outcome
 from sandbox.wire.auth.scram import AuthenticationFailed, ScramExchange, is_password
 from sandbox.wire.connection import ProtocolViolation, Slot
 from sandbox.wire.messages.messages import api_name, api_versions_known
+
+Outcome = Callable[[], bytes]
+"""Returns the answer, or raises the error."""
+
+
+class PasswordChecks:
+    """Runs checks, one after the other."""
+
+    def __init__(self) -> None:
+        self._executor: ThreadPoolExecutor | None = None
+
+    def run(self, check: Callable[[], bytes], then: Callable[[Outcome], None]) -> None:
+        """Run a check in the thread, then call `then` with its outcome on the running event loop."""
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(1, "sandbox-passwords")
+        loop = asyncio.get_running_loop()
+
+        def done(future: Future[bytes]) -> None:
+            if not future.cancelled():
+                # If the loop has ended, the outcome is not needed.
+                with suppress(RuntimeError):
+                    loop.call_soon_threadsafe(then, future.result)
+
+        self._executor.submit(check).add_done_callback(done)
+
+    def close(self) -> None:
+        """Cancel the queued checks, and end the thread."""
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=False, cancel_futures=True)
+
 
 PLAIN = "PLAIN"
 MECHANISMS = (PLAIN, *HASHES)

@@ -20,7 +20,7 @@ from operator import itemgetter
 import google_crc32c
 
 from sandbox.kafka.event import CREATE_TIME, LOG_APPEND_TIME
-from sandbox.storage.log.event_columns import EventColumns, Record
+from sandbox.storage.log.log import EventColumns, Record
 from sandbox.wire.records.compression import COMPRESSION_NAMES, CompressionError, compress, decompress
 from sandbox.wire.records.records import (
     TIMESTAMP_MAX,

@@ -19,7 +19,7 @@ from functools import lru_cache
 from operator import length_hint
 
 from sandbox.kafka.event import Headers
-from sandbox.storage.log.event_columns import EventColumns, Record
+from sandbox.storage.log.log import EventColumns, Record
 
 ZIGZAG_END = 1 << 13
 

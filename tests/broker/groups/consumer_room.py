@@ -10,15 +10,14 @@ from uuid import UUID
 
 from sandbox.broker.groups.assignors import NO_PARTITIONS, Partitions
 from sandbox.broker.groups.calls import ConsumerHeartbeat, HeartbeatAnswer, OffsetCommit
-from sandbox.broker.groups.consumer_group import ConsumerGroup, ConsumerMember
+from sandbox.broker.groups.consumer_group import ConsumerGroup, ConsumerMember, TopicLookup
 from sandbox.broker.groups.coordinator import GroupCoordinator
-from sandbox.broker.groups.target_assignment import TopicLookup
 from sandbox.broker.logs.topic import Partition, Topic
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError
 from sandbox.storage.file.database import Database
 from sandbox.storage.groups.groups import GroupStore
-from sandbox.web.activity_text import rebalance_text
+from sandbox.web.activity import rebalance_text
 from sandbox.wire.group_bytes import MEMBER_BYTES, assigned_partitions
 
 GROUP = "app"

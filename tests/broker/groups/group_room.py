@@ -9,13 +9,13 @@ from typing import Any
 
 from sandbox.broker.groups.calls import JoinAnswer, JoinGroup, LeavingMember, OffsetCommit, SyncAnswer
 from sandbox.broker.groups.classic_group import Group
-from sandbox.broker.groups.classic_rebalance import STATIC_JOIN_WAIT_MS
+from sandbox.broker.groups.classic_membership import STATIC_JOIN_WAIT_MS
 from sandbox.broker.groups.coordinator import GroupCoordinator
 from sandbox.broker.reply import Reply
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.storage.file.database import Database
 from sandbox.storage.groups.groups import GroupStore, Protocols
-from sandbox.web.activity_text import rebalance_text
+from sandbox.web.activity import rebalance_text
 
 GROUP = "app"
 SESSION_MS = 6_000

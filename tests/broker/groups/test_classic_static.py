@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.broker.groups.calls import LeavingMember
-from sandbox.broker.groups.classic_rebalance import STATIC_JOIN_WAIT_MS, STATIC_JOIN_WAITS_MS
+from sandbox.broker.groups.classic_membership import STATIC_JOIN_WAIT_MS, STATIC_JOIN_WAITS_MS
 from tests.broker.groups.group_room import GROUP, Room
 
 

@@ -6,10 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from sandbox.broker.groups.assignors import NO_PARTITIONS, Partitions, Subscriber, TopicSize
+from sandbox.broker.groups.assignors import NO_PARTITIONS, Partitions, Subscriber, TopicSize, assign_simple
 from sandbox.broker.groups.calls import HeartbeatAnswer
-from sandbox.broker.groups.share_assignor import assign_simple
-from sandbox.broker.groups.share_membership import ShareHeartbeat
+from sandbox.broker.groups.share_group import ShareHeartbeat
 from sandbox.kafka.errors import BrokerError
 from tests.broker.groups.consumer_room import ConsumerRoom
 

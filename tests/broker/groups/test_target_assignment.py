@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sandbox.broker.groups.target_assignment import PATTERNS_MAX, Subscriptions, TopicLookup
+from sandbox.broker.groups.consumer_group import PATTERNS_MAX, Subscriptions, TopicLookup
 from sandbox.broker.logs.topic import Topic
 
 

@@ -11,7 +11,7 @@ from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.model.topics import PartitionDescription
 from sandbox.storage.file.database import Database
 from sandbox.storage.file.schema import OFFSET_BITS
-from sandbox.storage.log.event_columns import EventColumns
+from sandbox.storage.log.log import EventColumns
 from sandbox.storage.log.topic_descriptions import describe_topics
 from tests.log_reading import read_batches
 

@@ -11,8 +11,7 @@ from sandbox.broker.logs.log import Appended, ProducedBatch
 from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.kafka.errors import BrokerError
 from sandbox.storage.file.database import Database
-from sandbox.storage.log.event_columns import EventColumns
-from sandbox.storage.log.log import Record
+from sandbox.storage.log.log import EventColumns, Record
 from tests.log_reading import read_batches
 
 NOW_MS = 1_700_000_000_000

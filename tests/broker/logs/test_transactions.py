@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.broker.logs.transaction import TransactionState
+from sandbox.broker.logs.transactions import TransactionState
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.producer_epoch import EPOCH_LAST
 from sandbox.storage.file.database import StorageFailed

@@ -11,7 +11,7 @@ from sandbox.kafka.broker_config import BrokerConfig
 from sandbox.storage.file.database import Database
 from sandbox.storage.groups.groups import CommittedOffset, GroupStore
 from sandbox.storage.log import log_transactions
-from sandbox.storage.log.event_columns import EventColumns
+from sandbox.storage.log.log import EventColumns
 from tests.log_reading import read_batches
 
 TOPIC = "payments"

@@ -12,7 +12,7 @@ from sandbox.storage.check import check
 from sandbox.storage.file import row_checksums
 from sandbox.storage.file.migrations import STEPS
 from sandbox.storage.file.schema import VERSION
-from sandbox.web.activity_text import entry_text
+from sandbox.web.activity import entry_text
 from tests.storage.older_file import make_older
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.storage.file.network_drive import warning
+from sandbox.storage.file.location import network_drive_warning
 
 MOUNTS = """\
 22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
@@ -34,9 +34,9 @@ a line that is something else
 def test_a_file_on_a_network_drive_is_warned_of(tmp_path: Path, path: str, kind: str | None) -> None:
     mounts = tmp_path / "mountinfo"
     mounts.write_text(MOUNTS)
-    found = warning(Path(path), mounts)
+    found = network_drive_warning(Path(path), mounts)
     assert found is None if kind is None else f"{path} lies on a file system of the type {kind}" in (found or "")
 
 
 def test_where_the_system_does_not_say_what_is_mounted_nothing_is_warned_of(tmp_path: Path) -> None:
-    assert warning(Path("/mnt/team/dev.db"), tmp_path / "none") is None
+    assert network_drive_warning(Path("/mnt/team/dev.db"), tmp_path / "none") is None

@@ -10,7 +10,7 @@ import pytest
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.errors import FileRefused
-from sandbox.storage.file import other_names
+from sandbox.storage.file import location
 
 APPEND_AND_DIE = """
 import os, sys
@@ -46,5 +46,5 @@ def test_a_file_that_is_mounted_without_its_folder_is_warned_about(file: Path, t
     file.touch()
     mounts = tmp_path / "mountinfo"
     mounts.write_text(f"36 35 98:0 / / rw - ext4 /dev/sda rw\n37 36 98:0 /dev.db {file} rw - ext4 /dev/sda rw\n")
-    assert f"mount the folder {file.parent} instead" in (other_names.warning(file, mounts) or "")
-    assert other_names.warning(file, tmp_path / "none") is None
+    assert f"mount the folder {file.parent} instead" in (location.other_names_warning(file, mounts) or "")
+    assert location.other_names_warning(file, tmp_path / "none") is None

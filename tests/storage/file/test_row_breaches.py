@@ -12,11 +12,10 @@ from sandbox.api.sandbox import Sandbox
 from sandbox.broker.groups.classic_group import State
 from sandbox.broker.groups.consumer_group import ConsumerState
 from sandbox.broker.logs.topic import check_name
-from sandbox.broker.logs.transaction import TransactionState
+from sandbox.broker.logs.transactions import TransactionState
 from sandbox.kafka.errors import BrokerError, FileRefused
 from sandbox.kafka.event import NewEvent
-from sandbox.storage.file.row_breaches import breaches
-from sandbox.storage.file.row_rules import COLUMNS, GROUP_STATES, TRANSACTION_STATES, topic_name
+from sandbox.storage.file.row_rules import COLUMNS, GROUP_STATES, TRANSACTION_STATES, breaches, topic_name
 from sandbox.storage.file.snapshots import check_copy
 from tests.storage.damage import damage
 from tests.storage.older_file import make_older

@@ -9,7 +9,7 @@ from sandbox.broker.groups.calls import OffsetCommit
 from sandbox.kafka.event import NewEvent
 from sandbox.model.group_history import LagPoint, Rates
 from sandbox.storage.groups.group_history import commits_at, committed_at, end_at, ends_at, places
-from sandbox.web.activity_text import mark_text
+from sandbox.web.activity import mark_text
 from tests.clock import START_MS, Clock
 
 SECOND = 1_000

@@ -4,7 +4,7 @@ import json
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.model.group_history import Handover, RebalanceStep
-from sandbox.storage.groups.group_rebalances import list_rebalances
+from sandbox.storage.groups.group_history import list_rebalances
 
 
 def rebalanced(box: Sandbox, **members: str) -> None:

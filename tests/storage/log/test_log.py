@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from sandbox.kafka.event import Headers
 from sandbox.storage.file.database import Database
 from sandbox.storage.log import log
-from sandbox.storage.log.event_columns import EventColumns
-from sandbox.storage.log.log import BatchRow, Record
+from sandbox.storage.log.log import BatchRow, EventColumns, Record
 
 MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NUMBERS = count(1)

@@ -13,7 +13,7 @@ from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.event import NewEvent
 from sandbox.model.json_conditions import Condition
 from sandbox.model.messages import WIDTHS_MS, MessageQuery, Volume, width_for
-from sandbox.storage.search import message_neighbours, message_volume
+from sandbox.storage.search import message_counts, messages
 from sandbox.storage.search.search_memory import SearchMemory
 from tests.broker.logs.transaction_room import TOPIC, TransactionRoom
 from tests.clock import START_MS, Clock
@@ -78,7 +78,7 @@ def test_a_volume_counts_every_event_in_its_bucket(
     assert volume.matched == len(wanted)
     assert counted(volume) == Counter(at_ms // volume.width_ms * volume.width_ms for at_ms in wanted)
     assert volume.total == len(events)
-    assert len(volume.buckets) <= 2 * message_volume.PROBES
+    assert len(volume.buckets) <= 2 * message_counts.PROBES
 
 
 def test_events_without_a_timestamp_are_counted_but_in_no_bucket(store: Sandbox) -> None:
@@ -105,8 +105,8 @@ def test_transaction_markers_are_not_counted(tmp_path: Path) -> None:
 def test_a_log_of_many_batches_is_estimated_from_some_places(store: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     topic = fill(store, [NewEvent(b"x", timestamp_ms=START_MS + at * 10, partition=0) for at in range(2_000)], 2)
     true = counted(store.survey.volume(MessageQuery(topic)))
-    monkeypatch.setattr(message_volume, "BATCHES_MAX", 100)
-    monkeypatch.setattr(message_volume, "PROBES", 100)
+    monkeypatch.setattr(message_counts, "BATCHES_MAX", 100)
+    monkeypatch.setattr(message_counts, "PROBES", 100)
     with store._database.reader() as reader:
         volume = SearchMemory().volume(reader, MessageQuery(topic), 150)
     assert not volume.exact
@@ -117,7 +117,7 @@ def test_a_log_of_many_batches_is_estimated_from_some_places(store: Sandbox, mon
 
 def test_large_batches_over_several_buckets_are_spread_evenly(store: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     topic = fill(store, [NewEvent(b"x", timestamp_ms=START_MS + at * 10, partition=0) for at in range(1_000)], 1_000)
-    monkeypatch.setattr(message_volume, "EVENTS_MAX", 10)
+    monkeypatch.setattr(message_counts, "EVENTS_MAX", 10)
     volume = store.survey.volume(MessageQuery(topic))
     assert not volume.exact
     assert volume.matched == sum(counted(volume).values()) == 1_000
@@ -156,8 +156,8 @@ def test_the_nearest_events_of_a_key_are_found_in_its_partition(store: Sandbox) 
 def test_a_key_that_is_far_away_is_given_up_and_said_to_be(store: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = [b"rare", *[b"other"] * 500, b"rare", *[b"other"] * 500, b"rare"]
     topic = fill(store, [NewEvent(b"x", key, partition=0) for key in keys], 200)
-    monkeypatch.setattr(message_neighbours, "CHUNK_EVENTS", 50)
-    monkeypatch.setattr(message_neighbours, "LOOKED_AT_MAX", 100)
+    monkeypatch.setattr(messages, "NEIGHBOUR_CHUNK_EVENTS", 50)
+    monkeypatch.setattr(messages, "LOOKED_AT_MAX", 100)
     found = store.survey.neighbours(topic, 0, 501)
     assert (found.previous_of_key, found.looked_back) == (None, 100)
     assert (found.next_of_key, found.looked_on) == (None, 100)
@@ -169,9 +169,9 @@ def test_markers_are_passed_over(tmp_path: Path) -> None:
     room.transact(teller, "one")
     room.transact(teller, "two")
     with room.database.reader() as reader:
-        found = message_neighbours.neighbours(reader, TOPIC, 0, 0)
+        found = messages.neighbours(reader, TOPIC, 0, 0)
         assert (found.previous, found.next) == (None, 2)
-        assert message_neighbours.neighbours(reader, TOPIC, 0, 2).next is None
+        assert messages.neighbours(reader, TOPIC, 0, 2).next is None
     room.close()
 
 

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from sandbox.api.sandbox import Sandbox
-from sandbox.broker.groups.share_membership import ShareHeartbeat
+from sandbox.broker.groups.share_group import ShareHeartbeat
 from sandbox.broker.shares.window import AcknowledgedRange, AcknowledgeType, ReadRange
 from sandbox.kafka.errors import BrokerError
 

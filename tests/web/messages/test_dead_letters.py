@@ -9,8 +9,7 @@ from flask.testing import FlaskClient
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.event import Event, Headers, NewEvent
 from sandbox.model.messages import MessagePage, MessageQuery
-from sandbox.web.messages.dead_letter_search import Fate, fates_of
-from sandbox.web.messages.dead_letters import dead_letter, letters_of, number_in
+from sandbox.web.messages.dead_letters import Fate, dead_letter, fates_of, letters_of, number_in
 from tests.web.produce.test_copy_event import form_in
 
 SENT_BACK = "dlq.sent-back-from"
@@ -333,7 +332,7 @@ def test_a_letter_that_could_not_be_looked_up_in_time_is_not_told_as_never_sent_
 ) -> None:
     assert 'id="unsure"' not in page.get("/topics/orders.dlq/0/0").text
     refused.append_many("orders", [NewEvent(b"x", None, (("trace", b"1"),))] * 3_000)
-    monkeypatch.setattr("sandbox.web.messages.dead_letter_search.LOOK_BUDGET_MS", 0)
+    monkeypatch.setattr("sandbox.web.messages.dead_letters.LOOK_BUDGET_MS", 0)
     text = page.get("/topics/orders.dlq/0/0").text
     assert "Fix and resend" in text
     (address,) = re.findall('id="unsure">[^<]*<a href="([^"]+)"', text)

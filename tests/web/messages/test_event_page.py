@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.event import NewEvent
-from sandbox.web.json_text import folded_markup, pretty
+from sandbox.web.payload import folded_markup, pretty
 from tests.clock import START_MS
 
 VALUE = (

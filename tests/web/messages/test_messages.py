@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from markupsafe import escape
 
 from sandbox.api.sandbox import Sandbox
-from sandbox.web.json_text import pretty
+from sandbox.web.payload import pretty
 from tests.web.hostile import BIG_INTEGER, INVALID, LARGE, SCRIPT, VALUES
 
 

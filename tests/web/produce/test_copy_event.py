@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.errors import BrokerError
 from sandbox.kafka.event import Event, Headers
-from sandbox.web.json_text import json_error
-from sandbox.web.produce.copy_event import BROKEN, address_of, copied
-from sandbox.web.produce.form import event_of
+from sandbox.web.payload import json_error
+from sandbox.web.produce.form import BROKEN, address_of, copied, event_of
 from tests.web.hostile import VALUES
 
 FORM = ("key", "value", "headers")

@@ -10,7 +10,7 @@ from sandbox.api.sandbox import Sandbox
 from sandbox.generator.examples import EXAMPLES
 from sandbox.generator.placeholders import PLACEHOLDERS
 from sandbox.generator.template import EventTemplate
-from sandbox.web.produce.generator_form import form_of, look, template_of
+from sandbox.web.produce.generators import form_of, look, template_of
 
 HTMX = {"HX-Request": "true"}
 ROOT = "/topics/orders/produce/generators"

@@ -16,7 +16,7 @@ from sandbox.registry.subjects import parse_subject
 from sandbox.remote.backend import CLUSTER
 from sandbox.schemas.framing import classic_frame
 from sandbox.schemas.parsing import parse_schema
-from sandbox.web.activity_text import entry_text
+from sandbox.web.activity import entry_text
 from sandbox.web.responses import Interest
 from sandbox.web.schemas.views import INTEREST, _compared
 

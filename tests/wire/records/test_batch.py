@@ -11,7 +11,7 @@ from aiokafka.record.memory_records import MemoryRecords as AiokafkaRecords
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.storage.log.event_columns import Record
+from sandbox.storage.log.log import Record
 from sandbox.wire.records import batch as record_batch
 from sandbox.wire.records.batch import (
     BatchCorrupt,

@@ -1,0 +1,25 @@
+"""The templates' form: short lines, and forms that a read-only page disables."""
+
+import re
+from pathlib import Path
+
+TEMPLATES = sorted((Path(__file__).parents[2] / "templates").rglob("*.html"))
+FORM = re.compile(r"(<form\b(?:[^>{]|\{\{.*?\}\}|\{%.*?%\})*>)(.*?)</form>", re.DOTALL)
+
+
+def test_no_line_is_longer_than_160() -> None:
+    lines = [(path.name, number, line) for path in TEMPLATES for number, line in enumerate(_lines(path), 1)]
+    assert len(lines) > 1000
+    assert [(name, number) for name, number, line in lines if len(line) > 160] == []
+
+
+def test_every_form_that_changes_something_is_off_on_a_read_only_page() -> None:
+    forms = [(path.name, form) for path in TEMPLATES for form in FORM.finditer(path.read_text(encoding="utf-8"))]
+    posts = [(name, form) for name, form in forms if 'method="post"' in form[1]]
+    assert len(posts) > 30
+    changing = [(name, form) for name, form in posts if 'data-changes="nothing"' not in form[1]]
+    assert [(name, form[1]) for name, form in changing if not form[2].startswith("{% call changes(")] == []
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
