@@ -16,7 +16,7 @@ from sandbox.model.proxy import Proxy
 
 if TYPE_CHECKING:
     from sandbox.registry.registry import SchemaRegistry
-    from sandbox.web.registry.application import RegistryServer
+    from sandbox.web.registry.server import RegistryServer
 
 BACKLOG = 128
 WAITING_MAX = 256
@@ -94,7 +94,7 @@ class RegistryPort:
     async def _load(self) -> None:
         try:
             await asyncio.to_thread(import_module, "sandbox.web.registry.application")
-            from sandbox.web.registry.application import RegistryServer
+            from sandbox.web.registry.server import RegistryServer
 
             server = RegistryServer(self._schemas, *self._guarded)
             await server.start(self._listener.dup())

@@ -10,7 +10,7 @@ from sandbox.web.backend import Backend
 from sandbox.web.lanes import Pages
 from sandbox.web.live import Hub
 from sandbox.web.proxied import inner_scope
-from sandbox.web.registry.application import PREFIX, RegistryPages, is_under_prefix
+from sandbox.web.registry.pages import PREFIX, RegistryPages, is_under_prefix
 from sandbox.web.serving import BACKLOG, HttpServer, Receive, Scope, Send
 
 
