@@ -169,7 +169,7 @@ def test_the_whole_journey_with_the_keyboard_alone(box: Running, window: Page) -
     expect(window.locator("#preview-table")).to_be_visible()
     _tab_to(window, "#apply-reset", 90)
     keys.press("Enter")
-    expect(window.locator(".said")).to_be_visible()
+    expect(window.locator("p.said")).to_be_visible()
     expect(window.locator("#l-orders-0")).to_have_attribute("data-committed", "0")
 
 
