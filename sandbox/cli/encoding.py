@@ -76,8 +76,8 @@ class SchemaEncoders:
         from sandbox.cli.schemas import TYPE_OF_SUFFIX
         from sandbox.schemas.schema import InvalidSchema, InvalidValue, MissingLibrary
 
-        place, _, message = name.partition("#")
-        path = Path(place)
+        file, _, message = name.partition("#")
+        path = Path(file)
         schema_type = TYPE_OF_SUFFIX.get(path.suffix.lower())
         try:
             if schema_type is None:
@@ -85,8 +85,11 @@ class SchemaEncoders:
             text, subject = _text(path), f"{topic}-{part}"
             if register:
                 body = {"schema": text, "schemaType": schema_type}
-                self._asked().ask("POST", f"/subjects/{quote(subject, safe='')}/versions", body)
-                found = self.find(f"{subject}{f'#{message}' if message else ''}")
+                place = f"/subjects/{quote(subject, safe='')}"
+                self._asked().ask("POST", f"{place}/versions", body)
+                # The file's schema may be an earlier version than the latest.
+                version = self._asked().ask("POST", place, body)["version"]
+                found = self.find(f"{subject}:{version}{f'#{message}' if message else ''}")
             else:
                 found = _unregistered(schema_type, text, subject, message)
         except (InvalidSchema, InvalidValue, MissingLibrary) as error:

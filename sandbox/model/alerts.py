@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from sandbox.kafka.client_text import NAME_CHARACTERS_MAX
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.groups import GroupSummary
 from sandbox.model.times import duration
@@ -53,8 +54,13 @@ def checked_alert(group: str, lag: int | None, age_ms: int | None) -> GroupAlert
     """Return an alert.
 
     Raises:
-        BrokerError: INVALID_REQUEST without a threshold, or with one below 0.
+        BrokerError: INVALID_REQUEST without a threshold, with one below 0, or for a name that no group can have.
     """
+    if len(group) > NAME_CHARACTERS_MAX or group != group.encode(errors="replace").decode():
+        raise BrokerError(
+            "INVALID_REQUEST",
+            f"A group's id is valid Unicode of at most {NAME_CHARACTERS_MAX} characters: {group[:40]!a}.",
+        )
     if lag is None and age_ms is None:
         raise BrokerError("INVALID_REQUEST", "An alert needs a threshold: a lag in events, an age such as 5m, or both.")
     for name, value in (("lag", lag), ("age", age_ms)):

@@ -271,7 +271,7 @@ class JsonPath:
         Raises:
             BrokerError: INVALID_REQUEST with the position of the mistake.
         """
-        text = from_root(text.strip())
+        typed, text = text.strip(), from_root(text.strip())
         steps: list[Step] = []
         at = 1
         while at < len(text):
@@ -280,7 +280,7 @@ class JsonPath:
                 meant = "$." + text[1:]
                 hint = f"write {_short(meant)}" if at == 1 and STEP.match(meant, 1) else PATH_HINT
                 raise BrokerError(
-                    "INVALID_REQUEST", f"The path {_short(text)} goes wrong at {_short(text[at:])}: {hint}."
+                    "INVALID_REQUEST", f"The path {_short(typed)} goes wrong at {_short(text[at:])}: {hint}."
                 )
             at = found.end()
             if found[2] is not None:
@@ -394,7 +394,7 @@ class Condition:
         Raises:
             BrokerError: INVALID_REQUEST with the reason.
         """
-        text = from_root(text.strip())
+        typed, text = text.strip(), from_root(text.strip())
         at = 1
         while len(text) <= TEXT_MAX and (step := STEP.match(text, at)):
             at = step.end()
@@ -405,7 +405,7 @@ class Condition:
             JsonPath.parse(written or "$")
             raise word_refused(written, "".join(after)) or BrokerError(
                 "INVALID_REQUEST",
-                f"{_short(text)} is no condition: write it as $.amount >= 100, with one of {', '.join(OPERATORS)}.",
+                f"{_short(typed)} is no condition: write it as $.amount >= 100, with one of {', '.join(OPERATORS)}.",
             )
         symbol, operand, word, rest = found.groups()
         return cls.of(text[:at], symbol or word, (operand if symbol else rest) or "")

@@ -73,7 +73,11 @@ class EventEncoder:
             InvalidValue: the value doesn't fit the schema; the message has its path.
             MissingLibrary: the format's library is not installed.
         """
-        return self._frame() + self.schema.encode(value, self.message_indexes)
+        try:
+            return self._frame() + self.schema.encode(value, self.message_indexes)
+        except (ArithmeticError, UnicodeError, SystemError) as error:
+            # Numbers beyond all bounds, and text with half of a surrogate pair, which is no Unicode.
+            raise InvalidValue(f"$: a number is too large, or a text is not valid Unicode ({error})") from error
 
     def _frame(self) -> bytes:
         return classic_frame(self.schema_id, self.message_indexes if self.schema.schema_type == PROTOBUF else None)

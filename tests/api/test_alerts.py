@@ -13,6 +13,7 @@ import pytest
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.errors import BrokerError
+from sandbox.model.alerts import checked_alert
 from sandbox.runtime import webhook
 from sandbox.runtime.webhook import checked_url
 from tests.clock import START_MS, Clock
@@ -189,3 +190,9 @@ def test_a_name_is_refused_by_the_address_that_it_leads_to(monkeypatch: pytest.M
     with pytest.raises(BrokerError):
         webhook.post(url, {})
     assert receiver.got.empty()
+
+
+@pytest.mark.parametrize("group", ["caf\udce9", "g" * 256])
+def test_a_name_that_no_group_can_have_gets_no_alert(group: str) -> None:
+    with pytest.raises(BrokerError, match="valid Unicode of at most 255 characters"):
+        checked_alert(group, 1, None)

@@ -51,6 +51,24 @@ def test_produce_registers_a_file_and_frames_values(schemas: "CommandLine") -> N
             assert sorted(str(row.subject) for row in rows.all_versions()) == ["orders-key", "orders-value"]
 
 
+def test_the_schema_of_a_file_is_used_although_the_subject_has_a_later_version(schemas: "CommandLine") -> None:
+    later = {**ORDER, "fields": [*ORDER["fields"], {"name": "note", "type": "string", "default": "none"}]}
+    (schemas.folder / "later.avsc").write_text(json.dumps(later))
+    for file in ("order.avsc", "later.avsc", "order.avsc"):
+        schemas.ok("produce", "orders", "--value-schema", file, "--value", '{"id": 1, "price": 2}')
+    with Sandbox(schemas.folder / "dev.db") as sandbox:
+        ids = [event.value[:5] for event in sandbox.read("orders") if event.value is not None]
+    assert sorted(ids) == [b"\0\0\0\0\x01", b"\0\0\0\0\x01", b"\0\0\0\0\x02"]
+
+
+@pytest.mark.parametrize("value", ["1e999999999", "1e400"])
+def test_a_number_beyond_all_bounds_does_not_fit(schemas: "CommandLine", value: str) -> None:
+    refused = schemas.run("produce", "pays", "--value-schema", "pay.proto", "--value", f'{{"n": {value}}}')
+    assert refused.status != 0
+    assert "does not fit" in refused.err
+    assert "Traceback" not in refused.err
+
+
 def test_a_value_that_does_not_fit_is_named_with_its_line_and_path(schemas: "CommandLine") -> None:
     lines = b'{"id": 1, "price": 1}\n{"id": 1, "price": 1.234}\n{"id": 3, "price": 1}\n'
     refused = schemas.run("produce", "orders", "--value-schema", "order.avsc", stdin=lines)

@@ -138,11 +138,14 @@ def change_settings(subject: str | None = None) -> AnyResponse:
     """Set the level or the mode of a subject or, without a name, of the registry."""
     from sandbox.registry.subjects import REGISTRY, check_subject, parse_subject
 
-    name = "" if request.path.endswith("/~settings") else name_of(subject)
-    place = check_subject(name, for_settings=True) if name else REGISTRY
-    back = address(parse_subject(name)) if name else "/schemas"
-    shown = f"{place}" if name else "The registry"
+    whole = request.path.endswith("/~settings")
+    name = "" if whole else name_of(subject)
+    if not whole and not name:
+        return see("/schemas", Notice(refused="Name the subject whose settings change."))
+    back = "/schemas" if whole else address(parse_subject(name))
     try:
+        place = REGISTRY if whole else check_subject(name, for_settings=True)
+        shown = "The registry" if whole else f"{place}"
         if "level" in request.form:
             level = request.form["level"]
             _set_level(place, level)

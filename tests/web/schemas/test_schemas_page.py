@@ -12,7 +12,7 @@ from sandbox import Sandbox
 from sandbox.model.activity import ActivityQuery
 from sandbox.model.overview import Change
 from sandbox.model.registry import LEVELS, SchemaReference, SchemaRequest
-from sandbox.registry.subjects import parse_subject
+from sandbox.registry.subjects import REGISTRY, parse_subject
 from sandbox.remote.backend import CLUSTER
 from sandbox.schemas.framing import classic_frame
 from sandbox.schemas.parsing import parse_schema
@@ -240,6 +240,16 @@ def test_a_change_with_references_is_tried(page: FlaskClient, box: Sandbox) -> N
     assert page.post("/schemas/~try", data=form).status_code == 200
     refused = page.post("/schemas/~try", data={**form, "references": "Order"})
     assert (refused.status_code, "is not NAME=SUBJECT:VERSION" in refused.text) == (400, True)
+
+
+@pytest.mark.parametrize("name", ["", "__GLOBAL", "%00a"])
+def test_a_setting_of_a_nameless_or_reserved_subject_is_refused_and_changes_nothing(
+    page: FlaskClient, box: Sandbox, name: str
+) -> None:
+    answer = page.post(f"/schema/settings?name={name}", data={"level": "FULL"})
+    assert answer.status_code in (303, 400)
+    with box.schemas.rows() as rows:
+        assert rows.config(REGISTRY) is None
 
 
 def test_levels_and_modes_are_set_and_inherited_again(page: FlaskClient, box: Sandbox) -> None:
