@@ -156,7 +156,10 @@ def opened(file: str | None, url: str | None) -> Iterator[Registry]:
 
 
 def _at(url: str) -> _Remote:
-    parts = urlsplit(url if "//" in url else f"http://{url}")
+    try:
+        parts = urlsplit(url if "//" in url else f"http://{url}")
+    except ValueError as error:
+        raise click.BadParameter(f"{url!r} is not http://host:port: {error}", param_hint="--url") from None
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise click.BadParameter(f"{url!r} is not http://host:port", param_hint="--url")
     token = parse_qs(parts.query).get("token", [None])[0]

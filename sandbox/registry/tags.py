@@ -122,7 +122,8 @@ def _json_entities(node: Any, scope: str, in_field: bool) -> Iterator[Entity]:
     if not isinstance(node, dict):
         return
     for word, keyword in _BRANCHES.items():
-        for place, branch in enumerate(node.get(keyword) or ()):
+        branches = node.get(keyword)
+        for place, branch in enumerate(branches if isinstance(branches, list) else ()):
             yield from _json_entities(branch, f"{scope}{word}.{place}.", False)
     items = node.get("items")
     if isinstance(items, dict):
@@ -131,13 +132,17 @@ def _json_entities(node: Any, scope: str, in_field: bool) -> Iterator[Entity]:
     if node.get("type") == "object" or isinstance(properties, dict):
         if not in_field:
             yield Entity(f"{scope}object", RECORD, node)
-        for name, inner in (properties or {}).items():
+        for name, inner in _members(properties):
             if isinstance(inner, dict):
                 yield Entity(f"{scope}object.{name}", FIELD, inner)
                 yield from _json_entities(inner, f"{scope}object.{name}.", True)
         for keyword in _DEFINITIONS:
-            for name, inner in (node.get(keyword) or {}).items():
+            for name, inner in _members(node.get(keyword)):
                 yield from _json_entities(inner, f"{scope}object.{keyword}.{name}.", False)
+
+
+def _members(node: Any) -> Iterable[tuple[str, Any]]:
+    return node.items() if isinstance(node, dict) else ()
 
 
 def _json_node(node: Any, path: Sequence[str], kind: str) -> Object | None:

@@ -21,7 +21,8 @@ def parse_json(text: str, *, decimals: bool = False) -> Any:
         decimals: Numbers with a fraction or exponent become `Decimal` and are printed as they are, not as doubles.
 
     Raises:
-        InvalidSchema: It is not JSON; the message has the line and column. Or it is nested too deeply.
+        InvalidSchema: It is not JSON; the message has the line and column. Or it is nested too deeply, or has text
+            that is not valid Unicode.
     """
     try:
         value = json.loads(text, parse_float=Decimal if decimals else float, parse_constant=_refuse)
@@ -32,7 +33,16 @@ def parse_json(text: str, *, decimals: bool = False) -> Any:
     except ValueError as error:
         raise InvalidSchema(f"not JSON: {error}") from None
     _check_depth(value)
+    if "\\ud" in text.lower():
+        _check_unicode(value)
     return value
+
+
+def _check_unicode(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        raise InvalidSchema("an escape such as \\ud800 is half of a pair, which is not valid Unicode") from None
 
 
 def _refuse(name: str) -> object:

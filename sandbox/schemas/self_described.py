@@ -156,6 +156,8 @@ def _base64(data: bytes) -> str:
 
 def _time(seconds: int, nanoseconds: int = 0) -> Any:
     """Return a time in ISO 8601, or the number of seconds if it is outside of the years 1 to 9999."""
+    carried, nanoseconds = divmod(nanoseconds, 1_000_000_000)
+    seconds += carried
     try:
         text = (_EPOCH + timedelta(seconds=seconds)).isoformat().removesuffix("+00:00")
     except OverflowError:
@@ -317,7 +319,7 @@ class _Cbor(_Reader):
                 return self._number_or_uuid(tag, value)
             case 4 if isinstance(value, list) and len(value) == 2 and all(type(one) is int for one in value):
                 if abs(value[0]) <= EXPONENT_MAX and abs(value[1]) < 1 << 128:
-                    return Decimal(value[1]).scaleb(value[0])
+                    return Decimal(f"{value[1]}E{value[0]}")
         return {"tag": tag, "value": value}
 
     def _number_or_uuid(self, tag: int, value: str) -> Any:

@@ -1,6 +1,7 @@
 """The Flask application: one blueprint per object type, and what all responses have in common."""
 
 import hashlib
+import json
 from collections.abc import Collection
 from contextlib import ExitStack
 from functools import cache
@@ -105,6 +106,7 @@ def create_app(
     guard.guard_access(app, hosts, token, proxy)
     capabilities.guard_features(app, backend)
     _one_view(app, backend)
+    _valid_text(app)
     _other_formats(app)
     rows.keep_rows(app)
     notices.keep_notices(app)
@@ -129,6 +131,22 @@ def _other_formats(app: Flask) -> None:
         rule = "/topics" if request.url_rule.rule == "/" else request.url_rule.rule
         endpoint = pages.get(f"{rule}.{ending}") if ending is not None else None
         return None if endpoint is None else app.ensure_sync(app.view_functions[endpoint])(**request.view_args or {})
+
+
+def _valid_text(app: Flask) -> None:
+    """Refuse JSON with half of a surrogate pair: it is no Unicode, and can be neither stored nor shown."""
+
+    @app.before_request
+    def check() -> Response | None:
+        if not request.is_json or b"\\ud" not in request.get_data().lower():
+            return None
+        try:
+            json.dumps(request.get_json(silent=True), ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            answer = page.data({"error": "INVALID_REQUEST", "message": "A text of the JSON is not valid Unicode."})
+            answer.status_code = 400
+            return answer
+        return None
 
 
 def _one_view(app: Flask, backend: Backend) -> None:

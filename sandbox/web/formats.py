@@ -57,7 +57,11 @@ def written(timestamp_ms: int) -> str:
     text = at(timestamp_ms)
     if len(text) != 23:
         return str(timestamp_ms)
-    moment = zone.in_zone(EPOCH + timedelta(milliseconds=timestamp_ms))
+    utc = EPOCH + timedelta(milliseconds=timestamp_ms)
+    moment = zone.in_zone(utc)
+    if (moment.utcoffset() or timedelta()).total_seconds() % 60:
+        # Before standard time, offsets have seconds, which fields of times do not accept.
+        return f"{utc:%Y-%m-%d %H:%M:%S}Z"
     return text.removesuffix(".000") + (moment.isoformat()[-6:] if zone.chosen() else "")
 
 

@@ -169,3 +169,9 @@ def test_a_user_and_password_in_the_url_are_sent(folder: None) -> None:
         refused = ask("list", "--url", address.replace("//", "//me:wrong@"))
         assert refused.exit_code == 1
         assert "wrong" not in refused.stderr
+
+
+def test_an_address_that_is_none_is_named() -> None:
+    result = CliRunner().invoke(main, ["schemas", "list", "--url", "http://u:p@[bad"])
+    assert result.exit_code == 2
+    assert "is not http://host:port" in result.output

@@ -50,6 +50,10 @@ def test_messagepack_without_a_json_form(value: Any, shown: Any) -> None:
     assert read_messagepack(msgpack.packb(value)) == shown
 
 
+def test_nanoseconds_of_more_than_a_second_are_carried() -> None:
+    assert read_messagepack(bytes.fromhex("d7fffffffffc00000005")) == "1970-01-01T00:00:06.073741823Z"
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
@@ -58,6 +62,7 @@ def test_messagepack_without_a_json_form(value: Any, shown: Any) -> None:
         (2**80, 2**80),
         (-(2**80), -(2**80)),
         (Decimal("1.50"), Decimal("1.50")),
+        (Decimal("-123456789012345678901234567890.12345"), Decimal("-123456789012345678901234567890.12345")),
         (UUID(int=5), str(UUID(int=5))),
         (datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC), "2024-01-02T03:04:05Z"),
         (cbor2.CBORTag(1, 1.5), "1970-01-01T00:00:01.500Z".replace("500", "5")),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.web import guard
@@ -147,3 +148,12 @@ def _received(connection: socket.socket) -> bytes:
 
 def test_the_wild_values_are_many() -> None:
     assert len(set(TEXTS)) == len(TEXTS) > 70
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [("/groups/~alerts.json", '{"group": "g\\ud800", "lag": 1}'), ("/snapshots.json", '{"note": "\\uD800"}')],
+)
+def test_half_of_a_surrogate_pair_in_json_is_refused(page: FlaskClient, path: str, sent: str) -> None:
+    answer = page.post(path, data=sent, content_type="application/json", headers={"X-Sandbox": "test"})
+    assert (answer.status_code, answer.get_json()["error"]) == (400, "INVALID_REQUEST")

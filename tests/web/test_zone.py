@@ -2,7 +2,7 @@
 
 import re
 from html import unescape
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote_plus, urlsplit
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -77,3 +77,11 @@ def test_the_times_under_the_bars_differ_and_begin_at_local_hours(page: FlaskCli
         assert len(labels) >= 3
         assert len(set(labels)) == len(labels)
         assert all(re.search(r"\d\d:(00|30)$", label) for label in labels)
+
+
+def test_a_time_before_standard_time_stays_a_time(page: FlaskClient, box: Sandbox) -> None:
+    fill(box)
+    page.set_cookie("zone", "Europe/Berlin")
+    answer = page.get("/topics/orders/messages?since=1850-01-01", follow_redirects=True)
+    assert answer.status_code == 200
+    assert "1849-12-31 23:06:32Z" in unquote_plus(answer.request.url)

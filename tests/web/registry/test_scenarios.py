@@ -76,3 +76,17 @@ def test_the_registry_answers_as_confluents_does(registry: Registry, name: str) 
 def test_half_of_a_surrogate_pair_is_no_text(registry: Registry, body: bytes) -> None:
     answer = registry.ask("POST /subjects/s/versions", body)
     assert (answer.status, answer.value["error_code"]) == (400, 400)
+
+
+@pytest.mark.parametrize("kind", ["JSON", "AVRO"])
+def test_half_of_a_surrogate_pair_in_the_text_of_a_schema_is_refused(registry: Registry, kind: str) -> None:
+    text = {"JSON": '{"title": "\\ud800"}', "AVRO": '{"type": "string", "doc": "\\ud800"}'}[kind]
+    answer = registry.ask("POST /subjects/s/versions", {"schema": text, "schemaType": kind})
+    assert (answer.status, answer.value["error_code"]) == (422, 42201)
+
+
+def test_tags_of_a_schema_whose_definitions_are_a_list(registry: Registry) -> None:
+    text = '{"type": "object", "definitions": ["x"], "properties": {"a": {"type": "string"}}}'
+    answer = registry.ask("POST /subjects/s/versions", {"schema": text, "schemaType": "JSON"})
+    found = registry.ask(f"GET /schemas/ids/{answer.value['id']}?findTags=*")
+    assert found.status == 200
