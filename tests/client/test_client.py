@@ -323,6 +323,7 @@ import os, sys
 from sandbox import Producer
 config = {"bootstrap.servers": sys.argv[1]}
 parent = Producer(config)
+parent.list_topics(timeout=20)  # a fork while its threads start inherits locks that nobody releases
 child = os.fork()
 if child == 0:
     producer = Producer(config)

@@ -152,7 +152,7 @@ SUCCESSES: tuple[tuple[str, int, Callable[[str], Fields], str | None], ...] = (
     ("ConsumerGroupDescribe", 1, lambda topic: {"group_ids": [f"{topic}-joined"]}, None),
     ("DeleteTopics", 6, lambda topic: {"topics": [{"name": topic, "topic_id": None}], "timeout_ms": 10_000}, None),
 )
-# No success without an authorizer, several brokers, other voters, or log-in; Produce has separate tests.
+# No success without an authorizer, several brokers, other voters, or log-in; Produce and DeleteGroups have own tests.
 NEVER_SUCCEED = {
     "Produce",
     "DescribeAcls",
@@ -160,6 +160,8 @@ NEVER_SUCCEED = {
     "DeleteAcls",
     "ElectLeaders",
     "UnregisterBroker",
+    "UnregisterController",
+    "DeleteGroups",
     "SaslAuthenticate",
     "AddRaftVoter",
     "RemoveRaftVoter",
