@@ -2,7 +2,8 @@
 
     python .ci/suites.py .cache/junit-*.xml
 
-A suite is a folder of tests/ with tests in it. Prints how many tests of each ran, and why the others were skipped.
+A suite is a folder of tests/ with tests in it. Prints how many tests of each ran, why the others were skipped, and
+which passed only when they were run again. If several reports have a test, the last one counts.
 """
 
 from __future__ import annotations
@@ -28,29 +29,45 @@ def suite_of(classname: str) -> str:
     return parts[1] if len(parts) > 2 and not parts[1].startswith("test_") else "tests"
 
 
+def outcomes(report: Path) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return what became of each test: "ran", "skipped" or "failed", and the reason of a skip."""
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        test = case.get("classname", ""), case.get("name", "")
+        skip = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            found[test] = "failed", ""
+        elif skip is not None:
+            found.setdefault(test, ("skipped", skip.get("message", "no reason given")))
+        else:
+            found.setdefault(test, ("ran", ""))
+    return found
+
+
 def failures(report: Path | list[Path], required: list[str]) -> list[str]:
     """Print the reports' summary, and return a sentence for each thing that makes it no proof."""
-    ran: Counter[str] = Counter()
-    skipped: Counter[tuple[str, str]] = Counter()
-    wrong = []
-    reports = report if isinstance(report, list) else [report]
-    for case in (case for one in reports for case in ElementTree.parse(one).iter("testcase")):
-        suite = suite_of(case.get("classname", ""))
-        skip = case.find("skipped")
-        if skip is not None:
-            skipped[suite, skip.get("message", "no reason given")] += 1
-        else:
-            ran[suite] += 1
-        if case.find("failure") is not None or case.find("error") is not None:
-            wrong.append(f"failed: {case.get('classname')}.{case.get('name')}")
+    last: dict[tuple[str, str], tuple[str, str]] = {}
+    failed: set[tuple[str, str]] = set()
+    unstable = []
+    for one in report if isinstance(report, list) else [report]:
+        now = outcomes(one)
+        unstable += [test for test in failed if now.get(test, ("", ""))[0] == "ran"]
+        failed |= {test for test, (outcome, _) in now.items() if outcome == "failed"}
+        last |= now
+    ran = Counter(suite_of(classname) for (classname, _), (outcome, _) in last.items() if outcome != "skipped")
+    skipped = Counter(
+        (suite_of(classname), reason) for (classname, _), (outcome, reason) in last.items() if outcome == "skipped"
+    )
     for suite in sorted({*ran, *(suite for suite, _ in skipped), *required}):
         count = sum(number for (each, _), number in skipped.items() if each == suite)
         print(f"{suite:<12} {ran[suite]:>5} ran {count:>5} skipped")
     for (suite, reason), number in sorted(skipped.items()):
         print(f"skipped in {suite}, {number} x: {reason}")
+    for classname, name in unstable:
+        print(f"unstable, failed at first and passed when it was run again: {classname}.{name}")
     print(f"{ran.total()} ran, {skipped.total()} skipped")
-    wrong += [f"no test of tests/{suite} ran" for suite in required if not ran[suite]]
-    return wrong
+    wrong = [f"failed: {classname}.{name}" for (classname, name), (outcome, _) in last.items() if outcome == "failed"]
+    return wrong + [f"no test of tests/{suite} ran" for suite in required if not ran[suite]]
 
 
 def main(arguments: list[str]) -> int:

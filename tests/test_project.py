@@ -161,6 +161,16 @@ def test_a_run_with_a_failure_is_none(suites: ModuleType, tmp_path: Path) -> Non
     assert suites.failures(junit, ["browser"]) == ["failed: tests.browser.test_live.test_0"]
 
 
+def test_a_test_that_passes_when_it_is_run_again_is_named_as_unstable(
+    suites: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = report(tmp_path / "first.xml", ("tests.browser.test_live", "failure"), ("tests.crash.test_kill", "failure"))
+    again = report(tmp_path / "again.xml", ("tests.browser.test_live", None), ("tests.crash.test_kill", "failure"))
+    assert suites.failures([first, again], ["browser"]) == ["failed: tests.crash.test_kill.test_1"]
+    shown = capsys.readouterr().out
+    assert "unstable, failed at first and passed when it was run again: tests.browser.test_live.test_0" in shown
+
+
 def test_a_run_without_a_report_is_none(tmp_path: Path) -> None:
     judged = subprocess.run(
         [sys.executable, ROOT / ".ci" / "suites.py", tmp_path / "absent.xml"],
