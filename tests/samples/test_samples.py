@@ -84,3 +84,19 @@ def test_go_with_franz_go(tmp_path: Path) -> None:
     if fetched.returncode != 0:
         pytest.skip(f"the modules cannot be downloaded: {fetched.stderr[-200:]}")
     assert re.search(r"^ok\s", run(*RUN, "go", "test", "./...", cwd=folder), re.MULTILINE)
+
+
+@pytest.mark.clients
+def test_junit_with_spring_boot(tmp_path: Path) -> None:
+    missing = [tool for tool in ("java", "mvn") if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"{' and '.join(missing)} not installed")
+    folder = sample("junit", tmp_path)
+    fetched = subprocess.run(
+        ["mvn", "-B", "-q", "test-compile"], cwd=folder, capture_output=True, text=True, timeout=WITHIN_S, check=False
+    )
+    if re.search(r"Could not (transfer|resolve|find)|Non-resolvable", fetched.stdout):
+        pytest.skip(f"the jars cannot be downloaded: {fetched.stdout[-200:]}")
+    run(*RUN, "mvn", "-B", "-q", "test", cwd=folder)
+    report = (folder / "target" / "surefire-reports" / "orders.OrdersTest.txt").read_text(encoding="utf-8")
+    assert "Tests run: 1, Failures: 0, Errors: 0, Skipped: 0" in report
