@@ -16,14 +16,16 @@ producer is fenced (INVALID_PRODUCER_EPOCH) and its open transaction is aborted,
 part of it.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from enum import Enum, auto
 from functools import partial
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, NamedTuple, Protocol
 
 from sandbox.kafka.errors import BrokerError, SandboxError
 from sandbox.kafka.event import Event, NewEvent
@@ -47,7 +49,6 @@ from sandbox.snapshots.folder import AUTOMATIC_BYTES_MAX, SnapshotFolder
 from sandbox.snapshots.forks import Forks
 from sandbox.storage.file import ofd_locks
 from sandbox.storage.file import snapshots as copies
-from sandbox.storage.file.content import content_of
 from sandbox.storage.file.database import Reader
 from sandbox.storage.log.message_rows import read_event
 from sandbox.storage.log.topic_descriptions import describe_topics
@@ -58,6 +59,10 @@ UPLOAD_BYTES_MAX = 1024 * 1024 * 1024
 REPLACE_TRIES = 5
 """How often a restore tries to replace the log, while pages or other programs read the file."""
 REPLACE_PAUSE_S = 0.05
+IDS_SPARED = 100
+"""How many ids of each kind may be assigned while a restore is prepared again, times the number of the try."""
+
+logger = logging.getLogger("sandbox")
 
 
 class Bystander(Protocol):
@@ -89,6 +94,26 @@ class TopicStore(Protocol):
 
     def commit(self, group: str, topic: str, partition: int, offset: int) -> None:
         """Commit an offset for a group without members."""
+
+
+class _Prepared(NamedTuple):
+    """A copy that is ready to become the content of the sandbox whose identity it got.
+
+    Attributes:
+        log: a log that makes it the file's content, and the log's index; None if this system can't replace a log.
+    """
+
+    copy: Path
+    identity: copies.Identity
+    log: tuple[Path, Path] | None
+
+
+class _Outcome(Enum):
+    """What one try to replace the content did. Nothing has changed after IN_USE and OUTDATED."""
+
+    REPLACED = auto()
+    IN_USE = auto()
+    OUTDATED = auto()
 
 
 class SandboxSnapshots:
@@ -265,68 +290,102 @@ class SandboxSnapshots:
             try:
                 # Copied first: taking the automatic snapshot may delete the oldest automatic one, maybe this one.
                 self._copied(name, staged, times=2)
-                log = self._prepare(staged)
+                prepared = self._prepare(staged)
                 for one in self.bystanders:
                     one.rest()
                 try:
                     undo = self.before(f"undo {found.action}" if found.action else f"restore {name}")
-                    self._replace(staged, log)
+                    self._replace(staged, prepared)
                 finally:
                     for one in self.bystanders:
                         one.go_on()
             finally:
                 for part in staged.parent.glob(staged.name + "*"):
                     part.unlink(missing_ok=True)
-        self._note_activity("snapshot", {"action": "restored", "name": name, "undo": undo.name})
+        self._note_restored(name, undo)
         return Restored(found, undo)
 
-    def _prepare(self, staged: Path) -> tuple[Path, Path] | None:
+    def _note_restored(self, name: str, undo: UndoPoint) -> None:
+        """Record a restore in the activity stream, if possible: it is done in any case."""
+        try:
+            self._note_activity("snapshot", {"action": "restored", "name": name, "undo": undo.name})
+        except SandboxError as error:
+            logger.warning("The snapshot %s was restored, but the activity stream does not show it: %s", name, error)
+
+    def _prepare(self, staged: Path, spared: int = 0) -> "_Prepared":
         """Prepare a copy to become the content of this sandbox.
 
-        Returns:
-            A log that makes it the file's content, and the log's index; None if this system can't replace a log.
+        Args:
+            spared: how many ids of each kind may be assigned here before the copy must be prepared again.
         """
         database = self._runtime.database
         with database.reader() as reader:
-            identity = copies.read_identity(reader)
-            content = content_of(reader) + 1
+            identity = copies.read_identity(reader).ahead(spared)
         copies.make_ready(staged, identity)
         copies.fit_pages(staged, database.page_size_bytes())
-        return copies.make_log(staged, content) if ofd_locks.AVAILABLE else None
+        log = copies.make_log(staged, identity.content + 1) if ofd_locks.AVAILABLE else None
+        return _Prepared(staged, identity, log)
 
-    def _replace(self, staged: Path, log: tuple[Path, Path] | None) -> None:
+    def _replace(self, staged: Path, prepared: "_Prepared") -> None:
         """Replace this file's content with a prepared file's, in the file and in memory.
 
         Clients are disconnected, and can reconnect to the same ports. The log is replaced, in one short step. If
-        somebody keeps the file open, every page is copied instead, while all others wait. After KAFKA_STORAGE_ERROR,
-        nothing else has changed.
+        somebody keeps the file open, every page is copied instead, while all others wait. If an id was assigned since
+        the preparation, which the copy would assign again, it is prepared again. After KAFKA_STORAGE_ERROR, nothing
+        else has changed.
         """
         runtime = self._runtime
-        for _ in range(REPLACE_TRIES):
-            if log is None:
+        for number in count(1):
+            by_log = prepared.log is not None and number <= REPLACE_TRIES
+            try:
+                outcome = runtime.call(partial(self._replace_log if by_log else self._replace_pages, prepared))
+            finally:
+                if runtime.database.writes_back:
+                    self._write_back()
+            if outcome is _Outcome.REPLACED:
                 break
-            if runtime.call(partial(self._replace_log, log)):
-                runtime.database.write_back()
-                runtime.call(lambda now_ms: runtime.database.written_back())
-                return
-            threading.Event().wait(REPLACE_PAUSE_S)
-        runtime.call(partial(self._replace_pages, staged))
+            if outcome is _Outcome.OUTDATED:
+                prepared = self._prepare(staged, number * IDS_SPARED)
+            else:
+                threading.Event().wait(REPLACE_PAUSE_S)
 
-    def _replace_log(self, log: tuple[Path, Path], now_ms: int) -> bool:
+    def _write_back(self) -> None:
+        """Write the log that replaced another into the file. If that fails, the next commit does it."""
         database = self._runtime.database
+        try:
+            database.write_back()
+        except Exception as error:
+            logger.warning("%s: its log is written into the file later: %s", database.path, error)
+        finally:
+            with suppress(SandboxError):
+                # Unless the sandbox is closed, which also writes the log into the file.
+                self._runtime.call(lambda now_ms: database.written_back())
+
+    def _outdated(self, prepared: "_Prepared") -> bool:
+        # The writer's connection also sees what this turn has not committed yet.
+        return not prepared.identity.covers(copies.read_identity(self._runtime.database))
+
+    def _replace_log(self, prepared: "_Prepared", now_ms: int) -> "_Outcome":
+        database = self._runtime.database
+        assert prepared.log is not None, "this system can't replace a log"
+        if self._outdated(prepared):
+            return _Outcome.OUTDATED
         with database.without_readers() as alone:
             if not alone:
-                return False
+                return _Outcome.IN_USE
             self._disconnect()
-            if not database.replace_log(*log):
-                return False
+            if not database.replace_log(*prepared.log):
+                return _Outcome.IN_USE
         self._reload(now_ms)
-        return True
+        return _Outcome.REPLACED
 
-    def _replace_pages(self, staged: Path, now_ms: int) -> None:
+    def _replace_pages(self, prepared: "_Prepared", now_ms: int) -> "_Outcome":
+        if self._outdated(prepared):
+            return _Outcome.OUTDATED
         self._disconnect()
-        self._runtime.database.replace_content(staged)
+        self._runtime.database.replace_content(prepared.copy)
         self._reload(now_ms)
+        return _Outcome.REPLACED
 
     def _disconnect(self) -> None:
         """Disconnect all clients, unless another program's lock prevents writes. Commits what is pending."""
@@ -392,7 +451,7 @@ class SandboxSnapshots:
             if any(one.topic == topic for one in self._store.topics()):
                 self._store.delete_topic(topic)
             restored = replace(self._fill(reader, found, topic, with_offsets=True), undo=undo)
-        self._note_activity("snapshot", {"action": "restored", "name": f"{name}: {topic}", "undo": undo.name})
+        self._note_restored(f"{name}: {topic}", undo)
         return restored
 
     def _fill(self, reader: Reader, found: TopicDescription, to: str, *, with_offsets: bool = False) -> RestoredTopic:
@@ -401,7 +460,7 @@ class SandboxSnapshots:
         # For each committed offset, how many of the copied events are before it.
         offsets = {(group, partition): 0 for (group, topic, partition), _ in wanted if topic == found.topic}
         committed = {(group, partition): at for (group, topic, partition), (at, _) in wanted if topic == found.topic}
-        count, renumbered = 0, False
+        events, renumbered = 0, False
         chunk: list[Event] = []
         for event in chain(events_of(reader, found.topic), (None,)):
             if event is not None:
@@ -413,7 +472,7 @@ class SandboxSnapshots:
             renumbered = renumbered or any(offset != one.offset for (_, offset), one in zip(places, chunk, strict=True))
             for place, at in committed.items():
                 offsets[place] += sum(one.partition == place[1] and one.offset < at for one in chunk)
-            count += len(chunk)
+            events += len(chunk)
             chunk = []
         groups, left_out = set(), set()
         for (group, partition), offset in offsets.items():
@@ -422,7 +481,7 @@ class SandboxSnapshots:
                 groups.add(group)
             except BrokerError:
                 left_out.add(group)
-        return RestoredTopic(to, count, tuple(sorted(groups)), tuple(sorted(left_out)), renumbered, UndoPoint(None))
+        return RestoredTopic(to, events, tuple(sorted(groups)), tuple(sorted(left_out)), renumbered, UndoPoint(None))
 
     # Forks
 

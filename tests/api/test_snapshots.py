@@ -4,7 +4,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
@@ -15,9 +15,11 @@ from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPa
 from sandbox import BrokerError, FileRefused, Sandbox
 from sandbox.kafka.event import Event
 from sandbox.model.activity import ActivityQuery
+from sandbox.model.registry import SchemaRequest, Subject
 from sandbox.snapshots.description import Ends
 from sandbox.storage.check import check
 from sandbox.storage.file import ofd_locks
+from sandbox.storage.file.database import Database
 from sandbox.storage.file.lock import read_owner
 from tests.clock import Clock
 from tests.waiting import eventually
@@ -211,6 +213,93 @@ def test_a_producer_id_is_never_given_twice(box: Sandbox) -> None:
     given = [runtime.call(runtime.broker.new_producer_id) for _ in range(3)]
     box.snapshots.restore("s")
     assert runtime.call(runtime.broker.new_producer_id) > max(given)
+
+
+def restore_and_meanwhile(box: Sandbox, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Restore the snapshot "s", and act when its content is prepared, but has not replaced the file's yet."""
+    before = box.snapshots.before
+    with monkeypatch.context() as patched:
+        patched.setattr(box.snapshots, "before", lambda action: (act(), before(action))[1])
+        box.snapshots.restore("s")
+
+
+def test_a_schema_id_that_is_assigned_during_a_restore_is_not_assigned_again(
+    orders: Sandbox, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    def register(name: str) -> int:
+        schema = json.dumps({"type": "record", "name": name, "fields": []})
+        return orders.schemas.register(Subject("", "orders-value"), SchemaRequest(schema)).schema_id
+
+    orders.snapshots.take("s")
+    ids: list[int] = []
+    restore_and_meanwhile(orders, monkeypatch, lambda: ids.append(register("A")))
+    assert register("B") > ids[0]
+
+
+def test_a_producer_id_that_is_assigned_during_a_restore_is_not_assigned_again(
+    orders: Sandbox, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    runtime = orders._runtime
+    ids: list[int] = []
+    orders.snapshots.take("s")
+    restore_and_meanwhile(
+        orders,
+        monkeypatch,
+        lambda: ids.extend(runtime.call(lambda now_ms: [runtime.broker.new_producer_id(now_ms) for _ in range(1_500)])),
+    )
+    assert runtime.call(runtime.broker.new_producer_id) > max(ids)
+
+
+def test_leader_epochs_rise_over_those_of_elections_during_a_restore(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    with Sandbox(tmp_path / "dev.db", brokers=3) as box:
+        box.create_topic("orders", replication_factor=3)
+
+        epochs: list[int] = []
+
+        def elect() -> None:
+            for _ in range(4):
+                box.brokers.move_leader("orders", 0, box.topic("orders").partitions[0].leader % 3 + 1)
+            epochs.append(box.topic("orders").partitions[0].leader_epoch)
+
+        box.snapshots.take("s")
+        restore_and_meanwhile(box, monkeypatch, elect)
+        assert box.topic("orders").partitions[0].leader_epoch > epochs[0]
+
+
+@linux
+def test_a_restore_is_done_even_if_its_log_cannot_be_written_back(
+    orders: Sandbox, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(database: Database) -> None:
+        raise BrokerError("KAFKA_STORAGE_ERROR", "too many open files")
+
+    before = contents(orders)
+    orders.snapshots.take("s")
+    orders.append("orders", "later")
+    monkeypatch.setattr(Database, "write_back", fail)
+    restored = orders.snapshots.restore("s")
+    assert restored.undo.name is not None
+    assert contents(orders) == before
+    orders.append("orders", "next")
+    # The next commit writes the log into the file.
+    with closing(sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True)) as reading:
+        assert reading.execute("SELECT count(*) FROM events").fetchone() == (len(before) + 1,)
+
+
+def test_a_restore_is_done_even_if_the_activity_cannot_be_recorded(
+    orders: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise BrokerError("KAFKA_STORAGE_ERROR", "disk full")
+
+    before = contents(orders)
+    orders.snapshots.take("s")
+    orders.append("orders", "later")
+    monkeypatch.setattr(orders.snapshots, "_note_activity", fail)
+    assert orders.snapshots.restore("s").snapshot.name == "s"
+    assert contents(orders) == before
 
 
 def test_a_restore_uses_the_connection_that_writes_on_the_thread_that_writes(

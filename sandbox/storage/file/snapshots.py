@@ -13,12 +13,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from sandbox.kafka.errors import FileRefused
 from sandbox.kafka.producer_epoch import EPOCH_LAST
 from sandbox.model import cancellation
 from sandbox.model.sql_tokens import quoted_name
 from sandbox.storage.file import ofd_locks, row_checksums
+from sandbox.storage.file.content import content_of
 from sandbox.storage.file.database import Reader, StorageFailed, check_file, is_open_here
 from sandbox.storage.file.guard import SHARED_BYTES
 from sandbox.storage.file.migrations import make_version, migrate
@@ -29,28 +31,59 @@ from sandbox.storage.file.schema import VERSION
 
 PAGES_PER_STEP = 2_000
 PRODUCER_IDS_SPARED = 1_000
-"""Producer ids that may be assigned between reading the file and replacing it."""
+"""Producer ids that may be assigned between reading the file and replacing it, without another preparation."""
 KEPT_SETTINGS = ("cluster.id", "kafka.port")
 """Settings that belong to the file's place, not to its content: the cluster's id and its ports."""
 
 Schema = dict[tuple[str, str], str]
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """State that a running sandbox keeps when its content is replaced.
+    """State that a running sandbox keeps when its content is replaced, and numbers that must only grow.
 
     Attributes:
         settings: the file's own settings that `KEPT_SETTINGS` lists.
         leader_epochs: (topic, partition) to leader epoch.
+        generations: group id to its generation or group epoch.
         last_producer_id: the largest that was ever assigned.
         last_schema_ids: the largest schema id that was ever assigned, by context.
+        content: see `storage.file.content`.
     """
 
     settings: Mapping[str, str]
     leader_epochs: Mapping[tuple[str, int], int]
+    generations: Mapping[str, int]
     last_producer_id: int
     last_schema_ids: Mapping[str, int]
+    content: int
+
+    def covers(self, now: "Identity") -> bool:
+        """Return whether a copy that was prepared with this identity still has only larger numbers than `now`."""
+        return (
+            self.settings == now.settings
+            and self.content >= now.content
+            and self.last_producer_id + PRODUCER_IDS_SPARED >= now.last_producer_id
+            and _cover(self.leader_epochs, now.leader_epochs)
+            and _cover(self.generations, now.generations)
+            and _cover(self.last_schema_ids, now.last_schema_ids)
+        )
+
+    def ahead(self, numbers: int) -> "Identity":
+        """Return an identity whose numbers are larger, so that as many may be assigned while a copy is prepared."""
+        return Identity(
+            self.settings,
+            {key: epoch + numbers for key, epoch in self.leader_epochs.items()},
+            {group: generation + numbers for group, generation in self.generations.items()},
+            self.last_producer_id + numbers,
+            {context: last + numbers for context, last in self.last_schema_ids.items()},
+            self.content + numbers,
+        )
+
+
+def _cover(prepared: Mapping[Key, int], found: Mapping[Key, int]) -> bool:
+    return all(prepared.get(key, 0) >= value for key, value in found.items())
 
 
 def address(path: Path, in_use: bool = False) -> str:
@@ -246,8 +279,10 @@ def read_identity(reader: Reader) -> Identity:
     return Identity(
         {name: value for name, value in settings if name.startswith(KEPT_SETTINGS)},
         {(topic, partition): epoch for topic, partition, epoch in epochs},
+        dict(reader.query("SELECT group_id, generation FROM groups")),
         row[0] if row else 0,
         dict(reader.query("SELECT context, last_id FROM schema_contexts")),
+        content_of(reader),
     )
 
 
@@ -256,8 +291,8 @@ def make_ready(path: Path, identity: Identity | None) -> None:
 
     Group members are deleted: their clients are not connected here, and join again. So a group does not wait for
     members that are gone, and each consumer starts at the copy's committed offsets. If the copy replaces other
-    content, leader epochs rise, so that clients notice a log that became shorter, no producer id and no schema id is
-    assigned twice, and every transactional producer is fenced.
+    content, leader epochs rise, so that clients notice a log that became shorter, generations rise, no producer id and
+    no schema id is assigned twice, and every transactional producer is fenced.
 
     Args:
         identity: the identity of the sandbox whose content is replaced; None for a fork, which gets its own.
@@ -279,6 +314,10 @@ def make_ready(path: Path, identity: Identity | None) -> None:
             connection.executemany(
                 "UPDATE partitions SET leader_epoch = ? WHERE id = ?",
                 [(1 + max(epoch, identity.leader_epochs.get((topic, n), 0)), id) for id, topic, n, epoch in rows],
+            )
+            connection.executemany(
+                "UPDATE groups SET generation = ?1 WHERE group_id = ?2 AND generation < ?1",
+                [(generation + 1, group) for group, generation in identity.generations.items()],
             )
             _raise_producer_ids(connection, identity.last_producer_id + PRODUCER_IDS_SPARED)
             _raise_schema_ids(connection, identity.last_schema_ids)
@@ -334,7 +373,7 @@ def make_log(source: Path, content: int) -> tuple[Path, Path]:
         content: the schema version that the content gets, by which caches notice it (`storage.file.content`).
 
     Returns:
-        The paths of the log, synced to disk, and of the index.
+        The paths of the log, synced to disk, and of the index. Earlier ones of the same copy are replaced.
 
     Raises:
         FileRefused: it cannot be written; partial files may be left, whose names begin with the copy's.
@@ -355,6 +394,7 @@ def make_log(source: Path, content: int) -> tuple[Path, Path]:
             writing.execute(f"PRAGMA schema_version = {content}")
             shutil.copyfile(f"{empty}-shm", index)
             # Closing the connection deletes the log, but not this second name of it.
+            log.unlink(missing_ok=True)
             os.link(f"{empty}-wal", log)
             with _kept_open(empty):
                 writing.close()

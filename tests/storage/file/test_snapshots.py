@@ -142,10 +142,11 @@ def test_a_copy_made_ready_has_no_members_higher_epochs_and_the_place_of_the_fil
         "INSERT INTO groups(group_id, state, generation, leader, updated_ms) VALUES('g', 'Stable', 4, 'm', 0)",
         "INSERT INTO group_members VALUES('g', 'm', NULL, '', '', 1, 1, '[]', x'', '{}', NULL, NULL)",
     )
-    make_ready(path, Identity({"cluster.id": "ours"}, {("t", 0): 7}, last_producer_id=40, last_schema_ids={".": 7}))
+    identity = Identity({"cluster.id": "ours"}, {("t", 0): 7}, {"g": 9}, 40, {".": 7}, 1)
+    make_ready(path, identity)
     with opened(path) as reader:
         assert reader.query("SELECT * FROM group_members") == []
-        assert reader.query("SELECT state, generation, leader FROM groups") == [("Empty", 5, None)]
+        assert reader.query("SELECT state, generation, leader FROM groups") == [("Empty", 10, None)]
         assert reader.query("SELECT partition, leader_epoch FROM partitions") == [(0, 8), (1, 4)]
         assert reader.query("SELECT name, value FROM settings") == [("cluster.id", "ours"), ("demo", "on")]
         assert read_identity(reader).last_producer_id > 1_000
