@@ -68,6 +68,15 @@ def test_modules_are_named_by_nouns_of_the_domain() -> None:
     assert [relative(path) for path in modules() if vague.search(path.stem)] == []
 
 
+def test_a_class_name_means_one_thing() -> None:
+    found: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "sandbox").rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(relative(path))
+    assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
+
+
 def test_nothing_in_the_project_names_the_machine_that_it_was_written_on() -> None:
     found = [relative(path) for path in texts() if ELSEWHERE.search(path.read_text(encoding="utf-8", errors="replace"))]
     assert found == []

@@ -29,7 +29,7 @@ class _Alerts(Protocol):
         """Set the webhook, "" for none."""
 
 
-class _Page:
+class _PageAlerts:
     """The alerts of a file that another process owns, through its page."""
 
     def __init__(self, page: "PageAddress") -> None:
@@ -46,7 +46,7 @@ class _Page:
         self._page.post("/groups/~alerts.json", {"webhook": url})
 
 
-class _File:
+class _FileAlerts:
     """The alerts of a file without an owner."""
 
     def __init__(self, sandbox: "Sandbox") -> None:
@@ -83,7 +83,7 @@ def _alerts_of(file: Path | None) -> Iterator[_Alerts]:
         from sandbox.api.sandbox import Sandbox
 
         with Sandbox(path) as sandbox:
-            yield _File(sandbox)
+            yield _FileAlerts(sandbox)
         return
     page = of_owner(owner)
     if page is None:
@@ -92,7 +92,7 @@ def _alerts_of(file: Path | None) -> Iterator[_Alerts]:
             "`sandbox up` opens one.",
             Status.FILE_IN_USE,
         )
-    yield _Page(page)
+    yield _PageAlerts(page)
 
 
 @click.command(

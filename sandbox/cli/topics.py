@@ -141,7 +141,7 @@ class _Cleaner(Protocol):
         """Run compaction or retention. Returns the number of deleted events."""
 
 
-class _Page:
+class _PageTopics:
     """Cleans in the process that owns the file, through its page."""
 
     def __init__(self, page: "PageAddress") -> None:
@@ -157,7 +157,7 @@ class _Page:
         return int(self._page.post(f"/topics/{topic}/clean/{do}.json")["events"])
 
 
-class _File:
+class _FileTopics:
     """Cleans in this process, if the file has no owner."""
 
     def __init__(self, sandbox: "Sandbox") -> None:
@@ -193,7 +193,7 @@ def _cleaner(file: Path | None) -> Iterator[_Cleaner]:
         from sandbox.api.sandbox import Sandbox
 
         with Sandbox(path) as sandbox:
-            yield _File(sandbox)
+            yield _FileTopics(sandbox)
         return
     page = of_owner(owner)
     if page is None:
@@ -202,7 +202,7 @@ def _cleaner(file: Path | None) -> Iterator[_Cleaner]:
             "through. `sandbox up` opens one.",
             Status.FILE_IN_USE,
         )
-    yield _Page(page)
+    yield _PageTopics(page)
 
 
 file_option = click.option(

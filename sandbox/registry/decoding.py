@@ -25,7 +25,7 @@ def registry_decoder(reader: OpenReader) -> EventDecoder:
     Args:
         reader: opens the file, for each look-up.
     """
-    file = _File(reader)
+    file = _FileRegistry(reader)
     return EventDecoder(file.find, file.chosen)
 
 
@@ -44,7 +44,7 @@ def file_decoder(path: Path) -> EventDecoder:
     return registry_decoder(reader)
 
 
-class _File:
+class _FileRegistry:
     def __init__(self, reader: OpenReader) -> None:
         self._reader = reader
 

@@ -29,6 +29,10 @@ class InvalidValue(ValueError):
     """A value does not fit its schema, or bytes were not written with it. The message names the path and the cause."""
 
 
+class TooManyComparisons(Exception):
+    """Two schemas combine too many others to be compared in a reasonable time."""
+
+
 class MissingLibrary(RuntimeError):
     """The library of a format is not installed. The message has the pip command that installs it."""
 

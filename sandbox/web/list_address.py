@@ -10,7 +10,7 @@ ROWS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ListColumn:
     """A column of a list.
 
     Attributes:
@@ -40,7 +40,7 @@ class ListAddress:
     """
 
     path: str
-    columns: Sequence[Column]
+    columns: Sequence[ListColumn]
     sort: str
     order: str
     filters: Mapping[str, str]
@@ -48,7 +48,7 @@ class ListAddress:
 
     @classmethod
     def of(
-        cls, path: str, columns: Sequence[Column], fields: Collection[str], arguments: Mapping[str, str]
+        cls, path: str, columns: Sequence[ListColumn], fields: Collection[str], arguments: Mapping[str, str]
     ) -> "ListAddress":
         """Read a query string; unknown values mean the default.
 
@@ -78,7 +78,7 @@ class ListAddress:
         kept = {name: value for name, value in (fields | changes).items() if value is not None}
         return self.path + (f"?{urlencode(kept)}" if kept else "")
 
-    def sorted_by(self, column: Column) -> str:
+    def sorted_by(self, column: ListColumn) -> str:
         """Return the address that a press on a column's heading leads to."""
         order = column.first if column.sort != self.sort else ORDERS[self.order == "asc"]
         return self.address(

@@ -7,8 +7,8 @@ Names match without their namespaces, as they do there.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sandbox.schemas.avro.types import NO_DEFAULT, AvroType, Field
-from sandbox.schemas.schema import READER, WRITER
+from sandbox.schemas.avro.types import NO_DEFAULT, AvroType, RecordField
+from sandbox.schemas.schema import READER, WRITER, TooManyComparisons
 
 PROMOTIONS = {
     "long": {"int"},
@@ -56,10 +56,6 @@ class Incompatibility:
 
 COMPARISONS_MAX = 200_000
 """How many pairs of types are compared at most: unions compare each branch with each."""
-
-
-class TooManyComparisons(Exception):
-    """The schemas take too long to compare."""
 
 
 class AmbiguousAlias(Exception):
@@ -139,7 +135,7 @@ class _Checker:
             yield from self._field(field, writer, writer_fields, (*path, "fields", str(place)))
 
     def _field(
-        self, field: Field, writer: AvroType, writer_fields: dict[str, Field], path: tuple[str, ...]
+        self, field: RecordField, writer: AvroType, writer_fields: dict[str, RecordField], path: tuple[str, ...]
     ) -> Iterator[Incompatibility]:
         written = [writer_fields[name] for name in (field.name, *field.aliases) if name in writer_fields]
         if len(written) > 1:

@@ -10,9 +10,9 @@ from typing import Any
 
 from sandbox.schemas.avro import logical
 from sandbox.schemas.avro.binary import Broken, Decoder, Reader, array_of, encode, map_of, raw_reader, union_of
-from sandbox.schemas.avro.compatibility import PROMOTIONS, AmbiguousAlias, TooManyComparisons, incompatibilities
-from sandbox.schemas.avro.types import NO_DEFAULT, AvroType, Field
-from sandbox.schemas.schema import InvalidValue
+from sandbox.schemas.avro.compatibility import PROMOTIONS, AmbiguousAlias, incompatibilities
+from sandbox.schemas.avro.types import NO_DEFAULT, AvroType, RecordField
+from sandbox.schemas.schema import InvalidValue, TooManyComparisons
 
 
 class ResolvingDecoder(Decoder):
@@ -101,7 +101,7 @@ def _record(
     return read
 
 
-def _default(field: Field) -> Callable[[], Any]:
+def _default(field: RecordField) -> Callable[[], Any]:
     if field.default is NO_DEFAULT:
 
         def refuse() -> Any:

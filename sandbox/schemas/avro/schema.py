@@ -6,14 +6,14 @@ from functools import cached_property
 from typing import Any, Self
 
 from sandbox.schemas.avro.binary import Decoder, encode
-from sandbox.schemas.avro.compatibility import AmbiguousAlias, TooManyComparisons, incompatibilities
+from sandbox.schemas.avro.compatibility import AmbiguousAlias, incompatibilities
 from sandbox.schemas.avro.examples import example
 from sandbox.schemas.avro.resolution import ResolvingDecoder
 from sandbox.schemas.avro.shape import shape
 from sandbox.schemas.avro.text import normal_json, to_json
 from sandbox.schemas.avro.types import Parser
 from sandbox.schemas.json_text import compact, parse_json
-from sandbox.schemas.schema import AVRO, ParsedSchema, Reference, other_format
+from sandbox.schemas.schema import AVRO, ParsedSchema, Reference, TooManyComparisons, other_format
 from sandbox.schemas.shape import Shape
 
 

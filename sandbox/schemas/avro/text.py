@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sandbox.schemas.avro.types import NO_DEFAULT, TYPE_NAMES, AvroType, Field
+from sandbox.schemas.avro.types import NO_DEFAULT, TYPE_NAMES, AvroType, RecordField
 
 
 def to_json(type_: AvroType, known: Iterable[str] = ()) -> Any:
@@ -52,7 +52,7 @@ class _Printer:
             json["aliases"] = [qualified(alias, type_.namespace) for alias in type_.aliases]
         return json
 
-    def _field_json(self, one: Field, namespace: str) -> dict[str, Any]:
+    def _field_json(self, one: RecordField, namespace: str) -> dict[str, Any]:
         json: dict[str, Any] = {"name": one.name, "type": self.type_json(one.type, namespace)}
         if one.doc is not None:
             json["doc"] = one.doc
@@ -109,7 +109,7 @@ def _normal_named(type_: AvroType, known: set[str]) -> dict[str, Any]:
     return json | _sorted_properties(type_.properties)
 
 
-def _normal_field(one: Field, known: set[str]) -> dict[str, Any]:
+def _normal_field(one: RecordField, known: set[str]) -> dict[str, Any]:
     json: dict[str, Any] = {"name": one.name, "type": _normal(one.type, known), "order": one.order}
     if one.doc is not None:
         json["doc"] = one.doc

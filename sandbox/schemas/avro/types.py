@@ -32,7 +32,7 @@ NO_DEFAULT = _NoDefault()
 
 
 @dataclass(eq=False, slots=True)
-class Field:
+class RecordField:
     """A field of a record."""
 
     name: str
@@ -61,7 +61,7 @@ class AvroType:
     aliases: tuple[str, ...] = ()
     properties: dict[str, Any] = field(default_factory=dict)
     is_error: bool = False
-    fields: list[Field] = field(default_factory=list)
+    fields: list[RecordField] = field(default_factory=list)
     symbols: tuple[str, ...] = ()
     default_symbol: str | None = None
     size: int = 0
@@ -142,7 +142,7 @@ class Parser:
         self.names: dict[str, AvroType] = {}
         # Types that are used before they are defined: the placeholder, its name without and with namespace, its path.
         self._unresolved: dict[str, tuple[AvroType, str, str]] = {}
-        self._defaults: list[tuple[str, Field]] = []
+        self._defaults: list[tuple[str, RecordField]] = []
         # Names that are defined twice, which is permitted if both definitions are equal.
         self._repeated: list[tuple[str, AvroType, AvroType]] = []
 
@@ -211,7 +211,7 @@ class Parser:
             record.fields.append(one)
         return record
 
-    def _field(self, json: Any, record: AvroType, path: str) -> Field:
+    def _field(self, json: Any, record: AvroType, path: str) -> RecordField:
         if not isinstance(json, dict) or not isinstance(json.get("name"), str):
             raise _refused(path, f"No field name: {_shown(json)}")
         if json.get("type") is None:
@@ -225,7 +225,7 @@ class Parser:
         if type_.kind in ("float", "double") and isinstance(default, str):
             default = _number(default, path)
         aliases = tuple(_aliases(json, path))
-        one = Field(json["name"], type_, _text(json, "doc"), default, order.lower(), aliases, {})
+        one = RecordField(json["name"], type_, _text(json, "doc"), default, order.lower(), aliases, {})
         one.properties = _properties(json, _FIELD_ATTRIBUTES)
         if default is not NO_DEFAULT:
             self._defaults.append((path, one))

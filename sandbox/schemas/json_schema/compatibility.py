@@ -11,28 +11,25 @@ from sandbox.schemas.json_schema.content_models import (
 from sandbox.schemas.json_schema.differences import JsonSchemaDifference, are_compatible
 from sandbox.schemas.json_schema.nodes import SchemaNode
 from sandbox.schemas.json_text import compact
+from sandbox.schemas.schema import TooManyComparisons
 
-MAX_COMPARISONS = 100_000
+COMPARISONS_MAX = 100_000
 """The number of pairs of schemas that are compared before the check gives up."""
 
 Differences = list[JsonSchemaDifference]
-
-
-class TooManyComparisons(Exception):
-    """The schemas combine too many others to be compared in a reasonable time."""
 
 
 def differences(original: SchemaNode, update: SchemaNode) -> Differences:
     """Return the differences of an update of a schema; those that are not compatible break its readers.
 
     Raises:
-        TooManyComparisons: More than `MAX_COMPARISONS` pairs would have to be compared.
+        TooManyComparisons: More than `COMPARISONS_MAX` pairs would have to be compared.
     """
     # A recursive pair counts as compatible while it is being compared. If it turns out not to be, what was concluded
     # from that is wrong, so the comparison is repeated with the pairs that are known to be incompatible.
     known: dict[tuple[int, int], Differences] = {}
     while True:
-        comparison = _Comparison(known)
+        comparison = _JsonSchemaComparison(known)
         found = comparison.compare(original, update)
         incompatible = comparison.incompatible_pairs()
         if not comparison.assumed or incompatible.keys() == known.keys():
@@ -40,7 +37,7 @@ def differences(original: SchemaNode, update: SchemaNode) -> Differences:
         known = incompatible
 
 
-class _Comparison:
+class _JsonSchemaComparison:
     def __init__(self, known: dict[tuple[int, int], Differences]) -> None:
         self._known = known
         self._compared: dict[tuple[int, int], Differences] = {}
@@ -64,8 +61,8 @@ class _Comparison:
                 return self._known[pair]
             self.assumed = True
             return []
-        if len(self._compared) >= MAX_COMPARISONS:
-            raise TooManyComparisons(f"more than {MAX_COMPARISONS:,} pairs of schemas would have to be compared")
+        if len(self._compared) >= COMPARISONS_MAX:
+            raise TooManyComparisons(f"more than {COMPARISONS_MAX:,} pairs of schemas would have to be compared")
         self._running.add(pair)
         try:
             self._compared[pair] = self._differences(original, update)

@@ -13,12 +13,12 @@ Kind = Literal[
 ]  # fmt: skip
 
 
-class _Missing:
+class _MissingNode:
     def __repr__(self) -> str:
         return "MISSING"
 
 
-MISSING = _Missing()
+MISSING = _MissingNode()
 """A schema has no default; null is a default."""
 
 

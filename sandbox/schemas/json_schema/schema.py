@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Self
 
-from sandbox.schemas.json_schema.compatibility import TooManyComparisons, differences
+from sandbox.schemas.json_schema.compatibility import differences
 from sandbox.schemas.json_schema.examples import example
 from sandbox.schemas.json_schema.loading import Loader, ModernLoader
 from sandbox.schemas.json_schema.nodes import SchemaNode
@@ -19,6 +19,7 @@ from sandbox.schemas.schema import (
     MissingLibrary,
     ParsedSchema,
     Reference,
+    TooManyComparisons,
     other_format,
 )
 from sandbox.schemas.shape import Shape

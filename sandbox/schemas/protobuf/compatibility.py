@@ -87,10 +87,10 @@ def message_types(files: list[Any], own: Any, origins: Mapping[str, tuple[str, i
 
 def differences(original: Any, update: Any, original_types: Types, update_types: Types) -> list[ProtobufDifference]:
     """Return the differences of two FileDescriptorProtos; those that are not compatible break a reader."""
-    return list(_Comparison(original_types, update_types).files(original, update))
+    return list(_ProtobufComparison(original_types, update_types).files(original, update))
 
 
-class _Comparison:
+class _ProtobufComparison:
     def __init__(self, original_types: Types, update_types: Types) -> None:
         self._original_types = original_types
         self._update_types = update_types

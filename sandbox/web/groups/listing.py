@@ -8,18 +8,18 @@ from sandbox.model.alerts import FiringAlert, firing_alerts
 from sandbox.model.groups import GroupSummary
 from sandbox.web import formats as words
 from sandbox.web.groups.lag_chart import draw_sparks
-from sandbox.web.list_address import ROWS, Column, ListAddress
+from sandbox.web.list_address import ROWS, ListAddress, ListColumn
 from sandbox.web.responses import backend, capabilities, overview
 
 COLUMNS = (
-    Column("Group", "name", "col-name", "asc"),
-    Column("Status", "status", "col-status", "asc"),
-    Column("Lag", "lag", "num col-lag"),
-    Column("Last 5 min", "", "spark-cell"),
-    Column("Oldest unread", "age", "num wide col-age"),
-    Column("State", "state", "wide col-state", "asc"),
-    Column("Members", "members", "num col-members"),
-    Column("Topics", "topics", "wide col-topics"),
+    ListColumn("Group", "name", "col-name", "asc"),
+    ListColumn("Status", "status", "col-status", "asc"),
+    ListColumn("Lag", "lag", "num col-lag"),
+    ListColumn("Last 5 min", "", "spark-cell"),
+    ListColumn("Oldest unread", "age", "num wide col-age"),
+    ListColumn("State", "state", "wide col-state", "asc"),
+    ListColumn("Members", "members", "num col-members"),
+    ListColumn("Topics", "topics", "wide col-topics"),
 )
 FILTERS = ("q", "state", "topic", "alert")
 

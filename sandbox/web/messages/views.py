@@ -81,7 +81,7 @@ class Chip:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ShownField:
     """A column for a JSON field or header, and the addresses that move, remove or sort it.
 
     Attributes:
@@ -125,7 +125,7 @@ def _next_sort(field: Field, sort: Sort | None) -> str | None:
     return str(Sort(field, descending=False)) if sort.descending else None
 
 
-def _columns(path: str, shown: tuple[Field, ...], sort: Sort | None) -> list[Column]:
+def _columns(path: str, shown: tuple[Field, ...], sort: Sort | None) -> list[ShownField]:
     names = [str(column) for column in shown]
 
     def moved(at: int, to: int) -> str | None:
@@ -136,7 +136,7 @@ def _columns(path: str, shown: tuple[Field, ...], sort: Sort | None) -> list[Col
         return link(path, col=order) + OPEN_COLUMNS
 
     return [
-        Column(
+        ShownField(
             column,
             link(path, col=names[:at] + names[at + 1 :] or [""]) + OPEN_COLUMNS,
             moved(at, at - 1),

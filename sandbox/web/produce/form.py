@@ -211,7 +211,7 @@ turns = Turns()
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class PartitionChoice:
     """An event's partition, and why it was chosen.
 
     Attributes:
@@ -233,7 +233,9 @@ class Choice:
     others: tuple[tuple[str, int], ...] = ()
 
 
-def choose(form: Mapping[str, str], topic: TopicDescription, key: bytes | None, *, take: bool = False) -> Choice:
+def choose(
+    form: Mapping[str, str], topic: TopicDescription, key: bytes | None, *, take: bool = False
+) -> PartitionChoice:
     """Return the partition of the form's event.
 
     Args:
@@ -253,10 +255,10 @@ def choose(form: Mapping[str, str], topic: TopicDescription, key: bytes | None, 
                 "UNKNOWN_TOPIC_OR_PARTITION",
                 f"{topic.topic} has partitions 0 to {count - 1}; {text!r} is none of them.",
             )
-        return Choice(int(text), count, ("fixed",), "you chose it")
+        return PartitionChoice(int(text), count, ("fixed",), "you chose it")
     if mode == "round":
         turn = (turns.take if take else turns.peek)(topic.topic, count)
-        return Choice(turn, count, ("round robin",), "one partition after the other, whatever the key")
+        return PartitionChoice(turn, count, ("round robin",), "one partition after the other, whatever the key")
     partitioner = form.get("partitioner", "murmur2")
     if partitioner not in dict(PARTITIONERS):
         raise BrokerError("INVALID_REQUEST", f"There is no partitioner called {partitioner!r}.")
@@ -264,14 +266,16 @@ def choose(form: Mapping[str, str], topic: TopicDescription, key: bytes | None, 
     shown = _shown(key)
     if partition is None:
         if key is not None:
-            return Choice(None, count, (shown, partitioner, "random"), "librdkafka spreads empty keys at random")
-        return Choice(None, count, (shown, "sticky"), "no key: a while in one partition, then another")
+            return PartitionChoice(
+                None, count, (shown, partitioner, "random"), "librdkafka spreads empty keys at random"
+            )
+        return PartitionChoice(None, count, (shown, "sticky"), "no key: a while in one partition, then another")
     there = None if take else lies_in(topic.topic, key)
     steps = (shown, partitioner)
     why = f"the same key goes there, as long as the topic has {count} partition{'s' if count != 1 else ''}"
     if there not in (None, partition):
-        return Choice(partition, count, steps, "", there, _sum(partitioner, key, count), _others(key, count))
-    return Choice(partition, count, steps, why, None, _sum(partitioner, key, count), _others(key, count))
+        return PartitionChoice(partition, count, steps, "", there, _sum(partitioner, key, count), _others(key, count))
+    return PartitionChoice(partition, count, steps, why, None, _sum(partitioner, key, count), _others(key, count))
 
 
 def _sum(partitioner: str, key: bytes | None, count: int) -> str:

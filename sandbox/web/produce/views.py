@@ -24,8 +24,8 @@ from sandbox.web.produce.form import (
     PARTITIONERS,
     SCHEMA_KIND,
     VALUE_KINDS,
-    Choice,
     Copied,
+    PartitionChoice,
     address_of,
     choose,
     copied,
@@ -70,7 +70,7 @@ def remember_topic(answer: AnyResponse, topic: str) -> AnyResponse:
     return answer
 
 
-def send(form: Mapping[str, str], topic: TopicDescription) -> tuple[Event, Choice, NewEvent]:
+def send(form: Mapping[str, str], topic: TopicDescription) -> tuple[Event, PartitionChoice, NewEvent]:
     """Store the form's event. Returns it as stored, its partition's choice, and the event as the form has it.
 
     Raises:
@@ -127,7 +127,7 @@ def _form_page(
     form |= {part: one.text for part, one in parts.items() if one.changed}
     for one in parts.values() if error else ():
         mark_error(one)
-    choice: Choice | None = None
+    choice: PartitionChoice | None = None
     new = _parsed(form)
     if topic is not None and not undecided:
         with suppress(BrokerError):

@@ -48,7 +48,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class DeserializerForm:
     """The form of a part.
 
     Attributes:
@@ -210,7 +210,7 @@ def _page(topic: str, sent: Mapping[str, tuple[Deserializer | None, str | None]]
     for part in (VALUE, KEY):
         chosen, refused = sent.get(part, (stored.get(part), None))
         trial = _trial(topic, part, chosen) if refused is None else None
-        choices.append(Choice(part, chosen, trial, part in sent, refused))
+        choices.append(DeserializerForm(part, chosen, trial, part in sent, refused))
     return page(
         "topics/deserializers",
         status=400 if any(refused for _, refused in sent.values()) else 200,

@@ -8,7 +8,7 @@ from sandbox.model.groups import GroupSummary
 from sandbox.model.logs import AppendRate
 from sandbox.model.topics import TopicDescription
 from sandbox.web import formats as words
-from sandbox.web.list_address import ROWS, Column, ListAddress
+from sandbox.web.list_address import ROWS, ListAddress, ListColumn
 from sandbox.web.messages.dead_letters import not_resent
 from sandbox.web.responses import backend, capabilities
 
@@ -52,7 +52,7 @@ def _spark(rate: AppendRate) -> RateSpark:
 
 
 @dataclass(frozen=True, slots=True)
-class Readers:
+class TopicGroups:
     """The groups of a topic.
 
     Attributes:
@@ -75,16 +75,16 @@ class Readers:
         return -1 if self.group is None else (self.lag or 0) + self.uncommitted
 
 
-def readers_of(topic: TopicDescription, groups: Mapping[str, GroupSummary]) -> Readers:
+def readers_of(topic: TopicDescription, groups: Mapping[str, GroupSummary]) -> TopicGroups:
     """Return the groups of a topic, and the one with the most lag there."""
-    name, worst = topic.topic, Readers(len(topic.groups))
+    name, worst = topic.topic, TopicGroups(len(topic.groups))
     for id in topic.groups:
         group = groups.get(id)
         if group is None:
             continue
         lag, uncommitted = group.lags.get(name), group.uncommitted_lags.get(name, 0)
         if (lag or 0) + uncommitted > worst.most:
-            worst = Readers(worst.count, id, group.trend, lag, uncommitted)
+            worst = TopicGroups(worst.count, id, group.trend, lag, uncommitted)
     return worst
 
 
@@ -94,14 +94,14 @@ def is_internal(topic: str) -> bool:
 
 
 COLUMNS = (
-    Column("Topic", "name", "col-name", "asc"),
-    Column("Partitions", "partitions", "num wide col-count"),
-    Column("Events", "events", "num col-events"),
-    Column("Rate", "rate", "rate-cell"),
-    Column("Log size", "size", "num wide col-size"),
-    Column("Last event", "last", "wide col-time"),
-    Column("Retention", "retention", "wide col-kept"),
-    Column("Groups", "lag", "col-readers"),
+    ListColumn("Topic", "name", "col-name", "asc"),
+    ListColumn("Partitions", "partitions", "num wide col-count"),
+    ListColumn("Events", "events", "num col-events"),
+    ListColumn("Rate", "rate", "rate-cell"),
+    ListColumn("Log size", "size", "num wide col-size"),
+    ListColumn("Last event", "last", "wide col-time"),
+    ListColumn("Retention", "retention", "wide col-kept"),
+    ListColumn("Groups", "lag", "col-readers"),
 )
 
 
