@@ -280,7 +280,8 @@ class SandboxSnapshots:
         notice.
 
         Raises:
-            BrokerError: RESOURCE_NOT_FOUND, KAFKA_STORAGE_ERROR; nothing was changed.
+            BrokerError: RESOURCE_NOT_FOUND; nothing was changed. KAFKA_STORAGE_ERROR; nothing was changed, unless the
+                message says that the snapshot was restored.
             FileRefused: the snapshot is damaged; nothing was changed.
         """
         with self._runtime.database.working(), self._lock:
@@ -401,8 +402,12 @@ class SandboxSnapshots:
                 raise error
 
     def _reload(self, now_ms: int) -> None:
-        self._runtime.broker.reload(now_ms)
-        self._runtime.coordinator.load(now_ms)
+        failed = self._runtime.broker.reload(now_ms)
+        if failed is not None:
+            raise BrokerError(
+                "KAFKA_STORAGE_ERROR",
+                f"The snapshot was restored, but cannot be read yet. {failed.words} Clients are refused until then.",
+            )
 
     def _copied(self, name: str, target: Path, times: int = 1) -> None:
         """Copy a snapshot, or the current state, and upgrade the copy, if the disk has room for `times` copies."""

@@ -64,6 +64,8 @@ class Broker:
         self._stale: StorageFailed | None = None
         self._listeners: list[Callable[[Changes], None]] = []
         self._undo_listeners: list[Callable[[], None]] = []
+        self._reload_listeners: list[Callable[[int], None]] = []
+        self._replaced_ms: int | None = None
         self._purge_at_ms: int | None = now_ms
         self.age_hold = AgeHold()
         self._load()
@@ -208,22 +210,43 @@ class Broker:
             waiter(error)
         return error
 
-    def reload(self, now_ms: int) -> None:
-        """Reload everything from the file after its content was replaced. Call it between turns."""
-        self.turn.changes.topics.update(self.topics)
-        # Known partitions are dropped, because the same id may belong to another partition now.
-        self.topics.clear()
-        self._take_again()
-        self.transactions.believe(now_ms)
-        self._purge_at_ms = now_ms
-        self.turn.changes.topics.update(self.topics)
-        self.turn.changes.cluster = True
+    def reload(self, now_ms: int) -> StorageFailed | None:
+        """Load everything from the file after its content was replaced. Call it between turns.
+
+        Returns:
+            Why the file cannot be read now; None if it was. Until it can be read, every turn is refused, and ends with
+            another try.
+        """
+        self._replaced_ms = now_ms
+        try:
+            self._take_again()
+        except StorageFailed as error:
+            self.undo(error)
+        return self._stale
+
+    def on_reload(self, listener: Callable[[int], None]) -> None:
+        """Call `listener` with the time in ms after the topics were loaded from a file with other content."""
+        self._reload_listeners.append(listener)
 
     def _take_again(self) -> None:
+        """Load the state again, after a turn was undone or the content was replaced."""
+        self.database.reopen()
+        if self._replaced_ms is not None:
+            self.turn.changes.topics.update(self.topics)
+            # Known partitions are dropped, because the same id may belong to another partition now.
+            self.topics.clear()
         self.log.producers.forget()
         self._load()
         for listener in self._undo_listeners:
             listener()
+        if self._replaced_ms is not None:
+            self.transactions.believe(self._replaced_ms)
+            self._purge_at_ms = self._replaced_ms
+            for reloaded in self._reload_listeners:
+                reloaded(self._replaced_ms)
+            self._replaced_ms = None
+            self.turn.changes.topics.update(self.topics)
+            self.turn.changes.cluster = True
 
     def new_producer_id(self, now_ms: int) -> int:
         """Return a producer id that was never used before. Its first epoch is 0."""

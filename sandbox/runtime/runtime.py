@@ -73,6 +73,7 @@ def start_coordinator(broker: Broker, config: BrokerConfig, clock: Callable[[], 
     coordinator.load(clock())
     broker.commit()
     broker.on_undo(coordinator.reload)
+    broker.on_reload(coordinator.load)
     return coordinator
 
 
@@ -176,6 +177,7 @@ class Runtime:
             self.watch = StorageWatch(self.broker, self._look_soon)
             self.broker.record = lambda happenings: activity.record(self.database, happenings, self.clock())
             self.coordinator = start_coordinator(self.broker, config, lambda: self.clock())
+            self.broker.on_reload(self._content_replaced)
             if self.read_only:
                 self.database.forbid_writes()
         except StorageFailed as error:
@@ -187,6 +189,11 @@ class Runtime:
         ):
             if doubt is not None:
                 logger.warning(doubt)
+
+    def _content_replaced(self, now_ms: int) -> None:
+        """Disconnect clients that connected before a replaced content could be read: they know the old one."""
+        if self.kafka is not None:
+            self.kafka.disconnect()
 
     # Calls from any thread
 

@@ -1,5 +1,6 @@
 """Snapshots from Python: a restore brings back the same content, and running clients reconnect."""
 
+import errno
 import json
 import os
 import sqlite3
@@ -20,6 +21,7 @@ from sandbox.snapshots.description import Ends
 from sandbox.storage.check import check
 from sandbox.storage.file import ofd_locks
 from sandbox.storage.file.database import Database
+from sandbox.storage.file.guard import SHARED_BYTES
 from sandbox.storage.file.lock import read_owner
 from tests.clock import Clock
 from tests.waiting import eventually
@@ -418,6 +420,97 @@ def at_work(file: Path) -> Iterator[Sandbox]:
         for number in range(20):
             box.append("orders", f"v{number}")
         yield box
+
+
+def fail_to_open(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
+    """Make the next `times` openings of a file to write fail. Returns a list of how many of them are left."""
+    left, real = [times], Database._open_writer
+
+    def opened(database: Database, current: bool) -> sqlite3.Connection:
+        if left[0]:
+            left[0] -= 1
+            raise sqlite3.OperationalError("unable to open database file")
+        return real(database, current)
+
+    monkeypatch.setattr(Database, "_open_writer", opened)
+    return left
+
+
+@linux
+def test_a_file_that_opens_at_the_second_try_is_restored(at_work: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_work.snapshots.take("s")
+    at_work.create_topic("later")
+    fail_to_open(monkeypatch, 1)
+    at_work.snapshots.restore("s")
+    assert [one.topic for one in at_work.topics()] == ["orders"]
+    assert at_work.append("orders", "next").offset == 20
+
+
+@linux
+def test_a_restored_file_that_cannot_be_opened_refuses_clients_until_it_can(
+    at_work: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_work.snapshots.take("s")
+    at_work.append("orders", "later")
+    at_work.create_topic("later")
+    left = fail_to_open(monkeypatch, 1_000_000)
+    with pytest.raises(BrokerError, match="KAFKA_STORAGE_ERROR: The snapshot was restored, but"):
+        at_work.snapshots.restore("s")
+    client = RawClient(at_work.kafka_address or "")
+    for topic in ("orders", "later"):
+        assert client.produce(topic, rows(b"x")).error_code == 56, "KAFKA_STORAGE_ERROR"
+    with pytest.raises(BrokerError, match="KAFKA_STORAGE_ERROR: The file cannot be used: unable to open"):
+        at_work.read("orders", offset=0)
+    left[0] = 0
+    # The file is tried again every two seconds, without a request.
+    eventually(lambda: "later" not in at_work._runtime.broker.topics, 20, "the file is open again")
+    assert [one.topic for one in at_work.topics()] == ["orders"]
+    client.close()
+    client = RawClient(at_work.kafka_address or "")
+    assert client.produce("orders", rows(b"next")).base_offset == 20
+    client.close()
+    assert at_work.check().findings == []
+
+
+@linux
+def test_a_sandbox_closes_while_its_restored_file_cannot_be_opened(
+    orders: Sandbox, file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = contents(orders)
+    orders.snapshots.take("s")
+    orders.append("orders", "later")
+    left = fail_to_open(monkeypatch, 1_000_000)
+    with pytest.raises(BrokerError, match="KAFKA_STORAGE_ERROR"):
+        orders.snapshots.restore("s")
+    with pytest.raises(BrokerError, match="KAFKA_STORAGE_ERROR"):
+        orders.append("orders", "refused")
+    orders.close()
+    left[0] = 0
+    with Sandbox(file, clock=clock) as again:
+        assert contents(again) == before
+
+
+@linux
+@pytest.mark.parametrize("error", [errno.ENOLCK, errno.EIO])
+def test_a_restore_survives_a_lock_that_cannot_be_shared_again(
+    orders: Sandbox, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    before, real, kinds = contents(orders), ofd_locks.lock, list[bool]()
+
+    def lock(descriptor: int, start: int, length: int, *, exclusive: bool) -> bool:
+        if (start, length) == SHARED_BYTES:
+            kinds.append(exclusive)
+            if kinds[-2:] == [True, False]:
+                raise OSError(error, os.strerror(error))
+        return real(descriptor, start, length, exclusive=exclusive)
+
+    orders.snapshots.take("s")
+    orders.append("orders", "later")
+    monkeypatch.setattr(ofd_locks, "lock", lock)
+    orders.snapshots.restore("s")
+    assert True in kinds
+    assert contents(orders) == before
+    assert orders.append("orders", "next", partition=0).offset == 5
 
 
 def test_a_restore_that_a_lock_prevents_disconnects_nobody(at_work: Sandbox, file: Path) -> None:

@@ -36,12 +36,12 @@ from sandbox import Sandbox
 from sandbox.storage.file.database import Database
 from sandbox.storage.file.guard import FileGuard
 
-owner = {"replace_log": FileGuard, "_take_index": FileGuard, "write_back": Database, "written_back": Database}
+owner = {"replace_log": FileGuard, "_take_index": FileGuard}
 box = Sandbox(sys.argv[1])
-setattr(owner[sys.argv[2]], sys.argv[2], lambda *arguments: os.kill(os.getpid(), signal.SIGKILL))
+setattr(owner.get(sys.argv[2], Database), sys.argv[2], lambda *arguments: os.kill(os.getpid(), signal.SIGKILL))
 box.snapshots.restore("a")
 """
-STEPS = ("replace_log", "_take_index", "write_back", "written_back")
+STEPS = ("replace_log", "_take_index", "reopen", "write_back", "written_back")
 """The steps in which a restore replaces the log, in their order. `_take_index` begins when the log is in place."""
 
 

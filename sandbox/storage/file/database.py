@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, cast
 
 from sandbox.kafka.errors import FileRefused, NoSandboxFile
 from sandbox.model.process import bind_to_process, never_destroy
@@ -38,6 +38,25 @@ OPENING_S = 2.0
 BUSY_MS = 250
 """How long a write waits for a lock. No client is served meanwhile, so later writes fail immediately until it is free.
 """
+REOPEN_TRIES, REOPEN_PAUSE_S = 3, 0.01
+"""How often, and at what interval, `replace_log` tries to open the file again while everybody waits."""
+
+
+class _Unopened:
+    """Takes the place of the writer's connection while the file could not be opened again."""
+
+    in_transaction = False
+
+    def __init__(self, error: sqlite3.Error) -> None:
+        self._failure = failure_of(error)
+
+    def execute(self, *_: object) -> NoReturn:
+        raise StorageFailed(self._failure.cause, self._failure.words, effect=NOWHERE)
+
+    executemany = execute
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class Database(Reader):
@@ -108,10 +127,16 @@ class Database(Reader):
     def check_place(self) -> None:
         """Raise StorageFailed if the file, its log or its index were replaced, so that writes would be lost."""
         with self._replacing:
+            self._check_opened()
             self._guard.check()
+
+    def _check_opened(self) -> None:
+        if isinstance(self._writer, _Unopened):
+            self._writer.execute()
 
     def check_or_rescue(self) -> None:
         """Like `check_place`, for the writer, between transactions: first saves a deleted log's content."""
+        self._check_opened()
         try:
             self._guard.check()
         except StorageFailed as error:
@@ -275,7 +300,8 @@ class Database(Reader):
 
         A log with every page of another content makes the file have that content, whatever the file itself holds.
         Renaming it is atomic. SQLite must then write it into the file: call `write_back` in another thread. Call this
-        between transactions, within `without_readers`. Both files are used up.
+        between transactions, within `without_readers`. Both files are used up. The file may not be open afterwards, if
+        the system refuses to open it: call `reopen` before anything is read.
 
         Args:
             log: a log with every page, synced to disk; see `snapshots.make_log`.
@@ -292,19 +318,45 @@ class Database(Reader):
         with self._replacing:
             self._guard.let_go()
             self._writer.close()
-            replaced = self._guard.replace_log(log, index)
-            try:
-                self._writer = self._open_writer(True)
-            except sqlite3.Error as error:
-                raise failure_of(error) from error
-            super().__init__(self._writer)
-            self._waits = True
-            if replaced:
-                # Otherwise the next commit would write all of it back, while everybody waits.
-                self.writes_back = True
-                self._writer.execute("PRAGMA wal_autocheckpoint = 0")
-            self._guard.watch()
+            self._use(_Unopened(sqlite3.OperationalError("the log was replaced")))
+            # If it is, the next commit would write all of it back, while everybody waits.
+            self.writes_back = replaced = self._guard.replace_log(log, index)
+            for number in range(REOPEN_TRIES):
+                try:
+                    self.reopen()
+                    break
+                except StorageFailed:
+                    if number < REOPEN_TRIES - 1:
+                        time.sleep(REOPEN_PAUSE_S)
+                    elif not replaced:
+                        raise
         return replaced
+
+    def reopen(self) -> None:
+        """Open the file again, if that failed when its log was replaced. Call it between transactions.
+
+        Raises:
+            StorageFailed: it cannot be opened now. Every read and write fails until it can.
+        """
+        if not isinstance(self._writer, _Unopened):
+            return
+        with self._replacing:
+            try:
+                writer = self._open_writer(True)
+                if self.writes_back:
+                    writer.execute("PRAGMA wal_autocheckpoint = 0")
+            except sqlite3.Error as error:
+                unopened = _Unopened(error)
+                self._use(unopened)
+                unopened.execute()
+            self._use(writer)
+            self._waits = True
+            self._guard.watch()
+
+    def _use(self, writer: sqlite3.Connection | _Unopened) -> None:
+        # An `_Unopened` has the methods that are called here.
+        self._writer = cast(sqlite3.Connection, writer)
+        super().__init__(self._writer)
 
     def write_back(self) -> None:
         """Write a log that replaced another into the file, in the caller's thread. Call `written_back` afterwards.
@@ -321,8 +373,9 @@ class Database(Reader):
 
     def written_back(self) -> None:
         """Let commits do checkpoints again. Call it between transactions, on the writer's thread."""
-        self._writer.execute("PRAGMA wal_autocheckpoint = 1000")
         self.writes_back = False
+        if not isinstance(self._writer, _Unopened):
+            self._writer.execute("PRAGMA wal_autocheckpoint = 1000")
 
     def page_size_bytes(self) -> int:
         """Return the size of one page of the file, in bytes. Thread-safe.

@@ -337,6 +337,7 @@ class FileGuard:
             False if the file is open elsewhere. Nothing was changed.
         """
         self._shared, file = False, self._descriptors["file"]
+        self._watched, self._last_frame = [], None
         for name in ("log", "index"):
             if name in self._descriptors:
                 _close(self._descriptors.pop(name))
@@ -354,8 +355,16 @@ class FileGuard:
         except OSError:
             return False
         finally:
-            ofd_locks.lock(file, *SHARED_BYTES, exclusive=False)
+            self._end_exclusive_lock(file)
         return True
+
+    def _end_exclusive_lock(self, file: int) -> None:
+        """Make the exclusive lock a shared one, or release it: nobody could open the file otherwise."""
+        try:
+            ofd_locks.lock(file, *SHARED_BYTES, exclusive=False)
+        except OSError:
+            with suppress(OSError):
+                ofd_locks.unlock(file, *SHARED_BYTES)
 
     def _take_index(self, index: Path) -> None:
         with suppress(OSError):
