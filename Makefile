@@ -14,9 +14,10 @@ KILLS ?= 500
 MINUTES ?= 60
 INPUTS ?= 10000000
 TORTURE_OPTIONS ?=
+NAMES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help folder up test torture check format lock audit bench bench-quick docs screenshots wheel tools clean
+.PHONY: help folder up test torture frameworks check format lock audit bench bench-quick docs screenshots wheel tools clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
@@ -56,6 +57,9 @@ test: $(VENV)/.develops tools ## run every test; what cannot run here is skipped
 
 torture: $(VENV)/.develops ## kill it, load it and feed it nonsense for hours (KILLS=, MINUTES=, INPUTS= say how much; 0 leaves a part out)
 	$(BIN)/python -m tests.torture --kills $(KILLS) --minutes $(MINUTES) --inputs $(INPUTS) $(TORTURE_OPTIONS)
+
+frameworks: $(VENV)/.develops ## install frameworks that use Kafka, and run a small program of each (NAMES="faust sarama" chooses)
+	$(BIN)/python -m tests.frameworks $(NAMES)
 
 check: $(VENV)/.develops ## lint, formatting, types, architecture
 	$(BIN)/ruff check .
