@@ -193,8 +193,9 @@
       return;
     }
     if (event.key === "Escape") {
+      if (node.closest("#found")) byId("search").focus();
+      else if (node.id === "search") node.blur();
       byId("found").replaceChildren();
-      if (node.id === "search") node.blur();
       return;
     }
     if (event.ctrlKey || event.metaKey || event.altKey || typing(node) || dialog.open) return;
@@ -209,6 +210,14 @@
   document.addEventListener("click", (event) => {
     if (!event.target.closest(".search")) byId("found").replaceChildren();
   });
+
+  // A heading that sorts loads the page again: the focus stays on it.
+  document.addEventListener("click", (event) => {
+    // A click without a pointer is a key.
+    if (event.detail === 0 && event.target.closest("thead th a")) sessionStorage.setItem("sorted", location.pathname);
+  });
+  if (sessionStorage.getItem("sorted") === location.pathname) document.querySelector("main th[aria-sort] a")?.focus({ preventScroll: true });
+  sessionStorage.removeItem("sorted");
 
   // Small things of single pages.
   const topicSelect = byId("produce-topic");

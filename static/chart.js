@@ -8,6 +8,9 @@
   const rangeMs = Number(place.dataset.rangeMs) || Infinity;
   const POINTS_MAX = 2000;
   const HEIGHT = 216;
+  const BUTTONS_MAX = 24;
+  const key = document.getElementById("lag-series");
+  const hiddenLines = new Set();
   let chart = null;
   let names = [];
   let columns = [];
@@ -82,7 +85,7 @@
       width: place.clientWidth || 600,
       height: HEIGHT,
       tzDate: inZone,
-      legend: { live: false, show: names.length <= 24 },
+      legend: { show: false },
       cursor: { drag: { x: false, y: false } },
       scales: { y: { range: (_, low, high) => [0, Math.max(high || 0, 5) * 1.08] } },
       axes: [
@@ -98,9 +101,27 @@
           width: 1.5,
           spanGaps: true,
           points: { show: false },
+          show: !hiddenLines.has(id(name.topic, name.partition)),
         })),
       ],
     }, columns, place);
+    offer();
+  }
+
+  // A button for each line shows and hides it.
+  function offer() {
+    key.replaceChildren(...(names.length > BUTTONS_MAX ? [] : names).map((name, index) => {
+      const line = id(name.topic, name.partition);
+      const button = Object.assign(document.createElement("button"), { type: "button", className: "quiet", textContent: `${name.topic} ${name.partition}` });
+      button.style.setProperty("--line-color", style(`--p${name.partition % 12}`));
+      button.setAttribute("aria-pressed", String(!hiddenLines.has(line)));
+      button.addEventListener("click", () => {
+        if (!hiddenLines.delete(line)) hiddenLines.add(line);
+        button.setAttribute("aria-pressed", String(!hiddenLines.has(line)));
+        chart.setSeries(index + 1, { show: !hiddenLines.has(line) });
+      });
+      return button;
+    }));
   }
 
   // A point for every look would fill a day's chart within minutes: the newest stands until its share of time is over.
