@@ -1,11 +1,8 @@
 """The Flask application: one blueprint per object type, and what all responses have in common."""
 
-import hashlib
 import json
 from collections.abc import Collection
 from contextlib import ExitStack
-from functools import cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -23,7 +20,7 @@ from sandbox.web import activity, capabilities, compression, guard, notices, pro
 from sandbox.web import formats as words
 from sandbox.web import responses as page
 from sandbox.web.activity import mark_text, rebalance_text
-from sandbox.web.assets import asset_folder
+from sandbox.web.assets import Assets, asset_folder
 from sandbox.web.backend import Backend
 from sandbox.web.cluster import views as cluster
 from sandbox.web.decoding import decoded_key, decoded_value
@@ -68,10 +65,12 @@ def create_app(
         token: the token that every request must carry, None if no token is required.
         proxy: the reverse proxy between browsers and the page.
     """
-    app = Flask("sandbox", template_folder=str(asset_folder("templates")), static_folder=str(asset_folder("static")))
+    static = asset_folder("static")
+    app = Flask("sandbox", template_folder=str(asset_folder("templates")), static_folder=str(static))
     app.config.update(
         MAX_CONTENT_LENGTH=BODY_MAX_BYTES, MAX_FORM_MEMORY_SIZE=BODY_MAX_BYTES, SEND_FILE_MAX_AGE_DEFAULT=86400
     )
+    app.extensions["assets"] = Assets(static, hosts, token, proxy)
     app.extensions["backend"] = backend
     app.extensions["token"] = token
     app.extensions["proxy"] = proxy
@@ -168,13 +167,6 @@ def _one_view(app: Flask, backend: Backend) -> None:
 
 
 def _words(app: Flask) -> None:
-    static = Path(app.static_folder or "")
-
-    @cache
-    def asset(name: str) -> str:
-        digest = hashlib.sha256((static / name).read_bytes()).hexdigest()[:12]
-        return f"/static/{name}?v={digest}"
-
     for function in (
         words.number,
         words.size,
@@ -197,7 +189,7 @@ def _words(app: Flask) -> None:
     app.jinja_env.filters["header_name"] = lambda name: describe(header_name(name))
     app.jinja_env.globals.update(
         type_names=TYPE_NAMES,
-        asset=asset,
+        asset=app.extensions["assets"].address,
         data_address=page.data_address,
         excel_address=page.excel_address,
         demo=page.demo,

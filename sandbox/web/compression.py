@@ -1,32 +1,22 @@
 """Compresses pages, data and assets with gzip, if the browser accepts it.
 
-Pages are compressed at the fastest level: that takes less than a millisecond, and makes a list of 100 KB ten times
-smaller. Assets are compressed once, at the best level. A page has no secret that a compressed size could reveal: tokens
+The fastest level takes less than a millisecond, and makes a list of 100 KB ten times smaller. The assets that pages
+link to are compressed once, by `sandbox.web.assets`. A page has no secret that a compressed size could reveal: tokens
 are in cookies and headers.
 """
 
 import gzip
-from threading import Lock
 
 from flask import Flask, Response, request
 
 LEAST_BYTES = 1_000
 """Smaller answers fit into one packet anyway."""
-PAGE_LEVEL, ASSET_LEVEL = 1, 9
+LEVEL = 1
 TYPES = ("text/", "application/json", "application/javascript", "application/x-ndjson", "image/svg+xml")
 
 
 def compress_answers(app: Flask) -> None:
     """Compress the answers of an application."""
-    assets: dict[tuple[str, str], bytes] = {}
-    lock = Lock()
-
-    def asset(content: bytes, etag: str) -> bytes:
-        key = (request.path, etag)
-        with lock:
-            if key not in assets:
-                assets[key] = gzip.compress(content, ASSET_LEVEL, mtime=0)
-            return assets[key]
 
     @app.after_request
     def compress(answer: Response) -> Response:
@@ -47,7 +37,7 @@ def compress_answers(app: Flask) -> None:
         if len(content) < LEAST_BYTES:
             return answer
         etag, _ = answer.get_etag()
-        answer.set_data(asset(content, etag or "") if is_asset else gzip.compress(content, PAGE_LEVEL, mtime=0))
+        answer.set_data(gzip.compress(content, LEVEL, mtime=0))
         answer.headers["Content-Encoding"] = "gzip"
         if etag:
             answer.set_etag(etag, weak=True)

@@ -6,6 +6,7 @@ from sandbox.model.cancellation import uncover
 from sandbox.model.listening import listen
 from sandbox.model.proxy import NO_PROXY, Proxy
 from sandbox.web.app import create_app
+from sandbox.web.assets import Assets
 from sandbox.web.backend import Backend
 from sandbox.web.lanes import Pages
 from sandbox.web.live import Hub
@@ -36,6 +37,7 @@ class WebServer:
         self._server: HttpServer | None = None
         self._hub: Hub | None = None
         self._pages: Pages | None = None
+        self._assets: Assets | None = None
         self._registry: RegistryPages | None = None
 
     async def start(self) -> int:
@@ -53,6 +55,7 @@ class WebServer:
         self._server = server = HttpServer(self._application)
         self._hub = Hub(app, (self._host,), self._backend.subscribe)
         self._pages = Pages(app, server.unread_bytes)
+        self._assets = app.extensions["assets"]
         schemas = self._backend.schema_registry
         if schemas is not None:
             guarded = (self._host,), self._token, self._proxy
@@ -70,7 +73,9 @@ class WebServer:
             await self._registry(scope, receive, send, PREFIX)
         else:
             assert self._pages is not None
-            await self._pages(scope, receive, send)
+            assert self._assets is not None
+            if scope["type"] != "http" or not await self._assets.serve(scope, send):
+                await self._pages(scope, receive, send)
 
     async def stop(self) -> None:
         """Close every connection and the port, within 3 s. Open tabs reconnect when the port is back."""

@@ -14,6 +14,8 @@ from sandbox.web.responses import backend, capabilities
 
 INTERNAL_PREFIX = "_"
 """Topics of Kafka and its tools begin with this: `__consumer_offsets`, `_schemas`."""
+BAR_GAP, BAR_WIDTH = 0.6, 3.8
+"""Of the bars of a rate, in a box that is 100 wide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +24,12 @@ class RateSpark:
 
     Attributes:
         now: "12.3/s" or "idle".
-        bars: (x, height) of each step with events, in a box of 100 by 20.
+        path: the SVG path of a bar per step with events, in a box of 100 by 20.
         text: the description of the drawing.
     """
 
     now: str
-    bars: tuple[tuple[int, float], ...]
+    path: str
     text: str
 
 
@@ -42,13 +44,14 @@ def _spark(rate: AppendRate) -> RateSpark:
     most = max(rate.counts, default=0)
     step_s = rate.step_ms / 1000
     width = 100 / max(1, len(rate.counts))
-    bars = tuple(
-        (round(at * width), round(max(1.5, 20 * count / most), 1)) for at, count in enumerate(rate.counts) if count
-    )
     if not most:
-        return RateSpark("idle", (), "nothing was written in the last minute")
+        return RateSpark("idle", "", "nothing was written in the last minute")
+    heights = [
+        (round(at * width) + BAR_GAP, max(1.5, 20 * count / most)) for at, count in enumerate(rate.counts) if count
+    ]
+    path = "".join(f"M{x:g} 20v-{height:.1f}h{BAR_WIDTH}V20" for x, height in heights)
     total = words.plural(sum(rate.counts), "event")
-    return RateSpark(words.rate(rate.per_s), bars, f"{total} in the last minute, at most {most / step_s:,.1f} a second")
+    return RateSpark(words.rate(rate.per_s), path, f"{total} in the last minute, at most {most / step_s:,.1f} a second")
 
 
 @dataclass(frozen=True, slots=True)
