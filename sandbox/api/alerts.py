@@ -1,11 +1,12 @@
-"""Alerts of consumer groups, kept in the file.
+"""Alerts of consumer groups, kept in the file, and the webhook's URL, kept beside it.
 
 sandbox.alerts.set("billing", lag=1000, age_ms=300_000)
 for alert in sandbox.alerts.firing():
     print(alert.group, alert.text)
 
 While ports are open, the groups are looked at every two seconds. Open pages show what fires, and each change is posted
-to the webhook if one is set.
+to the webhook if one is set. The URL may hold a secret, so it is no row of the file: neither SQL nor a snapshot, a fork
+or a copy of the file has it. The alerts stay if a snapshot is restored.
 """
 
 import json
@@ -13,11 +14,22 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.broker.logs.turn import Changes
 from sandbox.kafka.errors import BrokerError, SandboxError
-from sandbox.model.alerts import ALERTS_MAX, FiringAlert, GroupAlert, checked_alert, firing_alerts
+from sandbox.model.alerts import (
+    ALERTS_MAX,
+    ALERTS_SETTING,
+    TOO_MANY,
+    FiringAlert,
+    GroupAlert,
+    alerts_from_text,
+    alerts_to_text,
+    checked_alert,
+    firing_alerts,
+)
 from sandbox.model.groups import GroupSummary
 from sandbox.runtime.runtime import Runtime
 from sandbox.storage.log import topics
@@ -25,7 +37,6 @@ from sandbox.storage.log import topics
 if TYPE_CHECKING:
     from sandbox.runtime.webhook import WebhookPoster
 
-ALERTS_SETTING, WEBHOOK_SETTING = "group.alerts", "group.alerts.webhook"
 EVERY_S = 2.0
 POST_AGAIN_S = 60.0
 """An alert that ends and fires again within this time is not posted again."""
@@ -65,7 +76,7 @@ class SandboxAlerts:
         with self._lock:
             alerts = {**self._load(), group: alert}
             if len(alerts) > ALERTS_MAX:
-                raise BrokerError("INVALID_REQUEST", f"At most {ALERTS_MAX} groups of a file have an alert.")
+                raise BrokerError("INVALID_REQUEST", TOO_MANY)
             self._save(alerts)
         self.look()
         self.watch()
@@ -94,10 +105,15 @@ class SandboxAlerts:
     @property
     def webhook(self) -> str | None:
         """The URL that alerts are posted to; None if none is set for this file at this place."""
-        found = self._setting(WEBHOOK_SETTING)
-        told = json.loads(found) if found else {}
-        # A copy of the file, such as a fork or one that was sent to somebody, posts nothing.
-        return told.get("url") if told.get("file") == self._place() else None
+        try:
+            told = json.loads(self._webhook_path().read_text("utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return None
+        if not isinstance(told, dict) or told.get("cluster_id") != self._runtime.broker.cluster_id:
+            # Another file was at this place before.
+            return None
+        url = told.get("url")
+        return url if isinstance(url, str) else None
 
     @property
     def webhook_error(self) -> str | None:
@@ -108,31 +124,45 @@ class SandboxAlerts:
         """Set the URL that alerts are posted to, for this file at this place; None for none.
 
         Raises:
-            BrokerError: INVALID_REQUEST if the URL is refused.
+            BrokerError: INVALID_REQUEST if the URL is refused, KAFKA_STORAGE_ERROR if it cannot be stored.
         """
+        self._runtime.check_open()
+        self._runtime.check_writable()
         if url is not None:
             from sandbox.runtime.webhook import checked_url
 
             checked_url(url)
-        value = "" if url is None else json.dumps({"url": url, "file": self._place()})
-        database = self._runtime.database
-        self._runtime.call(lambda now_ms: topics.save_file_setting(database, WEBHOOK_SETTING, value))
+        path = self._webhook_path()
+        part = path.with_name(f"{path.name}-part")
+        try:
+            if url is None:
+                path.unlink(missing_ok=True)
+            else:
+                # Only its owner may read it.
+                with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                    json.dump({"url": url, "cluster_id": self._runtime.broker.cluster_id}, file)
+                part.replace(path)
+        except OSError as error:
+            raise BrokerError(
+                "KAFKA_STORAGE_ERROR", f"The webhook cannot be stored in {path}: {error.strerror or error}."
+            ) from error
         self.watch()
 
-    def _place(self) -> str:
-        return os.path.realpath(self._runtime.database.path)
-
-    def _setting(self, name: str) -> str | None:
-        with self._runtime.database.reader() as reader:
-            return topics.load_setting(reader, name)
+    def _webhook_path(self) -> Path:
+        path = self._runtime.database.path
+        return path.with_name(f"{path.name}.webhook")
 
     def _load(self) -> dict[str, GroupAlert]:
-        found: Mapping[str, Mapping[str, int | None]] = json.loads(self._setting(ALERTS_SETTING) or "{}")
-        return {group: GroupAlert(group, one.get("lag"), one.get("age_ms")) for group, one in found.items()}
+        with self._runtime.database.reader() as reader:
+            found = topics.load_setting(reader, ALERTS_SETTING)
+        try:
+            return alerts_from_text(found or "{}")
+        except BrokerError:
+            # Another program wrote it.
+            return {}
 
     def _save(self, alerts: Mapping[str, GroupAlert]) -> None:
-        value = json.dumps({group: {"lag": one.lag, "age_ms": one.age_ms} for group, one in sorted(alerts.items())})
-        database = self._runtime.database
+        value, database = alerts_to_text(alerts), self._runtime.database
         self._runtime.call(lambda now_ms: topics.save_file_setting(database, ALERTS_SETTING, value))
 
     # Watching

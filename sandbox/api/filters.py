@@ -32,14 +32,18 @@ class SandboxFilters:
             text = topics.load_setting(reader, SETTING)
         try:
             found = json.loads(text or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             found = {}
-        return found if isinstance(found, dict) else {}
+        # Another program may have written it.
+        return {
+            topic: {name: query for name, query in filters.items() if isinstance(query, str)}
+            for topic, filters in (found.items() if isinstance(found, dict) else ())
+            if isinstance(filters, dict)
+        }
 
     def list(self, topic: str) -> dict[str, str]:
         """Return a topic's filters: name to query string of its Messages page, by name."""
-        found = self._load().get(topic, {})
-        return {name: query for name, query in sorted(found.items()) if isinstance(query, str)}
+        return dict(sorted(self._load().get(topic, {}).items()))
 
     def save(self, topic: str, name: str, query: str) -> None:
         """Save a filter, in place of the earlier one of that name.

@@ -130,8 +130,12 @@ def _stored(sandbox: Sandbox, topic: str) -> Iterator[Event]:
 
 
 def names_kept(sandbox: Sandbox, setting: str) -> list[str]:
-    """Return the list of names in a setting of the file; empty if it was never set."""
-    return [str(name) for name in json.loads(sandbox.setting(setting) or "[]")]
+    """Return the list of names in a setting of the file; empty if it was never set, or another program changed it."""
+    try:
+        found = json.loads(sandbox.setting(setting) or "[]")
+    except (ValueError, RecursionError):
+        found = []
+    return [str(name) for name in found] if isinstance(found, list) else []
 
 
 def keep_names(sandbox: Sandbox, setting: str, names: Sequence[str]) -> None:

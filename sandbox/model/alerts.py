@@ -1,5 +1,6 @@
 """Alerts of consumer groups: thresholds on lag and on the age of the oldest unread event."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -9,8 +10,11 @@ from sandbox.model.groups import GroupSummary
 from sandbox.model.times import duration
 
 LAG, AGE = "lag", "age"
+ALERTS_SETTING = "group.alerts"
+"""The setting of the file that holds the alerts."""
 ALERTS_MAX = 1_000
 """How many groups of a file may have an alert."""
+TOO_MANY = f"At most {ALERTS_MAX} groups of a file have an alert."
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +68,30 @@ def checked_alert(group: str, lag: int | None, age_ms: int | None) -> GroupAlert
     if lag is None and age_ms is None:
         raise BrokerError("INVALID_REQUEST", "An alert needs a threshold: a lag in events, an age such as 5m, or both.")
     for name, value in (("lag", lag), ("age", age_ms)):
-        if value is not None and not 0 <= value < 2**63:
+        if value is not None and (not isinstance(value, int) or not 0 <= value < 2**63):
             raise BrokerError("INVALID_REQUEST", f"The threshold of the {name} is 0 or more, not {value}.")
     return GroupAlert(group, lag, age_ms)
+
+
+def alerts_to_text(alerts: Mapping[str, GroupAlert]) -> str:
+    """Return alerts as a setting of the file."""
+    return json.dumps({group: {"lag": one.lag, "age_ms": one.age_ms} for group, one in sorted(alerts.items())})
+
+
+def alerts_from_text(text: str) -> dict[str, GroupAlert]:
+    """Return the alerts of a setting of the file, by group.
+
+    Raises:
+        BrokerError: INVALID_REQUEST if `alerts_to_text` cannot have written it.
+    """
+    try:
+        found = json.loads(text)
+        alerts = {group: checked_alert(group, **figures) for group, figures in found.items()}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise BrokerError("INVALID_REQUEST", "The alerts are not an object of groups and their thresholds.") from None
+    if len(alerts) > ALERTS_MAX:
+        raise BrokerError("INVALID_REQUEST", TOO_MANY)
+    return alerts
 
 
 def firing_alerts(

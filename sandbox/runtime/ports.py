@@ -124,7 +124,7 @@ async def _open(kafka: "ClusterPorts", broker: Broker, listener: str, node_id: i
     parts = (PORT_SETTING, "" if listener == PLAINTEXT else listener, "" if node_id == 1 else str(node_id))
     setting = ".".join(filter(None, parts))
     remembered = topics.load_setting(broker.database, setting)
-    if port == 0 and remembered is not None and _is_free(host, int(remembered)):
+    if port == 0 and remembered is not None and _is_port(remembered) and _is_free(host, int(remembered)):
         wanted = [int(remembered), 0]
     for attempt in wanted:
         try:
@@ -194,6 +194,11 @@ async def open_registry(registry: RegistryPort, host: str, ports: Sequence[int])
 def spelled(host: str) -> str:
     """Return a host as written before a port: IPv6 addresses in brackets."""
     return f"[{host}]" if ":" in host else host
+
+
+def _is_port(text: str) -> bool:
+    # The file may come from elsewhere.
+    return text.isdecimal() and text.isascii() and len(text) <= len(str(PORT_MAX)) and 0 < int(text) <= PORT_MAX
 
 
 def _is_free(host: str, port: int) -> bool:

@@ -1,6 +1,7 @@
 """Alerts of groups: thresholds in the file, what fires, and the webhook."""
 
 import json
+import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from sandbox.kafka.errors import BrokerError
 from sandbox.model.alerts import checked_alert
 from sandbox.runtime import webhook
 from sandbox.runtime.webhook import checked_url
+from sandbox.storage.file import ofd_locks
 from tests.clock import START_MS, Clock
 from tests.waiting import eventually
 
@@ -155,6 +157,63 @@ def test_a_copy_of_the_file_posts_nothing(tmp_path: Path, receiver: Receiver) ->
         assert box.alerts.webhook == receiver.url
         box.alerts.set_webhook(None)
         assert box.alerts.webhook is None
+
+
+def test_no_row_snapshot_or_fork_has_the_webhook(tmp_path: Path) -> None:
+    path = tmp_path / "dev.db"
+    with _lagging(path) as box:
+        box.alerts.set_webhook("https://hooks.example.com/T0/SECRET")
+        box.alerts.set("billing", lag=3)
+        box.snapshots.take("with")
+        box.snapshots.copy()
+        assert "SECRET" not in str(box.sql("SELECT * FROM settings").rows)
+        files = [one for one in tmp_path.rglob("*") if one.is_file()]
+        assert [one.name for one in files if b"SECRET" in one.read_bytes()] == ["dev.db.webhook"]
+        if os.name == "posix":
+            assert (tmp_path / "dev.db.webhook").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("way", ["log", "pages"])
+def test_a_restore_keeps_the_alerts_and_the_webhook(
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    if way == "pages":
+        monkeypatch.setattr(ofd_locks, "AVAILABLE", False)
+    with _lagging(tmp_path / "dev.db") as box:
+        box.alerts.set("old", lag=1)
+        box.snapshots.take("s")
+        box.alerts.remove("old")
+        box.alerts.set("billing", lag=3)
+        box.alerts.set_webhook(receiver.url)
+        box.snapshots.restore("s")
+        assert box.alerts.webhook == receiver.url
+        assert [(one.group, one.lag) for one in box.alerts.list()] == [("billing", 3)]
+        assert [one.group for one in box.alerts.firing()] == ["billing"]
+
+
+def test_another_file_at_the_same_place_posts_nothing(tmp_path: Path, receiver: Receiver) -> None:
+    path = tmp_path / "dev.db"
+    with _lagging(path) as box:
+        box.alerts.set_webhook(receiver.url)
+    path.unlink()
+    with _lagging(path) as box:
+        assert box.alerts.webhook is None
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", "1", '{"g": 1}', '{"g": {"lag": 1.5}}', "[" * 100_000])
+def test_settings_that_another_program_has_spoilt_count_as_absent(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "dev.db"
+    with _lagging(path) as box:
+        for name in ("group.alerts", "message.filters", "kafka.port"):
+            box.set_setting(name, text)
+        (tmp_path / "dev.db.webhook").write_text(text)
+        assert (box.alerts.list(), box.alerts.firing(), box.alerts.webhook) == ((), (), None)
+        assert box.filters.list("g") == {}
+    with Sandbox(path) as box:
+        box.serve(kafka_port=0, web_port=None, registry_port=None)
+        box.filters.save("g", "large", "a=1")
+        box.alerts.set("billing", lag=3)
+        assert [one.group for one in box.alerts.firing()] == ["billing"]
 
 
 @pytest.mark.parametrize(

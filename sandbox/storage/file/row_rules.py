@@ -13,6 +13,7 @@ from typing import NamedTuple
 from sandbox.kafka.broker_config import BROKER, BROKER_SETTING, CLIENT_METRICS, GROUP, GROUP_SETTING, TOPIC_SETTING
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.activity import KINDS
+from sandbox.model.alerts import ALERTS_SETTING, alerts_from_text
 from sandbox.model.deserializers import AUTOMATIC, FORMATS, PARTS, WITH_SCHEMA
 from sandbox.model.jsonl import headers_from_json
 from sandbox.model.registry import MODES as SCHEMA_MODES
@@ -605,21 +606,45 @@ def _settings(connection: sqlite3.Connection) -> Iterator[Breach]:
             reason = "it cannot be changed while the broker runs"
         if reason:
             yield Breach("resource_settings", f"{kind} {resource[:SHOWN]!r}, name {name[:SHOWN]!r}", reason)
-    for name, value in connection.execute("SELECT name, value FROM settings WHERE name GLOB 'demo.*'"):
-        try:
-            names = json.loads(value)
-        except (ValueError, RecursionError):
-            names = None
-        if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
-            yield Breach("settings", f"name {name[:SHOWN]!r}", "its value is not a list of names")
+    for name, value in connection.execute("SELECT name, value FROM settings"):
+        check = SETTING_CHECKS.get(name, _names if name.startswith("demo.") else None)
+        reason = None if check is None else _refusal(check, value)
+        if reason:
+            yield Breach("settings", f"name {name[:SHOWN]!r}", reason)
 
 
-def _refusal(check: Callable[[str], str], value: str) -> str | None:
+def _refusal(check: Callable[[str], object], value: str) -> str | None:
     try:
         check(value)
     except BrokerError as error:
         return error.detail[:300].rstrip(".")
     return None
+
+
+def _names(value: str) -> None:
+    """Check the setting of a demo or scenario."""
+    names = _parsed(value)
+    if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
+        raise BrokerError("INVALID_REQUEST", "its value is not a list of names")
+
+
+def _filters(value: str) -> None:
+    """Check the saved filters: topic to name to query."""
+    found = _parsed(value)
+    topics = found.values() if isinstance(found, dict) else (None,)
+    if not all(isinstance(one, dict) and all(isinstance(query, str) for query in one.values()) for one in topics):
+        raise BrokerError("INVALID_REQUEST", "its value is not an object of topics and their filters")
+
+
+def _parsed(value: str) -> object:
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+
+
+SETTING_CHECKS: dict[str, Callable[[str], object]] = {ALERTS_SETTING: alerts_from_text, "message.filters": _filters}
+"""Checks of the file's own settings; what begins with "demo." is a list of names."""
 
 
 def _logs(connection: sqlite3.Connection) -> Iterator[Breach]:

@@ -18,6 +18,7 @@ from typing import TypeVar
 from sandbox.kafka.errors import FileRefused
 from sandbox.kafka.producer_epoch import EPOCH_LAST
 from sandbox.model import cancellation
+from sandbox.model.alerts import ALERTS_SETTING
 from sandbox.model.sql_tokens import quoted_name
 from sandbox.storage.file import ofd_locks, row_checksums
 from sandbox.storage.file.content import content_of
@@ -32,8 +33,8 @@ from sandbox.storage.file.schema import VERSION
 PAGES_PER_STEP = 2_000
 PRODUCER_IDS_SPARED = 1_000
 """Producer ids that may be assigned between reading the file and replacing it, without another preparation."""
-KEPT_SETTINGS = ("cluster.id", "kafka.port")
-"""Settings that belong to the file's place, not to its content: the cluster's id and its ports."""
+KEPT_SETTINGS = ("cluster.id", "kafka.port", ALERTS_SETTING)
+"""Settings that belong to the file's place, not to its content: the cluster's id, its ports, and what to watch."""
 
 Schema = dict[tuple[str, str], str]
 Key = TypeVar("Key")

@@ -115,6 +115,11 @@ BAD = [
     ),
     ("INSERT INTO scram_credentials VALUES('u', 'MD5', 4096, x'01', x'01', x'01', NULL)", "mechanism is 'MD5'"),
     ("UPDATE settings SET value = '{' WHERE name = 'demo.topics'", "its value is not a list of names"),
+    *(
+        (f"INSERT INTO settings VALUES('group.alerts', '{value}', NULL)", "settings, name 'group.alerts': ")
+        for value in ("[1]", "{", '{"g": 1}', '{"g": {"lag": -1}}', '{"g": {"lag": 1.5}}', '{"g": {"size": 1}}')
+    ),
+    ("INSERT INTO settings VALUES('message.filters', '{\"orders\": [1]}', NULL)", "name 'message.filters': its value"),
     (f"INSERT INTO events(id, timestamp) VALUES({99 << 40}, 0)", "events, id 108851651149824: its partition does not"),
     ("INSERT INTO events(id, timestamp) VALUES(5, 0)", "events, id 5: its partition does not exist"),
     (f"INSERT INTO events(id, timestamp) VALUES({(1 << 40) + 9}, 0)", "events, partition_id 1: some of its events"),
