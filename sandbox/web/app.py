@@ -70,10 +70,7 @@ def create_app(
     app.config.update(
         MAX_CONTENT_LENGTH=BODY_MAX_BYTES, MAX_FORM_MEMORY_SIZE=BODY_MAX_BYTES, SEND_FILE_MAX_AGE_DEFAULT=86400
     )
-    app.extensions["assets"] = Assets(static, hosts, token, proxy)
-    app.extensions["backend"] = backend
-    app.extensions["token"] = token
-    app.extensions["proxy"] = proxy
+    app.extensions.update(backend=backend, token=token, proxy=proxy, assets=Assets(static, hosts, token, proxy))
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     Htmx(app)
     for noun in (

@@ -11,7 +11,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from sandbox.api.sandbox import Sandbox
+from sandbox.model.proxy import NO_PROXY
 from sandbox.web import server
+from sandbox.web.assets import Assets, asset_folder
 
 WITHIN_S = 10
 
@@ -129,7 +131,7 @@ def test_what_a_page_complains_of_goes_to_standard_error_alone(
     box: Sandbox, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     app = Flask("complaining")
-    app.extensions["token"] = None
+    app.extensions.update(token=None, assets=Assets(asset_folder("static"), (), None, NO_PROXY))
 
     @app.get("/")
     def complain() -> str:
