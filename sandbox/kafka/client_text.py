@@ -13,3 +13,10 @@ NAME_CHARACTERS_MAX = 255
 def shortened(text: str) -> str:
     """Cut a text to the length that is shown and logged."""
     return text if len(text) <= NAME_CHARACTERS_MAX else text[: NAME_CHARACTERS_MAX - 1] + "…"
+
+
+def within_protocol(text: str) -> str:
+    """Cut a text of a file that another program has changed to the protocol's longest string."""
+    if len(text) * 3 <= STRING_BYTES_MAX:
+        return text
+    return text.encode("utf-8", "surrogatepass")[:STRING_BYTES_MAX].decode("utf-8", "ignore")

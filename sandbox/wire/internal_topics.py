@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
 from sandbox.broker.logs.topic import Partition, Topic
+from sandbox.kafka.client_text import within_protocol
 from sandbox.kafka.errors import BrokerError
 from sandbox.storage.groups.groups import SHARE_TYPE, CommittedOffset, GroupStore
 from sandbox.wire.records.batch import encode_batch
@@ -123,7 +124,7 @@ class InternalTopics:
 
 
 def _string(text: str) -> bytes:
-    encoded = text.encode("utf-8", "surrogatepass")
+    encoded = within_protocol(text).encode("utf-8", "surrogatepass")
     return struct.pack(">h", len(encoded)) + encoded
 
 

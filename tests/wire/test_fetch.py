@@ -18,10 +18,12 @@ from sandbox.wire.records import compression
 from sandbox.wire.records.batch import decode_batches
 from tests.clock import START_MS, Clock
 from tests.conftest import Connect
+from tests.storage.damage import damage
 from tests.wire.raw_client import (
     FETCH,
     FETCH_VERSION,
     LIST_OFFSETS,
+    OFFSET_FETCH,
     PRODUCE,
     RawClient,
     fetch_body,
@@ -297,3 +299,28 @@ def test_what_was_produced_compressed_is_served_as_it_came(served: Sandbox, clie
     (batch,) = decode_batches(client.fetch("orders", 0).records)
     assert batch.compression == compression.ZSTD
     assert client.ask(LIST_OFFSETS, 1, {"replica_id": -1, "topics": []}).topics == []
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "€"])
+def test_metadata_of_a_commit_that_is_too_long_for_the_protocol_is_cut(tmp_path: Path, letter: str) -> None:
+    path = tmp_path / "dev.db"
+    with Sandbox(path) as box:
+        box.create_topic("orders", partitions=1)
+        box.append("orders", "x")
+        for offset in (0, 1):
+            box.commit("billing", "orders", 0, offset)
+    long = letter * 40_000
+    damage(path, "UPDATE commits SET metadata = ?, checksum = NULL WHERE offset = 0", long)
+    damage(path, "UPDATE committed_offsets SET metadata = ?, checksum = NULL", long)
+    with Sandbox(path) as box:
+        box.serve(kafka_port=0, web_port=None, registry_port=None)
+        client = RawClient(box.kafka_address or "")
+        first, second = records_of(client.fetch("__consumer_offsets", 0))
+        ask = {"group_id": "billing", "topics": [{"name": "orders", "partition_indexes": [0]}]}
+        (fetched,) = client.ask(OFFSET_FETCH, 5, ask).topics[0].partitions
+        client.close()
+    value = first[3] or b""
+    length = int.from_bytes(value[14:16], "big")
+    metadata = value[16 : 16 + length].decode()
+    assert (metadata, fetched.metadata) == (long[: 32_767 // len(letter.encode())],) * 2
+    assert int.from_bytes((second[3] or b"")[2:10], "big") == 1

@@ -12,6 +12,7 @@ from sandbox.broker.groups.consumer_group import ConsumerGroup
 from sandbox.broker.groups.listing import AnyGroup
 from sandbox.broker.groups.share_group import ShareGroup
 from sandbox.kafka.broker_config import BrokerConfig
+from sandbox.kafka.client_text import within_protocol
 from sandbox.storage.groups.groups import CommittedOffset, GroupStore
 
 CONSUMER = "consumer"
@@ -174,7 +175,8 @@ class Offsets:
 
 
 def _fetched(offset: CommittedOffset) -> FetchedOffset:
-    return FetchedOffset(offset.topic, offset.partition, offset.offset, offset.leader_epoch, offset.metadata or "")
+    metadata = within_protocol(offset.metadata or "")
+    return FetchedOffset(offset.topic, offset.partition, offset.offset, offset.leader_epoch, metadata)
 
 
 def _length(metadata: str) -> int:
