@@ -96,7 +96,7 @@ def main() -> int:
         if root is not None:
             root.mkdir(parents=True, exist_ok=True)
         print(f"{framework.name} ...", flush=True)
-        folder = Path(tempfile.mkdtemp(prefix=re.sub(r"\W+", "-", framework.name.lower()), dir=root)).resolve()
+        folder = Path(tempfile.mkdtemp(prefix=re.sub(r"\W+", "-", framework.name.lower()) + "-", dir=root)).resolve()
         try:
             outcome = try_out(framework, folder)
         finally:

@@ -29,6 +29,7 @@ class Framework:
         program: a file or folder of `programs/`. It prints `NAME VERSION ok` as its last line if all is right.
         packages: what is installed, each in its newest release. Maven has the versions in the program's `pom.xml`.
         arguments: arguments of the program.
+        main: the main class of a program in Java.
         settings: settings of the sandbox's brokers, NAME=VALUE.
     """
 
@@ -38,6 +39,7 @@ class Framework:
     packages: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    main: str = "Program"
 
     @property
     def source(self) -> Path:
@@ -58,4 +60,9 @@ FRAMEWORKS = (
     Framework("sarama", Tool.GO, "sarama", ("github.com/IBM/sarama",)),
     Framework("kafka-go", Tool.GO, "kafka_go", ("github.com/segmentio/kafka-go",)),
     Framework("franz-go", Tool.GO, "franz", ("github.com/twmb/franz-go",)),
+    Framework("Spring Boot", Tool.MAVEN, "spring", main="billing.Program"),
+    Framework("Kafka Connect (standalone)", Tool.MAVEN, "connect", arguments=("standalone",)),
+    Framework("Kafka Connect (distributed)", Tool.MAVEN, "connect", arguments=("distributed",)),
+    Framework("Flink", Tool.MAVEN, "flink"),
+    Framework("Spark", Tool.MAVEN, "spark"),
 )

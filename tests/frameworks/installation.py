@@ -11,6 +11,8 @@ from pathlib import Path
 from tests.frameworks.catalogue import Framework, Tool
 
 INSTALL_S = 900
+OPENED = ("java.lang", "java.lang.invoke", "java.net", "java.nio", "java.util", "java.util.concurrent", "sun.nio.ch")
+"""Packages of Java 17 that Flink's and Spark's start scripts open to them."""
 
 
 class InstallationError(Exception):
@@ -80,4 +82,18 @@ def _cargo(framework: Framework, folder: Path) -> tuple[list[list[str]], list[st
 
 def _maven(framework: Framework, folder: Path) -> tuple[list[list[str]], list[str]]:
     shutil.copytree(framework.source, folder, dirs_exist_ok=True)
-    return [["mvn", "-B", "-q", "test-compile"]], ["mvn", "-B", "-q", "verify"]
+    commands = [
+        ["mvn", "-B", "-q", "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=jars"],
+        ["javac", "-nowarn", "-cp", str(folder / "jars" / "*"), "-d", "classes", "Program.java"],
+    ]
+    opened = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in OPENED]
+    classes = f"{folder / 'classes'}{os.pathsep}{folder / 'jars' / '*'}"
+    return commands, [
+        "java",
+        "-Xmx1g",
+        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        *opened,
+        "-cp",
+        classes,
+        framework.main,
+    ]
