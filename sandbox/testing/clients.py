@@ -51,6 +51,8 @@ class Clients:
             "group.id": self._place.real(group or f"test-{uuid4().hex[:8]}"),
             "auto.offset.reset": "earliest",
             "fetch.queue.backoff.ms": 10,
+            # Half of it, but at least 11 ms, passes between the first connection and the one to the coordinator.
+            "reconnect.backoff.ms": 20,
         }
         made = confluent_kafka.Consumer(self.config({**more, **settings}))
         self._consumers.append(made)

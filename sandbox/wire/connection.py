@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 
+from sandbox.wire.fetch_sessions import LookedUp
+
 _VALID = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 
 
@@ -123,6 +125,11 @@ class Slot:
         """What the connection calls when it ends."""
         return self._connection.at_end
 
+    @property
+    def looked_up(self) -> LookedUp:
+        """The partitions that the connection will probably fetch."""
+        return self._connection.looked_up
+
     def abort(self) -> None:
         """Close the connection instead of answering; the client retries on another one."""
         self._connection.abort()
@@ -149,6 +156,7 @@ class Connection:
     Attributes:
         usage: statistics of the client's requests.
         at_end: what to call when the connection ends, by a key of the caller's.
+        looked_up: the partitions whose offset the client has looked up.
         kept_bytes: size of the answers that wait for an earlier one, such as a JoinGroup's.
     """
 
@@ -162,6 +170,7 @@ class Connection:
         self.kept_bytes = 0
         self.usage = Usage()
         self.at_end: dict[object, Callable[[], None]] = {}
+        self.looked_up = LookedUp()
 
     @property
     def in_flight(self) -> int:

@@ -82,6 +82,7 @@ class Dispatcher:
             client_host,
             sasl,
             slot.at_end,
+            slot.looked_up,
         )
         if self.node.advertised_address is not None:
             self.node.lost_clients.saw(request)

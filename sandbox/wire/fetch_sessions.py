@@ -1,6 +1,10 @@
-"""Fetch sessions (KIP-227): client and broker exchange all partitions once, then only changes."""
+"""Fetch sessions (KIP-227), and the partitions that a client is about to fetch.
+
+In a session, client and broker exchange all partitions once, then only changes.
+"""
 
 from collections import OrderedDict
+from collections.abc import Set
 from dataclasses import dataclass, field
 from random import randrange
 from typing import Any
@@ -13,6 +17,11 @@ FINAL_EPOCH = -1
 NO_SESSION = 0
 PARTITIONS_MAX = 100_000
 """How many partitions all sessions of a broker may have together. Each takes about 330 bytes."""
+
+LOOKED_UP_MAX = 1_000
+"""How many partitions a connection's `LookedUp` may have."""
+FETCHES_WITHOUT = 10
+"""How many fetches may leave out a partition whose offset was looked up, before the look-up is forgotten."""
 
 SessionPartition = tuple[str, UUID, int]
 """Topic name (or ""), topic id (or zero), partition."""
@@ -130,3 +139,33 @@ class FetchSessions:
             session_id = randrange(1, 2**31)
             if session_id not in self._sessions:
                 return session_id
+
+
+class LookedUp:
+    """The partitions whose offset a connection has looked up, and that it doesn't fetch yet.
+
+    librdkafka looks up each partition with its own request, and begins to fetch when the first of them is answered.
+    Such a Fetch leaves out partitions that have events, while its wait delays the next one. A look-up whose partition
+    isn't fetched, as of a tool that shows lag, is forgotten after a few fetches.
+    """
+
+    __slots__ = ("_fetches_left",)
+
+    def __init__(self) -> None:
+        self._fetches_left: dict[int, int] = {}
+
+    def add(self, partition_id: int) -> None:
+        """Note a look-up."""
+        if len(self._fetches_left) < LOOKED_UP_MAX:
+            self._fetches_left[partition_id] = FETCHES_WITHOUT
+
+    def is_missing(self, fetched: Set[int]) -> bool:
+        """Count a Fetch of these partitions. Returns True if it leaves out one that was looked up."""
+        if not self._fetches_left:
+            return False
+        self._fetches_left = {
+            partition: left - 1
+            for partition, left in self._fetches_left.items()
+            if left > 1 and partition not in fetched
+        }
+        return bool(self._fetches_left)

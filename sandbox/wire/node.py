@@ -12,7 +12,7 @@ from sandbox.broker.logs.topic import NODE_ID, Topic
 from sandbox.broker.reply import Reply
 from sandbox.kafka.errors import BrokerError
 from sandbox.wire.batch_cache import BatchCache
-from sandbox.wire.fetch_sessions import FetchSessions
+from sandbox.wire.fetch_sessions import FetchSessions, LookedUp
 from sandbox.wire.held_bytes import HeldBytes
 from sandbox.wire.internal_topics import InternalTopics
 from sandbox.wire.long_writes import LongWrites
@@ -106,6 +106,7 @@ class Request(NamedTuple):
         client_host: the client's address as Kafka shows it, with a leading "/".
         sasl: the connection's SASL session, None on a listener without SASL.
         at_end: what to call when the connection ends, by a key of the caller's; None if there is no connection.
+        looked_up: the partitions whose offset the connection has looked up; None if there is no connection.
     """
 
     key: int
@@ -118,6 +119,7 @@ class Request(NamedTuple):
     client_host: str
     sasl: "SaslSession | None" = None
     at_end: dict[object, Callable[[], None]] | None = None
+    looked_up: LookedUp | None = None
 
     def brokers(self) -> list[dict[str, Any]]:
         """Return every running broker, with the address for this client."""

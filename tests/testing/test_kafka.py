@@ -181,6 +181,6 @@ def test_the_page_opens_when_it_is_asked_for() -> None:
 def test_clients_are_closed_with_the_block() -> None:
     with sandbox.testing.kafka(topics=["orders"]) as kafka:
         consumer = kafka.consumer("orders")
-        assert kafka.admin().list_topics(timeout=10).topics.keys() == {"orders"}
+        assert "orders" in kafka.admin().list_topics(timeout=10).topics
     with pytest.raises((RuntimeError, KafkaException)):
         consumer.poll(0)

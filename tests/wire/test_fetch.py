@@ -13,6 +13,7 @@ from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.errors import CODE
 from sandbox.kafka.event import NewEvent
 from sandbox.storage.log.log import Record
+from sandbox.wire.fetch_sessions import FETCHES_WITHOUT
 from sandbox.wire.messages import messages
 from sandbox.wire.records import compression
 from sandbox.wire.records.batch import decode_batches
@@ -324,3 +325,38 @@ def test_metadata_of_a_commit_that_is_too_long_for_the_protocol_is_cut(tmp_path:
     metadata = value[16 : 16 + length].decode()
     assert (metadata, fetched.metadata) == (long[: 32_767 // len(letter.encode())],) * 2
     assert int.from_bytes((second[3] or b"")[2:10], "big") == 1
+
+
+def looked_up(client: RawClient, topic: str, *numbers: int) -> None:
+    """Look up the start of each partition by its own request, as librdkafka does."""
+    for number in numbers:
+        wanted = {"partition_index": number, "current_leader_epoch": -1, "timestamp": -2}
+        body = {"replica_id": -1, "isolation_level": 0, "topics": [{"name": topic, "partitions": [wanted]}]}
+        assert client.ask(LIST_OFFSETS, 7, body).topics[0].partitions[0].offset == 0
+
+
+def test_a_fetch_without_a_partition_that_was_just_looked_up_does_not_delay_the_next_one(
+    served: Sandbox, client: RawClient
+) -> None:
+    served.create_topic("orders", partitions=3)
+    served.append("orders", "ham", partition=1)
+    looked_up(client, "orders", 2, 1, 0)
+    started = time.monotonic()
+    first = client.ask(FETCH, FETCH_VERSION, fetch_body("orders", {2: 0}, max_wait_ms=LONG_MS))
+    second = client.ask(FETCH, FETCH_VERSION, fetch_body("orders", {2: 0, 1: 0, 0: 0}, max_wait_ms=LONG_MS))
+    assert time.monotonic() - started < 5
+    assert [len(records_of(one)) for one in first.responses[0].partitions] == [0]
+    assert {one.partition_index: len(records_of(one)) for one in second.responses[0].partitions} == {0: 0, 1: 1, 2: 0}
+
+
+def test_a_partition_that_is_looked_up_and_not_fetched_shortens_only_a_few_fetches(
+    served: Sandbox, client: RawClient
+) -> None:
+    served.create_topic("orders", partitions=2)
+    looked_up(client, "orders", 0, 1)
+    for _ in range(FETCHES_WITHOUT):
+        client.fetch("orders", 0, max_wait_ms=150)
+    for _ in range(3):
+        started = time.monotonic()
+        client.fetch("orders", 0, max_wait_ms=150)
+        assert time.monotonic() - started > 0.14

@@ -4,7 +4,8 @@ Differs from a real broker: batches that are not in the cache of recent batches 
 uncompressed, and adjacent small ones may be sent as one batch; offsets, timestamps, keys, values and headers don't
 change. An answer has at most 2 MB, less if clients read slowly, but at least its first batch. A broker may return less
 than requested (KIP-74); partitions without events in an answer are the first ones in the session's next answer. A fetch
-whose `min_bytes` exceed such an answer doesn't wait for them.
+whose `min_bytes` exceed such an answer doesn't wait for them. A fetch without a partition whose offset its connection
+has just looked up is answered after 5 ms: the client's next one will have it.
 Left out: fetches by followers, and tiered storage.
 """
 
@@ -25,6 +26,8 @@ from sandbox.wire.refusals import refuse
 from sandbox.wire.time_slices import Steps
 
 READ_COMMITTED = 1
+STARTING_WAIT_MS = 5
+"""The wait of a Fetch that leaves out partitions whose offset its connection has just looked up."""
 PARTITIONS_PER_STEP = 64
 """The number of partitions after which a fetch can be interrupted, if nothing is read from rows."""
 
@@ -38,7 +41,8 @@ def fetch(request: Request) -> Answer | Reply[Answer]:
     uncompressed, and adjacent small ones may be sent as one batch; offsets, timestamps, keys, values and headers don't
     change. An answer has at most 2 MB, less if clients read slowly, but at least its first batch. A broker may return
     less than requested (KIP-74); partitions without events in an answer are the first ones in the session's next
-    answer. A fetch whose `min_bytes` exceed such an answer doesn't wait for them.
+    answer. A fetch whose `min_bytes` exceed such an answer doesn't wait for them. A fetch without a partition whose
+    offset its connection has just looked up is answered after 5 ms: the client's next one will have it.
     Left out: fetches by followers, and tiered storage.
     """
     body = request.body
@@ -208,7 +212,11 @@ class _Fetch:
 
     def _wait(self, partitions: set[Partition]) -> None:
         if self._timer is None:
-            self._timer = self._request.node.call_later(self._request.body.max_wait_ms, self._time_over)
+            wait_ms = self._request.body.max_wait_ms
+            looked_up = self._request.looked_up
+            if looked_up is not None and looked_up.is_missing({partition.id for partition in partitions}):
+                wait_ms = min(wait_ms, STARTING_WAIT_MS)
+            self._timer = self._request.node.call_later(wait_ms, self._time_over)
         if partitions != self._watched:
             self._watch(wanted=False)
             self._watched = partitions

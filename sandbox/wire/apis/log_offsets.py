@@ -65,6 +65,8 @@ def _look_up_list_offsets(request: Request, name: str, wanted: Any) -> Answer:
         partition.check_leader_epoch(wanted.current_leader_epoch)
         if request.version < SINCE.get(wanted.timestamp, 0) or wanted.timestamp < min(SINCE):
             raise BrokerError("UNSUPPORTED_VERSION")
+        if request.looked_up is not None:
+            request.looked_up.add(partition.id)
         found = _find(request, partition, wanted.timestamp)
     except StorageFailed as error:
         # The other partitions may be readable. As in Kafka, the client retries.
@@ -128,6 +130,8 @@ def _look_up_offset_for_leader_epoch(request: Request, name: str, wanted: Any) -
         partition = request.node.broker.topic(name).partition(wanted.partition)
         partition.check_leader(request.node.node_id)
         partition.check_leader_epoch(wanted.current_leader_epoch)
+        if request.looked_up is not None:
+            request.looked_up.add(partition.id)
     except BrokerError as error:
         return answer | {"error_code": error.code}
     if not 0 <= wanted.leader_epoch <= partition.leader_epoch:
