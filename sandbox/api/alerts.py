@@ -4,18 +4,18 @@ sandbox.alerts.set("billing", lag=1000, age_ms=300_000)
 for alert in sandbox.alerts.firing():
     print(alert.group, alert.text)
 
-While ports are open, the groups are looked at every two seconds. Open pages show what fires, and each change is posted
-to the webhook if one is set. The URL may hold a secret, so it is no row of the file: neither SQL nor a snapshot, a fork
-or a copy of the file has it. The alerts stay if a snapshot is restored.
+While ports are open, the groups are looked at every two seconds. Open pages show what fires. If a webhook is set, each
+change is posted to it, at most one per alert and minute. The URL may hold a secret, so it is no row of the file:
+neither SQL nor a snapshot, a fork or a copy of the file has it. The alerts stay if a snapshot is restored.
 """
 
 import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sandbox.broker.logs.turn import Changes
 from sandbox.kafka.errors import BrokerError, SandboxError
@@ -31,6 +31,7 @@ from sandbox.model.alerts import (
     firing_alerts,
 )
 from sandbox.model.groups import GroupSummary
+from sandbox.runtime.clock import running_s
 from sandbox.runtime.runtime import Runtime
 from sandbox.storage.log import topics
 
@@ -39,9 +40,21 @@ if TYPE_CHECKING:
 
 EVERY_S = 2.0
 POST_AGAIN_S = 60.0
-"""An alert that ends and fires again within this time is not posted again."""
+"""The least time between two posts of one alert. If it changes more often, its state after this time is posted."""
+FIRING, RESOLVED = "firing", "resolved"
 
 logger = logging.getLogger("sandbox")
+
+Name = tuple[str, str]
+"""The group and the figure of an alert."""
+
+
+class Posted(NamedTuple):
+    """The last post of an alert: its state, the monotonic time in seconds, and the alert."""
+
+    state: str
+    at_s: float
+    alert: FiringAlert
 
 
 class SandboxAlerts:
@@ -59,7 +72,8 @@ class SandboxAlerts:
         self._closed = threading.Event()
         self._watcher: threading.Thread | None = None
         self._firing: tuple[FiringAlert, ...] | None = None
-        self._posted_ms: dict[tuple[str, str], int] = {}
+        self._posted: dict[Name, Posted] = {}
+        self._looking = threading.Lock()
         self._poster: WebhookPoster | None = None
 
     def set(self, group: str, *, lag: int | None = None, age_ms: int | None = None) -> GroupAlert:
@@ -146,6 +160,9 @@ class SandboxAlerts:
             raise BrokerError(
                 "KAFKA_STORAGE_ERROR", f"The webhook cannot be stored in {path}: {error.strerror or error}."
             ) from error
+        with self._looking:
+            # The new receiver knows of no alert.
+            self._posted.clear()
         self.watch()
 
     def _webhook_path(self) -> Path:
@@ -197,20 +214,31 @@ class SandboxAlerts:
         return firing_alerts(alerts, self._summaries(), self._runtime.clock()) if alerts else ()
 
     def look(self) -> None:
-        """Check all alerts now. Tells open pages and the webhook what has changed."""
-        found = self._look()
-        before, self._firing = self._firing or (), found
-        was = {(one.group, one.figure): one for one in before}
-        now = {(one.group, one.figure): one for one in found}
-        if was.keys() == now.keys():
-            return
-        broker = self._runtime.broker
-        self._runtime.call(lambda now_ms: broker.tell(Changes(cluster=True)), changes=False)
-        self._post([now[name] for name in now.keys() - was.keys()], "firing")
-        self._post([was[name] for name in was.keys() - now.keys()], "resolved")
+        """Check all alerts now. Open pages and the webhook get what has changed."""
+        with self._looking:
+            found = self._look()
+            before, self._firing = self._firing or (), found
+            now = {(one.group, one.figure): one for one in found}
+            if now.keys() != {(one.group, one.figure) for one in before}:
+                broker = self._runtime.broker
+                self._runtime.call(lambda now_ms: broker.tell(Changes(cluster=True)), changes=False)
+            self._post(now)
 
-    def _post(self, changed: Sequence[FiringAlert], state: str) -> None:
-        url = self.webhook if changed else None
+    def _post(self, firing: Mapping[Name, FiringAlert]) -> None:
+        """Post the alerts whose state is not the one that was posted last, as soon as a minute has passed since."""
+        now_s = running_s()
+        due: dict[Name, Posted] = {}
+        for name in sorted(firing.keys() | self._posted.keys()):
+            last, alert = self._posted.get(name), firing.get(name)
+            if last is not None and now_s - last.at_s < POST_AGAIN_S:
+                continue
+            if alert is not None and (last is None or last.state == RESOLVED):
+                due[name] = Posted(FIRING, now_s, alert)
+            elif alert is None and last is not None and last.state == FIRING:
+                due[name] = Posted(RESOLVED, now_s, last.alert)
+            elif alert is None:
+                del self._posted[name]
+        url = self.webhook if due else None
         if url is None:
             return
         from sandbox.runtime.webhook import WebhookPoster
@@ -218,18 +246,14 @@ class SandboxAlerts:
         if self._poster is None:
             self._poster = WebhookPoster(self._closed.wait)
         now_ms = self._runtime.clock()
-        for one in sorted(changed, key=lambda one: (one.group, one.figure)):
-            name = one.group, one.figure
-            if state == "firing":
-                if now_ms - self._posted_ms.get(name, -(10**15)) < POST_AGAIN_S * 1000:
-                    continue
-                self._posted_ms[name] = now_ms
-            self._poster.send(url, _message(one, state, now_ms))
+        for name, one in due.items():
+            self._posted[name] = one
+            self._poster.send(url, _message(one.alert, one.state, now_ms))
 
 
 def _message(alert: FiringAlert, state: str, now_ms: int) -> dict[str, Any]:
     """Return the posted object. `text` is what Slack and its like show."""
-    said = alert.text if state == "firing" else f"{alert.figure} is no longer above its threshold"
+    said = alert.text if state == FIRING else f"{alert.figure} is no longer above its threshold"
     return {
         "state": state,
         "group": alert.group,

@@ -40,7 +40,7 @@ class SandboxDeserializers:
         """Choose the deserializer of a topic's keys or values. Events are not changed.
 
         Args:
-            topic: its name. The topic need not exist, and the choice outlives it.
+            topic: its name. The topic need not exist yet; the choice is deleted with the topic.
             part: "key" or "value".
             chosen: None to decode automatically again.
 

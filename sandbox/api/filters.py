@@ -3,14 +3,12 @@
 sandbox.filters.save("orders", "large", "where=$.amount >= 1000")
 """
 
-import json
-import threading
+from collections.abc import Callable, MutableMapping
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.runtime.runtime import Runtime
 from sandbox.storage.log import topics
 
-SETTING = "message.filters"
 FILTERS_MAX = 50
 """Of one topic."""
 NAME_MAX, QUERY_MAX = 60, 4000
@@ -25,25 +23,11 @@ class SandboxFilters:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._lock = threading.Lock()
-
-    def _load(self) -> dict[str, dict[str, str]]:
-        with self._runtime.database.reader() as reader:
-            text = topics.load_setting(reader, SETTING)
-        try:
-            found = json.loads(text or "{}")
-        except (ValueError, RecursionError):
-            found = {}
-        # Another program may have written it.
-        return {
-            topic: {name: query for name, query in filters.items() if isinstance(query, str)}
-            for topic, filters in (found.items() if isinstance(found, dict) else ())
-            if isinstance(filters, dict)
-        }
 
     def list(self, topic: str) -> dict[str, str]:
         """Return a topic's filters: name to query string of its Messages page, by name."""
-        return dict(sorted(self._load().get(topic, {}).items()))
+        with self._runtime.database.reader() as reader:
+            return dict(sorted(topics.load_filters(reader).get(topic, {}).items()))
 
     def save(self, topic: str, name: str, query: str) -> None:
         """Save a filter, in place of the earlier one of that name.
@@ -61,13 +45,13 @@ class SandboxFilters:
             raise BrokerError("INVALID_REQUEST", f"A filter's name has 1 to {NAME_MAX} characters.")
         if len(query) > QUERY_MAX:
             raise BrokerError("INVALID_REQUEST", f"A saved filter has at most {QUERY_MAX:,} characters.")
-        with self._lock:
-            found = self._load()
-            of_topic = found.setdefault(topic, {})
-            if name not in of_topic and len(of_topic) >= FILTERS_MAX:
+
+        def save(filters: MutableMapping[str, str]) -> None:
+            if name not in filters and len(filters) >= FILTERS_MAX:
                 raise BrokerError("INVALID_REQUEST", f"A topic has at most {FILTERS_MAX} saved filters: delete one.")
-            of_topic[name] = query
-            self._store(found)
+            filters[name] = query
+
+        self._change(topic, save)
 
     def delete(self, topic: str, name: str) -> None:
         """Delete a filter.
@@ -75,14 +59,20 @@ class SandboxFilters:
         Raises:
             BrokerError: RESOURCE_NOT_FOUND.
         """
-        with self._lock:
-            found = self._load()
-            if name not in found.get(topic, {}):
-                raise BrokerError("RESOURCE_NOT_FOUND", f"There is no saved filter {name!r}.")
-            del found[topic][name]
-            self._store({one: filters for one, filters in found.items() if filters})
 
-    def _store(self, found: dict[str, dict[str, str]]) -> None:
-        text = json.dumps(found, ensure_ascii=False)
+        def delete(filters: MutableMapping[str, str]) -> None:
+            if filters.pop(name, None) is None:
+                raise BrokerError("RESOURCE_NOT_FOUND", f"There is no saved filter {name!r}.")
+
+        self._change(topic, delete)
+
+    def _change(self, topic: str, change: Callable[[MutableMapping[str, str]], None]) -> None:
+        """Change the filters of a topic in the thread that writes, so that no other change is lost."""
         database = self._runtime.database
-        self._runtime.call(lambda now_ms: topics.save_file_setting(database, SETTING, text))
+
+        def run(now_ms: int) -> None:
+            filters = topics.load_filters(database).get(topic, {})
+            change(filters)
+            topics.save_filters(database, topic, filters)
+
+        self._runtime.call(run)

@@ -24,6 +24,7 @@ from sandbox.kafka.broker_config import BrokerConfig, check_topic_setting
 from sandbox.kafka.errors import BrokerError, EventsDamaged, shown_name
 from sandbox.model.activity import Happening
 from sandbox.model.process import bind_to_process
+from sandbox.storage.deserializers import delete_deserializers
 from sandbox.storage.file.database import Database, StorageFailed
 from sandbox.storage.log import log, log_transactions, topics, transactions
 
@@ -319,11 +320,16 @@ class Broker:
         raise BrokerError("UNKNOWN_TOPIC_OR_PARTITION", f"There is no topic {shown_name(name)}.")
 
     def delete_topic(self, name: str, now_ms: int) -> None:
-        """Delete a topic. It disappears immediately; `tick` removes its rows in pieces."""
+        """Delete a topic with its deserializers and saved filters, which would else apply to a later topic of its name.
+
+        It disappears immediately; `tick` removes its rows in pieces.
+        """
         topic = self.topic(name)
         if not self.config.flag("delete.topic.enable"):
             raise BrokerError("TOPIC_DELETION_DISABLED")
         topics.mark_deleted(self.database, topic.id, now_ms)
+        topics.save_filters(self.database, name, {})
+        delete_deserializers(self.database, name)
         self.turn.note("deleted", {"resource": "topic", "partitions": len(topic.partitions)}, topic=name)
         del self.topics[name]
         del self.topics_by_id[topic.topic_id]

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from sandbox.model.faults import Fault, Hit
 
 HITS_REMEMBERED = 500
+ENDING_MAX = 10_000
+"""Transactional ids whose transaction ends slowly. With more, the oldest one ends."""
 
 
 @dataclass(slots=True)
@@ -27,7 +29,7 @@ class FaultInjector:
     hits: deque[Hit] = field(default_factory=lambda: deque(maxlen=HITS_REMEMBERED))
     _faults: dict[int, Fault] = field(default_factory=dict)
     _next: int = 1
-    _ending: dict[str, tuple[int, Fault]] = field(default_factory=dict)
+    _ending: dict[str, Fault] = field(default_factory=dict)
 
     def add(self, fault: Fault) -> Fault:
         """Start a fault and assign its id."""
@@ -37,11 +39,13 @@ class FaultInjector:
         return fault
 
     def remove(self, id: int) -> bool:
-        """Stop a fault. Returns False if no fault has this id."""
+        """Stop a fault, and end the transactions that it keeps. Returns False if no fault has this id."""
+        self._ending = {name: fault for name, fault in self._ending.items() if fault.id != id}
         return self._faults.pop(id, None) is not None
 
     def clear(self) -> None:
-        """Stop all faults."""
+        """Stop all faults, and end the transactions that they keep."""
+        self._ending.clear()
         self._faults.clear()
 
     def list(self) -> tuple[Fault, ...]:
@@ -66,19 +70,23 @@ class FaultInjector:
                 return fault
         return None
 
-    def ends_slowly(self, transactional_id: str, fault: Fault, now_ms: int) -> None:
-        """Make `is_ending` true for a transactional id, for the fault's `transaction_end_ms`."""
-        self._ending[transactional_id] = now_ms + fault.transaction_end_ms, fault
+    def keep_ending(self, transactional_id: str, fault: Fault) -> Callable[[], None]:
+        """Make `is_ending` true for a transactional id until the returned function is called or the fault stops."""
+        if fault.id not in self._faults:
+            return lambda: None
+        self._ending[transactional_id] = fault
+        if len(self._ending) > ENDING_MAX:
+            del self._ending[next(iter(self._ending))]
 
-    def is_ending(self, transactional_id: str | None, now_ms: int) -> bool:
+        def ended() -> None:
+            if self._ending.get(transactional_id) is fault:
+                del self._ending[transactional_id]
+
+        return ended
+
+    def is_ending(self, transactional_id: str | None) -> bool:
         """Return True while requests of a transactional id must get CONCURRENT_TRANSACTIONS."""
-        if transactional_id is None or transactional_id not in self._ending:
-            return False
-        until_ms, fault = self._ending[transactional_id]
-        if now_ms < until_ms and fault.id in self._faults:
-            return True
-        del self._ending[transactional_id]
-        return False
+        return transactional_id in self._ending
 
     def __bool__(self) -> bool:
         return bool(self._faults)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from sandbox.model.deserializers import KEY, PARTS, VALUE, Deserializer
 from sandbox.storage.file.database import Database, Reader, Row
+from sandbox.storage.log.topics import load_setting
 
 MAY_BE_DECODED = {
     part: f"typeof({part}) = 'blob' OR {part} < char(1) OR (headers IS NOT NULL AND headers GLOB '*{header}*')"
@@ -13,6 +14,8 @@ MAY_BE_DECODED = {
 """SQL conditions on `events`: keys and values that may be decoded without a choice for their topic. They are bytes, or
 have a frame, or a header that replaces it.
 """
+DECODING_CHANGES = "decoding.changes"
+"""The setting that counts the changes of deserializers and schemas."""
 _COLUMNS = "format, schema, files, message"
 
 
@@ -41,6 +44,7 @@ def load_topics(reader: Reader) -> dict[str, dict[str, Deserializer]]:
 def save_deserializer(database: Database, topic: str, part: str, chosen: Deserializer | None, now_ms: int) -> None:
     """Write the deserializer of a topic's keys or values; None deletes it."""
     assert part in PARTS, part
+    decoding_changed(database)
     if chosen is None:
         database.execute("DELETE FROM deserializers WHERE topic = ? AND part = ?", (topic, part))
         return
@@ -53,13 +57,25 @@ def save_deserializer(database: Database, topic: str, part: str, chosen: Deseria
     )
 
 
-def decoding_state(reader: Reader) -> tuple[int, ...]:
-    """Return numbers that change when events may be decoded in another way. Results from before are then outdated."""
-    row = reader.one(
-        "SELECT (SELECT count(*) FROM deserializers), (SELECT total(updated_ms) FROM deserializers), "
-        "(SELECT count(*) FROM schema_versions), (SELECT total(last_id) FROM schema_contexts)"
+def delete_deserializers(database: Database, topic: str) -> None:
+    """Delete the deserializers of a topic's keys and values."""
+    if load_deserializers(database, topic):
+        database.execute("DELETE FROM deserializers WHERE topic = ?", (topic,))
+        decoding_changed(database)
+
+
+def decoding_changed(database: Database) -> None:
+    """Count a change after which events may be decoded in another way."""
+    database.execute(
+        "INSERT INTO settings(name, value) VALUES(?, '1') "
+        "ON CONFLICT(name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)",
+        (DECODING_CHANGES,),
     )
-    return () if row is None else tuple(map(int, row))
+
+
+def decoding_state(reader: Reader) -> str:
+    """Return a text that changes when events may be decoded in another way. Results from before are then outdated."""
+    return load_setting(reader, DECODING_CHANGES) or ""
 
 
 def _deserializer(row: Row) -> Deserializer:

@@ -13,6 +13,7 @@ from sandbox.model.registry import (
     Subject,
     VersionRow,
 )
+from sandbox.storage.deserializers import decoding_changed
 from sandbox.storage.file.database import Database, Reader
 
 TOPICS_PER_QUERY = 500
@@ -223,6 +224,7 @@ def insert_schema(
 
 def insert_version(database: Database, subject: Subject, version: int, schema_id: int, now_ms: int) -> None:
     """Insert a version of a subject."""
+    decoding_changed(database)
     database.execute(
         "INSERT INTO schema_versions(context, subject, version, schema_id, registered_ms) VALUES(?, ?, ?, ?, ?)",
         (*subject, version, schema_id, now_ms),
@@ -231,6 +233,7 @@ def insert_version(database: Database, subject: Subject, version: int, schema_id
 
 def soft_delete_version(database: Database, subject: Subject, version: int) -> None:
     """Mark a version as deleted."""
+    decoding_changed(database)
     database.execute(
         "UPDATE schema_versions SET deleted = 1 WHERE context = ? AND subject = ? AND version = ?", (*subject, version)
     )
@@ -238,6 +241,7 @@ def soft_delete_version(database: Database, subject: Subject, version: int) -> N
 
 def delete_version(database: Database, row: VersionRow) -> None:
     """Delete a version, and its schema if no other version has it."""
+    decoding_changed(database)
     context, name = row.subject
     database.execute(
         "DELETE FROM schema_versions WHERE context = ? AND subject = ? AND version = ?", (context, name, row.version)

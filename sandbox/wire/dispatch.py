@@ -7,6 +7,7 @@ from uuid import UUID
 from sandbox.broker.reply import Reply
 from sandbox.kafka.client_text import shortened
 from sandbox.kafka.errors import CODE, BrokerError
+from sandbox.model.faults import Fault
 from sandbox.storage.file.database import StorageFailed
 from sandbox.wire.api_table import API_BY_KEY, API_VERSIONS, PRODUCE, Api
 from sandbox.wire.auth.sasl import SaslSession
@@ -95,9 +96,9 @@ class Dispatcher:
     def _inject(self, api: Api, request: Request, prefix: bytes, slot: Slot) -> None:
         """Handle a request that an injected fault may affect."""
         node = self.node
-        if request.key in AFTER_END and node.faults.is_ending(transactional_id(request), node.now_ms()):
+        if request.key in AFTER_END and node.faults.is_ending(transactional_id(request)):
             error = BrokerError("CONCURRENT_TRANSACTIONS", "Injected: the previous transaction has not ended yet.")
-            self._finish(api, request, prefix, slot, refuse(request, error), None)
+            self._finish(api, request, prefix, slot, _failed(request, error), None)
             return
         fault = node.faults.match(
             api.name, lambda: named_topics(request), request.client_id, node.node_id, node.now_ms()
@@ -114,12 +115,9 @@ class Dispatcher:
                 slot.abort()
             elif fault.error is not None:
                 error = BrokerError(fault.error, f"Injected: {fault.text()}")
-                silent = request.key == PRODUCE and request.body.acks == 0
-                self._finish(api, request, prefix, slot, None if silent else refuse(request, error), None)
+                self._finish(api, request, prefix, slot, _failed(request, error), None)
             else:
-                if fault.transaction_end_ms:
-                    node.faults.ends_slowly(request.body.transactional_id, fault, node.now_ms())
-                self._handle(api, request, prefix, slot, fault.throttle_ms)
+                self._handle(api, request, prefix, slot, fault)
             node.after()
 
         if fault.latency_ms:
@@ -137,7 +135,7 @@ class Dispatcher:
             + messages.encode_response(API_VERSIONS, 0, answer)
         )
 
-    def _handle(self, api: Api, request: Request, prefix: bytes, slot: Slot, throttle_ms: int = 0) -> None:
+    def _handle(self, api: Api, request: Request, prefix: bytes, slot: Slot, fault: Fault | None = None) -> None:
         if slot.gone:
             return
         if self._read_only and (error := refused(request)) is not None:
@@ -149,8 +147,10 @@ class Dispatcher:
             self.node.broker.turn.wait(lambda failed: self._finish(api, request, prefix, slot, None, failed))
             self.node.broker.undo(error)
             return
-        if throttle_ms and answer is not None and not isinstance(answer, Reply):
-            answer = {**answer, "throttle_time_ms": throttle_ms}
+        if fault is not None and answer is not None and not isinstance(answer, Reply):
+            self._end_slowly(request, answer, fault)
+            if fault.throttle_ms:
+                answer = {**answer, "throttle_time_ms": fault.throttle_ms}
         if isinstance(answer, Reply):
             # Requests after SaslAuthenticate must wait until the client is authenticated, and those after a long
             # write until all of it is written.
@@ -161,6 +161,19 @@ class Dispatcher:
             self._hold(api, request, prefix, slot, answer)
         if self.node.broker.turn.events > TURN_EVENTS_MAX:
             self.node.broker.commit()
+
+    def _end_slowly(self, request: Request, answer: Answer, fault: Fault) -> None:
+        """Keep a transaction that has just ended from having ended, for the fault's `transaction_end_ms`.
+
+        This time is the machine's, as the latency's is, because the sandbox's clock may be frozen.
+        """
+        node = self.node
+        if not fault.transaction_end_ms or answer["error_code"] != CODE["NONE"]:
+            return
+        ended = node.faults.keep_ending(request.body.transactional_id, fault)
+        node.call_later(fault.transaction_end_ms, ended)
+        # A transaction whose end could not be stored is still open, and its producer ends it again.
+        node.broker.turn.wait(lambda error: None if error is None else ended())
 
     def _refuse_change(self, api: Api, request: Request, prefix: bytes, slot: Slot, error: BrokerError) -> None:
         """Refuse a change to a read-only sandbox. As in Kafka, acks=0 closes the connection instead of answering."""
@@ -203,7 +216,8 @@ class Dispatcher:
         if error is not None:
             # The storage failure is logged once by the code that watches the file, not for each affected request.
             logger.debug("%s of client %r: %s", api.name, request.client_id, error.detail)
-            answer = _failed(request, error)
+            # As in Kafka, requests of groups and transactions get COORDINATOR_NOT_AVAILABLE.
+            answer = _failed(request, BrokerError("COORDINATOR_NOT_AVAILABLE") if request.key in KEYS else error)
         try:
             encoded = None if answer is None else messages.encode_response(request.key, request.version, answer)
         except Exception:
@@ -237,7 +251,5 @@ def named_topics(request: Request) -> set[str]:
 
 
 def _failed(request: Request, error: BrokerError) -> Answer | None:
-    """Return the answer if the turn could not be committed. As in Kafka, groups get COORDINATOR_NOT_AVAILABLE."""
-    if request.key == PRODUCE and request.body.acks == 0:
-        return None
-    return refuse(request, BrokerError("COORDINATOR_NOT_AVAILABLE") if request.key in KEYS else error)
+    """Return the answer to a request that fails with an error; None for acks=0, which expects none."""
+    return None if request.key == PRODUCE and request.body.acks == 0 else refuse(request, error)

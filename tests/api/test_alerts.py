@@ -3,8 +3,11 @@
 import json
 import os
 import shutil
+import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import Queue
@@ -12,11 +15,12 @@ from typing import Any
 
 import pytest
 
+from sandbox.api import alerts
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.alerts import checked_alert
 from sandbox.runtime import webhook
-from sandbox.runtime.webhook import checked_url
+from sandbox.runtime.webhook import WebhookPoster, checked_url
 from sandbox.storage.file import ofd_locks
 from tests.clock import START_MS, Clock
 from tests.waiting import eventually
@@ -92,11 +96,11 @@ def test_an_alert_fires_above_its_threshold_and_survives_a_restart(tmp_path: Pat
 
 
 def test_an_alert_on_age_fires_with_time_alone(tmp_path: Path) -> None:
-    time = Clock(START_MS)
-    with _lagging(tmp_path / "dev.db", clock=time) as box:
+    clock = Clock(START_MS)
+    with _lagging(tmp_path / "dev.db", clock=clock) as box:
         box.alerts.set("billing", age_ms=60_000)
         assert box.alerts.firing() == ()
-        time.now_ms = START_MS + 61_000
+        clock.now_ms = START_MS + 61_000
         assert [one.text for one in box.alerts.firing()] == ["oldest unread event 1 min 1 s > 1 min"]
 
 
@@ -109,7 +113,10 @@ def test_thresholds_that_mean_nothing_are_refused(tmp_path: Path) -> None:
         box.alerts.set_webhook("http://127.0.0.1:1/")
 
 
-def test_the_begin_and_the_end_of_an_alert_are_posted(tmp_path: Path, receiver: Receiver) -> None:
+def test_the_begin_and_the_end_of_an_alert_are_posted(
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alerts, "POST_AGAIN_S", 0.1)
     with _lagging(tmp_path / "dev.db") as box:
         box.serve(kafka_port=0, web_port=None, registry_port=None)
         box.alerts.set_webhook(receiver.url)
@@ -132,6 +139,7 @@ def test_a_failed_post_is_tried_three_times_and_a_redirect_is_not_followed(
     tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhook, "WAITS_S", (0.01, 0.01))
+    monkeypatch.setattr(alerts, "POST_AGAIN_S", 0.1)
     receiver.statuses = [500, 429, 503, 302]
     with _lagging(tmp_path / "dev.db") as box:
         box.serve(kafka_port=0, web_port=None, registry_port=None)
@@ -224,6 +232,10 @@ def test_settings_that_another_program_has_spoilt_count_as_absent(tmp_path: Path
         "http://",
         "https://user:secret@example.com/",
         "http://169.254.169.254/latest/meta-data",
+        "http://[fd00:ec2::254]/latest/meta-data",
+        "http://[64:ff9b::a9fe:a9fe]/",
+        "http://hooks..example.com/x",
+        f"http://{'h' * 64}.example.com/",
         "http://[fe80::1]/",
         "http://[::ffff:169.254.1.1]/",
         "http://0.0.0.0:80/",
@@ -238,17 +250,97 @@ def test_a_url_that_no_webhook_has_is_refused(url: str) -> None:
     assert refused.value.error.name == "INVALID_REQUEST"
 
 
-def test_a_name_is_refused_by_the_address_that_it_leads_to(monkeypatch: pytest.MonkeyPatch, receiver: Receiver) -> None:
-    def refuse(host: str) -> None:
-        if host == "127.0.0.1":
-            raise BrokerError("INVALID_REQUEST", "no")
-        raise ValueError(host)
+@pytest.mark.parametrize("address", ["169.254.169.254", "fd00:ec2::254", "::ffff:169.254.169.254"])
+def test_a_name_is_refused_if_one_of_its_addresses_is(
+    address: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def resolve(host: str, port: int, **more: int) -> list[Any]:
+        stream = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
+        return [(*stream, ("127.0.0.1", port)), (*stream, (address, port))]
 
-    monkeypatch.setattr(webhook, "refuse_address", refuse)
-    url = receiver.url.replace("127.0.0.1", "localhost")
-    with pytest.raises(BrokerError):
-        webhook.post(url, {})
+    url = receiver.url.replace("127.0.0.1", "hooks.example.com")
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", resolve)
+        with pytest.raises(BrokerError, match="no address for a webhook"):
+            webhook.post(url, {})
     assert receiver.got.empty()
+
+
+def test_a_receiver_that_sends_a_byte_now_and_then_does_not_hold_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook, "TIMEOUT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                # Each byte is earlier than the limit of one read.
+                for byte in b"HTTP/1.1 204 No Content":
+                    connection.send(bytes([byte]))
+                    ended.wait(0.2)
+
+        ended = threading.Event()
+        thread = threading.Thread(target=drip)
+        thread.start()
+        begun_s = time.monotonic()
+        with pytest.raises(TimeoutError, match="no complete answer within"):
+            webhook.post(f"http://127.0.0.1:{server.getsockname()[1]}/", {})
+        assert time.monotonic() - begun_s < 3
+        ended.set()
+        thread.join()
+
+
+def test_a_post_that_fails_does_not_end_the_later_ones(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    posts = webhook.post
+
+    def post(url: str, body: Mapping[str, Any]) -> int:
+        if url == "bad":
+            raise UnicodeError("label empty or too long")
+        return posts(url, body)
+
+    monkeypatch.setattr(webhook, "post", post)
+    poster = WebhookPoster(threading.Event().wait)
+    poster.send("bad", {})
+    eventually(lambda: poster.last_error == "it failed (label empty or too long)")
+    poster.send(receiver.url, {"n": 1})
+    assert receiver.got.get(timeout=20) == {"n": 1}
+
+
+class Moment:
+    """Alerts of one group whose lag and time a test sets, and what is posted of them."""
+
+    def __init__(self, box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_s = 1_000.0
+        self.posted: list[str] = []
+        self._box = box
+        monkeypatch.setattr(alerts, "running_s", lambda: self.now_s)
+        monkeypatch.setattr(WebhookPoster, "send", lambda poster, url, body: self.posted.append(body["state"]))
+        box.alerts.set_webhook("http://127.0.0.1:1/")
+        box.alerts.set("billing", lag=3)
+
+    def after_s(self, wait_s: float, lag: int) -> list[str]:
+        """Return all posts so far, after a look at a lag some seconds later."""
+        self.now_s += wait_s
+        self._box.commit("billing", "orders", 0, 10 - lag)
+        self._box.alerts.look()
+        return self.posted
+
+
+def test_the_last_state_of_an_alert_that_changes_often_is_posted_after_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with _lagging(tmp_path / "dev.db") as box:
+        moment = Moment(box, monkeypatch)
+        assert moment.posted == ["firing"]
+        assert moment.after_s(20, lag=0) == ["firing"]
+        assert moment.after_s(20, lag=6) == ["firing"]
+        assert moment.after_s(19, lag=0) == ["firing"]
+        assert moment.after_s(1, lag=0) == ["firing", "resolved"]
+        assert moment.after_s(20, lag=6) == ["firing", "resolved"]
+        assert moment.after_s(39, lag=6) == ["firing", "resolved"]
+        assert moment.after_s(1, lag=6) == ["firing", "resolved", "firing"]
+        assert moment.after_s(600, lag=6) == ["firing", "resolved", "firing"]
+        box.alerts.set_webhook("http://127.0.0.1:2/")
+        assert moment.after_s(1, lag=6)[3:] == ["firing"]
 
 
 @pytest.mark.parametrize("group", ["caf\udce9", "g" * 256])

@@ -8,9 +8,13 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Producer
 
 from sandbox.api.sandbox import Sandbox
+from sandbox.broker.faults import ENDING_MAX, FaultInjector
 from sandbox.kafka.errors import CODE, BrokerError
+from sandbox.model.faults import Fault
 from sandbox.wire.records.batch import encode_batch
 from tests.clients.raw_requests import RawClient
+from tests.clock import Clock
+from tests.waiting import eventually
 
 WAIT_S = 30.0
 
@@ -196,3 +200,68 @@ def test_every_request_of_the_producer_is_refused_until_its_transaction_has_ende
     # The fault's end ends it.
     assert client.ask("AddOffsetsToTxn", 4, **me, group_id="billing").error_code == 0
     client.__exit__(None, None, None)
+
+
+def _begun(client: RawClient, transactional_id: str = "teller") -> dict[str, object]:
+    """Begin a transaction and return the fields that name its producer."""
+    new = client.ask("InitProducerId", 5, transactional_id=transactional_id, transaction_timeout_ms=60_000)
+    me = {
+        "transactional_id": transactional_id,
+        "producer_id": new.producer_id,
+        "producer_epoch": new.producer_epoch,
+    }
+    assert client.ask("AddOffsetsToTxn", 4, **me, group_id="billing").error_code == 0
+    return me
+
+
+def test_a_refused_end_of_a_transaction_does_not_make_its_successor_wait(sandbox: Sandbox) -> None:
+    with RawClient(sandbox.kafka_address or "") as client:
+        fenced, successor = _begun(client), _begun(client)
+        with sandbox.inject("EndTxn", transaction_end_ms=60_000):
+            assert client.ask("EndTxn", 4, **fenced, committed=True).error_code == CODE["PRODUCER_FENCED"]
+            assert client.ask("AddOffsetsToTxn", 4, **successor, group_id="billing").error_code == 0
+
+
+def test_a_transaction_ends_slowly_by_the_machines_clock(tmp_path: Path) -> None:
+    with Sandbox(tmp_path / "frozen.db", clock=Clock()) as box:
+        box.serve(kafka_port=0, web_port=None)
+        with (
+            RawClient(box.kafka_address or "") as client,
+            box.inject("EndTxn", transaction_end_ms=200, times=1),
+        ):
+            me = _begun(client)
+            assert client.ask("EndTxn", 4, **me, committed=True).error_code == 0
+            again = client.ask("AddOffsetsToTxn", 4, **me, group_id="billing")
+            assert again.error_code == CODE["CONCURRENT_TRANSACTIONS"]
+            eventually(lambda: client.ask("AddOffsetsToTxn", 4, **me, group_id="billing").error_code == 0)
+
+
+def test_produce_without_acknowledgement_gets_no_answer_while_a_transaction_ends(sandbox: Sandbox) -> None:
+    records = encode_batch(0, [(0, 1, None, b"x", ())], transactional=True)
+    written = [{"name": "orders", "partition_data": [{"index": 0, "records": records}]}]
+    with (
+        RawClient(sandbox.kafka_address or "") as client,
+        sandbox.inject("EndTxn", transaction_end_ms=60_000),
+    ):
+        me = _begun(client)
+        assert client.ask("EndTxn", 4, **me, committed=True).error_code == 0
+        client.send("Produce", 12, transactional_id="teller", acks=0, timeout_ms=1_000, topic_data=written)
+        # The next answer on the connection is to this request.
+        again = client.ask("AddOffsetsToTxn", 4, **me, group_id="billing")
+        assert again.error_code == CODE["CONCURRENT_TRANSACTIONS"]
+
+
+def test_transactions_that_end_slowly_are_bounded_and_end_with_their_fault() -> None:
+    faults = FaultInjector(lambda: 0.0)
+    fault, other = (faults.add(Fault("EndTxn", transaction_end_ms=60_000)) for _ in range(2))
+    ended = [faults.keep_ending(f"teller-{n}", fault) for n in range(ENDING_MAX + 1)]
+    assert not faults.is_ending("teller-0")
+    assert faults.is_ending(f"teller-{ENDING_MAX}")
+    ended[1]()
+    assert not faults.is_ending("teller-1")
+    faults.keep_ending("teller-2", other)
+    ended[2]()
+    assert faults.is_ending("teller-2")
+    faults.remove(fault.id)
+    assert not faults.is_ending("teller-3")
+    assert faults.is_ending("teller-2")

@@ -1,11 +1,15 @@
 """Stores topics and partitions, and settings of the file itself."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 from sandbox.storage.file.database import Database, Reader
 from sandbox.storage.file.schema import OFFSET_BITS
+
+FILTERS_SETTING = "message.filters"
+"""The setting that holds the saved filters of Messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,3 +169,25 @@ def save_file_setting(database: Database, name: str, value: str) -> None:
         "INSERT INTO settings(name, value) VALUES(?, ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value",
         (name, value),
     )
+
+
+def load_filters(reader: Reader) -> dict[str, dict[str, str]]:
+    """Return the saved filters of Messages by topic and name. What is no filter is left out."""
+    try:
+        found = json.loads(load_setting(reader, FILTERS_SETTING) or "{}")
+    except (ValueError, RecursionError):
+        found = {}
+    return {
+        topic: {name: query for name, query in filters.items() if isinstance(query, str)}
+        for topic, filters in (found.items() if isinstance(found, dict) else ())
+        if isinstance(filters, dict)
+    }
+
+
+def save_filters(database: Database, topic: str, filters: Mapping[str, str]) -> None:
+    """Write the saved filters of a topic, in place of its earlier ones; none deletes them."""
+    found = load_filters(database)
+    if filters or topic in found:
+        found[topic] = dict(filters)
+        kept = {one: some for one, some in found.items() if some}
+        save_file_setting(database, FILTERS_SETTING, json.dumps(kept, ensure_ascii=False))

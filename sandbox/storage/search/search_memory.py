@@ -27,7 +27,7 @@ KEPT = 32
 STOPPED_KEPT_S = 30
 """How long a search that ran out of time is continued: after that, a new search may find more."""
 Kind = TypeVar("Kind", SearchResult, Counted, Batched)
-Asked = tuple[int, MessageQuery, int, tuple[int, ...]]
+Asked = tuple[int, MessageQuery, int, str]
 """Content number, query, time budget in ms, and the state of decoding (`decoding_state`) if something is decoded."""
 
 
@@ -92,7 +92,7 @@ class SearchMemory:
         search = MessageSearch(reader, query, self._keys, decoder)
         if not looks_at_events(replace(counted_query(query), from_offset=None)):
             return search.page(now_ms)
-        asked = (content_of(reader), query, query.budget_ms, decoding_state(reader) if decoder else ())
+        asked = (content_of(reader), query, query.budget_ms, decoding_state(reader) if decoder else "")
         before = self._pages.get(reader, asked)
         gone_on = search.go_on(before) if before else None
         found = gone_on or search.find()
@@ -113,7 +113,7 @@ class SearchMemory:
         """
         started_s = time.perf_counter()
         wanted = counted_query(query)
-        asked = (content_of(reader), wanted, budget_ms, decoding_state(reader) if decoder else ())
+        asked = (content_of(reader), wanted, budget_ms, decoding_state(reader) if decoder else "")
         if not looks_at_events(wanted):
             return self._by_batches(reader, asked, started_s)
         before = self._counts.get(reader, asked)

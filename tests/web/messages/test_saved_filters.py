@@ -52,3 +52,13 @@ def test_names_and_numbers_of_filters_are_bounded_and_escaped(page: FlaskClient,
         box.filters.save("orders", "one more", "key=a")
     box.filters.save("orders", "f0", "key=b")
     assert box.filters.list("orders")["f0"] == "key=b"
+
+
+def test_filters_are_deleted_with_their_topic(box: Sandbox) -> None:
+    for topic in ("orders", "users"):
+        box.create_topic(topic, partitions=1)
+        box.filters.save(topic, "mine", "key=a")
+    box.delete_topic("orders")
+    box.create_topic("orders", partitions=1)
+    assert box.filters.list("orders") == {}
+    assert box.filters.list("users") == {"mine": "key=a"}
