@@ -27,7 +27,7 @@ from sandbox.kafka.partitioner import DEFAULT_PARTITIONER, PARTITIONERS
 from sandbox.model.capabilities import Capabilities
 from sandbox.model.file_path import shown_path
 from sandbox.model.messages import MessagePage, MessageQuery
-from sandbox.model.overview import Change, Overview
+from sandbox.model.overview import Change, ClientSecurity, Overview
 from sandbox.model.process import bind_to_process
 from sandbox.model.proxy import Proxy, PublicUrl
 from sandbox.model.registry import CONFLICT_CODES
@@ -558,10 +558,13 @@ def overview_of(runtime: Runtime) -> Overview:
     """Return the summary of a sandbox."""
     with runtime.database.reader() as reader:
         topics, groups, events = topic_descriptions.totals(reader)
+    listener, security = runtime.secured_by, None
+    if listener is not None and (listener.has_tls or listener.has_sasl):
+        security = ClientSecurity(listener.protocol, listener.mechanisms[0] if listener.has_sasl else "")
     return Overview(
         file=shown_path(runtime.database.path),
         size_bytes=runtime.database.size_bytes(),
-        kafka=runtime.kafka_address,
+        kafka=runtime.kafka_address or next(iter(runtime.listener_addresses.values()), None),
         web=runtime.web_address,
         cluster_id=runtime.broker.cluster_id,
         version=__version__,
@@ -571,4 +574,5 @@ def overview_of(runtime: Runtime) -> Overview:
         events=events,
         groups=groups,
         as_of_ms=runtime.clock(),
+        security=security,
     )

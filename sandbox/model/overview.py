@@ -4,12 +4,27 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class ClientSecurity:
+    """What a client must set to connect, besides names, passwords and certificates.
+
+    Attributes:
+        protocol: `security.protocol`: "SSL", "SASL_PLAINTEXT" or "SASL_SSL".
+        mechanism: `sasl.mechanism`, such as "PLAIN" or "SCRAM-SHA-512"; "" without SASL.
+    """
+
+    protocol: str
+    mechanism: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """The sandbox as a whole.
 
     Attributes:
-        kafka: "host:port" of the Kafka port, None if none is open.
+        kafka: "host:port" of the Kafka port, or of the first other listener if that port is closed; None if there is
+            none.
         web: address of the page, None if none is open.
+        security: what clients of `kafka` must set; None for a plain connection.
     """
 
     file: str
@@ -24,6 +39,7 @@ class Overview:
     events: int
     groups: int
     as_of_ms: int
+    security: ClientSecurity | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from sandbox.model.capabilities import Capabilities, missing
 from sandbox.model.group_history import LagPoint, Rebalance
 from sandbox.model.groups import GroupDescription, GroupSummary, ResetLine, summary_of
 from sandbox.model.messages import MessagePage, MessageQuery
-from sandbox.model.overview import Change, Overview
+from sandbox.model.overview import Change, ClientSecurity, Overview
 from sandbox.model.topics import TopicDescription
 from sandbox.playground.playground import Playground
 from sandbox.remote.appends import Appends
@@ -81,6 +81,15 @@ CLUSTER = Capabilities(
 def now() -> int:
     """The time in ms since 1970."""
     return time.time_ns() // 1_000_000
+
+
+def _security(settings: Mapping[str, str]) -> ClientSecurity | None:
+    """Return what librdkafka's settings say about the connection, without names and passwords."""
+    protocol = settings.get("security.protocol", "PLAINTEXT").upper()
+    if protocol == "PLAINTEXT":
+        return None
+    mechanism = settings.get("sasl.mechanism") or settings.get("sasl.mechanisms") or "GSSAPI"
+    return ClientSecurity(protocol, mechanism.upper() if protocol.startswith("SASL_") else "")
 
 
 class RemoteBackend:
@@ -213,6 +222,7 @@ class RemoteBackend:
             events=sum(one.end - one.start for one in ends.values()) if ends is not None else UNKNOWN,
             groups=len(groups) if groups is not None else UNKNOWN,
             as_of_ms=now(),
+            security=_security(self._settings),
         )
 
     def _look(self) -> ClusterState:

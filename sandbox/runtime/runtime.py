@@ -131,6 +131,7 @@ class Runtime:
         self.started_ms = clock()
         self.kafka_address: str | None = None
         self.listener_addresses: dict[str, str] = {}
+        self.secured_by: Listener | None = None
         self.web_address: str | None = None
         self.registry_address: str | None = None
         self.registry_conflict_code = CONFLICT_CODES[0]
@@ -498,6 +499,8 @@ class Runtime:
             opened = await open_ports(self.kafka, self.broker, host, kafka_port, listeners, advertised)
             self.kafka_address = opened.pop(PLAINTEXT, None)
             self.listener_addresses = opened
+            if self.kafka_address is None:
+                self.secured_by = listeners[0]
         if web_port is not None:
             self._web, self.web_address = await open_page(backend, host, web_port, self.web_token, self.web_proxy)
         schemas = backend.schema_registry
@@ -537,6 +540,7 @@ class Runtime:
         self.broker.commit()
         self.kafka_address = self.web_address = self.registry_address = None
         self.listener_addresses = {}
+        self.secured_by = None
         await end_tasks()
 
     def leave_to_parent(self) -> None:

@@ -12,8 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from flask import has_app_context
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from sandbox.model.overview import ClientSecurity
 from sandbox.playground.spec import SENT_BACK_HEADER
 from sandbox.web.assets import asset_folder
 from sandbox.web.messages.dead_letters import BINARY_HEADERS, ORIGIN_HEADERS, REFUSAL_PREFIXES
@@ -31,6 +33,9 @@ LANGUAGES = {
 }
 """The ending of a template to the name of its tab, in the order of the tabs."""
 DEFAULT_ADDRESS = "127.0.0.1:9092"
+USER, PASSWORD, AUTHORITY = "USER", "PASSWORD", "ca.pem"
+"""What programs have instead of the user's own, if the cluster requires them."""
+PASSWORD_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 PLACES_IN_LINE = 8
 TEXT_LANGUAGES = ("kcat", "java", "go", "mjs")
 """Languages whose programs show a key or value as text: they are left out for bytes that are not UTF-8."""
@@ -76,6 +81,11 @@ def _environment() -> Environment:
         "java": _json_text,
         "js": _json_text,
         "go": _go_text,
+        "settings": _python_settings,
+        "kcat": _kcat_options,
+        "java_settings": _java_settings,
+        "kafkajs": _kafkajs_options,
+        "go_sasl": _go_sasl,
     }
     return environment
 
@@ -90,6 +100,66 @@ def languages_of(name: str) -> tuple[str, ...]:
     return tuple(one for one in LANGUAGES if (_folder() / f"{name}.{one}.jinja").exists())
 
 
+def client_settings(security: ClientSecurity | None) -> dict[str, str]:
+    """Return librdkafka's settings for a connection, with placeholders for user, password and authority."""
+    if security is None:
+        return {}
+    settings = {"security.protocol": security.protocol}
+    if security.mechanism:
+        settings["sasl.mechanism"] = security.mechanism
+    if security.mechanism in PASSWORD_MECHANISMS:
+        settings |= {"sasl.username": USER, "sasl.password": PASSWORD}
+    if security.protocol.endswith("SSL"):
+        settings["ssl.ca.location"] = AUTHORITY
+    return settings
+
+
+def _python_settings(security: ClientSecurity | None, separator: str = ", ") -> str:
+    return "".join(f'{separator}"{name}": {value!r}' for name, value in client_settings(security).items())
+
+
+def _kcat_options(security: ClientSecurity | None) -> str:
+    return "".join(f" -X {shlex.quote(f'{name}={value}')}" for name, value in client_settings(security).items())
+
+
+def _java_settings(security: ClientSecurity | None) -> list[tuple[str, str]]:
+    settings = client_settings(security)
+    if settings.pop("sasl.username", None):
+        kind = "plain.Plain" if settings["sasl.mechanism"] == "PLAIN" else "scram.Scram"
+        login = f'required username="{USER}" password="{settings.pop("sasl.password")}";'
+        settings["sasl.jaas.config"] = f"org.apache.kafka.common.security.{kind}LoginModule {login}"
+    if authority := settings.pop("ssl.ca.location", None):
+        settings |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": authority}
+    return list(settings.items())
+
+
+def _kafkajs_options(security: ClientSecurity | None) -> str:
+    settings = client_settings(security)
+    text = ""
+    if authority := settings.get("ssl.ca.location"):
+        text += f', ssl: {{ ca: [readFileSync("{authority}")] }}'
+    if mechanism := settings.get("sasl.mechanism"):
+        login = f', username: "{USER}", password: "{PASSWORD}"' if "sasl.username" in settings else ""
+        text += f", sasl: {{ mechanism: {json.dumps(mechanism.lower())}{login} }}"
+    return text
+
+
+def _go_sasl(security: ClientSecurity | None) -> tuple[str, str] | None:
+    """Return franz-go's package of a mechanism with passwords, and the expression of the mechanism."""
+    mechanism = security.mechanism if security is not None else ""
+    if mechanism not in PASSWORD_MECHANISMS:
+        return None
+    if mechanism == "PLAIN":
+        return "plain", f'plain.Auth{{User: "{USER}", Pass: "{PASSWORD}"}}.AsMechanism()'
+    size = mechanism.rpartition("-")[2]
+    return "scram", f'scram.Auth{{User: "{USER}", Pass: "{PASSWORD}"}}.AsSha{size}Mechanism()'
+
+
+def _security() -> ClientSecurity | None:
+    """Return what clients must set to connect to the page's cluster."""
+    return overview().security if has_app_context() else None
+
+
 def render(name: str, language: str, /, **values: object) -> str:
     """Return a program.
 
@@ -97,7 +167,8 @@ def render(name: str, language: str, /, **values: object) -> str:
         name, language: the template is NAME.LANGUAGE.jinja.
         **values: what the template uses; jinja2.UndefinedError if one is missing.
     """
-    return _environment().get_template(f"{name}.{language}.jinja").render(values)
+    template = _environment().get_template(f"{name}.{language}.jinja")
+    return template.render({"security": _security(), **values})
 
 
 def shown(name: str, /, **values: object) -> list[ShownProgram]:
@@ -118,6 +189,11 @@ def programs(name: str, /, **values: object) -> list[ShownProgram]:
 def snippet(name: str, /, **values: object) -> str:
     """Return the first program of `programs`: Python, or a command where Python has none."""
     return render(name, languages_of(name)[0], **_filled(name, values))
+
+
+def client_settings_here() -> dict[str, str]:
+    """Return `client_settings` of the page's cluster."""
+    return client_settings(_security())
 
 
 def _filled(name: str, values: Mapping[str, object]) -> dict[str, Any]:

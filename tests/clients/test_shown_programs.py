@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from sandbox import Listener
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.event import NewEvent
 from sandbox.web.app import create_app
@@ -135,3 +136,21 @@ def test_the_program_follows_the_filters_of_the_page(
     newest = max(event["offset"] for event in page_events)
     lines = read_until(command("py", programs["py"], tmp_path / "program"), f"1 {newest} ")
     assert sorted(int(line.split()[1]) for line in lines) == sorted(event["offset"] for event in page_events)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_program_logs_in_once_its_placeholders_are_replaced(tmp_path: Path, language: str) -> None:
+    # kcat may have a librdkafka before 2.6.1, whose SCRAM Kafka 4 refuses too.
+    mechanism = "PLAIN" if language == "kcat" else "SCRAM-SHA-512"
+    with Sandbox(tmp_path / "secured.db") as sandbox:
+        sandbox.create_topic("orders", partitions=1)
+        sandbox.add_user("alice", "correct-horse")
+        sandbox.serve(kafka_port=None, web_port=None, listeners=[Listener("SASL_SSL", mechanisms=(mechanism,))])
+        pages = create_app(sandbox).test_client()
+        programs = shown(pages.get("/topics/orders/produce").text, "produce-code")
+        text = programs[language].replace("USER", "alice").replace("PASSWORD", "correct-horse")
+        text = text.replace("ca.pem", str(tmp_path / "secured.db.tls" / "ca.pem"))
+        arguments, folder = command(language, text, tmp_path / "program")
+        done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=200, check=False)
+        assert done.returncode == 0, done.stderr
+        assert len(sandbox.read("orders")) == 1

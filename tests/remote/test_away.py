@@ -66,6 +66,11 @@ def test_a_log_in_goes_by_the_settings(tmp_path: Path) -> None:
         }
         address = box.listener_addresses["SASL_PLAINTEXT"]
         with RemoteBackend(address, settings) as cluster:
+            page = create_app(cluster).test_client().get("/topics/orders/messages").text
+            assert "&#39;SASL_PLAINTEXT&#39;" in page
+            assert "&#39;PASSWORD&#39;" in page
+            assert USER not in page
+            assert PASSWORD not in page
             assert [one.topic for one in cluster.topics()] == ["orders"]
             text = create_app(cluster).test_client().get("/help").text
             assert PASSWORD not in text

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from sandbox import Listener
 from sandbox.api.sandbox import Sandbox
 from sandbox.generator.template import EventTemplate
 from sandbox.kafka.event import Event, NewEvent
@@ -247,3 +248,62 @@ def test_the_program_of_letters_of_several_programs_finds_the_partition_of_each(
     assert (ended.returncode, ended.stderr) == (0, "")
     places = {(event.headers[-1][1] or b"").decode(): event.partition for event in served.read("orders")}
     assert places == {"dead/0/0": 1, "dead/0/1": 2, "dead/0/2": 0}
+
+
+LOG_IN = {
+    "consume-code": [
+        """
+    "security.protocol": 'SASL_SSL',
+    "sasl.mechanism": 'SCRAM-SHA-512',
+    "sasl.username": 'USER',
+    "sasl.password": 'PASSWORD',
+    "ssl.ca.location": 'ca.pem',
+"""
+    ],
+    "consume-code-kcat": [
+        " -X security.protocol=SASL_SSL -X sasl.mechanism=SCRAM-SHA-512 -X sasl.username=USER -X sasl.password=PASSWORD"
+        " -X ssl.ca.location=ca.pem "
+    ],
+    "consume-code-java": [
+        'settings.put("security.protocol", "SASL_SSL");',
+        'settings.put("sasl.mechanism", "SCRAM-SHA-512");',
+        'ScramLoginModule required username=\\"USER\\" password=\\"PASSWORD\\";");',
+        'settings.put("ssl.truststore.type", "PEM");',
+        'settings.put("ssl.truststore.location", "ca.pem");',
+    ],
+    "consume-code-go": [
+        'kgo.SASL(scram.Auth{User: "USER", Pass: "PASSWORD"}.AsSha512Mechanism()),',
+        "kgo.DialTLSConfig(&tls.Config{RootCAs: roots}),",
+        'os.ReadFile("ca.pem")',
+        '"github.com/twmb/franz-go/pkg/sasl/scram"',
+    ],
+    "consume-code-mjs": [
+        'import { readFileSync } from "node:fs";',
+        'ssl: { ca: [readFileSync("ca.pem")] }',
+        'sasl: { mechanism: "scram-sha-512", username: "USER", password: "PASSWORD" }',
+    ],
+}
+
+
+def test_programs_log_in_if_every_listener_requires_it_with_placeholders(box: Sandbox, page: FlaskClient) -> None:
+    box.create_topic("orders", partitions=1)
+    box.add_user("alice", "correct-horse")
+    box.serve(kafka_port=None, web_port=None, listeners=[Listener("SASL_SSL", mechanisms=("SCRAM-SHA-512",))])
+    address = box.listener_addresses["SASL_SSL"]
+    html = page.get("/topics/orders/messages").text
+    for name, parts in LOG_IN.items():
+        program = shown(html, name)
+        assert address in program, name
+        for part in parts:
+            assert part in program, name
+    for path in ("/topics/orders/messages", "/topics/orders/produce", "/playground", "/topics/~new", "/help"):
+        text = unescape(page.get(path).text)
+        assert "correct-horse" not in text
+        assert "alice" not in text
+
+
+def test_programs_of_a_plain_port_set_no_security(served: Sandbox, page: FlaskClient) -> None:
+    served.create_topic("orders", partitions=1)
+    html = page.get("/topics/orders/messages").text
+    for name in LOG_IN:
+        assert not re.search("security|sasl|ssl|tls", shown(html, name)), name

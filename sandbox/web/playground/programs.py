@@ -2,7 +2,7 @@
 
 from sandbox.playground.scenario_definitions import SCENARIOS
 from sandbox.playground.spec import ConsumerSpec
-from sandbox.web.programs import ShownProgram, render, shown
+from sandbox.web.programs import ShownProgram, client_settings_here, render, shown
 
 PROGRAMS = tuple(scenario.name for scenario in SCENARIOS)
 """The scenarios; each has a program of its own."""
@@ -27,7 +27,7 @@ def consumer_programs(spec: ConsumerSpec, address: str) -> list[ShownProgram]:
     of events by their content, which become dead letters.
     """
     told = spec.kafka(spec.client_id or "my-program")
-    settings: dict[str, object] = {"bootstrap.servers": address}
+    settings: dict[str, object] = {"bootstrap.servers": address, **client_settings_here()}
     if spec.shares:
         settings |= {name: value for name, value in told.items() if name != "log_level"}
         kind = {"release": "RELEASE", "reject": "REJECT"}.get(spec.acknowledge, "ACCEPT")
