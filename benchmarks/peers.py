@@ -96,10 +96,9 @@ def nafka(folder: Path) -> Iterator[str]:
 @contextmanager
 def apache_kafka(_folder: Path) -> Iterator[str]:
     """Apache Kafka, if the tests have fetched it."""
-    from tests.clients.apache_kafka import VERSION, KafkaUnavailableError, running_kafka
-    from tests.clients.processes import CACHE
+    from tests.clients.apache_kafka import JARS, KafkaUnavailableError, running_kafka
 
-    if not (CACHE / "apache_kafka" / VERSION).exists():
+    if not JARS.exists():
         raise PeerMissing("Apache Kafka is not there: the tests of tests/clients fetch it")
     try:
         with running_kafka() as address:

@@ -22,6 +22,8 @@ from tests.ports import free_port
 VERSION = "4.4.0"
 # The jar that carries Kafka's log lines to log4j; Kafka's own release adds it outside Maven's dependencies.
 LOG4J = "2.25.3"
+# The jars of the broker, its command-line tools and Kafka Streams.
+JARS = CACHE / "apache_kafka" / f"{VERSION}-tools-streams"
 HEAP = "-Xmx512m"
 FETCH_S = 300
 START_S = 90
@@ -32,6 +34,12 @@ POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
   <dependencies>
     <dependency>
       <groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{VERSION}</version>
+    </dependency>
+    <dependency>
+      <groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>{VERSION}</version>
+    </dependency>
+    <dependency>
+      <groupId>org.apache.kafka</groupId><artifactId>kafka-streams</artifactId><version>{VERSION}</version>
     </dependency>
     <dependency>
       <groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>{LOG4J}</version>
@@ -97,7 +105,7 @@ def find_or_fetch() -> Path:
     for tool in ("java", "mvn"):
         if shutil.which(tool) is None:
             raise KafkaUnavailableError(f"{tool} is not installed")
-    return fetch_jars(CACHE / "apache_kafka" / VERSION, POM, f"Apache Kafka {VERSION}")
+    return fetch_jars(JARS, POM, f"Apache Kafka {VERSION}")
 
 
 def fetch_jars(jars: Path, pom: str, name: str) -> Path:
