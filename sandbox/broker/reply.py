@@ -17,13 +17,15 @@ class Reply(Generic[T]):
         done: True if the answer was set.
         drop: called if the client disconnects and nothing waits for the answer anymore; None if nothing needs to be
             done then.
+        stored: True if the answer is about commits that have ended, whatever becomes of the turn in which it is set.
     """
 
-    __slots__ = ("_callbacks", "_result", "done", "drop")
+    __slots__ = ("_callbacks", "_result", "done", "drop", "stored")
 
-    def __init__(self, drop: Callable[[], None] | None = None) -> None:
+    def __init__(self, drop: Callable[[], None] | None = None, *, stored: bool = False) -> None:
         self.done = False
         self.drop = drop
+        self.stored = stored
         self._result: T | None = None
         self._callbacks: list[Callable[[T], None]] = []
 

@@ -156,7 +156,8 @@ class Dispatcher:
             # write until all of it is written.
             slot.holds = slot.holds or (api.key in HOLDS and not answer.done)
             slot.dropped = answer.drop
-            answer.on_done(lambda given: self._hold(api, request, prefix, slot, given))
+            stored = answer.stored
+            answer.on_done(lambda given: self._hold(api, request, prefix, slot, given, stored=stored))
         else:
             self._hold(api, request, prefix, slot, answer)
         if self.node.broker.turn.events > TURN_EVENTS_MAX:
@@ -197,9 +198,11 @@ class Dispatcher:
             return None
         return refuse(request, BrokerError("NOT_COORDINATOR"))
 
-    def _hold(self, api: Api, request: Request, prefix: bytes, slot: Slot, answer: Answer | None) -> None:
+    def _hold(
+        self, api: Api, request: Request, prefix: bytes, slot: Slot, answer: Answer | None, *, stored: bool = False
+    ) -> None:
         """Answer now, or after the commit if this turn has changes that wait for it."""
-        if self.node.broker.uncommitted and request.key not in READS:
+        if self.node.broker.uncommitted and request.key not in READS and not stored:
             self.node.broker.turn.wait(lambda error: self._finish(api, request, prefix, slot, answer, error))
         else:
             self._finish(api, request, prefix, slot, answer, None)

@@ -4,7 +4,8 @@ These are OffsetCommit, TxnOffsetCommit, DeleteRecords, CreateTopics, DeleteTopi
 commit that arrives while another of its group is being written waits for it, whichever listener it arrives at, so that
 an older offset never overwrites a newer one. Later requests of the same connection wait too: while an earlier commit is
 being written, a member must not leave its group, and a reader must not see the old offsets. If a slice can't be
-written, the whole request is refused, and the client retries.
+written, it and the later ones are refused: the answer has the outcome of each row, so that a client sends only those
+again that are not stored.
 """
 
 import logging
@@ -25,6 +26,7 @@ logger = logging.getLogger("sandbox.wire")
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
+Given = TypeVar("Given")
 
 
 def not_committed(one: OffsetCommit) -> PartitionError:
@@ -62,20 +64,22 @@ class LongWrites:
         items: Sequence[Item],
         write: Callable[[Sequence[Item]], Sequence[Outcome]],
         refused: Callable[[Item], Outcome],
+        answer: Callable[[Sequence[Outcome]], Given],
         slice_rows: int = SLICE_ROWS,
-    ) -> Reply[Sequence[Outcome]]:
+    ) -> Reply[Given]:
         """Write a request in slices, after the group's earlier ones.
 
         Args:
             group_id: the group; None for requests about topics.
             items: the rows to write.
             write: writes one slice. Returns the outcome of each item.
-            refused: returns an item's outcome if the request could not be written.
+            refused: returns an item's outcome if its slice could not be written.
+            answer: returns the answer from the outcome of each item.
             slice_rows: the number of items per slice.
         """
-        reply: Reply[Sequence[Outcome]] = Reply()
+        reply: Reply[Given] = Reply(stored=True)
         queue = self._queues.setdefault(group_id, deque())
-        queue.append(self._slices(items, write, refused, reply, slice_rows))
+        queue.append(self._slices(items, write, refused, answer, reply, slice_rows))
         if len(queue) == 1:
             self._step(group_id, queue)
         return reply
@@ -100,14 +104,15 @@ class LongWrites:
         items: Sequence[Item],
         write: Callable[[Sequence[Item]], Sequence[Outcome]],
         refused: Callable[[Item], Outcome],
-        reply: Reply[Sequence[Outcome]],
+        answer: Callable[[Sequence[Outcome]], Given],
+        reply: Reply[Given],
         slice_rows: int,
     ) -> Iterator[None]:
         outcome: list[Outcome] = []
         failed: list[BrokerError] = []
         for first in range(0, len(items), slice_rows):
             try:
-                outcome += write(items[first : first + slice_rows])
+                written = write(items[first : first + slice_rows])
             except StorageFailed as error:
                 failed.append(BrokerError("KAFKA_STORAGE_ERROR", str(error)))
                 self._undo(error)
@@ -118,9 +123,9 @@ class LongWrites:
                 self._undo(error)
             else:
                 self._wait(lambda error: None if error is None else failed.append(error))
-            if first + slice_rows < len(items):
-                yield
+            # Meanwhile the turn ends, with or without a commit.
+            yield
             if failed:
-                outcome = [refused(one) for one in items]
                 break
-        reply.set(outcome)
+            outcome += written
+        reply.set(answer([*outcome, *(refused(one) for one in items[len(outcome) :])]))

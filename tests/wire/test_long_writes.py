@@ -1,4 +1,4 @@
-"""Requests that write or look up thousands of rows: in slices, in the order in which they came, all or refused."""
+"""Requests that write or look up thousands of rows: in slices, in the order in which they came."""
 
 import asyncio
 import threading
@@ -9,8 +9,11 @@ import pytest
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.broker.groups.calls import OffsetCommit, PartitionError
-from sandbox.kafka.errors import BrokerError
-from sandbox.storage.file.failure import failure_of
+from sandbox.kafka.errors import CODE, BrokerError
+from sandbox.storage.file.failure import StorageFailed, failure_of
+from sandbox.storage.log.topics import save_file_setting
+from sandbox.wire.apis import produce
+from sandbox.wire.apis.produce import SLICE_PARTITIONS
 from sandbox.wire.auth.listener import Listener
 from sandbox.wire.long_writes import SLICE_ROWS, LongWrites, not_committed
 from sandbox.wire.records.batch import encode_batch
@@ -55,26 +58,29 @@ def offsets(count: int) -> list[OffsetCommit]:
 
 def test_each_slice_is_a_turn_of_its_own_and_commits_of_other_groups_do_not_wait() -> None:
     loop = Loop()
-    reply = loop.commits.run("app", offsets(PARTITIONS), loop.write, not_committed)
+    reply = loop.commits.run("app", offsets(PARTITIONS), loop.write, not_committed, list)
     assert loop.commits.wants("app", 1)
     assert not loop.commits.wants("other", 1)
     sizes = []
     while not reply.done:
         sizes.append(len(loop.written))
         loop.turn()
-    assert sizes == [1, 2]
+    assert sizes == [1, 2, 3]
     assert [one.partition for one in reply.result()] == list(range(PARTITIONS))
     assert not loop.commits.wants("app", 1)
 
 
-def test_a_slice_whose_turn_could_not_be_committed_refuses_the_whole_request_and_lets_the_next_one_go_on() -> None:
+def test_a_slice_whose_turn_could_not_be_committed_is_refused_with_the_later_ones() -> None:
     loop = Loop()
-    reply = loop.commits.run("app", offsets(PARTITIONS), loop.write, not_committed)
-    after = loop.commits.run("app", offsets(1), loop.write, not_committed)
-    loop.turn(BrokerError("KAFKA_STORAGE_ERROR", "full"))
+    reply = loop.commits.run("app", offsets(PARTITIONS), loop.write, not_committed, list)
+    after = loop.commits.run("app", offsets(1), loop.write, not_committed, list)
     loop.turn()
-    assert {one.error for one in reply.result()} == {"COORDINATOR_NOT_AVAILABLE"}
-    assert len(reply.result()) == PARTITIONS
+    loop.turn(BrokerError("KAFKA_STORAGE_ERROR", "full"))
+    found = reply.result()
+    assert [one.partition for one in found] == list(range(PARTITIONS))
+    assert {one.error for one in found[:SLICE_ROWS]} == {"NONE"}
+    assert {one.error for one in found[SLICE_ROWS:]} == {"COORDINATOR_NOT_AVAILABLE"}
+    loop.turn()
     loop.turn()
     assert [one.error for one in after.result()] == ["NONE"]
 
@@ -85,7 +91,7 @@ def test_a_slice_that_cannot_be_written_undoes_its_turn_and_refuses_the_request(
     def fail(some: Sequence[OffsetCommit]) -> list[PartitionError]:
         raise failure_of(OSError("full"))
 
-    reply = loop.commits.run("app", offsets(PARTITIONS), fail, not_committed)
+    reply = loop.commits.run("app", offsets(PARTITIONS), fail, not_committed, list)
     loop.turn()
     assert loop.undone == 1
     assert {one.error for one in reply.result()} == {"COORDINATOR_NOT_AVAILABLE"}
@@ -97,8 +103,9 @@ def test_an_unexpected_failure_is_logged_answered_and_lets_the_next_one_go_on(ca
     def fail(some: Sequence[OffsetCommit]) -> list[PartitionError]:
         raise ValueError("a defect")
 
-    reply = loop.commits.run("app", offsets(PARTITIONS), fail, not_committed)
-    after = loop.commits.run("app", offsets(1), loop.write, not_committed)
+    reply = loop.commits.run("app", offsets(PARTITIONS), fail, not_committed, list)
+    after = loop.commits.run("app", offsets(1), loop.write, not_committed, list)
+    loop.turn()
     loop.turn()
     loop.turn()
     assert {one.error for one in reply.result()} == {"COORDINATOR_NOT_AVAILABLE"}
@@ -110,9 +117,9 @@ def test_an_unexpected_failure_is_logged_answered_and_lets_the_next_one_go_on(ca
 
 def test_after_clear_nothing_more_is_written_and_later_commits_do_not_wait() -> None:
     loop = Loop()
-    cleared = loop.commits.run("app", offsets(PARTITIONS), loop.write, not_committed)
+    cleared = loop.commits.run("app", offsets(PARTITIONS), loop.write, not_committed, list)
     loop.commits.clear()
-    after = loop.commits.run("app", offsets(PARTITIONS), loop.write, not_committed)
+    after = loop.commits.run("app", offsets(PARTITIONS), loop.write, not_committed, list)
     while not after.done:
         loop.turn()
     loop.turn()
@@ -338,6 +345,67 @@ def test_hundreds_of_topics_are_created_and_deleted_in_slices(served: Sandbox) -
     assert [one.error_code for one in deleted.responses] == [0] * len(names) + [3]
     assert database.commits >= before + 6
     assert served.topics() == ()
+    client.close()
+
+
+def produce_body(partitions: Sequence[int]) -> dict[str, Any]:
+    records = encode_batch(0, [(0, 1, None, b"x", ()), (1, 1, None, b"y", ())])
+    data = [{"index": number, "records": records} for number in partitions]
+    topics = [{"name": "wide", "partition_data": data}]
+    return {"transactional_id": None, "acks": -1, "timeout_ms": 9_000, "topic_data": topics}
+
+
+def fail_commit(box: Sandbox, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Make the commit with this number, from 1, fail as on a full disk."""
+    database = box._runtime.database
+    commit, left = database.commit, [number]
+
+    def counted() -> None:
+        if database.in_transaction:
+            left[0] -= 1
+            if not left[0]:
+                database.rollback()
+                raise StorageFailed("database or disk is full")
+        commit()
+
+    monkeypatch.setattr(database, "commit", counted)
+
+
+@pytest.mark.parametrize("slice_number", [1, 3, 5])
+def test_a_produce_request_whose_slice_cannot_be_stored_is_answered_per_partition(
+    served: Sandbox, monkeypatch: pytest.MonkeyPatch, slice_number: int
+) -> None:
+    served.create_topic("wide", partitions=250)
+    client = RawClient(served.kafka_address or "")
+    fail_commit(served, monkeypatch, slice_number)
+    (topic,) = client.ask(0, 11, produce_body(range(250))).responses
+    stored = SLICE_PARTITIONS * (slice_number - 1)
+    assert [one.index for one in topic.partition_responses] == list(range(250))
+    codes = [(one.error_code, one.base_offset) for one in topic.partition_responses]
+    assert codes == [(0, 0)] * stored + [(CODE["KAFKA_STORAGE_ERROR"], -1)] * (250 - stored)
+    refused = [one.index for one in topic.partition_responses if one.error_code]
+    (topic,) = client.ask(0, 11, produce_body(refused)).responses
+    assert {one.error_code for one in topic.partition_responses} == {0}
+    assert set(served.end_offsets("wide").values()) == {2}, "nothing is stored twice"
+    client.close()
+
+
+def test_an_answer_about_stored_slices_stays_true_if_the_turn_in_which_it_is_sent_fails(
+    served: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.create_topic("wide", partitions=250)
+    broker, answer = served._runtime.broker, produce._answer
+
+    def answer_beside_another_write(*arguments: Any) -> Any:
+        save_file_setting(broker.database, "demo", "off")
+        fail_commit(served, monkeypatch, 1)
+        return answer(*arguments)
+
+    monkeypatch.setattr(produce, "_answer", answer_beside_another_write)
+    client = RawClient(served.kafka_address or "")
+    (topic,) = client.ask(0, 11, produce_body(range(250))).responses
+    assert {(one.error_code, one.base_offset) for one in topic.partition_responses} == {(0, 0)}
+    assert set(served.end_offsets("wide").values()) == {2}
     client.close()
 
 

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 from uuid import UUID
 
 from sandbox.broker.groups.calls import FetchedOffset, OffsetCommit, PartitionError
-from sandbox.broker.reply import Reply
 from sandbox.kafka.errors import CODE
 from sandbox.wire.long_writes import not_committed
 from sandbox.wire.node import Answer, Handled, Request
@@ -46,10 +45,9 @@ def offset_commit(request: Request) -> Handled:
 
     if not node.long_writes.wants(body.group_id, len(offsets)):
         return _answer(request, names, commit(offsets))
-    reply: Reply[Answer] = Reply()
-    written = node.long_writes.run(body.group_id, offsets, commit, not_committed)
-    written.on_done(lambda outcome: reply.set(_answer(request, names, outcome)))
-    return reply
+    return node.long_writes.run(
+        body.group_id, offsets, commit, not_committed, lambda outcome: _answer(request, names, outcome)
+    )
 
 
 def _answer(request: Request, names: Sequence[str | None], found: Sequence[PartitionError]) -> Answer:

@@ -162,9 +162,7 @@ def delete_records(request: Request) -> Handled:
     long_writes = request.node.long_writes
     if not long_writes.wants(None, len(places)):
         return _answer(request, delete(places))
-    reply: Reply[Answer] = Reply()
-    long_writes.run(None, places, delete, _not_deleted).on_done(lambda found: reply.set(_answer(request, found)))
-    return reply
+    return long_writes.run(None, places, delete, _not_deleted, lambda found: _answer(request, found))
 
 
 def _answer(request: Request, found: Sequence[Answer]) -> Answer:

@@ -14,7 +14,6 @@ from uuid import UUID
 
 from sandbox.broker.logs.log import Appended, ProducedBatch
 from sandbox.broker.logs.topic import Partition
-from sandbox.broker.reply import Reply
 from sandbox.kafka.errors import BrokerError, RecordsRefused
 from sandbox.wire.node import Answer, Handled, Request, topic_of
 from sandbox.wire.records import batch as record_batch
@@ -59,7 +58,6 @@ def produce(request: Request) -> Handled:
     writes = [(topic, partition) for topic in request.body.topic_data for partition in topic.partition_data]
     if len(writes) < 2 or not _is_large(writes):
         return _answer(request, [_produce(request, *one) for one in writes])
-    reply: Reply[Any] = Reply()
 
     def append(slices: Sequence[Sequence[Write]]) -> list[list[Answer]]:
         return [[_produce(request, *one) for one in some] for some in slices]
@@ -68,9 +66,10 @@ def produce(request: Request) -> Handled:
         error = BrokerError("KAFKA_STORAGE_ERROR")
         return [_refused(partition.index, error, None) for _, partition in some]
 
-    written = request.node.long_writes.run(None, _slices(writes), append, refused, 1)
-    written.on_done(lambda found: reply.set(_answer(request, [one for some in found for one in some])))
-    return reply
+    def answer(found: Sequence[Sequence[Answer]]) -> Any:
+        return _answer(request, [one for some in found for one in some])
+
+    return request.node.long_writes.run(None, _slices(writes), append, refused, answer, 1)
 
 
 def _is_large(writes: Sequence[Write]) -> bool:

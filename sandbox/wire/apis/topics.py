@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sandbox.broker.reply import Reply
 from sandbox.kafka.errors import CODE, NO_TOPIC, NO_TOPIC_ID, BrokerError
 from sandbox.kafka.topic_settings import TOPIC_SETTINGS
 from sandbox.wire.node import Answer, Handled, Request, topic_of
@@ -30,10 +29,9 @@ def create_topics(request: Request) -> Handled:
     topics, long_writes = request.body.topics, request.node.long_writes
     if not long_writes.wants(None, len(topics), CREATE_TOPICS_SLICE_TOPICS):
         return {"topics": create(topics)}
-    reply: Reply[Answer] = Reply()
-    written = long_writes.run(None, topics, create, _not_created, CREATE_TOPICS_SLICE_TOPICS)
-    written.on_done(lambda found: reply.set({"topics": found}))
-    return reply
+    return long_writes.run(
+        None, topics, create, _not_created, lambda found: {"topics": found}, CREATE_TOPICS_SLICE_TOPICS
+    )
 
 
 def _not_created(wanted: Any) -> Answer:
@@ -183,10 +181,9 @@ def delete_topics(request: Request) -> Handled:
     long_writes = request.node.long_writes
     if not long_writes.wants(None, len(wanted), DELETE_TOPICS_SLICE_TOPICS):
         return {"responses": delete(wanted)}
-    reply: Reply[Answer] = Reply()
-    written = long_writes.run(None, wanted, delete, _not_deleted, DELETE_TOPICS_SLICE_TOPICS)
-    written.on_done(lambda found: reply.set({"responses": found}))
-    return reply
+    return long_writes.run(
+        None, wanted, delete, _not_deleted, lambda found: {"responses": found}, DELETE_TOPICS_SLICE_TOPICS
+    )
 
 
 def _not_deleted(wanted: Wanted) -> Answer:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 
 from sandbox.broker.groups.calls import OffsetCommit, PartitionError
-from sandbox.broker.reply import Reply
 from sandbox.kafka.errors import CODE, BrokerError
 from sandbox.wire.long_writes import not_committed
 from sandbox.wire.node import Answer, Handled, Request
@@ -168,10 +167,13 @@ def txn_offset_commit(request: Request) -> Handled:
     long_writes = request.node.long_writes
     if not long_writes.wants(body.group_id, len(known)):
         return _answer(request, errors, _stage(request, known) if known else ())
-    reply: Reply[Answer] = Reply()
-    written = long_writes.run(body.group_id, known, lambda some: _stage(request, some), not_committed)
-    written.on_done(lambda outcome: reply.set(_answer(request, errors, outcome)))
-    return reply
+    return long_writes.run(
+        body.group_id,
+        known,
+        lambda some: _stage(request, some),
+        not_committed,
+        lambda outcome: _answer(request, errors, outcome),
+    )
 
 
 def _answer(
