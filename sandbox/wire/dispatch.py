@@ -18,8 +18,11 @@ from sandbox.wire.refusals import KEYS, refuse, refused, too_long
 
 OFFSET_COMMIT, DELETE_RECORDS, TXN_OFFSET_COMMIT = 8, 21, 28
 SASL_AUTHENTICATE = 36
-HOLDS = frozenset((PRODUCE, OFFSET_COMMIT, 19, 20, DELETE_RECORDS, TXN_OFFSET_COMMIT, SASL_AUTHENTICATE))
-"""Requests that must be answered before the next request of their connection is handled."""
+HOLDS = frozenset(
+    (PRODUCE, 2, 3, OFFSET_COMMIT, 19, 20, DELETE_RECORDS, 23, TXN_OFFSET_COMMIT, 32, 35, SASL_AUTHENTICATE, 61)
+)
+"""Requests that must be answered before the next request of their connection is handled: those that run in steps, such
+as ListOffsets, Metadata, OffsetForLeaderEpoch, DescribeConfigs, DescribeLogDirs and DescribeProducers, and logins."""
 AFTER_END = frozenset((PRODUCE, 22, 24, 25, 26, TXN_OFFSET_COMMIT))
 """Produce, InitProducerId, AddPartitionsToTxn, AddOffsetsToTxn, EndTxn and TxnOffsetCommit: requests of a transactional
 producer, which Kafka refuses with CONCURRENT_TRANSACTIONS until its previous transaction has ended."""
@@ -29,6 +32,8 @@ READS = frozenset((1, 2, 17, API_VERSIONS, SASL_AUTHENTICATE))
 
 Their answers contain only committed data, so they neither wait for the commit of other requests nor fail with it.
 """
+NEVER_THROTTLED = frozenset((17, SASL_AUTHENTICATE, 55))
+"""SaslHandshake, SaslAuthenticate and DescribeQuorum, whose answers have no throttle time."""
 TURN_EVENTS_MAX = 10_000
 """A turn is committed early once it has this many events, to limit how long others wait."""
 
@@ -147,19 +152,22 @@ class Dispatcher:
             self.node.broker.turn.wait(lambda failed: self._finish(api, request, prefix, slot, None, failed))
             self.node.broker.undo(error)
             return
+        throttle_ms = 0 if fault is None else fault.throttle_ms
         if fault is not None and answer is not None and not isinstance(answer, Reply):
             self._end_slowly(request, answer, fault)
-            if fault.throttle_ms:
-                answer = {**answer, "throttle_time_ms": fault.throttle_ms}
         if isinstance(answer, Reply):
             # Requests after SaslAuthenticate must wait until the client is authenticated, and those after a long
             # write until all of it is written.
             slot.holds = slot.holds or (api.key in HOLDS and not answer.done)
             slot.dropped = answer.drop
             stored = answer.stored
-            answer.on_done(lambda given: self._hold(api, request, prefix, slot, given, stored=stored))
+
+            def hold(given: Answer | None) -> None:
+                self._hold(api, request, prefix, slot, _throttled(api, given, throttle_ms), stored=stored)
+
+            answer.on_done(hold)
         else:
-            self._hold(api, request, prefix, slot, answer)
+            self._hold(api, request, prefix, slot, _throttled(api, answer, throttle_ms))
         if self.node.broker.turn.events > TURN_EVENTS_MAX:
             self.node.broker.commit()
 
@@ -251,6 +259,12 @@ def named_topics(request: Request) -> set[str]:
                 topic = by_id.get(getattr(one, "topic_id", NO_ID))
                 found.update(([name] if isinstance(name, str) else []) + ([topic.name] if topic else []))
     return found
+
+
+def _throttled(api: Api, answer: Answer | None, throttle_ms: int) -> Answer | None:
+    if not throttle_ms or answer is None or api.key in NEVER_THROTTLED:
+        return answer
+    return {**answer, "throttle_time_ms": throttle_ms}
 
 
 def _failed(request: Request, error: BrokerError) -> Answer | None:

@@ -20,8 +20,9 @@ from typing import NamedTuple
 
 from sandbox import Sandbox
 from sandbox.kafka.event import NewEvent
+from sandbox.wire.records.batch import encode_batch
 from tests.crash.owner import ROOT, Owner, owned
-from tests.wire.raw_client import OFFSET_COMMIT, RawClient, rows
+from tests.wire.raw_client import METADATA, OFFSET_COMMIT, RawClient, rows
 
 EVENTS = 1_000_000
 OFFSETS = 10_000
@@ -31,7 +32,11 @@ PAUSE_S = 0.005
 RETRY_S = 0.02
 OPERATION_S = 180.0
 PROBE = "probe"
+TOPICS, TOPIC_PARTITIONS = 2_000, 11
+REPEATED = 10
+"""How often a request about everything is sent."""
 JOIN_GROUP, SYNC_GROUP = 11, 14
+DESCRIBE_CONFIGS, LOG_DIRS, DESCRIBE_PRODUCERS = 32, 35, 61
 
 
 class Waits(NamedTuple):
@@ -234,11 +239,61 @@ def join(owner: Owner) -> Callable[[], object]:
     return run
 
 
+def many_topics(box: Sandbox) -> None:
+    """Create 2,000 topics with 22,000 partitions."""
+    for number in range(TOPICS):
+        box.create_topic(f"topic-{number}", partitions=TOPIC_PARTITIONS)
+
+
+def asking(key: int, version: int, body: dict[str, object]) -> Callable[[Owner], Callable[[], object]]:
+    """Return an operation that sends one request repeatedly, and waits for each answer."""
+
+    def begin(owner: Owner) -> Callable[[], object]:
+        client = RawClient(owner.bootstrap)
+        client.socket.settimeout(OPERATION_S)
+
+        def run() -> None:
+            for _ in range(REPEATED):
+                client.send(key, version, body)
+                client.receive_frame()
+
+        return run
+
+    return begin
+
+
+def produce_tiny(owner: Owner) -> Callable[[], object]:
+    """Produce record batches of 100,000 events of one byte, one after the other."""
+    client = RawClient(owner.bootstrap)
+    client.socket.settimeout(OPERATION_S)
+    batch = encode_batch(0, [(number, 1_700_000_000_000, None, b"x", ()) for number in range(100_000)])
+
+    def run() -> None:
+        for _ in range(REPEATED):
+            assert client.produce("tiny", batch).error_code == 0
+
+    return run
+
+
+def tiny(box: Sandbox) -> None:
+    """Create the topic of tiny events."""
+    box.create_topic("tiny")
+
+
+NAMES = [f"topic-{number}" for number in range(TOPICS)]
+RESOURCES = [{"resource_type": 2, "resource_name": name, "configuration_keys": None} for name in NAMES]
+PLACES = [{"name": name, "partition_indexes": list(range(TOPIC_PARTITIONS))} for name in NAMES]
+
 OPERATIONS = {
     "restore": Operation(many_events, restore),
     "compact": Operation(many_keys, compact),
     "commit": Operation(many_partitions, commit),
     "join": Operation(nothing, join),
+    "metadata": Operation(many_topics, asking(METADATA, 12, {"topics": None})),
+    "configs": Operation(many_topics, asking(DESCRIBE_CONFIGS, 4, {"resources": RESOURCES, "include_synonyms": True})),
+    "log_dirs": Operation(many_topics, asking(LOG_DIRS, 4, {"topics": None})),
+    "producers": Operation(many_topics, asking(DESCRIBE_PRODUCERS, 0, {"topics": PLACES})),
+    "tiny": Operation(tiny, produce_tiny),
 }
 
 

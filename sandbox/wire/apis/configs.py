@@ -20,7 +20,8 @@ from sandbox.kafka.resource_settings import CLIENT_METRICS_SETTINGS, GROUP_SETTI
 from sandbox.kafka.setting import LIST, PASSWORD, STRING, Setting
 from sandbox.kafka.topic_settings import TOPIC_SETTINGS
 from sandbox.model.file_path import shown_path
-from sandbox.wire.node import Answer, Request
+from sandbox.wire.long_answers import AnswerSteps, Elements, answer_in_steps, array_in_steps
+from sandbox.wire.node import Answer, Handled, Request
 
 TOPIC_TYPE, BROKER_TYPE, LOGGER_TYPE, CLIENT_METRICS_TYPE, GROUP_TYPE = 2, 4, 8, 16, 32
 TYPES = (GROUP_TYPE, CLIENT_METRICS_TYPE, LOGGER_TYPE, BROKER_TYPE, TOPIC_TYPE)
@@ -143,22 +144,35 @@ def _level_name(logger: logging.Logger) -> str:
 TOPIC_CONFIG, BROKER_CONFIG, DEFAULT_BROKER_CONFIG, STATIC_BROKER_CONFIG, DEFAULT_CONFIG = 1, 2, 3, 4, 5
 LOGGER_CONFIG, CLIENT_METRICS_CONFIG, GROUP_CONFIG = 6, 7, 8
 UNKNOWN_TYPE = 0
+RESOURCES_PER_STEP = 10
+"""After how many resources, which take about 3 ms, an answer can be interrupted."""
 
 Described = Iterable[tuple[Setting, dict[str, Any]]]
 
 
-def describe_configs(request: Request) -> Answer:
+def describe_configs(request: Request) -> Handled:
     """DescribeConfigs, key 32, versions 1 to 4 (KIP-133, KIP-226).
 
     Differs from a real broker: names, types, defaults and valid values are Apache Kafka 4.4's; the documentation is
     the sandbox's, and states which settings have no effect. A broker's loggers are Python's `logging` loggers; three
     of them also have Kafka's names. A resource that is named twice is described once.
     """
+    return answer_in_steps(request, _describe_resources(request))
+
+
+def _describe_resources(request: Request) -> AnswerSteps:
+    return {"results": (yield from array_in_steps(request, "results", _resources(request)))}
+
+
+def _resources(request: Request) -> Elements:
     resources = {
         (one.resource_type, one.resource_name, tuple(one.configuration_keys or ())): one
         for one in request.body.resources
     }
-    return {"results": [_describe(request, resource) for resource in resources.values()]}
+    for number, resource in enumerate(resources.values()):
+        if number and number % RESOURCES_PER_STEP == 0:
+            yield None
+        yield _describe(request, resource)
 
 
 def _describe(request: Request, resource: Any) -> Answer:

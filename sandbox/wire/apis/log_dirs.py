@@ -1,21 +1,28 @@
 """Log directories (KIP-113). A sandbox has one: its file."""
 
 import shutil
+from collections.abc import Generator
 from typing import Any
 
 from sandbox.broker.logs.topic import Partition
 from sandbox.kafka.errors import CODE
 from sandbox.model.file_path import shown_path
-from sandbox.wire.node import Answer, Request
+from sandbox.wire.long_answers import PARTITIONS_PER_STEP, AnswerSteps, answer_in_steps
+from sandbox.wire.node import Answer, Handled, Request
 
 
-def describe_log_dirs(request: Request) -> Answer:
+def describe_log_dirs(request: Request) -> Handled:
     """DescribeLogDirs, key 35, versions 1 to 5 (KIP-113, KIP-827).
 
     Differs from a real broker: the sandbox file is the only log directory. A partition's size is the size of its record
     batches as produced, minus what compaction removed.
     Left out: replicas that move between directories, because there is only one; cordoned directories.
     """
+    return answer_in_steps(request, _describe_log_dir(request))
+
+
+def _describe_log_dir(request: Request) -> AnswerSteps:
+    topics = yield from _topics(request)
     path = request.node.broker.database.path
     disk = shutil.disk_usage(path.parent)
     return {
@@ -24,7 +31,7 @@ def describe_log_dirs(request: Request) -> Answer:
             {
                 "error_code": 0,
                 "log_dir": shown_path(path),
-                "topics": _topics(request),
+                "topics": topics,
                 "total_bytes": disk.total,
                 "usable_bytes": disk.free,
             }
@@ -32,19 +39,23 @@ def describe_log_dirs(request: Request) -> Answer:
     }
 
 
-def _topics(request: Request) -> list[dict[str, Any]]:
+def _topics(request: Request) -> Generator[None, None, list[dict[str, Any]]]:
     broker, wanted = request.node.broker, request.body.topics
     asked = None if wanted is None else {topic.topic: set(topic.partitions) for topic in wanted}
     found = []
+    described = 0
     for name, topic in sorted(broker.topics.items()):
-        if asked is None or name in asked:
-            partitions = [
-                _size(request, one)
-                for one in topic.partitions
-                if request.node.node_id in one.replicas and (asked is None or one.partition in asked[name])
-            ]
-            if partitions:
-                found.append({"name": name, "partitions": partitions})
+        if asked is not None and name not in asked:
+            continue
+        partitions = []
+        for one in topic.partitions:
+            if request.node.node_id in one.replicas and (asked is None or one.partition in asked[name]):
+                if described and described % PARTITIONS_PER_STEP == 0:
+                    yield
+                partitions.append(_size(request, one))
+                described += 1
+        if partitions:
+            found.append({"name": name, "partitions": partitions})
     return found
 
 

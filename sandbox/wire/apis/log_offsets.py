@@ -1,24 +1,19 @@
 """Offsets of logs: look up, and delete what lies below one."""
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sandbox.broker.logs.topic import Partition
-from sandbox.broker.reply import Reply
 from sandbox.kafka.errors import CODE, BrokerError, EventsDamaged
 from sandbox.storage.file.database import StorageFailed
+from sandbox.wire.long_answers import AnswerSteps, answer_in_steps
 from sandbox.wire.node import Answer, Handled, Request, readable_topic
-from sandbox.wire.refusals import refuse
-from sandbox.wire.time_slices import Steps
 
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED = -1, -2, -3, -4, -5
 EARLIEST_PENDING_UPLOAD = -6
 READ_COMMITTED = 1
 SINCE = {MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9, EARLIEST_PENDING_UPLOAD: 11}
-PARTITIONS_PER_STEP = 50
-
-logger = logging.getLogger("sandbox.wire")
+LOOK_UPS_PER_STEP = 50
 
 
 def list_offsets(request: Request) -> Handled:
@@ -30,30 +25,23 @@ def list_offsets(request: Request) -> Handled:
     and nothing at or after it is found. As in Kafka, a transaction marker has an offset and a time like an event.
     Differs from a real broker: nothing known.
     """
-    reply: Reply[Answer] = Reply()
-    steps = _steps(request, reply)
-    reply.drop = steps.close
-    request.node.slices.run(steps)
-    return reply
+    return answer_in_steps(request, _look_up(request, "name", _look_up_list_offsets))
 
 
-def _steps(request: Request, reply: Reply[Answer]) -> Steps:
+def _look_up(request: Request, name: str, one: Callable[[Request, str, Any], Answer]) -> AnswerSteps:
+    """Look up each partition of a request. `name` is the field with a topic's name in the request and the answer."""
     topics = []
     looked_up = 0
-    try:
-        for topic in request.body.topics:
-            found = []
-            for wanted in topic.partitions:
-                if looked_up and looked_up % PARTITIONS_PER_STEP == 0:
-                    yield
-                found.append(_look_up_list_offsets(request, topic.name, wanted))
-                looked_up += 1
-            topics.append({"name": topic.name, "partitions": found})
-    except Exception:
-        logger.exception("a ListOffsets of %s failed", request.client_host)
-        reply.set(refuse(request, BrokerError("UNKNOWN_SERVER_ERROR")))
-        return
-    reply.set({"topics": topics})
+    for topic in request.body.topics:
+        topic_name = getattr(topic, name)
+        found = []
+        for wanted in topic.partitions:
+            if looked_up and looked_up % LOOK_UPS_PER_STEP == 0:
+                yield
+            found.append(one(request, topic_name, wanted))
+            looked_up += 1
+        topics.append({name: topic_name, "partitions": found})
+    return {"topics": topics}
 
 
 def _look_up_list_offsets(request: Request, name: str, wanted: Any) -> Answer:
@@ -105,23 +93,13 @@ def _find(request: Request, partition: Partition, timestamp: int) -> tuple[int, 
     return None if found is None or found[0] >= end else found
 
 
-def offset_for_leader_epoch(request: Request) -> Answer:
+def offset_for_leader_epoch(request: Request) -> Handled:
     """OffsetForLeaderEpoch, key 23, versions 2 to 4 (KIP-320).
 
     Differs from a real broker: the end offset of every known epoch is the end of the log, not the start of the next
     epoch.
     """
-    return {
-        "topics": [
-            {
-                "topic": topic.topic,
-                "partitions": [
-                    _look_up_offset_for_leader_epoch(request, topic.topic, wanted) for wanted in topic.partitions
-                ],
-            }
-            for topic in request.body.topics
-        ]
-    }
+    return answer_in_steps(request, _look_up(request, "topic", _look_up_offset_for_leader_epoch))
 
 
 def _look_up_offset_for_leader_epoch(request: Request, name: str, wanted: Any) -> Answer:

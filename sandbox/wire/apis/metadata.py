@@ -1,16 +1,21 @@
 """The cluster, its topics and their partitions."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from sandbox.broker.logs.topic import Topic, check_name
+from sandbox.broker.reply import Reply
 from sandbox.kafka.errors import CODE, BrokerError
-from sandbox.wire.node import CLUSTER_OPERATIONS, NO_OPERATIONS, TOPIC_OPERATIONS, Answer, Request
+from sandbox.wire.long_answers import PARTITIONS_PER_STEP, AnswerSteps, Elements, answer_in_steps, array_in_steps
+from sandbox.wire.node import CLUSTER_OPERATIONS, NO_OPERATIONS, TOPIC_OPERATIONS, Answer, Handled, Request
 
 ALLOW_CREATION_SINCE = 4
+CREATED_AT_ONCE = 50
+"""The number of topics of one partition that take about 5 ms to create."""
 
 
-def metadata(request: Request) -> Answer:
+def metadata(request: Request) -> Handled:
     """Metadata, key 3, versions 0 to 13.
 
     Differs from a real broker: brokers have the address that the client connected to, unless one is advertised. A topic
@@ -19,15 +24,49 @@ def metadata(request: Request) -> Answer:
     All authorized operations are returned, as in Kafka without an authorizer.
     Shown by: `tests/clients/test_internal_topics.py` for internal topics.
     """
-    body = request.body
-    broker = request.node.broker
-    if body.topics is None or (request.version == 0 and not body.topics):
-        listed = [*broker.topics.values(), *request.node.internal.listed()]
-        topics = [_describe_metadata(request, topic) for topic in sorted(listed, key=lambda topic: topic.name)]
-    else:
-        # Each topic once, as in Kafka: otherwise a short request could repeat a topic's partitions a thousand times.
-        once = {(wanted.name, wanted.topic_id): wanted for wanted in body.topics}
-        topics = [_find(request, wanted) for wanted in once.values()]
+    may_create = request.version < ALLOW_CREATION_SINCE or request.body.allow_auto_topic_creation
+    missing = _missing(request) if may_create and len(request.body.topics or ()) > CREATED_AT_ONCE else ()
+    if len(missing) <= CREATED_AT_ONCE:
+        return answer_in_steps(request, _answer(request, {}, may_create))
+    reply: Reply[Answer] = Reply()
+
+    def create(names: Sequence[str]) -> Sequence[str | None]:
+        return [_create(request, name) for name in names]
+
+    def then(errors: Sequence[str | None]) -> None:
+        failed = {name: error for name, error in zip(missing, errors, strict=True) if error is not None}
+        found = answer_in_steps(request, _answer(request, failed, False))
+        found.on_done(reply.set) if isinstance(found, Reply) else reply.set(found)
+
+    created = request.node.long_writes.run(None, missing, create, _not_stored, tuple, CREATED_AT_ONCE)
+    created.on_done(then)
+    return reply
+
+
+def _not_stored(name: str) -> str:
+    return "KAFKA_STORAGE_ERROR"
+
+
+def _missing(request: Request) -> list[str]:
+    """Return the names of the requested topics that don't exist, each once."""
+    topics = request.node.broker.topics
+    return list({one.name: None for one in request.body.topics or () if one.name and one.name not in topics})
+
+
+def _create(request: Request, name: str) -> str | None:
+    """Create a topic if it is allowed to exist. Returns the name of the error, None for none."""
+    if request.node.internal.find(name) is None:
+        try:
+            request.node.broker.topic_for_use(name, request.node.now_ms())
+        except BrokerError as error:
+            return error.error.name
+    return None
+
+
+def _answer(request: Request, failed: Mapping[str, str], may_create: bool) -> AnswerSteps:
+    """Describe the cluster. `failed` are the errors of the topics that could not be created."""
+    body, broker = request.body, request.node.broker
+    topics = yield from array_in_steps(request, "topics", _topics(request, failed, may_create))
     return {
         "brokers": request.brokers(),
         "cluster_id": broker.cluster_id,
@@ -39,19 +78,52 @@ def metadata(request: Request) -> Answer:
     }
 
 
-def _find(request: Request, wanted: Any) -> Answer:
+def _topics(request: Request, failed: Mapping[str, str], may_create: bool) -> Elements:
+    body, broker = request.body, request.node.broker
+    lists_all = body.topics is None or (request.version == 0 and not body.topics)
+    wanted: Sequence[Any]
+    if lists_all:
+        wanted = sorted((*broker.topics.values(), *request.node.internal.listed()), key=lambda topic: topic.name)
+    else:
+        # Each topic once, as in Kafka: otherwise a short request could repeat a topic's partitions a thousand times.
+        wanted = list({(one.name, one.topic_id): one for one in body.topics}.values())
+    described = 0
+    for one in wanted:
+        if described >= PARTITIONS_PER_STEP:
+            if may_create:
+                # Only the first step may write.
+                errors = {name: _create(request, name) for name in _missing(request)}
+                failed = {name: error for name, error in errors.items() if error is not None}
+                may_create = False
+            described = 0
+            yield None
+        if not lists_all:
+            found = (
+                _failed_metadata(one.name, UUID(int=0), failed[one.name])
+                if one.name in failed
+                else _find(request, one, may_create)
+            )
+        elif one.id < 0 or broker.topics.get(one.name) is one:
+            found = _describe_metadata(request, one)
+        else:
+            # It was deleted since the first step.
+            continue
+        described += 1 + len(found["partitions"])
+        yield found
+
+
+def _find(request: Request, wanted: Any, may_create: bool) -> Answer:
     broker = request.node.broker
     if wanted.name is None:
         topic = broker.topics_by_id.get(wanted.topic_id) or request.node.internal.find(None, wanted.topic_id)
         if topic is None:
             return _failed_metadata(None, wanted.topic_id, "UNKNOWN_TOPIC_ID")
         return _describe_metadata(request, topic)
-    create = request.version < ALLOW_CREATION_SINCE or request.body.allow_auto_topic_creation
     internal = request.node.internal.find(wanted.name)
     if internal is not None:
         return _describe_metadata(request, internal)
     try:
-        return _describe_metadata(request, broker.topic_for_use(wanted.name, request.node.now_ms(), create=create))
+        return _describe_metadata(request, broker.topic_for_use(wanted.name, request.node.now_ms(), create=may_create))
     except BrokerError as error:
         return _failed_metadata(wanted.name, UUID(int=0), error.error.name)
 

@@ -3,7 +3,8 @@
 from sandbox.broker.logs.transactions import unknown_states
 from sandbox.kafka.errors import NO_TOPIC, BrokerError
 from sandbox.storage.log import log_transactions
-from sandbox.wire.node import Answer, Request
+from sandbox.wire.long_answers import PARTITIONS_PER_STEP, AnswerSteps, answer_in_steps
+from sandbox.wire.node import Answer, Handled, Request
 
 
 def describe_transactions(request: Request) -> Answer:
@@ -72,21 +73,30 @@ def list_transactions(request: Request) -> Answer:
 COORDINATOR_EPOCH = 0
 
 
-def describe_producers(request: Request) -> Answer:
+def describe_producers(request: Request) -> Handled:
     """DescribeProducers, key 61, version 0 (KIP-664).
 
     Differs from a real broker: a partition that is named twice is described once.
     Shown by: `tests/clients/test_transaction_requests.py`.
     """
+    return answer_in_steps(request, _describe_all_producers(request))
+
+
+def _describe_all_producers(request: Request) -> AnswerSteps:
     asked: dict[str, dict[int, None]] = {}
     for topic in request.body.topics:
         asked.setdefault(topic.name, {}).update(dict.fromkeys(topic.partition_indexes))
-    return {
-        "topics": [
-            {"name": name, "partitions": [_describe_describe_producers(request, name, number) for number in numbers]}
-            for name, numbers in asked.items()
-        ]
-    }
+    topics = []
+    described = 0
+    for name, numbers in asked.items():
+        partitions = []
+        for number in numbers:
+            if described and described % PARTITIONS_PER_STEP == 0:
+                yield
+            partitions.append(_describe_describe_producers(request, name, number))
+            described += 1
+        topics.append({"name": name, "partitions": partitions})
+    return {"topics": topics}
 
 
 def _describe_describe_producers(request: Request, name: str, number: int) -> Answer:

@@ -26,7 +26,7 @@ versions), KIP-511 (the response header of ApiVersions).
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -34,9 +34,10 @@ from typing import Any, NamedTuple
 from sandbox.wire.messages.reader import ReaderSource, skip_tagged_fields
 from sandbox.wire.messages.schemas import apis, fields_at, schemas, span
 from sandbox.wire.messages.source import Refusal, failing_field
-from sandbox.wire.messages.writer import UnknownField, WriterSource
+from sandbox.wire.messages.writer import EncodedArray, UnknownField, WriterSource
 
 __all__ = [
+    "EncodedArray",
     "MalformedMessage",
     "RequestHeader",
     "UnencodableMessage",
@@ -50,6 +51,7 @@ __all__ = [
     "decode_response",
     "decode_subscription",
     "encode_assignment",
+    "encode_elements",
     "encode_request",
     "encode_response",
     "encode_subscription",
@@ -136,6 +138,13 @@ def _decode_all(message: int, direction: str, version: int, data: Buffer, offset
     return decoded, end
 
 
+@cache
+def _element_writer(api_key: int, version: int, name: str) -> Any:
+    fields, flexible = _fields(str(api_key), "response", version)
+    element = next(field for field in fields if field.name == name)
+    return WriterSource(_title(str(api_key), "response", version), flexible).message(element.fields)
+
+
 def _encode(write: Any, message: Mapping[str, Any], prefix: bytes = b"") -> bytes:
     pieces: list[bytes] = [prefix]
     try:
@@ -190,6 +199,15 @@ def encode_response(api_key: int, version: int, message: Mapping[str, Any]) -> b
         UnencodableMessage: null in a non-nullable field, a number out of range, or a value of a wrong type.
     """
     return _encode(_writer(api_key, "response", version), message)
+
+
+def encode_elements(api_key: int, version: int, name: str, elements: Sequence[Mapping[str, Any]]) -> EncodedArray:
+    """Encode some elements of one of a response's own arrays of structs; the array may consist of several such parts.
+
+    Raises: as :func:`encode_response`.
+    """
+    write = _element_writer(api_key, version, name)
+    return EncodedArray(_encode(write, element) for element in elements)
 
 
 def encode_request(api_key: int, version: int, message: Mapping[str, Any]) -> bytes:

@@ -21,6 +21,10 @@ ONE_BYTE = tuple(bytes([value]) for value in range(128))
 SHORT_ARRAY = 8
 
 
+class EncodedArray(list[bytes]):
+    """The elements of a message's own array of structs, each already encoded in the message's version."""
+
+
 class UnknownField(KeyError):
     """A mapping to be written has a key that no version of the message has."""
 
@@ -82,6 +86,7 @@ KNOWN = {
     "ZERO": uuid.UUID(int=0),
     "EMPTY": {},
     "MISSING": object(),
+    "ENCODED": EncodedArray,
     "refuse": refuse_names,
 }
 
@@ -230,6 +235,10 @@ class WriterSource:
         element = self.out.name("m")
         self.out.add(f"n = len({value})")
         self.length(field, w)
+        if field.type == "struct" and "." not in path:
+            self.out.add(f"if {value}.__class__ is ENCODED:")
+            self.out.add(f"    {x}({value})")
+            self.out.add(f"    {value} = ()")
         self.out.add(f"for {element} in {value}:")
         self.out.indent += 1
         if field.type == "struct":
