@@ -292,19 +292,29 @@ class SandboxSnapshots:
                 # Copied first: taking the automatic snapshot may delete the oldest automatic one, maybe this one.
                 self._copied(name, staged, times=2)
                 prepared = self._prepare(staged)
-                for one in self.bystanders:
-                    one.rest()
-                try:
+                with self._bystanders_at_rest():
                     undo = self.before(f"undo {found.action}" if found.action else f"restore {name}")
                     self._replace(staged, prepared)
-                finally:
-                    for one in self.bystanders:
-                        one.go_on()
             finally:
-                for part in staged.parent.glob(staged.name + "*"):
-                    part.unlink(missing_ok=True)
+                with suppress(OSError):
+                    for part in staged.parent.glob(staged.name + "*"):
+                        part.unlink(missing_ok=True)
         self._note_restored(name, undo)
         return Restored(found, undo)
+
+    @contextmanager
+    def _bystanders_at_rest(self) -> Iterator[None]:
+        try:
+            for one in self.bystanders:
+                one.rest()
+            yield
+        finally:
+            for one in self.bystanders:
+                try:
+                    one.go_on()
+                except Exception:
+                    # Neither the others nor the restore, which may be done, depend on it.
+                    logger.exception("A writer that was paused for a restore does not continue.")
 
     def _note_restored(self, name: str, undo: UndoPoint) -> None:
         """Record a restore in the activity stream, if possible: it is done in any case."""

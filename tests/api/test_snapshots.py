@@ -290,6 +290,46 @@ def test_a_restore_is_done_even_if_its_log_cannot_be_written_back(
         assert reading.execute("SELECT count(*) FROM events").fetchone() == (len(before) + 1,)
 
 
+class Demo:
+    """A writer inside the process, which may fail."""
+
+    def __init__(self, *failing: str) -> None:
+        self.failing = failing
+        self.calls: list[str] = []
+
+    def rest(self) -> None:
+        self._called("rest")
+
+    def go_on(self) -> None:
+        self._called("go on")
+
+    def _called(self, name: str) -> None:
+        self.calls.append(name)
+        if name in self.failing:
+            raise BrokerError("KAFKA_STORAGE_ERROR", "disk full")
+
+
+def test_a_restore_is_done_even_if_a_paused_writer_cannot_continue(orders: Sandbox) -> None:
+    before = contents(orders)
+    orders.snapshots.take("s")
+    orders.append("orders", "later")
+    orders.snapshots.bystanders = first, second = Demo("go on"), Demo()
+    assert orders.snapshots.restore("s").snapshot.name == "s"
+    assert contents(orders) == before
+    assert first.calls == second.calls == ["rest", "go on"]
+
+
+def test_every_writer_continues_if_one_cannot_pause_for_a_restore(orders: Sandbox) -> None:
+    orders.snapshots.take("s")
+    orders.append("orders", "later")
+    before = contents(orders)
+    orders.snapshots.bystanders = first, second = Demo(), Demo("rest")
+    with pytest.raises(BrokerError, match="disk full"):
+        orders.snapshots.restore("s")
+    assert contents(orders) == before
+    assert (first.calls[-1], second.calls[-1]) == ("go on", "go on")
+
+
 def test_a_restore_is_done_even_if_the_activity_cannot_be_recorded(
     orders: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,11 +47,11 @@ class _Unopened:
 
     in_transaction = False
 
-    def __init__(self, error: sqlite3.Error) -> None:
-        self._failure = failure_of(error)
+    def __init__(self, cause: str, words: str) -> None:
+        self._cause, self._words = cause, words
 
     def execute(self, *_: object) -> NoReturn:
-        raise StorageFailed(self._failure.cause, self._failure.words, effect=NOWHERE)
+        raise StorageFailed(self._cause, self._words, effect=NOWHERE)
 
     executemany = execute
 
@@ -318,7 +318,7 @@ class Database(Reader):
         with self._replacing:
             self._guard.let_go()
             self._writer.close()
-            self._use(_Unopened(sqlite3.OperationalError("the log was replaced")))
+            self._use(_Unopened("the log is being replaced", "A snapshot is being restored."))
             # If it is, the next commit would write all of it back, while everybody waits.
             self.writes_back = replaced = self._guard.replace_log(log, index)
             for number in range(REOPEN_TRIES):
@@ -346,7 +346,7 @@ class Database(Reader):
                 if self.writes_back:
                     writer.execute("PRAGMA wal_autocheckpoint = 0")
             except sqlite3.Error as error:
-                unopened = _Unopened(error)
+                unopened = _Unopened(str(error), why_not_opened(error, self.path))
                 self._use(unopened)
                 unopened.execute()
             self._use(writer)
