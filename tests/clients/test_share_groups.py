@@ -15,7 +15,7 @@ from confluent_kafka import AcknowledgeType, Consumer, Producer, ShareConsumer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from sandbox.kafka.errors import BY_CODE
-from tests.clients.catalogue import ClientUnavailableError, java
+from tests.clients.catalogue import ClientUnavailableError, go, java
 from tests.clients.conftest import Kafka
 from tests.clients.raw_requests import RawClient
 from tests.clients.sandbox_process import started_sandbox
@@ -455,6 +455,33 @@ def test_javas_share_consumer_and_admin_client(kafka: Kafka, unique: Callable[[s
         [*command, unique("java"), kafka.bootstrap], capture_output=True, text=True, timeout=200, check=False
     )
     assert (done.stdout, done.returncode) == (JAVA_OUTCOMES, 0), done.stderr[-2_000:]
+
+
+GO_OUTCOMES = """\
+accepted v0 delivery 1
+released v1 delivery 1
+accepted v2 delivery 1
+rejected v3 delivery 1
+accepted v4 delivery 1
+accepted v5 delivery 1
+renewed v1 delivery 2
+accepted by another member v1 delivery 3
+then 0 records
+"""
+
+
+@pytest.mark.timeout(240)
+def test_gos_share_consumer(make: Make, kafka: Kafka) -> None:
+    try:
+        command = go("franz_share")()
+    except ClientUnavailableError as missing:
+        pytest.skip(f"no Go: {missing}")
+    queue = make()
+    queue.produce(*(f"v{number}" for number in range(6)))
+    done = subprocess.run(
+        [*command, queue.topic, queue.group, kafka.bootstrap], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.returncode) == (GO_OUTCOMES, 0), done.stderr[-2_000:]
 
 
 @pytest.mark.crash
