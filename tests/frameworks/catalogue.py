@@ -27,7 +27,8 @@ class Framework:
         name: its name, as people write it.
         tool: what installs it.
         program: a file or folder of `programs/`. It prints `NAME VERSION ok` as its last line if all is right.
-        packages: what is installed, each in its newest release. Maven has the versions in the program's `pom.xml`.
+        packages: what is installed, each in its newest release. Cargo and Maven have them in the program's
+            `Cargo.toml` and `pom.xml`.
         arguments: arguments of the program.
         main: the main class of a program in Java.
         settings: settings of the sandbox's brokers, NAME=VALUE.
@@ -60,6 +61,7 @@ FRAMEWORKS = (
     Framework("sarama", Tool.GO, "sarama", ("github.com/IBM/sarama",)),
     Framework("kafka-go", Tool.GO, "kafka_go", ("github.com/segmentio/kafka-go",)),
     Framework("franz-go", Tool.GO, "franz", ("github.com/twmb/franz-go",)),
+    Framework("rskafka", Tool.CARGO, "rskafka"),
     Framework("Spring Boot", Tool.MAVEN, "spring", main="billing.Program"),
     Framework("Kafka Connect (standalone)", Tool.MAVEN, "connect", arguments=("standalone",)),
     Framework("Kafka Connect (distributed)", Tool.MAVEN, "connect", arguments=("distributed",)),

@@ -27,7 +27,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut members = Vec::new();
     for _ in 0..2 {
-        let member = kafka.share_consumer("billing").acknowledgement_mode(AcknowledgementMode::Explicit).build().await?;
+        let member =
+            kafka.share_consumer("billing").acknowledgement_mode(AcknowledgementMode::Explicit).build().await?;
         member.subscribe(["orders"]).await?;
         members.push(member);
     }
