@@ -6,8 +6,8 @@
 
 A snapshot is a whole sandbox file in the folder `FILE-snapshots/`. Restoring one replaces the file's content
 atomically: if the process dies meanwhile, the file has the old state or the new one, never a mixture. Topics, events,
-groups, committed offsets, settings and users are then the snapshot's; ports and the cluster id stay. Events that are
-acknowledged while it is prepared are replaced too.
+groups, committed offsets, settings and users are then the snapshot's; ports, the cluster id, alerts and the webhook
+stay. Events that are acknowledged while it is prepared are replaced too.
 
 Kafka has no equivalent. To clients it looks like a restart of brokers that have lost the end of their logs:
 connections are closed, consumers rejoin their groups and start at the committed offsets, leader epochs are higher, and
