@@ -175,10 +175,10 @@ def test_no_row_snapshot_or_fork_has_the_webhook(tmp_path: Path) -> None:
         box.snapshots.take("with")
         box.snapshots.copy()
         assert "SECRET" not in str(box.sql("SELECT * FROM settings").rows)
-        files = [one for one in tmp_path.rglob("*") if one.is_file()]
-        assert [one.name for one in files if b"SECRET" in one.read_bytes()] == ["dev.db.webhook"]
-        if os.name == "posix":
-            assert (tmp_path / "dev.db.webhook").stat().st_mode & 0o777 == 0o600
+    files = [one for one in tmp_path.rglob("*") if one.is_file()]
+    assert [one.name for one in files if b"SECRET" in one.read_bytes()] == ["dev.db.webhook"]
+    if os.name == "posix":
+        assert (tmp_path / "dev.db.webhook").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("way", ["log", "pages"])
