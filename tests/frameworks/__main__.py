@@ -41,12 +41,11 @@ def try_out(framework: Framework, folder: Path) -> Outcome:
     except InstallationError as error:
         return Outcome(framework, "", f"not installed: {error}")
     started = time.monotonic()
-    settings = [f"-c{one}" for one in framework.settings]
     with log.open("ab") as output:
         start = output.tell()
         # A group of its own: what the program started ends with it if it takes too long.
         process = subprocess.Popen(
-            [*SANDBOX, *settings, "--", *command],
+            [*SANDBOX, "--", *command],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)},
             stdout=output,

@@ -31,7 +31,6 @@ class Framework:
             `Cargo.toml` and `pom.xml`.
         arguments: arguments of the program.
         main: the main class of a program in Java.
-        settings: settings of the sandbox's brokers, NAME=VALUE.
     """
 
     name: str
@@ -39,7 +38,6 @@ class Framework:
     program: str
     packages: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
-    settings: tuple[str, ...] = ()
     main: str = "Program"
 
     @property
