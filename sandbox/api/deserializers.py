@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sandbox.model.deserializers import PARTS, VALUE, Deserializer
+from sandbox.model.file_path import is_text, shown_path
 from sandbox.runtime.runtime import Runtime
 from sandbox.schemas.schema import AVRO, InvalidSchema
 from sandbox.storage import deserializers as storage
@@ -104,6 +105,9 @@ def deserializer_from_files(
     kind = (format or FORMAT_OF_SUFFIX.get(path.suffix.lower(), AVRO)).upper()
     text = _text(path)
     others = {Path(one).name: _text(Path(one)) for one in files}
+    for name in others:
+        if not is_text(name):
+            raise InvalidSchema(f"{shown_path(name)} is a file name that is not UTF-8, and is stored with the schema")
     found = _imports(kind, text, [path.parent, *map(Path, folders)], others)
     return deserializer_of(kind, text, found, message)
 
@@ -127,4 +131,4 @@ def _text(path: Path) -> str:
     try:
         return path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InvalidSchema(f"{path} is not UTF-8: {error}") from error
+        raise InvalidSchema(f"{shown_path(path)} is not UTF-8: {error}") from error

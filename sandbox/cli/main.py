@@ -8,6 +8,7 @@ import click
 
 from sandbox.cli.display import discard_output, flush_output, prepare_streams
 from sandbox.cli.status import MEANINGS, failure
+from sandbox.model.file_path import is_text, shown_path
 from sandbox.version import __version__
 
 COMMANDS = {
@@ -48,7 +49,7 @@ class _Commands(click.Group):
             return None
         module, _, attribute = place.partition(":")
         command: click.Command = getattr(import_module(module), attribute)
-        _name_variables(command, f"{VARIABLES}_{name}")
+        _prepare(command, f"{VARIABLES}_{name}")
         return command
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
@@ -84,12 +85,27 @@ class _Commands(click.Group):
             raise failed from error
 
 
-def _name_variables(command: click.Command, prefix: str) -> None:
-    """Let an environment variable give each option: SANDBOX_UP_KAFKA_PORT is `sandbox up --kafka-port`."""
+class _Text(click.types.StringParamType):
+    """Text that is UTF-8. The shell may pass any bytes; Python represents those that are not UTF-8 as surrogates."""
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
+        text = super().convert(value, param, context)
+        if is_text(text):
+            return text
+        self.fail(f"'{shown_path(text)}' is not UTF-8.", param, context)
+
+
+def _prepare(command: click.Command, prefix: str) -> None:
+    """Let an environment variable give each option: SANDBOX_UP_KAFKA_PORT is `sandbox up --kafka-port`.
+
+    Text has to be UTF-8. Paths, and values that are sent as they are (`click.UNPROCESSED`), may have any bytes.
+    """
     if isinstance(command, click.Group):
         for name, inner in command.commands.items():
-            _name_variables(inner, f"{prefix}_{name}")
+            _prepare(inner, f"{prefix}_{name}")
     for option in command.params:
+        if option.type is click.STRING:
+            option.type = _Text()
         if isinstance(option, click.Option) and not option.envvar:
             spelled = max(option.opts, key=len).lstrip("-")
             option.envvar = f"{prefix}_{spelled}".replace("-", "_").upper()

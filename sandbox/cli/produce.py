@@ -43,12 +43,25 @@ Examples:
   sandbox produce orders --key 42 --key-schema orders-key --value-schema orders-value:2 < values.jsonl"""
 )
 @click.argument("topic")
-@click.option("--key", "-k", help="The key of every event.")
-@click.option("--value", "-v", help="One event with this value; stdin is not read.")
-@click.option("--key-separator", "-s", metavar="TEXT", help="A line is KEY TEXT VALUE.")
+@click.option("--key", "-k", type=click.UNPROCESSED, help="The key of every event.")
+@click.option("--value", "-v", type=click.UNPROCESSED, help="One event with this value; stdin is not read.")
+@click.option("--key-separator", "-s", type=click.UNPROCESSED, metavar="TEXT", help="A line is KEY TEXT VALUE.")
 @click.option("--jsonl", is_flag=True, help="A line is an event as `export` writes it; only value must be there.")
-@click.option("--header", "-H", "headers", multiple=True, metavar="NAME=VALUE", help="A header of every event.")
-@click.option("--null-marker", metavar="TEXT", help="A key or value that is exactly TEXT is null: a tombstone.")
+@click.option(
+    "--header",
+    "-H",
+    "headers",
+    type=click.UNPROCESSED,
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A header of every event.",
+)
+@click.option(
+    "--null-marker",
+    type=click.UNPROCESSED,
+    metavar="TEXT",
+    help="A key or value that is exactly TEXT is null: a tombstone.",
+)
 @click.option("--partition", "-p", type=click.IntRange(min=0), help="Where to; the partitioner decides if absent.")
 @partitioner_option
 @click.option("--value-schema", metavar="SCHEMA", help=SCHEMA_TEXT.format(part="value"))

@@ -119,7 +119,7 @@ def registry_options(command: F) -> F:
     decorated: Any = with_registry
     for option in (
         click.option("--url", "-u", metavar="URL", help="A schema registry, http://[user:password@]host:port."),
-        click.option("--file", "-f", metavar="PATH", help=FILE_TEXT),
+        click.option("--file", "-f", type=click.Path(), metavar="PATH", help=FILE_TEXT),
     ):
         decorated = option(decorated)
     result: F = decorated

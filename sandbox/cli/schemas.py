@@ -423,7 +423,7 @@ Examples:
 )
 @click.option("--remove", is_flag=True, help="Decode automatically again.")
 @json_option
-@click.option("--file", "-f", "file", metavar="PATH", help=FILE_TEXT)
+@click.option("--file", "-f", "file", type=click.Path(), metavar="PATH", help=FILE_TEXT)
 def bind(
     topic: str, source: Path | None, part: str, remove: bool, as_json: bool, file: str | None, **schema: Any
 ) -> None:

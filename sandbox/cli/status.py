@@ -65,9 +65,14 @@ def failure(error: Exception) -> Failed | None:
         return Failed(str(error))
     if isinstance(error, OSError):
         return Failed(_system_text(error))
-    # Compared by name instead of imported: if confluent_kafka was never imported, the error can't be its exception.
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        # Text of the command line is checked before; this is from an environment variable or the name of a file.
+        return Failed(f"'{printable(error.object)}' is not UTF-8.", Status.USAGE)
+    # Compared by name instead of imported: if their modules were never imported, the error can't be theirs.
     if type(error).__name__ == "KafkaException" and error.args:
         return Failed(kafka_text(error.args[0]))
+    if type(error).__name__ == "StorageFailed":
+        return Failed(f"{error}.")
     return None
 
 

@@ -11,7 +11,7 @@ import click
 
 from sandbox.cli.project_file import project_sandbox_file
 from sandbox.cli.status import Failed, Status, kafka_text
-from sandbox.model.file_path import file_path
+from sandbox.model.file_path import file_path, is_text, shown_path
 
 if TYPE_CHECKING:
     from sandbox.client.client import AdminClient, Consumer, Producer
@@ -39,13 +39,19 @@ class Target:
     file: Path | None
 
     def require(self) -> None:
-        """For read-only commands: refuse a file that doesn't exist, instead of creating an empty one."""
-        if self.file is not None and not self.file.exists():
+        """For commands that create nothing: refuse a file that doesn't exist, or isn't a sandbox."""
+        if self.file is None:
+            return
+        if not self.file.exists():
             raise Failed(
                 f"{self.file} does not exist. Name a sandbox file with --file or a cluster with --bootstrap, or start "
                 f"with: sandbox up {self.file}",
                 Status.FILE_REFUSED,
             )
+        from sandbox.storage.file.database import check_file
+
+        if not check_file(self.file, to_write=False) and self.file.stat().st_size == 0:
+            raise Failed(f"{self.file} is empty. Start with: sandbox up {self.file}", Status.FILE_REFUSED)
 
     def admin(self) -> "AdminClient":
         """Create an admin client."""
@@ -108,6 +114,8 @@ def target_options(command: F) -> F:
             file, bootstrap = os.environ.get("SANDBOX_FILE"), os.environ.get("SANDBOX_BOOTSTRAP")
             if file and bootstrap:
                 raise click.UsageError("SANDBOX_FILE and SANDBOX_BOOTSTRAP exclude each other: unset one")
+            if bootstrap and not is_text(bootstrap):
+                raise click.UsageError(f"SANDBOX_BOOTSTRAP: '{shown_path(bootstrap)}' is not UTF-8")
         pairs = dict(_pair(pair) for pair in properties)
         return command(*args, target=_target(file or None, bootstrap or None, pairs), **more)
 
@@ -115,7 +123,7 @@ def target_options(command: F) -> F:
     for option in (
         click.option("-X", "properties", multiple=True, metavar="KEY=VALUE", help="A property of librdkafka."),
         click.option("--bootstrap", "-b", metavar="HOST:PORT", help="A Kafka cluster [env: SANDBOX_BOOTSTRAP]."),
-        click.option("--file", "-f", metavar="PATH", help=FILE_TEXT),
+        click.option("--file", "-f", type=click.Path(), metavar="PATH", help=FILE_TEXT),
     ):
         decorated = option(decorated)
     result: F = decorated
@@ -129,7 +137,7 @@ def file_option(command: F) -> F:
     def with_target(*args: Any, file: str | None, **more: Any) -> Any:
         return command(*args, target=_target(file or os.environ.get("SANDBOX_FILE"), None, {}), **more)
 
-    decorated: Any = click.option("--file", "-f", metavar="PATH", help=FILE_TEXT)(with_target)
+    decorated: Any = click.option("--file", "-f", type=click.Path(), metavar="PATH", help=FILE_TEXT)(with_target)
     result: F = decorated
     return result
 

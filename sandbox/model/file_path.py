@@ -39,6 +39,15 @@ def shown_path(path: str | os.PathLike[str]) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+def is_text(name: str | os.PathLike[str]) -> bool:
+    """Return whether a name can be encoded as UTF-8. Python represents other bytes of a file name as surrogates."""
+    try:
+        os.fspath(name).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _after_prefix(text: str) -> str:
     rest = text[len(_PREFIX) :]
     if rest.startswith("//") and not rest.startswith("///"):
