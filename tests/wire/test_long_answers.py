@@ -8,12 +8,23 @@ import pytest
 from sandbox.api.sandbox import Sandbox
 from sandbox.wire import time_slices
 from sandbox.wire.apis import configs, log_dirs, log_offsets, metadata, transaction_descriptions
+from sandbox.wire.apis.produce import LARGE_EVENTS
 from sandbox.wire.connection import Slot
+from sandbox.wire.records.batch import encode_batch
 from sandbox.wire.time_slices import Steps, TimeSlices
 from tests.conftest import Connect
 from tests.disk import read_only_disk
 from tests.waiting import eventually
-from tests.wire.raw_client import API_VERSIONS, CREATE_TOPICS, LIST_OFFSETS, METADATA, RawClient, rows
+from tests.wire.raw_client import (
+    API_VERSIONS,
+    CREATE_TOPICS,
+    LIST_OFFSETS,
+    METADATA,
+    PRODUCE,
+    RawClient,
+    produce_body,
+    rows,
+)
 
 LEADER_EPOCHS, DESCRIBE_CONFIGS, LOG_DIRS, DESCRIBE_PRODUCERS = 23, 32, 35, 61
 TOPICS, PARTITIONS = 30, 20
@@ -151,6 +162,48 @@ def test_every_version_of_metadata_has_all_partitions(wide: Sandbox, client: Raw
     assert [(one.name, len(one.partitions)) for one in found if not one.is_internal] == [
         (name, PARTITIONS) for name in NAMES
     ]
+
+
+def many_events(count: int = LARGE_EVENTS + 1, **batch: Any) -> bytes:
+    return encode_batch(0, [(number, 1, None, b"x", ()) for number in range(count)], **batch)
+
+
+def test_another_client_is_answered_while_a_batch_of_many_events_is_decoded(
+    wide: Sandbox, connect: Connect, answered: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, other = connect(), connect()
+    after_the_first_step(monkeypatch, lambda: other.send(API_VERSIONS, 0, {}))
+    assert client.produce(NAMES[0], many_events()).base_offset == 0
+    assert len(other.receive().api_keys) > 50
+    assert answered == [API_VERSIONS, PRODUCE]
+    assert wide.end_offsets(NAMES[0])[0] == LARGE_EVENTS + 1
+    assert [event.value for event in wide.read(NAMES[0], partition=0, offset=LARGE_EVENTS)] == [b"x"]
+
+
+def test_batches_of_many_events_are_appended_in_turns_of_their_own_and_checked_as_others(
+    wide: Sandbox, client: RawClient
+) -> None:
+    large, broken = many_events(compression=4), bytearray(many_events())
+    broken[-1] ^= 1
+    records = [large, bytes(broken), encode_batch(0, [(0, 1, None, b"one", ())]), large]
+    data = [{"index": number, "records": one} for number, one in enumerate(records)]
+    asked = [{"name": NAMES[0], "partition_data": data}, {"name": "absent", "partition_data": data[:1]}]
+    commits = wide._runtime.database.commits
+    body = {"transactional_id": None, "timeout_ms": 9_000, "topic_data": asked, "acks": -1}
+    found = [[one.error_code for one in topic.partition_responses] for topic in client.ask(PRODUCE, 11, body).responses]
+    assert found == [[0, 2, 0, 0], [3]]
+    assert wide._runtime.database.commits >= commits + 2
+    assert [wide.end_offsets(NAMES[0])[number] for number in range(4)] == [LARGE_EVENTS + 1, 0, 1, LARGE_EVENTS + 1]
+
+
+def test_a_batch_of_many_events_without_acknowledgement_is_stored_though_its_client_leaves(
+    wide: Sandbox, connect: Connect
+) -> None:
+    client, other = connect(), connect()
+    client.send(PRODUCE, 11, produce_body(NAMES[0], many_events(), acks=0), answered=False)
+    client.close()
+    eventually(lambda: wide.end_offsets(NAMES[0])[0] == LARGE_EVENTS + 1, 10, "the events are stored")
+    other.api_versions()
 
 
 def test_a_later_request_of_the_same_connection_is_handled_after_the_answer(

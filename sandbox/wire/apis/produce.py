@@ -8,16 +8,20 @@ take part in the producer's transaction; from version 12 the write itself adds i
 Left out: message sets of magic 0 and 1, as in Kafka 4 (INVALID_RECORD).
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Generator, Sequence
 from typing import Any
 from uuid import UUID
 
 from sandbox.broker.logs.log import Appended, ProducedBatch
 from sandbox.broker.logs.topic import Partition
+from sandbox.broker.reply import Reply
 from sandbox.kafka.errors import BrokerError, RecordsRefused
 from sandbox.wire.node import Answer, Handled, Request, topic_of
 from sandbox.wire.records import batch as record_batch
 from sandbox.wire.records.compression import COMPRESSION_NAMES
+from sandbox.wire.refusals import refuse
+from sandbox.wire.time_slices import Steps
 
 ZSTD = 4
 ZSTD_SINCE = 7
@@ -28,6 +32,8 @@ JOINS_SINCE = 12
 LARGE_BYTES, LARGE_PARTITIONS = 2 * 1024 * 1024, 200
 """A request with more than this is appended in slices. Clients send at most 1 MB by default."""
 SLICE_BYTES, SLICE_PARTITIONS = 128 * 1024, 50
+LARGE_EVENTS = 20_000
+"""A record batch with more events, which take about 20 ms to decode, is decoded in steps."""
 SHOWN_ERRORS = 3
 """The number of refused records that the whole batch's message contains."""
 BEFORE_LOOKING = (
@@ -41,8 +47,12 @@ BEFORE_LOOKING = (
 )
 """Errors whose answer has no log start offset, as in Kafka."""
 
-Write = tuple[Any, Any]
-"""A topic and a partition of a request."""
+Decoded = record_batch.RecordBatch | record_batch.BatchError | None
+"""A record batch that was decoded in steps, or why it is invalid; None if it is decoded when it is appended."""
+Write = tuple[Any, Any, Decoded]
+"""A topic and a partition of a request, and the partition's record batch."""
+
+logger = logging.getLogger("sandbox.wire")
 
 
 def produce(request: Request) -> Handled:
@@ -55,16 +65,21 @@ def produce(request: Request) -> Handled:
     take part in the producer's transaction; from version 12 the write itself adds it (KIP-890).
     Left out: message sets of magic 0 and 1, as in Kafka 4 (INVALID_RECORD).
     """
-    writes = [(topic, partition) for topic in request.body.topic_data for partition in topic.partition_data]
+    writes = [(topic, partition, None) for topic in request.body.topic_data for partition in topic.partition_data]
+    if any(_has_many_events(partition) for _, partition, _ in writes):
+        return _decode_first(request, writes)
     if len(writes) < 2 or not _is_large(writes):
         return _answer(request, [_produce(request, *one) for one in writes])
+    return _write_in_slices(request, writes)
 
+
+def _write_in_slices(request: Request, writes: Sequence[Write]) -> Reply[Any]:
     def append(slices: Sequence[Sequence[Write]]) -> list[list[Answer]]:
         return [[_produce(request, *one) for one in some] for some in slices]
 
     def refused(some: Sequence[Write]) -> list[Answer]:
         error = BrokerError("KAFKA_STORAGE_ERROR")
-        return [_refused(partition.index, error, None) for _, partition in some]
+        return [_refused(partition.index, error, None) for _, partition, _ in some]
 
     def answer(found: Sequence[Sequence[Answer]]) -> Any:
         return _answer(request, [one for some in found for one in some])
@@ -73,19 +88,63 @@ def produce(request: Request) -> Handled:
 
 
 def _is_large(writes: Sequence[Write]) -> bool:
-    return len(writes) > LARGE_PARTITIONS or sum(len(one.records or b"") for _, one in writes) > LARGE_BYTES
+    return len(writes) > LARGE_PARTITIONS or sum(len(one.records or b"") for _, one, _ in writes) > LARGE_BYTES
+
+
+def _has_many_events(partition: Any) -> bool:
+    return partition.records is not None and record_batch.count_of_records(partition.records) > LARGE_EVENTS
 
 
 def _slices(writes: Sequence[Write]) -> list[list[Write]]:
     slices: list[list[Write]] = [[]]
-    size_bytes = 0
-    for topic, partition in writes:
-        if len(slices[-1]) >= SLICE_PARTITIONS or (slices[-1] and size_bytes >= SLICE_BYTES):
+    size_bytes = events = 0
+    for topic, partition, decoded in writes:
+        is_full = len(slices[-1]) >= SLICE_PARTITIONS or size_bytes >= SLICE_BYTES or events > LARGE_EVENTS
+        if slices[-1] and is_full:
             slices.append([])
-            size_bytes = 0
-        slices[-1].append((topic, partition))
+            size_bytes = events = 0
+        slices[-1].append((topic, partition, decoded))
         size_bytes += len(partition.records or b"")
+        events += decoded.count if isinstance(decoded, record_batch.RecordBatch) else 0
     return slices
+
+
+def _decode_first(request: Request, writes: Sequence[Write]) -> Reply[Any]:
+    """Decode batches of many events in steps, then append each in a turn of its own.
+
+    It is done even if the client disconnects, as without steps: with acks=0 that is how it ends.
+    """
+    reply: Reply[Any] = Reply(stored=True)
+    request.node.slices.run(_decode_in_steps(request, writes, reply))
+    return reply
+
+
+def _decode_in_steps(request: Request, writes: Sequence[Write], reply: Reply[Any]) -> Steps:
+    decoded: list[Write] = []
+    try:
+        for topic, partition, _ in writes:
+            found = (yield from _decode(request, topic, partition)) if _has_many_events(partition) else None
+            decoded.append((topic, partition, found))
+    except Exception:
+        logger.exception("a Produce of %s failed", request.client_host)
+        reply.set(None if request.body.acks == 0 else refuse(request, BrokerError("UNKNOWN_SERVER_ERROR")))
+        return
+    _write_in_slices(request, decoded).on_done(reply.set)
+    request.node.after()
+
+
+def _decode(request: Request, topic: Any, wanted: Any) -> Generator[None, None, Decoded]:
+    """Decode a batch. Returns None if it is refused whatever is in it, and the error if it is invalid."""
+    try:
+        partition = topic_of(request, topic.name, _zero_for_none(topic.topic_id)).partition(wanted.index)
+        records = _one_batch(wanted.records)
+        _check_size(request, partition, records)
+    except BrokerError:
+        return None
+    try:
+        return (yield from record_batch.decode_batch_in_steps(records))
+    except record_batch.BatchError as error:
+        return error
 
 
 def _answer(request: Request, found: Sequence[Answer]) -> Answer | None:
@@ -101,7 +160,7 @@ def _answer(request: Request, found: Sequence[Answer]) -> Answer | None:
     return None if request.body.acks == 0 else {"responses": responses}
 
 
-def _produce(request: Request, topic: Any, wanted: Any) -> Answer:
+def _produce(request: Request, topic: Any, wanted: Any, decoded: Decoded) -> Answer:
     partition = None
     try:
         if request.body.acks not in (-1, 0, 1):
@@ -111,7 +170,7 @@ def _produce(request: Request, topic: Any, wanted: Any) -> Answer:
         found.check_leader(request.node.node_id)
         partition = found
         _check_in_sync(request, partition)
-        appended = _append(request, partition, records)
+        appended = _append(request, partition, records, decoded)
     except BrokerError as error:
         return _refused(wanted.index, error, partition)
     except record_batch.BatchError as error:
@@ -190,16 +249,22 @@ def _one_batch(records: memoryview | None) -> memoryview:
     return records
 
 
-def _append(request: Request, partition: Partition, records: memoryview) -> Appended:
-    node = request.node
-    size_max = partition.topic.number("max.message.bytes", node.broker.config)
+def _check_size(request: Request, partition: Partition, records: memoryview) -> None:
+    size_max = partition.topic.number("max.message.bytes", request.node.broker.config)
     if len(records) > size_max:
         raise BrokerError(
             "MESSAGE_TOO_LARGE",
             f"A record batch of {len(records)} bytes is larger than max.message.bytes of {partition.topic.name}, "
             f"which is {size_max}.",
         )
-    (batch,) = record_batch.decode_batches(records)
+
+
+def _append(request: Request, partition: Partition, records: memoryview, decoded: Decoded) -> Appended:
+    node = request.node
+    _check_size(request, partition, records)
+    if isinstance(decoded, record_batch.BatchError):
+        raise decoded
+    batch = decoded or record_batch.decode_batches(records)[0]
     if batch.base_offset != 0:
         raise BrokerError("INVALID_RECORD", f"The base offset of a produced batch must be 0, not {batch.base_offset}.")
     if batch.compression == ZSTD and request.version < ZSTD_SINCE:

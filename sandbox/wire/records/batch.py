@@ -13,7 +13,7 @@ Source: https://kafka.apache.org/documentation/#recordbatch, and the checks of K
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -27,6 +27,7 @@ from sandbox.wire.records.records import (
     BatchError,
     InvalidRecord,
     decode_records,
+    decode_records_in_steps,
     encode_records,
 )
 
@@ -41,7 +42,9 @@ __all__ = [
     "RecordBatch",
     "UnsupportedMagic",
     "batch_bytes",
+    "count_of_records",
     "decode_batch_header",
+    "decode_batch_in_steps",
     "decode_batches",
     "encode_batch",
     "rebase",
@@ -175,6 +178,11 @@ def batch_bytes(data: Buffer) -> int:
     return int(length) + _LENGTH_END
 
 
+def count_of_records(data: Buffer) -> int:
+    """Return the number of records that the header at the start of ``data`` states, 0 if it is cut short."""
+    return int(_INT32.unpack_from(data, HEADER_BYTES - _INT32.size)[0]) if len(data) >= HEADER_BYTES else 0
+
+
 def _check_header(batch: RecordBatch, gaps_allowed: bool) -> None:
     if batch.compression >= len(COMPRESSION_NAMES):
         raise InvalidRecord(f"there is no compression {batch.compression}")
@@ -213,24 +221,44 @@ def decode_batches(
     end = len(data)
     while position < end:
         batch = decode_batch_header(data, position)
-        body = bytes(batch.raw[_ATTRIBUTES_AT:])
-        if google_crc32c.value(body) != batch.crc:
-            raise BatchCorrupt(f"the checksum of the batch at {position} is {batch.crc:#010x}, but not of its bytes")
-        _check_header(batch, gaps_allowed)
-        start = _RECORDS_IN_BODY
-        if batch.compression:
-            try:
-                body = decompress(batch.compression, memoryview(body)[start:], decompressed_bytes_max)
-            except CompressionError as error:
-                raise InvalidRecord(str(error)) from None
-            start = 0
-        batch.records = decode_records(body, start, batch.count, batch.base_timestamp)
-        _check_offsets(batch, gaps_allowed)
-        if batch.timestamp_type == LOG_APPEND_TIME:
-            batch.records = batch.records.stamped(batch.max_timestamp)
+        body, start = _body(batch, position, gaps_allowed, decompressed_bytes_max)
+        _take_records(batch, decode_records(body, start, batch.count, batch.base_timestamp), gaps_allowed)
         batches.append(batch)
         position += batch.size_bytes
     return batches
+
+
+def decode_batch_in_steps(data: Buffer) -> Generator[None, None, RecordBatch]:
+    """Decode and check one produced record batch as `decode_batches` does. It can be interrupted at each `yield`.
+
+    Raises: as `decode_batches`.
+    """
+    batch = decode_batch_header(data)
+    body, start = _body(batch, 0, False, DECOMPRESSED_BYTES_MAX)
+    records = yield from decode_records_in_steps(body, start, batch.count, batch.base_timestamp)
+    _take_records(batch, records, gaps_allowed=False)
+    return batch
+
+
+def _body(batch: RecordBatch, position: int, gaps_allowed: bool, decompressed_bytes_max: int) -> tuple[bytes, int]:
+    """Return the uncompressed bytes that hold the records, and the position of the first record."""
+    body = bytes(batch.raw[_ATTRIBUTES_AT:])
+    if google_crc32c.value(body) != batch.crc:
+        raise BatchCorrupt(f"the checksum of the batch at {position} is {batch.crc:#010x}, but not of its bytes")
+    _check_header(batch, gaps_allowed)
+    if not batch.compression:
+        return body, _RECORDS_IN_BODY
+    try:
+        return decompress(batch.compression, memoryview(body)[_RECORDS_IN_BODY:], decompressed_bytes_max), 0
+    except CompressionError as error:
+        raise InvalidRecord(str(error)) from None
+
+
+def _take_records(batch: RecordBatch, records: EventColumns, gaps_allowed: bool) -> None:
+    batch.records = records
+    _check_offsets(batch, gaps_allowed)
+    if batch.timestamp_type == LOG_APPEND_TIME:
+        batch.records = records.stamped(batch.max_timestamp)
 
 
 def _check_offsets(batch: RecordBatch, gaps_allowed: bool) -> None:

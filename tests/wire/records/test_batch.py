@@ -1,5 +1,7 @@
 """Record batches against other codecs, against bytes built by hand, and against lies."""
 
+import itertools
+import re
 import struct
 import warnings
 from typing import Any
@@ -13,11 +15,13 @@ from hypothesis import strategies as st
 
 from sandbox.storage.log.log import Record
 from sandbox.wire.records import batch as record_batch
+from sandbox.wire.records import records as record_format
 from sandbox.wire.records.batch import (
     BatchCorrupt,
     InvalidRecord,
     UnsupportedMagic,
     decode_batch_header,
+    decode_batch_in_steps,
     decode_batches,
     encode_batch,
     rebase,
@@ -290,6 +294,43 @@ def test_a_batch_that_lies_is_invalid(lie: str) -> None:
 
 def test_the_good_record_that_the_lies_are_made_of_is_accepted() -> None:
     assert list(decode_batches(batch_bytes(GOOD, 1))[0].records) == [(0, NOW_MS, None, None, ())]
+
+
+def in_steps(data: bytes) -> tuple[int, record_batch.RecordBatch]:
+    """Return the number of interruptions, and the decoded batch."""
+    steps = decode_batch_in_steps(data)
+    for count in itertools.count():
+        try:
+            next(steps)
+        except StopIteration as end:
+            return count, end.value
+    raise AssertionError
+
+
+def test_a_batch_that_is_decoded_in_steps_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[Record] = [
+        (number, NOW_MS + number, None, b"x" * number, (("h", b"1"),) if number in (7, 30) else ())
+        for number in range(100)
+    ]
+    monkeypatch.setattr(record_format, "RECORDS_PER_STEP", 9)
+    data = encode_batch(0, rows)
+    count, batch = in_steps(data)
+    assert count == 12
+    assert list(batch.records) == rows == list(decode_batches(data)[0].records)
+
+
+@pytest.mark.parametrize("step", [1, 9, 50, 1_000])
+def test_an_error_of_a_batch_that_is_decoded_in_steps_is_the_same(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    monkeypatch.setattr(record_format, "RECORDS_PER_STEP", step)
+    good = [record_bytes(b"\0\0" + zigzag(number) + b"\1\1\0") for number in range(50)]
+    gap = [*good[:30], record_bytes(b"\0\0" + zigzag(31) + b"\1\1\0"), *good[31:]]
+    beyond = [*good[:30], record_bytes(b"\0\0" + zigzag(30) + b"\1\x20\0"), *good[31:]]
+    for pieces in (gap, beyond, good[:-1], [*good, b"\0"]):
+        data = batch_bytes(b"".join(pieces), 50)
+        with pytest.raises(InvalidRecord) as at_once:
+            decode_batches(data)
+        with pytest.raises(InvalidRecord, match=re.escape(str(at_once.value))):
+            in_steps(data)
 
 
 @pytest.mark.parametrize("offsets", [b"\2\0", b"\0\0", b"\0\6"])
