@@ -13,7 +13,7 @@ import org.apache.kafka.common.utils.AppInfoParser;
 import org.apache.kafka.connect.cli.ConnectDistributed;
 import org.apache.kafka.connect.cli.ConnectStandalone;
 
-/** Kafka Connect: the FileStream source writes the lines of a file to a topic, and the sink writes the topic to another. */
+/** Kafka Connect: the FileStream source writes the lines of a file to a topic, and the sink writes them to a file. */
 public class Program {
     private static final String SOURCE = "FileStreamSource", SINK = "FileStreamSink";
     private static final Instant DEADLINE = Instant.now().plus(Duration.ofSeconds(100));
@@ -52,7 +52,7 @@ public class Program {
                 "name=sink\nconnector.class=%s\ntopics=orders\nfile=%s\n".formatted(SINK, output));
             start(() -> ConnectStandalone.main(new String[] {"" + settings, "" + source, "" + sink}));
         } else {
-            // The worker keeps its connectors, offsets and statuses in compacted topics, and source tasks use transactions.
+            // Connectors, offsets and statuses are in compacted topics, and source tasks use transactions.
             Path settings = Files.writeString(folder.resolve("worker.properties"), worker + """
                 group.id=connect
                 exactly.once.source.support=enabled
@@ -64,8 +64,9 @@ public class Program {
                 status.storage.replication.factor=1
                 """);
             start(() -> ConnectDistributed.main(new String[] {"" + settings}));
-            create(url, "source", "\"connector.class\": \"%s\", \"topic\": \"orders\", \"file\": \"%s\"".formatted(SOURCE, input));
-            create(url, "sink", "\"connector.class\": \"%s\", \"topics\": \"orders\", \"file\": \"%s\"".formatted(SINK, output));
+            String connector = "{\"connector.class\": \"%s\", \"%s\": \"orders\", \"file\": \"%s\"}";
+            create(url, "source", connector.formatted(SOURCE, "topic", input));
+            create(url, "sink", connector.formatted(SINK, "topics", output));
         }
         while (!Files.exists(output) || Files.readAllLines(output).size() < orders.size()) {
             await(output + " has not all orders");
@@ -84,7 +85,8 @@ public class Program {
 
     private static void create(String url, String name, String settings) throws Exception {
         HttpRequest request = HttpRequest.newBuilder(URI.create(url + "/connectors/" + name + "/config"))
-            .header("Content-Type", "application/json").PUT(HttpRequest.BodyPublishers.ofString("{" + settings + "}")).build();
+            .header("Content-Type", "application/json")
+            .PUT(HttpRequest.BodyPublishers.ofString(settings)).build();
         String answer = "";
         while (true) {
             try {

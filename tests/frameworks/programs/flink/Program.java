@@ -26,7 +26,9 @@ public class Program {
     public static void main(String[] args) throws Exception {
         try (var producer = new KafkaProducer<>(
                 Map.<String, Object>of("bootstrap.servers", SERVERS), new StringSerializer(), new StringSerializer())) {
-            IntStream.range(0, ORDERS).forEach(n -> producer.send(new ProducerRecord<>("orders", "user-" + n % 3, "" + n)));
+            for (int n = 0; n < ORDERS; n++) {
+                producer.send(new ProducerRecord<>("orders", "user-" + n % 3, "" + n));
+            }
         }
         run();
         check();
