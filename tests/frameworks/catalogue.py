@@ -60,6 +60,7 @@ FRAMEWORKS = (
     Framework("kafka-go", Tool.GO, "kafka_go", ("github.com/segmentio/kafka-go",)),
     Framework("franz-go", Tool.GO, "franz", ("github.com/twmb/franz-go",)),
     Framework("rskafka", Tool.CARGO, "rskafka"),
+    Framework("krafka", Tool.CARGO, "krafka"),
     Framework("Spring Boot", Tool.MAVEN, "spring", main="billing.Program"),
     Framework("Kafka Connect (standalone)", Tool.MAVEN, "connect", arguments=("standalone",)),
     Framework("Kafka Connect (distributed)", Tool.MAVEN, "connect", arguments=("distributed",)),
