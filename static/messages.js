@@ -5,6 +5,11 @@
 document.addEventListener("DOMContentLoaded", () => {
   const live = () => document.getElementById("live");
 
+  // An order that is chosen replaces the sorting by a column.
+  document.querySelectorAll('#filters input[name="order"]').forEach((radio) => {
+    radio.addEventListener("change", () => document.querySelector('#filters input[name="sort"]')?.remove());
+  });
+
   // The brush. What is drawn lies over the page, where a swap does not touch it.
   let drag = null;
   const zone = document.documentElement.dataset.zone ? "Z" : "";

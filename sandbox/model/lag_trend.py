@@ -155,7 +155,8 @@ def trend_of(readings: Sequence[Reading], assigned_ms: int | None) -> Trend:
     parts = [_rates(readings, window_ms, -1 - back) for back in range(len(WINDOW_PARTS), 0, -1)]
     rates = [one for one in parts if one is not None]
     if not rates:
-        return Trend(STARTING)
+        overdue = all(one.quiet_ms is None or _is_overdue(one, one.quiet_ms) for one in readings)
+        return Trend(STALLED if overdue else STARTING)
     words = {_word(*one) for one in rates}
     if len(words) > 1:
         # The end of the window contradicts the whole of it: the trend is just turning.
@@ -178,14 +179,30 @@ def _rates(readings: Sequence[Reading], window_ms: int, first: int) -> tuple[flo
     appended = committed = 0.0
     known = False
     for one in readings:
-        if one.quiet_ms is None or one.quiet_ms > window_ms or len(one.commits) < 2:
+        if one.quiet_ms is None or one.quiet_ms > window_ms or not one.commits:
             continue
-        before, after = one.commits[max(first, -len(one.commits))], one.commits[-1]
+        commits = (*one.commits, *_overdue(one, one.quiet_ms))
+        if len(commits) < 2:
+            continue
+        before, after = commits[max(first, -len(commits))], commits[-1]
         if after.at_ms > before.at_ms and after.offset >= before.offset:
             known = True
             appended += (after.end - before.end) / (after.at_ms - before.at_ms)
             committed += (after.offset - before.offset) / (after.at_ms - before.at_ms)
     return (appended, committed) if known else None
+
+
+def _is_overdue(one: Reading, quiet_ms: int) -> bool:
+    """Return True if the next commit is later than its cycle explains."""
+    return quiet_ms > KEPT_UP_CYCLES * one.cycle_ms
+
+
+def _overdue(one: Reading, quiet_ms: int) -> tuple[Commit, ...]:
+    """Return the present as a commit that moved nothing, if the next commit is overdue; else nothing."""
+    if not _is_overdue(one, quiet_ms):
+        return ()
+    last = one.commits[-1]
+    return (Commit(last.at_ms + quiet_ms, last.offset, last.offset + one.lag),)
 
 
 def _word(appended: float, committed: float) -> str:

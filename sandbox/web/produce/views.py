@@ -35,7 +35,7 @@ from sandbox.web.produce.form import (
     turns,
 )
 from sandbox.web.produce.programs import event_programs
-from sandbox.web.produce.schema_part import KIND, PARTS, has_registry, mark_error, shown_part
+from sandbox.web.produce.schema_part import KIND, PARTS, has_registry, mark_error, shown_part, subjects
 from sandbox.web.programs import ShownProgram
 from sandbox.web.proxied import cookie_named, cookie_path
 from sandbox.web.responses import backend, by_htmx, data, fragment, overview, page, see
@@ -110,6 +110,14 @@ def _parsed(form: Mapping[str, str]) -> NewEvent | None:
         return None
 
 
+def _schema_kinds(topic: TopicDescription | None) -> dict[str, str]:
+    """Return the kinds of key and value of a topic whose schemas are registered under its own subjects."""
+    if topic is None or not has_registry():
+        return {}
+    known = subjects()
+    return {f"{part}_kind": KIND for part in PARTS if f"{topic.topic}-{part}" in known}
+
+
 def _form_page(
     topic: TopicDescription | None,
     form: Mapping[str, str],
@@ -120,8 +128,9 @@ def _form_page(
     copy_error: str | None = None,
     undecided: bool = False,
 ) -> Response:
-    form = FIRST | _original_partition(copy, topic) | dict(form) | (copy.form if copy else {})
+    form = FIRST | _schema_kinds(topic) | _original_partition(copy, topic) | dict(form) | (copy.form if copy else {})
     within = request.path.startswith("/topics/")
+    untyped = _has_schema(form, "value") and "value_shown" not in form
     kinds = (SCHEMA_KIND,) if has_registry() else ()
     parts = {part: shown_part(form, part, topic.topic if topic else None) for part in PARTS if _has_schema(form, part)}
     form |= {part: one.text for part, one in parts.items() if one.changed}
@@ -145,7 +154,8 @@ def _form_page(
         aim=_aim(copy, topic),
         there=_there(copy, topic, form),
         sent=current_notice().shown.get("sent"),
-        state=json_state(form) if form["value"].strip() else None,
+        # Of the fields of a schema, nothing was typed before the page was shown once.
+        state=json_state(form) if form["value"].strip() and not untyped else None,
         undecided=undecided,
         shown_programs=form_programs(form, topic.topic, new or event_of(FIRST, 0)) if topic and not undecided else [],
         partitioners=PARTITIONERS,

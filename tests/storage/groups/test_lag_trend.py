@@ -91,6 +91,12 @@ def test_a_stuck_reader_is_stalled_and_stays_so_while_events_arrive(recording: R
     assert all(one.drain_ms is None for one in recording.trends)
 
 
+def test_a_reader_that_gets_stuck_while_it_catches_up_no_longer_drains(recording: Recording) -> None:
+    recording.play(2, lambda _: 4, lambda _: 0)
+    words = recording.play(60, lambda _: 4, lambda second: min(recording.end, 6 * (second + 1)) if second < 3 else None)
+    assert words == ["caught up", "growing", "stalled"]
+
+
 def test_a_slow_reader_grows_and_one_that_catches_up_drains_with_a_time_that_does_not_jump(
     recording: Recording,
 ) -> None:

@@ -163,3 +163,10 @@ def test_the_query_in_sql_finds_the_same_events_in_the_same_order(
     shown = re.findall(r'<tbody id="m-(\d+)-(\d+)"', html)
     assert [row[:2] for row in rows] == [(int(partition), int(offset)) for partition, offset in shown]
     assert page.get(address).status_code == 200
+
+
+def test_no_order_is_chosen_while_a_field_sorts(page: FlaskClient, quakes: Sandbox) -> None:
+    assert 'value="newest" checked' in page.get(MESSAGES).text
+    html = page.get(MESSAGES, query_string={"sort": "mag"}).text
+    assert 'value="newest" checked' not in html
+    assert "7 of 7 events, sorted by mag" in " ".join(html.split())

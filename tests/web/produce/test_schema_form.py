@@ -295,3 +295,13 @@ def test_a_generator_makes_random_values_of_a_schema(page: FlaskClient, orders: 
     assert "Subject &#39;nothing&#39; not found" in refused.text
     del form["value_schema"]
     assert "Name the schema of the value" in page.post(root, data=form).text
+
+
+def test_a_topic_with_a_schema_of_its_own_starts_with_it(page: FlaskClient, orders: Sandbox) -> None:
+    orders.create_topic("plain", partitions=1)
+    chosen = r'<option value="schema" selected>'
+    html = page.get("/topics/orders/produce").text
+    assert len(re.findall(chosen, html)) == 1
+    assert "✗" not in html
+    assert re.search(chosen, page.get("/topics/plain/produce").text) is None
+    assert re.search(chosen, page.get("/topics/orders/produce?value_kind=json").text) is None

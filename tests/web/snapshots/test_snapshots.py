@@ -206,3 +206,14 @@ def test_the_page_says_when_there_can_be_no_undo(page: FlaskClient, orders: Sand
     orders.snapshots.automatic_bytes_max = 1
     for address in ("/snapshots", "/snapshots/a/restore"):
         assert "There is no automatic snapshot, and so no undo" in page.get(address).text
+
+
+def test_a_comparison_with_now_begins_with_its_summary_and_leads_to_restore(page: FlaskClient, orders: Sandbox) -> None:
+    orders.snapshots.take("a")
+    assert 'href="/snapshots/a/restore"' in page.get("/snapshots/~compare?left=a&right=now").text
+    orders.append("orders", b"\x81\xa1n\x05")
+    html = page.get("/snapshots/~compare?left=a&right=now").text
+    assert html.index("Partitions that differ</dt>") < html.index('id="events-table"') < html.index("partitions-table")
+    # Values are decoded as on Messages.
+    assert "{&#34;n&#34;:5}" in html
+    assert 'href="/snapshots/a/restore"' not in page.get("/snapshots/~compare?left=now&right=a").text
