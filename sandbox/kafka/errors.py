@@ -142,7 +142,15 @@ TABLE = (
 
 NO_TOPIC = "This server does not host this topic-partition."
 NO_TOPIC_ID = "This server does not host this topic ID."
-"""Kafka's own texts of UNKNOWN_TOPIC_OR_PARTITION and UNKNOWN_TOPIC_ID, which its tools print."""
+NOT_AVAILABLE = "The coordinator is not available."
+MALFORMED = (
+    "This most likely occurs because of a request being malformed by the client library or the message was sent to an "
+    "incompatible broker. See the broker logs for more details."
+)
+"""Kafka's own texts of UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, COORDINATOR_NOT_AVAILABLE and INVALID_REQUEST.
+
+Its tools print them.
+"""
 
 BY_NAME = {error.name: error for error in TABLE}
 BY_CODE = {error.code: error for error in TABLE}

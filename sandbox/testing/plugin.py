@@ -5,7 +5,7 @@ pytest imports this module in every project of the environment, so it imports no
 
 import os
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -195,7 +195,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     outcome = yield
     report = outcome.get_result()
     # The failure of any test that uses kafka_session keeps the session's file.
-    shared = [item.session] if "kafka_session" in getattr(item, "fixturenames", ()) else []
+    shared = [item.session] if "kafka_session" in _fixtures(item) else []
     for node in (item, *shared):
         command = node.stash.get(command_key, None)
         if command is None:
@@ -205,6 +205,17 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
         if report.when == "call" and (report.failed or item.config.getoption("--kafka-keep")):
             item.user_properties.append((PROPERTY, command))
             report.user_properties.append((PROPERTY, command))
+
+
+def _fixtures(item: pytest.Item) -> set[str]:
+    """Return the fixtures of a test, also those that it obtained by `request.getfixturevalue` and what these need."""
+    # pytest has no public list of them.
+    obtained: Mapping[str, Any] = getattr(getattr(item, "_request", None), "_fixture_defs", {})
+    return {
+        *getattr(item, "fixturenames", ()),
+        *obtained,
+        *(name for one in obtained.values() for name in one.argnames),
+    }
 
 
 def pytest_keyboard_interrupt(excinfo: pytest.ExceptionInfo[BaseException]) -> None:

@@ -366,6 +366,54 @@ def test_offsets_are_altered_and_deleted_of_an_empty_group_only(raw: RawClient, 
     assert BY_CODE[group.error_code].name == "GROUP_ID_NOT_FOUND"
 
 
+def test_offsets_of_a_group_that_does_not_exist_are_described_as_unset_and_altered(raw: RawClient, make: Make) -> None:
+    queue = make()
+    wanted = [
+        {"topic_name": queue.topic, "partitions": [0]},
+        {"topic_name": f"{queue.topic}.none", "partitions": [0]},
+    ]
+    groups = [{"group_id": queue.group, "topics": wanted}, {"group_id": queue.group, "topics": None}]
+    named, all_topics = raw.ask("DescribeShareGroupOffsets", 1, groups=groups).groups
+    assert [
+        (named.error_code, one.topic_name, part.error_code, part.start_offset, part.leader_epoch, part.lag)
+        for one in named.topics
+        for part in one.partitions
+    ] == [(0, one["topic_name"], 0, -1, 0, -1) for one in wanted]
+    assert (all_topics.error_code, all_topics.error_message, all_topics.topics) == (0, None, [])
+    refused = raw.ask("DeleteShareGroupOffsets", 0, group_id=queue.group, topics=[{"topic_name": queue.topic}])
+    assert BY_CODE[refused.error_code].name == "GROUP_ID_NOT_FOUND"
+    partitions = [{"partition_index": 0, "start_offset": 0}]
+    altered = raw.ask(
+        "AlterShareGroupOffsets",
+        0,
+        group_id=queue.group,
+        topics=[{"topic_name": one["topic_name"], "partitions": partitions} for one in wanted],
+    )
+    assert altered.error_code == 0
+    assert {
+        (one.topic_name, part.error_code, part.error_message) for one in altered.responses for part in one.partitions
+    } == {(queue.topic, 0, None), (f"{queue.topic}.none", 3, "This server does not host this topic-partition.")}
+    (group,) = raw.ask("ShareGroupDescribe", 1, group_ids=[queue.group]).groups
+    assert (group.error_code, group.group_state, group.group_epoch, group.assignment_epoch) == (0, "Empty", 1, 1)
+
+
+def test_refusals_have_the_texts_of_kafka(raw: RawClient) -> None:
+    malformed = "This most likely occurs because of a request being malformed by the client library"
+    for version in (1, 3):
+        place = raw.ask("FindCoordinator", version, key="a", key_type=3)
+        assert (BY_CODE[place.error_code].name, place.error_message[: len(malformed)]) == ("INVALID_REQUEST", malformed)
+    for key_type, text in ((2, ""), (3, malformed)):
+        (place,) = raw.ask("FindCoordinator", 4, coordinator_keys=["a"], key_type=key_type).coordinators
+        assert (BY_CODE[place.error_code].name, place.error_message[: len(malformed)]) == ("INVALID_REQUEST", text)
+    for kind, name, error, text in (
+        (2, "none", "UNKNOWN_TOPIC_OR_PARTITION", ""),
+        (99, "x", "INVALID_REQUEST", malformed),
+    ):
+        wanted = {"resource_type": kind, "resource_name": name, "configuration_keys": None}
+        (found,) = raw.ask("DescribeConfigs", 4, resources=[wanted]).results
+        assert (BY_CODE[found.error_code].name, found.error_message[: len(malformed)]) == (error, text)
+
+
 def test_rejected_and_used_up_records_become_dead_letters(kafka: Kafka, raw: RawClient, make: Make) -> None:
     queue, a = make(**{"share.delivery.count.limit": "2"}), member_id()
     letters = f"dlq.{queue.topic}"

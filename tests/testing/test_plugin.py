@@ -276,6 +276,35 @@ def test_a_failure_keeps_the_file_of_the_session(pytester: pytest.Pytester, work
         assert [event.value for event in opened.read("orders")] == [b"x"]
 
 
+@pytest.mark.parametrize("obtained", ["kafka_session", "orders"])
+def test_a_failure_keeps_the_file_of_the_session_also_if_the_test_obtained_it_late(
+    pytester: pytest.Pytester, obtained: str
+) -> None:
+    pytester.makepyfile(
+        f"""
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def orders(kafka_session):
+            return kafka_session
+
+        def test_passes(request):
+            request.getfixturevalue({obtained!r}).produce("orders", "x")
+
+        def test_fails(request):
+            request.getfixturevalue({obtained!r}).expect("orders", value="y", within="1ms")
+
+        def test_without_kafka():
+            assert False
+        """
+    )
+    result = run(pytester, base(pytester))
+    result.assert_outcomes(passed=1, failed=2)
+    file = kept_file(pytester)
+    result.stdout.fnmatch_lines(["*kafka sandbox: kept files*", f"  sandbox up {file}"])
+    assert result.outlines.count(f"  sandbox up {file}") == 1
+
+
 def test_the_file_of_a_session_that_passes_is_deleted(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_passes(kafka_session): kafka_session.produce('orders', 'x')")
     run(pytester, base(pytester)).assert_outcomes(passed=1)

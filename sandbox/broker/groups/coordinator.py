@@ -307,6 +307,18 @@ class GroupCoordinator:
             raise BrokerError("NON_EMPTY_GROUP", f"Group {group_id} is not empty.")
         return group
 
+    def altered_share_group(self, group_id: str, now_ms: int) -> ShareGroup:
+        """Return a share group like `empty_share_group`. One that doesn't exist is created, as in Kafka.
+
+        Raises:
+            BrokerError: see `empty_share_group`.
+        """
+        if group_id and self._table.get(group_id) is None:
+            group = ShareGroup(group_id, now_ms, generation=1, assignment_epoch=1, changed=True)
+            self._table.groups[group_id] = group
+            self._table.settle(group)
+        return self.empty_share_group(group_id)
+
     def describe_share(self, group_id: str) -> DescribedConsumerGroup:
         """ShareGroupDescribe, for one group. Raises BrokerError INVALID_GROUP_ID, GROUP_ID_NOT_FOUND."""
         return rows.described_consumer_group(self.share_group(group_id))

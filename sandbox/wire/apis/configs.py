@@ -15,7 +15,7 @@ from sandbox.kafka.broker_config import (
     GROUP_SETTING,
     TOPIC_SETTING,
 )
-from sandbox.kafka.errors import CODE, BrokerError
+from sandbox.kafka.errors import CODE, MALFORMED, BrokerError
 from sandbox.kafka.resource_settings import CLIENT_METRICS_SETTINGS, GROUP_SETTINGS, LARGER_UNITS
 from sandbox.kafka.setting import LIST, PASSWORD, STRING, Setting
 from sandbox.kafka.topic_settings import TOPIC_SETTINGS
@@ -180,10 +180,12 @@ def _describe(request: Request, resource: Any) -> Answer:
     try:
         describe = DESCRIBED.get(resource.resource_type)
         if describe is None:
-            raise BrokerError("INVALID_REQUEST", f"Resources of type {resource.resource_type} have no settings.")
+            raise BrokerError("INVALID_REQUEST", MALFORMED)
         found = list(describe(request, resource.resource_name))
     except BrokerError as error:
-        return answer | {"error_code": error.code, "error_message": error.detail, "configs": []}
+        # As in Kafka, clients use their own text for an unknown topic.
+        text = "" if error.error.name == "UNKNOWN_TOPIC_OR_PARTITION" else error.detail
+        return answer | {"error_code": error.code, "error_message": text, "configs": []}
     # Null and an empty list both request all of them.
     keys = resource.configuration_keys or None
     return answer | {

@@ -1,9 +1,9 @@
 """Groups of every kind, and their coordinators."""
 
-from sandbox.kafka.errors import BY_NAME, CODE, KafkaError
+from sandbox.kafka.errors import BY_NAME, CODE, MALFORMED, NOT_AVAILABLE, KafkaError
 from sandbox.wire.node import Answer, Request
 
-GROUP, TRANSACTION = 0, 1
+GROUP, TRANSACTION, SHARE = 0, 1, 2
 BATCHED_SINCE = 4
 
 
@@ -25,9 +25,16 @@ def _place(request: Request, key: str) -> dict[str, object]:
     if error is None and place["node_id"] < 0:
         error = BY_NAME["COORDINATOR_NOT_AVAILABLE"]
     if error is not None:
-        return {"error_code": error.code, "error_message": error.text, "node_id": -1, "host": "", "port": -1}
+        return {"error_code": error.code, "error_message": _text(request, error), "node_id": -1, "host": "", "port": -1}
     # Apache Kafka 4.4 sends these two messages, never null.
     return {"error_code": 0, "error_message": "" if request.version >= BATCHED_SINCE else "NONE", **place}
+
+
+def _text(request: Request, error: KafkaError) -> str:
+    """Return Apache Kafka 4.4's text. Since version 4 only a key type that does not exist has one."""
+    if request.version >= BATCHED_SINCE and request.body.key_type in (GROUP, TRANSACTION, SHARE):
+        return ""
+    return MALFORMED if error.name == "INVALID_REQUEST" else NOT_AVAILABLE
 
 
 def _refusal(key_type: int) -> KafkaError | None:

@@ -3,7 +3,7 @@
 from sandbox.broker.groups.share_group import ShareHeartbeat
 from sandbox.broker.logs.topic import Topic
 from sandbox.broker.shares.window import UNSET
-from sandbox.kafka.errors import CODE, BrokerError
+from sandbox.kafka.errors import CODE, NO_TOPIC, BrokerError
 from sandbox.wire.group_answers import described_groups, heartbeat_answer
 from sandbox.wire.node import Answer, Request
 
@@ -44,7 +44,8 @@ def share_group_describe(request: Request) -> Answer:
 def describe_share_group_offsets(request: Request) -> Answer:
     """DescribeShareGroupOffsets, key 90, versions 0 and 1 (KIP-932, KIP-1226).
 
-    A partition that was not fetched yet has start offset -1 and lag -1.
+    A partition that was not fetched yet has start offset -1 and lag -1. As in Kafka, so have all partitions of groups,
+    topics and partitions that do not exist, and none of these is an error.
     Differs from a real broker: nothing known.
     """
     return {"groups": [_describe(request, group.group_id, group.topics) for group in request.body.groups]}
@@ -52,10 +53,6 @@ def describe_share_group_offsets(request: Request) -> Answer:
 
 def _describe(request: Request, group_id: str, topics: list[object] | None) -> Answer:
     node = request.node
-    try:
-        node.coordinator.share_group(group_id)
-    except BrokerError as error:
-        return {"group_id": group_id, "error_code": error.code, "error_message": error.detail, "topics": []}
     wanted: dict[str, list[int]] = {}
     if topics is None:
         shared = {partition_id for partition_id, _ in node.coordinator.shares.windows(group_id)}
@@ -79,7 +76,7 @@ def _describe(request: Request, group_id: str, topics: list[object] | None) -> A
 def _partition(request: Request, group_id: str, topic: Topic | None, number: int) -> Answer:
     answer = {"partition_index": number, "error_code": 0, "start_offset": UNSET, "leader_epoch": 0, "lag": -1}
     if topic is None or not 0 <= number < len(topic.partitions):
-        return {**answer, "error_code": CODE["UNKNOWN_TOPIC_OR_PARTITION"]}
+        return answer
     partition = topic.partitions[number]
     shares = request.node.coordinator.shares
     window, lag = shares.window(group_id, partition.id), shares.lag(group_id, partition)
@@ -91,12 +88,13 @@ def _partition(request: Request, group_id: str, topic: Topic | None, number: int
 def alter_share_group_offsets(request: Request) -> Answer:
     """AlterShareGroupOffsets, key 91, version 0 (KIP-932).
 
-    Sets start offsets of a share group without members. The state of every record in flight is forgotten.
+    Sets start offsets of a share group without members. The state of every record in flight is forgotten. As in Kafka,
+    a group that does not exist is created.
     Differs from a real broker: nothing known.
     """
     node, body = request.node, request.body
     try:
-        node.coordinator.empty_share_group(body.group_id)
+        node.coordinator.altered_share_group(body.group_id, node.now_ms())
     except BrokerError as error:
         return {"error_code": error.code, "error_message": error.detail, "responses": []}
     answers = []
@@ -108,9 +106,9 @@ def alter_share_group_offsets(request: Request) -> Answer:
             if topic is not None and known:
                 partition = topic.partitions[one.partition_index]
                 node.coordinator.shares.begin(body.group_id, partition, max(0, one.start_offset))
-            outcome = "NONE" if known else "UNKNOWN_TOPIC_OR_PARTITION"
+            outcome, text = ("NONE", None) if known else ("UNKNOWN_TOPIC_OR_PARTITION", NO_TOPIC)
             partitions.append(
-                {"partition_index": one.partition_index, "error_code": CODE[outcome], "error_message": None}
+                {"partition_index": one.partition_index, "error_code": CODE[outcome], "error_message": text}
             )
         answer: Answer = {"topic_name": wanted.topic_name, "partitions": partitions}
         answers.append(answer if topic is None else {**answer, "topic_id": topic.topic_id})
@@ -133,7 +131,7 @@ def delete_share_group_offsets(request: Request) -> Answer:
         topic = node.broker.topics.get(wanted.topic_name)
         if topic is None:
             code = CODE["UNKNOWN_TOPIC_OR_PARTITION"]
-            answers.append({"topic_name": wanted.topic_name, "error_code": code, "error_message": None})
+            answers.append({"topic_name": wanted.topic_name, "error_code": code, "error_message": NO_TOPIC})
             continue
         node.coordinator.shares.delete(body.group_id, [one.id for one in topic.partitions])
         answers.append({"topic_name": topic.name, "topic_id": topic.topic_id, "error_code": 0})
