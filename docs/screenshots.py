@@ -119,6 +119,7 @@ def _film(browser: Browser, web: str, group: str) -> None:
     page = context.new_page()
     page.goto(f"{web}/groups/{group}?range=1m")
     page.wait_for_selector("#lag-chart canvas")
+    page.evaluate("document.querySelector('#lag-table').scrollIntoView()")
     frames = []
     for _ in range(FILM_FRAMES):
         frames.append(Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(64))
