@@ -25,7 +25,7 @@ from sandbox.web.backend import Backend
 from sandbox.web.cluster import views as cluster
 from sandbox.web.decoding import decoded_key, decoded_value
 from sandbox.web.groups import views as groups
-from sandbox.web.groups.listing import firing_count
+from sandbox.web.groups.listing import firing_count, group_status
 from sandbox.web.help import views as help
 from sandbox.web.lanes import BODY_MAX_BYTES
 from sandbox.web.map import views as topology
@@ -193,6 +193,7 @@ def _words(app: Flask) -> None:
         faults_in_force=page.faults_in_force,
         alerts_firing=firing_count,
         group_address=page.group_address,
+        group_status=group_status,
         marks_max=MARKS_MAX,
         path_base=app.extensions["proxy"].base,
         snippet=programs.snippet,

@@ -7,6 +7,8 @@ from urllib.request import Request, urlopen
 from zipfile import ZipFile
 
 import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
 from playwright.sync_api import Page, expect
 
 from tests.browser.running import Running, program
@@ -150,7 +152,10 @@ def test_the_heading_of_a_long_list_stays_and_a_long_name_is_shown_whole_on_focu
     window.goto("/")
     link = window.locator(f'a[data-name="{long}"]')
     link.focus()
-    drawn = link.evaluate("one => [one.scrollWidth > one.clientWidth, getComputedStyle(one, '::after').content]")
+    # Its beginning is cut, and its end stays visible.
+    drawn = link.evaluate(
+        """one => [one.firstChild.scrollWidth > one.firstChild.clientWidth, getComputedStyle(one, '::after').content]"""
+    )
     assert drawn[0]
     assert long in drawn[1]
     window.mouse.wheel(0, 800)
@@ -161,3 +166,37 @@ def test_the_heading_of_a_long_list_stays_and_a_long_name_is_shown_whole_on_focu
     assert header is not None
     assert box_of is not None
     assert abs(box_of["y"] - header["y"] - header["height"]) <= 1
+
+
+LONG = "com.example.payments.settlement.order-events-enriched"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_long_names_and_unsure_lags_are_not_cut_and_no_page_is_wider_than_the_screen(
+    window: Page, box: Running, width: int
+) -> None:
+    topics = [f"{LONG}-v001", f"{LONG}-v002"]
+    admin, producer = AdminClient({"bootstrap.servers": box.kafka}), Producer({"bootstrap.servers": box.kafka})
+    for done in admin.create_topics([NewTopic(name, 2) for name in topics]).values():
+        done.result(10)
+    for n in range(6000):
+        producer.produce(topics[n % 2], b"v", partition=n // 2 % 2)
+    assert producer.flush(30) == 0
+    for name in topics:
+        offsets = [TopicPartition(name, 0, 10)]
+        request = [ConsumerGroupTopicPartitions(f"{name}-workers", offsets)]
+        for done in admin.alter_consumer_group_offsets(request).values():
+            done.result(10)
+    window.set_viewport_size({"width": width, "height": 800})
+    for path in ("/topics", "/groups", f"/groups/{LONG}-v001-workers", f"/topics/{LONG}-v001", "/map"):
+        window.goto(path)
+        window.wait_for_load_state("networkidle")
+        assert window.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+    window.goto("/topics")
+    readers = window.locator("td.readers").first
+    expect(readers).to_contain_text("+ up to 1,")
+    assert readers.evaluate("cell => cell.scrollWidth <= cell.clientWidth")
+    if width == 1280:
+        tails = window.locator("table.topics .tail")
+        assert tails.all_inner_texts() == ["-enriched-v001", "-enriched-v002"]
+        assert tails.first.evaluate("tail => tail.offsetParent.clientWidth > tail.offsetLeft + tail.offsetWidth")

@@ -5,7 +5,8 @@ from typing import Any
 
 from sandbox.kafka.errors import BrokerError
 from sandbox.model.alerts import FiringAlert, firing_alerts
-from sandbox.model.groups import GroupSummary
+from sandbox.model.groups import GroupDescription, GroupSummary
+from sandbox.model.lag_trend import CAUGHT_UP
 from sandbox.web import formats as words
 from sandbox.web.groups.lag_chart import draw_sparks
 from sandbox.web.list_address import ROWS, ListAddress, ListColumn
@@ -22,12 +23,15 @@ COLUMNS = (
     ListColumn("Topics", "topics", "wide col-topics"),
 )
 FILTERS = ("q", "state", "topic", "alert")
+KEEPING_UP = "keeping up"
+UNREAD_MS = 1_000
+"""A group that leaves events unread for a shorter time commits about as often as it reads."""
 
 
 def _key(sort: str, now_ms: int) -> Callable[[GroupSummary], Any]:
     keys: dict[str, Callable[[GroupSummary], Any]] = {
         "name": lambda group: group.group,
-        "status": lambda group: group.trend,
+        "status": lambda group: group_status(group, now_ms),
         "lag": lambda group: ((group.lag or 0) + group.uncommitted_lag, group.lag is not None),
         "age": lambda group: -1 if group.unread_since_ms is None else now_ms - group.unread_since_ms,
         "state": lambda group: group.state,
@@ -95,6 +99,17 @@ def _is_wanted(group: GroupSummary, filters: Mapping[str, str], firing: Mapping[
     if topic and not any(topic == one or topic.lower() in one.lower() for one in group.topics):
         return False
     return filters.get("q", "").lower() in group.group.lower()
+
+
+def group_status(group: GroupSummary | GroupDescription, now_ms: int) -> str:
+    """Return a group's status as lists show it: "keeping up", not "caught up", if it has left events unread for
+    `UNREAD_MS` or longer, and only because its next commit is not due yet.
+    """
+    if isinstance(group, GroupSummary):
+        age_ms = 0 if group.unread_since_ms is None else now_ms - group.unread_since_ms
+    else:
+        age_ms = group.lag_ms or 0
+    return KEEPING_UP if group.trend == CAUGHT_UP and group.lag and age_ms >= UNREAD_MS else group.trend
 
 
 def firing_count() -> int:

@@ -18,8 +18,8 @@ TOPICS_MAX = 60
 GROUPS_MAX = 60
 PRODUCER_SHOWN_MS = 10 * 60_000
 """A producer that has been silent for longer is not drawn."""
-WIDTH, HEIGHT = 172, 44
-COLUMN, ROW = 246, 60
+WIDTH, HEIGHT = 192, 44
+COLUMN, ROW = 270, 60
 MARGIN = 12
 TITLE_MAX = 20
 LABELS_AT = (0.42, 0.6, 0.28)

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from flask import Blueprint, Response, request
 
-from sandbox.web.map.graph import Map, MapEdge, MapNode, draw
+from sandbox.web.map.graph import HEIGHT, WIDTH, Map, MapEdge, MapNode, draw
 from sandbox.web.responses import Interest, backend, capabilities, data, group_address, overview, page
 
 blueprint = Blueprint("map", __name__)
@@ -17,7 +17,15 @@ INTEREST = Interest(None, None, 2, spacing_s=1.0)
 def index() -> Response:
     """The map."""
     wanted = request.args.get("q", "").strip()
-    return page("map/index", INTEREST, map=_map(wanted), wanted=wanted, address=_address, text=_text)
+    return page(
+        "map/index",
+        INTEREST,
+        map=_map(wanted),
+        wanted=wanted,
+        node_size=(WIDTH, HEIGHT),
+        address=_address,
+        text=_text,
+    )
 
 
 @blueprint.get("/map.json")

@@ -8,9 +8,10 @@ from sandbox.model.groups import GroupSummary
 from sandbox.model.logs import AppendRate
 from sandbox.model.topics import TopicDescription
 from sandbox.web import formats as words
+from sandbox.web.groups.listing import group_status
 from sandbox.web.list_address import ROWS, ListAddress, ListColumn
 from sandbox.web.messages.dead_letters import not_resent
-from sandbox.web.responses import backend, capabilities
+from sandbox.web.responses import backend, capabilities, overview
 
 INTERNAL_PREFIX = "_"
 """Topics of Kafka and its tools begin with this: `__consumer_offsets`, `_schemas`."""
@@ -87,7 +88,7 @@ def readers_of(topic: TopicDescription, groups: Mapping[str, GroupSummary]) -> T
             continue
         lag, uncommitted = group.lags.get(name), group.uncommitted_lags.get(name, 0)
         if (lag or 0) + uncommitted > worst.most:
-            worst = TopicGroups(worst.count, id, group.trend, lag, uncommitted)
+            worst = TopicGroups(worst.count, id, group_status(group, overview().as_of_ms), lag, uncommitted)
     return worst
 
 

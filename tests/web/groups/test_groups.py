@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from sandbox.api.sandbox import Sandbox
 from sandbox.model.group_history import Rates
 from sandbox.model.groups import Awaited, GroupWaits, MemberDescription
+from sandbox.web.groups.listing import group_status
 from sandbox.web.groups.one_group import cause
 from tests.waiting import eventually
 from tests.web.groups.group_members import assign, join
@@ -408,3 +409,34 @@ def test_reset_back_takes_away_what_a_reset_added(page: FlaskClient, billing: Sa
     assert "1 partition had no commit before the reset, and has none again" in shown
     page.post("/groups/billing/reset", data={"to": "back"})
     assert [one.topic for one in billing.group("billing").partitions if one.committed is not None] == ["orders"] * 2
+
+
+@pytest.mark.parametrize(
+    ("trend", "lag", "age_ms", "word"),
+    [
+        ("caught up", 0, None, "caught up"),
+        ("caught up", 332, 8_000, "keeping up"),
+        ("caught up", 2, 300, "caught up"),
+        ("caught up", 1, None, "caught up"),
+        ("growing", 332, 8_000, "growing"),
+    ],
+)
+def test_a_group_that_commits_in_batches_keeps_up_and_is_not_called_caught_up(
+    billing: Sandbox, trend: str, lag: int, age_ms: int | None, word: str
+) -> None:
+    now_ms = billing.overview().as_of_ms
+    since_ms = None if age_ms is None else now_ms - age_ms
+    (summary,) = billing.group_summaries()
+    assert group_status(replace(summary, trend=trend, lag=lag, unread_since_ms=since_ms), now_ms) == word
+    described = replace(billing.group("billing"), trend=trend, lag=lag, lag_ms=age_ms)
+    assert group_status(described, now_ms) == word
+
+
+def test_the_end_of_a_long_name_stays_visible_in_lists(page: FlaskClient, box: Sandbox) -> None:
+    name = "com.example.payments.order-events-enriched-v099"
+    box.create_topic(name, partitions=1)
+    box.commit(name, name, 0, 0)
+    for path in ("/topics", "/groups"):
+        html = page.get(path).text
+        (link,) = re.findall(rf'<a class="row"[^>]*data-name="{name}">(.*?)</a>', html)
+        assert link == f'<span>{name[:-14]}</span><span class="tail">{name[-14:]}</span>'

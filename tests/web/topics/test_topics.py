@@ -280,7 +280,7 @@ def test_lag_in_the_list_names_what_partitions_without_a_commit_hold(page: Flask
     readers = re.search(r'<td class="readers">.*?</td>', page.get("/").text)
     assert readers is not None
     text = re.sub("<[^>]+>", "", readers[0])
-    assert text.startswith("2 groups, max lag 1 + up to 10 ")
+    assert text.startswith("2 groups, max lag 1 + up to 10&nbsp;")
     assert 'href="/groups?topic=orders"' in readers[0]
     assert 'href="/groups/billing"' in readers[0]
 
