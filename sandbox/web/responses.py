@@ -146,12 +146,13 @@ def page(
         name: the template without its ending; the partial with the same name and a leading "_" is the live part.
         interest: the changes that affect the page.
         status: HTTP status.
-        live_at: the address of the live part, for the answer to a form; None for the request's.
+        live_at: the address of the live part, for the answer to a form; None for the request's. Without it, the answer
+            to a form is not live: the page at its address, if there is one, would replace what is shown.
         **context: the templates' variables.
     """
     g.interest = interest
     query = f"?{request.query_string.decode('latin1')}" if request.query_string else ""
-    view = quote(request.path) + query if live_at is None else live_at
+    view = live_at if live_at is not None or request.method == "POST" else quote(request.path) + query
     folder, _, base = name.rpartition("/")
     partial = f"{folder}/_{base}.html"
     if is_live():
@@ -161,7 +162,7 @@ def page(
             f"{name}.html",
             partial=partial,
             live=False,
-            live_view=view if len(quote(view)) < VIEW_MAX else None,
+            live_view=view if view is not None and len(quote(view)) < VIEW_MAX else None,
             overview=overview(),
             **context,
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
+from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as AnyResponse
@@ -344,7 +345,10 @@ def _page(
         "deleted": None,
     }
     # A running generator's figures are updated every second; one started by another program appears within two seconds.
-    return page("produce/generators", Interest(every_s=1 if running else 2), status, **(shown | more))
+    live_at = None
+    if request.method == "POST":
+        live_at = quote(request.path.removesuffix("/save").removesuffix("/delete"))
+    return page("produce/generators", Interest(every_s=1 if running else 2), status, live_at, **(shown | more))
 
 
 @blueprint.get(ROOTS[0])
