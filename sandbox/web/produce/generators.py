@@ -345,10 +345,12 @@ def _page(
         "deleted": None,
     }
     # A running generator's figures are updated every second; one started by another program appears within two seconds.
-    live_at = None
-    if request.method == "POST":
-        live_at = quote(request.path.removesuffix("/save").removesuffix("/delete"))
-    return page("produce/generators", Interest(every_s=1 if running else 2), status, live_at, **(shown | more))
+    return page("produce/generators", Interest(every_s=1 if running else 2), status, _live_at(), **(shown | more))
+
+
+def _live_at() -> str | None:
+    """Return the address of the live part, for the answer to a form; None if it is the request's."""
+    return quote(request.path.removesuffix("/save").removesuffix("/delete")) if request.method == "POST" else None
 
 
 @blueprint.get(ROOTS[0])
