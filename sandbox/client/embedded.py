@@ -204,8 +204,7 @@ def _close_all() -> None:
 
 def _forget_the_parents() -> None:
     # After a fork, the sandboxes, their lock and their threads belong to the parent. The child attaches to them like
-    # any
-    # other process. It must not close them, so it keeps references to what it inherited.
+    # any other process. It must not close them, so it keeps references to what it inherited.
     global _table_lock, _dropped
     _of_the_parent.append(dict(_table))
     _table.clear()

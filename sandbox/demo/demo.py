@@ -10,8 +10,7 @@ The demo stays small: `payments` has a size limit per partition (`retention.byte
 topic holds `DemoRates.events_max` events. So a sandbox that runs over a weekend doesn't fill the disk.
 
 The file's settings hold the demo's state: `demo` ("on", "off", "removed"), and the topics and groups that it created
-and
-may delete, in `demo.topics` and `demo.groups`. A demo that was removed stays removed.
+and may delete, in `demo.topics` and `demo.groups`. A demo that was removed stays removed.
 """
 
 from __future__ import annotations

@@ -64,8 +64,7 @@ def load_samples(sandbox: Sandbox, progress: Progress | None = None) -> dict[str
     """Create missing sample topics and append each sample event exactly once.
 
     An interrupted load is completed by the next one, without duplicates. A topic that was loaded before is not loaded
-    again,
-    even if it was deleted since. Returns the number of appended events by topic.
+    again, even if it was deleted since. Returns the number of appended events by topic.
     """
     loaded = names_kept(sandbox, TOPICS_LOADED)
     appended: dict[str, int] = {}

@@ -1,12 +1,10 @@
 """Pages of a topic's events in a cluster: filtered, in time order or offset order, in both directions.
 
 A log can only be read forwards, and its only indexes are offsets and the first offset of a time. So a page is built
-from
-lanes, one per partition. Each lane reads stretches of its log, upwards or downwards, and the page takes the next event
-from the lane whose next event is the earliest (or latest). This is true time order if each partition is in time order.
-If a producer wrote older timestamps after newer ones, that partition's events stay in offset order. A cursor holds
-every
-lane's position, so a page stays stable while producers write.
+from lanes, one per partition. Each lane reads stretches of its log, upwards or downwards, and the page takes the next
+event from the lane whose next event is the earliest (or latest). This is true time order if each partition is in time
+order. If a producer wrote older timestamps after newer ones, that partition's events stay in offset order. A cursor
+holds every lane's position, so a page stays stable while producers write.
 """
 
 import base64
@@ -186,9 +184,7 @@ class RemoteSearch:
 
     def _collect(self, lanes: list[_Lane], down: bool, deadline_s: float) -> tuple[list[Event], bool]:
         """Return the page's events, and True if the time was sufficient. Searches for one more event than the page
-        holds,
-        so that
-        the page after it is never empty.
+        holds, so that the page after it is never empty.
         """
         found: list[Event] = []
         size = min(STRETCH_MAX, max(STRETCH_MIN, 2 * self._query.limit // max(1, len(lanes))))

@@ -17,11 +17,9 @@ class MessageField(NamedTuple):
     """One field of a message, in one version.
 
     ``type`` is a primitive's name or "struct"; for an array, the type of its elements. ``present``: this version has
-    the
-    field. ``tag`` is None if the field is not tagged in this version. ``default`` is None for null; it has no meaning
-    for a
-    non-nullable struct (its fields have their own defaults) or a non-nullable array (empty). ``default_is_null``
-    distinguishes null from an absent default. ``fields`` are a struct's fields.
+    the field. ``tag`` is None if the field is not tagged in this version. ``default`` is None for null; it has no
+    meaning for a non-nullable struct (its fields have their own defaults) or a non-nullable array (empty).
+    ``default_is_null`` distinguishes null from an absent default. ``fields`` are a struct's fields.
     """
 
     name: str

@@ -1,9 +1,8 @@
 """Lines of generated Python code, each mapped to the fields that it reads or writes.
 
 Generated functions for one version of one message avoid a loop over a schema and a call per field. Error texts come
-from
-the traceback: the failed line identifies the field, and the function's local ``p`` the position. This costs nothing
-unless something fails.
+from the traceback: the failed line identifies the field, and the function's local ``p`` the position. This costs
+nothing unless something fails.
 """
 
 import struct
@@ -12,8 +11,7 @@ from types import TracebackType
 from typing import Any
 
 # Fixed-size numbers: name in Kafka's definitions to format code of ``struct``. A bool is written as a number, so null
-# is
-# refused, and read as a bool.
+# is refused, and read as a bool.
 CODES = {
     "bool": "b",
     "int8": "b",
@@ -46,8 +44,7 @@ class FunctionSource:
 
     def add(self, line: str, *fields: tuple[str, int]) -> None:
         """Append a line at the current indent. ``fields``: the path of each field that it handles, with the number of
-        bytes from
-        the line's position to the field's end (0 if unknown).
+        bytes from the line's position to the field's end (0 if unknown).
         """
         self.lines.append("    " * self.indent + line)
         self.fields.append(fields or self.fields[-1])

@@ -2,8 +2,7 @@
 
 The function accepts a mapping with the names of any version of the message. It writes its own version's fields, with
 the default for missing ones. Names that no version has are refused: a typing error would otherwise silently leave a
-field
-at its default.
+field at its default.
 
 Source: https://kafka.apache.org/protocol#protocol_types, and KIP-482 for the compact forms and tagged fields.
 """
