@@ -15,7 +15,9 @@ from flask import Flask, Response, request
 from sandbox.api.sandbox import Sandbox
 from sandbox.model import cancellation
 from sandbox.model.cancellation import Cancelled
+from sandbox.model.proxy import NO_PROXY
 from sandbox.web import lanes, server
+from sandbox.web.assets import Assets, asset_folder
 from tests.waiting import eventually
 
 WITHIN_S = 20.0
@@ -53,7 +55,7 @@ def work() -> Iterator[Work]:
 @pytest.fixture
 def address(box: Sandbox, work: Work, monkeypatch: pytest.MonkeyPatch) -> str:
     app = Flask("lanes")
-    app.extensions["token"] = None
+    app.extensions.update(token=None, assets=Assets(asset_folder("static"), (), None, NO_PROXY))
     app.register_error_handler(Cancelled, lambda error: (str(error), 503, {"Connection": "close"}))
 
     @app.get("/")
