@@ -21,7 +21,7 @@ from sandbox.snapshots.description import Ends
 from sandbox.storage.check import check
 from sandbox.storage.file import ofd_locks
 from sandbox.storage.file.database import Database
-from sandbox.storage.file.guard import SHARED_BYTES
+from sandbox.storage.file.guard import SHARED_BYTES, FileGuard
 from sandbox.storage.file.lock import read_owner
 from tests.clock import Clock
 from tests.waiting import eventually
@@ -288,6 +288,31 @@ def test_a_restore_is_done_even_if_its_log_cannot_be_written_back(
     # The next commit writes the log into the file.
     with closing(sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True)) as reading:
         assert reading.execute("SELECT count(*) FROM events").fetchone() == (len(before) + 1,)
+
+
+@linux
+def test_events_stored_while_the_file_shrinks_after_a_restore_do_not_look_like_a_damage(
+    orders: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_back, before_commit = Database.write_back, FileGuard.before_commit
+    database = orders._runtime.database
+
+    def written_back_during_the_commit(guard: FileGuard) -> None:
+        before_commit(guard)
+        monkeypatch.setattr(FileGuard, "before_commit", before_commit)
+        write_back(database)
+
+    def store_meanwhile(database: Database) -> None:
+        monkeypatch.setattr(FileGuard, "before_commit", written_back_during_the_commit)
+        orders.append("orders", "meanwhile" * 10_000, partition=0)
+        orders.append("orders", "at once", partition=0)
+
+    orders.snapshots.take("s")
+    orders.append("orders", "later" * 200_000, partition=0)
+    monkeypatch.setattr(Database, "write_back", store_meanwhile)
+    orders.snapshots.restore("s")
+    assert orders.append("orders", "next", partition=0).offset == 7
+    assert check(database.path).findings == []
 
 
 class Demo:

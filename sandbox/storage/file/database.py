@@ -376,6 +376,9 @@ class Database(Reader):
         self.writes_back = False
         if not isinstance(self._writer, _Unopened):
             self._writer.execute("PRAGMA wal_autocheckpoint = 1000")
+        with suppress(StorageFailed):
+            # If there is a problem, the next commit reports it.
+            self._guard.written_back()
 
     def page_size_bytes(self) -> int:
         """Return the size of one page of the file, in bytes. Thread-safe.
@@ -418,8 +421,10 @@ class Database(Reader):
         """
         try:
             self._writer.execute("PRAGMA busy_timeout = 0")
-            busy = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            self._writer.execute(f"PRAGMA busy_timeout = {BUSY_MS if self._waits else 0}")
+            try:
+                busy = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            finally:
+                self._writer.execute(f"PRAGMA busy_timeout = {BUSY_MS if self._waits else 0}")
         except sqlite3.Error as error:
             raise failure_of(error) from error
         self._guard.check()

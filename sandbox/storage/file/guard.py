@@ -74,6 +74,8 @@ class FileGuard:
         self._descriptors: dict[str, int] = {}
         self._places: list[Identity | None] = [None, None, None]
         self._size_bytes = 0
+        # The size that writing back a log that replaced another may cut the file to, until `written_back`.
+        self._least_bytes: int | None = None
         self._last_frame: tuple[int, bytes] | None = None
         self._copy: Identity | None = None
         self._watched: list[int] = []
@@ -140,7 +142,14 @@ class FileGuard:
             self._share()
         except OSError:
             self._shared = False
+        if self._least_bytes is not None and self._shared:
+            self._least_bytes = self._expected_bytes()
         self.check()
+
+    def written_back(self) -> None:
+        """Check the file's size by the writer's own checkpoints alone again, after a log that replaced another."""
+        self._look_at_file()
+        self._least_bytes = None
 
     def _share(self) -> None:
         index, log = self._descriptors.get("index"), self._descriptors.get("log")
@@ -227,7 +236,9 @@ class FileGuard:
 
     def _expected_bytes(self) -> int:
         page_bytes, _, pages, *_ = self._index()
-        return int(pages) * (65536 if page_bytes == 1 else page_bytes)
+        size_bytes = int(pages) * (65536 if page_bytes == 1 else page_bytes)
+        # Another connection's checkpoint may cut the file while a commit adds pages, which are still in the log.
+        return size_bytes if self._least_bytes is None else min(size_bytes, self._least_bytes or size_bytes)
 
     def _frame(self) -> tuple[int, bytes] | None:
         """Return position and header of the last frame; None if the log is empty. StorageFailed if the log lacks it."""
@@ -351,6 +362,7 @@ class FileGuard:
             if os.path.exists(self._names[1]):
                 return False
             os.rename(log, self._names[1])
+            self._least_bytes = 0
             self._take_index(index)
         except OSError:
             return False
