@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 ENCODING = "_encoding"
 _NEEDS_QUOTES = re.compile(
-    r'[",\r\n]|^\s|\s$|^$|^[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?$|^(?:true|false|null|-?inf|nan)$', re.IGNORECASE
+    r'[",\r\n]|^\s|\s$|^$|^[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?$|^(?:true|false|null|-?inf|nan)$', re.IGNORECASE
 )
 _SPECIAL = re.compile(r'[",\r\n]')
 _BLANKS = ("\t", "\r", "\n")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import time
 
 import pytest
 from hypothesis import given
@@ -94,3 +95,9 @@ def test_nothing_is_a_formula_for_spreadsheets(rows: list[tuple[str, str]]) -> N
 
 def test_numbers_are_no_formulas() -> None:
     assert csv_text(("a", "b"), [(-5, Json("-1.5"))], excel=True)[1:] == "a,b\r\n-5,-1.5\r\n"
+
+
+def test_long_text_takes_linear_time() -> None:
+    began = time.process_time()
+    assert csv_text(["v"], [("1" * 30_000 + "x",)], end="\n") == "v\n" + "1" * 30_000 + "x\n"
+    assert time.process_time() - began < 2

@@ -95,9 +95,10 @@ class Sort:
         Raises:
             BrokerError: INVALID_REQUEST for an invalid path.
         """
-        found = re.fullmatch(r"(.*?)(?:\s+(asc|desc))?", text.strip(), re.DOTALL)
-        assert found is not None
-        return cls(field_of(found[1]), found[2] != "asc")
+        words = text.rsplit(maxsplit=1)
+        if len(words) == 2 and words[1] in ("asc", "desc"):
+            return cls(field_of(words[0].lstrip()), words[1] == "desc")
+        return cls(field_of(text.strip()), True)
 
     def __str__(self) -> str:
         return f"{self.field} {'desc' if self.descending else 'asc'}"
