@@ -25,6 +25,7 @@ from sandbox.storage import resources
 from sandbox.storage.file.database import Database
 
 CLIENT_METRICS_SETTING = {setting.name: setting for setting in CLIENT_METRICS_SETTINGS}
+MIN_INSYNC_REPLICAS = "min.insync.replicas"
 GROUP_FEATURES = {"streams.": "streams"}
 BOUNDED = ("consumer", "share")
 """Prefixes of group settings for which the broker has limits."""
@@ -38,6 +39,19 @@ CLIENT_MATCHES = (
     "client_source_address",
     "client_source_port",
 )
+
+
+def _check_min_insync_replicas(name: str, changes: Mapping[str, str | None], *, replace: bool) -> None:
+    """With eligible leader replicas (KIP-966), the setting has one cluster-wide value, which is always set."""
+    if name != CLUSTER_WIDE and MIN_INSYNC_REPLICAS in changes:
+        raise BrokerError(
+            "INVALID_CONFIG", f"Broker-level {MIN_INSYNC_REPLICAS} cannot be altered while ELR is enabled."
+        )
+    removed = replace if MIN_INSYNC_REPLICAS not in changes else changes[MIN_INSYNC_REPLICAS] is None
+    if name == CLUSTER_WIDE and removed:
+        raise BrokerError(
+            "INVALID_CONFIG", f"Cluster-level {MIN_INSYNC_REPLICAS} cannot be removed while ELR is enabled."
+        )
 
 
 class Resources:
@@ -72,6 +86,12 @@ class Resources:
         """Return the altered settings of a resource."""
         return dict(self._config.resources.get((kind, name), {}))
 
+    def cluster_wide(self) -> dict[str, str]:
+        """Return the settings of all brokers: the altered ones, and `min.insync.replicas`, which is always set."""
+        known = BROKER_SETTING[MIN_INSYNC_REPLICAS].default or ""
+        at_start = self._config.overrides.get(MIN_INSYNC_REPLICAS, known)
+        return {MIN_INSYNC_REPLICAS: at_start, **self.settings(BROKER, CLUSTER_WIDE)}
+
     def names(self, kind: str) -> list[str]:
         """Return the names of a type's resources that have settings, without the cluster-wide default."""
         return sorted(name for found, name in self._config.resources if found == kind and name != CLUSTER_WIDE)
@@ -97,6 +117,8 @@ class Resources:
         check = {BROKER: self._check_broker, GROUP: self._check_group, CLIENT_METRICS: _check_client_metrics}[kind]
         settings = {} if replace else self.settings(kind, name)
         check(name, changes)
+        if kind == BROKER:
+            _check_min_insync_replicas(name, changes, replace=replace)
         for setting, value in changes.items():
             if value is None:
                 settings.pop(setting, None)

@@ -14,7 +14,8 @@ from sandbox.model.traffic import GroupClient, ProducerFlow
 from sandbox.remote.connection import ClusterConnection
 from sandbox.remote.logs import Logs
 
-SOURCES = ("STATIC_BROKER_CONFIG", "DYNAMIC_DEFAULT_BROKER_CONFIG", "DYNAMIC_BROKER_CONFIG")
+CLUSTER_WIDE_SOURCE = "DYNAMIC_DEFAULT_BROKER_CONFIG"
+SOURCES = ("STATIC_BROKER_CONFIG", CLUSTER_WIDE_SOURCE, "DYNAMIC_BROKER_CONFIG")
 """Where a broker's setting is from that has not its default."""
 
 
@@ -67,10 +68,13 @@ class RemoteBrokers:
             found = self._connection.result(futures[resource])
         except BrokerError:
             return ()
+        known = {name: BROKER_SETTING[name].default if name in BROKER_SETTING else None for name in found}
         return tuple(
-            BrokerSetting(name, entry.value, BROKER_SETTING[name].default if name in BROKER_SETTING else None, source)
+            BrokerSetting(name, entry.value, known[name], source)
             for name, entry in sorted(found.items())
             if (source := ConfigSource(entry.source).name) in SOURCES
+            # Since Kafka 4.1, min.insync.replicas always has a cluster-wide value.
+            and (source, entry.value) != (CLUSTER_WIDE_SOURCE, known[name])
         )
 
     def clients(self) -> tuple[ClientDescription, ...]:

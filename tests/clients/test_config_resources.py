@@ -93,6 +93,30 @@ def test_a_setting_altered_for_all_brokers_gives_topics_their_default(raw: RawCl
     settle(raw, TOPIC, topic, "message.timestamp.after.max.ms", ("3600000", DEFAULT_CONFIG))
 
 
+def test_min_insync_replicas_always_has_one_value_for_all_brokers(raw: RawClient, topic: str) -> None:
+    """KIP-966: eligible leader replicas need it."""
+    key = "min.insync.replicas"
+    try:
+        for place in ((TOPIC, topic), (BROKER, "1"), (BROKER, "")):
+            assert value_of(raw, *place, key) == ("1", DEFAULT_BROKER_CONFIG)
+        (found,) = describe(raw, TOPIC, topic, key).configs
+        assert [(one.value, one.source) for one in found.synonyms] == [
+            ("1", DEFAULT_BROKER_CONFIG),
+            ("1", DEFAULT_CONFIG),
+        ]
+        assert alter(raw, BROKER, "1", (key, SET, "2")) == "INVALID_CONFIG"
+        assert alter(raw, BROKER, "1", (key, DELETE, None)) == "INVALID_CONFIG"
+        assert alter(raw, BROKER, "", (key, DELETE, None)) == "INVALID_CONFIG"
+        assert replace(raw, BROKER, "", log_retention_ms="5000") == "INVALID_CONFIG"
+        assert alter(raw, BROKER, "", (key, SET, "2")) == "NONE"
+        settle(raw, TOPIC, topic, key, ("2", DEFAULT_BROKER_CONFIG))
+        assert replace(raw, BROKER, "", min_insync_replicas="3") == "NONE"
+        settle(raw, BROKER, "1", key, ("3", DEFAULT_BROKER_CONFIG))
+    finally:
+        assert alter(raw, BROKER, "", (key, SET, "1")) == "NONE"
+    settle(raw, TOPIC, topic, key, ("1", DEFAULT_BROKER_CONFIG))
+
+
 def test_an_altered_broker_setting_is_in_effect(raw: RawClient, topic: str, kafka: Kafka) -> None:
     record = [(0, 1_700_000_000_000, b"key", b"x" * 500, ())]
     assert raw.produce(topic, record).error_code == 0

@@ -243,7 +243,7 @@ def _topic(request: Request, name: str) -> Described:
 def _broker(request: Request, name: str) -> Described:
     broker = request.node.broker
     if name == CLUSTER_WIDE:
-        for key, value in sorted(broker.resources.settings(BROKER, CLUSTER_WIDE).items()):
+        for key, value in sorted(broker.resources.cluster_wide().items()):
             yield _known(key), _altered(key, value, DEFAULT_BROKER_CONFIG)
         return
     if not name.lstrip("-").isdigit():
@@ -297,7 +297,7 @@ def _broker_synonyms(request: Request, name: str, node: str) -> list[dict[str, A
     broker = request.node.broker
     places = (
         (BROKER_CONFIG, broker.resources.settings(BROKER, node)),
-        (DEFAULT_BROKER_CONFIG, broker.resources.settings(BROKER, CLUSTER_WIDE)),
+        (DEFAULT_BROKER_CONFIG, broker.resources.cluster_wide()),
         (STATIC_BROKER_CONFIG, broker.config.overrides),
     )
     found = [_synonym(name, settings[name], source) for source, settings in places if name in settings]
