@@ -1,4 +1,4 @@
-"""What holds for every template: its lines, and the forms that a read-only page disables."""
+"""Rules for every template: its lines, and the forms that a read-only page disables."""
 
 import re
 from pathlib import Path
