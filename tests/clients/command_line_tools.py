@@ -300,7 +300,9 @@ STACK = re.compile(r"\tat |\t\.\.\. \d+ more")
 # Other lines of a list are topics and groups of other tests.
 HEADING = re.compile(r"[A-Z](?!opic: )")
 VARIES = (
+    # The width of columns depends on the names of other tests.
     (r" +", " "),
+    (r" \t", "\t"),
     (r'"timestamp":\d+', '"timestamp":TIME'),
     (r'"(target_throughput|avg_throughput)":[-\d.]+', r'"\1":N'),
     (r"TopicId: \S{22}", "TopicId: ID"),
@@ -315,10 +317,10 @@ VARIES = (
     # Apache Kafka is run with it, so that it does not delete events of the past.
     (r"STATIC_BROKER_CONFIG:log.retention.ms=-1, ", ""),
     (r"^(\d+ records sent), .*", r"\1"),
-    (r"\b1[7-9]\d{11}( \t\d+(?= \t|$))?", "TIME"),
-    (r"(\bT-tx\t1 \t)\d+(?= \tComplete)", r"\1PID"),
-    (r"(^1 \tT-tx\t)\d+", r"\1PID"),
-    (r"^\d+ (?=\t\d+ \t)", "PID "),
+    (r"\b1[7-9]\d{11}(\t\d+(?=\t|$))?", "TIME"),
+    (r"(\bT-tx\t1\t)\d+(?=\tComplete)", r"\1PID"),
+    (r"(^1\tT-tx\t)\d+", r"\1PID"),
+    (r"^\d+(?=\t\d+\t)", "PID"),
 )
 
 
