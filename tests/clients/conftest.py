@@ -39,6 +39,7 @@ def kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if request.param == "sandbox":
         with running_sandbox(
             tmp_path_factory.mktemp("sandbox") / "clients.db",
+            "group.min.session.timeout.ms=1000",
             "group.share.min.record.lock.duration.ms=1000",
             "group.consumer.min.heartbeat.interval.ms=500",
             "group.consumer.heartbeat.interval.ms=500",
