@@ -17,7 +17,7 @@ REPLICAS = "[partitionId]:[brokerId],[partitionId]:[brokerId],..."
 _RANGE = re.compile(r"\[(-?[\d.]+),\.\.\.(?:,(-?[\d.]+))?\](?: or (-?\d+))?")
 _WORDS = re.compile(r"(\(case insensitive\) )?\[([^\[\]:]+)\]")
 _WHOLE = re.compile(r"[+-]?\d+")
-_DOUBLE = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)[fFdD]?|[+-]?(?:NaN|Infinity)", re.ASCII)
+_DOUBLE = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)[fFdD]?|[+-]?(?:NaN|Infinity)", re.ASCII)
 _PAIR = re.compile(r"\d+:\d+", re.ASCII)
 
 

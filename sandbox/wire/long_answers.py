@@ -50,7 +50,7 @@ def _answer_later(request: Request, steps: AnswerSteps) -> Reply[Answer]:
     reply: Reply[Answer] = Reply()
     rest = _rest(request, steps, reply, failed)
     reply.drop = rest.close
-    request.node.slices.run(rest)
+    request.node.slices.run(rest, from_memory=True)
     return reply
 
 

@@ -41,6 +41,9 @@ class LongWrites:
         soon: calls a function in a later turn of the event loop.
         wait: calls a function at the end of this turn, with the error if it could not be committed.
         undo: undoes this turn.
+
+    Attributes:
+        clears: how often all writes without an answer were cancelled.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class LongWrites:
         self._wait = wait
         self._undo = undo
         self._queues: dict[str | None, deque[Iterator[None]]] = {}
+        self.clears = 0
 
     def wants(self, group_id: str | None, rows: int, slice_rows: int = SLICE_ROWS) -> bool:
         """Return True if a request must be written in slices, or must wait for one."""
@@ -87,12 +91,19 @@ class LongWrites:
     def clear(self) -> None:
         """Cancel every write without an answer, after clients were disconnected and the rows replaced."""
         self._queues.clear()
+        self.clears += 1
 
     def _step(self, group_id: str | None, queue: deque[Iterator[None]]) -> None:
         """Write the next slice of a group's first request, and schedule the following slice."""
         if self._queues.get(group_id) is not queue:
             return
-        if next(queue[0], self) is self:
+        try:
+            ended = next(queue[0], self) is self
+        except Exception:
+            # The requests behind it must not wait for ever.
+            logger.exception("A long write could not be answered.")
+            ended = True
+        if ended:
             queue.popleft()
         if queue:
             self._soon(lambda: self._step(group_id, queue))

@@ -1,10 +1,11 @@
 """Divides the event loop's time among requests, so that none of them blocks the others.
 
 One thread does all the work. A Fetch of 50 MB from rows, or a connection that sends 10,000 requests at once, would make
-every other client wait until it is done. So such work is a job that runs in steps. There are two queues, one for
-connections with more requests and one for reads from rows, because a step of a read takes as long as many requests. In
-each turn of the loop each queue runs for `TURN_SECONDS`, its jobs in rotation; then the loop checks for new input. As a
-result, the data that a job reads may change between two steps, so it must not use a query's result across them.
+every other client wait until it is done. So such work is a job that runs in steps. There are three queues: one for
+connections with more requests, one for long answers from memory, and one for reads from rows, because a step of a read
+takes as long as many requests. In each turn of the loop each queue runs for `TURN_SECONDS`, its jobs in rotation; then
+the loop checks for new input. As a result, the data that a job reads may change between two steps, so it must not use a
+query's result across them.
 """
 
 import logging
@@ -36,6 +37,7 @@ class TimeSlices:
     Attributes:
         requests: jobs that handle one connection's requests.
         reads: jobs that read rows; the first `READS_AT_ONCE` of them have begun.
+        answers: jobs that make long answers from memory, all in rotation.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class TimeSlices:
         self._now_s = now_s
         self.requests: deque[Job] = deque()
         self.reads: deque[Job] = deque()
+        self.answers: deque[Job] = deque()
         self._ends_s = 0.0
         self._has_turn = False
 
@@ -58,15 +61,21 @@ class TimeSlices:
         self.reads.append(job)
         self._begin()
 
-    def run(self, steps: Steps) -> bool:
+    def run(self, steps: Steps, *, from_memory: bool = False) -> bool:
         """Run the steps in this turn if it has time for them, and the rest in later turns.
+
+        Args:
+            steps: the work.
+            from_memory: True if it holds no rows between two steps. It then doesn't wait for reads.
 
         Returns:
             True if all of it is done. If not, the steps themselves must report that they are done.
         """
         for _ in steps:
             if not self._has_time():
-                self.add_read(lambda: _step(steps))
+                queue = self.answers if from_memory else self.reads
+                queue.append(lambda: _step(steps))
+                self._begin()
                 return False
         return True
 
@@ -84,9 +93,10 @@ class TimeSlices:
 
     def _turn(self) -> None:
         self._has_turn = False
-        if self.requests or self.reads:
+        if self.requests or self.reads or self.answers:
             self._begin()
         self._rotate(self.requests)
+        self._rotate(self.answers)
         begun = deque(self.reads.popleft() for _ in range(min(READS_AT_ONCE, len(self.reads))))
         self._ends_s = self._rotate(begun)
         self.reads.extendleft(reversed(begun))

@@ -207,8 +207,6 @@ def _cluster() -> Iterator[Call]:
         "ProducerPerformance",
         "--topic {t}-c --num-records 4 --record-size 8 --throughput -1 --transactional-id {t}-tx",
     )
-    yield Call("list transactions", "TransactionsCommand", "list", only_mine=True)
-    yield Call("describe a transaction", "TransactionsCommand", "describe --transactional-id {t}-tx")
     yield Call("describe a transaction that is missing", "TransactionsCommand", "describe --transactional-id {t}-nope")
     yield Call(
         "describe producers", "TransactionsCommand", "describe-producers --topic {t}-c --partition 0", unordered=True
@@ -233,6 +231,9 @@ def _cluster() -> Iterator[Call]:
     )
     yield Call("execute a reassignment", moves, "--execute --reassignment-json-file {files}/move.json")
     yield Call("verify a reassignment", moves, "--verify --reassignment-json-file {files}/move.json")
+    # At the end: on Apache Kafka the coordinator notes the end of the transaction after the producer has closed.
+    yield Call("list transactions", "TransactionsCommand", "list", only_mine=True)
+    yield Call("describe a transaction", "TransactionsCommand", "describe --transactional-id {t}-tx")
     yield Call("reassign to a broker that is missing", moves, "--execute --reassignment-json-file {files}/away.json")
     yield Call("list ACLs", "AclCommand", "--list")
     yield Call("add an ACL", "AclCommand", "--add --allow-principal User:a --operation read --topic {t}-a")

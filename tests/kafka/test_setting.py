@@ -1,5 +1,7 @@
 """Valid values of settings, in the forms of Kafka's documentation, and the sentences of what is refused."""
 
+import time
+
 import pytest
 
 from sandbox.kafka.broker_config import BROKER_SETTINGS
@@ -70,6 +72,13 @@ def test_a_value_is_spelled_as_kafka_does_or_refused_in_its_words(
     kind: int, valid: str, value: str, found: str
 ) -> None:
     assert checked(kind, valid, value) == found
+
+
+def test_a_long_number_is_checked_in_linear_time() -> None:
+    began = time.process_time()
+    for text in ("1" * 30_000 + "x", "1." * 15_000, "1e" + "1" * 30_000 + "x"):
+        assert checked(DOUBLE, "", text).endswith("Not a number of type DOUBLE")
+    assert time.process_time() - began < 2
 
 
 def test_the_sandboxs_own_limits_apply_too() -> None:

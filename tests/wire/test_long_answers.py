@@ -114,9 +114,9 @@ def after_the_first_step(monkeypatch: pytest.MonkeyPatch, call: Any) -> None:
     """Call a function when the first step of a long answer is done, in the thread that serves."""
     run = TimeSlices.run
 
-    def then(slices: TimeSlices, steps: Steps) -> bool:
+    def then(slices: TimeSlices, steps: Steps, *, from_memory: bool = False) -> bool:
         call()
-        return run(slices, steps)
+        return run(slices, steps, from_memory=from_memory)
 
     monkeypatch.setattr(TimeSlices, "run", then)
 
@@ -206,6 +206,20 @@ def test_a_batch_of_many_events_without_acknowledgement_is_stored_though_its_cli
     other.api_versions()
 
 
+def test_a_batch_of_many_events_whose_client_was_disconnected_by_a_restore_is_not_stored(
+    wide: Sandbox, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, ports = connect(), wide._runtime.kafka
+    assert ports is not None
+    with monkeypatch.context() as patch:
+        after_the_first_step(patch, ports.disconnect)
+        client.send(PRODUCE, 11, produce_body(NAMES[0], many_events()))
+        with pytest.raises((EOFError, OSError)):
+            client.receive()
+    assert connect().produce(NAMES[1], many_events()).base_offset == 0
+    assert wide.end_offsets(NAMES[0])[0] == 0
+
+
 def test_a_later_request_of_the_same_connection_is_handled_after_the_answer(
     wide: Sandbox, client: RawClient, answered: list[int]
 ) -> None:
@@ -283,7 +297,7 @@ def test_a_client_that_leaves_ends_its_answer(wide: Sandbox, connect: Connect, m
     client.send(METADATA, 12, {"topics": None})
     ports = wide._runtime.kafka
     assert ports is not None
-    eventually(lambda: described and not ports._slices.reads, 10, "the answer has ended")
+    eventually(lambda: described and not ports._slices.answers, 10, "the answer has ended")
     assert len(described) < TOPICS
     other.api_versions()
 

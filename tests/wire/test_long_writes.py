@@ -327,7 +327,7 @@ def test_a_client_that_leaves_ends_its_look_ups(served: Sandbox) -> None:
     topics = [{"name": "wide", "partitions": partitions * 20}]
     client.send(LIST_OFFSETS, 6, {"replica_id": -1, "isolation_level": 0, "topics": topics})
     eventually(lambda: bool(calls) and not ports.clients(), 10, "the connection has ended")
-    eventually(lambda: not ports._slices.reads, 10, "the look-ups have ended")
+    eventually(lambda: not ports._slices.answers, 10, "the look-ups have ended")
     assert len(calls) < 20 * PARTITIONS
 
 

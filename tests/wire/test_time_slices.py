@@ -73,6 +73,24 @@ def test_few_reads_are_begun_at_once_and_the_others_in_order_of_their_arrival() 
     assert sorted(done[2 * READS_AT_ONCE :]) == sorted("cdefgh" * 2)
 
 
+def test_reads_do_not_wait_for_long_answers_from_memory() -> None:
+    loop, done = Loop(), []  # type: ignore[var-annotated]
+
+    def answer() -> Steps:
+        for _ in range(1_000):
+            loop.now_s += TURN_SECONDS
+            done.append("a")
+            yield
+
+    for _ in range(20):
+        loop.slices.run(answer(), from_memory=True)
+    loop.slices.add_read(job(loop, done, "r", 5, TURN_SECONDS))
+    del done[:]
+    for _ in range(5):
+        loop.turn()
+    assert "".join(done) == "ar" * 5
+
+
 def test_what_is_short_is_done_at_once_and_what_is_long_in_later_turns() -> None:
     loop = Loop()
     done: list[int] = []

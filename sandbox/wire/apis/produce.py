@@ -112,14 +112,16 @@ def _slices(writes: Sequence[Write]) -> list[list[Write]]:
 def _decode_first(request: Request, writes: Sequence[Write]) -> Reply[Any]:
     """Decode batches of many events in steps, then append each in a turn of its own.
 
-    It is done even if the client disconnects, as without steps: with acks=0 that is how it ends.
+    It is done even if the client disconnects, as without steps: with acks=0 that is how it ends. But not if all were
+    disconnected because a snapshot is restored: the request belongs to the replaced content, as all without an answer.
     """
     reply: Reply[Any] = Reply(stored=True)
-    request.node.slices.run(_decode_in_steps(request, writes, reply))
+    steps = _decode_in_steps(request, writes, reply, request.node.long_writes.clears)
+    request.node.slices.run(steps, from_memory=True)
     return reply
 
 
-def _decode_in_steps(request: Request, writes: Sequence[Write], reply: Reply[Any]) -> Steps:
+def _decode_in_steps(request: Request, writes: Sequence[Write], reply: Reply[Any], clears: int) -> Steps:
     decoded: list[Write] = []
     try:
         for topic, partition, _ in writes:
@@ -128,6 +130,8 @@ def _decode_in_steps(request: Request, writes: Sequence[Write], reply: Reply[Any
     except Exception:
         logger.exception("a Produce of %s failed", request.client_host)
         reply.set(None if request.body.acks == 0 else refuse(request, BrokerError("UNKNOWN_SERVER_ERROR")))
+        return
+    if request.node.long_writes.clears != clears:
         return
     _write_in_slices(request, decoded).on_done(reply.set)
     request.node.after()
