@@ -74,7 +74,7 @@ def test_few_reads_are_begun_at_once_and_the_others_in_order_of_their_arrival() 
 
 
 def test_reads_do_not_wait_for_long_answers_from_memory() -> None:
-    loop, done = Loop(), []  # type: ignore[var-annotated]
+    loop, done = Loop(), []
 
     def answer() -> Steps:
         for _ in range(1_000):
