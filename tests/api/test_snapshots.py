@@ -291,6 +291,25 @@ def test_a_restore_is_done_even_if_its_log_cannot_be_written_back(
 
 
 @linux
+def test_a_disk_that_fills_during_a_restore_is_not_taken_for_a_damaged_snapshot(
+    orders: Sandbox, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(source: str, target: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    orders.snapshots.take("s")
+    orders.append("orders", "later")
+    before = contents(orders)
+    monkeypatch.setattr("shutil.copyfile", no_room)
+    with pytest.raises(BrokerError, match=r"No space left on device\. Make room on the disk") as refused:
+        orders.snapshots.restore("s")
+    assert refused.value.error.name == "KAFKA_STORAGE_ERROR"
+    assert contents(orders) == before
+    assert not list(file.parent.rglob("*.part*"))
+    orders.append("orders", "next")
+
+
+@linux
 def test_events_stored_while_the_file_shrinks_after_a_restore_do_not_look_like_a_damage(
     orders: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

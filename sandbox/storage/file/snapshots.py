@@ -6,6 +6,7 @@ connection that writes the file is not used. A copy that isn't open anywhere is 
 created beside it.
 """
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from sandbox.kafka.errors import FileRefused
+from sandbox.kafka.errors import BrokerError, FileRefused, SandboxError
 from sandbox.kafka.producer_epoch import EPOCH_LAST
 from sandbox.model import cancellation
 from sandbox.model.alerts import ALERTS_SETTING
@@ -122,6 +123,7 @@ def copy_file(source: Path, target: Path, *, in_use: bool) -> None:
 
     Raises:
         FileRefused: the source cannot be read, or the copy cannot be written; a partial copy may be left.
+        BrokerError: KAFKA_STORAGE_ERROR if the disk is full.
     """
     try:
         with closing(sqlite3.connect(address(source, in_use), uri=True, isolation_level=None)) as reading:
@@ -134,8 +136,16 @@ def copy_file(source: Path, target: Path, *, in_use: bool) -> None:
                 writing.execute("PRAGMA synchronous = OFF")
                 reading.backup(writing, pages=PAGES_PER_STEP, sleep=0, progress=_check_cancelled)
     except sqlite3.Error as error:
-        raise FileRefused(f"{source} cannot be copied to {target}: {error}.") from error
+        raise _refusal(f"{source} cannot be copied to {target}", error) from error
     sync(target)
+
+
+def _refusal(words: str, error: Exception) -> SandboxError:
+    # A snapshot is not at fault if the disk is full: nobody should throw it away.
+    no_room = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    if no_room or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return BrokerError("KAFKA_STORAGE_ERROR", f"{words}: {error}. Make room on the disk, and try again.")
+    return FileRefused(f"{words}: {error}.")
 
 
 def _check_cancelled(_status: int, _left: int, _pages: int) -> None:
@@ -163,7 +173,7 @@ def _altered(path: Path) -> Iterator[sqlite3.Connection]:
                 yield connection
     except sqlite3.Error as error:
         cancellation.check()
-        raise FileRefused(f"{path.name} cannot be used: {error}.") from error
+        raise _refusal(f"{path.name} cannot be used", error) from error
     sync(path)
 
 
@@ -378,6 +388,7 @@ def make_log(source: Path, content: int) -> tuple[Path, Path]:
 
     Raises:
         FileRefused: it cannot be written; partial files may be left, whose names begin with the copy's.
+        BrokerError: KAFKA_STORAGE_ERROR if the disk is full; the same may be left.
     """
     empty = source.with_name(source.name + "-empty")
     log, index = (source.with_name(source.name + ending) for ending in ("-log", "-index"))
@@ -400,7 +411,7 @@ def make_log(source: Path, content: int) -> tuple[Path, Path]:
             with _kept_open(empty):
                 writing.close()
     except (sqlite3.Error, OSError) as error:
-        raise FileRefused(f"{source.name} cannot be prepared: {error}.") from error
+        raise _refusal(f"{source.name} cannot be prepared", error) from error
     finally:
         for ending in ("", "-wal", "-shm"):
             empty.with_name(empty.name + ending).unlink(missing_ok=True)
