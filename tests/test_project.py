@@ -77,6 +77,14 @@ def test_a_class_name_means_one_thing() -> None:
     assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
 
 
+@pytest.mark.parametrize("page", ["docs/design.md", "CONTRIBUTING.md"])
+def test_every_path_that_a_page_for_developers_names_exists(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = sorted(set(re.findall(r"`([\w.-]+/[\w./-]+\.(?:py|json|html|md|toml))`", text)))
+    assert len(named) > 5
+    assert [path for path in named if not any((ROOT / root / path).exists() for root in ("", "sandbox"))] == []
+
+
 def test_nothing_in_the_project_names_the_machine_that_it_was_written_on() -> None:
     found = [relative(path) for path in texts() if ELSEWHERE.search(path.read_text(encoding="utf-8", errors="replace"))]
     assert found == []

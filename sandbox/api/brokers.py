@@ -87,7 +87,7 @@ class SandboxBrokers:
         return ports.traffic.flows(self._runtime.clock()) if ports is not None else ()
 
     def group_clients(self) -> tuple[GroupClient, ...]:
-        """Return which clients committed offsets of which groups since the start, sorted."""
+        """Return the clients that committed offsets since the start, with their groups, sorted."""
         ports = self._runtime.kafka
         return ports.traffic.groups() if ports is not None else ()
 

@@ -37,7 +37,7 @@ class GroupState:
 
     @property
     def uncommitted_lag(self) -> int:
-        """The sum over partitions without a commit, of which the group may read all offsets or none."""
+        """The sum over partitions without a commit. The group may read all of these offsets, or none."""
         return sum(row["uncommitted_lag"] for row in self.partitions)
 
     @property
@@ -198,7 +198,7 @@ def _first_address(servers: str) -> tuple[str, int]:
 
 
 def _ask(address: tuple[str, int], api: tuple[int, int], **fields: Any) -> SimpleNamespace:
-    # Imported here, because most commands need no request of their own.
+    # Imported here, because most commands send no such request.
     from sandbox.wire.messages import messages
     from sandbox.wire.messages.schemas import apis
 

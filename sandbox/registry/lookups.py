@@ -241,7 +241,7 @@ def content_of(request: SchemaRequest) -> SchemaContent | None:
 
 
 def with_tag_changes(request: SchemaRequest) -> SchemaRequest:
-    """Return a request whose changes of tags are made in its text. A change of tags asks for a version's metadata.
+    """Return a request with its changes of tags applied to its text. A change of tags asks for a version's metadata.
 
     Raises:
         RegistryError: 42201.

@@ -122,7 +122,7 @@ class SchemaRegistry:
             rules_to_remove: names of rules that are removed from them.
 
         Raises:
-            RegistryError: 40401, 40402, 42201 and those of `register`.
+            RegistryError: 40401, 40402, 42201 and the errors of `register`.
         """
         with self.rows() as rows:
             found = version(rows, subject, number)

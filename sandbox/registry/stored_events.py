@@ -28,7 +28,7 @@ PARTS = {"-key": True, "-value": False}
 """The ends of subjects by the TopicNameStrategy, and whether they are of keys."""
 
 Newest = Callable[[str, int], Iterator[Event]]
-"""Yields a topic's newest events, at most so many, the newest first."""
+"""Yields a topic's newest events, at most the given number, the newest first."""
 
 
 @dataclass(frozen=True, slots=True)

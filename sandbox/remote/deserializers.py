@@ -5,7 +5,7 @@ from sandbox.model.deserializers import KEY, VALUE, Deserializer
 
 
 class RemoteDeserializers:
-    """What was chosen for the topics of a cluster (`backend.deserializers`)."""
+    """The deserializers chosen for the topics of a cluster (`backend.deserializers`)."""
 
     def __init__(self) -> None:
         self._chosen: dict[str, dict[str, Deserializer]] = {}

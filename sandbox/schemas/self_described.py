@@ -4,7 +4,7 @@ Values are returned as JSON values: byte strings are base64, a map's key that is
 8601. Extension types and tags without a JSON form are objects with their number. Lengths are checked against the bytes
 that are left before anything is read, so no payload makes more values than it has bytes.
 
-`recognized` finds the format of bytes that nobody named. A text is never taken for one: the first byte of a map or a
+`recognized` finds the format of bytes if none was chosen. A text is never taken for one: the first byte of a map or a
 list in either format is not the first byte of UTF-8.
 """
 
@@ -72,7 +72,7 @@ def read_messagepack(data: bytes, *, text_keys: bool = False) -> Any:
 
 
 def read_cbor(data: bytes, *, text_keys: bool = False) -> Any:
-    """Return the value of a CBOR payload (RFC 8949); arguments and errors are those of `read_messagepack`."""
+    """Return the value of a CBOR payload (RFC 8949); arguments and errors as in `read_messagepack`."""
     return _Cbor(data, text_keys).whole()
 
 

@@ -24,14 +24,14 @@ class Shape:
     """The values of one type. Recursive types refer to themselves, so shapes are compared by identity.
 
     Attributes:
-        kind: `choice` is one of several shapes; `oneof` are fields of which at most one is set, and which belong to the
-            record around it; `json` is any JSON value.
+        kind: `choice` is one of several shapes; `oneof` are fields that belong to the record around it, at most one of
+            them set; `json` is any JSON value.
         label: the type in the schema's words, such as `timestamp-millis`.
         hint: how the value is written, if its kind doesn't say it.
-        fields: those of a record or oneof.
+        fields: the fields of a record or oneof.
         element: the values of a list or map.
         options: the values of an enum, as JSON values.
-        choices: those of a choice.
+        choices: the shapes of a choice.
         tags: the names by which a choice's value names its shape, as in Avro's JSON; empty if it is never named.
         zone: what a timestamp ends with: "Z", or "" for local time.
         digits: the digits of a time's or timestamp's fraction of a second.

@@ -45,7 +45,7 @@ class EventDifferences:
 
 
 def events_of(reader: Reader, topic: str, partition: int | None = None, start: int = 0) -> Iterator[Event]:
-    """Yield a topic's events in one state, by partition and offset, without those of aborted or open transactions.
+    """Yield a topic's events in one state, by partition and offset, without events of aborted or open transactions.
 
     Args:
         partition: one partition; None for all.

@@ -73,7 +73,7 @@ class Brokers(Protocol):
         """Return which clients produced to which topics since the start, sorted by client id and topic."""
 
     def group_clients(self) -> tuple[GroupClient, ...]:
-        """Return which clients committed offsets of which groups since the start, sorted."""
+        """Return the clients that committed offsets since the start, with their groups, sorted."""
 
     def coordinator(self, key: str) -> int:
         """Return the broker that coordinates a group, -1 if no broker is up."""

@@ -134,7 +134,7 @@ def _render_for(work: Cancellation, app: Flask, address: str, zone_name: str) ->
 
 
 def _view_parts(html: str, drawn: DrawnRows) -> tuple[ViewPart, ...]:
-    """Split a view at its rows; only rows that start with a unique id are pieces of their own."""
+    """Split a view at its rows; only rows that start with a unique id are separate pieces."""
     pieces: list[ViewPart] = []
     seen: set[str] = set()
     for text, row in drawn.split(html):

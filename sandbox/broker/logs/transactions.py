@@ -12,7 +12,7 @@ checks this every ten seconds; the sandbox does it on time.
 Differs from Kafka: a transaction's end is never half done, so CONCURRENT_TRANSACTIONS doesn't occur. If a producer
 initializes a transactional id whose transaction is open, the transaction is aborted and the producer is answered
 immediately, with the epoch that it would get at its second attempt from Kafka. Groups that take part aren't shown as
-partitions of `__consumer_offsets`, because that topic has no rows of its own here.
+partitions of `__consumer_offsets`, because that topic has no rows here.
 
 Sources: KIP-98, KIP-360, KIP-447, KIP-664, KIP-890; checked against Apache Kafka 4.4 by
 `tests/clients/test_transaction_requests.py`.

@@ -141,7 +141,7 @@ def copy_file(source: Path, target: Path, *, in_use: bool) -> None:
 
 
 def _refusal(words: str, error: Exception) -> SandboxError:
-    # A snapshot is not at fault if the disk is full: nobody should throw it away.
+    # A snapshot is not at fault if the disk is full, and must not be thrown away.
     no_room = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
     if no_room or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
         return BrokerError("KAFKA_STORAGE_ERROR", f"{words}: {error}. Make room on the disk, and try again.")

@@ -84,7 +84,7 @@ class Builder:
 
     Args:
         form: the fields; None to build from a value.
-        budget: the number of inputs that may still be made, shared by builders of one form.
+        budget: the number of inputs that may still be added, shared by builders of one form.
     """
 
     def __init__(self, form: Form | None = None, budget: list[int] | None = None) -> None:
@@ -181,7 +181,7 @@ class Builder:
         else:
             made.choice = _place(self._given(f"{made.name}#c"), len(made.shape.choices))
             value = initial_value(made.shape.choices[made.choice])
-        # The inputs of another choice have other meanings, so each choice has names of its own.
+        # The inputs of another choice have other meanings, so each choice has its own names.
         name = f"{made.name}.c{made.choice}"
         made.children = [self.build(made.shape.choices[made.choice], name, made.path, value, depth + 1)]
 

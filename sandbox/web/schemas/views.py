@@ -361,7 +361,7 @@ def _changes(older: RegisteredSchema | None, newer: RegisteredSchema) -> list[Li
 
 @lru_cache(maxsize=64)
 def _compared(older: str, newer: str) -> tuple[tuple[str, str], ...]:
-    """Return the lines of both texts with their signs. A version never changes, so a comparison is made once."""
+    """Return the lines of both texts with their signs. A version never changes, so a comparison is computed once."""
     from difflib import SequenceMatcher
 
     before, after = older.splitlines(), newer.splitlines()
