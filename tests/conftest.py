@@ -1,6 +1,6 @@
 """A sandbox in a new file, with a clock that the test sets, and its Kafka port on request."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,14 @@ import pytest
 from sandbox.api.sandbox import Sandbox
 from tests.clock import Clock
 from tests.wire.raw_client import RawClient
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Escape what is not UTF-8 in captured output, such as a path in a log: pytest-xdist could not send the report."""
+    report = yield
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    return report
 
 
 @pytest.fixture
