@@ -77,14 +77,6 @@ def test_a_class_name_means_one_thing() -> None:
     assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
 
 
-@pytest.mark.parametrize("page", ["docs/design.md", "CONTRIBUTING.md"])
-def test_every_path_that_a_page_for_developers_names_exists(page: str) -> None:
-    text = (ROOT / page).read_text(encoding="utf-8")
-    named = sorted(set(re.findall(r"`([\w.-]+/[\w./-]+\.(?:py|json|html|md|toml))`", text)))
-    assert len(named) > 5
-    assert [path for path in named if not any((ROOT / root / path).exists() for root in ("", "sandbox"))] == []
-
-
 def test_nothing_in_the_project_names_the_machine_that_it_was_written_on() -> None:
     found = [relative(path) for path in texts() if ELSEWHERE.search(path.read_text(encoding="utf-8", errors="replace"))]
     assert found == []
@@ -99,6 +91,60 @@ def test_the_command_that_pyproject_names_is_there() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     module, function = project["scripts"]["sandbox"].split(":")
     assert callable(getattr(importlib.import_module(module), function))
+
+
+def packed() -> set[str]:
+    """The places that folders of the project have in the wheel."""
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"][
+        "wheel"
+    ]
+    return set(wheel["sources"].values())
+
+
+def missing_paths(document: str) -> list[str]:
+    """Return "line: path" of each path in a document that doesn't exist.
+
+    A path is relative to the project or to `sandbox/`, or, in a row of a table, to the folder that the row is about.
+    """
+    missing = []
+    for number, line in enumerate(document.splitlines(), 1):
+        row = re.match(r"\| `([\w./]+/)`", line)
+        places = (ROOT, ROOT / "sandbox", *((ROOT / row[1], ROOT / "sandbox" / row[1]) if row else ()))
+        for path in re.findall(r"`([\w.-]*/[\w./-]*|\w+\.(?:py|json|md|toml))`", line):
+            # The project file is the user's.
+            if path in packed() or path == "sandbox.toml" or any((place / path).exists() for place in places):
+                continue
+            missing.append(f"{number}: {path}")
+    return missing
+
+
+@pytest.mark.parametrize("name", ["docs/design.md", "CONTRIBUTING.md"])
+def test_every_path_that_a_guide_for_contributors_names_exists(name: str) -> None:
+    missing = missing_paths((ROOT / name).read_text(encoding="utf-8"))
+    assert missing == [], f"{name} names paths that do not exist; correct them there"
+
+
+def test_a_path_that_does_not_exist_is_found_with_its_line() -> None:
+    document = (
+        "See `wire/api_table.py`.\n\n| `broker/` | `logs/`, `nowhere/` |\n| `tests/` | `web/gone.py` and `gone.py` |\n"
+    )
+    assert missing_paths(document) == ["3: nowhere/", "4: web/gone.py", "4: gone.py"]
+
+
+def test_the_guides_for_contributors_have_the_layers_and_folders_of_the_package() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = [sorted(re.findall(r"sandbox\.(\w+)", layer)) for layer in contracts[0]["layers"]]
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    line = re.search(r"Imports go down only: (.*) \|", guide)
+    assert line is not None
+    assert [sorted(re.findall(r"`(\w+)`", part)) for part in line[1].split("→")] == layers, "correct CONTRIBUTING.md"
+    folders = {path.parent.name for path in (ROOT / "sandbox").glob("*/__init__.py")}
+    map_by_folder = (ROOT / "docs" / "design.md").read_text(encoding="utf-8").partition("## A map")[2]
+    rows = re.findall(r"^\| (`.*?) \|", map_by_folder, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)/`", row)} - {"templates", "static"}
+    assert named == folders, "correct the map in docs/design.md"
 
 
 @pytest.mark.parametrize("target", ["up", "test", "torture", "check", "bench", "bench-quick", "screenshots", "clean"])

@@ -37,7 +37,7 @@ class GroupState:
 
     @property
     def uncommitted_lag(self) -> int:
-        """The sum over partitions without a commit. The group may read all of these offsets, or none."""
+        """The sum over partitions without a commit; the group may read all of their offsets or none."""
         return sum(row["uncommitted_lag"] for row in self.partitions)
 
     @property

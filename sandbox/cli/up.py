@@ -73,15 +73,15 @@ The same pages over a real Kafka cluster, without a file:
   sandbox ui --bootstrap HOST:PORT""",
 )
 @click.argument("file", default=DEFAULT_FILE, envvar="SANDBOX_FILE", type=click.Path(path_type=Path))
-@click.option("--kafka-port", type=_PORT, default=9092, show_default=True, help="0 picks a free one.")
+@click.option("--kafka-port", type=_PORT, default=9092, show_default=True, help="The Kafka port; 0 picks a free one.")
 @click.option(
     "--brokers",
     type=click.IntRange(1, 9),
     default=1,
     show_default=True,
-    help="How many brokers to play; broker 2 listens at the Kafka port + 1, and so on.",
+    help="How many brokers to simulate; broker 2 listens at the Kafka port + 1, and so on.",
 )
-@click.option("--ui-port", type=_PORT, default=8080, show_default=True, help="Of the page; 0 picks a free one.")
+@click.option("--ui-port", type=_PORT, default=8080, show_default=True, help="The page's port; 0 picks a free one.")
 @registry_options
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @token_option

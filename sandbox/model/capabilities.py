@@ -130,7 +130,7 @@ class Capabilities:
         "There is no sandbox file to save a template in. Copy it, and save it in a file of your own."
     )
     schema_registry: bool = _feature(
-        "A real cluster's schema registry is another program, with its own pages and tools. To copy its schemas "
+        "A real cluster's schema registry is another program, with its pages and tools. To copy its schemas "
         "into a sandbox: sandbox schemas export --url URL, then sandbox schemas import."
     )
     groups_refusal: str = ""

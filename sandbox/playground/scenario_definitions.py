@@ -642,7 +642,7 @@ QUEUE = Scenario(
     lesson="In a consumer group a partition has one reader, and its progress is one offset. In a share group each "
     "event is locked by one member and acknowledged separately: accepted, released, rejected, or available again when "
     "its lock expires. More members than partitions help, a crash delays nothing, and a failing event blocks "
-    "nobody. The price is order: an event that is delivered again comes after later ones.",
+    "no other. The price is order: an event that is delivered again comes after later ones.",
     partitions=1,
     rate=3,
     key=_spread_keys,
@@ -664,7 +664,7 @@ QUEUE = Scenario(
             ("release",),
         ),
         Step(
-            "Let it reject them: a rejected event is archived, and nobody gets it again.",
+            "Let it reject them: a rejected event is archived, and never delivered again.",
             lambda run: run.since("share_rejected") > 0,
             ("reject",),
         ),

@@ -170,7 +170,7 @@ def _metadata_texts(metadata: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _same_metadata(sent: dict[str, Any], stored: dict[str, Any], version: int) -> bool:
-    """Compare metadata. If only one has a version, it is left out; a version that was sent must be the schema's."""
+    """Compare metadata. If only one has a version, it is left out; one that was sent must be the schema's."""
     ours, theirs = _version_in(sent), _version_in(stored)
     if (ours is None) == (theirs is None):
         return sent == stored

@@ -118,11 +118,11 @@ class SchemaRegistry:
         Args:
             number: the version.
             request: the tags, metadata and rules; its `version` is the new one's number, 0 for the next.
-            rules_to_merge: rules that are added to those of the version before the new one.
+            rules_to_merge: rules that are added to the previous version's.
             rules_to_remove: names of rules that are removed from them.
 
         Raises:
-            RegistryError: 40401, 40402, 42201 and the errors of `register`.
+            RegistryError: 40401, 40402, 42201 and the codes of `register`.
         """
         with self.rows() as rows:
             found = version(rows, subject, number)

@@ -179,7 +179,7 @@ def merged_rule_set(config: RegistryConfig, own: Object | None, previous: Object
 
 
 def merge_rules(first: Object | None, second: Object | None) -> Object | None:
-    """Return the rules of both; the second's replace the first's of the same name."""
+    """Return the rules of both; a rule of the second replaces the first's of the same name."""
     if first is None or second is None:
         return second if first is None else first
     merged: Object = {**first, **second}

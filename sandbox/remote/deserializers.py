@@ -5,7 +5,7 @@ from sandbox.model.deserializers import KEY, VALUE, Deserializer
 
 
 class RemoteDeserializers:
-    """The deserializers chosen for the topics of a cluster (`backend.deserializers`)."""
+    """The chosen deserializers of a cluster's topics (`backend.deserializers`)."""
 
     def __init__(self) -> None:
         self._chosen: dict[str, dict[str, Deserializer]] = {}

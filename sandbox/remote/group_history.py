@@ -136,7 +136,7 @@ def _commits_of(name: PartitionName, samples: list[GroupSample]) -> list[Commit]
 def _reading(
     name: PartitionName, one: Sampled, samples: list[GroupSample], commits: list[Commit], now_ms: int
 ) -> Reading:
-    # An unread event is at least as old as the first sample of which the log had it.
+    # An unread event is at least as old as the first sample in which the log had it.
     held = (sample for sample in samples if name in sample.places and sample.places[name].end > one.committed)
     first = next(held, None)
     age_ms = 0 if first is None else now_ms - first.at_ms

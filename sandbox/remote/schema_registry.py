@@ -271,7 +271,7 @@ class RemoteSchemas:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def finder(self, wait_s: float = PAGE_WAIT_S) -> "RemoteFinder":
-        """Return the look-ups of one page or search, which together wait `wait_s` seconds at most."""
+        """Return the look-ups of one page or search, which wait `wait_s` seconds together."""
         return RemoteFinder(self, self._clock() + wait_s, self._clock)
 
     def look_up(self, schema: SchemaId, topic: str, *, is_key: bool, wait_s: float) -> FoundSchema | str | None:

@@ -172,7 +172,7 @@ class WebhookPoster:
         self.last_error: str | None = None
 
     def send(self, url: str, body: Mapping[str, Any]) -> None:
-        """Post an object later. Returns at once; if too many wait, the object is dropped, which is logged."""
+        """Post an object later. Returns at once. If too many objects wait, this one is dropped, which is logged."""
         try:
             self._waiting.put_nowait((url, body))
         except queue.Full:

@@ -1,9 +1,9 @@
 """Decodes the keys and values of events.
 
-What was chosen for a topic counts first (`sandbox.model.deserializers`): a schema from a file, a format, or bytes.
-Else bytes are looked at for the frame of a schema registry's serializer before they are looked at as text, and
-bytes that are no text for MessagePack and CBOR. One decoder is shared by pages, searches, SQL, commands and the Python
-API. What cannot be decoded is never shown as if it were text: it has a problem, in words.
+A topic's chosen deserializer is used first (`sandbox.model.deserializers`): a schema from a file, a format, or bytes.
+Otherwise bytes are tested for the frame of a schema registry's serializer, then read as text, then tested for
+MessagePack and CBOR. One decoder is shared by pages, searches, SQL, commands and the Python API. A value that cannot be
+decoded is never shown as if it were text: it has a problem, in words.
 """
 
 import time

@@ -157,13 +157,13 @@ class ParsedSchema(ABC):
 
     @abstractmethod
     def shape(self, message_indexes: tuple[int, ...] = (0,)) -> "Shape":
-        """Return the shape of the values, which forms are built from."""
+        """Return the shape of the values, from which forms are built."""
 
     def message_indexes(self, name: str) -> tuple[int, ...]:
         """Return the path of indexes to a Protobuf message by its name, with or without the package.
 
         Raises:
-            InvalidValue: The schema has no such message; schemas of the other formats have none.
+            InvalidValue: The schema has no such message; schemas of other formats have none.
         """
         raise InvalidValue(f"{self.schema_type} schemas have no messages, and {name!r} names one")
 

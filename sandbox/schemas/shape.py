@@ -24,8 +24,8 @@ class Shape:
     """The values of one type. Recursive types refer to themselves, so shapes are compared by identity.
 
     Attributes:
-        kind: `choice` is one of several shapes; `oneof` are fields that belong to the record around it, at most one of
-            them set; `json` is any JSON value.
+        kind: `choice` is one of several shapes; `oneof` is a group of fields of the surrounding record, at most one
+            of them set; `json` is any JSON value.
         label: the type in the schema's words, such as `timestamp-millis`.
         hint: how the value is written, if its kind doesn't say it.
         fields: the fields of a record or oneof.

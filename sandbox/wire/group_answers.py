@@ -54,7 +54,7 @@ def _described(request: Request, group_id: str, describe: Describe, member: Desc
 
 
 def named_partitions(request: Request, partitions: Partitions) -> list[Answer]:
-    """Return partitions by topic id, with the topics' names, without those of deleted topics."""
+    """Return partitions by topic id, with the topics' names, without partitions of deleted topics."""
     names = request.node.broker.topics_by_id
     return [
         {**one, "topic_name": names[one["topic_id"]].name} for one in by_topic(partitions) if one["topic_id"] in names

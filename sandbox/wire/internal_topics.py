@@ -1,4 +1,4 @@
-"""Kafka's internal topics, which have no rows of their own: their records are made from the rows of groups.
+"""Kafka's internal topics, which have no rows: their records are derived from the rows of groups.
 
 Tools such as Burrow, kminion and the console consumer with the offsets formatter follow `__consumer_offsets`. Here it
 has one partition, with a record for each row of the history of commits: its offset is the row's id minus 1, so that it

@@ -100,7 +100,7 @@ class LongWrites:
         try:
             ended = next(queue[0], self) is self
         except Exception:
-            # The requests behind it must not wait for ever.
+            # The requests behind it must not wait forever.
             logger.exception("A long write could not be answered.")
             ended = True
         if ended:

@@ -29,7 +29,7 @@ class ShareSession:
         epoch: the epoch that the next request must have.
         partitions: in the order in which they were added.
         forget: ends the watch of its connection.
-        on_end: functions to call when it ends, such as those of requests that wait.
+        on_end: functions to call when it ends, for example by waiting requests.
     """
 
     member: Member

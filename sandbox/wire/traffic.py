@@ -40,7 +40,7 @@ class _Flow:
 
 
 class Traffic:
-    """Who produces to what, and who commits for whom. Recorded on the loop, read by pages' threads."""
+    """Clients that produce to topics or commit for groups. Recorded on the loop, read by pages' threads."""
 
     def __init__(self) -> None:
         self._flows: dict[tuple[str, str, str], _Flow] = {}

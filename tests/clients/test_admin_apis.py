@@ -312,7 +312,9 @@ def test_the_voters_of_the_quorum_are_fixed(raw: RawClient) -> None:
 
 def test_telemetry_is_not_offered(raw: RawClient) -> None:
     offered = {api.api_key for api in raw.api_versions().api_keys}
-    assert not offered & {71, 72}
+    assert not offered & {71, 72}, (
+        "a broker without a telemetry plugin offers neither (KIP-714): see Non-goals in docs/design.md"
+    )
 
 
 def test_authorized_operations_are_all_that_there_are(raw: RawClient, topic: str) -> None:

@@ -173,8 +173,8 @@ def test_every_api_that_is_let_through_only_looks() -> None:
     )
     for api in APIS:
         if api.key in READING:
-            assert api.name.startswith(looks), api.name
-            assert api.name not in ("OffsetCommit", "OffsetDelete"), api.name
+            only_reads = api.name.startswith(looks) and api.name not in ("OffsetCommit", "OffsetDelete")
+            assert only_reads, f"READING in sandbox/wire/refusals.py has {api.name}: does it change anything?"
 
 
 def test_what_is_not_there_is_not_made(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ An application moves to the consumer protocol, or back, by restarting its consum
 3. *Downgrade.* The last member of the consumer protocol leaves. The group becomes a classic one with the remaining
    members, and rebalances.
 
-`group.consumer.migration.policy` allows both by default. As in Kafka, a group isn't upgraded if its assignor sends data
-of its own with the assignment, as librdkafka's cooperative-sticky does after a second rebalance.
+`group.consumer.migration.policy` allows both by default. As in Kafka, a group isn't upgraded if its assignor adds data
+to the assignment, as librdkafka's cooperative-sticky does after a second rebalance.
 
 Differs from Kafka: a downgrade by a static member that returns with the classic protocol rebalances too.
 Source: KIP-848, "Migration".

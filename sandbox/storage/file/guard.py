@@ -358,7 +358,7 @@ class FileGuard:
         except OSError:
             return False
         try:
-            # A program that opened the file since may have left a log with its own writes.
+            # A program that opened the file since may have left a log with its writes.
             if os.path.exists(self._names[1]):
                 return False
             os.rename(log, self._names[1])
@@ -371,7 +371,7 @@ class FileGuard:
         return True
 
     def _end_exclusive_lock(self, file: int) -> None:
-        """Make the exclusive lock a shared one, or release it: otherwise no program could open the file."""
+        """Make the exclusive lock a shared one, or release it: otherwise no other program could open the file."""
         try:
             ofd_locks.lock(file, *SHARED_BYTES, exclusive=False)
         except OSError:

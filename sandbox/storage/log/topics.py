@@ -172,7 +172,7 @@ def save_file_setting(database: Database, name: str, value: str) -> None:
 
 
 def load_filters(reader: Reader) -> dict[str, dict[str, str]]:
-    """Return the saved filters of Messages by topic and name. Other values are left out."""
+    """Return the saved filters of Messages by topic and name. Anything else is left out."""
     try:
         found = json.loads(load_setting(reader, FILTERS_SETTING) or "{}")
     except (ValueError, RecursionError):

@@ -10,7 +10,7 @@ from sandbox.web.responses import Interest, backend, capabilities, data, group_a
 blueprint = Blueprint("map", __name__)
 
 INTEREST = Interest(None, None, 2, spacing_s=1.0)
-"""Rates change without a notification. A drawing that changes more often than once a second cannot be read."""
+"""Rates change without a notification. A drawing that changes more often than once per second cannot be read."""
 
 
 @blueprint.get("/map")

@@ -185,7 +185,7 @@ COUNTED_MAX = 200
 COUNT_BUDGET_S = 0.06
 """Time limit for all counts of one page; what is left is counted when the page is drawn next."""
 COUNT_AGAIN_S = 5.0
-"""A count is this old at most: letters may be sent back without a change of their topic."""
+"""A count is this old at most: letters may be sent back without a change of the dead-letter topic."""
 COUNTS_KEPT = 1_000
 
 

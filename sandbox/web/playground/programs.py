@@ -5,7 +5,7 @@ from sandbox.playground.spec import ConsumerSpec
 from sandbox.web.programs import ShownProgram, client_settings_here, render, shown
 
 PROGRAMS = tuple(scenario.name for scenario in SCENARIOS)
-"""The scenarios; each has a program."""
+"""The scenarios; each has its own program."""
 
 
 DEFAULT_REGISTRY = "http://127.0.0.1:8081"

@@ -38,7 +38,7 @@ VALUE_KINDS = (
 )
 SAMPLE = 1000
 SCHEMA_SAMPLE = 200
-"""Events with a schema take longer to generate."""
+"""Events with a schema are generated more slowly."""
 SHOWN = 3
 JSON_CHECKED = 200
 PREVIEW_CHARACTERS_MAX = 600_000

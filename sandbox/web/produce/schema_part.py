@@ -235,7 +235,7 @@ def _carried(form: "Form", part: str) -> Any:
             old = encoder(form.get(f"{part}_by", ""))
             root = Builder(form).build(old.schema.shape(old.message_indexes), part, "$")
             return value_of(root, strict=False)
-        # What was typed for no schema, such as the example of an empty form, is no value of this one.
+        # Text that was typed without a schema, such as the example in an empty form, is not a value of this schema.
         typed = form.get(part, "") if form.get(f"{part}_shown") == JSON else ""
         return json_value(typed.encode("utf-8", "replace")) if typed.strip() else None
     except (InvalidValue, BrokerError):

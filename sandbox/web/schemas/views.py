@@ -34,7 +34,7 @@ INTEREST = Interest(None, frozenset(), 2, spacing_s=0.5, schemas=True)
 COMPARED_LINES_MAX = 4_000
 """Longer schemas are shown without a comparison, whose time grows with the square of their length."""
 SAMPLING_S = 0.1
-"""How long a rendering of the list reads events. What it leaves out, the next renderings read."""
+"""How long a rendering of the list reads events. The next renderings read the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +361,7 @@ def _changes(older: RegisteredSchema | None, newer: RegisteredSchema) -> list[Li
 
 @lru_cache(maxsize=64)
 def _compared(older: str, newer: str) -> tuple[tuple[str, str], ...]:
-    """Return the lines of both texts with their signs. A version never changes, so a comparison is computed once."""
+    """Return the lines of both texts with their signs. A version never changes, so a comparison is cached."""
     from difflib import SequenceMatcher
 
     before, after = older.splitlines(), newer.splitlines()

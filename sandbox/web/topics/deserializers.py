@@ -90,13 +90,13 @@ def chosen_in(topic: str) -> dict[str, str]:
 
 @blueprint.get("/topics/<topic>/deserializers")
 def index(topic: str) -> Response:
-    """What is chosen, and what the newest keys and values hold with it."""
+    """The page of a topic's deserializers, with the newest keys and values decoded by them."""
     return _page(topic, {})
 
 
 @blueprint.get("/topics/<topic>/deserializers.json")
 def index_json(topic: str) -> Response:
-    """What is chosen, as JSON; null decodes automatically."""
+    """The chosen deserializers as JSON; null decodes automatically."""
     backend().topic(topic)
     chosen = backend().deserializers.of(topic)
     return data({"topic": topic, **{part: _shape(chosen.get(part)) for part in PARTS}})

@@ -26,7 +26,7 @@ TAKING = ("cleanup.policy", "retention.ms", "retention.bytes")
 
 @blueprint.get("/topics/<topic>/settings")
 def preview_setting(topic: str) -> AnyResponse:
-    """All settings, compared with those of another topic (`?with=`), or the preview of changing one of them."""
+    """All settings, compared with another topic's (`?with=`), or the preview of changing one of them."""
     name = request.args.get("name", "")
     if not name:
         return _all_settings(topic)

@@ -110,7 +110,7 @@ def _slices(writes: Sequence[Write]) -> list[list[Write]]:
 
 
 def _decode_first(request: Request, writes: Sequence[Write]) -> Reply[Any]:
-    """Decode batches of many events in steps, then append each in a turn of its own.
+    """Decode batches of many events in steps, then append each in a separate turn.
 
     It is done even if the client disconnects, as without steps: with acks=0 that is how it ends. But not if all were
     disconnected because a snapshot is restored: the request belongs to the replaced content, as all without an answer.

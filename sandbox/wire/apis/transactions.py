@@ -278,7 +278,7 @@ def write_txn_markers(request: Request) -> Answer:
     Brokers send it to each other, and administrators send it to end a hanging transaction in one partition (KIP-664).
     Differs from a real broker: a marker's coordinator epoch is always 0, regardless of the request; an older epoch of
     the producer is refused with INVALID_PRODUCER_EPOCH, where Kafka 4.1 answers UNKNOWN_SERVER_ERROR.
-    Left out: partitions of `__consumer_offsets`, because that topic has no rows of its own here.
+    Left out: partitions of `__consumer_offsets`, because that topic has no rows here.
     Shown by: `tests/clients/test_transaction_requests.py`.
     """
     return {

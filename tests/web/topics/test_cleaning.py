@@ -26,7 +26,7 @@ def test_a_topic_is_emptied_after_what_is_lost_was_named(page: FlaskClient, orde
     answer = page.post("/topics/orders/clean/empty")
     assert "10 events are gone" in page.get(answer.location).text
     assert orders.topic("orders").events == 0
-    assert "Nothing would go: the topic is empty" in page.get("/topics/orders/clean/empty").text
+    assert "Nothing would be deleted: the topic is empty" in page.get("/topics/orders/clean/empty").text
     assert orders.append("orders", "next", partition=0).offset == 6
 
 

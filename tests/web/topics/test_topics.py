@@ -7,7 +7,9 @@ from flask.testing import FlaskClient
 
 from sandbox.api.sandbox import Sandbox
 from sandbox.kafka.event import NewEvent
+from sandbox.web.groups.listing import COLUMNS as GROUP_COLUMNS
 from sandbox.web.topics import selected
+from sandbox.web.topics.listing import COLUMNS as TOPIC_COLUMNS
 
 
 def test_the_list_as_data_counts_exactly(page: FlaskClient, box: Sandbox) -> None:
@@ -269,6 +271,28 @@ def test_the_list_is_sorted_by_every_column_both_ways(page: FlaskClient, box: Sa
         assert (sort, down[0], up) == (sort, top, down[::-1])
         assert _names(page.get(f"/topics?sort={sort}").text) == down
     assert _names(page.get("/topics?sort=x&order=y").text) == ["a", "b"]
+
+
+def test_every_column_of_a_list_has_a_cell_like_its_heading_and_can_be_sorted(page: FlaskClient, box: Sandbox) -> None:
+    box.create_topic("orders", partitions=1)
+    box.append("orders", "x")
+    box.commit("billing", "orders", 0, 1)
+    lists = {"/topics": ("topics/listing.py", TOPIC_COLUMNS), "/groups": ("groups/listing.py", GROUP_COLUMNS)}
+    for path, (module, columns) in lists.items():
+        html = page.get(path).text
+        table = re.search(r'<table class="list.*?</table>', html, re.DOTALL)
+        assert table is not None
+        headings = re.findall(r'<th scope="col"(?: class="([^"]*)")?', table[0])
+        cells = re.findall(r'<(?:td|th scope="row")(?: class="([^"]*)")?', table[0].partition("<tbody>")[2])
+        aligned = [[{"num", "wide"} & set(css.split()) for css in row] for row in (headings, cells)]
+        assert aligned[0] == aligned[1], (
+            f"the headings (COLUMNS in sandbox/web/{module}) and cells (templates{path}/_row.html) differ in number, "
+            "order or class"
+        )
+        for column in columns:
+            assert not column.sort or page.get(f"{path}?sort={column.sort}").status_code == 200, (
+                f"the column {column.label!r} has no sort in sandbox/web/{module}"
+            )
 
 
 def test_lag_in_the_list_names_what_partitions_without_a_commit_hold(page: FlaskClient, box: Sandbox) -> None:
