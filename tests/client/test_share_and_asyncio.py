@@ -1,6 +1,7 @@
 """confluent_kafka's share consumers and asyncio clients on a file."""
 
 import asyncio
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -69,8 +70,9 @@ def _values(consumer: "confluent_kafka.ShareConsumer | confluent_kafka.Deseriali
     return found
 
 
-def test_the_asyncio_clients_take_a_file(tmp_path: Path) -> None:
+def test_the_asyncio_clients_take_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "aio.db"
+    all_threads, before = threading.enumerate, set(threading.enumerate())
 
     async def run() -> list[object]:
         async with AIOProducer({"bootstrap.servers": path}) as producer:
@@ -89,4 +91,6 @@ def test_the_asyncio_clients_take_a_file(tmp_path: Path) -> None:
             return [message.value() for message in [await consumer.poll(WITHIN_S), await consumer.poll(WITHIN_S)]]
 
     assert asyncio.run(run()) == [b"1", b"2"]
+    # Threads of other tests may be left.
+    monkeypatch.setattr(threading, "enumerate", lambda: [one for one in all_threads() if one not in before])
     eventually(embedded.alone)
