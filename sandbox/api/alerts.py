@@ -5,8 +5,8 @@ for alert in sandbox.alerts.firing():
     print(alert.group, alert.text)
 
 While ports are open, the groups are looked at every two seconds. Open pages show what fires. If a webhook is set, each
-change is posted to it, at most one per alert and minute. The URL may hold a secret, so it is no row of the file:
-neither SQL nor a snapshot, a fork or a copy of the file has it. The alerts stay if a snapshot is restored.
+change is posted to it, at most one per alert and minute. The URL may contain a secret, so it is stored beside the
+file: SQL, snapshots, forks and copies of the file don't contain it. A restored snapshot doesn't change the alerts.
 """
 
 import json
@@ -225,7 +225,7 @@ class SandboxAlerts:
             self._post(now)
 
     def _post(self, firing: Mapping[Name, FiringAlert]) -> None:
-        """Post the alerts whose state is not the one that was posted last, as soon as a minute has passed since."""
+        """Post each alert whose state has changed since its last post, if that was at least a minute ago."""
         now_s = running_s()
         due: dict[Name, Posted] = {}
         for name in sorted(firing.keys() | self._posted.keys()):

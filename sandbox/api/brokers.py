@@ -87,7 +87,7 @@ class SandboxBrokers:
         return ports.traffic.flows(self._runtime.clock()) if ports is not None else ()
 
     def group_clients(self) -> tuple[GroupClient, ...]:
-        """Return the pairs of a client and a group in which it committed offsets since the start, sorted."""
+        """Return each client and group for which the client committed offsets since the start, sorted."""
         ports = self._runtime.kafka
         return ports.traffic.groups() if ports is not None else ()
 

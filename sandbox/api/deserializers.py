@@ -93,7 +93,7 @@ def deserializer_from_files(
     files: Iterable[str | os.PathLike[str]] = (),
     folders: Iterable[str | os.PathLike[str]] = (),
 ) -> Deserializer:
-    """Return a checked deserializer; with the arguments and errors of `SandboxDeserializers.bind`."""
+    """Return a checked deserializer. Arguments and errors: see `SandboxDeserializers.bind`."""
     # Pages only read what is chosen, and must not wait for the parsers.
     from sandbox.schemas.schema_files import FORMAT_OF_SUFFIX, deserializer_of
 

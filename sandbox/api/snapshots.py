@@ -97,7 +97,7 @@ class TopicStore(Protocol):
 
 
 class _Prepared(NamedTuple):
-    """A copy that is ready to become the content of the sandbox whose identity it got.
+    """A copy that is ready to replace the content of this sandbox.
 
     Attributes:
         log: a log that makes it the file's content, and the log's index; None if this system can't replace a log.
@@ -313,7 +313,7 @@ class SandboxSnapshots:
                 try:
                     one.go_on()
                 except Exception:
-                    # Neither the others nor the restore, which may be done, depend on it.
+                    # The other writers continue, and the restore, if it is done, stays done.
                     logger.exception("A writer that was paused for a restore does not continue.")
 
     def _note_restored(self, name: str, undo: UndoPoint) -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from sandbox.kafka.event import Event
 from sandbox.model.json_conditions import Condition
 
+FILTERS_SETTING = "message.filters"
+"""The setting of the file that holds the saved filters of the Messages page."""
 BUCKETS = 60
 """The approximate number of buckets of a volume."""
 WIDTHS_MS = tuple(

@@ -94,7 +94,7 @@ def post(url: str, body: Mapping[str, Any]) -> int:
     """Post an object once, within `TIMEOUT_S`. Returns the HTTP status.
 
     Raises:
-        OSError, http.client.HTTPException: nothing answers, or not in time.
+        OSError, http.client.HTTPException: no complete answer within `TIMEOUT_S`.
         BrokerError: INVALID_REQUEST if the URL or an address of its name is refused.
     """
     parts = checked_url(url)

@@ -72,7 +72,7 @@ def read_messagepack(data: bytes, *, text_keys: bool = False) -> Any:
 
 
 def read_cbor(data: bytes, *, text_keys: bool = False) -> Any:
-    """Return the value of a CBOR payload (RFC 8949); with the arguments and errors of `read_messagepack`."""
+    """Return the value of a CBOR payload (RFC 8949). Arguments and errors: see `read_messagepack`."""
     return _Cbor(data, text_keys).whole()
 
 

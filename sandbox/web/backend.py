@@ -73,7 +73,7 @@ class Brokers(Protocol):
         """Return which clients produced to which topics since the start, sorted by client id and topic."""
 
     def group_clients(self) -> tuple[GroupClient, ...]:
-        """Return the pairs of a client and a group in which it committed offsets since the start, sorted."""
+        """Return each client and group for which the client committed offsets since the start, sorted."""
 
     def coordinator(self, key: str) -> int:
         """Return the broker that coordinates a group, -1 if no broker is up."""

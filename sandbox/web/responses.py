@@ -146,8 +146,8 @@ def page(
         name: the template without its ending; the partial with the same name and a leading "_" is the live part.
         interest: the changes that affect the page.
         status: HTTP status.
-        live_at: the address of the live part, for the answer to a form; None for the request's. Without it, the answer
-            to a form is not live: the page at its address, if there is one, would replace what is shown.
+        live_at: the address of the live part; None for the request's. The answer to a POST is live only with an
+            explicit address: the page at the request's address would replace the answer.
         **context: the templates' variables.
     """
     g.interest = interest

@@ -10,6 +10,7 @@ from random import randrange
 from typing import Any
 from uuid import UUID
 
+from sandbox.broker.logs.topic import Partition
 from sandbox.kafka.errors import BrokerError
 
 INITIAL_EPOCH = 0
@@ -159,13 +160,12 @@ class LookedUp:
         if len(self._fetches_left) < LOOKED_UP_MAX:
             self._fetches_left[partition_id] = FETCHES_WITHOUT
 
-    def is_missing(self, fetched: Set[int]) -> bool:
+    def is_missing(self, fetched: Set[Partition]) -> bool:
         """Count a Fetch of these partitions. Returns True if it leaves out one that was looked up."""
         if not self._fetches_left:
             return False
+        ids = {partition.id for partition in fetched}
         self._fetches_left = {
-            partition: left - 1
-            for partition, left in self._fetches_left.items()
-            if left > 1 and partition not in fetched
+            partition: left - 1 for partition, left in self._fetches_left.items() if left > 1 and partition not in ids
         }
         return bool(self._fetches_left)

@@ -16,8 +16,8 @@ from time import perf_counter
 TURN_SECONDS = 0.002
 """How long a queue's jobs run in one turn of the loop. A step that has begun is finished."""
 
-READS_AT_ONCE = 2
-"""The number of reads in rotation. Each holds the data it has read, so the others wait until one is done."""
+AT_ONCE = 2
+"""The number of reads, and of long answers, in rotation. Each holds its data, so the others wait until one is done."""
 
 Job = Callable[[], bool]
 """Runs one step. Returns True if it has more to do."""
@@ -36,8 +36,8 @@ class TimeSlices:
 
     Attributes:
         requests: jobs that handle one connection's requests.
-        reads: jobs that read rows; the first `READS_AT_ONCE` of them have begun.
-        answers: jobs that make long answers from memory, all in rotation.
+        reads: jobs that read rows; the first `AT_ONCE` of them have begun.
+        answers: jobs that build long answers from memory; the first `AT_ONCE` of them have begun.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class TimeSlices:
 
         Args:
             steps: the work.
-            from_memory: True if it holds no rows between two steps. It then doesn't wait for reads.
+            from_memory: True if it reads no rows, so that reads and it needn't wait for each other.
 
         Returns:
             True if all of it is done. If not, the steps themselves must report that they are done.
@@ -96,10 +96,15 @@ class TimeSlices:
         if self.requests or self.reads or self.answers:
             self._begin()
         self._rotate(self.requests)
-        self._rotate(self.answers)
-        begun = deque(self.reads.popleft() for _ in range(min(READS_AT_ONCE, len(self.reads))))
-        self._ends_s = self._rotate(begun)
-        self.reads.extendleft(reversed(begun))
+        self._rotate_first(self.answers)
+        self._ends_s = self._rotate_first(self.reads)
+
+    def _rotate_first(self, jobs: deque[Job]) -> float:
+        """Like `_rotate`, for the first `AT_ONCE` jobs."""
+        begun = deque(jobs.popleft() for _ in range(min(AT_ONCE, len(jobs))))
+        ends_s = self._rotate(begun)
+        jobs.extendleft(reversed(begun))
+        return ends_s
 
     def _rotate(self, jobs: deque[Job]) -> float:
         """Run one step of each job in rotation, until the time is over. Returns the end of that time."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sandbox.wire.time_slices import READS_AT_ONCE, TURN_SECONDS, Steps, TimeSlices
+from sandbox.wire.time_slices import AT_ONCE, TURN_SECONDS, Steps, TimeSlices
 
 
 class Loop:
@@ -63,14 +63,16 @@ def test_requests_do_not_wait_for_all_reads_nor_reads_for_all_requests() -> None
     assert "".join(done) == "qr" * 10
 
 
-def test_few_reads_are_begun_at_once_and_the_others_in_order_of_their_arrival() -> None:
+@pytest.mark.parametrize("queue", ["reads", "answers"])
+def test_few_jobs_are_begun_at_once_and_the_others_in_order_of_their_arrival(queue: str) -> None:
     loop, done = Loop(), []  # type: ignore[var-annotated]
-    for name in "abcdefgh":
-        loop.slices.add_read(job(loop, done, name, 2))
-    while loop.slices.reads:
+    waiting = getattr(loop.slices, queue)
+    waiting.extend(job(loop, done, name, 2) for name in "abcdefgh")
+    loop.slices.add_requests(lambda: False)
+    while waiting:
         loop.turn()
-    assert sorted(done[: 2 * READS_AT_ONCE]) == sorted("ab" * 2)
-    assert sorted(done[2 * READS_AT_ONCE :]) == sorted("cdefgh" * 2)
+    assert sorted(done[: 2 * AT_ONCE]) == sorted("ab" * 2)
+    assert sorted(done[2 * AT_ONCE :]) == sorted("cdefgh" * 2)
 
 
 def test_reads_do_not_wait_for_long_answers_from_memory() -> None:

@@ -16,6 +16,7 @@ from sandbox.model.activity import KINDS
 from sandbox.model.alerts import ALERTS_SETTING, alerts_from_text
 from sandbox.model.deserializers import AUTOMATIC, FORMATS, PARTS, WITH_SCHEMA
 from sandbox.model.jsonl import headers_from_json
+from sandbox.model.messages import FILTERS_SETTING
 from sandbox.model.registry import MODES as SCHEMA_MODES
 from sandbox.model.registry import SCHEMA_BYTES_MAX as SCHEMA_TEXT_MAX
 from sandbox.model.registry import SCHEMA_TYPES
@@ -643,7 +644,7 @@ def _parsed(value: str) -> object:
         return None
 
 
-SETTING_CHECKS: dict[str, Callable[[str], object]] = {ALERTS_SETTING: alerts_from_text, "message.filters": _filters}
+SETTING_CHECKS: dict[str, Callable[[str], object]] = {ALERTS_SETTING: alerts_from_text, FILTERS_SETTING: _filters}
 """Checks of the file's own settings; what begins with "demo." is a list of names."""
 
 

@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+from sandbox.model.messages import FILTERS_SETTING
 from sandbox.storage.file.database import Database, Reader
 from sandbox.storage.file.schema import OFFSET_BITS
-
-FILTERS_SETTING = "message.filters"
-"""The setting that holds the saved filters of Messages."""
 
 
 @dataclass(frozen=True, slots=True)

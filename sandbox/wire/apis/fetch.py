@@ -214,7 +214,7 @@ class _Fetch:
         if self._timer is None:
             wait_ms = self._request.body.max_wait_ms
             looked_up = self._request.looked_up
-            if looked_up is not None and looked_up.is_missing({partition.id for partition in partitions}):
+            if looked_up is not None and looked_up.is_missing(partitions):
                 wait_ms = min(wait_ms, STARTING_WAIT_MS)
             self._timer = self._request.node.call_later(wait_ms, self._time_over)
         if partitions != self._watched:

@@ -116,8 +116,8 @@ def _decode_first(request: Request, writes: Sequence[Write]) -> Reply[Any]:
     disconnected because a snapshot is restored: the request belongs to the replaced content, as all without an answer.
     """
     reply: Reply[Any] = Reply(stored=True)
-    steps = _decode_in_steps(request, writes, reply, request.node.long_writes.clears)
-    request.node.slices.run(steps, from_memory=True)
+    # A decoded batch is as large as rows that were read, so it counts as one of the reads.
+    request.node.slices.run(_decode_in_steps(request, writes, reply, request.node.long_writes.clears))
     return reply
 
 
