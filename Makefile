@@ -27,10 +27,10 @@ $(VENV)/bin/python:
 	@echo "Setting up $(VENV), once ..."
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "python -m venv failed (on Debian and Ubuntu: apt install python3-venv)"; exit 1; }
 
-# One stamp for what the program needs, another for what its tests need: `make up` installs no more than it must.
+# One stamp for what the program needs, another for what its tests need: `make up` installs what the demo shows, no more.
 $(VENV)/.runs: pyproject.toml $(VENV)/bin/python
 	@echo "Installing the sandbox and what it needs into $(VENV). The first time this takes a minute or so ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[json,protobuf]'
 	@touch $@
 
 $(VENV)/.develops: $(VENV)/.runs $(CONSTRAINTS)

@@ -435,7 +435,6 @@ def index() -> Response:
         asked=asked,
         filters=filters,
         error=error,
-        group_address=group_address,
     )
 
 

@@ -156,9 +156,9 @@ def page(
     folder, _, base = name.rpartition("/")
     partial = f"{folder}/_{base}.html"
     if is_live():
-        html = render_template("_live.html", partial=partial, live=True, overview=overview(), **context)
+        html = _rendered("_live.html", partial=partial, live=True, overview=overview(), **context)
     else:
-        html = render_template(
+        html = _rendered(
             f"{name}.html",
             partial=partial,
             live=False,
@@ -169,6 +169,12 @@ def page(
     return _html(html, status)
 
 
+def _rendered(name: str, /, **context: Any) -> str:
+    hidden = context.keys() & current_app.jinja_env.globals.keys()
+    assert not hidden, f"{name}: the variables {sorted(hidden)} would hide functions that every template may call"
+    return render_template(name, **context)
+
+
 def _html(body: str, status: int) -> Response:
     # A file name may contain bytes that are not UTF-8, which Python stores as surrogates.
     content = under_base(body).encode("utf-8", "backslashreplace")
@@ -177,7 +183,7 @@ def _html(body: str, status: int) -> Response:
 
 def fragment(name: str, status: int = 200, **context: Any) -> Response:
     """Answer with a partial template, for htmx."""
-    return _html(render_template(name, live=False, overview=overview(), **context), status)
+    return _html(_rendered(name, live=False, overview=overview(), **context), status)
 
 
 def data(value: object) -> Response:

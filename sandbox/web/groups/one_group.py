@@ -161,7 +161,7 @@ def _chart_context(group: GroupDescription) -> dict[str, Any]:
         "history": table(drawn),
         "ranges": RANGE_WORDS,
         "units": UNITS,
-        "range": chosen_range(),
+        "chart_range": chosen_range(),
         "unit": chosen_unit(),
         "range_ms": RANGES[chosen_range()],
     }

@@ -84,7 +84,7 @@ def ask_delete(subject: str | None = None) -> Response:
     return page(
         "schemas/delete",
         found=found,
-        version=version,
+        deleted_version=version,
         permanent=permanent,
         chosen=chosen,
         uses=[use for use in uses_of(found) if use.version in numbers],

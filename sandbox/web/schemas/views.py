@@ -194,7 +194,7 @@ def one(subject: str | None = None) -> Response:
         INTEREST,
         found=found,
         uses=uses,
-        changes={newer.version: _changes(older, newer) for newer, older in pairs},
+        compared={newer.version: _changes(older, newer) for newer, older in pairs},
         names=NAMES,
         topic=topic_of(found.subject),
         address=address,

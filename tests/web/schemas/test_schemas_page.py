@@ -4,10 +4,12 @@ import html
 import json
 import re
 import time
+from types import SimpleNamespace
 
 import pytest
 from flask.testing import FlaskClient
 
+import sandbox
 from sandbox import Sandbox
 from sandbox.model.activity import ActivityQuery
 from sandbox.model.overview import Change
@@ -148,6 +150,18 @@ def test_a_schema_is_registered_and_an_incompatible_one_refused(page: FlaskClien
     answer = page.post("/schemas/orders-value/delete?permanent=1", follow_redirects=True)
     assert "orders-value is deleted permanently" in answer.text
     assert "No schemas yet" in answer.text
+
+
+def test_a_subject_and_its_deletion_have_the_demo_and_the_version_of_every_page(
+    page: FlaskClient, box: Sandbox
+) -> None:
+    box.demo = SimpleNamespace(state="on")
+    register(box, "orders-value", FIRST)
+    for path in ("/schemas/orders-value", "/schemas/orders-value/delete?version=1"):
+        answer = page.get(path)
+        assert answer.status_code == 200
+        assert "Remove the demo" in answer.text
+        assert f"Kafka Sandbox {sandbox.__version__}<" in answer.text
 
 
 def test_one_version_is_deleted_softly_and_then_permanently(page: FlaskClient, box: Sandbox) -> None:
